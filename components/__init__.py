@@ -1,0 +1,39 @@
+"""Typed KFP v2 components, one for each stage of the road from data to a registered model.
+
+Each is imported when it is first asked for, so that using one does not load what the others need.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = [
+    "evaluate_model",
+    "ingest_data",
+    "prepare_features",
+    "record_outcome",
+    "register_model",
+    "reject",
+    "train_model",
+    "validate_data",
+]
+
+_STAGES = {
+    "evaluate_model": "evaluate",
+    "ingest_data": "ingest",
+    "prepare_features": "features",
+    "record_outcome": "notify",
+    "register_model": "register",
+    "reject": "reject",
+    "train_model": "train",
+    "validate_data": "validate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _STAGES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_STAGES[name]}.component"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,19 @@
+"""Artifact types of our own, beside those of KFP that the dashboard renders.
+
+KFP knows schema titles of its own namespace only, so ours keep that of a plain artifact; the types are for whoever
+composes a pipeline in Python. KFP imports these classes by this module's name inside the component's container.
+"""
+
+from kfp import dsl
+
+
+class GateResult(dsl.Artifact):
+    """A gate's checks and verdict, as JSON (`verdict.Gate`)."""
+
+
+class Baseline(dsl.Artifact):
+    """The statistics of a training split that later data is measured against, as JSON."""
+
+
+class FeatureSteps(dsl.Artifact):
+    """The fitted feature preparation, a folder in skops format; becomes a part of the model."""

@@ -1,0 +1,130 @@
+"""Reading the three files a user owns: YAML or JSON in, validated models out, errors that name file and key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage import is_uri, read_uri
+
+
+class Section(BaseModel):
+    """A part of a document: unknown keys are errors, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Document(Section):
+    """A whole file. Subclasses say what they are called in errors."""
+
+    title: ClassVar[str]
+
+    @classmethod
+    def load(cls, source: str | Path) -> Self:
+        """Reads a document from a file, an ``s3://`` URI, or the text itself.
+
+        Raises:
+            ModelwayError: the file is missing, is not YAML, or breaks the schema; names the file and the key.
+        """
+        name, text = cls.title, str(source)
+        if isinstance(source, Path) or is_reference(text):
+            name, text = str(source), _read(str(source))
+        return cls.parse(text, name)
+
+    @classmethod
+    def parse(cls, text: str, name: str | None = None) -> Self:
+        """Validates a document's text; `name` stands for it in errors, its title unless given."""
+        name = name or cls.title
+        try:
+            raw = yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f" at line {mark.line + 1}" if mark else ""
+            problem = getattr(error, "problem", None) or "it cannot be parsed"
+            raise ModelwayError(
+                f"{name} is not valid YAML{line}: {problem}", file=name, remedy="correct the YAML at that line"
+            ) from error
+        if not isinstance(raw, dict):
+            raise ModelwayError(
+                f"{name} holds no mapping of keys",
+                file=name,
+                remedy=f"write the {cls.title}'s keys at the top level; `modelway init` proposes one",
+            )
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise _explained(error, name, cls.title) from error
+
+    def canonical(self) -> str:
+        """The document as one line of JSON with sorted keys; equal documents give equal text."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True, by_alias=True), sort_keys=True)
+
+    def sha256(self) -> str:
+        """The hash of the canonical text: what evidence binds a release to."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def is_reference(source: str) -> bool:
+    """Whether a string names a document rather than being one: a URI, or a single line ending like a file."""
+    return is_uri(source) or ("\n" not in source and "{" not in source and source.endswith((".yaml", ".yml", ".json")))
+
+
+def _read(source: str) -> str:
+    try:
+        return read_uri(source).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelwayError(f"{source} is not UTF-8 text", file=source, remedy="save the file as UTF-8") from error
+
+
+def _explained(error: ValidationError, name: str, title: str) -> ModelwayError:
+    """One error for all that pydantic found, located at the first."""
+    problems = error.errors(include_url=False)
+    lines = [f"{_dotted(problem['loc']) or 'the file'}: {_sentence(problem)}" for problem in problems]
+    first = problems[0]
+    count = f"{len(problems)} problems in" if len(problems) > 1 else "a problem in"
+    shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
+    value = first.get("input")
+    return ModelwayError(
+        f"{count} {name}:\n  {shown}\n ",
+        file=name,
+        key=_dotted(first["loc"]) or None,
+        value=value if isinstance(value, str | int | float | bool) else None,
+        remedy=f"correct it; `modelway schema {title.split()[0]}` prints what may stand there",
+    )
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _sentence(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "no such key"
+    if problem["type"] == "missing":
+        return "this key is required"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return message[0].lower() + message[1:]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice: YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001,FBT002
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,85 @@
+"""The error every stage raises for something its user can put right."""
+
+import errno
+import os
+import sys
+from types import TracebackType
+
+
+class ModelwayError(Exception):
+    """Something the user can put right: what is wrong, where, and the remedy.
+
+    Attributes:
+        message: What is wrong, in one sentence.
+        file: The file or URI concerned, if any.
+        key: The configuration key concerned, dotted (``model.estimator``), if any.
+        column: The data column concerned, if any.
+        value: The offending value as text, if any.
+        remedy: What to do about it, in one sentence.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str,
+        file: str | None = None,
+        key: str | None = None,
+        column: str | None = None,
+        value: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.file = file
+        self.key = key
+        self.column = column
+        self.value = None if value is None else str(value)[:200]
+
+    def fields(self) -> dict[str, str]:
+        """The fields that are set, for ``--json`` output."""
+        names = ("message", "file", "key", "column", "value", "remedy")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def __str__(self) -> str:
+        where = [f"{name}: {value}" for name, value in self.fields().items() if name not in {"message", "remedy"}]
+        located = f"{self.message} [{', '.join(where)}]" if where else self.message
+        return f"{located}\n  remedy: {self.remedy}"
+
+
+class UnavailableError(ModelwayError):
+    """A service could not be reached or refused the connection; trying again may help."""
+
+
+class CredentialsError(ModelwayError):
+    """A service was reached and refused who we are or what we asked for."""
+
+
+def explained(error: BaseException) -> ModelwayError | None:
+    """The readable error behind an exception, if there is one: itself, its cause, or a full disk."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ModelwayError):
+            return seen
+        if getattr(seen, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or any(
+            text in str(seen) for text in ("No space left on device", "database or disk is full")
+        ):
+            file = getattr(seen, "filename", None)
+            return ModelwayError(
+                "the disk is full", file=file, remedy="free some space there, then run again; nothing was registered"
+            )
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def report_in_task(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An excepthook that ends a task's log with the readable error instead of a traceback."""
+    readable = explained(error)
+    if readable is not None and not os.environ.get("MODELWAY_DEBUG"):
+        sys.stderr.write(f"error: {readable}\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+if os.environ.get("_KFP_RUNTIME") == "true":  # inside a component's container
+    sys.excepthook = report_in_task

@@ -1,0 +1,48 @@
+"""The reports that people read: small, self-contained HTML from templates, with nothing fetched when opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from modelway.components.core.verdict import Gate, Verdict
+
+_ORDER = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 2}
+MOST_CHECKS = 300  # keeps the page of a table with thousands of columns small enough to open
+
+
+def render_template(package: str, template: str, **values: Any) -> str:
+    """Renders a stage's own template, which may extend ``report.html.j2`` of `core` and use its charts."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(name, "") for name in (package, "modelway.components.core")]),
+        autoescape=select_autoescape(["j2"], default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = format_number
+    return environment.get_template(template).render(**values)
+
+
+def render_gate(package: str, template: str, gate: Gate, title: str, **values: Any) -> str:
+    """Renders a gate's report: its checks worst first, cut to the first few hundred, and what the stage adds."""
+    worst_first = sorted(gate.checks, key=lambda check: (not check.blocks, _ORDER[check.verdict]))
+    return render_template(
+        package,
+        template,
+        title=title,
+        gate=gate,
+        checks=worst_first[:MOST_CHECKS],
+        left_out=max(0, len(worst_first) - MOST_CHECKS),
+        **values,
+    )
+
+
+def format_number(value: object) -> str:
+    """A number as people write it: four significant digits, thousands separated; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    if isinstance(value, int) or (abs(value) >= 1000 and value == round(value)):
+        return f"{value:,.0f}"
+    return f"{value:.4g}"

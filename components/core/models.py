@@ -1,0 +1,91 @@
+"""Models on disk: MLflow's folder format, loaded without executing what a file says to execute.
+
+The skops format names the types it holds; we load those of the libraries listed here and no others, whatever the
+model's own metadata claims. Only a model that does not fit in skops is pickled, and says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelway.components.core.errors import ModelwayError
+
+TRUSTED_LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "xgboost", "lightgbm", "catboost", "modelway")
+STEPS_FILE = "steps.skops"
+
+
+def is_trusted(type_name: str) -> bool:
+    """Whether a type, named with its module, belongs to a library that models may be made of."""
+    return type_name.split(".")[0] in TRUSTED_LIBRARIES
+
+
+def untrusted_types(dumped: bytes | Path) -> list[str]:
+    """The types in a skops file or its bytes that belong to no trusted library."""
+    import skops.io
+
+    found: Sequence[str] = (
+        skops.io.get_untrusted_types(file=dumped)
+        if isinstance(dumped, Path)
+        else skops.io.get_untrusted_types(data=dumped)
+    )
+    return [name for name in found if not is_trusted(name)]
+
+
+def load_skops(path: Path) -> Any:
+    """Loads an object from a skops file that holds types of trusted libraries only.
+
+    Raises:
+        ModelwayError: it holds another type; names it.
+    """
+    import skops.io
+
+    found = list(skops.io.get_untrusted_types(file=path))
+    refused = [name for name in found if not is_trusted(name)]
+    if refused:
+        raise ModelwayError(
+            f"{path} holds the type {refused[0]}, which is not of a trusted library",
+            file=str(path),
+            value=refused[0],
+            remedy=f"models here are made of {', '.join(TRUSTED_LIBRARIES)}; train it again with `modelway run`",
+        )
+    return skops.io.load(path, trusted=found)
+
+
+def load_model(folder: str | Path) -> Any:
+    """Loads the fitted pipeline from a model's folder, as MLflow lays it out.
+
+    Raises:
+        ModelwayError: the folder holds no model that we wrote, or a type that is not trusted.
+    """
+    folder = Path(folder)
+    try:
+        described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]["sklearn"]
+        path, serialization = folder / described["pickled_model"], described["serialization_format"]
+    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise ModelwayError(
+            f"{folder} holds no scikit-learn model in MLflow's format",
+            file=str(folder),
+            remedy="point to a model that `modelway run` trained",
+        ) from error
+    if serialization == "skops":
+        return load_skops(path)
+    import cloudpickle
+
+    with path.open("rb") as file:
+        return cloudpickle.load(file)
+
+
+def folder_sha256(folder: str | Path) -> str:
+    """The hash of a folder's file names and contents: what evidence binds a model to."""
+    folder = Path(folder)
+    lines = [
+        f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

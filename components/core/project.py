@@ -1,0 +1,127 @@
+"""``project.yaml``: what is trained, from what data."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from modelway.components.core.documents import Document, Section
+
+Task = Literal["binary", "multiclass", "regression"]
+Scalar = bool | int | float | str
+ImportPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+EntryPoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
+
+
+class Split(Section):
+    """How the test split is chosen; the same rows give the same split, in any order and on any machine."""
+
+    by: Literal["row", "group", "time"] = Field(
+        "row",
+        description="row: by a hash of the row (or of `column`, an identifier); group: all rows with the same "
+        "value of `column` on one side; time: the latest rows by `column` are the test split",
+    )
+    column: str | None = Field(None, description="The identifier, group or time column.")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="The share of rows (or groups) held out for judging.")
+    seed: int = Field(0, ge=0, description="Another seed gives another split.")
+
+    @model_validator(mode="after")
+    def _column_is_given(self) -> Self:
+        if self.by != "row" and self.column is None:
+            raise ValueError(f"a split by {self.by} needs the key `column`")
+        return self
+
+
+class Data(Section):
+    """Where the data is and how to read it."""
+
+    source: str = Field(
+        description="A CSV or Parquet file, or a folder of them: a path (relative to this file) or an s3:// URI."
+    )
+    format: Literal["csv", "parquet"] | None = Field(None, description="By the file's ending unless given.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="CSV only.")
+    encoding: str = Field("utf-8", description="CSV only: a Python codec's name.")
+    split: Split = Split()
+
+
+class Features(Section):
+    """Which columns the model sees and how they are prepared; a column not named here is not used."""
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    datetime: tuple[str, ...] = Field((), description="Become year, month, day, weekday and hour.")
+    impute: Literal["median", "mean", "none"] = Field("median", description="Missing numbers; none: left as NaN.")
+    scale: Literal["none", "standard"] = Field("none", description="Numbers; linear models want `standard`.")
+    min_frequency: int = Field(
+        10, ge=1, description="Categories seen less often in training are treated as one, with the unseen."
+    )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All feature columns, in a fixed order."""
+        return self.numeric + self.categorical + self.datetime
+
+    @model_validator(mode="after")
+    def _columns_are_distinct(self) -> Self:
+        if not self.columns:
+            raise ValueError("at least one column must be named under numeric, categorical or datetime")
+        twice = sorted({column for column in self.columns if self.columns.count(column) > 1})
+        if twice:
+            raise ValueError(f"named more than once: {', '.join(twice)}")
+        return self
+
+
+class Model(Section):
+    """What is fitted: a scikit-learn-compatible estimator, or the user's own function."""
+
+    estimator: ImportPath | None = Field(
+        None, description="The import path of a scikit-learn-compatible estimator class."
+    )
+    entrypoint: EntryPoint | None = Field(
+        None,
+        description="module:function of your own, called as function(features, label, **parameters) with a pandas "
+        "DataFrame and Series; returns a fitted estimator.",
+    )
+    parameters: dict[str, Scalar | None | list[Scalar] | dict[str, Scalar]] = Field(
+        {}, description="Passed to the estimator or the function."
+    )
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        None, description="balanced, or a weight for each class; passed to fit as sample weights."
+    )
+    seed: int = Field(0, ge=0, description="Given to `random_state` where the estimator has one.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.estimator is None) == (self.entrypoint is None):
+            raise ValueError("give exactly one of `estimator` and `entrypoint`")
+        return self
+
+
+class Project(Document):
+    """What is trained, from what data."""
+
+    title: ClassVar[str] = "project file"
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
+        description="The registered model's name: lower-case letters, digits and dashes."
+    )
+    task: Task
+    data: Data
+    label: str = Field(description="The column to predict.")
+    positive: Scalar | None = Field(
+        None, description="Binary only: the class that counts as positive; the greater one unless given."
+    )
+    features: Features
+    sensitive: tuple[str, ...] = Field((), description="Columns that fairness is judged by.")
+    model: Model
+
+    @model_validator(mode="after")
+    def _label_is_no_feature(self) -> Self:
+        if self.label in self.features.columns:
+            raise ValueError(f"the label {self.label!r} is also named as a feature; remove it from `features`")
+        if self.positive is not None and self.task != "binary":
+            raise ValueError("`positive` is for binary tasks only")
+        if self.model.class_weight is not None and self.task == "regression":
+            raise ValueError("`model.class_weight` is for classification only")
+        return self

@@ -1,0 +1,317 @@
+"""The edge to MLflow: runs, models, the registry, and the evidence kept beside them.
+
+The tracking server is ``MLFLOW_TRACKING_URI``: an ``http(s)://`` server in real use, ``sqlite:///`` for one machine.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+BASELINE_FILE = "baseline.json"
+TAG = "modelway."
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One time that a version held an alias.
+
+    Attributes:
+        version: The registered model's version.
+        since: When it got the alias, ISO 8601 in UTC.
+        replaced: The version that held the alias before, if any.
+        tags: Our tags of the version, without their prefix.
+    """
+
+    version: str
+    since: str
+    replaced: str | None
+    tags: dict[str, str]
+
+
+class Tracking:
+    """What the stages ask of MLflow, with errors that say what to do.
+
+    Args:
+        uri: The tracking server.
+    """
+
+    def __init__(self, uri: str) -> None:
+        import logging
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        from mlflow import MlflowClient
+
+        self.uri = uri
+        with self._explaining():
+            self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    @classmethod
+    def from_environment(cls) -> Tracking:
+        """The server that ``MLFLOW_TRACKING_URI`` names.
+
+        Raises:
+            ModelwayError: the variable is not set.
+        """
+        uri = os.environ.get("MLFLOW_TRACKING_URI")
+        if not uri:
+            raise ModelwayError(
+                "MLFLOW_TRACKING_URI is not set",
+                key="MLFLOW_TRACKING_URI",
+                remedy="set it to the MLflow server, such as http://mlflow.mlflow:5000 (`modelway run` sets its own)",
+            )
+        return cls(uri)
+
+    def prepare(self) -> None:
+        """Makes sure that the server answers and its database is up to date."""
+        with self._explaining():
+            self.client.search_experiments(max_results=1)
+
+    @contextmanager
+    def run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """A run to log into: the one that KFP's MLflow integration injected, else a new one; ended at the end.
+
+        Args:
+            experiment: The experiment of a new run; created if it is not there.
+            name: A new run's name.
+            tags: Tags to set, without our prefix.
+
+        Yields:
+            The run's id.
+        """
+        injected = os.environ.get("MLFLOW_RUN_ID")
+        with self._explaining():
+            run_id = injected or self._start_run(experiment, name)
+            for key, value in tags.items():
+                self.client.set_tag(run_id, f"{TAG}{key}", value)
+        try:
+            yield run_id
+        except BaseException:
+            if not injected:
+                with self._explaining():
+                    self.client.set_terminated(run_id, "FAILED")
+            raise
+        if not injected:
+            with self._explaining():
+                self.client.set_terminated(run_id, "FINISHED")
+
+    def _start_run(self, experiment: str, name: str) -> str:
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            location = _local_artifacts(self.uri)
+            identifier = self.client.create_experiment(experiment, artifact_location=location)
+        else:
+            identifier = found.experiment_id
+        return str(self.client.create_run(identifier, run_name=name).info.run_id)
+
+    def log(
+        self, run_id: str, params: Mapping[str, object] | None = None, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Logs parameters and metrics into a run."""
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        with self._explaining():
+            self.client.log_batch(
+                run_id,
+                metrics=[Metric(key, value, now, 0) for key, value in (metrics or {}).items()],
+                params=[Param(key, str(value)[:6000]) for key, value in (params or {}).items()],
+            )
+
+    def log_evidence(self, run_id: str, folder: Path, path: str) -> None:
+        """Uploads a folder of evidence below a path among a run's artifacts."""
+        with self._explaining():
+            self.client.log_artifacts(run_id, str(folder), path)
+
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        """Tags a run."""
+        with self._explaining():
+            self.client.set_tag(run_id, f"{TAG}{key}", value)
+
+    @contextmanager
+    def logged_model(self, run_id: str, name: str, params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        """A model entry of a run, made ready at the end or marked as failed.
+
+        Yields:
+            The model's id, and where its files will be.
+        """
+        from mlflow.entities import LoggedModelOutput
+
+        with self._explaining():
+            experiment = self.client.get_run(run_id).info.experiment_id
+            model = self.client.create_logged_model(
+                experiment, name, run_id, params={key: str(value)[:250] for key, value in params.items()}
+            )
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        try:
+            yield str(model.model_id), str(model.artifact_location)
+        except BaseException:
+            with self._explaining():
+                self.client.finalize_logged_model(model.model_id, "FAILED")
+            raise
+        with self._explaining():
+            self.client.finalize_logged_model(model.model_id, "READY")
+
+    def upload_model(self, model_id: str, folder: str) -> None:
+        """Uploads a model's folder to its entry."""
+        with self._explaining():
+            self.client.log_model_artifacts(model_id, folder)
+
+    def holder(self, name: str, alias: str) -> ModelVersion | None:
+        """The version of a registered model that holds an alias, if any."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            with self._explaining():
+                return self.client.get_model_version_by_alias(name, alias)
+        except ModelwayError as error:
+            if isinstance(error.__cause__, MlflowException) and error.__cause__.error_code in _ABSENT:
+                return None
+            raise
+
+    def with_tag(self, name: str, key: str, value: str) -> ModelVersion | None:
+        """The version of a registered model that carries one of our tags with this value, if any."""
+        return next((one for one in self.versions(name) if one.tags.get(f"{TAG}{key}") == value), None)
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """All versions of a registered model, the newest first."""
+        with self._explaining():
+            found = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
+        return sorted(found, key=lambda one: -int(one.version))
+
+    def register(self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], alias: str) -> str:
+        """Creates a version with its tags and gives it the alias; on any failure no version is left behind.
+
+        Returns:
+            The new version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with self._explaining():
+            try:
+                self.client.create_registered_model(name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            made = self.client.create_model_version(
+                name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                tags={f"{TAG}{key}": value for key, value in tags.items()},
+                model_id=model_id,
+            )
+        try:
+            self.give_alias(name, str(made.version), alias)
+        except BaseException:
+            with self._explaining():
+                self.client.delete_model_version(name, made.version)
+            raise
+        return str(made.version)
+
+    def give_alias(self, name: str, version: str, alias: str) -> None:
+        """Moves an alias to a version, and writes the promotion history into the versions' tags."""
+        before = self.holder(name, alias)
+        if before is not None and str(before.version) == version:
+            return
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._explaining():
+            self.client.set_model_version_tag(name, version, f"{TAG}{alias}.since", now)
+            if before is not None:
+                self.client.set_model_version_tag(name, version, f"{TAG}{alias}.replaced", str(before.version))
+                self.client.set_model_version_tag(name, before.version, f"{TAG}{alias}.until", now)
+            self.client.set_registered_model_alias(name, alias, version)
+
+    def history(self, name: str, alias: str) -> list[Promotion]:
+        """Which versions got an alias, when, and instead of which; the newest first."""
+        found = []
+        for version in self.versions(name):
+            tags = {key.removeprefix(TAG): value for key, value in version.tags.items() if key.startswith(TAG)}
+            if f"{alias}.since" in tags:
+                since, replaced = tags[f"{alias}.since"], tags.get(f"{alias}.replaced")
+                found.append(Promotion(str(version.version), since, replaced, tags))
+        return sorted(found, key=lambda promotion: promotion.since, reverse=True)
+
+    def download_model(self, name: str, version: str, folder: str) -> Path:
+        """Downloads a registered model's folder."""
+        from mlflow.artifacts import download_artifacts
+
+        with self._explaining():
+            path = download_artifacts(f"models:/{name}/{version}", dst_path=folder, tracking_uri=self.uri)
+        return Path(path)
+
+    def evidence(self, name: str, version: str, file: str) -> bytes | None:
+        """One file of the evidence that a version was registered with; None if it has none."""
+        with self._explaining():
+            found = self.client.get_model_version(name, version)
+            folder = found.tags.get(f"{TAG}evidence")
+            if folder is None or found.run_id is None:
+                return None
+            with TemporaryDirectory() as work:
+                path = self.client.download_artifacts(found.run_id, f"{folder}/{file}", work)
+                return Path(path).read_bytes()
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+
+        try:
+            yield
+        except MlflowException as error:
+            text = str(error)
+            if "error code 401" in text or "error code 403" in text or error.error_code in _REFUSED:
+                raise CredentialsError(
+                    f"MLflow at {self.uri} refuses access",
+                    key="MLFLOW_TRACKING_URI",
+                    remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
+                ) from error
+            if "failed with exception" in text or "Max retries exceeded" in text:
+                raise self._unreachable() from error
+            raise ModelwayError(
+                f"MLflow at {self.uri} answers: {text.splitlines()[0][:300]}",
+                key="MLFLOW_TRACKING_URI",
+                remedy="see the MLflow server's log",
+            ) from error
+        except RequestException as error:
+            raise self._unreachable() from error
+
+    def _unreachable(self) -> UnavailableError:
+        return UnavailableError(
+            f"MLflow at {self.uri} cannot be reached",
+            key="MLFLOW_TRACKING_URI",
+            remedy="check MLFLOW_TRACKING_URI and that the server runs, then run again",
+        )
+
+
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+_REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+
+
+def _local_artifacts(uri: str) -> str | None:
+    """Where a sqlite tracking database keeps artifacts: beside it. A server decides for itself."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()

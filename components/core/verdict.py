@@ -1,0 +1,142 @@
+"""Checks, gates and their three-valued verdicts.
+
+A check is one comparison; a gate is the checks of one stage. `inconclusive` means that the evidence
+does not suffice to tell, and is never treated as `passed`: the policy says what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Verdict(StrEnum):
+    """What a check or a gate found."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+class OnInconclusive(StrEnum):
+    """What an inconclusive check does to its gate's decision."""
+
+    BLOCK = "block"
+    WARN = "warn"
+
+
+class Check(BaseModel):
+    """One comparison of something observed with what was asked for.
+
+    Attributes:
+        name: Unique within its gate, with the subject in brackets: ``drift[age]``.
+        verdict: What the comparison found.
+        observed: What was measured.
+        threshold: What was asked for.
+        message: A sentence a person reads; says what to do where the verdict is not `passed`.
+        blocks: Whether this check, with this verdict, keeps the model from being blessed.
+    """
+
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+
+    name: str
+    verdict: Verdict
+    observed: float | int | str | None = None
+    threshold: float | int | str | None = None
+    message: str
+    blocks: bool = False
+
+
+def passed_or_failed(
+    name: str,
+    passed: bool,  # noqa: FBT001
+    message: str,
+    *,
+    observed: float | str | None = None,
+    threshold: float | str | None = None,
+) -> Check:
+    """A check whose evidence suffices; a failed one blocks."""
+    verdict = Verdict.PASSED if passed else Verdict.FAILED
+    return Check(
+        name=name, verdict=verdict, observed=observed, threshold=threshold, message=message, blocks=not passed
+    )
+
+
+def inconclusive(
+    name: str,
+    message: str,
+    rule: OnInconclusive,
+    *,
+    observed: float | str | None = None,
+    threshold: float | str | None = None,
+) -> Check:
+    """A check whose evidence does not suffice; the policy's rule says whether it blocks."""
+    return Check(
+        name=name,
+        verdict=Verdict.INCONCLUSIVE,
+        observed=observed,
+        threshold=threshold,
+        message=message,
+        blocks=rule is OnInconclusive.BLOCK,
+    )
+
+
+class Gate(BaseModel):
+    """The checks of one stage and what follows from them.
+
+    Attributes:
+        name: ``data`` or ``model``.
+        checks: In the order they were made.
+        facts: What the gate knew: counts, hashes, the champion compared with.
+        report: URI of the report that people read, if one was written.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    checks: tuple[Check, ...]
+    facts: dict[str, str | int | float | None] = {}
+    report: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """`failed` if any check failed, else `inconclusive` if any is, else `passed`."""
+        return combine(check.verdict for check in self.checks)
+
+    @property
+    def proceed(self) -> bool:
+        """Whether no check blocks."""
+        return not any(check.blocks for check in self.checks)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the gate blocks, a sentence each, failures before inconclusive checks."""
+        blocking = [check for check in self.checks if check.blocks]
+        blocking.sort(key=lambda check: check.verdict is not Verdict.FAILED)
+        return [f"{check.name}: {check.message}" for check in blocking]
+
+    def counts(self) -> dict[str, int]:
+        """How many checks there are of each verdict."""
+        return {verdict.value: sum(check.verdict is verdict for check in self.checks) for verdict in Verdict}
+
+    def write(self, path: str | Path) -> None:
+        """Writes the gate as JSON."""
+        Path(path).write_text(self.model_dump_json(indent=2), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Gate:
+        """Reads a gate back from JSON."""
+        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
+
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict of several: the worst one; nothing checked is inconclusive."""
+    found: Sequence[Verdict] = list(verdicts)
+    if Verdict.FAILED in found:
+        return Verdict.FAILED
+    if Verdict.INCONCLUSIVE in found or not found:
+        return Verdict.INCONCLUSIVE
+    return Verdict.PASSED

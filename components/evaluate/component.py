@@ -1,0 +1,57 @@
+"""The `evaluate_model` component."""
+
+from typing import NamedTuple
+
+from kfp.dsl import HTML, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+
+from modelway.components.core.artifacts import GateResult
+from modelway.components.core.image import component
+
+
+@component
+def evaluate_model(
+    model: Input[Model],
+    test_data: Input[Dataset],
+    project: str,
+    policy: str,
+    gate: Output[GateResult],
+    metrics: Output[Metrics],
+    classification: Output[ClassificationMetrics],
+    report: Output[HTML],
+    run_id: str = "",
+    model_hash: str = "",
+    champion: str = "",
+) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
+    """Judges a model on the test split: thresholds, no regression against the champion, slices.
+
+    Args:
+        model: The model's folder, in MLflow's format.
+        test_data: The test split, as Parquet.
+        project: The project file: its text, or a URI.
+        policy: The policy file: its text, or a URI.
+        run_id: The MLflow run that trained the model; the scores are logged there.
+        model_hash: The SHA-256 that the model's folder had when it was trained.
+        champion: The champion's registry version to compare with. Empty: there is none.
+
+    Returns:
+        gate: Every check with its verdict, as JSON.
+        metrics: The model's scores.
+        classification: The ROC curve of a binary task, and the confusion matrix; empty for regression.
+        report: The report that people read.
+        verdict: passed, failed or inconclusive.
+        proceed: Whether nothing blocks by the policy.
+    """
+    from modelway.components.evaluate.gate import evaluate
+
+    made = evaluate(
+        model.path, test_data.path, project, policy, champion, run_id, model_hash, report_path=report.path
+    )
+    judged = made.gate.model_copy(update={"report": report.uri})
+    judged.write(gate.path)
+    for name, value in made.scores.items():
+        metrics.log_metric(name, value)
+    if made.classes:
+        classification.log_confusion_matrix(made.classes, made.confusion)
+    if len(made.rocs) == 1:
+        classification.log_roc_curve(made.rocs[0].fpr, made.rocs[0].tpr, made.rocs[0].thresholds)
+    return (judged.verdict.value, judged.proceed)

@@ -1,0 +1,83 @@
+"""The parts of the test split that a model must be good in too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.html import format_number
+from modelway.components.core.policy import Slices
+
+MOST_VALUES = 50
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some rows of the test split: those with one value, or a range, of one column."""
+
+    name: str
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+
+
+def find_slices(table: pl.DataFrame, policy: Slices) -> Iterator[Slice]:
+    """The slices of each column: by value, or by ranges of equal size where a number has many values.
+
+    Raises:
+        ModelwayError: a column is not in the data, or has too many values to be sliced by.
+    """
+    for column in policy.columns:
+        if column not in table.columns:
+            raise ModelwayError(
+                f"the policy slices by {column!r}, which is not in the data",
+                key="model.slices.columns",
+                column=column,
+                remedy=f"choose among {', '.join(table.columns[:12])}",
+            )
+        series = table[column]
+        if (series.dtype.is_numeric() or series.dtype.is_temporal()) and series.n_unique() > policy.bins:
+            yield from _ranges(series, policy.bins)
+        elif series.n_unique() > MOST_VALUES:
+            raise ModelwayError(
+                f"{column!r} has {series.n_unique()} values, too many to slice by",
+                key="model.slices.columns",
+                column=column,
+                remedy=f"slice by columns with at most {MOST_VALUES} values, or by numbers",
+            )
+        else:
+            yield from _values(series)
+
+
+def _values(series: pl.Series) -> Iterator[Slice]:
+    for value in sorted(series.unique().to_list(), key=str):
+        matches = series.is_null() if value is None else (series == value).fill_null(value=False)
+        yield Slice(f"{series.name}={'missing' if value is None else value}", matches.arg_true().to_numpy())
+
+
+def _ranges(series: pl.Series, bins: int) -> Iterator[Slice]:
+    order = series.to_physical() if series.dtype.is_temporal() else series
+    edges = sorted({order.quantile(number / bins, "nearest") for number in range(1, bins)} - {None})
+    shown = [_shown(edge, series.dtype) for edge in edges]
+    for number in range(len(edges) + 1):
+        matches = pl.Series([True]).new_from_index(0, len(order))
+        if number > 0:
+            matches &= order > edges[number - 1]
+        if number < len(edges):
+            matches &= order <= edges[number]
+        low, high = shown[number - 1] if number > 0 else None, shown[number] if number < len(edges) else None
+        name = f"{series.name}>{low}" if high is None else f"{series.name}<={high}"
+        if low is not None and high is not None:
+            name = f"{low}<{series.name}<={high}"
+        yield Slice(name, matches.fill_null(value=False).arg_true().to_numpy())
+    if series.null_count():
+        yield Slice(f"{series.name}=missing", series.is_null().arg_true().to_numpy())
+
+
+def _shown(edge: Any, dtype: pl.DataType) -> str:
+    if dtype.is_temporal():
+        return str(pl.Series([int(edge)]).cast(dtype)[0])
+    return format_number(edge)

@@ -1,0 +1,89 @@
+"""The split into training and test rows: decided by what the rows hold, so that it stays put when rows are added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.project import Split
+
+
+def split_table(table: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Splits a table into training and test rows.
+
+    By row or group, a row is in the test split if the hash of its identifier, group or whole content falls below
+    the fraction, so equal rows never stand on both sides. By time, the latest rows are the test split, and rows of
+    the cut's own instant stay in training.
+
+    Raises:
+        ModelwayError: the column is missing or holds nulls, or one side would be empty.
+    """
+    if split.column is not None:
+        _check_column(table, split.column)
+    if split.by == "time":
+        times = table[str(split.column)]
+        cut = times.sort()[max(0, int(len(times) * (1 - split.test_fraction)) - 1)]
+        is_test = (times > cut).to_numpy()
+    else:
+        columns = [split.column] if split.column is not None else sorted(table.columns)
+        is_test = _uniform(row_hashes(table, columns), split.seed) < split.test_fraction
+    if not is_test.any() or is_test.all():
+        side = "test" if not is_test.any() else "training"
+        raise ModelwayError(
+            f"the split by {split.by} leaves no {side} rows of {len(table)}",
+            key="data.split",
+            column=split.column,
+            value=split.test_fraction,
+            remedy="bring more rows or groups, or change `data.split`",
+        )
+    return table.filter(~is_test), table.filter(is_test)
+
+
+def row_hashes(table: pl.DataFrame, columns: list[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """A 64-bit hash of each row's values, the same on every machine.
+
+    pandas' hash is used since it is documented as deterministic, which the hash of Polars is not across versions.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame({column: _hashable(table[column]) for column in columns})
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy()
+
+
+def _hashable(series: pl.Series) -> Any:
+    import pandas as pd
+
+    if series.dtype.is_temporal():
+        return series.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64).to_numpy()
+    if series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}:
+        return series.cast(pl.Float64).to_numpy()
+    return pd.Series(series.cast(pl.String).to_list(), dtype=object)
+
+
+def _uniform(hashes: np.ndarray[Any, np.dtype[np.uint64]], seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Hashes to [0, 1), another way for each seed: the splitmix64 finalizer (Steele et al., OOPSLA 2014)."""
+    mixed = hashes + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+
+
+def _check_column(table: pl.DataFrame, column: str) -> None:
+    if column not in table.columns:
+        raise ModelwayError(
+            f"the data has no column {column!r} to split by",
+            key="data.split.column",
+            column=column,
+            remedy=f"choose one of {', '.join(table.columns[:10])}",
+        )
+    nulls = table[column].null_count()
+    if nulls:
+        raise ModelwayError(
+            f"{nulls} of {len(table)} rows have no {column!r} to split by",
+            key="data.split.column",
+            column=column,
+            remedy="fill the column in, or split by another one",
+        )

@@ -1,0 +1,45 @@
+"""The `train_model` component."""
+
+from typing import NamedTuple
+
+from kfp.dsl import Dataset, Input, Metrics, Model, Output
+
+from modelway.components.core.artifacts import FeatureSteps
+from modelway.components.core.image import component
+
+
+@component
+def train_model(
+    train_data: Input[Dataset],
+    prepared_data: Input[Dataset],
+    steps: Input[FeatureSteps],
+    project: str,
+    model: Output[Model],
+    metrics: Output[Metrics],
+    data_hash: str = "",
+    code_version: str = "",
+) -> NamedTuple("Outputs", [("run_id", str), ("model_id", str), ("model_hash", str)]):  # type: ignore[valid-type]
+    """Fits the project's estimator or function, and logs the model with signature and input example.
+
+    Args:
+        train_data: The raw training split, for the input example.
+        prepared_data: The prepared training split: numbers, and the label.
+        steps: The fitted feature preparation, which becomes a part of the model.
+        project: The project file: its text, or a URI.
+        data_hash: The SHA-256 of the source's content, to log.
+        code_version: A hash of the user's own training code, so that changed code is not served from cache.
+
+    Returns:
+        model: The pipeline from raw columns to predictions, in MLflow's folder format.
+        metrics: Rows, and how long fitting took.
+        run_id: The MLflow run that it was trained in.
+        model_id: The model's id in MLflow.
+        model_hash: The SHA-256 of the model's folder.
+    """
+    from modelway.components.train.training import train
+
+    trained = train(prepared_data.path, train_data.path, steps.path, project, data_hash, model_path=model.path)
+    model.metadata.update({"framework": "scikit-learn", "model_hash": trained.model_hash, "code": code_version})
+    metrics.log_metric("train_rows", trained.rows)
+    metrics.log_metric("fit_seconds", trained.fit_seconds)
+    return (trained.run_id, trained.model_id, trained.model_hash)

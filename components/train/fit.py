@@ -1,0 +1,111 @@
+"""Fits the model on the prepared training split, and joins it with the preparation to one pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from sklearn.pipeline import Pipeline
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.models import load_skops
+from modelway.components.core.project import Project
+from modelway.components.core.tables import label_of, to_model_input
+from modelway.components.train.estimator import build_estimator, import_function
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Labels = np.ndarray[Any, Any]
+
+
+def fit_pipeline(project: Project, prepared: pl.DataFrame, steps: Path) -> Pipeline:
+    """Fits the project's model on prepared rows.
+
+    Args:
+        project: Names the estimator or function, its parameters, class weights and seed.
+        prepared: The prepared training split, with the label.
+        steps: The fitted preparation, a skops file.
+
+    Returns:
+        The preparation and the fitted estimator as one pipeline that takes raw columns.
+
+    Raises:
+        ModelwayError: the model cannot be imported or fitted.
+    """
+    label = label_of(prepared, project)
+    features = to_model_input(prepared, [name for name in prepared.columns if name != project.label])
+    estimator = _fit(project, features, label)
+    return Pipeline([("features", load_skops(steps)), ("model", estimator)])
+
+
+def _fit(project: Project, features: pd.DataFrame, label: Labels) -> Any:
+    model = project.model
+    key = "model.estimator" if model.estimator else "model.entrypoint"
+    path = model.estimator or model.entrypoint
+    weights = _sample_weights(project, label)
+    try:
+        if model.entrypoint is not None:
+            function = import_function(model)
+            extra = {"sample_weight": weights} if weights is not None else {}
+            return _checked(function(features, _series(label), **extra, **model.parameters), str(path))
+        estimator = build_estimator(project)
+        if weights is None:
+            return estimator.fit(features, label)
+        if not has_fit_parameter(estimator, "sample_weight"):
+            raise ModelwayError(
+                f"{path} takes no sample weights, so `model.class_weight` cannot be applied",
+                key="model.class_weight",
+                value=path,
+                remedy="remove `model.class_weight`, or choose an estimator whose fit takes sample_weight",
+            )
+        return estimator.fit(features, label, sample_weight=weights)
+    except ModelwayError:
+        raise
+    except Exception as error:
+        raise ModelwayError(
+            f"{path} failed to fit: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}",
+            key=key,
+            value=path,
+            remedy="see `model.parameters` and `features` (impute, scale); `--debug` shows where it failed",
+        ) from error
+
+
+def _checked(fitted: Any, path: str) -> Any:
+    if not hasattr(fitted, "predict"):
+        raise ModelwayError(
+            f"{path} returned {type(fitted).__name__}, which has no predict",
+            key="model.entrypoint",
+            value=path,
+            remedy="return the fitted estimator",
+        )
+    return fitted
+
+
+def _series(label: Labels) -> Any:
+    import pandas as pd
+
+    return pd.Series(label)
+
+
+def _sample_weights(project: Project, label: Labels) -> Labels | None:
+    weight = project.model.class_weight
+    if weight is None:
+        return None
+    if weight == "balanced":
+        return np.asarray(compute_sample_weight("balanced", label))
+    classes = {str(value) for value in np.unique(label)}
+    if set(weight) != classes:
+        wrong = sorted(set(weight) ^ classes)[0]
+        raise ModelwayError(
+            f"`model.class_weight` and the label's classes differ in {wrong!r}",
+            key="model.class_weight",
+            column=project.label,
+            value=wrong,
+            remedy=f"give a weight to each of {', '.join(sorted(classes))}",
+        )
+    return np.asarray([weight[str(value)] for value in label], dtype=np.float64)

@@ -1,0 +1,99 @@
+"""Writes a fitted pipeline in MLflow's folder format, in skops unless the model does not fit in it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.models import is_trusted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+_COLUMN_TYPES = {"f": "double", "M": "datetime", "O": "string"}
+_PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "modelway")
+
+
+def save(pipeline: Pipeline, folder: str, examples: pd.DataFrame, *, model_id: str, run_id: str, location: str) -> str:
+    """Saves a pipeline with its signature and input examples.
+
+    Args:
+        pipeline: The fitted pipeline.
+        folder: Where the MLflow model goes; must not exist yet or be empty.
+        examples: A few raw rows, as models take them.
+        model_id: The model's id in MLflow.
+        run_id: The MLflow run that trained it.
+        location: Where MLflow keeps the model's files.
+
+    Returns:
+        The format: ``skops``, or ``cloudpickle`` where the model holds types that skops cannot or may not load.
+    """
+    import mlflow.sklearn
+    from mlflow.models import Model, ModelSignature
+    from mlflow.models.signature import infer_signature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = Schema([ColSpec(_COLUMN_TYPES[examples[name].dtype.kind], str(name)) for name in examples.columns])
+    outputs = infer_signature(model_output=pipeline.predict(examples)).outputs
+    trusted, reason = _skops_types(pipeline)
+    if trusted is None:
+        log.warning("the model is pickled, since %s; loading it will execute code", reason)
+    with warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        mlflow.sklearn.save_model(
+            pipeline,
+            folder,
+            mlflow_model=Model(artifact_path=location, model_uuid=model_id, run_id=run_id, model_id=model_id),
+            serialization_format="skops" if trusted is not None else "cloudpickle",
+            skops_trusted_types=trusted,
+            signature=ModelSignature(inputs=inputs, outputs=outputs),
+            input_example=examples,
+            conda_env=_environment(pipeline, pickled=trusted is None),
+        )
+    return "skops" if trusted is not None else "cloudpickle"
+
+
+def _skops_types(pipeline: Pipeline) -> tuple[list[str] | None, str]:
+    """The types to trust when the model is loaded; None, and why, if it does not fit in skops."""
+    import skops.io
+
+    try:
+        found = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
+    except Exception as error:  # noqa: BLE001 - skops raises whatever the model's own classes raise
+        return None, f"skops cannot hold it ({str(error).splitlines()[0][:200]})"
+    foreign = [name for name in found if not is_trusted(name)]
+    return (None, f"it holds {foreign[0]}, which is of no trusted library") if foreign else (found, "")
+
+
+def _environment(pipeline: Pipeline, *, pickled: bool) -> dict[str, Any]:
+    """What the model needs to run, pinned; given to MLflow so that it does not start a process to find out."""
+    library = type(pipeline.steps[-1][1]).__module__.split(".")[0]
+    names = dict.fromkeys([*_PACKAGES, *(["cloudpickle"] if pickled else [])])
+    if library not in {"sklearn", "modelway"}:
+        names[library] = None
+    pinned = []
+    for name in names:
+        try:
+            pinned.append(f"{name}=={version(name)}")
+        except PackageNotFoundError:  # the user's own module, which is no distribution
+            log.info("%s is not an installed distribution, so the model's requirements do not name it", name)
+    if not pinned:
+        raise ModelwayError("no package is installed", remedy="install modelway as a distribution")
+    return {"name": "modelway", "dependencies": [{"pip": pinned}]}
+
+
+class _quiet:  # noqa: N801 - reads as a word in `with`
+    """Keeps MLflow's advice about pip out of a stage's log."""
+
+    def __enter__(self) -> None:
+        self.logger = logging.getLogger("mlflow")
+        self.level = self.logger.level
+        self.logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.setLevel(self.level)

@@ -1,0 +1,60 @@
+"""The `validate_data` component."""
+
+from typing import NamedTuple
+
+from kfp.dsl import HTML, Dataset, Input, Metrics, Output
+
+from modelway.components.core.artifacts import Baseline, GateResult
+from modelway.components.core.image import component
+
+
+@component
+def validate_data(
+    train_data: Input[Dataset],
+    test_data: Input[Dataset],
+    project: str,
+    contract: str,
+    policy: str,
+    gate: Output[GateResult],
+    baseline: Output[Baseline],
+    metrics: Output[Metrics],
+    report: Output[HTML],
+    data_hash: str = "",
+    champion: str = "",
+) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
+    """Judges the data by its contract, and its drift from the data of the champion.
+
+    Args:
+        train_data: The training split, as Parquet.
+        test_data: The test split, as Parquet.
+        project: The project file: its text, or a URI.
+        contract: The contract file: its text, or a URI.
+        policy: The policy file: its text, or a URI.
+        data_hash: The SHA-256 of the source's content.
+        champion: The champion's registry version, whose baseline is compared with. Empty: there is none.
+
+    Returns:
+        gate: Every check with its verdict, as JSON.
+        baseline: This training split's statistics, for later runs to compare with.
+        metrics: How many checks passed, failed and were inconclusive.
+        report: The report that people read.
+        verdict: passed, failed or inconclusive.
+        proceed: Whether nothing blocks by the policy.
+    """
+    from modelway.components.validate.gate import validate
+
+    judged = validate(
+        train_data.path,
+        test_data.path,
+        project,
+        contract,
+        policy,
+        data_hash,
+        champion,
+        baseline_path=baseline.path,
+        report_path=report.path,
+    ).model_copy(update={"report": report.uri})
+    judged.write(gate.path)
+    for name, value in judged.counts().items():
+        metrics.log_metric(name, value)
+    return (judged.verdict.value, judged.proceed)

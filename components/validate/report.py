@@ -1,0 +1,55 @@
+"""The data gate's HTML report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelway.components.core.html import format_number, render_gate
+from modelway.components.core.project import Project
+from modelway.components.core.verdict import Gate
+from modelway.components.validate.drift import Baseline, Distribution, population_stability_index
+
+MOST_COLUMNS = 60
+
+
+def render(gate: Gate, project: Project, now: Baseline, before: Baseline | None) -> str:
+    """The page: why, the columns' distributions beside the baseline's (most drifted first), and every check.
+
+    Args:
+        gate: What was judged.
+        project: Whose data it is.
+        now: The training split's distributions, in the baseline's bins where there is one.
+        before: The baseline, if there is one.
+    """
+    columns = [_column(name, shape, before.columns.get(name) if before else None) for name, shape in now.columns.items()]
+    columns.sort(key=lambda column: -column["psi"])
+    return render_gate(
+        "modelway.components.validate",
+        "data.html.j2",
+        gate,
+        f"Data of {project.name}",
+        columns=columns[:MOST_COLUMNS],
+        columns_left_out=max(0, len(columns) - MOST_COLUMNS),
+        baseline_rows=before.rows if before else None,
+        rows=now.rows,
+    )
+
+
+def _column(name: str, now: Distribution, before: Distribution | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "labels": _labels(now),
+        "now": now.shares,
+        "before": before.shares if before is not None else None,
+        "psi": population_stability_index(before.shares, now.shares) if before is not None else 0.0,
+    }
+
+
+def _labels(shape: Distribution) -> list[str]:
+    if shape.kind == "categorical":
+        return [*shape.values, "other", "missing"]
+    edges = [format_number(edge) for edge in shape.edges]
+    if not edges:
+        return ["all", "missing"]
+    between = [f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False)]
+    return [f"up to {edges[0]}", *between, f"over {edges[-1]}", "missing"]

@@ -1,0 +1,1 @@
+"""The default example: who will use outpatient care heavily, from the RAND Health Insurance Experiment."""

@@ -1,0 +1,106 @@
+"""What can be known to be wrong before a run starts, and what a run has to be told: checked in one place."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from modelway.components.core.contract import Contract, check_agreement
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Project
+from modelway.components.core.records import request_hash
+from modelway.components.core.storage import version_of
+from modelway.components.core.tracking import TAG, Tracking
+
+
+def preflight(
+    project: str, contract: str, policy: str, names: dict[str, str], folder: str, *, first: bool = False
+) -> dict[str, str]:
+    """Checks the three files against each other and against what is installed and reachable.
+
+    Args:
+        project: The project file's text, with an absolute data source.
+        contract: The contract file's text.
+        policy: The policy file's text.
+        names: What to call ``project``, ``contract`` and ``policy`` in errors.
+        folder: The project's folder, where the user's own modules are looked for.
+        first: Whether the tracking database is only now being created, so that it can hold no champion.
+
+    Returns:
+        What the pipeline takes beside the files: ``data_version``, ``champion`` and ``code_version``.
+
+    Raises:
+        ModelwayError: whatever would make the run fail later; names file and key.
+    """
+    from modelway.components.evaluate.metrics import check_metric
+    from modelway.components.train.estimator import build_estimator
+    from modelway.components.validate.contract_checks import check_rules
+
+    described, asked, rules = Project.parse(project), Contract.parse(contract), Policy.parse(policy)
+    check_agreement(described, asked, names["project"], names["contract"])
+    check_rules(asked, names["contract"])
+    for metric in rules.metric_names:
+        check_metric(metric, f"model.metrics.{metric}", names["policy"])
+    _check_slices(rules, asked, names)
+    try:
+        if described.model.estimator is not None:
+            build_estimator(described)
+    except ModelwayError as error:
+        error.file = names["project"]
+        raise
+    data_version = version_of(described.data.source)
+    code_version = _code_version(described, folder, names["project"])
+    request = request_hash(described, asked, rules, data_version, code_version)
+    champion = "" if first else _champion(described.name, rules.registration.alias, request)
+    return {"data_version": data_version, "code_version": code_version, "champion": champion}
+
+
+def _check_slices(policy: Policy, contract: Contract, names: dict[str, str]) -> None:
+    for column in policy.model.slices.columns if policy.model.slices is not None else ():
+        if column not in contract.columns:
+            raise ModelwayError(
+                f"the policy slices by {column!r}, which {names['contract']} does not describe",
+                file=names["policy"],
+                key="model.slices.columns",
+                column=column,
+                remedy=f"choose among {', '.join(list(contract.columns)[:12])}",
+            )
+
+
+def _code_version(project: Project, folder: str, file: str) -> str:
+    """The hash of the module that holds the user's training function, which is found but not imported."""
+    if project.model.entrypoint is None:
+        return ""
+    module = project.model.entrypoint.partition(":")[0]
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise ModelwayError(
+            f"the module {module!r} cannot be found",
+            file=file,
+            key="model.entrypoint",
+            value=project.model.entrypoint,
+            remedy=f"put {module.replace('.', '/')}.py beside {file}, or install its package",
+        )
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
+def _champion(name: str, alias: str, request: str) -> str:
+    """The version to compare with; empty if there is none.
+
+    Where the champion came from this very request, that is what it was compared with itself, so that asking again
+    gives the same answer.
+    """
+    holder = Tracking.from_environment().holder(name, alias)
+    if holder is None:
+        return ""
+    if holder.tags.get(f"{TAG}request_hash") == request:
+        return str(holder.tags.get(f"{TAG}compared_with", ""))
+    return str(holder.version)

@@ -1,0 +1,113 @@
+"""The release pipeline: from data to a judged, registered model, or to a rejection that says why."""
+
+from kfp import dsl
+
+from modelway.components.evaluate.component import evaluate_model
+from modelway.components.features.component import prepare_features
+from modelway.components.ingest.component import ingest_data
+from modelway.components.notify.component import record_outcome
+from modelway.components.register.component import register_model
+from modelway.components.reject.component import reject
+from modelway.components.train.component import train_model
+from modelway.components.validate.component import validate_data
+
+
+@dsl.pipeline(name="release")
+def release(
+    project: str,
+    contract: str,
+    policy: str,
+    store: str,
+    data_version: str = "",
+    champion: str = "",
+    code_version: str = "",
+    git_commit: str = "",
+) -> None:
+    """Ingests, validates, prepares, trains and judges; registers what every gate blesses, and rejects the rest.
+
+    Args:
+        project: The project file: its text, or a URI.
+        contract: The contract file: its text, or a URI.
+        policy: The policy file: its text, or a URI.
+        store: The root of the project's store: an s3:// prefix, or a folder where it runs on one machine.
+        data_version: What the source is now, so that unchanged data is served from cache and changed data is not.
+        champion: The champion's registry version to compare with. Empty: there is none.
+        code_version: A hash of the user's own training code.
+        git_commit: The commit of the user's repository.
+    """
+    run = dsl.PIPELINE_JOB_NAME_PLACEHOLDER
+    ended = record_outcome(project=project, run=run, store=store, git_commit=git_commit)
+    ended.set_caching_options(enable_caching=False)
+    with dsl.ExitHandler(ended, name="release"):
+        ingested = ingest_data(project=project, contract=contract, data_version=data_version)
+        data = validate_data(
+            train_data=ingested.outputs["train_data"],
+            test_data=ingested.outputs["test_data"],
+            project=project,
+            contract=contract,
+            policy=policy,
+            data_hash=ingested.outputs["data_hash"],
+            champion=champion,
+        )
+        with dsl.If(data.outputs["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
+            prepared = prepare_features(train_data=ingested.outputs["train_data"], project=project)
+            trained = train_model(
+                train_data=ingested.outputs["train_data"],
+                prepared_data=prepared.outputs["prepared_data"],
+                steps=prepared.outputs["steps"],
+                project=project,
+                data_hash=ingested.outputs["data_hash"],
+                code_version=code_version,
+            )
+            judged = evaluate_model(
+                model=trained.outputs["model"],
+                test_data=ingested.outputs["test_data"],
+                project=project,
+                policy=policy,
+                run_id=trained.outputs["run_id"],
+                model_hash=trained.outputs["model_hash"],
+                champion=champion,
+            )
+            with dsl.If(judged.outputs["proceed"] == True, name="model is blessed"):  # noqa: E712
+                registered = register_model(
+                    model=trained.outputs["model"],
+                    data_gate=data.outputs["gate"],
+                    model_gate=judged.outputs["gate"],
+                    data_report=data.outputs["report"],
+                    model_report=judged.outputs["report"],
+                    baseline=data.outputs["baseline"],
+                    project=project,
+                    contract=contract,
+                    policy=policy,
+                    run=run,
+                    run_id=trained.outputs["run_id"],
+                    model_id=trained.outputs["model_id"],
+                    store=store,
+                    data_version=data_version,
+                    code_version=code_version,
+                    git_commit=git_commit,
+                    champion=champion,
+                )
+                registered.set_caching_options(enable_caching=False)
+            with dsl.Else(name="model is rejected"):
+                rejected = reject(
+                    data_gate=data.outputs["gate"],
+                    data_report=data.outputs["report"],
+                    model_gate=judged.outputs["gate"],
+                    model_report=judged.outputs["report"],
+                    project=project,
+                    run=run,
+                    store=store,
+                    git_commit=git_commit,
+                )
+                rejected.set_caching_options(enable_caching=False)
+        with dsl.Else(name="data is rejected"):
+            refused = reject(
+                data_gate=data.outputs["gate"],
+                data_report=data.outputs["report"],
+                project=project,
+                run=run,
+                store=store,
+                git_commit=git_commit,
+            )
+            refused.set_caching_options(enable_caching=False)

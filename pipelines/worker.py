@@ -1,0 +1,139 @@
+"""A process with the stages' libraries already imported, from which each local task is forked.
+
+Starting an interpreter and importing scikit-learn and MLflow costs seconds for each task; a fork costs milliseconds.
+The process is started once for a local run, imports while the pipeline is being compiled, and ends with the run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+PRELOADED = (
+    "modelway.components.ingest.table",
+    "modelway.components.validate.gate",
+    "modelway.components.features.prepare",
+    "modelway.components.train.training",
+    "modelway.components.evaluate.gate",
+    "modelway.components.register.registration",
+    "modelway.components.reject.rejection",
+    "modelway.components.notify.outcome",
+    "kfp.dsl.executor_main",
+    "pandas",
+    "skops.io",
+    "sklearn.ensemble",
+    "mlflow.sklearn",
+    "mlflow.artifacts",
+)
+PRELOADED_FOR_SQLITE = ("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store")
+WITHOUT_TRACKING = {"ingest_data", "validate_data", "prepare_features"}  # where there is no champion yet
+
+
+def main() -> None:
+    """Imports, then forks a child for each request until the connection closes.
+
+    A request is a JSON object: ``kind`` (``task`` or ``preflight``), ``log`` and ``result`` (files to write), and the
+    arguments of `run_task` or of `preflight`. The answer is the child's exit code.
+    """
+    connection = Connection(int(sys.argv[1]))
+    os.environ["_KFP_RUNTIME"] = "true"
+    preparing = None
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    for module in PRELOADED + (PRELOADED_FOR_SQLITE if uri.startswith("sqlite") else ()):
+        importlib.import_module(module)
+    if _is_new(uri):
+        preparing = _fork(_prepare_tracking, {})
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except EOFError:
+            break
+        if request["kind"] == "preflight":
+            request["arguments"]["first"] = preparing is not None
+            work = _run_preflight
+        else:
+            work = run_task
+            if preparing is not None and request["function"] not in WITHOUT_TRACKING:
+                os.waitpid(preparing, 0)
+                preparing = None
+        _, status = os.waitpid(_fork(work, request), 0)
+        connection.send_bytes(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _is_new(uri: str) -> bool:
+    """Whether a sqlite database is yet to be created, which takes MLflow seconds: it is done beside the first tasks."""
+    return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
+
+
+def _prepare_tracking(_: dict[str, Any]) -> None:
+    from modelway.components.core.tracking import Tracking
+
+    Tracking.from_environment().prepare()
+
+
+def _fork(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        _child(work, request)
+    return pid
+
+
+def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> NoReturn:
+    """Runs the work with its output in the log; leaves an error's fields in the result file."""
+    from modelway.components.core.errors import explained
+
+    code = 1
+    try:
+        log = os.open(request.get("log", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        work(request)
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException as error:  # noqa: BLE001 - the child's last word, whatever it is
+        traceback.print_exc()
+        readable = explained(error)
+        if "result" in request:
+            fields = readable.fields() if readable is not None else {}
+            kind = type(readable or error).__name__
+            Path(request["result"]).write_text(json.dumps({"error": fields, "kind": kind}), encoding="utf-8")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run_task(request: dict[str, Any]) -> None:
+    """Runs one lightweight component in this process, as `kfp.dsl.executor_main` does in a container.
+
+    Args:
+        request: ``source`` is the component's code, ``arguments`` what its command passes, ``env`` its variables.
+    """
+    from kfp.dsl.executor_main import executor_main
+
+    os.environ.update(request["env"])
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder) / "ephemeral_component.py"
+        module.write_text(request["source"], encoding="utf-8")
+        sys.argv = ["executor_main", "--component_module_path", str(module), *request["arguments"]]
+        executor_main()
+
+
+def _run_preflight(request: dict[str, Any]) -> None:
+    from modelway.pipelines.preflight import preflight
+
+    found = preflight(**request["arguments"])
+    Path(request["result"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""A project's three files as the pipeline takes them, and where its runs are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelway.components.core.contract import Contract
+from modelway.components.core.documents import Document
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Project
+from modelway.components.core.storage import is_uri, join, write_uri
+
+FILES = ("project.yaml", "contract.yaml", "policy.yaml")
+LONGEST_PARAMETER = 9_000  # KFP takes string parameters of less than 10,000 bytes
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A project on this machine.
+
+    Attributes:
+        folder: Where the three files are.
+        project: What is trained; its data source is absolute.
+        contract: What the data must look like.
+        policy: When a model may ship.
+    """
+
+    folder: Path
+    project: Project
+    contract: Contract
+    policy: Policy
+
+    @classmethod
+    def load(cls, folder: Path, source: str | None = None) -> Workspace:
+        """Reads a project's three files.
+
+        Args:
+            folder: Where they are.
+            source: Another data source than the project's own.
+
+        Raises:
+            ModelwayError: a file is missing or malformed.
+        """
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise ModelwayError(
+                    f"{folder} has no {name}",
+                    file=str(folder / name),
+                    remedy="`modelway init NAME --data FILE --label COLUMN` proposes the three files",
+                )
+        project = Project.load(folder / "project.yaml")
+        if source is None:
+            absolute = project.data.source if is_uri(project.data.source) else str(folder / project.data.source)
+        else:
+            absolute = source if is_uri(source) else str(Path(source).resolve())
+        data = project.data.model_copy(update={"source": absolute})
+        project = project.model_copy(update={"data": data})
+        return cls(folder, project, Contract.load(folder / "contract.yaml"), Policy.load(folder / "policy.yaml"))
+
+    @property
+    def documents(self) -> dict[str, Document]:
+        """The three files by their parameter's name."""
+        return {"project": self.project, "contract": self.contract, "policy": self.policy}
+
+    def names(self) -> dict[str, str]:
+        """What to call each file in errors."""
+        return {name: str(self.folder / f"{name}.yaml") for name in self.documents}
+
+    def parameters(self, store: str) -> dict[str, str]:
+        """Each file as a pipeline parameter: its text, or the URI of a copy in the store where that is too long."""
+        found = {}
+        for name, document in self.documents.items():
+            text = document.canonical()
+            if len(text.encode()) > LONGEST_PARAMETER:
+                target = join(store, "config", f"{name}-{document.sha256()[:16]}.json")
+                write_uri(target, text.encode())
+                text = target
+            found[name] = text
+        return found
+
+    def git_commit(self) -> str:
+        """The commit of the repository that the project is in, with ``-dirty`` after it; empty without one."""
+        return git_commit(self.folder)
+
+
+def git_commit(folder: Path) -> str:
+    """The commit that a folder is at, with ``-dirty`` after it where files differ; empty outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()
+
+
+def code_hash(package: Path) -> str:
+    """The hash of all Python files below a folder: what makes results cached by other code stale."""
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.relative_to(package).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
