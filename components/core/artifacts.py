@@ -4,6 +4,9 @@ KFP knows schema titles of its own namespace only, so ours keep that of a plain 
 composes a pipeline in Python. KFP imports these classes by this module's name inside the component's container.
 """
 
+import json
+from pathlib import Path
+
 from kfp import dsl
 
 
@@ -17,3 +20,12 @@ class Baseline(dsl.Artifact):
 
 class FeatureSteps(dsl.Artifact):
     """The fitted feature preparation, a folder in skops format; becomes a part of the model."""
+
+
+def write_values(*artifacts: dsl.Artifact) -> None:
+    """Writes what metrics artifacts hold as JSON to their files.
+
+    KFP keeps metrics as metadata alone; without a file, kfp.local takes a cached task's outputs for lost.
+    """
+    for artifact in artifacts:
+        Path(artifact.path).write_text(json.dumps(artifact.metadata), encoding="utf-8")

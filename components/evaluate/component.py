@@ -41,6 +41,7 @@ def evaluate_model(
         verdict: passed, failed or inconclusive.
         proceed: Whether nothing blocks by the policy.
     """
+    from modelway.components.core.artifacts import write_values
     from modelway.components.evaluate.gate import evaluate
 
     made = evaluate(
@@ -54,4 +55,5 @@ def evaluate_model(
         classification.log_confusion_matrix(made.classes, made.confusion)
     if len(made.rocs) == 1:
         classification.log_roc_curve(made.rocs[0].fpr, made.rocs[0].tpr, made.rocs[0].thresholds)
+    write_values(metrics, classification)
     return (judged.verdict.value, judged.proceed)

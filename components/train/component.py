@@ -36,10 +36,12 @@ def train_model(
         model_id: The model's id in MLflow.
         model_hash: The SHA-256 of the model's folder.
     """
+    from modelway.components.core.artifacts import write_values
     from modelway.components.train.training import train
 
     trained = train(prepared_data.path, train_data.path, steps.path, project, data_hash, model_path=model.path)
     model.metadata.update({"framework": "scikit-learn", "model_hash": trained.model_hash, "code": code_version})
     metrics.log_metric("train_rows", trained.rows)
     metrics.log_metric("fit_seconds", trained.fit_seconds)
+    write_values(metrics)
     return (trained.run_id, trained.model_id, trained.model_hash)

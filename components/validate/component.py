@@ -41,6 +41,7 @@ def validate_data(
         verdict: passed, failed or inconclusive.
         proceed: Whether nothing blocks by the policy.
     """
+    from modelway.components.core.artifacts import write_values
     from modelway.components.validate.gate import validate
 
     judged = validate(
@@ -57,4 +58,5 @@ def validate_data(
     judged.write(gate.path)
     for name, value in judged.counts().items():
         metrics.log_metric(name, value)
+    write_values(metrics)
     return (judged.verdict.value, judged.proceed)
