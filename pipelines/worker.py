@@ -99,7 +99,7 @@ def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> N
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
-    except BaseException as error:  # noqa: BLE001 - the child's last word, whatever it is
+    except BaseException as error:
         traceback.print_exc()
         readable = explained(error)
         if "result" in request:

@@ -96,7 +96,7 @@ def _explained(error: ValidationError, name: str, title: str) -> ModelwayError:
         file=name,
         key=_dotted(first["loc"]) or None,
         value=value if isinstance(value, str | int | float | bool) else None,
-        remedy=f"correct it; `modelway schema {title.split()[0]}` prints what may stand there",
+        remedy=f"correct it; `modelway schema {title.split(maxsplit=1)[0]}` prints what may stand there",
     )
 
 
@@ -116,7 +116,7 @@ def _sentence(problem: Any) -> str:
 class _UniqueKeys(yaml.SafeLoader):
     """A safe loader that refuses a key given twice: YAML would silently keep the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001,FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":

@@ -21,7 +21,7 @@ STEPS_FILE = "steps.skops"
 
 def is_trusted(type_name: str) -> bool:
     """Whether a type, named with its module, belongs to a library that models may be made of."""
-    return type_name.split(".")[0] in TRUSTED_LIBRARIES
+    return type_name.split(".", maxsplit=1)[0] in TRUSTED_LIBRARIES
 
 
 def untrusted_types(dumped: bytes | Path) -> list[str]:

@@ -83,7 +83,7 @@ class Model(Section):
         description="module:function of your own, called as function(features, label, **parameters) with a pandas "
         "DataFrame and Series; returns a fitted estimator.",
     )
-    parameters: dict[str, Scalar | None | list[Scalar] | dict[str, Scalar]] = Field(
+    parameters: dict[str, Scalar | list[Scalar] | dict[str, Scalar] | None] = Field(
         {}, description="Passed to the estimator or the function."
     )
     class_weight: Literal["balanced"] | dict[str, float] | None = Field(

@@ -109,7 +109,9 @@ class S3:
         region: The region, where the endpoint asks for one.
     """
 
-    def __init__(self, endpoint: str, access_key: str | None, secret_key: str | None, region: str | None = None) -> None:
+    def __init__(
+        self, endpoint: str, access_key: str | None, secret_key: str | None, region: str | None = None
+    ) -> None:
         import urllib3
         from minio import Minio
 
@@ -135,8 +137,9 @@ class S3:
             CredentialsError: no endpoint or no keys are set.
         """
         endpoint = _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT") or "https://s3.amazonaws.com"
-        access, secret = _first("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY"), _first(
-            "AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY"
+        access, secret = (
+            _first("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY"),
+            _first("AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY"),
         )
         if access is None or secret is None:
             raise CredentialsError(

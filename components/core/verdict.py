@@ -52,7 +52,7 @@ class Check(BaseModel):
 
 def passed_or_failed(
     name: str,
-    passed: bool,  # noqa: FBT001
+    passed: bool,
     message: str,
     *,
     observed: float | str | None = None,
@@ -60,9 +60,7 @@ def passed_or_failed(
 ) -> Check:
     """A check whose evidence suffices; a failed one blocks."""
     verdict = Verdict.PASSED if passed else Verdict.FAILED
-    return Check(
-        name=name, verdict=verdict, observed=observed, threshold=threshold, message=message, blocks=not passed
-    )
+    return Check(name=name, verdict=verdict, observed=observed, threshold=threshold, message=message, blocks=not passed)
 
 
 def inconclusive(

@@ -94,7 +94,9 @@ def _compared(name: str, observed: float, threshold: Threshold, where: str) -> C
     low, high = threshold.min, threshold.max
     passed = (low is None or observed >= low) and (high is None or observed <= high)
     asked = " and ".join(
-        text for text in (f"at least {low}" if low is not None else "", f"at most {high}" if high is not None else "") if text
+        text
+        for text in (f"at least {low}" if low is not None else "", f"at most {high}" if high is not None else "")
+        if text
     )
     bound = low if low is not None and (high is None or observed < low or observed <= high) else high
     message = f"{observed:.4f} {where}; the policy asks for {asked}"

@@ -44,9 +44,7 @@ def evaluate_model(
     from modelway.components.core.artifacts import write_values
     from modelway.components.evaluate.gate import evaluate
 
-    made = evaluate(
-        model.path, test_data.path, project, policy, champion, run_id, model_hash, report_path=report.path
-    )
+    made = evaluate(model.path, test_data.path, project, policy, champion, run_id, model_hash, report_path=report.path)
     judged = made.gate.model_copy(update={"report": report.uri})
     judged.write(gate.path)
     for name, value in made.scores.items():

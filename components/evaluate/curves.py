@@ -35,9 +35,7 @@ def roc_curves(predictions: Predictions) -> list[Roc]:
         fpr, tpr, thresholds = roc_curve(truth, predictions.probabilities[:, number])
         kept = np.unique(np.linspace(0, len(fpr) - 1, POINTS).astype(int))
         finite = np.minimum(thresholds[kept], 1.0)  # scikit-learn starts at infinity, which KFP refuses
-        curves.append(
-            Roc(predictions.classes[number], fpr[kept].tolist(), tpr[kept].tolist(), finite.tolist())
-        )
+        curves.append(Roc(predictions.classes[number], fpr[kept].tolist(), tpr[kept].tolist(), finite.tolist()))
     return curves
 
 

@@ -12,7 +12,6 @@ from modelway.components.core.tables import label_of, read_table, to_model_input
 from modelway.components.features.steps import build
 
 
-
 def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: str) -> int:
     """Fits the feature preparation on the training split, and applies it.
 

@@ -20,7 +20,7 @@ _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _TRUE, _FALSE = ["true", "t", "yes", "y", "1"], ["false", "f", "no", "n", "0"]
 
 
-def read_source(path: Path, data: Data, contract: Contract, work: Path) -> pl.DataFrame:
+def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
     """Reads a file, or all CSV or Parquet files of a folder, one below the other.
 
     Text that all parses as the contract's type is converted; a column with a value that does not stays text, for
@@ -29,7 +29,7 @@ def read_source(path: Path, data: Data, contract: Contract, work: Path) -> pl.Da
     Args:
         path: The local file or folder.
         data: How to read it.
-        contract: The types to read as.
+        contract: The types to read as; None: those that the file suggests.
         work: A scratch folder.
 
     Raises:
@@ -58,10 +58,10 @@ def read_source(path: Path, data: Data, contract: Contract, work: Path) -> pl.Da
         raise ModelwayError(
             f"{path} holds no rows", file=str(path), key="data.source", remedy="export it again, with its rows"
         )
-    return with_contract_types(table, contract)
+    return table if contract is None else with_contract_types(table, contract)
 
 
-def _read_file(file: Path, data: Data, contract: Contract, work: Path) -> pl.DataFrame:
+def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
     if file.stat().st_size == 0:
         raise ModelwayError(f"{file} is empty", file=str(file), key="data.source", remedy="export it again")
     kind = data.format or _SUFFIXES.get(file.suffix)
@@ -86,21 +86,20 @@ def _read_file(file: Path, data: Data, contract: Contract, work: Path) -> pl.Dat
     )
 
 
-def _read_csv(file: Path, data: Data, contract: Contract, work: Path) -> pl.DataFrame:
+def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
     delimiter = "\t" if file.suffix == ".tsv" and data.delimiter == "," else data.delimiter
     text = _as_utf8(file, data.encoding, work)
     header = _header(file, text, delimiter)
-    as_text = [name for name in header if name in contract.columns and contract.columns[name].type != "number"]
+    columns = {} if contract is None else contract.columns
+    as_text = [name for name in header if name in columns and columns[name].type != "number"]
+    text_kept = {name for name in as_text if columns[name].type == "string"}
     try:
         return pl.read_csv(
             text,
             separator=delimiter,
             infer_schema_length=None,
             schema_overrides=dict.fromkeys(as_text, pl.String),
-            null_values={
-                name: "" if name in contract.columns and contract.columns[name].type == "string" else "NA"
-                for name in header
-            },
+            null_values={name: "" if name in text_kept else "NA" for name in header},
             glob=False,
         )
     except polars.exceptions.NoDataError as error:

@@ -97,9 +97,7 @@ def register(
     model_hash = folder_sha256(model_path)
     _check(gates, model_hash, asked, rules)
     tags = {
-        "request_hash": request_hash(
-            described, asked, rules, provenance.data_version, provenance.code_version
-        ),
+        "request_hash": request_hash(described, asked, rules, provenance.data_version, provenance.code_version),
         "model_hash": model_hash,
         "data_hash": str(gates[0].facts["data_hash"]),
         "project_hash": described.sha256(),
@@ -129,9 +127,7 @@ def register(
         }
         version = tracking.register(described.name, provenance.model_id, provenance.run_id, tags, alias)
     registered = RegisteredModel(name=described.name, version=version, alias=alias, model_hash=model_hash)
-    reports = keep_reports(
-        store, provenance.run, {"data": evidence.data_report, "model": evidence.model_report}
-    )
+    reports = keep_reports(store, provenance.run, {"data": evidence.data_report, "model": evidence.model_report})
     Outcome(
         run=provenance.run,
         project=described.name,

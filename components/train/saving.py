@@ -64,7 +64,7 @@ def _skops_types(pipeline: Pipeline) -> tuple[list[str] | None, str]:
 
     try:
         found = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
-    except Exception as error:  # noqa: BLE001 - skops raises whatever the model's own classes raise
+    except Exception as error:
         return None, f"skops cannot hold it ({str(error).splitlines()[0][:200]})"
     foreign = [name for name in found if not is_trusted(name)]
     return (None, f"it holds {foreign[0]}, which is of no trusted library") if foreign else (found, "")

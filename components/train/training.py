@@ -62,9 +62,7 @@ def train(
         pipeline = fit_pipeline(described, prepared, Path(steps_path) / STEPS_FILE)
         seconds = time.perf_counter() - started
         with tracking.logged_model(run_id, described.name, params) as (model_id, location):
-            serialization = save(
-                pipeline, model_path, examples, model_id=model_id, run_id=run_id, location=location
-            )
+            serialization = save(pipeline, model_path, examples, model_id=model_id, run_id=run_id, location=location)
             tracking.upload_model(model_id, model_path)
         tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared)})
         tracking.tag_run(run_id, "serialization", serialization)

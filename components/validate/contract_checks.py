@@ -179,9 +179,7 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
         counts.append(_Count(f"categories[{name}]", bad, 0.0, "values outside the categories", shown, name, remedy))
     if column.pattern is not None:
         bad = ~value.str.contains(f"^(?:{column.pattern})$")
-        counts.append(
-            _Count(f"pattern[{name}]", bad, 0.0, "values that do not match", column.pattern, name, remedy)
-        )
+        counts.append(_Count(f"pattern[{name}]", bad, 0.0, "values that do not match", column.pattern, name, remedy))
     if column.unique:
         bad = value.is_duplicated() & value.is_not_null()
         counts.append(_Count(f"unique[{name}]", bad, 0.0, "values that occur more than once", "unique", name, remedy))

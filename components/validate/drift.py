@@ -91,9 +91,7 @@ def drift_checks(now: Baseline, baseline: Baseline | None, policy: DataPolicy) -
     fewest = min(now.rows, baseline.rows)
     if fewest < asked.minimum_rows:
         message = f"{fewest:,} rows on one side; the policy asks for {asked.minimum_rows:,} to tell drift by"
-        return [
-            inconclusive("drift", message, policy.on_inconclusive, observed=fewest, threshold=asked.minimum_rows)
-        ]
+        return [inconclusive("drift", message, policy.on_inconclusive, observed=fewest, threshold=asked.minimum_rows)]
     return [
         _column_check(name, baseline.columns[name].shares, shape.shares, asked) for name, shape in now.columns.items()
     ]

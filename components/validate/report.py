@@ -21,7 +21,9 @@ def render(gate: Gate, project: Project, now: Baseline, before: Baseline | None)
         now: The training split's distributions, in the baseline's bins where there is one.
         before: The baseline, if there is one.
     """
-    columns = [_column(name, shape, before.columns.get(name) if before else None) for name, shape in now.columns.items()]
+    columns = [
+        _column(name, shape, before.columns.get(name) if before else None) for name, shape in now.columns.items()
+    ]
     columns.sort(key=lambda column: -column["psi"])
     return render_gate(
         "modelway.components.validate",

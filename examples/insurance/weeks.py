@@ -9,8 +9,9 @@ from typing import Annotated
 import numpy as np
 import polars as pl
 import typer
-from modelway.examples.insurance.build import CLAIMS, HIGH_USE_VISITS
 from numpy.typing import NDArray
+
+from modelway.examples.insurance.build import CLAIMS, HIGH_USE_VISITS
 
 MAX_ROWS = 1_000_000
 MAX_NUMBER = 1_000_000

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from modelway.examples.insurance import build
-from modelway.examples.insurance.weeks import CONCEPT_SUBGROUP, app, week
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
+
+from modelway.examples.insurance import build
+from modelway.examples.insurance.weeks import CONCEPT_SUBGROUP, app, week
 
 COVARIATES = [
     "log_coinsurance",

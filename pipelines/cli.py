@@ -1,0 +1,200 @@
+"""The `modelway` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelway.components.core.errors import ModelwayError, explained
+from modelway.pipelines import console
+from modelway.pipelines.workspace import Workspace
+
+app = typer.Typer(
+    help="CI/CD for machine-learning models on Kubeflow Pipelines: judge, register and release.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every line the stages log.")]
+Folder = Annotated[
+    Path | None,
+    typer.Argument(help="The project's folder. Without one: this folder if it holds a project, else the example."),
+]
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Where artifacts, cache and MLflow's database are kept.", envvar="MODELWAY_HOME"),
+]
+
+
+def main() -> None:
+    """Runs the command; an error that the user can put right is printed without a traceback."""
+    try:
+        app()
+    except Exception as error:
+        readable = explained(error)
+        if readable is None or "--debug" in sys.argv:
+            raise
+        if "--json" in sys.argv:
+            console.print_json({"error": readable.fields()})
+        else:
+            console.print_error(readable)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    project: Folder = None,
+    data: Annotated[str | None, typer.Option(help="Another data source than the project's: a path or s3://.")] = None,
+    home: Home = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Where decisions and reports are kept: a folder or s3://.", envvar="MODELWAY_STORE"),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Runs the whole release pipeline here, through kfp.local.
+
+    Exits with 0 if a model was registered, 1 if a gate rejected it, 2 on any error.
+    """
+    from modelway.pipelines.local import run_release
+
+    folder = project_folder(project)
+    place = (home or default_home(folder)).resolve()
+    workspace = Workspace.load(folder, data)
+    progress = console.Progress(verbose=debug)
+    try:
+        result = run_release(workspace, place, store or str(place), progress)
+    finally:
+        seconds = progress.stop()
+    if as_json:
+        console.print_json(console.summary(result, seconds))
+    else:
+        tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place / 'mlflow.db'}"
+        console.print_summary(result, seconds, tracking)
+    state = console.summary(result, seconds)["state"]
+    raise typer.Exit({"registered": 0, "rejected": 1}.get(state, 2))
+
+
+@app.command("compile")
+def compile_(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
+    image: Annotated[
+        str | None, typer.Option(help="The image that the components run in, best by digest.", envvar="MODELWAY_IMAGE")
+    ] = None,
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="Also write Kubernetes Pipeline objects for GitOps.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Writes release.yaml and every component's component.yaml."""
+    if image is not None:
+        os.environ["MODELWAY_IMAGE"] = image  # the components read it when they are imported
+    from modelway.pipelines.compile import compile_all
+
+    files = compile_all(output, kubernetes=kubernetes)
+    if as_json:
+        console.print_json({"files": [str(file) for file in files]})
+    else:
+        console.print_written(files, f"{len(files)} files; upload release.yaml to Kubeflow Pipelines")
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="The project's name, and the folder to make.")],
+    data: Annotated[str, typer.Option(help="A CSV or Parquet file, a folder of them, or an s3:// URI.")],
+    label: Annotated[str, typer.Option(help="The column to predict.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Proposes project.yaml, contract.yaml and policy.yaml from the data, for review."""
+    from modelway.pipelines.propose import propose
+    from modelway.pipelines.schemas import DOCUMENTS, published
+
+    folder = Path(name)
+    proposal = propose(folder, folder.name, data, label)
+    existing = [folder / file for file in proposal.files if (folder / file).exists()]
+    if existing and not force:
+        raise ModelwayError(
+            f"{existing[0]} is already there",
+            file=str(existing[0]),
+            remedy="choose another name, or replace the files with --force",
+        )
+    texts = {**proposal.files, **{f".schemas/{kind}.schema.json": published(kind) for kind in DOCUMENTS}}
+    for file, text in texts.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(text, encoding="utf-8")
+    written = [folder / file for file in proposal.files]
+    if as_json:
+        console.print_json(
+            {
+                "files": [str(file) for file in written],
+                "task": proposal.task,
+                "features": proposal.features,
+                "unused": proposal.unused,
+            }
+        )
+    else:
+        console.print_written(
+            written,
+            f"a {proposal.task} project with {len(proposal.features)} features, {len(proposal.unused)} columns unused; "
+            f"review the files, then: modelway run {name}",
+        )
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(help="project, contract or policy.")]) -> None:
+    """Prints the JSON Schema of one of the three files."""
+    from modelway.pipelines.schemas import DOCUMENTS, published
+
+    if kind not in DOCUMENTS:
+        raise ModelwayError(f"there is no file {kind!r}", value=kind, remedy=f"choose {', '.join(DOCUMENTS)}")
+    typer.echo(published(kind), nl=False)
+
+
+@app.command()
+def history(project: Folder = None, home: Home = None, as_json: Json = False) -> None:
+    """Shows which version of the model became the policy's alias when, and instead of which."""
+    from dataclasses import asdict
+
+    from modelway.components.core.tracking import Tracking
+
+    folder = project_folder(project)
+    workspace = Workspace.load(folder)
+    place = (home or default_home(folder)).resolve()
+    tracking = Tracking(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place / 'mlflow.db'}")
+    found = tracking.history(workspace.project.name, workspace.policy.registration.alias)
+    if as_json:
+        console.print_json([asdict(promotion) for promotion in found])
+    else:
+        console.print_history(workspace.project.name, workspace.policy.registration.alias, found)
+
+
+def project_folder(given: Path | None) -> Path:
+    """The project's folder: as given, else this folder if it holds a project, else the example that is shipped."""
+    if given is not None:
+        return given.resolve()
+    if Path("project.yaml").exists():
+        return Path.cwd()
+    from importlib.resources import files
+
+    return Path(str(files("modelway.examples.insurance") / "project.yaml")).parent
+
+
+def default_home(folder: Path) -> Path:
+    """``.modelway`` in the project's folder, or here for the example that is shipped."""
+    from importlib.resources import files
+
+    shipped = Path(str(files("modelway.examples.insurance") / "project.yaml")).parent
+    return (Path.cwd() if folder == shipped else folder) / ".modelway"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What `modelway` prints: progress as stages run, and the summary at the end, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.records import Outcome, State
+from modelway.components.core.tracking import Promotion
+from modelway.components.core.verdict import Verdict
+from modelway.pipelines.local import Event, LocalResult
+
+_COLOUR = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INCONCLUSIVE: "yellow"}
+
+
+class Progress:
+    """Shows each stage as it runs, on standard error.
+
+    Args:
+        verbose: Also print every line that the stages log.
+    """
+
+    def __init__(self, *, verbose: bool) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.verbose = verbose
+        self._status = self.console.status("checking the project and warming up …")
+        self._status.start()
+        self._started = time.perf_counter()
+
+    def __call__(self, event: Event) -> None:
+        """Takes note of an event."""
+        if event.kind == "started":
+            self._status.update(f"{event.stage} …")
+        elif event.kind == "log":
+            if self.verbose:
+                self.console.print(f"  [dim]{escape(event.text)}[/dim]")
+        elif event.kind == "cached":
+            self.console.print(f"  [green]✓[/green] {event.stage:<18} [dim]cached[/dim]")
+        else:
+            mark = "[green]✓[/green]" if event.kind == "finished" else "[red]✗[/red]"
+            self.console.print(f"  {mark} {event.stage:<18} {event.seconds:5.2f} s")
+            self._status.update("…")
+
+    def stop(self) -> float:
+        """Takes the spinner away; returns the seconds since the start."""
+        self._status.stop()
+        return time.perf_counter() - self._started
+
+
+def summary(result: LocalResult, seconds: float) -> dict[str, Any]:
+    """The run as one JSON object: `run`, `state`, `verdicts`, `model`, `reports`, `seconds` by stage, and the rest."""
+    outcome = result.outcome
+    found: dict[str, Any] = {
+        "run": outcome.run if outcome else None,
+        "state": outcome.state.value if outcome else State.FAILED.value,
+        "verdicts": {gate.name: gate.verdict.value for gate in outcome.gates} if outcome else {},
+        "model": outcome.model.model_dump() if outcome and outcome.model else None,
+        "reports": outcome.reports if outcome else {},
+        "reasons": outcome.reasons if outcome else [],
+        "warnings": _warnings(outcome),
+        "seconds": result.seconds,
+        "total_seconds": round(seconds, 3),
+        "cached": result.cached,
+        "logs": str(result.log),
+    }
+    if result.error is not None:
+        found["error"] = result.error
+    return found
+
+
+def _warnings(outcome: Outcome | None) -> list[str]:
+    """What is inconclusive and does not block."""
+    gates = outcome.gates if outcome else ()
+    return [
+        f"{check.name}: {check.message}"
+        for gate in gates
+        for check in gate.checks
+        if check.verdict is Verdict.INCONCLUSIVE and not check.blocks
+    ]
+
+
+def print_summary(result: LocalResult, seconds: float, tracking: str) -> None:
+    """Prints the run's gates, reasons, model and reports for people."""
+    console = Console(highlight=False)
+    outcome = result.outcome
+    if outcome is not None and outcome.gates:
+        table = Table(box=None, pad_edge=False)
+        for title, justify in (
+            ("gate", "left"),
+            ("verdict", "left"),
+            ("passed", "right"),
+            ("failed", "right"),
+            ("inconclusive", "right"),
+        ):
+            table.add_column(title, justify=justify)  # type: ignore[arg-type]
+        for gate in outcome.gates:
+            counts = gate.counts()
+            colour = _COLOUR[gate.verdict]
+            table.add_row(gate.name, f"[{colour}]{gate.verdict}[/{colour}]", *(str(counts[one]) for one in Verdict))
+        console.print()
+        console.print(table)
+    if outcome is not None:
+        for warning in _warnings(outcome)[:5]:
+            console.print(f"  [yellow]![/yellow] {escape(warning)}")
+        for reason in outcome.reasons[:10]:
+            console.print(f"  [red]✗[/red] {escape(reason)}")
+        if len(outcome.reasons) > 10:
+            console.print(f"    and {len(outcome.reasons) - 10} more, in the report")
+    console.print()
+    if result.error is not None:
+        print_error(ModelwayError(result.error["message"], **_fields(result.error)))
+    if outcome is not None and outcome.model is not None:
+        model = outcome.model
+        console.print(
+            f"[green]registered[/green] [bold]{model.name}[/bold] version {model.version}, now {model.alias!r}"
+        )
+    elif outcome is not None and outcome.state is State.REJECTED:
+        console.print(f"[red]rejected[/red]: nothing was registered for {outcome.project}")
+    for name, report in (outcome.reports if outcome else {}).items():
+        console.print(f"  {name + ' report':<13} {report}", soft_wrap=True)
+    if outcome is not None:
+        console.print(f"  {'run':<13} {outcome.run}, {seconds:.1f} s")
+        console.print(f"  {'tracking':<13} {tracking}", soft_wrap=True)
+
+
+def _fields(error: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in error.items() if name not in {"message", "stage"}}
+
+
+def print_error(error: ModelwayError) -> None:
+    """Prints an error for people, on standard error."""
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]error[/bold red]: {escape(error.message)}", soft_wrap=True)
+    for name, value in error.fields().items():
+        if name != "message":
+            console.print(f"  [dim]{name:<7}[/dim] {escape(value)}", soft_wrap=True)
+
+
+def print_json(content: object) -> None:
+    """Prints one JSON object on standard output."""
+    Console(highlight=False, soft_wrap=True).out(json.dumps(content, indent=2, ensure_ascii=False), highlight=False)
+
+
+def print_written(files: list[Path], what: str) -> None:
+    """Prints which files were written."""
+    console = Console(highlight=False)
+    for file in files:
+        console.print(f"  {file}", soft_wrap=True)
+    console.print(what)
+
+
+def print_history(name: str, alias: str, promotions: list[Promotion]) -> None:
+    """Prints a model's promotion history for people, the newest first."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, title=f"{name}: versions that became {alias!r}", title_justify="left")
+    for title in ("version", "since", "instead of", "commit", "data", "policy", "run"):
+        table.add_column(title)
+    for one in promotions:
+        short = [one.tags.get(tag, "")[:10] for tag in ("git_commit", "data_hash", "policy_hash")]
+        table.add_row(one.version, one.since, one.replaced or "–", *short, one.tags.get("run", ""))
+    console.print(table if promotions else f"no version of {name} has become {alias!r} yet")
