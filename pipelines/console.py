@@ -164,5 +164,5 @@ def print_history(name: str, alias: str, promotions: list[Promotion]) -> None:
         table.add_column(title)
     for one in promotions:
         short = [one.tags.get(tag, "")[:10] for tag in ("git_commit", "data_hash", "policy_hash")]
-        table.add_row(one.version, one.since, one.replaced or "–", *short, one.tags.get("run", ""))
+        table.add_row(one.version, one.since, one.replaced or "none", *short, one.tags.get("run", ""))
     console.print(table if promotions else f"no version of {name} has become {alias!r} yet")

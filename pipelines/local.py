@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -119,10 +119,8 @@ class Worker:
     def close(self) -> None:
         """Ends the process and whatever it forked."""
         self._connection.close()
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
 
@@ -191,9 +189,9 @@ class _Run:
             enable_caching=True,
             cache_root=str(cache),
         )
-        with self._instead_of_subprocesses(), (self.worker.folder / "kfp.log").open("w", encoding="utf-8") as log:
-            with redirect_stdout(log):
-                release(**parameters, **found, store=store, git_commit=workspace.git_commit())
+        kfp_log = self.worker.folder / "kfp.log"
+        with self._instead_of_subprocesses(), kfp_log.open("w", encoding="utf-8") as log, redirect_stdout(log):
+            release(**parameters, **found, store=store, git_commit=workspace.git_commit())
         self.result.outcome = Outcome.read(store, self.run, OUTCOME) if self.run else None
         return self.result
 

@@ -6,6 +6,7 @@ import difflib
 import math
 import os
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ import polars as pl
 import yaml
 
 from modelway.components.core.contract import Contract
+from modelway.components.core.documents import Document
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Data, Project
@@ -92,7 +94,9 @@ def propose(folder: Path, name: str, source: str, label: str) -> Proposal:
             remedy="bring columns that are neither constant nor identifiers",
         )
     policy = _policy(task, table[label].n_unique())
-    return Proposal(_texts(project, contract, policy, unused), task, tuple(sum(features.values(), [])), unused)
+    return Proposal(
+        _texts(project, contract, policy, unused), task, tuple(chain.from_iterable(features.values())), unused
+    )
 
 
 def _sniffed(path: Path, source: str) -> Data:
@@ -198,20 +202,26 @@ def _is_identifier(series: pl.Series) -> bool:
 
 def _use(series: pl.Series, column: dict[str, Any]) -> str:
     """The key of `features` that a column belongs under, or why it is not used."""
+    distinct = series.n_unique()
     if series.null_count() == len(series):
         return "is all missing"
-    if series.n_unique() == 1:
+    if distinct == 1:
         return "is constant"
     if column.get("unique"):
         return "identifies the row"
-    kind = column["type"]
-    if kind in {"integer", "number", "boolean"}:
-        return "numeric"
-    if kind in {"date", "datetime"}:
-        return "datetime"
-    if "categories" in column or series.n_unique() <= max(MOST_CATEGORIES, len(series) // 50):
-        return "categorical"
-    return f"is text with {series.n_unique():,} distinct values"
+    if column["type"] == "string" and "categories" not in column and distinct > max(MOST_CATEGORIES, len(series) // 50):
+        return f"is text with {distinct:,} distinct values"
+    return _KEYS[column["type"]]
+
+
+_KEYS = {
+    "integer": "numeric",
+    "number": "numeric",
+    "boolean": "numeric",
+    "date": "datetime",
+    "datetime": "datetime",
+    "string": "categorical",
+}
 
 
 def _policy(task: str, classes: int) -> dict[str, Any]:
@@ -244,9 +254,8 @@ def _texts(
         "policy": "# When a model may ship. The threshold is a little better than guessing: set yours.\n",
     }
     texts = {}
-    for (kind, head), content, model in zip(
-        heads.items(), (project, contract, policy), (Project, Contract, Policy), strict=True
-    ):
+    contents: list[tuple[dict[str, Any], type[Document]]] = [(project, Project), (contract, Contract), (policy, Policy)]
+    for (kind, head), (content, model) in zip(heads.items(), contents, strict=True):
         body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
         modeline = f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n"
         texts[f"{kind}.yaml"] = modeline + head + body

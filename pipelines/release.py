@@ -12,7 +12,7 @@ from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
 
 
-@dsl.pipeline(name="release")
+@dsl.pipeline(name="release")  # type: ignore[untyped-decorator]  # kfp is untyped
 def release(
     project: str,
     contract: str,

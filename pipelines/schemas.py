@@ -6,10 +6,11 @@ import json
 from importlib.resources import files
 
 from modelway.components.core.contract import Contract
+from modelway.components.core.documents import Document
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 
-DOCUMENTS = {"project": Project, "contract": Contract, "policy": Policy}
+DOCUMENTS: dict[str, type[Document]] = {"project": Project, "contract": Contract, "policy": Policy}
 
 
 def generated(kind: str) -> str:

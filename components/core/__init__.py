@@ -1,0 +1,1 @@
+"""What the stages share: the user's files, verdicts, storage, tracking, reports."""

@@ -10,15 +10,15 @@ from pathlib import Path
 from kfp import dsl
 
 
-class GateResult(dsl.Artifact):
+class GateResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
     """A gate's checks and verdict, as JSON (`verdict.Gate`)."""
 
 
-class Baseline(dsl.Artifact):
+class Baseline(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
     """The statistics of a training split that later data is measured against, as JSON."""
 
 
-class FeatureSteps(dsl.Artifact):
+class FeatureSteps(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
     """The fitted feature preparation, a folder in skops format; becomes a part of the model."""
 
 

@@ -146,7 +146,7 @@ def check_agreement(project: Project, contract: Contract, project_name: str, con
                 key=key,
                 column=name,
                 value=column.type,
-                remedy=f"name it under another key of `features`, or give it one of the types {', '.join(sorted(fitting))}",
+                remedy=f"name it under another key of `features`, or give it a type of {', '.join(sorted(fitting))}",
             )
     label = contract.columns[project.label]
     if project.task == "regression" and label.type not in {"integer", "number"}:

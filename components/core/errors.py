@@ -55,6 +55,12 @@ class CredentialsError(ModelwayError):
     """A service was reached and refused who we are or what we asked for."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, or its type's name."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
 def explained(error: BaseException) -> ModelwayError | None:
     """The readable error behind an exception, if there is one: itself, its cause, or a full disk."""
     seen: BaseException | None = error

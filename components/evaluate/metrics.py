@@ -11,7 +11,7 @@ import numpy as np
 import sklearn.metrics
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.project import Project
 from modelway.components.core.tables import positive_class
 
@@ -56,7 +56,7 @@ def predict(model: Any, features: pd.DataFrame, truth: Array, project: Project) 
         probabilities = np.asarray(model.predict_proba(features)) if hasattr(model, "predict_proba") else None
     except Exception as error:
         raise ModelwayError(
-            f"the model failed to predict: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}",
+            f"the model failed to predict: {first_line(error)}",
             remedy="check that the model was trained on these features; `--debug` shows where it failed",
         ) from error
     if project.task == "regression":
@@ -86,9 +86,8 @@ def score(name: str, predictions: Predictions) -> float:
     try:
         return sign * float(scorer(known, None, predictions.truth))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
         raise ModelwayError(
-            f"the metric {name} cannot be computed: {reason}",
+            f"the metric {name} cannot be computed: {first_line(error)}",
             key=f"metrics.{name}",
             value=name,
             remedy="choose a metric that fits the task; for several classes one that averages, such as f1_macro",

@@ -60,7 +60,8 @@ def _values(series: pl.Series) -> Iterator[Slice]:
 
 def _ranges(series: pl.Series, bins: int) -> Iterator[Slice]:
     order = series.to_physical() if series.dtype.is_temporal() else series
-    edges = sorted({order.quantile(number / bins, "nearest") for number in range(1, bins)} - {None})
+    cuts = [order.quantile(number / bins, "nearest") for number in range(1, bins)]
+    edges = sorted({cut for cut in cuts if cut is not None})
     shown = [_shown(edge, series.dtype) for edge in edges]
     for number in range(len(edges) + 1):
         matches = pl.Series([True]).new_from_index(0, len(order))

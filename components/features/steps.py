@@ -1,4 +1,4 @@
-"""The feature preparation: fitted on the training split alone, and shipped inside the model, so that there is no skew."""
+"""The feature preparation: fitted on the training split alone, and shipped inside the model against skew."""
 
 from __future__ import annotations
 

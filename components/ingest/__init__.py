@@ -1,0 +1,1 @@
+"""Ingests a source and splits it."""

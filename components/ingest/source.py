@@ -12,7 +12,7 @@ import polars as pl
 import polars.exceptions
 
 from modelway.components.core.contract import ColumnType, Contract
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.project import Data
 
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
@@ -70,7 +70,7 @@ def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) ->
             return pl.read_parquet(file, glob=False)
         except (polars.exceptions.PolarsError, OSError) as error:
             raise ModelwayError(
-                f"{file} cannot be read as Parquet: {_first_line(error)}",
+                f"{file} cannot be read as Parquet: {first_line(error)}",
                 file=str(file),
                 key="data.format",
                 remedy="write it again as Parquet, or set `data.format: csv`",
@@ -106,7 +106,7 @@ def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> 
         raise ModelwayError(f"{file} holds no rows", file=str(file), remedy="export it again") from error
     except polars.exceptions.PolarsError as error:
         raise ModelwayError(
-            f"{file} cannot be read as CSV: {_first_line(error)}",
+            f"{file} cannot be read as CSV: {first_line(error)}",
             file=str(file),
             key="data.delimiter",
             value=delimiter,
@@ -249,7 +249,3 @@ def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
     else:
         return None
     return times.cast(pl.Date) if wanted == "date" else times
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]

@@ -50,7 +50,7 @@ def row_hashes(table: pl.DataFrame, columns: list[str]) -> np.ndarray[Any, np.dt
     import pandas as pd
 
     frame = pd.DataFrame({column: _hashable(table[column]) for column in columns})
-    return pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
 
 
 def _hashable(series: pl.Series) -> Any:
@@ -68,7 +68,7 @@ def _uniform(hashes: np.ndarray[Any, np.dtype[np.uint64]], seed: int) -> np.ndar
     mixed = hashes + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _check_column(table: pl.DataFrame, column: str) -> None:

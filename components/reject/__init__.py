@@ -1,0 +1,1 @@
+"""Rejects the run with its reasons."""

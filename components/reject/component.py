@@ -18,7 +18,7 @@ def reject(
     git_commit: str = "",
     model_gate: Optional[Input[GateResult]] = None,  # noqa: UP045 - KFP understands Optional only
     model_report: Optional[Input[HTML]] = None,  # noqa: UP045
-):
+) -> None:
     """Fails the run with the reasons of the gate that blocks it, after recording them.
 
     Args:

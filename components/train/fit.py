@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.models import load_skops
 from modelway.components.core.project import Project
 from modelway.components.core.tables import label_of, to_model_input
@@ -44,52 +46,43 @@ def fit_pipeline(project: Project, prepared: pl.DataFrame, steps: Path) -> Pipel
 
 
 def _fit(project: Project, features: pd.DataFrame, label: Labels) -> Any:
+    import pandas as pd
+
     model = project.model
-    key = "model.estimator" if model.estimator else "model.entrypoint"
-    path = model.estimator or model.entrypoint
     weights = _sample_weights(project, label)
-    try:
-        if model.entrypoint is not None:
-            function = import_function(model)
-            extra = {"sample_weight": weights} if weights is not None else {}
-            return _checked(function(features, _series(label), **extra, **model.parameters), str(path))
+    extra = {} if weights is None else {"sample_weight": weights}
+    fit: Callable[[], Any]
+    if model.entrypoint is not None:
+        key, path = "model.entrypoint", model.entrypoint
+        fit = partial(import_function(model), features, pd.Series(label), **extra, **model.parameters)
+    else:
+        key, path = "model.estimator", str(model.estimator)
         estimator = build_estimator(project)
-        if weights is None:
-            return estimator.fit(features, label)
-        if not has_fit_parameter(estimator, "sample_weight"):
+        if extra and not has_fit_parameter(estimator, "sample_weight"):
             raise ModelwayError(
                 f"{path} takes no sample weights, so `model.class_weight` cannot be applied",
                 key="model.class_weight",
                 value=path,
                 remedy="remove `model.class_weight`, or choose an estimator whose fit takes sample_weight",
             )
-        return estimator.fit(features, label, sample_weight=weights)
-    except ModelwayError:
-        raise
+        fit = partial(estimator.fit, features, label, **extra)
+    try:
+        fitted = fit()
     except Exception as error:
         raise ModelwayError(
-            f"{path} failed to fit: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}",
+            f"{path} failed to fit: {first_line(error)}",
             key=key,
             value=path,
             remedy="see `model.parameters` and `features` (impute, scale); `--debug` shows where it failed",
         ) from error
-
-
-def _checked(fitted: Any, path: str) -> Any:
     if not hasattr(fitted, "predict"):
         raise ModelwayError(
             f"{path} returned {type(fitted).__name__}, which has no predict",
-            key="model.entrypoint",
+            key=key,
             value=path,
             remedy="return the fitted estimator",
         )
     return fitted
-
-
-def _series(label: Labels) -> Any:
-    import pandas as pd
-
-    return pd.Series(label)
 
 
 def _sample_weights(project: Project, label: Labels) -> Labels | None:
@@ -100,7 +93,7 @@ def _sample_weights(project: Project, label: Labels) -> Labels | None:
         return np.asarray(compute_sample_weight("balanced", label))
     classes = {str(value) for value in np.unique(label)}
     if set(weight) != classes:
-        wrong = sorted(set(weight) ^ classes)[0]
+        wrong = min(set(weight) ^ classes)
         raise ModelwayError(
             f"`model.class_weight` and the label's classes differ in {wrong!r}",
             key="model.class_weight",

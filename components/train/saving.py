@@ -7,7 +7,7 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.models import is_trusted
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _skops_types(pipeline: Pipeline) -> tuple[list[str] | None, str]:
     try:
         found = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
     except Exception as error:
-        return None, f"skops cannot hold it ({str(error).splitlines()[0][:200]})"
+        return None, f"skops cannot hold it ({first_line(error)})"
     foreign = [name for name in found if not is_trusted(name)]
     return (None, f"it holds {foreign[0]}, which is of no trusted library") if foreign else (found, "")
 

@@ -9,7 +9,7 @@ import polars as pl
 import polars.exceptions
 
 from modelway.components.core.contract import Column, ColumnType, Contract, RowRule
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.project import Project
 from modelway.components.core.verdict import Check, passed_or_failed
 
@@ -88,7 +88,7 @@ def _count(table: pl.LazyFrame, counts: list[_Count]) -> tuple[int, dict[str, in
         found = table.select(pl.len().alias("rows"), **asked).collect(engine="streaming").row(0, named=True)
     except polars.exceptions.PolarsError as error:
         raise ModelwayError(
-            f"a row rule cannot be evaluated: {str(error).splitlines()[0]}",
+            f"a row rule cannot be evaluated: {first_line(error)}",
             key="rules",
             remedy="correct the rule in the contract: its columns' types must fit what it does with them",
         ) from error
@@ -165,14 +165,13 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
     if dtype.base_type().__name__ not in _STORED_AS[column.type]:
         return counts
     remedy = "correct the values at their source, or the contract"
-    for word, bound, bad in (
-        ("minimum", column.minimum, lambda bound: value < bound),
-        ("maximum", column.maximum, lambda bound: value > bound),
-    ):
+    bounds = (("minimum", "below", column.minimum), ("maximum", "above", column.maximum))
+    for word, beyond, bound in bounds:
         if bound is not None:
-            says = f"values {'below' if word == 'minimum' else 'above'} {bound}"
+            outside = value < pl.lit(bound) if word == "minimum" else value > pl.lit(bound)
             threshold = bound if isinstance(bound, int | float) else str(bound)
-            counts.append(_Count(f"{word}[{name}]", bad(pl.lit(bound)), 0.0, says, threshold, name, remedy))
+            says = f"values {beyond} {bound}"
+            counts.append(_Count(f"{word}[{name}]", outside, 0.0, says, threshold, name, remedy))
     if column.categories is not None:
         shown = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
         bad = ~value.is_in(list(column.categories))
@@ -214,7 +213,7 @@ def _rule_expression(rule: RowRule) -> pl.Expr:
         return pl.sql_expr(rule.rule)
     except polars.exceptions.PolarsError as error:
         raise ModelwayError(
-            f"the rule {rule.name!r} is not a SQL expression: {str(error).splitlines()[0]}",
+            f"the rule {rule.name!r} is not a SQL expression: {first_line(error)}",
             key=f"rules.{rule.name}",
             value=rule.rule,
             remedy="write a SQL condition over the columns, such as `paid <= billed`",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from modelway.components.core.html import format_number, render_gate
@@ -53,5 +54,5 @@ def _labels(shape: Distribution) -> list[str]:
     edges = [format_number(edge) for edge in shape.edges]
     if not edges:
         return ["all", "missing"]
-    between = [f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False)]
+    between = [f"{low} to {high}" for low, high in pairwise(edges)]
     return [f"up to {edges[0]}", *between, f"over {edges[-1]}", "missing"]
