@@ -23,7 +23,7 @@ _STAGES = {
     "prepare_features": "features",
     "record_outcome": "notify",
     "register_model": "register",
-    "reject": "reject",
+    "reject": "rejection",
     "train_model": "train",
     "validate_data": "validate",
 }

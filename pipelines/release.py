@@ -7,7 +7,7 @@ from modelway.components.features.component import prepare_features
 from modelway.components.ingest.component import ingest_data
 from modelway.components.notify.component import record_outcome
 from modelway.components.register.component import register_model
-from modelway.components.reject.component import reject
+from modelway.components.rejection.component import reject
 from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
 

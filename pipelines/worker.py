@@ -24,7 +24,7 @@ PRELOADED = (
     "modelway.components.train.training",
     "modelway.components.evaluate.gate",
     "modelway.components.register.registration",
-    "modelway.components.reject.rejection",
+    "modelway.components.rejection.record",
     "modelway.components.notify.outcome",
     "kfp.dsl.executor_main",
     "pandas",

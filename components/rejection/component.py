@@ -31,7 +31,7 @@ def reject(
         model_gate: The model gate's checks, if the run got so far.
         model_report: The model gate's report, if the run got so far.
     """
-    from modelway.components.reject.rejection import reject_run
+    from modelway.components.rejection.record import reject_run
 
     found = {"data": (data_gate, data_report), "model": (model_gate, model_report)}
     reached = {name: (gate.path, report.path) for name, (gate, report) in found.items() if gate and report}

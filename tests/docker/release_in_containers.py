@@ -1,0 +1,44 @@
+"""Runs the release pipeline with every task in a locked-down container of the image that MODELWAY_IMAGE names.
+
+A script of its own, since components read MODELWAY_IMAGE when they are imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from kfp import local
+
+from modelway.pipelines.release import release
+from modelway.pipelines.workspace import Workspace
+
+
+def main() -> None:
+    """Runs the project in a folder; what became of it is in the store."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("project", type=Path)
+    parser.add_argument("--root", required=True, help="the only folder that containers see")
+    parser.add_argument("--store", required=True)
+    parser.add_argument("--user", required=True)
+    parser.add_argument("--label", required=True)
+    parser.add_argument("--tracking", required=True)
+    parser.add_argument("--champion", default="")
+    asked = parser.parse_args()
+    runner = local.DockerRunner(
+        user=asked.user,
+        labels=[asked.label],
+        environment={"MLFLOW_TRACKING_URI": asked.tracking},
+        network_mode="host",
+        read_only=True,
+        tmpfs={"/tmp": ""},  # noqa: S108 - in the container
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+    )
+    local.init(runner, pipeline_root=asked.root, raise_on_error=False, enable_caching=True)
+    parameters = Workspace.load(asked.project).parameters(asked.store)
+    release(**parameters, store=asked.store, champion=asked.champion)
+
+
+if __name__ == "__main__":
+    main()
