@@ -21,7 +21,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-import modelway.components
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.records import OUTCOME, Outcome
 from modelway.pipelines.workspace import Workspace, code_hash
@@ -147,6 +146,7 @@ def run_release(workspace: Workspace, home: Path, store: str, on_event: Callable
     environment = {
         "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(workspace.folder), os.environ.get("PYTHONPATH", "")])),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),  # idle threads leave a busy machine alone
     }
     worker = Worker(logs, environment)
     try:
@@ -181,13 +181,12 @@ class _Run:
         code, found = self.worker.ask({"kind": "preflight", "arguments": arguments})
         if code != 0:
             raise _as_error(found, self.worker.folder)
-        cache = home / "cache" / code_hash(Path(str(modelway.components.__file__)).parent)[:16]
         local.init(
             local.SubprocessRunner(use_venv=False),
             pipeline_root=str(home / "artifacts"),
             raise_on_error=False,
             enable_caching=True,
-            cache_root=str(cache),
+            cache_root=str(home / "cache" / code_hash()),
         )
         kfp_log = self.worker.folder / "kfp.log"
         with self._instead_of_subprocesses(), kfp_log.open("w", encoding="utf-8") as log, redirect_stdout(log):

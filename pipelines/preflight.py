@@ -14,6 +14,7 @@ from modelway.components.core.project import Project
 from modelway.components.core.records import request_hash
 from modelway.components.core.storage import version_of
 from modelway.components.core.tracking import TAG, Tracking
+from modelway.pipelines.workspace import code_hash
 
 
 def preflight(
@@ -71,9 +72,10 @@ def _check_slices(policy: Policy, contract: Contract, names: dict[str, str]) -> 
 
 
 def _code_version(project: Project, folder: str, file: str) -> str:
-    """The hash of the module that holds the user's training function, which is found but not imported."""
+    """The hash of our own code, and of the module with the user's function, which is found but not imported."""
+    ours = code_hash()
     if project.model.entrypoint is None:
-        return ""
+        return ours
     module = project.model.entrypoint.partition(":")[0]
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -89,7 +91,8 @@ def _code_version(project: Project, folder: str, file: str) -> str:
             value=project.model.entrypoint,
             remedy=f"put {module.replace('.', '/')}.py beside {file}, or install its package",
         )
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    theirs = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()[:16]
+    return f"{ours}-{theirs}"
 
 
 def _champion(name: str, alias: str, request: str) -> str:

@@ -1,6 +1,8 @@
 """The release pipeline: from data to a judged, registered model, or to a rejection that says why."""
 
-from kfp import dsl
+from typing import Any
+
+from kfp import dsl, kubernetes
 
 from modelway.components.evaluate.component import evaluate_model
 from modelway.components.features.component import prepare_features
@@ -10,6 +12,21 @@ from modelway.components.register.component import register_model
 from modelway.components.rejection.component import reject
 from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
+
+CREDENTIALS = "mlpipeline-minio-artifact"  # the Secret that a Kubeflow installation keeps its S3 keys in
+SERVICES = "modelway"  # a ConfigMap in the namespace of the runs
+_SERVICES = {"s3-endpoint": "AWS_ENDPOINT_URL", "mlflow-tracking-uri": "MLFLOW_TRACKING_URI"}
+
+
+def _on_cluster(task: Any, *, cached: bool = True) -> Any:
+    """Gives a task its services' addresses and keys, where there is a cluster, and keeps it from running as root."""
+    task.set_caching_options(enable_caching=cached)
+    kubernetes.use_secret_as_env(
+        task, CREDENTIALS, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
+    )
+    kubernetes.use_config_map_as_env(task, SERVICES, _SERVICES, optional=True)
+    kubernetes.set_security_context(task, run_as_user=10001, run_as_non_root=True)
+    return task
 
 
 @dsl.pipeline(name="release")  # type: ignore[untyped-decorator]  # kfp is untyped
@@ -36,78 +53,89 @@ def release(
         git_commit: The commit of the user's repository.
     """
     run = dsl.PIPELINE_JOB_NAME_PLACEHOLDER
-    ended = record_outcome(project=project, run=run, store=store, git_commit=git_commit)
-    ended.set_caching_options(enable_caching=False)
+    ended = _on_cluster(record_outcome(project=project, run=run, store=store, git_commit=git_commit), cached=False)
     with dsl.ExitHandler(ended, name="release"):
-        ingested = ingest_data(project=project, contract=contract, data_version=data_version)
-        data = validate_data(
-            train_data=ingested.outputs["train_data"],
-            test_data=ingested.outputs["test_data"],
-            project=project,
-            contract=contract,
-            policy=policy,
-            data_hash=ingested.outputs["data_hash"],
-            champion=champion,
-        )
-        with dsl.If(data.outputs["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
-            prepared = prepare_features(train_data=ingested.outputs["train_data"], project=project)
-            trained = train_model(
+        ingested = _on_cluster(ingest_data(project=project, contract=contract, data_version=data_version))
+        data = _on_cluster(
+            validate_data(
                 train_data=ingested.outputs["train_data"],
-                prepared_data=prepared.outputs["prepared_data"],
-                steps=prepared.outputs["steps"],
-                project=project,
-                data_hash=ingested.outputs["data_hash"],
-                code_version=code_version,
-            )
-            judged = evaluate_model(
-                model=trained.outputs["model"],
                 test_data=ingested.outputs["test_data"],
                 project=project,
+                contract=contract,
                 policy=policy,
-                run_id=trained.outputs["run_id"],
-                model_hash=trained.outputs["model_hash"],
+                data_hash=ingested.outputs["data_hash"],
                 champion=champion,
+            ),
+        )
+        with dsl.If(data.outputs["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
+            prepared = _on_cluster(prepare_features(train_data=ingested.outputs["train_data"], project=project))
+            trained = _on_cluster(
+                train_model(
+                    train_data=ingested.outputs["train_data"],
+                    prepared_data=prepared.outputs["prepared_data"],
+                    steps=prepared.outputs["steps"],
+                    project=project,
+                    data_hash=ingested.outputs["data_hash"],
+                    code_version=code_version,
+                ),
+            )
+            judged = _on_cluster(
+                evaluate_model(
+                    model=trained.outputs["model"],
+                    test_data=ingested.outputs["test_data"],
+                    project=project,
+                    policy=policy,
+                    run_id=trained.outputs["run_id"],
+                    model_hash=trained.outputs["model_hash"],
+                    champion=champion,
+                ),
             )
             with dsl.If(judged.outputs["proceed"] == True, name="model is blessed"):  # noqa: E712
-                registered = register_model(
-                    model=trained.outputs["model"],
-                    data_gate=data.outputs["gate"],
-                    model_gate=judged.outputs["gate"],
-                    data_report=data.outputs["report"],
-                    model_report=judged.outputs["report"],
-                    baseline=data.outputs["baseline"],
-                    project=project,
-                    contract=contract,
-                    policy=policy,
-                    run=run,
-                    run_id=trained.outputs["run_id"],
-                    model_id=trained.outputs["model_id"],
-                    store=store,
-                    data_version=data_version,
-                    code_version=code_version,
-                    git_commit=git_commit,
-                    champion=champion,
+                _on_cluster(
+                    register_model(
+                        model=trained.outputs["model"],
+                        data_gate=data.outputs["gate"],
+                        model_gate=judged.outputs["gate"],
+                        data_report=data.outputs["report"],
+                        model_report=judged.outputs["report"],
+                        baseline=data.outputs["baseline"],
+                        project=project,
+                        contract=contract,
+                        policy=policy,
+                        run=run,
+                        run_id=trained.outputs["run_id"],
+                        model_id=trained.outputs["model_id"],
+                        store=store,
+                        data_version=data_version,
+                        code_version=code_version,
+                        git_commit=git_commit,
+                        champion=champion,
+                    ),
+                    cached=False,
                 )
-                registered.set_caching_options(enable_caching=False)
             with dsl.Else(name="model is rejected"):
-                rejected = reject(
+                _on_cluster(
+                    reject(
+                        data_gate=data.outputs["gate"],
+                        data_report=data.outputs["report"],
+                        model_gate=judged.outputs["gate"],
+                        model_report=judged.outputs["report"],
+                        project=project,
+                        run=run,
+                        store=store,
+                        git_commit=git_commit,
+                    ),
+                    cached=False,
+                )
+        with dsl.Else(name="data is rejected"):
+            _on_cluster(
+                reject(
                     data_gate=data.outputs["gate"],
                     data_report=data.outputs["report"],
-                    model_gate=judged.outputs["gate"],
-                    model_report=judged.outputs["report"],
                     project=project,
                     run=run,
                     store=store,
                     git_commit=git_commit,
-                )
-                rejected.set_caching_options(enable_caching=False)
-        with dsl.Else(name="data is rejected"):
-            refused = reject(
-                data_gate=data.outputs["gate"],
-                data_report=data.outputs["report"],
-                project=project,
-                run=run,
-                store=store,
-                git_commit=git_commit,
+                ),
+                cached=False,
             )
-            refused.set_caching_options(enable_caching=False)

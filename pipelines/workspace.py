@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import modelway.components
 from modelway.components.core.contract import Contract
 from modelway.components.core.documents import Document
 from modelway.components.core.errors import ModelwayError
@@ -102,10 +103,10 @@ def git_commit(folder: Path) -> str:
     return found.stdout.strip()
 
 
-def code_hash(package: Path) -> str:
-    """The hash of all Python files below a folder: what makes results cached by other code stale."""
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
+def code_hash() -> str:
+    """The hash of the components' own code: what makes results that other code left in the cache stale."""
+    package, digest = Path(str(modelway.components.__file__)).parent, hashlib.sha256()
+    for file in sorted([*package.rglob("*.py"), *package.rglob("*.j2")]):
         digest.update(file.relative_to(package).as_posix().encode())
         digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]
