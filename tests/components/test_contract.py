@@ -1,0 +1,122 @@
+"""What every component owes, found by folder: a new stage is held to it without being named here."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kfp import compiler
+
+import modelway.components
+from modelway.components.core.image import IMAGE
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
+NAMES = sorted(modelway.components.__all__)
+LONGEST_BODY = 12
+
+
+def function_of(name: str) -> Any:
+    return getattr(modelway.components, name).python_func
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def compiled(name: str, tmp_path: Path) -> dict[str, Any]:
+    target = tmp_path / "component.yaml"
+    compiler.Compiler().compile(getattr(modelway.components, name), str(target))
+    return dict(yaml.safe_load(target.read_text()))
+
+
+def container(compiled: dict[str, Any]) -> dict[str, Any]:
+    (executor,) = compiled["deploymentSpec"]["executors"].values()
+    return dict(executor["container"])
+
+
+def source(compiled: dict[str, Any]) -> str:
+    return str(container(compiled)["command"][-1])
+
+
+def test_every_stage_folder_has_exactly_one_component() -> None:
+    assert len(NAMES) == len(STAGES)
+    found = {function_of(name).__module__.split(".")[-2] for name in NAMES}
+    assert found == set(STAGES)
+
+
+def test_image_is_ours_and_nothing_is_installed_at_run_time(compiled: dict[str, Any]) -> None:
+    assert container(compiled)["image"] == IMAGE
+    assert "pip" not in " ".join(container(compiled)["command"][:-1])
+
+
+def test_source_runs_in_a_clean_namespace(name: str, compiled: dict[str, Any], tmp_path: Path) -> None:
+    module = tmp_path / "ephemeral_component.py"
+    module.write_text(source(compiled))
+    code = (
+        "import json, sys, ephemeral_component as module\n"
+        f"print(json.dumps([callable(module.{name}), 'kubernetes' in sys.modules]))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"_KFP_RUNTIME": "true", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout) == [True, False]
+
+
+def test_body_is_a_thin_wrapper_around_its_own_stage(name: str, compiled: dict[str, Any]) -> None:
+    (definition,) = [node for node in ast.parse(source(compiled)).body if isinstance(node, ast.FunctionDef)]
+    statements = definition.body[1:]
+    assert len(statements) <= LONGEST_BODY
+    imports = [node for node in ast.walk(definition) if isinstance(node, ast.Import | ast.ImportFrom)]
+    modules = {node.module for node in imports if isinstance(node, ast.ImportFrom) and node.level == 0}
+    assert len(modules) == len(imports), "imports are absolute, by name"
+    stage = function_of(name).__module__.removesuffix(".component")
+    allowed = {"modelway.components.core.artifacts"}
+    assert {module for module in modules if module and not module.startswith(stage)} <= allowed
+    assert any(module and module.startswith(stage) for module in modules)
+
+
+def test_every_input_and_output_is_described(name: str, compiled: dict[str, Any]) -> None:
+    root = compiled["root"]
+    for direction in ("inputDefinitions", "outputDefinitions"):
+        for kind in ("parameters", "artifacts"):
+            for key, spec in root.get(direction, {}).get(kind, {}).items():
+                injected = spec.get("parameterType") == "TASK_FINAL_STATUS"
+                assert spec.get("description") or injected, f"{name} does not describe {key}"
+
+
+def test_docstring_says_what_the_component_does(name: str) -> None:
+    first = (function_of(name).__doc__ or "").strip().splitlines()[0]
+    assert first.endswith(".")
+    assert "Args:" in function_of(name).__doc__
+
+
+def test_no_postponed_annotations_which_kfp_cannot_read() -> None:
+    for path in (ROOT / "components").glob("*/component.py"):
+        assert "from __future__ import annotations" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("heavy", ["mlflow", "sklearn", "pandas", "polars", "skops"])
+def test_importing_a_component_loads_none_of_what_it_needs_at_run_time(heavy: str) -> None:
+    code = f"import sys\nfrom modelway.components import {', '.join(NAMES)}\nsys.exit('{heavy}' in sys.modules)\n"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_an_unknown_component_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="deploy_to_the_moon"):
+        _ = modelway.components.deploy_to_the_moon
