@@ -57,11 +57,12 @@ def regression_check(
         return inconclusive(name, message, rule, observed=candidate)
     worse = champion - candidate if higher_is_better(policy.metric) else candidate - champion
     passed = worse <= policy.margin
+    difference = "equal" if worse == 0 else f"{abs(worse):.4f} {'worse' if worse > 0 else 'better'}"
     message = (
         f"{policy.metric} {candidate:.4f} against {champion:.4f} of champion version {champion_version}: "
-        f"{abs(worse):.4f} {'worse' if worse > 0 else 'better'}, margin {policy.margin}"
+        f"{difference}, margin {policy.margin}"
     )
-    return passed_or_failed(name, passed, message, observed=round(-worse, 6), threshold=-policy.margin)
+    return passed_or_failed(name, passed, message, observed=round(0.0 - worse, 6), threshold=-policy.margin)
 
 
 def slice_checks(predictions: Predictions, slices: Iterable[Slice], policy: Slices) -> list[Check]:

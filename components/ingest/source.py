@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import polars as pl
 import polars.exceptions
+import polars.selectors
 
 from modelway.components.core.contract import ColumnType, Contract
 from modelway.components.core.errors import ModelwayError, first_line
@@ -17,7 +17,7 @@ from modelway.components.core.project import Data
 
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
-_TRUE, _FALSE = ["true", "t", "yes", "y", "1"], ["false", "f", "no", "n", "0"]
+_TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n", "0", "0.0"]
 
 
 def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
@@ -35,7 +35,7 @@ def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -
     Raises:
         ModelwayError: nothing there, empty, duplicate columns, wrong delimiter or encoding, not the format it claims.
     """
-    files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES) if path.is_dir() else [path]
+    files = _data_files(path) if path.is_dir() else [path]
     if not files:
         raise ModelwayError(
             f"{path} holds no CSV or Parquet file",
@@ -53,7 +53,7 @@ def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -
                 column=odd[0],
                 remedy="give all files of the folder the same columns in the same order",
             )
-    table = pl.concat(tables, how="vertical_relaxed")
+    table = _stacked(files, tables)
     if table.is_empty():
         raise ModelwayError(
             f"{path} holds no rows", file=str(path), key="data.source", remedy="export it again, with its rows"
@@ -61,13 +61,49 @@ def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -
     return table if contract is None else with_contract_types(table, contract)
 
 
+def _data_files(folder: Path) -> list[Path]:
+    """The data files at any depth, less what is hidden: editors and notebooks keep copies there."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in _SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+
+
+def _stacked(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """The files' tables, one below the other; a column is of one kind in all of them, and NaN is missing."""
+    for file, table in zip(files, tables, strict=True):
+        for name, dtype in table.schema.items():
+            first = tables[0].schema[name]
+            if len({_kind(first), _kind(dtype)} - {None}) > 1:
+                raise ModelwayError(
+                    f"{name!r} is {first} in {files[0].name} and {dtype} in {file.name}",
+                    file=str(file),
+                    column=name,
+                    remedy="write the column with the same type in all files of the folder",
+                )
+    return pl.concat(tables, how="vertical_relaxed").with_columns(polars.selectors.float().fill_nan(None))
+
+
+def _kind(dtype: pl.DataType) -> object:
+    """Types of the same kind have a common one that holds the values of both; None goes with every kind."""
+    if dtype in {pl.Null, pl.String}:
+        return None
+    if dtype.is_numeric() or dtype == pl.Boolean:
+        return "number"
+    return "moment" if dtype in {pl.Date, pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("ns")} else dtype
+
+
 def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
     if file.stat().st_size == 0:
         raise ModelwayError(f"{file} is empty", file=str(file), key="data.source", remedy="export it again")
-    kind = data.format or _SUFFIXES.get(file.suffix)
+    kind = data.format or _SUFFIXES.get(file.suffix.lower())
     if kind == "parquet":
         try:
-            return pl.read_parquet(file, glob=False)
+            table = pl.read_parquet(file, glob=False)
+            return table.with_columns(polars.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String))
         except (polars.exceptions.PolarsError, OSError) as error:
             raise ModelwayError(
                 f"{file} cannot be read as Parquet: {first_line(error)}",
@@ -87,7 +123,7 @@ def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) ->
 
 
 def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
-    delimiter = "\t" if file.suffix == ".tsv" and data.delimiter == "," else data.delimiter
+    delimiter = "\t" if file.suffix.lower() == ".tsv" and data.delimiter == "," else data.delimiter
     text = _as_utf8(file, data.encoding, work)
     header = _header(file, text, delimiter)
     columns = {} if contract is None else contract.columns
@@ -106,7 +142,7 @@ def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> 
         raise ModelwayError(f"{file} holds no rows", file=str(file), remedy="export it again") from error
     except polars.exceptions.PolarsError as error:
         raise ModelwayError(
-            f"{file} cannot be read as CSV: {first_line(error)}",
+            f"{file} cannot be read as CSV: {_ragged(text, delimiter, len(header)) or first_line(error)}",
             file=str(file),
             key="data.delimiter",
             value=delimiter,
@@ -118,6 +154,7 @@ def _as_utf8(file: Path, encoding: str, work: Path) -> Path:
     """The file itself if it is UTF-8, else a converted copy."""
     try:
         name = codecs.lookup(encoding).name
+        "a".encode(name)  # a codec of bytes to bytes, such as base64, refuses
     except LookupError as error:
         raise ModelwayError(
             f"there is no encoding {encoding!r}",
@@ -126,24 +163,49 @@ def _as_utf8(file: Path, encoding: str, work: Path) -> Path:
             remedy="name a Python codec, such as utf-8, latin-1 or cp1252",
         ) from error
     copy = work / f"{file.name}.utf8"
-    line = 0
     try:
-        with file.open(encoding=name) as source:
+        with file.open(encoding=name, newline="") as source:
             if name == "utf-8":
-                for line, _ in enumerate(source, 1):  # noqa: B007 - the count is for the error
+                for _ in source:
                     pass
                 return file
-            with copy.open("w", encoding="utf-8") as target:
-                shutil.copyfileobj(source, target)
+            with copy.open("w", encoding="utf-8", newline="") as target:
+                target.writelines(source)
     except UnicodeError as error:
         raise ModelwayError(
-            f"{file} is not {encoding} text: line {line + 1} holds bytes that do not decode",
+            f"{file} is not {encoding} text: line {_undecodable_line(file, name)} holds bytes that do not decode",
             file=str(file),
             key="data.encoding",
             value=encoding,
             remedy="set `data.encoding` to what the file was written in, often cp1252, latin-1 or utf-16",
         ) from error
     return copy
+
+
+def _undecodable_line(file: Path, encoding: str) -> int:
+    """The first line that does not decode: files are decoded some thousand bytes ahead of the line that is read."""
+    try:
+        with file.open(encoding=encoding, errors="replace") as lines:
+            return next((number for number, line in enumerate(lines, 1) if "\N{REPLACEMENT CHARACTER}" in line), 1)
+    except UnicodeError:  # UTF-16 without a byte order mark
+        return 1
+
+
+def _ragged(text: Path, delimiter: str, fields: int) -> str:
+    """Which line has more fields than the header, if one has."""
+    try:
+        with text.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.reader(lines, delimiter=delimiter)
+            return next(
+                (
+                    f"line {rows.line_num} has {len(row)} fields, the header {fields}"
+                    for row in rows
+                    if len(row) > fields
+                ),
+                "",
+            )
+    except csv.Error:
+        return ""
 
 
 def _header(file: Path, text: Path, delimiter: str) -> list[str]:
@@ -179,18 +241,18 @@ def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame
 
 
 def _converted(series: pl.Series, wanted: ColumnType) -> pl.Series:
-    if series.dtype in {pl.Categorical, pl.Enum}:
-        series = series.cast(pl.String)
     candidate = parsed(series, wanted)
-    return candidate if candidate is not None and candidate.null_count() == series.null_count() else series
+    if candidate is None or candidate.null_count() != _without_markers(series, wanted).null_count():
+        return series
+    if wanted == "date" and (moments := parsed(series, "datetime")) is not None:
+        has_time = (moments != candidate.cast(pl.Datetime("us"))).any()
+        return series if has_time else candidate
+    return candidate
 
 
 def parsed(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
     """The series as the wanted type, with nulls for what does not parse; None where the types have no bridge."""
-    is_text = series.dtype == pl.String
-    if is_text and wanted != "string":
-        series = series.str.strip_chars()
-        series = series.set(series.is_in(_MISSING), None)
+    series = _without_markers(series, wanted)
     if series.dtype == pl.Null:
         return series.cast(_STORED[wanted])
     if wanted == "boolean":
@@ -199,7 +261,15 @@ def parsed(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
         return _as_number(series, wanted)
     if wanted in {"date", "datetime"}:
         return _as_time(series, wanted)
-    return series if is_text else None
+    return series if series.dtype == pl.String else None
+
+
+def _without_markers(series: pl.Series, wanted: ColumnType) -> pl.Series:
+    """Text that stands for a missing value as null; kept where text is wanted."""
+    if series.dtype != pl.String or wanted == "string":
+        return series
+    series = series.str.strip_chars()
+    return series.set(series.is_in(_MISSING), None)
 
 
 _STORED: dict[ColumnType, pl.DataType] = {
@@ -217,9 +287,13 @@ def _as_boolean(series: pl.Series) -> pl.Series | None:
         return series
     if not (series.dtype == pl.String or series.dtype.is_numeric()):
         return None
-    text = (series.cast(pl.Int64, strict=False) if series.dtype.is_float() else series).cast(pl.String)
-    return text.str.to_lowercase().replace_strict(
-        [*_TRUE, *_FALSE], [True] * len(_TRUE) + [False] * len(_FALSE), default=None, return_dtype=pl.Boolean
+    text = series.cast(pl.Float64) if series.dtype.is_float() or series.dtype.is_decimal() else series
+    return (
+        text.cast(pl.String)
+        .str.to_lowercase()
+        .replace_strict(
+            [*_TRUE, *_FALSE], [True] * len(_TRUE) + [False] * len(_FALSE), default=None, return_dtype=pl.Boolean
+        )
     )
 
 
@@ -231,8 +305,9 @@ def _as_number(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
         return numbers
     if series.dtype.is_integer():
         return series.cast(pl.Int64, strict=False)
-    whole = numbers.set(numbers != numbers.round(), None)
-    return whole.cast(pl.Int64, strict=False)
+    whole = numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
+    exact = series.cast(pl.Int64, strict=False) if series.dtype == pl.String else whole
+    return exact.fill_null(whole)
 
 
 def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
@@ -248,4 +323,5 @@ def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
         times = series.cast(pl.Datetime("us"))
     else:
         return None
+    times = times.cast(pl.Datetime("us"))  # of another zone: its UTC
     return times.cast(pl.Date) if wanted == "date" else times

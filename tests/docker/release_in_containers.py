@@ -1,6 +1,6 @@
 """Runs the release pipeline with every task in a locked-down container of the image that MODELWAY_IMAGE names.
 
-A script of its own, since components read MODELWAY_IMAGE when they are imported.
+A process of its own, since components read MODELWAY_IMAGE when they are imported.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from modelway.pipelines.workspace import Workspace
 
 
 def main() -> None:
-    """Runs the project in a folder; what became of it is in the store."""
     parser = argparse.ArgumentParser()
     parser.add_argument("project", type=Path)
     parser.add_argument("--root", required=True, help="the only folder that containers see")
     parser.add_argument("--store", required=True)
+    parser.add_argument("--tracking", required=True)
+    parser.add_argument("--champion", required=True)
     parser.add_argument("--user", required=True)
     parser.add_argument("--label", required=True)
-    parser.add_argument("--tracking", required=True)
-    parser.add_argument("--champion", default="")
     asked = parser.parse_args()
     runner = local.DockerRunner(
         user=asked.user,
@@ -31,7 +30,7 @@ def main() -> None:
         environment={"MLFLOW_TRACKING_URI": asked.tracking},
         network_mode="host",
         read_only=True,
-        tmpfs={"/tmp": ""},  # noqa: S108 - in the container
+        tmpfs={"/tmp": ""},  # noqa: S108 - the container's
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
     )

@@ -1,0 +1,78 @@
+"""The release pipeline's work as one plain Python script: what `modelway run` is measured against."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+STARTED = time.perf_counter()
+
+
+def main(project: Path, home: Path) -> None:
+    """Calls the stages' functions one after the other, in this process.
+
+    Args:
+        project: The project's folder.
+        home: The folder for everything that is written.
+    """
+    home.mkdir(parents=True)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{home / 'mlflow.db'}"
+    from modelway.components.evaluate.gate import evaluate
+    from modelway.components.features.prepare import prepare
+    from modelway.components.ingest.table import ingest
+    from modelway.components.notify.outcome import record
+    from modelway.components.register.registration import Evidence, Provenance, register
+    from modelway.components.train.training import train
+    from modelway.components.validate.gate import validate
+    from modelway.pipelines.preflight import preflight
+    from modelway.pipelines.workspace import Workspace
+
+    workspace = Workspace.load(project)
+    texts = {name: document.canonical() for name, document in workspace.documents.items()}
+    described, contract, policy = texts["project"], texts["contract"], texts["policy"]
+    found = preflight(described, contract, policy, workspace.names(), str(project), first=True)
+    at = {
+        name: str(home / name)
+        for name in ("train", "test", "baseline", "data.html", "steps", "prepared", "model", "model.html")
+    }
+    made = ingest(described, contract, found["data_version"], at["train"], at["test"])
+    data_gate = validate(
+        at["train"],
+        at["test"],
+        described,
+        contract,
+        policy,
+        made.data_hash,
+        "",
+        baseline_path=at["baseline"],
+        report_path=at["data.html"],
+    )
+    data_gate.write(home / "data.json")
+    prepare(at["train"], described, steps_path=at["steps"], prepared_path=at["prepared"])
+    trained = train(at["prepared"], at["train"], at["steps"], described, made.data_hash, model_path=at["model"])
+    evaluation = evaluate(
+        at["model"],
+        at["test"],
+        described,
+        policy,
+        "",
+        trained.run_id,
+        trained.model_hash,
+        report_path=at["model.html"],
+    )
+    evaluation.gate.write(home / "model.json")
+    evidence = Evidence(
+        str(home / "data.json"), str(home / "model.json"), at["data.html"], at["model.html"], at["baseline"]
+    )
+    provenance = Provenance(
+        "plain", trained.run_id, trained.model_id, found["data_version"], found["code_version"], "", ""
+    )
+    registered = register(at["model"], evidence, provenance, described, contract, policy, str(home))
+    record("SUCCEEDED", "", described, "plain", str(home), "")
+    print(f"version {registered.version} in {time.perf_counter() - STARTED:.2f} s")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve())

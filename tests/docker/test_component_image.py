@@ -1,0 +1,398 @@
+"""The image of the components: what is in it, what is not, how it rebuilds, and a release made with it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from modelway.components.core.models import folder_sha256, load_model
+from modelway.components.core.project import Project
+from modelway.components.core.records import OUTCOME, Outcome, State
+from modelway.components.core.tables import to_model_input
+from modelway.components.core.tracking import Tracking
+
+pytestmark = pytest.mark.docker
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "modelway/components:test"
+USER = "10001:10001"
+SOURCE, VERSION = "https://git.example/modelway", "0.0.0+test"
+LOCKED_DOWN = (
+    *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"),  # noqa: S108 - the container's
+    *("--security-opt", "no-new-privileges", "--network", "none"),
+)
+
+
+def build(context: Path, tag: str) -> str:
+    """Builds the image; returns what the builder wrote."""
+    arguments = ("--build-arg", f"SOURCE={SOURCE}", "--build-arg", f"VERSION={VERSION}")
+    built = subprocess.run(
+        ["docker", "build", "--network", "host", "-f", "Dockerfile.component", "-t", tag, *arguments, "."],
+        cwd=context,
+        env={**os.environ, "BUILDKIT_PROGRESS": "plain"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout[-4000:]
+    return built.stdout
+
+
+def run(image: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command in a container that may nearly nothing."""
+    found = subprocess.run(
+        ["docker", "run", "--rm", *LOCKED_DOWN, "--env", "_KFP_RUNTIME=true", image, *command],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    return found
+
+
+def inspect(image: str) -> dict[str, Any]:
+    found = subprocess.run(
+        ["docker", "image", "inspect", image], capture_output=True, text=True, timeout=60, check=True
+    )
+    described: dict[str, Any] = json.loads(found.stdout)[0]
+    return described
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    build(ROOT, IMAGE)
+    return IMAGE
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+# ---- what is in it
+
+
+def test_it_runs_as_a_numeric_user_and_says_what_it_is(image: str) -> None:
+    described = inspect(image)["Config"]
+    assert described["User"] == USER
+    assert run(image, "sh", "-c", "echo $(id -u):$(id -g)").stdout.strip() == USER
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in described["Labels"].items()}
+    assert labels == {"title": "modelway components", "source": SOURCE, "version": VERSION}
+    assert not [line for line in described["Env"] if line.startswith("MODELWAY_IMAGE=")]
+
+
+def test_nothing_in_it_installs_or_compiles(image: str) -> None:
+    tools = "pip pip3 uv uvx poetry conda easy_install gcc g++ cc clang make ld git curl"
+    assert run(image, "sh", "-c", f"for tool in {tools}; do command -v $tool; done; true").stdout == ""
+    importable = """
+import subprocess, sys
+for python in {sys.executable, sys._base_executable}:
+    for module in ("pip", "ensurepip", "setuptools", "wheel", "uv"):
+        if subprocess.run([python, "-c", f"import {module}"], stderr=subprocess.DEVNULL).returncode == 0:
+            print(python, module)
+"""
+    assert run(image, "python3", "-c", importable).stdout == ""
+
+
+def test_everything_that_stages_import_is_in_it(image: str) -> None:
+    # At whatever depth: heavy libraries are imported inside functions.
+    imported = """
+import ast, importlib, pathlib
+import modelway.components
+root = pathlib.Path(modelway.components.__file__).parent
+names = set()
+for file in root.rglob("*.py"):
+    module = ".".join(["modelway.components", *file.relative_to(root).with_suffix("").parts])
+    if file.name != "component.py":
+        names.add(module.removesuffix(".__init__"))
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+for name in sorted(names):
+    importlib.import_module(name)
+    print(name)
+"""
+    found = set(run(image, "python3", "-c", imported).stdout.split())
+    modules = [file for file in (ROOT / "components").rglob("*.py") if file.name != "component.py"]
+    parts = [file.relative_to(ROOT).with_suffix("").parts for file in modules]
+    assert {".".join(["modelway", *names]).removesuffix(".__init__") for names in parts} <= found
+
+
+def test_the_executor_starts(image: str) -> None:
+    assert "--executor_input" in run(image, "python3", "-m", "kfp.dsl.executor_main", "--help").stdout
+
+
+def test_its_bytecode_is_compiled_already(image: str) -> None:
+    # With -v Python names each file that it takes code from, a compiled one in quotes.
+    libraries = "modelway.components.core.records, sklearn.ensemble, polars, mlflow, kfp.dsl.executor_main"
+    loaded = run(image, "python3", "-v", "-c", f"import {libraries}").stderr
+    assert re.search(r"^# code object from '/opt/modelway/.*/modelway/.*\.pyc'$", loaded, re.MULTILINE)
+    assert re.findall(r"^# code object from (/opt/modelway/.*)$", loaded, re.MULTILINE) == []
+
+
+def test_it_holds_the_locked_versions(image: str) -> None:
+    installed = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({one.name: one.version for one in distributions()}))
+"""
+    found = {normal(name): text for name, text in json.loads(run(image, "python3", "-c", installed).stdout).items()}
+    locked: dict[str, set[str]] = {}
+    for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]:
+        locked.setdefault(package["name"], set()).add(package["version"])
+    assert {name: text for name, text in found.items() if text not in locked.get(name, ())} == {}
+    assert {"kfp", "mlflow-skinny", "modelway", "polars", "scikit-learn", "skops"} <= set(found)
+    assert not {"kubernetes", "kfp-kubernetes", "kfp-server-api", "google-auth", "typer", "rich", "pytest"} & set(found)
+
+
+def test_only_the_sdk_misses_what_it_asks_for(image: str) -> None:
+    missing = """
+import json, re
+from importlib.metadata import distributions
+from packaging.requirements import Requirement
+normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+found = {normal(one.name): one for one in distributions()}
+missing = {}
+for name, one in found.items():
+    for asked in map(Requirement, one.requires or ()):
+        applies = asked.marker is None or asked.marker.evaluate({"extra": ""})
+        if applies and normal(asked.name) not in found:
+            missing.setdefault(name, []).append(normal(asked.name))
+print(json.dumps(missing))
+"""
+    found = json.loads(run(image, "python3", "-c", missing).stdout)
+    assert found.pop("kfp")
+    assert set(found.pop("modelway")) <= {"alembic", "kfp-kubernetes", "rich", "sqlalchemy", "typer"}
+    assert found == {"mlflow-skinny": ["databricks-sdk"]}
+
+
+# ---- how it rebuilds
+
+
+def is_cached(output: str, part: str) -> bool:
+    """Whether the step whose command holds this was served from cache, by either builder's output."""
+    classic = re.search(rf"^Step \d+/\d+ : RUN .*{re.escape(part)}.*\n(.*)$", output, re.MULTILINE)
+    if classic:
+        return "Using cache" in classic[1]
+    buildkit = re.search(rf"^(#\d+) \[.*\] RUN .*{re.escape(part)}.*$", output, re.MULTILINE)
+    assert buildkit, output[-4000:]
+    return f"\n{buildkit[1]} CACHED" in output
+
+
+def test_a_change_of_code_rebuilds_only_the_last_layer(image: str, tmp_path: Path) -> None:
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in ["Dockerfile.component", ".dockerignore", *(rule[1:] for rule in rules if rule.startswith("!"))]:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tmp_path / name)
+    with (tmp_path / "components" / "evaluate" / "gate.py").open("a") as module:
+        module.write("# changed\n")
+    tag = f"modelway/components:changed-{uuid.uuid4().hex[:8]}"
+    try:
+        output = build(tmp_path, tag)
+        assert is_cached(output, "-m venv /opt/tools")
+        assert is_cached(output, "--require-hashes")
+        before, after = inspect(image)["RootFS"]["Layers"], inspect(tag)["RootFS"]["Layers"]
+        assert before[:-1] == after[:-1]
+        assert before[-1] != after[-1]
+        source = "import inspect, modelway.components.evaluate.gate as gate; print(inspect.getsource(gate))"
+        assert run(tag, "python3", "-c", source).stdout.rstrip().endswith("# changed")
+    finally:
+        subprocess.run(["docker", "image", "rm", tag], capture_output=True, timeout=60, check=False)
+
+
+# ---- a release made with it
+
+
+@dataclass(frozen=True)
+class Server:
+    """An MLflow server outside the containers."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait(self, seconds: float) -> None:
+        """Returns when the server is healthy."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            try:
+                connection.request("GET", "/health")
+                if connection.getresponse().status == http.HTTPStatus.OK:
+                    return
+            except OSError:
+                time.sleep(0.3)
+            finally:
+                connection.close()
+        pytest.fail(f"the MLflow server does not answer:\n{self.log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Started first, since it takes its time while the image is being built."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        f"{folder}/artifacts",
+    ]
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield Server(process, port, log)
+    finally:
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, ending)
+                process.wait(timeout=20)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The one folder that containers see, and the server that they reach."""
+
+    root: Path
+    image: str
+    tracking: Tracking
+    user: str
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    def project(self, name: str, **changes: dict[str, Any]) -> Path:
+        """A copy of the example project, with other thresholds on the model's metrics."""
+        folder = self.root / name
+        folder.mkdir()
+        for file in ("project.yaml", "contract.yaml", "policy.yaml", "claims.parquet"):
+            shutil.copy(ROOT / "examples" / "insurance" / file, self.root / name / file)
+        policy = yaml.safe_load((folder / "policy.yaml").read_text())
+        policy["model"]["metrics"].update(changes)
+        (folder / "policy.yaml").write_text(yaml.safe_dump(policy))
+        return folder
+
+    def release(self, project: Path, champion: str = "") -> Outcome:
+        """Runs the release pipeline in containers; returns what its record says."""
+        runs = self.store / "runs"
+        before = set(runs.iterdir()) if runs.exists() else set()
+        label = f"modelway.test={uuid.uuid4().hex}"
+        script = Path(__file__).with_name("release_in_containers.py")
+        command = [sys.executable, str(script), str(project), "--root", str(self.root), "--store", str(self.store)]
+        command += ["--tracking", self.tracking.uri, "--champion", champion, "--user", self.user, "--label", label]
+        try:
+            ran = subprocess.run(
+                command,
+                env={**os.environ, "MODELWAY_IMAGE": self.image},
+                capture_output=True,
+                text=True,
+                timeout=500,
+                check=False,
+            )
+        finally:
+            listed = subprocess.run(
+                ["docker", "ps", "--all", "--quiet", "--filter", f"label={label}"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+            if listed.stdout:
+                subprocess.run(["docker", "rm", "-f", *listed.stdout.split()], timeout=60, check=True)
+        made = set(runs.iterdir()) - before if runs.exists() else set()
+        assert len(made) == 1, ran.stdout[-4000:] + ran.stderr[-4000:]
+        outcome = Outcome.read(str(self.store), made.pop().name, OUTCOME)
+        assert outcome is not None
+        return outcome
+
+
+@pytest.fixture(scope="module")
+def workplace(image: str, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """Writable for the image's user; where the tests' own user is not root, containers run as that one."""
+    root = tmp_path_factory.mktemp("root")
+    user = USER if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"
+    if os.getuid() == 0:
+        os.chown(root, *map(int, USER.split(":")))
+    server.wait(180)
+    return Workplace(root, image, Tracking(server.uri), user)
+
+
+@pytest.fixture(scope="module")
+def registered(workplace: Workplace) -> Outcome:
+    return workplace.release(workplace.project("insurance"))
+
+
+def test_a_release_in_containers_registers_its_model(workplace: Workplace, registered: Outcome, tmp_path: Path) -> None:
+    assert (registered.state, registered.error, registered.reasons) == (State.REGISTERED, "", [])
+    made = registered.model
+    assert made is not None
+    holder = workplace.tracking.holder(made.name, "champion")
+    assert holder is not None
+    assert (
+        [str(holder.version)] == [made.version] == [str(one.version) for one in workplace.tracking.versions(made.name)]
+    )
+    folder = workplace.tracking.download_model(made.name, made.version, str(tmp_path))
+    project = Project.load(workplace.root / "insurance" / "project.yaml")
+    rows = pl.read_parquet(workplace.root / "insurance" / "claims.parquet").head(200)
+    probabilities = load_model(folder).predict_proba(to_model_input(rows, project.features.columns))
+    assert probabilities.shape == (200, 2)
+    assert 0 < probabilities.min() < probabilities.max() < 1
+    trained = next(workplace.root.glob("release-*/train-model/model"))
+    assert folder_sha256(trained) == made.model_hash
+
+
+def test_a_release_in_containers_is_rejected_by_the_policy(workplace: Workplace, registered: Outcome) -> None:
+    assert registered.model is not None
+    project = workplace.project("demanding", roc_auc={"min": 0.99})
+    rejected = workplace.release(project, champion=registered.model.version)
+    assert (rejected.state, rejected.model) == (State.REJECTED, None)
+    assert [reason for reason in rejected.reasons if "0.99" in reason] == rejected.reasons != []
+    judged = {check.name: check.verdict.value for gate in rejected.gates for check in gate.checks}
+    assert judged["no_regression[roc_auc]"] == "passed"  # so the champion was fetched and loaded in a container
+    versions = workplace.tracking.versions(registered.model.name)
+    assert [str(one.version) for one in versions] == [registered.model.version]
