@@ -31,9 +31,15 @@ PRELOADED = (
     "skops.io",
     "sklearn.ensemble",
     "mlflow.sklearn",
+    "mlflow.pyfunc",
     "mlflow.artifacts",
 )
-PRELOADED_FOR_SQLITE = ("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store")
+PRELOADED_FOR_SQLITE = (
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "sqlalchemy.dialects.sqlite",
+    "alembic.command",
+)
 WITHOUT_TRACKING = {"ingest_data", "validate_data", "prepare_features"}  # where there is no champion yet
 
 

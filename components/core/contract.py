@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from modelway.components.core.documents import Document, Section
 from modelway.components.core.errors import ModelwayError
@@ -29,6 +30,22 @@ class Column(Section):
     maximum: Bound | None = None
     categories: tuple[str | int | bool, ...] | None = Field(None, description="The only values there may be.")
     pattern: str | None = Field(None, description="A regular expression that every text must match in full.")
+
+    @field_validator("minimum", "maximum")
+    @classmethod
+    def _as_the_column(cls, bound: Bound | None, info: ValidationInfo) -> Bound | None:
+        """A date or time as the column holds it: whole days in a date column, UTC without a zone in a datetime one."""
+        if isinstance(bound, float) and math.isnan(bound):
+            raise ValueError("is not a number")
+        kind = info.data.get("type")
+        if kind == "datetime" and isinstance(bound, dt.date):
+            moment = bound if isinstance(bound, dt.datetime) else dt.datetime(bound.year, bound.month, bound.day)
+            return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
+        if kind == "date" and isinstance(bound, dt.datetime):
+            if bound.time() != dt.time() or bound.tzinfo is not None:
+                raise ValueError(f"{bound} is no whole day, which the type date needs")
+            return bound.date()
+        return bound
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

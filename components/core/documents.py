@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -51,6 +52,10 @@ class Document(Section):
             raise ModelwayError(
                 f"{name} is not valid YAML{line}: {problem}", file=name, remedy="correct the YAML at that line"
             ) from error
+        except ValueError as error:  # of a date that there is not, which the loader does not catch
+            raise ModelwayError(
+                f"{name} holds a value that cannot be read: {error}", file=name, remedy="correct the value"
+            ) from error
         if not isinstance(raw, dict):
             raise ModelwayError(
                 f"{name} holds no mapping of keys",
@@ -60,7 +65,7 @@ class Document(Section):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise _explained(error, name, cls.title) from error
+            raise _explained(error, raw, name, cls.title) from error
 
     def canonical(self) -> str:
         """The document as one line of JSON with sorted keys; equal documents give equal text."""
@@ -83,25 +88,41 @@ def _read(source: str) -> str:
         raise ModelwayError(f"{source} is not UTF-8 text", file=source, remedy="save the file as UTF-8") from error
 
 
-def _explained(error: ValidationError, name: str, title: str) -> ModelwayError:
+def _explained(error: ValidationError, raw: dict[str, Any], name: str, title: str) -> ModelwayError:
     """One error for all that pydantic found, located at the first."""
+    found: dict[str, list[str]] = {}
     problems = error.errors(include_url=False)
-    lines = [f"{_dotted(problem['loc']) or 'the file'}: {_sentence(problem)}" for problem in problems]
-    first = problems[0]
-    count = f"{len(problems)} problems in" if len(problems) > 1 else "a problem in"
+    for problem in problems:
+        found.setdefault(_dotted(problem, raw), []).append(_sentence(problem))
+    lines = [f"{key or 'the file'}: {', or '.join(dict.fromkeys(says))}" for key, says in found.items()]
+    count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
     shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
-    value = first.get("input")
+    value = problems[0].get("input")
     return ModelwayError(
         f"{count} {name}:\n  {shown}\n ",
         file=name,
-        key=_dotted(first["loc"]) or None,
+        key=next(iter(found)) or None,
         value=value if isinstance(value, str | int | float | bool) else None,
         remedy=f"correct it; `modelway schema {title.split(maxsplit=1)[0]}` prints what may stand there",
     )
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
+def _dotted(problem: Any, raw: Any) -> str:
+    """Where in the file a problem is, without what pydantic adds of its own: the member of a union that was tried."""
+    parts = []
+    for part in problem["loc"]:
+        inside = raw
+        if isinstance(raw, dict) and part in raw:
+            inside = raw[part]
+        elif isinstance(raw, dict) and isinstance(part, str) and (keys := [key for key in raw if str(key) == part]):
+            inside = raw[keys[0]]
+        elif isinstance(raw, list) and isinstance(part, int) and part < len(raw):
+            inside = raw[part]
+        elif problem["type"] != "missing":
+            continue
+        parts.append(str(part))
+        raw = inside
+    return ".".join(parts)
 
 
 def _sentence(problem: Any) -> str:
@@ -122,9 +143,18 @@ class _UniqueKeys(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    problem="a key is itself a mapping or a list", problem_mark=key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+_UniqueKeys.add_implicit_resolver(  # as JSON in Python's dialect writes what YAML calls .inf and .nan
+    "tag:yaml.org,2002:float", re.compile(r"^(?:-?Infinity|NaN)$"), ["-", "I", "N"]
+)

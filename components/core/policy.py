@@ -43,8 +43,8 @@ def metric_range(name: str) -> tuple[float, float]:
 class Threshold(Section):
     """The least and the greatest value that passes."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, allow_inf_nan=False)
+    max: float | None = Field(None, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

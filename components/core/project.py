@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from modelway.components.core.documents import Document, Section
 
@@ -43,6 +43,13 @@ class Data(Section):
     delimiter: str = Field(",", min_length=1, max_length=1, description="CSV only.")
     encoding: str = Field("utf-8", description="CSV only: a Python codec's name.")
     split: Split = Split()
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimits(cls, delimiter: str) -> str:
+        if not delimiter.isascii() or delimiter in '"\r\n':
+            raise ValueError("a delimiter is one ASCII character other than a quote or the end of a line")
+        return delimiter
 
 
 class Features(Section):
@@ -90,6 +97,14 @@ class Model(Section):
         None, description="balanced, or a weight for each class; passed to fit as sample weights."
     )
     seed: int = Field(0, ge=0, description="Given to `random_state` where the estimator has one.")
+
+    @field_validator("class_weight", mode="before")
+    @classmethod
+    def _by_name(cls, weight: object) -> object:
+        """Classes by their names as text: YAML reads `0` and `true` as other things."""
+        if not isinstance(weight, dict):
+            return weight
+        return {str(int(key) if isinstance(key, bool) else key): value for key, value in weight.items()}
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

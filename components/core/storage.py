@@ -44,6 +44,8 @@ def read_uri(source: str) -> bytes:
         return Path(source).read_bytes()
     except FileNotFoundError as error:
         raise _missing(source) from error
+    except IsADirectoryError as error:
+        raise _missing(source, "it is a folder") from error
 
 
 def write_uri(target: str, content: bytes) -> None:

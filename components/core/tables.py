@@ -39,7 +39,24 @@ def _model_array(series: pl.Series) -> Any:
         return series.cast(pl.Datetime("us")).to_numpy()
     if series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}:
         return series.cast(pl.Float64).to_numpy(writable=True)
-    return pd.Series(series.cast(pl.String).to_list(), dtype=object)
+    return pd.Series(as_text(series).to_list(), dtype=object)
+
+
+def as_text(series: pl.Series) -> pl.Series:
+    """Each value as text; lists, records and bytes, which have no text of their own, as Python writes them."""
+    if series.dtype.is_nested() or series.dtype in {pl.Binary, pl.Object}:
+        written = [None if value is None else repr(value) for value in series.to_list()]
+        return pl.Series(series.name, written, dtype=pl.String)
+    return series.cast(pl.String)
+
+
+def as_numbers(series: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Each value as a float64, missing as NaN; dates and times as microseconds since 1970."""
+    if isinstance(series.dtype, pl.Date | pl.Datetime):
+        series = series.cast(pl.Datetime("us"))
+    if series.dtype.is_temporal():
+        series = series.to_physical().cast(pl.Int64)
+    return series.cast(pl.Float64, strict=False).to_numpy()
 
 
 def label_of(frame: pl.DataFrame, project: Project) -> np.ndarray[Any, Any]:

@@ -319,7 +319,7 @@ def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
         if times.null_count() > series.null_count():
             days = series.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
             times = days if days.null_count() < times.null_count() else times
-    elif series.dtype.is_temporal() and series.dtype not in {pl.Time, pl.Duration}:
+    elif isinstance(series.dtype, pl.Date | pl.Datetime):
         times = series.cast(pl.Datetime("us"))
     else:
         return None

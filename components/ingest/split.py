@@ -9,6 +9,7 @@ import polars as pl
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Split
+from modelway.components.core.tables import as_numbers, as_text
 
 
 def split_table(table: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -57,10 +58,10 @@ def _hashable(series: pl.Series) -> Any:
     import pandas as pd
 
     if series.dtype.is_temporal():
-        return series.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64).to_numpy()
+        return as_numbers(series)
     if series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}:
-        return series.cast(pl.Float64).to_numpy()
-    return pd.Series(series.cast(pl.String).to_list(), dtype=object)
+        return series.cast(pl.Float64).to_numpy() + 0.0  # makes one of the two zeros
+    return pd.Series(as_text(series).to_list(), dtype=object)
 
 
 def _uniform(hashes: np.ndarray[Any, np.dtype[np.uint64]], seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import platform
 import warnings
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.errors import ModelwayError, first_line
+import yaml
+
+from modelway.components.core.errors import first_line
 from modelway.components.core.models import is_trusted
 
 if TYPE_CHECKING:
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _COLUMN_TYPES = {"f": "double", "M": "datetime", "O": "string"}
-_PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "modelway")
+_PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
 
 
 def save(pipeline: Pipeline, folder: str, examples: pd.DataFrame, *, model_id: str, run_id: str, location: str) -> str:
@@ -53,8 +57,12 @@ def save(pipeline: Pipeline, folder: str, examples: pd.DataFrame, *, model_id: s
             skops_trusted_types=trusted,
             signature=ModelSignature(inputs=inputs, outputs=outputs),
             input_example=examples,
-            conda_env=_environment(pipeline, pickled=trusted is None),
+            conda_env=_environment([]),
         )
+    # Written here since MLflow, given them, would look every installed package up first, which takes a second.
+    pinned = _requirements(pipeline, trusted)
+    Path(folder, "requirements.txt").write_text("\n".join(pinned) + "\n", encoding="utf-8")
+    Path(folder, "conda.yaml").write_text(yaml.safe_dump(_environment(pinned), sort_keys=False), encoding="utf-8")
     return "skops" if trusted is not None else "cloudpickle"
 
 
@@ -70,21 +78,23 @@ def _skops_types(pipeline: Pipeline) -> tuple[list[str] | None, str]:
     return (None, f"it holds {foreign[0]}, which is of no trusted library") if foreign else (found, "")
 
 
-def _environment(pipeline: Pipeline, *, pickled: bool) -> dict[str, Any]:
-    """What the model needs to run, pinned; given to MLflow so that it does not start a process to find out."""
-    library = type(pipeline.steps[-1][1]).__module__.split(".")[0]
-    names = dict.fromkeys([*_PACKAGES, *(["cloudpickle"] if pickled else [])])
-    if library not in {"sklearn", "modelway"}:
-        names[library] = None
+def _environment(pinned: list[str]) -> dict[str, Any]:
+    python = f"python={platform.python_version()}"
+    return {"name": "modelway", "dependencies": [python, "pip", {"pip": pinned}]}
+
+
+def _requirements(pipeline: Pipeline, trusted: list[str] | None) -> list[str]:
+    """What the model needs to run, pinned."""
+    libraries = {type(pipeline.steps[-1][1]).__module__, *(trusted or ["cloudpickle", "modelway"])}
+    others = {name.split(".")[0] for name in libraries} - {"sklearn", "numpy", "pandas", "builtins"}
+    names = [*_PACKAGES, *sorted(others)]
     pinned = []
     for name in names:
         try:
             pinned.append(f"{name}=={version(name)}")
         except PackageNotFoundError:  # the user's own module, which is no distribution
             log.info("%s is not an installed distribution, so the model's requirements do not name it", name)
-    if not pinned:
-        raise ModelwayError("no package is installed", remedy="install modelway as a distribution")
-    return {"name": "modelway", "dependencies": [{"pip": pinned}]}
+    return pinned
 
 
 class _quiet:  # noqa: N801 - reads as a word in `with`

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
 from modelway.components.core.policy import DataPolicy, Drift
+from modelway.components.core.tables import as_numbers, as_text
 from modelway.components.core.verdict import Check, inconclusive, passed_or_failed
 
 BINS = 10
@@ -110,21 +111,19 @@ def _is_ordered(series: pl.Series) -> bool:
     return series.dtype.is_numeric() or series.dtype.is_temporal()
 
 
-def _numbers(series: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if series.dtype.is_temporal():
-        series = series.cast(pl.Datetime("us")).cast(pl.Int64)
-    return series.cast(pl.Float64, strict=False).to_numpy()
+def _counted(series: pl.Series) -> pl.DataFrame:
+    return as_text(series).alias("value").drop_nulls().value_counts(name="rows")
 
 
 def _distribution(series: pl.Series) -> Distribution:
     if _is_ordered(series):
-        numbers = _numbers(series)
+        numbers = as_numbers(series)
         known = numbers[np.isfinite(numbers)]
         edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if known.size else np.empty(0)
         shape = Distribution(kind="numeric", edges=edges.tolist(), shares=[])
     else:
-        counted = series.cast(pl.String).drop_nulls().value_counts(sort=True, name="rows").head(MOST_CATEGORIES)
-        shape = Distribution(kind="categorical", values=counted[series.name].to_list(), shares=[])
+        counted = _counted(series).sort(["rows", "value"], descending=[True, False]).head(MOST_CATEGORIES)
+        shape = Distribution(kind="categorical", values=counted["value"].to_list(), shares=[])
     return shape.model_copy(update={"shares": shares_like(series, shape)})
 
 
@@ -133,14 +132,12 @@ def shares_like(series: pl.Series, shape: Distribution) -> list[float]:
     if shape.kind == "numeric":
         if not _is_ordered(series) and series.dtype != pl.Boolean:
             return [0.0] * (len(shape.edges) + 1) + [1.0]
-        numbers = _numbers(series)
+        numbers = as_numbers(series)
         known = numbers[np.isfinite(numbers)]
         counts = np.bincount(np.searchsorted(shape.edges, known, side="left"), minlength=len(shape.edges) + 1)
     else:
-        text = series.cast(pl.String).drop_nulls()
-        known = text
-        found = dict(text.value_counts(name="rows").iter_rows())
+        found = dict(_counted(series).iter_rows())
         listed = [found.get(value, 0) for value in shape.values]
-        counts = np.array([*listed, len(text) - sum(listed)])
+        counts = np.array([*listed, sum(found.values()) - sum(listed)])
     total = max(len(series), 1)
-    return [float(count) / total for count in [*counts, len(series) - len(known)]]
+    return [float(count) / total for count in [*counts, len(series) - counts.sum()]]
