@@ -160,6 +160,23 @@ def schema(kind: Annotated[str, typer.Argument(help="project, contract or policy
 
 
 @app.command()
+def report(
+    data: Annotated[str, typer.Option(help="The data in question: a path or s3://.")],
+    project: Folder = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML page to write.")] = Path("evidently.html"),
+    as_json: Json = False,
+) -> None:
+    """Writes Evidently's report of some data against the project's own; needs modelway[evidently]."""
+    from modelway.pipelines.reporting import compare
+
+    found = compare(project_folder(project), data, output)
+    if as_json:
+        console.print_json({"report": str(output), "psi": found})
+    else:
+        console.print_written([output], f"{len(found)} columns compared; this page informs and decides nothing")
+
+
+@app.command()
 def history(project: Folder = None, home: Home = None, as_json: Json = False) -> None:
     """Shows which version of the model became the policy's alias when, and instead of which."""
     from dataclasses import asdict

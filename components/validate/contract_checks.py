@@ -15,12 +15,15 @@ from modelway.components.core.verdict import Check, passed_or_failed
 
 _STORED_AS: dict[ColumnType, tuple[str, ...]] = {
     "boolean": ("Boolean",),
-    "integer": ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"),
-    "number": ("Float32", "Float64", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"),
+    "integer": ("Int64", "Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32", "UInt64"),
+    "number": ("Float64", "Float32", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"),
     "string": ("String",),
     "date": ("Date",),
     "datetime": ("Datetime",),
 }
+
+
+MOST_LETTERS = 60  # of an example value, which may be a whole text
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,31 @@ def contract_checks(table: pl.LazyFrame, contract: Contract, project: Project) -
         ),
         *_label_counts(project, schema),
         *_key_counts(contract, schema),
-        *(_rule_count(rule) for rule in contract.rules if _rule_columns(rule) <= set(schema)),
+        *(_rule_count(rule, schema) for rule in contract.rules if not _obstacle(rule, contract, schema)),
     ]
     rows, bad = _count(table, counts)
     checks = [_row_check(rows, contract), *_presence_checks(contract, schema)]
     checks += [_type_check(name, column, schema[name]) for name, column in contract.columns.items() if name in schema]
     checks += [_judged(count, bad[count.name], rows, table) for count in counts]
-    checks += [_unchecked_rule(rule, schema) for rule in contract.rules if not _rule_columns(rule) <= set(schema)]
+    checks += [
+        passed_or_failed(f"rule[{rule.name}]", False, f"cannot be checked: {obstacle}", threshold=rule.rule)
+        for rule in contract.rules
+        if (obstacle := _obstacle(rule, contract, schema))
+    ]
     checks += _class_checks(table, project, schema)
     return checks
 
 
 def check_rules(contract: Contract, file: str) -> None:
-    """Checks that every row rule is a SQL expression over columns of the contract.
+    """Checks that every row rule is a SQL expression over columns of the contract, and every pattern can be matched.
 
     Raises:
-        ModelwayError: one is not; names the rule.
+        ModelwayError: one is not; names the rule or the column.
     """
+    for name, column in contract.columns.items():
+        if column.pattern is not None:
+            _check_pattern(name, column.pattern, file)
+    schema = pl.Schema({name: getattr(pl, _STORED_AS[column.type][0]) for name, column in contract.columns.items()})
     for rule in contract.rules:
         unknown = sorted(_rule_columns(rule) - set(contract.columns))
         if unknown:
@@ -80,6 +91,7 @@ def check_rules(contract: Contract, file: str) -> None:
                 value=rule.rule,
                 remedy="describe the column under `columns`, or correct the rule",
             )
+        _rule_count(rule, schema)
 
 
 def _count(table: pl.LazyFrame, counts: list[_Count]) -> tuple[int, dict[str, int]]:
@@ -137,9 +149,13 @@ def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
     return checks
 
 
+def _is_stored_as(wanted: ColumnType, dtype: pl.DataType) -> bool:
+    return dtype.base_type().__name__ in _STORED_AS[wanted]
+
+
 def _type_check(name: str, column: Column, dtype: pl.DataType) -> Check:
     stored = dtype.base_type().__name__
-    right = stored in _STORED_AS[column.type]
+    right = _is_stored_as(column.type, dtype)
     message = f"is {column.type}"
     if not right:
         message = (
@@ -154,7 +170,7 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
     counts = [
         _Count(
             f"nulls[{name}]",
-            value.is_null() | value.is_nan() if dtype.is_float() else value.is_null(),
+            _is_missing(name, dtype),
             column.max_nulls,
             "missing values",
             column.max_nulls,
@@ -162,8 +178,12 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
             "fill them in at their source, or raise `max_nulls` in the contract",
         )
     ]
-    if dtype.base_type().__name__ not in _STORED_AS[column.type]:
+    if not _is_stored_as(column.type, dtype):
         return counts
+    if dtype.is_float():
+        value = value.fill_nan(None)
+    elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        value = value.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     remedy = "correct the values at their source, or the contract"
     bounds = (("minimum", "below", column.minimum), ("maximum", "above", column.maximum))
     for word, beyond, bound in bounds:
@@ -177,7 +197,8 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
         bad = ~value.is_in(list(column.categories))
         counts.append(_Count(f"categories[{name}]", bad, 0.0, "values outside the categories", shown, name, remedy))
     if column.pattern is not None:
-        bad = ~value.str.contains(f"^(?:{column.pattern})$")
+        _check_pattern(name, column.pattern, None)
+        bad = ~value.str.contains(_in_full(column.pattern))
         counts.append(_Count(f"pattern[{name}]", bad, 0.0, "values that do not match", column.pattern, name, remedy))
     if column.unique:
         bad = value.is_duplicated() & value.is_not_null()
@@ -185,11 +206,34 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
     return counts
 
 
+def _is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
+    return pl.col(name).is_null() | pl.col(name).is_nan() if dtype.is_float() else pl.col(name).is_null()
+
+
+def _in_full(pattern: str) -> str:
+    return f"^(?:{pattern})$"
+
+
+def _check_pattern(name: str, pattern: str, file: str | None) -> None:
+    try:
+        pl.select(pl.lit("").str.contains(_in_full(pattern)))
+    except polars.exceptions.PolarsError as error:
+        says = next((line for line in str(error).splitlines() if line.startswith("error: ")), first_line(error))
+        raise ModelwayError(
+            f"the pattern of {name!r} cannot be matched: {says.removeprefix('error: ')}",
+            file=file,
+            key=f"columns.{name}.pattern",
+            column=name,
+            value=pattern,
+            remedy="write it in Rust's regular expressions, which have no look-around and no back-references",
+        ) from error
+
+
 def _label_counts(project: Project, schema: pl.Schema) -> list[_Count]:
     if project.label not in schema:
         return []
     says, remedy = "rows without a label", "leave rows without a label out at their source"
-    return [_Count("label", pl.col(project.label).is_null(), 0.0, says, 0, None, remedy)]
+    return [_Count("label", _is_missing(project.label, schema[project.label]), 0.0, says, 0, None, remedy)]
 
 
 def _key_counts(contract: Contract, schema: pl.Schema) -> list[_Count]:
@@ -224,10 +268,28 @@ def _rule_columns(rule: RowRule) -> set[str]:
     return set(_rule_expression(rule).meta.root_names())
 
 
-def _rule_count(rule: RowRule) -> _Count:
+def _rule_count(rule: RowRule, schema: pl.Schema) -> _Count:
+    expression = _rule_expression(rule)
+    try:
+        (kind,) = pl.LazyFrame(schema=schema).select(expression).collect().dtypes
+    except polars.exceptions.PolarsError as error:
+        raise ModelwayError(
+            f"the rule {rule.name!r} cannot be evaluated: {first_line(error)}",
+            key=f"rules.{rule.name}",
+            value=rule.rule,
+            remedy="correct the rule: its columns' types must fit what it does with them",
+        ) from error
+    if kind != pl.Boolean:
+        raise ModelwayError(
+            f"the rule {rule.name!r} gives {kind} where it must say true or false",
+            key=f"rules.{rule.name}",
+            value=rule.rule,
+            remedy="write a SQL condition over the columns, such as `paid <= billed`",
+        )
     return _Count(
         f"rule[{rule.name}]",
-        ~_rule_expression(rule).fill_null(value=False),
+        # A rule without a column, or over an average, has one answer, which is then that of every row.
+        pl.repeat(value=False, n=pl.len()) | ~expression.fill_null(value=False),
         rule.tolerance,
         f"rows break the rule `{rule.rule}`",
         rule.tolerance,
@@ -236,17 +298,21 @@ def _rule_count(rule: RowRule) -> _Count:
     )
 
 
-def _unchecked_rule(rule: RowRule, schema: pl.Schema) -> Check:
-    missing = sorted(_rule_columns(rule) - set(schema))
-    return passed_or_failed(
-        f"rule[{rule.name}]", False, f"cannot be checked: the column {missing[0]!r} is missing", threshold=rule.rule
-    )
+def _obstacle(rule: RowRule, contract: Contract, schema: pl.Schema) -> str:
+    """Why a rule cannot be checked; empty if it can."""
+    for name in sorted(_rule_columns(rule)):
+        if name not in schema:
+            return f"the column {name!r} is missing"
+        if name in contract.columns and not _is_stored_as(contract.columns[name].type, schema[name]):
+            return f"the column {name!r} is not of its type, {contract.columns[name].type}"
+    return ""
 
 
 def _class_checks(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> list[Check]:
     if project.task == "regression" or project.label not in schema:
         return []
-    classes = table.select(pl.col(project.label).drop_nulls().unique()).collect(engine="streaming")[project.label]
+    label = pl.col(project.label).filter(~_is_missing(project.label, schema[project.label]))
+    classes = table.select(label.unique()).collect(engine="streaming")[project.label]
     asked = "exactly 2" if project.task == "binary" else "at least 3"
     right = len(classes) == 2 if project.task == "binary" else len(classes) >= 3
     shown = ", ".join(map(str, classes.sort().to_list()[:8]))
@@ -262,7 +328,7 @@ def _judged(count: _Count, bad: int, rows: int, table: pl.LazyFrame) -> Check:
     message = f"{bad:,} of {rows:,} {count.says}"
     if not passed:
         message += f"{_examples(count, table)}; {count.remedy}"
-    observed: Any = round(share, 6) if count.threshold == count.tolerance else bad
+    observed: Any = round(share, 6) if count.shows is None and count.threshold == count.tolerance else bad
     return passed_or_failed(count.name, passed, message, observed=observed, threshold=count.threshold)
 
 
@@ -270,5 +336,9 @@ def _examples(count: _Count, table: pl.LazyFrame) -> str:
     if count.shows is None:
         return ""
     values = table.filter(count.bad).select(pl.col(count.shows).cast(pl.String)).head(1000).collect()[count.shows]
-    distinct = values.unique(maintain_order=True).to_list()
-    return f", such as {', '.join(repr(value) for value in distinct[:3])}"
+    distinct = [_shortened(value) for value in values.unique(maintain_order=True).head(3)]
+    return f", such as {', '.join(map(repr, distinct))}"
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…"
