@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich import progress
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -30,14 +31,16 @@ class Progress:
     def __init__(self, *, verbose: bool) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.verbose = verbose
-        self._status = self.console.status("checking the project and warming up …")
-        self._status.start()
+        columns = (progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.TimeElapsedColumn())
+        self._bar = progress.Progress(*columns, console=self.console, transient=True)
+        self._task = self._bar.add_task("checking the project and warming up")
+        self._bar.start()
         self._started = time.perf_counter()
 
     def __call__(self, event: Event) -> None:
         """Takes note of an event."""
         if event.kind == "started":
-            self._status.update(f"{event.stage} …")
+            self._bar.reset(self._task, description=event.stage)
         elif event.kind == "log":
             if self.verbose:
                 self.console.print(f"  [dim]{escape(event.text)}[/dim]")
@@ -46,11 +49,11 @@ class Progress:
         else:
             mark = "[green]✓[/green]" if event.kind == "finished" else "[red]✗[/red]"
             self.console.print(f"  {mark} {event.stage:<18} {event.seconds:5.2f} s")
-            self._status.update("…")
+            self._bar.reset(self._task, description="…")
 
     def stop(self) -> float:
         """Takes the spinner away; returns the seconds since the start."""
-        self._status.stop()
+        self._bar.stop()
         return time.perf_counter() - self._started
 
 

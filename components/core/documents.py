@@ -94,7 +94,7 @@ def _explained(error: ValidationError, raw: dict[str, Any], name: str, title: st
     problems = error.errors(include_url=False)
     for problem in problems:
         found.setdefault(_dotted(problem, raw), []).append(_sentence(problem))
-    lines = [f"{key or 'the file'}: {', or '.join(dict.fromkeys(says))}" for key, says in found.items()]
+    lines = [": ".join(filter(None, [key, ", or ".join(dict.fromkeys(says))])) for key, says in found.items()]
     count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
     shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
     value = problems[0].get("input")

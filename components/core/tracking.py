@@ -259,7 +259,9 @@ class Tracking:
         from mlflow.artifacts import download_artifacts
 
         with self._explaining():
-            path = download_artifacts(f"models:/{name}/{version}", dst_path=folder, tracking_uri=self.uri)
+            path = download_artifacts(
+                f"models:/{name}/{version}", dst_path=folder, tracking_uri=self.uri, registry_uri=self.uri
+            )
         return Path(path)
 
     def evidence(self, name: str, version: str, file: str) -> bytes | None:

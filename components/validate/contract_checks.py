@@ -40,26 +40,22 @@ class _Count:
 
 
 def contract_checks(table: pl.LazyFrame, contract: Contract, project: Project) -> list[Check]:
-    """Every check that the contract asks for, in the contract's order.
+    """Every check that the contract asks for, in the order of the data's columns.
 
     Raises:
         ModelwayError: a row rule is not a SQL expression over the contract's columns.
     """
     schema = table.collect_schema()
+    present = {name: contract.columns[name] for name in schema if name in contract.columns}
     counts = [
-        *(
-            count
-            for name, column in contract.columns.items()
-            if name in schema
-            for count in _column_counts(name, column, schema[name])
-        ),
+        *(count for name, column in present.items() for count in _column_counts(name, column, schema[name])),
         *_label_counts(project, schema),
         *_key_counts(contract, schema),
         *(_rule_count(rule, schema) for rule in contract.rules if not _obstacle(rule, contract, schema)),
     ]
     rows, bad = _count(table, counts)
     checks = [_row_check(rows, contract), *_presence_checks(contract, schema)]
-    checks += [_type_check(name, column, schema[name]) for name, column in contract.columns.items() if name in schema]
+    checks += [_type_check(name, column, schema[name]) for name, column in present.items()]
     checks += [_judged(count, bad[count.name], rows, table) for count in counts]
     checks += [
         passed_or_failed(f"rule[{rule.name}]", False, f"cannot be checked: {obstacle}", threshold=rule.rule)
