@@ -56,7 +56,8 @@ def contract_checks(table: pl.LazyFrame, contract: Contract, project: Project) -
     rows, bad = _count(table, counts)
     checks = [_row_check(rows, contract), *_presence_checks(contract, schema)]
     checks += [_type_check(name, column, schema[name]) for name, column in present.items()]
-    checks += [_judged(count, bad[count.name], rows, table) for count in counts]
+    examples = _examples([count for count in counts if _is_failed(count, bad[count.name], rows)], table)
+    checks += [_judged(count, bad[count.name], rows, examples.get(count.name, "")) for count in counts]
     checks += [
         passed_or_failed(f"rule[{rule.name}]", False, f"cannot be checked: {obstacle}", threshold=rule.rule)
         for rule in contract.rules
@@ -87,7 +88,11 @@ def check_rules(contract: Contract, file: str) -> None:
                 value=rule.rule,
                 remedy="describe the column under `columns`, or correct the rule",
             )
-        _rule_count(rule, schema)
+        try:
+            _rule_count(rule, schema)
+        except ModelwayError as error:
+            error.file = file
+            raise
 
 
 def _count(table: pl.LazyFrame, counts: list[_Count]) -> tuple[int, dict[str, int]]:
@@ -318,22 +323,37 @@ def _class_checks(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> l
     return [passed_or_failed("classes", right, message, observed=len(classes), threshold=asked)]
 
 
-def _judged(count: _Count, bad: int, rows: int, table: pl.LazyFrame) -> Check:
+def _is_failed(count: _Count, bad: int, rows: int) -> bool:
+    return bad > count.tolerance * rows
+
+
+def _judged(count: _Count, bad: int, rows: int, examples: str) -> Check:
     share = bad / rows if rows else 0.0
-    passed = share <= count.tolerance
-    message = f"{bad:,} of {rows:,} {count.says}"
-    if not passed:
-        message += f"{_examples(count, table)}; {count.remedy}"
+    failed = _is_failed(count, bad, rows)
+    message = f"{bad:,} of {rows:,} {count.says}" + (f"{examples}; {count.remedy}" if failed else "")
     observed: Any = round(share, 6) if count.shows is None and count.threshold == count.tolerance else bad
-    return passed_or_failed(count.name, passed, message, observed=observed, threshold=count.threshold)
+    return passed_or_failed(count.name, not failed, message, observed=observed, threshold=count.threshold)
 
 
-def _examples(count: _Count, table: pl.LazyFrame) -> str:
-    if count.shows is None:
-        return ""
-    values = table.filter(count.bad).select(pl.col(count.shows).cast(pl.String)).head(1000).collect()[count.shows]
-    distinct = [_shortened(value) for value in values.unique(maintain_order=True).head(3)]
-    return f", such as {', '.join(map(repr, distinct))}"
+def _examples(counts: list[_Count], table: pl.LazyFrame) -> dict[str, str]:
+    """For each check that shows a column, some of its bad values, in one more pass over the columns concerned."""
+    asked = {
+        f"{number}": pl.col(count.shows)
+        .filter(count.bad)
+        .head(1000)
+        .cast(pl.String)
+        .unique(maintain_order=True)
+        .head(3)
+        for number, count in enumerate(counts)
+        if count.shows is not None
+    }
+    if not asked:
+        return {}
+    found = table.select(**{number: values.implode() for number, values in asked.items()}).collect(engine="streaming")
+    return {
+        counts[int(number)].name: f", such as {', '.join(repr(_shortened(value)) for value in values[0])}"
+        for number, values in found.to_dict(as_series=False).items()
+    }
 
 
 def _shortened(value: str) -> str:

@@ -43,7 +43,8 @@ def validate(
     """
     described, asked, rules = Project.load(project), Contract.load(contract), Policy.load(policy)
     table = pl.scan_parquet([train_path, test_path], glob=False)
-    columns = [name for name in (*described.features.columns, described.label) if name in table.collect_schema()]
+    schema = table.collect_schema()
+    columns = [name for name in (*described.features.columns, described.label) if name in schema]
     train = pl.read_parquet(train_path, columns=columns, glob=False)
     approved = _approved_baseline(described.name, champion)
     made = measure(train, columns, data_hash)

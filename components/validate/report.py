@@ -10,7 +10,9 @@ from modelway.components.core.project import Project
 from modelway.components.core.verdict import Gate
 from modelway.components.validate.drift import Baseline, Distribution, population_stability_index
 
-MOST_COLUMNS = 60
+MOST_COLUMNS = 40
+MOST_BARS = 12
+MOST_LETTERS = 30
 
 
 def render(gate: Gate, project: Project, now: Baseline, before: Baseline | None) -> str:
@@ -42,15 +44,23 @@ def _column(name: str, now: Distribution, before: Distribution | None) -> dict[s
     return {
         "name": name,
         "labels": _labels(now),
-        "now": now.shares,
-        "before": before.shares if before is not None else None,
+        "now": _bars(now),
+        "before": _bars(before) if before is not None else None,
         "psi": population_stability_index(before.shares, now.shares) if before is not None else 0.0,
     }
 
 
+def _bars(shape: Distribution) -> list[float]:
+    """The shares to draw: of a column with many values, the most frequent and all the others."""
+    if shape.kind == "numeric" or len(shape.values) <= MOST_BARS:
+        return shape.shares
+    return [*shape.shares[:MOST_BARS], sum(shape.shares[MOST_BARS:-1]), shape.shares[-1]]
+
+
 def _labels(shape: Distribution) -> list[str]:
     if shape.kind == "categorical":
-        return [*shape.values, "other", "missing"]
+        shown = [value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…" for value in shape.values]
+        return [*shown[:MOST_BARS], "other", "missing"]
     edges = [format_number(edge) for edge in shape.edges]
     if not edges:
         return ["all", "missing"]
