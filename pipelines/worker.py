@@ -6,9 +6,11 @@ The process is started once for a local run, imports while the pipeline is being
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -40,6 +42,7 @@ PRELOADED_FOR_SQLITE = (
     "sqlalchemy.dialects.sqlite",
     "alembic.command",
 )
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 WITHOUT_TRACKING = {"ingest_data", "validate_data", "prepare_features"}  # where there is no champion yet
 
 
@@ -49,6 +52,7 @@ def main() -> None:
     A request is a JSON object: ``kind`` (``task`` or ``preflight``), ``log`` and ``result`` (files to write), and the
     arguments of `run_task` or of `preflight`. The answer is the child's exit code.
     """
+    _end_with_parent()
     connection = Connection(int(sys.argv[1]))
     os.environ["_KFP_RUNTIME"] = "true"
     preparing = None
@@ -74,6 +78,11 @@ def main() -> None:
         connection.send_bytes(json.dumps(os.waitstatus_to_exitcode(status)).encode())
 
 
+def _end_with_parent() -> None:
+    """Has the kernel end this process when the one that started it ends, however it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _is_new(uri: str) -> bool:
     """Whether a sqlite database is yet to be created, which takes MLflow seconds: it is done beside the first tasks."""
     return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
@@ -97,6 +106,7 @@ def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> N
     from modelway.components.core.errors import explained
 
     code = 1
+    _end_with_parent()
     try:
         log = os.open(request.get("log", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
