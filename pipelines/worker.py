@@ -80,7 +80,8 @@ def main() -> None:
 
 def _end_with_parent() -> None:
     """Has the kernel end this process when the one that started it ends, however it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _is_new(uri: str) -> bool:

@@ -324,7 +324,7 @@ def _class_checks(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> l
 
 
 def _is_failed(count: _Count, bad: int, rows: int) -> bool:
-    return bad > count.tolerance * rows
+    return bool(rows) and bad / rows > count.tolerance
 
 
 def _judged(count: _Count, bad: int, rows: int, examples: str) -> Check:
@@ -338,18 +338,15 @@ def _judged(count: _Count, bad: int, rows: int, examples: str) -> Check:
 def _examples(counts: list[_Count], table: pl.LazyFrame) -> dict[str, str]:
     """For each check that shows a column, some of its bad values, in one more pass over the columns concerned."""
     asked = {
-        f"{number}": pl.col(count.shows)
-        .filter(count.bad)
-        .head(1000)
-        .cast(pl.String)
-        .unique(maintain_order=True)
-        .head(3)
+        f"{number}": pl.col(count.shows).filter(count.bad).head(1000).cast(pl.String).unique(maintain_order=True)
         for number, count in enumerate(counts)
         if count.shows is not None
     }
     if not asked:
         return {}
-    found = table.select(**{number: values.implode() for number, values in asked.items()}).collect(engine="streaming")
+    found = table.select(**{number: values.head(3).implode() for number, values in asked.items()}).collect(
+        engine="streaming"
+    )
     return {
         counts[int(number)].name: f", such as {', '.join(repr(_shortened(value)) for value in values[0])}"
         for number, values in found.to_dict(as_series=False).items()
