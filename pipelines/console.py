@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.records import Outcome, State
+from modelway.components.core.storage import is_uri
 from modelway.components.core.tracking import Promotion
 from modelway.components.core.verdict import Verdict
 from modelway.pipelines.local import Event, LocalResult
@@ -127,10 +129,15 @@ def print_summary(result: LocalResult, seconds: float, tracking: str) -> None:
     elif outcome is not None and outcome.state is State.REJECTED:
         console.print(f"[red]rejected[/red]: nothing was registered for {outcome.project}")
     for name, report in (outcome.reports if outcome else {}).items():
-        console.print(f"  {name + ' report':<13} {report}", soft_wrap=True)
+        console.print(f"  {name + ' report':<13} {_short(report)}", soft_wrap=True)
     if outcome is not None:
         console.print(f"  {'run':<13} {outcome.run}, {seconds:.1f} s")
         console.print(f"  {'tracking':<13} {tracking}", soft_wrap=True)
+
+
+def _short(path: str) -> str:
+    """A path as one would type it here; a URI as it is."""
+    return path if is_uri(path) else min(path, os.path.relpath(path), key=len)
 
 
 def _fields(error: dict[str, str]) -> dict[str, str]:
