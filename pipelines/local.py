@@ -77,7 +77,7 @@ class Worker:
         self._errors = folder / "worker.log"
         with self._errors.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "modelway.pipelines.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "modelway.pipelines.worker", str(theirs.fileno()), str(folder)],
                 pass_fds=[theirs.fileno()],
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
@@ -142,7 +142,7 @@ def run_release(workspace: Workspace, home: Path, store: str, on_event: Callable
         ModelwayError: something is wrong that can be told before the first stage.
     """
     home.mkdir(parents=True, exist_ok=True)
-    logs = home / "logs" / time.strftime("%Y%m%d-%H%M%S")
+    logs = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     environment = {
         "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(workspace.folder), os.environ.get("PYTHONPATH", "")])),

@@ -25,7 +25,7 @@ def _on_cluster(task: Any, *, cached: bool = True) -> Any:
         task, CREDENTIALS, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
     )
     kubernetes.use_config_map_as_env(task, SERVICES, _SERVICES, optional=True)
-    kubernetes.set_security_context(task, run_as_user=10001, run_as_non_root=True)
+    kubernetes.set_security_context(task, run_as_user=10001, run_as_group=10001, run_as_non_root=True)
     return task
 
 

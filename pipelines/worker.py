@@ -15,6 +15,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,7 +61,7 @@ def main() -> None:
     for module in PRELOADED + (PRELOADED_FOR_SQLITE if uri.startswith("sqlite") else ()):
         importlib.import_module(module)
     if _is_new(uri):
-        preparing = _fork(_prepare_tracking, {})
+        preparing = _fork(_prepare_tracking, {"folder": sys.argv[2]})
     while True:
         try:
             request = json.loads(connection.recv_bytes())
@@ -89,10 +90,15 @@ def _is_new(uri: str) -> bool:
     return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
 
 
-def _prepare_tracking(_: dict[str, Any]) -> None:
+def _prepare_tracking(request: dict[str, Any]) -> None:
+    """Creates the database whole or not at all: a run that ends meanwhile must not leave half of one in its place."""
     from modelway.components.core.tracking import Tracking
 
-    Tracking.from_environment().prepare()
+    draft = Path(request["folder"]).resolve() / "mlflow.db"
+    Tracking(f"sqlite:///{draft}").prepare()
+    with suppress(FileExistsError):  # another run was faster
+        os.link(draft, os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
+    draft.unlink()
 
 
 def _fork(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -44,7 +43,7 @@ class Document(Section):
         """Validates a document's text; `name` stands for it in errors, its title unless given."""
         name = name or cls.title
         try:
-            raw = yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
+            raw = _parsed(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = f" at line {mark.line + 1}" if mark else ""
@@ -81,6 +80,23 @@ def is_reference(source: str) -> bool:
     return is_uri(source) or ("\n" not in source and "{" not in source and source.endswith((".yaml", ".yml", ".json")))
 
 
+def _parsed(text: str) -> Any:
+    """YAML, or JSON as `canonical` writes it, whose numbers YAML would not all read as such (1e-09, Infinity)."""
+    if text.startswith("{"):
+        try:
+            return json.loads(text, object_pairs_hook=_unique)
+        except ValueError:  # not JSON, or a key twice, which the YAML loader has words for
+            pass
+    return yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
 def _read(source: str) -> str:
     try:
         return read_uri(source).decode("utf-8")
@@ -90,18 +106,19 @@ def _read(source: str) -> str:
 
 def _explained(error: ValidationError, raw: dict[str, Any], name: str, title: str) -> ModelwayError:
     """One error for all that pydantic found, located at the first."""
-    found: dict[str, list[str]] = {}
-    problems = error.errors(include_url=False)
-    for problem in problems:
-        found.setdefault(_dotted(problem, raw), []).append(_sentence(problem))
-    lines = [": ".join(filter(None, [key, ", or ".join(dict.fromkeys(says))])) for key, says in found.items()]
+    found: dict[str, list[Any]] = {}
+    for problem in error.errors(include_url=False):
+        found.setdefault(_dotted(problem, raw), []).append(problem)
+    # Of a union, what is wrong inside the member that fits best.
+    keys = [key for key in found if not any(other.startswith(f"{key}.") for other in found)]
+    lines = [f"{key or 'the file'}: {', or '.join(dict.fromkeys(map(_sentence, found[key])))}" for key in keys]
     count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
     shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
-    value = problems[0].get("input")
+    value = found[keys[0]][0].get("input")
     return ModelwayError(
         f"{count} {name}:\n  {shown}\n ",
         file=name,
-        key=next(iter(found)) or None,
+        key=keys[0] or None,
         value=value if isinstance(value, str | int | float | bool) else None,
         remedy=f"correct it; `modelway schema {title.split(maxsplit=1)[0]}` prints what may stand there",
     )
@@ -153,8 +170,3 @@ class _UniqueKeys(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
-
-
-_UniqueKeys.add_implicit_resolver(  # as JSON in Python's dialect writes what YAML calls .inf and .nan
-    "tag:yaml.org,2002:float", re.compile(r"^(?:-?Infinity|NaN)$"), ["-", "I", "N"]
-)

@@ -37,7 +37,7 @@ def metric_range(name: str) -> tuple[float, float]:
     low, high = _RANGES.get(name.removeprefix("neg_"), (-float("inf"), float("inf")))
     if name.removeprefix("neg_").endswith(_ERRORS):
         low = max(low, 0.0)
-    return (-high, -low) if name.startswith("neg_") else (low, high)
+    return (0.0 - high, 0.0 - low) if name.startswith("neg_") else (low, high)
 
 
 class Threshold(Section):

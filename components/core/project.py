@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -97,6 +98,18 @@ class Model(Section):
         None, description="balanced, or a weight for each class; passed to fit as sample weights."
     )
     seed: int = Field(0, ge=0, description="Given to `random_state` where the estimator has one.")
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _numbers(cls, parameters: object) -> object:
+        """`1e-3` as the number that it is: YAML 1.1 takes a number without a point for text."""
+        if isinstance(parameters, dict):
+            return {name: cls._numbers(value) for name, value in parameters.items()}
+        if isinstance(parameters, list):
+            return [cls._numbers(value) for value in parameters]
+        if isinstance(parameters, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", parameters):
+            return float(parameters)
+        return parameters
 
     @field_validator("class_weight", mode="before")
     @classmethod

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -223,6 +223,8 @@ class S3:
                 file=uri,
                 remedy="see the S3 server's log, then run again",
             ) from error
+        except ValueError as error:  # the client's word on a name that no bucket can have
+            raise _missing(uri, first_line(error)) from error
         except (HTTPError, InvalidResponseError, ServerError) as error:
             raise UnavailableError(
                 f"S3 at {self.endpoint} cannot be reached",

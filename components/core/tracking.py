@@ -259,9 +259,8 @@ class Tracking:
         from mlflow.artifacts import download_artifacts
 
         with self._explaining():
-            path = download_artifacts(
-                f"models:/{name}/{version}", dst_path=folder, tracking_uri=self.uri, registry_uri=self.uri
-            )
+            location = self.client.get_model_version_download_uri(name, version)  # `models:/` takes the global server
+            path = download_artifacts(location, dst_path=folder, tracking_uri=self.uri)
         return Path(path)
 
     def evidence(self, name: str, version: str, file: str) -> bytes | None:

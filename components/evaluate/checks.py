@@ -20,10 +20,14 @@ def threshold_checks(scores: Mapping[str, float], rows: int, policy: ModelPolicy
         return [
             inconclusive("test_rows", message, policy.on_inconclusive, observed=rows, threshold=policy.minimum_rows)
         ]
-    return [
-        _compared(f"metric[{name}]", scores[name], threshold, "on the test split")
-        for name, threshold in policy.metrics.items()
-    ]
+    checks = []
+    for name, threshold in policy.metrics.items():
+        if np.isnan(scores[name]):
+            message = f"{name} is not defined on the test split; bring rows of every class"
+            checks.append(inconclusive(f"metric[{name}]", message, policy.on_inconclusive))
+        else:
+            checks.append(_compared(f"metric[{name}]", scores[name], threshold, "on the test split"))
+    return checks
 
 
 def regression_check(
@@ -55,6 +59,8 @@ def regression_check(
     if champion is None:
         message = f"champion version {champion_version} cannot judge these rows: {trouble}"
         return inconclusive(name, message, rule, observed=candidate)
+    if np.isnan(candidate) or np.isnan(champion):
+        return inconclusive(name, f"{policy.metric} is not defined on the test split; bring rows of every class", rule)
     worse = champion - candidate if higher_is_better(policy.metric) else candidate - champion
     passed = worse <= policy.margin
     difference = "equal" if worse == 0 else f"{abs(worse):.4f} {'worse' if worse > 0 else 'better'}"
@@ -78,13 +84,17 @@ def slice_checks(predictions: Predictions, slices: Iterable[Slice], policy: Slic
                     inconclusive(name, message, policy.on_inconclusive, observed=rows, threshold=policy.minimum_rows)
                 )
                 continue
+            if predictions.classes and len(np.unique(predictions.truth[part.rows])) < 2:
+                message = f"these {rows:,} rows hold one class only, which tells nothing about {metric}"
+                checks.append(inconclusive(name, message, policy.on_inconclusive, observed=rows))
+                continue
             try:
                 observed = score(metric, predictions.take(part.rows))
             except ModelwayError as error:
                 checks.append(inconclusive(name, error.message, policy.on_inconclusive, observed=rows))
                 continue
             if np.isnan(observed):
-                message = f"{metric} is not defined on these {rows:,} rows, which hold one class only"
+                message = f"{metric} is not defined on these {rows:,} rows"
                 checks.append(inconclusive(name, message, policy.on_inconclusive, observed=rows))
                 continue
             checks.append(_compared(name, observed, threshold, f"on {rows:,} rows"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import polars as pl
 
 from modelway.components.core.errors import ModelwayError
@@ -76,8 +78,7 @@ def evaluate(
         )
     table = read_table(test_path)
     predictions = _predictions(load_model(model_path), table, described)
-    names = dict.fromkeys([*rules.metric_names, *_computable(described, predictions)])
-    scores = {name: score(name, predictions) for name in names}
+    scores = {name: score(name, predictions) for name in rules.metric_names}
     checks = threshold_checks(scores, len(table), rules.model)
     if rules.model.no_regression is not None:
         asked = rules.model.no_regression
@@ -99,6 +100,7 @@ def evaluate(
             "champion": f"{described.name} version {champion}" if champion else None,
         },
     )
+    scores = _shown(scores, described, predictions)
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})
     rocs = roc_curves(predictions) if predictions.classes else []
@@ -119,12 +121,14 @@ def _predictions(model: object, table: pl.DataFrame, project: Project) -> Predic
     return predict(model, to_model_input(table, columns), label_of(table, project), project)
 
 
-def _computable(project: Project, predictions: Predictions) -> list[str]:
-    """The customary metrics of the task, less those that need probabilities the model does not give."""
-    needs_probabilities = {"roc_auc", "average_precision", "log_loss"}
-    names = _CUSTOMARY[project.task]
-    without = project.task != "regression" and predictions.probabilities is None
-    return [name for name in names if not (without and name in needs_probabilities)]
+def _shown(asked: dict[str, float], project: Project, predictions: Predictions) -> dict[str, float]:
+    """The policy's metrics and the customary ones of the task, less those that are not defined on these rows."""
+    scores = dict(asked)
+    for name in _CUSTOMARY[project.task]:
+        if name not in scores:
+            with suppress(ModelwayError):
+                scores[name] = score(name, predictions)
+    return {name: value for name, value in scores.items() if np.isfinite(value)}
 
 
 def _champion_score(project: Project, version: str, metric: str, table: pl.DataFrame) -> tuple[float | None, str]:

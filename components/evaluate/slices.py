@@ -38,7 +38,8 @@ def find_slices(table: pl.DataFrame, policy: Slices) -> Iterator[Slice]:
                 column=column,
                 remedy=f"choose among {', '.join(table.columns[:12])}",
             )
-        series = table[column]
+        series = table[column].cast(pl.Float64) if table[column].dtype.is_decimal() else table[column]
+        series = series.fill_nan(None) if series.dtype.is_float() else series
         if (series.dtype.is_numeric() or series.dtype.is_temporal()) and series.n_unique() > policy.bins:
             yield from _ranges(series, policy.bins)
         elif series.n_unique() > MOST_VALUES:
@@ -61,7 +62,8 @@ def _values(series: pl.Series) -> Iterator[Slice]:
 def _ranges(series: pl.Series, bins: int) -> Iterator[Slice]:
     order = series.to_physical() if series.dtype.is_temporal() else series
     cuts = [order.quantile(number / bins, "nearest") for number in range(1, bins)]
-    edges = sorted({cut for cut in cuts if cut is not None})
+    below = order.filter(order < order.max())  # nothing is above the greatest value
+    edges = sorted({cut for cut in cuts if cut is not None and cut != order.max()}) or [float(below.to_numpy().max())]
     shown = [_shown(edge, series.dtype) for edge in edges]
     for number in range(len(edges) + 1):
         matches = pl.Series([True]).new_from_index(0, len(order))

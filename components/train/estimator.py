@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.project import Model, Project
 
 
@@ -30,7 +30,15 @@ def build_estimator(project: Project) -> Any:
             value=path,
             remedy="name an estimator class, or use `model.entrypoint` for a function of your own",
         )
-    known = kind().get_params()
+    try:
+        known = kind().get_params()
+    except TypeError as error:
+        raise ModelwayError(
+            f"{path} cannot be made without arguments: {first_line(error)}",
+            key="model.estimator",
+            value=path,
+            remedy="make and fit it in a function of your own, and name that as `model.entrypoint`",
+        ) from error
     for parameter in model.parameters:
         if parameter.split("__")[0] not in known:
             raise ModelwayError(
@@ -40,7 +48,15 @@ def build_estimator(project: Project) -> Any:
                 remedy=_suggestion(parameter, known),
             )
     seed = {"random_state": model.seed} if "random_state" in known and "random_state" not in model.parameters else {}
-    estimator = kind().set_params(**seed, **model.parameters)
+    try:
+        estimator = kind().set_params(**seed, **model.parameters)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelwayError(
+            f"{path} refuses its parameters: {first_line(error)}",
+            key="model.parameters",
+            value=path,
+            remedy="correct them, or make and fit the model in a function of your own, as `model.entrypoint`",
+        ) from error
     _check_task(estimator, project, path)
     return estimator
 

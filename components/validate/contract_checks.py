@@ -76,7 +76,8 @@ def check_rules(contract: Contract, file: str) -> None:
     for name, column in contract.columns.items():
         if column.pattern is not None:
             _check_pattern(name, column.pattern, file)
-    schema = pl.Schema({name: getattr(pl, _STORED_AS[column.type][0]) for name, column in contract.columns.items()})
+    kinds = {name: _STORED_AS[column.type][0] for name, column in contract.columns.items()}
+    schema = pl.Schema({name: getattr(pl, kind)() for name, kind in kinds.items()})
     for rule in contract.rules:
         unknown = sorted(_rule_columns(rule) - set(contract.columns))
         if unknown:

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from modelway.components.core.errors import ModelwayError, UnavailableError, explained, first_line
+
+
+def test_an_error_says_what_where_and_the_remedy() -> None:
+    error = ModelwayError(
+        "no such metric",
+        file="policy.yaml",
+        key="model.metrics",
+        value="rocauc",
+        remedy="did you mean roc_auc?",
+    )
+    assert str(error) == (
+        "no such metric [file: policy.yaml, key: model.metrics, value: rocauc]\n  remedy: did you mean roc_auc?"
+    )
+    assert error.fields() == {
+        "message": "no such metric",
+        "file": "policy.yaml",
+        "key": "model.metrics",
+        "value": "rocauc",
+        "remedy": "did you mean roc_auc?",
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    assert str(ModelwayError("it broke", remedy="mend it")) == "it broke\n  remedy: mend it"
+
+
+@pytest.mark.parametrize(("value", "kept"), [(None, None), (0, "0"), (False, "False"), ("x" * 1000, "x" * 200)])
+def test_a_value_is_kept_as_text_of_bounded_length(value: object, kept: str | None) -> None:
+    assert ModelwayError("m", value=value, remedy="r").value == kept
+
+
+def behind(outer: BaseException, inner: BaseException, *, hidden: bool = False) -> BaseException:
+    """The outer exception as if raised from the inner one, or while that was handled."""
+    if hidden:
+        outer.__context__ = inner
+    else:
+        outer.__cause__ = inner
+    return outer
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_a_readable_error_is_found_behind_others(depth: int, hidden: bool) -> None:
+    readable = UnavailableError("MLflow cannot be reached", remedy="start it")
+    error: BaseException = readable
+    for number in range(depth):
+        error = behind(RuntimeError(f"task {number} failed"), error, hidden=hidden)
+    assert explained(error) is readable
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/model.skops"),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/data/model.skops"),
+        RuntimeError("polars: No space left on device (os error 28)"),
+        RuntimeError("(sqlite3.OperationalError) database or disk is full"),
+        behind(ValueError("write failed"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/model.skops")),
+    ],
+    ids=["full", "quota", "in the message", "sqlite", "behind another"],
+)
+def test_a_full_disk_is_said_to_be_one(error: BaseException) -> None:
+    readable = explained(error)
+    assert readable is not None
+    assert readable.message == "the disk is full"
+    assert "free some space" in readable.remedy
+
+
+def test_the_file_that_did_not_fit_is_named() -> None:
+    readable = explained(OSError(errno.ENOSPC, "No space left on device", "/data/model.skops"))
+    assert readable is not None
+    assert readable.file == "/data/model.skops"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "no such file"), KeyError("space left")])
+def test_what_is_not_the_users_to_put_right_stays_as_it_is(error: Exception) -> None:
+    assert explained(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("  \n one\n"), "one"),
+        (ValueError(), "ValueError"),
+        (ValueError("x" * 400), "x" * 300),
+    ],
+)
+def test_the_first_line_of_an_error(error: Exception, line: str) -> None:
+    assert first_line(error) == line
+
+
+@pytest.mark.parametrize(("debug", "traceback"), [("", False), ("1", True)])
+def test_a_task_ends_its_log_with_the_readable_error(debug: str, traceback: bool) -> None:
+    program = (
+        "from modelway.components.core.errors import ModelwayError\n"
+        "try:\n    raise ModelwayError('the data is empty', file='a.csv', remedy='export it again')\n"
+        "except ModelwayError as error:\n    raise RuntimeError('task failed') from error\n"
+    )
+    environment = {**os.environ, "_KFP_RUNTIME": "true", "MODELWAY_DEBUG": debug}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 1
+    assert ("Traceback" in ended.stderr) is traceback
+    if not traceback:
+        assert ended.stderr == "error: the data is empty [file: a.csv]\n  remedy: export it again\n"

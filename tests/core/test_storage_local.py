@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from modelway.components.core.errors import CredentialsError, ModelwayError
+from modelway.components.core.storage import copy_in, fetch, is_uri, join, read_uri, version_of, write_uri
+
+
+@pytest.mark.parametrize(
+    ("root", "parts", "expected"),
+    [
+        ("/store", ("runs", "a", "b.json"), "/store/runs/a/b.json"),
+        ("/store/", ("runs",), "/store/runs"),
+        ("s3://bucket", ("a",), "s3://bucket/a"),
+        ("s3://bucket/prefix/", ("a", "b"), "s3://bucket/prefix/a/b"),
+        ("relative", (), "relative"),
+    ],
+)
+def test_join(root: str, parts: tuple[str, ...], expected: str) -> None:
+    assert join(root, *parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("s3://bucket/key", True), ("/a/b", False), ("s3:/x", False), ("https://x/y.csv", False), ("a/s3://b", False)],
+)
+def test_what_is_a_uri(source: str, expected: bool) -> None:
+    assert is_uri(source) is expected
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    target = str(tmp_path / "runs" / "a" / "b.bin")
+    write_uri(target, b"\x00one")
+    write_uri(target, b"two")
+    assert read_uri(target) == b"two"
+    assert [file.name for file in (tmp_path / "runs" / "a").iterdir()] == ["b.bin"]
+
+
+def test_a_reader_sees_the_old_content_or_the_new(tmp_path: Path) -> None:
+    target = str(tmp_path / "state.json")
+    contents = [bytes([letter]) * 200_000 for letter in b"abcd"]
+    write_uri(target, contents[0])
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            for content in contents:
+                write_uri(target, content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen, until = set(), time.monotonic() + 10
+        for number in itertools.count():
+            seen.add(read_uri(target))
+            if number >= 300 and (len(seen) > 1 or time.monotonic() > until):
+                break
+    finally:
+        stop.set()
+        writer.join()
+    assert seen <= set(contents)
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("read", [read_uri, version_of])
+def test_what_is_not_there_is_named(tmp_path: Path, read: object) -> None:
+    missing = str(tmp_path / "none.csv")
+    with pytest.raises(ModelwayError, match="cannot be read") as caught:
+        read(missing)  # type: ignore[operator]
+    assert caught.value.file == missing
+    assert caught.value.remedy
+
+
+def test_a_folder_is_not_read_as_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelwayError, match="it is a folder"):
+        read_uri(str(tmp_path))
+
+
+def test_a_version_changes_with_the_content_alone(tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text("a\n1\n", encoding="utf-8")
+    before = version_of(str(file))
+    os.utime(file, (1, 1))
+    assert version_of(str(file)) == before
+    file.write_text("a\n2\n", encoding="utf-8")
+    os.utime(file, (1, 1))
+    assert version_of(str(file)) != before
+    file.write_text("a\n1\n", encoding="utf-8")
+    assert version_of(str(file)) == before
+    assert before.startswith("sha256:")
+
+
+def test_the_version_of_a_folder_covers_names_and_contents(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.csv").write_text("1", encoding="utf-8")
+    (folder / "sub" / "b.csv").write_text("2", encoding="utf-8")
+    versions = [version_of(str(folder))]
+    (folder / "a.csv").write_text("3", encoding="utf-8")
+    versions.append(version_of(str(folder)))
+    (folder / "a.csv").rename(folder / "c.csv")
+    versions.append(version_of(str(folder)))
+    (folder / "sub" / "d.csv").write_text("", encoding="utf-8")
+    versions.append(version_of(str(folder)))
+    assert len(set(versions)) == 4
+    other = tmp_path / "elsewhere"
+    folder.rename(other)
+    assert version_of(str(other)) == versions[-1]
+
+
+def test_a_local_source_is_used_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1", encoding="utf-8")
+    assert fetch(str(tmp_path / "a.csv"), tmp_path / "work") == tmp_path / "a.csv"
+    with pytest.raises(ModelwayError, match="cannot be read"):
+        fetch(str(tmp_path / "b.csv"), tmp_path / "work")
+
+
+def test_a_report_is_copied_in(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("<p>", encoding="utf-8")
+    copy_in(tmp_path / "report.html", str(tmp_path / "runs" / "a" / "data.html"))
+    assert (tmp_path / "runs" / "a" / "data.html").read_text(encoding="utf-8") == "<p>"
+
+
+def test_s3_without_credentials_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CredentialsError, match="no S3 credentials") as caught:
+        read_uri("s3://bucket/key")
+    assert "AWS_ACCESS_KEY_ID" in caught.value.remedy

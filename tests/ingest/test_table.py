@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage import version_of
+from modelway.components.ingest.table import Ingested, ingest
+
+PROJECT = """
+name: loans
+task: binary
+label: late
+data: {{source: {source}, split: {{by: row, column: id, test_fraction: 0.25}}}}
+features: {{numeric: [income]}}
+model: {{estimator: sklearn.linear_model.LogisticRegression}}
+"""
+CONTRACT = "columns: {id: {type: string}, income: {type: number}, late: {type: boolean}}"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    file = tmp_path / "loans.csv"
+    rows = "".join(f"{number:04},{number * 10},{'yes' if number % 3 else 'no'}\n" for number in range(400))
+    file.write_text("id,income,late\n" + rows, encoding="utf-8")
+    return file
+
+
+def run(source: Path, folder: Path, version: str = "", contract: str = CONTRACT) -> Ingested:
+    project = PROJECT.format(source=source)
+    return ingest(project, contract, version, str(folder / "a" / "train"), str(folder / "b" / "test"))
+
+
+def test_both_splits_are_written_with_what_they_are_made_of(source: Path, tmp_path: Path) -> None:
+    made = run(source, tmp_path / "out", version_of(str(source)))
+    train = pl.read_parquet(tmp_path / "out" / "a" / "train")
+    test = pl.read_parquet(tmp_path / "out" / "b" / "test")
+    assert (made.train_rows, made.test_rows, made.columns) == (len(train), len(test), 3)
+    assert train.schema == {"id": pl.String, "income": pl.Float64, "late": pl.Boolean}
+    assert sorted([*train["id"], *test["id"]]) == [f"{number:04}" for number in range(400)]
+    assert f"sha256:{made.data_hash}" == version_of(str(source))
+
+
+def test_the_same_source_gives_the_same_files(source: Path, tmp_path: Path) -> None:
+    made = [run(source, tmp_path / name) for name in ("one", "two")]
+    assert made[0] == made[1]
+    for part in ("a/train", "b/test"):
+        assert_frame_equal(pl.read_parquet(tmp_path / "one" / part), pl.read_parquet(tmp_path / "two" / part))
+
+
+def test_another_content_has_another_hash(source: Path, tmp_path: Path) -> None:
+    before = run(source, tmp_path / "one")
+    source.write_text(source.read_text(encoding="utf-8") + "9999,1,no\n", encoding="utf-8")
+    after = run(source, tmp_path / "two")
+    assert after.data_hash != before.data_hash
+    assert after.train_rows + after.test_rows == 401
+
+
+def test_a_source_that_changed_since_the_run_was_asked_for(source: Path, tmp_path: Path) -> None:
+    asked = version_of(str(source))
+    source.write_text("id,income,late\n1,2,yes\n", encoding="utf-8")
+    with pytest.raises(ModelwayError, match="changed after this run was asked for") as caught:
+        run(source, tmp_path / "out", asked)
+    assert (caught.value.file, caught.value.key) == (str(source), "data.source")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelwayError, match="cannot be read") as caught:
+        run(tmp_path / "none.csv", tmp_path / "out")
+    assert caught.value.file == str(tmp_path / "none.csv")
+
+
+def test_a_broken_contract_is_named(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelwayError) as caught:
+        run(source, tmp_path / "out", contract="columns: {id: {type: text}}")
+    assert caught.value.key == "columns.id.type"

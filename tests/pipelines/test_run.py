@@ -1,0 +1,357 @@
+"""`modelway run` from end to end: the real command, on real data, with the registry that it leaves behind.
+
+A full run takes seconds, so runs that build on each other are fixtures of the module, each named after what it is and
+asking for the one before it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from modelway.examples.insurance.weeks import week
+
+Ran = subprocess.CompletedProcess[str]
+Command = Callable[..., Ran]
+Edit = Callable[..., None]
+Versions = Callable[[Path, str], list[str]]
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "insurance-high-use"
+PURE = {"ingest_data", "validate_data", "prepare_features", "train_model", "evaluate_model"}
+STAGES = PURE | {"register_model", "record_outcome"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished `modelway run --json`: its exit code, its JSON, and the versions registered after it."""
+
+    code: int
+    found: dict[str, Any]
+    versions: list[str]
+
+    def ran(self) -> set[str]:
+        """The stages that were worked through and not served from cache."""
+        return set(self.found["seconds"]) - set(self.found["cached"])
+
+    def gates(self) -> dict[str, Any]:
+        """The recorded gates, by name."""
+        outcome = Path(self.found["logs"]).parents[1] / "runs" / self.found["run"] / "outcome.json"
+        return {gate["name"]: gate for gate in json.loads(outcome.read_text(encoding="utf-8"))["gates"]}
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The insurance project in a folder of its own, to run again and again on one home."""
+
+    folder: Path
+    command: Command
+    edit: Edit
+    versions_in: Versions
+
+    def run(self, *arguments: str | Path) -> Run:
+        """Runs it, in its own folder."""
+        ran = self.command("run", *arguments, "--json", cwd=self.folder)
+        assert "Traceback" not in ran.stdout + ran.stderr
+        return Run(ran.returncode, json.loads(ran.stdout), self.versions_in(self.folder / ".modelway", NAME))
+
+    def restore(self, *names: str) -> None:
+        """Puts the example's own files back."""
+        for name in names:
+            shutil.copy(ROOT / "examples" / "insurance" / name, self.folder / name)
+
+
+@pytest.fixture(scope="module")
+def claims(tmp_path_factory: pytest.TempPathFactory, modelway: Command, edit: Edit, registered_versions: Versions) -> Claims:
+    made = Claims(tmp_path_factory.mktemp("claims"), modelway, edit, registered_versions)
+    made.restore("project.yaml", "contract.yaml", "policy.yaml", "claims.parquet")
+    return made
+
+
+@pytest.fixture(scope="module")
+def first(claims: Claims) -> Run:
+    return claims.run()
+
+
+@pytest.fixture(scope="module")
+def unchanged(claims: Claims, first: Run) -> Run:
+    assert first.code == 0
+    return claims.run()
+
+
+@pytest.fixture(scope="module")
+def drifted(claims: Claims, unchanged: Run) -> Run:
+    assert unchanged.versions == ["1"]
+    week(7, drift=1.0).write_parquet(claims.folder / "drifted.parquet")
+    return claims.run("--data", "drifted.parquet")
+
+
+@pytest.fixture(scope="module")
+def broken(claims: Claims, drifted: Run) -> Run:
+    assert drifted.versions == ["1"]
+    week(8, schema_break=True).write_parquet(claims.folder / "broken.parquet")
+    return claims.run("--data", "broken.parquet")
+
+
+@pytest.fixture(scope="module")
+def unreachable(claims: Claims, broken: Run) -> Run:
+    assert broken.versions == ["1"]
+    claims.edit(claims.folder / "policy.yaml", {"model.metrics.roc_auc.min": 0.99})
+    try:
+        return claims.run()
+    finally:
+        claims.restore("policy.yaml")
+
+
+@pytest.fixture(scope="module")
+def worse(claims: Claims, unreachable: Run) -> Run:
+    assert unreachable.versions == ["1"]
+    parameters = {"max_iter": 1, "max_leaf_nodes": 2, "learning_rate": 0.05}
+    claims.edit(claims.folder / "project.yaml", {"model.parameters": parameters})
+    claims.edit(claims.folder / "policy.yaml", {"model.metrics.roc_auc.min": 0.5, "model.slices": None})
+    try:
+        return claims.run()
+    finally:
+        claims.restore("project.yaml", "policy.yaml")
+
+
+@pytest.fixture(scope="module")
+def other_threshold(claims: Claims, worse: Run) -> Run:
+    assert worse.versions == ["1"]
+    keys = {"model.metrics.roc_auc.min": 0.6, "model.no_regression.margin": 0.05}
+    claims.edit(claims.folder / "policy.yaml", keys)
+    return claims.run()
+
+
+@pytest.fixture(scope="module")
+def later_week(claims: Claims, other_threshold: Run) -> Run:
+    assert other_threshold.versions == ["2", "1"]
+    week(9, rows=20_000).write_parquet(claims.folder / "later.parquet")
+    return claims.run("--data", "later.parquet")
+
+
+@pytest.fixture(scope="module")
+def as_csv(claims: Claims, later_week: Run) -> Run:
+    assert later_week.code in {0, 1}
+    pl.read_parquet(claims.folder / "claims.parquet").write_csv(claims.folder / "claims.csv")
+    return claims.run("--data", "claims.csv")
+
+
+def test_the_first_run_registers_the_example(first: Run) -> None:
+    assert first.code == 0
+    assert first.found["state"] == "registered"
+    assert first.found["model"] | {"model_hash": ""} == {
+        "name": NAME,
+        "version": "1",
+        "alias": "champion",
+        "model_hash": "",
+    }
+    assert first.found["verdicts"] == {"data": "inconclusive", "model": "inconclusive"}
+    assert first.versions == ["1"]
+    assert first.found["reasons"] == []
+    assert "error" not in first.found
+
+
+def test_what_is_inconclusive_at_first_is_said(first: Run) -> None:
+    warnings = "\n".join(first.found["warnings"])
+    assert "drift: no approved model yet" in warnings
+    assert "no_regression[roc_auc]: no champion yet" in warnings
+
+
+def test_every_stage_is_timed_and_none_is_cached_at_first(first: Run) -> None:
+    assert set(first.found["seconds"]) == STAGES
+    assert all(seconds > 0 for seconds in first.found["seconds"].values())
+    assert sum(first.found["seconds"].values()) < first.found["total_seconds"]
+    assert first.found["cached"] == []
+    assert list(Path(first.found["logs"]).glob("*train_model.log"))
+
+
+@pytest.mark.parametrize("gate", ["data", "model"])
+def test_the_reports_stand_alone_and_say_the_verdict(first: Run, gate: str) -> None:
+    page = Path(first.found["reports"][gate]).read_text(encoding="utf-8")
+    assert first.found["verdicts"][gate] in page
+    assert NAME in page
+    assert "<script src=" not in page
+
+
+def test_the_outcome_binds_the_gates_to_one_policy(first: Run) -> None:
+    gates = first.gates()
+    assert set(gates) == {"data", "model"}
+    assert gates["data"]["facts"]["policy_hash"] == gates["model"]["facts"]["policy_hash"]
+    assert gates["model"]["facts"]["model_hash"] == first.found["model"]["model_hash"]
+
+
+def test_nothing_changed_is_served_from_cache_and_gives_the_same_version(first: Run, unchanged: Run) -> None:
+    assert unchanged.code == 0
+    assert set(unchanged.found["cached"]) == PURE
+    assert unchanged.ran() == {"register_model", "record_outcome"}
+    assert unchanged.found["model"] == first.found["model"]
+    assert unchanged.found["run"] != first.found["run"]
+    assert unchanged.versions == ["1"]
+
+
+def test_a_drifted_week_fails_the_data_gate_and_trains_nothing(drifted: Run) -> None:
+    assert drifted.code == 1
+    assert drifted.found["state"] == "rejected"
+    assert drifted.found["verdicts"] == {"data": "failed"}
+    assert any(reason.startswith("drift[chronic_diseases]: PSI") for reason in drifted.found["reasons"])
+    assert not {"prepare_features", "train_model", "evaluate_model", "register_model"} & set(drifted.found["seconds"])
+    assert drifted.versions == ["1"]
+    assert "failed" in Path(drifted.found["reports"]["data"]).read_text(encoding="utf-8")
+
+
+def test_a_schema_break_is_rejected_by_its_columns(broken: Run) -> None:
+    assert broken.code == 1
+    reasons = "\n".join(broken.found["reasons"])
+    assert "column[log_incentive]: the column 'log_incentive' is missing" in reasons
+    assert "participation_incentive" in reasons
+    assert "type[chronic_diseases]: 'chronic_diseases' is stored as String, not as number" in reasons
+    assert "categories[health]" in reasons
+    assert "'very good'" in reasons
+    assert broken.versions == ["1"]
+
+
+def test_an_unreachable_threshold_names_metric_observed_and_asked(unreachable: Run) -> None:
+    assert unreachable.code == 1
+    assert unreachable.found["state"] == "rejected"
+    assert unreachable.found["model"] is None
+    (reason,) = unreachable.found["reasons"]
+    observed = next(
+        check["observed"] for check in unreachable.gates()["model"]["checks"] if check["name"] == "metric[roc_auc]"
+    )
+    assert 0.65 < observed < 0.99
+    assert reason == f"metric[roc_auc]: {observed:.4f} on the test split; the policy asks for at least 0.99"
+    assert unreachable.versions == ["1"]
+    assert set(unreachable.found["reports"]) == {"data", "model"}
+
+
+def test_a_worse_candidate_is_rejected_by_no_regression(worse: Run) -> None:
+    assert worse.code == 1
+    (reason,) = worse.found["reasons"]
+    assert reason.startswith("no_regression[roc_auc]: roc_auc ")
+    assert "of champion version 1" in reason
+    assert "worse, margin 0.01" in reason
+    assert worse.versions == ["1"]
+
+
+def test_one_threshold_changed_judges_again_and_trains_nothing(other_threshold: Run) -> None:
+    assert other_threshold.code == 0
+    assert other_threshold.ran() == {"validate_data", "evaluate_model", "register_model", "record_outcome"}
+    assert set(other_threshold.found["cached"]) == {"ingest_data", "prepare_features", "train_model"}
+    assert other_threshold.found["model"]["version"] == "2"
+    assert other_threshold.found["verdicts"]["data"] == "passed"
+    assert other_threshold.versions == ["2", "1"]
+
+
+def test_a_clean_later_week_is_released(later_week: Run) -> None:
+    assert later_week.code == 0, later_week.found["reasons"]
+    assert later_week.found["verdicts"]["data"] == "passed"
+    assert later_week.ran() == STAGES
+    assert later_week.versions == ["3", "2", "1"]
+
+
+def test_csv_is_judged_like_the_parquet_that_it_was_written_from(first: Run, as_csv: Run) -> None:
+    scored = [
+        {check["name"]: check["observed"] for check in run.gates()["model"]["checks"] if "metric[" in check["name"]}
+        for run in (first, as_csv)
+    ]
+    assert scored[0] == scored[1]
+    assert len(scored[0]) == 2
+    rows = [{key: run.gates()["data"]["facts"][key] for key in ("rows", "train_rows")} for run in (first, as_csv)]
+    assert rows[0] == rows[1]
+    assert first.gates()["data"]["facts"]["data_hash"] != as_csv.gates()["data"]["facts"]["data_hash"]
+    assert as_csv.ran() >= {"ingest_data", "train_model"}
+
+
+def test_history_shows_each_promotion_and_what_it_replaced(claims: Claims, as_csv: Run, modelway: Command) -> None:
+    assert as_csv.code == 0, as_csv.found["reasons"]
+    ran = modelway("history", cwd=claims.folder, env={"COLUMNS": "200"})
+    assert ran.returncode == 0
+    title, heads, *rows = ran.stdout.splitlines()
+    assert title.split() == [f"{NAME}:", "versions", "that", "became", "'champion'"]
+    assert heads.startswith("version")
+    assert "instead of" in heads
+    shown = {row.split()[0]: row.split()[2] for row in rows}
+    assert shown == {"4": "3", "3": "2", "2": "1", "1": "none"}
+
+
+def test_without_arguments_the_shipped_example_runs_and_says_where_things_are(
+    tmp_path: Path, modelway: Command, registered_versions: Versions
+) -> None:
+    ran = modelway("run", cwd=tmp_path, env={"COLUMNS": "200"})
+    assert ran.returncode == 0
+    said = ran.stdout + ran.stderr
+    assert f"registered {NAME} version 1, now 'champion'" in said
+    reports = list((tmp_path / ".modelway" / "runs").glob("*/*.html"))
+    assert {report.name for report in reports} == {"data.html", "model.html"}
+    assert all(str(report.relative_to(tmp_path)) in said for report in reports)
+    assert all(stage in said for stage in STAGES)
+    assert "mlflow.db" in said
+    assert registered_versions(tmp_path / ".modelway", NAME) == ["1"]
+    assert [entry.name for entry in tmp_path.iterdir()] == [".modelway"]
+
+
+@pytest.fixture(scope="module")
+def other_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for projects of other names, since making its database takes seconds."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("diabetes", "r2"), ("wine", "balanced_accuracy")], ids=["regression", "multiclass"]
+)
+def test_a_project_made_by_init_ends_registered(
+    name: str,
+    metric: str,
+    tmp_path: Path,
+    other_home: Path,
+    modelway: Command,
+    edit: Edit,
+    registered_versions: Versions,
+) -> None:
+    import sklearn.datasets
+
+    table = pl.from_pandas(getattr(sklearn.datasets, f"load_{name}")(as_frame=True).frame)
+    table.write_csv(tmp_path / f"{name}.csv")
+    made = modelway("init", name, "--data", f"{name}.csv", "--label", "target", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    edit(tmp_path / name / "policy.yaml", {"model.minimum_rows": 30})
+    ran = modelway("run", name, "--home", other_home, "--json", cwd=tmp_path)
+    found = json.loads(ran.stdout)
+    assert (ran.returncode, found["state"]) == (0, "registered"), found
+    assert registered_versions(other_home, name) == ["1"]
+    outcome = json.loads((other_home / "runs" / found["run"] / "outcome.json").read_text(encoding="utf-8"))
+    checks = [check["name"] for gate in outcome["gates"] for check in gate["checks"]]
+    assert f"metric[{metric}]" in checks
+
+
+OWN_CODE = """
+from sklearn.tree import DecisionTreeClassifier
+
+
+def grow(features, label, depth):
+    return DecisionTreeClassifier(max_depth=depth, random_state={seed}).fit(features, label)
+"""
+
+
+def test_code_of_ones_own_is_used_and_changed_code_is_not_served_from_cache(
+    small: Path, other_home: Path, modelway: Command, edit: Edit, registered_versions: Versions
+) -> None:
+    edit(small / "project.yaml", {"name": "own", "model": {"entrypoint": "growing:grow", "parameters": {"depth": 3}}})
+    runs = []
+    for seed in (1, 2):
+        (small / "growing.py").write_text(OWN_CODE.format(seed=seed), encoding="utf-8")
+        ran = modelway("run", small, "--home", other_home, "--json", cwd=small.parent)
+        runs.append(json.loads(ran.stdout))
+        assert ran.returncode == 0, runs[-1]
+    assert set(runs[1]["cached"]) == {"ingest_data", "prepare_features"}
+    assert [run["model"]["version"] for run in runs] == ["1", "2"]
+    assert registered_versions(other_home, "own") == ["2", "1"]
