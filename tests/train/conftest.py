@@ -1,10 +1,26 @@
-"""One MLflow database for the session: creating its tables takes seconds."""
+"""Rows to train on, and one MLflow database for the session: creating its tables takes seconds."""
 
 from __future__ import annotations
 
-import pytest
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import yaml
+from sklearn.pipeline import Pipeline
+
+from modelway.components.core.models import STEPS_FILE
+from modelway.components.core.project import Project
+from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
+from modelway.components.features.prepare import prepare
+from modelway.components.train.fit import fit_pipeline
 
 
 @pytest.fixture(scope="session")
@@ -14,4 +30,79 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
     file.parent.mkdir(exist_ok=True)
     made = Tracking(f"sqlite:///{file}")
     made.prepare()
+    return made
+
+
+@pytest.fixture(scope="session")
+def rows() -> pl.DataFrame:
+    """Rows whose label follows from a number, a category and a date, with some values missing."""
+    dice = np.random.default_rng(0)
+    count = 240
+    income = dice.normal(size=count)
+    region = dice.choice(["north", "south", "west"], count)
+    days = dice.integers(0, 300, count)
+    signal = income + (region == "north") + days / 300 + 0.3 * dice.normal(size=count)
+    return pl.DataFrame(
+        {
+            "income": income,
+            "age": [None if number % 9 == 0 else number for number in range(count)],
+            "region": [None if number % 11 == 0 else str(name) for number, name in enumerate(region)],
+            "opened": [dt.datetime(2024, 1, 1) + dt.timedelta(days=int(day), hours=int(day) % 24) for day in days],
+            "score": signal,
+            "late": (signal > 0.8).astype(int),
+            "grade": np.select([signal > 1.2, signal > 0.3], ["a", "b"], "c"),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A project, its training rows as raw model input, and what the features stage made of them."""
+
+    project: Project
+    raw: pd.DataFrame
+    table: pl.DataFrame
+    steps: Path
+
+    def fit(self) -> Pipeline:
+        return fit_pipeline(self.project, self.table, self.steps)
+
+
+Prepare = Callable[..., Prepared]
+
+
+@pytest.fixture
+def prepare_rows(tmp_path: Path, rows: pl.DataFrame) -> Prepare:
+    """Prepares the rows for a model; keywords are keys of `model` and, with `features`, of `features`."""
+
+    def made(
+        model: dict[str, Any],
+        *,
+        task: str = "binary",
+        label: str = "late",
+        features: dict[str, Any] | None = None,
+        table: pl.DataFrame = rows,
+    ) -> Prepared:
+        asked = {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"], **(features or {})}
+        text = yaml.safe_dump(
+            {
+                "name": "loans",
+                "task": task,
+                "label": label,
+                "data": {"source": "x.csv"},
+                "features": asked,
+                "model": model,
+            }
+        )
+        table.write_parquet(tmp_path / "train")
+        prepare(
+            str(tmp_path / "train"),
+            text,
+            steps_path=str(tmp_path / "steps"),
+            prepared_path=str(tmp_path / "prepared"),
+        )
+        project = Project.parse(text)
+        raw = to_model_input(table, project.features.columns)
+        return Prepared(project, raw, pl.read_parquet(tmp_path / "prepared"), tmp_path / "steps" / STEPS_FILE)
+
     return made
