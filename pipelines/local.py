@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, explained
 from modelway.components.core.records import OUTCOME, Outcome
 from modelway.pipelines.workspace import Workspace, code_hash
 
@@ -110,10 +110,21 @@ class Worker:
                         _drain(lines, on_line)
                     code = int(json.loads(self._connection.recv_bytes()))
                 except (EOFError, OSError) as error:
-                    raise RuntimeError(f"the worker ended: {self._errors.read_text()[-2000:]}") from error
+                    raise self._ended() from error
                 _drain(lines, on_line)
-        content = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
+        try:
+            content = json.loads(result.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):  # the fork ended before it could write all of it
+            content = {}
         return code, content
+
+    def _ended(self) -> ModelwayError:
+        lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return ModelwayError(
+            "the process that runs the stages ended" + (f": {lines[-1][:300]}" if lines else ""),
+            file=str(self._errors),
+            remedy="see this log; where it says nothing, the machine may have run out of memory",
+        )
 
     def close(self) -> None:
         """Ends the process and whatever it forked."""
@@ -207,6 +218,7 @@ class _Run:
         level, original = root.level, subprocess_task_handler.run_local_subprocess
         root.addHandler(handler)
         root.setLevel(logging.INFO)
+        complains, logging.raiseExceptions = logging.raiseExceptions, False  # as on a full disk, which is said once
         subprocess_task_handler.run_local_subprocess = self._run_task
         try:
             with warnings.catch_warnings():
@@ -216,6 +228,7 @@ class _Run:
             subprocess_task_handler.run_local_subprocess = original
             root.setLevel(level)
             root.removeHandler(handler)
+            logging.raiseExceptions = complains
 
     def _run_task(self, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         source, arguments = full_command[3], full_command[4:]
@@ -263,8 +276,23 @@ def _as_error(left: dict[str, Any], logs: Path) -> ModelwayError:
     """The error that a fork left behind; one that points to the log where it left none."""
     fields = dict(left.get("error") or {})
     if not fields:
+        full = _full_disk(logs)
+        if full is not None:
+            return full
         kind = left.get("kind", "a crash")
         return ModelwayError(
             f"a stage ended by {kind}", file=str(logs), remedy="run again with --debug, and see the log in this folder"
         )
     return ModelwayError(fields.pop("message"), remedy=fields.pop("remedy"), **fields)
+
+
+def _full_disk(folder: Path) -> ModelwayError | None:
+    """The error to show if nothing can be written to a folder, which a fork that could not write left unsaid."""
+    probe = folder / "probe"
+    try:
+        probe.write_bytes(bytes(2**16))
+    except OSError as error:
+        return explained(error)
+    finally:
+        probe.unlink(missing_ok=True)
+    return None

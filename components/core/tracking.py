@@ -202,11 +202,18 @@ class Tracking:
             found = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
         return sorted(found, key=lambda one: -int(one.version))
 
-    def register(self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], alias: str) -> str:
-        """Creates a version with its tags and gives it the alias; on any failure no version is left behind.
+    @contextmanager
+    def new_version(self, name: str, model_id: str, run_id: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """A new version of a registered model, which is gone again if the block fails.
 
-        Returns:
-            The new version.
+        Args:
+            name: The registered model's name; created if it is not there.
+            model_id: The model's id.
+            run_id: The run that trained it.
+            tags: Tags of the version, without our prefix.
+
+        Yields:
+            The version.
         """
         from mlflow.exceptions import MlflowException
 
@@ -224,12 +231,11 @@ class Tracking:
                 model_id=model_id,
             )
         try:
-            self.give_alias(name, str(made.version), alias)
+            yield str(made.version)
         except BaseException:
             with self._explaining():
                 self.client.delete_model_version(name, made.version)
             raise
-        return str(made.version)
 
     def give_alias(self, name: str, version: str, alias: str) -> None:
         """Moves an alias to a version, and writes the promotion history into the versions' tags."""

@@ -40,19 +40,24 @@ class DatetimeParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def build(features: Features) -> ColumnTransformer:
     """The unfitted preparation of a project's columns; gives a DataFrame of numbers."""
-    numeric: list[tuple[str, Any]] = []
-    if features.impute != "none":
-        numeric.append(("impute", SimpleImputer(strategy=features.impute, keep_empty_features=True)))
-    if features.scale == "standard":
-        numeric.append(("scale", StandardScaler()))
     categorical = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=features.min_frequency, sparse_output=False
     )
     chosen = [
-        ("numeric", Pipeline(numeric) if numeric else "passthrough", list(features.numeric)),
+        ("numeric", _numeric(features), list(features.numeric)),
         ("categorical", categorical, list(features.categorical)),
-        ("datetime", DatetimeParts(), list(features.datetime)),
+        ("datetime", Pipeline([("parts", DatetimeParts()), ("numbers", _numeric(features))]), list(features.datetime)),
     ]
     steps = ColumnTransformer([step for step in chosen if step[2]], verbose_feature_names_out=False)
     steps.set_output(transform="pandas")
     return steps
+
+
+def _numeric(features: Features) -> Any:
+    """What becomes of numbers, those made of dates and times included."""
+    steps: list[tuple[str, Any]] = []
+    if features.impute != "none":
+        steps.append(("impute", SimpleImputer(strategy=features.impute, keep_empty_features=True)))
+    if features.scale == "standard":
+        steps.append(("scale", StandardScaler()))
+    return Pipeline(steps) if steps else "passthrough"

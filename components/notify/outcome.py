@@ -26,7 +26,8 @@ def record(state: str, error: str, project: str, run: str, store: str, git_commi
         name = Project.load(project).name
         outcome = Outcome(run=run, project=name, state=State.FAILED, error=message, git_commit=git_commit)
     elif decision.state is State.REGISTERED and state not in {"SUCCEEDED", "COMPLETE"}:
-        outcome = decision.model_copy(update={"state": State.FAILED, "error": error or f"the run ended as {state}"})
+        failed = {"state": State.FAILED, "model": None, "error": error or f"the run ended as {state}"}
+        outcome = decision.model_copy(update=failed)
     else:
         outcome = decision
     outcome.write(store, OUTCOME)

@@ -90,12 +90,12 @@ def register(
         store: The root of the project's store.
 
     Raises:
-        ModelwayError: a gate blocks, or the evidence is of another model, contract or policy.
+        ModelwayError: a gate blocks, or the evidence is of another model, project, contract or policy.
     """
     described, asked, rules = Project.load(project), Contract.load(contract), Policy.load(policy)
     gates = (Gate.read(evidence.data_gate), Gate.read(evidence.model_gate))
     model_hash = folder_sha256(model_path)
-    _check(gates, model_hash, asked, rules)
+    _check(gates, model_hash, described, asked, rules)
     tags = {
         "request_hash": request_hash(described, asked, rules, provenance.data_version, provenance.code_version),
         "model_hash": model_hash,
@@ -108,39 +108,46 @@ def register(
     }
     blessing = hashlib.sha256("\n".join(f"{key} {tags[key]}" for key in sorted(tags)).encode()).hexdigest()
     tracking, alias = Tracking.from_environment(), rules.registration.alias
+    reports = keep_reports(store, provenance.run, {"data": evidence.data_report, "model": evidence.model_report})
+
+    def record(version: str) -> RegisteredModel:
+        registered = RegisteredModel(name=described.name, version=version, alias=alias, model_hash=model_hash)
+        decision = Outcome(
+            run=provenance.run,
+            project=described.name,
+            state=State.REGISTERED,
+            gates=gates,
+            reports=reports,
+            model=registered,
+            git_commit=provenance.git_commit,
+        )
+        decision.write(store, DECISION)
+        return registered
+
     same = tracking.with_tag(described.name, "blessing", blessing)
     if same is not None:
-        version = str(same.version)
+        registered = record(str(same.version))
+        tracking.give_alias(described.name, registered.version, alias)
+        return registered
+    folder = f"evidence/{blessing[:16]}"
+    with TemporaryDirectory() as work:
+        for name, path in evidence.files.items():
+            shutil.copyfile(path, Path(work) / name)
+        tracking.log_evidence(provenance.run_id, Path(work), folder)
+    tags |= {
+        "blessing": blessing,
+        "evidence": folder,
+        "run": provenance.run,
+        "git_commit": provenance.git_commit,
+        "image": os.environ.get("MODELWAY_IMAGE", f"modelway {installed_version('modelway')}"),
+    }
+    with tracking.new_version(described.name, provenance.model_id, provenance.run_id, tags) as version:
+        registered = record(version)
         tracking.give_alias(described.name, version, alias)
-    else:
-        folder = f"evidence/{blessing[:16]}"
-        with TemporaryDirectory() as work:
-            for name, path in evidence.files.items():
-                shutil.copyfile(path, Path(work) / name)
-            tracking.log_evidence(provenance.run_id, Path(work), folder)
-        tags |= {
-            "blessing": blessing,
-            "evidence": folder,
-            "run": provenance.run,
-            "git_commit": provenance.git_commit,
-            "image": os.environ.get("MODELWAY_IMAGE", f"modelway {installed_version('modelway')}"),
-        }
-        version = tracking.register(described.name, provenance.model_id, provenance.run_id, tags, alias)
-    registered = RegisteredModel(name=described.name, version=version, alias=alias, model_hash=model_hash)
-    reports = keep_reports(store, provenance.run, {"data": evidence.data_report, "model": evidence.model_report})
-    Outcome(
-        run=provenance.run,
-        project=described.name,
-        state=State.REGISTERED,
-        gates=gates,
-        reports=reports,
-        model=registered,
-        git_commit=provenance.git_commit,
-    ).write(store, DECISION)
     return registered
 
 
-def _check(gates: tuple[Gate, Gate], model_hash: str, contract: Contract, policy: Policy) -> None:
+def _check(gates: tuple[Gate, Gate], model_hash: str, project: Project, contract: Contract, policy: Policy) -> None:
     """Refuses evidence that does not bless this model under these rules."""
     for gate in gates:
         if not gate.proceed:
@@ -153,6 +160,7 @@ def _check(gates: tuple[Gate, Gate], model_hash: str, contract: Contract, policy
         (gates[0], "contract_hash", contract.sha256()),
         (gates[0], "policy_hash", policy.sha256()),
         (gates[1], "policy_hash", policy.sha256()),
+        (gates[1], "project_hash", project.sha256()),
         (gates[1], "model_hash", model_hash),
     )
     for gate, name, wanted in expected:

@@ -70,7 +70,9 @@ class Claims:
 
 
 @pytest.fixture(scope="module")
-def claims(tmp_path_factory: pytest.TempPathFactory, modelway: Command, edit: Edit, registered_versions: Versions) -> Claims:
+def claims(
+    tmp_path_factory: pytest.TempPathFactory, modelway: Command, edit: Edit, registered_versions: Versions
+) -> Claims:
     made = Claims(tmp_path_factory.mktemp("claims"), modelway, edit, registered_versions)
     made.restore("project.yaml", "contract.yaml", "policy.yaml", "claims.parquet")
     return made

@@ -83,7 +83,8 @@ def prepare_rows(tmp_path: Path, rows: pl.DataFrame) -> Prepare:
         features: dict[str, Any] | None = None,
         table: pl.DataFrame = rows,
     ) -> Prepared:
-        asked = {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"], **(features or {})}
+        asked = {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]}
+        asked |= {"scale": "standard", **(features or {})}
         text = yaml.safe_dump(
             {
                 "name": "loans",

@@ -196,15 +196,15 @@ def test_without_a_baseline_the_answer_is_open(baseline: Baseline, rule: str, bl
     assert "no approved model yet" in check.message
 
 
-@pytest.mark.parametrize(("least", "rows"), [(101, 100), (100, 99)])
+@pytest.mark.parametrize(("least", "rows", "fewest"), [(101, 200, 100), (100, 99, 99)])
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
 def test_with_too_few_rows_the_answer_is_open(
-    baseline: Baseline, least: int, rows: int, rule: str, blocks: bool
+    baseline: Baseline, least: int, rows: int, fewest: int, rule: str, blocks: bool
 ) -> None:
     now = measure_like(pl.DataFrame({"same": range(rows)}), baseline, "now")
     (check,) = drift_checks(now, baseline, policy(minimum_rows=least, rule=rule))
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
-    assert (check.observed, check.threshold) == (rows, least)
+    assert (check.observed, check.threshold) == (fewest, least)
 
 
 def test_columns_that_only_one_side_has_are_not_compared(baseline: Baseline) -> None:

@@ -139,7 +139,9 @@ def champion(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> It
         tracking.log_evidence(run_id, folder, "evidence/1")
         with tracking.logged_model(run_id, "loans-validate", {}) as (model_id, _):
             pass
-    yield tracking.register("loans-validate", model_id, run_id, {"evidence": "evidence/1"}, "champion")
+    with tracking.new_version("loans-validate", model_id, run_id, {"evidence": "evidence/1"}) as version:
+        pass
+    yield version
     monkeypatch.undo()
 
 
@@ -160,7 +162,8 @@ def test_drift_is_measured_from_the_champions_data(
     proceed: bool,
 ) -> None:
     documents = (project("loans-validate"), CONTRACT, POLICY)
-    gate = judge(tmp_path, table(rows, 7, shift), table(100, 8), *documents, champion=champion)
+    train = table(rows, 7, shift)
+    gate = judge(tmp_path, train, table(100, 8), *documents, champion=champion)
     assert (gate.verdict, gate.proceed) == (verdict, proceed)
     assert gate.facts["baseline"] == f"loans-validate version {champion}"
     page = assert_self_contained(tmp_path / "report.html")
@@ -168,7 +171,7 @@ def test_drift_is_measured_from_the_champions_data(
     if not proceed:
         assert [reason.split(":")[0] for reason in gate.reasons] == ["drift[income]"]
     written = Baseline.model_validate_json((tmp_path / "baseline.json").read_text(encoding="utf-8"))
-    assert written.data_hash == "abc"  # this data's own, not the champion's
+    assert written == measure(train, ["income", "region", "late"], "abc")  # in its own bins, not the champion's
 
 
 def test_the_report_says_why_and_escapes_what_the_data_holds(tmp_path: Path) -> None:

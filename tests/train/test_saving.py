@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import polars as pl
+import pytest
+import skops.io
+import yaml
+from sklearn.pipeline import Pipeline
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.models import folder_sha256, load_model
+from modelway.components.core.tracking import Tracking
+from modelway.components.train.saving import save
+from modelway.components.train.training import train
+
+Prepare = Callable[..., Any]
+LOGISTIC = {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 500}}
+MODELS = {
+    "logistic": ({**LOGISTIC}, "binary", "late"),
+    "forest": (
+        {"estimator": "sklearn.ensemble.RandomForestClassifier", "parameters": {"n_estimators": 5}},
+        "multiclass",
+        "grade",
+    ),
+    "boosting": (
+        {"estimator": "sklearn.ensemble.HistGradientBoostingClassifier", "parameters": {"max_iter": 5}},
+        "binary",
+        "late",
+    ),
+    "bayes": ({"estimator": "sklearn.naive_bayes.GaussianNB"}, "multiclass", "grade"),
+    "ridge": ({"estimator": "sklearn.linear_model.Ridge"}, "regression", "score"),
+}
+
+
+def saved(made: Any, pipeline: Pipeline, folder: Path) -> str:
+    return save(
+        pipeline,
+        str(folder),
+        made.raw.head(5),
+        model_id="m-" + "0" * 32,
+        run_id="1" * 32,
+        location=(folder.parent / "artifacts").as_uri(),
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_saved_model_answers_as_before(prepare_rows: Prepare, tmp_path: Path, name: str) -> None:
+    model, task, label = MODELS[name]
+    made = prepare_rows(model, task=task, label=label)
+    pipeline, folder = made.fit(), tmp_path / "model"
+    assert saved(made, pipeline, folder) == "skops"
+    files = {file.name for file in folder.iterdir()}
+    assert "model.skops" in files
+    assert not [name for name in files if name.endswith((".pkl", ".pickle"))]
+    expected = pipeline.predict(made.raw)
+    ours, theirs = load_model(folder), mlflow.pyfunc.load_model(str(folder))
+    np.testing.assert_array_equal(ours.predict(made.raw), expected)
+    np.testing.assert_array_equal(theirs.predict(made.raw), expected)
+    strange = made.raw.head(3).assign(region=["nowhere", None, ""], age=np.nan)
+    np.testing.assert_array_equal(ours.predict(strange), pipeline.predict(strange))
+    np.testing.assert_array_equal(theirs.predict(strange), pipeline.predict(strange))
+
+
+@pytest.fixture
+def logistic(prepare_rows: Prepare, tmp_path: Path) -> tuple[Any, Path]:
+    made = prepare_rows(LOGISTIC)
+    saved(made, made.fit(), tmp_path / "model")
+    return made, tmp_path / "model"
+
+
+def test_the_signature_names_the_raw_columns_and_their_types(logistic: tuple[Any, Path]) -> None:
+    _, folder = logistic
+    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    inputs = json.loads(described["signature"]["inputs"])
+    assert [(column["name"], column["type"]) for column in inputs] == [
+        ("income", "double"),
+        ("age", "double"),
+        ("region", "string"),
+        ("opened", "datetime"),
+    ]
+    assert json.loads(described["signature"]["outputs"])[0]["tensor-spec"]["dtype"] == "int64"
+    assert described["model_uuid"] == described["model_id"] == "m-" + "0" * 32
+    assert described["run_id"] == "1" * 32
+
+
+def test_the_input_example_can_be_predicted(logistic: tuple[Any, Path]) -> None:
+    _, folder = logistic
+    example = json.loads((folder / "input_example.json").read_text(encoding="utf-8"))
+    assert example["columns"] == ["income", "age", "region", "opened"]
+    assert len(example["data"]) == 5
+    model = mlflow.pyfunc.load_model(str(folder))
+    assert len(model.predict(model.input_example)) == 5
+
+
+def test_the_requirements_are_pinned_to_what_is_installed(logistic: tuple[Any, Path]) -> None:
+    _, folder = logistic
+    lines = (folder / "requirements.txt").read_text(encoding="utf-8").split()
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+==[^=]+", line) for line in lines)
+    pinned = dict(line.split("==") for line in lines)
+    for name in ("scikit-learn", "skops", "numpy", "pandas", "modelway"):
+        assert pinned[name] == version(name)
+    conda = yaml.safe_load((folder / "conda.yaml").read_text(encoding="utf-8"))
+    assert set(lines) <= set(conda["dependencies"][-1]["pip"])
+
+
+def test_a_model_whose_file_was_tampered_with_is_refused(logistic: tuple[Any, Path]) -> None:
+    from sklearn.preprocessing import FunctionTransformer
+
+    _, folder = logistic
+    pipeline = load_model(folder)
+    pipeline.steps.insert(0, ("spy", FunctionTransformer(sys.exit)))
+    skops.io.dump(pipeline, folder / "model.skops")
+    with pytest.raises(ModelwayError, match="not of a trusted library") as caught:
+        load_model(folder)
+    assert caught.value.file == str(folder / "model.skops")
+    assert "exit" in (caught.value.value or "")
+
+
+OWN = """
+from sklearn.linear_model import LogisticRegression
+
+class Cautious(LogisticRegression):
+    def predict(self, X):
+        return (self.predict_proba(X)[:, 1] > 0.9).astype(int)
+
+def fit(features, label):
+    return Cautious(max_iter=500).fit(features, label)
+"""
+
+
+def test_a_model_of_the_users_own_class_is_pickled_and_says_so(
+    prepare_rows: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "own_class.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_class", raising=False)
+    made = prepare_rows({"entrypoint": "own_class:fit"})
+    pipeline, folder = made.fit(), tmp_path / "model"
+    with caplog.at_level(logging.WARNING):
+        assert saved(made, pipeline, folder) == "cloudpickle"
+    assert "the model is pickled, since it holds own_class.Cautious" in caplog.text
+    assert "loading it will execute code" in caplog.text
+    assert "cloudpickle==" in (folder / "requirements.txt").read_text(encoding="utf-8")
+    np.testing.assert_array_equal(load_model(folder).predict(made.raw), pipeline.predict(made.raw))
+    np.testing.assert_array_equal(mlflow.pyfunc.load_model(str(folder)).predict(made.raw), pipeline.predict(made.raw))
+
+
+def test_training_logs_the_model_byte_for_byte(
+    prepare_rows: Prepare, tmp_path: Path, rows: pl.DataFrame, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    made = prepare_rows({**LOGISTIC, "class_weight": "balanced", "seed": 3})
+    trained = train(
+        str(tmp_path / "prepared"),
+        str(tmp_path / "train"),
+        str(tmp_path / "steps"),
+        made.project.canonical(),
+        "data",
+        model_path=str(tmp_path / "model"),
+    )
+    assert trained.model_hash == folder_sha256(tmp_path / "model")
+    assert (trained.serialization, trained.rows) == ("skops", len(rows))
+    assert trained.fit_seconds > 0
+    run = tracking.client.get_run(trained.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model"] == LOGISTIC["estimator"]
+    assert run.data.params["class_weight"] == "balanced"
+    assert run.data.params["model.max_iter"] == "500"
+    assert run.data.metrics["train_rows"] == len(rows)
+    assert run.data.tags["modelway.data_hash"] == "data"
+    assert run.data.tags["modelway.project_hash"] == made.project.sha256()
+    logged = tracking.client.get_logged_model(trained.model_id)
+    assert logged.status == "READY"
+    kept = Path(logged.artifact_location.removeprefix("file://"))
+    assert folder_sha256(kept) == trained.model_hash
+
+
+def test_training_that_fails_ends_its_run_as_failed(
+    prepare_rows: Prepare, tmp_path: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    made = prepare_rows(LOGISTIC, features={"impute": "none"})
+    text = made.project.canonical().replace('"name": "loans"', '"name": "loans-failing"')
+    paths = [str(tmp_path / name) for name in ("prepared", "train", "steps")]
+    with pytest.raises(ModelwayError, match="contains NaN"):
+        train(*paths, text, "data", model_path=str(tmp_path / "model"))
+    experiment = tracking.client.get_experiment_by_name("loans-failing")
+    assert experiment is not None
+    (run,) = tracking.client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FAILED"
+    assert not (tmp_path / "model").exists()
