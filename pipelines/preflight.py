@@ -38,7 +38,7 @@ def preflight(
     """
     from modelway.components.evaluate.metrics import check_metric
     from modelway.components.train.estimator import build_estimator
-    from modelway.components.validate.contract_checks import check_rules
+    from modelway.components.validate.rules import check_rules
 
     described, asked, rules = Project.parse(project), Contract.parse(contract), Policy.parse(policy)
     check_agreement(described, asked, names["project"], names["contract"])

@@ -20,7 +20,8 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Data, Project
 from modelway.components.core.storage import fetch, is_uri
-from modelway.components.ingest.source import parsed, read_source
+from modelway.components.ingest.source import read_source
+from modelway.components.ingest.types import parsed
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20

@@ -6,13 +6,18 @@ import hashlib
 import json
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage import is_uri, read_uri
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _SafeLoader
+else:
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where libyaml is there, ten times as fast
 
 
 class Section(BaseModel):
@@ -111,7 +116,8 @@ def _explained(error: ValidationError, raw: dict[str, Any], name: str, title: st
         found.setdefault(_dotted(problem, raw), []).append(problem)
     # Of a union, what is wrong inside the member that fits best.
     keys = [key for key in found if not any(other.startswith(f"{key}.") for other in found)]
-    lines = [f"{key or 'the file'}: {', or '.join(dict.fromkeys(map(_sentence, found[key])))}" for key in keys]
+    said = {key: ", or ".join(dict.fromkeys(map(_sentence, found[key]))) for key in keys}
+    lines = [f"{key}: {says}" if key else says for key, says in said.items()]
     count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
     shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
     value = found[keys[0]][0].get("input")
@@ -151,7 +157,7 @@ def _sentence(problem: Any) -> str:
     return message[0].lower() + message[1:]
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(_SafeLoader):
     """A safe loader that refuses a key given twice: YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -11,13 +11,12 @@ import polars as pl
 import polars.exceptions
 import polars.selectors
 
-from modelway.components.core.contract import ColumnType, Contract
+from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.project import Data
+from modelway.components.ingest.types import with_contract_types
 
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
-_MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
-_TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n", "0", "0.0"]
 
 
 def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
@@ -230,98 +229,3 @@ def _header(file: Path, text: Path, delimiter: str) -> list[str]:
             remedy="rename or remove one of them in the file",
         )
     return header
-
-
-def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Converts each column to its contract's type where that loses nothing; leaves it as it is where not."""
-    converted = [
-        _converted(table[name], column.type) for name, column in contract.columns.items() if name in table.columns
-    ]
-    return table.with_columns(converted)
-
-
-def _converted(series: pl.Series, wanted: ColumnType) -> pl.Series:
-    candidate = parsed(series, wanted)
-    if candidate is None or candidate.null_count() != _without_markers(series, wanted).null_count():
-        return series
-    if wanted == "date" and (moments := parsed(series, "datetime")) is not None:
-        has_time = (moments != candidate.cast(pl.Datetime("us"))).any()
-        return series if has_time else candidate
-    return candidate
-
-
-def parsed(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
-    """The series as the wanted type, with nulls for what does not parse; None where the types have no bridge."""
-    series = _without_markers(series, wanted)
-    if series.dtype == pl.Null:
-        return series.cast(_STORED[wanted])
-    if wanted == "boolean":
-        return _as_boolean(series)
-    if wanted in {"integer", "number"}:
-        return _as_number(series, wanted)
-    if wanted in {"date", "datetime"}:
-        return _as_time(series, wanted)
-    return series if series.dtype == pl.String else None
-
-
-def _without_markers(series: pl.Series, wanted: ColumnType) -> pl.Series:
-    """Text that stands for a missing value as null; kept where text is wanted."""
-    if series.dtype != pl.String or wanted == "string":
-        return series
-    series = series.str.strip_chars()
-    return series.set(series.is_in(_MISSING), None)
-
-
-_STORED: dict[ColumnType, pl.DataType] = {
-    "boolean": pl.Boolean(),
-    "integer": pl.Int64(),
-    "number": pl.Float64(),
-    "string": pl.String(),
-    "date": pl.Date(),
-    "datetime": pl.Datetime("us"),
-}
-
-
-def _as_boolean(series: pl.Series) -> pl.Series | None:
-    if series.dtype == pl.Boolean:
-        return series
-    if not (series.dtype == pl.String or series.dtype.is_numeric()):
-        return None
-    text = series.cast(pl.Float64) if series.dtype.is_float() or series.dtype.is_decimal() else series
-    return (
-        text.cast(pl.String)
-        .str.to_lowercase()
-        .replace_strict(
-            [*_TRUE, *_FALSE], [True] * len(_TRUE) + [False] * len(_FALSE), default=None, return_dtype=pl.Boolean
-        )
-    )
-
-
-def _as_number(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
-    if not (series.dtype == pl.String or series.dtype.is_numeric()):
-        return None
-    numbers = series.cast(pl.Float64, strict=False)
-    if wanted == "number":
-        return numbers
-    if series.dtype.is_integer():
-        return series.cast(pl.Int64, strict=False)
-    whole = numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
-    exact = series.cast(pl.Int64, strict=False) if series.dtype == pl.String else whole
-    return exact.fill_null(whole)
-
-
-def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
-    if series.dtype == pl.String:
-        try:
-            times = series.str.to_datetime(strict=False, time_unit="us")
-        except polars.exceptions.ComputeError:  # no format fits the first value
-            times = pl.Series(series.name, [None] * len(series), dtype=pl.Datetime("us"))
-        if times.null_count() > series.null_count():
-            days = series.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
-            times = days if days.null_count() < times.null_count() else times
-    elif isinstance(series.dtype, pl.Date | pl.Datetime):
-        times = series.cast(pl.Datetime("us"))
-    else:
-        return None
-    times = times.cast(pl.Datetime("us"))  # of another zone: its UTC
-    return times.cast(pl.Date) if wanted == "date" else times

@@ -8,20 +8,11 @@ from typing import Any
 import polars as pl
 import polars.exceptions
 
-from modelway.components.core.contract import Column, ColumnType, Contract, RowRule
+from modelway.components.core.contract import Column, Contract, RowRule
 from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.project import Project
 from modelway.components.core.verdict import Check, passed_or_failed
-
-_STORED_AS: dict[ColumnType, tuple[str, ...]] = {
-    "boolean": ("Boolean",),
-    "integer": ("Int64", "Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32", "UInt64"),
-    "number": ("Float64", "Float32", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"),
-    "string": ("String",),
-    "date": ("Date",),
-    "datetime": ("Datetime",),
-}
-
+from modelway.components.validate.rules import check_pattern, in_full, is_stored_as, obstacle_of, rule_condition
 
 MOST_LETTERS = 60  # of an example value, which may be a whole text
 
@@ -51,7 +42,7 @@ def contract_checks(table: pl.LazyFrame, contract: Contract, project: Project) -
         *(count for name, column in present.items() for count in _column_counts(name, column, schema[name])),
         *_label_counts(project, schema),
         *_key_counts(contract, schema),
-        *(_rule_count(rule, schema) for rule in contract.rules if not _obstacle(rule, contract, schema)),
+        *(_rule_count(rule, schema) for rule in contract.rules if not obstacle_of(rule, contract, schema)),
     ]
     rows, bad = _count(table, counts)
     checks = [_row_check(rows, contract), *_presence_checks(contract, schema)]
@@ -61,39 +52,10 @@ def contract_checks(table: pl.LazyFrame, contract: Contract, project: Project) -
     checks += [
         passed_or_failed(f"rule[{rule.name}]", False, f"cannot be checked: {obstacle}", threshold=rule.rule)
         for rule in contract.rules
-        if (obstacle := _obstacle(rule, contract, schema))
+        if (obstacle := obstacle_of(rule, contract, schema))
     ]
     checks += _class_checks(table, project, schema)
     return checks
-
-
-def check_rules(contract: Contract, file: str) -> None:
-    """Checks that every row rule is a SQL expression over columns of the contract, and every pattern can be matched.
-
-    Raises:
-        ModelwayError: one is not; names the rule or the column.
-    """
-    for name, column in contract.columns.items():
-        if column.pattern is not None:
-            _check_pattern(name, column.pattern, file)
-    kinds = {name: _STORED_AS[column.type][0] for name, column in contract.columns.items()}
-    schema = pl.Schema({name: getattr(pl, kind)() for name, kind in kinds.items()})
-    for rule in contract.rules:
-        unknown = sorted(_rule_columns(rule) - set(contract.columns))
-        if unknown:
-            raise ModelwayError(
-                f"the rule {rule.name!r} uses the column {unknown[0]!r}, which the contract does not describe",
-                file=file,
-                key=f"rules.{rule.name}",
-                column=unknown[0],
-                value=rule.rule,
-                remedy="describe the column under `columns`, or correct the rule",
-            )
-        try:
-            _rule_count(rule, schema)
-        except ModelwayError as error:
-            error.file = file
-            raise
 
 
 def _count(table: pl.LazyFrame, counts: list[_Count]) -> tuple[int, dict[str, int]]:
@@ -151,13 +113,9 @@ def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
     return checks
 
 
-def _is_stored_as(wanted: ColumnType, dtype: pl.DataType) -> bool:
-    return dtype.base_type().__name__ in _STORED_AS[wanted]
-
-
 def _type_check(name: str, column: Column, dtype: pl.DataType) -> Check:
     stored = dtype.base_type().__name__
-    right = _is_stored_as(column.type, dtype)
+    right = is_stored_as(column.type, dtype)
     message = f"is {column.type}"
     if not right:
         message = (
@@ -180,7 +138,7 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
             "fill them in at their source, or raise `max_nulls` in the contract",
         )
     ]
-    if not _is_stored_as(column.type, dtype):
+    if not is_stored_as(column.type, dtype):
         return counts
     if dtype.is_float():
         value = value.fill_nan(None)
@@ -199,8 +157,8 @@ def _column_counts(name: str, column: Column, dtype: pl.DataType) -> list[_Count
         bad = ~value.is_in(list(column.categories))
         counts.append(_Count(f"categories[{name}]", bad, 0.0, "values outside the categories", shown, name, remedy))
     if column.pattern is not None:
-        _check_pattern(name, column.pattern, None)
-        bad = ~value.str.contains(_in_full(column.pattern))
+        check_pattern(name, column.pattern, None)
+        bad = ~value.str.contains(in_full(column.pattern))
         counts.append(_Count(f"pattern[{name}]", bad, 0.0, "values that do not match", column.pattern, name, remedy))
     if column.unique:
         bad = value.is_duplicated() & value.is_not_null()
@@ -212,23 +170,16 @@ def _is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
     return pl.col(name).is_null() | pl.col(name).is_nan() if dtype.is_float() else pl.col(name).is_null()
 
 
-def _in_full(pattern: str) -> str:
-    return f"^(?:{pattern})$"
-
-
-def _check_pattern(name: str, pattern: str, file: str | None) -> None:
-    try:
-        pl.select(pl.lit("").str.contains(_in_full(pattern)))
-    except polars.exceptions.PolarsError as error:
-        says = next((line for line in str(error).splitlines() if line.startswith("error: ")), first_line(error))
-        raise ModelwayError(
-            f"the pattern of {name!r} cannot be matched: {says.removeprefix('error: ')}",
-            file=file,
-            key=f"columns.{name}.pattern",
-            column=name,
-            value=pattern,
-            remedy="write it in Rust's regular expressions, which have no look-around and no back-references",
-        ) from error
+def _rule_count(rule: RowRule, schema: pl.Schema) -> _Count:
+    return _Count(
+        f"rule[{rule.name}]",
+        ~rule_condition(rule, schema),
+        rule.tolerance,
+        f"rows break the rule `{rule.rule}`",
+        rule.tolerance,
+        None,
+        rule.description or "correct the rows at their source, or the rule in the contract",
+    )
 
 
 def _label_counts(project: Project, schema: pl.Schema) -> list[_Count]:
@@ -252,62 +203,6 @@ def _key_counts(contract: Contract, schema: pl.Schema) -> list[_Count]:
         for columns in contract.unique
         if set(columns) <= set(schema)
     ]
-
-
-def _rule_expression(rule: RowRule) -> pl.Expr:
-    try:
-        return pl.sql_expr(rule.rule)
-    except polars.exceptions.PolarsError as error:
-        raise ModelwayError(
-            f"the rule {rule.name!r} is not a SQL expression: {first_line(error)}",
-            key=f"rules.{rule.name}",
-            value=rule.rule,
-            remedy="write a SQL condition over the columns, such as `paid <= billed`",
-        ) from error
-
-
-def _rule_columns(rule: RowRule) -> set[str]:
-    return set(_rule_expression(rule).meta.root_names())
-
-
-def _rule_count(rule: RowRule, schema: pl.Schema) -> _Count:
-    expression = _rule_expression(rule)
-    try:
-        (kind,) = pl.LazyFrame(schema=schema).select(expression).collect().dtypes
-    except polars.exceptions.PolarsError as error:
-        raise ModelwayError(
-            f"the rule {rule.name!r} cannot be evaluated: {first_line(error)}",
-            key=f"rules.{rule.name}",
-            value=rule.rule,
-            remedy="correct the rule: its columns' types must fit what it does with them",
-        ) from error
-    if kind != pl.Boolean:
-        raise ModelwayError(
-            f"the rule {rule.name!r} gives {kind} where it must say true or false",
-            key=f"rules.{rule.name}",
-            value=rule.rule,
-            remedy="write a SQL condition over the columns, such as `paid <= billed`",
-        )
-    return _Count(
-        f"rule[{rule.name}]",
-        # A rule without a column, or over an average, has one answer, which is then that of every row.
-        pl.repeat(value=False, n=pl.len()) | ~expression.fill_null(value=False),
-        rule.tolerance,
-        f"rows break the rule `{rule.rule}`",
-        rule.tolerance,
-        None,
-        rule.description or "correct the rows at their source, or the rule in the contract",
-    )
-
-
-def _obstacle(rule: RowRule, contract: Contract, schema: pl.Schema) -> str:
-    """Why a rule cannot be checked; empty if it can."""
-    for name in sorted(_rule_columns(rule)):
-        if name not in schema:
-            return f"the column {name!r} is missing"
-        if name in contract.columns and not _is_stored_as(contract.columns[name].type, schema[name]):
-            return f"the column {name!r} is not of its type, {contract.columns[name].type}"
-    return ""
 
 
 def _class_checks(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> list[Check]:

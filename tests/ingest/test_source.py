@@ -14,7 +14,8 @@ from polars.testing import assert_frame_equal
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Data
-from modelway.components.ingest.source import parsed, read_source
+from modelway.components.ingest.source import read_source
+from modelway.components.ingest.types import parsed
 
 TYPES = {"id": "string", "n": "integer", "x": "number", "ok": "boolean", "day": "date", "at": "datetime"}
 MARCH = dt.datetime(2024, 3, 1)

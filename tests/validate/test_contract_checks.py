@@ -12,7 +12,8 @@ from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Project
 from modelway.components.core.verdict import Check, Verdict
-from modelway.components.validate.contract_checks import check_rules, contract_checks
+from modelway.components.validate.contract_checks import contract_checks
+from modelway.components.validate.rules import check_rules
 
 GOOD = pl.DataFrame(
     {

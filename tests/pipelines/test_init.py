@@ -1,0 +1,267 @@
+"""What `modelway init` proposes from data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from modelway.components.core.contract import Contract, check_agreement
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Project
+from modelway.pipelines.propose import Proposal, propose
+from modelway.pipelines.workspace import Workspace
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+ROWS = 100
+LABEL = pl.Series("label", [index % 2 for index in range(ROWS)])
+INTEGERS = list(range(ROWS))
+
+
+def _proposed(folder: Path, table: pl.DataFrame, label: str = "label", **how: Any) -> tuple[Proposal, dict[str, Any]]:
+    """The proposal for a table written as CSV, and its files as read by YAML."""
+    text = table.write_csv(None, **{key: how[key] for key in ("separator",) if key in how})
+    (folder / "data.csv").write_bytes(text.encode(how.get("encoding", "utf-8")))
+    proposal = propose(folder / "made", "made", str(folder / "data.csv"), label)
+    return proposal, {name.removesuffix(".yaml"): yaml.safe_load(text) for name, text in proposal.files.items()}
+
+
+def _with(name: str, values: list[Any], dtype: Any = None) -> pl.DataFrame:
+    other = pl.Series("other", [index % 7 for index in INTEGERS])
+    return pl.DataFrame([pl.Series(name, values, dtype=dtype), other, LABEL])
+
+
+@pytest.mark.parametrize(
+    ("values", "described", "use"),
+    [
+        pytest.param([i % 50 for i in INTEGERS], {"type": "integer", "minimum": 0}, "numeric", id="integer"),
+        pytest.param([i / 7 for i in INTEGERS], {"type": "number", "minimum": 0}, "numeric", id="number"),
+        pytest.param([-i / 7 for i in INTEGERS], {"type": "number", "maximum": 0}, "numeric", id="negative"),
+        pytest.param([i % 2 == 0 for i in INTEGERS], {"type": "boolean"}, "numeric", id="boolean"),
+        pytest.param(
+            ["ü" if i % 3 else "a" for i in INTEGERS],
+            {"type": "string", "categories": ["a", "ü"]},
+            "categorical",
+            id="categories",
+        ),
+        pytest.param(
+            [dt.date(2025, 1, 1) + dt.timedelta(days=i) for i in INTEGERS], {"type": "date"}, "datetime", id="dates"
+        ),
+        pytest.param(
+            [dt.datetime(2025, 1, 1, 8) + dt.timedelta(minutes=i) for i in INTEGERS],
+            {"type": "datetime"},
+            "datetime",
+            id="times",
+        ),
+        pytest.param(
+            [None if i < 10 else i % 50 for i in INTEGERS],
+            {"type": "integer", "max_nulls": 0.11},
+            "numeric",
+            id="missing values",
+        ),
+        pytest.param(INTEGERS, {"type": "integer", "unique": True}, "identifies the row", id="running number"),
+        pytest.param(
+            [f"k{i:03}" for i in INTEGERS], {"type": "string", "unique": True}, "identifies the row", id="key"
+        ),
+        pytest.param([4] * ROWS, {"type": "integer"}, "is constant", id="constant"),
+        pytest.param([None] * ROWS, {"type": "number", "max_nulls": 1.0}, "is all missing", id="all missing"),
+        pytest.param(
+            [f"text {i % 60}" for i in INTEGERS], {"type": "string"}, "is text with 60 distinct values", id="free text"
+        ),
+    ],
+)
+def test_each_column_is_described_and_put_to_use(
+    values: list[Any], described: dict[str, Any], use: str, tmp_path: Path
+) -> None:
+    proposal, files = _proposed(tmp_path, _with("column", values))
+    column = files["contract"]["columns"]["column"]
+    assert {key: column.get(key) for key in described} == described
+    assert ("unique" in column) == ("unique" in described)
+    features = files["project"]["features"]
+    if use in {"numeric", "categorical", "datetime"}:
+        assert "column" in features[use]
+        assert proposal.unused == {}
+    else:
+        assert proposal.unused == {"column": use}
+        assert "column" not in proposal.features
+        assert f"# not used: column ({use})" in proposal.files["project.yaml"]
+
+
+def test_ranges_leave_some_room_and_hold_the_data(tmp_path: Path) -> None:
+    _, files = _proposed(tmp_path, _with("column", [20 + i / 10 for i in INTEGERS]))
+    column = files["contract"]["columns"]["column"]
+    assert 18 <= column["minimum"] < 20
+    assert 29.9 < column["maximum"] <= 32
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "metric"),
+    [
+        pytest.param([i % 2 for i in INTEGERS], "binary", "roc_auc", id="two numbers"),
+        pytest.param(["yes" if i % 2 else "no" for i in INTEGERS], "binary", "roc_auc", id="two words"),
+        pytest.param([i % 2 == 0 for i in INTEGERS], "binary", "roc_auc", id="true and false"),
+        pytest.param([i % 3 for i in INTEGERS], "multiclass", "balanced_accuracy", id="three numbers"),
+        pytest.param(["abc"[i % 3] for i in INTEGERS], "multiclass", "balanced_accuracy", id="three words"),
+        pytest.param([i / 7 for i in INTEGERS], "regression", "r2", id="fractions"),
+        pytest.param([i * i for i in INTEGERS], "regression", "r2", id="many whole numbers"),
+    ],
+)
+def test_the_label_tells_the_task(label: list[Any], task: str, metric: str, tmp_path: Path) -> None:
+    table = pl.DataFrame({"feature": [i % 9 for i in INTEGERS], "label": label})
+    proposal, files = _proposed(tmp_path, table)
+    assert proposal.task == files["project"]["task"] == task
+    assert list(files["policy"]["model"]["metrics"]) == [metric]
+    assert files["policy"]["model"]["no_regression"]["metric"] == metric
+    assert ("Regressor" in files["project"]["model"]["estimator"]) == (task == "regression")
+    assert proposal.features == ("feature",)
+
+
+@pytest.mark.parametrize(
+    ("table", "label", "says", "remedy"),
+    [
+        pytest.param(
+            pl.DataFrame({"feature": INTEGERS, "churned": LABEL}),
+            "churn",
+            "has no column 'churn' to predict",
+            "did you mean churned?",
+            id="typo",
+        ),
+        pytest.param(
+            pl.DataFrame({"feature": INTEGERS, "churned": LABEL}),
+            "zzz",
+            "has no column 'zzz' to predict",
+            "choose among feature, churned",
+            id="unknown",
+        ),
+        pytest.param(_with("x", INTEGERS).with_columns(label=1), "label", "1 distinct value;", "every class", id="one"),
+        pytest.param(
+            pl.DataFrame({"feature": INTEGERS, "label": [f"note {i}" for i in INTEGERS]}),
+            "label",
+            "is text with 100 distinct values",
+            "choose a number",
+            id="free text",
+        ),
+        pytest.param(
+            pl.DataFrame({"constant": [1] * ROWS, "label": LABEL}),
+            "label",
+            "has no column to predict 'label' from",
+            "neither constant nor identifiers",
+            id="no feature",
+        ),
+    ],
+)
+def test_a_label_that_cannot_be_predicted_is_refused(
+    table: pl.DataFrame, label: str, says: str, remedy: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelwayError) as refused:
+        _proposed(tmp_path, table, label)
+    assert says in refused.value.message
+    assert remedy in refused.value.remedy
+    assert refused.value.column == label
+
+
+@pytest.mark.parametrize(
+    ("how", "key", "value"),
+    [
+        ({"separator": ";"}, "delimiter", ";"),
+        ({"separator": "\t"}, "delimiter", "\t"),
+        ({"separator": "|"}, "delimiter", "|"),
+        ({"encoding": "cp1252"}, "encoding", "cp1252"),
+        ({"encoding": "utf-16"}, "encoding", "utf-16"),
+    ],
+    ids=["semicolon", "tab", "bar", "cp1252", "utf-16"],
+)
+def test_a_csv_is_read_as_it_was_written(how: dict[str, str], key: str, value: str, tmp_path: Path) -> None:
+    table = _with("stadt", [["Köln", "Gießen", "Ulm"][i % 3] for i in INTEGERS])
+    _, files = _proposed(tmp_path, table, **how)
+    assert files["project"]["data"][key] == value
+    assert files["contract"]["columns"]["stadt"]["categories"] == ["Gießen", "Köln", "Ulm"]
+
+
+def test_plain_csv_and_parquet_need_no_reading_options(tmp_path: Path) -> None:
+    table = _with("column", [i % 50 for i in INTEGERS])
+    _, files = _proposed(tmp_path, table)
+    assert set(files["project"]["data"]) == {"source", "split"}
+    table.write_parquet(tmp_path / "data.parquet")
+    from_parquet = propose(tmp_path / "made", "made", str(tmp_path / "data.parquet"), "label")
+    assert yaml.safe_load(from_parquet.files["contract.yaml"]) == files["contract"]
+
+
+def test_the_proposal_loads_agrees_and_points_to_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    _with("column", [i % 50 for i in INTEGERS]).write_csv("data/table.csv")
+    proposal = propose(Path("projects/made"), "made", "data/table.csv", "label")
+    for name, text in proposal.files.items():
+        target = tmp_path / "projects" / "made" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    workspace = Workspace.load(tmp_path / "projects" / "made")
+    assert Path(workspace.project.data.source).resolve() == tmp_path / "data" / "table.csv"
+    assert "../../data/table.csv" in proposal.files["project.yaml"]
+    check_agreement(workspace.project, workspace.contract, "project.yaml", "contract.yaml")
+    for kind, model in {"project": Project, "contract": Contract, "policy": Policy}.items():
+        text = proposal.files[f"{kind}.yaml"]
+        assert text.startswith(f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n")
+        assert model.parse(text) == getattr(workspace, kind) or kind == "project"
+
+
+def test_a_folder_of_files_is_one_table(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    table = _with("column", [i % 50 for i in INTEGERS])
+    table[:40].write_csv(tmp_path / "parts" / "a.csv", separator=";")
+    table[40:].write_csv(tmp_path / "parts" / "b.csv", separator=";")
+    proposal = propose(tmp_path / "made", "made", str(tmp_path / "parts"), "label")
+    project = yaml.safe_load(proposal.files["project.yaml"])
+    assert project["data"] | {"split": {}} == {"source": "../parts", "delimiter": ";", "split": {}}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    _with("column", [i % 50 for i in INTEGERS]).write_csv(tmp_path / "data.csv")
+    return tmp_path / "data.csv"
+
+
+def test_files_that_are_there_stay_unless_forced(data: Path, modelway: Command) -> None:
+    arguments = ("init", "made", "--data", data, "--label", "label")
+    made = modelway(*arguments, "--json", cwd=data.parent)
+    assert made.returncode == 0, made.stderr
+    found = json.loads(made.stdout)
+    assert [Path(file).name for file in found["files"]] == ["project.yaml", "contract.yaml", "policy.yaml"]
+    assert found["task"] == "binary"
+    assert found["features"] == ["column", "other"]
+    schemas = {file.name for file in (data.parent / "made" / ".schemas").iterdir()}
+    assert schemas == {"project.schema.json", "contract.schema.json", "policy.schema.json"}
+
+    mine = data.parent / "made" / "policy.yaml"
+    mine.write_text("mine\n", encoding="utf-8")
+    (data.parent / "made" / "project.yaml").unlink()
+    refused = modelway(*arguments, cwd=data.parent)
+    assert refused.returncode == 2
+    assert "is already there" in refused.stderr
+    assert "--force" in refused.stderr
+    assert mine.read_text(encoding="utf-8") == "mine\n"
+    assert not (data.parent / "made" / "project.yaml").exists()
+
+    assert modelway(*arguments, "--force", cwd=data.parent).returncode == 0
+    assert Policy.load(mine).registration.alias == "champion"
+
+
+@pytest.mark.parametrize("name", ["Made", "with_underscore", "-dash"])
+def test_a_name_that_cannot_be_a_model_is_refused(name: str, data: Path, modelway: Command) -> None:
+    made = modelway("init", "--data", data, "--label", "label", "--", name, cwd=data.parent)
+    assert made.returncode == 2
+    assert "Traceback" not in made.stderr
+    assert "name" in made.stderr
+    assert not (data.parent / name).exists()

@@ -1,0 +1,58 @@
+"""The published JSON Schemas are those of the models, and the example is valid by them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelway.pipelines.schemas import DOCUMENTS, generated, published
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "insurance"
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_what_is_published_is_what_is_generated(kind: str) -> None:
+    assert published(kind) == generated(kind), f"run: modelway schema, and write {kind}.schema.json again"
+
+
+def _parts(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [schema, *(part for part in schema["$defs"].values() if part.get("type") == "object")]
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_no_part_takes_unknown_keys(kind: str) -> None:
+    schema = json.loads(published(kind))
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert all(part["additionalProperties"] is False for part in _parts(schema))
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_the_example_is_valid_by_the_published_schema(kind: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    content = yaml.safe_load((EXAMPLE / f"{kind}.yaml").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(json.loads(published(kind)))
+    assert [error.message for error in validator.iter_errors(content)] == []
+    assert list(validator.iter_errors({**content, "surprise": 1}))
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_the_example_names_its_schema(kind: str) -> None:
+    first = (EXAMPLE / f"{kind}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    prefix = "# yaml-language-server: $schema="
+    assert first.startswith(prefix)
+    assert (EXAMPLE / first.removeprefix(prefix)).resolve().read_text(encoding="utf-8") == published(kind)
+
+
+def test_the_command_prints_them(tmp_path: Path, modelway: Command) -> None:
+    assert modelway("schema", "contract", cwd=tmp_path).stdout == published("contract")
+    refused = modelway("schema", "contracts", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "choose project, contract, policy" in refused.stderr
