@@ -38,6 +38,7 @@ PRELOADED = (
     "mlflow.artifacts",
 )
 PRELOADED_FOR_SQLITE = (
+    "modelway.components.core.tracking",
     "mlflow.store.tracking.sqlalchemy_workspace_store",
     "mlflow.store.model_registry.sqlalchemy_store",
     "sqlalchemy.dialects.sqlite",
@@ -58,10 +59,11 @@ def main() -> None:
     os.environ["_KFP_RUNTIME"] = "true"
     preparing = None
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    for module in PRELOADED + (PRELOADED_FOR_SQLITE if uri.startswith("sqlite") else ()):
-        importlib.import_module(module)
+    if uri.startswith("sqlite"):
+        _import(PRELOADED_FOR_SQLITE)
     if _is_new(uri):
         preparing = _fork(_prepare_tracking, {"folder": sys.argv[2]})
+    _import(PRELOADED)
     while True:
         try:
             request = json.loads(connection.recv_bytes())
@@ -77,6 +79,11 @@ def main() -> None:
                 preparing = None
         _, status = os.waitpid(_fork(work, request), 0)
         connection.send_bytes(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    for module in modules:
+        importlib.import_module(module)
 
 
 def _end_with_parent() -> None:

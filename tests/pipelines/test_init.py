@@ -73,7 +73,7 @@ def _with(name: str, values: list[Any], dtype: Any = None) -> pl.DataFrame:
             [f"k{i:03}" for i in INTEGERS], {"type": "string", "unique": True}, "identifies the row", id="key"
         ),
         pytest.param([4] * ROWS, {"type": "integer"}, "is constant", id="constant"),
-        pytest.param([None] * ROWS, {"type": "number", "max_nulls": 1.0}, "is all missing", id="all missing"),
+        pytest.param([None] * ROWS, {"type": "string", "max_nulls": 1.0}, "is all missing", id="all missing"),
         pytest.param(
             [f"text {i % 60}" for i in INTEGERS], {"type": "string"}, "is text with 60 distinct values", id="free text"
         ),

@@ -1,0 +1,413 @@
+"""Registering binds the evidence to the model: both are in the registry afterwards, or neither."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from modelway.components.core.contract import Contract
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.models import folder_sha256
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Project
+from modelway.components.core.records import DECISION, Outcome, State
+from modelway.components.core.tracking import BASELINE_FILE, Tracking
+from modelway.components.core.verdict import Gate, Verdict, passed_or_failed
+from modelway.components.evaluate.gate import evaluate
+from modelway.components.features.prepare import prepare
+from modelway.components.ingest.table import ingest
+from modelway.components.notify.outcome import record
+from modelway.components.register.registration import Evidence, Provenance, register
+from modelway.components.train.training import train
+from modelway.components.validate.gate import validate
+
+NAME = "loans"
+CONTRACT: dict[str, Any] = {
+    "columns": {"income": {"type": "number"}, "debt": {"type": "number"}, "default": {"type": "integer"}}
+}
+POLICY: dict[str, Any] = {
+    "model": {"metrics": {"roc_auc": {"min": 0.6}}, "minimum_rows": 20},
+    "data": {"on_inconclusive": "warn"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Everything that `register` takes."""
+
+    model: Path
+    evidence: Evidence
+    provenance: Provenance
+    project: str
+    contract: str
+    policy: str
+    store: Path
+
+    def register(self) -> str:
+        """Registers; returns the version."""
+        texts = (self.project, self.contract, self.policy)
+        return register(str(self.model), self.evidence, self.provenance, *texts, str(self.store)).version
+
+    def decision(self) -> Outcome | None:
+        """What was recorded."""
+        return Outcome.read(str(self.store), self.provenance.run, DECISION)
+
+    def but(self, **changes: Any) -> Request:
+        """The same request but for some fields."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A real model with its splits, to be judged under one policy or another."""
+
+    folder: Path
+    project: str
+    contract: str
+    provenance: Provenance
+
+    def judged(self, folder: Path, policy: dict[str, Any], champion: str = "") -> Request:
+        """The request to register it, with a copy of all files of its own."""
+        folder.mkdir()
+        shutil.copytree(self.folder / "model", folder / "model")
+        names = ("data.json", "model.json", "data.html", "model.html", "baseline.json")
+        evidence = Evidence(*(str(folder / name) for name in names))
+        train_path, test_path = str(self.folder / "train.parquet"), str(self.folder / "test.parquet")
+        text = yaml.safe_dump(policy)
+        splits = (train_path, test_path)
+        validate(
+            *splits,
+            self.project,
+            self.contract,
+            text,
+            "d" * 64,
+            champion,
+            baseline_path=evidence.baseline,
+            report_path=evidence.data_report,
+        ).write(evidence.data_gate)
+        model_hash = folder_sha256(folder / "model")
+        asked = (str(folder / "model"), test_path, self.project, text, champion, self.provenance.run_id, model_hash)
+        evaluate(*asked, report_path=evidence.model_report).gate.write(evidence.model_gate)
+        provenance = dataclasses.replace(self.provenance, champion=champion)
+        return Request(
+            folder / "model", evidence, provenance, self.project, self.contract, text, folder.parent / "store"
+        )
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A registry of this module's own."""
+    place = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        yield place
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    rng = np.random.default_rng(5)
+    income, debt = rng.normal(40, 10, 400).round(3), rng.normal(20, 8, 400).round(3)
+    default = (debt - income / 2 + rng.normal(0, 4, 400) > 0).astype(int)
+    pl.DataFrame({"income": income, "debt": debt, "default": default}).write_parquet(folder / "loans.parquet")
+    project = yaml.safe_dump(
+        {
+            "name": NAME,
+            "task": "binary",
+            "label": "default",
+            "data": {"source": str(folder / "loans.parquet"), "split": {"test_fraction": 0.3}},
+            "features": {"numeric": ["income", "debt"]},
+            "model": {"estimator": "sklearn.tree.DecisionTreeClassifier", "parameters": {"max_depth": 2}},
+        }
+    )
+    contract = yaml.safe_dump(CONTRACT)
+    paths = {
+        name: str(folder / name) for name in ("train.parquet", "test.parquet", "steps", "prepared.parquet", "model")
+    }
+    ingest(project, contract, "", paths["train.parquet"], paths["test.parquet"])
+    prepare(paths["train.parquet"], project, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
+    made = train(
+        paths["prepared.parquet"], paths["train.parquet"], paths["steps"], project, "d" * 64, model_path=paths["model"]
+    )
+    assert database.exists()
+    provenance = Provenance("run-1", made.run_id, made.model_id, "sha256:data", "code", "commit", "")
+    return Trained(folder, project, contract, provenance)
+
+
+@pytest.fixture
+def request_(trained: Trained, tmp_path: Path) -> Request:
+    return trained.judged(tmp_path / "evidence", POLICY)
+
+
+@pytest.fixture
+def other(trained: Trained, tmp_path: Path, request_: Request) -> Request:
+    """The same model judged under another policy, against version 1."""
+    assert request_.policy
+    policy = {**POLICY, "model": {"metrics": {"accuracy": {"min": 0.55}}, "minimum_rows": 20}}
+    return trained.judged(tmp_path / "other", policy)
+
+
+@pytest.fixture
+def tracking(database: Path) -> Tracking:
+    return Tracking(f"sqlite:///{database}")
+
+
+@pytest.fixture(autouse=True)
+def _empty_again(database: Path) -> Iterator[None]:
+    yield
+    if database.exists():
+        client = Tracking(f"sqlite:///{database}").client
+        for model in client.search_registered_models():
+            client.delete_registered_model(model.name)
+
+
+def _numbers(tracking: Tracking) -> list[str]:
+    return [str(one.version) for one in tracking.versions(NAME)]
+
+
+def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Request, tracking: Tracking) -> None:
+    assert request_.register() == "1"
+    holder = tracking.holder(NAME, "champion")
+    assert holder is not None
+    tags = {key.removeprefix("modelway."): value for key, value in holder.tags.items()}
+    expected = {
+        "model_hash": folder_sha256(request_.model),
+        "data_hash": "d" * 64,
+        "project_hash": Project.load(request_.project).sha256(),
+        "contract_hash": Contract.load(request_.contract).sha256(),
+        "policy_hash": Policy.load(request_.policy).sha256(),
+        "code_version": "code",
+        "compared_with": "",
+        "run": "run-1",
+        "git_commit": "commit",
+    }
+    assert {key: tags[key] for key in expected} == expected
+    assert len(tags["request_hash"]) == len(tags["blessing"]) == 64
+    assert holder.run_id == request_.provenance.run_id
+    for name, file in request_.evidence.files.items():
+        assert tracking.evidence(NAME, "1", name) == file.read_bytes()
+    assert tracking.evidence(NAME, "1", BASELINE_FILE) is not None
+
+
+def test_the_registered_files_are_those_that_were_judged(request_: Request, tracking: Tracking, tmp_path: Path) -> None:
+    request_.register()
+    downloaded = tracking.download_model(NAME, "1", str(tmp_path / "downloaded"))
+    names = {str(file.relative_to(request_.model)) for file in request_.model.rglob("*") if file.is_file()}
+    assert "MLmodel" in names
+    for name in names:
+        assert (downloaded / name).read_bytes() == (request_.model / name).read_bytes()
+
+
+def test_the_decision_and_the_reports_are_kept_in_the_store(request_: Request) -> None:
+    request_.register()
+    decision = request_.decision()
+    assert decision is not None
+    assert decision.state is State.REGISTERED
+    assert decision.model is not None
+    assert (decision.model.version, decision.model.alias) == ("1", "champion")
+    assert decision.git_commit == "commit"
+    assert decision.error == ""
+    assert [gate.name for gate in decision.gates] == ["data", "model"]
+    for name, report in decision.reports.items():
+        assert Path(report) == request_.store / "runs" / "run-1" / f"{name}.html"
+        assert Path(report).read_bytes() == request_.evidence.files[f"{name}.html"].read_bytes()
+
+
+def test_again_is_the_same_version_under_another_run(request_: Request, tracking: Tracking) -> None:
+    again = request_.but(provenance=dataclasses.replace(request_.provenance, run="run-2", git_commit="later"))
+    assert [request_.register(), again.register(), request_.register()] == ["1", "1", "1"]
+    assert _numbers(tracking) == ["1"]
+    assert len(tracking.history(NAME, "champion")) == 1
+    decision = again.decision()
+    assert decision is not None
+    assert decision.run == "run-2"
+    assert decision.model is not None
+    assert decision.model.version == "1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"data_version": "sha256:other"}, {"code_version": "other"}, {"champion": "7"}],
+    ids=lambda one: next(iter(one)),
+)
+def test_what_the_blessing_binds_makes_another_version(
+    change: dict[str, str], request_: Request, tracking: Tracking
+) -> None:
+    request_.register()
+    assert request_.but(provenance=dataclasses.replace(request_.provenance, **change)).register() == "2"
+    assert _numbers(tracking) == ["2", "1"]
+
+
+def test_the_alias_moves_and_the_versions_say_when(request_: Request, other: Request, tracking: Tracking) -> None:
+    assert [request_.register(), other.register()] == ["1", "2"]
+    holder = tracking.holder(NAME, "champion")
+    assert holder is not None
+    assert str(holder.version) == "2"
+    history = tracking.history(NAME, "champion")
+    assert sorted((one.version, one.replaced) for one in history) == [("1", None), ("2", "1")]
+    tags = {one.version: one.tags for one in history}
+    assert tags["1"]["champion.until"] == tags["2"]["champion.since"]
+    assert "champion.until" not in tags["2"]
+    assert tracking.history(NAME, "challenger") == []
+
+
+def test_a_blessed_version_gets_its_alias_back(request_: Request, other: Request, tracking: Tracking) -> None:
+    assert [request_.register(), other.register(), request_.register()] == ["1", "2", "1"]
+    holder = tracking.holder(NAME, "champion")
+    assert holder is not None
+    assert str(holder.version) == "1"
+    assert _numbers(tracking) == ["2", "1"]
+
+
+def _model_changed(request: Request) -> Request:
+    (request.model / "MLmodel").write_text("another: model\n", encoding="utf-8")
+    return request
+
+
+def _model_file_added(request: Request) -> Request:
+    (request.model / "payload.py").write_text("print('hello')\n", encoding="utf-8")
+    return request
+
+
+def _with_document(name: str, keys: dict[str, Any]) -> Any:
+    def changed(request: Request) -> Request:
+        return request.but(**{name: yaml.safe_dump({**yaml.safe_load(getattr(request, name)), **keys})})
+
+    return changed
+
+
+def _blocked(name: str) -> Any:
+    def changed(request: Request) -> Request:
+        path = request.evidence.files[f"{name}.json"]
+        gate = Gate.read(path)
+        bad = passed_or_failed("made[up]", False, "too bad to ship")
+        gate.model_copy(update={"checks": (*gate.checks, bad)}).write(path)
+        return request
+
+    return changed
+
+
+def _swapped(request: Request) -> Request:
+    evidence = dataclasses.replace(request.evidence, model_gate=request.evidence.data_gate)
+    return request.but(evidence=evidence)
+
+
+def _without_facts(request: Request) -> Request:
+    path = request.evidence.files["model.json"]
+    Gate.read(path).model_copy(update={"facts": {}}).write(path)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_model_changed, "the model gate judged under another model than is to be registered"),
+        (_model_file_added, "the model gate judged under another model"),
+        (_with_document("contract", {"minimum_rows": 3}), "the data gate judged under another contract"),
+        (_with_document("policy", {"registration": {"alias": "other"}}), "the data gate judged under another policy"),
+        (_with_document("project", {"name": "stolen"}), "the model gate judged under another project"),
+        (_blocked("data"), "the data gate blocks this model: made[up]: too bad to ship"),
+        (_blocked("model"), "the model gate blocks this model: made[up]: too bad to ship"),
+        (_swapped, "judged under another"),
+        (_without_facts, "the model gate judged under another policy"),
+    ],
+    ids=["model", "file", "contract", "policy", "project", "data gate", "model gate", "swapped", "no facts"],
+)
+def test_evidence_of_something_else_is_refused(change: Any, says: str, request_: Request, tracking: Tracking) -> None:
+    changed = change(request_)
+    with pytest.raises(ModelwayError) as refused:
+        changed.register()
+    assert says in refused.value.message
+    assert refused.value.remedy
+    assert _numbers(tracking) == []
+    assert tracking.versions("stolen") == []
+    assert changed.decision() is None
+
+
+def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -> None:
+    gate = Gate.read(request_.evidence.data_gate)
+    assert gate.verdict is Verdict.INCONCLUSIVE
+    assert gate.proceed
+    assert request_.register() == "1"
+
+
+def _register_as(tracking: Tracking, provenance: Provenance, alias: str) -> None:
+    with tracking.new_version(NAME, provenance.model_id, provenance.run_id, {"blessing": "b"}) as version:
+        assert _numbers(tracking) == [version]
+        tracking.give_alias(NAME, version, alias)
+
+
+@pytest.mark.parametrize("alias", ["v1", "no spaces"])
+def test_an_alias_that_mlflow_refuses_leaves_no_version(alias: str, request_: Request, tracking: Tracking) -> None:
+    with pytest.raises(ModelwayError, match=r"MLflow at .* answers"):
+        _register_as(tracking, request_.provenance, alias)
+    assert _numbers(tracking) == []
+    version = request_.register()
+    assert _numbers(tracking) == [version]
+
+
+@pytest.fixture
+def frozen_aliases(database: Path, request_: Request) -> Iterator[None]:
+    """From now on the database itself refuses to write aliases."""
+    assert request_.policy
+    with closing(sqlite3.connect(database)) as connection:
+        for event in ("INSERT", "UPDATE"):
+            connection.execute(
+                f"CREATE TRIGGER no_{event} BEFORE {event} ON registered_model_aliases "
+                "BEGIN SELECT RAISE(ABORT, 'aliases are frozen'); END"
+            )
+        connection.commit()
+        yield
+        for event in ("INSERT", "UPDATE"):
+            connection.execute(f"DROP TRIGGER no_{event}")
+        connection.commit()
+
+
+@pytest.mark.usefixtures("frozen_aliases")
+def test_where_the_alias_cannot_be_given_the_version_goes_and_the_outcome_says_so(
+    request_: Request, tracking: Tracking
+) -> None:
+    with pytest.raises(ModelwayError, match="aliases are frozen") as refused:
+        request_.register()
+    assert _numbers(tracking) == []
+    outcome = record("FAILED", refused.value.message, request_.project, "run-1", str(request_.store), "")
+    assert (outcome.state, outcome.model) == (State.FAILED, None)
+    assert "aliases are frozen" in outcome.error
+    assert set(outcome.reports) == {"data", "model"}
+
+
+def test_where_the_decision_cannot_be_written_nothing_is_registered(
+    request_: Request, other: Request, tracking: Tracking
+) -> None:
+    request_.register()
+    in_the_way = other.store / "runs" / "run-9" / DECISION
+    in_the_way.mkdir(parents=True)
+    blocked = other.but(provenance=dataclasses.replace(other.provenance, run="run-9"))
+    with pytest.raises(IsADirectoryError):
+        blocked.register()
+    assert _numbers(tracking) == ["1"]
+    holder = tracking.holder(NAME, "champion")
+    assert holder is not None
+    assert str(holder.version) == "1"
+    assert [(one.version, "champion.until" in one.tags) for one in tracking.history(NAME, "champion")] == [("1", False)]
+    assert sorted(entry.name for entry in in_the_way.parent.iterdir()) == ["data.html", DECISION, "model.html"]
+
+
+def test_the_evidence_in_the_registry_is_what_the_gates_wrote(request_: Request, tracking: Tracking) -> None:
+    request_.register()
+    kept = tracking.evidence(NAME, "1", "model.json")
+    assert kept is not None
+    assert json.loads(kept)["facts"]["model_hash"] == folder_sha256(request_.model)
+    assert tracking.evidence(NAME, "1", "data.html") is not None

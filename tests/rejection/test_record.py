@@ -1,0 +1,87 @@
+"""A rejection is recorded with its reasons before it fails the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.records import DECISION, Outcome, State
+from modelway.components.core.verdict import Check, Gate, OnInconclusive, inconclusive, passed_or_failed
+from modelway.components.rejection.record import RejectedError, reject_run
+
+PROJECT = yaml.safe_dump(
+    {
+        "name": "loans",
+        "task": "binary",
+        "label": "default",
+        "data": {"source": "loans.csv"},
+        "features": {"numeric": ["income"]},
+        "model": {"estimator": "sklearn.tree.DecisionTreeClassifier"},
+    }
+)
+GOOD = passed_or_failed("columns", True, "all are there")
+BAD = passed_or_failed(
+    "drift[income]", False, "PSI 0.412 against the baseline, above 0.2", observed=0.412, threshold=0.2
+)
+UNSURE = inconclusive("test_rows", "12 test rows; the policy asks for 200", OnInconclusive.BLOCK, observed=12)
+
+
+def _reached(folder: Path, **gates: tuple[Check, ...]) -> dict[str, tuple[str, str]]:
+    found = {}
+    for name, checks in gates.items():
+        path, report = folder / f"{name}.json", folder / f"{name}-report.html"
+        Gate(name=name, checks=checks).write(path)
+        report.write_text(f"<p>{name}</p>", encoding="utf-8")
+        found[name] = (str(path), str(report))
+    return found
+
+
+def _rejected(reached: dict[str, tuple[str, str]], store: Path) -> tuple[RejectedError, Outcome]:
+    with pytest.raises(RejectedError) as rejected:
+        reject_run(reached, PROJECT, "run-1", str(store), "commit")
+    decision = Outcome.read(str(store), "run-1", DECISION)
+    assert decision is not None
+    return rejected.value, decision
+
+
+def test_a_rejection_by_the_data_gate(tmp_path: Path) -> None:
+    error, decision = _rejected(_reached(tmp_path, data=(GOOD, BAD)), tmp_path / "store")
+    assert isinstance(error, ModelwayError)
+    assert error.message.startswith("rejected by the data gate:\n  - drift[income]: PSI 0.412 against the baseline")
+    assert error.file == str(tmp_path / "store" / "runs" / "run-1" / "data.html")
+    assert "read the report" in error.remedy
+    assert decision.state is State.REJECTED
+    assert (decision.project, decision.git_commit, decision.model) == ("loans", "commit", None)
+    assert decision.reasons == ["drift[income]: PSI 0.412 against the baseline, above 0.2"]
+    assert decision.gates[0].checks == (GOOD, BAD)
+
+
+def test_a_rejection_by_the_model_gate_keeps_both_gates_and_reports(tmp_path: Path) -> None:
+    error, decision = _rejected(_reached(tmp_path, data=(GOOD,), model=(UNSURE, BAD)), tmp_path / "store")
+    assert error.message.startswith("rejected by the model gate:")
+    assert error.file is not None
+    assert error.file.endswith("model.html")
+    assert [gate.name for gate in decision.gates] == ["data", "model"]
+    assert {name: Path(report).read_text(encoding="utf-8") for name, report in decision.reports.items()} == {
+        "data": "<p>data</p>",
+        "model": "<p>model</p>",
+    }
+    assert [reason.split(":")[0] for reason in decision.reasons] == ["drift[income]", "test_rows"]
+
+
+@pytest.mark.parametrize(("count", "more"), [(10, None), (11, "and 1 more"), (25, "and 15 more")])
+def test_the_error_stays_short_and_the_record_complete(count: int, more: str | None, tmp_path: Path) -> None:
+    checks = tuple(passed_or_failed(f"nulls[c{number}]", False, "too many") for number in range(count))
+    error, decision = _rejected(_reached(tmp_path, data=checks), tmp_path / "store")
+    assert error.message.count("\n  - ") == 10
+    assert (more in error.message) if more else (" more" not in error.message)
+    assert len(decision.reasons) == count
+
+
+def test_a_store_that_cannot_be_written_is_not_a_rejection(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file", encoding="utf-8")
+    with pytest.raises(OSError, match="store"):
+        reject_run(_reached(tmp_path, data=(BAD,)), PROJECT, "run-1", str(tmp_path / "store"), "")
