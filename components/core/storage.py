@@ -187,6 +187,13 @@ class S3:
                 return target
             for name, _ in self.etags(uri):
                 local = target / name.removeprefix(key)
+                if not local.resolve().is_relative_to(target.resolve()):
+                    raise ModelwayError(
+                        f"the object {name!r} would be written outside of its folder",
+                        file=uri,
+                        value=name,
+                        remedy="remove the object; keys with `..` are not taken",
+                    )
                 self.client.fget_object(bucket_name=bucket, object_name=name, file_path=str(local))
         return target
 

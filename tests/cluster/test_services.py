@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,7 +52,7 @@ class Bucket:
         self.client.put_object(bucket_name=self.name, object_name=key, data=BytesIO(content), length=len(content))
         return self.uri(key)
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def listing(self, prefix: str = "") -> list[str]:
         found = self.client.list_objects(bucket_name=self.name, prefix=prefix, recursive=True)
         return sorted(str(item.object_name) for item in found)
 
@@ -63,7 +63,7 @@ def bucket() -> Iterator[Bucket]:
     made = Bucket(S3(endpoint, access_key, secret_key).client, f"modelway-test-{uuid.uuid4().hex[:12]}")
     made.client.make_bucket(bucket_name=made.name)
     yield made
-    for key in made.keys():
+    for key in made.listing():
         made.client.remove_object(bucket_name=made.name, object_name=key)
     made.client.remove_bucket(bucket_name=made.name)
 
@@ -178,8 +178,11 @@ def _project(folder: Path, source: str, **changes: Any) -> Path:
         "features": {"numeric": ["rooms", "year"]},
         "model": {"estimator": "sklearn.tree.DecisionTreeClassifier", "parameters": {"max_depth": 3}},
     }
-    contract = {"columns": dict.fromkeys(("flat", "rooms", "year", "dear"), {"type": "integer"})}
-    policy = {"model": {"metrics": {"roc_auc": {"min": 0.7}}, "minimum_rows": 100}}
+    contract = {"columns": {name: {"type": "integer"} for name in ("flat", "rooms", "year", "dear")}}
+    policy = {
+        "data": {"drift": {"psi": 0.2, "minimum_rows": 100}},
+        "model": {"metrics": {"roc_auc": {"min": 0.7}}, "minimum_rows": 100},
+    }
     folder.mkdir(exist_ok=True)
     for name, content in {"project": {**project, **changes}, "contract": contract, "policy": policy}.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -247,7 +250,7 @@ def test_a_run_needs_environment_variables_alone(from_file: Run, home: Path) -> 
 def test_records_and_reports_are_in_s3(from_file: Run, bucket: Bucket) -> None:
     run = from_file.found["run"]
     kept = [f"store/runs/{run}/{name}" for name in ("data.html", "decision.json", "model.html", "outcome.json")]
-    assert bucket.keys(f"store/runs/{run}/") == kept
+    assert bucket.listing(f"store/runs/{run}/") == kept
     for name, report in from_file.found["reports"].items():
         assert report == bucket.uri(f"store/runs/{run}/{name}.html")
         assert from_file.found["verdicts"][name] in read_uri(report).decode()
@@ -349,7 +352,7 @@ def test_a_store_that_is_not_there_leaves_nothing_registered(
 class _Refusing(BaseHTTPRequestHandler):
     """Answers every request with the server's status."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         self.send_response(self.server.status)  # type: ignore[attr-defined]
         self.send_header("Content-Length", "0")
         self.end_headers()
