@@ -24,29 +24,31 @@ def render(gate: Gate, project: Project, now: Baseline, before: Baseline | None)
         now: The training split's distributions, in the baseline's bins where there is one.
         before: The baseline, if there is one.
     """
-    columns = [
-        _column(name, shape, before.columns.get(name) if before else None) for name, shape in now.columns.items()
-    ]
-    columns.sort(key=lambda column: -column["psi"])
+    earlier = before.columns if before is not None else {}
+    drift = {
+        name: population_stability_index(earlier[name].shares, shape.shares) if name in earlier else 0.0
+        for name, shape in now.columns.items()
+    }
+    most = sorted(drift, key=lambda name: -drift[name])[:MOST_COLUMNS]
     return render_gate(
         "modelway.components.validate",
         "data.html.j2",
         gate,
         f"Data of {project.name}",
-        columns=columns[:MOST_COLUMNS],
-        columns_left_out=max(0, len(columns) - MOST_COLUMNS),
+        columns=[_column(name, now.columns[name], earlier.get(name), drift[name]) for name in most],
+        columns_left_out=len(drift) - len(most),
         baseline_rows=before.rows if before else None,
         rows=now.rows,
     )
 
 
-def _column(name: str, now: Distribution, before: Distribution | None) -> dict[str, Any]:
+def _column(name: str, now: Distribution, before: Distribution | None, psi: float) -> dict[str, Any]:
     return {
         "name": name,
         "labels": _labels(now),
         "now": _bars(now),
         "before": _bars(before) if before is not None else None,
-        "psi": population_stability_index(before.shares, now.shares) if before is not None else 0.0,
+        "psi": psi,
     }
 
 
