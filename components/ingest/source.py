@@ -73,9 +73,10 @@ def _data_files(folder: Path) -> list[Path]:
 
 def _stacked(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
     """The files' tables, one below the other; a column is of one kind in all of them, and NaN is missing."""
+    expected = tables[0].schema
     for file, table in zip(files, tables, strict=True):
         for name, dtype in table.schema.items():
-            first = tables[0].schema[name]
+            first = expected[name]
             if len({_kind(first), _kind(dtype)} - {None}) > 1:
                 raise ModelwayError(
                     f"{name!r} is {first} in {files[0].name} and {dtype} in {file.name}",

@@ -13,9 +13,8 @@ _TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n",
 
 def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Converts each column to its contract's type where that loses nothing; leaves it as it is where not."""
-    converted = [
-        _converted(table[name], column.type) for name, column in contract.columns.items() if name in table.columns
-    ]
+    present = set(table.columns)
+    converted = [_converted(table[name], column.type) for name, column in contract.columns.items() if name in present]
     return table.with_columns(converted)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -36,7 +37,6 @@ def test_no_part_takes_unknown_keys(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_the_example_is_valid_by_the_published_schema(kind: str) -> None:
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     content = yaml.safe_load((EXAMPLE / f"{kind}.yaml").read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(json.loads(published(kind)))
     assert [error.message for error in validator.iter_errors(content)] == []
