@@ -15,7 +15,6 @@ from rich.table import Table
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.records import Outcome, State
-from modelway.components.core.storage import is_uri
 from modelway.components.core.tracking import Promotion
 from modelway.components.core.verdict import Verdict
 from modelway.pipelines.local import Event, LocalResult
@@ -132,12 +131,14 @@ def print_summary(result: LocalResult, seconds: float, tracking: str) -> None:
         console.print(f"  {name + ' report':<13} {_short(report)}", soft_wrap=True)
     if outcome is not None:
         console.print(f"  {'run':<13} {outcome.run}, {seconds:.1f} s")
-        console.print(f"  {'tracking':<13} {tracking}", soft_wrap=True)
+        console.print(f"  {'tracking':<13} {_short(tracking)}", soft_wrap=True)
 
 
 def _short(path: str) -> str:
-    """A path as one would type it here; a URI as it is."""
-    return path if is_uri(path) else min(path, os.path.relpath(path), key=len)
+    """A path as one would type it here, that of a sqlite database too; any other URI as it is."""
+    if path.startswith("sqlite:///"):
+        return f"sqlite:///{_short(path.removeprefix('sqlite:///'))}"
+    return path if "://" in path else min(path, os.path.relpath(path), key=len)
 
 
 def _fields(error: dict[str, str]) -> dict[str, str]:
