@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from modelway.components.core.tracking import Tracking
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -55,3 +57,11 @@ def insurance(tmp_path: Path) -> Path:
     for name in ("project.yaml", "contract.yaml", "policy.yaml", "claims.parquet"):
         shutil.copy(ROOT / "examples" / "insurance" / name, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
+    """MLflow on a sqlite file, one for the session: creating its tables takes seconds."""
+    made = Tracking(f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlflow.db'}")
+    made.prepare()
+    return made

@@ -1,4 +1,4 @@
-"""Rows to train on, and one MLflow database for the session: creating its tables takes seconds."""
+"""Rows to train on."""
 
 from __future__ import annotations
 
@@ -18,19 +18,8 @@ from sklearn.pipeline import Pipeline
 from modelway.components.core.models import STEPS_FILE
 from modelway.components.core.project import Project
 from modelway.components.core.tables import to_model_input
-from modelway.components.core.tracking import Tracking
 from modelway.components.features.prepare import prepare
 from modelway.components.train.fit import fit_pipeline
-
-
-@pytest.fixture(scope="session")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
-    """MLflow on a sqlite file that the folders of tests share."""
-    file = tmp_path_factory.getbasetemp() / "shared" / "mlflow.db"
-    file.parent.mkdir(exist_ok=True)
-    made = Tracking(f"sqlite:///{file}")
-    made.prepare()
-    return made
 
 
 @pytest.fixture(scope="session")
