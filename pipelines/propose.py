@@ -94,7 +94,7 @@ def propose(folder: Path, name: str, source: str, label: str) -> Proposal:
             column=label,
             remedy="bring columns that are neither constant nor identifiers",
         )
-    policy = _policy(task, table[label].n_unique())
+    policy = _policy(task, table[label].n_unique(), len(table))
     return Proposal(
         _texts(project, contract, policy, unused), task, tuple(chain.from_iterable(features.values())), unused
     )
@@ -225,7 +225,7 @@ _KEYS = {
 }
 
 
-def _policy(task: str, classes: int) -> dict[str, Any]:
+def _policy(task: str, classes: int, rows: int) -> dict[str, Any]:
     """Thresholds just above guessing, so that the first run says where the model is."""
     metric, least = {
         "binary": ("roc_auc", 0.6),
@@ -237,7 +237,7 @@ def _policy(task: str, classes: int) -> dict[str, Any]:
         "model": {
             "metrics": {metric: {"min": least}},
             "no_regression": {"metric": metric, "margin": 0.01, "first_model": "allow"},
-            "minimum_rows": 200,
+            "minimum_rows": max(2, min(200, rows // 10)),  # half of what a fifth of the rows is
             "on_inconclusive": "block",
         },
         "registration": {"alias": "champion"},

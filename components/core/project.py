@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -74,7 +75,7 @@ class Features(Section):
     def _columns_are_distinct(self) -> Self:
         if not self.columns:
             raise ValueError("at least one column must be named under numeric, categorical or datetime")
-        twice = sorted({column for column in self.columns if self.columns.count(column) > 1})
+        twice = sorted(column for column, times in Counter(self.columns).items() if times > 1)
         if twice:
             raise ValueError(f"named more than once: {', '.join(twice)}")
         return self

@@ -111,7 +111,8 @@ def evaluate(
 
 def _predictions(model: object, table: pl.DataFrame, project: Project) -> Predictions:
     columns = [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
-    missing = [name for name in columns if name not in table.columns]
+    present = set(table.columns)
+    missing = [name for name in columns if name not in present]
     if missing:
         raise ModelwayError(
             f"the model needs the column {missing[0]!r}, which the data does not have",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -220,7 +221,7 @@ def _header(file: Path, text: Path, delimiter: str) -> list[str]:
                 value=delimiter,
                 remedy=f"set `data.delimiter: {json.dumps(other)}`",
             )
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, times in Counter(header).items() if times > 1)
     if twice:
         raise ModelwayError(
             f"{file} has more than one column {twice[0]!r}",
