@@ -11,7 +11,7 @@ import typer
 
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console
-from modelway.pipelines.workspace import Workspace
+from modelway.pipelines.workspace import Workspace, tracking_uri
 
 app = typer.Typer(
     help="CI/CD for machine-learning models on Kubeflow Pipelines: judge, register and release.",
@@ -74,13 +74,12 @@ def run(
         result = run_release(workspace, place, store or str(place), progress)
     finally:
         seconds = progress.stop()
+    summary = console.summary(result, seconds)
     if as_json:
-        console.print_json(console.summary(result, seconds))
+        console.print_json(summary)
     else:
-        tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place / 'mlflow.db'}"
-        console.print_summary(result, seconds, tracking)
-    state = console.summary(result, seconds)["state"]
-    raise typer.Exit({"registered": 0, "rejected": 1}.get(state, 2))
+        console.print_summary(result, seconds, tracking_uri(place))
+    raise typer.Exit({"registered": 0, "rejected": 1}.get(summary["state"], 2))
 
 
 @app.command("compile")
@@ -186,7 +185,7 @@ def history(project: Folder = None, home: Home = None, as_json: Json = False) ->
     folder = project_folder(project)
     workspace = Workspace.load(folder)
     place = (home or default_home(folder)).resolve()
-    tracking = Tracking(os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{place / 'mlflow.db'}")
+    tracking = Tracking(tracking_uri(place))
     found = tracking.history(workspace.project.name, workspace.policy.registration.alias)
     if as_json:
         console.print_json([asdict(promotion) for promotion in found])
@@ -200,6 +199,11 @@ def project_folder(given: Path | None) -> Path:
         return given.resolve()
     if Path("project.yaml").exists():
         return Path.cwd()
+    return shipped_example()
+
+
+def shipped_example() -> Path:
+    """The example project inside the package."""
     from importlib.resources import files
 
     return Path(str(files("modelway.examples.insurance") / "project.yaml")).parent
@@ -207,10 +211,7 @@ def project_folder(given: Path | None) -> Path:
 
 def default_home(folder: Path) -> Path:
     """``.modelway`` in the project's folder, or here for the example that is shipped."""
-    from importlib.resources import files
-
-    shipped = Path(str(files("modelway.examples.insurance") / "project.yaml")).parent
-    return (Path.cwd() if folder == shipped else folder) / ".modelway"
+    return (Path.cwd() if folder == shipped_example() else folder) / ".modelway"
 
 
 if __name__ == "__main__":

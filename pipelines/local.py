@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.components.core.records import OUTCOME, Outcome
-from modelway.pipelines.workspace import Workspace, code_hash
+from modelway.pipelines.workspace import Workspace, code_hash, tracking_uri
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def run_release(workspace: Workspace, home: Path, store: str, on_event: Callable
     home.mkdir(parents=True, exist_ok=True)
     logs = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     environment = {
-        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
+        "MLFLOW_TRACKING_URI": tracking_uri(home),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(workspace.folder), os.environ.get("PYTHONPATH", "")])),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),  # idle threads leave a busy machine alone
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,11 @@ class Workspace:
     def git_commit(self) -> str:
         """The commit of the repository that the project is in, with ``-dirty`` after it; empty without one."""
         return git_commit(self.folder)
+
+
+def tracking_uri(home: Path) -> str:
+    """The MLflow server that the environment names, else a database in the home."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
 
 
 def git_commit(folder: Path) -> str:

@@ -53,7 +53,7 @@ def train(
     described = Project.load(project)
     prepared = read_table(prepared_path)
     columns = described.features.columns
-    examples = to_model_input(read_table(train_path, columns).head(EXAMPLE_ROWS), columns)
+    examples = to_model_input(read_table(train_path, columns, EXAMPLE_ROWS), columns)
     tracking = Tracking.from_environment()
     with tracking.run(described.name, "train", {"data_hash": data_hash, "project_hash": described.sha256()}) as run_id:
         params = _parameters(described, len(prepared), prepared.width - 1)

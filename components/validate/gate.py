@@ -9,6 +9,7 @@ import polars as pl
 from modelway.components.core.contract import Contract
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
+from modelway.components.core.tables import read_table
 from modelway.components.core.tracking import BASELINE_FILE, Tracking
 from modelway.components.core.verdict import Gate
 from modelway.components.validate.contract_checks import contract_checks
@@ -45,7 +46,7 @@ def validate(
     table = pl.scan_parquet([train_path, test_path], glob=False)
     schema = table.collect_schema()
     columns = [name for name in (*described.features.columns, described.label) if name in schema]
-    train = pl.read_parquet(train_path, columns=columns, glob=False)
+    train = read_table(train_path, columns)
     approved = _approved_baseline(described.name, champion)
     made = measure(train, columns, data_hash)
     made.write(baseline_path)
