@@ -24,6 +24,7 @@ class Column(Section):
     type: ColumnType
     description: str | None = None
     required: bool = Field(True, description="Whether the column must be there.")
+    at_serving: bool = Field(True, description="Whether the value is known when a prediction is asked for.")
     max_nulls: float = Field(0.0, ge=0, le=1, description="The greatest share of missing values.")
     unique: bool = Field(False, description="Whether no value may occur twice.")
     minimum: Bound | None = None
@@ -92,13 +93,24 @@ def _order(bound: Bound) -> float:
     return float(bound)
 
 
-class RowRule(Section):
-    """Something that must hold in every row: a business or compliance rule."""
+class Rule(Section):
+    """Something that must hold in every row, in every group of rows, or in the table: a business or compliance rule."""
 
     name: Annotated[str, StringConstraints(pattern=r"^\w+$")]
-    rule: str = Field(description="A SQL expression over the columns that is true of a good row; NULL counts as bad.")
+    rule: str = Field(
+        description="A SQL condition that is true of what is good; NULL counts as bad. Per group and table it is over "
+        "aggregates: `AVG(paid) < 500`."
+    )
+    per: Literal["row", "group", "table"] = "row"
+    by: tuple[str, ...] = Field((), description="Per group: the columns whose values make the groups.")
     description: str | None = None
-    tolerance: float = Field(0.0, ge=0, lt=1, description="The share of rows that may break it.")
+    tolerance: float = Field(0.0, ge=0, lt=1, description="The share of rows (or groups) that may break it.")
+
+    @model_validator(mode="after")
+    def _groups_are_named(self) -> Self:
+        if (self.per == "group") != bool(self.by):
+            raise ValueError("`by` names the columns of a rule per group, and of no other")
+        return self
 
 
 class Contract(Document):
@@ -107,7 +119,7 @@ class Contract(Document):
     title: ClassVar[str] = "contract file"
 
     columns: dict[str, Column] = Field(min_length=1)
-    rules: tuple[RowRule, ...] = ()
+    rules: tuple[Rule, ...] = ()
     unique: tuple[tuple[str, ...], ...] = Field((), description="Sets of columns that together identify a row.")
     extra_columns: Literal["allow", "forbid"] = Field("allow", description="Columns not named here.")
     minimum_rows: int = Field(1, ge=1)
@@ -120,6 +132,10 @@ class Contract(Document):
             for column in columns:
                 if column not in self.columns:
                     raise ValueError(f"unique names {column!r}, which is not among the columns")
+        for rule in self.rules:
+            unknown = [column for column in rule.by if column not in self.columns]
+            if unknown:
+                raise ValueError(f"the rule {rule.name!r} groups by {unknown[0]!r}, which is not among the columns")
         names = [rule.name for rule in self.rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -26,12 +26,17 @@ class Split(Section):
     )
     column: str | None = Field(None, description="The identifier, group or time column.")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="The share of rows (or groups) held out for judging.")
+    unseen_fraction: float = Field(
+        0.0, ge=0, lt=1, description="A further share, held back from training and judging until the end."
+    )
     seed: int = Field(0, ge=0, description="Another seed gives another split.")
 
     @model_validator(mode="after")
     def _column_is_given(self) -> Self:
         if self.by != "row" and self.column is None:
             raise ValueError(f"a split by {self.by} needs the key `column`")
+        if self.test_fraction + self.unseen_fraction >= 1:
+            raise ValueError("test_fraction and unseen_fraction leave nothing to train on")
         return self
 
 
@@ -45,6 +50,12 @@ class Data(Section):
     delimiter: str = Field(",", min_length=1, max_length=1, description="CSV only.")
     encoding: str = Field("utf-8", description="CSV only: a Python codec's name.")
     split: Split = Split()
+    serving: str | None = Field(
+        None, description="What the model is asked in production, without the label: read like `source`."
+    )
+    label_time: str | None = Field(
+        None, description="The column that says when the label was known; no feature's time may lie after it."
+    )
 
     @field_validator("delimiter")
     @classmethod
@@ -127,6 +138,16 @@ class Model(Section):
         return self
 
 
+class Card(Section):
+    """What the model card says beside what was measured."""
+
+    owner: str | None = Field(None, description="Who answers for the model.")
+    intended_use: str | None = None
+    out_of_scope: str | None = Field(None, description="What the model must not be used for.")
+    limitations: str | None = None
+    license: str | None = None
+
+
 class Project(Document):
     """What is trained, from what data."""
 
@@ -144,6 +165,7 @@ class Project(Document):
     features: Features
     sensitive: tuple[str, ...] = Field((), description="Columns that fairness is judged by.")
     model: Model
+    card: Card = Card()
 
     @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:

@@ -28,6 +28,14 @@ class OnInconclusive(StrEnum):
     WARN = "warn"
 
 
+class Mode(StrEnum):
+    """Whether a gate may block: `dry_run` judges and reports only, `disabled` does not judge."""
+
+    ENABLED = "enabled"
+    DRY_RUN = "dry_run"
+    DISABLED = "disabled"
+
+
 class Check(BaseModel):
     """One comparison of something observed with what was asked for.
 
@@ -35,9 +43,11 @@ class Check(BaseModel):
         name: Unique within its gate, with the subject in brackets: ``drift[age]``.
         verdict: What the comparison found.
         observed: What was measured.
+        interval: The confidence interval of what was measured, where it has one.
         threshold: What was asked for.
         message: A sentence a person reads; says what to do where the verdict is not `passed`.
         blocks: Whether this check, with this verdict, keeps the model from being blessed.
+        waiver: Who lets it pass although it would block, why and until when.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
@@ -45,9 +55,11 @@ class Check(BaseModel):
     name: str
     verdict: Verdict
     observed: float | int | str | None = None
+    interval: tuple[float, float] | None = None
     threshold: float | int | str | None = None
     message: str
     blocks: bool = False
+    waiver: str | None = None
 
 
 def passed_or_failed(
@@ -57,10 +69,18 @@ def passed_or_failed(
     *,
     observed: float | str | None = None,
     threshold: float | str | None = None,
+    interval: tuple[float, float] | None = None,
 ) -> Check:
     """A check whose evidence suffices; a failed one blocks."""
-    verdict = Verdict.PASSED if passed else Verdict.FAILED
-    return Check(name=name, verdict=verdict, observed=observed, threshold=threshold, message=message, blocks=not passed)
+    return Check(
+        name=name,
+        verdict=Verdict.PASSED if passed else Verdict.FAILED,
+        observed=observed,
+        interval=interval,
+        threshold=threshold,
+        message=message,
+        blocks=not passed,
+    )
 
 
 def inconclusive(
@@ -70,12 +90,14 @@ def inconclusive(
     *,
     observed: float | str | None = None,
     threshold: float | str | None = None,
+    interval: tuple[float, float] | None = None,
 ) -> Check:
     """A check whose evidence does not suffice; the policy's rule says whether it blocks."""
     return Check(
         name=name,
         verdict=Verdict.INCONCLUSIVE,
         observed=observed,
+        interval=interval,
         threshold=threshold,
         message=message,
         blocks=rule is OnInconclusive.BLOCK,
@@ -86,10 +108,11 @@ class Gate(BaseModel):
     """The checks of one stage and what follows from them.
 
     Attributes:
-        name: ``data`` or ``model``.
+        name: ``data``, ``model`` or ``serving``.
         checks: In the order they were made.
         facts: What the gate knew: counts, hashes, the champion compared with.
         report: URI of the report that people read, if one was written.
+        mode: Whether it may block.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -98,6 +121,7 @@ class Gate(BaseModel):
     checks: tuple[Check, ...]
     facts: dict[str, str | int | float | None] = {}
     report: str | None = None
+    mode: Mode = Mode.ENABLED
 
     @property
     def verdict(self) -> Verdict:
@@ -106,12 +130,12 @@ class Gate(BaseModel):
 
     @property
     def proceed(self) -> bool:
-        """Whether no check blocks."""
-        return not any(check.blocks for check in self.checks)
+        """Whether no check blocks, or the policy lets this gate only report."""
+        return self.mode is not Mode.ENABLED or not any(check.blocks for check in self.checks)
 
     @property
     def reasons(self) -> list[str]:
-        """Why the gate blocks, a sentence each, failures before inconclusive checks."""
+        """Why the gate blocks, or would if it were enabled; a sentence each, failures before inconclusive checks."""
         blocking = [check for check in self.checks if check.blocks]
         blocking.sort(key=lambda check: check.verdict is not Verdict.FAILED)
         return [f"{check.name}: {check.message}" for check in blocking]

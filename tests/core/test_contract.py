@@ -147,3 +147,28 @@ def test_which_types_fit_which_features(project_text: Text, contract_text: Text,
         else:
             fitting.add(name)
     assert fitting == types
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ({"per": "group"}, "`by` names the columns of a rule per group"),
+        ({"by": ["income"]}, "`by` names the columns of a rule per group"),
+        ({"per": "table", "by": ["income"]}, "`by` names the columns of a rule per group"),
+        ({"per": "group", "by": ["city"]}, "groups by 'city'"),
+        ({"per": "column"}, "'row', 'group' or 'table'"),
+    ],
+)
+def test_rules_that_contradict_themselves(contract_text: Text, rule: dict[str, Any], says: str) -> None:
+    with pytest.raises(ModelwayError) as caught:
+        Contract.parse(contract_text({"rules": [{"name": "r", "rule": "AVG(income) > 1", **rule}]}))
+    assert says in caught.value.message
+
+
+def test_a_rule_is_per_row_unless_said_otherwise(contract_text: Text) -> None:
+    rules = [
+        {"name": "a", "rule": "income > 1"},
+        {"name": "b", "rule": "AVG(income) > 1", "per": "group", "by": ["region"]},
+    ]
+    found = Contract.parse(contract_text({"rules": rules})).rules
+    assert [(rule.per, rule.by) for rule in found] == [("row", ()), ("group", ("region",))]

@@ -7,7 +7,8 @@ import pytest
 import sklearn.metrics
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.policy import Policy, metric_range
+from modelway.components.core.policy import Policy
+from modelway.components.core.thresholds import metric_range
 from modelway.components.core.verdict import OnInconclusive
 
 Text = Callable[..., str]
