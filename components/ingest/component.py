@@ -13,9 +13,11 @@ def ingest_data(
     contract: str,
     train_data: Output[Dataset],
     test_data: Output[Dataset],
+    unseen_data: Output[Dataset],
+    serving_data: Output[Dataset],
     data_version: str = "",
 ) -> NamedTuple("Outputs", [("data_hash", str), ("rows", int)]):  # type: ignore[valid-type]
-    """Reads CSV or Parquet from a path or S3 and splits it into training and test rows.
+    """Reads CSV or Parquet from a path or S3 and splits it into training, test and unseen rows.
 
     Args:
         project: The project file: its text, or a URI.
@@ -25,12 +27,16 @@ def ingest_data(
     Returns:
         train_data: The training split, as Parquet.
         test_data: The test split, as Parquet.
+        unseen_data: The rows held back until the end, as Parquet; without rows unless the project holds some back.
+        serving_data: What the model is asked in production, as Parquet; without rows unless the project names it.
         data_hash: The SHA-256 of the source's content.
-        rows: The number of rows in both splits.
+        rows: The number of rows in all splits.
     """
     from modelway.components.ingest.table import ingest
 
-    made = ingest(project, contract, data_version, train_data.path, test_data.path)
-    train_data.metadata.update({"rows": made.train_rows, "columns": made.columns, "data_hash": made.data_hash})
-    test_data.metadata.update({"rows": made.test_rows, "columns": made.columns, "data_hash": made.data_hash})
-    return (made.data_hash, made.train_rows + made.test_rows)
+    parts = (train_data, test_data, unseen_data, serving_data)
+    made = ingest(project, contract, data_version, *(part.path for part in parts))
+    counts = (made.train_rows, made.test_rows, made.unseen_rows, made.serving_rows)
+    for part, rows in zip(parts, counts, strict=True):
+        part.metadata.update({"rows": rows, "columns": made.columns, "data_hash": made.data_hash})
+    return (made.data_hash, sum(counts[:3]))

@@ -1,7 +1,8 @@
-"""The split into training and test rows: decided by what the rows hold, so that it stays put when rows are added."""
+"""The split into training, test and unseen rows: decided by what the rows hold, so that it stays put when rows come."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,35 +13,59 @@ from modelway.components.core.project import Split
 from modelway.components.core.tables import as_numbers, as_text
 
 
-def split_table(table: pl.DataFrame, split: Split) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Splits a table into training and test rows.
+@dataclass(frozen=True)
+class Splits:
+    """The parts of a table; `unseen` has no rows unless the project holds some back."""
+
+    train: pl.DataFrame
+    test: pl.DataFrame
+    unseen: pl.DataFrame
+
+
+def split_table(table: pl.DataFrame, split: Split) -> Splits:
+    """Splits a table into training, test and unseen rows.
 
     By row or group, a row is in the test split if the hash of its identifier, group or whole content falls below
-    the fraction, so equal rows never stand on both sides. By time, the latest rows are the test split, and rows of
-    the cut's own instant stay in training.
+    the fraction (and in the unseen one if it falls into the share above it), so equal rows never stand on two sides.
+    By time, the latest rows are held back, the test split comes before them, and rows of a cut's own instant stay on
+    the earlier side.
 
     Raises:
-        ModelwayError: the column is missing or holds nulls, or one side would be empty.
+        ModelwayError: the column is missing or holds nulls, or a side would be empty.
     """
     if split.column is not None:
         _check_column(table, split.column)
     if split.by == "time":
         times = table[str(split.column)]
-        cut = times.sort()[max(0, int(len(times) * (1 - split.test_fraction)) - 1)]
-        is_test = (times > cut).to_numpy()
+        is_unseen = _latest(times, split.unseen_fraction) if split.unseen_fraction else np.zeros(len(times), dtype=bool)
+        is_test = _latest(times, split.test_fraction + split.unseen_fraction) & ~is_unseen
     else:
         columns = [split.column] if split.column is not None else sorted(table.columns)
-        is_test = _uniform(row_hashes(table, columns), split.seed) < split.test_fraction
-    if not is_test.any() or is_test.all():
-        side = "test" if not is_test.any() else "training"
-        raise ModelwayError(
-            f"the split by {split.by} leaves no {side} rows of {len(table)}",
-            key="data.split",
-            column=split.column,
-            value=split.test_fraction,
-            remedy="bring more rows or groups, or change `data.split`",
-        )
-    return table.filter(~is_test), table.filter(is_test)
+        place = _uniform(row_hashes(table, columns), split.seed)
+        is_test = place < split.test_fraction
+        is_unseen = ~is_test & (place < split.test_fraction + split.unseen_fraction)
+    is_train = ~is_test & ~is_unseen
+    for side, rows, wanted in (
+        ("training", is_train, True),
+        ("test", is_test, True),
+        ("unseen", is_unseen, split.unseen_fraction > 0),
+    ):
+        if wanted and not rows.any():
+            raise ModelwayError(
+                f"the split by {split.by} leaves no {side} rows of {len(table)}",
+                key="data.split",
+                column=split.column,
+                value=split.unseen_fraction if side == "unseen" else split.test_fraction,
+                remedy="bring more rows or groups, or change `data.split`",
+            )
+    return Splits(table.filter(is_train), table.filter(is_test), table.filter(is_unseen))
+
+
+def _latest(times: pl.Series, fraction: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows lie after the instant before which all but this share of them lie."""
+    cut = times.sort()[max(0, int(len(times) * (1 - fraction)) - 1)]
+    later: np.ndarray[Any, np.dtype[np.bool_]] = (times > cut).to_numpy()
+    return later
 
 
 def row_hashes(table: pl.DataFrame, columns: list[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:

@@ -1,4 +1,4 @@
-"""The stage's one function: from a source to a training and a test table with what they were made of."""
+"""The stage's one function: from a source to its splits, with what they were made of."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
+
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.project import Project
+from modelway.components.core.project import Data, Project
 from modelway.components.core.storage import fetch, sha256_of, version_of
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
@@ -22,36 +24,65 @@ class Ingested:
     columns: int
     train_rows: int
     test_rows: int
+    unseen_rows: int
+    serving_rows: int
 
 
-def ingest(project: str, contract: str, data_version: str, train_path: str, test_path: str) -> Ingested:
-    """Reads the project's source, and writes its training and test splits as Parquet.
+def ingest(
+    project: str,
+    contract: str,
+    data_version: str,
+    train_path: str,
+    test_path: str,
+    unseen_path: str,
+    serving_path: str,
+) -> Ingested:
+    """Reads the project's source, and writes its splits as Parquet; what is served likewise, where the project says.
 
     Args:
         project: The project file: its text, path or URI.
         contract: The contract file: its text, path or URI.
-        data_version: What `storage.version_of` gave for the source when the run was asked for; empty: not checked.
+        data_version: What `source_version` gave when the run was asked for; empty: not checked.
         train_path: Where the training split goes.
         test_path: Where the test split goes.
+        unseen_path: Where the rows go that are held back; a table without rows if none are.
+        serving_path: Where what the model is asked in production goes; a table without rows if the project names none.
 
     Raises:
-        ModelwayError: the source cannot be read, is malformed, or is no longer what the run was asked for.
+        ModelwayError: a source cannot be read, is malformed, or is no longer what the run was asked for.
     """
-    described = Project.load(project)
-    source = described.data.source
+    described, asked = Project.load(project), Contract.load(contract)
+    data = described.data
     with TemporaryDirectory() as work:
-        local = fetch(source, Path(work))
-        if data_version and version_of(source) != data_version:
+        local = fetch(data.source, Path(work))
+        if data_version and source_version(data) != data_version:
             raise ModelwayError(
-                f"{source} changed after this run was asked for",
-                file=source,
+                f"{data.source} changed after this run was asked for",
+                file=data.source,
                 key="data.source",
                 remedy="run again, on the data as it is now",
             )
         data_hash = sha256_of(local)
-        table = read_source(local, described.data, Contract.load(contract), Path(work))
-    train, test = split_table(table, described.data.split)
-    for part, path in ((train, train_path), (test, test_path)):
+        table = read_source(local, data, asked, Path(work))
+    parts = split_table(table, data.split)
+    serving = table.clear() if data.serving is None else _served(data.serving, data, asked)
+    written = ((parts.train, train_path), (parts.test, test_path), (parts.unseen, unseen_path), (serving, serving_path))
+    for part, path in written:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
-    return Ingested(data_hash, table.width, len(train), len(test))
+    return Ingested(data_hash, table.width, len(parts.train), len(parts.test), len(parts.unseen), len(serving))
+
+
+def source_version(data: Data) -> str:
+    """What the sources are now: a text that changes when their content does."""
+    versions = [version_of(data.source), *([version_of(data.serving)] if data.serving is not None else [])]
+    return "+".join(versions)
+
+
+def _served(source: str, data: Data, contract: Contract) -> pl.DataFrame:
+    with TemporaryDirectory() as work:
+        try:
+            return read_source(fetch(source, Path(work)), data, contract, Path(work))
+        except ModelwayError as error:
+            error.key = "data.serving"
+            raise

@@ -9,7 +9,7 @@ import pytest
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Split
-from modelway.components.ingest.split import row_hashes, split_table
+from modelway.components.ingest.split import Splits, row_hashes, split_table
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,11 @@ def table() -> pl.DataFrame:
     )
 
 
+def sides(parts: Splits) -> tuple[pl.DataFrame, pl.DataFrame]:
+    assert parts.unseen.is_empty()
+    return parts.train, parts.test
+
+
 KINDS = [
     {"by": "row"},
     {"by": "row", "column": "row"},
@@ -40,7 +45,7 @@ KINDS = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
 def test_the_sides_share_out_the_rows(table: pl.DataFrame, kind: dict[str, Any], fraction: float) -> None:
-    train, test = split_table(table, Split(**kind, test_fraction=fraction))
+    train, test = sides(split_table(table, Split(**kind, test_fraction=fraction)))
     assert sorted([*train["row"], *test["row"]]) == list(range(len(table)))
     assert len(test) / len(table) == pytest.approx(fraction, abs=0.06)
     assert train["row"].is_sorted()
@@ -50,23 +55,23 @@ def test_the_sides_share_out_the_rows(table: pl.DataFrame, kind: dict[str, Any],
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_rows_and_columns_does_not_matter(table: pl.DataFrame, kind: dict[str, Any]) -> None:
     split = Split(**kind)
-    expected = set(split_table(table, split)[1]["row"])
-    assert set(split_table(table.reverse(), split)[1]["row"]) == expected
-    assert set(split_table(table.sample(fraction=1, shuffle=True, seed=1), split)[1]["row"]) == expected
-    assert set(split_table(table.select(reversed(table.columns)), split)[1]["row"]) == expected
+    expected = set(split_table(table, split).test["row"])
+    assert set(split_table(table.reverse(), split).test["row"]) == expected
+    assert set(split_table(table.sample(fraction=1, shuffle=True, seed=1), split).test["row"]) == expected
+    assert set(split_table(table.select(reversed(table.columns)), split).test["row"]) == expected
 
 
 @pytest.mark.parametrize("kind", KINDS[:3])
 def test_rows_stay_where_they_are_when_others_come(table: pl.DataFrame, kind: dict[str, Any]) -> None:
     split = Split(**kind)
-    before = set(split_table(table[:2500], split)[1]["row"])
-    after = set(split_table(table, split)[1]["row"])
+    before = set(split_table(table[:2500], split).test["row"])
+    after = set(split_table(table, split).test["row"])
     assert after & set(range(2500)) == before
 
 
 @pytest.mark.parametrize("kind", KINDS[:3])
 def test_another_seed_gives_another_split(table: pl.DataFrame, kind: dict[str, Any]) -> None:
-    sides = [set(split_table(table, Split(**kind, seed=seed))[1]["row"]) for seed in range(4)]
+    sides = [set(split_table(table, Split(**kind, seed=seed)).test["row"]) for seed in range(4)]
     for number, side in enumerate(sides):
         for other in sides[:number]:
             overlap = len(side & other) / len(side)
@@ -74,27 +79,27 @@ def test_another_seed_gives_another_split(table: pl.DataFrame, kind: dict[str, A
 
 
 def test_groups_stay_whole(table: pl.DataFrame) -> None:
-    train, test = split_table(table, Split(by="group", column="person"))
+    train, test = sides(split_table(table, Split(by="group", column="person")))
     assert not set(train["person"]) & set(test["person"])
     assert test["person"].n_unique() / table["person"].n_unique() == pytest.approx(0.2, abs=0.05)
 
 
 def test_equal_rows_are_never_on_both_sides(table: pl.DataFrame) -> None:
     content = table.drop("row", "at").with_columns(pl.col("income").round(1))
-    train, test = split_table(pl.concat([content, content.reverse()]), Split())
+    train, test = sides(split_table(pl.concat([content, content.reverse()]), Split()))
     assert not set(train.iter_rows()) & set(test.iter_rows())
     assert len(train) > 1000
     assert len(test) > 200
 
 
 def test_the_test_side_is_later(table: pl.DataFrame) -> None:
-    train, test = split_table(table, Split(by="time", column="at"))
+    train, test = sides(split_table(table, Split(by="time", column="at")))
     assert test["at"].min() > train["at"].max()  # type: ignore[operator]
 
 
 def test_rows_of_one_instant_stay_together() -> None:
     table = pl.DataFrame({"day": [1, 2, 3, 3, 3, 3, 3, 4, 5, 5]})
-    train, test = split_table(table, Split(by="time", column="day", test_fraction=0.5))
+    train, test = sides(split_table(table, Split(by="time", column="day", test_fraction=0.5)))
     assert train["day"].to_list() == [1, 2, 3, 3, 3, 3, 3]
     assert test["day"].to_list() == [4, 5, 5]
 
@@ -125,7 +130,7 @@ GOLDEN = pl.DataFrame(
 )
 def test_the_split_is_the_same_in_every_version(split: dict[str, Any], expected: list[int]) -> None:
     table = GOLDEN.with_columns(pl.col("age").fill_null(-1.0)) if split.get("column") == "age" else GOLDEN
-    test = split_table(table, Split(**split))[1]
+    test = split_table(table, Split(**split)).test
     assert [int(number) for number in test["id"]] == expected
 
 
@@ -188,3 +193,25 @@ def test_splits_that_cannot_be(
     assert (caught.value.key, caught.value.column) == (key, column)
     assert says in caught.value.message
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_held_back_are_in_no_other_split_and_leave_the_test_split_as_it_was(
+    table: pl.DataFrame, kind: dict[str, Any]
+) -> None:
+    split = Split(**kind, test_fraction=0.2, unseen_fraction=0.15)
+    parts = split_table(table, split)
+    rows = [set(part["row"]) for part in (parts.train, parts.test, parts.unseen)]
+    assert sum(map(len, rows)) == len(set.union(*rows)) == len(table)
+    assert len(rows[2]) / len(table) == pytest.approx(0.15, abs=0.05)
+    assert len(rows[1]) / len(table) == pytest.approx(0.2, abs=0.06)
+    if kind["by"] == "time":
+        assert parts.train["at"].max() < parts.test["at"].min() <= parts.test["at"].max() < parts.unseen["at"].min()  # type: ignore[operator]
+    else:
+        assert rows[1] == set(split_table(table, Split(**kind, test_fraction=0.2)).test["row"])
+
+
+def test_no_rows_left_to_hold_back_is_an_error(table: pl.DataFrame) -> None:
+    with pytest.raises(ModelwayError, match="leaves no unseen rows of 5") as caught:
+        split_table(table.head(5), Split(by="row", column="row", test_fraction=0.5, unseen_fraction=0.001))
+    assert caught.value.value == "0.001"

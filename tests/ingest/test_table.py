@@ -31,7 +31,8 @@ def source(tmp_path: Path) -> Path:
 
 def run(source: Path, folder: Path, version: str = "", contract: str = CONTRACT) -> Ingested:
     project = PROJECT.format(source=source)
-    return ingest(project, contract, version, str(folder / "a" / "train"), str(folder / "b" / "test"))
+    paths = (folder / "a" / "train", folder / "b" / "test", folder / "c" / "unseen", folder / "d" / "serving")
+    return ingest(project, contract, version, *map(str, paths))
 
 
 def test_both_splits_are_written_with_what_they_are_made_of(source: Path, tmp_path: Path) -> None:
@@ -78,3 +79,32 @@ def test_a_broken_contract_is_named(source: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelwayError) as caught:
         run(source, tmp_path / "out", contract="columns: {id: {type: text}}")
     assert caught.value.key == "columns.id.type"
+
+
+def test_rows_held_back_and_what_is_served_are_written_too(source: Path, tmp_path: Path) -> None:
+    asked = tmp_path / "asked.csv"
+    asked.write_text("id,income\n7,70\n8,80\n", encoding="utf-8")
+    split = f"unseen_fraction: 0.25}}, serving: '{asked}'"
+    project = PROJECT.format(source=source).replace("test_fraction: 0.25}", "test_fraction: 0.25, " + split)
+    paths = [tmp_path / name for name in ("train", "test", "unseen", "serving")]
+    made = ingest(project, CONTRACT, "", *map(str, paths))
+    train, test, unseen, serving = map(pl.read_parquet, paths)
+    assert (made.train_rows, made.test_rows, made.unseen_rows) == (len(train), len(test), len(unseen))
+    assert made.serving_rows == 2
+    assert len(unseen) > 60
+    assert sorted([*train["id"], *test["id"], *unseen["id"]]) == [f"{number:04}" for number in range(400)]
+    assert serving.to_dict(as_series=False) == {"id": ["7", "8"], "income": [70.0, 80.0]}
+
+
+def test_without_them_their_tables_have_no_rows(source: Path, tmp_path: Path) -> None:
+    made = run(source, tmp_path)
+    assert (made.unseen_rows, made.serving_rows) == (0, 0)
+    assert pl.read_parquet(tmp_path / "c" / "unseen").schema == pl.read_parquet(tmp_path / "a" / "train").schema
+    assert pl.read_parquet(tmp_path / "d" / "serving").is_empty()
+
+
+def test_what_is_served_is_named_where_it_cannot_be_read(source: Path, tmp_path: Path) -> None:
+    project = PROJECT.format(source=source).replace("0.25}}", f"0.25}}, serving: '{tmp_path / 'none.csv'}'}}")
+    with pytest.raises(ModelwayError, match=r"none\.csv") as caught:
+        ingest(project, CONTRACT, "", *(str(tmp_path / name) for name in ("a", "b", "c", "d")))
+    assert caught.value.key == "data.serving"
