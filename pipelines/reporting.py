@@ -9,11 +9,11 @@ import polars as pl
 
 from modelway.components.core.storage import fetch
 from modelway.components.ingest.source import read_source
-from modelway.components.validate.evidently_report import write_evidently
+from modelway.components.validate.evidently_report import Comparison, write_evidently
 from modelway.pipelines.workspace import Workspace
 
 
-def compare(folder: Path, data: str, output: Path) -> dict[str, float]:
+def compare(folder: Path, data: str, output: Path) -> Comparison:
     """Writes Evidently's page of some data against the project's own.
 
     Args:
@@ -22,12 +22,22 @@ def compare(folder: Path, data: str, output: Path) -> dict[str, float]:
         output: Where the page goes.
 
     Returns:
-        Evidently's population stability index of each column.
+        The distances that the page shows, on how many rows, and how far they may be from those of all rows.
     """
     asked, own = Workspace.load(folder, data), Workspace.load(folder)
     project = own.project
     columns = [*project.features.columns, project.label]
-    return write_evidently(_read(asked), _read(own), columns, own.policy.data.drift.psi, output)
+    return write_evidently(_read(asked), _read(own), columns, own.policy.data.drift, output, project.label)
+
+
+def summary(found: Comparison) -> str:
+    """What the page is made on and how exact it is, in a sentence."""
+    columns = len({name for distances in found.distances.values() for name in distances})
+    on = f"{columns} columns compared on {found.sample_rows:,} of {found.rows:,} rows with "
+    on += f"{found.reference_sample_rows:,} of {found.reference_rows:,} of the project's own"
+    errors = [error for errors in found.sampling_errors.values() for error in errors.values()]
+    exact = f"within {max(errors):.3f} of those of all rows (95% confidence)" if any(errors) else "those of all rows"
+    return f"{on}; the distances are {exact}; this page informs and decides nothing"
 
 
 def _read(workspace: Workspace) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from modelway.components.core.image import component
 def validate_data(
     train_data: Input[Dataset],
     test_data: Input[Dataset],
+    serving_data: Input[Dataset],
     project: str,
     contract: str,
     policy: str,
@@ -21,21 +22,24 @@ def validate_data(
     report: Output[HTML],
     data_hash: str = "",
     champion: str = "",
+    as_of: str = "",
 ) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
-    """Judges the data by its contract, and its drift from the data of the champion.
+    """Judges the data by its contract, its leaks, and its drift from the data of the champion.
 
     Args:
         train_data: The training split, as Parquet.
         test_data: The test split, as Parquet.
+        serving_data: What is asked in production, as Parquet. A table without rows: it is not known.
         project: The project file: its text, or a URI.
         contract: The contract file: its text, or a URI.
         policy: The policy file: its text, or a URI.
         data_hash: The SHA-256 of the source's content.
         champion: The champion's registry version, whose baseline is compared with. Empty: there is none.
+        as_of: The day that waivers are judged at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        baseline: This training split's statistics, for later runs to compare with.
+        baseline: This training split's statistics and a sample of it, for later runs to compare with.
         metrics: How many checks passed, failed and were inconclusive.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
@@ -52,6 +56,8 @@ def validate_data(
         policy,
         data_hash,
         champion,
+        serving_path=serving_data.path,
+        as_of=as_of,
         baseline_path=baseline.path,
         report_path=report.path,
     ).model_copy(update={"report": report.uri})

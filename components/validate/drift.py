@@ -1,143 +1,223 @@
-"""Drift of each column from the baseline, by the population stability index."""
+"""Drift of each column from the baseline, and of what is served from what is trained on.
+
+A column has drifted where a distance exceeds its threshold and the difference is statistically certain. A great
+distance on few rows is inconclusive, and a certain difference that is small passes however many rows there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
-from pydantic import BaseModel
 
-from modelway.components.core.policy import DataPolicy, Drift
-from modelway.components.core.tables import as_numbers, as_text
-from modelway.components.core.verdict import Check, inconclusive, passed_or_failed
+from modelway.components.core.data_policy import DataPolicy, Distances
+from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive
+from modelway.components.validate.distances import (
+    chi_squared_p,
+    cramers_v,
+    holm,
+    jensen_shannon,
+    kolmogorov_smirnov,
+    kolmogorov_smirnov_p,
+    population_stability_index,
+)
+from modelway.components.validate.distributions import Baseline, Distribution, measure, measure_like
 
-BINS = 10
-MOST_CATEGORIES = 100
-_FLOOR = 1e-4  # keeps an empty bin's logarithm finite; the usual choice in credit-risk practice
+__all__ = ["drift_checks", "measure", "measure_like", "population_stability_index", "skew_checks"]
+
+_NAMES = {
+    "psi": "PSI",
+    "jensen_shannon": "Jensen-Shannon",
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov",
+    "cramers_v": "Cramér's V",
+}
+_MEASURES: dict[str, Callable[[Sequence[float], Sequence[float]], float]] = {
+    "psi": population_stability_index,
+    "jensen_shannon": jensen_shannon,
+    "kolmogorov_smirnov": kolmogorov_smirnov,
+    "cramers_v": cramers_v,
+}
+_KINDS = {"kolmogorov_smirnov": {"numeric", "discrete"}, "cramers_v": {"discrete", "categorical"}}
 
 
-class Distribution(BaseModel):
-    """How one column's values are spread.
+@dataclass(frozen=True)
+class _Sides:
+    """What is compared with what, in words.
 
     Attributes:
-        kind: Whether the bins are ranges or values.
-        edges: Upper edges (inclusive) of all range bins but the last, which is open.
-        values: The value bins' values, the most frequent first; all others fall into one more bin.
-        shares: The share of rows in each bin; the last one is that of missing values.
+        now: The rows in question: ``{} rows``.
+        before: What they are compared with.
+        remedy: What to do where they differ.
     """
 
-    kind: Literal["numeric", "categorical"]
-    edges: list[float] = []
-    values: list[str] = []
-    shares: list[float]
+    now: str
+    before: str
+    remedy: str
 
 
-class Baseline(BaseModel):
-    """The distributions of a training split.
-
-    Attributes:
-        data_hash: The SHA-256 of the source's content.
-        rows: How many rows the distributions were counted over.
-        columns: A distribution for each column.
-    """
-
-    data_hash: str
-    rows: int
-    columns: dict[str, Distribution]
-
-    def write(self, path: str | Path) -> None:
-        """Writes the baseline as JSON."""
-        Path(path).write_text(self.model_dump_json(), encoding="utf-8")
+_DRIFT = _Sides(
+    "{} rows", "the baseline's {}", "look at the column's source, or retrain on purpose and raise the threshold"
+)
+_SKEW = _Sides(
+    "{} rows of the serving data",
+    "the {} trained on",
+    "compute the column alike for training and serving, or train on what is served",
+)
 
 
-def measure(table: pl.DataFrame, columns: Sequence[str], data_hash: str) -> Baseline:
-    """The distributions of some columns: deciles of numbers and times, shares of everything else."""
-    return Baseline(
-        data_hash=data_hash, rows=len(table), columns={name: _distribution(table[name]) for name in columns}
-    )
+@dataclass(frozen=True)
+class _Found:
+    """One distance of one column: its threshold, and the test that says whether the difference is certain."""
+
+    measure: str
+    effect: float
+    threshold: float
+    test: tuple[str, str]
 
 
-def population_stability_index(expected: Sequence[float], observed: Sequence[float]) -> float:
-    """Sum over bins of (observed - expected) * ln(observed / expected), with shares floored at 0.0001.
-
-    The symmetrised Kullback-Leibler divergence; 0.1 and 0.25 are the customary marks of a small and a large shift
-    (Siddiqi, Credit Risk Scorecards, 2006).
-    """
-    before, now = np.maximum(expected, _FLOOR), np.maximum(observed, _FLOOR)
-    return float(np.sum((now - before) * np.log(now / before)))
-
-
-def measure_like(table: pl.DataFrame, baseline: Baseline, data_hash: str) -> Baseline:
-    """The distributions of those columns that a baseline has too, counted in the baseline's bins."""
-    columns = {
-        name: before.model_copy(update={"shares": shares_like(table[name], before)})
-        for name, before in baseline.columns.items()
-        if name in table.columns
-    }
-    return Baseline(data_hash=data_hash, rows=len(table), columns=columns)
-
-
-def drift_checks(now: Baseline, baseline: Baseline | None, policy: DataPolicy) -> list[Check]:
-    """A check for each column: its stability index against the baseline, in the baseline's bins.
+def drift_checks(
+    now: Baseline, baseline: Baseline | None, policy: DataPolicy, label: str = "", columns: Sequence[str] = ()
+) -> list[Check]:
+    """A check for each column: its distances from the baseline in the baseline's bins, and how certain they are.
 
     Without a baseline, or with too few rows on either side, the answer is inconclusive and says so once.
+
+    Args:
+        now: This data's distributions in the baseline's bins.
+        baseline: What is compared with, if there is anything.
+        policy: The thresholds.
+        label: The column whose check is named ``label_drift``.
+        columns: The columns to be compared; those that the baseline lacks are inconclusive.
     """
     asked = policy.drift
     if baseline is None:
         message = "no approved model yet, so no baseline to compare with; this data becomes the first"
         return [inconclusive("drift", message, policy.on_inconclusive)]
-    fewest = min(now.rows, baseline.rows)
-    if fewest < asked.minimum_rows:
-        message = f"{fewest:,} rows on one side; the policy asks for {asked.minimum_rows:,} to tell drift by"
-        return [inconclusive("drift", message, policy.on_inconclusive, observed=fewest, threshold=asked.minimum_rows)]
-    return [
-        _column_check(name, baseline.columns[name].shares, shape.shares, asked) for name, shape in now.columns.items()
+    few = _too_few("drift", now, baseline, asked.minimum_rows, policy.on_inconclusive)
+    if few is not None:
+        return [few]
+    thresholds = {name: asked.columns.get(name, asked) for name in now.columns}
+    if label in thresholds and label not in asked.columns:
+        thresholds[label] = asked.label or asked
+    names = {name: f"drift[{name}]" if name != label else f"label_drift[{name}]" for name in now.columns}
+    checks = _compared(now, baseline, thresholds, names, asked.alpha, policy.on_inconclusive, _DRIFT)
+    return checks + [
+        inconclusive(
+            f"drift[{name}]" if name != label else f"label_drift[{name}]",
+            f"the baseline has no column {name!r} to compare with; the next approved model's will",
+            policy.on_inconclusive,
+        )
+        for name in columns
+        if name not in baseline.columns
     ]
 
 
-def _column_check(name: str, before: Sequence[float], now: Sequence[float], asked: Drift) -> Check:
-    psi = population_stability_index(before, now)
-    passed = psi <= asked.psi
-    message = f"PSI {psi:.3f} against the baseline" + (
-        "" if passed else f", above {asked.psi}; look at the column's source, or retrain on purpose"
+def skew_checks(serving: Baseline, train: Baseline, policy: DataPolicy) -> list[Check]:
+    """A check for each feature: the distances of what is served from what is trained on, in the latter's bins.
+
+    Args:
+        serving: The serving table's distributions in the training split's bins.
+        train: The training split's distributions.
+        policy: The thresholds.
+    """
+    asked = policy.skew
+    few = _too_few("skew", serving, train, asked.minimum_rows, policy.on_inconclusive)
+    if few is not None:
+        return [few]
+    thresholds: dict[str, Distances] = dict.fromkeys(serving.columns, asked)
+    names = {name: f"skew[{name}]" for name in serving.columns}
+    return _compared(serving, train, thresholds, names, asked.alpha, policy.on_inconclusive, _SKEW)
+
+
+def _too_few(name: str, now: Baseline, before: Baseline, least: int, rule: OnInconclusive) -> Check | None:
+    fewest = min(now.rows, before.rows)
+    if fewest >= least:
+        return None
+    message = f"{fewest:,} rows on one side; the policy asks for {least:,} to tell {name} by; bring more rows"
+    return inconclusive(name, message, rule, observed=fewest, threshold=least)
+
+
+def _compared(
+    now: Baseline,
+    before: Baseline,
+    thresholds: Mapping[str, Distances],
+    names: Mapping[str, str],
+    alpha: float,
+    rule: OnInconclusive,
+    sides: _Sides,
+) -> list[Check]:
+    """The checks of all columns, their p-values corrected together: each test of each column counts once."""
+    p_values: dict[tuple[str, str], float] = {}
+    found: dict[str, list[_Found]] = {}
+    for name, asked in thresholds.items():
+        found[name] = _distances(name, before.columns[name], now.columns[name], asked)
+        for one in found[name]:
+            if one.test not in p_values:
+                p_values[one.test] = _p_value(one, before, now)
+    certain = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    rows = f"over {sides.now.format(f'{now.rows:,}')} against {sides.before.format(f'{before.rows:,}')}"
+    if max(now.rows_per_group, before.rows_per_group) > 1:
+        rows += " (rows of a group are alike and weigh less)"
+    return [
+        _judged(names[name], distances, certain, alpha, rule, rows, sides.remedy)
+        for name, distances in found.items()
+        if distances
+    ]
+
+
+def _distances(name: str, before: Distribution, now: Distribution, asked: Distances) -> list[_Found]:
+    found = []
+    for measured, function in _MEASURES.items():
+        threshold = getattr(asked, measured)
+        if threshold is None or before.kind not in _KINDS.get(measured, {before.kind}):
+            continue
+        test = (name, "Kolmogorov-Smirnov" if measured == "kolmogorov_smirnov" else "chi-squared")
+        found.append(_Found(measured, function(before.shares, now.shares), threshold, test))
+    return found
+
+
+def _p_value(found: _Found, before: Baseline, now: Baseline) -> float:
+    name, test = found.test
+    shape = before.columns[name]
+    counts = [np.array(side.columns[name].shares) * side.rows / side.rows_per_group for side in (before, now)]
+    if test == "Kolmogorov-Smirnov":
+        return kolmogorov_smirnov_p(found.effect, counts[0][:-1].sum(), counts[1][:-1].sum())
+    if shape.chosen_by:
+        counts[0] -= np.array(shape.chosen_by) / before.rows_per_group
+    rest = None if shape.kind == "numeric" else len(shape.shares) - 2
+    return chi_squared_p(counts[0].tolist(), counts[1].tolist(), rest)
+
+
+def _judged(
+    name: str,
+    distances: Sequence[_Found],
+    certain: Mapping[tuple[str, str], float],
+    alpha: float,
+    rule: OnInconclusive,
+    rows: str,
+    remedy: str,
+) -> Check:
+    above = [one for one in distances if one.effect > one.threshold]
+    failed = [one for one in above if certain[one.test] < alpha]
+    worst = max(failed or distances, key=lambda one: one.effect / one.threshold)
+    shown = ", ".join(f"{_NAMES[one.measure]} {one.effect:.3f} (at most {one.threshold:g})" for one in distances)
+    tests = {one.test: None for one in distances}
+    message = f"{shown}; p {' and '.join(f'{_shown(certain[test])} by {test[1]}' for test in tests)} {rows}"
+    if failed:
+        message += f"; {remedy}"
+    elif above:
+        message += f"; too few rows to tell a shift from chance (p must be below {alpha:g}): bring more of them"
+    verdict = Verdict.FAILED if failed else Verdict.INCONCLUSIVE if above else Verdict.PASSED
+    return Check(
+        name=name,
+        verdict=verdict,
+        observed=round(worst.effect, 6),
+        threshold=worst.threshold,
+        message=message,
+        blocks=bool(failed) or (bool(above) and rule is OnInconclusive.BLOCK),
     )
-    return passed_or_failed(f"drift[{name}]", passed, message, observed=round(psi, 6), threshold=asked.psi)
 
 
-def _is_ordered(series: pl.Series) -> bool:
-    return series.dtype.is_numeric() or series.dtype.is_temporal()
-
-
-def _counted(series: pl.Series) -> pl.DataFrame:
-    return as_text(series).alias("value").drop_nulls().value_counts(name="rows")
-
-
-def _distribution(series: pl.Series) -> Distribution:
-    if _is_ordered(series):
-        numbers = as_numbers(series)
-        known = numbers[np.isfinite(numbers)]
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if known.size else np.empty(0)
-        shape = Distribution(kind="numeric", edges=edges.tolist(), shares=[])
-    else:
-        counted = _counted(series).sort(["rows", "value"], descending=[True, False]).head(MOST_CATEGORIES)
-        shape = Distribution(kind="categorical", values=counted["value"].to_list(), shares=[])
-    return shape.model_copy(update={"shares": shares_like(series, shape)})
-
-
-def shares_like(series: pl.Series, shape: Distribution) -> list[float]:
-    """The share of a column's rows in each bin of a distribution, missing values last."""
-    if shape.kind == "numeric":
-        if not _is_ordered(series) and series.dtype != pl.Boolean:
-            return [0.0] * (len(shape.edges) + 1) + [1.0]
-        numbers = as_numbers(series)
-        known = numbers[np.isfinite(numbers)]
-        counts = np.bincount(np.searchsorted(shape.edges, known, side="left"), minlength=len(shape.edges) + 1)
-    else:
-        found = dict(_counted(series).iter_rows())
-        listed = [found.get(value, 0) for value in shape.values]
-        counts = np.array([*listed, sum(found.values()) - sum(listed)])
-    total = max(len(series), 1)
-    return [float(count) / total for count in [*counts, len(series) - counts.sum()]]
+def _shown(p_value: float) -> str:
+    return f"{p_value:.2g}" if p_value > 1e-300 else "under 1e-300"

@@ -1,11 +1,17 @@
-"""A contract's row rules and patterns: SQL conditions and regular expressions, checked before they are used."""
+"""A contract's rules and patterns: SQL conditions and regular expressions, checked before they are used.
+
+A rule per row is true or false of each row by itself. A rule per group or table is over aggregates of the rows.
+``CURRENT_DATE`` and ``CURRENT_TIMESTAMP`` are the moment at which the rule is read.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import polars as pl
 import polars.exceptions
 
-from modelway.components.core.contract import ColumnType, Contract, RowRule
+from modelway.components.core.contract import ColumnType, Contract, Rule
 from modelway.components.core.errors import ModelwayError, first_line
 
 _STORED_AS: dict[ColumnType, tuple[str, ...]] = {
@@ -16,10 +22,11 @@ _STORED_AS: dict[ColumnType, tuple[str, ...]] = {
     "date": ("Date",),
     "datetime": ("Datetime",),
 }
+_EXAMPLES = {"row": "`paid <= billed`", "group": "`AVG(paid) < 500`", "table": "`AVG(paid) < 500`"}
 
 
 def check_rules(contract: Contract, file: str) -> None:
-    """Checks that every row rule is a SQL expression over columns of the contract, and every pattern can be matched.
+    """Checks that every rule is a SQL condition over columns of the contract, and every pattern can be matched.
 
     Raises:
         ModelwayError: one is not; names the rule or the column.
@@ -30,53 +37,73 @@ def check_rules(contract: Contract, file: str) -> None:
     kinds = {name: _STORED_AS[column.type][0] for name, column in contract.columns.items()}
     schema = pl.Schema({name: getattr(pl, kind)() for name, kind in kinds.items()})
     for rule in contract.rules:
-        unknown = sorted(_rule_columns(rule) - set(contract.columns))
-        if unknown:
-            raise ModelwayError(
-                f"the rule {rule.name!r} uses the column {unknown[0]!r}, which the contract does not describe",
-                file=file,
-                key=f"rules.{rule.name}",
-                column=unknown[0],
-                value=rule.rule,
-                remedy="describe the column under `columns`, or correct the rule",
-            )
         try:
+            _check_columns(rule, schema)
             rule_condition(rule, schema)
         except ModelwayError as error:
             error.file = file
             raise
 
 
-def rule_condition(rule: RowRule, schema: pl.Schema) -> pl.Expr:
-    """What is true of a row that keeps a rule.
+def rule_condition(rule: Rule, schema: pl.Schema) -> pl.Expr:
+    """What is true of a row, a group or a table that keeps a rule.
+
+    Per row the condition has a value for each row; per group and table it is one value over the rows.
 
     Raises:
-        ModelwayError: it is no condition over columns of these types.
+        ModelwayError: it is no condition over columns of these types, or not of the kind that the rule is.
     """
-    expression = _rule_expression(rule)
+    expression = _expression_of(rule)
+    needed = pl.Schema({name: schema[name] for name in (*sorted(_columns_of(rule)), *rule.by)})
     try:
-        (kind,) = pl.LazyFrame(schema=schema).select(expression).collect().dtypes
+        of_nothing = pl.LazyFrame(schema=needed).select(expression).collect()
+        beyond = rule.per == "row" and _looks_beyond_its_row(expression, needed)
     except polars.exceptions.PolarsError as error:
-        raise ModelwayError(
-            f"the rule {rule.name!r} cannot be evaluated: {first_line(error)}",
-            key=f"rules.{rule.name}",
-            value=rule.rule,
-            remedy="correct the rule: its columns' types must fit what it does with them",
+        raise _wrong(
+            rule,
+            f"cannot be evaluated: {first_line(error)}",
+            "correct the rule: its columns' types must fit what it does with them",
         ) from error
-    if kind != pl.Boolean:
-        raise ModelwayError(
-            f"the rule {rule.name!r} gives {kind} where it must say true or false",
-            key=f"rules.{rule.name}",
-            value=rule.rule,
-            remedy="write a SQL condition over the columns, such as `paid <= billed`",
+    condition = of_nothing.dtypes[0]
+    if condition != pl.Boolean:
+        over = "columns" if rule.per == "row" else "aggregates"
+        raise _wrong(
+            rule,
+            f"gives {condition} where it must say true or false",
+            f"write a SQL condition over the {over}, such as {_EXAMPLES[rule.per]}",
         )
-    # A rule without a column, or over an average, has one answer, which is then that of every row.
-    return pl.repeat(value=True, n=pl.len()) & expression.fill_null(value=False)
+    if beyond:
+        raise _wrong(
+            rule,
+            "is checked row by row, but looks at other rows than its own",
+            "set `per: table`, or `per: group` and `by`, and write the condition over aggregates alone",
+        )
+    if rule.per != "row" and len(of_nothing) != 1:
+        raise _wrong(
+            rule,
+            f"is checked per {rule.per}, but has a column outside an aggregate",
+            f"write it over aggregates, such as {_EXAMPLES[rule.per]} or `MIN(paid) >= 0`, or leave `per` out",
+        )
+    kept = expression.fill_null(value=False)
+    if rule.per == "row" and not expression.meta.root_names():  # one answer, which is then that of every row
+        return pl.repeat(value=True, n=pl.len()) & kept
+    return kept
 
 
-def obstacle_of(rule: RowRule, contract: Contract, schema: pl.Schema) -> str:
+def sides_of(rule: Rule, schema: pl.Schema) -> list[pl.Expr]:
+    """The two sides of a rule per table that compares them, of which a constant one is left out; else nothing."""
+    expression = _expression_of(rule)
+    needed = {name: schema[name] for name in _columns_of(rule)}
+    sides = expression.meta.pop(schema=needed)
+    kinds = [pl.LazyFrame(schema=needed).select(side).collect_schema().dtypes()[0] for side in sides]
+    if len(sides) != 2 or pl.Boolean in kinds:
+        return []
+    return [side for side in reversed(sides) if not side.meta.is_literal(allow_aliasing=True)]
+
+
+def obstacle_of(rule: Rule, contract: Contract, schema: pl.Schema) -> str:
     """Why a rule cannot be checked; empty if it can."""
-    for name in sorted(_rule_columns(rule)):
+    for name in (*sorted(_columns_of(rule)), *rule.by):
         if name not in schema:
             return f"the column {name!r} is missing"
         if name in contract.columns and not is_stored_as(contract.columns[name].type, schema[name]):
@@ -114,17 +141,52 @@ def check_pattern(name: str, pattern: str, file: str | None) -> None:
         ) from error
 
 
-def _rule_expression(rule: RowRule) -> pl.Expr:
+def _check_columns(rule: Rule, schema: pl.Schema) -> None:
+    unknown = sorted(column for column in _columns_of(rule) if column not in schema)
+    if unknown:
+        raise ModelwayError(
+            f"the rule {rule.name!r} uses the column {unknown[0]!r}, which the contract does not describe",
+            key=f"rules.{rule.name}",
+            column=unknown[0],
+            value=rule.rule,
+            remedy="describe the column under `columns`, or correct the rule",
+        )
+
+
+def _wrong(rule: Rule, says: str, remedy: str) -> ModelwayError:
+    return ModelwayError(f"the rule {rule.name!r} {says}", key=f"rules.{rule.name}", value=rule.rule, remedy=remedy)
+
+
+def _expression_of(rule: Rule) -> pl.Expr:
     try:
         return pl.sql_expr(rule.rule)
     except polars.exceptions.PolarsError as error:
-        raise ModelwayError(
-            f"the rule {rule.name!r} is not a SQL expression: {first_line(error)}",
-            key=f"rules.{rule.name}",
-            value=rule.rule,
-            remedy="write a SQL condition over the columns, such as `paid <= billed`",
+        raise _wrong(
+            rule,
+            f"is not a SQL expression: {first_line(error)}",
+            f"write a SQL condition, such as {_EXAMPLES[rule.per]}",
         ) from error
 
 
-def _rule_columns(rule: RowRule) -> set[str]:
-    return set(_rule_expression(rule).meta.root_names())
+def _columns_of(rule: Rule) -> set[str]:
+    return set(_expression_of(rule).meta.root_names())
+
+
+def _looks_beyond_its_row(expression: pl.Expr, schema: pl.Schema) -> bool:
+    """Whether some part of an expression depends on other rows: an aggregate, a window, or the number of rows."""
+    return any(_is_over_rows(part, schema) for part in _parts(expression, schema))
+
+
+def _parts(expression: pl.Expr, schema: pl.Schema) -> Iterator[pl.Expr]:
+    yield expression
+    for part in expression.meta.pop(schema=schema):
+        yield from _parts(part, schema)
+
+
+def _is_over_rows(part: pl.Expr, schema: pl.Schema) -> bool:
+    if not part.meta.pop(schema=schema):  # a column, a literal, or the number of rows
+        return part.meta.eq(pl.len())
+    try:
+        return not part.meta.is_row_separable() or (part.meta.is_scalar() and bool(part.meta.root_names()))
+    except polars.exceptions.ColumnNotFoundError:  # functions of SQL alone cannot be asked; they are of single rows
+        return False

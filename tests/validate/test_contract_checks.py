@@ -275,8 +275,6 @@ def test_a_key_of_several_columns(ids: list[Any], days: list[int], bad: int) -> 
         ("day >= DATE '2024-02-01'", 0.0, 0.25, False),
         ("1 = 1", 0.0, 0.0, True),
         ("1 = 2", 0.9, 1.0, False),
-        ("AVG(age) > 30", 0.0, 0.0, True),
-        ("AVG(age) > 300", 0.9, 1.0, False),
     ],
 )
 def test_rules(rule: str, tolerance: float, share: float, passes: bool) -> None:

@@ -1,169 +1,27 @@
 from __future__ import annotations
 
-import datetime as dt
-import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from modelway.components.core.policy import DataPolicy
-from modelway.components.core.verdict import Verdict
-from modelway.components.validate.drift import (
-    BINS,
-    MOST_CATEGORIES,
-    Baseline,
-    drift_checks,
-    measure,
-    measure_like,
-    population_stability_index,
-    shares_like,
-)
+from modelway.components.core.data_policy import DataPolicy
+from modelway.components.core.verdict import Check, Verdict
+from modelway.components.validate.distances import population_stability_index
+from modelway.components.validate.distributions import Baseline, measure, measure_like
+from modelway.components.validate.drift import drift_checks, skew_checks
 
 
-def policy(psi: float = 0.2, minimum_rows: int = 2, rule: str = "warn") -> DataPolicy:
-    return DataPolicy.model_validate({"drift": {"psi": psi, "minimum_rows": minimum_rows}, "on_inconclusive": rule})
+def policy(psi: float | None = 0.2, minimum_rows: int = 2, rule: str = "warn", **others: Any) -> DataPolicy:
+    asked = {"psi": psi, "minimum_rows": minimum_rows, **others}
+    return DataPolicy.model_validate({"drift": asked, "skew": {"psi": psi}, "on_inconclusive": rule})
 
 
-def psi(before: pl.Series, now: pl.Series) -> float:
-    """The index of one column, as the gate takes it."""
-    baseline = measure(before.alias("x").to_frame(), ["x"], "")
-    later = measure_like(now.alias("x").to_frame(), baseline, "")
-    return population_stability_index(baseline.columns["x"].shares, later.columns["x"].shares)
-
-
-def test_the_index_is_that_of_the_textbook() -> None:
-    # (0.4-0.5)ln(0.4/0.5) + (0.35-0.3)ln(0.35/0.3) + (0.25-0.2)ln(0.25/0.2), worked out by hand
-    by_hand = 0.0223143551 + 0.0077075340 + 0.0111571776
-    assert population_stability_index([0.5, 0.3, 0.2], [0.4, 0.35, 0.25]) == pytest.approx(by_hand, abs=1e-9)
-
-
-def test_an_empty_bin_counts_as_a_ten_thousandth() -> None:
-    expected = (0.5 - 1e-4) * math.log(0.5 / 1e-4) + (0.5 - 1.0) * math.log(0.5)
-    assert population_stability_index([1.0, 0.0], [0.5, 0.5]) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_index_is_symmetric_not_negative_and_zero_for_equals(seed: int) -> None:
-    dice = np.random.default_rng(seed)
-    one, other = dice.dirichlet(np.ones(6)).tolist(), dice.dirichlet(np.ones(6)).tolist()
-    assert population_stability_index(one, one) == 0
-    assert population_stability_index(one, other) > 0
-    assert population_stability_index(one, other) == pytest.approx(population_stability_index(other, one))
-
-
-def test_the_index_grows_with_the_shift() -> None:
-    before = pl.Series(np.random.default_rng(0).normal(size=5000))
-    found = [psi(before, before + shift) for shift in (0.0, 0.1, 0.3, 0.6, 1.0)]
-    assert found[0] == 0
-    assert found == sorted(found)
-    assert found[1] < 0.1
-    assert found[-1] > 0.25
-
-
-def test_two_samples_of_one_thing_are_close() -> None:
-    dice = np.random.default_rng(1)
-    assert psi(pl.Series(dice.normal(size=3000)), pl.Series(dice.normal(size=3000))) < 0.02
-
-
-@pytest.mark.parametrize(
-    ("series", "shares"),
-    [
-        (pl.Series([float(number) for number in range(1, 101)]), [0.1] * BINS + [0.0]),
-        (pl.Series([*range(1, 51), *[None] * 50]), [0.05] * BINS + [0.5]),
-        (pl.Series([7, 7, 7, None]), [0.75, 0.0, 0.25]),
-        (pl.Series([None, None], dtype=pl.Float64), [0.0, 1.0]),
-        (pl.Series([float("nan"), float("inf"), 1.0, 1.0]), [0.5, 0.0, 0.5]),
-        (pl.Series(["a", "b", "a", None]), [0.5, 0.25, 0.0, 0.25]),
-        (pl.Series([True, False, True, None]), [0.5, 0.25, 0.0, 0.25]),
-        (pl.Series([None, None], dtype=pl.String), [0.0, 1.0]),
-        (pl.Series([], dtype=pl.Float64), [0.0, 0.0]),
-    ],
-)
-def test_the_shares_of_a_column(series: pl.Series, shares: list[float]) -> None:
-    found = measure(series.alias("x").to_frame(), ["x"], "").columns["x"].shares
-    assert found == pytest.approx(shares)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        [dt.date(2024, 1, 1) + dt.timedelta(days=number) for number in range(100)],
-        [dt.datetime(2024, 1, 1) + dt.timedelta(hours=number) for number in range(100)],
-        [dt.time(number // 60, number % 60) for number in range(100)],
-        [dt.timedelta(hours=number) for number in range(100)],
-    ],
-)
-def test_dates_and_times_are_binned_by_deciles(values: list[Any]) -> None:
-    series = pl.Series(values)
-    shape = measure(series.alias("x").to_frame(), ["x"], "").columns["x"]
-    assert shape.kind == "numeric"
-    assert shape.shares == pytest.approx([0.1] * BINS + [0.0])
-    assert psi(series, series.sample(fraction=1, shuffle=True, seed=0)) == 0
-    assert psi(series[:50], series[50:]) > 1
-
-
-def test_a_date_is_the_same_day_however_it_is_stored() -> None:
-    days = pl.Series([dt.date(2024, 1, 1) + dt.timedelta(days=number) for number in range(50)])
-    assert psi(days, days.cast(pl.Datetime("ns"))) == 0
-
-
-@pytest.mark.parametrize(
-    "series", [pl.Series([[1], [2]] * 10), pl.Series([b"\xff", b"\xfe"] * 10), pl.Series([{"a": 1}] * 20)]
-)
-def test_what_is_neither_number_nor_text_is_counted_by_value(series: pl.Series) -> None:
-    shape = measure(series.alias("x").to_frame(), ["x"], "").columns["x"]
-    assert shape.kind == "categorical"
-    assert sum(shape.shares) == pytest.approx(1)
-
-
-def test_missing_values_are_a_bin_of_their_own() -> None:
-    before = pl.Series([1.0, 2.0, 3.0, 4.0] * 25)
-    now = pl.Series([1.0, 2.0, 3.0, 4.0, None] * 20)
-    expected = sum((0.2 - 0.25) * math.log(0.2 / 0.25) for _ in range(4)) + (0.2 - 1e-4) * math.log(0.2 / 1e-4)
-    assert psi(before, now) == pytest.approx(expected)
-
-
-def test_a_category_not_seen_before_is_among_the_others() -> None:
-    baseline = measure(pl.DataFrame({"x": ["a", "a", "b", "b"]}), ["x"], "")
-    assert baseline.columns["x"].values == ["a", "b"]
-    assert shares_like(pl.Series(["a", "new", "newer", "b"]), baseline.columns["x"]) == [0.25, 0.25, 0.5, 0.0]
-
-
-def test_rare_categories_beyond_the_most_frequent_are_one_bin() -> None:
-    values = [f"c{number:03}" for number in range(MOST_CATEGORIES + 20)]
-    table = pl.DataFrame({"x": values + values[20:]})
-    shape = measure(table, ["x"], "").columns["x"]
-    assert shape.values == values[20:]
-    assert shape.shares[-2] == pytest.approx(20 / len(table))
-
-
-def test_ties_are_broken_the_same_way_each_time() -> None:
-    values = [f"c{number:03}" for number in range(300)]
-    found = {
-        tuple(measure(pl.DataFrame({"x": values[turn:] + values[:turn]}), ["x"], "").columns["x"].values)
-        for turn in range(5)
-    }
-    assert found == {tuple(values[:MOST_CATEGORIES])}
-
-
-@pytest.mark.parametrize("name", ["rows", "value", "count", "x y"])
-def test_a_column_may_have_any_name(name: str) -> None:
-    assert measure(pl.DataFrame({name: ["a", "b"]}), [name], "").columns[name].shares == [0.5, 0.5, 0.0, 0.0]
-
-
-def test_numbers_that_became_text_are_all_missing() -> None:
-    assert psi(pl.Series([1.0, 2.0, 3.0] * 10), pl.Series(["1", "2", "3"] * 10)) > 1
-
-
-def test_a_baseline_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    table = pl.DataFrame({"a": [0.1, 1 / 3, None], "b": ["x", "größe", None]})
-    baseline = measure(table, ["a", "b"], "hash")
-    baseline.write(tmp_path / "baseline.json")
-    assert Baseline.model_validate_json((tmp_path / "baseline.json").read_text(encoding="utf-8")) == baseline
-    assert measure(table.reverse(), ["a", "b"], "hash") == baseline
+def drift(before: pl.DataFrame, now: pl.DataFrame, asked: DataPolicy, label: str = "") -> dict[str, Check]:
+    """The checks of all columns, by their names."""
+    baseline = measure(before, before.columns, "")
+    return {check.name: check for check in drift_checks(measure_like(now, baseline, ""), baseline, asked, label)}
 
 
 @pytest.fixture
@@ -183,7 +41,7 @@ def test_each_column_is_compared(baseline: Baseline) -> None:
 
 
 def test_the_threshold_itself_passes(baseline: Baseline) -> None:
-    now = measure_like(pl.DataFrame({"same": range(10, 110)}), baseline, "now")
+    now = measure_like(pl.DataFrame({"same": range(30, 130)}), baseline, "now")
     index = population_stability_index(baseline.columns["same"].shares, now.columns["same"].shares)
     assert drift_checks(now, baseline, policy(index))[0].verdict is Verdict.PASSED
     assert drift_checks(now, baseline, policy(index * 0.999))[0].verdict is Verdict.FAILED
@@ -210,3 +68,145 @@ def test_with_too_few_rows_the_answer_is_open(
 def test_columns_that_only_one_side_has_are_not_compared(baseline: Baseline) -> None:
     now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, "now")
     assert list(now.columns) == ["same"]
+
+
+def test_a_small_shift_passes_however_many_rows_are_certain_of_it() -> None:
+    dice = np.random.default_rng(0)
+    tables = [pl.DataFrame({"x": dice.normal(mean, size=200_000)}) for mean in (0.0, 0.05)]
+    check = drift(*tables, policy())["drift[x]"]
+    assert check.verdict is Verdict.PASSED
+    assert "200,000 rows against the baseline's 200,000" in check.message
+    assert float(check.message.split("; p ")[1].split(" ")[0]) < 1e-9
+
+
+def test_a_p_value_is_never_shown_as_zero() -> None:
+    tables = [pl.DataFrame({"x": [value] * 5000}) for value in (1, 2)]
+    assert "p under 1e-300 by chi-squared" in drift(*tables, policy())["drift[x]"].message
+
+
+def test_a_great_distance_on_few_rows_is_inconclusive() -> None:
+    dice = np.random.default_rng(1)
+    names = np.array([f"c{number}" for number in range(80)])
+    tables = [pl.DataFrame({"x": names[dice.integers(0, 80, 150)]}) for _ in range(2)]
+    check = drift(*tables, policy())["drift[x]"]
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert isinstance(check.observed, float)
+    assert check.observed > 0.2
+    assert "too few rows to tell a shift from chance" in check.message
+    assert not check.blocks
+    assert drift(*tables, policy(rule="block"))["drift[x]"].blocks
+
+
+def test_one_certain_column_among_many_is_found_and_chance_is_corrected_for() -> None:
+    dice = np.random.default_rng(2)
+    before = pl.DataFrame({f"x{number}": dice.normal(size=600) for number in range(50)})
+    now = pl.DataFrame({f"x{number}": dice.normal(2.0 * (number == 7), size=600) for number in range(50)})
+    found = drift(before, now, policy(psi=0.01))
+    assert [name for name, check in found.items() if check.verdict is Verdict.FAILED] == ["drift[x7]"]
+    assert sum(check.verdict is Verdict.INCONCLUSIVE for check in found.values()) > 10
+
+
+SHIFTED = {
+    "number": (lambda dice: dice.normal(size=2000), lambda dice: dice.normal(1, size=2000)),
+    "text": (lambda dice: dice.choice(["a", "b"], 2000), lambda dice: dice.choice(["a", "b"], 2000, p=[0.9, 0.1])),
+    "few": (lambda dice: dice.poisson(1, 2000).clip(0, 4), lambda dice: dice.poisson(3, 2000).clip(0, 4)),
+}
+
+
+@pytest.mark.parametrize(
+    ("measure_name", "threshold", "columns"),
+    [
+        ("psi", 0.2, {"number", "text", "few"}),
+        ("jensen_shannon", 0.1, {"number", "text", "few"}),
+        ("kolmogorov_smirnov", 0.1, {"number", "few"}),
+        ("cramers_v", 0.1, {"text", "few"}),
+    ],
+)
+def test_each_distance_judges_the_columns_that_it_fits(measure_name: str, threshold: float, columns: set[str]) -> None:
+    dice = np.random.default_rng(3)
+    before, now = (pl.DataFrame({name: make[side](dice) for name, make in SHIFTED.items()}) for side in (0, 1))
+    asked = policy(**{"psi": None, measure_name: threshold})
+    found = drift(before, now, asked)
+    assert set(found) == {f"drift[{name}]" for name in columns}
+    for check in found.values():
+        assert (check.verdict, check.threshold) == (Verdict.FAILED, threshold)
+    assert {check.verdict for check in drift(before, before, asked).values()} == {Verdict.PASSED}
+
+
+def test_several_distances_are_one_check_that_shows_the_worst() -> None:
+    dice = np.random.default_rng(4)
+    tables = [pl.DataFrame({"x": dice.normal(mean, size=3000)}) for mean in (0.0, 0.4)]
+    check = drift(*tables, policy(psi=5, kolmogorov_smirnov=0.05))["drift[x]"]
+    assert (check.verdict, check.threshold) == (Verdict.FAILED, 0.05)
+    assert "PSI" in check.message
+    assert "Kolmogorov-Smirnov" in check.message
+
+
+def test_a_column_may_have_thresholds_of_its_own() -> None:
+    dice = np.random.default_rng(5)
+    before = pl.DataFrame({"x": dice.normal(size=3000), "y": dice.normal(size=3000)})
+    now = before.select(pl.all() + 1)
+    found = drift(before, now, policy(columns={"x": {"psi": 10}}))
+    assert {name: check.verdict for name, check in found.items()} == {
+        "drift[x]": Verdict.PASSED,
+        "drift[y]": Verdict.FAILED,
+    }
+
+
+@pytest.mark.parametrize(("thresholds", "verdict"), [({}, Verdict.PASSED), ({"label": {"psi": 0.01}}, Verdict.FAILED)])
+def test_the_label_is_named_and_judged_as_such(thresholds: dict[str, Any], verdict: Verdict) -> None:
+    before = pl.DataFrame({"late": [0] * 9000 + [1] * 1000})
+    now = pl.DataFrame({"late": [0] * 8500 + [1] * 1500})
+    found = drift(before, now, policy(**thresholds), "late")
+    assert {name: check.verdict for name, check in found.items()} == {"label_drift[late]": verdict}
+
+
+def test_a_column_that_the_baseline_lacks_is_inconclusive(baseline: Baseline) -> None:
+    now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, "now")
+    found = drift_checks(now, baseline, policy(), "", ["same", "new"])
+    assert [(check.name, check.verdict) for check in found] == [
+        ("drift[same]", Verdict.PASSED),
+        ("drift[new]", Verdict.INCONCLUSIVE),
+    ]
+
+
+def of_people(seed: int, people: int) -> pl.DataFrame:
+    """Ten equal rows of each person."""
+    values = np.random.default_rng(seed).normal(size=people)
+    return pl.DataFrame({"x": np.repeat(values, 10), "person": np.repeat(np.arange(people), 10)})
+
+
+def test_equal_rows_of_a_group_are_no_evidence_of_their_own() -> None:
+    before, now = of_people(6, 60), of_people(18, 60)
+    alone = drift(before.select("x"), now.select("x"), policy())["drift[x]"]
+    baseline = measure(before, ["x"], "", "person")
+    (grouped,) = drift_checks(measure_like(now, baseline, "", "person"), baseline, policy())
+    assert alone.verdict is Verdict.FAILED
+    assert grouped.verdict is Verdict.INCONCLUSIVE
+    assert "rows of a group are alike" in grouped.message
+
+
+def test_skew_compares_what_is_served_with_what_is_trained_on() -> None:
+    dice = np.random.default_rng(7)
+    train = measure(pl.DataFrame({"x": dice.normal(size=3000), "y": dice.normal(size=3000)}), ["x", "y"], "")
+    served = pl.DataFrame({"x": dice.normal(size=600) * 100, "y": dice.normal(size=600)})
+    found = {check.name: check for check in skew_checks(measure_like(served, train, ""), train, policy())}
+    assert {name: check.verdict for name, check in found.items()} == {
+        "skew[x]": Verdict.FAILED,
+        "skew[y]": Verdict.PASSED,
+    }
+    assert "600 rows of the serving data against the 3,000 trained on" in found["skew[x]"].message
+    (few,) = skew_checks(measure_like(served.head(499), train, ""), train, policy())
+    assert (few.name, few.verdict, few.observed, few.threshold) == ("skew", Verdict.INCONCLUSIVE, 499, 500)
+
+
+@pytest.mark.parametrize("kinds", [30, 300, 3000])
+def test_equal_samples_of_many_categories_are_not_taken_for_different(kinds: int) -> None:
+    dice = np.random.default_rng(8)
+    names = np.array([f"c{number}" for number in range(kinds)])
+    spread = 1 / np.arange(1, kinds + 1)
+    verdicts = []
+    for _ in range(100):
+        tables = [pl.DataFrame({"x": dice.choice(names, 1500, p=spread / spread.sum())}) for _ in range(2)]
+        verdicts.append(drift(*tables, policy(psi=0.001))["drift[x]"].verdict)
+    assert verdicts.count(Verdict.FAILED) <= 4  # 1 is expected of an alpha of 0.01

@@ -1,47 +1,139 @@
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from modelway.components.validate.evidently_report import write_evidently
+from modelway.components.core.data_policy import Drift
+from modelway.components.core.errors import ModelwayError
+from modelway.components.validate.distances import (
+    cramers_v,
+    jensen_shannon,
+    kolmogorov_smirnov,
+    population_stability_index,
+)
+from modelway.components.validate.drift import measure, measure_like
+from modelway.components.validate.evidently_report import SAMPLE_ROWS, Comparison, write_evidently
 from modelway.examples.insurance.weeks import week
 
-COLUMNS = ("chronic_diseases", "health", "deductible_plan", "not_there")
+MEASURES = {
+    "psi": population_stability_index,
+    "jensen_shannon": jensen_shannon,
+    "kolmogorov_smirnov": kolmogorov_smirnov,
+    "cramers_v": cramers_v,
+}
+ASKED = Drift(jensen_shannon=0.1, kolmogorov_smirnov=0.1, cramers_v=0.1)
+
+
+def gates_own(current: pl.DataFrame, reference: pl.DataFrame, column: str, distance: str) -> float:
+    """The distance as the gate takes it."""
+    before = measure(reference, [column], "")
+    now = measure_like(current, before, "")
+    return MEASURES[distance](before.columns[column].shares, now.columns[column].shares)
+
+
+def table(seed: int, rows: int, shift: float) -> pl.DataFrame:
+    dice = np.random.default_rng(seed)
+    number = dice.lognormal(shift, 1, rows)
+    number[: rows // 20] = np.inf
+    start = dt.datetime(2026, 1, 1)
+    return pl.DataFrame(
+        {
+            "number": number,
+            "with_nulls": [None if hole < 0.1 + shift / 5 else value for hole, value in dice.random((rows, 2))],
+            "few": dice.binomial(3, 0.3 + shift / 4, rows),
+            "mostly_zero": np.maximum(0, dice.integers(-8, 5, rows)),
+            "text": [f"plan {value}" for value in dice.geometric(0.2 + shift / 10, rows)],
+            "rare": [f"code {value}" for value in dice.integers(0, 400, rows)],
+            "flag": pl.Series([None if hole < 0.05 else hole < 0.5 + shift / 4 for hole in dice.random(rows)]),
+            "time": [start + dt.timedelta(hours=hours) for hours in dice.integers(0, 2000, rows).tolist()],
+            "day": [start.date() + dt.timedelta(days=days) for days in dice.integers(0, 5, rows).tolist()],
+        }
+    )
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], Path]:
+def tables() -> tuple[pl.DataFrame, pl.DataFrame]:
+    return table(1, 3000, 0.3), table(2, 4000, 0.0)
+
+
+@pytest.fixture(scope="module")
+def compared(
+    tables: tuple[pl.DataFrame, pl.DataFrame], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Comparison, Path]:
     page = tmp_path_factory.mktemp("evidently") / "pages" / "page.html"
-    return write_evidently(week(3, drift=1.0), week(4), COLUMNS, 0.2, page), page
+    return write_evidently(*tables, [*tables[0].columns, "not_there"], ASKED, page), page
 
 
-def test_drifted_columns_have_a_large_index_and_others_a_small_one(
-    compared: tuple[dict[str, float], Path],
+@pytest.mark.parametrize("column", table(0, 1, 0).columns)
+def test_the_page_shows_the_distances_that_the_gate_judges(
+    column: str, compared: tuple[Comparison, Path], tables: tuple[pl.DataFrame, pl.DataFrame]
 ) -> None:
-    psi, _ = compared
-    assert set(psi) == {"chronic_diseases", "health", "deductible_plan"}
-    assert psi["chronic_diseases"] > 0.25
-    assert psi["deductible_plan"] < 0.1
+    found = {distance: columns[column] for distance, columns in compared[0].distances.items() if column in columns}
+    assert {"psi", "jensen_shannon"} < set(found)
+    for distance, shown in found.items():
+        assert shown == pytest.approx(gates_own(*tables, column, distance), abs=1e-9), distance
 
 
-def test_page_names_the_columns(compared: tuple[dict[str, float], Path]) -> None:
-    _, page = compared
-    assert "chronic_diseases" in page.read_text(encoding="utf-8")
+def test_a_distance_is_shown_of_the_columns_that_it_fits(compared: tuple[Comparison, Path]) -> None:
+    distances = compared[0].distances
+    assert "text" not in distances["kolmogorov_smirnov"]
+    assert "number" not in distances["cramers_v"]
+    assert {"number", "time"} <= set(distances["kolmogorov_smirnov"])
+    assert {"text", "flag"} <= set(distances["cramers_v"])
 
 
-def test_agrees_with_the_gate_on_what_drifted(compared: tuple[dict[str, float], Path]) -> None:
-    from modelway.components.validate.drift import measure, measure_like, population_stability_index
-
-    psi, _ = compared
-    before = measure(week(4), COLUMNS[:3], "")
-    now = measure_like(week(3, drift=1.0), before, "")
-    for column, theirs in psi.items():
-        ours = population_stability_index(before.columns[column].shares, now.columns[column].shares)
-        assert (ours > 0.2) == (theirs > 0.2), column
+def test_the_page_names_the_columns_and_the_distances(compared: tuple[Comparison, Path]) -> None:
+    page = compared[1].read_text(encoding="utf-8")
+    assert "mostly_zero" in page
+    assert "Jensen-Shannon distance" in page
 
 
-def test_dates_are_left_to_the_summary(tmp_path: Path) -> None:
-    table = pl.DataFrame({"day": pl.date_range(pl.date(2026, 1, 1), pl.date(2026, 3, 1), eager=True), "x": range(60)})
-    assert set(write_evidently(table, table, ("day", "x"), 0.2, tmp_path / "page.html")) == {"x"}
+def test_all_rows_leave_no_sampling_error(compared: tuple[Comparison, Path]) -> None:
+    found = compared[0]
+    assert (found.sample_rows, found.reference_sample_rows) == (found.rows, found.reference_rows) == (3000, 4000)
+    assert {error for errors in found.sampling_errors.values() for error in errors.values()} == {0.0}
+
+
+def test_a_sample_states_its_size_and_an_error_that_holds(tmp_path: Path) -> None:
+    current, reference = table(3, 60_000, 0.3), table(4, 50_000, 0.0)
+    columns = ("number", "with_nulls", "few", "flag")
+    found = write_evidently(current, reference, columns, Drift(), tmp_path / "page.html")
+    assert (found.sample_rows, found.reference_sample_rows) == (SAMPLE_ROWS, SAMPLE_ROWS)
+    assert (found.rows, found.reference_rows) == (60_000, 50_000)
+    for column, shown in found.distances["psi"].items():
+        error = found.sampling_errors["psi"][column]
+        assert 0 < error < 0.05
+        assert abs(shown - gates_own(current, reference, column, "psi")) < 2 * error
+
+
+def test_thresholds_are_those_of_the_policy_for_each_column(tmp_path: Path) -> None:
+    asked = Drift.model_validate(
+        {"psi": None, "columns": {"health": {"psi": None, "jensen_shannon": 0.2}}, "label": {"psi": 0.1}}
+    )
+    columns = ("health", "chronic_diseases", "high_use")
+    found = write_evidently(week(3), week(4), columns, asked, tmp_path / "page.html", "high_use")
+    assert {distance: set(names) for distance, names in found.distances.items()} == {
+        "jensen_shannon": {"health"},
+        "psi": {"high_use"},
+    }
+
+
+def test_without_thresholds_the_page_only_summarizes(tmp_path: Path) -> None:
+    found = write_evidently(week(3), week(4), ("health",), Drift(psi=None), tmp_path / "page.html")
+    assert found.distances == {}
+    assert "health" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_column_that_is_missing_throughout_has_drifted(tmp_path: Path) -> None:
+    gone = week(3).with_columns(health=pl.lit(None, pl.String))
+    found = write_evidently(gone, week(4), ("health",), Drift(), tmp_path / "page.html")
+    assert found.distances["psi"]["health"] > 1
+
+
+def test_an_empty_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelwayError, match="no rows"):
+        write_evidently(week(3).head(0), week(4), ("health",), Drift(), tmp_path / "page.html")

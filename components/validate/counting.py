@@ -1,0 +1,215 @@
+"""Counts over whole tables in bounded memory: rows are streamed past the counters, never held."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+import polars.exceptions
+
+from modelway.components.core.errors import ModelwayError, first_line
+
+SAMPLE_ROWS = 100_000
+SAMPLE_SEED = 0
+ROWS_AT_ONCE = 4_000_000  # of keys, when looking for equal ones
+PLANS_AT_ONCE = 16
+_HASH = "hash of the row"
+_ROWS = "rows of the value"
+_GOLDEN, _MIX = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD  # the odd multipliers of Fibonacci hashing and of MurmurHash3
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What to count.
+
+    Attributes:
+        numbers: Conditions on single rows; how many rows meet each is counted.
+        values: For each name a column, its values as text, and those of them whose rows are counted one by one.
+        missing: What is true of a row that has a value, and false or null of others, which are counted.
+    """
+
+    numbers: dict[str, pl.Expr] = field(default_factory=dict)
+    values: dict[str, tuple[str, pl.Expr, Sequence[str]]] = field(default_factory=dict)
+    missing: dict[str, pl.Expr] = field(default_factory=dict)
+
+    def __or__(self, other: Tally) -> Tally:
+        """Both; their names must differ."""
+        return Tally(self.numbers | other.numbers, self.values | other.values, self.missing | other.missing)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was counted.
+
+    Attributes:
+        rows: How many rows there are.
+        numbers: The number of each expression.
+        values: For each column of text, the rows of each of its values that occurs.
+    """
+
+    rows: int
+    numbers: dict[str, int]
+    values: dict[str, dict[str, int]]
+
+    def __add__(self, other: Counts) -> Counts:
+        """The counts of both tables together, of what was counted in both."""
+        numbers = {name: number + other.numbers[name] for name, number in self.numbers.items() if name in other.numbers}
+        return Counts(self.rows + other.rows, numbers, {})
+
+
+def count(table: pl.LazyFrame, tally: Tally, few: Collection[str] = ()) -> Counts:
+    """Counts everything in one pass over the columns concerned.
+
+    Args:
+        table: The rows.
+        tally: What to count.
+        few: Columns of text that hold few different values: those are counted, and what is asked of the column alone
+            is then asked of each value once.
+
+    Raises:
+        ModelwayError: a condition cannot be evaluated.
+    """
+    alone: dict[str, dict[str, pl.Expr]] = {column: {} for column in few}
+    asked: dict[str, pl.Expr] = {}
+    for name, condition in (tally.numbers | tally.missing).items():
+        roots = set(condition.meta.root_names())
+        alone.get(next(iter(roots)) if len(roots) == 1 else "", asked)[name] = condition
+    texts = {column: text for column, text, _ in tally.values.values() if column not in alone}
+    wanted: dict[str, dict[str, None]] = {column: {} for column in texts}
+    for column, _, values in tally.values.values():
+        wanted.get(column, {}).update(dict.fromkeys(values))
+    keys = {name: f"{number}" for number, name in enumerate(asked)}
+    plans = [table.select(pl.len().alias("rows"), **{keys[name]: one.sum() for name, one in asked.items()})]
+    plans += [table.group_by(column).len(_ROWS) for column in alone]
+    plans += [_value_counts(table, text, list(wanted[column])) for column, text in texts.items()]
+    found = collected(plans)
+    numbers = {name: int(found[0].item(0, key) or 0) for name, key in keys.items()}
+    counted: dict[str, dict[str, int]] = {}
+    for (column, conditions), values_of in zip(alone.items(), found[1:], strict=False):
+        counted[column] = dict(values_of.iter_rows())
+        numbers |= _weighted(values_of, conditions)
+    for column, frame in zip(texts, found[1 + len(alone) :], strict=True):
+        counted[column] = dict(frame.iter_rows())
+    total = int(found[0].item(0, "rows"))
+    numbers |= {name: total - numbers[name] for name in tally.missing}
+    listed = {name: counted[column] for name, (column, _, _) in tally.values.items()}
+    return Counts(total, numbers, listed)
+
+
+def _weighted(values: pl.DataFrame, conditions: Mapping[str, pl.Expr]) -> dict[str, int]:
+    """How many rows meet each condition on a column, of whose values the rows have been counted."""
+    keys = {name: f"{number}" for number, name in enumerate(conditions)}
+    rows = pl.col(_ROWS)
+    found = values.select(**{keys[name]: rows.filter(condition).sum() for name, condition in conditions.items()})
+    return {name: int(found.item(0, key)) for name, key in keys.items()}
+
+
+def _value_counts(table: pl.LazyFrame, text: pl.Expr, values: Sequence[str]) -> pl.LazyFrame:
+    listed = pl.col("value").is_in(pl.Series(values, dtype=pl.String).implode())
+    return table.select(text.alias("value")).filter(listed).group_by("value").len("rows")
+
+
+def collected(plans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """What some plans give, a few of them computed at a time and the rows streamed.
+
+    Raises:
+        ModelwayError: an expression cannot be evaluated, which only a contract's rule can be to blame for.
+    """
+    try:
+        return [
+            frame
+            for start in range(0, len(plans), PLANS_AT_ONCE)
+            for frame in pl.collect_all(plans[start : start + PLANS_AT_ONCE], engine="streaming")
+        ]
+    except polars.exceptions.PolarsError as error:
+        raise ModelwayError(
+            f"a rule cannot be evaluated: {first_line(error)}",
+            key="rules",
+            remedy="correct the rule in the contract: its columns' types must fit what it does with them",
+        ) from error
+
+
+def rows_of(table: pl.LazyFrame) -> int:
+    """How many rows there are; a Parquet file knows without being read."""
+    return int(table.select(pl.len()).collect(engine="streaming").item())
+
+
+def sample_of(table: pl.LazyFrame, columns: Sequence[str], most: int, seed: int = SAMPLE_SEED) -> pl.DataFrame:
+    """At most so many rows in a random order, the same ones each time; all rows of a table that has no more.
+
+    The rows are those whose number in the table hashes to the smallest values, so the table is streamed once.
+    """
+    rows = rows_of(table)
+    number = pl.col(_HASH).cast(pl.UInt64) + pl.lit(seed, pl.UInt64)
+    mixed = _times(number ^ (number // 2**32), _GOLDEN)
+    mixed = _times(mixed ^ (mixed // 2**32), _MIX)
+    numbered = table.with_row_index(_HASH)
+    if rows > most:
+        enough = min(1.0, 1.05 * most / rows + 100 / rows)  # some more than asked for, so that cutting leaves `most`
+        numbered = numbered.filter(mixed <= pl.lit(min(int(enough * 2**64), 2**64 - 1), pl.UInt64))
+    return numbered.select(*columns, mixed.alias(_HASH)).sort(_HASH).head(most).drop(_HASH).collect(engine="streaming")
+
+
+def multiplicities(table: pl.LazyFrame, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+    """How many rows have the same values in some columns: frames of ``key`` (a 64-bit hash of them) and ``rows``.
+
+    A few million keys are held at a time: a longer table is read several times, each for its share of the keys. Two
+    different keys are taken for one with probability rows² / 2⁶⁵: 0.0001 for 50 million.
+    """
+    parts = -(-rows // ROWS_AT_ONCE)
+    keys = table.select(row_hash(columns).alias("key"))
+    for part in range(parts):
+        share = keys.filter(pl.col("key") % parts == part) if parts > 1 else keys
+        yield share.group_by("key").len("rows").collect(engine="streaming")
+
+
+def row_hash(columns: Sequence[str]) -> pl.Expr:
+    """A 64-bit hash of each row's values in some columns; missing values are equal to one another."""
+    return pl.struct(columns).hash() if len(columns) > 1 else pl.col(columns[0]).hash()
+
+
+def rows_per_group(table: pl.LazyFrame, column: str) -> float:
+    """How many rows weigh as one where the rows of a group are alike: Kish's design effect.
+
+    The sum of the groups' squared sizes over the sum of their sizes, which is the effect at an intraclass correlation
+    of one, its upper bound (Kish, Survey Sampling, 1965). 1 for a table without rows.
+    """
+    total, squares = 0, 0
+    for frame in multiplicities(table, [column], rows_of(table)):
+        sizes = frame["rows"].cast(pl.Int64)
+        total += int(sizes.sum())
+        squares += int((sizes * sizes).sum())
+    return squares / total if total else 1.0
+
+
+def together(tables: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+    """The tables with the columns of all of them: missing values where one lacks a column.
+
+    Columns of different types become the type that holds both, or else text.
+    """
+    schemas = {name: table.collect_schema() for name, table in tables.items()}
+    if len({tuple(schema.items()) for schema in schemas.values()}) <= 1:
+        return dict(tables)
+    columns = dict.fromkeys(column for schema in schemas.values() for column in schema)
+    types = {column: _common([schema[column] for schema in schemas.values() if column in schema]) for column in columns}
+    return {
+        name: table.select(
+            (pl.col(column).cast(dtype) if column in schemas[name] else pl.lit(None, dtype)).alias(column)
+            for column, dtype in types.items()
+        )
+        for name, table in tables.items()
+    }
+
+
+def _common(types: Sequence[pl.DataType]) -> pl.DataType:
+    if len(set(types)) == 1:
+        return types[0]
+    if all(dtype.is_numeric() for dtype in types) or all(isinstance(dtype, pl.Datetime) for dtype in types):
+        frames = [pl.DataFrame(schema={"x": dtype}) for dtype in types]
+        return pl.concat(frames, how="vertical_relaxed").schema["x"]
+    return pl.String()
+
+
+def _times(number: pl.Expr, factor: int) -> pl.Expr:
+    return number * pl.lit(factor, pl.UInt64)

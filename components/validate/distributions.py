@@ -1,0 +1,233 @@
+"""How each column's values are spread: bins from a sample, counted over every row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel
+
+from modelway.components.core.tables import as_numbers, as_text
+from modelway.components.validate.counting import SAMPLE_ROWS, Counts, Tally, count, rows_per_group, sample_of
+
+BINS = 10
+MOST_CATEGORIES = 100
+
+_SMALL_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
+_GREATEST = 2**62
+
+
+class Distribution(BaseModel):
+    """How one column's values are spread.
+
+    Attributes:
+        kind: Whether the bins are ranges of numbers, the few numbers that occur, or values as text.
+        edges: Numeric: upper edges (inclusive) of all range bins but the last, which is open. Discrete: the numbers,
+            ascending; all others fall into one more bin. Times are in microseconds since 1970.
+        of_times: Whether the edges are dates or times.
+        values: Categorical: the values, the most frequent first; all others fall into one more bin.
+        shares: The share of rows in each bin; the last one is that of missing values.
+        chosen_by: Where only some values are listed: how many rows of each bin had a say in which. Such rows lie in the
+            listed bins more often than others do, so they are no evidence of a difference.
+    """
+
+    kind: Literal["numeric", "discrete", "categorical"]
+    edges: list[float] = []
+    of_times: bool = False
+    values: list[str] = []
+    shares: list[float]
+    chosen_by: list[int] = []
+
+
+class Baseline(BaseModel):
+    """The distributions of a training split.
+
+    Attributes:
+        data_hash: The SHA-256 of the source's content.
+        rows: How many rows the distributions were counted over.
+        rows_per_group: How many rows weigh as one, since the rows of a group are alike (Kish's design effect).
+        columns: A distribution for each column.
+    """
+
+    data_hash: str
+    rows: int
+    rows_per_group: float = 1.0
+    columns: dict[str, Distribution]
+
+    def write(self, path: str | Path) -> None:
+        """Writes the baseline as JSON."""
+        Path(path).write_text(self.model_dump_json(), encoding="utf-8")
+
+
+def measure(
+    table: pl.DataFrame | pl.LazyFrame, columns: Sequence[str], data_hash: str, group: str | None = None
+) -> Baseline:
+    """The distributions of some columns: deciles of numbers and times, shares of everything else.
+
+    Where the bins lie is read off a random sample of at most 100,000 rows, the same one each time; what is in them is
+    counted over every row.
+
+    Args:
+        table: The rows.
+        columns: The columns to measure.
+        data_hash: The SHA-256 of the source's content.
+        group: A column whose equal values mark rows that are alike, such as those of one person.
+    """
+    lazy = table.lazy()
+    return _counted(bins_of(sample_of(lazy, columns, SAMPLE_ROWS)), lazy, data_hash, group)
+
+
+def measure_like(
+    table: pl.DataFrame | pl.LazyFrame, baseline: Baseline, data_hash: str, group: str | None = None
+) -> Baseline:
+    """The distributions of those columns that a baseline has too, counted over every row in the baseline's bins."""
+    lazy = table.lazy()
+    schema = lazy.collect_schema()
+    shapes = {name: shape for name, shape in baseline.columns.items() if name in schema}
+    return _counted(shapes, lazy, data_hash, group)
+
+
+def _counted(shapes: Mapping[str, Distribution], table: pl.LazyFrame, data_hash: str, group: str | None) -> Baseline:
+    found = count(table, tally_of(shapes, table.collect_schema()))
+    return Baseline(
+        data_hash=data_hash,
+        rows=found.rows,
+        rows_per_group=rows_per_group(table, group) if group is not None else 1.0,
+        columns=distributions_of(shapes, found),
+    )
+
+
+def bins_of(sample: pl.DataFrame) -> dict[str, Distribution]:
+    """Where the bins of each column of a sample in random order lie; the table is not counted yet.
+
+    Numbers and times that take at most ten values have a bin for each. Others have deciles, and a value so frequent
+    that it fills a decile alone is parted from what is below it. Everything else has a bin for each value, or where
+    those are more than a hundred, for the hundred most frequent in half of the sample.
+    """
+    return {series.name: _bins(series) for series in sample.iter_columns()}
+
+
+def _bins(series: pl.Series) -> Distribution:
+    if not (series.dtype.is_numeric() or series.dtype.is_temporal()):
+        return _categories(as_text(series))
+    of_times = isinstance(series.dtype, pl.Date | pl.Datetime)
+    numbers = as_numbers(series)
+    values, times = np.unique(numbers[np.isfinite(numbers)], return_counts=True)
+    if len(values) <= BINS:
+        return Distribution(kind="discrete", edges=values.tolist(), of_times=of_times, shares=[])
+    quantiles = np.quantile(np.repeat(values, times), np.linspace(0, 1, BINS + 1)[1:-1])
+    frequent = values[times >= times.sum() / BINS]
+    below = np.where(
+        frequent == values[0],
+        np.nextafter(frequent, -np.inf),
+        values[np.maximum(np.searchsorted(values, frequent) - 1, 0)],
+    )
+    edges = np.unique(np.concatenate([quantiles, frequent, below])).tolist()
+    return Distribution(kind="numeric", edges=edges, of_times=of_times, shares=[])
+
+
+def _categories(texts: pl.Series) -> Distribution:
+    """All values, or else those that are most frequent in the first half of a sample in random order."""
+    frequent = _most_frequent(texts)
+    if len(frequent) <= MOST_CATEGORIES:
+        return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[])
+    half = texts.head(len(texts) // 2)
+    frequent = _most_frequent(half).head(MOST_CATEGORIES)
+    listed = frequent["rows"].to_list()
+    chosen_by = [*listed, half.count() - sum(listed), half.null_count()]
+    return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[], chosen_by=chosen_by)
+
+
+def _most_frequent(texts: pl.Series) -> pl.DataFrame:
+    counted = texts.alias("value").drop_nulls().value_counts(name="rows")
+    return counted.sort(["rows", "value"], descending=[True, False])
+
+
+def tally_of(shapes: Mapping[str, Distribution], schema: pl.Schema, prefix: str = "") -> Tally:
+    """What to count to fill the bins.
+
+    Args:
+        shapes: The bins of each column, all of which the table has.
+        schema: The table's columns as they are stored.
+        prefix: Keeps the names of several tallies apart.
+    """
+    numbers: dict[str, pl.Expr] = {}
+    values: dict[str, tuple[str, pl.Expr, Sequence[str]]] = {}
+    for name, shape in shapes.items():
+        key, dtype = f"{prefix}{name}", schema[name]
+        if shape.kind == "categorical":
+            numbers[f"{key}/known"] = pl.col(name).is_not_null()
+            if dtype == pl.Boolean:
+                numbers |= {
+                    f"{key}={value}": pl.col(name) == (value == "true")
+                    for value in shape.values
+                    if value in {"true", "false"}
+                }
+            else:
+                values[key] = (name, _text(name, dtype), shape.values)
+        elif dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean:
+            value = _number(name, dtype)
+            numbers[f"{key}/known"] = value.is_finite() if _is_float(dtype) else value.is_not_null()
+            if _is_float(dtype):
+                numbers[f"{key}/least"] = value == -np.inf
+            for place, edge in enumerate(shape.edges):
+                numbers[f"{key}/{place}"] = _within(value, edge, shape.kind == "numeric", dtype)
+    return Tally(numbers, values)
+
+
+def distributions_of(shapes: Mapping[str, Distribution], found: Counts, prefix: str = "") -> dict[str, Distribution]:
+    """The distributions that were counted by `tally_of` with the same prefix."""
+    return {
+        name: shape.model_copy(update={"shares": _shares(shape, f"{prefix}{name}", found)})
+        for name, shape in shapes.items()
+    }
+
+
+def _shares(shape: Distribution, key: str, found: Counts) -> list[float]:
+    """The share of rows in each bin; a column of another type than the bins' counts as missing throughout."""
+    known = found.numbers.get(f"{key}/known", 0)
+    if shape.kind == "categorical":
+        flags = {value: found.numbers.get(f"{key}={value}", 0) for value in ("true", "false")}
+        counted = found.values.get(key, flags)
+        listed = [counted.get(value, 0) for value in shape.values]
+    else:
+        listed = [found.numbers.get(f"{key}/{place}", 0) for place in range(len(shape.edges))]
+        if shape.kind == "numeric":
+            listed = np.diff(listed, prepend=found.numbers.get(f"{key}/least", 0)).tolist()
+    bins = [*listed, known - sum(listed), found.rows - known]
+    return [number / max(found.rows, 1) for number in bins]
+
+
+def _text(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Each value as `core.tables.as_text` writes it."""
+    if dtype.is_nested() or dtype in {pl.Binary, pl.Object}:
+        return pl.col(name).map_batches(as_text, return_dtype=pl.String(), is_elementwise=True)
+    return pl.col(name).cast(pl.String)
+
+
+def _number(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Each value as `core.tables.as_numbers` has it, as a whole number where it is one."""
+    value = pl.col(name)
+    if isinstance(dtype, pl.Date | pl.Datetime):
+        return value.cast(pl.Datetime("us")).to_physical()
+    if dtype.is_temporal():
+        return value.to_physical()
+    if dtype == pl.Boolean:
+        return value.cast(pl.Int8)
+    return value if dtype in _SMALL_INTEGERS or dtype.is_float() else value.cast(pl.Float64)
+
+
+def _is_float(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() and dtype not in _SMALL_INTEGERS
+
+
+def _within(value: pl.Expr, edge: float, cumulative: bool, dtype: pl.DataType) -> pl.Expr:
+    """Whether a value is at most the edge, or equal to it; whole numbers are compared as such, which is faster."""
+    if _is_float(dtype) or abs(edge) >= _GREATEST or not (cumulative or edge.is_integer()):
+        bound = pl.lit(edge, pl.Float64)
+    else:
+        bound = pl.lit(int(np.floor(edge)), pl.Int64)
+    return value <= bound if cumulative else value == bound

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+
+from modelway.components.core.data_policy import DataPolicy
+from modelway.components.core.project import Project
+from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.validate.distributions import measure, measure_like
+from modelway.components.validate.drift import drift_checks
+from modelway.components.validate.report import render
+
+PROJECT = Project.parse(
+    "name: loans\ntask: binary\nlabel: late\ndata: {source: x.csv}\nfeatures: {numeric: [age]}\n"
+    "model: {estimator: sklearn.linear_model.LogisticRegression}"
+)
+BEFORE = pl.DataFrame(
+    {
+        "age": [20.0 + number % 50 for number in range(1000)],
+        "region": ["north", "south"] * 500,
+        "opened": [dt.date(2024, 1, 1) + dt.timedelta(days=number % 100) for number in range(1000)],
+    }
+)
+
+
+def page(now: pl.DataFrame, *more: str) -> str:
+    baseline = measure(BEFORE, BEFORE.columns, "")
+    later = measure_like(now, baseline, "")
+    checks = drift_checks(later, baseline, DataPolicy())
+    checks += [passed_or_failed(name, False, f"this is {name}") for name in more]
+    return render(Gate(name="data", checks=tuple(checks)), PROJECT, later, baseline)
+
+
+def test_the_most_drifted_column_comes_first_with_its_distances() -> None:
+    text = page(BEFORE.with_columns(region=pl.lit("south"), age=pl.col("age") + 5))
+    cards = text[text.index("Most drifted first") : text.index("<h2>Checks")]
+    assert cards.index("<h3>region") < cards.index("<h3>age") < cards.index("<h3>opened")
+    assert "PSI" in cards
+    assert "by chi-squared" in cards
+
+
+def test_findings_of_each_kind_have_a_section() -> None:
+    found = page(BEFORE, "duplicate[age]", "skew[age]", "drift[multivariate]", "shared_rows")
+    leakage, skew, together = (found.index(title) for title in ("<h2>Leakage", "<h2>Skew", "<h2>Drift of the columns"))
+    assert leakage < found.index("this is duplicate[age]", leakage) < skew
+    assert leakage < found.index("this is shared_rows", leakage) < skew
+    assert skew < found.index("this is skew[age]", skew) < together
+    assert found.index("this is drift[multivariate]", together) > together
+
+
+def test_there_is_no_section_of_what_was_not_judged() -> None:
+    found = page(BEFORE)
+    assert "<h2>Leakage" not in found
+    assert "<h2>Skew" not in found
+
+
+def test_dates_are_shown_as_dates() -> None:
+    assert "up to 2024-01-10" in page(BEFORE)
+
+
+def test_the_edge_below_a_frequent_zero_is_shown_in_words() -> None:
+    paid = pl.DataFrame({"age": [0.0] * 600 + [float(number) for number in range(1, 401)]})
+    text = render(Gate(name="data", checks=()), PROJECT, measure(paid, ["age"], ""), None)
+    assert "just below 0" in text
+    assert "e-3" not in text
