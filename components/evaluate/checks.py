@@ -1,4 +1,4 @@
-"""The model gate's checks: thresholds, no regression against the champion, slices."""
+"""The model gate's checks against thresholds: on the test split, on the unseen one, and on slices."""
 
 from __future__ import annotations
 
@@ -7,108 +7,154 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.policy import ModelPolicy, NoRegression, Slices, Threshold
+from modelway.components.core.model_policy import ModelPolicy, Slices
+from modelway.components.core.thresholds import Threshold, threshold_check
 from modelway.components.core.verdict import Check, OnInconclusive, inconclusive, passed_or_failed
-from modelway.components.evaluate.metrics import Predictions, higher_is_better, score
+from modelway.components.evaluate.intervals import Estimate, Part, compare, measure
+from modelway.components.evaluate.metrics import Predictions
+from modelway.components.evaluate.sampling import Sampling
 from modelway.components.evaluate.slices import Slice
 
 
-def threshold_checks(scores: Mapping[str, float], rows: int, policy: ModelPolicy) -> list[Check]:
-    """A check for each metric that the policy has a threshold on; inconclusive on too small a test split."""
+def row_checks(rows: int, policy: ModelPolicy) -> list[Check]:
+    """A check of how many test rows there are, unless they suffice: none fails, few are inconclusive."""
+    if rows == 0:
+        message = "the test split has no rows: nothing can be measured; look at `data.split` and at the source"
+        return [passed_or_failed("test_rows", passed=False, message=message, observed=0, threshold=policy.minimum_rows)]
     if rows < policy.minimum_rows:
-        message = f"{rows:,} test rows; the policy asks for {policy.minimum_rows:,} to judge a model by"
+        message = (
+            f"{rows:,} test rows; the policy asks for {policy.minimum_rows:,} to judge a model by; bring more data, or "
+            "raise `data.split.test_fraction`"
+        )
         return [
             inconclusive("test_rows", message, policy.on_inconclusive, observed=rows, threshold=policy.minimum_rows)
         ]
-    checks = []
-    for name, threshold in policy.metrics.items():
-        if np.isnan(scores[name]):
-            message = f"{name} is not defined on the test split; bring rows of every class"
-            checks.append(inconclusive(f"metric[{name}]", message, policy.on_inconclusive))
-        else:
-            checks.append(_compared(f"metric[{name}]", scores[name], threshold, "on the test split"))
-    return checks
+    return []
 
 
-def regression_check(
-    policy: NoRegression,
-    candidate: float,
-    champion: float | None,
-    champion_version: str,
+def threshold_checks(
+    kind: str,
+    estimates: Mapping[str, Estimate],
+    sampling: Sampling,
+    thresholds: Mapping[str, Threshold],
     rule: OnInconclusive,
-    trouble: str = "",
-) -> Check:
-    """Whether the candidate is at most the margin worse than the champion on the same rows.
+    *,
+    split: str = "test",
+) -> list[Check]:
+    """A check ``kind[metric]`` for each threshold, by the metric's confidence interval on a split.
 
     Args:
-        policy: The metric and the margin.
-        candidate: The candidate's score.
-        champion: The champion's; None if there is none to compare with.
-        champion_version: The champion's registry version; empty if there is no champion.
-        rule: What to do where the champion cannot judge these rows.
-        trouble: Why there is a champion but no score of it.
+        kind: ``metric`` or ``unseen``.
+        estimates: What was measured, by metric.
+        sampling: How the split's rows were drawn.
+        thresholds: What is asked, by metric.
+        rule: What to do where the rows cannot tell.
+        split: What the split is called.
     """
-    name = f"no_regression[{policy.metric}]"
-    if champion is None and not champion_version:
-        allowed = policy.first_model == "allow"
-        message = "no champion yet: this is the first model, which the policy " + (
-            "allows" if allowed else "does not allow; set `model.no_regression.first_model: allow` for the first one"
-        )
-        first = OnInconclusive.WARN if allowed else OnInconclusive.BLOCK
-        return inconclusive(name, message, first, observed=candidate)
-    if champion is None:
-        message = f"champion version {champion_version} cannot judge these rows: {trouble}"
-        return inconclusive(name, message, rule, observed=candidate)
-    if np.isnan(candidate) or np.isnan(champion):
-        return inconclusive(name, f"{policy.metric} is not defined on the test split; bring rows of every class", rule)
-    worse = champion - candidate if higher_is_better(policy.metric) else candidate - champion
-    passed = worse <= policy.margin
-    difference = "equal" if worse == 0 else f"{abs(worse):.4f} {'worse' if worse > 0 else 'better'}"
-    message = (
-        f"{policy.metric} {candidate:.4f} against {champion:.4f} of champion version {champion_version}: "
-        f"{difference}, margin {policy.margin}"
-    )
-    return passed_or_failed(name, passed, message, observed=round(0.0 - worse, 6), threshold=-policy.margin)
-
-
-def slice_checks(predictions: Predictions, slices: Iterable[Slice], policy: Slices) -> list[Check]:
-    """A check for each slice and metric; inconclusive for a slice that is small or has one class only."""
+    where = f"on {sampling.rows:,} {split} rows"
     checks = []
-    for part in slices:
-        rows = len(part.rows)
-        for metric, threshold in policy.metrics.items():
-            name = f"slice[{part.name}].{metric}"
-            if rows < policy.minimum_rows:
-                message = f"{rows:,} rows; the policy asks for {policy.minimum_rows:,} to judge a slice by"
-                checks.append(
-                    inconclusive(name, message, policy.on_inconclusive, observed=rows, threshold=policy.minimum_rows)
-                )
-                continue
-            if predictions.classes and len(np.unique(predictions.truth[part.rows])) < 2:
-                message = f"these {rows:,} rows hold one class only, which tells nothing about {metric}"
-                checks.append(inconclusive(name, message, policy.on_inconclusive, observed=rows))
-                continue
-            try:
-                observed = score(metric, predictions.take(part.rows))
-            except ModelwayError as error:
-                checks.append(inconclusive(name, error.message, policy.on_inconclusive, observed=rows))
-                continue
-            if np.isnan(observed):
-                message = f"{metric} is not defined on these {rows:,} rows"
-                checks.append(inconclusive(name, message, policy.on_inconclusive, observed=rows))
-                continue
-            checks.append(_compared(name, observed, threshold, f"on {rows:,} rows"))
+    for metric, threshold in thresholds.items():
+        found, name = estimates[metric], f"{kind}[{metric}]"
+        if np.isnan(found.value):
+            message = f"{metric} is not defined {where}; bring rows of every class"
+            checks.append(inconclusive(name, message, rule))
+            continue
+        checks.append(
+            threshold_check(
+                name,
+                found.value,
+                threshold,
+                rule,
+                where=where,
+                interval=found.interval,
+                confidence=sampling.confidence,
+            )
+        )
     return checks
 
 
-def _compared(name: str, observed: float, threshold: Threshold, where: str) -> Check:
-    low, high = threshold.min, threshold.max
-    passed = (low is None or observed >= low) and (high is None or observed <= high)
-    asked = " and ".join(
-        text
-        for text in (f"at least {low}" if low is not None else "", f"at most {high}" if high is not None else "")
-        if text
+def unseen_checks(predictions: Predictions | None, sampling: Sampling, policy: ModelPolicy) -> list[Check]:
+    """Thresholds on the unseen split; inconclusive where there is none.
+
+    Args:
+        predictions: Of the unseen rows; None if there are no rows.
+        sampling: How the unseen rows were drawn.
+        policy: What is asked.
+    """
+    rule = policy.on_inconclusive
+    if predictions is None:
+        message = "there are no unseen rows; hold some back with `data.split.unseen_fraction` in the project file"
+        return [inconclusive(f"unseen[{metric}]", message, rule) for metric in policy.unseen]
+    estimates = {metric: measure(metric, Part(predictions), sampling) for metric in policy.unseen}
+    return threshold_checks("unseen", estimates, sampling, policy.unseen, rule, split="unseen")
+
+
+def slice_checks(predictions: Predictions, slices: Iterable[Slice], sampling: Sampling, policy: Slices) -> list[Check]:
+    """Checks of each slice by itself and against all rows; inconclusive for a slice that is small or has one class."""
+    checks = []
+    for part in slices:
+        for metric, threshold in policy.metrics.items():
+            checks.append(_slice_check(predictions, part, sampling, policy, metric, threshold))
+        for metric, gap in policy.max_gap.items():
+            checks.append(_gap_check(predictions, part, sampling, policy, metric, gap))
+    return checks
+
+
+def obstacle(predictions: Predictions, rows: np.ndarray[tuple[int], np.dtype[np.int64]], minimum: int) -> str:
+    """Why some rows tell nothing of a metric: too few, or of one class; empty if they may."""
+    count = len(rows)
+    if count < minimum:
+        return f"{count:,} rows; the policy asks for {minimum:,} to judge a part of the split by; bring more of them"
+    if predictions.classes and len(np.unique(predictions.truth[rows])) < 2:
+        return f"these {count:,} rows hold one class only, which tells nothing about a model; bring rows of every class"
+    return ""
+
+
+def _slice_check(
+    predictions: Predictions, part: Slice, sampling: Sampling, policy: Slices, metric: str, threshold: Threshold
+) -> Check:
+    name, rows, rule = f"slice[{part.name}].{metric}", len(part.rows), policy.on_inconclusive
+    reason = obstacle(predictions, part.rows, policy.minimum_rows)
+    try:
+        found = None if reason else measure(metric, Part(predictions, part.rows), sampling)
+    except ModelwayError as error:
+        found, reason = None, error.message
+    if found is None or np.isnan(found.value):
+        reason = reason or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
+        return inconclusive(name, reason, rule, observed=rows, threshold=_least(rows, policy))
+    return threshold_check(
+        name,
+        found.value,
+        threshold,
+        rule,
+        where=f"on {rows:,} rows",
+        interval=found.interval,
+        confidence=sampling.confidence,
     )
-    bound = low if low is not None and (high is None or observed < low or observed <= high) else high
-    message = f"{observed:.4f} {where}; the policy asks for {asked}"
-    return passed_or_failed(name, passed, message, observed=round(observed, 6), threshold=bound)
+
+
+def _gap_check(
+    predictions: Predictions, part: Slice, sampling: Sampling, policy: Slices, metric: str, most: float
+) -> Check:
+    name, rows, rule = f"slice_gap[{part.name}].{metric}", len(part.rows), policy.on_inconclusive
+    reason = obstacle(predictions, part.rows, policy.minimum_rows)
+    try:
+        found = None if reason else compare(metric, Part(predictions), Part(predictions, part.rows), sampling)
+    except ModelwayError as error:
+        found, reason = None, error.message
+    if found is None or np.isnan(found.value):
+        reason = reason or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
+        return inconclusive(name, reason, rule, observed=rows, threshold=_least(rows, policy))
+    return threshold_check(
+        name,
+        found.value,
+        Threshold(max=most),
+        rule,
+        where=f"worse in {metric} on these {rows:,} rows than on all {sampling.rows:,}",
+        interval=found.interval,
+        confidence=sampling.confidence,
+    )
+
+
+def _least(rows: int, policy: Slices) -> int | None:
+    return policy.minimum_rows if rows < policy.minimum_rows else None

@@ -12,6 +12,7 @@ from modelway.components.core.image import component
 def evaluate_model(
     model: Input[Model],
     test_data: Input[Dataset],
+    unseen_data: Input[Dataset],
     project: str,
     policy: str,
     gate: Output[GateResult],
@@ -21,17 +22,20 @@ def evaluate_model(
     run_id: str = "",
     model_hash: str = "",
     champion: str = "",
+    as_of: str = "",
 ) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
-    """Judges a model on the test split: thresholds, no regression against the champion, slices.
+    """Judges a model: thresholds by intervals, no regression, slices, weak segments, fairness, robustness, rules.
 
     Args:
         model: The model's folder, in MLflow's format.
         test_data: The test split, as Parquet.
+        unseen_data: The rows held back from training and testing, as Parquet; there may be none.
         project: The project file: its text, or a URI.
         policy: The policy file: its text, or a URI.
         run_id: The MLflow run that trained the model; the scores are logged there.
         model_hash: The SHA-256 that the model's folder had when it was trained.
         champion: The champion's registry version to compare with. Empty: there is none.
+        as_of: The day that waivers are judged at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.
@@ -44,7 +48,8 @@ def evaluate_model(
     from modelway.components.core.artifacts import write_values
     from modelway.components.evaluate.gate import evaluate
 
-    made = evaluate(model.path, test_data.path, project, policy, champion, run_id, model_hash, report_path=report.path)
+    rules = (project, policy, champion, run_id, model_hash)
+    made = evaluate(model.path, test_data.path, unseen_data.path, *rules, as_of=as_of, report_path=report.path)
     judged = made.gate.model_copy(update={"report": report.uri})
     judged.write(gate.path)
     for name, value in made.scores.items():

@@ -1,27 +1,32 @@
-"""The model gate: thresholds, comparison with the champion, slices, and the report of it all."""
+"""The model gate: what the model says about rows that it has not learnt, judged by the policy, and the report of it."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-import polars as pl
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256, load_model
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
-from modelway.components.core.tables import label_of, read_table, to_model_input
+from modelway.components.core.tables import read_table
 from modelway.components.core.tracking import Tracking
-from modelway.components.core.verdict import Gate
-from modelway.components.evaluate.checks import regression_check, slice_checks, threshold_checks
+from modelway.components.core.verdict import Check, Gate, Mode, passed_or_failed
+from modelway.components.core.waivers import judged_gate
+from modelway.components.evaluate.champion import champion_on, policy_checks
+from modelway.components.evaluate.checks import row_checks
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
-from modelway.components.evaluate.metrics import Predictions, predict, score
+from modelway.components.evaluate.intervals import Estimate, Part, measure
+from modelway.components.evaluate.judging import Subject, model_checks, sampling_of
+from modelway.components.evaluate.metrics import Predictions, score
+from modelway.components.evaluate.predicting import predict_table, sane_check
+from modelway.components.evaluate.regression import Rival
 from modelway.components.evaluate.report import render
-from modelway.components.evaluate.slices import find_slices
+from modelway.components.evaluate.sampling import Sampling
 
 _CUSTOMARY = {
     "binary": ("roc_auc", "average_precision", "accuracy", "f1", "log_loss"),
@@ -35,110 +40,119 @@ class Evaluation:
     """What the dashboard shows beside the gate: scores, curves and the confusion matrix."""
 
     gate: Gate
-    scores: dict[str, float]
-    rocs: list[Roc]
-    classes: list[str]
-    confusion: list[list[int]]
+    scores: dict[str, float] = field(default_factory=dict)
+    rocs: list[Roc] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    confusion: list[list[int]] = field(default_factory=list)
 
 
 def evaluate(
     model_path: str,
     test_path: str,
+    unseen_path: str,
     project: str,
     policy: str,
     champion: str,
     run_id: str,
     model_hash: str,
     *,
+    as_of: str = "",
     report_path: str,
 ) -> Evaluation:
     """Judges a model on the test split, logs its scores in MLflow, and writes the report.
 
+    A model whose files are not those that were trained is not even loaded: its gate has one failed check, and no mode
+    or waiver lets it pass. Without test rows, or with predictions that are none, nothing else is judged either.
+
     Args:
         model_path: The model's folder, in MLflow's format.
         test_path: The test split, as Parquet.
+        unseen_path: The unseen split, as Parquet; may have no rows.
         project: The project file: its text, path or URI.
         policy: The policy file, likewise.
         champion: The champion's version in the registry; empty: there is none.
         run_id: The MLflow run that trained the model, to log the scores in; empty: not logged.
-        model_hash: The SHA-256 that the model's folder had when it was trained.
+        model_hash: The SHA-256 that the model's folder had when it was trained; empty: not compared.
+        as_of: The day that waivers are judged at, ISO 8601; empty: today.
         report_path: Where the HTML report goes.
 
     Raises:
-        ModelwayError: the model's files are not those that were trained, or a metric cannot be computed.
+        ModelwayError: the model cannot be loaded or fails on the rows, or the policy asks for what cannot be computed.
     """
     described, rules = Project.load(project), Policy.load(policy)
     found = folder_sha256(model_path)
+    table, unseen = read_table(test_path), read_table(unseen_path)
+    facts: dict[str, str | int | float | None] = {
+        "model_hash": found,
+        "mlflow_run": run_id,
+        "project_hash": described.sha256(),
+        "policy_hash": rules.sha256(),
+        "test_rows": len(table),
+        "unseen_rows": len(unseen),
+        "champion": f"{described.name} version {champion}" if champion else None,
+    }
     if model_hash and found != model_hash:
-        raise ModelwayError(
-            "the model's files are not those that were trained",
-            file=model_path,
-            value=found,
-            remedy="train it again; nothing but the pipeline may write to its artifacts",
+        gate = Gate(name="model", checks=(_tampered(found, model_hash),), facts=facts)
+        return _written(Evaluation(gate), described, None, {}, report_path)
+    judge = partial(judged_gate, "model", facts=facts, mode=rules.model.mode, waivers=rules.waivers, as_of=as_of)
+    if not len(table):
+        return _written(Evaluation(judge(row_checks(0, rules.model))), described, None, {}, report_path)
+    ask = partial(predict_table, load_model(model_path), project=described)
+    predictions = ask(table)
+    sane = sane_check(predictions)
+    if sane.blocks:
+        return _written(Evaluation(judge([sane])), described, None, {}, report_path)
+    sampling = sampling_of(table, described, rules.model.confidence)
+    estimates = _estimates(predictions, sampling, described, rules)
+    checks: list[Check] = []
+    rival = Rival(champion)
+    if rules.model.mode is not Mode.DISABLED:
+        held_back = ask(unseen) if len(unseen) and rules.model.unseen else None
+        subject = Subject(
+            ask, table, predictions, sampling, held_back, sampling_of(unseen, described, rules.model.confidence)
         )
-    table = read_table(test_path)
-    predictions = _predictions(load_model(model_path), table, described)
-    scores = {name: score(name, predictions) for name in rules.metric_names}
-    checks = threshold_checks(scores, len(table), rules.model)
-    if rules.model.no_regression is not None:
-        asked = rules.model.no_regression
-        theirs, trouble = _champion_score(described, champion, asked.metric, table)
-        checks.append(
-            regression_check(asked, scores[asked.metric], theirs, champion, rules.model.on_inconclusive, trouble)
-        )
-    if rules.model.slices is not None:
-        checks += slice_checks(predictions, find_slices(table, rules.model.slices), rules.model.slices)
-    gate = Gate(
-        name="model",
-        checks=tuple(checks),
-        facts={
-            "model_hash": found,
-            "mlflow_run": run_id,
-            "project_hash": described.sha256(),
-            "policy_hash": rules.sha256(),
-            "test_rows": len(table),
-            "champion": f"{described.name} version {champion}" if champion else None,
-        },
-    )
-    scores = _shown(scores, described, predictions)
+        if rules.model.no_regression is not None:
+            rival = champion_on(table, described, champion)
+        checks = model_checks(subject, estimates, rival, described, rules.model)
+        checks += policy_checks(rules, described, champion)
+    scores = {name: one.value for name, one in estimates.items() if np.isfinite(one.value)}
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})
     rocs = roc_curves(predictions) if predictions.classes else []
     matrix = confusion(predictions) if predictions.classes else []
-    Path(report_path).write_text(render(gate, described, scores, predictions, rocs, matrix), encoding="utf-8")
-    return Evaluation(gate, scores, rocs, list(predictions.classes), matrix)
+    made = Evaluation(judge(checks), scores, rocs, list(predictions.classes), matrix)
+    return _written(made, described, predictions, estimates, report_path)
 
 
-def _predictions(model: object, table: pl.DataFrame, project: Project) -> Predictions:
-    columns = [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
-    present = set(table.columns)
-    missing = [name for name in columns if name not in present]
-    if missing:
-        raise ModelwayError(
-            f"the model needs the column {missing[0]!r}, which the data does not have",
-            column=missing[0],
-            remedy="bring the column back, or train a model without it",
-        )
-    return predict(model, to_model_input(table, columns), label_of(table, project), project)
+def _tampered(found: str, expected: str) -> Check:
+    message = (
+        f"the model's files are not those that were trained: their hash is {found[:12]}…, the trained model's "
+        f"{expected[:12]}…; it was not loaded and nothing else was judged; train it again, and let nothing but the "
+        "pipeline write to its artifacts"
+    )
+    return passed_or_failed("model_hash", passed=False, message=message, observed=found, threshold=expected)
 
 
-def _shown(asked: dict[str, float], project: Project, predictions: Predictions) -> dict[str, float]:
-    """The policy's metrics and the customary ones of the task, less those that are not defined on these rows."""
-    scores = dict(asked)
+def _estimates(predictions: Predictions, sampling: Sampling, project: Project, rules: Policy) -> dict[str, Estimate]:
+    """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown by one."""
+    found = {name: measure(name, Part(predictions), sampling) for name in rules.model.metrics}
+    for name in rules.metric_names:
+        if name not in found:
+            found[name] = Estimate(score(name, predictions))
     for name in _CUSTOMARY[project.task]:
-        if name not in scores:
-            with suppress(ModelwayError):
-                scores[name] = score(name, predictions)
-    return {name: value for name, value in scores.items() if np.isfinite(value)}
+        with suppress(ModelwayError):
+            if name not in found or found[name].interval is None:
+                found[name] = measure(name, Part(predictions), sampling)
+    return found
 
 
-def _champion_score(project: Project, version: str, metric: str, table: pl.DataFrame) -> tuple[float | None, str]:
-    """The champion's score on the same rows; or none, and why."""
-    if not version:
-        return None, ""
-    with TemporaryDirectory() as work:
-        champion = load_model(Tracking.from_environment().download_model(project.name, version, work))
-    try:
-        return score(metric, _predictions(champion, table, project)), ""
-    except ModelwayError as error:
-        return None, error.message
+def _written(
+    made: Evaluation,
+    project: Project,
+    predictions: Predictions | None,
+    estimates: dict[str, Estimate],
+    report_path: str,
+) -> Evaluation:
+    page = render(made.gate, project, estimates, predictions, made.rocs, made.confusion)
+    Path(report_path).write_text(page, encoding="utf-8")
+    return made

@@ -2,40 +2,157 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from modelway.components.core.html import render_gate
 from modelway.components.core.project import Project
-from modelway.components.core.verdict import Check, Gate
+from modelway.components.core.verdict import Check, Gate, Verdict
+from modelway.components.evaluate.calibration import reliability
 from modelway.components.evaluate.curves import Roc, calibration_by_decile
+from modelway.components.evaluate.intervals import Estimate
 from modelway.components.evaluate.metrics import Predictions
+
+MOST_BARS = 60
+_BINS = 10
+_ORDER = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 2}
+_SECTIONS = {
+    "Against the champion": (
+        "no_regression[",
+        "right of the dashed line (the margin) is as good; the grey line is equal",
+    ),
+    "Unseen rows": ("unseen[", "rows that were held back from training and testing"),
+    "Slices": ("slice[", "the dashed line is what the policy asks for"),
+    "Slices against all rows": ("slice_gap[", "how much worse than on all rows; left of the dashed line passes"),
+    "Weak segments": ("weak_segment[", "found on one half of the test rows, judged on the other; the worst first"),
+    "Fairness": ("fairness[", "the dashed line is what the policy asks for"),
+    "Robustness": ("robustness[", "what the metric loses on disturbed input; left of the dashed line passes"),
+    "Rules on predictions": (
+        "prediction_rule[",
+        "the share of rows that break the rule; left of the dashed line passes",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One check as an interval on a line: positions are shares of the line's length, 0 to 1; None: not drawn."""
+
+    check: Check
+    point: float
+    low: float
+    high: float
+    threshold: float | None
+    zero: float | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Checks of one kind; each metric's share a scale."""
+
+    title: str
+    note: str
+    charts: list[tuple[str, list[Bar]]]
+    others: list[Check]
 
 
 def render(
     gate: Gate,
     project: Project,
-    scores: Mapping[str, float],
-    predictions: Predictions,
+    estimates: Mapping[str, Estimate],
+    predictions: Predictions | None,
     rocs: list[Roc],
     confusion: list[list[int]],
 ) -> str:
-    """The page: why, scores, curves or predicted against actual, the confusion matrix, slices, and every check."""
+    """The page: why, scores with intervals, curves, what was compared and found, and every check.
+
+    Args:
+        gate: The judged gate.
+        project: The project.
+        estimates: What was measured, by metric.
+        predictions: What the model said about the test rows; None where it was not asked.
+        rocs: The curves to draw.
+        confusion: Counts by true and predicted class.
+    """
+    bins = None if predictions is None or not predictions.classes else reliability(predictions, _BINS)
+    deciles = predictions is not None and not predictions.classes
     return render_gate(
         "modelway.components.evaluate",
         "model.html.j2",
         gate,
         f"Model of {project.name}",
-        scores=scores,
-        rows=len(predictions.truth),
+        scores={name: one for name, one in estimates.items() if math.isfinite(one.value)},
+        rows=0 if predictions is None else len(predictions.truth),
         curves=[(roc.name, list(zip(roc.fpr, roc.tpr, strict=True))) for roc in rocs],
-        classes=predictions.classes,
+        reliability=[] if bins is None else [("bins", list(zip(bins.predicted, bins.observed, strict=True)))],
+        classes=() if predictions is None else predictions.classes,
         confusion=confusion,
-        deciles=[] if predictions.classes else [("tenths of the test split", calibration_by_decile(predictions))],
-        slices=_measured_slices(gate),
+        deciles=[("tenths of the test split", calibration_by_decile(predictions))] if deciles and predictions else [],
+        sections=sections(gate.checks),
     )
 
 
-def _measured_slices(gate: Gate) -> list[Check]:
-    """The slices' checks that have a score, the worst first."""
-    found = [one for one in gate.checks if one.name.startswith("slice[") and isinstance(one.observed, float)]
-    return sorted(found, key=lambda check: float(check.observed or 0.0))
+def sections(checks: Sequence[Check]) -> list[Section]:
+    """The checks that are shown as intervals, by kind and metric; failed ones first, the first few dozen of each."""
+    found = []
+    for title, (start, note) in _SECTIONS.items():
+        meant = [check for check in checks if check.name.startswith(start)]
+        measured = [check for check in meant if isinstance(check.observed, float) and math.isfinite(check.observed)]
+        if start != "weak_segment[":
+            measured.sort(key=lambda check: _ORDER[check.verdict])
+        metrics = dict.fromkeys(_metric(check) for check in measured)
+        charts = [
+            (metric, bars([check for check in measured if _metric(check) == metric][:MOST_BARS])) for metric in metrics
+        ]
+        others = [check for check in meant if check not in measured][:MOST_BARS]
+        if meant:
+            found.append(Section(title, note, charts, others))
+    return found
+
+
+def bars(checks: Sequence[Check]) -> list[Bar]:
+    """Checks on one common scale, from the least to the greatest of their values, intervals and thresholds."""
+    known = [value for check in checks for value in (*_ends(check), _threshold(check)) if value is not None]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    pad = (high - low or abs(high) or 1.0) * 0.05
+    low, span = low - pad, high - low + 2 * pad
+
+    def place(value: float) -> float:
+        return (value - low) / span
+
+    found = []
+    for check in checks:
+        ends, asked = _ends(check), _threshold(check)
+        zero = place(0.0) if low < 0 < low + span else None
+        found.append(
+            Bar(
+                check,
+                place(float(check.observed or 0.0)),
+                place(ends[0]),
+                place(ends[1]),
+                None if asked is None else place(asked),
+                zero,
+            )
+        )
+    return found
+
+
+def _ends(check: Check) -> tuple[float, float]:
+    """The interval where it is finite, else the point."""
+    point = float(check.observed or 0.0)
+    if check.interval is None:
+        return point, point
+    low, high = check.interval
+    return (low if math.isfinite(low) else point), (high if math.isfinite(high) else point)
+
+
+def _threshold(check: Check) -> float | None:
+    return float(check.threshold) if isinstance(check.threshold, int | float) else None
+
+
+def _metric(check: Check) -> str:
+    """What stands after the brackets, or within them where that is a metric; of other kinds one scale serves all."""
+    subject, _, metric = check.name.rpartition("]")
+    kind, _, inner = subject.partition("[")
+    return metric.removeprefix(".") or (inner if kind in {"unseen", "no_regression"} else "")

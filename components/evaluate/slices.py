@@ -11,7 +11,7 @@ import polars as pl
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.html import format_number
-from modelway.components.core.policy import Slices
+from modelway.components.core.model_policy import Slices
 
 MOST_VALUES = 50
 

@@ -6,17 +6,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelway.components.core.policy import ModelPolicy, NoRegression, Slices
+from modelway.components.core.model_policy import ModelPolicy, Slices
 from modelway.components.core.verdict import OnInconclusive, Verdict
-from modelway.components.evaluate.checks import regression_check, slice_checks, threshold_checks
+from modelway.components.evaluate.checks import row_checks, slice_checks, threshold_checks, unseen_checks
+from modelway.components.evaluate.intervals import Estimate, Interval
 from modelway.components.evaluate.metrics import Predictions, score
+from modelway.components.evaluate.sampling import Sampling
 from modelway.components.evaluate.slices import Slice
 
 NAN = float("nan")
 
 
-def policy(rule: str = "block", rows: int = 2, **metrics: dict[str, float]) -> ModelPolicy:
-    return ModelPolicy.model_validate({"metrics": metrics, "minimum_rows": rows, "on_inconclusive": rule})
+def policy(rule: str = "block", rows: int = 2, **more: Any) -> ModelPolicy:
+    asked = {"metrics": {"f1": {"min": 0.1}}, "minimum_rows": rows, "on_inconclusive": rule, **more}
+    return ModelPolicy.model_validate(asked)
+
+
+def judged(threshold: dict[str, float], value: float, interval: Interval | None, rule: str = "block") -> Any:
+    asked = policy(rule, metrics={"roc_auc": threshold})
+    sampling = Sampling(1234, confidence=None if interval is None else 0.95)
+    (check,) = threshold_checks(
+        "metric", {"roc_auc": Estimate(value, interval)}, sampling, asked.metrics, asked.on_inconclusive
+    )
+    assert check.name == "metric[roc_auc]"
+    return check
 
 
 @pytest.mark.parametrize(
@@ -34,102 +47,76 @@ def policy(rule: str = "block", rows: int = 2, **metrics: dict[str, float]) -> M
         ({"min": 0.0}, 0.0, True, 0.0),
     ],
 )
-def test_thresholds(threshold: dict[str, float], observed: float, passes: bool, bound: float) -> None:
-    (check,) = threshold_checks({"roc_auc": observed, "other": 0.0}, 100, policy(roc_auc=threshold))
-    assert check.name == "metric[roc_auc]"
+def test_thresholds_without_intervals_are_judged_by_the_point(
+    threshold: dict[str, float], observed: float, passes: bool, bound: float
+) -> None:
+    check = judged(threshold, observed, None)
     assert check.verdict is (Verdict.PASSED if passes else Verdict.FAILED)
     assert check.blocks is not passes
-    assert (check.observed, check.threshold) == (observed, bound)
+    assert (check.observed, check.threshold, check.interval) == (observed, bound, None)
     for key, word in (("min", "at least"), ("max", "at most")):
-        assert (f"{word} {threshold.get(key)}" in check.message) is (key in threshold)
+        assert (f"{word} {threshold.get(key, 0):g}" in check.message) is (key in threshold)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "interval", "verdict"),
+    [
+        ({"min": 0.7}, (0.7, 0.9), Verdict.PASSED),
+        ({"min": 0.7}, (0.69, 0.9), Verdict.INCONCLUSIVE),
+        ({"min": 0.7}, (0.5, 0.69), Verdict.FAILED),
+        ({"max": 0.7}, (0.5, 0.7), Verdict.PASSED),
+        ({"max": 0.7}, (0.71, 0.9), Verdict.FAILED),
+        ({"min": 0.6, "max": 0.7}, (0.5, 0.8), Verdict.INCONCLUSIVE),
+    ],
+)
+@pytest.mark.parametrize("rule", ["block", "warn"])
+def test_thresholds_are_judged_by_the_interval(
+    threshold: dict[str, float], interval: Interval, verdict: Verdict, rule: str
+) -> None:
+    check = judged(threshold, sum(interval) / 2, interval, rule)
+    assert check.verdict is verdict
+    assert check.interval == interval
+    assert check.blocks is (verdict is Verdict.FAILED or (verdict is Verdict.INCONCLUSIVE and rule == "block"))
+    assert "95% interval" in check.message
+    assert "on 1,234 test rows" in check.message
+    assert ("bring more of them" in check.message) is (verdict is Verdict.INCONCLUSIVE)
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("block", True), ("warn", False)])
 def test_too_few_rows_to_judge_by(rule: str, blocks: bool) -> None:
-    asked = policy(rule, 200, roc_auc={"min": 0.7}, f1={"min": 0.1})
-    (check,) = threshold_checks({"roc_auc": 0.9, "f1": 0.9}, 199, asked)
+    (check,) = row_checks(199, policy(rule, 200))
     assert (check.name, check.verdict, check.blocks) == ("test_rows", Verdict.INCONCLUSIVE, blocks)
     assert (check.observed, check.threshold) == (199, 200)
-    assert len(threshold_checks({"roc_auc": 0.9, "f1": 0.9}, 200, asked)) == 2
+    assert row_checks(200, policy(rule, 200)) == []
+
+
+@pytest.mark.parametrize("rule", ["block", "warn"])
+def test_no_rows_at_all_fail_whatever_the_rule(rule: str) -> None:
+    (check,) = row_checks(0, policy(rule, 200))
+    assert (check.name, check.verdict, check.blocks) == ("test_rows", Verdict.FAILED, True)
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("block", True), ("warn", False)])
 def test_a_metric_that_is_not_defined_is_open(rule: str, blocks: bool) -> None:
-    bad, good = threshold_checks({"roc_auc": NAN, "f1": 0.9}, 100, policy(rule, roc_auc={"min": 0.7}, f1={"min": 0.1}))
-    assert (bad.verdict, bad.blocks, bad.observed) == (Verdict.INCONCLUSIVE, blocks, None)
-    assert good.verdict is Verdict.PASSED
+    check = judged({"min": 0.7}, NAN, None, rule)
+    assert (check.verdict, check.blocks, check.observed) == (Verdict.INCONCLUSIVE, blocks, None)
 
 
-@pytest.mark.parametrize(
-    ("metric", "margin", "candidate", "champion", "passes", "better"),
-    [
-        ("roc_auc", 0.0, 0.80, 0.80, True, 0.0),
-        ("roc_auc", 0.0, 0.81, 0.80, True, 0.01),
-        ("roc_auc", 0.0, 0.79, 0.80, False, -0.01),
-        ("roc_auc", 0.125, 0.75, 0.875, True, -0.125),
-        ("roc_auc", 0.125, 0.749, 0.875, False, -0.126),
-        ("log_loss", 0.0, 0.50, 0.50, True, 0.0),
-        ("log_loss", 0.0, 0.49, 0.50, True, 0.01),
-        ("log_loss", 0.0, 0.51, 0.50, False, -0.01),
-        ("log_loss", 0.125, 0.625, 0.5, True, -0.125),
-        ("log_loss", 0.125, 0.626, 0.5, False, -0.126),
-        ("neg_log_loss", 0.0, -0.5, -0.6, True, 0.1),
-        ("r2", 0.25, -1.25, -1.0, True, -0.25),
-    ],
-)
-def test_no_regression(
-    metric: str, margin: float, candidate: float, champion: float, passes: bool, better: float
-) -> None:
-    asked = NoRegression(metric=metric, margin=margin)
-    check = regression_check(asked, candidate, champion, "3", OnInconclusive.BLOCK)
-    assert check.name == f"no_regression[{metric}]"
-    assert check.verdict is (Verdict.PASSED if passes else Verdict.FAILED)
-    assert check.blocks is not passes
-    assert check.observed == pytest.approx(better)
-    assert check.threshold == -margin
-    assert "champion version 3" in check.message
-    assert ("worse" if better < 0 else "better" if better > 0 else "equal") in check.message
-
-
-@pytest.mark.parametrize("rule", list(OnInconclusive))
-@pytest.mark.parametrize(("first", "blocks"), [("allow", False), ("block", True)])
-def test_the_first_model_has_nothing_to_be_compared_with(rule: OnInconclusive, first: Any, blocks: bool) -> None:
-    check = regression_check(NoRegression(metric="f1", first_model=first), 0.5, None, "", rule)
-    assert (check.verdict, check.blocks, check.observed) == (Verdict.INCONCLUSIVE, blocks, 0.5)
-    assert "the first model" in check.message
-    assert ("first_model: allow" in check.message) is blocks
-
-
-@pytest.mark.parametrize(("rule", "blocks"), [(OnInconclusive.BLOCK, True), (OnInconclusive.WARN, False)])
-@pytest.mark.parametrize("first", ["allow", "block"])
-def test_a_champion_that_cannot_judge_leaves_the_answer_open(rule: OnInconclusive, blocks: bool, first: Any) -> None:
-    asked = NoRegression(metric="f1", first_model=first)
-    check = regression_check(asked, 0.5, None, "3", rule, "it needs the column 'age'")
-    assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
-    assert "champion version 3 cannot judge these rows: it needs the column 'age'" in check.message
-
-
-@pytest.mark.parametrize(("candidate", "champion"), [(NAN, 0.5), (0.5, NAN), (NAN, NAN)])
-def test_scores_that_are_not_defined_cannot_be_compared(candidate: float, champion: float) -> None:
-    check = regression_check(NoRegression(metric="f1"), candidate, champion, "3", OnInconclusive.WARN)
-    assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, False)
-
-
-TRUTH = np.array([0, 1] * 10 + [1] * 10)
-PREDICTED = np.array([0, 1] * 8 + [1, 0] * 2 + [1] * 10)
+TRUTH = np.array([0, 1] * 100 + [1] * 20)
+PREDICTED = np.array([0, 1] * 60 + [1, 0] * 40 + [1] * 20)
 PREDICTIONS = Predictions(TRUTH, PREDICTED, np.eye(2)[PREDICTED] * 0.8 + 0.1, ("no", "yes"))
 PARTS = {
-    "good": Slice("region=north", np.arange(16)),
-    "bad": Slice("region=south", np.arange(16, 20)),
-    "one class": Slice("region=west", np.arange(20, 30)),
+    "good": Slice("region=north", np.arange(120)),
+    "bad": Slice("region=south", np.arange(120, 200)),
+    "one class": Slice("region=west", np.arange(200, 220)),
 }
 
 
-def sliced(part: str, rule: str = "warn", rows: int = 2, **metrics: dict[str, float]) -> list[Any]:
+def sliced(part: str, rule: str = "warn", rows: int = 2, gaps: dict[str, float] | None = None, **metrics: Any) -> Any:
     asked = Slices.model_validate(
-        {"columns": ["region"], "metrics": metrics, "minimum_rows": rows, "on_inconclusive": rule}
+        {"columns": ["x"], "metrics": metrics, "minimum_rows": rows, "on_inconclusive": rule, "max_gap": gaps or {}}
     )
-    return slice_checks(PREDICTIONS, [PARTS[part]], asked)
+    return slice_checks(PREDICTIONS, [PARTS[part]], Sampling(len(TRUTH)), asked)
 
 
 @pytest.mark.parametrize(("part", "passes", "observed"), [("good", True, 1.0), ("bad", False, 0.0)])
@@ -140,7 +127,22 @@ def test_slices_are_judged_on_their_own_rows(part: str, passes: bool, observed: 
     for check in (accuracy, auc):
         assert check.verdict is (Verdict.PASSED if passes else Verdict.FAILED)
         assert check.observed == observed
+        assert check.interval is not None
         assert f"on {len(PARTS[part].rows)} rows" in check.message
+
+
+@pytest.mark.parametrize(
+    ("part", "most", "verdict"),
+    [("good", 0.1, Verdict.PASSED), ("bad", 0.3, Verdict.FAILED), ("bad", 0.65, Verdict.INCONCLUSIVE)],
+)
+def test_a_slice_may_be_worse_than_all_rows_by_so_much(part: str, most: float, verdict: Verdict) -> None:
+    accuracy, loss = sliced(part, gaps={"accuracy": most, "log_loss": 3 * most}, f1={"min": 0})[1:]
+    expected = score("accuracy", PREDICTIONS) - (1.0 if part == "good" else 0.0)
+    assert accuracy.name == f"slice_gap[{PARTS[part].name}].accuracy"
+    assert accuracy.verdict is verdict
+    assert accuracy.observed == pytest.approx(expected, abs=1e-6)
+    assert (accuracy.observed > 0) is (loss.observed > 0) is (part == "bad")
+    assert "worse in accuracy" in accuracy.message
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
@@ -148,26 +150,29 @@ def test_slices_are_judged_on_their_own_rows(part: str, passes: bool, observed: 
 def test_a_slice_with_one_class_is_open(metric: str, rule: str, blocks: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        (check,) = sliced("one class", rule, **{metric: {"min": 0.99}})
-    assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
-    assert "one class only" in check.message
+        found = sliced("one class", rule, gaps={metric: 0.01}, **{metric: {"min": 0.99}})
+    for check in found:
+        assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
+        assert "one class only" in check.message
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
-@pytest.mark.parametrize(("least", "open_"), [(16, False), (17, True)])
+@pytest.mark.parametrize(("least", "open_"), [(120, False), (121, True)])
 def test_a_small_slice_is_open(rule: str, blocks: bool, least: int, open_: bool) -> None:
-    (check,) = sliced("good", rule, least, accuracy={"min": 0.5})
-    assert check.verdict is (Verdict.INCONCLUSIVE if open_ else Verdict.PASSED)
-    assert check.blocks is (blocks and open_)
-    if open_:
-        assert (check.observed, check.threshold) == (16, 17)
+    for check in sliced("good", rule, least, gaps={"accuracy": 0.5}, accuracy={"min": 0.5}):
+        assert check.verdict is (Verdict.INCONCLUSIVE if open_ else Verdict.PASSED)
+        assert check.blocks is (blocks and open_)
+        if open_:
+            assert (check.observed, check.threshold) == (120, 121)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_a_metric_that_cannot_be_computed_on_a_slice_is_open() -> None:
     truth = np.array([0, 1, 0, 1, 2])
     predictions = Predictions(truth, truth, np.eye(3)[truth], ("a", "b", "c"))
     asked = Slices.model_validate({"columns": ["x"], "metrics": {"roc_auc_ovr": {"min": 0.5}}, "minimum_rows": 2})
-    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], asked)
+    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], Sampling(5), asked)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "cannot be computed" in check.message
 
@@ -175,6 +180,22 @@ def test_a_metric_that_cannot_be_computed_on_a_slice_is_open() -> None:
 def test_slices_of_numbers() -> None:
     predictions = Predictions(np.arange(10.0), np.arange(10.0) + 1, None, ())
     asked = Slices.model_validate({"columns": ["x"], "metrics": {"mean_absolute_error": {"max": 1}}, "minimum_rows": 2})
-    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], asked)
+    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], Sampling(10, confidence=None), asked)
     assert (check.verdict, check.observed) == (Verdict.PASSED, 1.0)
-    assert score("mean_absolute_error", predictions.take(np.arange(4))) == 1.0
+
+
+@pytest.mark.parametrize("rule", list(OnInconclusive))
+def test_unseen_rows_that_are_not_there_are_open_with_the_remedy(rule: OnInconclusive) -> None:
+    asked = policy(rule.value, unseen={"f1": {"min": 0.1}, "accuracy": {"min": 0.1}})
+    first, second = unseen_checks(None, Sampling(0), asked)
+    assert (first.name, second.name) == ("unseen[f1]", "unseen[accuracy]")
+    assert (first.verdict, first.blocks) == (Verdict.INCONCLUSIVE, rule is OnInconclusive.BLOCK)
+    assert "data.split.unseen_fraction" in first.message
+    assert unseen_checks(None, Sampling(0), policy()) == []
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(0.4, Verdict.PASSED), (0.95, Verdict.FAILED)])
+def test_unseen_rows_are_judged_like_the_test_split(least: float, verdict: Verdict) -> None:
+    (check,) = unseen_checks(PREDICTIONS, Sampling(len(TRUTH)), policy(unseen={"accuracy": {"min": least}}))
+    assert (check.verdict, check.observed) == (verdict, round(score("accuracy", PREDICTIONS), 6))
+    assert "on 220 unseen rows" in check.message

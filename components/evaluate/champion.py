@@ -1,0 +1,59 @@
+"""The champion as evidence: what it says about the candidate's test rows, and the policy that it shipped under."""
+
+from __future__ import annotations
+
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.models import load_model
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Project
+from modelway.components.core.tracking import Tracking
+from modelway.components.core.verdict import Check, inconclusive
+from modelway.components.core.weakening import weaker_checks
+from modelway.components.evaluate.predicting import predict_table, sane_check
+from modelway.components.evaluate.regression import Rival
+
+POLICY_FILE = "policy.json"
+
+
+def champion_on(table: pl.DataFrame, project: Project, version: str) -> Rival:
+    """Downloads the champion and asks it for its predictions of the test rows.
+
+    Args:
+        table: The test rows.
+        project: The candidate's project.
+        version: The champion's version in the registry; empty: there is none.
+    """
+    if not version:
+        return Rival()
+    with TemporaryDirectory() as work:
+        champion = load_model(Tracking.from_environment().download_model(project.name, version, work))
+    try:
+        predictions = predict_table(champion, table, project)
+    except ModelwayError as error:
+        return Rival(version, trouble=error.message)
+    sane = sane_check(predictions)
+    return Rival(version, trouble=sane.message) if sane.blocks else Rival(version, predictions)
+
+
+def policy_checks(now: Policy, project: Project, version: str) -> list[Check]:
+    """Whether the policy asks less than the one that the champion shipped under; nothing without a champion."""
+    if not version:
+        return []
+    try:
+        content = Tracking.from_environment().evidence(project.name, version, POLICY_FILE)
+    except (UnavailableError, CredentialsError):
+        raise
+    except ModelwayError:  # registered before policies were kept
+        content = None
+    if content is None:
+        return []
+    try:
+        before = Policy.parse(content.decode())
+    except ModelwayError as error:
+        message = f"the policy of champion version {version} cannot be read, so nothing is compared: {error.message}"
+        return [inconclusive("policy", message, now.on_weaker_policy)]
+    return weaker_checks(before, now)

@@ -1,0 +1,111 @@
+"""A model's answers to a table's rows, and whether they are answers at all: finite, and the same when asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.project import Project
+from modelway.components.core.tables import label_of, to_model_input
+from modelway.components.core.verdict import Check, passed_or_failed
+from modelway.components.evaluate.metrics import Array, Predictions, predict
+
+ASKED_AGAIN = 2000
+TOLERANCE = 1e-9  # sums in another order differ by less
+
+Predict = Callable[[pl.DataFrame], Predictions]
+
+
+def model_columns(model: Any, project: Project) -> list[str]:
+    """The columns that a model is asked with, in its order."""
+    return [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
+
+
+def predict_table(model: Any, table: pl.DataFrame, project: Project) -> Predictions:
+    """Asks a model for its predictions of a table's rows.
+
+    Raises:
+        ModelwayError: the table lacks a column that the model needs, or the model fails on the rows.
+    """
+    columns = model_columns(model, project)
+    present = set(table.columns)
+    missing = [name for name in columns if name not in present]
+    if missing:
+        raise ModelwayError(
+            f"the model needs the column {missing[0]!r}, which the data does not have",
+            column=missing[0],
+            remedy="bring the column back, or train a model without it",
+        )
+    return predict(model, to_model_input(table, columns), label_of(table, project), project)
+
+
+def outcome(predictions: Predictions) -> Array | None:
+    """One number for each row: the predicted one, or the positive class's probability; None where there is no such."""
+    if not predictions.classes:
+        return predictions.predicted
+    if predictions.probabilities is None or len(predictions.classes) != 2:
+        return None
+    return predictions.probabilities[:, 1]
+
+
+def sane_check(predictions: Predictions) -> Check:
+    """The check ``sane_predictions``: every number finite, every probability in 0 to 1, those of a row summing to 1."""
+    rows, problem = len(predictions.truth), ""
+    if not predictions.classes:
+        bad = ~np.isfinite(predictions.predicted)
+        problem = "no finite number"
+    elif predictions.probabilities is None:
+        bad = predictions.predicted >= len(predictions.classes)
+        problem = "none of the classes that the model learnt"
+    else:
+        odd = ~np.isfinite(predictions.probabilities).all(axis=1)
+        outside = ((predictions.probabilities < -1e-6) | (predictions.probabilities > 1 + 1e-6)).any(axis=1)
+        unequal = np.abs(predictions.probabilities.sum(axis=1) - 1) > 1e-4
+        bad = odd | outside | unequal
+        problem = "no probabilities: not finite, not between 0 and 1, or not of sum 1"
+    count = int(bad.sum())
+    message = f"all {rows:,} predictions are finite and proper"
+    if count:
+        first = int(np.flatnonzero(bad)[0])
+        message = (
+            f"{count:,} of {rows:,} predictions are {problem}, the first at row {first}; look at what the model does "
+            "with that row, nothing else was judged"
+        )
+    return passed_or_failed(
+        "sane_predictions", passed=not count, message=message, observed=count / max(rows, 1), threshold=0.0
+    )
+
+
+def deterministic_check(ask: Predict, table: pl.DataFrame) -> Check:
+    """The check ``deterministic``: asked twice for the first rows, the model must say the same."""
+    asked = table.head(ASKED_AGAIN)
+    first, second = ask(asked), ask(asked)
+    differs = _differ(first, second)
+    count = int(differs.sum())
+    message = f"asked twice for {len(asked):,} rows, the model says the same"
+    if count:
+        message = (
+            f"asked twice for {len(asked):,} rows, the model says something else for {count:,} of them; fix its "
+            "random state, or make it independent of what it was asked before"
+        )
+    return passed_or_failed(
+        "deterministic", passed=not count, message=message, observed=count / len(asked), threshold=0.0
+    )
+
+
+def _differ(first: Predictions, second: Predictions) -> Array:
+    if first.classes != second.classes:
+        return np.ones(len(first.truth), dtype=bool)
+    if not first.classes:
+        return np.asarray(~np.isclose(first.predicted, second.predicted, rtol=TOLERANCE, atol=0, equal_nan=True))
+    labels: Array = first.predicted != second.predicted
+    if first.probabilities is None or second.probabilities is None:
+        return labels
+    apart = ~np.isclose(first.probabilities, second.probabilities, rtol=0, atol=TOLERANCE, equal_nan=True).all(axis=1)
+    top = np.sort(first.probabilities, axis=1)
+    tied = top[:, -1] - top[:, -2] < TOLERANCE if top.shape[1] > 1 else np.zeros(len(top), dtype=bool)
+    return np.asarray(apart | (labels & ~tied))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Project
+from modelway.components.core.tracking import Tracking
+from modelway.components.core.verdict import Verdict
+from modelway.components.evaluate.champion import policy_checks
+
+PROJECT = Project.model_validate(
+    {
+        "name": "loans-policy",
+        "task": "binary",
+        "label": "late",
+        "data": {"source": "x.csv"},
+        "features": {"numeric": ["x"]},
+        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
+    }
+)
+
+
+def policy(least: float = 0.7, **more: Any) -> Policy:
+    return Policy.parse(yaml.safe_dump({"model": {"metrics": {"roc_auc": {"min": least}}}, **more}))
+
+
+@pytest.fixture(scope="module")
+def versions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Versions registered with a policy, without one, and with one that cannot be read."""
+    kept: dict[str, str | None] = {"policy": policy().canonical(), "none": None, "odd": "{model: {metrics: {f1: 3}}}"}
+    found: dict[str, str] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        for name, text in kept.items():
+            folder = tmp_path_factory.mktemp(name)
+            (folder / "blessing.json").write_text("{}", encoding="utf-8")
+            if text is not None:
+                (folder / "policy.json").write_text(text, encoding="utf-8")
+            with (
+                tracking.run(PROJECT.name, name, {}) as run_id,
+                tracking.logged_model(run_id, PROJECT.name, {}) as (model_id, _),
+            ):
+                tracking.upload_model(model_id, str(_model(folder.parent / f"model-{name}")))
+            tracking.log_evidence(run_id, folder, f"evidence/{name}")
+            tags = {"evidence": f"evidence/{name}"}
+            with tracking.new_version(PROJECT.name, model_id, run_id, tags) as found[name]:
+                tracking.give_alias(PROJECT.name, found[name], "champion")
+        yield found
+
+
+def _model(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(("least", "verdict"), [(0.7, Verdict.PASSED), (0.8, Verdict.PASSED), (0.6, Verdict.FAILED)])
+def test_a_policy_that_asks_less_than_the_champions_is_found(
+    versions: dict[str, str], least: float, verdict: Verdict
+) -> None:
+    (check,) = policy_checks(policy(least), PROJECT, versions["policy"])
+    assert check.verdict is verdict
+    assert check.name == ("policy" if verdict is Verdict.PASSED else "policy[model.metrics.roc_auc.min]")
+
+
+def test_without_a_champion_or_its_policy_there_is_nothing_to_compare(versions: dict[str, str]) -> None:
+    assert policy_checks(policy(), PROJECT, "") == []
+    assert policy_checks(policy(), PROJECT, versions["none"]) == []
+
+
+@pytest.mark.parametrize(("rule", "blocks"), [("block", True), ("warn", False)])
+def test_a_policy_that_cannot_be_read_is_open(versions: dict[str, str], rule: str, blocks: bool) -> None:
+    (check,) = policy_checks(policy(on_weaker_policy=rule), PROJECT, versions["odd"])
+    assert (check.name, check.verdict, check.blocks) == ("policy", Verdict.INCONCLUSIVE, blocks)
+    assert f"champion version {versions['odd']}" in check.message
