@@ -1,0 +1,1 @@
+"""Judges how the model serves."""

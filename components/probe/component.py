@@ -1,0 +1,49 @@
+"""The `probe_model` component."""
+
+from typing import NamedTuple
+
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+from modelway.components.core.artifacts import GateResult
+from modelway.components.core.image import component
+
+
+@component
+def probe_model(
+    model: Input[Model],
+    test_data: Input[Dataset],
+    project: str,
+    policy: str,
+    gate: Output[GateResult],
+    metrics: Output[Metrics],
+    report: Output[HTML],
+    model_hash: str = "",
+    as_of: str = "",
+) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
+    """Judges how a model serves: starts the real server, and asks it real rows, malformed ones and many.
+
+    Args:
+        model: The model's folder, in MLflow's format.
+        test_data: The test split, as Parquet.
+        project: The project file: its text, or a URI.
+        policy: The policy file: its text, or a URI.
+        model_hash: The SHA-256 that the model's folder had when it was trained. Empty: not compared.
+        as_of: The day that waivers are judged at, ISO 8601. Empty: today.
+
+    Returns:
+        gate: Every check with its verdict, as JSON.
+        metrics: Latency percentiles, requests per second, cold start and memory.
+        report: The report that people read.
+        verdict: passed, failed or inconclusive.
+        proceed: Whether nothing blocks by the policy.
+    """
+    from modelway.components.core.artifacts import write_values
+    from modelway.components.probe.gate import measured, probe
+
+    made = probe(model.path, test_data.path, project, policy, model_hash, as_of=as_of, report_path=report.path)
+    judged = made.model_copy(update={"report": report.uri})
+    judged.write(gate.path)
+    for name, value in measured(judged).items():
+        metrics.log_metric(name, value)
+    write_values(metrics)
+    return (judged.verdict.value, judged.proceed)

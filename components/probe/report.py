@@ -1,0 +1,71 @@
+"""The serving gate's HTML report."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from modelway.components.core.html import format_number, render_gate
+from modelway.components.core.project import Project
+from modelway.components.core.serving_policy import Serving
+from modelway.components.core.verdict import Gate
+from modelway.components.probe.load import Load
+from modelway.components.probe.measuring import QUANTILES, Observed, allowed
+
+_BARS = 24
+
+
+def render(gate: Gate, project: Project, observed: Observed, policy: Serving) -> str:
+    """The page: why, the latency's percentiles and histogram, the malformed requests, and every check.
+
+    Args:
+        gate: What was judged.
+        project: Whose model it is.
+        observed: What the probe saw.
+        policy: What is asked for.
+    """
+    load = observed.load if observed.load is not None and observed.load.requests else None
+    labels, shares = _histogram(load) if load is not None else ([], [])
+    return render_gate(
+        "modelway.components.probe",
+        "serving.html.j2",
+        gate,
+        f"Serving of {project.name}",
+        load=load,
+        percentiles=_percentiles(load, policy) if load is not None else [],
+        labels=labels,
+        shares=shares,
+        policy=policy,
+        trials=observed.trials,
+        log=observed.log if gate.counts()["failed"] else "",
+    )
+
+
+def _percentiles(load: Load, policy: Serving) -> list[dict[str, Any]]:
+    rows = []
+    for name, quantile in QUANTILES.items():
+        low, high = load.interval(quantile, policy.confidence)
+        rows.append(
+            {
+                "name": name,
+                "observed": load.quantile(quantile),
+                "low": format_number(max(low, 0.0)),
+                "high": format_number(high) if math.isfinite(high) else "unknown: too few requests",
+                "allowed": allowed(policy.sla, name),
+            }
+        )
+    return rows
+
+
+def _histogram(load: Load) -> tuple[list[str], list[float]]:
+    """Bins of equal width up to the 99th percentile, and one of all that is slower."""
+    low, high = float(load.milliseconds[0]), load.quantile(QUANTILES["p99"])
+    if high <= low:
+        return [f"{low:.1f} ms"], [1.0]
+    edges = np.linspace(low, high, _BARS + 1)
+    counts, _ = np.histogram(load.milliseconds, edges)
+    labels = [f"{edge:.1f} to {edges[number + 1]:.1f} ms" for number, edge in enumerate(edges[:-1])]
+    slower = load.requests - int(counts.sum())
+    return [*labels, f"over {high:.1f} ms"], [count / load.requests for count in (*counts.tolist(), slower)]

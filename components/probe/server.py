@@ -1,0 +1,106 @@
+"""The real model server as a process of its own: started, waited for, read, and always stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from modelway.components.probe.client import Client
+
+NAME = "model"
+REQUEST_BYTES = 4 * 1024 * 1024
+_MODULE = "modelway.components.serve"
+_LISTENING = re.compile(rb"serving \S+ on http://\S+:(\d+)\n")
+_STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.02
+
+
+class ServerProcess:
+    """The server of one model, on a free port of this machine; to be used in a `with`.
+
+    Attributes:
+        started: When the process was started, by `time.perf_counter`.
+        port: Where it listens; 0 until it is ready.
+    """
+
+    def __init__(self, model_path: str, model_hash: str, log: Path) -> None:
+        self.port = 0
+        self._log = log
+        command = [sys.executable, "-m", _MODULE, "--model", model_path, "--name", NAME, "--port", "0"]
+        command += ["--max-request-bytes", str(REQUEST_BYTES), "--drain-seconds", "0"]
+        if model_hash:
+            command += ["--model-hash", model_hash]
+        self.started = time.perf_counter()
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=_environment()
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def wait_until_ready(self, seconds: float) -> bool:
+        """Waits until the server says that it is ready; False if it ends before or takes longer than that."""
+        while self.exit_status is None and time.perf_counter() - self.started < seconds:
+            found = _LISTENING.search(self._log.read_bytes())
+            if found:
+                self.port = int(found.group(1))
+                client = Client(self.port)
+                ready = client.get("/v2/health/ready").status == 200
+                client.close()
+                if ready:
+                    return True
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    @property
+    def exit_status(self) -> int | None:
+        """The process's exit status, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def died(self, seconds: float = 1.0) -> bool:
+        """Whether the process has ended, or does within some seconds: a connection breaks before its process ends."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def log_tail(self, lines: int = 5) -> str:
+        """The last lines that the server wrote, on one line."""
+        written = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " | ".join(line.strip()[:300] for line in written[-lines:])
+
+    def peak_memory_mib(self) -> float | None:
+        """The most memory that the process has held at a time, in MiB; None where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        except OSError:
+            return None
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        return int(found.group(1)) / 1024 if found else None
+
+    def stop(self) -> None:
+        """Asks the process to end, and ends it if it does not."""
+        if self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, in which the user's own modules are found where this process finds them."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -1,0 +1,1 @@
+"""The model server that a released model runs in."""

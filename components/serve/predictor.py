@@ -1,0 +1,135 @@
+"""The loaded model: verified, then asked for predictions of a batch of columns."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.models import folder_sha256, load_model
+from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.signature import Signature
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model that answers.
+
+    Attributes:
+        model: A fitted scikit-learn pipeline, or anything with its `predict`.
+        signature: The columns that it takes.
+    """
+
+    model: Any
+    signature: Signature
+
+    @classmethod
+    def load(cls, folder: str, model_hash: str = "") -> Predictor:
+        """Loads a model from its folder in MLflow's format.
+
+        Args:
+            folder: The model's folder.
+            model_hash: The SHA-256 that the folder must have; empty: not verified.
+
+        Raises:
+            ModelwayError: the files are not those with the hash, hold no model that is trusted, or state no signature.
+        """
+        if model_hash:
+            found = folder_sha256(folder)
+            if found != model_hash:
+                raise ModelwayError(
+                    f"the model's files are not those that were released: their SHA-256 is not {model_hash}",
+                    file=folder,
+                    value=found,
+                    remedy="fetch the model again from where it was released; it was not loaded",
+                )
+        signature = Signature.read(Path(folder))
+        importlib.import_module("pandas")  # before the server is ready, and not while the first client waits
+        try:
+            return cls(load_model(folder), signature)
+        except ModelwayError:
+            raise
+        except Exception as error:  # of a pickle or a damaged file, whatever it is
+            raise ModelwayError(
+                f"the model cannot be loaded: {first_line(error)}",
+                file=folder,
+                remedy="train it again, with its own modules installed where it is served",
+            ) from error
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what the model answers with."""
+        return ("predict", "predict_proba") if hasattr(self.model, "predict_proba") else ("predict",)
+
+    @property
+    def dtypes(self) -> dict[str, np.dtype[Any]]:
+        """What each output is made of: the classes' type or, of a regressor, float64; probabilities are float64."""
+        classes = getattr(self.model, "classes_", None)
+        predicted = np.dtype(np.float64) if classes is None else np.asarray(classes).dtype
+        return {"predict": predicted, "predict_proba": np.dtype(np.float64)}
+
+    def predict(self, columns: Mapping[str, Array], wanted: Sequence[str] = ()) -> dict[str, Array]:
+        """What the model answers for some rows.
+
+        Args:
+            columns: As `Signature.convert` gives them, each of shape (rows,).
+            wanted: Names of outputs; empty: all of them.
+
+        Returns:
+            ``predict``, shape (rows,), and ``predict_proba``, shape (rows, classes), of which the model has them.
+
+        Raises:
+            RequestError: 422; the model has no such output, or takes no missing values and the rows hold some.
+        """
+        unknown = [name for name in wanted if name not in self.outputs]
+        if unknown:
+            raise RequestError(422, f"the model has no output {shown(unknown[0])}; it has {' and '.join(self.outputs)}")
+        try:
+            last, rows = self._prepared(columns)
+            return {name: np.asarray(getattr(last, name)(rows)) for name in wanted or self.outputs}
+        except ValueError as error:
+            missing = _with_missing(columns)
+            if missing and "contains NaN" in str(error):  # scikit-learn's words of an estimator that takes none
+                raise RequestError(
+                    422, f"the model takes no missing values, but column {missing[0]!r} holds one"
+                ) from error
+            raise
+
+    def _prepared(self, columns: Mapping[str, Array]) -> tuple[Any, Any]:
+        """The estimator to ask and its input: a pipeline's steps before the last are run once for all outputs."""
+        import pandas as pd
+
+        rows: Any = pd.DataFrame({name: _series(values) for name, values in columns.items()}, copy=False)
+        if not _is_pipeline(self.model):
+            return self.model, rows
+        for _, step in self.model.steps[:-1]:
+            if step is not None and step != "passthrough":
+                rows = step.transform(rows)
+        return self.model.steps[-1][1], rows
+
+
+def _is_pipeline(model: Any) -> bool:
+    """Whether the model is scikit-learn's own pipeline; asked without importing scikit-learn for one that is not."""
+    loaded = sys.modules.get("sklearn.pipeline")
+    return loaded is not None and type(model) is loaded.Pipeline
+
+
+def _series(values: Array) -> Any:
+    """Text stays Python strings: pandas would infer a type of its own for them."""
+    import pandas as pd
+
+    return pd.Series(values, dtype=object) if values.dtype == object else values
+
+
+def _with_missing(columns: Mapping[str, Array]) -> list[str]:
+    import pandas as pd
+
+    return [name for name, values in columns.items() if pd.isna(values).any()]

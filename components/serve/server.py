@@ -1,0 +1,85 @@
+"""The uvicorn server around the application: its socket, and a shutdown that finishes what is under way."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import time
+from types import FrameType
+
+import uvicorn
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.serve.app import App
+
+log = logging.getLogger(__name__)
+
+_FINISH_SECONDS = 30  # for what is under way when the server stops; Kubernetes kills after 30 by default
+_KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections, so that they close first
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The socket to listen on; port 0 takes any free one.
+
+    Raises:
+        ModelwayError: the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise ModelwayError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}",
+            value=port,
+            remedy="choose another port with --port, or stop what listens there",
+        ) from error
+    return made
+
+
+class DrainingServer(uvicorn.Server):
+    """Upon SIGTERM says that it is not ready, answers on while traffic is led elsewhere, then finishes and exits 0.
+
+    A second signal skips the waiting.
+    """
+
+    def __init__(self, app: App, drain_seconds: float) -> None:
+        settings = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_FINISH_SECONDS,
+        )
+        super().__init__(settings)
+        self._app = app
+        self._drain_seconds = drain_seconds
+        self._stop_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen, and only then says where in the log."""
+        await super().startup(sockets)
+        for one in sockets or []:
+            host, port = one.getsockname()[:2]
+            log.info("serving %s on http://%s:%d", self._app.name, f"[{host}]" if ":" in host else host, port)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begins to drain; without an exit by the signal itself, which uvicorn would repeat at the end."""
+        if self._stop_at is None and sig == signal.SIGTERM and self._drain_seconds > 0:
+            self._app.draining = True
+            self._stop_at = time.monotonic() + self._drain_seconds
+        elif self.should_exit:
+            self.force_exit = True
+        else:
+            self._app.draining = True
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop taking connections now; asked ten times a second."""
+        return await super().on_tick(counter) or (self._stop_at is not None and time.monotonic() >= self._stop_at)

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelway.components.serve.app import App, Limits
+from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.signature import Column, Signature
+
+SIGNATURE = Signature((Column("income", "number"), Column("region", "text")))
+ROW = {"income": 1.5, "region": "north"}
+
+
+class Model:
+    """Doubles the income, and does what a row's region says."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def predict(self, rows: pd.DataFrame) -> Any:
+        region = rows["region"][0]
+        if region == "wait":
+            self.go_on.wait(10)
+        if region == "fail":
+            raise RuntimeError("the secret of the model")
+        if region == "exit":
+            raise SystemExit(7)
+        if region == "none taken":
+            raise ValueError("Input X contains NaN.")
+        return rows["income"].to_numpy() * 2
+
+
+def tensors(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "inputs": [
+            {"name": "income", "shape": [len(rows)], "datatype": "FP64", "data": [row["income"] for row in rows]},
+            {"name": "region", "shape": [len(rows), 1], "datatype": "BYTES", "data": [row["region"] for row in rows]},
+        ]
+    }
+
+
+def app(model: object | None = None, **limits: Any) -> App:
+    return App(Predictor(model or Model(), SIGNATURE), "loans", "3", Limits(**limits))
+
+
+def ask(served: App, method: str, path: str, **more: Any) -> httpx.Response:
+    async def once() -> httpx.Response:
+        async with client(served) as opened:
+            return await opened.request(method, path, **more)
+
+    return asyncio.run(once())
+
+
+def client(served: App) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://server")  # type: ignore[arg-type]
+
+
+INFER, PREDICT = "/v2/models/loans/infer", "/v1/models/loans:predict"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v2/health/live", {"live": True}),
+        ("/v2/health/ready", {"ready": True}),
+        ("/v2/models/loans/ready", {"name": "loans", "ready": True}),
+        ("/v2/models/loans/versions/3/ready", {"name": "loans", "ready": True}),
+        ("/v1/models/loans", {"name": "loans", "ready": True}),
+    ],
+)
+def test_health_is_answered(path: str, expected: dict[str, Any]) -> None:
+    found = ask(app(), "GET", path)
+    assert (found.status_code, found.json()) == (200, expected)
+
+
+def test_a_draining_server_lives_and_answers_but_is_not_ready() -> None:
+    served = app()
+    served.draining = True
+    for path in ("/v2/health/ready", "/v2/models/loans/ready", "/v1/models/loans"):
+        assert ask(served, "GET", path).status_code == 503
+    assert ask(served, "GET", "/v2/health/live").status_code == 200
+    answered = ask(served, "POST", INFER, json=tensors(ROW))
+    assert answered.status_code == 200
+    assert answered.headers["connection"] == "close"
+
+
+def test_the_metadata_names_server_columns_and_outputs() -> None:
+    assert ask(app(), "GET", "/v2").json()["name"] == "modelway"
+    assert ask(app(), "GET", "/v2/models/loans").json() == {
+        "name": "loans",
+        "versions": ["3"],
+        "platform": "sklearn",
+        "inputs": [
+            {"name": "income", "datatype": "FP64", "shape": [-1]},
+            {"name": "region", "datatype": "BYTES", "shape": [-1]},
+        ],
+        "outputs": [{"name": "predict", "datatype": "FP64", "shape": [-1]}],
+    }
+
+
+def test_rows_are_predicted_in_both_protocols() -> None:
+    v2 = ask(app(), "POST", INFER, json={"id": "a7", **tensors(ROW, {**ROW, "income": None})})
+    assert v2.json() == {
+        "model_name": "loans",
+        "model_version": "3",
+        "id": "a7",
+        "outputs": [{"name": "predict", "datatype": "FP64", "shape": [2], "data": [3.0, None]}],
+    }
+    assert ask(app(), "POST", PREDICT, json={"instances": [ROW]}).json() == {"predictions": [3.0]}
+    assert ask(app(), "POST", PREDICT, json={"instances": [[1.5, "north"]]}).json() == {"predictions": [3.0]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status", "message"),
+    [
+        ("GET", "/", {}, 404, "nothing is served at '/'; the model's name is 'loans'"),
+        ("POST", "/v2/models/other/infer", {"json": {}}, 404, "'loans'"),
+        ("POST", "/v2/models/loans/versions/4/infer", {"json": {}}, 404, "'loans'"),
+        ("GET", INFER, {}, 405, "takes POST only"),
+        ("POST", "/v2/health/live", {"json": {}}, 405, "takes GET only"),
+        ("POST", INFER, {"content": b"a,b", "headers": {"content-type": "text/csv"}}, 415, "not 'text/csv'"),
+        ("POST", INFER, {"content": b""}, 400, "the body is empty"),
+        ("POST", INFER, {"json": {"inputs": 5}}, 400, "`inputs` must be a list"),
+        (
+            "POST",
+            INFER,
+            {"json": {**tensors(ROW), "outputs": [{"name": "shap"}]}},
+            422,
+            "no output 'shap'; it has predict",
+        ),
+        ("POST", INFER, {"json": tensors({**ROW, "income": "x"})}, 422, "column 'income', row 0: 'x' is not a number"),
+        ("POST", PREDICT, {"json": {"instances": [{"income": 1}]}}, 422, "the column 'region' is missing"),
+    ],
+)
+def test_a_wrong_request_is_refused_readably(
+    method: str, path: str, sent: dict[str, Any], status: int, message: str
+) -> None:
+    found = ask(app(), method, path, **sent)
+    assert found.status_code == status
+    assert list(found.json()) == ["error"]
+    assert message in found.json()["error"]
+    if status == 405:
+        assert found.headers["allow"] == ("POST" if method == "GET" else "GET")
+
+
+@pytest.mark.parametrize("stated", [True, False], ids=["stated length", "in chunks"])
+def test_a_body_that_is_too_large_is_refused(stated: bool) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 10
+
+    found = ask(app(request_bytes=100), "POST", INFER, content=b" " * 200 if stated else chunks())
+    assert found.status_code == 413
+    assert found.json() == {"error": "the body is larger than 100 bytes; send fewer rows at a time"}
+
+
+def test_a_body_that_does_not_arrive_is_given_up() -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(5)
+        yield b"}"
+
+    assert ask(app(read_seconds=0.05), "POST", INFER, content=stalled()).status_code == 408
+
+
+@pytest.mark.parametrize("way", ["fail", "exit"])
+def test_a_failing_prediction_tells_the_log_and_not_the_client(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    served = app()
+    found = ask(served, "POST", INFER, json=tensors({**ROW, "region": way}))
+    assert found.status_code == 500
+    reference = found.json()["error"].rpartition(" ")[2]
+    assert found.json() == {"error": f"the prediction failed; the log says why under {reference}"}
+    assert f"prediction {reference} failed" in caplog.text
+    if way == "fail":
+        assert "the secret of the model" in caplog.text
+    assert ask(served, "POST", INFER, json=tensors(ROW)).status_code == 200
+
+
+def test_missing_values_that_scikit_learn_refuses_are_the_clients_fault() -> None:
+    found = ask(app(), "POST", INFER, json=tensors({"income": None, "region": "none taken"}))
+    assert found.status_code == 422
+    assert "takes no missing values, but column 'income' holds one" in found.json()["error"]
+    assert ask(app(), "POST", INFER, json=tensors({"income": 1.0, "region": "none taken"})).status_code == 500
+
+
+def test_health_is_answered_while_a_prediction_runs_and_more_than_the_queue_holds_is_refused() -> None:
+    model = Model()
+
+    async def story() -> None:
+        async with client(app(model, requests=2)) as opened:
+            slow = [asyncio.create_task(opened.post(INFER, json=tensors({**ROW, "region": "wait"}))) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            assert (await opened.get("/v2/health/ready")).status_code == 200
+            refused = await opened.post(INFER, json=tensors(ROW))
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            model.go_on.set()
+            assert [answer.status_code for answer in await asyncio.gather(*slow)] == [200, 200]
+            assert (await opened.post(INFER, json=tensors(ROW))).status_code == 200
+
+    asyncio.run(story())
+
+
+def test_answers_equal_the_pipelines_own_exactly(trained: Any) -> None:
+    served = App(Predictor.load(str(trained.folder)), "loans")
+    columns = {
+        "income": ("FP64", [None if np.isnan(value) else value for value in trained.raw["income"]]),
+        "age": ("INT64", [None if np.isnan(value) else int(value) for value in trained.raw["age"]]),
+        "region": ("BYTES", trained.raw["region"].tolist()),
+        "opened": ("BYTES", [None if pd.isna(time) else time.isoformat() for time in trained.raw["opened"]]),
+    }
+    inputs = [
+        {"name": name, "shape": [len(values)], "datatype": datatype, "data": values}
+        for name, (datatype, values) in columns.items()
+    ]
+    answer = ask(served, "POST", INFER, json={"inputs": inputs}).json()
+    predicted, probabilities = answer["outputs"]
+    assert predicted["data"] == trained.pipeline.predict(trained.raw).tolist()
+    expected = trained.pipeline.predict_proba(trained.raw)
+    assert probabilities["shape"] == list(expected.shape)
+    assert probabilities["data"] == expected.ravel().tolist()
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*(v for _, v in columns.values()), strict=True)]
+    v1 = ask(served, "POST", PREDICT, content=json.dumps({"instances": rows})).json()
+    assert v1 == {"predictions": predicted["data"], "probabilities": expected.tolist()}
+    outputs = ask(served, "GET", "/v2/models/loans").json()["outputs"]
+    assert [(one["name"], one["datatype"]) for one in outputs] == [("predict", "BYTES"), ("predict_proba", "FP64")]
+    only = ask(served, "POST", INFER, json={"inputs": inputs, "outputs": [{"name": "predict"}]}).json()
+    assert [one["name"] for one in only["outputs"]] == ["predict"]
+
+
+def test_text_stays_python_strings_for_the_model() -> None:
+    class Looks:
+        def predict(self, rows: pd.DataFrame) -> Any:
+            return np.array([f"{rows['region'].dtype} {rows['income'].dtype}"])
+
+    answer = ask(app(Looks()), "POST", PREDICT, json={"instances": [ROW]})
+    assert answer.json() == {"predictions": ["object float64"]}

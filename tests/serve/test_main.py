@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+
+from modelway.components.core.models import folder_sha256
+
+ROW = {"income": 2.0, "age": 30, "region": "north", "opened": "2024-01-01"}
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "modelway.components.serve", "--model", str(folder), *more]
+
+
+@contextmanager
+def serving(folder: Path, log: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    with log.open("wb") as file:
+        process = subprocess.Popen(command(folder, "--port", "0", *more), stdout=file, stderr=subprocess.STDOUT)
+    try:
+        yield process, _address(process, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    for _ in range(600):
+        found = re.search(r"on (http://\S+)\n", log.read_text())
+        if found:
+            return found.group(1)
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    stop_at = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < stop_at
+        time.sleep(0.01)
+
+
+def get(url: str) -> int:
+    return httpx.get(url, timeout=10).status_code
+
+
+def listens(url: str) -> bool:
+    try:
+        return get(f"{url}/v2/health/live") == 200
+    except httpx.TransportError:
+        return False
+
+
+def predict(url: str, row: dict[str, Any] = ROW) -> Any:
+    return httpx.post(f"{url}/v1/models/model:predict", json={"instances": [row]}, timeout=10).json()
+
+
+def refused(folder: Path, *more: str) -> tuple[int, str]:
+    found = subprocess.run(command(folder, *more), capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in found.stderr
+    return found.returncode, found.stderr
+
+
+def test_a_model_with_the_right_hash_is_served(light: Path, tmp_path: Path) -> None:
+    with serving(light, tmp_path / "log", "--model-hash", folder_sha256(light)) as (_, url):
+        assert predict(url) == {"predictions": [4.0]}
+
+
+def test_a_tampered_model_is_refused_before_it_is_loaded(write_model: Callable[..., Path], tmp_path: Path) -> None:
+    class Spy:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "loaded",)
+
+    folder = write_model(Spy())
+    status, said = refused(folder, "--port", "0", "--model-hash", "0" * 64)
+    assert status == 3
+    assert "the model's files are not those that were released" in said
+    assert folder_sha256(folder) in said
+    assert not (tmp_path / "loaded").exists()
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    status, said = refused(tmp_path, "--port", "0")
+    assert status == 3
+    assert said.startswith("error: the model states no signature")
+
+
+def test_a_model_that_cannot_be_unpickled_is_refused(light: Path) -> None:
+    (light / "model.pkl").write_bytes(b"no pickle")
+    status, said = refused(light, "--port", "0")
+    assert status == 3
+    assert "the model cannot be loaded" in said
+
+
+def test_a_port_that_is_taken_is_refused(light: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, said = refused(light, "--port", str(port))
+    assert status == 3
+    assert f"cannot listen on 127.0.0.1 port {port}" in said
+
+
+def test_sigterm_drains_finishes_what_is_under_way_and_exits_with_zero(
+    write_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    begun, go_on = tmp_path / "begun", tmp_path / "go on"
+
+    class Slow:
+        def predict(self, rows: pd.DataFrame) -> Any:
+            if rows["region"][0] == "slow":
+                begun.touch()
+                while not go_on.exists():
+                    time.sleep(0.01)
+            return rows["income"].to_numpy()
+
+    with serving(write_model(Slow()), tmp_path / "log", "--drain-seconds", "1") as (process, url):
+        answers: list[Any] = []
+        asking = threading.Thread(target=lambda: answers.append(predict(url, {**ROW, "region": "slow"})))
+        asking.start()
+        wait_for(begun.exists)
+        assert get(f"{url}/v2/health/ready") == 200
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: get(f"{url}/v2/health/ready") == 503)
+        assert get(f"{url}/v2/health/live") == 200
+        wait_for(lambda: not listens(url))
+        assert process.poll() is None
+        go_on.touch()
+        asking.join(10)
+        assert answers == [{"predictions": [2.0]}]
+        assert process.wait(10) == 0
