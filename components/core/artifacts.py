@@ -15,7 +15,11 @@ class GateResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
 
 
 class Baseline(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
-    """The statistics of a training split that later data is measured against, as JSON."""
+    """What later data is measured against: a training split's statistics, as JSON, and a sample of it, as Parquet."""
+
+
+class BlessingResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
+    """All gates' verdicts on a model, bound to it by hashes, as JSON (`blessing.Blessing`)."""
 
 
 class FeatureSteps(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
@@ -29,3 +33,10 @@ def write_values(*artifacts: dsl.Artifact) -> None:
     """
     for artifact in artifacts:
         Path(artifact.path).write_text(json.dumps(artifact.metadata), encoding="utf-8")
+
+
+def write_texts(texts: dict[str, str]) -> None:
+    """Writes texts to their files, whose folders KFP does not always make."""
+    for path, text in texts.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")

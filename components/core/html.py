@@ -16,12 +16,13 @@ def render_template(package: str, template: str, **values: Any) -> str:
     """Renders a stage's own template, which may extend ``report.html.j2`` of `core` and use its charts."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name, "") for name in (package, "modelway.components.core")]),
-        autoescape=select_autoescape(["j2"], default=True),
+        autoescape=select_autoescape(("html.j2",), ("md.j2",), default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["number"] = format_number
+    environment.filters["cell"] = markdown_cell
     return environment.get_template(template).render(**values)
 
 
@@ -39,10 +40,15 @@ def render_gate(package: str, template: str, gate: Gate, title: str, **values: A
     )
 
 
+def markdown_cell(value: object) -> str:
+    """A value as the text of a Markdown table's cell, or of a list's item."""
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
 def format_number(value: object) -> str:
     """A number as people write it: four significant digits, thousands separated; anything else as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
-    if isinstance(value, int) or (abs(value) >= 1000 and value == round(value)):
+    if isinstance(value, int) or (1000 <= abs(value) < float("inf") and value == round(value)):
         return f"{value:,.0f}"
     return f"{value:.4g}"

@@ -1,7 +1,8 @@
 """What became of each run, in the project's store: a local folder or an S3 prefix.
 
 Below the store's root, ``runs/<run>/`` holds ``decision.json`` (written by `register_model` or `reject`),
-``outcome.json`` (by `record_outcome`), and the gates' reports.
+``outcome.json`` (by `record_outcome`), ``blessing.json``, the model card and the gates' reports; ``runs/latest/`` holds
+the outcome that was written last.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelway.components.core.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.card import render_card
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
@@ -50,6 +53,7 @@ class Outcome(BaseModel):
         gates: The gates that were reached.
         reports: Where each gate's report is.
         model: The registered version, if it was blessed.
+        blessing: The SHA-256 of the blessing, which is beside this; empty if no gate decided.
         git_commit: The commit of the user's repository, if known.
         error: What failed, if anything did.
         at: When this was written, ISO 8601 in UTC.
@@ -63,6 +67,7 @@ class Outcome(BaseModel):
     gates: tuple[Gate, ...] = ()
     reports: dict[str, str] = {}
     model: RegisteredModel | None = None
+    blessing: str = ""
     git_commit: str = ""
     error: str = ""
     at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -70,7 +75,7 @@ class Outcome(BaseModel):
     @property
     def reasons(self) -> list[str]:
         """Why it was rejected, a sentence each."""
-        return [reason for gate in self.gates for reason in gate.reasons]
+        return [reason for gate in self.gates if not gate.proceed for reason in gate.reasons]
 
     def write(self, store: str, file: str) -> str:
         """Writes this below the run's folder; returns where."""
@@ -90,6 +95,20 @@ class Outcome(BaseModel):
 
 
 DECISION, OUTCOME = "decision.json", "outcome.json"
+LATEST = "latest"
+
+
+def keep_blessing(store: str, blessing: Blessing, project: Project) -> dict[str, str]:
+    """Writes the blessing and the model card into the run's folder; returns where the card's page is, by its name."""
+    root = join(store, "runs", blessing.run)
+    markdown, page = render_card(blessing, project)
+    for name, content in (
+        (BLESSING_FILE, blessing.content()),
+        ("card.md", markdown.encode()),
+        ("card.html", page.encode()),
+    ):
+        write_uri(join(root, name), content)
+    return {"card": join(root, "card.html")}
 
 
 def keep_reports(store: str, run: str, reports: dict[str, str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ for _name, _value in {
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-BASELINE_FILE = "baseline.json"
+BASELINE_FILE, SAMPLE_FILE, POLICY_FILE = "baseline.json", "sample.parquet", "policy.json"
 TAG = "modelway."
 
 
@@ -270,11 +270,13 @@ class Tracking:
         return Path(path)
 
     def evidence(self, name: str, version: str, file: str) -> bytes | None:
-        """One file of the evidence that a version was registered with; None if it has none."""
+        """One file of the evidence that a version was registered with; None if it has no such file."""
         with self._explaining():
             found = self.client.get_model_version(name, version)
             folder = found.tags.get(f"{TAG}evidence")
             if folder is None or found.run_id is None:
+                return None
+            if f"{folder}/{file}" not in {one.path for one in self.client.list_artifacts(found.run_id, folder)}:
                 return None
             with TemporaryDirectory() as work:
                 path = self.client.download_artifacts(found.run_id, f"{folder}/{file}", work)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelway.components.core.project import Project
-from modelway.components.core.records import DECISION, OUTCOME, Outcome, State
+from modelway.components.core.records import DECISION, LATEST, OUTCOME, Outcome, State
+from modelway.components.core.storage import join, write_uri
 
 
 def record(state: str, error: str, project: str, run: str, store: str, git_commit: str) -> Outcome:
@@ -31,4 +32,5 @@ def record(state: str, error: str, project: str, run: str, store: str, git_commi
     else:
         outcome = decision
     outcome.write(store, OUTCOME)
+    write_uri(join(store, "runs", LATEST, OUTCOME), outcome.model_dump_json(indent=2).encode())
     return outcome

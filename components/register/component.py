@@ -1,8 +1,8 @@
 """The `register_model` component."""
 
-from kfp.dsl import HTML, Input, Model
+from kfp.dsl import HTML, Input, Markdown, Model, Output
 
-from modelway.components.core.artifacts import Baseline, GateResult
+from modelway.components.core.artifacts import Baseline, BlessingResult, GateResult
 from modelway.components.core.image import component
 
 
@@ -11,8 +11,10 @@ def register_model(
     model: Input[Model],
     data_gate: Input[GateResult],
     model_gate: Input[GateResult],
+    serving_gate: Input[GateResult],
     data_report: Input[HTML],
     model_report: Input[HTML],
+    serving_report: Input[HTML],
     baseline: Input[Baseline],
     project: str,
     contract: str,
@@ -21,10 +23,14 @@ def register_model(
     run_id: str,
     model_id: str,
     store: str,
+    blessing: Output[BlessingResult],
+    model_card: Output[Markdown],
+    model_card_page: Output[HTML],
     data_version: str = "",
     code_version: str = "",
     git_commit: str = "",
     champion: str = "",
+    requested_by: str = "",
 ) -> str:
     """Registers a blessed model in MLflow with its evidence, and gives it the policy's alias.
 
@@ -32,9 +38,11 @@ def register_model(
         model: The model's folder, in MLflow's format.
         data_gate: The data gate's checks.
         model_gate: The model gate's checks.
+        serving_gate: The serving gate's checks.
         data_report: The data gate's report.
         model_report: The model gate's report.
-        baseline: The training split's statistics, for later runs to compare with.
+        serving_report: The serving gate's report.
+        baseline: The training split's statistics and sample, for later runs to compare with.
         project: The project file: its text, or a URI.
         contract: The contract file: its text, or a URI.
         policy: The policy file: its text, or a URI.
@@ -46,12 +54,23 @@ def register_model(
         code_version: A hash of the user's own training code.
         git_commit: The commit of the user's repository.
         champion: The champion's registry version that the model was compared with. Empty: there was none.
+        requested_by: Who asked for the run.
 
     Returns:
+        blessing: Every gate's every check, bound to the model by hashes, as JSON.
+        model_card: The model card.
+        model_card_page: The model card as a page.
         Output: The registered version.
     """
+    from modelway.components.core.artifacts import write_texts
     from modelway.components.register.registration import Evidence, Provenance, register
 
-    evidence = Evidence(data_gate.path, model_gate.path, data_report.path, model_report.path, baseline.path)
-    provenance = Provenance(run, run_id, model_id, data_version, code_version, git_commit, champion)
-    return register(model.path, evidence, provenance, project, contract, policy, store).version
+    gates = {"data": data_gate.path, "model": model_gate.path, "serving": serving_gate.path}
+    reports = {"data": data_report.path, "model": model_report.path, "serving": serving_report.path}
+    known = (data_version, code_version, git_commit, champion, requested_by)
+    provenance = Provenance(run, run_id, model_id, *known)
+    made = register(model.path, Evidence(gates, reports, baseline.path), provenance, project, contract, policy, store)
+    blessing.metadata.update({"blessed": made.blessing.blessed, "sha256": made.blessing.sha256()})
+    content = made.blessing.content().decode()
+    write_texts({blessing.path: content, model_card.path: made.card, model_card_page.path: made.page})
+    return made.model.version

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 from dataclasses import dataclass
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from modelway.components.core.blessing import BLESSING_FILE, GATES, Blessing, Hashes, bless
+from modelway.components.core.card import render_card
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
-from modelway.components.core.records import DECISION, Outcome, RegisteredModel, State, keep_reports, request_hash
-from modelway.components.core.tracking import BASELINE_FILE, Tracking
+from modelway.components.core.records import (
+    DECISION,
+    Outcome,
+    RegisteredModel,
+    State,
+    keep_blessing,
+    keep_reports,
+    request_hash,
+)
+from modelway.components.core.tracking import POLICY_FILE, Tracking
 from modelway.components.core.verdict import Gate
+from modelway.components.core.waivers import lapsed
 
 
 @dataclass(frozen=True)
@@ -25,28 +33,26 @@ class Evidence:
     """What a model is blessed by: the files that the gates wrote.
 
     Attributes:
-        data_gate: The data gate, as JSON.
-        model_gate: The model gate, as JSON.
-        data_report: The data gate's page.
-        model_report: The model gate's page.
-        baseline: The training split's statistics.
+        gates: Each gate by its name, as JSON.
+        reports: Each gate's page.
+        baseline: The folder of the training split's statistics and sample.
     """
 
-    data_gate: str
-    model_gate: str
-    data_report: str
-    model_report: str
+    gates: dict[str, str]
+    reports: dict[str, str]
     baseline: str
+
+    def read(self) -> tuple[Gate, ...]:
+        """The gates in the order of the road."""
+        return tuple(Gate.read(self.gates[name]) for name in GATES)
 
     @property
     def files(self) -> dict[str, Path]:
         """Each file by the name that it is kept under."""
         return {
-            "data.json": Path(self.data_gate),
-            "model.json": Path(self.model_gate),
-            "data.html": Path(self.data_report),
-            "model.html": Path(self.model_report),
-            BASELINE_FILE: Path(self.baseline),
+            **{f"{name}.json": Path(path) for name, path in self.gates.items()},
+            **{f"{name}.html": Path(path) for name, path in self.reports.items()},
+            **{path.name: path for path in sorted(Path(self.baseline).iterdir())},
         }
 
 
@@ -62,6 +68,7 @@ class Provenance:
         code_version: The hash of the user's own training code; empty without.
         git_commit: The commit of the user's repository; empty if unknown.
         champion: The version that the model was compared with; empty: there was none.
+        requested_by: Who asked for the run; empty if unknown.
     """
 
     run: str
@@ -71,11 +78,22 @@ class Provenance:
     code_version: str
     git_commit: str
     champion: str
+    requested_by: str = ""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The registered version, and the blessing and the model card that it was registered with."""
+
+    model: RegisteredModel
+    blessing: Blessing
+    card: str
+    page: str
 
 
 def register(
     model_path: str, evidence: Evidence, provenance: Provenance, project: str, contract: str, policy: str, store: str
-) -> RegisteredModel:
+) -> Registration:
     """Registers a model that every gate lets proceed, with the evidence, and gives it the policy's alias.
 
     The same evidence for the same model gives the version that it gave before, so that running again changes nothing.
@@ -90,64 +108,81 @@ def register(
         store: The root of the project's store.
 
     Raises:
-        ModelwayError: a gate blocks, or the evidence is of another model, project, contract or policy.
+        ModelwayError: a gate blocks, a waiver holds no more, or the evidence is of another model, project, contract or
+            policy.
     """
     described, asked, rules = Project.load(project), Contract.load(contract), Policy.load(policy)
-    gates = (Gate.read(evidence.data_gate), Gate.read(evidence.model_gate))
-    model_hash = folder_sha256(model_path)
+    gates, model_hash = evidence.read(), folder_sha256(model_path)
     _check(gates, model_hash, described, asked, rules)
-    tags = {
-        "request_hash": request_hash(described, asked, rules, provenance.data_version, provenance.code_version),
-        "model_hash": model_hash,
-        "data_hash": str(gates[0].facts["data_hash"]),
-        "project_hash": described.sha256(),
-        "contract_hash": asked.sha256(),
-        "policy_hash": rules.sha256(),
-        "code_version": provenance.code_version,
-        "compared_with": provenance.champion,
-    }
-    blessing = hashlib.sha256("\n".join(f"{key} {tags[key]}" for key in sorted(tags)).encode()).hexdigest()
+    hashes = Hashes(
+        model=model_hash,
+        data=str(gates[0].facts["data_hash"]),
+        project=described.sha256(),
+        contract=asked.sha256(),
+        policy=rules.sha256(),
+        code=provenance.code_version,
+        request=request_hash(described, asked, rules, provenance.data_version, provenance.code_version),
+    )
+    blessing = bless(
+        gates,
+        hashes,
+        project=described.name,
+        run=provenance.run,
+        git_commit=provenance.git_commit,
+        requested_by=provenance.requested_by,
+        compared_with=provenance.champion,
+    )
+    card, page = render_card(blessing, described)
     tracking, alias = Tracking.from_environment(), rules.registration.alias
-    reports = keep_reports(store, provenance.run, {"data": evidence.data_report, "model": evidence.model_report})
+    reports = keep_reports(store, provenance.run, evidence.reports) | keep_blessing(store, blessing, described)
 
-    def record(version: str) -> RegisteredModel:
-        registered = RegisteredModel(name=described.name, version=version, alias=alias, model_hash=model_hash)
+    def registered(version: str) -> Registration:
+        model = RegisteredModel(name=described.name, version=version, alias=alias, model_hash=model_hash)
         decision = Outcome(
             run=provenance.run,
             project=described.name,
             state=State.REGISTERED,
             gates=gates,
             reports=reports,
-            model=registered,
+            model=model,
+            blessing=blessing.sha256(),
             git_commit=provenance.git_commit,
         )
         decision.write(store, DECISION)
-        return registered
+        return Registration(model, blessing, card, page)
 
-    same = tracking.with_tag(described.name, "blessing", blessing)
+    same = tracking.with_tag(described.name, "blessing", blessing.identity)
     if same is not None:
-        registered = record(str(same.version))
-        tracking.give_alias(described.name, registered.version, alias)
-        return registered
-    folder = f"evidence/{blessing[:16]}"
+        made = registered(str(same.version))
+        tracking.give_alias(described.name, made.model.version, alias)
+        return made
+    folder = f"evidence/{blessing.identity[:16]}"
+    texts = {"project.json": described.canonical(), "contract.json": asked.canonical(), POLICY_FILE: rules.canonical()}
+    texts |= {BLESSING_FILE: blessing.content().decode(), "card.md": card, "card.html": page}
     with TemporaryDirectory() as work:
         for name, path in evidence.files.items():
             shutil.copyfile(path, Path(work) / name)
+        for name, text in texts.items():
+            (Path(work) / name).write_text(text, encoding="utf-8")
         tracking.log_evidence(provenance.run_id, Path(work), folder)
-    tags |= {
-        "blessing": blessing,
+    tags = {f"{name}_hash": value for name, value in hashes.model_dump(exclude={"code"}).items()} | {
+        "code_version": provenance.code_version,
+        "compared_with": provenance.champion,
+        "blessing": blessing.identity,
+        "blessing_sha256": blessing.sha256(),
         "evidence": folder,
         "run": provenance.run,
         "git_commit": provenance.git_commit,
-        "image": os.environ.get("MODELWAY_IMAGE", f"modelway {installed_version('modelway')}"),
+        "requested_by": provenance.requested_by,
+        "image": blessing.image,
     }
     with tracking.new_version(described.name, provenance.model_id, provenance.run_id, tags) as version:
-        registered = record(version)
+        made = registered(version)
         tracking.give_alias(described.name, version, alias)
-    return registered
+    return made
 
 
-def _check(gates: tuple[Gate, Gate], model_hash: str, project: Project, contract: Contract, policy: Policy) -> None:
+def _check(gates: tuple[Gate, ...], model_hash: str, project: Project, contract: Contract, policy: Policy) -> None:
     """Refuses evidence that does not bless this model under these rules."""
     for gate in gates:
         if not gate.proceed:
@@ -156,12 +191,22 @@ def _check(gates: tuple[Gate, Gate], model_hash: str, project: Project, contract
                 value=gate.verdict,
                 remedy="only a model that every gate lets proceed is registered; see the gate's report",
             )
+        for check in lapsed(gate, policy.waivers):
+            raise ModelwayError(
+                f"{check.name} was let pass by a waiver that does not hold: {check.waiver}",
+                key="waivers",
+                value=check.name,
+                remedy="renew the waiver in the policy, or mend what it is about; then run again",
+            )
+    data, model, serving = gates
     expected = (
-        (gates[0], "contract_hash", contract.sha256()),
-        (gates[0], "policy_hash", policy.sha256()),
-        (gates[1], "policy_hash", policy.sha256()),
-        (gates[1], "project_hash", project.sha256()),
-        (gates[1], "model_hash", model_hash),
+        (data, "contract_hash", contract.sha256()),
+        (data, "policy_hash", policy.sha256()),
+        (model, "policy_hash", policy.sha256()),
+        (model, "project_hash", project.sha256()),
+        (model, "model_hash", model_hash),
+        (serving, "policy_hash", policy.sha256()),
+        (serving, "model_hash", model_hash),
     )
     for gate, name, wanted in expected:
         if gate.facts.get(name) != wanted:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from modelway.components.core.records import DECISION, OUTCOME, Outcome, RegisteredModel, State
+from modelway.components.core.records import DECISION, LATEST, OUTCOME, Outcome, RegisteredModel, State
 from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.components.notify.outcome import record
 
@@ -89,3 +89,11 @@ def test_each_run_has_a_record_of_its_own(tmp_path: Path) -> None:
     _decided(State.REGISTERED).write(str(tmp_path), DECISION)
     assert record("SUCCEEDED", "", PROJECT, "run-2", str(tmp_path), "").state is State.FAILED
     assert record("SUCCEEDED", "", PROJECT, "run-1", str(tmp_path), "").state is State.REGISTERED
+
+
+def test_the_last_outcome_is_found_without_its_name(tmp_path: Path) -> None:
+    for run in ("run-1", "run-2"):
+        record("FAILED", f"{run} broke", PROJECT, run, str(tmp_path), "")
+    latest = Outcome.read(str(tmp_path), LATEST, OUTCOME)
+    assert latest is not None
+    assert (latest.run, latest.error) == ("run-2", "run-2 broke")

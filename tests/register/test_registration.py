@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 import yaml
 
+from modelway.components.core.blessing import Blessing
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
@@ -23,11 +25,13 @@ from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.components.core.records import DECISION, Outcome, State
 from modelway.components.core.tracking import BASELINE_FILE, Tracking
-from modelway.components.core.verdict import Gate, Verdict, passed_or_failed
+from modelway.components.core.verdict import Gate, Mode, Verdict, passed_or_failed
+from modelway.components.core.waivers import Waiver
 from modelway.components.evaluate.gate import evaluate
 from modelway.components.features.prepare import prepare
 from modelway.components.ingest.table import ingest
 from modelway.components.notify.outcome import record
+from modelway.components.probe.gate import probe
 from modelway.components.register.registration import Evidence, Provenance, register
 from modelway.components.train.training import train
 from modelway.components.validate.gate import validate
@@ -39,7 +43,9 @@ CONTRACT: dict[str, Any] = {
 POLICY: dict[str, Any] = {
     "model": {"metrics": {"roc_auc": {"min": 0.6}}, "minimum_rows": 20},
     "data": {"on_inconclusive": "warn"},
+    "serving": {"mode": "disabled"},  # a server started for each of these tests would tell nothing more
 }
+NAMES = ("data", "model", "serving")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Request:
     def register(self) -> str:
         """Registers; returns the version."""
         texts = (self.project, self.contract, self.policy)
-        return register(str(self.model), self.evidence, self.provenance, *texts, str(self.store)).version
+        return register(str(self.model), self.evidence, self.provenance, *texts, str(self.store)).model.version
 
     def decision(self) -> Outcome | None:
         """What was recorded."""
@@ -81,24 +87,30 @@ class Trained:
         """The request to register it, with a copy of all files of its own."""
         folder.mkdir()
         shutil.copytree(self.folder / "model", folder / "model")
-        names = ("data.json", "model.json", "data.html", "model.html", "baseline.json")
-        evidence = Evidence(*(str(folder / name) for name in names))
-        train_path, test_path = str(self.folder / "train.parquet"), str(self.folder / "test.parquet")
-        text = yaml.safe_dump(policy)
-        splits = (train_path, test_path)
-        validate(
-            *splits,
+        evidence = Evidence(
+            {name: str(folder / f"{name}.json") for name in NAMES},
+            {name: str(folder / f"{name}.html") for name in NAMES},
+            str(folder / "baseline"),
+        )
+        text, test = yaml.safe_dump(policy), str(self.folder / "test.parquet")
+        model, model_hash = str(folder / "model"), folder_sha256(folder / "model")
+        data = validate(
+            str(self.folder / "train.parquet"),
+            test,
             self.project,
             self.contract,
             text,
             "d" * 64,
             champion,
             baseline_path=evidence.baseline,
-            report_path=evidence.data_report,
-        ).write(evidence.data_gate)
-        model_hash = folder_sha256(folder / "model")
-        asked = (str(folder / "model"), test_path, self.project, text, champion, self.provenance.run_id, model_hash)
-        evaluate(*asked, report_path=evidence.model_report).gate.write(evidence.model_gate)
+            report_path=evidence.reports["data"],
+        )
+        run_id, unseen = self.provenance.run_id, str(self.folder / "unseen.parquet")
+        asked = (model, test, unseen, self.project, text, champion, run_id, model_hash)
+        judged = evaluate(*asked, report_path=evidence.reports["model"]).gate
+        probed = probe(model, test, self.project, text, model_hash, report_path=evidence.reports["serving"])
+        for name, gate in zip(NAMES, (data, judged, probed), strict=True):
+            gate.write(evidence.gates[name])
         provenance = dataclasses.replace(self.provenance, champion=champion)
         return Request(
             folder / "model", evidence, provenance, self.project, self.contract, text, folder.parent / "store"
@@ -136,7 +148,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained
     paths = {
         name: str(folder / name) for name in ("train.parquet", "test.parquet", "steps", "prepared.parquet", "model")
     }
-    ingest(project, contract, "", paths["train.parquet"], paths["test.parquet"])
+    parts = [str(folder / f"{name}.parquet") for name in ("train", "test", "unseen", "serving")]
+    ingest(project, contract, "", *parts)
     prepare(paths["train.parquet"], project, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
     made = train(
         paths["prepared.parquet"], paths["train.parquet"], paths["steps"], project, "d" * 64, model_path=paths["model"]
@@ -219,10 +232,75 @@ def test_the_decision_and_the_reports_are_kept_in_the_store(request_: Request) -
     assert (decision.model.version, decision.model.alias) == ("1", "champion")
     assert decision.git_commit == "commit"
     assert decision.error == ""
-    assert [gate.name for gate in decision.gates] == ["data", "model"]
+    assert [gate.name for gate in decision.gates] == ["data", "model", "serving"]
+    assert set(decision.reports) == {"data", "model", "serving", "card"}
     for name, report in decision.reports.items():
         assert Path(report) == request_.store / "runs" / "run-1" / f"{name}.html"
-        assert Path(report).read_bytes() == request_.evidence.files[f"{name}.html"].read_bytes()
+        if name != "card":
+            assert Path(report).read_bytes() == request_.evidence.files[f"{name}.html"].read_bytes()
+
+
+def test_the_blessing_is_bound_to_the_version_and_kept_beside_it(request_: Request, tracking: Tracking) -> None:
+    request_.register()
+    decision, kept = request_.decision(), tracking.evidence(NAME, "1", "blessing.json")
+    assert decision is not None
+    assert kept is not None
+    blessing = Blessing.model_validate_json(kept)
+    assert blessing.blessed
+    assert blessing.hashes.model == folder_sha256(request_.model)
+    assert blessing.gates == decision.gates
+    assert hashlib.sha256(kept).hexdigest() == blessing.sha256() == decision.blessing
+    assert tracking.versions(NAME)[0].tags["modelway.blessing_sha256"] == decision.blessing
+    in_store = request_.store / "runs" / "run-1" / "blessing.json"
+    assert in_store.read_bytes() == kept
+
+
+@pytest.mark.parametrize("file", ["card.md", "card.html", "policy.json", "contract.json", "project.json"])
+def test_the_card_and_the_three_files_are_kept_with_the_version(
+    file: str, request_: Request, tracking: Tracking
+) -> None:
+    request_.register()
+    kept = tracking.evidence(NAME, "1", file)
+    assert kept is not None
+    documents = {"policy.json": Policy, "contract.json": Contract, "project.json": Project}
+    if file in documents:
+        text = getattr(request_, file.removesuffix(".json"))
+        assert documents[file].parse(kept.decode()) == documents[file].load(text)
+    else:
+        assert b"Model card: loans" in kept
+    assert tracking.evidence(NAME, "1", f"no-{file}") is None
+
+
+def _waived(request: Request, until: str, *, in_policy: bool) -> Request:
+    """A failed check that a waiver lets pass, in the data gate."""
+    waiver = {"gate": "data", "check": "made[up]", "reason": "known", "by": "ada", "until": until}
+    waivers = {"waivers": [waiver]} if in_policy else {}
+    policy = yaml.safe_dump({**yaml.safe_load(request.policy), **waivers})
+    bad = passed_or_failed("made[up]", False, "too bad to ship")
+    waived = bad.model_copy(update={"blocks": False, "waiver": str(Waiver.model_validate(waiver))})
+    for name in NAMES:
+        gate = Gate.read(request.evidence.gates[name])
+        facts = {**gate.facts, "policy_hash": Policy.parse(policy).sha256()}
+        checks = (*gate.checks, waived) if name == "data" else gate.checks
+        gate.model_copy(update={"checks": checks, "facts": facts}).write(request.evidence.gates[name])
+    return request.but(policy=policy)
+
+
+def test_a_waiver_that_holds_is_let_pass_and_stands_on_the_card(request_: Request, tracking: Tracking) -> None:
+    assert _waived(request_, "2999-01-01", in_policy=True).register() == "1"
+    card = tracking.evidence(NAME, "1", "card.md")
+    assert card is not None
+    assert "waived by ada until 2999-01-01: known" in card.decode()
+
+
+@pytest.mark.parametrize(("until", "in_policy"), [("2001-01-01", True), ("2999-01-01", False)])
+def test_a_waiver_that_ended_or_is_not_in_the_policy_is_refused(
+    until: str, in_policy: bool, request_: Request, tracking: Tracking
+) -> None:
+    with pytest.raises(ModelwayError, match="by a waiver that does not hold") as refused:
+        _waived(request_, until, in_policy=in_policy).register()
+    assert refused.value.value == "made[up]"
+    assert _numbers(tracking) == []
 
 
 def test_again_is_the_same_version_under_another_run(request_: Request, tracking: Tracking) -> None:
@@ -293,15 +371,15 @@ def _blocked(name: str) -> Any:
         path = request.evidence.files[f"{name}.json"]
         gate = Gate.read(path)
         bad = passed_or_failed("made[up]", False, "too bad to ship")
-        gate.model_copy(update={"checks": (*gate.checks, bad)}).write(path)
+        gate.model_copy(update={"checks": (*gate.checks, bad), "mode": Mode.ENABLED}).write(path)
         return request
 
     return changed
 
 
 def _swapped(request: Request) -> Request:
-    evidence = dataclasses.replace(request.evidence, model_gate=request.evidence.data_gate)
-    return request.but(evidence=evidence)
+    gates = {**request.evidence.gates, "model": request.evidence.gates["data"]}
+    return request.but(evidence=dataclasses.replace(request.evidence, gates=gates))
 
 
 def _without_facts(request: Request) -> Request:
@@ -320,10 +398,22 @@ def _without_facts(request: Request) -> Request:
         (_with_document("project", {"name": "stolen"}), "the model gate judged under another project"),
         (_blocked("data"), "the data gate blocks this model: made[up]: too bad to ship"),
         (_blocked("model"), "the model gate blocks this model: made[up]: too bad to ship"),
+        (_blocked("serving"), "the serving gate blocks this model: made[up]: too bad to ship"),
         (_swapped, "judged under another"),
         (_without_facts, "the model gate judged under another policy"),
     ],
-    ids=["model", "file", "contract", "policy", "project", "data gate", "model gate", "swapped", "no facts"],
+    ids=[
+        "model",
+        "file",
+        "contract",
+        "policy",
+        "project",
+        "data gate",
+        "model gate",
+        "serving gate",
+        "swapped",
+        "no facts",
+    ],
 )
 def test_evidence_of_something_else_is_refused(change: Any, says: str, request_: Request, tracking: Tracking) -> None:
     changed = change(request_)
@@ -337,7 +427,7 @@ def test_evidence_of_something_else_is_refused(change: Any, says: str, request_:
 
 
 def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -> None:
-    gate = Gate.read(request_.evidence.data_gate)
+    gate = Gate.read(request_.evidence.gates["data"])
     assert gate.verdict is Verdict.INCONCLUSIVE
     assert gate.proceed
     assert request_.register() == "1"
@@ -385,7 +475,7 @@ def test_where_the_alias_cannot_be_given_the_version_goes_and_the_outcome_says_s
     outcome = record("FAILED", refused.value.message, request_.project, "run-1", str(request_.store), "")
     assert (outcome.state, outcome.model) == (State.FAILED, None)
     assert "aliases are frozen" in outcome.error
-    assert set(outcome.reports) == {"data", "model"}
+    assert set(outcome.reports) == {"data", "model", "serving", "card"}
 
 
 def test_where_the_decision_cannot_be_written_nothing_is_registered(
@@ -402,7 +492,9 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     assert holder is not None
     assert str(holder.version) == "1"
     assert [(one.version, "champion.until" in one.tags) for one in tracking.history(NAME, "champion")] == [("1", False)]
-    assert sorted(entry.name for entry in in_the_way.parent.iterdir()) == ["data.html", DECISION, "model.html"]
+    assert sorted(entry.name for entry in in_the_way.parent.iterdir()) == sorted(
+        ["blessing.json", "card.html", "card.md", "data.html", DECISION, "model.html", "serving.html"]
+    )
 
 
 def test_the_evidence_in_the_registry_is_what_the_gates_wrote(request_: Request, tracking: Tracking) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from modelway.components.core.blessing import Blessing
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.records import DECISION, Outcome, State
 from modelway.components.core.verdict import Check, Gate, OnInconclusive, inconclusive, passed_or_failed
-from modelway.components.rejection.record import RejectedError, reject_run
+from modelway.components.rejection.record import Asked, RejectedError, reject_run
 
 PROJECT = yaml.safe_dump(
     {
@@ -22,6 +23,9 @@ PROJECT = yaml.safe_dump(
         "model": {"estimator": "sklearn.tree.DecisionTreeClassifier"},
     }
 )
+CONTRACT = yaml.safe_dump({"columns": {"income": {"type": "number"}, "default": {"type": "integer"}}})
+POLICY = yaml.safe_dump({"model": {"metrics": {"roc_auc": {"min": 0.6}}}})
+ASKED = Asked(PROJECT, CONTRACT, POLICY, "run-1", "commit", "4")
 GOOD = passed_or_failed("columns", True, "all are there")
 BAD = passed_or_failed(
     "drift[income]", False, "PSI 0.412 against the baseline, above 0.2", observed=0.412, threshold=0.2
@@ -41,7 +45,7 @@ def _reached(folder: Path, **gates: tuple[Check, ...]) -> dict[str, tuple[str, s
 
 def _rejected(reached: dict[str, tuple[str, str]], store: Path) -> tuple[RejectedError, Outcome]:
     with pytest.raises(RejectedError) as rejected:
-        reject_run(reached, PROJECT, "run-1", str(store), "commit")
+        reject_run(reached, ASKED, str(store))
     decision = Outcome.read(str(store), "run-1", DECISION)
     assert decision is not None
     return rejected.value, decision
@@ -65,11 +69,31 @@ def test_a_rejection_by_the_model_gate_keeps_both_gates_and_reports(tmp_path: Pa
     assert error.file is not None
     assert error.file.endswith("model.html")
     assert [gate.name for gate in decision.gates] == ["data", "model"]
-    assert {name: Path(report).read_text(encoding="utf-8") for name, report in decision.reports.items()} == {
-        "data": "<p>data</p>",
-        "model": "<p>model</p>",
-    }
+    kept = {name: Path(report).read_text(encoding="utf-8") for name, report in decision.reports.items()}
+    assert "Not blessed" in Path(decision.reports["card"]).with_suffix(".md").read_text(encoding="utf-8")
+    assert kept.pop("card").startswith("<!doctype html>")
+    assert kept == {"data": "<p>data</p>", "model": "<p>model</p>"}
     assert [reason.split(":")[0] for reason in decision.reasons] == ["drift[income]", "test_rows"]
+
+
+def test_the_gates_that_block_are_named_and_not_those_that_were_reached_after(tmp_path: Path) -> None:
+    error, decision = _rejected(_reached(tmp_path, data=(GOOD,), model=(BAD,), serving=(GOOD,)), tmp_path / "store")
+    assert error.message.startswith("rejected by the model gate:")
+    assert error.file == decision.reports["model"]
+    (tmp_path / "both").mkdir()
+    error, _ = _rejected(_reached(tmp_path / "both", data=(GOOD,), model=(BAD,), serving=(UNSURE,)), tmp_path / "two")
+    assert error.message.startswith("rejected by the model and the serving gates:")
+
+
+def test_the_blessing_that_is_refused_is_kept(tmp_path: Path) -> None:
+    _, decision = _rejected(_reached(tmp_path, data=(GOOD, BAD)), tmp_path / "store")
+    content = (tmp_path / "store" / "runs" / "run-1" / "blessing.json").read_bytes()
+    refused = Blessing.model_validate_json(content)
+    assert (refused.blessed, refused.compared_with, refused.git_commit) == (False, "4", "commit")
+    assert refused.gates == decision.gates
+    assert refused.sha256() == decision.blessing
+    assert len(refused.hashes.contract) == len(refused.hashes.policy) == 64
+    assert refused.hashes.model == ""
 
 
 @pytest.mark.parametrize(("count", "more"), [(10, None), (11, "and 1 more"), (25, "and 15 more")])
@@ -84,4 +108,4 @@ def test_the_error_stays_short_and_the_record_complete(count: int, more: str | N
 def test_a_store_that_cannot_be_written_is_not_a_rejection(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file", encoding="utf-8")
     with pytest.raises(OSError, match="store"):
-        reject_run(_reached(tmp_path, data=(BAD,)), PROJECT, "run-1", str(tmp_path / "store"), "")
+        reject_run(_reached(tmp_path, data=(BAD,)), ASKED, str(tmp_path / "store"))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+from modelway.components.core.blessing import Blessing, Hashes, bless
+from modelway.components.core.card import render_card
+from modelway.components.core.project import Project
+from modelway.components.core.verdict import Gate, passed_or_failed
+
+Text = Callable[..., str]
+WAIVED = passed_or_failed("slice[age>60].f1", False, "0.2 on 300 rows <b>|").model_copy(
+    update={"blocks": False, "waiver": "waived by ada until 2026-06-30: known"}
+)
+
+
+def blessing() -> Blessing:
+    gates = (
+        Gate(
+            name="data",
+            checks=(passed_or_failed("columns", True, "all there"),),
+            facts={"rows": 1200, "train_rows": 900, "test_rows": 300, "baseline": None},
+        ),
+        Gate(
+            name="model",
+            checks=(
+                passed_or_failed("metric[f1]", True, "0.9", observed=0.9, threshold=0.5, interval=(0.88, 0.92)),
+                WAIVED,
+                passed_or_failed("fairness[sex].demographic_parity_difference", True, "0.02", observed=0.02),
+            ),
+        ),
+        Gate(name="serving", checks=(passed_or_failed("latency[p99]", True, "9 ms", observed=9.1, threshold=100.0),)),
+    )
+    hashes = Hashes(model="a" * 64, data="b" * 64, project="c", contract="d", policy="e")
+    return bless(gates, hashes, project="loans", run="run-1", git_commit="f" * 40, requested_by="ada", compared_with="")
+
+
+def test_the_card_says_what_was_found_and_who_answers(project_text: Text) -> None:
+    card = {"owner": "Risk team", "intended_use": "Ranking | applications\nfor review"}
+    markdown, page = render_card(blessing(), Project.parse(project_text({"card": card})))
+    for text in (markdown, page):
+        for said in ("Risk team", "0.88 to 0.92", "latency[p99]", "a" * 64, "f" * 40, "1,200", "no champion"):
+            assert said in text, said
+        assert "waived by ada until 2026-06-30: known" in text
+        assert "not stated" in text
+    titles = [line for line in markdown.splitlines() if line.startswith("## ")]
+    assert titles == [
+        "## Model details",
+        "## Use",
+        "## Training and evaluation data",
+        "## Gates",
+        "## Quantitative analyses",
+        "## Slices and weak segments",
+        "## Fairness",
+        "## Serving",
+        "## Waivers",
+        "## Evidence",
+    ]
+
+
+def test_every_table_of_the_markdown_is_whole(project_text: Text) -> None:
+    markdown, _ = render_card(blessing(), Project.parse(project_text({"card": {"intended_use": "a | b\nc"}})))
+    assert "a \\| b c" in markdown
+    widths: list[int] = []
+    for line in markdown.splitlines():
+        if line.startswith("|"):
+            widths.append(line.replace("\\|", "").count("|"))
+        else:
+            assert len(set(widths)) <= 1
+            widths = []
+
+
+def test_the_page_holds_no_markup_of_the_data(project_text: Text) -> None:
+    _, page = render_card(blessing(), Project.parse(project_text()))
+    assert "&lt;b&gt;|" in page
+    HTMLParser().feed(page)
+    assert "http" not in page
+
+
+def test_a_run_that_ended_at_the_data_gate_has_a_card_too(project_text: Text) -> None:
+    bad = Gate(name="data", checks=(passed_or_failed("nulls[age]", False, "3 of 10"),))
+    hashes = Hashes(project="c", contract="d", policy="e")
+    made = bless((bad,), hashes, project="loans", run="run-1", git_commit="", requested_by="", compared_with="2")
+    markdown, page = render_card(made, Project.parse(project_text()))
+    assert "**Not blessed**" in markdown
+    assert "- nulls[age]: 3 of 10" in markdown
+    assert "Why it is not blessed" in page
