@@ -23,6 +23,7 @@ def main(project: Path, home: Path) -> None:
     from modelway.components.features.prepare import prepare
     from modelway.components.ingest.table import ingest
     from modelway.components.notify.outcome import record
+    from modelway.components.probe.gate import probe
     from modelway.components.register.registration import Evidence, Provenance, register
     from modelway.components.train.training import train
     from modelway.components.validate.gate import validate
@@ -33,11 +34,11 @@ def main(project: Path, home: Path) -> None:
     texts = {name: document.canonical() for name, document in workspace.documents.items()}
     described, contract, policy = texts["project"], texts["contract"], texts["policy"]
     found = preflight(described, contract, policy, workspace.names(), str(project), first=True)
-    at = {
-        name: str(home / name)
-        for name in ("train", "test", "baseline", "data.html", "steps", "prepared", "model", "model.html")
-    }
-    made = ingest(described, contract, found["data_version"], at["train"], at["test"])
+    names = ("train", "test", "unseen", "serving", "baseline", "steps", "prepared", "model")
+    at = {name: str(home / name) for name in names}
+    gates = {name: str(home / f"{name}.json") for name in ("data", "model", "serving")}
+    pages = {name: str(home / f"{name}.html") for name in gates}
+    made = ingest(described, contract, found["data_version"], at["train"], at["test"], at["unseen"], at["serving"])
     data_gate = validate(
         at["train"],
         at["test"],
@@ -46,32 +47,34 @@ def main(project: Path, home: Path) -> None:
         policy,
         made.data_hash,
         "",
+        serving_path=at["serving"],
         baseline_path=at["baseline"],
-        report_path=at["data.html"],
+        report_path=pages["data"],
     )
-    data_gate.write(home / "data.json")
+    data_gate.write(gates["data"])
     prepare(at["train"], described, steps_path=at["steps"], prepared_path=at["prepared"])
     trained = train(at["prepared"], at["train"], at["steps"], described, made.data_hash, model_path=at["model"])
     evaluation = evaluate(
         at["model"],
         at["test"],
+        at["unseen"],
         described,
         policy,
         "",
         trained.run_id,
         trained.model_hash,
-        report_path=at["model.html"],
+        report_path=pages["model"],
     )
-    evaluation.gate.write(home / "model.json")
-    evidence = Evidence(
-        str(home / "data.json"), str(home / "model.json"), at["data.html"], at["model.html"], at["baseline"]
-    )
+    evaluation.gate.write(gates["model"])
+    probed = probe(at["model"], at["test"], described, policy, trained.model_hash, report_path=pages["serving"])
+    probed.write(gates["serving"])
+    evidence = Evidence(gates, pages, at["baseline"])
     provenance = Provenance(
         "plain", trained.run_id, trained.model_id, found["data_version"], found["code_version"], "", ""
     )
     registered = register(at["model"], evidence, provenance, described, contract, policy, str(home))
     record("SUCCEEDED", "", described, "plain", str(home), "")
-    print(f"version {registered.version} in {time.perf_counter() - STARTED:.2f} s")
+    print(f"version {registered.model.version} in {time.perf_counter() - STARTED:.2f} s")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,9 @@ Home = Annotated[
     Path | None,
     typer.Option(help="Where artifacts, cache and MLflow's database are kept.", envvar="MODELWAY_HOME"),
 ]
+Store = Annotated[
+    str | None, typer.Option(help="Where decisions and reports are kept: a folder or s3://.", envvar="MODELWAY_STORE")
+]
 
 
 def main() -> None:
@@ -53,10 +57,7 @@ def run(
     project: Folder = None,
     data: Annotated[str | None, typer.Option(help="Another data source than the project's: a path or s3://.")] = None,
     home: Home = None,
-    store: Annotated[
-        str | None,
-        typer.Option(help="Where decisions and reports are kept: a folder or s3://.", envvar="MODELWAY_STORE"),
-    ] = None,
+    store: Store = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -166,20 +167,72 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Writes Evidently's report of some data against the project's own; needs modelway[evidently]."""
-    from modelway.pipelines.reporting import compare
+    from modelway.pipelines.reporting import compare, summary
 
     found = compare(project_folder(project), data, output)
     if as_json:
-        console.print_json({"report": str(output), "psi": found})
+        console.print_json({"report": str(output), **asdict(found)})
     else:
-        console.print_written([output], f"{len(found)} columns compared; this page informs and decides nothing")
+        console.print_written([output], summary(found))
+
+
+@app.command()
+def explain(
+    run: Annotated[str | None, typer.Argument(help="The run's name. Without one: the run that ended last.")] = None,
+    project: Annotated[Path | None, typer.Option(help="The project's folder, as for `run`.")] = None,
+    home: Home = None,
+    store: Store = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a comment for a pull request.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Says why a run's model was or was not blessed, in plain sentences, worst first.
+
+    Exits with 0 if a model was registered, 1 if a gate rejected it, 2 if the run failed.
+    """
+    from modelway.pipelines import explain as explaining
+
+    place = (home or default_home(project_folder(project))).resolve()
+    outcome = explaining.outcome_of(store or str(place), run)
+    if as_json:
+        console.print_json(explaining.as_json(outcome))
+    elif markdown:
+        typer.echo(explaining.as_markdown(outcome), nl=False)
+    else:
+        console.print_explanation(explaining.sentences(outcome), outcome.state)
+    raise typer.Exit({"registered": 0, "rejected": 1}.get(outcome.state.value, 2))
+
+
+@app.command()
+def drill(
+    project: Folder = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="Only this fault, by its name; may be given several times.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Injects faults into a copy of the project, one at a time, and shows which gate catches each.
+
+    Exits with 0 if all were caught by the gate meant for them and a clean run passes, 1 if not, 2 on an error.
+    """
+    from modelway.pipelines.drill import drill as run_drill
+    from modelway.pipelines.drill import named
+
+    faults = named(fault or [])
+    progress = console.DrillProgress(len(faults) + 1)
+    try:
+        results = run_drill(Workspace.load(project_folder(project)), faults, progress)
+    finally:
+        seconds = progress.stop()
+    if as_json:
+        console.print_json([asdict(result) for result in results if result.expected_gate])
+    else:
+        console.print_drill(results, seconds)
+    raise typer.Exit(0 if all(result.caught for result in results) else 1)
 
 
 @app.command()
 def history(project: Folder = None, home: Home = None, as_json: Json = False) -> None:
     """Shows which version of the model became the policy's alias when, and instead of which."""
-    from dataclasses import asdict
-
     from modelway.components.core.tracking import Tracking
 
     folder = project_folder(project)

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import progress
 from rich.console import Console
@@ -18,6 +18,9 @@ from modelway.components.core.records import Outcome, State
 from modelway.components.core.tracking import Promotion
 from modelway.components.core.verdict import Verdict
 from modelway.pipelines.local import Event, LocalResult
+
+if TYPE_CHECKING:
+    from modelway.pipelines.drill import Caught
 
 _COLOUR = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -128,10 +131,10 @@ def print_summary(result: LocalResult, seconds: float, tracking: str) -> None:
     elif outcome is not None and outcome.state is State.REJECTED:
         console.print(f"[red]rejected[/red]: nothing was registered for {outcome.project}")
     for name, report in (outcome.reports if outcome else {}).items():
-        console.print(f"  {name + ' report':<13} {_short(report)}", soft_wrap=True)
+        console.print(f"  {name + ' report' * (name != 'card'):<14} {_short(report)}", soft_wrap=True)
     if outcome is not None:
-        console.print(f"  {'run':<13} {outcome.run}, {seconds:.1f} s")
-        console.print(f"  {'tracking':<13} {_short(tracking)}", soft_wrap=True)
+        console.print(f"  {'run':<14} {outcome.run}, {seconds:.1f} s")
+        console.print(f"  {'tracking':<14} {_short(tracking)}", soft_wrap=True)
 
 
 def _short(path: str) -> str:
@@ -165,6 +168,59 @@ def print_written(files: list[Path], what: str) -> None:
     for file in files:
         console.print(f"  {file}", soft_wrap=True)
     console.print(what)
+
+
+def print_explanation(sentences: list[str], state: State) -> None:
+    """Prints why a run's model was or was not blessed."""
+    console = Console(highlight=False)
+    colour = {State.REGISTERED: "green", State.REJECTED: "red", State.FAILED: "red"}[state]
+    console.print(f"[{colour}]{escape(sentences[0])}[/{colour}]", soft_wrap=True)
+    for sentence in sentences[1:]:
+        console.print(f"  - {escape(sentence)}", soft_wrap=True)
+
+
+class DrillProgress:
+    """Shows how far a drill is, on standard error.
+
+    Args:
+        steps: How many runs there will be.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._bar = progress.Progress(console=Console(stderr=True, highlight=False), transient=True)
+        self._task = self._bar.add_task("clean run", total=steps)
+        self._bar.start()
+        self._started = time.perf_counter()
+
+    def __call__(self, result: Caught) -> None:
+        """Takes note of a finished run."""
+        mark = "[green]✓[/green]" if result.caught else "[red]✗[/red]"
+        self._bar.console.print(f"  {mark} {result.fault}")
+        self._bar.update(self._task, advance=1, description=f"after {result.fault}")
+
+    def stop(self) -> float:
+        """Takes the bar away; returns the seconds since the start."""
+        self._bar.stop()
+        return time.perf_counter() - self._started
+
+
+def print_drill(results: list[Caught], seconds: float) -> None:
+    """Prints which gate caught each fault."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("fault", "meant for", "caught by", "checks", ""):
+        table.add_column(title)
+    for one in results:
+        shown = ", ".join(one.checks[:2]) + (f" and {len(one.checks) - 2} more" if len(one.checks) > 2 else "")
+        mark = "[green]✓[/green]" if one.caught else "[red]✗[/red]"
+        table.add_row(one.fault, one.expected_gate or "none", one.caught_by or "none", escape(shown), mark)
+    console.print(table)
+    missed = [one.fault for one in results if not one.caught]
+    faults = len(results) - 1
+    told = f"{faults - len([one for one in results[1:] if not one.caught])} of {faults} faults caught, {seconds:.0f} s"
+    console.print(
+        f"[green]{told}; the clean run passes[/green]" if not missed else f"[red]{told}: {', '.join(missed)}[/red]"
+    )
 
 
 def print_history(name: str, alias: str, promotions: list[Promotion]) -> None:

@@ -201,7 +201,7 @@ class _Run:
         )
         kfp_log = self.worker.folder / "kfp.log"
         with self._instead_of_subprocesses(), kfp_log.open("w", encoding="utf-8") as log, redirect_stdout(log):
-            release(**parameters, **found, store=store, git_commit=workspace.git_commit())
+            release(**parameters, **found, store=store, **workspace.origin())
         self.result.outcome = Outcome.read(store, self.run, OUTCOME) if self.run else None
         return self.result
 

@@ -8,6 +8,7 @@ from modelway.components.evaluate.component import evaluate_model
 from modelway.components.features.component import prepare_features
 from modelway.components.ingest.component import ingest_data
 from modelway.components.notify.component import record_outcome
+from modelway.components.probe.component import probe_model
 from modelway.components.register.component import register_model
 from modelway.components.rejection.component import reject
 from modelway.components.train.component import train_model
@@ -39,8 +40,10 @@ def release(
     champion: str = "",
     code_version: str = "",
     git_commit: str = "",
+    requested_by: str = "",
+    as_of: str = "",
 ) -> None:
-    """Ingests, validates, prepares, trains and judges; registers what every gate blesses, and rejects the rest.
+    """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
 
     Args:
         project: The project file: its text, or a URI.
@@ -51,91 +54,83 @@ def release(
         champion: The champion's registry version to compare with. Empty: there is none.
         code_version: A hash of the user's own training code.
         git_commit: The commit of the user's repository.
+        requested_by: Who asks for the run.
+        as_of: The day that waivers are judged at, ISO 8601. Empty: the day that a gate runs.
     """
     run = dsl.PIPELINE_JOB_NAME_PLACEHOLDER
+    files = {"project": project, "contract": contract, "policy": policy}
     ended = _on_cluster(record_outcome(project=project, run=run, store=store, git_commit=git_commit), cached=False)
     with dsl.ExitHandler(ended, name="release"):
-        ingested = _on_cluster(ingest_data(project=project, contract=contract, data_version=data_version))
+        ingested = _on_cluster(ingest_data(project=project, contract=contract, data_version=data_version)).outputs
         data = _on_cluster(
             validate_data(
-                train_data=ingested.outputs["train_data"],
-                test_data=ingested.outputs["test_data"],
-                project=project,
-                contract=contract,
-                policy=policy,
-                data_hash=ingested.outputs["data_hash"],
+                train_data=ingested["train_data"],
+                test_data=ingested["test_data"],
+                serving_data=ingested["serving_data"],
+                **files,
+                data_hash=ingested["data_hash"],
                 champion=champion,
+                as_of=as_of,
             ),
-        )
-        with dsl.If(data.outputs["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
-            prepared = _on_cluster(prepare_features(train_data=ingested.outputs["train_data"], project=project))
+        ).outputs
+        rejected = {**files, "run": run, "store": store, "git_commit": git_commit, "champion": champion}
+        rejected["requested_by"] = requested_by
+        reached = {"data_gate": data["gate"], "data_report": data["report"]}
+        with dsl.If(data["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
+            prepared = _on_cluster(prepare_features(train_data=ingested["train_data"], project=project)).outputs
             trained = _on_cluster(
                 train_model(
-                    train_data=ingested.outputs["train_data"],
-                    prepared_data=prepared.outputs["prepared_data"],
-                    steps=prepared.outputs["steps"],
+                    train_data=ingested["train_data"],
+                    prepared_data=prepared["prepared_data"],
+                    steps=prepared["steps"],
                     project=project,
-                    data_hash=ingested.outputs["data_hash"],
+                    data_hash=ingested["data_hash"],
                     code_version=code_version,
                 ),
-            )
+            ).outputs
+            asked = {
+                "model": trained["model"],
+                "test_data": ingested["test_data"],
+                "project": project,
+                "policy": policy,
+                "model_hash": trained["model_hash"],
+                "as_of": as_of,
+            }
             judged = _on_cluster(
                 evaluate_model(
-                    model=trained.outputs["model"],
-                    test_data=ingested.outputs["test_data"],
-                    project=project,
-                    policy=policy,
-                    run_id=trained.outputs["run_id"],
-                    model_hash=trained.outputs["model_hash"],
-                    champion=champion,
-                ),
-            )
-            with dsl.If(judged.outputs["proceed"] == True, name="model is blessed"):  # noqa: E712
-                _on_cluster(
-                    register_model(
-                        model=trained.outputs["model"],
-                        data_gate=data.outputs["gate"],
-                        model_gate=judged.outputs["gate"],
-                        data_report=data.outputs["report"],
-                        model_report=judged.outputs["report"],
-                        baseline=data.outputs["baseline"],
-                        project=project,
-                        contract=contract,
-                        policy=policy,
-                        run=run,
-                        run_id=trained.outputs["run_id"],
-                        model_id=trained.outputs["model_id"],
-                        store=store,
-                        data_version=data_version,
-                        code_version=code_version,
-                        git_commit=git_commit,
-                        champion=champion,
-                    ),
-                    cached=False,
+                    **asked, unseen_data=ingested["unseen_data"], run_id=trained["run_id"], champion=champion
                 )
+            ).outputs
+            probed = _on_cluster(probe_model(**asked)).outputs
+            reached |= {
+                "model_gate": judged["gate"],
+                "model_report": judged["report"],
+                "serving_gate": probed["gate"],
+                "serving_report": probed["report"],
+            }
+            with dsl.If(judged["proceed"] == True, name="model is good"):  # noqa: E712
+                with dsl.If(probed["proceed"] == True, name="model is blessed"):  # noqa: E712
+                    _on_cluster(
+                        register_model(
+                            **reached,
+                            **files,
+                            model=trained["model"],
+                            baseline=data["baseline"],
+                            run=run,
+                            run_id=trained["run_id"],
+                            model_id=trained["model_id"],
+                            store=store,
+                            data_version=data_version,
+                            code_version=code_version,
+                            git_commit=git_commit,
+                            champion=champion,
+                            requested_by=requested_by,
+                        ),
+                        cached=False,
+                    )
+                with dsl.Else(name="serving is rejected"):
+                    _on_cluster(reject(**reached, **rejected), cached=False)
             with dsl.Else(name="model is rejected"):
-                _on_cluster(
-                    reject(
-                        data_gate=data.outputs["gate"],
-                        data_report=data.outputs["report"],
-                        model_gate=judged.outputs["gate"],
-                        model_report=judged.outputs["report"],
-                        project=project,
-                        run=run,
-                        store=store,
-                        git_commit=git_commit,
-                    ),
-                    cached=False,
-                )
+                _on_cluster(reject(**reached, **rejected), cached=False)
         with dsl.Else(name="data is rejected"):
-            _on_cluster(
-                reject(
-                    data_gate=data.outputs["gate"],
-                    data_report=data.outputs["report"],
-                    project=project,
-                    run=run,
-                    store=store,
-                    git_commit=git_commit,
-                ),
-                cached=False,
-            )
+            _on_cluster(reject(data_gate=data["gate"], data_report=data["report"], **rejected), cached=False)

@@ -26,6 +26,7 @@ PRELOADED = (
     "modelway.components.features.prepare",
     "modelway.components.train.training",
     "modelway.components.evaluate.gate",
+    "modelway.components.probe.gate",
     "modelway.components.register.registration",
     "modelway.components.rejection.record",
     "modelway.components.notify.outcome",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import os
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +57,10 @@ class Workspace:
                     remedy="`modelway init NAME --data FILE --label COLUMN` proposes the three files",
                 )
         project = Project.load(folder / "project.yaml")
-        if source is None:
-            absolute = project.data.source if is_uri(project.data.source) else str(folder / project.data.source)
-        else:
-            absolute = source if is_uri(source) else str(Path(source).resolve())
-        data = project.data.model_copy(update={"source": absolute})
+        changes = {"source": _absolute(project.data.source, folder) if source is None else _absolute(source, Path())}
+        if project.data.serving is not None:
+            changes["serving"] = _absolute(project.data.serving, folder)
+        data = project.data.model_copy(update=changes)
         project = project.model_copy(update={"data": data})
         return cls(folder, project, Contract.load(folder / "contract.yaml"), Policy.load(folder / "policy.yaml"))
 
@@ -84,9 +85,13 @@ class Workspace:
             found[name] = text
         return found
 
-    def git_commit(self) -> str:
-        """The commit of the repository that the project is in, with ``-dirty`` after it; empty without one."""
-        return git_commit(self.folder)
+    def origin(self) -> dict[str, str]:
+        """Where a run comes from: the commit of the project's repository, and who asks."""
+        return {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
+
+
+def _absolute(source: str, folder: Path) -> str:
+    return source if is_uri(source) else str((folder / source).absolute())
 
 
 def tracking_uri(home: Path) -> str:
@@ -107,6 +112,19 @@ def git_commit(folder: Path) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return found.stdout.strip()
+
+
+def requester(folder: Path) -> str:
+    """Who asks: ``MODELWAY_USER``, else the address that git signs commits with there, else the account's name."""
+    named = os.environ.get("MODELWAY_USER", "")
+    if not named:
+        with suppress(OSError, subprocess.SubprocessError):
+            asked = ["git", "-C", str(folder), "config", "user.email"]
+            named = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    if not named:
+        with suppress(OSError, KeyError):  # an account without a name, as in a container
+            named = getpass.getuser()
+    return named
 
 
 def code_hash() -> str:

@@ -249,11 +249,12 @@ def test_a_run_needs_environment_variables_alone(from_file: Run, home: Path) -> 
 
 def test_records_and_reports_are_in_s3(from_file: Run, bucket: Bucket) -> None:
     run = from_file.found["run"]
-    kept = [f"store/runs/{run}/{name}" for name in ("data.html", "decision.json", "model.html", "outcome.json")]
-    assert bucket.listing(f"store/runs/{run}/") == kept
+    documents = {"blessing.json", "card.html", "card.md", "decision.json", "outcome.json"}
+    names = sorted(documents | {f"{gate}.html" for gate in ("data", "model", "serving")})
+    assert bucket.listing(f"store/runs/{run}/") == [f"store/runs/{run}/{name}" for name in names]
     for name, report in from_file.found["reports"].items():
         assert report == bucket.uri(f"store/runs/{run}/{name}.html")
-        assert from_file.found["verdicts"][name] in read_uri(report).decode()
+        assert from_file.found["verdicts"].get(name, "Model card") in read_uri(report).decode()
     outcome = Outcome.read(bucket.uri("store"), run, OUTCOME)
     assert outcome is not None
     assert outcome.state is State.REGISTERED
@@ -264,13 +265,13 @@ def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, 
     holder = tracking.holder("flats", "champion")
     assert holder is not None
     assert str(holder.version) == "1"
-    for name in ("data", "model"):
+    for name in ("data", "model", "serving", "card"):
         kept = tracking.evidence("flats", "1", f"{name}.html")
         assert kept == read_uri(bucket.uri(f"store/runs/{from_file.found['run']}/{name}.html"))
     assert tracking.evidence("flats", "1", "baseline.json")
     assert (tracking.download_model("flats", "1", str(tmp_path)) / "MLmodel").is_file()
     stored = {file.name for file in (server.folder / "artifacts").rglob("*") if file.is_file()}
-    assert {"MLmodel", "baseline.json", "data.html", "model.html"} <= stored
+    assert {"MLmodel", "baseline.json", "sample.parquet", "blessing.json", "card.md", "serving.html"} <= stored
 
 
 def test_a_prefix_is_one_table_with_the_same_result(from_file: Run, from_prefix: Run) -> None:

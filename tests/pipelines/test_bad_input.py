@@ -443,6 +443,6 @@ def test_ten_thousand_columns_can_be_released(tmp_path: Path, modelway: Command,
     assert len(json.loads(made.stdout)["features"]) == columns
     edit(tmp_path / "wide" / "policy.yaml", {"model.minimum_rows": 30})
     edit(tmp_path / "wide" / "project.yaml", {"model.parameters": {"max_iter": 5}})
-    ran = modelway("run", "wide", "--json", cwd=tmp_path, limit=240)
+    ran = modelway("run", "wide", "--json", cwd=tmp_path, limit=500)
     found = json.loads(ran.stdout)
     assert (ran.returncode, found["state"]) == (0, "registered"), found

@@ -88,7 +88,7 @@ def _asked(folder: Path, *, first: bool = False) -> dict[str, str]:
         (
             "policy.yaml",
             {"model.slices": {"columns": ["region"], "metrics": {"roc_auc": {"min": 0.5}}}},
-            "the policy slices by 'region'",
+            "the policy names 'region' at model.slices.columns",
             {"column": "region", "file": "policy.yaml"},
         ),
     ],

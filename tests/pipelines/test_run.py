@@ -7,6 +7,7 @@ asking for the one before it.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -26,8 +27,9 @@ Versions = Callable[[Path, str], list[str]]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "insurance-high-use"
-PURE = {"ingest_data", "validate_data", "prepare_features", "train_model", "evaluate_model"}
+PURE = {"ingest_data", "validate_data", "prepare_features", "train_model", "evaluate_model", "probe_model"}
 STAGES = PURE | {"register_model", "record_outcome"}
+WAIVER = {"gate": "model", "check": "policy[*]", "reason": "a test", "by": "the tests", "until": "2999-01-01"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def worse(claims: Claims, unreachable: Run) -> Run:
     assert unreachable.versions == ["1"]
     parameters = {"max_iter": 1, "max_leaf_nodes": 2, "learning_rate": 0.05}
     claims.edit(claims.folder / "project.yaml", {"model.parameters": parameters})
-    claims.edit(claims.folder / "policy.yaml", {"model.metrics.roc_auc.min": 0.5, "model.slices": None})
+    keys = ("slices", "weak_segments", "calibration", "robustness", "rules", "fairness")
+    less = {"model.metrics": {"roc_auc": {"min": 0.3}}, **{f"model.{key}": None for key in keys}}
+    claims.edit(claims.folder / "policy.yaml", {**less, "waivers": [WAIVER]})
     try:
         return claims.run()
     finally:
@@ -129,7 +133,7 @@ def worse(claims: Claims, unreachable: Run) -> Run:
 def other_threshold(claims: Claims, worse: Run) -> Run:
     assert worse.versions == ["1"]
     keys = {"model.metrics.roc_auc.min": 0.6, "model.no_regression.margin": 0.05}
-    claims.edit(claims.folder / "policy.yaml", keys)
+    claims.edit(claims.folder / "policy.yaml", {**keys, "waivers": [WAIVER]})
     return claims.run()
 
 
@@ -156,7 +160,7 @@ def test_the_first_run_registers_the_example(first: Run) -> None:
         "alias": "champion",
         "model_hash": "",
     }
-    assert first.found["verdicts"] == {"data": "inconclusive", "model": "inconclusive"}
+    assert first.found["verdicts"] == {"data": "inconclusive", "model": "inconclusive", "serving": "passed"}
     assert first.versions == ["1"]
     assert first.found["reasons"] == []
     assert "error" not in first.found
@@ -176,7 +180,7 @@ def test_every_stage_is_timed_and_none_is_cached_at_first(first: Run) -> None:
     assert list(Path(first.found["logs"]).glob("*train_model.log"))
 
 
-@pytest.mark.parametrize("gate", ["data", "model"])
+@pytest.mark.parametrize("gate", ["data", "model", "serving"])
 def test_the_reports_stand_alone_and_say_the_verdict(first: Run, gate: str) -> None:
     page = Path(first.found["reports"][gate]).read_text(encoding="utf-8")
     assert first.found["verdicts"][gate] in page
@@ -186,9 +190,10 @@ def test_the_reports_stand_alone_and_say_the_verdict(first: Run, gate: str) -> N
 
 def test_the_outcome_binds_the_gates_to_one_policy(first: Run) -> None:
     gates = first.gates()
-    assert set(gates) == {"data", "model"}
-    assert gates["data"]["facts"]["policy_hash"] == gates["model"]["facts"]["policy_hash"]
-    assert gates["model"]["facts"]["model_hash"] == first.found["model"]["model_hash"]
+    assert set(gates) == {"data", "model", "serving"}
+    assert len({gate["facts"]["policy_hash"] for gate in gates.values()}) == 1
+    hashes = {gates[name]["facts"]["model_hash"] for name in ("model", "serving")}
+    assert hashes == {first.found["model"]["model_hash"]}
 
 
 def test_nothing_changed_is_served_from_cache_and_gives_the_same_version(first: Run, unchanged: Run) -> None:
@@ -205,7 +210,7 @@ def test_a_drifted_week_fails_the_data_gate_and_trains_nothing(drifted: Run) -> 
     assert drifted.found["state"] == "rejected"
     assert drifted.found["verdicts"] == {"data": "failed"}
     assert any(reason.startswith("drift[chronic_diseases]: PSI") for reason in drifted.found["reasons"])
-    assert not {"prepare_features", "train_model", "evaluate_model", "register_model"} & set(drifted.found["seconds"])
+    assert set(drifted.found["seconds"]) == {"ingest_data", "validate_data", "reject", "record_outcome"}
     assert drifted.versions == ["1"]
     assert "failed" in Path(drifted.found["reports"]["data"]).read_text(encoding="utf-8")
 
@@ -230,9 +235,10 @@ def test_an_unreachable_threshold_names_metric_observed_and_asked(unreachable: R
         check["observed"] for check in unreachable.gates()["model"]["checks"] if check["name"] == "metric[roc_auc]"
     )
     assert 0.65 < observed < 0.99
-    assert reason == f"metric[roc_auc]: {observed:.4f} on the test split; the policy asks for at least 0.99"
+    assert reason.startswith(f"metric[roc_auc]: {observed:.4f} (95% interval ")
+    assert reason.endswith("test rows; the policy asks for at least 0.99")
     assert unreachable.versions == ["1"]
-    assert set(unreachable.found["reports"]) == {"data", "model"}
+    assert set(unreachable.found["reports"]) == {"data", "model", "serving", "card"}
 
 
 def test_a_worse_candidate_is_rejected_by_no_regression(worse: Run) -> None:
@@ -240,13 +246,14 @@ def test_a_worse_candidate_is_rejected_by_no_regression(worse: Run) -> None:
     (reason,) = worse.found["reasons"]
     assert reason.startswith("no_regression[roc_auc]: roc_auc ")
     assert "of champion version 1" in reason
-    assert "worse, margin 0.01" in reason
+    assert re.search(r"0\.0\d+ worse \(the difference is .*\), margin 0\.01", reason)
     assert worse.versions == ["1"]
 
 
 def test_one_threshold_changed_judges_again_and_trains_nothing(other_threshold: Run) -> None:
     assert other_threshold.code == 0
-    assert other_threshold.ran() == {"validate_data", "evaluate_model", "register_model", "record_outcome"}
+    judging = {"validate_data", "evaluate_model", "probe_model"}
+    assert other_threshold.ran() == judging | {"register_model", "record_outcome"}
     assert set(other_threshold.found["cached"]) == {"ingest_data", "prepare_features", "train_model"}
     assert other_threshold.found["model"]["version"] == "2"
     assert other_threshold.found["verdicts"]["data"] == "passed"
@@ -293,7 +300,7 @@ def test_without_arguments_the_shipped_example_runs_and_says_where_things_are(
     said = ran.stdout + ran.stderr
     assert f"registered {NAME} version 1, now 'champion'" in said
     reports = list((tmp_path / ".modelway" / "runs").glob("*/*.html"))
-    assert {report.name for report in reports} == {"data.html", "model.html"}
+    assert {report.name for report in reports} == {"data.html", "model.html", "serving.html", "card.html"}
     assert all(str(report.relative_to(tmp_path)) in said for report in reports)
     assert all(stage in said for stage in STAGES)
     assert "mlflow.db" in said
