@@ -72,12 +72,37 @@ class Document(Section):
             raise _explained(error, raw, name, cls.title) from error
 
     def canonical(self) -> str:
-        """The document as one line of JSON with sorted keys; equal documents give equal text."""
-        return json.dumps(self.model_dump(mode="json", exclude_none=True, by_alias=True), sort_keys=True)
+        """The document as one line of JSON with sorted keys; equal documents give equal text.
+
+        A null stands where it says something: where leaving the key out would mean another value.
+        """
+        return json.dumps(_without_empty(self, self.model_dump(mode="json")), sort_keys=True)
 
     def sha256(self) -> str:
         """The hash of the canonical text: what evidence binds a release to."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def _without_empty(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:
+    """A dumped section less the keys that are null unless given."""
+    found: dict[str, Any] = {}
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if value is None and field.default is None:
+            continue
+        if isinstance(value, BaseModel):
+            found[name] = _without_empty(value, dumped[name])
+        elif isinstance(value, dict):
+            inside = zip(value.values(), dumped[name].items(), strict=True)
+            found[name] = {
+                key: _without_empty(of, one) if isinstance(of, BaseModel) else one for of, (key, one) in inside
+            }
+        elif isinstance(value, tuple):
+            pairs = zip(value, dumped[name], strict=True)
+            found[name] = [_without_empty(of, one) if isinstance(of, BaseModel) else one for of, one in pairs]
+        else:
+            found[name] = dumped[name]
+    return found
 
 
 def is_reference(source: str) -> bool:

@@ -180,7 +180,7 @@ def _project(folder: Path, source: str, **changes: Any) -> Path:
     }
     contract = {"columns": {name: {"type": "integer"} for name in ("flat", "rooms", "year", "dear")}}
     policy = {
-        "data": {"drift": {"psi": 0.2, "minimum_rows": 100}},
+        "data": {"drift": {"psi": 0.2, "minimum_rows": 100, "multivariate": None}},  # too few rows for that
         "model": {"metrics": {"roc_auc": {"min": 0.7}}, "minimum_rows": 100},
     }
     folder.mkdir(exist_ok=True)
@@ -278,7 +278,9 @@ def test_a_prefix_is_one_table_with_the_same_result(from_file: Run, from_prefix:
     assert (from_prefix.code, from_prefix.found["state"]) == (0, "registered"), from_prefix.found
     assert from_prefix.versions == ["2", "1"]
     assert from_prefix.scores() == from_file.scores()
-    assert from_prefix.found["verdicts"]["data"] == "passed"
+    assert not [warning for warning in from_prefix.found["warnings"] if warning.startswith("drift")], (
+        "it has a baseline"
+    )
 
 
 def test_unchanged_objects_are_cached_and_changed_ones_are_not(

@@ -252,3 +252,33 @@ def test_a_document_does_not_change_once_read(policy_text: Text) -> None:
     policy = Policy.parse(policy_text())
     with pytest.raises(ValueError, match="frozen"):
         policy.model.minimum_rows = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "data.drift.psi",
+        "data.drift.multivariate",
+        "data.leakage.single_feature",
+        "model.confidence",
+        "serving.sla.cold_start_seconds",
+    ],
+)
+def test_a_null_that_means_something_is_in_the_canonical_text(policy_text: Text, key: str) -> None:
+    policy = Policy.parse(policy_text({key: None}))
+    assert policy != Policy.parse(policy_text())
+    assert Policy.parse(policy.canonical()) == policy
+    assert policy.sha256() != Policy.parse(policy_text()).sha256()
+
+
+def test_a_null_parameter_is_in_the_canonical_text(project_text: Text) -> None:
+    project = Project.parse(project_text({"model.parameters": {"max_depth": None}}))
+    assert Project.parse(project.canonical()) == project
+    assert json.loads(project.canonical())["model"]["parameters"]["max_depth"] is None
+
+
+def test_keys_that_are_null_unless_given_are_not_in_the_canonical_text(policy_text: Text) -> None:
+    policy = Policy.parse(policy_text({"model.fairness": {"groups": {"recall": {"min": 0.2}}}}))
+    content = json.loads(policy.canonical())
+    assert "no_regression" not in content["model"]
+    assert content["model"]["fairness"]["groups"]["recall"] == {"min": 0.2}

@@ -318,7 +318,7 @@ class Workplace:
         policy["model"]["metrics"].update(thresholds)
         (self.project / "policy.yaml").write_text(yaml.safe_dump(policy))
         runs = self.store / "runs"
-        before = set(runs.iterdir()) if runs.exists() else set()
+        before = set(runs.glob("release-*"))
         label = f"modelway.test={uuid.uuid4().hex}"
         script = Path(__file__).with_name("release_in_containers.py")
         command = [sys.executable, str(script), str(self.project), "--root", str(self.root), "--store", str(self.store)]
@@ -343,7 +343,7 @@ class Workplace:
             if listed.stdout:
                 subprocess.run(["docker", "rm", "-f", *listed.stdout.split()], timeout=60, check=True)
         sys.stdout.write(ran.stdout + ran.stderr)
-        made = set(runs.iterdir()) - before if runs.exists() else set()
+        made = set(runs.glob("release-*")) - before
         assert len(made) == 1
         outcome = Outcome.read(str(self.store), made.pop().name, OUTCOME)
         assert outcome is not None
