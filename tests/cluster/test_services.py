@@ -271,7 +271,7 @@ def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, 
     assert tracking.evidence("flats", "1", "baseline.json")
     assert (tracking.download_model("flats", "1", str(tmp_path)) / "MLmodel").is_file()
     stored = {file.name for file in (server.folder / "artifacts").rglob("*") if file.is_file()}
-    assert {"MLmodel", "baseline.json", "sample.parquet", "blessing.json", "card.md", "serving.html"} <= stored
+    assert {"MLmodel", "baseline.json", "blessing.json", "card.md", "serving.html"} <= stored
 
 
 def test_a_prefix_is_one_table_with_the_same_result(from_file: Run, from_prefix: Run) -> None:
