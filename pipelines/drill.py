@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
+from modelway.components.core.blessing import GATES
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Project
@@ -235,10 +236,9 @@ class _Road:
         return gate
 
     def _register(self, place: Path, scene: Scene, trained: Trained) -> str:
-        names = ("data", "model", "serving")
         evidence = Evidence(
-            {name: str(place / f"{name}.json") for name in names},
-            {name: str(place / f"{name}.html") for name in names},
+            {name: str(place / f"{name}.json") for name in GATES},
+            {name: str(place / f"{name}.html") for name in GATES},
             str(place / "baseline"),
         )
         files = (scene.project.canonical(), scene.contract.canonical(), scene.policy.canonical())

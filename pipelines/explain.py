@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from modelway.components.core.blessing import GATES
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.html import markdown_cell
 from modelway.components.core.records import LATEST, OUTCOME, Outcome, State
@@ -99,7 +100,7 @@ def sentences(outcome: Outcome) -> list[str]:
         else:
             passed = gate.counts()[Verdict.PASSED.value]
             told.append(f"The {gate.name} gate passed {passed} of {len(gate.checks)} checks.")
-    missing = [name for name in ("data", "model", "serving") if name not in {gate.name for gate in outcome.gates}]
+    missing = [name for name in GATES if name not in {gate.name for gate in outcome.gates}]
     if missing and outcome.gates:
         told.append(f"Not reached: the {' and the '.join(missing)} gate{'s' * (len(missing) > 1)}.")
     return told

@@ -54,12 +54,11 @@ class Scene:
 
     @property
     def group(self) -> tuple[str, Any]:
-        """A sensitive column, and its group with the fewest rows that the policy still judges."""
+        """A sensitive column, and its group with the fewest rows."""
         policy, name = self.policy.model.fairness, (*self.project.sensitive, self.categorical)[0]
         if policy is not None and policy.columns:
             name = policy.columns[0]
-        counts = self.table[name].drop_nulls().value_counts(sort=True)
-        return name, counts[name][-1]
+        return name, _rarest(self.table[name])
 
     def with_model(self, fault: str) -> Scene:
         """The same with a faulty model in the place of the project's own."""
@@ -115,6 +114,10 @@ def _on_training(change: Callable[[Scene, np.random.Generator], pl.DataFrame]) -
 
 def _some(rows: int, share: float, rng: np.random.Generator) -> pl.Series:
     return pl.Series(rng.random(rows) < share)
+
+
+def _rarest(series: pl.Series) -> Any:
+    return series.drop_nulls().value_counts(sort=True)[series.name][-1]
 
 
 def _put(table: pl.DataFrame, name: str, where: pl.Series, value: Any) -> pl.DataFrame:
@@ -201,13 +204,15 @@ def _joint_shift(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
 
 
 def _serving_skew(scene: Scene, _: np.random.Generator) -> Scene:
-    served = scene.table.sample(min(2_000, len(scene.table)), seed=1).drop(scene.project.label)
-    return replace(scene, serving=served.with_columns(pl.col(scene.numeric) * 100))
+    return replace(scene, serving=_served(scene).with_columns(pl.col(scene.numeric) * 100))
 
 
 def _absent_at_serving(scene: Scene, _: np.random.Generator) -> Scene:
-    served = scene.table.sample(min(2_000, len(scene.table)), seed=1)
-    return replace(scene, serving=served.drop(scene.project.label, scene.numeric))
+    return replace(scene, serving=_served(scene).drop(scene.numeric))
+
+
+def _served(scene: Scene) -> pl.DataFrame:
+    return scene.table.sample(min(2_000, len(scene.table)), seed=1).drop(scene.project.label)
 
 
 def _test_rows_in_train(scene: Scene, _: np.random.Generator) -> Scene:
@@ -233,8 +238,8 @@ def _weak_model(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
 def _broken_slice(scene: Scene, _: np.random.Generator) -> pl.DataFrame:
     slices = scene.policy.model.slices
     name = slices.columns[0] if slices is not None else scene.categorical
-    values = _training(scene)[name].drop_nulls().value_counts(sort=True)[name]
-    return _other_labels(scene, (_training(scene)[name] == values[-1]).fill_null(value=False))
+    column = _training(scene)[name]
+    return _other_labels(scene, (column == _rarest(column)).fill_null(value=False))
 
 
 def _unfair_group(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
@@ -305,7 +310,7 @@ FAULTS = (
     Fault("label copied into a feature", "data", ("leakage[", "duplicate["), "table", _on_table(_label_copied)),
     Fault("label told by missing values", "data", ("leakage[",), "table", _label_in_nulls),
     Fault("test rows in train", "data", ("shared_rows", "shared_groups["), "splits", _test_rows_in_train),
-    Fault("empty test set", "data", ("",), "splits", _empty_test_set),
+    Fault("empty test set", "data", ("rows[test]",), "splits", _empty_test_set),
     Fault("covariate shift", "data", ("drift[",), "table", _on_table(_covariate_shift)),
     Fault("label shift", "data", ("label_drift[",), "table", _on_table(_label_shift)),
     Fault("joint shift of the features", "data", ("drift[multivariate]",), "table", _on_table(_joint_shift)),

@@ -10,7 +10,7 @@ from importlib.metadata import version as installed_version
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelway.components.core.verdict import Gate, Verdict, combine
+from modelway.components.core.verdict import Gate, Verdict, blocking_reasons, combine
 
 BLESSING_FILE = "blessing.json"
 
@@ -87,7 +87,7 @@ class Blessing(BaseModel):
     @property
     def reasons(self) -> list[str]:
         """Why the model is not blessed, a sentence each."""
-        return [reason for gate in self.gates if not gate.proceed for reason in gate.reasons]
+        return blocking_reasons(self.gates)
 
 
 GATES = ("data", "model", "serving")

@@ -33,15 +33,19 @@ class Part:
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-def render_card(blessing: Blessing, project: Project) -> tuple[str, str]:
-    """The card of a judged model.
+@dataclass(frozen=True)
+class Card:
+    """The card of a judged model: as Markdown, and as a self-contained HTML page."""
 
-    Returns:
-        Markdown, and a self-contained HTML page.
-    """
+    markdown: str
+    page: str
+
+
+def render_card(blessing: Blessing, project: Project) -> Card:
+    """The card of a judged model."""
     values = {"title": f"Model card: {project.name}", "blessing": blessing, "parts": _parts(blessing, project)}
     package = "modelway.components.core"
-    return render_template(package, "card.md.j2", **values), render_template(package, "card.html.j2", **values)
+    return Card(*(render_template(package, f"card.{kind}.j2", **values) for kind in ("md", "html")))
 
 
 def _parts(blessing: Blessing, project: Project) -> list[Part]:

@@ -8,7 +8,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 
 from modelway.components.core.verdict import Gate, Verdict
 
-_ORDER = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 2}
+WORST_FIRST = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 2}
 MOST_CHECKS = 300  # keeps the page of a table with thousands of columns small enough to open
 
 
@@ -28,7 +28,7 @@ def render_template(package: str, template: str, **values: Any) -> str:
 
 def render_gate(package: str, template: str, gate: Gate, title: str, **values: Any) -> str:
     """Renders a gate's report: its checks worst first, cut to the first few hundred, and what the stage adds."""
-    worst_first = sorted(gate.checks, key=lambda check: (not check.blocks, _ORDER[check.verdict]))
+    worst_first = sorted(gate.checks, key=lambda check: (not check.blocks, WORST_FIRST[check.verdict]))
     return render_template(
         package,
         template,

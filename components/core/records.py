@@ -15,13 +15,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
-from modelway.components.core.card import render_card
+from modelway.components.core.card import Card
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.components.core.storage import copy_in, join, read_uri, write_uri
-from modelway.components.core.verdict import Gate
+from modelway.components.core.verdict import Gate, blocking_reasons
 
 
 class State(StrEnum):
@@ -75,7 +75,7 @@ class Outcome(BaseModel):
     @property
     def reasons(self) -> list[str]:
         """Why it was rejected, a sentence each."""
-        return [reason for gate in self.gates if not gate.proceed for reason in gate.reasons]
+        return blocking_reasons(self.gates)
 
     def write(self, store: str, file: str) -> str:
         """Writes this below the run's folder; returns where."""
@@ -98,14 +98,13 @@ DECISION, OUTCOME = "decision.json", "outcome.json"
 LATEST = "latest"
 
 
-def keep_blessing(store: str, blessing: Blessing, project: Project) -> dict[str, str]:
+def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:
     """Writes the blessing and the model card into the run's folder; returns where the card's page is, by its name."""
     root = join(store, "runs", blessing.run)
-    markdown, page = render_card(blessing, project)
     for name, content in (
         (BLESSING_FILE, blessing.content()),
-        ("card.md", markdown.encode()),
-        ("card.html", page.encode()),
+        ("card.md", card.markdown.encode()),
+        ("card.html", card.page.encode()),
     ):
         write_uri(join(root, name), content)
     return {"card": join(root, "card.html")}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from modelway.components.core.documents import Section
-from modelway.components.core.verdict import Check, OnInconclusive, Verdict
+from modelway.components.core.verdict import Check, OnInconclusive, Verdict, judged
 
 # The values that a scikit-learn metric can take, where it is bounded; a threshold outside can never pass or never fail.
 _UNIT = (0.0, 1.0)
@@ -114,12 +114,12 @@ def threshold_check(
     message = f"{observed:.4f}{shown} {where}; the policy asks for {threshold}"
     if verdict is Verdict.INCONCLUSIVE:
         message += "; these rows cannot tell: bring more of them, or relax the threshold"
-    return Check(
-        name=name,
-        verdict=verdict,
+    return judged(
+        name,
+        verdict,
+        message,
+        rule,
         observed=round(observed, 6),
         interval=(round(interval[0], 6), round(interval[1], 6)) if interval is not None else None,
         threshold=threshold.nearest(observed),
-        message=message,
-        blocks=verdict is Verdict.FAILED or (verdict is Verdict.INCONCLUSIVE and rule is OnInconclusive.BLOCK),
     )

@@ -62,6 +62,28 @@ class Check(BaseModel):
     waiver: str | None = None
 
 
+def judged(
+    name: str,
+    verdict: Verdict,
+    message: str,
+    rule: OnInconclusive,
+    *,
+    observed: float | str | None = None,
+    threshold: float | str | None = None,
+    interval: tuple[float, float] | None = None,
+) -> Check:
+    """A check with any verdict: a failed one blocks, and an inconclusive one where the policy's rule says so."""
+    return Check(
+        name=name,
+        verdict=verdict,
+        observed=observed,
+        interval=interval,
+        threshold=threshold,
+        message=message,
+        blocks=verdict is Verdict.FAILED or (verdict is Verdict.INCONCLUSIVE and rule is OnInconclusive.BLOCK),
+    )
+
+
 def passed_or_failed(
     name: str,
     passed: bool,
@@ -72,15 +94,8 @@ def passed_or_failed(
     interval: tuple[float, float] | None = None,
 ) -> Check:
     """A check whose evidence suffices; a failed one blocks."""
-    return Check(
-        name=name,
-        verdict=Verdict.PASSED if passed else Verdict.FAILED,
-        observed=observed,
-        interval=interval,
-        threshold=threshold,
-        message=message,
-        blocks=not passed,
-    )
+    verdict, rule = Verdict.PASSED if passed else Verdict.FAILED, OnInconclusive.BLOCK
+    return judged(name, verdict, message, rule, observed=observed, threshold=threshold, interval=interval)
 
 
 def inconclusive(
@@ -93,15 +108,8 @@ def inconclusive(
     interval: tuple[float, float] | None = None,
 ) -> Check:
     """A check whose evidence does not suffice; the policy's rule says whether it blocks."""
-    return Check(
-        name=name,
-        verdict=Verdict.INCONCLUSIVE,
-        observed=observed,
-        interval=interval,
-        threshold=threshold,
-        message=message,
-        blocks=rule is OnInconclusive.BLOCK,
-    )
+    verdict = Verdict.INCONCLUSIVE
+    return judged(name, verdict, message, rule, observed=observed, threshold=threshold, interval=interval)
 
 
 class Gate(BaseModel):
@@ -152,6 +160,11 @@ class Gate(BaseModel):
     def read(cls, path: str | Path) -> Gate:
         """Reads a gate back from JSON."""
         return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
+
+def blocking_reasons(gates: Iterable[Gate]) -> list[str]:
+    """Why a model may not proceed by some gates, a sentence each."""
+    return [reason for gate in gates if not gate.proceed for reason in gate.reasons]
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:

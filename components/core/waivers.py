@@ -62,16 +62,19 @@ def judged_gate(
         waivers: The policy's.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
     """
-    today = dt.date.fromisoformat(as_of) if as_of else dt.datetime.now(dt.UTC).date()
-    holding = [waiver for waiver in waivers if waiver.until >= today]
+    holding = _holding(waivers, as_of)
     return Gate(name=name, checks=tuple(_waived(name, check, holding) for check in checks), facts=facts, mode=mode)
 
 
 def lapsed(gate: Gate, waivers: Sequence[Waiver], as_of: str = "") -> list[Check]:
     """The checks that a gate waived by what the policy does not hold, or holds no more."""
-    today = dt.date.fromisoformat(as_of) if as_of else dt.datetime.now(dt.UTC).date()
-    holding = {str(waiver) for waiver in waivers if waiver.until >= today}
+    holding = {str(waiver) for waiver in _holding(waivers, as_of)}
     return [check for check in gate.checks if check.waiver is not None and check.waiver not in holding]
+
+
+def _holding(waivers: Sequence[Waiver], as_of: str) -> list[Waiver]:
+    today = dt.date.fromisoformat(as_of) if as_of else dt.datetime.now(dt.UTC).date()
+    return [waiver for waiver in waivers if waiver.until >= today]
 
 
 def _waived(gate: str, check: Check, waivers: Sequence[Waiver]) -> Check:

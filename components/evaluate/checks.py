@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -93,10 +94,16 @@ def slice_checks(predictions: Predictions, slices: Iterable[Slice], sampling: Sa
     """Checks of each slice by itself and against all rows; inconclusive for a slice that is small or has one class."""
     checks = []
     for part in slices:
+        rows, inside = len(part.rows), Part(predictions, part.rows)
+        reason = obstacle(predictions, part.rows, policy.minimum_rows)
         for metric, threshold in policy.metrics.items():
-            checks.append(_slice_check(predictions, part, sampling, policy, metric, threshold))
-        for metric, gap in policy.max_gap.items():
-            checks.append(_gap_check(predictions, part, sampling, policy, metric, gap))
+            found, where = partial(measure, metric, inside, sampling), f"on {rows:,} rows"
+            checks.append(_part_check("slice", part, metric, reason, found, threshold, where, sampling, policy))
+        for metric, most in policy.max_gap.items():
+            estimate = partial(compare, metric, Part(predictions), inside, sampling)
+            where = f"worse in {metric} on these {rows:,} rows than on all {sampling.rows:,}"
+            gap = Threshold(max=most)
+            checks.append(_part_check("slice_gap", part, metric, reason, estimate, gap, where, sampling, policy))
     return checks
 
 
@@ -110,51 +117,27 @@ def obstacle(predictions: Predictions, rows: np.ndarray[tuple[int], np.dtype[np.
     return ""
 
 
-def _slice_check(
-    predictions: Predictions, part: Slice, sampling: Sampling, policy: Slices, metric: str, threshold: Threshold
+def _part_check(
+    kind: str,
+    part: Slice,
+    metric: str,
+    reason: str,
+    estimate: Callable[[], Estimate],
+    threshold: Threshold,
+    where: str,
+    sampling: Sampling,
+    policy: Slices,
 ) -> Check:
-    name, rows, rule = f"slice[{part.name}].{metric}", len(part.rows), policy.on_inconclusive
-    reason = obstacle(predictions, part.rows, policy.minimum_rows)
+    """The check of one estimate on a part of the split; `reason` says why there can be none."""
+    name, rows, rule = f"{kind}[{part.name}].{metric}", len(part.rows), policy.on_inconclusive
     try:
-        found = None if reason else measure(metric, Part(predictions, part.rows), sampling)
+        found = None if reason else estimate()
     except ModelwayError as error:
         found, reason = None, error.message
     if found is None or np.isnan(found.value):
         reason = reason or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
-        return inconclusive(name, reason, rule, observed=rows, threshold=_least(rows, policy))
+        least = policy.minimum_rows if rows < policy.minimum_rows else None
+        return inconclusive(name, reason, rule, observed=rows, threshold=least)
     return threshold_check(
-        name,
-        found.value,
-        threshold,
-        rule,
-        where=f"on {rows:,} rows",
-        interval=found.interval,
-        confidence=sampling.confidence,
+        name, found.value, threshold, rule, where=where, interval=found.interval, confidence=sampling.confidence
     )
-
-
-def _gap_check(
-    predictions: Predictions, part: Slice, sampling: Sampling, policy: Slices, metric: str, most: float
-) -> Check:
-    name, rows, rule = f"slice_gap[{part.name}].{metric}", len(part.rows), policy.on_inconclusive
-    reason = obstacle(predictions, part.rows, policy.minimum_rows)
-    try:
-        found = None if reason else compare(metric, Part(predictions), Part(predictions, part.rows), sampling)
-    except ModelwayError as error:
-        found, reason = None, error.message
-    if found is None or np.isnan(found.value):
-        reason = reason or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
-        return inconclusive(name, reason, rule, observed=rows, threshold=_least(rows, policy))
-    return threshold_check(
-        name,
-        found.value,
-        Threshold(max=most),
-        rule,
-        where=f"worse in {metric} on these {rows:,} rows than on all {sampling.rows:,}",
-        interval=found.interval,
-        confidence=sampling.confidence,
-    )
-
-
-def _least(rows: int, policy: Slices) -> int | None:
-    return policy.minimum_rows if rows < policy.minimum_rows else None

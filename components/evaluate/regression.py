@@ -15,7 +15,7 @@ import numpy as np
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.model_policy import ModelPolicy, NoRegression
 from modelway.components.core.thresholds import Threshold
-from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive
+from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.evaluate.checks import obstacle
 from modelway.components.evaluate.intervals import Estimate, Part, compare
 from modelway.components.evaluate.metrics import Predictions, score
@@ -131,14 +131,14 @@ def _compared(
         message += "; find what made it worse, or keep the champion"
     elif verdict is Verdict.INCONCLUSIVE:
         message += "; these rows cannot tell: bring more of them, or a wider margin"
-    return Check(
-        name=name,
-        verdict=verdict,
+    return judged(
+        name,
+        verdict,
+        message,
+        rule,
         observed=round(found.value, 6) + 0.0,
         interval=None if found.interval is None else (round(interval[0], 6) + 0.0, round(interval[1], 6) + 0.0),
         threshold=0.0 - asked.margin,
-        message=message,
-        blocks=verdict is Verdict.FAILED or (verdict is Verdict.INCONCLUSIVE and rule is OnInconclusive.BLOCK),
     )
 
 

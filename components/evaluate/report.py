@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from modelway.components.core.html import render_gate
+from modelway.components.core.html import WORST_FIRST, render_gate
 from modelway.components.core.project import Project
-from modelway.components.core.verdict import Check, Gate, Verdict
+from modelway.components.core.verdict import Check, Gate
 from modelway.components.evaluate.calibration import reliability
 from modelway.components.evaluate.curves import Roc, calibration_by_decile
 from modelway.components.evaluate.intervals import Estimate
@@ -16,7 +16,6 @@ from modelway.components.evaluate.metrics import Predictions
 
 MOST_BARS = 60
 _BINS = 10
-_ORDER = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 2}
 _SECTIONS = {
     "Against the champion": (
         "no_regression[",
@@ -100,7 +99,7 @@ def sections(checks: Sequence[Check]) -> list[Section]:
         meant = [check for check in checks if check.name.startswith(start)]
         measured = [check for check in meant if isinstance(check.observed, float) and math.isfinite(check.observed)]
         if start != "weak_segment[":
-            measured.sort(key=lambda check: _ORDER[check.verdict])
+            measured.sort(key=lambda check: WORST_FIRST[check.verdict])
         metrics = dict.fromkeys(_metric(check) for check in measured)
         charts = [
             (metric, bars([check for check in measured if _metric(check) == metric][:MOST_BARS])) for metric in metrics

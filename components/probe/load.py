@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from modelway.components.core.thresholds import Interval
 from modelway.components.probe.client import Client
-from modelway.components.probe.quantiles import Interval, quantile_interval, rate_interval
+from modelway.components.probe.quantiles import quantile_interval, rate_interval
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from modelway.components.core.thresholds import Interval
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
-Interval = tuple[float, float]
 
 _BLOCKS = 10
 

@@ -6,7 +6,7 @@ import math
 
 from modelway.components.core.serving_policy import Serving
 from modelway.components.core.thresholds import Threshold
-from modelway.components.core.verdict import Check, Verdict, inconclusive, passed_or_failed
+from modelway.components.core.verdict import Check, Verdict, inconclusive, judged, passed_or_failed
 from modelway.components.probe.load import Load
 from modelway.components.probe.measuring import QUANTILES, Observed, allowed
 from modelway.components.probe.quantiles import fewest
@@ -49,20 +49,16 @@ def _latency(percentile: str, load: Load, most: float, policy: Serving) -> Check
         f"the policy asks for at most {most:g} ms"
     )
     interval = (round(low, 3), round(high, 3)) if math.isfinite(high) else None
-    if verdict is not Verdict.INCONCLUSIVE:
-        if verdict is Verdict.FAILED:
-            message += f"; make the model faster, or relax `serving.sla.{percentile}_ms`"
-        return passed_or_failed(
-            name, verdict is Verdict.PASSED, message, observed=round(observed, 3), threshold=most, interval=interval
-        )
-    if load.requests < needed:
+    if verdict is Verdict.FAILED:
+        message += f"; make the model faster, or relax `serving.sla.{percentile}_ms`"
+    elif verdict is Verdict.INCONCLUSIVE and load.requests < needed:
         missing = needed - load.requests
         message += f"; {missing:,} more requests are needed to tell, {needed:,} in all"
         message += " (see `serving.requests`)" if load.asked < needed else ", for which there was no time"
-    else:
+    elif verdict is Verdict.INCONCLUSIVE:
         message += "; the interval holds the bound: set `serving.requests` higher, or relax the threshold"
-    return inconclusive(
-        name, message, policy.on_inconclusive, observed=round(observed, 3), threshold=most, interval=interval
+    return judged(
+        name, verdict, message, policy.on_inconclusive, observed=round(observed, 3), threshold=most, interval=interval
     )
 
 
@@ -77,13 +73,10 @@ def _throughput(load: Load, least: float, policy: Serving) -> Check:
     verdict = Threshold(min=least).judge(interval) if interval is not None else Verdict.INCONCLUSIVE
     if verdict is Verdict.INCONCLUSIVE:
         message += "; more requests are needed to tell: set `serving.requests` higher, or relax the threshold"
-        return inconclusive(
-            "throughput", message, policy.on_inconclusive, observed=observed, threshold=least, interval=rounded
-        )
-    if verdict is Verdict.FAILED:
+    elif verdict is Verdict.FAILED:
         message += "; make the model faster, or relax `serving.sla.requests_per_second`"
-    return passed_or_failed(
-        "throughput", verdict is Verdict.PASSED, message, observed=observed, threshold=least, interval=rounded
+    return judged(
+        "throughput", verdict, message, policy.on_inconclusive, observed=observed, threshold=least, interval=rounded
     )
 
 

@@ -72,5 +72,5 @@ def register_model(
     made = register(model.path, Evidence(gates, reports, baseline.path), provenance, project, contract, policy, store)
     blessing.metadata.update({"blessed": made.blessing.blessed, "sha256": made.blessing.sha256()})
     content = made.blessing.content().decode()
-    write_texts({blessing.path: content, model_card.path: made.card, model_card_page.path: made.page})
+    write_texts({blessing.path: content, model_card.path: made.card.markdown, model_card_page.path: made.card.page})
     return made.model.version

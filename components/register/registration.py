@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.blessing import BLESSING_FILE, GATES, Blessing, Hashes, bless
-from modelway.components.core.card import render_card
+from modelway.components.core.card import Card, render_card
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
@@ -87,8 +87,7 @@ class Registration:
 
     model: RegisteredModel
     blessing: Blessing
-    card: str
-    page: str
+    card: Card
 
 
 def register(
@@ -132,9 +131,9 @@ def register(
         requested_by=provenance.requested_by,
         compared_with=provenance.champion,
     )
-    card, page = render_card(blessing, described)
+    card = render_card(blessing, described)
     tracking, alias = Tracking.from_environment(), rules.registration.alias
-    reports = keep_reports(store, provenance.run, evidence.reports) | keep_blessing(store, blessing, described)
+    reports = keep_reports(store, provenance.run, evidence.reports) | keep_blessing(store, blessing, card)
 
     def registered(version: str) -> Registration:
         model = RegisteredModel(name=described.name, version=version, alias=alias, model_hash=model_hash)
@@ -149,7 +148,7 @@ def register(
             git_commit=provenance.git_commit,
         )
         decision.write(store, DECISION)
-        return Registration(model, blessing, card, page)
+        return Registration(model, blessing, card)
 
     same = tracking.with_tag(described.name, "blessing", blessing.identity)
     if same is not None:
@@ -158,7 +157,7 @@ def register(
         return made
     folder = f"evidence/{blessing.identity[:16]}"
     texts = {"project.json": described.canonical(), "contract.json": asked.canonical(), POLICY_FILE: rules.canonical()}
-    texts |= {BLESSING_FILE: blessing.content().decode(), "card.md": card, "card.html": page}
+    texts |= {BLESSING_FILE: blessing.content().decode(), "card.md": card.markdown, "card.html": card.page}
     with TemporaryDirectory() as work:
         for name, path in evidence.files.items():
             shutil.copyfile(path, Path(work) / name)

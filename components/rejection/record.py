@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from modelway.components.core.blessing import Hashes, bless
+from modelway.components.core.card import render_card
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
@@ -76,7 +77,7 @@ def reject_run(reached: dict[str, tuple[str, str]], asked: Asked, store: str) ->
         project=project.name,
         state=State.REJECTED,
         gates=gates,
-        reports=reports | keep_blessing(store, blessing, project),
+        reports=reports | keep_blessing(store, blessing, render_card(blessing, project)),
         blessing=blessing.sha256(),
         git_commit=asked.git_commit,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelway.components.core.data_policy import DataPolicy, Distances
-from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive
+from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.validate.distances import (
     chi_squared_p,
     cramers_v,
@@ -22,9 +22,7 @@ from modelway.components.validate.distances import (
     kolmogorov_smirnov_p,
     population_stability_index,
 )
-from modelway.components.validate.distributions import Baseline, Distribution, measure, measure_like
-
-__all__ = ["drift_checks", "measure", "measure_like", "population_stability_index", "skew_checks"]
+from modelway.components.validate.distributions import Baseline, Distribution
 
 _NAMES = {
     "psi": "PSI",
@@ -100,11 +98,15 @@ def drift_checks(
     thresholds = {name: asked.columns.get(name, asked) for name in now.columns}
     if label in thresholds and label not in asked.columns:
         thresholds[label] = asked.label or asked
-    names = {name: f"drift[{name}]" if name != label else f"label_drift[{name}]" for name in now.columns}
+
+    def named(column: str) -> str:
+        return f"label_drift[{column}]" if column == label else f"drift[{column}]"
+
+    names = {name: named(name) for name in now.columns}
     checks = _compared(now, baseline, thresholds, names, asked.alpha, policy.on_inconclusive, _DRIFT)
     return checks + [
         inconclusive(
-            f"drift[{name}]" if name != label else f"label_drift[{name}]",
+            named(name),
             f"the baseline has no column {name!r} to compare with; the next approved model's will",
             policy.on_inconclusive,
         )
@@ -209,14 +211,7 @@ def _judged(
     elif above:
         message += f"; too few rows to tell a shift from chance (p must be below {alpha:g}): bring more of them"
     verdict = Verdict.FAILED if failed else Verdict.INCONCLUSIVE if above else Verdict.PASSED
-    return Check(
-        name=name,
-        verdict=verdict,
-        observed=round(worst.effect, 6),
-        threshold=worst.threshold,
-        message=message,
-        blocks=bool(failed) or (bool(above) and rule is OnInconclusive.BLOCK),
-    )
+    return judged(name, verdict, message, rule, observed=round(worst.effect, 6), threshold=worst.threshold)
 
 
 def _shown(p_value: float) -> str:

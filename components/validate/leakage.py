@@ -11,7 +11,7 @@ from modelway.components.core.contract import Contract
 from modelway.components.core.data_policy import Leakage
 from modelway.components.core.project import Project
 from modelway.components.core.thresholds import Threshold
-from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, passed_or_failed
+from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, judged, passed_or_failed
 from modelway.components.validate.leakage_columns import duplicate_checks, identifier_checks
 from modelway.components.validate.leakage_sample import Sample, draw
 from modelway.components.validate.leakage_skill import CONFIDENCE, Skill, Target, skill_of, target_of
@@ -124,9 +124,9 @@ def _skill_check(
     message = f"{tells}: {_shown(skill, target, sample)}; the policy asks for at most {most:g}; "
     if verdict is Verdict.INCONCLUSIVE:
         message += "these rows cannot tell: bring more of them, or look at how the feature comes about"
-        return inconclusive(name, message, rule, observed=observed, threshold=most, interval=interval)
-    message += "take it out of `features` if it is not known before the label is"
-    return passed_or_failed(name, False, message, observed=observed, threshold=most, interval=interval)
+    else:
+        message += "take it out of `features` if it is not known before the label is"
+    return judged(name, verdict, message, rule, observed=observed, threshold=most, interval=interval)
 
 
 def _shown(skill: Skill, target: Target, sample: Sample) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from modelway.components.core.thresholds import Interval, Threshold
-from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, passed_or_failed
+from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, judged, passed_or_failed
 from modelway.components.validate.leakage_sample import Sample, draw
 from modelway.components.validate.leakage_skill import CONFIDENCE
 
@@ -89,11 +89,9 @@ def _shared_check(found: int, sample: Sample, most: float, rule: OnInconclusive)
     rounded = (round(interval[0], 8), round(interval[1], 8)) if interval else None
     if verdict is Verdict.INCONCLUSIVE:
         message += f"; the policy asks for at most {most:.2%}: raise `data.leakage.sample_rows`"
-        return inconclusive("shared_rows", message, rule, observed=share, threshold=most, interval=rounded)
-    if verdict is Verdict.FAILED:
+    elif verdict is Verdict.FAILED:
         message += f"; the policy asks for at most {most:.2%}: take them out of the one or the other"
-    passed = verdict is Verdict.PASSED
-    return passed_or_failed("shared_rows", passed, message, observed=share, threshold=most, interval=rounded)
+    return judged("shared_rows", verdict, message, rule, observed=share, threshold=most, interval=rounded)
 
 
 def _exact_interval(found: int, rows: int) -> Interval:

@@ -11,7 +11,7 @@ import polars as pl
 from modelway.components.core.data_policy import Multivariate
 from modelway.components.core.tables import as_numbers, as_text
 from modelway.components.core.thresholds import Threshold
-from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, passed_or_failed
+from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.validate.leakage_skill import CONFIDENCE, roc_auc
 
 MINIMUM_ROWS = 500
@@ -75,10 +75,9 @@ def multivariate_check(
         message += f"; most by {', '.join(repr(str(name)) for name in names[:_SHOWN])}; "
     if verdict is Verdict.INCONCLUSIVE:
         message += "these rows cannot tell: raise `data.drift.multivariate.sample_rows`"
-        return inconclusive(_NAME, message, rule, observed=round(area, 6), threshold=most, interval=rounded)
-    passed = verdict is Verdict.PASSED
-    message += "" if passed else "look at their source, or retrain on purpose"
-    return passed_or_failed(_NAME, passed, message, observed=round(area, 6), threshold=most, interval=rounded)
+    elif verdict is Verdict.FAILED:
+        message += "look at their source, or retrain on purpose"
+    return judged(_NAME, verdict, message, rule, observed=round(area, 6), threshold=most, interval=rounded)
 
 
 def _sampled(table: pl.DataFrame, most: int) -> pl.DataFrame:

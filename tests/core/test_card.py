@@ -37,13 +37,13 @@ def blessing() -> Blessing:
 
 def test_the_card_says_what_was_found_and_who_answers(project_text: Text) -> None:
     card = {"owner": "Risk team", "intended_use": "Ranking | applications\nfor review"}
-    markdown, page = render_card(blessing(), Project.parse(project_text({"card": card})))
-    for text in (markdown, page):
+    made = render_card(blessing(), Project.parse(project_text({"card": card})))
+    for text in (made.markdown, made.page):
         for said in ("Risk team", "0.88 to 0.92", "latency[p99]", "a" * 64, "f" * 40, "1,200", "no champion"):
             assert said in text, said
         assert "waived by ada until 2026-06-30: known" in text
         assert "not stated" in text
-    titles = [line for line in markdown.splitlines() if line.startswith("## ")]
+    titles = [line for line in made.markdown.splitlines() if line.startswith("## ")]
     assert titles == [
         "## Model details",
         "## Use",
@@ -59,7 +59,7 @@ def test_the_card_says_what_was_found_and_who_answers(project_text: Text) -> Non
 
 
 def test_every_table_of_the_markdown_is_whole(project_text: Text) -> None:
-    markdown, _ = render_card(blessing(), Project.parse(project_text({"card": {"intended_use": "a | b\nc"}})))
+    markdown = render_card(blessing(), Project.parse(project_text({"card": {"intended_use": "a | b\nc"}}))).markdown
     assert "a \\| b c" in markdown
     widths: list[int] = []
     for line in markdown.splitlines():
@@ -71,7 +71,7 @@ def test_every_table_of_the_markdown_is_whole(project_text: Text) -> None:
 
 
 def test_the_page_holds_no_markup_of_the_data(project_text: Text) -> None:
-    _, page = render_card(blessing(), Project.parse(project_text()))
+    page = render_card(blessing(), Project.parse(project_text())).page
     assert "&lt;b&gt;|" in page
     HTMLParser().feed(page)
     assert "http" not in page
@@ -81,7 +81,7 @@ def test_a_run_that_ended_at_the_data_gate_has_a_card_too(project_text: Text) ->
     bad = Gate(name="data", checks=(passed_or_failed("nulls[age]", False, "3 of 10"),))
     hashes = Hashes(project="c", contract="d", policy="e")
     made = bless((bad,), hashes, project="loans", run="run-1", git_commit="", requested_by="", compared_with="2")
-    markdown, page = render_card(made, Project.parse(project_text()))
-    assert "**Not blessed**" in markdown
-    assert "- nulls[age]: 3 of 10" in markdown
-    assert "Why it is not blessed" in page
+    card = render_card(made, Project.parse(project_text()))
+    assert "**Not blessed**" in card.markdown
+    assert "- nulls[age]: 3 of 10" in card.markdown
+    assert "Why it is not blessed" in card.page

@@ -15,7 +15,7 @@ from modelway.components.validate.distances import (
     kolmogorov_smirnov,
     population_stability_index,
 )
-from modelway.components.validate.drift import measure, measure_like
+from modelway.components.validate.distributions import measure, measure_like
 from modelway.components.validate.evidently_report import SAMPLE_ROWS, Comparison, write_evidently
 from modelway.examples.insurance.weeks import week
 
