@@ -3,171 +3,198 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from modelway.components.serve.body import write_object
 from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.http import (
+    JSON_LENGTH,
+    OCTETS,
+    Body,
+    Limits,
+    Receive,
+    Response,
+    Scope,
+    Send,
+    read_body,
+    send_response,
+)
+from modelway.components.serve.instances import decode_v1, encode_v1
+from modelway.components.serve.metrics import Metrics
+from modelway.components.serve.observing import Observer
+from modelway.components.serve.onnx_predictor import OnnxPredictor
 from modelway.components.serve.predictor import Predictor
-from modelway.components.serve.protocol import datatype_of, decode_v1, decode_v2, encode_v1, encode_v2
+from modelway.components.serve.protocol import Request, datatype_of, decode_v2, encode_binary_v2
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Answer = dict[str, Any]
+__all__ = ["App", "Limits"]
+
+Array = np.ndarray[Any, Any]
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Limits:
-    """What the server takes at most.
-
-    Attributes:
-        request_bytes: The size of a request's body.
-        requests: Predictions under way at a time, those that wait included; one more is answered 503.
-        read_seconds: How long a body may take to arrive.
-    """
-
-    request_bytes: int = 4 * 1024 * 1024
-    requests: int = 128
-    read_seconds: float = 10.0
+_INLINE_BYTES = 16 * 1024
 
 
-@dataclass(frozen=True)
-class Response:
-    """An answer to be sent."""
+class _Predicted(NamedTuple):
+    """A prediction: the answer, and what is recorded of it."""
 
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
+    response: Response
+    columns: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    identity: str
 
 
-Work = Callable[[bytes], bytes]
+_Work = Callable[[Body], _Predicted]
 
 
 class App:
-    """Serves one model under the Open Inference Protocol V2 and V1's ``:predict``.
+    """Serves one model under the Open Inference Protocol V2, V1's ``:predict`` and MLflow's ``/invocations``.
 
-    Predictions run one after the other in a thread of their own, so that health is answered at once whatever the
-    model does, and models that are not safe to share between threads are not shared.
+    Small requests of a model that is quick are answered at once. All others run one after the other in a thread of
+    their own, so that health is answered whatever the model does. No two predictions run at a time in the model unless
+    it is ONNX Runtime's, which is safe to share.
+
+    Args:
+        predictor: The loaded model.
+        name: Its name in the paths.
+        version: Its version.
+        limits: What is taken at most.
+        metrics: Where requests are counted; by default anew.
+        observer: Where rows and answers go, if anywhere.
     """
 
-    def __init__(self, predictor: Predictor, name: str, version: str = "", limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        predictor: Predictor | OnnxPredictor,
+        name: str,
+        version: str = "",
+        limits: Limits | None = None,
+        metrics: Metrics | None = None,
+        observer: Observer | None = None,
+    ) -> None:
         self.predictor = predictor
         self.name = name
         self.version = version
         self.limits = limits or Limits()
+        self.metrics = metrics or Metrics({"name": name, "version": version, "model_hash": ""})
         self.draining = False
-        self._under_way = 0
+        self._observer = observer or Observer()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._columns = [one.name for one in predictor.signature.columns]
         v1, v2 = f"/v1/models/{name}", f"/v2/models/{name}"
         named = (v2, f"{v2}/versions/{version or '1'}")
         self._reads: dict[str, Callable[[], Response]] = {
             "/v2": self._server,
-            "/v2/health/live": lambda: Response(200, _json({"live": True})),
+            "/v2/health/live": lambda: Response(200, write_object({"live": True})),
             "/v2/health/ready": lambda: self._ready({}),
+            "/metrics": self._exposition,
             v1: lambda: self._ready({"name": name}),
             **dict.fromkeys(named, self._model),
             **{f"{path}/ready": lambda: self._ready({"name": name}) for path in named},
         }
-        self._predictions: dict[str, Work] = {
+        self._predictions: dict[str, _Work] = {
             f"{v1}:predict": self._predict_v1,
+            "/invocations": self._predict_v1,
             **{f"{path}/infer": self._predict_v2 for path in named},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request."""
+        started = time.perf_counter()
+        work = self._predictions.get(scope["path"])
         try:
-            response = await self._answer(scope, receive)
+            response = await self._predict(scope, receive, work) if work is not None else self._read(scope)
         except RequestError as error:
-            response = Response(error.status, _json({"error": error.message}), error.headers)
+            response = Response(error.status, write_object({"error": error.message}), error.headers)
         except ConnectionError:
             return
-        headers = {"content-type": "application/json", "content-length": str(len(response.body)), **response.headers}
-        if self.draining:
-            headers["connection"] = "close"
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": response.status, "headers": encoded})
-        await send({"type": "http.response.body", "body": response.body})
+        await send_response(send, response, self.draining)
+        if work is not None:
+            self.metrics.observe(response.status, time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
-        path, method = scope["path"], scope["method"]
-        if path in self._reads:
-            if method != "GET":
-                raise RequestError(405, f"{path} takes GET only", {"allow": "GET"})
-            return self._reads[path]()
-        if path not in self._predictions:
+    def tick(self) -> None:
+        """Hands on what was recorded; to be called now and then, for when few requests come."""
+        self._observer.flush()
+
+    def close(self) -> None:
+        """Writes what was recorded; once no more requests come."""
+        self._observer.close()
+        self._worker.shutdown(wait=False)
+
+    def _read(self, scope: Scope) -> Response:
+        path = scope["path"]
+        if path not in self._reads:
             raise RequestError(404, f"nothing is served at {shown(path)}; the model's name is {self.name!r}")
-        if method != "POST":
-            raise RequestError(405, f"{path} takes POST only", {"allow": "POST"})
-        return await self._predict(scope, receive, self._predictions[path])
+        if scope["method"] != "GET":
+            raise RequestError(405, f"{path} takes GET only", {"allow": "GET"})
+        return self._reads[path]()
 
-    async def _predict(self, scope: Scope, receive: Receive, work: Work) -> Response:
-        if self._under_way >= self.limits.requests:
+    async def _predict(self, scope: Scope, receive: Receive, work: _Work) -> Response:
+        if scope["method"] != "POST":
+            raise RequestError(405, f"{scope['path']} takes POST only", {"allow": "POST"})
+        metrics = self.metrics
+        if metrics.in_flight >= self.limits.requests:
             raise RequestError(503, "too many requests are under way; try again", {"retry-after": "1"})
-        self._under_way += 1
+        metrics.in_flight += 1
         try:
-            body = await self._body(scope, receive)
-            return Response(200, await asyncio.get_running_loop().run_in_executor(self._worker, work, body))
+            body = await read_body(scope, receive, self.limits)
+            if self.predictor.quick and len(body.content) <= _INLINE_BYTES:
+                found = work(body)
+            else:
+                found = await asyncio.get_running_loop().run_in_executor(self._worker, work, body)
         except (RequestError, ConnectionError, asyncio.CancelledError):
             raise
         except (Exception, SystemExit):  # whatever a model does; the client learns where to look, not what it said
             reference = uuid.uuid4().hex[:12]
             log.exception("prediction %s failed", reference)
-            return Response(500, _json({"error": f"the prediction failed; the log says why under {reference}"}))
+            error = f"the prediction failed; the log says why under {reference}"
+            return Response(500, write_object({"error": error}))
         finally:
-            self._under_way -= 1
+            metrics.in_flight -= 1
+        self._record(found)
+        return found.response
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        kind = headers.get(b"content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise RequestError(415, f"the body must be application/json, not {shown(kind)}")
-        most = self.limits.request_bytes
-        too_large = RequestError(413, f"the body is larger than {most:,} bytes; send fewer rows at a time")
-        stated = headers.get(b"content-length", "0")
-        if stated.isdecimal() and int(stated) > most:
-            raise too_large
-        parts, size = [], 0
+    def _record(self, found: _Predicted) -> None:
         try:
-            async with asyncio.timeout(self.limits.read_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ConnectionResetError
-                    part = message.get("body", b"")
-                    parts.append(part)
-                    size += len(part)
-                    if size > most:
-                        raise too_large
-                    if not message.get("more_body", False):
-                        return b"".join(parts)
-        except TimeoutError as error:
-            late = f"the body did not arrive within {self.limits.read_seconds:g} seconds"
-            raise RequestError(408, late, {"connection": "close"}) from error
+            self._observer.record(found.columns, found.outputs, found.identity)
+        except Exception:  # what is only watched must not fail a request
+            log.exception("a prediction could not be recorded")
 
-    def _predict_v2(self, body: bytes) -> bytes:
-        request = decode_v2(body)
-        outputs = self.predictor.predict(self.predictor.signature.convert(request.columns), request.outputs)
-        return _json(encode_v2(outputs, self.name, self.version, request.id))
+    def _predict_v2(self, body: Body) -> _Predicted:
+        request = decode_v2(body.content, body.json_length)
+        columns, outputs = self._asked(request)
+        content, json_length = encode_binary_v2(outputs, self.name, self.version, request)
+        headers = {} if json_length is None else {"content-type": OCTETS, JSON_LENGTH: str(json_length)}
+        return _Predicted(Response(200, content, headers), columns, outputs, request.id)
 
-    def _predict_v1(self, body: bytes) -> bytes:
-        request = decode_v1(body, self._columns)
-        return _json(encode_v1(self.predictor.predict(self.predictor.signature.convert(request.columns))))
+    def _predict_v1(self, body: Body) -> _Predicted:
+        if body.json_length is not None:
+            raise RequestError(415, "binary tensors go to the path /v2/models/…/infer")
+        columns, outputs = self._asked(decode_v1(body.content, self._columns))
+        return _Predicted(Response(200, write_object(encode_v1(outputs))), columns, outputs, "")
 
-    def _ready(self, body: Answer) -> Response:
-        return Response(503 if self.draining else 200, _json({**body, "ready": not self.draining}))
+    def _asked(self, request: Request) -> tuple[dict[str, Array], dict[str, Array]]:
+        columns = self.predictor.signature.convert(request.columns)
+        return columns, self.predictor.predict(columns, request.outputs)
+
+    def _ready(self, body: dict[str, Any]) -> Response:
+        return Response(503 if self.draining else 200, write_object({**body, "ready": not self.draining}))
 
     def _server(self) -> Response:
-        return Response(200, _json({"name": "modelway", "version": installed_version("modelway"), "extensions": []}))
+        described = {"name": "modelway", "version": installed_version("modelway"), "extensions": ["binary_tensor_data"]}
+        return Response(200, write_object(described))
+
+    def _exposition(self) -> Response:
+        content, kind = self.metrics.exposition()
+        return Response(200, content, {"content-type": kind})
 
     def _model(self) -> Response:
         inputs = [
@@ -181,12 +208,8 @@ class App:
         body = {
             "name": self.name,
             "versions": [self.version or "1"],
-            "platform": "sklearn",
+            "platform": self.predictor.platform,
             "inputs": inputs,
             "outputs": outputs,
         }
-        return Response(200, _json(body))
-
-
-def _json(answer: Answer) -> bytes:
-    return json.dumps(answer, separators=(",", ":"), allow_nan=False).encode()
+        return Response(200, write_object(body))

@@ -1,4 +1,4 @@
-"""The loaded model: verified, then asked for predictions of a batch of columns."""
+"""The loaded pipeline: verified, then asked for predictions of a batch of columns."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class Predictor:
 
     model: Any
     signature: Signature
+
+    platform = "sklearn"
+    quick = False
 
     @classmethod
     def load(cls, folder: str, model_hash: str = "") -> Predictor:

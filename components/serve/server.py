@@ -16,6 +16,7 @@ from modelway.components.serve.app import App
 log = logging.getLogger(__name__)
 
 _FINISH_SECONDS = 30  # for what is under way when the server stops; Kubernetes kills after 30 by default
+_TICKS_PER_SECOND = 10  # uvicorn's
 _KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections, so that they close first
 
 
@@ -49,6 +50,8 @@ class DrainingServer(uvicorn.Server):
     def __init__(self, app: App, drain_seconds: float) -> None:
         settings = uvicorn.Config(
             app,
+            loop="uvloop",
+            http="httptools",
             lifespan="off",
             ws="none",
             access_log=False,
@@ -82,4 +85,6 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to stop taking connections now; asked ten times a second."""
+        if counter % _TICKS_PER_SECOND == 0:
+            self._app.tick()
         return await super().on_tick(counter) or (self._stop_at is not None and time.monotonic() >= self._stop_at)

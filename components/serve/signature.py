@@ -1,7 +1,8 @@
 """The model's signature: which columns it takes, and their conversion to what the model saw in training.
 
 The conversion is that of `core.tables.to_model_input`, without Polars: numbers and booleans become float64 (missing:
-NaN), times datetime64[us] (missing: NaT), text Python strings (missing: None).
+NaN), times datetime64[us] (missing: NaT), text Python strings (missing: None). Single rows are most of what comes, so
+they take a way of their own through it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import datetime as dt
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
@@ -32,19 +34,20 @@ _KINDS: dict[str, Kind] = {
 _INTEGERS = {f"{sign}INT{bits}": np.iinfo(f"{sign.lower()}int{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
 _NARROW_FLOATS: dict[str, type[np.floating[Any]]] = {"FP32": np.float32, "FP16": np.float16}
 _NUMBERS = {"FP64", *_NARROW_FLOATS, *_INTEGERS, "BOOL"}
+_UNBOUNDED = frozenset({"", "FP64"})
+_EXACT = 1 << 53  # whole numbers below are exact in double precision
 DATATYPES = frozenset({*_NUMBERS, "BYTES"})
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(NamedTuple):
     """One column of a request.
 
     Attributes:
-        values: A value per row, as JSON gives them; None is missing.
+        values: A value per row, as JSON gives them, None for a missing one; or an array of the datatype's numbers.
         datatype: The Open Inference Protocol's datatype; empty where the request names none.
     """
 
-    values: Sequence[Any]
+    values: Sequence[Any] | Array
     datatype: str = ""
 
 
@@ -101,18 +104,23 @@ class Signature:
         Raises:
             RequestError: 422; a column is missing, unknown or of another length, or a value is of another type.
         """
-        self._check_names(given)
-        first, *others = given.items()
-        rows = len(first[1].values)
-        for name, values in others:
-            if len(values.values) != rows:
-                raise RequestError(
-                    422, f"column {name!r} has {len(values.values)} rows, but column {first[0]!r} has {rows}"
-                )
+        if given.keys() != self._converters.keys():
+            self._check_names(given)
+        first = next(iter(given))
+        rows = len(given[first].values)
+        for name, (values, _) in given.items():
+            if len(values) != rows:
+                raise RequestError(422, f"column {name!r} has {len(values)} rows, but column {first!r} has {rows}")
         if rows == 0:
             raise RequestError(422, "the request holds no rows")
+        if len(given) == len(self._converters):
+            return {name: converted(name, given[name]) for name, converted in self._converters.items()}
         absent = Values([None] * rows)
-        return {one.name: _CONVERT[one.kind](one.name, given.get(one.name, absent)) for one in self.columns}
+        return {name: converted(name, given.get(name, absent)) for name, converted in self._converters.items()}
+
+    @cached_property
+    def _converters(self) -> dict[str, Callable[[str, Values], Array]]:
+        return {one.name: _CONVERT[one.kind] for one in self.columns}
 
     def _check_names(self, given: Mapping[str, Values]) -> None:
         known = {one.name: one for one in self.columns}
@@ -131,9 +139,24 @@ class Signature:
 
 
 def _numbers(name: str, given: Values) -> Array:
-    datatype = given.datatype or "FP64"
+    values, datatype = given
+    if len(values) == 1 and datatype in _UNBOUNDED:
+        value, kind = values[0], type(values[0])
+        if (
+            (kind is float and math.isfinite(value))
+            or (kind is int and -_EXACT < value < _EXACT)
+            or (kind is bool and not datatype)
+        ):
+            return np.array(values, np.float64)
+        if value is None:
+            return np.array((math.nan,))
+    datatype = datatype or "FP64"
     if datatype not in _NUMBERS:
         raise RequestError(422, f"column {name!r} takes numbers, but its datatype is {datatype}")
+    if isinstance(values, np.ndarray):
+        numbers: Array = values.astype(np.float64)
+        _check_finite(name, given, numbers)
+        return numbers
     allowed: tuple[type, ...] = (bool,) if datatype == "BOOL" else (int, float)
     if not given.datatype:
         allowed = (int, float, bool)
@@ -150,16 +173,21 @@ def _numbers(name: str, given: Values) -> Array:
 
 
 def _check_range(name: str, given: Values, found: Array, datatype: str) -> None:
-    infinite = np.isinf(found)
-    if infinite.any():
-        row = int(infinite.argmax())
-        raise _refused(name, row, given.values[row], "is not a finite number")
+    _check_finite(name, given, found)
     limits = _INTEGERS.get(datatype)
     if limits is None:
         return
     for row, value in enumerate(given.values):
         if value is not None and not (int(value) == value and limits.min <= int(value) <= limits.max):
             raise _refused(name, row, value, f"is no {datatype}")
+
+
+def _check_finite(name: str, given: Values, found: Array) -> None:
+    infinite = np.isinf(found)
+    if infinite.any():
+        row = int(infinite.argmax())
+        value = given.values[row]
+        raise _refused(name, row, value.item() if isinstance(value, np.generic) else value, "is not a finite number")
 
 
 def _narrowed(name: str, given: Values, found: Array, datatype: str) -> Array:
@@ -180,9 +208,7 @@ def _texts(name: str, given: Values) -> Array:
     for row, value in enumerate(given.values):
         if value is not None and type(value) is not str:
             raise _refused(name, row, value, "is not text")
-    found = np.empty(len(given.values), dtype=object)
-    found[:] = given.values
-    return found
+    return np.array(given.values, dtype=object)
 
 
 def _times(name: str, given: Values) -> Array:

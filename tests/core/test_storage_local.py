@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 from modelway.components.core.errors import CredentialsError, ModelwayError
-from modelway.components.core.storage import copy_in, fetch, is_uri, join, read_uri, version_of, write_uri
+from modelway.components.core.storage import (
+    copy_in,
+    create_uri,
+    fetch,
+    is_exclusive,
+    is_uri,
+    join,
+    names_below,
+    read_all,
+    read_uri,
+    rewritten_below,
+    version_of,
+    write_uri,
+)
 
 
 @pytest.mark.parametrize(
@@ -133,3 +146,47 @@ def test_s3_without_credentials_says_what_to_set(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CredentialsError, match="no S3 credentials") as caught:
         read_uri("s3://bucket/key")
     assert "AWS_ACCESS_KEY_ID" in caught.value.remedy
+
+
+def test_what_is_there_is_not_created_again(tmp_path: Path) -> None:
+    target = str(tmp_path / "audit" / "1.json")
+    assert create_uri(target, b"one")
+    assert not create_uri(target, b"two")
+    assert not create_uri(target, b"one")
+    assert read_uri(target) == b"one"
+    assert is_exclusive(target, b"one")
+    assert [file.name for file in (tmp_path / "audit").iterdir()] == ["1.json"]
+    assert not Path(target).stat().st_mode & 0o222
+
+
+def test_of_several_that_create_at_once_one_does_and_nobody_sees_a_part(tmp_path: Path) -> None:
+    contents = [bytes([letter]) * 100_000 for letter in b"abcd"]
+    wins: list[bytes] = []
+    begin = threading.Barrier(len(contents))
+
+    def create(content: bytes) -> None:
+        for number in range(30):
+            begin.wait(timeout=30)
+            target = str(tmp_path / f"{number}.bin")
+            if create_uri(target, content):
+                wins.append(content)
+            assert read_uri(target) in contents
+
+    threads = [threading.Thread(target=create, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(wins) == 30
+    assert len(names_below(str(tmp_path))) == 30
+    assert sum(read_uri(str(tmp_path / f"{number}.bin")) == wins[number] for number in range(30)) == 30
+
+
+def test_names_are_those_of_files_directly_below_in_order(tmp_path: Path) -> None:
+    for name in ("b.json", "a.json", "c.json", ".draft", "deep/d.json"):
+        write_uri(str(tmp_path / name), name.encode())
+    assert names_below(str(tmp_path)) == ["a.json", "b.json", "c.json"]
+    assert names_below(f"{tmp_path}/", after="a.json") == ["b.json", "c.json"]
+    assert names_below(str(tmp_path / "missing")) == []
+    assert read_all([str(tmp_path / "b.json"), str(tmp_path / "a.json")]) == [b"b.json", b"a.json"]
+    assert rewritten_below(str(tmp_path)) == {}

@@ -75,6 +75,16 @@ FULL: dict[str, Any] = {
         "tolerance": 0.001,
         "on_inconclusive": "block",
     },
+    "deployment": {
+        "analysis": {
+            "failure_limit": 2,
+            "compare_with_stable": {"error_rate": 0.1, "latency_ratio": 2.0},
+        },
+    },
+    "environments": {
+        "staging": {"approvals": {"quorum": 2}},
+        "production": {"after": "staging", "approvals": {"quorum": 2}},
+    },
     "waivers": [{"gate": "model", "check": "x", "reason": "r", "by": "b", "until": "2030-01-01"}],
 }
 # Numbers that say how something is measured. Every other number of the policy must say which direction is stricter.
@@ -226,6 +236,11 @@ def test_a_number_that_asks_less_is_weaker_and_one_that_asks_more_is_not(place: 
         ("data.leakage.groups", ["person"], "data.leakage.groups.family"),
         ("serving.sla.p99_ms", ..., "serving.sla.p99_ms"),
         ("serving.sla.cold_start_seconds", None, "serving.sla.cold_start_seconds"),
+        ("environments.production.approvals.self_approval", True, "environments.production.approvals.self_approval"),
+        ("environments.production.after", ..., "environments.production.after"),
+        ("environments.staging", ..., "environments.staging"),
+        ("deployment.analysis.drift", None, "deployment.analysis.drift"),
+        ("deployment.analysis.compare_with_stable", ..., "deployment.analysis.compare_with_stable"),
         ("on_weaker_policy", "warn", "on_weaker_policy"),
     ],
 )
@@ -256,6 +271,9 @@ def test_what_is_gone_or_blocks_less_is_weaker_and_its_return_is_not(path: str, 
         ("model.rules", FULL["model"]["rules"][::-1]),
         ("model.rules.0.where", ...),
         ("data.drift.columns.sex", {**DISTANCES, "psi": 0.1}),
+        ("deployment.strategy", "blue-green"),
+        ("deployment.steps", [{"weight": 10}]),
+        ("environments.production.namespace", "models"),
         ("model.calibration.on_inconclusive", "block"),
         ("serving.requests", 500),
     ],

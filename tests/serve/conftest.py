@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,15 @@ import pytest
 import skops.io
 import yaml
 
+from modelway.components.core.bundle import Bundle
+from modelway.components.core.models import folder_sha256
 from modelway.components.core.project import Project
+from modelway.components.core.signing import new_keys, sign
 from modelway.components.core.tables import to_model_input
 from modelway.components.features.prepare import prepare
+from modelway.components.package.onnx_conversion import convert
 from modelway.components.train.fit import fit_pipeline
+from modelway.components.validate.distributions import measure
 
 COLUMNS = {"income": "double", "age": "long", "region": "string", "opened": "datetime"}
 
@@ -116,3 +122,43 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> Tra
     skops.io.dump(pipeline, folder / "model" / "model.skops")
     describe(folder / "model", "model.skops", "skops", COLUMNS)
     return Trained(folder / "model", pipeline, to_model_input(rows, project.features.columns))
+
+
+@dataclass(frozen=True)
+class Released:
+    """A signed bundle, and the keys: ``key`` and ``key.pub`` in their folder."""
+
+    folder: Path
+    keys: Path
+
+    def sign(self) -> Released:
+        """Writes what the bundle says of itself, and signs it."""
+        said = {
+            "name": "loans",
+            "version": "3",
+            "blessing_sha256": Bundle(self.folder).blessing_sha256(),
+            "model_hash": folder_sha256(self.folder / "model"),
+            "onnx": (self.folder / "model.onnx").exists(),
+            "created_by": "a test",
+        }
+        (self.folder / "release.json").write_text(json.dumps(said), encoding="utf-8")
+        sign(self.folder, self.folder / "release.sig", self.keys / "key")
+        return self
+
+
+@pytest.fixture
+def release(trained: Trained, rows: pl.DataFrame, tmp_path: Path) -> Released:
+    """A signed bundle of the trained model, converted."""
+    keys, folder = tmp_path / "keys", tmp_path / "release"
+    keys.mkdir()
+    new_keys(keys / "key", keys / "key.pub")
+    shutil.copytree(trained.folder, folder / "model")
+    describe(folder / "model", "model.skops", "skops", {**COLUMNS, "age": "double"})  # as `train_model` has it
+    conversion = convert(folder / "model", rows)
+    assert conversion.content is not None, conversion.reason
+    (folder / "model.onnx").write_bytes(conversion.content)
+    measure(rows, list(COLUMNS), "").write(folder / "baseline.json")
+    (folder / "policy.json").write_text('{"serving": {"sla": {"p95_ms": 7.5, "p99_ms": null}}}', encoding="utf-8")
+    blessing = {"blessed": True, "hashes": {"model": folder_sha256(folder / "model")}}
+    (folder / "blessing.json").write_text(json.dumps(blessing), encoding="utf-8")
+    return Released(folder, keys).sign()

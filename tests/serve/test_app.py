@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from modelway.components.serve.app import App, Limits
+from modelway.components.serve.drift import Bins, DriftWindow
+from modelway.components.serve.observing import Observer
 from modelway.components.serve.predictor import Predictor
 from modelway.components.serve.signature import Column, Signature
 
@@ -242,3 +244,51 @@ def test_text_stays_python_strings_for_the_model() -> None:
 
     answer = ask(app(Looks()), "POST", PREDICT, json={"instances": [ROW]})
     assert answer.json() == {"predictions": ["object float64"]}
+
+
+def test_binary_tensors_are_taken_and_given() -> None:
+    region = b"\x05\x00\x00\x00north"
+    inputs = [
+        {"name": "income", "datatype": "FP64", "shape": [1], "parameters": {"binary_data_size": 8}},
+        {"name": "region", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(region)}},
+    ]
+    head = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
+    headers = {"inference-header-content-length": str(len(head)), "content-type": "application/octet-stream"}
+    content = head + np.array([1.5]).tobytes() + region
+    found = ask(app(), "POST", INFER, content=content, headers=headers)
+    assert found.status_code == 200
+    assert found.headers["content-type"] == "application/octet-stream"
+    said = json.loads(found.content[: int(found.headers["inference-header-content-length"])])
+    assert said["outputs"][0]["parameters"] == {"binary_data_size": 8}
+    assert np.frombuffer(found.content[-8:]).tolist() == [3.0]
+    assert ask(app(), "GET", "/v2").json()["extensions"] == ["binary_tensor_data"]
+    del headers["inference-header-content-length"]
+    refused = ask(app(), "POST", INFER, content=content, headers=headers)
+    assert refused.status_code == 415
+    assert "without the header Inference-Header-Content-Length" in refused.json()["error"]
+
+
+def test_mlflows_clients_ask_at_their_own_path() -> None:
+    sent = {"dataframe_split": {"columns": ["region", "income"], "data": [["north", 1.5]]}}
+    assert ask(app(), "POST", "/invocations", json=sent).json() == {"predictions": [3.0]}
+
+
+def test_predictions_are_counted_and_health_is_not() -> None:
+    served = app()
+    for path, row in ((INFER, ROW), (INFER, {**ROW, "income": "x"}), (INFER, {**ROW, "region": "fail"})):
+        ask(served, "POST", path, json=tensors(row))
+    ask(served, "GET", "/v2/health/ready")
+    scraped = ask(served, "GET", "/metrics")
+    assert scraped.headers["content-type"].startswith("text/plain")
+    for code in ("200", "422", "500"):
+        assert f'modelway_requests_total{{code="{code}"}} 1.0' in scraped.text
+    assert "modelway_request_seconds_count 3.0" in scraped.text
+    assert "modelway_in_flight 0.0" in scraped.text
+
+
+def test_what_cannot_be_recorded_does_not_fail_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    observer = Observer(DriftWindow({"unknown": Bins("numeric", np.array([0.0]), {}, np.array([0.5, 0.5, 0.0]))}))
+    served = App(Predictor(Model(), SIGNATURE), "loans", observer=observer)
+    answers = {ask(served, "POST", INFER, json=tensors(ROW)).status_code for _ in range(300)}
+    assert answers == {200}
+    assert "a prediction could not be recorded" in caplog.text

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,20 +16,27 @@ from typing import Any
 
 import httpx
 import pandas as pd
+import polars as pl
+import pytest
 
+from modelway.components.core.encryption import new_key, read_key, seal
 from modelway.components.core.models import folder_sha256
+from modelway.components.core.signing import sign
 
 ROW = {"income": 2.0, "age": 30, "region": "north", "opened": "2024-01-01"}
 
 
-def command(folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "modelway.components.serve", "--model", str(folder), *more]
+def command(folder: Path, *more: str, source: str = "--model") -> list[str]:
+    return [sys.executable, "-m", "modelway.components.serve", source, str(folder), *more]
 
 
 @contextmanager
-def serving(folder: Path, log: Path, *more: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def serving(
+    folder: Path, log: Path, *more: str, source: str = "--model"
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    started = command(folder, "--port", "0", *more, source=source)
     with log.open("wb") as file:
-        process = subprocess.Popen(command(folder, "--port", "0", *more), stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(started, stdout=file, stderr=subprocess.STDOUT)
     try:
         yield process, _address(process, log)
     finally:
@@ -67,8 +76,10 @@ def predict(url: str, row: dict[str, Any] = ROW) -> Any:
     return httpx.post(f"{url}/v1/models/model:predict", json={"instances": [row]}, timeout=10).json()
 
 
-def refused(folder: Path, *more: str) -> tuple[int, str]:
-    found = subprocess.run(command(folder, *more), capture_output=True, text=True, timeout=60, check=False)
+def refused(folder: Path, *more: str, source: str = "--model") -> tuple[int, str]:
+    found = subprocess.run(
+        command(folder, *more, source=source), capture_output=True, text=True, timeout=60, check=False
+    )
     assert "Traceback" not in found.stderr
     return found.returncode, found.stderr
 
@@ -140,3 +151,62 @@ def test_sigterm_drains_finishes_what_is_under_way_and_exits_with_zero(
         asking.join(10)
         assert answers == [{"predictions": [2.0]}]
         assert process.wait(10) == 0
+
+
+def test_a_release_is_served_watched_and_logged(release: Any, tmp_path: Path) -> None:
+    key, kept = str(release.keys / "key.pub"), tmp_path / "predictions"
+    more = ("--public-key", key, "--log-to", str(kept), "--drain-seconds", "0")
+    row = {**ROW, "region": None, "age": 41}
+    with serving(release.folder, tmp_path / "log", *more, source="--release") as (process, url):
+        for number in range(200):
+            sent = {"instances": [{**row, "income": 5.0 + number}]}
+            answer = httpx.post(f"{url}/v1/models/loans:predict", json=sent, timeout=10).json()
+        assert set(answer) == {"predictions", "probabilities"}
+        assert httpx.get(f"{url}/v2/models/loans", timeout=10).json()["platform"] == "onnxruntime_onnx"
+        scraped = httpx.get(f"{url}/metrics", timeout=10).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert 'modelway_requests_total{code="200"} 200.0' in scraped
+    assert 'modelway_request_seconds_bucket{le="0.0075"}' in scraped
+    drifted = re.search(r'modelway_feature_drift{feature="income"} (\S+)', scraped)
+    assert drifted is not None
+    assert float(drifted.group(1)) > 1
+    logged = pl.read_parquet(list(kept.rglob("*.parquet")), hive_partitioning=False)
+    assert sorted(logged["income"]) == [5.0 + number for number in range(200)]
+    assert logged["region"].null_count() == 200
+    assert logged["_predict_proba_1"].is_between(0, 1).all()
+
+
+def test_a_release_that_was_tampered_with_is_refused(release: Any) -> None:
+    (release.folder / "baseline.json").write_text("{}")
+    status, said = refused(release.folder, "--public-key", str(release.keys / "key.pub"), source="--release")
+    assert status == 3
+    assert "baseline.json" in said
+
+
+def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nothing"):
+        status, said = refused(folder, source="--release")
+        assert status == 3
+        assert "release.json" in said
+
+
+def test_an_encrypted_release_is_served_from_memory(
+    release: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_key(release.keys / "encryption")
+    with tarfile.open(tmp_path / "model.tar", "w") as archive:
+        for name in ("model", "model.onnx"):
+            archive.add(release.folder / name, name)
+    seal(tmp_path / "model.tar", release.folder / "model.sealed", read_key(release.keys / "encryption"))
+    shutil.rmtree(release.folder / "model")
+    (release.folder / "model.onnx").unlink()
+    sign(release.folder, release.folder / "release.sig", release.keys / "key")
+    key = ("--public-key", str(release.keys / "key.pub"))
+    status, said = refused(release.folder, *key, source="--release")
+    assert status == 3
+    assert "MODELWAY_ENCRYPTION_KEY" in said
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(release.keys / "encryption"))
+    with serving(release.folder, tmp_path / "log", *key, source="--release") as (_, url):
+        assert get(f"{url}/v2/models/loans/ready") == 200
+    assert not list(Path("/dev/shm").glob("release-*"))  # noqa: S108 - where it was decrypted to

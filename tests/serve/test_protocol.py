@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from modelway.components.serve.errors import RequestError
-from modelway.components.serve.protocol import decode_v1, decode_v2, encode_v1, encode_v2
+from modelway.components.serve.instances import decode_v1, encode_v1
+from modelway.components.serve.protocol import decode_v2, encode_v2
 from modelway.components.serve.signature import Values
 
 TENSOR = {"name": "income", "shape": [2], "datatype": "FP64", "data": [1.5, None]}
@@ -77,13 +78,13 @@ def test_v1_rows_are_objects_by_column_or_lists_in_order() -> None:
     ("body", "status", "message"),
     [
         (b'{"instances": 5}', 400, "must be a list of rows"),
-        (b'{"inputs": []}', 400, "must be a list of rows"),
+        (b'{"inputs": []}', 400, "must be an object of lists by column"),
         (b'{"instances": []}', 422, "no rows"),
         (b'{"instances": [1, 2]}', 400, "all objects by column, or all lists"),
         (b'{"instances": [[1, 2], {"a": 1}]}', 400, "all objects by column, or all lists"),
         (b'{"instances": [{"a": 1, "b": 2}, {"a": 1}]}', 422, "row 0 has the column 'b', but row 1 does not"),
         (b'{"instances": [{"a": 1}, {"a": 1, "c": 2}]}', 422, "row 1 has the column 'c', but row 0 does not"),
-        (b'{"instances": [[1, 2], [1]]}', 422, "row 1 has 1 values, but the model takes 2: a, b"),
+        (b'{"instances": [[1, 2], [1]]}', 422, "row 1 has 1 values, but there are 2 columns: a, b"),
     ],
 )
 def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message: str) -> None:

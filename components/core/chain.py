@@ -1,0 +1,145 @@
+"""The chain of the audit log's entries: what one holds, its hash, and where a chain is broken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Event = Literal[
+    "registered",
+    "approved",
+    "withdrawn",
+    "promotion.begun",
+    "deployed",
+    "promoted",
+    "undone",
+    "rolled-back",
+    "refused",
+]
+NOTHING = "0" * 64
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of the chain.
+
+    Attributes:
+        number: The last entry's; 0: there is none.
+        sha256: The hash of its bytes, which the next entry holds.
+    """
+
+    number: int = 0
+    sha256: str = NOTHING
+
+
+class Entry(BaseModel):
+    """One line of the log.
+
+    Attributes:
+        number: Its place, from 1.
+        previous: The SHA-256 of the entry before it, in hex; zeros for the first.
+        at: When it was written, ISO 8601 in UTC; never before the entry before it.
+        event: What happened.
+        actor: Who did it: a person or a service.
+        model: The registered model's name.
+        version: Its version that this is about; empty if there is none.
+        environment: Where; empty if it is about none.
+        details: What else there is to say.
+        nonce: Tells entries apart that are otherwise the same.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    previous: str
+    at: str
+    event: Event
+    actor: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    version: str
+    environment: str = ""
+    details: dict[str, str] = {}
+    nonce: str
+
+    def content(self) -> bytes:
+        """The entry's bytes: what is kept, and what `sha256` is of."""
+        return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def sha256(self) -> str:
+        """The hash of the bytes, in hex; `sha256sum` of the file gives the same."""
+        return hashlib.sha256(self.content()).hexdigest()
+
+    @property
+    def time(self) -> datetime:
+        """When it was written."""
+        return datetime.fromisoformat(self.at)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first broken link.
+
+    Attributes:
+        number: The entry that is not as it was written.
+        file: Where it is, or should be.
+        reason: What is wrong with it, a sentence without its full stop.
+    """
+
+    number: int
+    file: str
+    reason: str
+
+
+def parsed(content: bytes) -> Entry | str:
+    """The entry of some bytes, or why they are none: what is wrong, a sentence without its full stop."""
+    try:
+        entry = Entry.model_validate_json(content)
+    except ValidationError:
+        return "it cannot be read as an entry"
+    return entry if entry.content() == content else "it is not written as the log writes its entries"
+
+
+def first_break(contents: Sequence[tuple[int, bytes]]) -> tuple[int, str] | None:
+    """The first entry of a chain that is not as it was written, and why; None if every link holds.
+
+    A changed entry shows by the hash that the next one holds of it. That the end is cut off, or that the last entry
+    was changed, does not show: see `against`.
+
+    Args:
+        contents: The number by its name and the bytes of each entry, in order.
+    """
+    previous = NOTHING
+    for expected, (number, content) in enumerate(contents, start=1):
+        if number != expected:
+            return expected, f"it is missing, though there is an entry {number}"
+        entry = parsed(content)
+        if isinstance(entry, str):
+            return number, entry
+        if entry.number != number:
+            return number, f"in its place is entry {entry.number}: the entries were moved"
+        if entry.previous != previous:
+            if number == 1:
+                return 1, "it is not the first of a chain: it holds the hash of an entry before it"
+            return number - 1, f"it is not the one that entry {number} was chained to: one of the two was changed"
+        previous = entry.sha256()
+    return None
+
+
+def against(contents: Sequence[tuple[int, bytes]], witnessed: Head) -> tuple[int, str] | None:
+    """What is wrong with a chain by the end of it that a witness saw; None if it holds that entry in that place.
+
+    Args:
+        contents: The number and the bytes of each entry, in order, without a gap.
+        witnessed: The end of the chain as it was seen at some time.
+    """
+    if len(contents) < witnessed.number:
+        return len(contents) + 1, f"it is missing: MLflow has witnessed {witnessed.number} entries"
+    if witnessed.number and hashlib.sha256(contents[witnessed.number - 1][1]).hexdigest() != witnessed.sha256:
+        return witnessed.number, "it is not the one that MLflow has witnessed: the chain was written anew"
+    return None

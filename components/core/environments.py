@@ -1,0 +1,116 @@
+"""Where versions are served: development, staging, production, as MLflow aliases and in the audit log.
+
+The alias of an environment is held by the version that it serves; ``champion`` is held by what production serves. The
+aliases say what is now, the audit log what was: of each event the version is the one that it is about, which is served
+after ``deployed``, ``promoted`` and ``rolled-back``, and was not kept in ``undone``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import get_args
+
+from modelway.components.core.audit import Entry
+from modelway.components.core.deploy_policy import EnvironmentName
+from modelway.components.core.tracking import Tracking
+
+ENVIRONMENTS: tuple[EnvironmentName, ...] = get_args(EnvironmentName)
+CHAMPION = "champion"
+_SERVES = {"deployed", "promoted", "rolled-back"}
+
+
+@dataclass(frozen=True)
+class Period:
+    """A time that an environment served one version.
+
+    Attributes:
+        environment: Where.
+        version: What.
+        since: From when.
+        until: Until when; None: it still does.
+        entry: What began it; the promotion that was completed where a deployment was before it.
+        undone: Whether it was never promoted, and the version before took its place again.
+    """
+
+    environment: str
+    version: str
+    since: datetime
+    until: datetime | None
+    entry: Entry
+    undone: bool = False
+
+
+def periods(entries: Iterable[Entry], model: str, environment: str) -> list[Period]:
+    """What an environment served when, by the audit log; the oldest first.
+
+    Args:
+        entries: The log's, in order.
+        model: The registered model's name.
+        environment: Where.
+    """
+    found: list[Period] = []
+    for entry in entries:
+        if (entry.model, entry.environment) != (model, environment):
+            continue
+        now = found[-1] if found and found[-1].until is None else None
+        if entry.event in _SERVES:
+            if now is not None and now.version == entry.version:
+                if now.entry.event == "deployed":
+                    found[-1] = replace(now, entry=entry)
+                continue
+            _follow(found, entry, entry.version)
+        elif entry.event == "undone" and now is not None and now.version == entry.version:
+            before = next((one.version for one in reversed(found[:-1]) if not one.undone), "")
+            restored = entry.details.get("restored", before if now.entry.event == "deployed" else now.version)
+            if restored != now.version:
+                found[-1] = replace(now, undone=True)
+                _follow(found, entry, restored)
+    return found
+
+
+def _follow(found: list[Period], entry: Entry, version: str) -> None:
+    if found and found[-1].until is None:
+        found[-1] = replace(found[-1], until=entry.time)
+    if version:
+        found.append(Period(entry.environment, version, entry.time, None, entry))
+
+
+def has_served(entries: Iterable[Entry], model: str, environment: str, version: str) -> bool:
+    """Whether an environment has served a version, at any time, and it was not undone."""
+    return any(one.version == version and not one.undone for one in periods(entries, model, environment))
+
+
+def holders(tracking: Tracking, model: str) -> dict[EnvironmentName, str]:
+    """The version that holds each environment's alias, without those that nothing holds."""
+    found = {environment: tracking.holder(model, environment) for environment in ENVIRONMENTS}
+    return {environment: str(holder.version) for environment, holder in found.items() if holder is not None}
+
+
+def move(tracking: Tracking, model: str, version: str, environment: EnvironmentName) -> str | None:
+    """Gives a version the alias of an environment, and the champion's where that is production.
+
+    Running it again changes nothing, so that it completes one that was cut off between the two.
+
+    Returns:
+        The version that held the environment's alias before; None if none did.
+    """
+    before = tracking.holder(model, environment)
+    for alias in _aliases(environment):
+        tracking.give_alias(model, version, alias)
+    return None if before is None else str(before.version)
+
+
+def move_back(tracking: Tracking, model: str, version: str | None, environment: EnvironmentName) -> None:
+    """Gives the aliases of an environment back to the version that held them; to none if there was none."""
+    for alias in _aliases(environment):
+        if version:
+            tracking.give_alias(model, version, alias)
+        elif tracking.holder(model, alias) is not None:
+            with tracking._explaining():
+                tracking.client.delete_registered_model_alias(model, alias)
+
+
+def _aliases(environment: EnvironmentName) -> tuple[str, ...]:
+    return (environment, CHAMPION) if environment == "production" else (environment,)

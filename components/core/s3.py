@@ -1,0 +1,277 @@
+"""An S3 endpoint through the `minio` client, with errors that say what to do.
+
+Credentials and the endpoint come from the environment, in the names that S3 tools share
+(``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``) or MinIO's
+(``MINIO_ENDPOINT``, ``MINIO_ACCESS_KEY``, ``MINIO_SECRET_KEY``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
+_TAKEN, _BUSY = "PreconditionFailed", "ConditionalRequestConflict"  # the object is there; is just being written
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of an object in a bucket.
+
+    Attributes:
+        key: The object's key.
+        identifier: The version's id; ``null`` where the bucket keeps no versions.
+        deletes: Whether it marks the object as deleted.
+    """
+
+    key: str
+    identifier: str
+    deletes: bool
+
+
+class S3:
+    """An S3 endpoint, with errors that say what to do.
+
+    Args:
+        endpoint: ``host:port`` or a URL; the scheme says whether TLS is used (plain HTTP without one).
+        access_key: The access key.
+        secret_key: The secret key.
+        region: The region, where the endpoint asks for one.
+    """
+
+    def __init__(
+        self, endpoint: str, access_key: str | None, secret_key: str | None, region: str | None = None
+    ) -> None:
+        import urllib3
+        from minio import Minio
+
+        parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+        self.endpoint = parts.netloc
+        self._lockable: dict[str, bool] = {}
+        self.client: Minio = Minio(
+            endpoint=parts.netloc,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=parts.scheme == "https",
+            region=region or "us-east-1",
+            http_client=urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=5, read=120),
+                retries=urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=[500, 502, 503, 504]),
+            ),
+        )
+
+    @classmethod
+    def from_environment(cls) -> S3:
+        """The endpoint that the environment names.
+
+        Raises:
+            CredentialsError: no endpoint or no keys are set.
+        """
+        endpoint = _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT") or "https://s3.amazonaws.com"
+        access, secret = (
+            _first("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY"),
+            _first("AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY"),
+        )
+        if access is None or secret is None:
+            raise CredentialsError(
+                "an s3:// address is used, but no S3 credentials are set",
+                remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL "
+                "(on a cluster: the Secret that the pipeline mounts)",
+            )
+        return cls(endpoint, access, secret, _first("AWS_REGION", "AWS_DEFAULT_REGION"))
+
+    def read(self, uri: str) -> bytes:
+        """The bytes of an object."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            response = self.client.get_object(bucket_name=bucket, object_name=key)
+            try:
+                return response.data
+            finally:
+                response.close()
+                response.release_conn()
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Writes an object."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            self.client.put_object(bucket_name=bucket, object_name=key, data=BytesIO(content), length=len(content))
+
+    def create(self, uri: str, content: bytes, retain_days: int = 0) -> bool:
+        """Writes an object if there is none: of several writers at once exactly one does.
+
+        Args:
+            uri: The object.
+            content: Its bytes; an answer that was lost and asked for again is recognized by them, so that writers at
+                once must not write the same.
+            retain_days: For how long the object must not be removed (in governance mode), where the bucket has object
+                lock and no rule of its own; 0: as the bucket says.
+
+        Returns:
+            Whether this call wrote it.
+        """
+        return self.put_new(uri, content, retain_days) or self.read(uri) == content
+
+    def put_new(self, uri: str, content: bytes, retain_days: int = 0) -> bool:
+        """Like `create`, but says False too where the object is there with the same content."""
+        from minio.error import S3Error
+
+        bucket, key = split_uri(uri)
+        digest = hashlib.md5(content, usedforsecurity=False).digest()  # asked for beside a retention
+        headers: dict[str, str | list[str] | tuple[str]] = {
+            "If-None-Match": "*",
+            "Content-MD5": base64.b64encode(digest).decode(),
+        }
+        with self._explaining(uri):
+            if retain_days and self._locks_without_a_rule(bucket):
+                until = datetime.now(UTC) + timedelta(days=retain_days)
+                headers["x-amz-object-lock-mode"] = "GOVERNANCE"
+                headers["x-amz-object-lock-retain-until-date"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+            for pause in (0.05, 0.2, 1, None):
+                try:
+                    self.client._put_object(bucket, key, content, headers)  # `put_object` makes metadata of a condition
+                except S3Error as error:
+                    if error.code == _TAKEN:
+                        return False
+                    if error.code != _BUSY or pause is None:
+                        raise
+                    time.sleep(pause)
+                else:
+                    return True
+        raise AssertionError
+
+    def _locks_without_a_rule(self, bucket: str) -> bool:
+        from minio.error import S3Error
+
+        if bucket not in self._lockable:
+            try:
+                rule = self.client.get_object_lock_config(bucket_name=bucket)
+                self._lockable[bucket] = rule.mode is None
+            except S3Error as error:
+                if error.code in {"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
+                    raise
+                self._lockable[bucket] = False  # no object lock, or nothing that we may know
+        return self._lockable[bucket]
+
+    def names(self, uri: str, after: str = "") -> list[str]:
+        """The names directly below a prefix that ends in ``/``, in order; with `after`, those that come after it."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            found = self.client.list_objects(
+                bucket_name=bucket, prefix=key, start_after=f"{key}{after}" if after else None
+            )
+            return [(item.object_name or "").removeprefix(key) for item in found if not item.is_dir]
+
+    def versions(self, uri: str) -> list[ObjectVersion]:
+        """Every version of what is directly below a prefix that ends in ``/``, the newest of each object first."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            return [
+                ObjectVersion(item.object_name or "", item.version_id or "null", bool(item.is_delete_marker))
+                for item in self.client.list_objects(bucket_name=bucket, prefix=key, include_version=True)
+                if not item.is_dir
+            ]
+
+    def upload(self, path: Path, uri: str) -> None:
+        """Copies a local file to an object."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            self.client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path))
+
+    def download(self, uri: str, folder: Path) -> Path:
+        """Copies an object, or everything below a prefix that ends in ``/``, into a folder; returns its local path."""
+        bucket, key = split_uri(uri)
+        target = folder / (Path(key.rstrip("/")).name or bucket)
+        with self._explaining(uri):
+            if not key.endswith("/") and key:
+                self.client.fget_object(bucket_name=bucket, object_name=key, file_path=str(target))
+                return target
+            for name, _ in self.etags(uri):
+                local = target / name.removeprefix(key)
+                if not local.resolve().is_relative_to(target.resolve()):
+                    raise ModelwayError(
+                        f"the object {name!r} would be written outside of its folder",
+                        file=uri,
+                        value=name,
+                        remedy="remove the object; keys with `..` are not taken",
+                    )
+                self.client.fget_object(bucket_name=bucket, object_name=name, file_path=str(local))
+        return target
+
+    def etags(self, uri: str) -> list[tuple[str, str]]:
+        """Key and ETag of an object, or of everything below a prefix that ends in ``/``, in order of the keys."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            if key and not key.endswith("/"):
+                return [(key, self.client.stat_object(bucket_name=bucket, object_name=key).etag or "")]
+            found = [
+                (item.object_name or "", item.etag or "")
+                for item in self.client.list_objects(bucket_name=bucket, prefix=key, recursive=True)
+                if not item.is_dir
+            ]
+        if not found:
+            raise missing(uri)
+        return sorted(found)
+
+    @contextmanager
+    def _explaining(self, uri: str) -> Iterator[None]:
+        from minio.error import InvalidResponseError, S3Error, ServerError
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except S3Error as error:
+            if error.code in _MISSING:
+                raise missing(uri, f"{self.endpoint} answers {error.code}") from error
+            if error.code in _REFUSED:
+                raise CredentialsError(
+                    f"S3 at {self.endpoint} refuses access: {error.code}",
+                    file=uri,
+                    remedy="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may use this bucket",
+                ) from error
+            raise UnavailableError(
+                f"S3 at {self.endpoint} answers {error.code}: {error.message}",
+                file=uri,
+                remedy="see the S3 server's log, then run again",
+            ) from error
+        except ValueError as error:  # the client's word on a name that no bucket can have
+            raise missing(uri, first_line(error)) from error
+        except (HTTPError, InvalidResponseError, ServerError) as error:
+            raise UnavailableError(
+                f"S3 at {self.endpoint} cannot be reached",
+                file=uri,
+                remedy="check AWS_ENDPOINT_URL (or MINIO_ENDPOINT) and that the server runs, then run again",
+            ) from error
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` URI."""
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _first(*names: str) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+def missing(source: str, detail: str = "there is nothing at this address") -> ModelwayError:
+    """The error of something that is not where it should be."""
+    return ModelwayError(
+        f"{source} cannot be read: {detail}", file=source, remedy="correct the path or URI, or put the file there"
+    )

@@ -1,0 +1,261 @@
+"""Signatures over a folder of files, in the format of OpenSSF model signing, with an elliptic-curve key.
+
+Signing is model-signing's. Verifying is done here, by the documented format (a DSSE envelope around an in-toto
+statement that lists each file's SHA-256, in a Sigstore bundle): importing model-signing takes over a second and 60 MiB,
+which a server that verifies what it serves cannot spend. Keys are PEM files on the curve P-256, which environment
+variables name; they are never parameters.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelway.components.core.errors import ModelwayError, first_line
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+SIGNING_KEY, VERIFYING_KEY = "MODELWAY_SIGNING_KEY", "MODELWAY_VERIFYING_KEY"
+
+_MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_PAYLOAD_TYPE = "application/vnd.in-toto+json"
+_STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+_PREDICATE_TYPE = "https://model_signing/signature/v1.0"
+_REFUSED = "do not use these files; fetch them again from where they were released, or package the version again"
+
+
+def key_file(variable: str) -> Path:
+    """The key file that an environment variable names.
+
+    Raises:
+        ModelwayError: the variable is not set, or there is no such file.
+    """
+    named = os.environ.get(variable)
+    if not named:
+        raise ModelwayError(
+            f"{variable} is not set", key=variable, remedy="set it to the key's file, such as a mounted Secret's"
+        )
+    if not Path(named).is_file():
+        raise ModelwayError(
+            f"{variable} names no file", key=variable, file=named, remedy="mount the key there, or correct the path"
+        )
+    return Path(named)
+
+
+def new_keys(private: Path, public: Path) -> None:
+    """Makes a pair of keys on the curve P-256, as PEM files of which only the owner can read the private one.
+
+    Raises:
+        ModelwayError: one of the files is there already.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    for path in (private, public):
+        if path.exists():
+            raise ModelwayError(
+                f"{path} is there already", file=str(path), remedy="name other files; keys are never written over"
+            )
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_secret(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(_pem(key.public_key()))
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Writes a new file that only its owner can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+
+
+def sign(folder: Path, signature: Path, private_key: Path) -> None:
+    """Signs every file of a folder, but for the signature itself where that lies in it.
+
+    Args:
+        folder: The folder; it must hold no symbolic link.
+        signature: Where the signature goes.
+        private_key: The private key, PEM on the curve P-256.
+
+    Raises:
+        ModelwayError: the key cannot be read or is of another kind, or the folder cannot be signed.
+    """
+    _private(private_key)
+    from model_signing import hashing, signing
+
+    ignored = [signature.relative_to(folder)] if signature.is_relative_to(folder) else []
+    hashed = hashing.Config().set_ignored_paths(paths=ignored, ignore_git_paths=False)  # type: ignore[no-untyped-call]
+    signer = signing.Config().use_elliptic_key_signer(private_key=private_key)  # type: ignore[no-untyped-call]
+    signer.set_hashing_config(hashed)
+    try:
+        signer.sign(folder, signature)
+    except ValueError as error:
+        raise ModelwayError(
+            f"{folder} cannot be signed: {first_line(error)}",
+            file=str(folder),
+            remedy="a signed folder holds plain files and folders only",
+        ) from error
+
+
+def verify(folder: Path, signature: Path, public_key: Path) -> None:
+    """Verifies that a folder holds exactly the files that were signed.
+
+    Args:
+        folder: The folder.
+        signature: The signature, inside of the folder or not.
+        public_key: The public key, PEM on the curve P-256.
+
+    Raises:
+        ModelwayError: there is no signature, it is of another key or not valid, or a file differs, is missing or was
+            added; names the file.
+    """
+    _verify(folder, signature, _public(public_key))
+
+
+def is_signed_by(folder: Path, signature: Path, private_key: Path) -> bool:
+    """Whether a signature is one that the private key made for exactly this folder."""
+    key = _private(private_key).public_key()
+    try:
+        _verify(folder, signature, key)
+    except ModelwayError:
+        return False
+    return True
+
+
+def key_id(private_key: Path) -> str:
+    """What names a key in the signatures that it makes: the SHA-256 of its public half."""
+    return hashlib.sha256(_pem(_private(private_key).public_key())).hexdigest()
+
+
+def _verify(folder: Path, signature: Path, key: ec.EllipticCurvePublicKey) -> None:
+    signed = _signed_hashes(signature, key)
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise _differs(folder / name, f"{name} is not a plain file")
+        if path.is_file() and path != signature:
+            with path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    for name in sorted(signed.keys() | found.keys()):
+        if name not in found:
+            raise _differs(folder / name, f"{name} was signed and is missing")
+        if name not in signed:
+            raise _differs(folder / name, f"{name} is not among the files that were signed")
+        if signed[name] != found[name]:
+            raise _differs(folder / name, f"{name} is not as it was signed")
+
+
+def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """The SHA-256 of each file by its name, as a signature that is valid under the key lists them."""
+    try:
+        bundle = json.loads(signature.read_bytes())
+        material, envelope = bundle["verificationMaterial"]["publicKey"]["hint"], bundle["dsseEnvelope"]
+        (one,) = envelope["signatures"]
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        signed_by = base64.b64decode(one["sig"], validate=True)
+        kinds = bundle["mediaType"], envelope["payloadType"]
+    except FileNotFoundError as error:
+        raise ModelwayError(
+            f"{signature.parent} is not signed: there is no {signature.name}",
+            file=str(signature),
+            remedy="use a release that `package_model` made, which signs it",
+        ) from error
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise _invalid(signature, "it is no model signature") from error
+    if kinds != (_MEDIA_TYPE, _PAYLOAD_TYPE):
+        raise _invalid(signature, f"it is of another format, {' with '.join(map(str, kinds))}")
+    if material != hashlib.sha256(_pem(key)).hexdigest():
+        raise ModelwayError(
+            f"{signature.name} was made with another key than is trusted here",
+            file=str(signature),
+            key=VERIFYING_KEY,
+            value=material,
+            remedy="take a release that the trusted key signed, or name the public key of whoever signs here",
+        )
+    _check_ecdsa(signature, key, signed_by, payload)
+    return _statement(signature, payload)
+
+
+def _check_ecdsa(signature: Path, key: ec.EllipticCurvePublicKey, signed_by: bytes, payload: bytes) -> None:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    # DSSE's pre-authentication encoding, version 1
+    encoded = f"DSSEv1 {len(_PAYLOAD_TYPE)} {_PAYLOAD_TYPE} {len(payload)} ".encode() + payload
+    try:
+        key.verify(signed_by, encoded, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature as error:
+        raise _invalid(signature, "it does not belong to what it lists") from error
+
+
+def _statement(signature: Path, payload: bytes) -> dict[str, str]:
+    statement = json.loads(payload)
+    predicate = statement["predicate"]
+    if (statement["_type"], statement["predicateType"]) != (_STATEMENT_TYPE, _PREDICATE_TYPE):
+        raise _invalid(signature, f"it states something else, {statement['predicateType']}")
+    methods = {predicate["serialization"]["method"], *(one["algorithm"] for one in predicate["resources"])}
+    if methods - {"files", "sha256"}:
+        raise _invalid(signature, "it lists something else than files by their SHA-256")
+    return {one["name"]: one["digest"] for one in predicate["resources"]}
+
+
+def _private(path: Path) -> ec.EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    key = _loaded(path, SIGNING_KEY, lambda content: load_pem_private_key(content, None))
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _wrong_kind(path, SIGNING_KEY)
+    return key
+
+
+def _public(path: Path) -> ec.EllipticCurvePublicKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    key = _loaded(path, VERIFYING_KEY, load_pem_public_key)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _wrong_kind(path, VERIFYING_KEY)
+    return key
+
+
+def _loaded(path: Path, variable: str, load: Any) -> Any:
+    try:
+        return load(path.read_bytes())
+    except (OSError, ValueError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no such PEM file without a password"
+        raise ModelwayError(
+            f"the key cannot be read: {reason}",
+            file=str(path),
+            key=variable,
+            remedy="name a PEM file of a key on the curve P-256; `signing.new_keys` makes a pair",
+        ) from error
+
+
+def _wrong_kind(path: Path, variable: str) -> ModelwayError:
+    return ModelwayError(
+        "the key is of another kind",
+        file=str(path),
+        key=variable,
+        remedy="name a key on the curve P-256; `signing.new_keys` makes a pair",
+    )
+
+
+def _pem(key: ec.EllipticCurvePublicKey) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _invalid(signature: Path, why: str) -> ModelwayError:
+    return ModelwayError(f"{signature.name} is not valid: {why}", file=str(signature), remedy=_REFUSED)
+
+
+def _differs(path: Path, what: str) -> ModelwayError:
+    return ModelwayError(f"the signature does not hold: {what}", file=str(path), remedy=_REFUSED)

@@ -1,0 +1,1 @@
+"""Takes a release live, and back."""

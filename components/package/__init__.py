@@ -1,0 +1,1 @@
+"""Packs a blessed model into a signed image."""

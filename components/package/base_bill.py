@@ -1,0 +1,45 @@
+"""Writes what an image holds besides its Python packages; run by Dockerfile.serving, by the standard library alone."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import distributions
+
+
+def packages(site_packages: str) -> dict[str, object]:
+    """The versions of our own code and of Python, the distribution, and its packages.
+
+    Args:
+        site_packages: Where our own code is installed.
+    """
+    own = {one.metadata["Name"]: one.version for one in distributions(path=[site_packages])}
+    return {
+        "modelway": own["modelway"],
+        "python": platform.python_version(),
+        "distribution": platform.freedesktop_os_release()["ID"],
+        "system": _system(),
+    }
+
+
+def _system() -> list[dict[str, str]]:
+    """The distribution's packages, as dpkg or apk lists them."""
+    if shutil.which("dpkg-query"):
+        listed = _lines("dpkg-query", "--show", "--showformat", r"${Package}\t${Version}\t${Architecture}\n")
+        rows = [line.split("\t") for line in listed]
+    else:
+        machine = platform.machine()
+        rows = [[*line.split(" ")[0].rsplit("-", 2), machine] for line in _lines("apk", "list", "--installed")]
+        rows = [[name, f"{version}-{release}", arch] for name, version, release, arch in rows]
+    return [{"name": name, "version": version, "architecture": arch} for name, version, arch in sorted(rows)]
+
+
+def _lines(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+if __name__ == "__main__":
+    json.dump(packages(sys.argv[1]), sys.stdout, indent=1)

@@ -1,0 +1,47 @@
+"""The `package_model` component."""
+
+from kfp.dsl import Artifact, Markdown, Output
+
+from modelway.components.core.image import component
+
+
+@component
+def package_model(
+    model: str,
+    version: str,
+    store: str,
+    base: str,
+    target: str,
+    bundle: Output[Artifact],
+    sbom: Output[Artifact],
+    summary: Output[Markdown],
+    platform: str = "linux/amd64",
+    insecure: bool = False,
+) -> str:
+    """Makes a registered, blessed version a signed OCI image: one layer on a pinned serving base.
+
+    The keys are files that MODELWAY_SIGNING_KEY and, to encrypt the model, MODELWAY_ENCRYPTION_KEY name.
+
+    Args:
+        model: The registered model's name.
+        version: The registered version.
+        store: The root of the project's store.
+        base: The serving base by digest, host/repository@sha256:…, or the folder of an OCI layout.
+        target: Where the image goes, host/repository:tag, or the folder of an OCI layout.
+        platform: The image's platform.
+        insecure: Whether registries are spoken to by plain HTTP.
+
+    Returns:
+        bundle: The signed release, as it lies in the image at /release.
+        sbom: The bill of materials of the image, CycloneDX JSON.
+        summary: What was packaged.
+        Output: The image's reference by digest.
+    """
+    from modelway.components.core.artifacts import write_texts
+    from modelway.components.package.packaging import package
+
+    asked = (model, version, store, base, target)
+    made = package(*asked, platform=platform, insecure=insecure, bundle_path=bundle.path)
+    write_texts({summary.path: made.markdown(), sbom.path: made.sbom})
+    bundle.metadata.update({"image": made.image, "blessing_sha256": made.release.blessing_sha256})
+    return made.image

@@ -1,0 +1,188 @@
+"""OCI images as plain data: a deterministic layer, and an image that is another one with this layer on top.
+
+Written here since olot puts each file into a layer of its own below ``/models``, with the time of packaging in its
+history, and tar files written by it or by oras take modes and times from the disk: the digest would change each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelway.components.core.errors import ModelwayError
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+_DOCKER = "application/vnd.docker."
+# What Docker calls the same documents in its own format
+_OCI_NAMES = {
+    f"{_DOCKER}distribution.manifest.v2+json": MANIFEST,
+    f"{_DOCKER}distribution.manifest.list.v2+json": INDEX,
+    f"{_DOCKER}container.image.v1+json": CONFIG,
+    f"{_DOCKER}image.rootfs.diff.tar": LAYER,
+    f"{_DOCKER}image.rootfs.diff.tar.gzip": f"{LAYER}+gzip",
+}
+ACCEPTED = (MANIFEST, INDEX, *(name for name, meant in _OCI_NAMES.items() if meant in {MANIFEST, INDEX}))
+_EPOCH = "1970-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A blob by its content.
+
+    Attributes:
+        media_type: What it is.
+        digest: ``sha256:`` and its SHA-256 in hex.
+        size: Its size in bytes.
+    """
+
+    media_type: str
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str) -> Descriptor:
+        """The descriptor of a document."""
+        return cls(media_type, f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> Descriptor:
+        """A descriptor from an image's manifest or index, in OCI's names."""
+        media_type = str(found.get("mediaType", ""))
+        return cls(_OCI_NAMES.get(media_type, media_type), str(found["digest"]), int(found["size"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """The descriptor as manifests hold it."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of one platform.
+
+    Attributes:
+        manifest: Its manifest, as JSON.
+        config: Its configuration, as JSON.
+        layers: Its layers, the lowest first.
+    """
+
+    manifest: bytes
+    config: bytes
+    layers: tuple[Descriptor, ...]
+
+    @property
+    def digest(self) -> str:
+        """What the image is pulled by."""
+        return Descriptor.of(self.manifest, MANIFEST).digest
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The parsed configuration."""
+        found: dict[str, Any] = json.loads(self.config)
+        return found
+
+
+def write_layer(folder: Path, root: str, target: Path) -> Descriptor:
+    """Writes a folder as an uncompressed layer whose bytes depend on the files' names and contents alone.
+
+    Everything belongs to root and can be written by nobody; the order is by name, the time is 1970. It is not
+    compressed, since what a compressor writes depends on its version.
+
+    Args:
+        folder: The folder.
+        root: Where it lies in the image, without the leading slash.
+        target: The tar file to write.
+    """
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(_entry(root, None))
+        for path in sorted(folder.rglob("*"), key=lambda one: one.relative_to(folder).as_posix()):
+            name = f"{root}/{path.relative_to(folder).as_posix()}"
+            if path.is_dir():
+                archive.addfile(_entry(name, None))
+                continue
+            with path.open("rb") as file:
+                archive.addfile(_entry(name, path.stat().st_size), file)
+    with target.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Descriptor(LAYER, f"sha256:{digest}", target.stat().st_size)
+
+
+def _entry(name: str, size: int | None) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    if size is None:
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    else:
+        entry.size, entry.mode = size, 0o444
+    return entry
+
+
+def on_top(
+    base: Image, layer: Descriptor, labels: Mapping[str, str], annotations: Mapping[str, str], created_by: str
+) -> Image:
+    """An image that is another one with an uncompressed layer on top; the same inputs give the same digest.
+
+    Args:
+        base: The image below.
+        layer: The layer.
+        labels: Labels of the image's configuration, besides the base's.
+        annotations: Annotations of the manifest.
+        created_by: What the layer's history says.
+    """
+    config = base.described
+    config["config"] = {
+        **config.get("config", {}),
+        "Labels": {**(config.get("config", {}).get("Labels") or {}), **labels},
+    }
+    config["rootfs"] = {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.digest]}
+    config["history"] = [*config.get("history", ()), {"created": _EPOCH, "created_by": created_by}]
+    content = _document(config)
+    layers = (*base.layers, layer)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": Descriptor.of(content, CONFIG).as_json(),
+        "layers": [one.as_json() for one in layers],
+        "annotations": dict(annotations),
+    }
+    return Image(_document(manifest), content, layers)
+
+
+def chosen(index: Mapping[str, Any], platform: str, source: str) -> Descriptor:
+    """The manifest of an index for a platform.
+
+    Args:
+        index: The index: a list of manifests.
+        platform: ``os/architecture``, as in ``linux/amd64``.
+        source: What it is the index of, for errors.
+
+    Raises:
+        ModelwayError: it has none for the platform, or several.
+    """
+    manifests = [one for one in index.get("manifests", ()) if one.get("mediaType") in ACCEPTED]
+    fitting = [one for one in manifests if _platform(one) in {platform, None}]
+    if len(fitting) != 1:
+        offered = ", ".join(sorted({str(_platform(one)) for one in manifests})) or "nothing"
+        raise ModelwayError(
+            f"{source} has {len(fitting)} images for {platform}; it has {offered}",
+            file=source,
+            key="platform",
+            value=platform,
+            remedy="name an image of one platform by its digest, or another platform",
+        )
+    return Descriptor.read(fitting[0])
+
+
+def _platform(descriptor: Mapping[str, Any]) -> str | None:
+    found = descriptor.get("platform")
+    return f"{found.get('os')}/{found.get('architecture')}" if found else None
+
+
+def _document(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

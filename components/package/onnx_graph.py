@@ -1,0 +1,100 @@
+"""A small builder of ONNX graphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+OPSET, IR_VERSION = 18, 9
+ML = "ai.onnx.ml"
+
+
+class UnsupportedError(Exception):
+    """A part of the model has no counterpart in ONNX here; says which."""
+
+
+@dataclass
+class Graph:
+    """An ONNX graph in the making.
+
+    Attributes:
+        inputs: The graph's inputs.
+        nodes: Its nodes, each after those whose outputs it takes.
+        constants: Its initializers.
+        ml_opset: The version of ai.onnx.ml: skl2onnx writes operators that version 5, which has TreeEnsemble, has not.
+    """
+
+    inputs: list[ValueInfoProto] = field(default_factory=list)
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
+    ml_opset: int = 3
+
+    def input(self, name: str, dtype: Any, width: int | None = 1) -> str:
+        """Adds an input of shape (rows, width); returns its name."""
+        from onnx import helper
+
+        self.inputs.append(helper.make_tensor_value_info(name, element_type(dtype), [None, width]))
+        return name
+
+    def constant(self, value: Any, dtype: Any = np.float64) -> str:
+        """Adds an initializer; returns its name."""
+        from onnx import helper, numpy_helper
+
+        name, array = f"modelway.constant_{len(self.constants)}", np.asarray(value, dtype=dtype)
+        if array.dtype == object:
+            texts = [text.encode() for text in array.ravel()]
+            self.constants.append(helper.make_tensor(name, element_type(object), array.shape, texts))
+        else:
+            self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def add(self, operator: str, *inputs: str, output: str | None = None, domain: str = "", **attributes: Any) -> str:
+        """Adds a node with one output; returns that one's name."""
+        from onnx import helper
+
+        output = output or f"modelway.value_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], domain=domain, **attributes))
+        return output
+
+    def cast(self, value: str, dtype: Any, output: str | None = None) -> str:
+        """Adds a conversion to another type."""
+        return self.add("Cast", value, output=output, to=element_type(dtype))
+
+    def embed(self, other: GraphProto, taken: str, prefix: str = "modelway.model_") -> dict[str, str]:
+        """Adds another graph's nodes with a value as its only input; returns its outputs' names in this graph."""
+        from onnx import compose
+
+        renamed = compose.add_prefix_graph(other, prefix)
+        (before,) = (one.name for one in renamed.input)
+        for node in renamed.node:
+            node.input[:] = [taken if name == before else name for name in node.input]
+        self.nodes.extend(renamed.node)
+        self.constants.extend(renamed.initializer)
+        return {one.name: new.name for one, new in zip(other.output, renamed.output, strict=True)}
+
+    def model(self, outputs: list[tuple[str, Any, tuple[int | None, ...]]], properties: dict[str, str]) -> ModelProto:
+        """The checked model with these outputs, each a name, an element type and a shape, and its metadata."""
+        import onnx
+        from onnx import helper
+
+        described = [helper.make_tensor_value_info(name, element_type(dtype), shape) for name, dtype, shape in outputs]
+        graph = helper.make_graph(self.nodes, "modelway", self.inputs, described, self.constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, self.ml_opset)]
+        made = helper.make_model(graph, producer_name="modelway", ir_version=IR_VERSION, opset_imports=opsets)
+        helper.set_model_props(made, properties)
+        onnx.checker.check_model(made)
+        return made
+
+
+def element_type(dtype: Any) -> int:
+    """ONNX's element type for NumPy's; of object, text."""
+    from onnx import TensorProto, helper
+
+    if np.dtype(dtype) == object:
+        return int(TensorProto.STRING)
+    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

@@ -1,0 +1,170 @@
+"""The stage's one function: makes a registered version the image that is deployed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from modelway.components.core.bundle import SBOM_FILE, Bundle, Release
+from modelway.components.core.encryption import ENCRYPTION_KEY, read_key
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.signing import SIGNING_KEY, is_signed_by, key_file, key_id
+from modelway.components.core.storage import join, write_uri
+from modelway.components.core.tracking import Tracking
+from modelway.components.package.bill import read_bill
+from modelway.components.package.contents import Contents, add_bills, gather
+from modelway.components.package.images import Images, Layout, Reference, pull, push
+from modelway.components.package.oci import Image, on_top, write_layer
+from modelway.components.package.registry import Registry
+from modelway.components.package.sealing import seal_and_sign
+
+RELEASE_ROOT = "release"  # /release in the image
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A packaged version.
+
+    Attributes:
+        image: The image's reference by digest.
+        release: What it is of.
+        conversion: What came of converting the model, a sentence.
+        sealed: Whether the model in it is encrypted.
+        layer_bytes: The size of what lies on top of the base.
+        packages: How many Python packages the base has.
+        sbom: The bill of materials, CycloneDX JSON.
+    """
+
+    image: str
+    release: Release
+    conversion: str
+    sealed: bool
+    layer_bytes: int
+    packages: int
+    sbom: str
+
+    def markdown(self) -> str:
+        """What was packaged, for people."""
+        release = self.release
+        rows = {
+            "Image": f"`{self.image}`",
+            "Model": f"{release.name} version {release.version}",
+            "Blessing": f"`{release.blessing_sha256}`",
+            "Model's SHA-256": f"`{release.model_hash}`",
+            "Served by": "ONNX Runtime" if release.onnx else "its pipeline",
+            "Conversion": self.conversion,
+            "Encrypted": "yes" if self.sealed else "no",
+            "Layer": f"{self.layer_bytes / 1e6:,.1f} MB on the serving base",
+            "Bill of materials": f"`{SBOM_FILE}`, CycloneDX, with {self.packages} Python packages of the base",
+        }
+        lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+        return f"# {release.name} version {release.version} is packaged\n\n| | |\n| --- | --- |\n{lines}\n"
+
+
+def package(
+    name: str,
+    version: str,
+    store: str,
+    base: str,
+    target: str,
+    *,
+    platform: str = "linux/amd64",
+    insecure: bool = False,
+    bundle_path: str,
+) -> Packaged:
+    """Makes a registered version an image: one layer with the signed release on a serving base.
+
+    Needs no daemon, no privileges, and no network but the registry's. The same inputs give the same digest. The model
+    is encrypted if ``MODELWAY_ENCRYPTION_KEY`` names a key.
+
+    Args:
+        name: The registered model's name.
+        version: Its version.
+        store: The root of the project's store, where signatures are kept and the package is recorded.
+        base: The serving base: ``host/repository@sha256:…``, or the folder of an OCI layout.
+        target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout.
+        platform: The image's platform, ``os/architecture``.
+        insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
+        bundle_path: A folder for the release bundle, as it lies in the image at ``/release``.
+
+    Raises:
+        ModelwayError: there is no signing key, the version is not blessed or was changed, the base is not pinned or
+            lacks what the model needs, or the registry refuses; nothing was pushed then.
+    """
+    signing_key = key_file(SIGNING_KEY)
+    key_id(signing_key)
+    encryption_key = read_key() if os.environ.get(ENCRYPTION_KEY) else None
+    from_base, to = Reference.parse(base, "base"), Reference.parse(target, "target")
+    if from_base.host and not from_base.digest:
+        raise ModelwayError(
+            f"the serving base {base} is not pinned by a digest",
+            key="base",
+            value=base,
+            remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
+        )
+    bases = _images(from_base, insecure)
+    below = pull(bases, from_base, platform)
+    bill = read_bill(bases, below, str(from_base))
+    with TemporaryDirectory() as work:
+        contents = gather(Tracking.from_environment(), name, version, Path(work) / RELEASE_ROOT)
+        add_bills(contents, bill, _base_name(from_base), below.digest)
+        seal_and_sign(contents.folder, store, signing_key, encryption_key)
+        _check(contents.folder, signing_key)
+        layer_file = Path(work) / "layer.tar"
+        layer = write_layer(contents.folder, RELEASE_ROOT, layer_file)
+        image = on_top(below, layer, _labels(contents), _annotations(contents, from_base, below), "package_model")
+        pushed = push(_images(to, insecure), image, layer_file, bases, to.tag)
+        shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
+        made = Packaged(
+            image=pushed,
+            release=contents.release,
+            conversion=contents.conversion.reason,
+            sealed=Bundle(contents.folder).sealed,
+            layer_bytes=layer.size,
+            packages=len(bill.packages),
+            sbom=(contents.folder / SBOM_FILE).read_text(encoding="utf-8"),
+        )
+    record = {"image": made.image, "sealed": made.sealed, "conversion": made.conversion, **asdict(made.release)}
+    write_uri(join(store, "packages", name, f"{version}.json"), json.dumps(record, indent=2, sort_keys=True).encode())
+    return made
+
+
+def _images(reference: Reference, insecure: bool) -> Images:
+    if not reference.host:
+        return Layout(Path(reference.repository))
+    return Registry(reference.host, reference.repository, insecure=insecure)
+
+
+def _base_name(reference: Reference) -> str:
+    """The base's name without where a folder happens to be, which is no part of what it is."""
+    return f"{reference.host}/{reference.repository}" if reference.host else "serving"
+
+
+def _check(folder: Path, signing_key: Path) -> None:
+    """Verifies the bundle as a server will, before anything is pushed."""
+    bundle = Bundle(folder)
+    bundle.check()
+    if not is_signed_by(folder, folder / "release.sig", signing_key):
+        raise ModelwayError(
+            "the release changed while it was packaged", file=str(folder), remedy="run again; nothing was pushed"
+        )
+
+
+def _labels(contents: Contents) -> dict[str, str]:
+    release, commit = contents.release, contents.evidence.blessing.git_commit
+    described = {"title": release.name, "version": release.version} | ({"revision": commit} if commit else {})
+    return {f"org.opencontainers.image.{key}": value for key, value in described.items()} | {
+        "io.modelway.blessing": release.blessing_sha256,
+        "io.modelway.model-hash": release.model_hash,
+    }
+
+
+def _annotations(contents: Contents, base: Reference, below: Image) -> dict[str, str]:
+    return _labels(contents) | {
+        "org.opencontainers.image.base.digest": below.digest,
+        "org.opencontainers.image.base.name": _base_name(base),
+    }

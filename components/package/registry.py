@@ -1,0 +1,157 @@
+"""A repository in an OCI registry, by oras: its credentials (Docker's configuration) and its sessions."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property, partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+from modelway.components.package.images import copy_checked
+from modelway.components.package.oci import ACCEPTED, MANIFEST, Descriptor, Image
+
+if TYPE_CHECKING:
+    from requests import Response
+
+_TIMEOUT = (10, 300)  # seconds to connect, and between two bytes
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Registry:
+    """A repository, with errors that say what to do.
+
+    Args:
+        host: The registry's host, with a port if it has one.
+        repository: The repository.
+        insecure: Whether to speak plain HTTP; with the machine itself it always is.
+    """
+
+    def __init__(self, host: str, repository: str, *, insecure: bool = False) -> None:
+        self.host, self.repository = host, repository
+        plain = insecure or urlsplit(f"//{host}").hostname in _LOOPBACK
+        self._scheme = "http" if plain else "https"
+
+    def manifest(self, reference: str) -> bytes:
+        """The document that a tag or digest names."""
+        found = self._ask("GET", f"manifests/{reference or 'latest'}", headers={"Accept": ", ".join(ACCEPTED)})
+        return bytes(found.content)
+
+    @contextmanager
+    def blob(self, digest: str) -> Iterator[IO[bytes]]:
+        """A blob's content, in a temporary file, checked against its digest."""
+        with tempfile.TemporaryFile() as file:
+            with self._ask("GET", f"blobs/{digest}", stream=True) as response:
+                response.raw.decode_content = False
+                copy_checked(response.raw, file, Descriptor("", digest, 0), self._name)
+            file.seek(0)
+            yield file
+
+    def has(self, blob: Descriptor) -> bool:
+        """Whether a blob is there."""
+        return self._ask("HEAD", f"blobs/{blob.digest}", accept=HTTPStatus.NOT_FOUND).status_code == HTTPStatus.OK
+
+    def put(self, blob: Descriptor, content: IO[bytes]) -> None:
+        """Uploads a blob."""
+        begun = self._ask("POST", "blobs/uploads/")
+        location = urljoin(self._url("blobs/uploads/"), begun.headers["Location"])
+        joint = "&" if urlsplit(location).query else "?"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+        self._ask("PUT", f"{location}{joint}{urlencode({'digest': blob.digest})}", headers=headers, data=content)
+
+    def mount(self, blob: Descriptor, other: object) -> bool:
+        """Takes a blob over from another repository of the same registry, where it allows that."""
+        if not isinstance(other, Registry) or other.host != self.host:
+            return False
+        asked = urlencode({"mount": blob.digest, "from": other.repository})
+        return self._ask("POST", f"blobs/uploads/?{asked}").status_code == HTTPStatus.CREATED
+
+    def put_manifest(self, image: Image, tag: str) -> str:
+        """Uploads an image's manifest."""
+        for reference in (image.digest, *((tag,) if tag else ())):
+            self._ask("PUT", f"manifests/{reference}", headers={"Content-Type": MANIFEST}, data=image.manifest)
+        return f"{self._name}@{image.digest}"
+
+    @property
+    def _name(self) -> str:
+        return f"{self.host}/{self.repository}"
+
+    def _url(self, path: str) -> str:
+        return f"{self._scheme}://{self.host}/v2/{self.repository}/{path}"
+
+    @cached_property
+    def _client(self) -> Any:
+        """The session, with the kind of authentication that the registry asks for."""
+        import requests
+        from oras.container import Container  # type: ignore[import-untyped]
+        from oras.provider import Registry as Client  # type: ignore[import-untyped]
+
+        asked = requests.get(f"{self._scheme}://{self.host}/v2/", timeout=_TIMEOUT).headers.get("WWW-Authenticate", "")
+        kind = "basic" if asked.lower().startswith("basic") else "token"
+        client = Client(hostname=self.host, insecure=self._scheme == "http", auth_backend=kind)
+        client.session.request = partial(client.session.request, timeout=_TIMEOUT)
+        configured = os.environ.get("DOCKER_CONFIG")
+        files = [str(Path(configured) / "config.json")] if configured else None
+        client.auth.load_configs(Container(self._name), files)
+        return client
+
+    def _sent(self, method: str, url: str, headers: Mapping[str, str], data: Any, stream: bool) -> Response:
+        # Past oras's retries, which would take two minutes to say that a registry is not there.
+        once: Any = type(self._client).do_request.__wrapped__
+        response: Response = once(self._client, url, method, data=data, headers=dict(headers), stream=stream)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and getattr(self._client.auth, "token", None):
+            self._client.auth.token = None  # it was for reading, say, and writing needs another one
+            response = once(self._client, url, method, data=data, headers=dict(headers), stream=stream)
+        return response
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+        stream: bool = False,
+        accept: int = HTTPStatus.OK,
+    ) -> Response:
+        import requests
+
+        url = path if "://" in path else self._url(path)
+        try:
+            response = self._sent(method, url, headers or {}, data, stream)
+        except requests.RequestException as error:
+            raise UnavailableError(
+                f"the registry {self.host} cannot be reached: {first_line(error)}",
+                file=self._name,
+                remedy="check the host, and that it speaks HTTPS, or name it as `insecure`; then run again",
+            ) from error
+        except (AttributeError, ValueError) as error:  # oras has no credentials to answer with
+            raise self._refused() from error
+        if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise self._refused()
+        if response.status_code == accept or response.status_code < HTTPStatus.BAD_REQUEST:
+            return response
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            raise ModelwayError(
+                f"{self._name} has no {path}",
+                file=self._name,
+                value=path,
+                remedy="check the repository and the digest or tag",
+            )
+        raise UnavailableError(
+            f"the registry {self.host} answers {response.status_code}: {response.text[:300]}",
+            file=self._name,
+            remedy="see the registry's log, then run again",
+        )
+
+    def _refused(self) -> CredentialsError:
+        return CredentialsError(
+            f"the registry {self.host} refuses access to {self.repository}",
+            file=self._name,
+            remedy="log in with `docker login`, or mount its configuration and name its folder as DOCKER_CONFIG",
+        )

@@ -1,0 +1,123 @@
+"""The bill of materials of a release image, in CycloneDX: the model, its files, and the base's packages."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from modelway.components.package.bill import Bill
+
+if TYPE_CHECKING:
+    from cyclonedx.model import HashType
+    from cyclonedx.model.component import Component
+
+_PURL_TYPES = {"debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "fedora": "rpm", "rhel": "rpm"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a bill of materials is of.
+
+    Attributes:
+        name: The registered model's name.
+        version: Its version.
+        model_hash: The SHA-256 of the model's folder.
+        blessing_sha256: The SHA-256 of the blessing's document.
+        at: When the model was blessed, ISO 8601; stands for the time, so that the same release gives the same bill.
+        base: The serving base's reference.
+        base_digest: Its digest.
+    """
+
+    name: str
+    version: str
+    model_hash: str
+    blessing_sha256: str
+    at: str
+    base: str
+    base_digest: str
+
+
+def write_sbom(subject: Subject, bill: Bill, files: Mapping[str, bytes]) -> str:
+    """The bill of materials as CycloneDX 1.6 JSON; the same inputs give the same text.
+
+    Args:
+        subject: What it is of.
+        bill: What is in the serving base.
+        files: The release's files by their names, of which the hashes are stated.
+    """
+    from cyclonedx.model import Property
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output.json import JsonV1Dot6
+
+    image = Component(
+        name=subject.name, version=subject.version, type=ComponentType.CONTAINER, bom_ref=f"image:{subject.name}"
+    )
+    model = Component(
+        name=subject.name,
+        version=subject.version,
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        bom_ref=f"model:{subject.name}",
+        hashes=[_sha256(subject.model_hash)],
+        properties=[Property(name="modelway:blessing", value=subject.blessing_sha256)],
+        components=[
+            Component(
+                name=name,
+                type=ComponentType.FILE,
+                bom_ref=f"file:{name}",
+                hashes=[_sha256(hashlib.sha256(content).hexdigest())],
+            )
+            for name, content in sorted(files.items())
+        ],
+    )
+    base = Component(
+        name=subject.base.partition("@")[0],
+        version=subject.base_digest,
+        type=ComponentType.CONTAINER,
+        bom_ref="base",
+        components=_packages(bill),
+    )
+    identity = f"{subject} {sorted(files)} {bill}"
+    bom = Bom(
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, identity),
+        metadata=BomMetaData(component=image, timestamp=datetime.fromisoformat(subject.at)),
+        components=[model, base],
+    )
+    bom.register_dependency(image, [model, base])
+    return JsonV1Dot6(bom).output_as_string(indent=2)
+
+
+def _packages(bill: Bill) -> list[Component]:
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    found = [
+        Component(
+            name="python",
+            version=bill.python,
+            type=ComponentType.PLATFORM,
+            bom_ref=f"pkg:generic/python@{bill.python}",
+            purl=PackageURL("generic", None, "python", bill.python),
+        )
+    ]
+    urls = [PackageURL("pypi", None, one.name, one.version) for one in bill.packages]
+    urls.append(PackageURL("pypi", None, "modelway", bill.modelway))
+    kind = _PURL_TYPES.get(bill.distribution, "generic")
+    urls += [
+        PackageURL(kind, bill.distribution, one["name"], one["version"], {"arch": one["architecture"]})
+        for one in bill.system
+    ]
+    return found + [
+        Component(name=url.name, version=url.version, type=ComponentType.LIBRARY, bom_ref=str(url), purl=url)
+        for url in urls
+    ]
+
+
+def _sha256(value: str) -> HashType:
+    from cyclonedx.model import HashAlgorithm, HashType
+
+    return HashType(alg=HashAlgorithm.SHA_256, content=value)

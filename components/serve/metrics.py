@@ -1,0 +1,90 @@
+"""What Prometheus scrapes: requests by status, latency, drift, and what the prediction log did.
+
+A request costs a dictionary's and a list's increment; the rest is done when it is asked for. Counted are requests for
+predictions only, since those of health and metrics say nothing of the model.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric
+
+_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+Gauges = Callable[[], Mapping[str, float]]
+
+
+class Metrics:
+    """Counts requests.
+
+    Args:
+        model: The labels of ``modelway_model_info``.
+        bounds: Latencies, in seconds, that have a bucket's bound of their own; those of the service levels.
+        drift: Gives each feature's drift score.
+        log: Gives what became of the rows to be logged, if there is a log.
+    """
+
+    def __init__(
+        self, model: Mapping[str, str], bounds: Iterable[float] = (), drift: Gauges = dict, log: Gauges | None = None
+    ) -> None:
+        self.in_flight = 0
+        self._model = dict(model)
+        self._bounds = sorted({*_BOUNDS, *bounds})
+        self._buckets = [0] * (len(self._bounds) + 1)
+        self._seconds = 0.0
+        self._codes: dict[int, int] = {200: 0}
+        self._registry: CollectorRegistry | None = None
+        self._drift, self._log = drift, log
+
+    def observe(self, status: int, seconds: float) -> None:
+        """Counts one request for a prediction."""
+        self._codes[status] = self._codes.get(status, 0) + 1
+        self._buckets[bisect_left(self._bounds, seconds)] += 1
+        self._seconds += seconds
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics in Prometheus' text format, and its content type."""
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+
+        if self._registry is None:
+            self._registry = CollectorRegistry(auto_describe=False)
+            self._registry.register(self)
+            ProcessCollector(registry=self._registry)
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, as the registry asks for them."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        requests = CounterMetricFamily(
+            "modelway_requests", "Requests for predictions, by HTTP status.", labels=["code"]
+        )
+        for code, count in sorted(self._codes.items()):
+            requests.add_metric([str(code)], count)
+        yield requests
+        buckets, below = [], 0.0
+        for bound, count in zip([*map(str, self._bounds), "+Inf"], self._buckets, strict=True):
+            below += count
+            buckets.append((bound, below))
+        latency = HistogramMetricFamily("modelway_request_seconds", "From a request's head to its answer's end.")
+        latency.add_metric([], buckets, self._seconds)
+        yield latency
+        yield GaugeMetricFamily("modelway_in_flight", "Predictions under way.", self.in_flight)
+        drift = GaugeMetricFamily(
+            "modelway_feature_drift",
+            "Population stability index of the latest rows against the training split's, less what chance adds.",
+            labels=["feature"],
+        )
+        for name, score in self._drift().items():
+            drift.add_metric([name], score)
+        yield drift
+        for name, rows in (self._log() if self._log is not None else {}).items():
+            yield CounterMetricFamily(f"modelway_log_{name}", f"Rows of the prediction log that were {name}.", rows)
+        info = GaugeMetricFamily("modelway_model_info", "What is served.", labels=list(self._model))
+        info.add_metric(list(self._model.values()), 1)
+        yield info

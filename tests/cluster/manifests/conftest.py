@@ -1,0 +1,199 @@
+"""An installation of the manifests of its own, in namespaces that nothing else uses, and calls as its accounts."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+MANIFESTS = ROOT / "manifests"
+IMAGE = f"registry.example.com/models/insurance-high-use@sha256:{'0' * 64}"
+
+
+def _kubectl(*arguments: str, content: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    ran = subprocess.run(
+        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert not check or ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
+    return ran
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs kubectl, with `content` as its input."""
+    return _kubectl
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Waits until something is, and returns it."""
+
+    def wait(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = true()
+            if found:
+                return found
+            time.sleep(0.5)
+        pytest.fail(f"not within {seconds:g} s: {what}")
+
+    return wait
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """What Kustomize makes of folders of the manifests with components."""
+
+    def kustomize(resources: list[str], components: list[str], **more: Any) -> list[dict[str, Any]]:
+        content = {
+            "resources": [os.path.relpath(MANIFESTS / name, tmp_path.resolve()) for name in resources],
+            "components": [os.path.relpath(MANIFESTS / "components" / name, tmp_path.resolve()) for name in components],
+            **more,
+        }
+        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        return [one for one in yaml.safe_load_all(_kubectl("kustomize", str(tmp_path)).stdout) if one]
+
+    return kustomize
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def message(self) -> str:
+        return str(self.body.get("message", ""))
+
+    @property
+    def unauthorized(self) -> bool:
+        """Whether the account may not do it: an answer of the roles, not of an admission."""
+        return self.status == 403 and " cannot " in self.message
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API server, asked as the administrator or with the token of a service account."""
+
+    host: str
+    token: str = field(repr=False)
+    pool: urllib3.PoolManager = field(repr=False)
+
+    def as_account(self, namespace: str, name: str) -> Api:
+        """The same server, asked as a service account."""
+        made = _kubectl("-n", namespace, "create", "token", name, "--duration", "20m")
+        return Api(self.host, made.stdout.strip(), self.pool)
+
+    def __call__(self, method: str, path: str, body: dict[str, Any] | None = None, *, real: bool = False) -> Answer:
+        """Asks; what would change something is only tried, unless it is `real`."""
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        answer = self.pool.request(
+            method,
+            f"{self.host}{path}{'' if real or method == 'GET' else '?dryRun=All'}",
+            body=json.dumps(body).encode() if body is not None else None,
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": kind},
+            timeout=30,
+            retries=2,
+        )
+        return Answer(answer.status, json.loads(answer.data) if answer.data.startswith(b"{") else {})
+
+
+@pytest.fixture(scope="session")
+def api() -> Api:
+    """The API server, asked as the administrator."""
+    shown = json.loads(_kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json").stdout)
+    user, cluster = shown["users"][0]["user"], shown["clusters"][0]["cluster"]
+    if "token" not in user:
+        pytest.fail("these tests need a kubeconfig whose user has a token")
+    trust: dict[str, Any] = {"cert_reqs": "CERT_NONE"}
+    if not cluster.get("insecure-skip-tls-verify"):
+        trust = {"ca_cert_data": base64.b64decode(cluster["certificate-authority-data"]).decode()}
+    return Api(cluster["server"], user["token"], urllib3.PoolManager(**trust))
+
+
+@dataclass(frozen=True)
+class Installation:
+    """All that the root's and the overlays' kustomizations make, under other names."""
+
+    prefix: str
+    objects: list[dict[str, Any]]
+
+    @property
+    def pipelines(self) -> str:
+        return f"{self.prefix}-pipelines"
+
+    @property
+    def staging(self) -> str:
+        return f"{self.prefix}-staging"
+
+    @property
+    def production(self) -> str:
+        return f"{self.prefix}-production"
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The whole, applied for real: both overlays with their Rollouts, the pipelines' part, and the admission policy."""
+    prefix, folder = f"mw{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("installation")
+    parts = ("base/pipelines", "overlays/staging", "overlays/production")
+    content = {
+        "resources": [os.path.relpath(MANIFESTS / part, folder.resolve()) for part in parts],
+        "components": [os.path.relpath(MANIFESTS / "components" / "admission", folder.resolve())],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    text = _kubectl("kustomize", str(folder)).stdout
+    for ours, theirs in {
+        "modelway-staging": f"{prefix}-staging",
+        "modelway-production": f"{prefix}-production",
+        "namespace: kubeflow": f"namespace: {prefix}-pipelines",
+        "modelway-image-digests": f"{prefix}-image-digests",
+        "modelway.io/images: digests": f"modelway.io/images: {prefix}",
+    }.items():
+        assert ours in text
+        text = text.replace(ours, theirs)
+    made = Installation(prefix, [one for one in yaml.safe_load_all(text) if one])
+    _kubectl("create", "namespace", made.pipelines)
+    try:
+        _kubectl("apply", "-f", "-", content=text)
+        yield made
+    finally:
+        namespaces = (made.pipelines, made.staging, made.production)
+        _kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--wait=false", check=False)
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+            _kubectl("delete", kind, f"{prefix}-image-digests", "--ignore-not-found", check=False)
+
+
+@pytest.fixture(scope="session")
+def pod() -> Callable[..., dict[str, Any]]:
+    """A pod that keeps to Pod Security's `restricted`, changed at will; no node takes it."""
+
+    def make(name: str = "tried", image: str = IMAGE, **more: Any) -> dict[str, Any]:
+        container = {
+            "name": "server",
+            "image": image,
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            **more,
+        }
+        spec = {
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
+            "nodeSelector": {"modelway.io/none": "true"},
+            "automountServiceAccountToken": False,
+            "containers": [container],
+        }
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+    return make

@@ -1,0 +1,130 @@
+"""Every service account tries, with a token of its own, what it may do and what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+CORE, ROLLOUTS = "/api/v1/namespaces/{%s}", "/apis/argoproj.io/v1alpha1/namespaces/{%s}"
+RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{%s}"
+MODEL = "insurance-high-use"
+
+
+def _core(where: str, rest: str) -> str:
+    return CORE % where + rest
+
+
+def _argo(where: str, rest: str) -> str:
+    return ROLLOUTS % where + rest
+
+
+POD, EMPTY, LABEL = "a pod", {}, {"metadata": {"labels": {"tried": "true"}}}
+
+ALLOWED: list[tuple[str, str, str, Any]] = [
+    ("deployer", "GET", _argo("production", f"/rollouts/{MODEL}"), None),
+    ("deployer", "GET", _argo("production", "/rollouts"), None),
+    ("deployer", "PATCH", _argo("production", f"/rollouts/{MODEL}"), LABEL),
+    ("deployer", "PATCH", _argo("production", f"/rollouts/{MODEL}/status"), {"status": {"abort": True}}),
+    ("deployer", "PATCH", _argo("staging", f"/rollouts/{MODEL}"), LABEL),
+    ("deployer", "GET", _argo("production", "/analysisruns"), None),
+    ("deployer", "POST", _core("production", "/pods"), POD),
+    ("deployer", "GET", _core("production", "/pods"), None),
+    ("deployer", "GET", _core("production", "/events"), None),
+    ("deployer", "PATCH", _core("production", f"/services/{MODEL}"), LABEL),
+    ("runner", "GET", _core("pipelines", "/configmaps/kfp-launcher"), None),
+    ("runner", "PATCH", _argo("staging", f"/rollouts/{MODEL}"), LABEL),
+    ("packager", "GET", _core("pipelines", "/configmaps/kfp-launcher"), None),
+    ("packager", "GET", _core("pipelines", "/secrets/mlpipeline-minio-artifact"), None),
+    ("monitor", "GET", _argo("production", f"/rollouts/{MODEL}"), None),
+    ("monitor", "GET", "/apis/pipelines.kubeflow.org/v2beta1/namespaces/{pipelines}/runs", None),
+    ("monitor", "POST", "/apis/pipelines.kubeflow.org/v2beta1/namespaces/{pipelines}/runs", EMPTY),
+]
+
+FORBIDDEN: list[tuple[str, str, str, Any]] = [
+    ("server", "GET", _core("production", "/pods"), None),
+    ("server", "GET", _core("production", "/secrets"), None),
+    ("server", "GET", _core("production", "/configmaps/modelway-verifying-key"), None),
+    ("server", "GET", _argo("production", f"/rollouts/{MODEL}"), None),
+    ("server", "PATCH", _argo("production", f"/rollouts/{MODEL}"), LABEL),
+    ("deployer", "GET", _core("production", "/secrets"), None),
+    ("deployer", "GET", _core("pipelines", "/secrets"), None),
+    ("deployer", "GET", _core("pipelines", "/secrets/modelway-signing-key"), None),
+    ("deployer", "DELETE", _argo("production", f"/rollouts/{MODEL}"), None),
+    ("deployer", "POST", _core("production", f"/pods/{MODEL}/exec"), EMPTY),
+    ("deployer", "POST", RBAC % "production" + "/rolebindings", EMPTY),
+    ("deployer", "PATCH", RBAC % "production" + "/roles/modelway-deployer", LABEL),
+    ("deployer", "POST", _core("production", "/serviceaccounts/modelway-server/token"), EMPTY),
+    ("deployer", "PATCH", _core("production", "/resourcequotas/modelway"), LABEL),
+    ("deployer", "PATCH", "/api/v1/namespaces/{production}", LABEL),
+    ("deployer", "DELETE", "/apis/networking.k8s.io/v1/namespaces/{production}/networkpolicies/default-deny", None),
+    ("deployer", "POST", _core("pipelines", "/pods"), POD),
+    ("deployer", "POST", "/api/v1/namespaces/default/pods", POD),
+    ("deployer", "GET", "/apis/argoproj.io/v1alpha1/rollouts", None),
+    ("deployer", "GET", "/api/v1/nodes", None),
+    ("runner", "PATCH", _argo("production", f"/rollouts/{MODEL}"), LABEL),
+    ("runner", "POST", _core("production", "/pods"), POD),
+    ("runner", "GET", _core("pipelines", "/secrets"), None),
+    ("runner", "POST", _core("pipelines", "/pods"), POD),
+    ("runner", "PATCH", _core("pipelines", "/configmaps/kfp-launcher"), LABEL),
+    ("packager", "GET", _argo("staging", f"/rollouts/{MODEL}"), None),
+    ("packager", "GET", _core("pipelines", "/secrets/another"), None),
+    ("packager", "GET", _core("pipelines", "/configmaps"), None),
+    ("packager", "POST", "/apis/pipelines.kubeflow.org/v2beta1/namespaces/{pipelines}/runs", EMPTY),
+    ("monitor", "PATCH", _argo("production", f"/rollouts/{MODEL}"), LABEL),
+    ("monitor", "GET", _core("production", "/pods"), None),
+    ("monitor", "GET", _core("production", "/secrets"), None),
+    ("monitor", "DELETE", "/apis/pipelines.kubeflow.org/v2beta1/namespaces/{pipelines}/runs/one", None),
+]
+
+
+@pytest.fixture(scope="module")
+def ask(api: Any, installation: Any, pod: Callable[..., Any]) -> Callable[[str, str, str, Any], Any]:
+    """Asks as one of the accounts."""
+    accounts = {
+        who: api.as_account(installation.pipelines, f"modelway-{who}")
+        for who in ("deployer", "runner", "packager", "monitor")
+    }
+    accounts["server"] = api.as_account(installation.production, "modelway-server")
+
+    def call(who: str, method: str, path: str, body: Any) -> Any:
+        place = {name: getattr(installation, name) for name in ("pipelines", "staging", "production")}
+        return accounts[who](method, path.format(**place), pod() if body is POD else body)
+
+    return call
+
+
+def _named(calls: list[tuple[str, str, str, Any]]) -> list[str]:
+    return [f"{who} {method} {path}" for who, method, path, _ in calls]
+
+
+@pytest.mark.parametrize(("who", "method", "path", "body"), ALLOWED, ids=_named(ALLOWED))
+def test_an_account_may_do_its_work(ask: Callable[..., Any], who: str, method: str, path: str, body: Any) -> None:
+    answer = ask(who, method, path, body)
+    # KFP is not installed here, and so neither are its runs and its Secret: whoever may look for them finds nothing.
+    expected = {404} if "pipelines.kubeflow.org" in path or "/secrets/" in path else {200, 201}
+    assert answer.status in expected, answer.message
+
+
+@pytest.mark.parametrize(("who", "method", "path", "body"), FORBIDDEN, ids=_named(FORBIDDEN))
+def test_an_account_may_do_nothing_else(ask: Callable[..., Any], who: str, method: str, path: str, body: Any) -> None:
+    answer = ask(who, method, path, body)
+    assert answer.unauthorized, (answer.status, answer.message)
+
+
+def test_every_account_is_tried(installation: Any) -> None:
+    accounts = {one["metadata"]["name"] for one in installation.objects if one["kind"] == "ServiceAccount"}
+    assert accounts == {f"modelway-{who}" for who, *_ in FORBIDDEN}
+    assert accounts - {"modelway-server"} == {f"modelway-{who}" for who, *_ in ALLOWED}
+
+
+def test_the_servers_pods_have_no_token(api: Any, installation: Any, pod: Callable[..., Any]) -> None:
+    tried = pod()
+    del tried["spec"]["automountServiceAccountToken"]
+    tried["spec"]["serviceAccountName"] = "modelway-server"
+    made = api("POST", f"/api/v1/namespaces/{installation.production}/pods", tried)
+    assert made.status == 201, made.message
+    assert not made.body["spec"].get("volumes")

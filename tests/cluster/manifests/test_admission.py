@@ -1,0 +1,211 @@
+"""What the API server refuses in an environment: privilege, tags, and more than the quota."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+TAG, NAME_ALONE = "registry.example.com/models/insurance-high-use:1.2.0", "insurance-high-use"
+DIGEST = f"registry.example.com/models/insurance-high-use@sha256:{'ab' * 32}"
+TAG_AND_DIGEST = f"{TAG}@sha256:{'ab' * 32}"
+SHORT_DIGEST = f"registry.example.com/models/insurance-high-use@sha256:{'ab' * 16}"
+PLURALS = {"Deployment": "deployments", "Job": "jobs", "CronJob": "cronjobs", "Rollout": "rollouts", "Pod": "pods"}
+
+
+def _of_kind(kind: str, pod: dict[str, Any], name: str = "tried") -> dict[str, Any]:
+    if kind == "Pod":
+        return {**pod, "metadata": {"name": name}}
+    labels = {"tried": name}
+    spec = {"restartPolicy": "Never"} if kind in {"Job", "CronJob"} else {}
+    template = {"metadata": {"labels": labels}, "spec": {**pod["spec"], **spec}}
+    content: dict[str, Any] = {
+        "Job": {"template": template},
+        "CronJob": {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": {"template": template}}},
+        "Deployment": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+        "Rollout": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "strategy": {"canary": {}},
+            "template": template,
+        },
+    }[kind]
+    version = {"Rollout": "argoproj.io/v1alpha1", "Deployment": "apps/v1"}.get(kind, "batch/v1")
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": content}
+
+
+def _path(namespace: str, made: dict[str, Any]) -> str:
+    root = "/api/v1" if made["apiVersion"] == "v1" else f"/apis/{made['apiVersion']}"
+    return f"{root}/namespaces/{namespace}/{PLURALS[made['kind']]}"
+
+
+@pytest.fixture(scope="module")
+def admission(api: Any, installation: Any, pod: Callable[..., Any], eventually: Callable[..., Any]) -> str:
+    """The environment, once the policy has come into force there."""
+    path = f"/api/v1/namespaces/{installation.production}/pods"
+    eventually(lambda: api("POST", path, pod(image=TAG)).status != 201, "the admission policy is in force")
+    return str(installation.production)
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_a_restricted_pod_is_admitted(api: Any, installation: Any, pod: Callable[..., Any], environment: str) -> None:
+    answer = api("POST", f"/api/v1/namespaces/{getattr(installation, environment)}/pods", pod())
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"securityContext": {"privileged": True}}, "privileged"),
+        ({"securityContext": {"allowPrivilegeEscalation": True}}, "allowPrivilegeEscalation"),
+        ({"securityContext": {"allowPrivilegeEscalation": False}}, "unrestricted capabilities"),
+        (
+            {
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "runAsUser": 0,
+                }
+            },
+            "runAsUser=0",
+        ),
+    ],
+)
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_pod_security_refuses(
+    api: Any, installation: Any, pod: Callable[..., Any], environment: str, change: dict[str, Any], says: str
+) -> None:
+    answer = api("POST", f"/api/v1/namespaces/{getattr(installation, environment)}/pods", pod(**change))
+    assert answer.status == 403
+    assert 'violates PodSecurity "restricted:latest"' in answer.message
+    assert says in answer.message
+
+
+@pytest.mark.parametrize("volume", [{"hostPath": {"path": "/"}}])
+def test_pod_security_refuses_the_nodes_files(
+    api: Any, installation: Any, pod: Callable[..., Any], volume: dict[str, Any]
+) -> None:
+    tried = pod()
+    tried["spec"]["volumes"] = [{"name": "node", **volume}]
+    answer = api("POST", f"/api/v1/namespaces/{installation.production}/pods", tried)
+    assert answer.status == 403
+    assert "restricted volume types" in answer.message
+
+
+@pytest.mark.parametrize("kind", PLURALS)
+@pytest.mark.parametrize(
+    ("image", "admitted"),
+    [(DIGEST, True), (TAG_AND_DIGEST, True), (TAG, False), (NAME_ALONE, False), (SHORT_DIGEST, False)],
+    ids=["digest", "tag and digest", "tag", "name alone", "short digest"],
+)
+def test_only_digests_are_admitted(
+    api: Any, admission: str, pod: Callable[..., Any], kind: str, image: str, admitted: bool
+) -> None:
+    tried = _of_kind(kind, pod(image=image))
+    answer = api("POST", _path(admission, tried), tried)
+    if admitted:
+        assert answer.status == 201, answer.message
+    else:
+        assert answer.status == 403
+        assert f"only images by digest are admitted here, as name@sha256:…, and not {image}" in answer.message
+
+
+@pytest.mark.parametrize("where", ["initContainers", "ephemeralContainers"])
+def test_a_container_beside_is_looked_at_too(api: Any, admission: str, pod: Callable[..., Any], where: str) -> None:
+    path = f"/api/v1/namespaces/{admission}/pods"
+    beside = {**pod(image=TAG)["spec"]["containers"][0], "name": "beside"}
+    if where == "initContainers":
+        tried = pod()
+        tried["spec"][where] = [beside]
+        answer = api("POST", path, tried)
+    else:
+        assert api("POST", path, pod("debugged"), real=True).status == 201
+        answer = api("PATCH", f"{path}/debugged/ephemeralcontainers", {"spec": {where: [beside]}})
+        api("DELETE", f"{path}/debugged", real=True)
+    assert answer.status == 403
+    assert "only images by digest" in answer.message
+
+
+@pytest.fixture
+def older(
+    api: Any, installation: Any, pod: Callable[..., Any], eventually: Callable[..., Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A Deployment by tag in a namespace that came under the policy later."""
+    name = f"{installation.prefix}-older"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    assert api("POST", "/api/v1/namespaces", namespace, real=True).status == 201
+    made = _of_kind("Deployment", pod(image=TAG), "older")
+    assert api("POST", _path(name, made), made, real=True).status == 201
+    labels = {"metadata": {"labels": {"modelway.io/images": installation.prefix}}}
+    assert api("PATCH", f"/api/v1/namespaces/{name}", labels, real=True).status == 200
+    tried = pod(image=TAG)
+    eventually(lambda: api("POST", _path(name, tried), tried).status == 403, "the policy sees the new label")
+    yield name, made
+    api("DELETE", f"/api/v1/namespaces/{name}", real=True)
+
+
+def test_what_was_there_before_may_be_scaled_but_not_moved_to_another_tag(api: Any, older: Any) -> None:
+    name, made = older
+    path = f"{_path(name, made)}/older"
+    assert api("PATCH", path, {"spec": {"replicas": 1}}).status == 200
+    container = {**made["spec"]["template"]["spec"]["containers"][0], "image": f"{TAG}-other"}
+    moved = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    assert "only images by digest" in api("PATCH", path, moved).message
+    container["image"] = DIGEST
+    assert api("PATCH", path, moved).status == 200
+
+
+def test_a_namespace_that_does_not_ask_for_it_is_left_alone(api: Any, admission: str, pod: Callable[..., Any]) -> None:
+    assert admission
+    assert api("POST", "/api/v1/namespaces/default/pods", pod(image=TAG)).status == 201
+
+
+def test_the_api_server_finds_nothing_wrong_with_the_policys_expressions(
+    api: Any, installation: Any, eventually: Callable[..., Any]
+) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+
+    def checked() -> Any:
+        status = api("GET", f"{path}/{installation.prefix}-image-digests").body.get("status", {})
+        return status if "observedGeneration" in status else None
+
+    status = eventually(checked, "the policy's expressions are checked")
+    assert not status.get("typeChecking", {}).get("expressionWarnings"), status
+
+
+def _service(kind: str) -> dict[str, Any]:
+    spec = {"type": kind, "ports": [{"port": 80}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "tried"}, "spec": spec}
+
+
+@pytest.mark.parametrize("kind", ["LoadBalancer", "NodePort"])
+def test_no_model_is_given_to_the_outside_by_a_service(api: Any, installation: Any, kind: str) -> None:
+    answer = api("POST", f"/api/v1/namespaces/{installation.production}/services", _service(kind))
+    assert answer.status == 403
+    assert "exceeded quota" in answer.message
+
+
+def test_the_quota_holds(api: Any, installation: Any, pod: Callable[..., Any]) -> None:
+    path = f"/api/v1/namespaces/{installation.staging}/pods"
+    resources = {"requests": {"cpu": "100m", "memory": "1800Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}}
+    names = [f"large-{number}" for number in range(3)]
+    answers = [api("POST", path, pod(name, resources=resources), real=True) for name in names]
+    for name in names:
+        api("DELETE", f"{path}/{name}", real=True)
+    assert answers[0].status == 201, answers[0].message
+    assert answers[-1].status == 403
+    assert "exceeded quota" in answers[-1].message
+
+
+def test_a_container_without_limits_is_given_some_and_none_is_too_large(
+    api: Any, installation: Any, pod: Callable[..., Any]
+) -> None:
+    path = f"/api/v1/namespaces/{installation.production}/pods"
+    made = api("POST", path, pod())
+    assert set(made.body["spec"]["containers"][0]["resources"]["limits"]) == {"cpu", "memory"}
+    answer = api("POST", path, pod(resources={"limits": {"cpu": "5", "memory": "1Gi"}}))
+    assert answer.status == 403
+    assert "maximum cpu usage per Container is 4" in answer.message

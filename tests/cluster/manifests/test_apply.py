@@ -1,0 +1,138 @@
+"""The manifests are taken by a real API server, and applying them again never moves what runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+ROOT = Path(__file__).resolve().parents[3]
+MODEL = "insurance-high-use"
+NAMESPACES = ("modelway-staging", "modelway-production")
+DEPLOYED = f"registry.example.com/models/{MODEL}@sha256:{'cd' * 32}"
+ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/{}/rollouts/" + MODEL
+
+
+def _image(rollout: dict[str, Any]) -> str:
+    return str(rollout["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+@pytest.fixture(scope="module")
+def root(kubectl: Callable[..., Any], api: Any, eventually: Callable[..., Any]) -> Iterator[Callable[[], str]]:
+    """Applies the root as a user does, under its own names: so only where there is no such installation."""
+    for path in (
+        *(f"/api/v1/namespaces/{name}" for name in NAMESPACES),
+        "/api/v1/namespaces/kubeflow/configmaps/kfp-launcher",
+    ):
+        if api("GET", path).status != 404:
+            pytest.fail(f"this test makes and deletes {path}, which is there already: use a cluster for tests")
+    try:
+        yield lambda: str(kubectl("apply", "-k", str(ROOT)).stdout)
+    finally:
+        kubectl("delete", "-k", str(ROOT), "--ignore-not-found", "--wait=false", check=False)
+        for name in NAMESPACES:
+            eventually(lambda name=name: api("GET", f"/api/v1/namespaces/{name}").status == 404, f"{name} is gone", 120)
+
+
+def test_the_root_is_applied_and_again_without_a_change(root: Callable[[], str], kubectl: Callable[..., Any]) -> None:
+    first = root().splitlines()
+    assert [line for line in first if not line.endswith(" created")] == []
+    found = kubectl("diff", "-k", str(ROOT), check=False)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("overlay", ["staging", "production"])
+def test_an_overlay_is_accepted_to_the_letter(
+    root: Callable[[], str], kubectl: Callable[..., Any], overlay: str
+) -> None:
+    root()
+    folder = str(ROOT / "manifests" / "overlays" / overlay)
+    tried = kubectl("apply", "--dry-run=server", "--validate=strict", "-k", folder)
+    assert f"rollout.argoproj.io/{MODEL} created (server dry run)" in tried.stdout
+    assert "warning" not in tried.stderr.lower(), tried.stderr
+
+
+def test_the_root_leaves_a_deployed_version_alone(
+    root: Callable[[], str], kubectl: Callable[..., Any], api: Any
+) -> None:
+    root()
+    built = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "overlays" / "production")).stdout)
+    (rollout,) = [one for one in built if one["kind"] == "Rollout"]
+    rollout["spec"]["template"]["spec"]["containers"][0]["image"] = DEPLOYED
+    path = ROLLOUTS.format("modelway-production")
+    assert api("POST", path.removesuffix(f"/{MODEL}"), rollout, real=True).status == 201
+    before = api("GET", path).body["spec"]["template"]
+    root()
+    after = api("GET", path).body
+    assert _image(after) == DEPLOYED
+    assert after["spec"]["template"] == before
+
+
+def test_git_does_not_overwrite_what_deploy_model_has_set(
+    installation: Any, kubectl: Callable[..., Any], api: Any
+) -> None:
+    path = ROLLOUTS.format(installation.staging)
+    (rollout,) = [
+        one
+        for one in installation.objects
+        if one["kind"] == "Rollout" and one["metadata"]["namespace"] == installation.staging
+    ]
+    api("DELETE", path, real=True)
+    applied = ("apply", "--server-side", "-f", "-")
+    kubectl(*applied, content=json.dumps(rollout))
+    containers = api("GET", path).body["spec"]["template"]["spec"]["containers"]
+    containers[0]["image"] = DEPLOYED
+    patch = {"spec": {"template": {"spec": {"containers": containers}}}}
+    assert api("PATCH", path, patch, real=True).status == 200
+    refused = kubectl(*applied, content=json.dumps(rollout), check=False)
+    assert refused.returncode != 0
+    assert "conflict" in refused.stderr
+    assert _image(api("GET", path).body) == DEPLOYED
+
+
+def test_everything_is_in_the_cluster_as_it_was_written(installation: Any, kubectl: Callable[..., Any]) -> None:
+    text = yaml.safe_dump_all([one for one in installation.objects if one["kind"] != "Rollout"])
+    found = kubectl("diff", "-f", "-", content=text, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_a_model_that_needs_a_gpu_runs_on_a_node_that_has_one(
+    api: Any, installation: Any, build: Callable[..., Any], eventually: Callable[..., Any]
+) -> None:
+    objects = build(["overlays/production"], ["gpu"], namespace=installation.production)
+    (rollout,) = [one for one in objects if one["kind"] == "Rollout"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "on-a-gpu"},
+        "spec": {**rollout["spec"]["template"]["spec"]},
+    }
+    for constraint in pod["spec"]["topologySpreadConstraints"]:
+        del constraint["matchLabelKeys"]
+    pods = f"/api/v1/namespaces/{installation.production}/pods"
+    assert api("POST", pods, pod, real=True).status == 201
+
+    def scheduled() -> dict[str, Any]:
+        conditions = api("GET", f"{pods}/on-a-gpu").body.get("status", {}).get("conditions", [])
+        return next((one for one in conditions if one["type"] == "PodScheduled"), {})
+
+    (node, *_) = [one["metadata"]["name"] for one in api("GET", "/api/v1/nodes").body["items"]]
+    path, gpus, label = f"/api/v1/nodes/{node}", "nvidia.com/gpu", "nvidia.com/gpu.present"
+    try:
+        eventually(lambda: scheduled().get("reason") == "Unschedulable", "no node will do")
+        assert "node affinity/selector" in scheduled()["message"]
+        api("PATCH", path, {"metadata": {"labels": {label: "true"}}}, real=True)
+        eventually(lambda: "Insufficient nvidia.com/gpu" in scheduled()["message"], "a GPU is missing")
+        has = {"status": {"capacity": {gpus: "1"}, "allocatable": {gpus: "1"}}}
+        assert api("PATCH", f"{path}/status", has, real=True).status == 200
+        eventually(lambda: scheduled()["status"] == "True", "the pod has a node")
+    finally:
+        api("DELETE", f"{pods}/on-a-gpu", real=True)
+        api("PATCH", path, {"metadata": {"labels": {label: None}}}, real=True)
+        api("PATCH", f"{path}/status", {"status": {"capacity": {gpus: None}, "allocatable": {gpus: None}}}, real=True)

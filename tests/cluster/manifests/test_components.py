@@ -1,0 +1,129 @@
+"""The variations, checked by the API server against the definitions that their makers publish."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+IMAGE = {"name": "insurance-high-use", "newName": "registry.example.com/one", "digest": f"sha256:{'ab' * 32}"}
+
+# By component: the Go module that its maker publishes the definitions in, a file of them there, and the kinds.
+DEFINITIONS = {
+    "istio": ("istio.io/api@v1.31.1", "kubernetes/customresourcedefinitions.gen.yaml", ("virtualservices",)),
+    "gateway-api": (
+        "sigs.k8s.io/gateway-api@v1.4.0",
+        "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+        ("httproutes",),
+    ),
+    "traefik": (
+        "github.com/traefik/traefik/v3@v3.5.0",
+        "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml",
+        ("ingressroutes", "traefikservices"),
+    ),
+    "servicemonitor": (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+        ("servicemonitors",),
+    ),
+    "prometheusrule": (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+        ("prometheusrules",),
+    ),
+}
+
+
+def _module(name: str) -> Path:
+    if shutil.which("go") is None:
+        pytest.skip("needs go, to fetch the definitions from its proxy")
+    downloaded = subprocess.run(
+        ["go", "mod", "download", "-json", name],
+        env={**os.environ, "GOFLAGS": "-mod=mod"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    found = json.loads(downloaded.stdout or "{}")
+    if "Dir" not in found:
+        pytest.skip(f"{name} cannot be fetched: {found.get('Error', downloaded.stderr)}")
+    return Path(found["Dir"])
+
+
+@pytest.fixture
+def defined(
+    request: pytest.FixtureRequest, kubectl: Callable[..., Any], api: Any
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """A component, whose kinds the API server knows for as long as it is tested."""
+    component: str = request.param
+    module, file, kinds = DEFINITIONS[component]
+    text = (_module(module) / file).read_text(encoding="utf-8")
+    wanted = [one for one in yaml.safe_load_all(text) if one and one["spec"]["names"]["plural"] in kinds]
+    assert len(wanted) == len(kinds)
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    missing = [one for one in wanted if api("GET", f"{path}/{one['metadata']['name']}").status == 404]
+    try:
+        for one in missing:
+            kubectl("apply", "--server-side", "-f", "-", content=yaml.safe_dump(one))
+            kubectl("wait", "--for=condition=Established", f"crd/{one['metadata']['name']}", "--timeout=60s")
+        yield component, kinds
+    finally:
+        for one in missing:
+            api("DELETE", f"{path}/{one['metadata']['name']}", real=True)
+
+
+@pytest.mark.parametrize("defined", DEFINITIONS, indirect=True)
+def test_a_component_is_accepted_to_the_letter(
+    defined: tuple[str, tuple[str, ...]], installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any]
+) -> None:
+    component, kinds = defined
+    namespace = {} if component == "prometheusrule" else {"namespace": installation.production}
+    objects = build(["overlays/production"], [component], **namespace)
+    of_its_own = [one for one in objects if f"{one['kind'].lower()}s" in kinds]
+    assert len(of_its_own) == len(kinds)
+    changed = [one for one in objects if namespace and one["kind"] in {"Rollout", "NetworkPolicy", "Service"}]
+    content = yaml.safe_dump_all([*of_its_own, *changed])
+    arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+    tried = kubectl(*arguments, content=content)
+    assert tried.stdout.count("serverside-applied (server dry run)") == len(of_its_own) + len(changed)
+
+
+def test_kserves_predictor_is_a_pod_that_an_environment_admits(
+    api: Any, installation: Any, build: Callable[..., Any]
+) -> None:
+    (made,) = [
+        one
+        for one in build(["base"], ["kserve"], namespace=installation.production, images=[IMAGE])
+        if one["kind"] == "InferenceService"
+    ]
+    of_kserve = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "deploymentStrategy"}
+    spec = {name: value for name, value in made["spec"]["predictor"].items() if name not in of_kserve}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "predictor"}, "spec": spec}
+    path = f"/api/v1/namespaces/{installation.production}/pods"
+    strict = api("POST", path, pod)
+    assert strict.status == 201, strict.message
+    kept = strict.body["spec"]
+    assert set(spec) <= set(kept)
+    assert set(spec["containers"][0]) <= set(kept["containers"][0])
+
+
+@pytest.mark.parametrize("component", ["gpu", "encryption", "prediction-log"])
+def test_a_component_without_definitions_is_accepted_to_the_letter(
+    installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any], component: str
+) -> None:
+    objects = build(["overlays/production"], [component], namespace=installation.production)
+    content = yaml.safe_dump_all(objects)
+    arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+    tried = kubectl(*arguments, content=content)
+    assert tried.stdout.count("serverside-applied (server dry run)") == len(objects)

@@ -1,0 +1,284 @@
+"""The audit log and the claims of environments on a real S3 server: with and without versions and object lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from typing import Any
+
+import pytest
+from minio import Minio
+from minio.commonconfig import GOVERNANCE
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
+from minio.objectlockconfig import DAYS, ObjectLockConfig
+
+from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
+from modelway.components.core.errors import CredentialsError, ModelwayError
+from modelway.components.core.storage import S3, create_uri, names_below, read_all, read_uri
+
+pytestmark = pytest.mark.cluster
+
+CREDENTIALS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
+
+
+@pytest.fixture(autouse=True)
+def _reads_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests read S3 by MinIO's variables alone."""
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def client() -> Minio:
+    endpoint, access_key, secret_key = (os.environ[name] for name in CREDENTIALS)
+    return S3(endpoint, access_key, secret_key).client
+
+
+def _bucket(client: Minio, *, lock: bool) -> Iterator[str]:
+    name = f"modelway-audit-{uuid.uuid4().hex[:12]}"
+    client.make_bucket(bucket_name=name, object_lock=lock)
+    yield name
+    found = client.list_objects(bucket_name=name, recursive=True, include_version=True)
+    every = [DeleteObject(str(one.object_name), one.version_id) for one in found]
+    assert not list(client.remove_objects(bucket_name=name, delete_object_list=every, bypass_governance_mode=lock))
+    client.remove_bucket(bucket_name=name)
+
+
+@pytest.fixture(scope="module")
+def plain(client: Minio) -> Iterator[str]:
+    yield from _bucket(client, lock=False)
+
+
+@pytest.fixture(scope="module")
+def locked(client: Minio) -> Iterator[str]:
+    yield from _bucket(client, lock=True)
+
+
+@pytest.fixture
+def ruled(client: Minio) -> Iterator[str]:
+    """A bucket with a rule of its own for how long objects are kept."""
+    for name in _bucket(client, lock=True):
+        client.set_object_lock_config(bucket_name=name, config=ObjectLockConfig(GOVERNANCE, 3, DAYS))
+        yield name
+
+
+def _log(bucket: str) -> AuditLog:
+    return AuditLog(f"s3://{bucket}/{uuid.uuid4().hex[:8]}/store")
+
+
+def _write(log: AuditLog, count: int) -> list[Entry]:
+    return [log.append("deployed", "ada", model="loans", version=str(number)) for number in range(1, count + 1)]
+
+
+def _place(log: AuditLog, number: int) -> dict[str, str]:
+    bucket, key = f"{log.folder}/{number:08}.json".removeprefix("s3://").split("/", 1)
+    return {"bucket_name": bucket, "object_name": key}
+
+
+def _put(client: Minio, log: AuditLog, number: int, content: bytes) -> None:
+    client.put_object(**_place(log, number), data=BytesIO(content), length=len(content))
+
+
+@pytest.mark.parametrize("kind", ["plain", "locked"])
+def test_entries_are_objects_in_a_chain(request: pytest.FixtureRequest, kind: str) -> None:
+    log = _log(request.getfixturevalue(kind))
+    assert (log.entries(), log.verify(), log.head().number) == ([], None, 0)
+    written = _write(log, 12)
+    assert log.entries() == written
+    assert log.verify() is None
+    assert names_below(log.folder) == [f"{number:08}.json" for number in range(1, 13)]
+    assert names_below(log.folder, after="00000010.json") == ["00000011.json", "00000012.json"]
+    assert read_all([f"{log.folder}/00000003.json"]) == [written[2].content()]
+
+
+@pytest.mark.parametrize("kind", ["plain", "locked"])
+def test_what_is_there_is_not_created_again(request: pytest.FixtureRequest, kind: str) -> None:
+    uri = f"s3://{request.getfixturevalue(kind)}/once/note.txt"
+    assert create_uri(uri, b"one")
+    assert not create_uri(uri, b"two")
+    assert read_uri(uri) == b"one"
+
+
+def test_an_answer_that_was_lost_does_not_lose_the_entry(plain: str) -> None:
+    uri = f"s3://{plain}/lost/note.txt"
+    assert create_uri(uri, b"mine")
+    assert create_uri(uri, b"mine"), "the same content is what the first try has written"
+
+
+@pytest.mark.parametrize(
+    ("number", "content", "says"),
+    [
+        (3, b"{}", "cannot be read as an entry"),
+        (2, None, "it is missing"),
+    ],
+)
+def test_a_touched_entry_is_found(client: Minio, plain: str, number: int, content: bytes | None, says: str) -> None:
+    log = _log(plain)
+    _write(log, 4)
+    if content is None:
+        client.remove_object(**_place(log, number))
+    else:
+        _put(client, log, number, content)
+    broken = log.verify()
+    assert broken is not None
+    assert (broken.number, broken.file) == (number, f"{log.folder}/{number:08}.json")
+    assert says in broken.reason
+    with pytest.raises(BrokenLogError):
+        log.trusted()
+
+
+def test_with_object_lock_an_entry_cannot_be_removed(client: Minio, locked: str) -> None:
+    log = _log(locked)
+    _write(log, 1)
+    version = client.stat_object(**_place(log, 1)).version_id
+    kept = client.get_object_retention(**_place(log, 1))
+    assert kept is not None
+    assert kept.mode == GOVERNANCE
+    assert kept.retain_until_date > datetime.now(UTC) + timedelta(days=3600)
+    with pytest.raises(S3Error, match="WORM protected"):
+        client.remove_object(**_place(log, 1), version_id=version)
+
+
+def test_a_buckets_own_rule_says_how_long_entries_are_kept(client: Minio, ruled: str) -> None:
+    log = _log(ruled)
+    _write(log, 1)
+    kept = client.get_object_retention(**_place(log, 1))
+    assert kept is not None
+    assert timedelta(days=2) < kept.retain_until_date - datetime.now(UTC) < timedelta(days=4)
+
+
+def test_with_versions_a_chain_that_was_written_anew_shows_without_a_witness(client: Minio, locked: str) -> None:
+    log = _log(locked)
+    entries = _write(log, 3)
+    previous = entries[1].previous
+    for entry in entries[1:]:
+        forged = entry.model_copy(update={"previous": previous, "actor": "eve"})
+        _put(client, log, entry.number, forged.content())
+        previous = forged.sha256()
+    broken = log.verify()
+    assert broken is not None
+    assert (broken.number, broken.reason) == (2, "it was replaced: the bucket holds other versions of it")
+
+
+def test_with_versions_an_end_that_was_cut_off_shows_without_a_witness(client: Minio, locked: str) -> None:
+    log = _log(locked)
+    _write(log, 3)
+    client.remove_object(**_place(log, 3))
+    broken = log.verify()
+    assert broken is not None
+    assert (broken.number, broken.reason) == (3, "it was deleted: the bucket holds other versions of it")
+    _write(log, 2)
+    broken = log.verify()
+    assert broken is not None
+    assert broken.number == 3
+
+
+APPENDS = """
+import sys
+
+from modelway.components.core.audit import AuditLog
+
+store, actor, count = sys.argv[1:]
+for number in range(int(count)):
+    AuditLog(store).append("approved", actor, model="loans", version=str(number))
+"""
+PROMOTES = """
+import json, sys, time
+from datetime import timedelta
+
+from modelway.components.core.audit import AuditLog
+from modelway.components.core.promotions import PromotionOpenError, begin
+
+store, run, start = sys.argv[1:]
+log = AuditLog(store)
+log.head()
+time.sleep(max(0, float(start) - time.time()))
+try:
+    about = {"model": "loans", "version": run, "environment": "production"}
+    begin(log, **about, actor=run, run=run, lease=timedelta(hours=1))
+    print(json.dumps({"won": True}))
+except PromotionOpenError as error:
+    print(json.dumps({"won": False, "says": error.message}))
+"""
+
+
+@pytest.mark.parametrize("kind", ["plain", "locked"])
+def test_processes_that_write_at_once_lose_no_entry(request: pytest.FixtureRequest, kind: str) -> None:
+    log = _log(request.getfixturevalue(kind))
+    actors = ["ada", "bob", "cyd"]
+    started = [subprocess.Popen([sys.executable, "-c", APPENDS, log.store, actor, "15"]) for actor in actors]
+    assert [process.wait(timeout=120) for process in started] == [0, 0, 0]
+    entries = log.entries()
+    assert log.verify() is None
+    for actor in actors:
+        assert [entry.version for entry in entries if entry.actor == actor] == [str(number) for number in range(15)]
+
+
+def test_of_promotions_at_once_exactly_one_wins(plain: str) -> None:
+    log = _log(plain)
+    start = str(datetime.now(UTC).timestamp() + 5)
+    started = [
+        subprocess.Popen([sys.executable, "-c", PROMOTES, log.store, f"run-{number}", start], stdout=subprocess.PIPE)
+        for number in range(4)
+    ]
+    answers: list[dict[str, Any]] = [json.loads(process.communicate(timeout=120)[0]) for process in started]
+    assert sorted(one["won"] for one in answers) == [False, False, False, True]
+    (entry,) = log.entries()
+    assert answers[int(entry.actor[-1])]["won"]
+    assert all(f"by {entry.actor}" in one["says"] for one in answers if not one["won"])
+
+
+class _Forgetful(BaseHTTPRequestHandler):
+    """An S3 endpoint that takes no notice of conditions, as some do."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        body = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name></ListBucketResult>'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_an_endpoint_without_conditional_writes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Forgetful)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("MINIO_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+    try:
+        with pytest.raises(ModelwayError, match="lets an object be created twice") as caught:
+            _write(AuditLog("s3://bucket/store"), 1)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=10)
+    assert "If-None-Match" in caught.value.remedy
+
+
+def test_a_bucket_that_is_not_there_and_keys_that_are_wrong_are_named(
+    plain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelwayError, match="cannot be read"):
+        _write(AuditLog(f"s3://{plain}-missing/store"), 1)
+    monkeypatch.setenv("MINIO_SECRET_KEY", "wrong-secret")
+    with pytest.raises(CredentialsError, match="refuses access"):
+        _write(_log(plain), 1)

@@ -1,0 +1,310 @@
+"""What Kustomize makes of the manifests: complete, restricted, by name, and each variation on its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelway.components.core.policy import Policy
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFESTS = ROOT / "manifests"
+OVERLAYS = {name: MANIFESTS / "overlays" / name for name in ("staging", "production")}
+OF_AN_ENVIRONMENT = (
+    *("gpu", "encryption", "prediction-log", "kserve"),
+    *("istio", "gateway-api", "traefik", "servicemonitor"),
+)
+OF_THE_CLUSTER = ("admission", "prometheusrule")
+MODEL = "insurance-high-use"
+DIGEST = "sha256:" + "a1" * 32
+
+Objects = list[dict[str, Any]]
+Build = Callable[[Path], Objects]
+
+
+def _one(objects: Objects, kind: str, name: str = MODEL) -> dict[str, Any]:
+    (found,) = [one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def _kinds(objects: Objects) -> set[str]:
+    return {one["kind"] for one in objects}
+
+
+def _pods(objects: Objects) -> Iterator[dict[str, Any]]:
+    for one in objects:
+        if one["kind"] == "Rollout":
+            yield one["spec"]["template"]["spec"]
+        if one["kind"] == "InferenceService":
+            yield one["spec"]["predictor"]
+
+
+def test_every_folder_is_known_here() -> None:
+    assert {path.name for path in (MANIFESTS / "components").iterdir()} == {*OF_AN_ENVIRONMENT, *OF_THE_CLUSTER}
+    assert {path.name for path in (MANIFESTS / "overlays").iterdir()} == set(OVERLAYS)
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_is_a_whole_environment(kustomize: Build, name: str) -> None:
+    objects = kustomize(OVERLAYS[name])
+    assert _kinds(objects) >= {
+        *("Namespace", "Rollout", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy"),
+        *("ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange"),
+    }
+    namespaces = {one["metadata"].get("namespace", one["metadata"]["name"]) for one in objects}
+    assert namespaces == {f"modelway-{name}"}
+    namespace = _one(objects, "Namespace", f"modelway-{name}")
+    for mode in ("enforce", "audit", "warn"):
+        assert namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
+
+
+def test_the_root_is_both_environments_and_leaves_what_runs_alone(kustomize: Build) -> None:
+    objects = kustomize(ROOT)
+    namespaces = {one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"}
+    assert namespaces == {"modelway-staging", "modelway-production"}
+    assert "ValidatingAdmissionPolicy" in _kinds(objects)
+    assert "Rollout" not in _kinds(objects)
+    accounts = {one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"}
+    assert accounts == {f"modelway-{who}" for who in ("server", "deployer", "packager", "runner", "monitor")}
+
+
+def test_no_role_is_wider_than_its_namespace_or_reads_secrets(kustomize: Build) -> None:
+    objects = kustomize(ROOT)
+    assert not _kinds(objects) & {"ClusterRole", "ClusterRoleBinding"}
+    for role in (one for one in objects if one["kind"] == "Role"):
+        for rule in role["rules"]:
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+            if "secrets" in rule["resources"]:
+                assert rule["resourceNames"] == ["mlpipeline-minio-artifact"]
+                assert rule["verbs"] == ["get"]
+            assert not {"roles", "rolebindings", "serviceaccounts", "pods/exec"} & set(rule["resources"])
+
+
+def test_only_staging_is_open_to_the_release(kustomize: Build) -> None:
+    bound = {
+        (one["metadata"]["namespace"], subject["name"])
+        for one in kustomize(ROOT)
+        if one["kind"] == "RoleBinding" and one["roleRef"]["name"] == "modelway-deployer"
+        for subject in one["subjects"]
+    }
+    assert bound == {
+        ("modelway-staging", "modelway-deployer"),
+        ("modelway-staging", "modelway-runner"),
+        ("modelway-production", "modelway-deployer"),
+    }
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize(
+    "components",
+    [[], ["gpu"], ["kserve"], ["encryption", "prediction-log", "gpu", "traefik", "servicemonitor"]],
+    ids=["rollout", "gpu", "kserve", "together"],
+)
+def test_pods_are_restricted_and_limited(
+    kustomization: Callable[..., Objects], name: str, components: list[str]
+) -> None:
+    objects = kustomization(
+        resources=[OVERLAYS[name]], components=[MANIFESTS / "components" / one for one in components]
+    )
+    (pod,) = _pods(objects)
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] == "modelway-server"
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+        assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+        assert set(container["resources"]["limits"]) >= {"cpu", "memory"}
+        assert {"readinessProbe", "livenessProbe"} <= set(container)
+
+
+def test_all_traffic_is_denied_but_by_named_exceptions(kustomize: Build) -> None:
+    policies = {
+        one["metadata"]["name"]: one["spec"]
+        for one in kustomize(OVERLAYS["production"])
+        if one["kind"] == "NetworkPolicy"
+    }
+    assert policies.pop("default-deny") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for name, spec in policies.items():
+        source, _, target = name.partition("-to-")
+        assert source
+        assert target
+        for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
+            assert rule["ports"], name
+            assert all("namespaceSelector" in peer for peer in rule.get("from", rule.get("to"))), name
+
+
+@pytest.mark.parametrize("components", [[], ["kserve"]], ids=["rollout", "kserve"])
+def test_git_decides_the_image_by_its_digest(kustomization: Callable[..., Objects], components: list[str]) -> None:
+    objects = kustomization(
+        resources=[MANIFESTS / "base"],
+        components=[MANIFESTS / "components" / one for one in components],
+        images=[{"name": MODEL, "newName": "registry.example.com/one", "digest": DIGEST}],
+    )
+    (pod,) = _pods(objects)
+    assert [container["image"] for container in pod["containers"]] == [f"registry.example.com/one@{DIGEST}"]
+
+
+@pytest.mark.parametrize("router", [None, "istio", "gateway-api", "traefik"])
+def test_what_is_renamed_is_renamed_where_it_is_named(
+    kustomization: Callable[..., Objects], router: str | None
+) -> None:
+    objects = kustomization(
+        resources=[MANIFESTS / "base"],
+        components=[MANIFESTS / "components" / router] if router else [],
+        configMapGenerator=[{"name": "modelway-verifying-key", "literals": ["verifying.pem=a key"]}],
+        namespace="elsewhere",
+        namePrefix="blue-",
+    )
+    rollout = _one(objects, "Rollout", f"blue-{MODEL}")["spec"]
+    pod = rollout["template"]["spec"]
+    names = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    (key,) = [name for kind, name in names if kind == "ConfigMap"]
+    assert re.fullmatch("blue-modelway-verifying-key-[a-z0-9]{10}", key)
+    assert {"name": "verifying-key", "configMap": {"name": key}} in pod["volumes"]
+    assert ("ServiceAccount", pod["serviceAccountName"]) in names
+    scaled = _one(objects, "HorizontalPodAutoscaler", f"blue-{MODEL}")["spec"]["scaleTargetRef"]
+    assert (scaled["kind"], scaled["name"]) in names
+    canary = rollout["strategy"]["canary"]
+    for template in canary.get("analysis", {}).get("templates", []):
+        assert ("AnalysisTemplate", template["templateName"]) in names
+    if router is None:
+        assert "stableService" not in canary
+        return
+    assert ("Service", canary["stableService"]) in names
+    assert ("Service", canary["canaryService"]) in names
+    routed = {
+        "istio": lambda: _one(objects, "VirtualService", f"blue-{MODEL}")["spec"]["http"][0]["route"],
+        "gateway-api": lambda: _one(objects, "HTTPRoute", f"blue-{MODEL}")["spec"]["rules"][0]["backendRefs"],
+        "traefik": lambda: _one(objects, "TraefikService", f"blue-{MODEL}")["spec"]["weighted"]["services"],
+    }[router]()
+    assert [one.get("destination", one).get("host", one.get("name")) for one in routed] == [
+        canary["stableService"],
+        canary["canaryService"],
+    ]
+    routing = canary["trafficRouting"]
+    assert {
+        "istio": lambda: routing["istio"]["virtualService"]["name"],
+        "gateway-api": lambda: routing["plugins"]["argoproj-labs/gatewayAPI"]["httpRoute"],
+        "traefik": lambda: routing["traefik"]["weightedTraefikServiceName"],
+    }[router]() == f"blue-{MODEL}"
+    if router == "gateway-api":
+        assert routing["plugins"]["argoproj-labs/gatewayAPI"]["namespace"] == "elsewhere"
+
+
+def test_a_patch_finds_the_container_by_its_name(kustomization: Callable[..., Objects]) -> None:
+    patch = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": MODEL},
+        "spec": {
+            "template": {
+                "spec": {"containers": [{"name": "server", "env": [{"name": "MODELWAY_STORE", "value": "s3://x"}]}]}
+            }
+        },
+    }
+    objects = kustomization(resources=[MANIFESTS / "base"], patches=[{"patch": yaml.safe_dump(patch)}])
+    (container,) = _one(objects, "Rollout")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == MODEL
+    assert {one["name"] for one in container["env"]} >= {"MODELWAY_STORE", "MODELWAY_VERIFYING_KEY"}
+
+
+def test_the_rollout_is_what_the_policy_says(kustomize: Build) -> None:
+    policy = Policy.load(ROOT / "examples" / "insurance" / "policy.yaml")
+    rollout = _one(kustomize(OVERLAYS["production"]), "Rollout")["spec"]
+    steps = [
+        step
+        for one in policy.deployment.steps
+        for step in ({"setWeight": one.weight}, {"pause": {"duration": f"{one.pause_seconds}s"}})
+    ]
+    assert rollout["strategy"]["canary"]["steps"] == steps
+    assert rollout["progressDeadlineSeconds"] == policy.deployment.progress_deadline_seconds
+    assert rollout["progressDeadlineAbort"] is True
+    (container,) = rollout["template"]["spec"]["containers"]
+    startup = container["startupProbe"]
+    cold_start = policy.serving.sla.cold_start_seconds
+    assert cold_start is not None
+    assert startup["failureThreshold"] * startup["periodSeconds"] >= cold_start
+
+
+def test_a_gpu_is_asked_for_where_there_are_gpus(kustomization: Callable[..., Objects]) -> None:
+    objects = kustomization(resources=[OVERLAYS["production"]], components=[MANIFESTS / "components" / "gpu"])
+    (pod,) = _pods(objects)
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+    assert [one["key"] for one in pod["tolerations"]] == ["nvidia.com/gpu"]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def test_keys_come_from_a_secret_as_files(kustomization: Callable[..., Objects]) -> None:
+    objects = kustomization(resources=[MANIFESTS / "base"], components=[MANIFESTS / "components" / "encryption"])
+    (pod,) = _pods(objects)
+    (container,) = pod["containers"]
+    named = {one["name"]: one["value"] for one in container["env"]}
+    mounted = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    for variable, kind in (("MODELWAY_ENCRYPTION_KEY", "secret"), ("MODELWAY_VERIFYING_KEY", "configMap")):
+        assert kind in volumes[mounted[str(Path(named[variable]).parent)]]
+
+
+def test_the_prediction_log_goes_where_the_server_may_write(kustomization: Callable[..., Objects]) -> None:
+    objects = kustomization(resources=[MANIFESTS / "base"], components=[MANIFESTS / "components" / "prediction-log"])
+    (pod,) = _pods(objects)
+    target = pod["containers"][0]["args"][1]
+    (allowed,) = json.loads((MANIFESTS / "base" / "storage" / "server.json").read_text(encoding="utf-8"))["Statement"]
+    assert allowed["Resource"] == [target.replace("s3://", "arn:aws:s3:::") + "/*"]
+    assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "modelway-store"}}]
+    exception = _one(objects, "NetworkPolicy", "server-to-minio")["spec"]["egress"][0]
+    assert exception["ports"] == [{"protocol": "TCP", "port": 9000}]
+
+
+def test_kserve_takes_the_rollouts_place(kustomization: Callable[..., Objects]) -> None:
+    objects = kustomization(
+        namespace="elsewhere",
+        resources=[OVERLAYS["production"]],
+        components=[MANIFESTS / "components" / "kserve"],
+    )
+    assert not _kinds(objects) & {"Rollout", "AnalysisTemplate", "HorizontalPodAutoscaler", "Service"}
+    made = _one(objects, "InferenceService")
+    assert made["metadata"]["namespace"] == "elsewhere"
+    granted = _one(objects, "Role", "modelway-deployer")["rules"][-1]
+    assert granted["apiGroups"] == ["serving.kserve.io"]
+
+
+def test_prometheus_meets_every_pod_once(kustomization: Callable[..., Objects]) -> None:
+    objects = kustomization(
+        resources=[OVERLAYS["production"]], components=[MANIFESTS / "components" / "servicemonitor"]
+    )
+    monitor = _one(objects, "ServiceMonitor")["spec"]
+    chosen = [
+        one["metadata"]["name"]
+        for one in objects
+        if one["kind"] == "Service" and monitor["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()
+    ]
+    assert chosen == [f"{MODEL}-metrics"]
+    assert {"app.kubernetes.io/name", "rollouts-pod-template-hash"} <= set(monitor["podTargetLabels"])
+
+
+def test_alerts_are_of_the_cluster_rather_than_of_an_environment(kustomization: Callable[..., Objects]) -> None:
+    components = [MANIFESTS / "components" / name for name in ("admission", "prometheusrule")]
+    objects = kustomization(resources=[MANIFESTS / "base" / "pipelines"], components=components)
+    assert _one(objects, "PrometheusRule", f"{MODEL}-alerts")["metadata"]["namespace"] == "monitoring"
+    plain = yaml.safe_load(_one(objects, "ConfigMap", "modelway-alerts")["data"]["alerts.yaml"])
+    assert plain == _one(objects, "PrometheusRule", f"{MODEL}-alerts")["spec"]
+
+
+def test_kfp_is_told_of_minio(kustomize: Build) -> None:
+    launcher = _one(kustomize(ROOT), "ConfigMap", "kfp-launcher")
+    assert launcher["metadata"]["namespace"] == "kubeflow"
+    assert launcher["data"]["defaultPipelineRoot"].startswith("minio://")
+    default = yaml.safe_load(launcher["data"]["providers"])["minio"]["default"]
+    assert default["endpoint"] == "minio-service.kubeflow:9000"
+    assert default["credentials"]["secretRef"]["secretName"] == "mlpipeline-minio-artifact"

@@ -1,0 +1,52 @@
+"""The bill of materials: valid CycloneDX, complete, and the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from modelway.components.package.bill import Bill
+from modelway.components.package.sbom import Subject, write_sbom
+
+SUBJECT = Subject("loans", "3", "a" * 64, "b" * 64, "2026-03-01T12:00:00+00:00", "registry.example/serving", "sha256:c")
+BILL = Bill(
+    "numpy==2.4.6 --hash=sha256:aa\n",
+    "0.1.0",
+    "3.11.9",
+    "debian",
+    ({"name": "libc6", "version": "2.36-9", "architecture": "amd64"},),
+)
+FILES = {"policy.json": b"{}", "model/weights": b"w"}
+
+
+def test_it_lists_the_model_its_files_and_the_bases_packages() -> None:
+    found = json.loads(write_sbom(SUBJECT, BILL, FILES))
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    assert found["metadata"]["timestamp"] == "2026-03-01T12:00:00+00:00"
+    assert found["metadata"]["component"]["name"] == "loans"
+    base, model = sorted(found["components"], key=lambda one: one["type"])
+    assert (model["type"], model["version"]) == ("machine-learning-model", "3")
+    assert model["hashes"] == [{"alg": "SHA-256", "content": "a" * 64}]
+    assert {one["name"]: one["hashes"][0]["content"] for one in model["components"]} == {
+        name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()
+    }
+    assert {one["purl"] for one in base["components"]} == {
+        "pkg:generic/python@3.11.9",
+        "pkg:pypi/numpy@2.4.6",
+        "pkg:pypi/modelway@0.1.0",
+        "pkg:deb/debian/libc6@2.36-9?arch=amd64",
+    }
+
+
+def test_it_is_valid() -> None:
+    validation = pytest.importorskip("cyclonedx.validation.json")
+    from cyclonedx.schema import SchemaVersion
+
+    assert validation.JsonValidator(SchemaVersion.V1_6).validate_str(write_sbom(SUBJECT, BILL, FILES)) is None
+
+
+def test_the_same_release_gives_the_same_bill() -> None:
+    assert write_sbom(SUBJECT, BILL, FILES) == write_sbom(SUBJECT, BILL, dict(reversed(FILES.items())))
+    assert write_sbom(SUBJECT, BILL, {}) != write_sbom(SUBJECT, BILL, FILES)

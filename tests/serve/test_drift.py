@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.tables import to_model_input
+from modelway.components.serve.drift import DriftWindow
+from modelway.components.serve.signature import Column, Signature
+from modelway.components.validate.distances import population_stability_index
+from modelway.components.validate.distributions import Baseline, measure, measure_like
+
+SIGNATURE = Signature(
+    (
+        Column("income", "number"),
+        Column("rooms", "number"),
+        Column("owner", "number"),
+        Column("region", "text"),
+        Column("opened", "time"),
+    )
+)
+NAMES = [one.name for one in SIGNATURE.columns]
+
+
+def table(rows: int, seed: int, shift: float = 0.0) -> pl.DataFrame:
+    """Numbers, few numbers, booleans, texts and times, each missing at times."""
+    dice = np.random.default_rng(seed)
+    days = dice.integers(0, 900, rows) + int(900 * shift)
+    frame = pl.DataFrame(
+        {
+            "income": dice.normal(shift, 1, rows),
+            "rooms": dice.integers(1, 6, rows) + round(2 * shift),
+            "owner": dice.random(rows) < 0.3 + 0.4 * shift,
+            "region": dice.choice(["n", "s", "w"], rows, p=[0.6 - 0.5 * shift, 0.3, 0.1 + 0.5 * shift]),
+            "opened": [dt.datetime(2020, 1, 1) + dt.timedelta(days=int(day)) for day in days],
+        }
+    )
+    gone = dice.random((rows, len(NAMES))) < 0.05
+    return frame.select(
+        pl.when(pl.Series(~gone[:, place])).then(pl.col(name)).alias(name) for place, name in enumerate(NAMES)
+    )
+
+
+def columns_of(frame: pl.DataFrame) -> dict[str, Any]:
+    taken = to_model_input(frame, NAMES)
+    return {name: taken[name].to_numpy() for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("baseline") / "baseline.json"
+    measure(table(5000, 0), NAMES, "").write(path)
+    return path
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.8])
+def test_scores_are_the_gates_index_less_what_chance_adds(baseline: Path, shift: float) -> None:
+    window, frame = DriftWindow.read(baseline, SIGNATURE), table(2000, 1, shift)
+    for start in range(0, 2000, 250):
+        window.add(columns_of(frame[start : start + 250]))
+    before = Baseline.model_validate_json(baseline.read_bytes())
+    now = measure_like(frame, before, "")
+    expected = {}
+    for name, shape in before.columns.items():
+        bins = sum(share > 0 for share in shape.shares)
+        index = population_stability_index(shape.shares, now.columns[name].shares)
+        expected[name] = max(0.0, index - (bins - 1) / 2000)
+    assert window.scores() == pytest.approx(expected, abs=1e-12)
+    assert list(expected) == NAMES
+    assert all(score > 0.25 for score in expected.values()) == (shift > 0)
+
+
+def test_rows_like_the_baselines_rarely_come_near_a_shift(baseline: Path) -> None:
+    greatest = []
+    for seed in range(100, 150):
+        window = DriftWindow.read(baseline, SIGNATURE)
+        window.add(columns_of(table(150, seed)))
+        greatest.append(max(window.scores().values()))
+    assert max(greatest) < 0.25
+
+
+def test_a_few_rows_are_not_scored(baseline: Path) -> None:
+    window = DriftWindow.read(baseline, SIGNATURE)
+    window.add(columns_of(table(60, 1, 0.8)))
+    assert window.scores() == {}
+    window.add(columns_of(table(140, 2, 0.8)))
+    assert list(window.scores()) == NAMES
+
+
+def test_the_window_forgets_the_oldest_rows(baseline: Path) -> None:
+    slides, whole = DriftWindow.read(baseline, SIGNATURE, 300), DriftWindow.read(baseline, SIGNATURE, 300)
+    for start in range(0, 700, 70):
+        slides.add(columns_of(table(70, start, 0.8)))
+    latest = table(500, 3)
+    for start in range(0, 500, 100):
+        slides.add(columns_of(latest[start : start + 100]))
+    whole.add(columns_of(latest))
+    assert slides.scores() == whole.scores()
+
+
+def test_a_column_of_another_type_than_the_baselines_is_left_out(baseline: Path) -> None:
+    signature = Signature((Column("income", "text"), Column("region", "text"), Column("unknown", "number")))
+    window = DriftWindow.read(baseline, signature)
+    window.add({"income": np.array(["a"] * 500, dtype=object), "region": np.array(["n"] * 500, dtype=object)})
+    assert list(window.scores()) == ["region"]
+
+
+def test_a_damaged_baseline_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "baseline.json").write_text('{"columns": {"income": 5}}')
+    with pytest.raises(ModelwayError, match="baseline"):
+        DriftWindow.read(tmp_path / "baseline.json", SIGNATURE)
