@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing, Hashes
+from modelway.components.core.images import Layout
+from modelway.components.core.oci import Descriptor, Image, _document
 from modelway.components.core.policy import Policy
 from modelway.components.core.tracking import POLICY_FILE, Tracking
 from modelway.components.core.verdict import Gate, Mode, passed_or_failed
@@ -114,3 +124,118 @@ def release(tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 return version
 
     return register
+
+
+REQUIREMENTS = f"""
+numpy=={installed_version("numpy")} \\
+    --hash=sha256:11 \\
+    --hash=sha256:22
+onnxruntime==1.31.1 --hash=sha256:33
+Prometheus_Client==0.22 ; python_version >= "3.9" --hash=sha256:44
+"""
+PACKAGES = {
+    "modelway": installed_version("modelway"),
+    "python": "3.11.9",
+    "distribution": "debian",
+    "system": [{"name": "libc6", "version": "2.36-9", "architecture": "amd64"}],
+}
+
+
+def compressed(**files: bytes) -> tuple[bytes, str]:
+    """A layer as Docker pushes it, and its diff id."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(plain.getvalue(), mtime=0), Descriptor.of(plain.getvalue(), "").digest
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A serving base in Docker's own format, as an OCI layout, with another platform's manifest beside."""
+    layout = Layout(tmp_path / "base")
+    bottom, bottom_id = compressed(**{"etc/passwd": b"root:x:0:0", "bin/python": bytes(1000)})
+    bill, bill_id = compressed(
+        **{
+            "opt/modelway/bill/requirements.txt": REQUIREMENTS.encode(),
+            "opt/modelway/bill/packages.json": json.dumps(PACKAGES).encode(),
+        },
+    )
+    kind = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    layers = [Descriptor.of(bottom, kind), Descriptor.of(bill, kind)]
+    for layer, content in zip(layers, (bottom, bill), strict=True):
+        layout.put(layer, io.BytesIO(content))
+    config = _document(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"User": "10001:10001", "Labels": {"org.opencontainers.image.title": "modelway serving"}},
+            "rootfs": {"type": "layers", "diff_ids": [bottom_id, bill_id]},
+            "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "base"}],
+        }
+    )
+    described = Descriptor.of(config, "application/vnd.docker.container.image.v1+json")
+    layout.put(described, io.BytesIO(config))
+    manifest = _document(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": described.as_json(),
+            "layers": [layer.as_json() for layer in layers],
+        }
+    )
+    layout.put_manifest(Image(manifest, config, tuple(layers)), "latest")
+    return layout.folder
+
+
+@dataclass(frozen=True)
+class Server:
+    """A real registry on this machine."""
+
+    host: str
+
+
+@pytest.fixture(scope="session")
+def registry_command() -> str:
+    """go-containerregistry's registry: small, and built from the Go module proxy in seconds."""
+    named = os.environ.get("MODELWAY_TEST_REGISTRY") or shutil.which("registry")
+    if named:
+        return named
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelway-tests"
+    if not (folder / "registry").exists():
+        if shutil.which("go") is None:
+            if os.environ.get("CI"):
+                pytest.fail("CI must test against a registry, but there is no Go to build one")
+            pytest.skip("needs a registry: set MODELWAY_TEST_REGISTRY, or install Go to build one")
+        subprocess.run(
+            ["go", "install", "github.com/google/go-containerregistry/cmd/registry@v0.20.3"],
+            env={**os.environ, "GOBIN": str(folder)},
+            check=True,
+            timeout=600,
+        )
+    return str(folder / "registry")
+
+
+@pytest.fixture(scope="session")
+def registry(registry_command: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("registry") / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([registry_command, "-port", str(port)], stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < deadline, log.read_text()  # noqa: PT018
+                time.sleep(0.05)
+        yield Server(f"127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(timeout=20)

@@ -23,7 +23,8 @@ _ABSENT, _GIVEN = "absent", "given"
 # Weaker first.
 _ORDERS = (tuple(Mode)[::-1], ("warn", "block"), ("allow", "block"))
 # Where and in what way things are done: of it no model is asked more or less.
-_NO_DEMANDS = {"register_new_baseline", "registration", "waivers"}
+_NO_DEMANDS = {"namespace", "register_new_baseline", "registration", "steps", "strategy", "target", "waivers"}
+_PERMITS = {"self_approval"}
 _HIGHER_BY_NAME = {"minimum_rows", "confidence"}
 # A condition on which rows a rule is about: the rule asks most without one.
 _NARROWS = "where"
@@ -127,6 +128,10 @@ def _section(
             if new is None:
                 continue
             old = "every row" if old is None else old
+        if name in _PERMITS:
+            if new and not old:
+                yield _Weaker(key, old, new)
+            continue
         direction = HIGHER if name in _HIGHER_BY_NAME else _direction([*field.metadata, field.annotation])
         yield from _value(old, new, key, direction, rules)
 

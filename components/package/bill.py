@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.package.images import Images
-from modelway.components.package.oci import Image
+from modelway.components.core.images import Images
+from modelway.components.core.oci import Image
 
 BILL_FOLDER, REQUIREMENTS, PACKAGES = "opt/modelway/bill", "requirements.txt", "packages.json"
 _MOST_BYTES = 16 << 20

@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from modelway.components.core.bundle import SBOM_FILE, Bundle, Release
 from modelway.components.core.encryption import ENCRYPTION_KEY, read_key
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.images import Images, Layout, Reference, pull, push
+from modelway.components.core.oci import Image, on_top, write_layer
+from modelway.components.core.registry import Registry
 from modelway.components.core.signing import SIGNING_KEY, is_signed_by, key_file, key_id
 from modelway.components.core.storage import join, write_uri
 from modelway.components.core.tracking import Tracking
 from modelway.components.package.bill import read_bill
 from modelway.components.package.contents import Contents, add_bills, gather
-from modelway.components.package.images import Images, Layout, Reference, pull, push
-from modelway.components.package.oci import Image, on_top, write_layer
-from modelway.components.package.registry import Registry
 from modelway.components.package.sealing import seal_and_sign
 
 RELEASE_ROOT = "release"  # /release in the image

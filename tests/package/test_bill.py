@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.images import Layout, Reference, pull
+from modelway.components.core.oci import Image
 from modelway.components.package import base_bill
 from modelway.components.package.bill import Bill, Requirement, check_served, parse_requirements, read_bill
-from modelway.components.package.images import Layout, Reference, pull
-from modelway.components.package.oci import Image
 
 TEXT = """
 # a comment

@@ -16,11 +16,11 @@ import pytest
 from modelway.components.core.bundle import verify_bundle
 from modelway.components.core.encryption import SEALED_FILE
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.images import Layout, Reference, pull
 from modelway.components.core.models import folder_sha256
-from modelway.components.package.images import Layout, Reference, pull
-from modelway.components.package.oci import CONFIG, Descriptor, Image
+from modelway.components.core.oci import CONFIG, Descriptor, Image
+from modelway.components.core.registry import Registry
 from modelway.components.package.packaging import Packaged, package
-from modelway.components.package.registry import Registry
 
 HELD = ["baseline.json", "blessing.json", "model", "model.onnx", "policy.json", "release.json", "release.sig"]
 HELD += ["requirements.txt", "sbom.cdx.json"]

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.package.oci import Descriptor
-from modelway.components.package.registry import Registry
+from modelway.components.core.oci import Descriptor
+from modelway.components.core.registry import Registry
 
 
 def test_a_blob_is_stored_and_read_back(registry: Any) -> None:

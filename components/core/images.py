@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.package.oci import CONFIG, INDEX, MANIFEST, Descriptor, Image, chosen
+from modelway.components.core.oci import CONFIG, INDEX, MANIFEST, Descriptor, Image, chosen
 
 _REFERENCE = re.compile(
     r"(?P<host>(localhost|\[[0-9a-f:]+\]|[^/@:]*\.[^/@:]+|[^/@:]+(?=:\d))(:\d+)?)/"

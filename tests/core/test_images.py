@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.package.images import Layout, Reference, pull
-from modelway.components.package.oci import MANIFEST, Descriptor
+from modelway.components.core.images import Layout, Reference, pull
+from modelway.components.core.oci import MANIFEST, Descriptor
 
 DIGEST = f"sha256:{'a' * 64}"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.package.oci import CONFIG, LAYER, MANIFEST, Descriptor, Image, chosen, on_top, write_layer
+from modelway.components.core.oci import CONFIG, LAYER, MANIFEST, Descriptor, Image, chosen, on_top, write_layer
 
 BASE = Image(
     b"{}",

@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
-from modelway.components.package.images import copy_checked
-from modelway.components.package.oci import ACCEPTED, MANIFEST, Descriptor, Image
+from modelway.components.core.images import copy_checked
+from modelway.components.core.oci import ACCEPTED, MANIFEST, Descriptor, Image
 
 if TYPE_CHECKING:
     from requests import Response
