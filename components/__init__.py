@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "evaluate_model",
     "ingest_data",
+    "package_model",
     "prepare_features",
     "probe_model",
     "record_outcome",
@@ -21,6 +22,7 @@ __all__ = [
 _STAGES = {
     "evaluate_model": "evaluate",
     "ingest_data": "ingest",
+    "package_model": "package",
     "prepare_features": "features",
     "probe_model": "probe",
     "record_outcome": "notify",

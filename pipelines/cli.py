@@ -11,30 +11,18 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.errors import ModelwayError, explained
-from modelway.pipelines import console
+from modelway.pipelines import console, live
+from modelway.pipelines.options import BASE, TARGET, Debug, Folder, Home, Json, Project, Store, home_of, project_folder
 from modelway.pipelines.workspace import Workspace, tracking_uri
 
 app = typer.Typer(
-    help="CI/CD for machine-learning models on Kubeflow Pipelines: judge, register and release.",
+    help="CI/CD for machine-learning models on Kubeflow Pipelines: judge, register, release, promote and roll back.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every line the stages log.")]
-Folder = Annotated[
-    Path | None,
-    typer.Argument(help="The project's folder. Without one: this folder if it holds a project, else the example."),
-]
-Home = Annotated[
-    Path | None,
-    typer.Option(help="Where artifacts, cache and MLflow's database are kept.", envvar="MODELWAY_HOME"),
-]
-Store = Annotated[
-    str | None, typer.Option(help="Where decisions and reports are kept: a folder or s3://.", envvar="MODELWAY_STORE")
-]
+app.add_typer(live.app)
 
 
 def main() -> None:
@@ -58,21 +46,27 @@ def run(
     data: Annotated[str | None, typer.Option(help="Another data source than the project's: a path or s3://.")] = None,
     home: Home = None,
     store: Store = None,
+    base: Annotated[str, BASE] = "",
+    target: Annotated[str, TARGET] = "",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Runs the whole release pipeline here, through kfp.local.
+    """Runs the whole release pipeline here, through kfp.local; with a serving base, what is blessed is packaged too.
 
     Exits with 0 if a model was registered, 1 if a gate rejected it, 2 on any error.
     """
     from modelway.pipelines.local import run_release
 
+    if base:
+        from modelway.components.package.packaging import check
+
+        check(base, target)
     folder = project_folder(project)
-    place = (home or default_home(folder)).resolve()
+    place = home_of(folder, home)
     workspace = Workspace.load(folder, data)
     progress = console.Progress(verbose=debug)
     try:
-        result = run_release(workspace, place, store or str(place), progress)
+        result = run_release(workspace, place, store or str(place), progress, serving_base=base, image=target)
     finally:
         seconds = progress.stop()
     summary = console.summary(result, seconds)
@@ -179,7 +173,7 @@ def report(
 @app.command()
 def explain(
     run: Annotated[str | None, typer.Argument(help="The run's name. Without one: the run that ended last.")] = None,
-    project: Annotated[Path | None, typer.Option(help="The project's folder, as for `run`.")] = None,
+    project: Project = None,
     home: Home = None,
     store: Store = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a comment for a pull request.")] = False,
@@ -191,7 +185,7 @@ def explain(
     """
     from modelway.pipelines import explain as explaining
 
-    place = (home or default_home(project_folder(project))).resolve()
+    place = home_of(project_folder(project), home)
     outcome = explaining.outcome_of(store or str(place), run)
     if as_json:
         console.print_json(explaining.as_json(outcome))
@@ -228,43 +222,6 @@ def drill(
     else:
         console.print_drill(results, seconds)
     raise typer.Exit(0 if all(result.caught for result in results) else 1)
-
-
-@app.command()
-def history(project: Folder = None, home: Home = None, as_json: Json = False) -> None:
-    """Shows which version of the model became the policy's alias when, and instead of which."""
-    from modelway.components.core.tracking import Tracking
-
-    folder = project_folder(project)
-    workspace = Workspace.load(folder)
-    place = (home or default_home(folder)).resolve()
-    tracking = Tracking(tracking_uri(place))
-    found = tracking.history(workspace.project.name, workspace.policy.registration.alias)
-    if as_json:
-        console.print_json([asdict(promotion) for promotion in found])
-    else:
-        console.print_history(workspace.project.name, workspace.policy.registration.alias, found)
-
-
-def project_folder(given: Path | None) -> Path:
-    """The project's folder: as given, else this folder if it holds a project, else the example that is shipped."""
-    if given is not None:
-        return given.resolve()
-    if Path("project.yaml").exists():
-        return Path.cwd()
-    return shipped_example()
-
-
-def shipped_example() -> Path:
-    """The example project inside the package."""
-    from importlib.resources import files
-
-    return Path(str(files("modelway.examples.insurance") / "project.yaml")).parent
-
-
-def default_home(folder: Path) -> Path:
-    """``.modelway`` in the project's folder, or here for the example that is shipped."""
-    return (Path.cwd() if folder == shipped_example() else folder) / ".modelway"
 
 
 if __name__ == "__main__":

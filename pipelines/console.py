@@ -15,7 +15,6 @@ from rich.table import Table
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.records import Outcome, State
-from modelway.components.core.tracking import Promotion
 from modelway.components.core.verdict import Verdict
 from modelway.pipelines.local import Event, LocalResult
 
@@ -221,15 +220,3 @@ def print_drill(results: list[Caught], seconds: float) -> None:
     console.print(
         f"[green]{told}; the clean run passes[/green]" if not missed else f"[red]{told}: {', '.join(missed)}[/red]"
     )
-
-
-def print_history(name: str, alias: str, promotions: list[Promotion]) -> None:
-    """Prints a model's promotion history for people, the newest first."""
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, title=f"{name}: versions that became {alias!r}", title_justify="left")
-    for title in ("version", "since", "instead of", "commit", "data", "policy", "run"):
-        table.add_column(title)
-    for one in promotions:
-        short = [one.tags.get(tag, "")[:10] for tag in ("git_commit", "data_hash", "policy_hash")]
-        table.add_row(one.version, one.since, one.replaced or "none", *short, one.tags.get("run", ""))
-    console.print(table if promotions else f"no version of {name} has become {alias!r} yet")

@@ -264,6 +264,7 @@ def _why(period: Period, registered: Entry | None, held: Sequence[Approval]) -> 
     told += [f"{one.by} approved it: {one.reason}." for one in held]
     reason = f": {entry.details['reason']}" if entry.details.get("reason") else ""
     what = {
+        "registered": f"{entry.actor} released it",
         "deployed": f"{entry.actor} deployed it",
         "promoted": f"{entry.actor} promoted it",
         "rolled-back": f"{entry.actor} rolled back to it",

@@ -140,7 +140,9 @@ def _drain(lines: io.TextIOBase | Any, on_line: Callable[[str], None] | None) ->
             on_line(line.rstrip("\n"))
 
 
-def run_release(workspace: Workspace, home: Path, store: str, on_event: Callable[[Event], None]) -> LocalResult:
+def run_release(
+    workspace: Workspace, home: Path, store: str, on_event: Callable[[Event], None], **more: str
+) -> LocalResult:
     """Runs the release pipeline and returns how it went.
 
     Args:
@@ -148,6 +150,7 @@ def run_release(workspace: Workspace, home: Path, store: str, on_event: Callable
         home: The folder for artifacts, cache and logs, and for MLflow where no server is set.
         store: The root of the project's store.
         on_event: Called as stages start, write, end, or are served from cache.
+        more: The pipeline's other parameters: ``serving_base`` and ``image``, to package what is blessed.
 
     Raises:
         ModelwayError: something is wrong that can be told before the first stage.
@@ -161,7 +164,7 @@ def run_release(workspace: Workspace, home: Path, store: str, on_event: Callable
     }
     worker = Worker(logs, environment)
     try:
-        return _Run(worker, on_event).release(workspace, home, store)
+        return _Run(worker, on_event).release(workspace, home, store, more)
     finally:
         worker.close()
 
@@ -175,7 +178,7 @@ class _Run:
         self.result = LocalResult(log=worker.folder)
         self.run = ""
 
-    def release(self, workspace: Workspace, home: Path, store: str) -> LocalResult:
+    def release(self, workspace: Workspace, home: Path, store: str, more: dict[str, str]) -> LocalResult:
         """Compiles and runs the pipeline; the worker imports meanwhile."""
         from kfp import local
 
@@ -201,7 +204,7 @@ class _Run:
         )
         kfp_log = self.worker.folder / "kfp.log"
         with self._instead_of_subprocesses(), kfp_log.open("w", encoding="utf-8") as log, redirect_stdout(log):
-            release(**parameters, **found, store=store, **workspace.origin())
+            release(**parameters, **found, store=store, **workspace.origin(), **more)
         self.result.outcome = Outcome.read(store, self.run, OUTCOME) if self.run else None
         return self.result
 

@@ -8,6 +8,7 @@ from modelway.components.evaluate.component import evaluate_model
 from modelway.components.features.component import prepare_features
 from modelway.components.ingest.component import ingest_data
 from modelway.components.notify.component import record_outcome
+from modelway.components.package.component import package_model
 from modelway.components.probe.component import probe_model
 from modelway.components.register.component import register_model
 from modelway.components.rejection.component import reject
@@ -30,6 +31,13 @@ def _on_cluster(task: Any, *, cached: bool = True) -> Any:
     return task
 
 
+def with_key(task: Any, use: str) -> Any:
+    """Gives a task a key, where there is a cluster: the file of the Secret ``modelway-<use>-key``."""
+    folder = f"/var/run/modelway/{use}"
+    kubernetes.use_secret_as_volume(task, f"modelway-{use}-key", mount_path=folder, optional=True)
+    return task
+
+
 @dsl.pipeline(name="release")  # type: ignore[untyped-decorator]  # kfp is untyped
 def release(
     project: str,
@@ -42,8 +50,12 @@ def release(
     git_commit: str = "",
     requested_by: str = "",
     as_of: str = "",
+    serving_base: str = "",
+    image: str = "",
 ) -> None:
     """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
+
+    What is registered is packaged too if a serving base is given.
 
     Args:
         project: The project file: its text, or a URI.
@@ -56,6 +68,8 @@ def release(
         git_commit: The commit of the user's repository.
         requested_by: Who asks for the run.
         as_of: The day that waivers are judged at, ISO 8601. Empty: the day that a gate runs.
+        serving_base: The image that the model is put on, by digest. Empty: it is not packaged.
+        image: Where the packaged model goes, host/repository:tag.
     """
     run = dsl.PIPELINE_JOB_NAME_PLACEHOLDER
     files = {"project": project, "contract": contract, "policy": policy}
@@ -110,7 +124,7 @@ def release(
             }
             with dsl.If(judged["proceed"] == True, name="model is good"):  # noqa: E712
                 with dsl.If(probed["proceed"] == True, name="model is blessed"):  # noqa: E712
-                    _on_cluster(
+                    registered = _on_cluster(
                         register_model(
                             **reached,
                             **files,
@@ -127,7 +141,16 @@ def release(
                             requested_by=requested_by,
                         ),
                         cached=False,
-                    )
+                    ).outputs
+                    with dsl.If(serving_base != "", name="is packaged"):
+                        packaged = package_model(
+                            model=registered["name"],
+                            version=registered["version"],
+                            store=store,
+                            base=serving_base,
+                            target=image,
+                        )
+                        with_key(with_key(_on_cluster(packaged, cached=False), "signing"), "encryption")
                 with dsl.Else(name="serving is rejected"):
                     _on_cluster(reject(**reached, **rejected), cached=False)
             with dsl.Else(name="model is rejected"):

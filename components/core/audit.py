@@ -234,7 +234,7 @@ class AuditLog:
             known = self.witness(entry.model)
             if (known is None or self._follows(entry, known)) and _registered(self.tracking, entry.model):
                 value = f"{entry.number} {entry.sha256()} {self.store}"
-                with self.tracking._explaining():
+                with self.tracking.explaining():
                     self.tracking.client.set_registered_model_tag(entry.model, f"{TAG}{HEAD_TAG}", value)
 
     def _follows(self, entry: Entry, known: Head) -> bool:
@@ -282,5 +282,5 @@ def _no_entry(file: str, reason: str) -> BrokenLogError:
 
 
 def _registered(tracking: Tracking, model: str) -> list[RegisteredModel]:
-    with tracking._explaining():
+    with tracking.explaining():
         return list(tracking.client.search_registered_models(filter_string=f"name = '{model}'"))

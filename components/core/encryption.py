@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.signing import key_file, write_secret
+from modelway.components.core.signing import ENCRYPTION_KEY, key_file, write_secret
 
-ENCRYPTION_KEY = "MODELWAY_ENCRYPTION_KEY"
 SEALED_FILE = "model.sealed"
 
 _MAGIC = b"MODELWAY1"

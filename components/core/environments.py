@@ -2,7 +2,8 @@
 
 The alias of an environment is held by the version that it serves; ``champion`` is held by what production serves. The
 aliases say what is now, the audit log what was: of each event the version is the one that it is about, which is served
-after ``deployed``, ``promoted`` and ``rolled-back``, and was not kept in ``undone``.
+after ``deployed``, ``promoted`` and ``rolled-back``, and was not kept in ``undone``; what was ``registered`` last is in
+development.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.tracking import Tracking
 
 ENVIRONMENTS: tuple[EnvironmentName, ...] = get_args(EnvironmentName)
+DEVELOPMENT: EnvironmentName = "development"
 CHAMPION = "champion"
-_SERVES = {"deployed", "promoted", "rolled-back"}
+CHALLENGER = "challenger"
+_SERVES = {"deployed", "promoted", "registered", "rolled-back"}
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,24 @@ def move(tracking: Tracking, model: str, version: str, environment: EnvironmentN
 
 
 def move_back(tracking: Tracking, model: str, version: str | None, environment: EnvironmentName) -> None:
-    """Gives the aliases of an environment back to the version that held them; to none if there was none."""
+    """Gives the aliases of an environment back to the version that held them.
+
+    If none did, nothing is served there any more; the champion then is who it was made by registering.
+    """
+    if not version:
+        tracking.drop_alias(model, environment)
+        return
     for alias in _aliases(environment):
-        if version:
-            tracking.give_alias(model, version, alias)
-        elif tracking.holder(model, alias) is not None:
-            with tracking._explaining():
-                tracking.client.delete_registered_model_alias(model, alias)
+        tracking.give_alias(model, version, alias)
+
+
+def alias_of_blessed(tracking: Tracking, model: str, alias: str) -> str:
+    """The alias that a newly blessed version gets: what the policy says, but production decides who is the champion.
+
+    Until a version serves production, the champion is the version that was blessed last.
+    """
+    produced = alias == CHAMPION and tracking.holder(model, "production") is not None
+    return CHALLENGER if produced else alias
 
 
 def _aliases(environment: EnvironmentName) -> tuple[str, ...]:

@@ -21,7 +21,13 @@ from modelway.components.core.errors import ModelwayError, first_line
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
-SIGNING_KEY, VERIFYING_KEY = "MODELWAY_SIGNING_KEY", "MODELWAY_VERIFYING_KEY"
+SIGNING_KEY, VERIFYING_KEY, ENCRYPTION_KEY = (f"MODELWAY_{use}_KEY" for use in ("SIGNING", "VERIFYING", "ENCRYPTION"))
+# Where pods have a key mounted, so that a pipeline's task needs no variable for it.
+_MOUNTED = {
+    SIGNING_KEY: "/var/run/modelway/signing/signing.pem",
+    VERIFYING_KEY: "/var/run/modelway/verifying/verifying.pem",
+    ENCRYPTION_KEY: "/var/run/modelway/encryption/key",
+}
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -30,17 +36,22 @@ _PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 _REFUSED = "do not use these files; fetch them again from where they were released, or package the version again"
 
 
+def has_key(variable: str) -> bool:
+    """Whether an environment variable names a key, or one is mounted where pods have it."""
+    return bool(os.environ.get(variable)) or Path(_MOUNTED[variable]).is_file()
+
+
 def key_file(variable: str) -> Path:
-    """The key file that an environment variable names.
+    """The key file that an environment variable names, else the one that is mounted where pods have it.
 
     Raises:
-        ModelwayError: the variable is not set, or there is no such file.
+        ModelwayError: the variable is not set and nothing is mounted, or there is no such file.
     """
-    named = os.environ.get(variable)
-    if not named:
+    if not has_key(variable):
         raise ModelwayError(
             f"{variable} is not set", key=variable, remedy="set it to the key's file, such as a mounted Secret's"
         )
+    named = os.environ.get(variable) or _MOUNTED[variable]
     if not Path(named).is_file():
         raise ModelwayError(
             f"{variable} names no file", key=variable, file=named, remedy="mount the key there, or correct the path"

@@ -9,8 +9,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -34,23 +32,6 @@ BASELINE_FILE, SAMPLE_FILE, POLICY_FILE = "baseline.json", "sample.parquet", "po
 TAG = "modelway."
 
 
-@dataclass(frozen=True)
-class Promotion:
-    """One time that a version held an alias.
-
-    Attributes:
-        version: The registered model's version.
-        since: When it got the alias, ISO 8601 in UTC.
-        replaced: The version that held the alias before, if any.
-        tags: Our tags of the version, without their prefix.
-    """
-
-    version: str
-    since: str
-    replaced: str | None
-    tags: dict[str, str]
-
-
 class Tracking:
     """What the stages ask of MLflow, with errors that say what to do.
 
@@ -66,7 +47,7 @@ class Tracking:
         from mlflow import MlflowClient
 
         self.uri = uri
-        with self._explaining():
+        with self.explaining():
             self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     @classmethod
@@ -87,7 +68,7 @@ class Tracking:
 
     def prepare(self) -> None:
         """Makes sure that the server answers and its database is up to date."""
-        with self._explaining():
+        with self.explaining():
             self.client.search_experiments(max_results=1)
 
     @contextmanager
@@ -103,7 +84,7 @@ class Tracking:
             The run's id.
         """
         injected = os.environ.get("MLFLOW_RUN_ID")
-        with self._explaining():
+        with self.explaining():
             run_id = injected or self._start_run(experiment, name)
             for key, value in tags.items():
                 self.client.set_tag(run_id, f"{TAG}{key}", value)
@@ -111,11 +92,11 @@ class Tracking:
             yield run_id
         except BaseException:
             if not injected:
-                with self._explaining():
+                with self.explaining():
                     self.client.set_terminated(run_id, "FAILED")
             raise
         if not injected:
-            with self._explaining():
+            with self.explaining():
                 self.client.set_terminated(run_id, "FINISHED")
 
     def _start_run(self, experiment: str, name: str) -> str:
@@ -134,7 +115,7 @@ class Tracking:
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
-        with self._explaining():
+        with self.explaining():
             self.client.log_batch(
                 run_id,
                 metrics=[Metric(key, value, now, 0) for key, value in (metrics or {}).items()],
@@ -143,12 +124,12 @@ class Tracking:
 
     def log_evidence(self, run_id: str, folder: Path, path: str) -> None:
         """Uploads a folder of evidence below a path among a run's artifacts."""
-        with self._explaining():
+        with self.explaining():
             self.client.log_artifacts(run_id, str(folder), path)
 
     def tag_run(self, run_id: str, key: str, value: str) -> None:
         """Tags a run."""
-        with self._explaining():
+        with self.explaining():
             self.client.set_tag(run_id, f"{TAG}{key}", value)
 
     @contextmanager
@@ -160,7 +141,7 @@ class Tracking:
         """
         from mlflow.entities import LoggedModelOutput
 
-        with self._explaining():
+        with self.explaining():
             experiment = self.client.get_run(run_id).info.experiment_id
             model = self.client.create_logged_model(
                 experiment, name, run_id, params={key: str(value)[:250] for key, value in params.items()}
@@ -169,15 +150,15 @@ class Tracking:
         try:
             yield str(model.model_id), str(model.artifact_location)
         except BaseException:
-            with self._explaining():
+            with self.explaining():
                 self.client.finalize_logged_model(model.model_id, "FAILED")
             raise
-        with self._explaining():
+        with self.explaining():
             self.client.finalize_logged_model(model.model_id, "READY")
 
     def upload_model(self, model_id: str, folder: str) -> None:
         """Uploads a model's folder to its entry."""
-        with self._explaining():
+        with self.explaining():
             self.client.log_model_artifacts(model_id, folder)
 
     def holder(self, name: str, alias: str) -> ModelVersion | None:
@@ -185,7 +166,7 @@ class Tracking:
         from mlflow.exceptions import MlflowException
 
         try:
-            with self._explaining():
+            with self.explaining():
                 return self.client.get_model_version_by_alias(name, alias)
         except ModelwayError as error:
             if isinstance(error.__cause__, MlflowException) and error.__cause__.error_code in _ABSENT:
@@ -198,7 +179,7 @@ class Tracking:
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a registered model, the newest first."""
-        with self._explaining():
+        with self.explaining():
             found = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
         return sorted(found, key=lambda one: -int(one.version))
 
@@ -217,7 +198,7 @@ class Tracking:
         """
         from mlflow.exceptions import MlflowException
 
-        with self._explaining():
+        with self.explaining():
             try:
                 self.client.create_registered_model(name)
             except MlflowException as error:
@@ -233,45 +214,33 @@ class Tracking:
         try:
             yield str(made.version)
         except BaseException:
-            with self._explaining():
+            with self.explaining():
                 self.client.delete_model_version(name, made.version)
             raise
 
     def give_alias(self, name: str, version: str, alias: str) -> None:
-        """Moves an alias to a version, and writes the promotion history into the versions' tags."""
-        before = self.holder(name, alias)
-        if before is not None and str(before.version) == version:
-            return
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._explaining():
-            self.client.set_model_version_tag(name, version, f"{TAG}{alias}.since", now)
-            if before is not None:
-                self.client.set_model_version_tag(name, version, f"{TAG}{alias}.replaced", str(before.version))
-                self.client.set_model_version_tag(name, before.version, f"{TAG}{alias}.until", now)
+        """Moves an alias to a version."""
+        with self.explaining():
             self.client.set_registered_model_alias(name, alias, version)
 
-    def history(self, name: str, alias: str) -> list[Promotion]:
-        """Which versions got an alias, when, and instead of which; the newest first."""
-        found = []
-        for version in self.versions(name):
-            tags = {key.removeprefix(TAG): value for key, value in version.tags.items() if key.startswith(TAG)}
-            if f"{alias}.since" in tags:
-                since, replaced = tags[f"{alias}.since"], tags.get(f"{alias}.replaced")
-                found.append(Promotion(str(version.version), since, replaced, tags))
-        return sorted(found, key=lambda promotion: promotion.since, reverse=True)
+    def drop_alias(self, name: str, alias: str) -> None:
+        """Takes an alias away, if a version holds it."""
+        if self.holder(name, alias) is not None:
+            with self.explaining():
+                self.client.delete_registered_model_alias(name, alias)
 
     def download_model(self, name: str, version: str, folder: str) -> Path:
         """Downloads a registered model's folder."""
         from mlflow.artifacts import download_artifacts
 
-        with self._explaining():
+        with self.explaining():
             location = self.client.get_model_version_download_uri(name, version)  # `models:/` takes the global server
             path = download_artifacts(location, dst_path=folder, tracking_uri=self.uri)
         return Path(path)
 
     def evidence(self, name: str, version: str, file: str) -> bytes | None:
         """One file of the evidence that a version was registered with; None if it has no such file."""
-        with self._explaining():
+        with self.explaining():
             found = self.client.get_model_version(name, version)
             folder = found.tags.get(f"{TAG}evidence")
             if folder is None or found.run_id is None:
@@ -283,7 +252,8 @@ class Tracking:
                 return Path(path).read_bytes()
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def explaining(self) -> Iterator[None]:
+        """Turns MLflow's errors into ones that say what to do."""
         from mlflow.exceptions import MlflowException
         from requests.exceptions import RequestException
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.bundle import SBOM_FILE, Bundle, Release
-from modelway.components.core.encryption import ENCRYPTION_KEY, read_key
+from modelway.components.core.encryption import read_key
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Images, Layout, Reference, pull, push
 from modelway.components.core.oci import Image, on_top, write_layer
 from modelway.components.core.registry import Registry
-from modelway.components.core.signing import SIGNING_KEY, is_signed_by, key_file, key_id
+from modelway.components.core.signing import ENCRYPTION_KEY, SIGNING_KEY, has_key, is_signed_by, key_file, key_id
 from modelway.components.core.storage import join, write_uri
 from modelway.components.core.tracking import Tracking
 from modelway.components.package.bill import read_bill
@@ -75,6 +74,7 @@ def package(
     platform: str = "linux/amd64",
     insecure: bool = False,
     bundle_path: str,
+    tracking: Tracking | None = None,
 ) -> Packaged:
     """Makes a registered version an image: one layer with the signed release on a serving base.
 
@@ -86,38 +86,32 @@ def package(
         version: Its version.
         store: The root of the project's store, where signatures are kept and the package is recorded.
         base: The serving base: ``host/repository@sha256:…``, or the folder of an OCI layout.
-        target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout.
+        target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout. Without a tag, the tag is
+            the version.
         platform: The image's platform, ``os/architecture``.
         insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
         bundle_path: A folder for the release bundle, as it lies in the image at ``/release``.
+        tracking: Where the version is registered; by default the server that the environment names.
 
     Raises:
         ModelwayError: there is no signing key, the version is not blessed or was changed, the base is not pinned or
             lacks what the model needs, or the registry refuses; nothing was pushed then.
     """
+    from_base, to = check(base, target)
     signing_key = key_file(SIGNING_KEY)
-    key_id(signing_key)
-    encryption_key = read_key() if os.environ.get(ENCRYPTION_KEY) else None
-    from_base, to = Reference.parse(base, "base"), Reference.parse(target, "target")
-    if from_base.host and not from_base.digest:
-        raise ModelwayError(
-            f"the serving base {base} is not pinned by a digest",
-            key="base",
-            value=base,
-            remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
-        )
+    encryption_key = read_key() if has_key(ENCRYPTION_KEY) else None
     bases = _images(from_base, insecure)
     below = pull(bases, from_base, platform)
     bill = read_bill(bases, below, str(from_base))
     with TemporaryDirectory() as work:
-        contents = gather(Tracking.from_environment(), name, version, Path(work) / RELEASE_ROOT)
+        contents = gather(tracking or Tracking.from_environment(), name, version, Path(work) / RELEASE_ROOT)
         add_bills(contents, bill, _base_name(from_base), below.digest)
         seal_and_sign(contents.folder, store, signing_key, encryption_key)
         _check(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, layer_file)
         image = on_top(below, layer, _labels(contents), _annotations(contents, from_base, below), "package_model")
-        pushed = push(_images(to, insecure), image, layer_file, bases, to.tag)
+        pushed = push(_images(to, insecure), image, layer_file, bases, to.tag or version)
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
         made = Packaged(
             image=pushed,
@@ -131,6 +125,28 @@ def package(
     record = {"image": made.image, "sealed": made.sealed, "conversion": made.conversion, **asdict(made.release)}
     write_uri(join(store, "packages", name, f"{version}.json"), json.dumps(record, indent=2, sort_keys=True).encode())
     return made
+
+
+def check(base: str, target: str) -> tuple[Reference, Reference]:
+    """Reads where the base is and where the image goes, and makes sure that there is a key to sign it with.
+
+    Args:
+        base: The serving base, as for `package`.
+        target: Where the image goes, likewise.
+
+    Raises:
+        ModelwayError: one is no reference, the base is not pinned, or there is no signing key.
+    """
+    from_base, to = Reference.parse(base, "base"), Reference.parse(target, "target")
+    if from_base.host and not from_base.digest:
+        raise ModelwayError(
+            f"the serving base {base} is not pinned by a digest",
+            key="base",
+            value=base,
+            remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
+        )
+    key_id(key_file(SIGNING_KEY))
+    return from_base, to
 
 
 def _images(reference: Reference, insecure: bool) -> Images:

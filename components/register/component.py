@@ -1,5 +1,7 @@
 """The `register_model` component."""
 
+from typing import NamedTuple
+
 from kfp.dsl import HTML, Input, Markdown, Model, Output
 
 from modelway.components.core.artifacts import Baseline, BlessingResult, GateResult
@@ -31,7 +33,7 @@ def register_model(
     git_commit: str = "",
     champion: str = "",
     requested_by: str = "",
-) -> str:
+) -> NamedTuple("Outputs", [("name", str), ("version", str)]):  # type: ignore[valid-type]
     """Registers a blessed model in MLflow with its evidence, and gives it the policy's alias.
 
     Args:
@@ -60,7 +62,8 @@ def register_model(
         blessing: Every gate's every check, bound to the model by hashes, as JSON.
         model_card: The model card.
         model_card_page: The model card as a page.
-        Output: The registered version.
+        name: The registered model's name.
+        version: The registered version.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.register.registration import Evidence, Provenance, register
@@ -73,4 +76,4 @@ def register_model(
     blessing.metadata.update({"blessed": made.blessing.blessed, "sha256": made.blessing.sha256()})
     content = made.blessing.content().decode()
     write_texts({blessing.path: content, model_card.path: made.card.markdown, model_card_page.path: made.card.page})
-    return made.model.version
+    return (made.model.name, made.model.version)

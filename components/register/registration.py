@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from modelway.components.core.audit import AuditLog
 from modelway.components.core.blessing import BLESSING_FILE, GATES, Blessing, Hashes, bless
 from modelway.components.core.card import Card, render_card
 from modelway.components.core.contract import Contract
+from modelway.components.core.environments import DEVELOPMENT, alias_of_blessed, periods
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.policy import Policy
@@ -23,7 +25,7 @@ from modelway.components.core.records import (
     keep_reports,
     request_hash,
 )
-from modelway.components.core.tracking import POLICY_FILE, Tracking
+from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
 from modelway.components.core.verdict import Gate
 from modelway.components.core.waivers import lapsed
 
@@ -95,7 +97,8 @@ def register(
 ) -> Registration:
     """Registers a model that every gate lets proceed, with the evidence, and gives it the policy's alias.
 
-    The same evidence for the same model gives the version that it gave before, so that running again changes nothing.
+    It is in the audit log then, and what development has. The same evidence for the same model gives the version that
+    it gave before, so that running again changes nothing.
 
     Args:
         model_path: The model's folder.
@@ -132,10 +135,11 @@ def register(
         compared_with=provenance.champion,
     )
     card = render_card(blessing, described)
-    tracking, alias = Tracking.from_environment(), rules.registration.alias
+    tracking = Tracking.from_environment()
+    alias = alias_of_blessed(tracking, described.name, rules.registration.alias)
     reports = keep_reports(store, provenance.run, evidence.reports) | keep_blessing(store, blessing, card)
 
-    def registered(version: str) -> Registration:
+    def registered(version: str, kept: str) -> Registration:
         model = RegisteredModel(name=described.name, version=version, alias=alias, model_hash=model_hash)
         decision = Outcome(
             run=provenance.run,
@@ -148,13 +152,14 @@ def register(
             git_commit=provenance.git_commit,
         )
         decision.write(store, DECISION)
+        _log(AuditLog(store, tracking), model, blessing, kept)
+        for name in dict.fromkeys((alias, DEVELOPMENT)):
+            tracking.give_alias(described.name, version, name)
         return Registration(model, blessing, card)
 
     same = tracking.with_tag(described.name, "blessing", blessing.identity)
     if same is not None:
-        made = registered(str(same.version))
-        tracking.give_alias(described.name, made.model.version, alias)
-        return made
+        return registered(str(same.version), same.tags[f"{TAG}blessing_sha256"])
     folder = f"evidence/{blessing.identity[:16]}"
     texts = {"project.json": described.canonical(), "contract.json": asked.canonical(), POLICY_FILE: rules.canonical()}
     texts |= {BLESSING_FILE: blessing.content().decode(), "card.md": card.markdown, "card.html": card.page}
@@ -176,9 +181,16 @@ def register(
         "image": blessing.image,
     }
     with tracking.new_version(described.name, provenance.model_id, provenance.run_id, tags) as version:
-        made = registered(version)
-        tracking.give_alias(described.name, version, alias)
-    return made
+        return registered(version, blessing.sha256())
+
+
+def _log(log: AuditLog, model: RegisteredModel, blessing: Blessing, kept: str) -> None:
+    """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
+    now = periods(log.entries(), model.name, DEVELOPMENT)
+    if not now or now[-1].version != model.version:
+        known = {"blessing_sha256": kept, "run": blessing.run, "git_commit": blessing.git_commit}
+        actor = blessing.requested_by or "modelway"
+        log.append("registered", actor, model=model.name, version=model.version, environment=DEVELOPMENT, details=known)
 
 
 def _check(gates: tuple[Gate, ...], model_hash: str, project: Project, contract: Contract, policy: Policy) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from modelway.components.core.bundle import POLICY_FILE, Bundle, verify_bundle
 from modelway.components.core.encryption import SEALED_FILE, read_key
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.signing import VERIFYING_KEY, key_file
+from modelway.components.core.signing import VERIFYING_KEY, has_key, key_file
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.onnx_predictor import OnnxPredictor
 from modelway.components.serve.predictor import Predictor
@@ -58,7 +58,7 @@ def load_release(folder: Path, public_key: Path | None = None) -> Served:
     Raises:
         ModelwayError: the bundle does not verify, cannot be decrypted, or holds no model that can be loaded.
     """
-    if public_key is None and os.environ.get(VERIFYING_KEY):
+    if public_key is None and has_key(VERIFYING_KEY):
         public_key = key_file(VERIFYING_KEY)
     if public_key is None:
         log.warning("no public key is given: who made the release is not verified, only that its parts fit together")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelway.components.core.audit import AuditLog, Entry, Event
-from modelway.components.core.environments import has_served, holders, move, move_back, periods
+from modelway.components.core.environments import alias_of_blessed, has_served, holders, move, move_back, periods
 from modelway.components.core.tracking import Tracking
 
 Said = tuple[Event, str, dict[str, str]]
@@ -61,7 +61,7 @@ def said(tmp_path: Path) -> Callable[[list[Said]], list[Entry]]:
             ],
             [("1", False), ("2", True), ("1", False), ("3", True), ("1", False)],
         ),
-        ([("approved", "1", {}), ("registered", "1", {})], []),
+        ([("approved", "1", {}), ("undone", "1", {})], []),
     ],
 )
 def test_what_an_environment_served(
@@ -131,7 +131,7 @@ def test_a_move_that_was_cut_off_is_completed_by_another(tracking: Tracking, mod
 def test_aliases_go_back_to_the_version_before_or_to_none(tracking: Tracking, model: str) -> None:
     before = move(tracking, model, "1", "production")
     move_back(tracking, model, before, "production")
-    assert (holders(tracking, model), _champion(tracking, model)) == ({}, None)
+    assert (holders(tracking, model), _champion(tracking, model)) == ({}, "1")
     move_back(tracking, model, None, "production")
     move(tracking, model, "1", "production")
     before = move(tracking, model, "2", "production")
@@ -139,9 +139,10 @@ def test_aliases_go_back_to_the_version_before_or_to_none(tracking: Tracking, mo
     assert (holders(tracking, model), _champion(tracking, model)) == ({"production": "1"}, "1")
 
 
-def test_the_tags_say_since_when_and_instead_of_which(tracking: Tracking, model: str) -> None:
+def test_the_champion_is_who_was_blessed_last_until_production_decides(tracking: Tracking, model: str) -> None:
+    assert alias_of_blessed(tracking, model, "champion") == "champion"
     move(tracking, model, "1", "staging")
-    move(tracking, model, "2", "staging")
-    latest, first = tracking.history(model, "staging")
-    assert (latest.version, latest.replaced, first.version) == ("2", "1", "1")
-    assert first.tags["staging.until"] == latest.since
+    assert alias_of_blessed(tracking, model, "champion") == "champion"
+    move(tracking, model, "1", "production")
+    assert alias_of_blessed(tracking, model, "champion") == "challenger"
+    assert alias_of_blessed(tracking, model, "candidate") == "candidate"

@@ -96,12 +96,22 @@ def visits_table() -> pl.DataFrame:
     return visits()
 
 
+@pytest.fixture(scope="session")
+def small_project() -> Callable[[Path], Path]:
+    """Writes a small project below a folder, which registers when it is run as it is; returns its own."""
+    return _small_project
+
+
 @pytest.fixture
-def small(tmp_path: Path, visits_table: pl.DataFrame) -> Path:
+def small(tmp_path: Path) -> Path:
     """A small project that registers when it is run as it is."""
-    folder = tmp_path / "small"
+    return _small_project(tmp_path)
+
+
+def _small_project(place: Path) -> Path:
+    folder = place / "small"
     folder.mkdir()
-    visits_table.write_csv(folder / "visits.csv")
+    visits().write_csv(folder / "visits.csv")
     project = {
         "name": "visits",
         "task": "binary",

@@ -280,16 +280,15 @@ def test_csv_is_judged_like_the_parquet_that_it_was_written_from(first: Run, as_
     assert as_csv.ran() >= {"ingest_data", "train_model"}
 
 
-def test_history_shows_each_promotion_and_what_it_replaced(claims: Claims, as_csv: Run, modelway: Command) -> None:
+def test_history_shows_what_development_had_when(claims: Claims, as_csv: Run, modelway: Command) -> None:
     assert as_csv.code == 0, as_csv.found["reasons"]
-    ran = modelway("history", cwd=claims.folder, env={"COLUMNS": "200"})
+    ran = modelway("history", cwd=claims.folder, env={"COLUMNS": "240"})
     assert ran.returncode == 0
     title, heads, *rows = ran.stdout.splitlines()
-    assert title.split() == [f"{NAME}:", "versions", "that", "became", "'champion'"]
-    assert heads.startswith("version")
-    assert "instead of" in heads
-    shown = {row.split()[0]: row.split()[2] for row in rows}
-    assert shown == {"4": "3", "3": "2", "2": "1", "1": "none"}
+    assert title.split() == [f"{NAME}:", "what", "was", "served"]
+    assert heads.split() == ["environment", "version", "since", "until", "why"]
+    assert [row.split()[:2] for row in rows] == [["development", number] for number in "4321"]
+    assert ["now" in row for row in rows] == [True, False, False, False]
 
 
 def test_without_arguments_the_shipped_example_runs_and_says_where_things_are(

@@ -17,8 +17,10 @@ import polars as pl
 import pytest
 import yaml
 
-from modelway.components.core.blessing import Blessing
+from modelway.components.core.audit import AuditLog, Entry
+from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.contract import Contract
+from modelway.components.core.environments import move
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.policy import Policy
@@ -68,6 +70,10 @@ class Request:
     def decision(self) -> Outcome | None:
         """What was recorded."""
         return Outcome.read(str(self.store), self.provenance.run, DECISION)
+
+    def log(self) -> list[Entry]:
+        """What the audit log says."""
+        return AuditLog(str(self.store)).entries()
 
     def but(self, **changes: Any) -> Request:
         """The same request but for some fields."""
@@ -190,6 +196,12 @@ def _numbers(tracking: Tracking) -> list[str]:
     return [str(one.version) for one in tracking.versions(NAME)]
 
 
+def _holders(tracking: Tracking) -> dict[str, str]:
+    names = ("challenger", "champion", "development", "production")
+    found = {name: tracking.holder(NAME, name) for name in names}
+    return {name: str(holder.version) for name, holder in found.items() if holder is not None}
+
+
 def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Request, tracking: Tracking) -> None:
     assert request_.register() == "1"
     holder = tracking.holder(NAME, "champion")
@@ -307,7 +319,7 @@ def test_again_is_the_same_version_under_another_run(request_: Request, tracking
     again = request_.but(provenance=dataclasses.replace(request_.provenance, run="run-2", git_commit="later"))
     assert [request_.register(), again.register(), request_.register()] == ["1", "1", "1"]
     assert _numbers(tracking) == ["1"]
-    assert len(tracking.history(NAME, "champion")) == 1
+    assert [one.version for one in request_.log()] == ["1"]
     decision = again.decision()
     assert decision is not None
     assert decision.run == "run-2"
@@ -328,17 +340,24 @@ def test_what_the_blessing_binds_makes_another_version(
     assert _numbers(tracking) == ["2", "1"]
 
 
-def test_the_alias_moves_and_the_versions_say_when(request_: Request, other: Request, tracking: Tracking) -> None:
+def test_the_aliases_move_and_the_log_says_when(request_: Request, other: Request, tracking: Tracking) -> None:
     assert [request_.register(), other.register()] == ["1", "2"]
-    holder = tracking.holder(NAME, "champion")
-    assert holder is not None
-    assert str(holder.version) == "2"
-    history = tracking.history(NAME, "champion")
-    assert sorted((one.version, one.replaced) for one in history) == [("1", None), ("2", "1")]
-    tags = {one.version: one.tags for one in history}
-    assert tags["1"]["champion.until"] == tags["2"]["champion.since"]
-    assert "champion.until" not in tags["2"]
-    assert tracking.history(NAME, "challenger") == []
+    assert _holders(tracking) == {"champion": "2", "development": "2"}
+    first, second = request_.log()
+    assert (first.event, first.environment, first.version, second.version) == ("registered", "development", "1", "2")
+    for entry in (first, second):
+        kept = tracking.evidence(NAME, entry.version, BLESSING_FILE)
+        assert kept is not None
+        assert entry.details["blessing_sha256"] == hashlib.sha256(kept).hexdigest()
+    assert AuditLog(str(request_.store), tracking).verify(NAME) is None
+
+
+def test_once_there_is_a_production_it_decides_who_is_the_champion(
+    request_: Request, other: Request, tracking: Tracking
+) -> None:
+    move(tracking, NAME, request_.register(), "production")
+    other.register()
+    assert _holders(tracking) == {"champion": "1", "challenger": "2", "development": "2", "production": "1"}
 
 
 def test_a_blessed_version_gets_its_alias_back(request_: Request, other: Request, tracking: Tracking) -> None:
@@ -491,7 +510,7 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     holder = tracking.holder(NAME, "champion")
     assert holder is not None
     assert str(holder.version) == "1"
-    assert [(one.version, "champion.until" in one.tags) for one in tracking.history(NAME, "champion")] == [("1", False)]
+    assert [one.version for one in request_.log()] == ["1"]
     assert sorted(entry.name for entry in in_the_way.parent.iterdir()) == sorted(
         ["blessing.json", "card.html", "card.md", "data.html", DECISION, "model.html", "serving.html"]
     )

@@ -1,0 +1,237 @@
+"""The commands from a blessed version to live traffic: keys, package, approve, promote, roll back, history, audit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from modelway.pipelines import console, governance, live_console
+from modelway.pipelines.options import BASE, TARGET, By, Home, Json, Project, Store, desk
+
+app = typer.Typer(no_args_is_help=True)
+audit = typer.Typer(help="The audit log: what was registered, approved, deployed and undone.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+Version = Annotated[str, typer.Argument(help="The version's number, or an alias such as development or challenger.")]
+To = Annotated[str, typer.Option("--to", help="The environment: staging or production.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; it is kept in the audit log.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the registry.")]
+
+
+@app.command()
+def keys(
+    folder: Annotated[Path, typer.Argument(help="Where the keys go.")] = Path("keys"), as_json: Json = False
+) -> None:
+    """Makes the keys that releases are signed with, verified by and, if you like, encrypted with."""
+    from modelway.components.core.encryption import new_key
+    from modelway.components.core.signing import new_keys
+
+    made = {name: folder / name for name in ("signing.pem", "verifying.pem", "encryption.key")}
+    folder.mkdir(parents=True, exist_ok=True)
+    new_keys(made["signing.pem"], made["verifying.pem"])
+    new_key(made["encryption.key"])
+    if as_json:
+        console.print_json({"files": [str(path) for path in made.values()]})
+    else:
+        console.print_written(
+            list(made.values()),
+            "keep signing.pem and encryption.key as Secrets, and name them as MODELWAY_SIGNING_KEY and "
+            "MODELWAY_ENCRYPTION_KEY; whoever verifies names verifying.pem as MODELWAY_VERIFYING_KEY",
+        )
+
+
+@app.command()
+def package(
+    version: Version,
+    base: Annotated[str, BASE],
+    target: Annotated[str, TARGET],
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    platform: Annotated[str, typer.Option(help="The image's platform.")] = "linux/amd64",
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Makes a blessed version a signed OCI image, without a daemon, and prints its digest."""
+    from modelway.components.package.packaging import package as make
+
+    at = desk(project, home, store)
+    number = governance.version_named(at.tracking, at.model, version)
+    with TemporaryDirectory() as work:
+        made = make(
+            at.model,
+            number,
+            at.store,
+            base,
+            target,
+            platform=platform,
+            insecure=insecure,
+            bundle_path=f"{work}/bundle",
+            tracking=at.tracking,
+        )
+    if as_json:
+        console.print_json({name: value for name, value in asdict(made).items() if name != "sbom"})
+    else:
+        live_console.print_packaged(made)
+
+
+@app.command()
+def approve(
+    version: Version,
+    to: To,
+    reason: Reason,
+    by: By = None,
+    until: Annotated[str, typer.Option(help="When it ends, ISO 8601; as late as the policy lets it.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the approval back.")] = False,
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Approves that a version goes to an environment: by name, with a reason, until a day, for this very blessing."""
+    at = desk(project, home, store, by)
+    about = {"model": at.model, "version": version, "environment": to, "by": at.by, "reason": reason}
+    if withdraw:
+        taken = governance.withdraw(at.store, at.tracking, **about)
+        if as_json:
+            console.print_json(taken)
+        else:
+            live_console.say(f"{at.by} does not approve version {taken['version']} for {to} any more")
+        return
+    found = governance.approve(at.store, at.tracking, at.workspace.policy, **about, until=until)
+    if as_json:
+        console.print_json(found)
+    else:
+        live_console.print_approval(**found)
+
+
+@app.command()
+def promote(
+    version: Version,
+    to: To,
+    by: By = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether it may go there, and what is missing.")] = (
+        False
+    ),
+    image: Annotated[str, typer.Option(help="The image by digest; without it the one that was packaged.")] = "",
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Brings a version to an environment, by the policy's steps, or undoes it and says why.
+
+    Exits with 0 if it is served there now, 1 if it was refused or undone, 2 on an error.
+    """
+    at = desk(project, home, store, by)
+    about = {"model": at.model, "version": version, "environment": to}
+    if check:
+        found = governance.promote_check(at.store, at.tracking, at.workspace.policy, **about)
+        if as_json:
+            console.print_json(found)
+        else:
+            live_console.print_check(found)
+        raise typer.Exit(0 if found["allowed"] else 1)
+    from modelway.components.deploy.deploy import deploy
+
+    number = governance.version_named(at.tracking, at.model, version)
+    environment = governance.environment_named(to)
+    deployed = deploy(
+        at.store,
+        at.model,
+        number,
+        environment,
+        image=image,
+        run=f"promote-{number}-to-{environment}-by-{at.by}",
+        actor=at.by,
+        policy=at.workspace.policy,
+        tracking=at.tracking,
+        progress=live_console.progress,
+        insecure=insecure,
+    )
+    live_console.print_deployed(deployed, as_json=as_json)
+    raise typer.Exit(0 if deployed.verdict == "promoted" else 1)
+
+
+@app.command()
+def rollback(
+    environment: Annotated[str, typer.Argument(help="The environment: staging or production.")],
+    reason: Reason,
+    to: Annotated[str, typer.Option("--to", help="A version's number; without it the one served before.")] = "",
+    by: By = None,
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Goes back to the version that an environment served before, at once, even amid a promotion."""
+    from modelway.components.deploy.rollback import rollback as go_back
+
+    at = desk(project, home, store, by)
+    deployed = go_back(
+        at.store,
+        at.model,
+        governance.environment_named(environment),
+        actor=at.by,
+        reason=reason,
+        to=to,
+        policy=at.workspace.policy,
+        tracking=at.tracking,
+        progress=live_console.progress,
+        insecure=insecure,
+    )
+    live_console.print_deployed(deployed, as_json=as_json)
+    raise typer.Exit(0 if deployed.verdict == "rolled-back" else 1)
+
+
+@app.command()
+def history(
+    at: Annotated[str, typer.Option("--at", help="Only what was served then: 2026-11-01 or 2026-11-01T14:30.")] = "",
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Shows which version each environment served when, why, and who let it."""
+    where = desk(project, home, store)
+    found = governance.history(where.store, where.model, governance.moment(at) if at else None, where.tracking)
+    if as_json:
+        console.print_json(found)
+    else:
+        live_console.print_history(where.model, found)
+
+
+@audit.command()
+def verify(project: Project = None, home: Home = None, store: Store = None, as_json: Json = False) -> None:
+    """Follows the chain of the audit log and names its first broken link; exits with 1 if there is one."""
+    at = desk(project, home, store)
+    found = governance.audit_verify(at.store, at.tracking, [at.model])
+    if as_json:
+        console.print_json(found)
+    else:
+        live_console.print_verified(found)
+    raise typer.Exit(0 if found["whole"] else 1)
+
+
+@audit.command()
+def log(
+    environment: Annotated[str, typer.Option(help="Only entries about this environment.")] = "",
+    last: Annotated[int, typer.Option(help="Only so many from the end; 0: all.")] = 0,
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Prints the entries of the audit log about the project's model, in order."""
+    at = desk(project, home, store)
+    found = governance.audit_log(at.store, at.tracking, model=at.model, environment=environment, last=last)
+    if as_json:
+        console.print_json(found)
+    else:
+        live_console.print_log(found)
