@@ -1,13 +1,16 @@
-"""The part of the manifests that the policy decides, compiled from it: the alert rules that watch what is served."""
+"""The part of the manifests that the policy decides, compiled from it: how versions roll out and what watches them."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from modelway.components.core.policy import Policy
+from modelway.components.deploy.analysis import analysis_templates, prometheus_address
+from modelway.components.deploy.objects import deployment, inference_service, rollout, services
 
 # (window, how long it must hold, severity): soon where it is plain, and patiently where requests are few.
 _WINDOWS = (("5m", "2m", "critical"), ("1h", "15m", "warning"))
@@ -39,12 +42,21 @@ def alert_rules(policy: Policy, model: str) -> dict[str, Any]:
 
 
 def compiled(policy: Policy, model: str) -> dict[str, str]:
-    """The files below ``manifests/`` that are compiled from the policy, as text by their path there."""
+    """The files below ``manifests/`` that are compiled from the policy, as text by their path there.
+
+    Images are named by the model's name, which an overlay's `images` replaces by one with a digest.
+    """
     rules = alert_rules(policy, model)
-    return {
-        "base/monitoring/alerts.yaml": _text(rules["spec"]),
-        "components/prometheusrule/alerts.yaml": _text(rules),
+    files: dict[str, list[dict[str, Any]]] = {
+        "base/analysis/templates.yaml": analysis_templates(policy, model, prometheus_address()),
+        "base/monitoring/alerts.yaml": [rules["spec"]],
+        "base/serving/rollout.yaml": [rollout(policy, model, model)],
+        "base/serving/services.yaml": services(model),
+        "components/deployment/deployment.yaml": [deployment(policy, model, model)],
+        "components/kserve/inference-service.yaml": [inference_service(policy, model, model)],
+        "components/prometheusrule/alerts.yaml": [rules],
     }
+    return {path: _text(contents) for path, contents in files.items()}
 
 
 def write(policy: Policy, model: str, folder: Path) -> list[Path]:
@@ -58,10 +70,11 @@ def write(policy: Policy, model: str, folder: Path) -> list[Path]:
     return written
 
 
-def _text(content: dict[str, Any]) -> str:
+def _text(contents: list[dict[str, Any]]) -> str:
+    plain = json.loads(json.dumps(contents))  # so that YAML repeats what objects share, rather than to refer to it
     return (
         "# Compiled from the policy by modelway.pipelines.manifests: change the policy, not this.\n"
-        + yaml.safe_dump(content, sort_keys=False, width=10_000, allow_unicode=True)
+        + yaml.safe_dump_all(plain, sort_keys=False, width=10_000, allow_unicode=True)
     )
 
 

@@ -206,7 +206,7 @@ def pull(images: Images, reference: Reference, platform: str) -> Image:
     Args:
         images: Where it is.
         reference: Which one; a layout's folder must hold one image for the platform, or name it by digest.
-        platform: ``os/architecture``.
+        platform: ``os/architecture``; empty: whichever the image is of.
 
     Raises:
         ModelwayError: it is not there, is of another platform, or is not what its digest names.
@@ -228,7 +228,7 @@ def pull(images: Images, reference: Reference, platform: str) -> Image:
     _check(described, config.digest, str(reference))
     image = Image(content, described, tuple(Descriptor.read(layer) for layer in document["layers"]))
     found = f"{image.described.get('os')}/{image.described.get('architecture')}"
-    if found != platform:
+    if platform and found != platform:
         raise ModelwayError(
             f"{reference} is for {found} and not for {platform}",
             file=str(reference),

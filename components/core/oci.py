@@ -159,18 +159,18 @@ def chosen(index: Mapping[str, Any], platform: str, source: str) -> Descriptor:
 
     Args:
         index: The index: a list of manifests.
-        platform: ``os/architecture``, as in ``linux/amd64``.
+        platform: ``os/architecture``, as in ``linux/amd64``; empty: any, of an index with one image.
         source: What it is the index of, for errors.
 
     Raises:
         ModelwayError: it has none for the platform, or several.
     """
     manifests = [one for one in index.get("manifests", ()) if one.get("mediaType") in ACCEPTED]
-    fitting = [one for one in manifests if _platform(one) in {platform, None}]
+    fitting = [one for one in manifests if not platform or _platform(one) in {platform, None}]
     if len(fitting) != 1:
         offered = ", ".join(sorted({str(_platform(one)) for one in manifests})) or "nothing"
         raise ModelwayError(
-            f"{source} has {len(fitting)} images for {platform}; it has {offered}",
+            f"{source} has {len(fitting)} images for {platform or 'a platform'}; it has {offered}",
             file=source,
             key="platform",
             value=platform,

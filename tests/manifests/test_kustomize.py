@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from modelway.components.core.policy import Policy
+from modelway.components.deploy.analysis import strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = {name: MANIFESTS / "overlays" / name for name in ("staging", "production")}
 OF_AN_ENVIRONMENT = (
-    *("gpu", "encryption", "prediction-log", "kserve"),
+    *("gpu", "encryption", "prediction-log", "kserve", "deployment"),
     *("istio", "gateway-api", "traefik", "servicemonitor"),
 )
 OF_THE_CLUSTER = ("admission", "prometheusrule")
@@ -39,7 +40,7 @@ def _kinds(objects: Objects) -> set[str]:
 
 def _pods(objects: Objects) -> Iterator[dict[str, Any]]:
     for one in objects:
-        if one["kind"] == "Rollout":
+        if one["kind"] in {"Rollout", "Deployment"}:
             yield one["spec"]["template"]["spec"]
         if one["kind"] == "InferenceService":
             yield one["spec"]["predictor"]
@@ -69,7 +70,7 @@ def test_the_root_is_both_environments_and_leaves_what_runs_alone(kustomize: Bui
     namespaces = {one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"}
     assert namespaces == {"modelway-staging", "modelway-production"}
     assert "ValidatingAdmissionPolicy" in _kinds(objects)
-    assert "Rollout" not in _kinds(objects)
+    assert not _kinds(objects) & {"Rollout", "AnalysisTemplate"}
     accounts = {one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"}
     assert accounts == {f"modelway-{who}" for who in ("server", "deployer", "packager", "runner", "monitor")}
 
@@ -103,8 +104,8 @@ def test_only_staging_is_open_to_the_release(kustomize: Build) -> None:
 @pytest.mark.parametrize("name", OVERLAYS)
 @pytest.mark.parametrize(
     "components",
-    [[], ["gpu"], ["kserve"], ["encryption", "prediction-log", "gpu", "traefik", "servicemonitor"]],
-    ids=["rollout", "gpu", "kserve", "together"],
+    [[], ["gpu"], ["kserve"], ["deployment"], ["encryption", "prediction-log", "gpu", "traefik", "servicemonitor"]],
+    ids=["rollout", "gpu", "kserve", "deployment", "together"],
 )
 def test_pods_are_restricted_and_limited(
     kustomization: Callable[..., Objects], name: str, components: list[str]
@@ -143,7 +144,7 @@ def test_all_traffic_is_denied_but_by_named_exceptions(kustomize: Build) -> None
             assert all("namespaceSelector" in peer for peer in rule.get("from", rule.get("to"))), name
 
 
-@pytest.mark.parametrize("components", [[], ["kserve"]], ids=["rollout", "kserve"])
+@pytest.mark.parametrize("components", [[], ["kserve"], ["deployment"]], ids=["rollout", "kserve", "deployment"])
 def test_git_decides_the_image_by_its_digest(kustomization: Callable[..., Objects], components: list[str]) -> None:
     objects = kustomization(
         resources=[MANIFESTS / "base"],
@@ -175,8 +176,10 @@ def test_what_is_renamed_is_renamed_where_it_is_named(
     scaled = _one(objects, "HorizontalPodAutoscaler", f"blue-{MODEL}")["spec"]["scaleTargetRef"]
     assert (scaled["kind"], scaled["name"]) in names
     canary = rollout["strategy"]["canary"]
-    for template in canary.get("analysis", {}).get("templates", []):
-        assert ("AnalysisTemplate", template["templateName"]) in names
+    analyses = [canary["analysis"], *(step["analysis"] for step in canary["steps"] if "analysis" in step)]
+    named = {template["templateName"] for one in analyses for template in one["templates"]}
+    assert {("AnalysisTemplate", one) for one in named} == {one for one in names if one[0] == "AnalysisTemplate"}
+    assert named == {f"blue-{MODEL}-watch", f"blue-{MODEL}-analysis"}
     if router is None:
         assert "stableService" not in canary
         return
@@ -221,12 +224,7 @@ def test_a_patch_finds_the_container_by_its_name(kustomization: Callable[..., Ob
 def test_the_rollout_is_what_the_policy_says(kustomize: Build) -> None:
     policy = Policy.load(ROOT / "examples" / "insurance" / "policy.yaml")
     rollout = _one(kustomize(OVERLAYS["production"]), "Rollout")["spec"]
-    steps = [
-        step
-        for one in policy.deployment.steps
-        for step in ({"setWeight": one.weight}, {"pause": {"duration": f"{one.pause_seconds}s"}})
-    ]
-    assert rollout["strategy"]["canary"]["steps"] == steps
+    assert rollout["strategy"] == strategy(policy, MODEL)
     assert rollout["progressDeadlineSeconds"] == policy.deployment.progress_deadline_seconds
     assert rollout["progressDeadlineAbort"] is True
     (container,) = rollout["template"]["spec"]["containers"]
@@ -277,6 +275,20 @@ def test_kserve_takes_the_rollouts_place(kustomization: Callable[..., Objects]) 
     assert made["metadata"]["namespace"] == "elsewhere"
     granted = _one(objects, "Role", "modelway-deployer")["rules"][-1]
     assert granted["apiGroups"] == ["serving.kserve.io"]
+
+
+def test_a_plain_deployment_takes_the_rollouts_place(kustomization: Callable[..., Objects]) -> None:
+    objects = kustomization(
+        resources=[OVERLAYS["production"]], components=[MANIFESTS / "components" / "deployment"], namespace="elsewhere"
+    )
+    assert not _kinds(objects) & {"Rollout", "AnalysisTemplate"}
+    assert [one["metadata"]["name"] for one in objects if one["kind"] == "Service"] == [MODEL]
+    made = _one(objects, "Deployment")
+    assert made["metadata"]["namespace"] == "elsewhere"
+    scaled = _one(objects, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+    assert (scaled["apiVersion"], scaled["kind"], scaled["name"]) == ("apps/v1", "Deployment", MODEL)
+    assert made["spec"]["template"]["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+    assert _one(objects, "Role", "modelway-deployer")["rules"][-1]["resources"] == ["deployments"]
 
 
 def test_prometheus_meets_every_pod_once(kustomization: Callable[..., Objects]) -> None:

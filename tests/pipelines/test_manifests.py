@@ -38,6 +38,27 @@ def test_what_is_written_is_what_is_compiled(tmp_path: Path) -> None:
     assert rules == yaml.safe_load(made["components/prometheusrule/alerts.yaml"])["spec"]
 
 
+def test_how_versions_roll_out_is_compiled_too() -> None:
+    policy = _policy(deployment={"strategy": "blue-green"}, serving={"sla": {"p95_ms": 250}})
+    made = {path: list(yaml.safe_load_all(text)) for path, text in compiled(policy, "claims").items()}
+    (rollout,) = made["base/serving/rollout.yaml"]
+    analyses = rollout["spec"]["strategy"]["blueGreen"]
+    (decided,) = analyses["prePromotionAnalysis"]["templates"]
+    named = {one["metadata"]["name"]: one["spec"]["metrics"] for one in made["base/analysis/templates.yaml"]}
+    assert "latency-p95-seconds" in {metric["name"] for metric in named[decided["templateName"]]}
+    services = {one["metadata"]["name"] for one in made["base/serving/services.yaml"]}
+    assert services == {analyses["activeService"], analyses["previewService"]}
+    # An overlay's `images` finds it by this name.
+    (deployment,) = made["components/deployment/deployment.yaml"]
+    for one in (rollout, deployment):
+        assert one["spec"]["template"]["spec"]["containers"][0]["image"] == "claims"
+
+
+def test_nothing_compiled_refers_to_other_places_of_its_text() -> None:
+    for path, text in compiled(_policy(), "claims").items():
+        assert not re.search(r"[&*]id\d{3}", text), path
+
+
 @pytest.mark.parametrize(
     ("percentile", "bound", "seconds"), [("p50_ms", 20, "0.02"), ("p95_ms", 250, "0.25"), ("p99_ms", 1000, "1")]
 )

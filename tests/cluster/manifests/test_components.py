@@ -118,7 +118,7 @@ def test_kserves_predictor_is_a_pod_that_an_environment_admits(
     assert set(spec["containers"][0]) <= set(kept["containers"][0])
 
 
-@pytest.mark.parametrize("component", ["gpu", "encryption", "prediction-log"])
+@pytest.mark.parametrize("component", ["gpu", "encryption", "prediction-log", "deployment"])
 def test_a_component_without_definitions_is_accepted_to_the_letter(
     installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any], component: str
 ) -> None:

@@ -1,0 +1,93 @@
+"""The release in an image: its topmost layer, fetched and checked without the layers below it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.images import Images, Layout, Reference, differs, pull
+from modelway.components.core.oci import LAYER, Descriptor
+from modelway.components.core.registry import Registry
+
+RELEASE_ROOT = "release"  # /release in the image
+_REMEDY = "name an image that `package_model` made, by its digest"
+
+
+def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
+    """Fetches the release bundle of an image, each document and the layer checked against its digest.
+
+    The release has to be the topmost layer, as `package_model` puts it: nothing can lie over it then.
+
+    Args:
+        image: ``host/repository@sha256:…``, or the folder of an OCI layout, with ``@sha256:…`` or not.
+        work: An empty folder for it.
+        insecure: Whether the registry is spoken to by plain HTTP; one on the machine itself always is.
+
+    Returns:
+        The bundle's folder, below `work`.
+
+    Raises:
+        ModelwayError: the image is not there or not named by its digest, is not what the digest names, or its topmost
+            layer is no release.
+        UnavailableError: the registry cannot be reached.
+        CredentialsError: the registry refuses access.
+    """
+    reference = Reference.parse(image, "image")
+    if reference.host and not reference.digest:
+        raise ModelwayError(f"{image} is not named by its digest", key="image", value=image, remedy=_REMEDY)
+    images = _images(reference, insecure)
+    layers = pull(images, reference, "").layers
+    if not layers or layers[-1].media_type != LAYER:
+        raise _no_release(image, "its topmost layer is none")
+    with images.blob(layers[-1].digest) as blob:
+        _check(blob, layers[-1], image)
+        _extract(blob, work, image)
+    return work / RELEASE_ROOT
+
+
+def _images(reference: Reference, insecure: bool) -> Images:
+    if not reference.host:
+        return Layout(Path(reference.repository))
+    return Registry(reference.host, reference.repository, insecure=insecure)
+
+
+def _check(blob: IO[bytes], layer: Descriptor, image: str) -> None:
+    """Checks a layer as it lies here: a layout's blobs are whatever somebody left in its folder."""
+    if f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}" != layer.digest:  # type: ignore[arg-type]
+        raise differs(layer.digest, image)
+    blob.seek(0)
+
+
+def _extract(blob: IO[bytes], work: Path, image: str) -> None:
+    """Writes the files and folders of a layer, which may hold nothing else, and nothing outside of the release."""
+    found = False
+    try:
+        with tarfile.open(fileobj=blob, mode="r:") as archive:
+            for member in archive:
+                path = PurePosixPath(member.name)
+                inside = path.parts[:1] == (RELEASE_ROOT,) and ".." not in path.parts
+                if not inside or not (member.isfile() or member.isdir()):
+                    raise _no_release(image, f"its topmost layer holds {member.name}")
+                if any(part.startswith(".wh.") for part in path.parts):
+                    raise _no_release(image, f"its topmost layer removes {member.name}")
+                target = work.joinpath(*path.parts)
+                if member.isdir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                source = archive.extractfile(member)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as file:
+                    shutil.copyfileobj(source, file)  # type: ignore[arg-type]  # a plain file has content
+                found = True
+    except (tarfile.TarError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise _no_release(image, f"its topmost layer cannot be unpacked: {error}") from error
+    if not found:
+        raise _no_release(image, "its topmost layer is empty")
+
+
+def _no_release(image: str, why: str) -> ModelwayError:
+    return ModelwayError(f"{image} holds no release: {why}", key="image", value=image, remedy=_REMEDY)

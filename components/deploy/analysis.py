@@ -1,0 +1,212 @@
+"""How a new version is judged while it rolls out: the policy's bounds as Argo Rollouts' templates and strategy.
+
+There are two AnalysisTemplates. ``<model>-watch`` is measured all the while from the first pods on, and ends a rollout
+early. ``<model>-analysis`` decides before the last of the traffic is given over. Both judge once the new version has
+answered ``deployment.analysis.minimum_requests``; before that a share or a percentile says nothing, and counts as 0.
+The decision also counts the requests themselves, and fails where they are too few or not to be had: no traffic is not
+health. It counts them one interval before the last measurements, so that those judge as many.
+
+The new version's counters are read as they are rather than as rates. Its pods exist for this rollout alone, so that
+they count exactly what it has answered since it began, without the first increments that a rate over a new series
+misses, and without those of an earlier attempt. Requests that the server refuses as the client's fault (4xx) say
+nothing of the model and count neither as traffic nor as health.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from modelway.components.core.policy import Policy
+
+PROMETHEUS = "MODELWAY_PROMETHEUS"
+_PROMETHEUS = "http://prometheus.monitoring:9090"
+_CANARY, _STABLE = "canary-hash", "stable-hash"
+# Without a router a weight is a share of the pods: these go up one by one, none goes before another is there.
+_ONE_BY_ONE: dict[str, Any] = {"maxSurge": 1, "maxUnavailable": 0}
+_HALFWAY = 50
+_SCALE_DOWN_SECONDS = 30  # for routers to hear of the switch before the old pods go
+_OF_A_ROUTER = ("stableService", "canaryService", "trafficRouting")
+
+
+def prometheus_address() -> str:
+    """Where the Rollouts controller reaches Prometheus: ``MODELWAY_PROMETHEUS``, or its usual Service."""
+    return os.environ.get(PROMETHEUS) or _PROMETHEUS
+
+
+def analysis_templates(policy: Policy, model: str, prometheus: str) -> list[dict[str, Any]]:
+    """The AnalysisTemplates of a model, compiled from the policy.
+
+    Error rate and drift are bounded by `deployment.analysis`, latencies by `serving.sla`; what has no bound is not
+    measured. A comparison with the stable version holds beside the fixed bounds that the policy has; a fixed bound is
+    left out by giving none. What is compared is so once the stable version too has answered as many. The drift score of
+    a feature that the server has seen too few rows of for one (100, and 10 for each bin) is not judged.
+
+    Args:
+        policy: The policy.
+        model: The Rollout's name, which is also its pods' label `app.kubernetes.io/name`.
+        prometheus: The address of Prometheus, as the Rollouts controller reaches it.
+
+    Returns:
+        The objects: ``<model>-analysis``, and ``<model>-watch`` where the policy bounds anything but the traffic.
+    """
+    asked = policy.deployment.analysis
+    before_the_last = max(0, asked.initial_delay_seconds + (asked.count - 2) * asked.interval_seconds)
+    judged = _judged(policy, model)
+    requests = {
+        "name": "requests",
+        "initialDelay": f"{before_the_last}s",
+        "count": 1,
+        "successCondition": _condition(f">= {asked.minimum_requests}"),
+        "provider": {"prometheus": {"address": prometheus, "query": _requests(_of(model, _CANARY))}},
+    }
+    decided = [*(_metric(policy, *one, prometheus, asked.count) for one in judged), requests]
+    watched = [_metric(policy, *one, prometheus) for one in judged]
+    made = {f"{model}-analysis": decided, f"{model}-watch": watched}
+    return [
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "AnalysisTemplate",
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/name": model}},
+            "spec": {"args": [{"name": one["name"]} for one in _arguments()], "metrics": metrics},
+        }
+        for name, metrics in made.items()
+        if metrics
+    ]
+
+
+def strategy(policy: Policy, model: str, present: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The `strategy` of a model's Rollout, with the analysis in it.
+
+    ``canary`` takes the policy's steps, watched throughout, and is decided after the last one. ``rolling`` replaces the
+    pods one by one, stops halfway for the decision, and then goes on. ``blue-green`` decides twice: on what the preview
+    Service was sent before the switch, which is for whoever deploys to send, and on the live traffic after it, when the
+    old pods still stand by to be switched back to.
+
+    Args:
+        policy: The policy.
+        model: The Rollout's name.
+        present: The Rollout's `strategy` as it is, whose router is kept.
+    """
+    decide = _analysis(f"{model}-analysis")
+    if policy.deployment.strategy == "blue-green":
+        return {
+            "blueGreen": {
+                "activeService": model,
+                "previewService": f"{model}-preview",
+                "autoPromotionEnabled": True,
+                "scaleDownDelaySeconds": _SCALE_DOWN_SECONDS,
+                "prePromotionAnalysis": decide,
+                "postPromotionAnalysis": decide,
+            }
+        }
+    steps: list[dict[str, Any]] = [{"setWeight": _HALFWAY}]
+    if policy.deployment.strategy == "canary":
+        steps = [
+            step
+            for one in policy.deployment.steps
+            for step in ({"setWeight": one.weight}, {"pause": {"duration": f"{one.pause_seconds}s"}})
+        ]
+    canary: dict[str, Any] = {**_ONE_BY_ONE}
+    if _judged(policy, model):
+        # From the first step's end on, when the first pods answer.
+        canary["analysis"] = {**_analysis(f"{model}-watch"), "startingStep": 1}
+    canary["steps"] = [*steps, {"analysis": decide}]
+    routed = (present or {}).get("canary") or {}
+    return {"canary": canary | {key: routed[key] for key in _OF_A_ROUTER if key in routed}}
+
+
+def _analysis(template: str) -> dict[str, Any]:
+    return {"templates": [{"templateName": template}], "args": _arguments()}
+
+
+def _arguments() -> list[dict[str, Any]]:
+    return [
+        {"name": _CANARY, "valueFrom": {"podTemplateHashValue": "Latest"}},
+        {"name": _STABLE, "valueFrom": {"podTemplateHashValue": "Stable"}},
+        {"name": "namespace", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+    ]
+
+
+def _metric(
+    policy: Policy, name: str, query: str, bound: float, prometheus: str, count: int | None = None
+) -> dict[str, Any]:
+    asked = policy.deployment.analysis
+    return {
+        "name": name,
+        "initialDelay": f"{asked.initial_delay_seconds}s",
+        "interval": f"{asked.interval_seconds}s",
+        **({"count": count} if count is not None else {}),
+        "failureLimit": asked.failure_limit,
+        "successCondition": _condition(f"<= {bound:.10g}"),
+        "provider": {"prometheus": {"address": prometheus, "query": query}},
+    }
+
+
+def _condition(bound: str) -> str:
+    return f"len(result) > 0 && !isNaN(result[0]) && result[0] {bound}"
+
+
+def _judged(policy: Policy, model: str) -> list[tuple[str, str, float]]:
+    """What is judged: the metric's name, its query, and the greatest value."""
+    asked, sla, canary = policy.deployment.analysis, policy.serving.sla, _of(model, _CANARY)
+    enough = f"{_requests(canary)} >= {asked.minimum_requests}"
+    found: list[tuple[str, str, float]] = []
+
+    def judge(name: str, value: str, bound: float, once: str) -> None:
+        found.append((name, f"({value} and on() ({once})) or vector(0)", bound))
+
+    if asked.error_rate is not None:
+        judge("error-rate", f"({_failed(canary)})", asked.error_rate, enough)
+    for percentile, bound in ((50, sla.p50_ms), (95, sla.p95_ms), (99, sla.p99_ms)):
+        if bound is not None:
+            judge(f"latency-p{percentile}-seconds", _quantile(percentile / 100, canary), bound / 1000, enough)
+    if asked.drift is not None:
+        judge("drift", f"max(modelway_feature_drift{{{canary}}})", asked.drift, enough)
+    if asked.compare_with_stable is not None:
+        stable, window = _of(model, _STABLE), _window(policy)
+        both = f"{enough} and on() {_requests(stable, window)} >= {asked.minimum_requests}"
+        more = f"({_failed(canary)} - {_failed(stable, window)})"
+        slower = f"({_quantile(0.95, canary)} / {_quantile(0.95, stable, window)})"
+        judge("error-rate-above-stable", more, asked.compare_with_stable.error_rate, both)
+        judge("latency-p95-to-stable", slower, asked.compare_with_stable.latency_ratio, both)
+    return found
+
+
+def _of(model: str, hash_argument: str) -> str:
+    return (
+        f'namespace="{{{{args.namespace}}}}", app_kubernetes_io_name="{model}",'
+        f' rollouts_pod_template_hash="{{{{args.{hash_argument}}}}}"'
+    )
+
+
+def _count(series: str, window: str) -> str:
+    """What was counted: by the pods that there are since they started, or within a window."""
+    return f"increase({series}[{window}])" if window else series
+
+
+def _requests(of: str, window: str = "") -> str:
+    series = f'modelway_requests_total{{{of}, code!~"4.."}}'
+    return f"sum({_count(series, window)})"
+
+
+def _failed(of: str, window: str = "") -> str:
+    """The share of 5xx answers; a code that was never answered has no series."""
+    series = f'modelway_requests_total{{{of}, code=~"5.."}}'
+    requests = _requests(of, window)
+    return f"(sum({_count(series, window)}) or 0 * {requests}) / {requests}"
+
+
+def _quantile(quantile: float, of: str, window: str = "") -> str:
+    series = f"modelway_request_seconds_bucket{{{of}}}"
+    return f"histogram_quantile({quantile:g}, sum by (le) ({_count(series, window)}))"
+
+
+def _window(policy: Policy) -> str:
+    """As long as a rollout takes by plan, so that the stable version is looked at over the same time."""
+    asked = policy.deployment.analysis
+    planned = asked.initial_delay_seconds + asked.count * asked.interval_seconds
+    if policy.deployment.strategy == "canary":
+        planned += sum(step.pause_seconds for step in policy.deployment.steps)
+    return f"{planned}s"

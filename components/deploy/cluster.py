@@ -1,0 +1,220 @@
+"""The edge to Kubernetes: one namespace's objects as plain data, with errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiException  # type: ignore[import-untyped]
+
+Object = dict[str, Any]
+Operation = dict[str, Any]  # of a JSON patch, RFC 6902
+
+_APIS = {
+    "rollouts": "apis/argoproj.io/v1alpha1",
+    "analysistemplates": "apis/argoproj.io/v1alpha1",
+    "analysisruns": "apis/argoproj.io/v1alpha1",
+    "deployments": "apis/apps/v1",
+    "replicasets": "apis/apps/v1",
+    "inferenceservices": "apis/serving.kserve.io/v1beta1",
+    "services": "api/v1",
+    "pods": "api/v1",
+    "events": "api/v1",
+}
+_NEEDS = {"rollouts": "Argo Rollouts", "inferenceservices": "KServe"}
+_TIMEOUT = (10, 30)  # seconds to connect, and to answer
+
+
+class Cluster:
+    """One namespace of a cluster.
+
+    Args:
+        client: A client of the API server (``kubernetes.client.ApiClient``).
+        namespace: The namespace.
+    """
+
+    def __init__(self, client: Any, namespace: str) -> None:
+        self._client, self.namespace = client, namespace
+
+    @classmethod
+    def connect(cls, namespace: str) -> Cluster:
+        """The cluster that ``KUBECONFIG`` names; without it, the one that this runs in.
+
+        Raises:
+            ModelwayError: there is neither.
+        """
+        from kubernetes import client, config  # type: ignore[import-untyped]
+
+        found = client.Configuration()
+        # Named, since the library reads the variable when it is imported, and not again.
+        named = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        try:
+            if os.environ.get("KUBECONFIG") or Path(named).exists():
+                config.load_kube_config(named, client_configuration=found)
+            else:
+                config.load_incluster_config(client_configuration=found)
+        except config.ConfigException as error:
+            raise ModelwayError(
+                f"no cluster is known: {first_line(error)}",
+                key="KUBECONFIG",
+                remedy="name a kubeconfig file as KUBECONFIG, or run in a pod of the cluster with a service account",
+            ) from error
+        return cls(client.ApiClient(found), namespace)
+
+    def get(self, resource: str, name: str) -> Object | None:
+        """An object; None if there is none of the name.
+
+        Raises:
+            ModelwayError: the cluster knows no such kind of object.
+        """
+        try:
+            return self._ask("GET", resource, name)
+        except _NotThereError:
+            return None
+
+    def find(self, resource: str, selector: str) -> list[Object]:
+        """The objects with some labels."""
+        answer = self._ask("GET", resource, query={"labelSelector": selector})
+        return list(answer["items"])
+
+    def create(self, resource: str, body: Mapping[str, Any]) -> Object:
+        """Makes an object in the namespace."""
+        return self._ask("POST", resource, body=body)
+
+    def patch(self, resource: str, name: str, operations: Sequence[Operation], subresource: str = "") -> Object:
+        """Changes an object by a JSON patch."""
+        kind = "application/json-patch+json"
+        return self._ask("PATCH", resource, name, subresource=subresource, body=list(operations), kind=kind)
+
+    def delete(self, resource: str, name: str) -> None:
+        """Removes an object at once, if it is there."""
+        try:
+            self._ask("DELETE", resource, name, query={"gracePeriodSeconds": "0"})
+        except _NotThereError:
+            return
+
+    def log(self, pod: str, container: str, lines: int, *, previous: bool) -> list[str]:
+        """The last lines that a container wrote; none where they cannot be had.
+
+        Args:
+            pod: The pod's name.
+            container: The container's.
+            lines: How many.
+            previous: Whether those before its last restart are meant.
+        """
+        query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
+        try:
+            text = self._text(pod, query)
+        except ModelwayError:
+            return []
+        return [line for line in text.splitlines() if line.strip()]
+
+    def warnings(self, kind: str, prefix: str) -> list[str]:
+        """What Kubernetes warns of about objects of a kind whose names begin so, the latest last."""
+        query = {"fieldSelector": f"involvedObject.kind={kind},type=Warning"}
+        events = sorted(
+            self._ask("GET", "events", query=query)["items"], key=lambda one: one.get("lastTimestamp") or ""
+        )
+        return [str(one["message"]) for one in events if str(one["involvedObject"]["name"]).startswith(f"{prefix}-")]
+
+    def _ask(
+        self,
+        method: str,
+        resource: str,
+        name: str = "",
+        *,
+        subresource: str = "",
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        kind: str = "application/json",
+    ) -> Object:
+        parts = [_APIS[resource], "namespaces", self.namespace, resource, name, subresource]
+        with self._explaining(resource, name):
+            found: Object = self._client.call_api(
+                "/" + "/".join(part for part in parts if part),
+                method,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": kind},
+                body=body,
+                response_type="object",
+                auth_settings=["BearerToken"],
+                _return_http_data_only=True,
+                _request_timeout=_TIMEOUT,
+            )
+        return found
+
+    def _text(self, pod: str, query: Mapping[str, str]) -> str:
+        with self._explaining("pods/log", pod):
+            answer = self._client.call_api(
+                f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
+                "GET",
+                query_params=list(query.items()),
+                auth_settings=["BearerToken"],
+                _return_http_data_only=True,
+                _preload_content=False,
+                _request_timeout=_TIMEOUT,
+            )
+        return bytes(answer.data).decode(errors="replace")
+
+    @contextmanager
+    def _explaining(self, resource: str, name: str) -> Iterator[None]:
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except ApiException as error:
+            raise self._explained(error, resource, name) from error
+        except HTTPError as error:
+            raise UnavailableError(
+                f"the cluster's API server cannot be reached: {first_line(error)}",
+                file=self._client.configuration.host,
+                remedy="check KUBECONFIG and that the cluster runs, then run again: it goes on where it stopped",
+            ) from error
+
+    def _explained(self, error: ApiException, resource: str, name: str) -> ModelwayError:
+        said, where = _said(error), f"{self.namespace}/{resource}/{name}".rstrip("/")
+        if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in said):
+            return CredentialsError(
+                f"the cluster refuses access: {said}",
+                file=where,
+                remedy="bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace",
+            )
+        if error.status == HTTPStatus.NOT_FOUND:
+            if "requested resource" in said or "page not found" in said:
+                return ModelwayError(
+                    f"the cluster has no {resource}",
+                    file=where,
+                    remedy=f"install {_NEEDS.get(resource, 'what serves them')}, or choose another "
+                    "`deployment.target` in the policy",
+                )
+            remedy = f"make what an environment needs: `kubectl apply -k` the overlay for {self.namespace}"
+            return _NotThereError(f"{where} is not there: {said}", file=where, remedy=remedy)
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return UnavailableError(
+                f"the cluster's API server answers {error.status}: {said}",
+                file=where,
+                remedy="see the API server's log, then run again: it goes on where it stopped",
+            )
+        return ModelwayError(
+            f"the cluster refuses the change: {said}", file=where, remedy="correct what it names, then run again"
+        )
+
+
+class _NotThereError(ModelwayError):
+    """There is no object of the name."""
+
+
+def _said(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.body or error.reason).strip()[:300]

@@ -1,0 +1,65 @@
+"""A deployment as a pipeline's task asks for it: in text, and with nobody looking on."""
+
+from __future__ import annotations
+
+from modelway.components.core.environments import ENVIRONMENTS
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.policy import Policy
+from modelway.components.deploy.deploy import deploy
+from modelway.components.deploy.outcome import Deployed
+
+_ACTOR = "deploy_model"
+
+
+def deploy_in_task(
+    store: str,
+    model: str,
+    version: str,
+    environment: str,
+    *,
+    run: str,
+    policy: str = "",
+    image: str = "",
+    requested_by: str = "",
+    insecure: bool = False,
+) -> Deployed:
+    """Deploys as `deploy` does.
+
+    Args:
+        store: The root of the project's store.
+        model: The registered model's name.
+        version: Its version.
+        environment: Where it is to serve.
+        run: The pipeline run's name.
+        policy: The promoter's policy file: its text, path or URI; empty: the released one alone counts.
+        image: The image by digest; empty: as `package_model` recorded it.
+        requested_by: Who asks for it; empty: the task itself.
+        insecure: Whether the registry is spoken to by plain HTTP.
+
+    Raises:
+        ModelwayError: there is no such environment, or what `deploy` raises.
+    """
+    where = next((one for one in ENVIRONMENTS if one == environment), None)
+    if where is None:
+        raise ModelwayError(
+            f"there is no environment {environment!r}",
+            key="environment",
+            value=environment,
+            remedy=f"choose one of {', '.join(ENVIRONMENTS)}",
+        )
+    return deploy(
+        store,
+        model,
+        version,
+        where,
+        image=image,
+        run=run,
+        actor=requested_by or _ACTOR,
+        policy=Policy.load(policy) if policy else None,
+        progress=_say,
+        insecure=insecure,
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a task's log

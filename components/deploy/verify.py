@@ -1,0 +1,157 @@
+"""What a deployment has to show before anything is touched: image, signature, blessing, bill, approvals, policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from modelway.components.core.approvals import refusals
+from modelway.components.core.bundle import SBOM_FILE, Bundle, verify_bundle
+from modelway.components.core.deploy_policy import EnvironmentName
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.images import Reference
+from modelway.components.core.policy import Policy
+from modelway.components.core.release_image import fetch_release
+from modelway.components.core.released import released
+from modelway.components.core.signing import VERIFYING_KEY, key_file
+from modelway.components.core.storage import join, read_uri
+from modelway.components.core.tracking import Tracking
+from modelway.components.core.weakening import weaker_checks
+
+_WATCHED = ("policy[deployment.", "policy[serving.")
+
+
+def recorded_image(store: str, model: str, version: str) -> str:
+    """The image that `package_model` made of a version, by digest.
+
+    Raises:
+        ModelwayError: it made none.
+    """
+    try:
+        record = json.loads(read_uri(join(store, "packages", model, f"{version}.json")))
+        return str(record["image"])
+    except (ModelwayError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ModelwayError) and type(error) is not ModelwayError:
+            raise
+        raise ModelwayError(
+            f"version {version} of {model} has not been packaged: no image of it is recorded",
+            file=join(store, "packages", model, f"{version}.json"),
+            remedy="run `package_model` on it first",
+        ) from error
+
+
+def image_problems(
+    store: str, tracking: Tracking, model: str, version: str, image: str, *, insecure: bool = False
+) -> list[str]:
+    """What is wrong with an image as the release of a version, a sentence each; none if it is that release.
+
+    Args:
+        store: The root of the project's store.
+        tracking: Where the version is registered.
+        model: The registered model's name.
+        version: Its version.
+        image: The image by digest; empty: as `package_model` recorded it.
+        insecure: Whether the registry is spoken to by plain HTTP.
+
+    Raises:
+        UnavailableError: MLflow, the store or the registry cannot be reached.
+        CredentialsError: one of them refuses access.
+    """
+    found: list[str] = []
+    with _noting(found):
+        recorded = recorded_image(store, model, version)
+        image = image or recorded
+        if image.partition("@")[2] != recorded.partition("@")[2]:
+            found.append(f"the image is not the one that package_model recorded: it is {image}, and not {recorded}")
+    with _noting(found):
+        if image and not Reference.parse(image, "image").host:
+            found.append(f"the image is in a folder, which no cluster pulls from: {image}")
+    key: Path | None = None
+    with _noting(found):
+        key = key_file(VERIFYING_KEY)
+    if image:
+        with _noting(found), TemporaryDirectory() as work:
+            bundle = Bundle(fetch_release(image, Path(work), insecure=insecure))
+            if key is not None:
+                verify_bundle(bundle.folder, key)
+            found += _bundle_problems(bundle, model, version)
+            with _noting(found):
+                given = released(tracking, model, version)
+                if bundle.blessing_sha256() != given.blessing_sha256:
+                    found.append("the image holds another blessing than the version is registered with")
+    return found
+
+
+def policy_problems(before: Policy, brought: Policy) -> list[str]:
+    """What a brought policy watches less closely than the one that the version was released with."""
+    return [
+        f"the policy that was brought asks less than the one that the version was released with: "
+        f"{check.name[len('policy[') : -1]} is {_shown(check.observed)}, and was {_shown(check.threshold)}"
+        for check in weaker_checks(before, brought)
+        if check.blocks and check.name.startswith(_WATCHED)
+    ]
+
+
+def problems(
+    store: str,
+    tracking: Tracking,
+    policy: Policy | None,
+    model: str,
+    version: str,
+    environment: EnvironmentName,
+    image: str,
+    *,
+    insecure: bool = False,
+) -> tuple[str, ...]:
+    """Everything that keeps a version from an environment, a sentence each, found at once; none if nothing does.
+
+    Args:
+        store: The root of the project's store.
+        tracking: Where the version is registered.
+        policy: The promoter's policy; None: the released one alone counts.
+        model: The registered model's name.
+        version: Its version.
+        environment: Where it is to go.
+        image: Its image by digest; empty: as `package_model` recorded it.
+        insecure: Whether the registry is spoken to by plain HTTP.
+
+    Raises:
+        UnavailableError: MLflow, the store or the registry cannot be reached.
+        CredentialsError: one of them refuses access.
+    """
+    found = image_problems(store, tracking, model, version, image, insecure=insecure)
+    with _noting(found):
+        if policy is not None:
+            found += policy_problems(released(tracking, model, version).policy, policy)
+    found += refusals(store, tracking, policy, model, version, environment)
+    return tuple(dict.fromkeys(found))
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _bundle_problems(bundle: Bundle, model: str, version: str) -> Iterator[str]:
+    release = bundle.release()
+    if (release.name, release.version) != (model, version):
+        yield f"the image is of version {release.version} of {release.name}, and not of version {version} of {model}"
+    try:
+        kind = json.loads((bundle.folder / SBOM_FILE).read_bytes())["bomFormat"]
+    except (OSError, ValueError, KeyError, TypeError):
+        kind = None
+    if kind != "CycloneDX":
+        yield f"the image has no bill of materials: {SBOM_FILE} is missing or is none"
+
+
+@contextmanager
+def _noting(found: list[str]) -> Iterator[None]:
+    """Notes an error that the user can put right; what is unreachable or refuses access says nothing of the release."""
+    try:
+        yield
+    except ModelwayError as error:
+        if type(error) is not ModelwayError:
+            raise
+        found.append(error.message)

@@ -1,0 +1,54 @@
+"""The promote pipeline: a packaged version goes to an environment, or what serves there stays.
+
+One task, since each level of depth costs its own pods: verifying, rehearsing, following and undoing are one attempt,
+that a second task could not take up more safely than the same one run again. It records its outcome in the audit log
+itself, also where it is refused. Runs of it take the service account `modelway-deployer`, named on submission.
+"""
+
+from kfp import dsl, kubernetes
+
+from modelway.components.deploy.component import deploy_model
+from modelway.pipelines.release import SERVICES, _on_cluster
+
+VERIFYING_KEY = "modelway-verifying-key"  # a ConfigMap in the namespace of the runs, with `verifying.pem`
+REGISTRY = "modelway-registry"  # a Secret there with `config.json`, as Docker keeps it, where the registry asks for one
+_KEY_FOLDER, _REGISTRY_FOLDER = "/var/run/modelway/verifying", "/var/run/modelway/registry"
+
+
+@dsl.pipeline(name="promote")  # type: ignore[untyped-decorator]  # kfp is untyped
+def promote(
+    model: str,
+    version: str,
+    environment: str,
+    store: str,
+    policy: str = "",
+    image: str = "",
+    requested_by: str = "",
+) -> None:
+    """Verifies a packaged version, takes it live step by step, and undoes it by itself where it does not hold.
+
+    Args:
+        model: The registered model's name.
+        version: The registered version.
+        environment: Where it is to serve: development, staging or production.
+        store: The root of the project's store: an s3:// prefix.
+        policy: The promoter's policy: its text, or a URI; it may ask more than the released one. Empty: that one.
+        image: The image by digest. Empty: the one that package_model recorded.
+        requested_by: Who asks for it.
+    """
+    task = deploy_model(
+        model=model,
+        version=version,
+        environment=environment,
+        store=store,
+        run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+        policy=policy,
+        image=image,
+        requested_by=requested_by,
+    )
+    _on_cluster(task, cached=False)
+    kubernetes.use_config_map_as_env(task, SERVICES, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
+    kubernetes.use_config_map_as_volume(task, VERIFYING_KEY, _KEY_FOLDER, optional=True)
+    kubernetes.use_secret_as_volume(task, REGISTRY, _REGISTRY_FOLDER, optional=True)
+    task.set_env_variable("MODELWAY_VERIFYING_KEY", f"{_KEY_FOLDER}/verifying.pem")
+    task.set_env_variable("DOCKER_CONFIG", _REGISTRY_FOLDER)

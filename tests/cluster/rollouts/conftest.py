@@ -1,0 +1,556 @@
+"""An environment of its own on the cluster, real images of real models in a real registry, and steady traffic."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from modelway.components.core.audit import AuditLog, Entry
+from modelway.components.core.blessing import GATES, Hashes, bless
+from modelway.components.core.deploy_policy import EnvironmentName
+from modelway.components.core.images import Reference, pull, push
+from modelway.components.core.models import folder_sha256
+from modelway.components.core.oci import on_top, write_layer
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Features
+from modelway.components.core.registry import Registry
+from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
+from modelway.components.core.storage import S3
+from modelway.components.core.tables import to_model_input
+from modelway.components.core.tracking import Tracking
+from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.deploy.deploy import deploy
+from modelway.components.deploy.outcome import Deployed
+from modelway.components.features.steps import build
+from modelway.components.package.packaging import package
+from modelway.components.train.saving import save
+from modelway.components.validate.distributions import measure
+
+ROOT = Path(__file__).resolve().parents[3]
+MODEL = "loans"
+ADA = "ada@example.org"
+FEATURES = Features(numeric=("income", "age"), categorical=("region",))
+SITE = "opt/modelway/lib/python3.11/site-packages"
+# What breaks a server from its base on, whatever model lies on top: its release is signed and whole.
+FAULTS = {
+    "fails": """
+import random
+from modelway.components.serve.app import App
+answer = App._predict_v2
+def failing(self, body):
+    if random.random() < 0.4:
+        raise RuntimeError("the feature store does not answer")
+    return answer(self, body)
+App._predict_v2 = failing
+""",
+    "slow": """
+import asyncio
+from modelway.components.serve.app import App
+answer = App._predict
+async def slow(self, scope, receive, work):
+    await asyncio.sleep(0.5)
+    return await answer(self, scope, receive, work)
+App._predict = slow
+""",
+    "crashes": """
+import os, sys
+sys.stderr.write("Illegal instruction: this model was built for another processor\\n")
+sys.stderr.flush()
+os._exit(132)
+""",
+}
+
+
+def rows(count: int, seed: int, drifted: bool = False) -> pl.DataFrame:
+    """Rows as the model was trained on; of people who earn much more, where they are drifted."""
+    generator = np.random.default_rng(seed)
+    income, age = generator.lognormal(10, 1, count), generator.integers(18, 80, count).astype(float)
+    region = generator.choice(["north", "south", "east"], count, p=[0.4, 0.35, 0.25])
+    late = (np.log(income) + (region == "north") + generator.normal(0, 0.5, count) > 10.5).astype(int)
+    return pl.DataFrame({"income": income * (50 if drifted else 1), "age": age, "region": region, "late": late})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one request: its status and the version that answered, or why there was no answer."""
+
+    at: float
+    status: int = 0
+    version: str = ""
+    error: str = ""
+
+
+@dataclass
+class Traffic:
+    """Steady requests for predictions, of some rows each, every one over a connection of its own."""
+
+    address: tuple[str, int]
+    per_second: float = 16
+    drifted: bool = False
+    answers: list[Answer] = field(default_factory=list)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self, body: bytes) -> Answer:
+        at = time.monotonic()
+        connection = http.client.HTTPConnection(*self.address, timeout=10)
+        try:
+            connection.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            found = json.loads(answer.read())
+            return Answer(at, answer.status, str(found.get("model_version", "")))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Answer(at, error=repr(error))
+        finally:
+            connection.close()
+
+    def _run(self, seed: int, threads: int) -> None:
+        bodies = [self._body(rows(8, seed * 100 + index, self.drifted)) for index in range(40)]
+        chosen, due = random.Random(seed), time.monotonic()
+        while not self._stopping.wait(max(0.0, due - time.monotonic())):
+            due = max(due + threads / self.per_second, time.monotonic() - 1)
+            self.answers.append(self.ask(chosen.choice(bodies)))
+
+    @staticmethod
+    def _body(frame: pl.DataFrame) -> bytes:
+        kinds = {"income": "FP64", "age": "FP64", "region": "BYTES"}
+        inputs = [
+            {"name": name, "shape": [frame.height], "datatype": kind, "data": frame[name].to_list()}
+            for name, kind in kinds.items()
+        ]
+        return json.dumps({"inputs": inputs}).encode()
+
+    @contextmanager
+    def flowing(self, threads: int = 6) -> Iterator[Traffic]:
+        """Sends requests until the end of the block, which is when all answers are in."""
+        running = [threading.Thread(target=self._run, args=(seed, threads), daemon=True) for seed in range(threads)]
+        for one in running:
+            one.start()
+        try:
+            yield self
+        finally:
+            self._stopping.set()
+            for one in running:
+                one.join(timeout=15)
+
+    @property
+    def failed(self) -> list[Answer]:
+        return [one for one in self.answers if one.status != 200]
+
+    def by(self, version: str) -> list[Answer]:
+        return [one for one in self.answers if one.version == version]
+
+    def longest_gap(self, version: str) -> float:
+        """The longest time, in seconds, that a version answered nothing in."""
+        times = sorted([self.answers[0].at, *(one.at for one in self.by(version)), self.answers[-1].at])
+        return max(after - before for before, after in itertools.pairwise(times))
+
+
+def _kubectl(*arguments: str, content: str | None = None, check: bool = True) -> str:
+    ran = subprocess.run(
+        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert not check or ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
+    return ran.stdout
+
+
+def _eventually(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = true()
+        if found:
+            return found
+        time.sleep(0.3)
+    return pytest.fail(f"not within {seconds:g} s: {what}")
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Callable[..., str]:
+    """Runs kubectl as the administrator."""
+    return _kubectl
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Waits until something is, and returns it."""
+    return _eventually
+
+
+@pytest.fixture(scope="session")
+def served_from(registry: Any) -> str:
+    """The real serving base in the registry, by its digest."""
+    tag = f"{registry.host}/serving:test"
+    for command in (
+        ("build", "--network", "host", "-f", "Dockerfile.serving", "-t", tag, "."),
+        ("push", "--quiet", tag),
+    ):
+        ran = subprocess.run(["docker", *command], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
+        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60, check=False)
+    reference = Reference.parse(tag, "base")
+    return f"{registry.host}/serving@{pull(images(reference), reference, 'linux/amd64').digest}"
+
+
+def images(reference: Reference) -> Registry:
+    return Registry(reference.host, reference.repository)
+
+
+def with_layer(base: str, folder: Path, root: str, target: str) -> str:
+    """An image with one more layer, made of a folder; by its digest."""
+    below, to = Reference.parse(base, "base"), Reference.parse(target, "target")
+    file = folder.parent / f"{folder.name}.tar"
+    layer = write_layer(folder, root, file)
+    made = on_top(pull(images(below), below, "linux/amd64"), layer, {}, {}, "a test")
+    return push(images(to), made, file, images(below), to.tag)
+
+
+@pytest.fixture(scope="session")
+def base_with(served_from: str, registry: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The serving base with a fault in it; without one, itself."""
+    made = {"": served_from}
+
+    def make(fault: str) -> str:
+        if fault not in made:
+            folder = tmp_path_factory.mktemp(fault) / "site"
+            folder.mkdir()
+            (folder / "fault.py").write_text(FAULTS[fault], encoding="utf-8")
+            (folder / "fault.pth").write_text("import fault\n", encoding="utf-8")
+            made[fault] = with_layer(served_from, folder, SITE, f"{registry.host}/serving:{fault}")
+        return made[fault]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What a deployment is told of its services: an MLflow server, a bucket as its store, keys, Prometheus."""
+    folder, bucket = tmp_path_factory.mktemp("services"), f"modelway-rollouts-{uuid.uuid4().hex[:8]}"
+    new_keys(folder / "signing.pem", folder / "verifying.pem")
+    (folder / "verifying.pem").chmod(0o644)
+    client = S3(*(os.environ[name] for name in ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"))).client
+    client.make_bucket(bucket_name=bucket)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {
+        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}",
+        "MODELWAY_STORE": f"s3://{bucket}/store",
+        "MODELWAY_PROMETHEUS": os.environ["PROMETHEUS_URL"],
+        SIGNING_KEY: str(folder / "signing.pem"),
+        VERIFYING_KEY: str(folder / "verifying.pem"),
+    }
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    ]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
+    try:
+        _eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"), "MLflow is up", 90)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("AWS_")]:
+                patch.delenv(name)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            yield variables
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait(timeout=20)
+        for one in client.list_objects(bucket_name=bucket, recursive=True):
+            client.remove_object(bucket_name=bucket, object_name=str(one.object_name))
+        client.remove_bucket(bucket_name=bucket)
+
+
+def _answers(address: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310
+        return bool(answer.status == 200)
+    return False
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment on the cluster, in a namespace of its own."""
+
+    namespace: str
+    pipelines: str
+    store: str
+    tracking: Tracking
+    deployer: Path  # a kubeconfig of the account modelway-deployer
+
+    def policy(self, **deployment: Any) -> Policy:
+        """The policy that versions are released and deployed by, with changes of `deployment`."""
+        analysis = {
+            **{"interval_seconds": 2, "count": 3, "initial_delay_seconds": 5, "minimum_requests": 30},
+            **{"error_rate": 0.02, "drift": 0.5},
+        }
+        rollout = {
+            "steps": [{"weight": 50, "pause_seconds": 6}],
+            "analysis": analysis | deployment.pop("analysis", {}),
+            "progress_deadline_seconds": 15,
+            "timeout_seconds": 180,
+        }
+        environments = {
+            "staging": {"namespace": self.namespace},
+            "production": {"namespace": self.namespace, "approvals": {"quorum": 1}},
+        }
+        content = {
+            "model": {"metrics": {"roc_auc": {"min": 0.6}}},
+            "serving": {"sla": {"p95_ms": 250}},
+            "deployment": rollout | deployment,
+            "environments": environments,
+        }
+        return Policy.model_validate(content)
+
+    def deploy(
+        self, version: str, *, run: str = "", environment: EnvironmentName = "staging", image: str = "", **changes: Any
+    ) -> Deployed:
+        """Deploys a version, as the account that may do no more than that."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KUBECONFIG", str(self.deployer))
+            return deploy(
+                self.store,
+                MODEL,
+                version,
+                environment,
+                image=image,
+                run=run or f"run-{uuid.uuid4().hex[:6]}",
+                actor=ADA,
+                policy=self.policy(**changes),
+                tracking=self.tracking,
+            )
+
+    def traffic(self, service: str = MODEL, **changes: Any) -> Traffic:
+        """Traffic to one of the Services, which is not sent yet."""
+        found = self.get("service", service)["spec"]
+        return Traffic((found["clusterIP"], found["ports"][0]["port"]), **changes)
+
+    def get(self, kind: str, name: str = MODEL) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(_kubectl("-n", self.namespace, "get", kind, name, "-o", "json"))
+        return found
+
+    def rollout(self) -> dict[str, Any]:
+        return self.get("rollout")
+
+    def image(self) -> str:
+        return str(self.rollout()["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def pods(self) -> list[dict[str, Any]]:
+        found = _kubectl("-n", self.namespace, "get", "pods", "-l", f"app.kubernetes.io/name={MODEL}", "-o", "json")
+        return [one for one in json.loads(found)["items"] if "deletionTimestamp" not in one["metadata"]]
+
+    def image_version(self) -> str:
+        """The version that the Rollout asks for."""
+        annotations = self.rollout()["spec"]["template"]["metadata"]["annotations"]
+        return str(annotations.get("modelway.io/version", ""))
+
+    def service_of(self, template_hash: str) -> str:
+        """A Service of the pods of one template alone."""
+        labels = {"app.kubernetes.io/name": MODEL, "rollouts-pod-template-hash": template_hash}
+        spec = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}
+        name = f"only-{template_hash}"
+        made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+        _kubectl("-n", self.namespace, "apply", "-f", "-", content=json.dumps(made))
+        return name
+
+    def holder(self, environment: EnvironmentName = "staging") -> str:
+        found = self.tracking.holder(MODEL, environment)
+        return "" if found is None else str(found.version)
+
+    def whole(self) -> bool:
+        """Whether the Rollout serves what it asks for, by both of its pods, and is done with all else."""
+        rollout = self.rollout()
+        status, ready = rollout.get("status", {}), [one for one in self.pods() if _is_ready(one)]
+        hashes = [one["metadata"]["labels"]["rollouts-pod-template-hash"] for one in ready]
+        stable = hashes.count(status.get("stableRS"))
+        alone = stable == len(hashes) or "blueGreen" in rollout["spec"]["strategy"]  # which keeps old pods for a while
+        return status.get("phase") == "Healthy" and stable >= 2 and alone
+
+    def log(self) -> list[Entry]:
+        return AuditLog(self.store, self.tracking).trusted(MODEL)[0]
+
+    def failures_of(self, template_hash: str) -> float:
+        """How many requests the pods of one template answered with 5xx, by their own count."""
+        addresses = [
+            one["status"]["podIP"]
+            for one in self.pods()
+            if one["metadata"]["labels"]["rollouts-pod-template-hash"] == template_hash
+        ]
+        assert addresses
+        lines = [line for address in addresses for line in _metrics(address)]
+        return sum(float(line.split()[-1]) for line in lines if line.startswith('modelway_requests_total{code="5'))
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    return any((one["type"], one["status"]) == ("Ready", "True") for one in pod["status"].get("conditions", ()))
+
+
+def _metrics(address: str) -> list[str]:
+    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=10) as answer:
+        return str(answer.read(), "utf-8").splitlines()
+
+
+@pytest.fixture(scope="session")
+def place(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An environment as the manifests make it, without a Rollout, and the deployer's account to use it with."""
+    prefix, folder = f"mw{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("environment")
+    delete = "$patch: delete\napiVersion: any/v1\nkind: Any\nmetadata: {name: any}\n"
+    scale = [{"op": "replace", "path": "/spec/minReplicas", "value": 2}]
+    (folder / "verifying.pem").write_bytes(Path(environ[VERIFYING_KEY]).read_bytes())
+    content = {
+        "namespace": f"{prefix}-staging",
+        "resources": [os.path.relpath(ROOT / "manifests" / "base", folder.resolve())],
+        "configMapGenerator": [{"name": "modelway-verifying-key", "files": ["verifying.pem"]}],
+        "generatorOptions": {"disableNameSuffixHash": True},
+        "patches": [
+            {"target": {"group": "argoproj.io"}, "patch": delete},
+            {"target": {"kind": "HorizontalPodAutoscaler"}, "patch": yaml.safe_dump(scale)},
+        ],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    text = _kubectl("kustomize", str(folder))
+    made = Place(
+        f"{prefix}-staging",
+        f"{prefix}-pipelines",
+        environ["MODELWAY_STORE"],
+        Tracking(environ["MLFLOW_TRACKING_URI"]),
+        folder / "kubeconfig",
+    )
+    for ours, theirs in {"insurance-high-use": MODEL, "namespace: kubeflow": f"namespace: {made.pipelines}"}.items():
+        assert ours in text
+        text = text.replace(ours, theirs)
+    try:
+        _kubectl("create", "namespace", made.pipelines)
+        _kubectl("-n", made.pipelines, "create", "serviceaccount", "modelway-deployer")
+        _kubectl("apply", "-f", "-", content=text)
+        shown = json.loads(_kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
+        token = _kubectl("-n", made.pipelines, "create", "token", "modelway-deployer", "--duration", "2h").strip()
+        shown["users"][0]["user"] = {"token": token}
+        made.deployer.write_text(json.dumps(shown), encoding="utf-8")
+        yield made
+    finally:
+        _kubectl(
+            "delete", "namespace", made.namespace, made.pipelines, "--ignore-not-found", "--wait=false", check=False
+        )
+
+
+@dataclass(frozen=True)
+class Releases:
+    """Registered and packaged versions; each is made when it is first asked for."""
+
+    place: Place
+    host: str
+    base_with: Callable[[str], str]
+    folder: Path
+    _made: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, kind: str) -> str:
+        """The version of a kind: ``good``, ``better``, or one of the faults."""
+        if kind not in self._made:
+            self._made[kind] = self.package(
+                self.register(len(self._made)), self.base_with(kind if kind in FAULTS else "")
+            )
+        return self._made[kind]
+
+    def package(self, version: str, base: str) -> str:
+        """Packages a version on a base; returns the version."""
+        target, bundle = f"{self.host}/{MODEL}:v{version}", self.folder / f"bundle-{version}"
+        package(MODEL, version, self.place.store, base, target, bundle_path=str(bundle))
+        return version
+
+    def register(self, seed: int) -> str:
+        """Fits a model, and registers it with its evidence as a release does; returns the version."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import Pipeline
+
+        work, frame = self.folder / f"release-{seed}", rows(2000, seed)
+        work.mkdir()
+        steps = build(FEATURES)
+        prepared = steps.fit_transform(to_model_input(frame, FEATURES.columns))
+        fitted = LogisticRegression(C=1 + seed, solver="newton-cholesky").fit(prepared, frame["late"].to_numpy())
+        tracking, policy = self.place.tracking, self.place.policy()
+        with tracking.run(MODEL, f"train-{seed}", {}) as run_id:
+            with tracking.logged_model(run_id, MODEL, {}) as (model_id, location):
+                pipeline = Pipeline([("features", steps), ("model", fitted)])
+                examples = to_model_input(frame.head(5), FEATURES.columns)
+                folder = str(work / "model")
+                save(pipeline, folder, examples, model_id=model_id, run_id=run_id, location=location)
+                tracking.upload_model(model_id, folder)
+            hashes = Hashes(
+                model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256()
+            )
+            gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, "2000 rows."),)) for gate in GATES]
+            blessing = bless(
+                gates,
+                hashes,
+                project=MODEL,
+                run=f"release-{seed}",
+                git_commit="abc",
+                requested_by=ADA,
+                compared_with="",
+            )
+            evidence = work / "evidence"
+            evidence.mkdir()
+            frame.write_parquet(evidence / "sample.parquet")
+            measure(frame, FEATURES.columns, "d").write(evidence / "baseline.json")
+            (evidence / "blessing.json").write_bytes(blessing.content())
+            (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
+            tracking.log_evidence(run_id, evidence, "evidence/1")
+        described = {"blessing_sha256": blessing.sha256(), "evidence": "evidence/1", "model_hash": hashes.model}
+        with tracking.new_version(MODEL, model_id, run_id, described) as version:
+            return version
+
+
+@pytest.fixture(scope="session")
+def releases(
+    place: Place, registry: Any, base_with: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Releases:
+    return Releases(place, registry.host, base_with, tmp_path_factory.mktemp("releases"))
+
+
+@pytest.fixture
+def stable(place: Place, releases: Releases) -> str:
+    """The version that serves, whole: the one that the tests before have left, or a first one."""
+    if not place.holder():
+        first = place.deploy(releases["good"])
+        assert first.verdict == "promoted", first.reasons
+    _eventually(place.whole, "what is asked for serves", 90)
+    return place.holder()
+
+
+@pytest.fixture
+def good(stable: str, releases: Releases) -> str:
+    """A good version that does not serve."""
+    return releases["better"] if stable == releases["good"] else releases["good"]
+
+
+@pytest.fixture(scope="session")
+def layered() -> Callable[..., str]:
+    """Makes an image with one more layer; returns it by its digest."""
+    return with_layer

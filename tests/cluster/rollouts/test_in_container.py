@@ -1,0 +1,168 @@
+"""`deploy_model` as Kubeflow runs it: its compiled command in its own image and account, and the pipeline locally."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+ROOT = Path(__file__).resolve().parents[3]
+PROMOTE = """
+import json, sys
+from kfp import local
+from modelway.pipelines.promote import promote
+parameters, root = sys.argv[1:]
+local.init(local.SubprocessRunner(use_venv=False), pipeline_root=root, raise_on_error=True)
+promote(**json.loads(parameters))
+"""
+
+
+@pytest.fixture(scope="module")
+def image(registry: Any) -> str:
+    """The image of the components, in the registry, by its digest."""
+    tag = f"{registry.host}/components:test"
+    for command in (
+        ("build", "--network", "host", "-f", "Dockerfile.component", "-t", tag, "."),
+        ("push", "--quiet", tag),
+    ):
+        ran = subprocess.run(["docker", *command], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
+        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    described = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", tag],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60, check=False)
+    (digest,) = [one for one in json.loads(described.stdout) if one.startswith(registry.host)]
+    return str(digest)
+
+
+def _parameters(place: Any, version: str) -> dict[str, Any]:
+    return {
+        "model": "loans",
+        "version": version,
+        "environment": "staging",
+        "store": place.store,
+        "policy": place.policy().canonical(),
+        "image": "",
+        "requested_by": "ada@example.org",
+    }
+
+
+def _command(image: str, folder: Path) -> list[str]:
+    """The command that is compiled for `deploy_model`, for its image."""
+    code = "import sys; from kfp import compiler; from modelway.components.deploy.component import deploy_model; "
+    code += "compiler.Compiler().compile(deploy_model, sys.argv[1])"
+    file = folder / "deploy_model.yaml"
+    environment = {**os.environ, "MODELWAY_IMAGE": image}
+    subprocess.run([sys.executable, "-c", code, str(file)], env=environment, check=True, timeout=120)
+    (executor,) = next(yaml.safe_load_all(file.read_text(encoding="utf-8")))["deploymentSpec"]["executors"].values()
+    assert executor["container"]["image"] == image
+    return [*executor["container"]["command"], *executor["container"]["args"]]
+
+
+def _task(place: Any, environ: dict[str, str], image: str, command: list[str], parameters: dict[str, Any]) -> Any:
+    """The pod of a task as Kubeflow makes it, without Kubeflow's launcher; on the host's network, for the registry."""
+    summary = {"name": "summary", "type": {"schemaTitle": "system.Markdown"}, "uri": "/tmp/summary.md"}  # noqa: S108
+    asked = {
+        "inputs": {"parameterValues": parameters},
+        "outputs": {
+            "outputFile": "/tmp/outputs.json",  # noqa: S108
+            "parameters": {"Output": {"outputFile": "/tmp/Output"}},  # noqa: S108
+            "artifacts": {"summary": {"artifacts": [summary]}},
+        },
+    }
+    variables = {name: os.environ[name] for name in ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")}
+    variables |= {name: environ[name] for name in ("MLFLOW_TRACKING_URI", "MODELWAY_PROMETHEUS")}
+    variables |= {"MODELWAY_VERIFYING_KEY": "/keys/verifying.pem"}
+    container = {
+        "name": "main",
+        "image": image,
+        "command": [part.replace("{{$}}", json.dumps(asked)) for part in command],
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "keys", "mountPath": "/keys"}],  # noqa: S108
+    }
+    spec = {
+        "serviceAccountName": "modelway-deployer",
+        "hostNetwork": True,
+        "restartPolicy": "Never",
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "keys", "configMap": {"name": "modelway-verifying-key"}},
+        ],
+    }
+    metadata = {"name": f"deploy-{parameters['run']}", "namespace": place.pipelines}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def test_it_runs_as_its_components_own_container(
+    place: Any,
+    environ: dict[str, str],
+    image: str,
+    good: str,
+    kubectl: Any,
+    eventually: Any,
+    tmp_path: Path,
+) -> None:
+    keys = f"--from-file=verifying.pem={environ['MODELWAY_VERIFYING_KEY']}"
+    kubectl("-n", place.pipelines, "create", "configmap", "modelway-verifying-key", keys)
+    parameters = _parameters(place, good) | {"run": "in-a-pod", "insecure": False}
+    task = _task(place, environ, image, _command(image, tmp_path), parameters)
+    of_the_task = ("-n", place.pipelines, "get", "pod", task["metadata"]["name"], "-o", "jsonpath={.status.phase}")
+    with place.traffic().flowing() as traffic:
+        kubectl("apply", "-f", "-", content=json.dumps(task))
+        ended = {"Succeeded", "Failed"}
+        phase = eventually(
+            lambda: next((one for one in ended if kubectl(*of_the_task) == one), ""), "it has ended", 150
+        )
+    said = kubectl("-n", place.pipelines, "logs", task["metadata"]["name"])
+    assert phase == {"Succeeded"}, said
+    assert "step 2/3, weight 50 %" in said
+    assert traffic.failed == []
+    assert place.holder() == good
+    assert place.log()[-1].event == "promoted"
+
+
+def test_the_pipeline_runs_locally_against_the_cluster(place: Any, good: str, releases: Any, tmp_path: Path) -> None:
+    environment = {**os.environ, "KUBECONFIG": str(place.deployer)}
+
+    def run(version: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", PROMOTE, json.dumps(_parameters(place, version)), str(tmp_path / version)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    with place.traffic().flowing() as traffic:
+        promoted = run(good)
+    assert promoted.returncode == 0, promoted.stdout[-3000:] + promoted.stderr[-3000:]
+    assert traffic.failed == []
+    assert place.holder() == good
+    summaries = list((tmp_path / good).rglob("summary"))
+    assert [f"Version {good} of loans is live in staging" in one.read_text(encoding="utf-8") for one in summaries] == [
+        True
+    ]
+    undone = run(releases["crashes"])
+    assert undone.returncode != 0
+    assert "CrashLoopBackOff" in undone.stdout + undone.stderr
+    assert place.holder() == good

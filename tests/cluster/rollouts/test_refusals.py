@@ -1,0 +1,125 @@
+"""What may not go live is refused with the reason, and neither the cluster nor the registry's aliases are touched."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelway.components.core.approvals import approve, refusals
+from modelway.components.core.audit import AuditLog
+from modelway.components.core.release_image import fetch_release
+from modelway.components.core.signing import new_keys, sign
+from modelway.components.core.storage import join, read_uri, write_uri
+
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+
+@pytest.fixture
+def recorded(place: Any, good: str) -> Iterator[Callable[[str], None]]:
+    """Makes an image the one that is recorded of the version, as long as the test runs."""
+    record = join(place.store, "packages", "loans", f"{good}.json")
+    before = read_uri(record)
+    yield lambda image: write_uri(record, json.dumps(json.loads(before) | {"image": image}).encode())
+    write_uri(record, before)
+
+
+def _touched(place: Any) -> str:
+    """All that a refused deployment leaves as it is."""
+    rollout = place.rollout()
+    found = {
+        "spec": rollout["spec"],
+        "annotations": rollout["metadata"].get("annotations"),
+        "pods": sorted(one["metadata"]["uid"] for one in place.pods()),
+        "aliases": [place.holder("staging"), place.holder("production")],
+    }
+    return json.dumps(found, sort_keys=True)
+
+
+def _refused(place: Any, version: str, says: str, **changes: Any) -> None:
+    before = _touched(place)
+    made = place.deploy(version, **changes)
+    assert made.verdict == "refused"
+    assert says in " ".join(made.reasons)
+    assert _touched(place) == before
+    last = place.log()[-1]
+    assert (last.event, last.version, last.actor) == ("refused", version, "ada@example.org")
+    assert says in last.details["reason"]
+
+
+def _changed(name: str) -> Callable[[Path], None]:
+    def change(release: Path) -> None:
+        file = release / name
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes(content + b" ")
+
+    return change
+
+
+def _signed_by_another(release: Path) -> None:
+    new_keys(release.parent / "other", release.parent / "other.pub")
+    (release / "release.sig").unlink()
+    sign(release, release / "release.sig", release.parent / "other")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda release: (release / "release.sig").unlink(), "release.sig"),
+        (_signed_by_another, "another key"),
+        (_changed("model.onnx"), "model.onnx"),
+        (_changed("blessing.json"), "blessing.json"),
+        (_changed("sbom.cdx.json"), "sbom.cdx.json"),
+    ],
+    ids=["unsigned", "signed by another key", "tampered model", "tampered blessing", "tampered SBOM"],
+)
+def test_an_image_that_is_not_the_release(
+    place: Any,
+    releases: Any,
+    good: str,
+    recorded: Callable[[str], None],
+    layered: Callable[..., str],
+    tmp_path: Path,
+    change: Callable[[Path], Any],
+    says: str,
+) -> None:
+    image = json.loads(read_uri(join(place.store, "packages", "loans", f"{good}.json")))["image"]
+    release = fetch_release(image, tmp_path)
+    change(release)
+    recorded(layered(releases.base_with(""), release, "release", f"{releases.host}/loans:tampered"))
+    _refused(place, good, says)
+
+
+def test_another_image_than_the_one_that_was_packaged(place: Any, stable: str, good: str) -> None:
+    other = json.loads(read_uri(join(place.store, "packages", "loans", f"{stable}.json")))["image"]
+    _refused(place, good, "package_model", image=other)
+
+
+def test_a_version_without_approval(place: Any, good: str) -> None:
+    _refused(place, good, "approv", environment="production")
+
+
+def test_an_expired_approval(place: Any, good: str) -> None:
+    about: dict[str, Any] = {"model": "loans", "version": good, "environment": "production", "reason": "seen"}
+    until = datetime.now(UTC) + timedelta(seconds=3)
+    approve(place.store, place.tracking, by="bob@example.org", until=until, policy=place.policy(), **about)
+    time.sleep(3.5)
+    _refused(place, good, "ended", environment="production")
+
+
+def test_an_approval_of_ones_own(place: Any, good: str) -> None:
+    # Written past `modelway approve`, which would not take it.
+    given = next(one for one in place.log() if one.event == "approved")
+    details = given.details | {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")}
+    log = AuditLog(place.store, place.tracking)
+    log.append("approved", "ada@example.org", model="loans", version=good, environment="production", details=details)
+    _refused(place, good, "ada@example.org", environment="production")
+    about: dict[str, Any] = {"model": "loans", "version": good, "environment": "production", "reason": "seen"}
+    approve(place.store, place.tracking, by="bob@example.org", policy=place.policy(), **about)
+    assert refusals(place.store, place.tracking, place.policy(), "loans", good, "production") == []

@@ -1,0 +1,161 @@
+"""Versions go live, or are undone by themselves, under steady traffic: real images, real pods, real measurements."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from modelway.components.deploy.rollback import rollback
+
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+COMPARED = {"compare_with_stable": {"error_rate": 0.02, "latency_ratio": 20}}  # a busy machine is not the version's
+
+
+def _ended(place: Any, version: str) -> Any:
+    """The entry that ended the latest promotion of a version."""
+    (begun, *_) = [one for one in reversed(place.log()) if (one.event, one.version) == ("promotion.begun", version)]
+    entries = [one for one in place.log() if one.details.get("promotion") == begun.sha256()]
+    (ended,) = [one for one in entries if one.event != "deployed"]
+    return ended
+
+
+@pytest.mark.parametrize(("strategy", "analysis"), [("canary", {}), ("blue-green", {}), ("rolling", COMPARED)])
+def test_a_good_version_takes_over_without_a_failed_request(
+    place: Any, stable: str, good: str, strategy: str, analysis: dict[str, Any], eventually: Any
+) -> None:
+    with ExitStack() as flowing:
+        traffic = flowing.enter_context(place.traffic().flowing())
+        if strategy == "blue-green":  # what the new version is judged on before the switch
+            flowing.enter_context(place.traffic("loans-preview").flowing())
+        made = place.deploy(good, strategy=strategy, analysis=analysis)
+        eventually(lambda: traffic.answers[-1].version == good, "the new version answers")
+    assert (made.verdict, made.replaced) == ("promoted", stable), made.reasons
+    assert traffic.failed == []
+    assert {one.version for one in traffic.answers} == {stable, good}
+    eventually(place.whole, "the new version serves alone", 60)
+    assert place.image() == made.image
+    assert place.holder() == good
+    assert (_ended(place, good).event, _ended(place, good).actor) == ("promoted", "ada@example.org")
+
+
+@pytest.mark.parametrize(
+    ("fault", "strategy", "says"),
+    [
+        ("fails", "canary", "error-rate"),
+        ("slow", "canary", "latency-p95"),
+        ("drifts", "canary", "drift"),
+        ("crashes", "canary", "CrashLoopBackOff"),
+        ("idles", "canary", "requests"),
+        ("fails", "rolling", "error-rate"),
+        ("fails", "blue-green", "error-rate"),
+        ("idles", "blue-green", "requests"),
+    ],
+)
+def test_a_bad_version_is_undone_by_itself(
+    place: Any, releases: Any, stable: str, good: str, eventually: Any, fault: str, strategy: str, says: str
+) -> None:
+    bad = good if fault in {"drifts", "idles"} else releases[fault]
+    before, hash_before = place.image(), place.rollout()["status"]["stableRS"]
+    with ExitStack() as flowing:
+        # Nothing but the stable version's pods are asked where the new one is to get no traffic.
+        service = place.service_of(hash_before) if fault == "idles" else "loans"
+        traffic = flowing.enter_context(place.traffic(service, drifted=fault == "drifts").flowing())
+        if (fault, strategy) == ("fails", "blue-green"):
+            flowing.enter_context(place.traffic("loans-preview").flowing())
+        made = place.deploy(bad, strategy=strategy)
+        eventually(place.whole, "the stable version serves alone", 60)
+        asked = len(traffic.answers)
+        eventually(lambda: len(traffic.answers) > asked + 30, "more is asked")
+    assert (made.verdict, made.restored) == ("undone", before), made.reasons
+    assert says in " ".join(made.reasons)
+    assert {one.version for one in traffic.answers[asked:]} == {stable}
+    # Every request was answered, the stable version failed none, and it was never gone.
+    assert {one.status for one in traffic.failed} <= ({500} if fault == "fails" and strategy != "blue-green" else set())
+    assert place.failures_of(hash_before) == 0
+    assert traffic.longest_gap(stable) < 3
+    assert place.image() == before
+    assert place.rollout()["status"]["stableRS"] == hash_before
+    assert place.holder() == stable
+    assert _ended(place, bad).event == "undone"
+    assert says in _ended(place, bad).details["reason"]
+
+
+def test_pods_killed_under_load_lose_nothing(place: Any, stable: str, eventually: Any, kubectl: Any) -> None:
+    first, second = (one["metadata"]["name"] for one in place.pods())
+    with place.traffic().flowing() as traffic:
+        for name in (first, second):
+            kubectl("-n", place.namespace, "delete", "pod", name, "--wait=false")
+            eventually(lambda name=name: name not in {one["metadata"]["name"] for one in place.pods()}, "it is going")
+            eventually(place.whole, "another took its place", 60)
+    assert len(traffic.answers) > 50
+    assert traffic.failed == []
+    assert {one.version for one in traffic.answers} == {stable}
+
+
+DEPLOY = """
+import sys
+from modelway.components.core.policy import Policy
+from modelway.components.deploy.deploy import deploy
+store, version, policy = sys.argv[1:]
+deploy(store, "loans", version, "staging", run="dies", actor="ada@example.org", policy=Policy.parse(policy))
+"""
+
+
+def test_a_task_that_dies_midway_is_taken_up_by_running_it_again(
+    place: Any, stable: str, good: str, eventually: Any
+) -> None:
+    command = [sys.executable, "-c", DEPLOY, place.store, good, place.policy().canonical()]
+    with place.traffic().flowing() as traffic:
+        died = subprocess.Popen(
+            command, env={**os.environ, "KUBECONFIG": str(place.deployer)}, stdout=subprocess.DEVNULL
+        )
+        try:
+            eventually(lambda: place.image_version() == good, "the Rollout is asked for it", 60)
+        finally:
+            died.send_signal(signal.SIGKILL)
+            assert died.wait(timeout=20) == -signal.SIGKILL
+        assert place.holder() == stable
+        made = place.deploy(good, run="dies")
+        again = place.deploy(good, run="dies")
+    assert (made.verdict, again.verdict) == ("promoted", "promoted")
+    assert traffic.failed == []
+    assert place.holder() == good
+    events = [one.event for one in place.log() if one.details.get("run") == "dies"]
+    assert events.count("promotion.begun") == 1
+    assert [one.event for one in place.log()][-1] == "promoted"
+
+
+def test_the_way_back_is_one_call(
+    place: Any, stable: str, good: str, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = place.image()
+    with place.traffic().flowing() as traffic:
+        assert place.deploy(good).verdict == "promoted"
+        with monkeypatch.context() as patch:
+            patch.setenv("KUBECONFIG", str(place.deployer))
+            made = rollback(
+                place.store,
+                "loans",
+                "staging",
+                actor="bob@example.org",
+                reason="complaints from the branches",
+                policy=place.policy(),
+                tracking=place.tracking,
+            )
+        eventually(place.whole, "the version before serves alone", 60)
+    assert (made.verdict, made.version, made.image) == ("rolled-back", stable, before)
+    assert traffic.failed == []
+    assert (place.image(), place.holder()) == (before, stable)
+    last = place.log()[-1]
+    assert (last.event, last.actor, last.details["reason"]) == (
+        "rolled-back",
+        "bob@example.org",
+        "complaints from the branches",
+    )

@@ -1,0 +1,113 @@
+"""The edge to Kubernetes: objects as plain data, and errors that name the verb, the account and the remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.deploy.cluster import Cluster
+
+POD = {
+    "metadata": {"name": "one", "labels": {"app": "one"}},
+    "spec": {"containers": [{"name": "server", "image": "nowhere.example/one:1"}]},
+}
+
+
+def kubeconfig(path: Path, server: str) -> Path:
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "clusters": [{"name": "a", "cluster": {"server": server}}],
+        "users": [{"name": "a", "user": {"token": "nobody"}}],
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_without_a_cluster_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(ModelwayError, match="no cluster is known") as caught:
+        Cluster.connect("modelway-staging")
+    assert caught.value.key == "KUBECONFIG"
+
+
+def test_a_pod_without_an_account_is_told_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(ModelwayError, match="no cluster is known: Service host/port is not set"):
+        Cluster.connect("modelway-staging")
+
+
+def test_a_cluster_that_is_away_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = kubeconfig(tmp_path / "config", "http://127.0.0.1:1")
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    with pytest.raises(UnavailableError, match="API server cannot be reached"):
+        Cluster.connect("modelway-staging").get("pods", "one")
+
+
+def kubectl(*arguments: str) -> str:
+    return subprocess.run(["kubectl", *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[str]:
+    name = f"mw-edge-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.mark.cluster
+def test_objects_are_made_found_changed_and_removed(namespace: str) -> None:
+    cluster = Cluster.connect(namespace)
+    assert cluster.get("pods", "one") is None
+    cluster.delete("pods", "one")
+    cluster.create("pods", POD)
+    cluster.patch("pods", "one", [{"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}}])
+    (found,) = cluster.find("pods", "app=one")
+    assert found["metadata"]["annotations"] == {"a": "b"}
+    assert cluster.find("pods", "app=two") == []
+    assert cluster.log("one", "server", 3, previous=False) == []
+    with pytest.raises(ModelwayError, match=r"refuses the change: pods \"one\" already exists"):
+        cluster.create("pods", POD)
+    with pytest.raises(ModelwayError, match="refuses the change"):
+        cluster.patch("pods", "one", [{"op": "test", "path": "/metadata/name", "value": "two"}])
+    cluster.delete("pods", "one")
+
+
+@pytest.mark.cluster
+def test_what_is_not_there_names_how_it_is_made(namespace: str) -> None:
+    cluster = Cluster.connect(namespace)
+    with pytest.raises(ModelwayError, match=f"{namespace}/rollouts/loans is not there") as caught:
+        cluster.patch("rollouts", "loans", [{"op": "add", "path": "/spec/paused", "value": True}])
+    assert "kubectl apply -k" in caught.value.remedy
+    with pytest.raises(ModelwayError, match="the cluster has no inferenceservices") as caught:
+        cluster.get("inferenceservices", "loans")
+    assert "install KServe" in caught.value.remedy
+
+
+@pytest.mark.cluster
+def test_a_refusal_names_the_account_the_verb_and_the_role(
+    namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubectl("-n", namespace, "create", "serviceaccount", "nobody")
+    shown = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
+    token = kubectl("-n", namespace, "create", "token", "nobody").strip()
+    shown["users"][0]["user"] = {"token": token}
+    (tmp_path / "config").write_text(json.dumps(shown), encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    with pytest.raises(
+        CredentialsError, match=f'system:serviceaccount:{namespace}:nobody" cannot get resource "rollouts"'
+    ) as caught:
+        Cluster.connect(namespace).get("rollouts", "loans")
+    assert "modelway-deployer" in caught.value.remedy

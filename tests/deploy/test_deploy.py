@@ -1,0 +1,141 @@
+"""What is refused is recorded and touches nothing: not even the cluster is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelway.components.core.audit import AuditLog
+from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.promotions import begin, finish, open_claim
+from modelway.components.core.tracking import Tracking
+from modelway.components.deploy.cluster import Cluster
+from modelway.components.deploy.deploy import deploy
+from modelway.components.deploy.outcome import Deployed
+from modelway.components.deploy.rollback import rollback
+from modelway.components.deploy.task import deploy_in_task
+
+
+class Untouchable(Cluster):
+    """A cluster that must not be asked anything."""
+
+    def __init__(self) -> None:
+        super().__init__(None, "nowhere")
+
+
+@pytest.fixture
+def ask(packages: Any, tracking: Tracking) -> Callable[..., Deployed]:
+    def asked(model: str, version: str, **changes: Any) -> Deployed:
+        given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "tracking": tracking, "progress": str}
+        return deploy(packages.store, model, version, "staging", **{**given, **changes})
+
+    return asked
+
+
+def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
+    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+) -> None:
+    version = release("refused", {"staging": {"approvals": {"quorum": 1}}})
+    image = packages("refused", version, after=lambda bundle: (bundle / "release.sig").unlink())
+    said: list[str] = []
+    made = ask("refused", version, progress=said.append)
+    assert (made.verdict, made.image, made.live) == ("refused", "", False)
+    unsigned, quorum = made.reasons
+    assert "is not signed" in unsigned
+    assert "staging asks for approvals by 1 person" in quorum
+    assert said[-1] == made.sentence()
+    (entry,) = AuditLog(packages.store, tracking).trusted("refused")[0]
+    assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")
+    assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(made.reasons)}
+    assert image
+    assert tracking.holder("refused", "staging") is None
+
+
+def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
+    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+) -> None:
+    version = release("busy")
+    log = AuditLog(packages.store, tracking)
+    asked = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
+    claim = begin(log, version="7", actor="eve", run="other", **asked)  # type: ignore[arg-type]
+    assert ask("busy", version).verdict == "refused"
+    assert open_claim(log.entries(), "busy", "staging") == claim
+
+
+def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
+    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+) -> None:
+    version = release("over")
+    packages("over", version)
+    log = AuditLog(packages.store, tracking)
+    asked = {"model": "over", "environment": "staging", "lease": timedelta(hours=1)}
+    begin(log, version=version, actor="ada", run="run-1", **asked)  # type: ignore[arg-type]
+    rescue = begin(log, version="0", actor="eve", run="back", take_over="it is slow", **asked)  # type: ignore[arg-type]
+    for _ in range(2):  # while the other is under way, and when it has ended
+        made = ask("over", version)
+        assert made.verdict == "refused"
+        assert made.reasons == (
+            "run run-1 was taken over by eve (run back: it is slow), and does not go on: ask with another run",
+        )
+        finish(log, rescue, "rolled-back", "eve")
+
+
+def test_a_broken_audit_log_refuses(
+    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+) -> None:
+    version = release("broken")
+    packages("broken", version)
+    log = AuditLog(packages.store, tracking)
+    for number in range(2):
+        log.append("approved", f"ada-{number}", model="broken", version=version, environment="staging")
+    first = Path(packages.store) / "audit" / "00000001.json"
+    first.chmod(0o644)
+    first.write_text(first.read_text().replace("ada-0", "eve-0"))
+    assert any("the audit log is broken at entry 1" in reason for reason in ask("broken", version).reasons)
+
+
+def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., Deployed]) -> None:
+    with pytest.raises(UnavailableError):
+        ask("away", "1", tracking=Tracking("http://127.0.0.1:1"))
+    assert not (Path(packages.store) / "audit").exists()
+
+
+def test_there_is_a_way_back_only_to_what_served_before(
+    release: Callable[..., str], packages: Any, tracking: Tracking
+) -> None:
+    versions = [release("back") for _ in range(3)]
+    log = AuditLog(packages.store, tracking)
+
+    def back(**changes: Any) -> Deployed:
+        given = {"actor": "ada", "reason": "odd", "cluster": Untouchable(), "tracking": tracking}
+        return rollback(packages.store, "back", "staging", **{**given, **changes})
+
+    with pytest.raises(ModelwayError, match="staging has served no version of back before any"):
+        back()
+    for version in versions[:2]:
+        about = {"model": "back", "version": version, "environment": "staging", "actor": "ada"}
+        claim = begin(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
+        finish(log, claim, "promoted", "ada")
+    with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
+        back(to="3")
+    with pytest.raises(ModelwayError, match="a rollback without a reason"):
+        back(reason=" ")
+    with pytest.raises(ModelwayError, match="version 1 of back has not been packaged"):
+        back()
+    packages("back", "1", after=lambda bundle: (bundle / "model.sealed").write_text("else"))
+    made = back()
+    assert (made.verdict, made.version) == ("refused", "1")
+    assert "model.sealed is not as it was signed" in made.reasons[0]
+    assert log.entries()[-1].event == "refused"
+
+
+def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(packages: Any) -> None:
+    with pytest.raises(ModelwayError, match="there is no environment 'prod'") as caught:
+        deploy_in_task(packages.store, "loans", "1", "prod", run="run-1")
+    assert "development, staging, production" in caught.value.remedy
+    with pytest.raises(ModelwayError, match="no such key"):
+        deploy_in_task(packages.store, "loans", "1", "staging", run="run-1", policy="{colour: red}")

@@ -1,0 +1,26 @@
+"""The pod of a rehearsal is what serves, by another name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modelway.components.core.policy import Policy
+from modelway.components.deploy.objects import rollout, services
+from modelway.components.deploy.rehearsal import rehearsal_pod
+
+
+def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it(policy: Callable[..., Policy]) -> None:
+    template = rollout(policy(), "loans", f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
+    pod = rehearsal_pod(template, "loans-rehearsal")
+    for service in services("loans"):
+        wanted = service["spec"]["selector"].items()
+        assert not wanted <= pod["metadata"]["labels"].items()
+    assert not any(key.startswith("prometheus.io/") for key in pod["metadata"]["annotations"])
+    spec, served = pod["spec"], template["spec"]
+    assert spec["restartPolicy"] == "Never"
+    (container,), (before,) = spec["containers"], served["containers"]
+    assert container == {**before, "imagePullPolicy": "Always"}
+    for key in ("serviceAccountName", "securityContext", "volumes", "automountServiceAccountToken"):
+        assert spec[key] == served[key]
+    assert before["imagePullPolicy"] == "IfNotPresent"
+    assert pod["metadata"]["name"] != rehearsal_pod(template, "loans-rehearsal")["metadata"]["name"]

@@ -1,0 +1,53 @@
+"""The promote pipeline compiles to one task, with the keys and addresses it needs and nothing cached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kfp import compiler
+
+from modelway.pipelines.promote import promote
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+    target: Path = tmp_path_factory.mktemp("compiled") / "promote.yaml"
+    compiler.Compiler().compile(promote, str(target))
+    pipeline, platform = yaml.safe_load_all(target.read_text())
+    return pipeline, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+
+def test_it_is_one_task_that_is_never_cached(compiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    tasks = compiled[0]["root"]["dag"]["tasks"]
+    assert list(tasks) == ["deploy-model"]
+    assert not tasks["deploy-model"].get("cachingOptions", {}).get("enableCache", False)
+    run = tasks["deploy-model"]["inputs"]["parameters"]["run"]
+    assert run == {"runtimeValue": {"constant": "{{$.pipeline_job_name}}"}}
+
+
+def test_only_what_says_which_version_goes_where_must_be_given(
+    compiled: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    asked = compiled[0]["root"]["inputDefinitions"]["parameters"]
+    needed = {name for name, one in asked.items() if not one.get("isOptional")}
+    assert needed == {"model", "version", "environment", "store"}
+    assert set(asked) - needed == {"policy", "image", "requested_by"}
+    assert all(one["description"] for one in asked.values())
+
+
+def test_keys_are_mounted_and_addresses_given(compiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    pipeline, executors = compiled
+    (executor,) = executors.values()
+    (container,) = (one["container"] for one in pipeline["deploymentSpec"]["executors"].values())
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    (key,) = executor["configMapAsVolume"]
+    assert (key["configMapName"], key["optional"]) == ("modelway-verifying-key", True)
+    assert environment["MODELWAY_VERIFYING_KEY"] == f"{key['mountPath']}/verifying.pem"
+    (registry,) = executor["secretAsVolume"]
+    assert environment["DOCKER_CONFIG"] == registry["mountPath"]
+    given = {one["envVar"] for source in executor["configMapAsEnv"] for one in source["keyToEnv"]}
+    assert given == {"AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "MODELWAY_PROMETHEUS"}
+    assert executor["securityContext"]["runAsNonRoot"] is True
