@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 __all__ = [
+    "deploy_model",
     "evaluate_model",
     "ingest_data",
     "package_model",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 _STAGES = {
+    "deploy_model": "deploy",
     "evaluate_model": "evaluate",
     "ingest_data": "ingest",
     "package_model": "package",

@@ -88,7 +88,7 @@ def compile_(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Writes release.yaml and every component's component.yaml."""
+    """Writes release.yaml, promote.yaml and every component's component.yaml."""
     if image is not None:
         os.environ["MODELWAY_IMAGE"] = image  # the components read it when they are imported
     from modelway.pipelines.compile import compile_all
@@ -97,7 +97,7 @@ def compile_(
     if as_json:
         console.print_json({"files": [str(file) for file in files]})
     else:
-        console.print_written(files, f"{len(files)} files; upload release.yaml to Kubeflow Pipelines")
+        console.print_written(files, f"{len(files)} files; upload release.yaml and promote.yaml to Kubeflow Pipelines")
 
 
 @app.command()

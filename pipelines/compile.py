@@ -10,11 +10,12 @@ from modelway.components.core.errors import ModelwayError
 
 
 def compile_all(folder: Path, *, kubernetes: bool = False) -> list[Path]:
-    """Writes ``release.yaml`` and ``components/<name>/component.yaml`` for every component.
+    """Writes the pipelines ``release.yaml`` and ``promote.yaml``, and every ``components/<name>/component.yaml``.
 
     Args:
         folder: Where to.
-        kubernetes: Also write ``release.kubernetes.yaml``: Pipeline and PipelineVersion objects for GitOps.
+        kubernetes: Also write the pipelines as Pipeline and PipelineVersion objects for GitOps,
+            ``release.kubernetes.yaml`` and ``promote.kubernetes.yaml``.
 
     Returns:
         The files written.
@@ -25,26 +26,24 @@ def compile_all(folder: Path, *, kubernetes: bool = False) -> list[Path]:
     from kfp import compiler
     from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
+    from modelway.pipelines.promote import promote
     from modelway.pipelines.release import release
 
+    pipelines = {"release": release, "promote": promote}
     components = {name: getattr(modelway.components, name) for name in modelway.components.__all__}
-    targets: dict[Path, Any] = {folder / "release.yaml": release}
+    targets: dict[Path, Any] = {folder / f"{name}.yaml": made for name, made in pipelines.items()}
     targets |= {folder / "components" / name / "component.yaml": made for name, made in components.items()}
     try:
         for target, made in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             compiler.Compiler().compile(made, str(target))
-        if kubernetes:
-            target = folder / "release.kubernetes.yaml"
+        for name, made in pipelines.items() if kubernetes else ():
+            target = folder / f"{name}.kubernetes.yaml"
+            options = KubernetesManifestOptions(pipeline_name=f"modelway-{name}", include_pipeline_manifest=True)
             compiler.Compiler().compile(
-                release,
-                str(target),
-                kubernetes_manifest_format=True,
-                kubernetes_manifest_options=KubernetesManifestOptions(
-                    pipeline_name="modelway-release", include_pipeline_manifest=True
-                ),
+                made, str(target), kubernetes_manifest_format=True, kubernetes_manifest_options=options
             )
-            targets[target] = release
+            targets[target] = made
     except OSError as error:
         raise ModelwayError(
             f"{folder} cannot be written: {error.strerror}", file=str(folder), remedy="choose another folder with -o"

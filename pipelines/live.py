@@ -155,7 +155,7 @@ def promote(
         insecure=insecure,
     )
     live_console.print_deployed(deployed, as_json=as_json)
-    raise typer.Exit(0 if deployed.verdict == "promoted" else 1)
+    raise typer.Exit(0 if deployed.live else 1)
 
 
 @app.command()
@@ -187,7 +187,7 @@ def rollback(
         insecure=insecure,
     )
     live_console.print_deployed(deployed, as_json=as_json)
-    raise typer.Exit(0 if deployed.verdict == "rolled-back" else 1)
+    raise typer.Exit(0 if deployed.live else 1)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from rich.table import Table
 from modelway.pipelines.console import print_json
 
 if TYPE_CHECKING:
-    from modelway.components.deploy.deploy import Deployed
+    from modelway.components.deploy.outcome import Deployed
     from modelway.components.package.packaging import Packaged
 
 
@@ -67,7 +67,7 @@ def print_deployed(deployed: Deployed, *, as_json: bool) -> None:
         print_json(asdict(deployed))
         return
     console = Console(highlight=False)
-    colour = "green" if deployed.verdict in {"promoted", "rolled-back"} else "red"
+    colour = "green" if deployed.live else "red"
     console.print(
         f"[{colour}]{deployed.verdict}[/{colour}] [bold]{escape(deployed.model)}[/bold] version {deployed.version} in "
         f"{deployed.environment}, {deployed.seconds:.0f} s",

@@ -5,14 +5,10 @@ that a second task could not take up more safely than the same one run again. It
 itself, also where it is refused. Runs of it take the service account `modelway-deployer`, named on submission.
 """
 
-from kfp import dsl, kubernetes
+from kfp import dsl
 
 from modelway.components.deploy.component import deploy_model
-from modelway.pipelines.release import SERVICES, _on_cluster
-
-VERIFYING_KEY = "modelway-verifying-key"  # a ConfigMap in the namespace of the runs, with `verifying.pem`
-REGISTRY = "modelway-registry"  # a Secret there with `config.json`, as Docker keeps it, where the registry asks for one
-_KEY_FOLDER, _REGISTRY_FOLDER = "/var/run/modelway/verifying", "/var/run/modelway/registry"
+from modelway.pipelines.tasks import deploys
 
 
 @dsl.pipeline(name="promote")  # type: ignore[untyped-decorator]  # kfp is untyped
@@ -36,19 +32,15 @@ def promote(
         image: The image by digest. Empty: the one that package_model recorded.
         requested_by: Who asks for it.
     """
-    task = deploy_model(
-        model=model,
-        version=version,
-        environment=environment,
-        store=store,
-        run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
-        policy=policy,
-        image=image,
-        requested_by=requested_by,
+    deploys(
+        deploy_model(
+            model=model,
+            version=version,
+            environment=environment,
+            store=store,
+            run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+            policy=policy,
+            image=image,
+            requested_by=requested_by,
+        )
     )
-    _on_cluster(task, cached=False)
-    kubernetes.use_config_map_as_env(task, SERVICES, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
-    kubernetes.use_config_map_as_volume(task, VERIFYING_KEY, _KEY_FOLDER, optional=True)
-    kubernetes.use_secret_as_volume(task, REGISTRY, _REGISTRY_FOLDER, optional=True)
-    task.set_env_variable("MODELWAY_VERIFYING_KEY", f"{_KEY_FOLDER}/verifying.pem")
-    task.set_env_variable("DOCKER_CONFIG", _REGISTRY_FOLDER)

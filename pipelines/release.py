@@ -1,9 +1,8 @@
 """The release pipeline: from data to a judged, registered model, or to a rejection that says why."""
 
-from typing import Any
+from kfp import dsl
 
-from kfp import dsl, kubernetes
-
+from modelway.components.deploy.component import deploy_model
 from modelway.components.evaluate.component import evaluate_model
 from modelway.components.features.component import prepare_features
 from modelway.components.ingest.component import ingest_data
@@ -14,28 +13,7 @@ from modelway.components.register.component import register_model
 from modelway.components.rejection.component import reject
 from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
-
-CREDENTIALS = "mlpipeline-minio-artifact"  # the Secret that a Kubeflow installation keeps its S3 keys in
-SERVICES = "modelway"  # a ConfigMap in the namespace of the runs
-_SERVICES = {"s3-endpoint": "AWS_ENDPOINT_URL", "mlflow-tracking-uri": "MLFLOW_TRACKING_URI"}
-
-
-def _on_cluster(task: Any, *, cached: bool = True) -> Any:
-    """Gives a task its services' addresses and keys, where there is a cluster, and keeps it from running as root."""
-    task.set_caching_options(enable_caching=cached)
-    kubernetes.use_secret_as_env(
-        task, CREDENTIALS, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
-    )
-    kubernetes.use_config_map_as_env(task, SERVICES, _SERVICES, optional=True)
-    kubernetes.set_security_context(task, run_as_user=10001, run_as_group=10001, run_as_non_root=True)
-    return task
-
-
-def with_key(task: Any, use: str) -> Any:
-    """Gives a task a key, where there is a cluster: the file of the Secret ``modelway-<use>-key``."""
-    folder = f"/var/run/modelway/{use}"
-    kubernetes.use_secret_as_volume(task, f"modelway-{use}-key", mount_path=folder, optional=True)
-    return task
+from modelway.pipelines.tasks import deploys, on_cluster, packages
 
 
 @dsl.pipeline(name="release")  # type: ignore[untyped-decorator]  # kfp is untyped
@@ -52,10 +30,11 @@ def release(
     as_of: str = "",
     serving_base: str = "",
     image: str = "",
+    deploy_to: str = "",
 ) -> None:
     """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
 
-    What is registered is packaged too if a serving base is given.
+    What is registered is packaged too if a serving base is given, and taken to an environment if one is named.
 
     Args:
         project: The project file: its text, or a URI.
@@ -70,13 +49,14 @@ def release(
         as_of: The day that waivers are judged at, ISO 8601. Empty: the day that a gate runs.
         serving_base: The image that the model is put on, by digest. Empty: it is not packaged.
         image: Where the packaged model goes, host/repository:tag.
+        deploy_to: The environment that what is packaged goes to, such as staging. Empty: to none.
     """
     run = dsl.PIPELINE_JOB_NAME_PLACEHOLDER
     files = {"project": project, "contract": contract, "policy": policy}
-    ended = _on_cluster(record_outcome(project=project, run=run, store=store, git_commit=git_commit), cached=False)
+    ended = on_cluster(record_outcome(project=project, run=run, store=store, git_commit=git_commit), cached=False)
     with dsl.ExitHandler(ended, name="release"):
-        ingested = _on_cluster(ingest_data(project=project, contract=contract, data_version=data_version)).outputs
-        data = _on_cluster(
+        ingested = on_cluster(ingest_data(project=project, contract=contract, data_version=data_version)).outputs
+        data = on_cluster(
             validate_data(
                 train_data=ingested["train_data"],
                 test_data=ingested["test_data"],
@@ -91,8 +71,8 @@ def release(
         rejected["requested_by"] = requested_by
         reached = {"data_gate": data["gate"], "data_report": data["report"]}
         with dsl.If(data["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
-            prepared = _on_cluster(prepare_features(train_data=ingested["train_data"], project=project)).outputs
-            trained = _on_cluster(
+            prepared = on_cluster(prepare_features(train_data=ingested["train_data"], project=project)).outputs
+            trained = on_cluster(
                 train_model(
                     train_data=ingested["train_data"],
                     prepared_data=prepared["prepared_data"],
@@ -110,12 +90,12 @@ def release(
                 "model_hash": trained["model_hash"],
                 "as_of": as_of,
             }
-            judged = _on_cluster(
+            judged = on_cluster(
                 evaluate_model(
                     **asked, unseen_data=ingested["unseen_data"], run_id=trained["run_id"], champion=champion
                 )
             ).outputs
-            probed = _on_cluster(probe_model(**asked)).outputs
+            probed = on_cluster(probe_model(**asked)).outputs
             reached |= {
                 "model_gate": judged["gate"],
                 "model_report": judged["report"],
@@ -124,7 +104,7 @@ def release(
             }
             with dsl.If(judged["proceed"] == True, name="model is good"):  # noqa: E712
                 with dsl.If(probed["proceed"] == True, name="model is blessed"):  # noqa: E712
-                    registered = _on_cluster(
+                    registered = on_cluster(
                         register_model(
                             **reached,
                             **files,
@@ -143,17 +123,22 @@ def release(
                         cached=False,
                     ).outputs
                     with dsl.If(serving_base != "", name="is packaged"):
-                        packaged = package_model(
-                            model=registered["name"],
-                            version=registered["version"],
-                            store=store,
-                            base=serving_base,
-                            target=image,
-                        )
-                        with_key(with_key(_on_cluster(packaged, cached=False), "signing"), "encryption")
+                        released = {"model": registered["name"], "version": registered["version"], "store": store}
+                        packaged = packages(package_model(**released, base=serving_base, target=image))
+                        with dsl.If(deploy_to != "", name="is deployed"):
+                            deploys(
+                                deploy_model(
+                                    **released,
+                                    environment=deploy_to,
+                                    run=run,
+                                    policy=policy,
+                                    image=packaged.outputs["Output"],
+                                    requested_by=requested_by,
+                                )
+                            )
                 with dsl.Else(name="serving is rejected"):
-                    _on_cluster(reject(**reached, **rejected), cached=False)
+                    on_cluster(reject(**reached, **rejected), cached=False)
             with dsl.Else(name="model is rejected"):
-                _on_cluster(reject(**reached, **rejected), cached=False)
+                on_cluster(reject(**reached, **rejected), cached=False)
         with dsl.Else(name="data is rejected"):
-            _on_cluster(reject(data_gate=data["gate"], data_report=data["report"], **rejected), cached=False)
+            on_cluster(reject(data_gate=data["gate"], data_report=data["report"], **rejected), cached=False)

@@ -81,8 +81,9 @@ def _follow(found: list[Period], entry: Entry, version: str) -> None:
 
 
 def has_served(entries: Iterable[Entry], model: str, environment: str, version: str) -> bool:
-    """Whether an environment has served a version, at any time, and it was not undone."""
-    return any(one.version == version and not one.undone for one in periods(entries, model, environment))
+    """Whether an environment has served a version, at any time: promoted, and not merely tried."""
+    served = (one for one in periods(entries, model, environment) if one.entry.event != "deployed")
+    return any(one.version == version and not one.undone for one in served)
 
 
 def holders(tracking: Tracking, model: str) -> dict[EnvironmentName, str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from requests import Response
 
 _TIMEOUT = (10, 300)  # seconds to connect, and between two bytes
+_MOUNTED = "/var/run/modelway/registry"  # where pods have Docker's configuration
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -95,8 +96,8 @@ class Registry:
         kind = "basic" if asked.lower().startswith("basic") else "token"
         client = Client(hostname=self.host, insecure=self._scheme == "http", auth_backend=kind)
         client.session.request = partial(client.session.request, timeout=_TIMEOUT)
-        configured = os.environ.get("DOCKER_CONFIG")
-        files = [str(Path(configured) / "config.json")] if configured else None
+        configured = Path(os.environ.get("DOCKER_CONFIG") or _MOUNTED) / "config.json"
+        files = [str(configured)] if "DOCKER_CONFIG" in os.environ or configured.is_file() else None
         client.auth.load_configs(Container(self._name), files)
         return client
 

@@ -42,11 +42,10 @@ def _executors(specification: dict[str, Any]) -> dict[str, Any]:
 def test_there_is_the_pipeline_and_every_component(dist: Path) -> None:
     made = {str(file.relative_to(dist)) for file in dist.rglob("*.yaml")}
     assert made == {
-        "release.yaml",
-        "release.kubernetes.yaml",
+        *(f"{name}{kind}.yaml" for name in ("promote", "release") for kind in ("", ".kubernetes")),
         *(f"components/{name}/component.yaml" for name in modelway.components.__all__),
     }
-    assert len(modelway.components.__all__) == 9
+    assert len(modelway.components.__all__) == 11
 
 
 @pytest.mark.parametrize("name", modelway.components.__all__)
@@ -87,18 +86,37 @@ def test_what_touches_the_world_is_never_cached_and_the_rest_is(dist: Path) -> N
     pure = {"ingest-data", "validate-data", "prepare-features", "train-model", "evaluate-model", "probe-model"}
     assert {name for name, found in cached.items() if found == {True}} == pure
     assert {name for name, found in cached.items() if found == {False}} == {
+        "deploy-model",
+        "package-model",
         "register-model",
         "reject",
         "record-outcome",
     }
 
 
-def test_the_kubernetes_objects_hold_the_same_pipeline(dist: Path) -> None:
-    pipeline, made = _documents(dist / "release.kubernetes.yaml")
+def test_packaging_and_deploying_are_given_keys_and_nobody_else(dist: Path) -> None:
+    specification, platform = _documents(dist / "release.yaml")
+    mounted = {
+        _executors(specification)[name]["args"][-1]: {
+            one.get("secretName") or one["configMapName"]
+            for kind in ("secretAsVolume", "configMapAsVolume")
+            for one in executor.get(kind, ())
+        }
+        for name, executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items()
+    }
+    assert {name: found for name, found in mounted.items() if found} == {
+        "package_model": {"modelway-signing-key", "modelway-encryption-key", "modelway-registry"},
+        "deploy_model": {"modelway-verifying-key", "modelway-registry"},
+    }
+
+
+@pytest.mark.parametrize("name", ["promote", "release"])
+def test_the_kubernetes_objects_hold_the_same_pipeline(dist: Path, name: str) -> None:
+    pipeline, made = _documents(dist / f"{name}.kubernetes.yaml")
     assert (pipeline["apiVersion"], pipeline["kind"]) == ("pipelines.kubeflow.org/v2beta1", "Pipeline")
     assert (made["apiVersion"], made["kind"]) == ("pipelines.kubeflow.org/v2beta1", "PipelineVersion")
     assert made["spec"]["pipelineName"] == pipeline["metadata"]["name"]
-    specification = _documents(dist / "release.yaml")[0]
+    specification = _documents(dist / f"{name}.yaml")[0]
     assert _executors(made["spec"]["pipelineSpec"]) == _executors(specification)
     assert made["spec"]["pipelineSpec"]["root"] == specification["root"]
 

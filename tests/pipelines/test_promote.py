@@ -9,6 +9,8 @@ import pytest
 import yaml
 from kfp import compiler
 
+from modelway.components.core import registry as registries
+from modelway.components.core import signing
 from modelway.pipelines.promote import promote
 
 
@@ -39,15 +41,12 @@ def test_only_what_says_which_version_goes_where_must_be_given(
 
 
 def test_keys_are_mounted_and_addresses_given(compiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    pipeline, executors = compiled
-    (executor,) = executors.values()
-    (container,) = (one["container"] for one in pipeline["deploymentSpec"]["executors"].values())
-    environment = {one["name"]: one["value"] for one in container["env"]}
+    (executor,) = compiled[1].values()
     (key,) = executor["configMapAsVolume"]
     assert (key["configMapName"], key["optional"]) == ("modelway-verifying-key", True)
-    assert environment["MODELWAY_VERIFYING_KEY"] == f"{key['mountPath']}/verifying.pem"
+    assert f"{key['mountPath']}/verifying.pem" == signing._MOUNTED[signing.VERIFYING_KEY]
     (registry,) = executor["secretAsVolume"]
-    assert environment["DOCKER_CONFIG"] == registry["mountPath"]
+    assert registry["mountPath"] == registries._MOUNTED
     given = {one["envVar"] for source in executor["configMapAsEnv"] for one in source["keyToEnv"]}
     assert given == {"AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "MODELWAY_PROMETHEUS"}
     assert executor["securityContext"]["runAsNonRoot"] is True
