@@ -71,6 +71,7 @@ class S3:
             secure=parts.scheme == "https",
             region=region or "us-east-1",
             http_client=urllib3.PoolManager(
+                maxsize=8,  # as many as `storage.read_all` reads at once
                 timeout=urllib3.Timeout(connect=5, read=120),
                 retries=urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=[500, 502, 503, 504]),
             ),
