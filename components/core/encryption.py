@@ -25,6 +25,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO
 
+from modelway.components.core.archives import extract_tar
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.signing import ENCRYPTION_KEY, key_file, write_secret
 
@@ -146,7 +147,7 @@ def decrypt_bundle(folder: Path, target: Path, key: bytes) -> Path:
     with path.open("rb") as sealed:
         plain = BufferedReader(_Chunks(unseal(sealed, key, str(path))), _CHUNK)  # type: ignore[type-var]
         with tarfile.open(fileobj=plain, mode="r|") as archive:
-            archive.extractall(target, filter="data")
+            extract_tar(archive, target)
         while plain.read(_CHUNK):  # what follows the archive's end is authenticated too
             pass
     return target

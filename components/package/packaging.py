@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.bundle import SBOM_FILE, Bundle, Release
+from modelway.components.core.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
 from modelway.components.core.encryption import read_key
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Images, Layout, Reference, pull, push
@@ -164,7 +164,7 @@ def _check(folder: Path, signing_key: Path) -> None:
     """Verifies the bundle as a server will, before anything is pushed."""
     bundle = Bundle(folder)
     bundle.check()
-    if not is_signed_by(folder, folder / "release.sig", signing_key):
+    if not is_signed_by(folder, folder / SIGNATURE_FILE, signing_key):
         raise ModelwayError(
             "the release changed while it was packaged", file=str(folder), remedy="run again; nothing was pushed"
         )

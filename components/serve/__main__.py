@@ -32,7 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # One row at a time gains nothing from threads, which would spin or wait beside the one that answers.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         sockets = [bind(asked.host, asked.port)]

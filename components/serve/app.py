@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version as installed_version
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -189,6 +188,8 @@ class App:
         return Response(503 if self.draining else 200, write_object({**body, "ready": not self.draining}))
 
     def _server(self) -> Response:
+        from importlib.metadata import version as installed_version
+
         described = {"name": "modelway", "version": installed_version("modelway"), "extensions": ["binary_tensor_data"]}
         return Response(200, write_object(described))
 

@@ -33,7 +33,7 @@ class Bins:
     Attributes:
         kind: ``numeric`` for ranges, ``discrete`` for numbers, ``categorical`` for texts.
         edges: The ranges' upper edges, which belong to them, or the numbers; ascending.
-        places: Each text's bin.
+        places: Each text's bin, and None's.
         shares: The baseline's share of rows in each bin.
     """
 
@@ -46,9 +46,9 @@ class Bins:
         """The bin of each value, of shape (rows,)."""
         missing = len(self.shares) - 1
         if self.kind == "categorical":
-            known = self.places.get
-            listed = values.tolist()
-            return np.array([missing if _is_missing(value) else known(value, missing - 1) for value in listed])
+            place = self.places.get
+            listed = np.array([place(value, missing - 1) for value in values.tolist()])
+            return listed if values.dtype == object else np.where(np.isnan(values), missing, listed)
         numbers = _numbers(values)
         found: Array = np.searchsorted(self.edges, numbers)
         if self.kind == "discrete":
@@ -134,7 +134,7 @@ def excess_stability_index(shares: Array, counts: Array) -> float:
 def _bins(stated: Mapping[str, Any]) -> Bins:
     kind, edges, shares = str(stated["kind"]), stated.get("edges", []), np.array(stated["shares"], dtype=float)
     values = [str(value) for value in stated.get("values", [])]
-    places: dict[Any, int] = {value: place for place, value in enumerate(values)}
+    places: dict[Any, int] = {value: place for place, value in enumerate(values)} | {None: len(shares) - 1}
     flags = {1.0: places.get("true"), 0.0: places.get("false")}  # booleans are numbers where they are served
     places |= {number: place for number, place in flags.items() if place is not None}
     return Bins(kind, np.array(edges, dtype=float), places, shares)
@@ -144,10 +144,6 @@ def _fits(kind: str, stated: Mapping[str, Any]) -> bool:
     if stated["kind"] == "categorical":
         return kind == "text" or (kind == "number" and set(stated["values"]) <= {"true", "false"})
     return kind == ("time" if stated.get("of_times") else "number") and len(stated["edges"]) > 0
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value != value  # noqa: PLR0124 - NaN
 
 
 def _numbers(values: Array) -> Array:

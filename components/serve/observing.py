@@ -72,10 +72,11 @@ class Observer:
         pending, self._pending, self._rows = self._pending, [], 0
         if not pending:
             return
+        columns = _joined([one.columns for one in pending])
         if self._drift is not None:
-            self._drift.add(_joined([one.columns for one in pending]))
+            self._drift.add(columns)
         if self._log is not None:
-            self._offer(self._log, [one for one in pending if one.logged])
+            self._offer(self._log, pending, columns)
 
     def drift_scores(self) -> Mapping[str, float]:
         """Each column's drift score, of all rows up to now."""
@@ -89,17 +90,18 @@ class Observer:
             self._log.close()
 
     @staticmethod
-    def _offer(log: PredictionLog, requests: list[Observed]) -> None:
+    def _offer(log: PredictionLog, requests: list[Observed], columns: Mapping[str, Array]) -> None:
         by_outputs: dict[tuple[str, ...], list[Observed]] = {}
         for one in requests:
-            by_outputs.setdefault(tuple(one.outputs), []).append(one)
+            if one.logged:
+                by_outputs.setdefault(tuple(one.outputs), []).append(one)
         for alike in by_outputs.values():
             sizes = [len(next(iter(one.columns.values()))) for one in alike]
             at = (np.array([one.at for one in alike]) * 1e6).astype(np.int64).astype("datetime64[us]")
             block = {
                 "_at": np.repeat(at, sizes),
                 "_request": np.repeat(np.array([one.identity for one in alike], dtype=object), sizes),
-                **_joined([one.columns for one in alike]),
+                **(columns if len(alike) == len(requests) else _joined([one.columns for one in alike])),
             }
             for name, values in _joined([one.outputs for one in alike]).items():
                 if values.ndim == 1:

@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,12 +82,12 @@ class OnnxPredictor:
                 remedy=remedy,
             )
         found = cls(session, signature, tuple(said.get("no_missing", ())))
-        return cls(session, signature, found.no_missing, found._seconds() < _QUICK_SECONDS)
+        return replace(found, quick=found._seconds() < _QUICK_SECONDS)
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of what the model answers with."""
-        return tuple(_NAMES[one.name] for one in self.session.get_outputs())
+        return tuple(self._asked)
 
     @property
     def dtypes(self) -> dict[str, np.dtype[Any]]:

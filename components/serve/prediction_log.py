@@ -12,14 +12,17 @@ import logging
 import threading
 import time
 import uuid
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from modelway.components.core.storage import join, write_uri
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage import S3, is_uri, join, write_uri
 from modelway.components.serve.parquet import prepare, to_parquet
 
 Array = np.ndarray[Any, Any]
@@ -59,7 +62,6 @@ class PredictionLog:
     """
 
     def __init__(self, settings: LogSettings, name: str, version: str) -> None:
-        prepare()  # now, since requests must not wait for it
         self.settings = settings
         self._root = join(settings.target, name, version or "0")
         self._blocks: deque[Columns] = deque()
@@ -95,6 +97,7 @@ class PredictionLog:
             log.error("the prediction log lost %d rows that could not be written in time", self._held)
 
     def _run(self) -> None:
+        self._prepare()
         taken: list[Columns] = []
         retry_at = first_at = 0.0
         while True:
@@ -103,18 +106,32 @@ class PredictionLog:
             while self._blocks:
                 first_at = first_at if taken else now
                 taken.append(self._blocks.popleft())
-            full = sum(map(_rows, taken)) >= self.settings.file_rows
-            due = taken and (full or now - first_at >= self.settings.file_seconds) and now >= retry_at
-            if taken and (due or closing):
-                if self._write(taken):
-                    taken = []
-                else:
+            due = closing or now - first_at >= self.settings.file_seconds
+            while taken and (closing or now >= retry_at) and (due or _rows(*taken) >= self.settings.file_rows):
+                file = self._first_file(taken)
+                if not self._write(file):
                     retry_at = now + min(self.settings.file_seconds, 10.0)
+                    break
+                taken, first_at = taken[len(file) :], now
             if closing:
                 return
 
+    def _first_file(self, blocks: list[Columns]) -> list[Columns]:
+        """The first blocks, as many as make a file: of more at once the interpreter would be held too long."""
+        sums = list(accumulate(map(_rows, blocks)))
+        return blocks[: bisect_left(sums, self.settings.file_rows) + 1]
+
+    def _prepare(self) -> None:
+        """Imports what writes, while the model is still loading, since it takes a while; says what is not set."""
+        prepare()
+        try:
+            if is_uri(self._root):
+                S3.from_environment()
+        except ModelwayError as error:
+            log.error("the prediction log cannot be written: %s", error)  # noqa: TRY400 - the error says it all
+
     def _write(self, blocks: list[Columns]) -> bool:
-        rows = sum(map(_rows, blocks))
+        rows = _rows(*blocks)
         at = datetime.now(UTC)
         name = f"{at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.parquet"
         try:
@@ -128,5 +145,5 @@ class PredictionLog:
         return True
 
 
-def _rows(block: Columns) -> int:
-    return len(next(iter(block.values())))
+def _rows(*blocks: Columns) -> int:
+    return sum(len(next(iter(block.values()))) for block in blocks)

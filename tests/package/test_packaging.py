@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from modelway.components.core.archives import extract_tar
 from modelway.components.core.bundle import verify_bundle
 from modelway.components.core.encryption import SEALED_FILE
 from modelway.components.core.errors import ModelwayError
@@ -62,7 +63,7 @@ def test_a_version_becomes_one_layer_on_the_base(
     }
     with layout.blob(image.layers[-1].digest) as blob, tarfile.open(fileobj=blob) as archive:
         entries = archive.getmembers()
-        archive.extractall(tmp_path / "pulled", filter="data")
+        extract_tar(archive, tmp_path / "pulled")
     assert {(one.mtime, one.uid, one.gid, one.uname) for one in entries} == {(0, 0, 0, "")}
     assert {one.mode for one in entries if one.isfile()} == {0o444}
     released = verify_bundle(tmp_path / "pulled" / "release", keys / "key.pub")

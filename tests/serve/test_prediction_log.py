@@ -89,3 +89,16 @@ def test_requests_that_want_other_outputs_are_logged_beside_each_other(tmp_path:
     found = written(tmp_path).sort("x")
     assert found["_predict"].to_list() == [5, None]
     assert found["_other"].to_list() == [None, 6]
+
+
+def test_what_has_piled_up_is_written_in_files_of_the_same_size(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("a file where the folder should be")
+    log = PredictionLog(LogSettings(str(tmp_path / "log"), file_rows=10, file_seconds=0.1), "loans", "3")
+    for _ in range(9):
+        log.offer(block(4))
+    time.sleep(0.8)
+    (tmp_path / "log").unlink()
+    wait_for(log, 36)
+    log.close()
+    files = (tmp_path / "log").rglob("*.parquet")
+    assert sorted(len(pl.read_parquet(file)) for file in files) == [12, 12, 12]

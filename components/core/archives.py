@@ -1,0 +1,74 @@
+"""Archives of files that came from elsewhere, extracted without a way out of their folder.
+
+Written here since `tarfile`'s own filters came with Python 3.11.4, and older ones serve too; and since a release holds
+regular files and folders only, so that all else is refused rather than made harmless.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from modelway.components.core.errors import ModelwayError
+
+_PLAIN = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
+_MOST_BYTES, _MOST_MEMBERS = 64 << 30, 100_000
+
+
+def extract_tar(
+    archive: tarfile.TarFile, target: Path, most_bytes: int = _MOST_BYTES, most_members: int = _MOST_MEMBERS
+) -> None:
+    """Extracts regular files and folders; owners, modes and times are not taken over.
+
+    Args:
+        archive: An archive that is open to read, as a stream or otherwise.
+        target: The folder that the files go to; what is there is not overwritten.
+        most_bytes: The size of all files together, at most.
+        most_members: The number of files and folders, at most.
+
+    Raises:
+        ModelwayError: a member is something else than a file or folder, has an absolute path or one with ``..``, is
+            there already, or is too much; or the archive is damaged. What came before it has been extracted then.
+    """
+    members = size = 0
+    try:
+        for member in archive:
+            members, size = members + 1, size + max(member.size, 0)
+            if members > most_members or size > most_bytes:
+                raise _refused(member.name, f"is more than {most_members:,} files or {most_bytes:,} bytes come to")
+            _extract(archive, member, target)
+    except tarfile.TarError as error:
+        raise ModelwayError(
+            f"the archive is damaged: {error}",
+            file=str(archive.name or target),
+            remedy="fetch it again from where it was made; nothing of it is to be used",
+        ) from error
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    parts = PurePosixPath(member.name).parts
+    if member.name.startswith("/") or ".." in parts or "\0" in member.name:
+        raise _refused(member.name, "would be written outside of its folder")
+    place = target.joinpath(*parts)
+    try:
+        if member.isdir():
+            place.mkdir(parents=True, exist_ok=True)
+            return
+        if member.type not in _PLAIN or member.issparse() or member.size < 0:
+            raise _refused(member.name, "is neither a regular file nor a folder")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        content = archive.extractfile(member)
+        assert content is not None  # noqa: S101 - of a regular file
+        with content, place.open("xb") as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _refused(member.name, "is there already") from error
+
+
+def _refused(name: str, why: str) -> ModelwayError:
+    return ModelwayError(
+        f"the archive is not extracted: {name[:200]!r} {why}",
+        value=name[:200],
+        remedy="see who made the archive; nothing of it is to be used",
+    )
