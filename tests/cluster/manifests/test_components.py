@@ -122,7 +122,7 @@ def test_kserves_predictor_is_a_pod_that_an_environment_admits(
 def test_a_component_without_definitions_is_accepted_to_the_letter(
     installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any], component: str
 ) -> None:
-    objects = build(["overlays/production"], [component], namespace=installation.production)
+    objects = build(["overlays/production"], [component], namespace=installation.production, images=[IMAGE])
     content = yaml.safe_dump_all(objects)
     arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
     tried = kubectl(*arguments, content=content)

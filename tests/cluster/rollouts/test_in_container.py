@@ -129,9 +129,7 @@ def test_it_runs_as_its_components_own_container(
     with place.traffic().flowing() as traffic:
         kubectl("apply", "-f", "-", content=json.dumps(task))
         ended = {"Succeeded", "Failed"}
-        phase = eventually(
-            lambda: next((one for one in ended if kubectl(*of_the_task) == one), ""), "it has ended", 150
-        )
+        phase = eventually(lambda: {kubectl(*of_the_task)} & ended, "it has ended", 150)
     said = kubectl("-n", place.pipelines, "logs", task["metadata"]["name"])
     assert phase == {"Succeeded"}, said
     assert "step 2/3, weight 50 %" in said
