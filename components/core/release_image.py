@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from modelway.components.core.archives import extract_tar
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Images, Layout, Reference, differs, pull
 from modelway.components.core.oci import LAYER, Descriptor
@@ -42,7 +42,7 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
     images = _images(reference, insecure)
     layers = pull(images, reference, "").layers
     if not layers or layers[-1].media_type != LAYER:
-        raise _no_release(image, "its topmost layer is none")
+        raise _no_release(image, "it is of another kind")
     with images.blob(layers[-1].digest) as blob:
         _check(blob, layers[-1], image)
         _extract(blob, work, image)
@@ -63,31 +63,23 @@ def _check(blob: IO[bytes], layer: Descriptor, image: str) -> None:
 
 
 def _extract(blob: IO[bytes], work: Path, image: str) -> None:
-    """Writes the files and folders of a layer, which may hold nothing else, and nothing outside of the release."""
-    found = False
+    """Extracts a layer, which may hold nothing outside of the release and remove nothing of what lies below."""
     try:
         with tarfile.open(fileobj=blob, mode="r:") as archive:
-            for member in archive:
-                path = PurePosixPath(member.name)
-                inside = path.parts[:1] == (RELEASE_ROOT,) and ".." not in path.parts
-                if not inside or not (member.isfile() or member.isdir()):
-                    raise _no_release(image, f"its topmost layer holds {member.name}")
-                if any(part.startswith(".wh.") for part in path.parts):
-                    raise _no_release(image, f"its topmost layer removes {member.name}")
-                target = work.joinpath(*path.parts)
-                if member.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                source = archive.extractfile(member)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("xb") as file:
-                    shutil.copyfileobj(source, file)  # type: ignore[arg-type]  # a plain file has content
-                found = True
-    except (tarfile.TarError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise _no_release(image, f"its topmost layer cannot be unpacked: {error}") from error
-    if not found:
-        raise _no_release(image, "its topmost layer is empty")
+            strange = [name for name in archive.getnames() if _is_strange(PurePosixPath(name))]
+            if not strange:
+                extract_tar(archive, work)
+    except (tarfile.TarError, ModelwayError) as error:
+        raise _no_release(image, f"it cannot be extracted: {error}") from error
+    if strange:
+        raise _no_release(image, f"it holds {strange[0]}")
+    if not (work / RELEASE_ROOT).is_dir():
+        raise _no_release(image, "it is empty")
+
+
+def _is_strange(path: PurePosixPath) -> bool:
+    return path.parts[:1] != (RELEASE_ROOT,) or any(part.startswith(".wh.") for part in path.parts)
 
 
 def _no_release(image: str, why: str) -> ModelwayError:
-    return ModelwayError(f"{image} holds no release: {why}", key="image", value=image, remedy=_REMEDY)
+    return ModelwayError(f"the topmost layer of {image} is no release: {why}", key="image", value=image, remedy=_REMEDY)

@@ -73,15 +73,15 @@ def image_problems(
     with _noting(found):
         key = key_file(VERIFYING_KEY)
     if image:
-        with _noting(found), TemporaryDirectory() as work:
-            bundle = Bundle(fetch_release(image, Path(work), insecure=insecure))
-            if key is not None:
-                verify_bundle(bundle.folder, key)
-            found += _bundle_problems(bundle, model, version)
+        with TemporaryDirectory() as work:
             with _noting(found):
-                given = released(tracking, model, version)
-                if bundle.blessing_sha256() != given.blessing_sha256:
+                bundle = Bundle(fetch_release(image, Path(work), insecure=insecure))
+                if key is not None:
+                    verify_bundle(bundle.folder, key)
+                found += _bundle_problems(bundle, model, version)
+                if bundle.blessing_sha256() != released(tracking, model, version).blessing_sha256:
                     found.append("the image holds another blessing than the version is registered with")
+            found = [one.replace(f"{work}/", f"{image} /") for one in found]
     return found
 
 

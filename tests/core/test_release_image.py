@@ -103,17 +103,17 @@ DEVICE.type = tarfile.CHRTYPE
     [
         (archive(("opt/modelway/extra.py", b"import os")), "holds opt/modelway/extra.py"),
         (archive(("release/a", b"a"), ("etc/passwd", b"root")), "holds etc/passwd"),
-        (archive(("release/../outside", b"a")), r"holds release/\.\./outside"),
+        (archive(("release/../outside", b"a")), "cannot be extracted"),
         (archive(("/release/a", b"a")), "holds /release/a"),
         (archive(("../release/a", b"a")), r"holds \.\./release/a"),
-        (archive(LINK), "holds release/link"),
-        (archive(HARD), "holds release/hard"),
-        (archive(DEVICE), "holds release/device"),
-        (archive(("release/.wh.blessing.json", b"")), "removes release/.wh.blessing.json"),
-        (archive(("release/a", b"a"), ("release/a", b"b")), "cannot be unpacked"),
-        (archive(("release/a", b"a"), ("release/a/b", b"b")), "cannot be unpacked"),
-        (archive(("release", None)), "is empty"),
-        (b"no archive", "cannot be unpacked"),
+        (archive(LINK), "cannot be extracted.*release/link"),
+        (archive(HARD), "cannot be extracted.*release/hard"),
+        (archive(DEVICE), "cannot be extracted.*release/device"),
+        (archive(("release/.wh.blessing.json", b"")), "holds release/.wh.blessing.json"),
+        (archive(("release/a", b"a"), ("release/a", b"b")), "cannot be extracted"),
+        (archive(("release/a", b"a"), ("release/a/b", b"b")), "cannot be extracted"),
+        (archive(), "is empty"),
+        (b"no archive", "cannot be extracted"),
     ],
 )
 def test_a_layer_that_is_no_release_is_refused_and_nothing_lands_outside(
@@ -121,13 +121,13 @@ def test_a_layer_that_is_no_release_is_refused_and_nothing_lands_outside(
 ) -> None:
     image = put(layer)
     before = set(tmp_path.iterdir())
-    with pytest.raises(ModelwayError, match=rf"holds no release: its topmost layer {says}"):
+    with pytest.raises(ModelwayError, match=rf"is no release: it {says}"):
         fetch_release(image, work)
     assert set(tmp_path.iterdir()) == before
 
 
 def test_a_serving_base_by_itself_is_no_release(base: Path, work: Path) -> None:
-    with pytest.raises(ModelwayError, match="holds no release: its topmost layer is none"):
+    with pytest.raises(ModelwayError, match="is no release: it is of another kind"):
         fetch_release(str(base), work)
 
 
