@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.signing import VERIFYING_KEY, key_file
 from modelway.components.serve.app import App
 from modelway.components.serve.http import Limits
 from modelway.components.serve.metrics import Metrics
@@ -64,7 +65,8 @@ def _app(asked: argparse.Namespace) -> App:
 
 def _served(asked: argparse.Namespace) -> Served:
     if asked.release:
-        return load_release(Path(asked.release), Path(asked.public_key) if asked.public_key else None)
+        key = Path(asked.public_key) if asked.public_key else None
+        return load_release(Path(asked.release), key if asked.unsigned else key or key_file(VERIFYING_KEY))
     predictor = Predictor.load(asked.model, asked.model_hash)
     return Served(predictor, asked.name, asked.version, asked.model_hash)
 
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--public-key", metavar="FILE", help="must have signed the release; by default MODELWAY_VERIFYING_KEY's"
     )
+    parser.add_argument("--unsigned", action="store_true", help="serve a release whose signature nobody verifies")
     parser.add_argument("--model-hash", default="", help="the SHA-256 that the model's folder must have")
     parser.add_argument("--name", default="model", help="the name in the paths of a model's folder")
     parser.add_argument("--version", default="", help="the version of a model's folder, repeated in answers")

@@ -15,7 +15,6 @@ from pathlib import Path
 from modelway.components.core.bundle import POLICY_FILE, Bundle, verify_bundle
 from modelway.components.core.encryption import SEALED_FILE, read_key
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.signing import VERIFYING_KEY, has_key, key_file
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.onnx_predictor import OnnxPredictor
 from modelway.components.serve.predictor import Predictor
@@ -52,16 +51,13 @@ def load_release(folder: Path, public_key: Path | None = None) -> Served:
 
     Args:
         folder: The bundle.
-        public_key: The key that must have signed it, by default the one that ``MODELWAY_VERIFYING_KEY`` names. Without
-            either, only the hashes are verified.
+        public_key: The key that must have signed it; None: only the hashes are verified.
 
     Raises:
         ModelwayError: the bundle does not verify, cannot be decrypted, or holds no model that can be loaded.
     """
-    if public_key is None and has_key(VERIFYING_KEY):
-        public_key = key_file(VERIFYING_KEY)
     if public_key is None:
-        log.warning("no public key is given: who made the release is not verified, only that its parts fit together")
+        log.warning("the signature is not looked at: only that the parts of the release fit together is verified")
     with _work_folder(folder) as work:
         bundle = verify_bundle(folder, public_key, work)
         release = bundle.release()

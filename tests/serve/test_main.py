@@ -186,9 +186,22 @@ def test_a_release_that_was_tampered_with_is_refused(release: Any) -> None:
 
 def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nothing"):
-        status, said = refused(folder, source="--release")
+        status, said = refused(folder, "--unsigned", source="--release")
         assert status == 3
         assert "release.json" in said
+
+
+def test_a_release_is_served_only_if_its_signature_can_be_verified(
+    release: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, said = refused(release.folder, source="--release")
+    assert status == 3
+    assert "MODELWAY_VERIFYING_KEY is not set" in said
+    with serving(release.folder, tmp_path / "unsigned", "--unsigned", source="--release") as (_, url):
+        assert get(f"{url}/v2/models/loans/ready") == 200
+    monkeypatch.setenv("MODELWAY_VERIFYING_KEY", str(release.keys / "key.pub"))
+    with serving(release.folder, tmp_path / "log", source="--release") as (_, url):
+        assert get(f"{url}/v2/models/loans/ready") == 200
 
 
 def test_an_encrypted_release_is_served_from_memory(
