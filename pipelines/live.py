@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from modelway.pipelines import console, governance, live_console
-from modelway.pipelines.options import BASE, TARGET, By, Home, Json, Project, Store, desk
+from modelway.pipelines.options import BASE, TARGET, By, Home, Json, Project, Store, desk, project_folder
+from modelway.pipelines.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True)
 audit = typer.Typer(help="The audit log: what was registered, approved, deployed and undone.", no_args_is_help=True)
@@ -188,6 +189,24 @@ def rollback(
     )
     live_console.print_deployed(deployed, as_json=as_json)
     raise typer.Exit(0 if deployed.live else 1)
+
+
+@app.command()
+def manifests(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder with the manifests.")] = Path("manifests"),
+    project: Project = None,
+    as_json: Json = False,
+) -> None:
+    """Compiles the policy into the manifests: Rollout, AnalysisTemplates, Services, alert rules."""
+    from modelway.components.deploy.names import kubernetes_name
+    from modelway.pipelines.manifests import write
+
+    workspace = Workspace.load(project_folder(project))
+    written = write(workspace.policy, kubernetes_name(workspace.project.name), output)
+    if as_json:
+        console.print_json({"files": [str(path) for path in written]})
+    else:
+        console.print_written(written, "compiled from the policy; `kubectl apply -k` takes an overlay of them")
 
 
 @app.command()

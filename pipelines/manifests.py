@@ -72,9 +72,8 @@ def write(policy: Policy, model: str, folder: Path) -> list[Path]:
 
 def _text(contents: list[dict[str, Any]]) -> str:
     plain = json.loads(json.dumps(contents))  # so that YAML repeats what objects share, rather than to refer to it
-    return (
-        "# Compiled from the policy by modelway.pipelines.manifests: change the policy, not this.\n"
-        + yaml.safe_dump_all(plain, sort_keys=False, width=10_000, allow_unicode=True)
+    return "# Compiled from the policy by `modelway manifests`: change the policy, not this.\n" + yaml.safe_dump_all(
+        plain, sort_keys=False, width=10_000, allow_unicode=True
     )
 
 

@@ -171,3 +171,9 @@ def test_what_is_not_there_is_named_with_a_remedy(released: Office, arguments: t
     assert ran.returncode == 2
     assert said in ran.stderr
     assert "remedy" in ran.stderr
+
+
+def test_the_policy_is_compiled_into_manifests(released: Office, tmp_path: Path) -> None:
+    found = released.found("manifests", "-o", str(tmp_path / "manifests"))
+    assert str(tmp_path / "manifests" / "base" / "analysis" / "templates.yaml") in found["files"]
+    assert all(Path(file).read_text(encoding="utf-8").count("visits") for file in found["files"])

@@ -2,167 +2,37 @@
 
 from __future__ import annotations
 
-import http.client
-import itertools
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 import yaml
+from rollout_releases import ADA, FAULTS, SITE, images, register, with_layer
+from rollout_traffic import MODEL, Traffic
 
 from modelway.components.core.audit import AuditLog, Entry
-from modelway.components.core.blessing import GATES, Hashes, bless
 from modelway.components.core.deploy_policy import EnvironmentName
-from modelway.components.core.images import Reference, pull, push
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.oci import on_top, write_layer
+from modelway.components.core.images import Reference, pull
 from modelway.components.core.policy import Policy
-from modelway.components.core.project import Features
-from modelway.components.core.registry import Registry
 from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
 from modelway.components.core.storage import S3
-from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
-from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.components.deploy.deploy import deploy
 from modelway.components.deploy.outcome import Deployed
-from modelway.components.features.steps import build
 from modelway.components.package.packaging import package
-from modelway.components.train.saving import save
-from modelway.components.validate.distributions import measure
 
 ROOT = Path(__file__).resolve().parents[3]
-MODEL = "loans"
-ADA = "ada@example.org"
-FEATURES = Features(numeric=("income", "age"), categorical=("region",))
-SITE = "opt/modelway/lib/python3.11/site-packages"
-# What breaks a server from its base on, whatever model lies on top: its release is signed and whole.
-FAULTS = {
-    "fails": """
-import random
-from modelway.components.serve.app import App
-answer = App._predict_v2
-def failing(self, body):
-    if random.random() < 0.4:
-        raise RuntimeError("the feature store does not answer")
-    return answer(self, body)
-App._predict_v2 = failing
-""",
-    "slow": """
-import asyncio
-from modelway.components.serve.app import App
-answer = App._predict
-async def slow(self, scope, receive, work):
-    await asyncio.sleep(0.5)
-    return await answer(self, scope, receive, work)
-App._predict = slow
-""",
-    "crashes": """
-import os, sys
-sys.stderr.write("Illegal instruction: this model was built for another processor\\n")
-sys.stderr.flush()
-os._exit(132)
-""",
-}
-
-
-def rows(count: int, seed: int, drifted: bool = False) -> pl.DataFrame:
-    """Rows as the model was trained on; of people who earn much more, where they are drifted."""
-    generator = np.random.default_rng(seed)
-    income, age = generator.lognormal(10, 1, count), generator.integers(18, 80, count).astype(float)
-    region = generator.choice(["north", "south", "east"], count, p=[0.4, 0.35, 0.25])
-    late = (np.log(income) + (region == "north") + generator.normal(0, 0.5, count) > 10.5).astype(int)
-    return pl.DataFrame({"income": income * (50 if drifted else 1), "age": age, "region": region, "late": late})
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What became of one request: its status and the version that answered, or why there was no answer."""
-
-    at: float
-    status: int = 0
-    version: str = ""
-    error: str = ""
-
-
-@dataclass
-class Traffic:
-    """Steady requests for predictions, of some rows each, every one over a connection of its own."""
-
-    address: tuple[str, int]
-    per_second: float = 16
-    drifted: bool = False
-    answers: list[Answer] = field(default_factory=list)
-    _stopping: threading.Event = field(default_factory=threading.Event)
-
-    def ask(self, body: bytes) -> Answer:
-        at = time.monotonic()
-        connection = http.client.HTTPConnection(*self.address, timeout=10)
-        try:
-            connection.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
-            answer = connection.getresponse()
-            found = json.loads(answer.read())
-            return Answer(at, answer.status, str(found.get("model_version", "")))
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            return Answer(at, error=repr(error))
-        finally:
-            connection.close()
-
-    def _run(self, seed: int, threads: int) -> None:
-        bodies = [self._body(rows(8, seed * 100 + index, self.drifted)) for index in range(40)]
-        chosen, due = random.Random(seed), time.monotonic()
-        while not self._stopping.wait(max(0.0, due - time.monotonic())):
-            due = max(due + threads / self.per_second, time.monotonic() - 1)
-            self.answers.append(self.ask(chosen.choice(bodies)))
-
-    @staticmethod
-    def _body(frame: pl.DataFrame) -> bytes:
-        kinds = {"income": "FP64", "age": "FP64", "region": "BYTES"}
-        inputs = [
-            {"name": name, "shape": [frame.height], "datatype": kind, "data": frame[name].to_list()}
-            for name, kind in kinds.items()
-        ]
-        return json.dumps({"inputs": inputs}).encode()
-
-    @contextmanager
-    def flowing(self, threads: int = 6) -> Iterator[Traffic]:
-        """Sends requests until the end of the block, which is when all answers are in."""
-        running = [threading.Thread(target=self._run, args=(seed, threads), daemon=True) for seed in range(threads)]
-        for one in running:
-            one.start()
-        try:
-            yield self
-        finally:
-            self._stopping.set()
-            for one in running:
-                one.join(timeout=15)
-
-    @property
-    def failed(self) -> list[Answer]:
-        return [one for one in self.answers if one.status != 200]
-
-    def by(self, version: str) -> list[Answer]:
-        return [one for one in self.answers if one.version == version]
-
-    def longest_gap(self, version: str) -> float:
-        """The longest time, in seconds, that a version answered nothing in."""
-        times = sorted([self.answers[0].at, *(one.at for one in self.by(version)), self.answers[-1].at])
-        return max(after - before for before, after in itertools.pairwise(times))
 
 
 def _kubectl(*arguments: str, content: str | None = None, check: bool = True) -> str:
@@ -208,19 +78,6 @@ def served_from(registry: Any) -> str:
     subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60, check=False)
     reference = Reference.parse(tag, "base")
     return f"{registry.host}/serving@{pull(images(reference), reference, 'linux/amd64').digest}"
-
-
-def images(reference: Reference) -> Registry:
-    return Registry(reference.host, reference.repository)
-
-
-def with_layer(base: str, folder: Path, root: str, target: str) -> str:
-    """An image with one more layer, made of a folder; by its digest."""
-    below, to = Reference.parse(base, "base"), Reference.parse(target, "target")
-    file = folder.parent / f"{folder.name}.tar"
-    layer = write_layer(folder, root, file)
-    made = on_top(pull(images(below), below, "linux/amd64"), layer, {}, {}, "a test")
-    return push(images(to), made, file, images(below), to.tag)
 
 
 @pytest.fixture(scope="session")
@@ -478,53 +335,17 @@ class Releases:
             )
         return self._made[kind]
 
+    def register(self, seed: int) -> str:
+        """Registers a model of its own; returns the version."""
+        work = self.folder / f"release-{seed}"
+        work.mkdir()
+        return register(self.place.tracking, self.place.policy(), work, seed)
+
     def package(self, version: str, base: str) -> str:
         """Packages a version on a base; returns the version."""
         target, bundle = f"{self.host}/{MODEL}:v{version}", self.folder / f"bundle-{version}"
         package(MODEL, version, self.place.store, base, target, bundle_path=str(bundle))
         return version
-
-    def register(self, seed: int) -> str:
-        """Fits a model, and registers it with its evidence as a release does; returns the version."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import Pipeline
-
-        work, frame = self.folder / f"release-{seed}", rows(2000, seed)
-        work.mkdir()
-        steps = build(FEATURES)
-        prepared = steps.fit_transform(to_model_input(frame, FEATURES.columns))
-        fitted = LogisticRegression(C=1 + seed, solver="newton-cholesky").fit(prepared, frame["late"].to_numpy())
-        tracking, policy = self.place.tracking, self.place.policy()
-        with tracking.run(MODEL, f"train-{seed}", {}) as run_id:
-            with tracking.logged_model(run_id, MODEL, {}) as (model_id, location):
-                pipeline = Pipeline([("features", steps), ("model", fitted)])
-                examples = to_model_input(frame.head(5), FEATURES.columns)
-                folder = str(work / "model")
-                save(pipeline, folder, examples, model_id=model_id, run_id=run_id, location=location)
-                tracking.upload_model(model_id, folder)
-            hashes = Hashes(
-                model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256()
-            )
-            gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, "2000 rows."),)) for gate in GATES]
-            blessing = bless(
-                gates,
-                hashes,
-                project=MODEL,
-                run=f"release-{seed}",
-                git_commit="abc",
-                requested_by=ADA,
-                compared_with="",
-            )
-            evidence = work / "evidence"
-            evidence.mkdir()
-            frame.write_parquet(evidence / "sample.parquet")
-            measure(frame, FEATURES.columns, "d").write(evidence / "baseline.json")
-            (evidence / "blessing.json").write_bytes(blessing.content())
-            (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
-            tracking.log_evidence(run_id, evidence, "evidence/1")
-        described = {"blessing_sha256": blessing.sha256(), "evidence": "evidence/1", "model_hash": hashes.model}
-        with tracking.new_version(MODEL, model_id, run_id, described) as version:
-            return version
 
 
 @pytest.fixture(scope="session")

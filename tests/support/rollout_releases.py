@@ -1,0 +1,107 @@
+"""Real versions of a small model, and images of them, whole ones and such as break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rollout_traffic import MODEL, rows
+
+from modelway.components.core.blessing import GATES, Hashes, bless
+from modelway.components.core.images import Reference, pull, push
+from modelway.components.core.models import folder_sha256
+from modelway.components.core.oci import on_top, write_layer
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Features
+from modelway.components.core.registry import Registry
+from modelway.components.core.tables import to_model_input
+from modelway.components.core.tracking import Tracking
+from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.features.steps import build
+from modelway.components.train.saving import save
+from modelway.components.validate.distributions import measure
+
+ADA = "ada@example.org"
+FEATURES = Features(numeric=("income", "age"), categorical=("region",))
+SITE = "opt/modelway/lib/python3.11/site-packages"
+# What breaks a server from its base on, whatever model lies on top: its release is signed and whole.
+FAULTS = {
+    "fails": """
+import random
+from modelway.components.serve.app import App
+answer = App._predict_v2
+def failing(self, body):
+    if random.random() < 0.4:
+        raise RuntimeError("the feature store does not answer")
+    return answer(self, body)
+App._predict_v2 = failing
+""",
+    "slow": """
+import asyncio
+from modelway.components.serve.app import App
+answer = App._predict
+async def slow(self, scope, receive, work):
+    await asyncio.sleep(0.5)
+    return await answer(self, scope, receive, work)
+App._predict = slow
+""",
+    "crashes": """
+import os, sys
+sys.stderr.write("Illegal instruction: this model was built for another processor\\n")
+sys.stderr.flush()
+os._exit(132)
+""",
+}
+
+
+def images(reference: Reference) -> Registry:
+    return Registry(reference.host, reference.repository)
+
+
+def with_layer(base: str, folder: Path, root: str, target: str) -> str:
+    """An image with one more layer, made of a folder; by its digest."""
+    below, to = Reference.parse(base, "base"), Reference.parse(target, "target")
+    file = folder.parent / f"{folder.name}.tar"
+    layer = write_layer(folder, root, file)
+    made = on_top(pull(images(below), below, "linux/amd64"), layer, {}, {}, "a test")
+    return push(images(to), made, file, images(below), to.tag)
+
+
+def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
+    """Fits a model, and registers it with its evidence as a release does, from an empty folder; returns the version."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import Pipeline
+
+    frame = rows(2000, seed)
+    steps = build(FEATURES)
+    prepared = steps.fit_transform(to_model_input(frame, FEATURES.columns))
+    fitted = LogisticRegression(C=1 + seed, solver="newton-cholesky").fit(prepared, frame["late"].to_numpy())
+    with tracking.run(MODEL, f"train-{seed}", {}) as run_id:
+        with tracking.logged_model(run_id, MODEL, {}) as (model_id, location):
+            pipeline = Pipeline([("features", steps), ("model", fitted)])
+            examples = to_model_input(frame.head(5), FEATURES.columns)
+            folder = str(work / "model")
+            save(pipeline, folder, examples, model_id=model_id, run_id=run_id, location=location)
+            tracking.upload_model(model_id, folder)
+        hashes = Hashes(
+            model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256()
+        )
+        gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, "2000 rows."),)) for gate in GATES]
+        blessing = bless(
+            gates,
+            hashes,
+            project=MODEL,
+            run=f"release-{seed}",
+            git_commit="abc",
+            requested_by=ADA,
+            compared_with="",
+        )
+        evidence = work / "evidence"
+        evidence.mkdir()
+        frame.write_parquet(evidence / "sample.parquet")
+        measure(frame, FEATURES.columns, "d").write(evidence / "baseline.json")
+        (evidence / "blessing.json").write_bytes(blessing.content())
+        (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
+        tracking.log_evidence(run_id, evidence, "evidence/1")
+    described = {"blessing_sha256": blessing.sha256(), "evidence": "evidence/1", "model_hash": hashes.model}
+    with tracking.new_version(MODEL, model_id, run_id, described) as version:
+        return version
