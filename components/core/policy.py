@@ -20,7 +20,10 @@ class Registration(Section):
     """What becomes of a blessed model."""
 
     alias: str = Field(
-        "champion", pattern=r"^[a-z][a-z0-9_-]*$", description="The registry alias a blessed version gets."
+        "champion",
+        pattern=r"^[a-z][a-z0-9_-]*$",
+        description="The registry alias a blessed version gets. Once production serves one, that is the champion, "
+        "and a blessed one gets `challenger` instead.",
     )
 
 
