@@ -204,9 +204,12 @@ def test_a_version_comes_from_the_environment_before(desk: Callable[..., Desk]) 
     one.log.append("promoted", "bot", version="2", **about)
     assert len(one.refusals()) == 1
     one.log.append("deployed", "bot", version="1", **about)
-    assert one.refusals() == []
+    assert len(one.refusals()) == 1  # it may yet be undone
     one.log.append("undone", "bot", version="1", **about)
     assert len(one.refusals()) == 1
+    one.log.append("deployed", "bot", version="1", **about)
+    one.log.append("promoted", "bot", version="1", **about)
+    assert one.refusals() == []
 
 
 @pytest.mark.parametrize(

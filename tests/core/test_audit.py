@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -290,11 +291,15 @@ def test_an_entry_says_who_and_what(log: AuditLog, field: str) -> None:
 
 
 APPENDS = """
-import sys
+import sys, time
+from pathlib import Path
 
 from modelway.components.core.audit import AuditLog
 
 store, actor, count = sys.argv[1:]
+Path(store, actor).touch()
+while not Path(store, "go").exists():
+    time.sleep(0.001)
 for number in range(int(count)):
     AuditLog(store).append("approved", actor, model="loans", version=str(number))
 """
@@ -303,6 +308,10 @@ for number in range(int(count)):
 def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     actors = ["ada", "bob", "cyd"]
     processes = [subprocess.Popen([sys.executable, "-c", APPENDS, str(tmp_path), actor, "40"]) for actor in actors]
+    while {one.name for one in tmp_path.iterdir()} != set(actors):
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.05)
+    (tmp_path / "go").touch()
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
     log = AuditLog(str(tmp_path))
     entries = log.entries()

@@ -121,10 +121,12 @@ def test_it_holds_neither_what_trains_nor_what_installs(image: str) -> None:
 
 
 def test_without_a_release_it_refuses_to_start(image: str) -> None:
-    refused = run(image, check=False)
-    assert refused.returncode == 3, refused.stderr
-    assert "release" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    for more, said in (((), "MODELWAY_VERIFYING_KEY is not set"), (("--unsigned",), "release.json is missing")):
+        server = ("python", "-m", "modelway.components.serve", "--release", "/release", *more)
+        refused = run(image, *server, check=False)
+        assert refused.returncode == 3, refused.stderr
+        assert said in refused.stderr
+        assert "Traceback" not in refused.stderr
 
 
 def test_both_variants_share_all_layers_but_the_last_ones() -> None:

@@ -146,7 +146,8 @@ def test_an_encrypted_model_is_served_from_memory(
     assert "model.sealed" in listed
     assert "model" not in listed
     started(image, "--public-key", "/keys/key.pub", MODELWAY_ENCRYPTION_KEY="/keys/encryption")
-    refused = docker("run", "--rm", *LOCKED_DOWN, image, check=False)
+    mounted = ("--volume", f"{keys}:/keys:ro")
+    refused = docker("run", "--rm", *LOCKED_DOWN, *mounted, image, "--public-key", "/keys/key.pub", check=False)
     assert refused.returncode == 3
     assert "MODELWAY_ENCRYPTION_KEY" in refused.stderr
 

@@ -130,12 +130,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         )
     try:
         _eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"), "MLflow is up", 90)
-        with pytest.MonkeyPatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("AWS_")]:
-                patch.delenv(name)
-            for name, value in variables.items():
-                patch.setenv(name, value)
-            yield variables
+        yield variables
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
@@ -143,6 +138,14 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         for one in client.list_objects(bucket_name=bucket, recursive=True):
             client.remove_object(bucket_name=bucket, object_name=str(one.object_name))
         client.remove_bucket(bucket_name=bucket)
+
+
+@pytest.fixture(autouse=True)
+def _told(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
 
 
 def _answers(address: str) -> bool:
