@@ -148,6 +148,12 @@ def _told(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+def _connects(address: tuple[str, int]) -> bool:
+    with suppress(OSError), socket.create_connection(address, timeout=2):
+        return True
+    return False
+
+
 def _answers(address: str) -> bool:
     with suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310
         return bool(answer.status == 200)
@@ -237,6 +243,8 @@ class Place:
         name = f"only-{template_hash}"
         made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
         _kubectl("-n", self.namespace, "apply", "-f", "-", content=json.dumps(made))
+        address = self.traffic(name).address
+        _eventually(lambda: _connects(address), "the Service leads to its pods")
         return name
 
     def holder(self, environment: EnvironmentName = "staging") -> str:
@@ -255,13 +263,14 @@ class Place:
     def log(self) -> list[Entry]:
         return AuditLog(self.store, self.tracking).trusted(MODEL)[0]
 
+    def pods_of(self, template_hash: str) -> list[dict[str, Any]]:
+        """The pods of one template."""
+        label = "rollouts-pod-template-hash"
+        return [one for one in self.pods() if one["metadata"]["labels"][label] == template_hash]
+
     def failures_of(self, template_hash: str) -> float:
         """How many requests the pods of one template answered with 5xx, by their own count."""
-        addresses = [
-            one["status"]["podIP"]
-            for one in self.pods()
-            if one["metadata"]["labels"]["rollouts-pod-template-hash"] == template_hash
-        ]
+        addresses = [one["status"]["podIP"] for one in self.pods_of(template_hash)]
         assert addresses
         lines = [line for address in addresses for line in _metrics(address)]
         return sum(float(line.split()[-1]) for line in lines if line.startswith('modelway_requests_total{code="5'))

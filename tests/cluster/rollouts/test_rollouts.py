@@ -88,7 +88,8 @@ def test_a_bad_version_is_undone_by_itself(
 
 
 def test_pods_killed_under_load_lose_nothing(place: Any, stable: str, eventually: Any, kubectl: Any) -> None:
-    first, second = (one["metadata"]["name"] for one in place.pods())
+    pods = place.pods_of(place.rollout()["status"]["stableRS"])
+    first, second, *_ = (one["metadata"]["name"] for one in pods)
     with place.traffic().flowing() as traffic:
         for name in (first, second):
             kubectl("-n", place.namespace, "delete", "pod", name, "--wait=false")
