@@ -51,6 +51,7 @@ class Cluster:
         Raises:
             ModelwayError: there is neither.
         """
+        import urllib3
         from kubernetes import client, config  # type: ignore[import-untyped]
 
         found = client.Configuration()
@@ -67,6 +68,8 @@ class Cluster:
                 key="KUBECONFIG",
                 remedy="name a kubeconfig file as KUBECONFIG, or run in a pod of the cluster with a service account",
             ) from error
+        if not found.verify_ssl:  # the kubeconfig says so; without this each call would be warned of
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return cls(client.ApiClient(found), namespace)
 
     def get(self, resource: str, name: str) -> Object | None:
