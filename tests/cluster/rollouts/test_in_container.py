@@ -1,4 +1,4 @@
-"""`deploy_model` as Kubeflow runs it: its compiled command in its own image and account, and the pipeline locally."""
+"""Components as Kubeflow runs them: the compiled command in its own image and account; and the pipeline locally."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from modelway.components.core.storage import join, read_uri, write_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -59,11 +61,11 @@ def _parameters(place: Any, version: str) -> dict[str, Any]:
     }
 
 
-def _command(image: str, folder: Path) -> list[str]:
-    """The command that is compiled for `deploy_model`, for its image."""
-    code = "import sys; from kfp import compiler; from modelway.components.deploy.component import deploy_model; "
-    code += "compiler.Compiler().compile(deploy_model, sys.argv[1])"
-    file = folder / "deploy_model.yaml"
+def _command(component: str, image: str, folder: Path) -> list[str]:
+    """The command that is compiled for a component, for its image."""
+    code = "import sys, modelway.components; from kfp import compiler; "
+    code += f"compiler.Compiler().compile(modelway.components.{component}, sys.argv[1])"
+    file = folder / "component.yaml"
     environment = {**os.environ, "MODELWAY_IMAGE": image}
     subprocess.run([sys.executable, "-c", code, str(file)], env=environment, check=True, timeout=120)
     (executor,) = next(yaml.safe_load_all(file.read_text(encoding="utf-8")))["deploymentSpec"]["executors"].values()
@@ -71,20 +73,35 @@ def _command(image: str, folder: Path) -> list[str]:
     return [*executor["container"]["command"], *executor["container"]["args"]]
 
 
-def _task(place: Any, environ: dict[str, str], image: str, command: list[str], parameters: dict[str, Any]) -> Any:
-    """The pod of a task as Kubeflow makes it, without Kubeflow's launcher; on the host's network, for the registry."""
-    summary = {"name": "summary", "type": {"schemaTitle": "system.Markdown"}, "uri": "/tmp/summary.md"}  # noqa: S108
+def _task(
+    place: Any,
+    environ: dict[str, str],
+    image: str,
+    command: list[str],
+    parameters: dict[str, Any],
+    artifacts: dict[str, str],
+    account: str,
+    keys: dict[str, Any],
+) -> Any:
+    """The pod of a task as Kubeflow makes it, without Kubeflow's launcher; on the host's network, for the registry.
+
+    Its `artifacts` are schema titles by name, and its `keys` a volume for each use of one, mounted where they are
+    looked for.
+    """
+    written = {
+        name: {"artifacts": [{"name": name, "type": {"schemaTitle": f"system.{kind}"}, "uri": f"/tmp/{name}"}]}  # noqa: S108
+        for name, kind in artifacts.items()
+    }
     asked = {
         "inputs": {"parameterValues": parameters},
         "outputs": {
             "outputFile": "/tmp/outputs.json",  # noqa: S108
             "parameters": {"Output": {"outputFile": "/tmp/Output"}},  # noqa: S108
-            "artifacts": {"summary": {"artifacts": [summary]}},
+            "artifacts": written,
         },
     }
     variables = {name: os.environ[name] for name in ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")}
     variables |= {name: environ[name] for name in ("MLFLOW_TRACKING_URI", "MODELWAY_PROMETHEUS")}
-    variables |= {"MODELWAY_VERIFYING_KEY": "/keys/verifying.pem"}
     container = {
         "name": "main",
         "image": image,
@@ -95,24 +112,39 @@ def _task(place: Any, environ: dict[str, str], image: str, command: list[str], p
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "keys", "mountPath": "/keys"}],  # noqa: S108
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+            *({"name": use, "mountPath": f"/var/run/modelway/{use}"} for use in keys),
+        ],
     }
     spec = {
-        "serviceAccountName": "modelway-deployer",
+        "serviceAccountName": account,
         "hostNetwork": True,
         "restartPolicy": "Never",
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
-            {"name": "keys", "configMap": {"name": "modelway-verifying-key"}},
+            *({"name": use, **volume} for use, volume in keys.items()),
         ],
     }
-    metadata = {"name": f"deploy-{parameters['run']}", "namespace": place.pipelines}
+    metadata = {"name": f"task-of-{account}", "namespace": place.pipelines}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def test_it_runs_as_its_components_own_container(
+def _said(kubectl: Any, eventually: Any, task: Any) -> str:
+    """What a task that has succeeded said."""
+    about = ("-n", task["metadata"]["namespace"], task["metadata"]["name"])
+    kubectl("apply", "-f", "-", content=json.dumps(task))
+    of_the_task = (*about[:2], "get", "pod", about[2], "-o", "jsonpath={.status.phase}")
+    ended = {"Succeeded", "Failed"}
+    phase = eventually(lambda: next((one for one in ended if kubectl(*of_the_task) == one), ""), "it has ended", 150)
+    said = str(kubectl(*about[:2], "logs", about[2]))
+    assert phase == "Succeeded", said
+    return said
+
+
+def test_deploy_model_runs_in_its_own_container(
     place: Any,
     environ: dict[str, str],
     image: str,
@@ -124,18 +156,57 @@ def test_it_runs_as_its_components_own_container(
     keys = f"--from-file=verifying.pem={environ['MODELWAY_VERIFYING_KEY']}"
     kubectl("-n", place.pipelines, "create", "configmap", "modelway-verifying-key", keys)
     parameters = _parameters(place, good) | {"run": "in-a-pod", "insecure": False}
-    task = _task(place, environ, image, _command(image, tmp_path), parameters)
-    of_the_task = ("-n", place.pipelines, "get", "pod", task["metadata"]["name"], "-o", "jsonpath={.status.phase}")
+    task = _task(
+        place,
+        environ,
+        image,
+        _command("deploy_model", image, tmp_path),
+        parameters,
+        {"summary": "Markdown"},
+        "modelway-deployer",
+        {"verifying": {"configMap": {"name": "modelway-verifying-key"}}},
+    )
     with place.traffic().flowing() as traffic:
-        kubectl("apply", "-f", "-", content=json.dumps(task))
-        ended = {"Succeeded", "Failed"}
-        phase = eventually(lambda: {kubectl(*of_the_task)} & ended, "it has ended", 150)
-    said = kubectl("-n", place.pipelines, "logs", task["metadata"]["name"])
-    assert phase == {"Succeeded"}, said
+        said = _said(kubectl, eventually, task)
     assert "step 2/3, weight 50 %" in said
     assert traffic.failed == []
     assert place.holder() == good
     assert place.log()[-1].event == "promoted"
+
+
+def test_package_model_runs_in_its_own_container_and_makes_the_same_image(
+    place: Any,
+    environ: dict[str, str],
+    image: str,
+    good: str,
+    releases: Any,
+    kubectl: Any,
+    eventually: Any,
+    tmp_path: Path,
+) -> None:
+    key = f"--from-file=signing.pem={environ['MODELWAY_SIGNING_KEY']}"
+    kubectl("-n", place.pipelines, "create", "secret", "generic", "modelway-signing-key", key)
+    kubectl("-n", place.pipelines, "create", "serviceaccount", "modelway-packager")
+    record = join(place.store, "packages", "loans", f"{good}.json")
+    before = read_uri(record)
+    write_uri(record, b"{}")
+    target = f"{releases.host}/loans:v{good}"
+    parameters = {"model": "loans", "version": good, "store": place.store, "base": releases.base_with("")}
+    task = _task(
+        place,
+        environ,
+        image,
+        _command("package_model", image, tmp_path),
+        parameters | {"target": target, "platform": "linux/amd64", "insecure": False},
+        {"bundle": "Artifact", "sbom": "Artifact", "summary": "Markdown"},
+        "modelway-packager",
+        {"signing": {"secret": {"secretName": "modelway-signing-key"}}},
+    )
+    try:
+        _said(kubectl, eventually, task)
+        assert json.loads(read_uri(record)) == json.loads(before)
+    finally:
+        write_uri(record, before)
 
 
 def test_the_pipeline_runs_locally_against_the_cluster(place: Any, good: str, releases: Any, tmp_path: Path) -> None:
