@@ -16,7 +16,9 @@ class Approvals(Section):
     """Who must agree before a version goes to an environment."""
 
     quorum: Annotated[int, HIGHER] = Field(0, ge=0, description="How many people must approve.")
-    self_approval: bool = Field(False, description="Whether who asked for the run may approve its model.")
+    self_approval: Annotated[bool, LOWER] = Field(
+        False, description="Whether who asked for the run may approve its model."
+    )
     valid_days: Annotated[int, LOWER] = Field(30, ge=1, description="How long an approval holds unless it says less.")
 
 

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
-from modelway.components.core.images import copy_checked
+from modelway.components.core.images import Images, Layout, Reference, copy_checked
 from modelway.components.core.oci import ACCEPTED, MANIFEST, Descriptor, Image
 
 if TYPE_CHECKING:
@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 _TIMEOUT = (10, 300)  # seconds to connect, and between two bytes
 _MOUNTED = "/var/run/modelway/registry"  # where pods have Docker's configuration
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def images_at(reference: Reference, *, insecure: bool) -> Images:
+    """Where an image is: its repository in a registry, or the OCI layout that it lies in.
+
+    Args:
+        reference: The image.
+        insecure: Whether the registry is spoken to by plain HTTP; one on the machine itself always is.
+    """
+    if not reference.host:
+        return Layout(Path(reference.repository))
+    return Registry(reference.host, reference.repository, insecure=insecure)
 
 
 class Registry:

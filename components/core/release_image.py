@@ -9,9 +9,9 @@ from typing import IO
 
 from modelway.components.core.archives import extract_tar
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.images import Images, Layout, Reference, differs, pull
+from modelway.components.core.images import Reference, differs, pull
 from modelway.components.core.oci import LAYER, Descriptor
-from modelway.components.core.registry import Registry
+from modelway.components.core.registry import images_at
 
 RELEASE_ROOT = "release"  # /release in the image
 _REMEDY = "name an image that `package_model` made, by its digest"
@@ -39,7 +39,7 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
     reference = Reference.parse(image, "image")
     if reference.host and not reference.digest:
         raise ModelwayError(f"{image} is not named by its digest", key="image", value=image, remedy=_REMEDY)
-    images = _images(reference, insecure)
+    images = images_at(reference, insecure=insecure)
     layers = pull(images, reference, "").layers
     if not layers or layers[-1].media_type != LAYER:
         raise _no_release(image, "it is of another kind")
@@ -47,12 +47,6 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
         _check(blob, layers[-1], image)
         _extract(blob, work, image)
     return work / RELEASE_ROOT
-
-
-def _images(reference: Reference, insecure: bool) -> Images:
-    if not reference.host:
-        return Layout(Path(reference.repository))
-    return Registry(reference.host, reference.repository, insecure=insecure)
 
 
 def _check(blob: IO[bytes], layer: Descriptor, image: str) -> None:

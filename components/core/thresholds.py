@@ -37,7 +37,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Stricter:
-    """Marks a policy's number: which direction asks more of a model, so that a weaker policy is recognized."""
+    """Marks a policy's number or switch: which direction asks more of a model, so that a weaker one is recognized."""
 
     when: Literal["lower", "higher"]
 

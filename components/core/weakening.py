@@ -1,8 +1,8 @@
 """Whether a policy asks less of a model than the champion's did.
 
-Numbers say in which direction they are stricter (`thresholds.Stricter`); nothing else is known here of any section.
-What cannot be ordered, as another metric in place of the one that was asked for, counts as weaker: what the champion
-was judged by is no longer asked.
+Numbers, and switches that permit something, say in which direction they are stricter (`thresholds.Stricter`); nothing
+else is known here of any section. What cannot be ordered, as another metric in place of the one that was asked for,
+counts as weaker: what the champion was judged by is no longer asked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from modelway.components.core.documents import Section
 from modelway.components.core.policy import Policy
-from modelway.components.core.thresholds import HIGHER, Stricter, Threshold
+from modelway.components.core.thresholds import HIGHER, LOWER, Stricter, Threshold
 from modelway.components.core.verdict import Check, Mode, OnInconclusive, Verdict, passed_or_failed
 
 _ABSENT, _GIVEN = "absent", "given"
@@ -24,7 +24,6 @@ _ABSENT, _GIVEN = "absent", "given"
 _ORDERS = (tuple(Mode)[::-1], ("warn", "block"), ("allow", "block"))
 # Where and in what way things are done: of it no model is asked more or less.
 _NO_DEMANDS = {"namespace", "register_new_baseline", "registration", "steps", "strategy", "target", "waivers"}
-_PERMITS = {"self_approval"}
 _HIGHER_BY_NAME = {"minimum_rows", "confidence"}
 # A condition on which rows a rule is about: the rule asks most without one.
 _NARROWS = "where"
@@ -128,10 +127,6 @@ def _section(
             if new is None:
                 continue
             old = "every row" if old is None else old
-        if name in _PERMITS:
-            if new and not old:
-                yield _Weaker(key, old, new)
-            continue
         direction = HIGHER if name in _HIGHER_BY_NAME else _direction([*field.metadata, field.annotation])
         yield from _value(old, new, key, direction, rules)
 
@@ -160,7 +155,7 @@ def _asks_less(old: Any, new: Any, direction: Stricter | None) -> bool:
     if old is None or old == new:
         return False
     if isinstance(old, bool):
-        return old
+        return bool(new) if direction == LOWER else old
     if isinstance(old, int | float):
         if direction is None:
             return False

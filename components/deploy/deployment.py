@@ -12,19 +12,16 @@ from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import deployment, services
 from modelway.components.deploy.targets import (
     PREVIOUS,
-    UNDONE,
-    VERSION,
     Change,
     State,
-    annotate,
     image_of,
+    is_observed,
     is_ready,
     is_stopped,
+    new_version,
+    put_back,
     remembered,
     running,
-    scale_down,
-    scale_up,
-    set_image,
 )
 
 
@@ -73,27 +70,12 @@ class DeploymentTarget:
 
     def change(self, found: Object, change: Change) -> list[Operation]:
         """The image, and what was there before to go back to."""
-        template = self.template(found)
         annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous)}
-        return [
-            {"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)},
-            {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": change.progress_deadline_seconds},
-            *set_image("/spec/template/spec", template["spec"]["containers"], change.image),
-            *annotate(
-                template["metadata"].get("annotations"),
-                "/spec/template/metadata/annotations",
-                {VERSION: change.version},
-            ),
-            *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations),
-            *scale_up(found),
-        ]
+        return new_version(found, self.template(found), change, annotations)
 
     def restore(self, found: Object, template: Object | None, reason: str) -> list[Operation]:
         """The template that served before."""
-        said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", {UNDONE: reason})
-        if template is None:
-            return [*said, *scale_down(found)]
-        return [*said, {"op": "replace", "path": "/spec/template", "value": template}]
+        return put_back(found, template, reason)
 
     def abort(self, cluster: Cluster, name: str) -> None:
         """Nothing: the template that is put back turns the traffic back."""
@@ -107,18 +89,13 @@ class DeploymentTarget:
         if _is_whole(found):
             return State("healthy", progress, "", mine)
         for one in (found.get("status") or {}).get("conditions", ()):
-            if _is_observed(found) and one.get("reason") == "ProgressDeadlineExceeded":
+            if is_observed(found) and one.get("reason") == "ProgressDeadlineExceeded":
                 return State("failed", progress, str(one.get("message", "")), mine)
         return State("progressing", progress, "", mine)
-
-
-def _is_observed(found: Object) -> bool:
-    observed = (found.get("status") or {}).get("observedGeneration", 0)
-    return bool(observed >= found["metadata"].get("generation", 1))
 
 
 def _is_whole(found: Object) -> bool:
     """Whether all pods are of the present template, and ready."""
     status, asked = found.get("status") or {}, found["spec"].get("replicas", 1)
     counts = {status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")}
-    return _is_observed(found) and counts == {asked}
+    return is_observed(found) and counts == {asked}

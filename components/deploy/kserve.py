@@ -16,6 +16,7 @@ from modelway.components.deploy.targets import (
     State,
     annotate,
     image_of,
+    is_observed,
     is_ready,
     remembered,
     running,
@@ -106,17 +107,12 @@ class InferenceServiceTarget:
         if _is_ready(found) and mine and len(mine) == len(going) and all(map(is_ready, mine)):
             return State("healthy", progress, "", mine)
         model = (found.get("status") or {}).get("modelStatus") or {}
-        if _is_observed(found) and model.get("transitionStatus") in {"BlockedByFailedLoad", "InvalidSpec"}:
+        if is_observed(found) and model.get("transitionStatus") in {"BlockedByFailedLoad", "InvalidSpec"}:
             said = (model.get("lastFailureInfo") or {}).get("message", "")
             return State("failed", progress, f"{model['transitionStatus']} {said}".strip(), mine)
         return State("progressing", progress, "", mine)
 
 
-def _is_observed(found: Object) -> bool:
-    observed = (found.get("status") or {}).get("observedGeneration", 0)
-    return bool(observed >= found["metadata"].get("generation", 1))
-
-
 def _is_ready(found: Object) -> bool:
     conditions = {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions", ())}
-    return _is_observed(found) and conditions.get("Ready") == "True"
+    return is_observed(found) and conditions.get("Ready") == "True"

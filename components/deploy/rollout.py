@@ -11,16 +11,12 @@ from modelway.components.deploy.analysis import strategy as policy_strategy
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import rollout, services
 from modelway.components.deploy.targets import (
-    UNDONE,
-    VERSION,
     Change,
     State,
-    annotate,
     is_ready,
     is_stopped,
-    scale_down,
-    scale_up,
-    set_image,
+    new_version,
+    put_back,
     with_label,
 )
 
@@ -90,23 +86,12 @@ class RolloutTarget:
 
     def change(self, found: Object, change: Change) -> list[Operation]:
         """The image, with the strategy to get there by."""
-        metadata = self.template(found)["metadata"]
-        return [
-            {"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)},
-            {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": change.progress_deadline_seconds},
-            {"op": "add", "path": "/spec/progressDeadlineAbort", "value": True},
-            *set_image("/spec/template/spec", self.template(found)["spec"]["containers"], change.image),
-            *annotate(metadata.get("annotations"), "/spec/template/metadata/annotations", {VERSION: change.version}),
-            *annotate(found["metadata"].get("annotations"), "/metadata/annotations", change.annotations()),
-            *scale_up(found),
-        ]
+        abort: Operation = {"op": "add", "path": "/spec/progressDeadlineAbort", "value": True}
+        return [abort, *new_version(found, self.template(found), change, change.annotations())]
 
     def restore(self, found: Object, template: Object | None, reason: str) -> list[Operation]:
         """The stable template put back: an abort alone leaves the bad version in the spec."""
-        said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", {UNDONE: reason})
-        if template is None:
-            return [*said, *scale_down(found)]
-        return [*said, {"op": "replace", "path": "/spec/template", "value": template}]
+        return put_back(found, template, reason)
 
     def abort(self, cluster: Cluster, name: str) -> None:
         """Turns all traffic back to the stable version."""

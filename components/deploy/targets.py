@@ -184,6 +184,41 @@ def scale_up(found: Object) -> list[Operation]:
     return [{"op": "add", "path": "/spec/replicas", "value": int(annotation(found, REPLICAS) or 1)}]
 
 
+def new_version(found: Object, template: Object, change: Change, annotations: Mapping[str, str]) -> list[Operation]:
+    """Sets a version's image in an object with a pod template, with the strategy to get there by, and starts its pods.
+
+    Args:
+        found: The object.
+        template: Its pod template.
+        change: What it is changed to.
+        annotations: What the object says of it.
+    """
+    return [
+        {"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)},
+        {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": change.progress_deadline_seconds},
+        *set_image("/spec/template/spec", template["spec"]["containers"], change.image),
+        *annotate(
+            template["metadata"].get("annotations"), "/spec/template/metadata/annotations", {VERSION: change.version}
+        ),
+        *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations),
+        *scale_up(found),
+    ]
+
+
+def put_back(found: Object, template: Object | None, reason: str) -> list[Operation]:
+    """Puts an object's pod template back, or stops its pods where there is none; and says why."""
+    said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", {UNDONE: reason})
+    if template is None:
+        return [*said, *scale_down(found)]
+    return [*said, {"op": "replace", "path": "/spec/template", "value": template}]
+
+
+def is_observed(found: Object) -> bool:
+    """Whether an object's status is of what it asks for now."""
+    observed = (found.get("status") or {}).get("observedGeneration", 0)
+    return bool(observed >= found["metadata"].get("generation", 1))
+
+
 def remembered(found: Object) -> Object | None:
     """The pod template that an object says served before its last change."""
     kept: Object | None = json.loads(annotation(found, PREVIOUS) or "null")

@@ -11,17 +11,16 @@ from tempfile import TemporaryDirectory
 from modelway.components.core.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
 from modelway.components.core.encryption import read_key
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.images import Images, Layout, Reference, pull, push
+from modelway.components.core.images import Reference, pull, push
 from modelway.components.core.oci import Image, on_top, write_layer
-from modelway.components.core.registry import Registry
+from modelway.components.core.registry import images_at
+from modelway.components.core.release_image import RELEASE_ROOT
 from modelway.components.core.signing import ENCRYPTION_KEY, SIGNING_KEY, has_key, is_signed_by, key_file, key_id
 from modelway.components.core.storage import join, write_uri
 from modelway.components.core.tracking import Tracking
 from modelway.components.package.bill import read_bill
 from modelway.components.package.contents import Contents, add_bills, gather
 from modelway.components.package.sealing import seal_and_sign
-
-RELEASE_ROOT = "release"  # /release in the image
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def package(
     from_base, to = check(base, target)
     signing_key = key_file(SIGNING_KEY)
     encryption_key = read_key() if has_key(ENCRYPTION_KEY) else None
-    bases = _images(from_base, insecure)
+    bases = images_at(from_base, insecure=insecure)
     below = pull(bases, from_base, platform)
     bill = read_bill(bases, below, str(from_base))
     with TemporaryDirectory() as work:
@@ -111,7 +110,7 @@ def package(
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, layer_file)
         image = on_top(below, layer, _labels(contents), _annotations(contents, from_base, below), "package_model")
-        pushed = push(_images(to, insecure), image, layer_file, bases, to.tag or version)
+        pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or version)
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
         made = Packaged(
             image=pushed,
@@ -147,12 +146,6 @@ def check(base: str, target: str) -> tuple[Reference, Reference]:
         )
     key_id(key_file(SIGNING_KEY))
     return from_base, to
-
-
-def _images(reference: Reference, insecure: bool) -> Images:
-    if not reference.host:
-        return Layout(Path(reference.repository))
-    return Registry(reference.host, reference.repository, insecure=insecure)
 
 
 def _base_name(reference: Reference) -> str:
