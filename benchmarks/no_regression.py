@@ -23,9 +23,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import typer
 
+from modelway.components.core.metrics import Array, Predictions, higher_is_better, score
 from modelway.components.core.model_policy import ModelPolicy
 from modelway.components.core.verdict import Verdict
-from modelway.components.evaluate.metrics import Array, Predictions, higher_is_better, score
 from modelway.components.evaluate.regression import Rival, regression_checks
 from modelway.components.evaluate.sampling import Sampling
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
+from modelway.components.core.estimators import build_estimator, import_function
 from modelway.components.core.project import Model, Project
-from modelway.components.train.estimator import build_estimator, import_function
 
 SLOW_SECONDS = 0.4
 _OVERCONFIDENCE = 6.0

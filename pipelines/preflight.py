@@ -37,10 +37,10 @@ def preflight(
     Raises:
         ModelwayError: whatever would make the run fail later; names file and key.
     """
-    from modelway.components.evaluate.metrics import check_metric
-    from modelway.components.ingest.table import source_version
-    from modelway.components.train.estimator import build_estimator
-    from modelway.components.validate.rules import check_rules
+    from modelway.components.core.estimators import build_estimator
+    from modelway.components.core.metrics import check_metric
+    from modelway.components.core.row_rules import check_rules
+    from modelway.components.core.sources import source_version
 
     described, asked, rules = Project.parse(project), Contract.parse(contract), Policy.parse(policy)
     check_agreement(described, asked, names["project"], names["contract"])

@@ -8,7 +8,7 @@ itself, also where it is refused. Runs of it take the service account `modelway-
 from kfp import dsl
 
 from modelway.components.deploy.component import deploy_model
-from modelway.pipelines.tasks import deploys
+from modelway.pipelines.cluster_settings import with_deploy_access
 
 
 @dsl.pipeline(name="promote")  # type: ignore[untyped-decorator]  # kfp is untyped
@@ -32,7 +32,7 @@ def promote(
         image: The image by digest. Empty: the one that package_model recorded.
         requested_by: Who asks for it.
     """
-    deploys(
+    with_deploy_access(
         deploy_model(
             model=model,
             version=version,

@@ -13,7 +13,7 @@ from modelway.components.register.component import register_model
 from modelway.components.rejection.component import reject
 from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
-from modelway.pipelines.tasks import deploys, on_cluster, packages
+from modelway.pipelines.cluster_settings import with_deploy_access, with_services, with_signing_keys
 
 
 @dsl.pipeline(name="release")  # type: ignore[untyped-decorator]  # kfp is untyped
@@ -53,10 +53,10 @@ def release(
     """
     run = dsl.PIPELINE_JOB_NAME_PLACEHOLDER
     files = {"project": project, "contract": contract, "policy": policy}
-    ended = on_cluster(record_outcome(project=project, run=run, store=store, git_commit=git_commit), cached=False)
+    ended = with_services(record_outcome(project=project, run=run, store=store, git_commit=git_commit), cached=False)
     with dsl.ExitHandler(ended, name="release"):
-        ingested = on_cluster(ingest_data(project=project, contract=contract, data_version=data_version)).outputs
-        data = on_cluster(
+        ingested = with_services(ingest_data(project=project, contract=contract, data_version=data_version)).outputs
+        data = with_services(
             validate_data(
                 train_data=ingested["train_data"],
                 test_data=ingested["test_data"],
@@ -71,8 +71,8 @@ def release(
         rejected["requested_by"] = requested_by
         reached = {"data_gate": data["gate"], "data_report": data["report"]}
         with dsl.If(data["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
-            prepared = on_cluster(prepare_features(train_data=ingested["train_data"], project=project)).outputs
-            trained = on_cluster(
+            prepared = with_services(prepare_features(train_data=ingested["train_data"], project=project)).outputs
+            trained = with_services(
                 train_model(
                     train_data=ingested["train_data"],
                     prepared_data=prepared["prepared_data"],
@@ -90,12 +90,12 @@ def release(
                 "model_hash": trained["model_hash"],
                 "as_of": as_of,
             }
-            judged = on_cluster(
+            judged = with_services(
                 evaluate_model(
                     **asked, unseen_data=ingested["unseen_data"], run_id=trained["run_id"], champion=champion
                 )
             ).outputs
-            probed = on_cluster(probe_model(**asked)).outputs
+            probed = with_services(probe_model(**asked)).outputs
             reached |= {
                 "model_gate": judged["gate"],
                 "model_report": judged["report"],
@@ -104,7 +104,7 @@ def release(
             }
             with dsl.If(judged["proceed"] == True, name="model is good"):  # noqa: E712
                 with dsl.If(probed["proceed"] == True, name="model is blessed"):  # noqa: E712
-                    registered = on_cluster(
+                    registered = with_services(
                         register_model(
                             **reached,
                             **files,
@@ -124,9 +124,9 @@ def release(
                     ).outputs
                     with dsl.If(serving_base != "", name="is packaged"):
                         released = {"model": registered["name"], "version": registered["version"], "store": store}
-                        packaged = packages(package_model(**released, base=serving_base, target=image))
+                        packaged = with_signing_keys(package_model(**released, base=serving_base, target=image))
                         with dsl.If(deploy_to != "", name="is deployed"):
-                            deploys(
+                            with_deploy_access(
                                 deploy_model(
                                     **released,
                                     environment=deploy_to,
@@ -137,8 +137,8 @@ def release(
                                 )
                             )
                 with dsl.Else(name="serving is rejected"):
-                    on_cluster(reject(**reached, **rejected), cached=False)
+                    with_services(reject(**reached, **rejected), cached=False)
             with dsl.Else(name="model is rejected"):
-                on_cluster(reject(**reached, **rejected), cached=False)
+                with_services(reject(**reached, **rejected), cached=False)
         with dsl.Else(name="data is rejected"):
-            on_cluster(reject(data_gate=data["gate"], data_report=data["report"], **rejected), cached=False)
+            with_services(reject(data_gate=data["gate"], data_report=data["report"], **rejected), cached=False)

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from modelway.components.evaluate.metrics import Array, Predictions
+from modelway.components.core.metrics import Array, Predictions
 
 MOST_CLASSES = 50
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelway.components.core.metrics import Array, Predictions
 from modelway.components.core.model_policy import Calibration
 from modelway.components.core.thresholds import Threshold, threshold_check
 from modelway.components.core.verdict import Check, OnInconclusive, inconclusive
 from modelway.components.evaluate.additive import Additive
 from modelway.components.evaluate.intervals import Estimate
-from modelway.components.evaluate.metrics import Array, Predictions
 from modelway.components.evaluate.sampling import Sampling
 
 

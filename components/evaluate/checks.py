@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.model_policy import ModelPolicy, Slices
 from modelway.components.core.thresholds import Threshold, threshold_check
 from modelway.components.core.verdict import Check, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.evaluate.intervals import Estimate, Part, compare, measure
-from modelway.components.evaluate.metrics import Predictions
 from modelway.components.evaluate.sampling import Sampling
 from modelway.components.evaluate.slices import Slice
 

@@ -17,12 +17,12 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Array, Predictions
 from modelway.components.core.model_policy import Fairness, GroupLimits
 from modelway.components.core.thresholds import Interval, Threshold, threshold_check
 from modelway.components.core.verdict import Check, Verdict, inconclusive
 from modelway.components.evaluate.fairness_estimates import Estimate, apart, estimate, point
 from modelway.components.evaluate.fairness_groups import Grouping, groupings, named
-from modelway.components.evaluate.metrics import Array, Predictions
 from modelway.components.evaluate.slices import Slice
 
 _MOST_SMALL = 20

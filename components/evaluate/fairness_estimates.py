@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Array, Predictions, score
 from modelway.components.core.thresholds import Interval, metric_range
-from modelway.components.evaluate.metrics import Array, Predictions, score
 
 _MOST_ROWS = 2_000
 _MOST_CELLS = 40

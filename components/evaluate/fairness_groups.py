@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Array
 from modelway.components.core.model_policy import Slices
 from modelway.components.core.thresholds import Threshold
-from modelway.components.evaluate.metrics import Array
 from modelway.components.evaluate.slices import Slice, find_slices
 
 _BINS = 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions, score
 from modelway.components.core.models import folder_sha256, load_model
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
@@ -22,7 +23,6 @@ from modelway.components.evaluate.checks import row_checks
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
 from modelway.components.evaluate.intervals import Estimate, Part, measure
 from modelway.components.evaluate.judging import Subject, model_checks, sampling_of
-from modelway.components.evaluate.metrics import Predictions, score
 from modelway.components.evaluate.predicting import predict_table, sane_check
 from modelway.components.evaluate.regression import Rival
 from modelway.components.evaluate.report import render

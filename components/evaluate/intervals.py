@@ -21,9 +21,9 @@ from functools import cached_property
 import numpy as np
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Array, Predictions, higher_is_better, score
 from modelway.components.core.thresholds import Interval
 from modelway.components.evaluate.additive import Additive, additive
-from modelway.components.evaluate.metrics import Array, Predictions, higher_is_better, score
 from modelway.components.evaluate.ranking import average_precisions, roc_auc_influence
 from modelway.components.evaluate.sampling import Sampling
 

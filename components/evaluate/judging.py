@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.model_policy import ModelPolicy
 from modelway.components.core.project import Project
 from modelway.components.core.tables import as_text
@@ -17,7 +18,6 @@ from modelway.components.evaluate.calibration import calibration_check
 from modelway.components.evaluate.checks import row_checks, slice_checks, threshold_checks, unseen_checks
 from modelway.components.evaluate.fairness import fairness_checks
 from modelway.components.evaluate.intervals import Estimate
-from modelway.components.evaluate.metrics import Predictions
 from modelway.components.evaluate.predicting import Predict, deterministic_check, sane_check
 from modelway.components.evaluate.prediction_rules import rule_checks
 from modelway.components.evaluate.regression import Rival, regression_checks

@@ -9,12 +9,12 @@ import polars as pl
 import polars.exceptions
 
 from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.metrics import Array, Predictions
 from modelway.components.core.model_policy import PredictionRule
 from modelway.components.core.thresholds import Threshold, threshold_check
 from modelway.components.core.verdict import Check, OnInconclusive, inconclusive
 from modelway.components.evaluate.additive import share
 from modelway.components.evaluate.intervals import share_of
-from modelway.components.evaluate.metrics import Array, Predictions
 from modelway.components.evaluate.predicting import TOLERANCE, Predict, outcome
 from modelway.components.evaluate.sampling import Sampling
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelway.components.evaluate.metrics import Array, Predictions
+from modelway.components.core.metrics import Array, Predictions
 
 
 def roc_auc_influence(metric: str, predictions: Predictions) -> Array | None:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions, score
 from modelway.components.core.model_policy import ModelPolicy, NoRegression
 from modelway.components.core.thresholds import Threshold
 from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.evaluate.checks import obstacle
 from modelway.components.evaluate.intervals import Estimate, Part, compare
-from modelway.components.evaluate.metrics import Predictions, score
 from modelway.components.evaluate.sampling import Sampling
 from modelway.components.evaluate.slices import Slice
 

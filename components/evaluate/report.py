@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelway.components.core.html import WORST_FIRST, render_gate
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.project import Project
 from modelway.components.core.verdict import Check, Gate
 from modelway.components.evaluate.calibration import reliability
 from modelway.components.evaluate.curves import Roc, calibration_by_decile
 from modelway.components.evaluate.intervals import Estimate
-from modelway.components.evaluate.metrics import Predictions
 
 MOST_BARS = 60
 _BINS = 10

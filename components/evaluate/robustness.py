@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.model_policy import Noise, Perturbation, Robustness
 from modelway.components.core.project import Features
 from modelway.components.core.thresholds import Threshold, threshold_check
 from modelway.components.core.verdict import Check, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.evaluate.intervals import Part, compare
-from modelway.components.evaluate.metrics import Predictions
 from modelway.components.evaluate.predicting import Predict, sane_check
 from modelway.components.evaluate.sampling import Sampling
 

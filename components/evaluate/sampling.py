@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from modelway.components.evaluate.metrics import Array
+from modelway.components.core.metrics import Array
 
 BLOCKS = 2000
 RESAMPLES = 2000

@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.html import format_number
+from modelway.components.core.metrics import Array, Predictions
 from modelway.components.core.model_policy import WeakSegments
 from modelway.components.core.tables import as_numbers, as_text
 from modelway.components.core.thresholds import threshold_check
 from modelway.components.core.verdict import Check, inconclusive, passed_or_failed
 from modelway.components.evaluate.checks import obstacle
 from modelway.components.evaluate.intervals import Part, measure
-from modelway.components.evaluate.metrics import Array, Predictions
 from modelway.components.evaluate.sampling import Sampling
 
 MOST_CATEGORIES = 20

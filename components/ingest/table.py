@@ -11,7 +11,8 @@ import polars as pl
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Data, Project
-from modelway.components.core.storage import fetch, sha256_of, version_of
+from modelway.components.core.sources import source_version
+from modelway.components.core.storage import fetch, sha256_of
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
 
@@ -71,12 +72,6 @@ def ingest(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
     return Ingested(data_hash, table.width, len(parts.train), len(parts.test), len(parts.unseen), len(serving))
-
-
-def source_version(data: Data) -> str:
-    """What the sources are now: a text that changes when their content does."""
-    versions = [version_of(data.source), *([version_of(data.serving)] if data.serving is not None else [])]
-    return "+".join(versions)
 
 
 def _served(source: str, data: Data, contract: Contract) -> pl.DataFrame:

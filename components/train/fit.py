@@ -14,10 +14,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.estimators import build_estimator, import_function
 from modelway.components.core.models import load_skops
 from modelway.components.core.project import Project
 from modelway.components.core.tables import label_of, to_model_input
-from modelway.components.train.estimator import build_estimator, import_function
 
 if TYPE_CHECKING:
     import pandas as pd

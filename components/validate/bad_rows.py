@@ -10,9 +10,9 @@ import polars as pl
 
 from modelway.components.core.contract import Column, Contract, Rule
 from modelway.components.core.project import Project
+from modelway.components.core.row_rules import check_pattern, in_full, is_stored_as, obstacle_of, rule_condition
 from modelway.components.core.verdict import Check, passed_or_failed
 from modelway.components.validate.counting import Counts, Tally
-from modelway.components.validate.rules import check_pattern, in_full, is_stored_as, obstacle_of, rule_condition
 
 MOST_LETTERS = 60  # of an example value, which may be a whole text
 _PREFIX = "contract/"

@@ -8,10 +8,10 @@ import polars as pl
 
 from modelway.components.core.contract import Column, Contract
 from modelway.components.core.project import Project
+from modelway.components.core.row_rules import is_stored_as
 from modelway.components.core.verdict import Check, passed_or_failed
 from modelway.components.validate.bad_rows import BadRows, bad_row_checks, bad_rows, bad_tally
 from modelway.components.validate.counting import Counts, count
-from modelway.components.validate.rules import is_stored_as
 from modelway.components.validate.whole_table import class_checks, rule_checks, unique_checks
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from modelway.components.core.contract import Contract
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
+from modelway.components.core.row_rules import is_stored_as
 from modelway.components.core.verdict import Check, Gate, Mode, inconclusive, passed_or_failed
 from modelway.components.core.waivers import judged_gate
 from modelway.components.validate.approved import Approved, approved_baseline, keep_baseline, write_baseline
@@ -18,7 +19,6 @@ from modelway.components.validate.drift import drift_checks, skew_checks
 from modelway.components.validate.leakage import leakage_checks
 from modelway.components.validate.multivariate import multivariate_check
 from modelway.components.validate.report import render
-from modelway.components.validate.rules import is_stored_as
 from modelway.components.validate.survey import Survey, survey
 
 

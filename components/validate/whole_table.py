@@ -6,10 +6,10 @@ import polars as pl
 
 from modelway.components.core.contract import Contract, Rule
 from modelway.components.core.project import Project
+from modelway.components.core.row_rules import is_stored_as, obstacle_of, rule_condition, sides_of
 from modelway.components.core.verdict import Check, passed_or_failed
 from modelway.components.validate.bad_rows import is_missing, shown_values
 from modelway.components.validate.counting import collected, multiplicities, row_hash
-from modelway.components.validate.rules import is_stored_as, obstacle_of, rule_condition, sides_of
 
 _SHOWN = 3
 

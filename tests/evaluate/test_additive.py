@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from modelway.components.core.metrics import Predictions, score
 from modelway.components.evaluate.additive import additive, share
-from modelway.components.evaluate.metrics import Predictions, score
 
 
 def classified(classes: int, rows: int = 300, seed: int = 0, probabilities: bool = True) -> Predictions:

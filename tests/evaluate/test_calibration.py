@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.model_policy import Calibration
 from modelway.components.core.verdict import OnInconclusive, Verdict
 from modelway.components.evaluate.calibration import calibration_check, calibration_error, reliability
-from modelway.components.evaluate.metrics import Predictions
 from modelway.components.evaluate.sampling import Sampling
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelway.components.core.metrics import Predictions, score
 from modelway.components.core.model_policy import ModelPolicy, Slices
 from modelway.components.core.verdict import OnInconclusive, Verdict
 from modelway.components.evaluate.checks import row_checks, slice_checks, threshold_checks, unseen_checks
 from modelway.components.evaluate.intervals import Estimate, Interval
-from modelway.components.evaluate.metrics import Predictions, score
 from modelway.components.evaluate.sampling import Sampling
 from modelway.components.evaluate.slices import Slice
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
+from modelway.components.core.metrics import Predictions
 from modelway.components.evaluate.curves import POINTS, calibration_by_decile, confusion, roc_curves
-from modelway.components.evaluate.metrics import Predictions
 
 
 def predictions(rows: int, classes: int = 2, seed: int = 0) -> Predictions:

@@ -10,11 +10,11 @@ import pytest
 import sklearn.metrics
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions, score
 from modelway.components.core.model_policy import Fairness
 from modelway.components.core.verdict import Check, Verdict
 from modelway.components.evaluate.fairness import fairness_checks
 from modelway.components.evaluate.fairness_estimates import Estimate, apart, estimate
-from modelway.components.evaluate.metrics import Predictions, score
 
 MEASURES = [
     f"{measure}_{kind}"

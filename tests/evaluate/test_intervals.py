@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from modelway.components.core.metrics import Array, Predictions, score
 from modelway.components.evaluate.additive import share
 from modelway.components.evaluate.intervals import Part, compare, measure, share_of
-from modelway.components.evaluate.metrics import Array, Predictions, score
 from modelway.components.evaluate.sampling import Sampling
 
 AUC = 0.760250  # of two normal distributions one standard deviation apart: Φ(1/√2)

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.model_policy import PredictionRule
 from modelway.components.core.verdict import Check, OnInconclusive, Verdict
-from modelway.components.evaluate.metrics import Predictions
 from modelway.components.evaluate.prediction_rules import MOST_ROWS, rule_checks
 from modelway.components.evaluate.sampling import Sampling
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from modelway.components.evaluate.metrics import Array, Predictions
+from modelway.components.core.metrics import Array, Predictions
 from modelway.components.evaluate.ranking import average_precisions, roc_auc_influence
 
 

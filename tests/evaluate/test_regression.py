@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from modelway.components.core.metrics import Predictions, score
 from modelway.components.core.model_policy import ModelPolicy
 from modelway.components.core.verdict import Check, OnInconclusive, Verdict
-from modelway.components.evaluate.metrics import Predictions, score
 from modelway.components.evaluate.regression import Rival, detectable, regression_checks
 from modelway.components.evaluate.sampling import Sampling
 from modelway.components.evaluate.slices import Slice

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.model_policy import Noise, Perturbation, Robustness
 from modelway.components.core.project import Features
 from modelway.components.core.verdict import Check, OnInconclusive, Verdict
-from modelway.components.evaluate.metrics import Predictions
 from modelway.components.evaluate.robustness import disturbed, robustness_checks
 from modelway.components.evaluate.sampling import Sampling
 

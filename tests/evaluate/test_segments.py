@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from modelway.components.core.metrics import Predictions
 from modelway.components.core.model_policy import WeakSegments
 from modelway.components.core.verdict import Verdict
-from modelway.components.evaluate.metrics import Predictions
 from modelway.components.evaluate.sampling import Sampling
 from modelway.components.evaluate.segments import find_segments, row_errors, weak_segment_checks
 

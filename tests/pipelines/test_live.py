@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from modelway.pipelines.cli import main
+from modelway.pipelines.cli.main import main
 
 Ran = CompletedProcess[str]
 ADA, BOB = "ada@example.org", "bob@example.org"

@@ -11,9 +11,9 @@ import yaml
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Project
+from modelway.components.core.row_rules import check_rules
 from modelway.components.core.verdict import Check, Verdict
 from modelway.components.validate.contract_checks import contract_checks
-from modelway.components.validate.rules import check_rules
 
 GOOD = pl.DataFrame(
     {

@@ -9,8 +9,8 @@ import yaml
 from sklearn.linear_model import LogisticRegression
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.estimators import build_estimator, import_function
 from modelway.components.core.project import Project
-from modelway.components.train.estimator import build_estimator, import_function
 
 
 def project(estimator: str | None, task: str = "binary", entrypoint: str | None = None, **model: Any) -> Project:

@@ -222,7 +222,3 @@ def drill(
     else:
         console.print_drill(results, seconds)
     raise typer.Exit(0 if all(result.caught for result in results) else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ import pytest
 
 from modelway.components.core.contract import Contract, Rule
 from modelway.components.core.errors import ModelwayError
-from modelway.components.validate.rules import check_rules, rule_condition, sides_of
+from modelway.components.core.row_rules import check_rules, rule_condition, sides_of
 
 SCHEMA = pl.Schema(
     {

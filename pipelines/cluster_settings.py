@@ -10,7 +10,7 @@ _SERVICES = {"s3-endpoint": "AWS_ENDPOINT_URL", "mlflow-tracking-uri": "MLFLOW_T
 _MOUNTS = "/var/run/modelway"  # where `core.signing` and `core.registry` look
 
 
-def on_cluster(task: Any, *, cached: bool = True) -> Any:
+def with_services(task: Any, *, cached: bool = True) -> Any:
     """Gives a task its services' addresses and keys, and keeps it from running as root."""
     task.set_caching_options(enable_caching=cached)
     kubernetes.use_secret_as_env(
@@ -21,18 +21,18 @@ def on_cluster(task: Any, *, cached: bool = True) -> Any:
     return task
 
 
-def packages(task: Any) -> Any:
-    """`on_cluster` for `package_model`: with the keys to sign and to encrypt by, and the registry's credentials."""
+def with_signing_keys(task: Any) -> Any:
+    """`with_services` for `package_model`: with the keys to sign and to encrypt by, and the registry's credentials."""
     for use in ("signing", "encryption"):
         kubernetes.use_secret_as_volume(task, f"modelway-{use}-key", f"{_MOUNTS}/{use}", optional=True)
-    return _with_registry(on_cluster(task, cached=False))
+    return _with_registry(with_services(task, cached=False))
 
 
-def deploys(task: Any) -> Any:
-    """`on_cluster` for `deploy_model`: with the key to verify by, the registry's credentials, and Prometheus."""
+def with_deploy_access(task: Any) -> Any:
+    """`with_services` for `deploy_model`: with the key to verify by, the registry's credentials, and Prometheus."""
     kubernetes.use_config_map_as_volume(task, "modelway-verifying-key", f"{_MOUNTS}/verifying", optional=True)
     kubernetes.use_config_map_as_env(task, SERVICES, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
-    return _with_registry(on_cluster(task, cached=False))
+    return _with_registry(with_services(task, cached=False))
 
 
 def _with_registry(task: Any) -> Any:

@@ -11,8 +11,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.metrics import Predictions, check_metric, higher_is_better, predict, score
 from modelway.components.core.project import Project
-from modelway.components.evaluate.metrics import Predictions, check_metric, higher_is_better, predict, score
 
 DICE = np.random.default_rng(0)
 FEATURES = pd.DataFrame({"a": DICE.normal(size=150), "b": DICE.normal(size=150)})

@@ -1,0 +1,16 @@
+"""What a project's data sources are now."""
+
+from __future__ import annotations
+
+from modelway.components.core.project import Data
+from modelway.components.core.storage import version_of
+
+
+def source_version(data: Data) -> str:
+    """What the sources are now: a text that changes when their content does.
+
+    Raises:
+        ModelwayError: a source is not there or cannot be read.
+    """
+    versions = [version_of(data.source), *([version_of(data.serving)] if data.serving is not None else [])]
+    return "+".join(versions)

@@ -1,0 +1,1 @@
+"""The `modelway` command: a file a command, put together in `main`."""

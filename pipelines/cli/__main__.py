@@ -1,0 +1,5 @@
+"""`python -m modelway.pipelines.cli`."""
+
+from modelway.pipelines.cli.main import main
+
+main()
