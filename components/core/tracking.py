@@ -6,11 +6,14 @@ The tracking server is ``MLFLOW_TRACKING_URI``: an ``http(s)://`` server in real
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 BASELINE_FILE, SAMPLE_FILE, POLICY_FILE = "baseline.json", "sample.parquet", "policy.json"
 TAG = "modelway."
+RUN_VARIABLE = "MODELWAY_RUN"  # the pipeline run's id: a task that is cached must not be given it as an argument
+PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
 
 
 class Tracking:
@@ -73,7 +78,10 @@ class Tracking:
 
     @contextmanager
     def run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """A run to log into: the one that KFP's MLflow integration injected, else a new one; ended at the end.
+        """A run to log into: the one that KFP's MLflow integration injected, else a new one that ends with the block.
+
+        A new run is tagged with the pipeline run that ``MODELWAY_RUN`` names, so that `end_unfinished` knows it. It
+        ends as FINISHED, as FAILED where the block fails, and as KILLED where the process is told to end (SIGTERM).
 
         Args:
             experiment: The experiment of a new run; created if it is not there.
@@ -84,29 +92,63 @@ class Tracking:
             The run's id.
         """
         injected = os.environ.get("MLFLOW_RUN_ID")
-        with self.explaining():
-            run_id = injected or self._start_run(experiment, name)
-            for key, value in tags.items():
-                self.client.set_tag(run_id, f"{TAG}{key}", value)
-        try:
-            yield run_id
-        except BaseException:
-            if not injected:
+        tags = {f"{TAG}{key}": value for key, value in tags.items()}
+        with _sigterm_raises():
+            if injected:
                 with self.explaining():
-                    self.client.set_terminated(run_id, "FAILED")
-            raise
-        if not injected:
+                    for key, value in tags.items():
+                        self.client.set_tag(injected, key, value)
+                yield injected
+                return
+            with self.explaining():
+                run_id = self._start_run(experiment, name, tags)
+            try:
+                yield run_id
+            except BaseException as error:
+                status = "KILLED" if isinstance(error, _TerminatedError) else "FAILED"
+                with suppress(ModelwayError), self.explaining():  # what failed first is what is worth reading
+                    self.client.set_terminated(run_id, status)
+                raise
             with self.explaining():
                 self.client.set_terminated(run_id, "FINISHED")
 
-    def _start_run(self, experiment: str, name: str) -> str:
-        found = self.client.get_experiment_by_name(experiment)
-        if found is None:
+    def _start_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+        existing = self.client.get_experiment_by_name(experiment)
+        if existing is None:
             location = _local_artifacts(self.uri)
             identifier = self.client.create_experiment(experiment, artifact_location=location)
         else:
-            identifier = found.experiment_id
-        return str(self.client.create_run(identifier, run_name=name).info.run_id)
+            identifier = existing.experiment_id
+        pipeline_run = os.environ.get(RUN_VARIABLE)
+        if pipeline_run:
+            tags = {**tags, PIPELINE_RUN_TAG: pipeline_run}
+        return str(self.client.create_run(identifier, run_name=name, tags=dict(tags)).info.run_id)
+
+    def end_unfinished(self, experiment: str, pipeline_run: str) -> list[str]:
+        """Ends as FAILED what `run` began for a pipeline run and could not end: its process was killed.
+
+        Args:
+            experiment: The experiment to look in; it need not be there.
+            pipeline_run: The id of a pipeline run of which no task runs any more.
+
+        Returns:
+            The ids of the MLflow runs that were ended.
+        """
+        unfinished: list[str] = []
+        with self.explaining():
+            existing = self.client.get_experiment_by_name(experiment)
+            token = None
+            while existing is not None:
+                page = self.client.search_runs(
+                    [existing.experiment_id], filter_string="attributes.status = 'RUNNING'", page_token=token
+                )
+                unfinished += [run.info.run_id for run in page if run.data.tags.get(PIPELINE_RUN_TAG) == pipeline_run]
+                token = page.token
+                if not token:
+                    break
+            for run_id in unfinished:
+                self.client.set_terminated(run_id, "FAILED")
+        return unfinished
 
     def log(
         self, run_id: str, params: Mapping[str, object] | None = None, metrics: Mapping[str, float] | None = None
@@ -294,3 +336,29 @@ def _local_artifacts(uri: str) -> str | None:
     if not uri.startswith("sqlite:///"):
         return None
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+
+
+class _TerminatedError(SystemExit):
+    """The process was told to end; unless something catches this, it does, as a shell counts it: with 143."""
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Has SIGTERM raise in the block, so that what is open is closed, wherever it would end the process at once.
+
+    Python hands signals to the main thread alone. A handler of the program's own stays: it knows what to do.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _raise_terminated(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not cut the closing short
+    raise _TerminatedError(128 + number)
