@@ -9,7 +9,11 @@ from kfp import kubernetes
 
 CREDENTIALS = "mlpipeline-minio-artifact"  # the Secret that a Kubeflow installation keeps its S3 keys in
 SERVICES = "modelway"  # a ConfigMap in the namespace of the runs; its key `ca` is a file that tasks read
-_SERVICES = {"s3-endpoint": "AWS_ENDPOINT_URL", "mlflow-tracking-uri": "MLFLOW_TRACKING_URI"}
+_SERVICES = {
+    "s3-endpoint": "AWS_ENDPOINT_URL",
+    "s3-region": "AWS_REGION",
+    "mlflow-tracking-uri": "MLFLOW_TRACKING_URI",
+}
 _MOUNTS = "/var/run/modelway"  # where `core.signing` and `core.registry` look
 RUN_ID = "MODELWAY_RUN"
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id

@@ -138,6 +138,8 @@ def test_every_task_is_given_the_services_and_the_runs_id(dist: Path, name: str)
         assert (services["mountPath"], services["optional"]) == ("/var/run/modelway/services", True)
         assert [one["secretName"] for one in executor["secretAsEnv"]] == ["mlpipeline-minio-artifact"]
         assert {one["configMapName"] for one in executor["configMapAsEnv"]} == {"modelway"}
+        variables = {entry["envVar"] for one in executor["configMapAsEnv"] for entry in one["keyToEnv"]}
+        assert variables >= {"AWS_ENDPOINT_URL", "AWS_REGION", "MLFLOW_TRACKING_URI"}
         references = [*executor["secretAsEnv"], *executor["configMapAsEnv"], *executor["configMapAsVolume"]]
         assert all(one["optional"] for one in references)
         assert executor["securityContext"]["runAsNonRoot"] is True
@@ -192,7 +194,7 @@ def test_an_older_server_is_compiled_for_and_what_it_loses_is_said(tmp_path: Pat
     assert "levels on the critical path" in said
     assert "securityContext of " in said
     assert "the Secret 'mlpipeline-minio-artifact' must exist with 'accesskey', 'secretkey'" in said
-    assert "the ConfigMap 'modelway' must exist with 's3-endpoint', 'mlflow-tracking-uri'" in said
+    assert "the ConfigMap 'modelway' must exist with 's3-endpoint', 's3-region', 'mlflow-tracking-uri'" in said
     assert "securityContext" not in (tmp_path / "dist" / "release.yaml").read_text(encoding="utf-8")
 
 
