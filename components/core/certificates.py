@@ -82,7 +82,8 @@ def _combined(private: Path, _modified: int) -> str:
 
 def trust_for_mlflow() -> None:
     """Makes MLflow's client trust the private authorities, unless its own variables say whom it trusts."""
-    if os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or os.environ.get("MLFLOW_TRACKING_INSECURE_TLS"):
+    insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in {"true", "1"}
+    if insecure or os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"):
         return
     path = bundle()
     if path is not None:

@@ -76,7 +76,7 @@ class S3:
         self._lockable: dict[str, bool] = {}
         http_client = urllib3.PoolManager(
             maxsize=8,  # as many as `storage.read_all` reads at once
-            timeout=urllib3.Timeout(connect=3, read=8) if brief else urllib3.Timeout(connect=5, read=120),
+            timeout=urllib3.Timeout(connect=3, read=7) if brief else urllib3.Timeout(connect=5, read=120),
             retries=urllib3.Retry(connect=2, read=0, other=0, backoff_factor=0.5)
             if brief
             else urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=[500, 502, 503, 504]),

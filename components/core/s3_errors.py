@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 from modelway.components.core.certificates import distrust
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
@@ -53,7 +54,7 @@ def explaining(uri: str, url: str) -> Iterator[None]:
         ) from error
     except ValueError as error:  # the client's word on a name that no bucket can have
         raise missing(uri, first_line(error)) from error
-    except InvalidResponseError as error:
+    except (InvalidResponseError, ParseError) as error:
         raise UnavailableError(
             f"what answers at {url} does not speak S3",
             file=uri,

@@ -70,9 +70,13 @@ def store_in_s3(s3: S3, store: str) -> Finding:
     except ModelwayError as error:
         return _denied(error, "write", store) or _finding("store", error)
     try:
-        s3.read(probe)
+        content = s3.read(probe)
     except ModelwayError as error:
         return _denied(error, "read", store) or _finding("store", error)
+    if not content.startswith(_PROBE_CONTENT[:19]):
+        remedy = "check AWS_ENDPOINT_URL: scheme, host and port"
+        message = f"what answers at {s3.url} keeps no objects: {probe} is not what was written there"
+        return Finding("S3", Status.UNREACHABLE, message, remedy, key="AWS_ENDPOINT_URL", file=probe)
     try:
         s3.has_objects(probe)
     except ModelwayError as error:

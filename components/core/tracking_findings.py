@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SUBJECT, _KEY = "MLflow", "MLFLOW_TRACKING_URI"
 _OLDEST = 3  # the first major version with logged models
-_TIMEOUT = (3, 8)  # seconds to connect, and to wait for an answer
+_TIMEOUT = (3, 7)  # seconds to connect, and to wait for an answer
 _PAUSES = (1.0, 1.0, None)  # seconds between tries: a server or a sidecar that is just starting refuses at once
 
 
