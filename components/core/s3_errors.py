@@ -12,7 +12,7 @@ from modelway.components.core.errors import CredentialsError, ModelwayError, Una
 from modelway.components.core.instructions import new_bucket
 
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
-_MISSING = {"NoSuchKey", "NoSuchObject"}
+_MISSING = {"NoSuchKey", "NoSuchObject", "InvalidBucketName"}
 
 
 @contextmanager

@@ -91,15 +91,17 @@ def source_in_s3(s3: S3, source: str) -> Finding:
         s3: The endpoint.
         source: The source's URI.
     """
+    folder = source.endswith("/")
     try:
-        if source.endswith("/"):
-            if s3.has_objects(source):
-                return Finding("source", Status.OK, f"there is data below {source}", file=source)
+        if folder and not s3.has_objects(source):
             return _no_data(source, f"there is nothing below {source}")
-        s3.etags(source)
+        if not folder:
+            s3.etags(source)
     except UnavailableError as error:
         return _finding("source", error)
     except ModelwayError as error:
+        if folder:
+            return _denied(error, "list", source, "source") or _finding("source", error)
         return _reason(s3, source, error)
     return Finding("source", Status.OK, f"{source} is there", file=source)
 
@@ -158,7 +160,7 @@ def _reason(s3: S3, source: str, error: ModelwayError) -> Finding:
         except ModelwayError as reason:
             if reason.value != "AccessDenied":
                 return _finding("source", reason)
-    return _denied(error, "read", source) or _no_data(source, f"there is no object {source}")
+    return _denied(error, "read", source, "source") or _no_data(source, f"there is no object {source}")
 
 
 def _finding(subject: str, error: ModelwayError) -> Finding:
@@ -173,15 +175,15 @@ def _no_data(source: str, message: str) -> Finding:
     return Finding("source", Status.MISSING, message, remedy, key="data.source", file=source)
 
 
-def _denied(error: ModelwayError, action: str, address: str) -> Finding | None:
+def _denied(error: ModelwayError, action: str, address: str, subject: str = "store") -> Finding | None:
     """The finding of keys that are known but may not do something; None of another error."""
     if error.value != "AccessDenied":
         return None
     operation = {"write": "s3:PutObject", "read": "s3:GetObject", "list": "s3:ListBucket"}[action]
     return Finding(
-        "source" if address == error.file and action == "read" else "store",
+        subject,
         Status.REFUSED,
-        f"the S3 keys may not {action} {'objects below ' if action != 'read' else ''}{address}",
+        f"the S3 keys may not {action} {'objects below ' * (action != 'read' or subject == 'store')}{address}",
         f"give them {operation} there (manifests/base/storage/pipelines.json is the policy that a run needs), "
         "or use other keys; where the bucket is not there, some servers answer the same: make it",
         file=address,
