@@ -129,21 +129,33 @@ def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:
     return None
 
 
-def _checked(private: Path) -> bytes:
+def check_certificates(content: bytes, *, file: str, key: str) -> None:
+    """Makes sure that a text holds certificates.
+
+    Args:
+        content: The text, PEM.
+        file: What to call it in errors.
+        key: The setting that it is the value of.
+
+    Raises:
+        CredentialsError: it holds none, or something else.
+    """
     from cryptography.x509 import load_pem_x509_certificates
 
-    where = VARIABLE if os.environ.get(VARIABLE) else "ca"
-    remedy = "it must hold certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
     try:
-        content = private.read_bytes()
         load_pem_x509_certificates(content)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise CredentialsError(
             f"the private authorities' certificates cannot be read: {first_line(error)}",
-            file=str(private),
-            key=where,
-            remedy=remedy,
+            file=file,
+            key=key,
+            remedy="give certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----",
         ) from error
+
+
+def _checked(private: Path) -> bytes:
+    content = private.read_bytes()
+    check_certificates(content, file=str(private), key=VARIABLE if os.environ.get(VARIABLE) else "ca")
     return content
 
 

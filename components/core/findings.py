@@ -92,7 +92,7 @@ def as_text(findings: Sequence[Finding]) -> str:
     for finding in findings:
         lines.append(f"{finding.status:<14}  {finding.subject:<{width}}  {finding.message}")
         if finding.remedy:
-            lines.append(f"{'':14}  {'':{width}}    remedy: {finding.remedy}")
+            lines.append(f"    remedy: {finding.remedy}")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from http import HTTPStatus
 from pathlib import Path
@@ -90,6 +90,16 @@ class Registry:
         for reference in (image.digest, *((tag,) if tag else ())):
             self._ask("PUT", f"manifests/{reference}", headers={"Content-Type": MANIFEST}, data=image.manifest)
         return f"{self._name}@{image.digest}"
+
+    def check_writable(self) -> None:
+        """Makes sure that images can be uploaded: begins an upload, and ends it without one.
+
+        Raises:
+            ModelwayError: the registry cannot be reached or refuses.
+        """
+        upload = self._ask("POST", "blobs/uploads/")
+        with suppress(ModelwayError):  # some registries forget unfinished uploads by themselves, and cannot be told to
+            self._ask("DELETE", urljoin(self._url("blobs/uploads/"), upload.headers["Location"]))
 
     @property
     def _name(self) -> str:

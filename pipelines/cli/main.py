@@ -12,6 +12,7 @@ import typer
 
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
+from modelway.pipelines.cli.doctor import doctor
 from modelway.pipelines.options import BASE, TARGET, Debug, Folder, Home, Json, Project, Store, home_of, project_folder
 from modelway.pipelines.workspace import Workspace, tracking_uri
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(live.app)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -73,7 +73,7 @@ def test_what_is_not_configured_is_no_error() -> None:
 def test_people_read_a_line_for_each_and_its_remedy() -> None:
     assert as_text([BUCKET, FINE]).splitlines() == [
         "missing         store   there is no bucket 'models'",
-        "                          remedy: mc mb s3/models",
+        "    remedy: mc mb s3/models",
         "ok              source  the data is there",
     ]
 
