@@ -11,7 +11,6 @@ from rich.markup import escape
 from modelway.components.core.findings import Finding, Status
 from modelway.components.core.findings import as_json as findings_json
 from modelway.pipelines import console
-from modelway.pipelines.doctor import diagnose
 from modelway.pipelines.options import BASE, TARGET, Folder, Home, Json, Store, home_of, project_folder
 from modelway.pipelines.workspace import Workspace
 
@@ -41,6 +40,8 @@ def doctor(
 
     Exits with 0 if all that is configured works, 2 if something is missing, refuses or cannot be reached.
     """
+    from modelway.pipelines.doctor import diagnose
+
     folder = project_folder(project)
     place = home_of(folder, home)
     findings = diagnose(
