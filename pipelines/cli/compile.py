@@ -19,10 +19,7 @@ from modelway.pipelines.options import Json
 if TYPE_CHECKING:
     from modelway.pipelines.compile import Compiled
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.command("compile")
 def compile_(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
     until: Annotated[ReleaseGoal, typer.Option(help="How far a release goes.")] = "registered",

@@ -11,7 +11,8 @@ import typer
 
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
-from modelway.pipelines.cli import compile as compiling
+from modelway.pipelines.cli.compile import compile_
+from modelway.pipelines.cli.doctor import doctor
 from modelway.pipelines.cli.resolve import resolve
 from modelway.pipelines.options import (
     BASE,
@@ -38,8 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(live.app)
-app.add_typer(compiling.app)
+app.command("compile")(compile_)
 app.command()(resolve)
+app.command()(doctor)
 
 
 def main() -> None:
