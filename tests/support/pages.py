@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from modelway.components.core.verdict import Check, Gate, Verdict
+
 PANEL = 400  # CSS pixels: the width of the dashboard's panel
+LONG = "member_household_annual_out_of_pocket_expenditure_in_dollars"  # 60 letters and no place to break it
 _WIDEST = 360
 _PIXELS = {"px": 1.0, "rem": 16.0, "em": 16.0, "ch": 8.0, "vw": PANEL / 100}
-_TABLES = {"checks", "facts", "figures", "intervals", "matrix"}
+_TABLES = {"folds", "facts", "figures", "matrix"}
 _LOADS = re.compile(r"<script|<link|<img|<iframe|<object|@import|url\(|\ssrc=|\shref=|https?:", re.IGNORECASE)
 _WIDTH = re.compile(r"(?<![\w-])(?:min-)?width:\s*([\d.]+)(px|rem|em|ch|vw)|minmax\(([\d.]+)(px|rem|em|ch|vw)")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -33,10 +36,30 @@ for (const frame of document.querySelectorAll("iframe")) {
     if (box.right > root.clientWidth + 0.5 || box.left < -0.5 || scrolls || hides)
       wide.push(`${element.tagName} ${element.className} ${element.textContent.slice(0, 40)}`);
   }
-  measures[frame.name] = {width: root.scrollWidth, height: root.scrollHeight, wide: wide.slice(0, 5)};
+  measures[frame.name] = {width: root.scrollWidth, wide: wide.slice(0, 5)};
 }
 document.body.textContent = JSON.stringify(measures);
 """
+
+
+def crowded(name: str, kinds: Sequence[str], facts: Mapping[str, str | int | None]) -> Gate:
+    """A gate that fails in many ways, at length, and about columns with long names."""
+    message = f"{LONG} of '{'x' * 200}' is not what was asked for, in 12,345 of 1,234,567 rows; look at its source; "
+    checks = [
+        Check(
+            name=f"{kind}[{LONG}_{number}]{suffix}",
+            verdict=verdict,
+            observed=-1234567.123456 if number % 2 else f"{LONG}={'y' * 64}",
+            interval=(-12345678.123456, 12345678.123456) if number % 2 else None,
+            threshold=1234567 if number % 2 else f"{LONG}_{number} <= {LONG}",
+            message=message * 2,
+            blocks=verdict is Verdict.FAILED,
+            waiver="waived by ada@example.org until 2026-06-30: " + LONG if number == 3 else None,
+        )
+        for kind, _, suffix in (kind.partition("]") for kind in kinds)
+        for number, verdict in enumerate([*Verdict, *Verdict])
+    ]
+    return Gate(name=name, checks=tuple(checks), facts={LONG: "f" * 64, **facts})
 
 
 @dataclass
@@ -68,7 +91,7 @@ def shortcomings(page: str) -> list[str]:
     for tag, values in tags:
         classes = (values.get("class") or "").split()
         if tag == "table" and not _TABLES & set(classes):
-            problems.append(f"a table of none of the classes that fold: {classes}")
+            problems.append(f"a table of no class that fits a panel: {classes}")
         if tag == "th" and values.get("scope") not in {"col", "row"}:
             problems.append("a header cell without a scope")
         if tag == "svg" and (values.get("role") != "img" or not values.get("aria-label") or not values.get("viewbox")):
@@ -99,6 +122,13 @@ def browser() -> str:
     if command is None:
         pytest.skip(f"no browser to lay pages out with: none of {', '.join(_BROWSERS)}")
     return command
+
+
+def assert_readable(pages: Mapping[str, str], folder: Path) -> None:
+    """Fails where a page sticks out of the dashboard's panel, or of a wide window."""
+    for width in (PANEL, 1200):
+        for name, measure in laid_out(pages, folder, width).items():
+            assert measure == {"width": width, "wide": []}, f"{name} at {width} px"
 
 
 def laid_out(pages: Mapping[str, str], folder: Path, width: int = PANEL) -> dict[str, dict[str, Any]]:
