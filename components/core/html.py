@@ -24,6 +24,7 @@ def render_template(package: str, template: str, **values: Any) -> str:
     )
     environment.filters["number"] = format_number
     environment.filters["cell"] = markdown_cell
+    environment.filters["short"] = shorten
     return environment.get_template(template).render(**values)
 
 
@@ -46,6 +47,12 @@ def render_gate(package: str, template: str, gate: Gate, title: str, **values: A
 def markdown_cell(value: object) -> str:
     """A value as the text of a Markdown table's cell, or of a list's item."""
     return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def shorten(text: str, letters: int = 32) -> str:
+    """A name with its middle left out where it is long: names that are alike differ at their ends."""
+    half = letters // 2
+    return text if len(text) <= letters else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def format_number(value: object) -> str:

@@ -129,6 +129,12 @@ def test_of_many_classes_those_told_worst_are_drawn_and_the_pairs_confused_most_
     assert f"<title>{LONG}_0</title>" not in text
 
 
+def test_long_names_of_classes_stand_in_the_rows_of_the_matrix_and_numbers_in_its_head(pages: dict[str, str]) -> None:
+    matrix = pages["crowded"].partition("Confusion matrix")[2].partition("</table>")[0]
+    assert f'<abbr title="{LONG}_5">6</abbr>' in matrix
+    assert f'<th scope="row">6 {LONG}_5</th>' in matrix
+
+
 def test_pairs_of_classes_are_listed_by_how_often_they_are_confused() -> None:
     matrix = [[90, 3, 0], [7, 80, 1], [0, 0, 70]]
     assert most_confused("abc", matrix) == [Confusion("b", "a", 7), Confusion("a", "b", 3), Confusion("b", "c", 1)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,5 +56,11 @@ def test_the_page_says_what_each_malformed_request_was_answered(pages: dict[str,
     text = pages["crowded"]
     assert "422" in text
     assert "The server died." in text
-    assert "unknown: too few requests" in text
+    assert "too few requests" in text
     assert "Traceback" in text
+
+
+def test_slow_answers_are_written_in_whole_milliseconds(pages: dict[str, str]) -> None:
+    table = pages["crowded"].partition("percentile")[2].partition("</table>")[0]
+    assert re.search(r">p99</th><td class=\"number\">\d{3},\d{3}</td>", table)
+    assert "2,000,000" in table
