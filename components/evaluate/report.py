@@ -17,7 +17,8 @@ from modelway.components.evaluate.curves import Roc, calibration_by_decile
 from modelway.components.evaluate.intervals import Estimate
 
 MOST_BARS = 60
-MOST_CLASSES = 6  # as many as a matrix of them, or their curves, can be read of in a narrow panel
+MOST_CLASSES = 6  # as many as can be told apart in a narrow panel
+MATRIX_LETTERS = 38  # and as many letters stand side by side in it, each count with a space
 MOST_CONFUSIONS = 12
 _BINS = 10
 _SECTIONS = {
@@ -102,11 +103,17 @@ def render(
         curves_left_out=len(rocs) - len(curves),
         reliability=[] if bins is None else [("bins", list(zip(bins.predicted, bins.observed, strict=True)))],
         classes=classes,
-        confusion=confusion if len(classes) <= MOST_CLASSES else [],
-        confusions=most_confused(classes, confusion) if len(classes) > MOST_CLASSES else [],
+        confusion=confusion if is_legible(confusion) else [],
+        confusions=[] if is_legible(confusion) else most_confused(classes, confusion),
         deciles=[("tenths of the test split", calibration_by_decile(predictions))] if deciles and predictions else [],
         sections=sections(gate.checks),
     )
+
+
+def is_legible(confusion: Sequence[Sequence[int]]) -> bool:
+    """Whether a matrix of counts fits a narrow panel."""
+    largest = max((count for counts in confusion for count in counts), default=0)
+    return len(confusion) <= MOST_CLASSES and len(confusion) * (len(f"{largest:,}") + 1) <= MATRIX_LETTERS
 
 
 def most_confused(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[Confusion]:

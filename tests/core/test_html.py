@@ -68,7 +68,7 @@ def test_a_gate_without_checks_has_no_empty_tables() -> None:
     ],
 )
 def test_the_rules_for_pages_find_what_breaks_them(flaw: str, problem: str) -> None:
-    assert any(problem in found for found in shortcomings(page().replace("</body>", f"{flaw}</body>")))
+    assert any(problem in shortcoming for shortcoming in shortcomings(page().replace("</body>", f"{flaw}</body>")))
 
 
 def test_names_that_are_alike_are_shortened_in_their_middle() -> None:

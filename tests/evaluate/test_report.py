@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
 
+from modelway.components.core.html import shorten
 from modelway.components.core.metrics import Predictions
 from modelway.components.core.project import Project
 from modelway.components.core.verdict import Check, Gate, Verdict
 from modelway.components.evaluate.curves import confusion, roc_curves
 from modelway.components.evaluate.intervals import Estimate
-from modelway.components.evaluate.report import MOST_CLASSES, Confusion, bars, most_confused, render, sections
+from modelway.components.evaluate.report import (
+    MOST_CLASSES,
+    Confusion,
+    bars,
+    is_legible,
+    most_confused,
+    render,
+    sections,
+)
 
 PROJECT = Project.parse(
     "name: loans\ntask: binary\nlabel: late\ndata: {source: x.csv}\nfeatures: {numeric: [age]}\n"
@@ -100,7 +109,8 @@ def predictions(classes: int) -> Predictions:
 def page(classes: int, gate: Gate) -> str:
     answers = predictions(classes)
     estimates = {"roc_auc": Estimate(0.6, (0.5, 0.7)), "neg_root_mean_squared_log_error": Estimate(-0.612345)}
-    return render(gate, PROJECT, estimates, answers, roc_curves(answers), confusion(answers))
+    counts = [[100 * count for count in row] for row in confusion(answers)]
+    return render(gate, PROJECT, estimates, answers, roc_curves(answers), counts)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +142,22 @@ def test_of_many_classes_those_told_worst_are_drawn_and_the_pairs_confused_most_
 def test_long_names_of_classes_stand_in_the_rows_of_the_matrix_and_numbers_in_its_head(pages: dict[str, str]) -> None:
     matrix = pages["crowded"].partition("Confusion matrix")[2].partition("</table>")[0]
     assert f'<abbr title="{LONG}_5">6</abbr>' in matrix
-    assert f'<th scope="row">6 {LONG}_5</th>' in matrix
+    assert f'<th scope="row">6 {shorten(f"{LONG}_5", 24)}</th>' in matrix
+
+
+@pytest.mark.parametrize(
+    ("classes", "largest", "legible"),
+    [
+        (2, 999_999_999, True),
+        (4, 9_999_999, False),
+        (4, 999_999, True),
+        (6, 9_999, True),
+        (6, 10_000, False),
+        (7, 1, False),
+    ],
+)
+def test_a_matrix_is_drawn_where_it_fits_the_panel(classes: int, largest: int, legible: bool) -> None:
+    assert is_legible([[largest] * classes] * classes) is legible
 
 
 def test_pairs_of_classes_are_listed_by_how_often_they_are_confused() -> None:
