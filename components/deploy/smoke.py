@@ -17,7 +17,7 @@ from typing import Self
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import seconds_to_decision
-from modelway.components.deploy.cluster import Cluster, Object
+from modelway.components.deploy.cluster import Cluster, NotThereError, Object
 from modelway.components.deploy.evidence import log_end
 from modelway.components.deploy.smoke_requests import SmokeRequests
 from modelway.components.deploy.targets import container, is_ready
@@ -117,8 +117,8 @@ class SmokeTraffic:
         return tuple(filter(None, (said, log_end(self._cluster, pod))))
 
     def notes(self) -> tuple[str, ...]:
-        """What else there is to know where the analysis has failed."""
-        if not self._unanswered:
+        """What else there is to know where the analysis has failed, perhaps for want of requests."""
+        if not self._unanswered or self._right >= self._minimum:
             return ()
         return (f"{self._unanswered} smoke requests were not answered, the last one: {self._last_unanswered}",)
 
@@ -145,6 +145,8 @@ class SmokeTraffic:
             answer = self._cluster.send(
                 name, _port(pod), path=requests.path, body=requests.body(number), seconds=_ANSWER_SECONDS
             )
+        except NotThereError:  # gone since it was aimed at
+            return
         except ModelwayError as error:
             with self._lock:
                 self._unanswered += 1
