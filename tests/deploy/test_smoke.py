@@ -57,7 +57,8 @@ def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(
         started = time.monotonic()
         eventually(lambda: smoke.enough)
         took = time.monotonic() - started
-        assert (smoke.failures(), smoke.notes()) == ((), ())
+        assert smoke.failures() == ()
+        assert re.fullmatch(r"\d+ smoke requests were answered right meanwhile", "; ".join(smoke.notes()))
         smoke.aim([pod("new-2")])
         before = api.count["new-1"]
         eventually(lambda: api.count["new-2"] > before + 5)
@@ -108,9 +109,9 @@ def test_what_the_api_server_says_itself_is_no_answer_of_the_model(
     rules = policy({"analysis": {"minimum_requests": 20}})
     with SmokeTraffic(api.cluster(), REQUESTS, policy=rules, silent_seconds=1) as smoke:
         smoke.aim([pod("new-1")])
-        eventually(smoke.notes)
+        eventually(lambda: len(smoke.notes()) == 2)
         assert smoke.failures() == ()
-        assert answer[1]["message"] in smoke.notes()[0]
+        assert answer[1]["message"] in smoke.notes()[1]
         eventually(smoke.failures)
         said, remedy = smoke.failures()
         assert said.startswith("no smoke request was answered within 1 s: ")
@@ -119,7 +120,8 @@ def test_what_the_api_server_says_itself_is_no_answer_of_the_model(
         eventually(lambda: smoke.enough)
         assert smoke.failures() == ()
         smoke.aim([pod("new-1"), pod("gone")])
-        assert (smoke.failures(), smoke.notes()) == ((), ())
+        eventually(lambda: smoke.right > 25)
+        assert (smoke.failures(), len(smoke.notes())) == ((), 1)
 
 
 def test_a_request_through_the_api_server_tells_its_errors_from_the_pods(api: ApiServer) -> None:
@@ -154,20 +156,22 @@ def test_an_api_server_that_is_away_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minimum", "pause", "asked", "rate"),
+    ("minimum", "pause", "analysis", "asked", "rate"),
     [
-        (50, 30, 50, 10.0),  # 90 s
-        (675, 30, 675, 15.0),
-        (900, 30, 900, 20.0),
-        (5000, 30, 900, 20.0),
-        (5000, 440, 5000, 20.0),  # 500 s
+        (50, 30, {}, 50, 10.0),  # 20 + 4 * 10 + 30 seconds, less the first 20
+        (525, 30, {}, 525, 15.0),
+        (700, 30, {}, 700, 20.0),
+        (5000, 30, {}, 700, 20.0),
+        (5000, 460, {}, 5000, 20.0),
+        (30, 1, {"count": 2, "initial_delay_seconds": 7}, 30, 15.0),  # half of 8 seconds
+        (30, 1, {"count": 1, "initial_delay_seconds": 0}, 10, 20.0),  # the one second
     ],
 )
 def test_as_many_requests_are_sent_as_the_analysis_asks_for_and_no_more_are_asked_for_than_can_be_sent(
-    policy: Callable[..., Policy], minimum: int, pause: int, asked: int, rate: float
+    policy: Callable[..., Policy], minimum: int, pause: int, analysis: dict[str, int], asked: int, rate: float
 ) -> None:
     steps = [{"weight": 20, "pause_seconds": pause}]
-    given = policy({"steps": steps, "analysis": {"minimum_requests": minimum}})
+    given = policy({"steps": steps, "analysis": {"minimum_requests": minimum, **analysis}})
     rules = smoke_policy(given)
     assert rules.deployment.analysis.minimum_requests == asked
     assert (rules is given) == (minimum == asked)
