@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "deploy_model",
+    "enforce_gate",
     "evaluate_model",
     "ingest_data",
     "package_model",
@@ -15,21 +16,22 @@ __all__ = [
     "probe_model",
     "record_outcome",
     "register_model",
-    "reject",
+    "resolve_inputs",
     "train_model",
     "validate_data",
 ]
 
 _STAGES = {
     "deploy_model": "deploy",
+    "enforce_gate": "enforce",
     "evaluate_model": "evaluate",
     "ingest_data": "ingest",
     "package_model": "package",
     "prepare_features": "features",
     "probe_model": "probe",
-    "record_outcome": "notify",
+    "record_outcome": "record",
     "register_model": "register",
-    "reject": "rejection",
+    "resolve_inputs": "resolve",
     "train_model": "train",
     "validate_data": "validate",
 }

@@ -27,9 +27,9 @@ def compile_all(folder: Path, *, kubernetes: bool = False) -> list[Path]:
     from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
     from modelway.pipelines.promote import promote
-    from modelway.pipelines.release import release
+    from modelway.pipelines.release import release_pipeline
 
-    pipelines = {"release": release, "promote": promote}
+    pipelines = {"release": release_pipeline(), "promote": promote}
     components = {name: getattr(modelway.components, name) for name in modelway.components.__all__}
     targets: dict[Path, Any] = {folder / f"{name}.yaml": made for name, made in pipelines.items()}
     targets |= {folder / "components" / name / "component.yaml": made for name, made in components.items()}

@@ -65,6 +65,7 @@ def summary(result: LocalResult, seconds: float) -> dict[str, Any]:
     outcome = result.outcome
     found: dict[str, Any] = {
         "run": outcome.run if outcome else None,
+        "name": outcome.name if outcome else None,
         "state": outcome.state.value if outcome else State.FAILED.value,
         "verdicts": {gate.name: gate.verdict.value for gate in outcome.gates} if outcome else {},
         "model": outcome.model.model_dump() if outcome and outcome.model else None,
@@ -124,9 +125,8 @@ def print_summary(result: LocalResult, seconds: float, tracking: str) -> None:
         print_error(ModelwayError(result.error["message"], **_fields(result.error)))
     if outcome is not None and outcome.model is not None:
         model = outcome.model
-        console.print(
-            f"[green]registered[/green] [bold]{model.name}[/bold] version {model.version}, now {model.alias!r}"
-        )
+        held = f"now {model.alias!r}" if model.alias else "as an earlier run registered it; no alias moved"
+        console.print(f"[green]registered[/green] [bold]{model.name}[/bold] version {model.version}, {held}")
     elif outcome is not None and outcome.state is State.REJECTED:
         console.print(f"[red]rejected[/red]: nothing was registered for {outcome.project}")
     for name, report in (outcome.reports if outcome else {}).items():
@@ -161,6 +161,33 @@ def print_json(content: object) -> None:
     Console(highlight=False, soft_wrap=True).out(json.dumps(content, indent=2, ensure_ascii=False), highlight=False)
 
 
+def exit_code(outcome: Outcome) -> int:
+    """What a command about a run exits with: 0 it went as it was meant to, 1 a judged no, 2 it did not get there."""
+    if outcome.state is State.FAILED:
+        return 2
+    if outcome.state in {State.REGISTERED, State.PROMOTED}:
+        return 0 if not outcome.error else 1 if outcome.deployment is not None else 2
+    return 1
+
+
+def print_resolution(inputs: dict[str, str], arguments: dict[str, str]) -> None:
+    """Prints what a run would work on, and what to submit it with."""
+    console = Console(highlight=False)
+    lines = {
+        "data's version": inputs["source_version"],
+        "champion": inputs["champion"] or "none to compare with",
+        "code": inputs["code_version"],
+        "waivers as of": inputs["as_of"] or "no waivers",
+    }
+    for title, value in lines.items():
+        console.print(f"  {title:<16} {escape(value)}", soft_wrap=True)
+    for note in inputs["notes"].splitlines():
+        console.print(f"  [yellow]![/yellow] {escape(note)}", soft_wrap=True)
+    console.print("a release is submitted with")
+    for name, value in arguments.items():
+        console.print(f"  {name:<16} {escape(value)}", soft_wrap=True)
+
+
 def print_written(files: list[Path], what: str) -> None:
     """Prints which files were written."""
     console = Console(highlight=False)
@@ -172,7 +199,7 @@ def print_written(files: list[Path], what: str) -> None:
 def print_explanation(sentences: list[str], state: State) -> None:
     """Prints why a run's model was or was not blessed."""
     console = Console(highlight=False)
-    colour = {State.REGISTERED: "green", State.REJECTED: "red", State.FAILED: "red"}[state]
+    colour = "green" if state in {State.REGISTERED, State.PROMOTED} else "red"
     console.print(f"[{colour}]{escape(sentences[0])}[/{colour}]", soft_wrap=True)
     for sentence in sentences[1:]:
         console.print(f"  - {escape(sentence)}", soft_wrap=True)

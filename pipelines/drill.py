@@ -20,14 +20,16 @@ from modelway.components.core.blessing import GATES
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import Project
+from modelway.components.core.records import RunContext
 from modelway.components.core.storage import fetch
+from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate
 from modelway.components.evaluate.gate import evaluate
 from modelway.components.features.prepare import prepare
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
 from modelway.components.probe.gate import probe
-from modelway.components.register.registration import Evidence, Provenance, register
+from modelway.components.register.stage import Evidence, Training, register
 from modelway.components.train.training import Trained, train
 from modelway.components.validate.gate import validate
 from modelway.pipelines.faults import CONSENT, DAY, FAULTS, Fault, Scene
@@ -241,9 +243,13 @@ class _Road:
             {name: str(place / f"{name}.html") for name in GATES},
             str(place / "baseline"),
         )
-        files = (scene.project.canonical(), scene.contract.canonical(), scene.policy.canonical())
-        provenance = Provenance("drill", trained.run_id, trained.model_id, "", "", "", "")
-        return register(str(place / "model"), evidence, provenance, *files, str(place / "store")).model.version
+        return register(
+            str(place / "model"),
+            evidence,
+            training=Training(run_id=trained.run_id, model_id=trained.model_id),
+            files=UserFiles(scene.project, scene.contract, scene.policy),
+            context=RunContext(run="drill", store=str(place / "store")),
+        ).model.version
 
 
 def _changed(fault: Fault, scene: Scene, rng: np.random.Generator) -> Scene:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.records import LATEST, OUTCOME, Outcome
 from modelway.components.core.tracking import Tracking
 from modelway.pipelines.workspace import Workspace, requester, tracking_uri
 
@@ -22,6 +24,12 @@ Home = Annotated[
 ]
 Store = Annotated[
     str | None, typer.Option(help="Where decisions and reports are kept: a folder or s3://.", envvar="MODELWAY_STORE")
+]
+DataVersion = Annotated[
+    str, typer.Option(help="What you call the data's version: a label; the data itself is looked at in any case.")
+]
+Champion = Annotated[
+    str, typer.Option(help="The version to compare with, in place of the one that holds the policy's alias.")
 ]
 By = Annotated[
     str | None, typer.Option(help="Who asks; without it MODELWAY_USER, the address that git has, or the account.")
@@ -83,3 +91,20 @@ def home_of(folder: Path, given: Path | None) -> Path:
     """What is given, else ``.modelway`` in the project's folder, or here for the example that is shipped."""
     default = (Path.cwd() if folder == shipped_example() else folder) / ".modelway"
     return (given or default).resolve()
+
+
+def recorded_outcome(store: str, run: str | None) -> Outcome:
+    """The outcome of a run, or of the one that ended last.
+
+    Raises:
+        ModelwayError: the store has no such run.
+    """
+    outcome = Outcome.read(store, run or LATEST, OUTCOME)
+    if outcome is None:
+        raise ModelwayError(
+            f"{store} has no outcome of {'the run ' + run if run else 'any run'}",
+            file=store,
+            value=run,
+            remedy="`modelway run` prints each run's id, Kubeflow's dashboard shows it; name the store with --store",
+        )
+    return outcome

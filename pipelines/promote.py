@@ -1,14 +1,15 @@
 """The promote pipeline: a packaged version goes to an environment, or what serves there stays.
 
-One task, since each level of depth costs its own pods: verifying, rehearsing, following and undoing are one attempt,
-that a second task could not take up more safely than the same one run again. It records its outcome in the audit log
-itself, also where it is refused. Runs of it take the service account `modelway-deployer`, named on submission.
+One task, since each level of depth costs its own pods: verifying, rehearsing, following and undoing are one promotion,
+that a second task could not take up more safely than the same one run again. Runs of it take the service account
+`modelway-deployer`, named on submission.
 """
 
 from kfp import dsl
 
 from modelway.components.deploy.component import deploy_model
-from modelway.pipelines.cluster_settings import with_deploy_access
+from modelway.components.record.component import record_outcome
+from modelway.pipelines.cluster_settings import with_deploy_access, with_services
 
 
 @dsl.pipeline(name="promote")  # type: ignore[untyped-decorator]  # kfp is untyped
@@ -32,15 +33,23 @@ def promote(
         image: The image by digest. Empty: the one that package_model recorded.
         requested_by: Who asks for it.
     """
-    with_deploy_access(
-        deploy_model(
-            model=model,
-            version=version,
-            environment=environment,
-            store=store,
-            run=dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
-            policy=policy,
-            image=image,
-            requested_by=requested_by,
-        )
+    run = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    recording = record_outcome(
+        goal="promoted", model=model, run=run, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, store=store
     )
+    ended = with_services(recording, cached=False)
+    ended.set_display_name("record outcome")
+    with dsl.ExitHandler(ended, name="promote"):
+        promotion = with_deploy_access(
+            deploy_model(
+                model=model,
+                version=version,
+                environment=environment,
+                store=store,
+                run=run,
+                policy=policy,
+                image=image,
+                requested_by=requested_by,
+            )
+        )
+        promotion.set_display_name("promote version")

@@ -1,144 +1,173 @@
-"""The release pipeline: from data to a judged, registered model, or to a rejection that says why."""
+"""The release pipeline: from data to a judged, registered model, or to a rejection that says why.
+
+One flat graph below the exit handler, without conditions: every stage is seen on one screen, and the run is red
+exactly where a gate refused. A gate's own task succeeds with its verdict and report; `enforce_gate` and
+`register_model` refuse. How far it goes is decided when it is compiled.
+"""
+
+from inspect import signature
+from typing import Any, Literal, get_args
 
 from kfp import dsl
 
 from modelway.components.deploy.component import deploy_model
+from modelway.components.enforce.component import enforce_gate
 from modelway.components.evaluate.component import evaluate_model
 from modelway.components.features.component import prepare_features
 from modelway.components.ingest.component import ingest_data
-from modelway.components.notify.component import record_outcome
 from modelway.components.package.component import package_model
 from modelway.components.probe.component import probe_model
+from modelway.components.record.component import record_outcome
 from modelway.components.register.component import register_model
-from modelway.components.rejection.component import reject
+from modelway.components.resolve.component import resolve_inputs
 from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
 from modelway.pipelines.cluster_settings import with_deploy_access, with_services, with_signing_keys
 
+End = Literal["registered", "packaged", "staging"]
+ENDS: tuple[End, ...] = get_args(End)
+_OF_PACKAGING = ("serving_base", "image")
 
-@dsl.pipeline(name="release")  # type: ignore[untyped-decorator]  # kfp is untyped
-def release(
-    project: str,
-    contract: str,
-    policy: str,
-    store: str,
-    data_version: str = "",
-    champion: str = "",
-    code_version: str = "",
-    git_commit: str = "",
-    requested_by: str = "",
-    as_of: str = "",
-    serving_base: str = "",
-    image: str = "",
-    deploy_to: str = "",
-) -> None:
-    """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
 
-    What is registered is packaged too if a serving base is given, and taken to an environment if one is named.
+def release_pipeline(end: End = "registered") -> Any:
+    """The release pipeline that ends with a registered model, with its image, or with its image in staging."""
 
-    Args:
-        project: The project file: its text, or a URI.
-        contract: The contract file: its text, or a URI.
-        policy: The policy file: its text, or a URI.
-        store: The root of the project's store: an s3:// prefix, or a folder where it runs on one machine.
-        data_version: What the source is now, so that unchanged data is served from cache and changed data is not.
-        champion: The champion's registry version to compare with. Empty: there is none.
-        code_version: A hash of the user's own training code.
-        git_commit: The commit of the user's repository.
-        requested_by: Who asks for the run.
-        as_of: The day that waivers are judged at, ISO 8601. Empty: the day that a gate runs.
-        serving_base: The image that the model is put on, by digest. Empty: it is not packaged.
-        image: Where the packaged model goes, host/repository:tag.
-        deploy_to: The environment that what is packaged goes to, such as staging. Empty: to none.
-    """
-    run = dsl.PIPELINE_JOB_NAME_PLACEHOLDER
-    files = {"project": project, "contract": contract, "policy": policy}
-    ended = with_services(record_outcome(project=project, run=run, store=store, git_commit=git_commit), cached=False)
-    with dsl.ExitHandler(ended, name="release"):
-        ingested = with_services(ingest_data(project=project, contract=contract, data_version=data_version)).outputs
-        data = with_services(
-            validate_data(
-                train_data=ingested["train_data"],
-                test_data=ingested["test_data"],
-                serving_data=ingested["serving_data"],
-                **files,
-                data_hash=ingested["data_hash"],
-                champion=champion,
-                as_of=as_of,
-            ),
-        ).outputs
-        rejected = {**files, "run": run, "store": store, "git_commit": git_commit, "champion": champion}
-        rejected["requested_by"] = requested_by
-        reached = {"data_gate": data["gate"], "data_report": data["report"]}
-        with dsl.If(data["proceed"] == True, name="data is good"):  # noqa: E712 - compiled, not evaluated
-            prepared = with_services(prepare_features(train_data=ingested["train_data"], project=project)).outputs
-            trained = with_services(
-                train_model(
-                    train_data=ingested["train_data"],
-                    prepared_data=prepared["prepared_data"],
-                    steps=prepared["steps"],
-                    project=project,
-                    data_hash=ingested["data_hash"],
-                    code_version=code_version,
-                ),
-            ).outputs
-            asked = {
-                "model": trained["model"],
-                "test_data": ingested["test_data"],
-                "project": project,
-                "policy": policy,
-                "model_hash": trained["model_hash"],
-                "as_of": as_of,
+    def release(
+        project: str,
+        contract: str,
+        policy: str,
+        store: str,
+        data_version: str = "",
+        champion: str = "",
+        git_commit: str = "",
+        requested_by: str = "",
+        serving_base: str = "",
+        image: str = "",
+    ) -> None:
+        """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
+
+        Args:
+            project: The project file: its text, or a URI.
+            contract: The contract file: its text, or a URI.
+            policy: The policy file: its text, or a URI.
+            store: The root of the project's store: an s3:// prefix, or a folder where it runs on one machine.
+            data_version: What you call the data's version; the data itself is looked at in any case.
+            champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
+            git_commit: The commit of your repository.
+            requested_by: Who asks for the run.
+            serving_base: The image that the model is put on, by digest.
+            image: Where the packaged model goes, host/repository:tag.
+        """
+        files = {"project": project, "contract": contract, "policy": policy}
+        run = {
+            "run": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+            "run_name": dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+            "store": store,
+            "git_commit": git_commit,
+        }
+        ended = _named(with_services(record_outcome(goal=end, project=project, **run), cached=False), "record outcome")
+        with dsl.ExitHandler(ended, name="release"):
+            run["requested_by"] = requested_by
+            resolving = resolve_inputs(**files, **run, data_version=data_version, champion=champion)
+            inputs = _named(with_services(resolving, cached=False), "resolve inputs").outputs
+            registered = _judged_model(inputs, data_version=data_version, run=run)
+            if end == "registered":
+                return
+            version = {
+                "model": registered["name"],
+                "version": registered["version"],
+                "store": store,
+                "run": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             }
-            judged = with_services(
-                evaluate_model(
-                    **asked, unseen_data=ingested["unseen_data"], run_id=trained["run_id"], champion=champion
+            packaged = _named(
+                with_signing_keys(package_model(**version, base=serving_base, target=image)), "package model"
+            )
+            if end == "staging":
+                deploying = deploy_model(
+                    **version,
+                    environment="staging",
+                    policy=inputs["policy_file"],
+                    image=packaged.outputs["Output"],
+                    requested_by=requested_by,
                 )
-            ).outputs
-            probed = with_services(probe_model(**asked)).outputs
-            reached |= {
-                "model_gate": judged["gate"],
-                "model_report": judged["report"],
-                "serving_gate": probed["gate"],
-                "serving_report": probed["report"],
-            }
-            with dsl.If(judged["proceed"] == True, name="model is good"):  # noqa: E712
-                with dsl.If(probed["proceed"] == True, name="model is blessed"):  # noqa: E712
-                    registered = with_services(
-                        register_model(
-                            **reached,
-                            **files,
-                            model=trained["model"],
-                            baseline=data["baseline"],
-                            run=run,
-                            run_id=trained["run_id"],
-                            model_id=trained["model_id"],
-                            store=store,
-                            data_version=data_version,
-                            code_version=code_version,
-                            git_commit=git_commit,
-                            champion=champion,
-                            requested_by=requested_by,
-                        ),
-                        cached=False,
-                    ).outputs
-                    with dsl.If(serving_base != "", name="is packaged"):
-                        released = {"model": registered["name"], "version": registered["version"], "store": store}
-                        packaged = with_signing_keys(package_model(**released, base=serving_base, target=image))
-                        with dsl.If(deploy_to != "", name="is deployed"):
-                            with_deploy_access(
-                                deploy_model(
-                                    **released,
-                                    environment=deploy_to,
-                                    run=run,
-                                    policy=policy,
-                                    image=packaged.outputs["Output"],
-                                    requested_by=requested_by,
-                                )
-                            )
-                with dsl.Else(name="serving is rejected"):
-                    with_services(reject(**reached, **rejected), cached=False)
-            with dsl.Else(name="model is rejected"):
-                with_services(reject(**reached, **rejected), cached=False)
-        with dsl.Else(name="data is rejected"):
-            with_services(reject(data_gate=data["gate"], data_report=data["report"], **rejected), cached=False)
+                _named(with_deploy_access(deploying), "deploy to staging")
+
+    if end == "registered":
+        whole = signature(release)
+        parameters = [one for name, one in whole.parameters.items() if name not in _OF_PACKAGING]
+        release.__signature__ = whole.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return dsl.pipeline(release, name="release")
+
+
+def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any:
+    """The stages from the data to the registered model; returns the outputs of `register_model`."""
+    files = {name: inputs[f"{name}_file"] for name in ("project", "contract", "policy")}
+    champion, as_of = inputs["champion_version"], inputs["as_of"]
+    ingesting = ingest_data(
+        project=files["project"],
+        contract=files["contract"],
+        source_version=inputs["source_version"],
+        data_version=data_version,
+    )
+    data = _named(with_services(ingesting), "ingest data").outputs
+    validating = validate_data(
+        train_data=data["train_data"],
+        test_data=data["test_data"],
+        serving_data=data["serving_data"],
+        **files,
+        data_hash=data["data_hash"],
+        champion=champion,
+        as_of=as_of,
+    )
+    validated = _named(with_services(validating), "validate data").outputs
+    enforcing = enforce_gate(gate=validated["gate"], report=validated["report"], **files, **run, champion=champion)
+    enforced = _named(with_services(enforcing, cached=False), "enforce data gate")
+    preparing = prepare_features(train_data=data["train_data"], project=files["project"])
+    prepared = _named(with_services(preparing), "prepare features").outputs
+    training = train_model(
+        train_data=data["train_data"],
+        prepared_data=prepared["prepared_data"],
+        steps=prepared["steps"],
+        project=files["project"],
+        data_hash=data["data_hash"],
+        code_version=inputs["code_version"],
+    ).after(enforced)
+    trained = _named(with_services(training), "train model").outputs
+    candidate = {
+        "model": trained["model"],
+        "test_data": data["test_data"],
+        "project": files["project"],
+        "policy": files["policy"],
+        "model_hash": trained["model_hash"],
+        "as_of": as_of,
+    }
+    evaluating = evaluate_model(
+        **candidate, unseen_data=data["unseen_data"], run_id=trained["run_id"], champion=champion
+    )
+    evaluated = _named(with_services(evaluating), "judge model").outputs
+    probed = _named(with_services(probe_model(**candidate)), "probe serving").outputs
+    registering = register_model(
+        model=trained["model"],
+        data_gate=validated["gate"],
+        model_gate=evaluated["gate"],
+        serving_gate=probed["gate"],
+        data_report=validated["report"],
+        model_report=evaluated["report"],
+        serving_report=probed["report"],
+        baseline=validated["baseline"],
+        **files,
+        **run,
+        run_id=trained["run_id"],
+        model_id=trained["model_id"],
+        source_version=inputs["source_version"],
+        data_version=data_version,
+        code_version=inputs["code_version"],
+        champion=champion,
+    )
+    return _named(with_services(registering, cached=False), "register model").outputs
+
+
+def _named(task: Any, display_name: str) -> Any:
+    """Gives a task the name that the dashboard shows."""
+    task.set_display_name(display_name)
+    return task

@@ -23,15 +23,16 @@ from types import FrameType
 from typing import Any, NoReturn
 
 PRELOADED = (
+    "modelway.components.resolve.stage",
     "modelway.components.ingest.table",
     "modelway.components.validate.gate",
     "modelway.components.features.prepare",
     "modelway.components.train.training",
     "modelway.components.evaluate.gate",
     "modelway.components.probe.gate",
-    "modelway.components.register.registration",
-    "modelway.components.rejection.record",
-    "modelway.components.notify.outcome",
+    "modelway.components.register.stage",
+    "modelway.components.enforce.stage",
+    "modelway.components.record.stage",
     "kfp.dsl.executor_main",
     "pandas",
     "skops.io",
@@ -49,7 +50,8 @@ PRELOADED_FOR_SQLITE = (
 )
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GRACE_SECONDS = 5
-WITHOUT_TRACKING = {"ingest_data", "validate_data", "prepare_features"}  # where there is no champion yet
+# Where there is no champion yet.
+WITHOUT_TRACKING = {"resolve_inputs", "ingest_data", "validate_data", "enforce_gate", "prepare_features"}
 
 
 def main() -> None:
@@ -75,7 +77,6 @@ def main() -> None:
         except EOFError:
             break
         if request["kind"] == "preflight":
-            request["arguments"]["first"] = preparing is not None
             work = _run_preflight
         else:
             work = run_task

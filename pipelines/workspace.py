@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import os
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import modelway.components
 from modelway.components.core.contract import Contract
-from modelway.components.core.documents import Document
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
-from modelway.components.core.storage import is_uri, join, write_uri
+from modelway.components.core.storage import is_uri
+from modelway.components.core.user_files import UserFiles
 
 FILES = ("project.yaml", "contract.yaml", "policy.yaml")
-LONGEST_PARAMETER = 9_000  # KFP takes string parameters of less than 10,000 bytes
 
 
 @dataclass(frozen=True)
@@ -65,29 +62,22 @@ class Workspace:
         return cls(folder, project, Contract.load(folder / "contract.yaml"), Policy.load(folder / "policy.yaml"))
 
     @property
-    def documents(self) -> dict[str, Document]:
-        """The three files by their parameter's name."""
-        return {"project": self.project, "contract": self.contract, "policy": self.policy}
+    def files(self) -> UserFiles:
+        """The three files."""
+        return UserFiles(self.project, self.contract, self.policy)
 
     def names(self) -> dict[str, str]:
-        """What to call each file in errors."""
-        return {name: str(self.folder / f"{name}.yaml") for name in self.documents}
+        """What to call each file in errors, by its parameter's name."""
+        return {name: str(self.folder / f"{name}.yaml") for name, _ in self.files.documents()}
 
-    def parameters(self, store: str) -> dict[str, str]:
-        """Each file as a pipeline parameter: its text, or the URI of a copy in the store where that is too long."""
-        found = {}
-        for name, document in self.documents.items():
-            text = document.canonical()
-            if len(text.encode()) > LONGEST_PARAMETER:
-                target = join(store, "config", f"{name}-{document.sha256()[:16]}.json")
-                write_uri(target, text.encode())
-                text = target
-            found[name] = text
-        return found
+    def arguments(self, store: str) -> dict[str, str]:
+        """What a release of the project is submitted with; the files are put into the store by their content.
 
-    def origin(self) -> dict[str, str]:
-        """Where a run comes from: the commit of the project's repository, and who asks."""
-        return {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
+        Args:
+            store: The root of the project's store.
+        """
+        origin = {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
+        return {**self.files.keep(store), "store": store, **origin}
 
 
 def _absolute(source: str, folder: Path) -> str:
@@ -125,12 +115,3 @@ def requester(folder: Path) -> str:
         with suppress(OSError, KeyError):  # an account without a name, as in a container
             named = getpass.getuser()
     return named
-
-
-def code_hash() -> str:
-    """The hash of the components' own code: what makes results that other code left in the cache stale."""
-    package, digest = Path(str(modelway.components.__file__)).parent, hashlib.sha256()
-    for file in sorted([*package.rglob("*.py"), *package.rglob("*.j2")]):
-        digest.update(file.relative_to(package).as_posix().encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]

@@ -44,7 +44,7 @@ class Blessing(BaseModel):
 
     Attributes:
         project: The project's name.
-        run: The pipeline run's name.
+        run: The run's id.
         blessed: Whether every gate was reached and lets the model proceed.
         verdict: The worst verdict of all gates.
         hashes: What it is bound to.
@@ -80,8 +80,8 @@ class Blessing(BaseModel):
 
     @property
     def identity(self) -> str:
-        """The hash of what was judged, less when and in which run: the same for the same model and evidence."""
-        parts = {**self.hashes.model_dump(), "compared_with": self.compared_with, "blessed": str(self.blessed)}
+        """The hash of what was judged and by what, less when and in which run: the same is registered once."""
+        parts = self.hashes.model_dump(exclude={"request"}) | {"compared_with": self.compared_with}
         return hashlib.sha256("\n".join(f"{key} {parts[key]}" for key in sorted(parts)).encode()).hexdigest()
 
     @property

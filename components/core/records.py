@@ -1,39 +1,72 @@
 """What became of each run, in the project's store: a local folder or an S3 prefix.
 
-Below the store's root, ``runs/<run>/`` holds ``decision.json`` (written by `register_model` or `reject`),
-``outcome.json`` (by `record_outcome`), ``blessing.json``, the model card and the gates' reports; ``runs/latest/`` holds
-the outcome that was written last.
+Below the store's root, ``runs/<run's id>/`` holds ``decision.json`` (written by `register_model` or `enforce_gate`),
+``package.json`` (by `package_model`), ``deployment.json`` (by `deploy_model`), ``outcome.json`` (by `record_outcome`),
+``blessing.json``, the model card and the gates' reports; ``runs/latest/`` holds the outcome that was written last.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.card import Card
-from modelway.components.core.contract import Contract
+from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
 from modelway.components.core.storage import copy_in, join, read_uri, write_uri
+from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate, blocking_reasons
+
+Goal = Literal["registered", "packaged", "staging", "promoted"]
+DECISION, OUTCOME, PACKAGE = "decision.json", "outcome.json", "package.json"
+LATEST = "latest"
 
 
 class State(StrEnum):
-    """How a run ended."""
+    """How a run ended: a release's first three, a promotion's others."""
 
     REGISTERED = "registered"
     REJECTED = "rejected"
     FAILED = "failed"
+    PROMOTED = "promoted"
+    UNDONE = "undone"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """Which run something belongs to, and where its records are kept.
+
+    Attributes:
+        run: The run's id, which no other run has.
+        store: The root of the project's store; empty: nothing is recorded.
+        name: The run's display name; may be empty, and several runs may share one.
+        git_commit: The commit of the user's repository; empty if unknown.
+        requested_by: Who asked for the run; empty if unknown.
+        champion: The registry version that the model is compared with; empty: there is none.
+    """
+
+    run: str
+    store: str
+    name: str = ""
+    git_commit: str = ""
+    requested_by: str = ""
+    champion: str = ""
 
 
 class RegisteredModel(BaseModel):
-    """The registered version that a run led to."""
+    """The registered version that a run led to.
+
+    Attributes:
+        alias: The alias that the version was given; empty: it was registered by an earlier run, and no alias moved.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,25 +76,40 @@ class RegisteredModel(BaseModel):
     model_hash: str
 
 
+class Attempt(BaseModel):
+    """An earlier end of a run that was retried."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: State
+    error: str
+    at: str
+
+
 class Outcome(BaseModel):
     """What became of a run.
 
     Attributes:
-        run: The pipeline run's name.
+        run: The run's id.
+        name: Its display name; empty if it has none.
         project: The project's name.
         state: How it ended.
-        gates: The gates that were reached.
+        gates: The gates that decided.
         reports: Where each gate's report is.
         model: The registered version, if it was blessed.
         blessing: The SHA-256 of the blessing, which is beside this; empty if no gate decided.
         git_commit: The commit of the user's repository, if known.
-        error: What failed, if anything did.
+        error: What the run did not get to, or what failed.
+        image: The packaged model's image by digest, if it was packaged.
+        deployment: What became of the deployment, if one was decided.
+        attempts: How it ended before it was retried, the oldest first.
         at: When this was written, ISO 8601 in UTC.
     """
 
     model_config = ConfigDict(frozen=True)
 
     run: str
+    name: str = ""
     project: str
     state: State
     gates: tuple[Gate, ...] = ()
@@ -70,12 +118,20 @@ class Outcome(BaseModel):
     blessing: str = ""
     git_commit: str = ""
     error: str = ""
+    image: str = ""
+    deployment: DeploymentRecord | None = None
+    attempts: tuple[Attempt, ...] = ()
     at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def reasons(self) -> list[str]:
         """Why it was rejected, a sentence each."""
         return blocking_reasons(self.gates)
+
+    @property
+    def label(self) -> str:
+        """What a person calls the run: its name with its id, or its id alone."""
+        return f"{self.name} ({self.run})" if self.name and self.name != self.run else self.run
 
     def write(self, store: str, file: str) -> str:
         """Writes this below the run's folder; returns where."""
@@ -85,17 +141,58 @@ class Outcome(BaseModel):
 
     @classmethod
     def read(cls, store: str, run: str, file: str) -> Outcome | None:
-        """Reads a run's decision or outcome; None if there is none."""
+        """Reads a run's decision or outcome; None if there is none.
+
+        Raises:
+            ModelwayError: it is there and damaged, or the store cannot be read.
+        """
+        content = _read(store, run, file)
+        if content is None:
+            return None
         try:
-            return cls.model_validate_json(read_uri(join(store, "runs", run, file)))
-        except ModelwayError as error:
-            if type(error) is ModelwayError:  # missing, as opposed to unreachable or refused
-                return None
-            raise
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise _damaged(join(store, "runs", run, file)) from error
 
 
-DECISION, OUTCOME = "decision.json", "outcome.json"
-LATEST = "latest"
+class PackageRecord(BaseModel):
+    """The image that a run made of the version that it registered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image: str
+
+    def write(self, store: str, run: str) -> None:
+        """Writes this below the run's folder."""
+        write_uri(join(store, "runs", run, PACKAGE), self.model_dump_json().encode())
+
+    @classmethod
+    def read(cls, store: str, run: str) -> PackageRecord | None:
+        """Reads a run's package; None if it made none."""
+        content = _read(store, run, PACKAGE)
+        if content is None:
+            return None
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise _damaged(join(store, "runs", run, PACKAGE)) from error
+
+
+def _read(store: str, run: str, file: str) -> bytes | None:
+    try:
+        return read_uri(join(store, "runs", run, file))
+    except ModelwayError as error:
+        if type(error) is ModelwayError:  # missing, as opposed to unreachable or refused
+            return None
+        raise
+
+
+def _damaged(file: str) -> ModelwayError:
+    return ModelwayError(
+        f"{file} is damaged: it is not what a run writes there",
+        file=file,
+        remedy="restore it from a copy, or run again; nothing else depends on it",
+    )
 
 
 def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:
@@ -112,14 +209,13 @@ def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:
 
 def keep_reports(store: str, run: str, reports: dict[str, str]) -> dict[str, str]:
     """Copies reports into the run's folder; returns where each one is now."""
-    kept = {}
+    locations = {name: join(store, "runs", run, f"{name}.html") for name in reports}
     for name, path in reports.items():
-        kept[name] = join(store, "runs", run, f"{name}.html")
-        copy_in(Path(path), kept[name])
-    return kept
+        copy_in(Path(path), locations[name])
+    return locations
 
 
-def request_hash(project: Project, contract: Contract, policy: Policy, data_version: str, code_version: str) -> str:
+def request_hash(files: UserFiles, *, source_version: str, code_version: str) -> str:
     """The hash of everything that a release run is asked for: the same request gives the same answer."""
-    parts = (project.canonical(), contract.canonical(), policy.canonical(), data_version, code_version)
+    parts = (*(document.canonical() for _, document in files.documents()), source_version, code_version)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -15,6 +15,7 @@ def ingest_data(
     test_data: Output[Dataset],
     unseen_data: Output[Dataset],
     serving_data: Output[Dataset],
+    source_version: str = "",
     data_version: str = "",
 ) -> NamedTuple("Outputs", [("data_hash", str), ("rows", int)]):  # type: ignore[valid-type]
     """Reads CSV or Parquet from a path or S3 and splits it into training, test and unseen rows.
@@ -22,7 +23,8 @@ def ingest_data(
     Args:
         project: The project file: its text, or a URI.
         contract: The contract file: its text, or a URI.
-        data_version: What the source was when the run was asked for; a change since ends the run. Empty: not checked.
+        source_version: What the sources were when the run began; a change since ends the run. Empty: not compared.
+        data_version: What the user calls the data's version: a label, by which this is cached too.
 
     Returns:
         train_data: The training split, as Parquet.
@@ -35,8 +37,9 @@ def ingest_data(
     from modelway.components.ingest.table import ingest
 
     parts = (train_data, test_data, unseen_data, serving_data)
-    made = ingest(project, contract, data_version, *(part.path for part in parts))
+    made = ingest(project, contract, source_version, *(part.path for part in parts))
     counts = (made.train_rows, made.test_rows, made.unseen_rows, made.serving_rows)
+    facts = {"columns": made.columns, "data_hash": made.data_hash, "data_version": data_version}
     for part, rows in zip(parts, counts, strict=True):
-        part.metadata.update({"rows": rows, "columns": made.columns, "data_hash": made.data_hash})
+        part.metadata.update({"rows": rows, **facts})
     return (made.data_hash, sum(counts[:3]))

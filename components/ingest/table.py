@@ -32,7 +32,7 @@ class Ingested:
 def ingest(
     project: str,
     contract: str,
-    data_version: str,
+    expected_version: str,
     train_path: str,
     test_path: str,
     unseen_path: str,
@@ -43,7 +43,7 @@ def ingest(
     Args:
         project: The project file: its text, path or URI.
         contract: The contract file: its text, path or URI.
-        data_version: What `source_version` gave when the run was asked for; empty: not checked.
+        expected_version: What `source_version` gave when the run began; empty: not compared.
         train_path: Where the training split goes.
         test_path: Where the test split goes.
         unseen_path: Where the rows go that are held back; a table without rows if none are.
@@ -56,9 +56,9 @@ def ingest(
     data = described.data
     with TemporaryDirectory() as work:
         local = fetch(data.source, Path(work))
-        if data_version and source_version(data) != data_version:
+        if expected_version and source_version(data) != expected_version:
             raise ModelwayError(
-                f"{data.source} changed after this run was asked for",
+                f"{data.source} changed after this run began",
                 file=data.source,
                 key="data.source",
                 remedy="run again, on the data as it is now",

@@ -15,6 +15,7 @@ def package_model(
     bundle: Output[Artifact],
     sbom: Output[Artifact],
     summary: Output[Markdown],
+    run: str = "",
     platform: str = "linux/amd64",
     insecure: bool = False,
 ) -> str:
@@ -28,6 +29,7 @@ def package_model(
         store: The root of the project's store.
         base: The serving base by digest, host/repository@sha256:…, or the folder of an OCI layout.
         target: Where the image goes, host/repository:tag, or the folder of an OCI layout.
+        run: The run's id, whose records say that it was packaged.
         platform: The image's platform.
         insecure: Whether registries are spoken to by plain HTTP.
 
@@ -41,7 +43,7 @@ def package_model(
     from modelway.components.package.packaging import package
 
     asked = (model, version, store, base, target)
-    made = package(*asked, platform=platform, insecure=insecure, bundle_path=bundle.path)
+    made = package(*asked, platform=platform, insecure=insecure, bundle_path=bundle.path, run=run)
     write_texts({summary.path: made.markdown(), sbom.path: made.sbom})
     bundle.metadata.update({"image": made.image, "blessing_sha256": made.release.blessing_sha256})
     return made.image

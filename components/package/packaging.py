@@ -13,6 +13,7 @@ from modelway.components.core.encryption import read_key
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Reference, pull, push
 from modelway.components.core.oci import Image, on_top, write_layer
+from modelway.components.core.records import PackageRecord
 from modelway.components.core.registry import images_at
 from modelway.components.core.release_image import RELEASE_ROOT
 from modelway.components.core.signing import ENCRYPTION_KEY, SIGNING_KEY, has_key, is_signed_by, key_file, key_id
@@ -73,6 +74,7 @@ def package(
     platform: str = "linux/amd64",
     insecure: bool = False,
     bundle_path: str,
+    run: str = "",
     tracking: Tracking | None = None,
 ) -> Packaged:
     """Makes a registered version an image: one layer with the signed release on a serving base.
@@ -90,6 +92,7 @@ def package(
         platform: The image's platform, ``os/architecture``.
         insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
         bundle_path: A folder for the release bundle, as it lies in the image at ``/release``.
+        run: The run's id, whose records say that it was packaged; empty: none do.
         tracking: Where the version is registered; by default the server that the environment names.
 
     Raises:
@@ -123,6 +126,8 @@ def package(
         )
     record = {"image": made.image, "sealed": made.sealed, "conversion": made.conversion, **asdict(made.release)}
     write_uri(join(store, "packages", name, f"{version}.json"), json.dumps(record, indent=2, sort_keys=True).encode())
+    if run:
+        PackageRecord(image=made.image).write(store, run)
     return made
 
 

@@ -28,13 +28,18 @@ def register_model(
     blessing: Output[BlessingResult],
     model_card: Output[Markdown],
     model_card_page: Output[HTML],
+    run_name: str = "",
+    source_version: str = "",
     data_version: str = "",
     code_version: str = "",
     git_commit: str = "",
     champion: str = "",
     requested_by: str = "",
 ) -> NamedTuple("Outputs", [("name", str), ("version", str)]):  # type: ignore[valid-type]
-    """Registers a blessed model in MLflow with its evidence, and gives it the policy's alias.
+    """Registers a model in MLflow with its evidence if every gate lets it proceed, or fails the run with the reasons.
+
+    What is registered gets the policy's alias. The same model by the same files, data, code and champion is registered
+    once: then its version is returned, and no alias moves.
 
     Args:
         model: The model's folder, in MLflow's format.
@@ -48,12 +53,14 @@ def register_model(
         project: The project file: its text, or a URI.
         contract: The contract file: its text, or a URI.
         policy: The policy file: its text, or a URI.
-        run: The pipeline run's name.
+        run: The run's id.
         run_id: The MLflow run that trained the model.
         model_id: The model's id in MLflow.
         store: The root of the project's store, where the decision and the reports are kept.
-        data_version: What the source was when the run was asked for.
-        code_version: A hash of the user's own training code.
+        run_name: The run's display name.
+        source_version: What the data sources were when the run began.
+        data_version: What the user calls the data's version.
+        code_version: A hash of the library's and the user's own training code.
         git_commit: The commit of the user's repository.
         champion: The champion's registry version that the model was compared with. Empty: there was none.
         requested_by: Who asked for the run.
@@ -66,14 +73,27 @@ def register_model(
         version: The registered version.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.register.registration import Evidence, Provenance, register
+    from modelway.components.register.stage import Evidence, RunContext, Training, UserFiles, register
 
     gates = {"data": data_gate.path, "model": model_gate.path, "serving": serving_gate.path}
     reports = {"data": data_report.path, "model": model_report.path, "serving": serving_report.path}
-    known = (data_version, code_version, git_commit, champion, requested_by)
-    provenance = Provenance(run, run_id, model_id, *known)
-    made = register(model.path, Evidence(gates, reports, baseline.path), provenance, project, contract, policy, store)
-    blessing.metadata.update({"blessed": made.blessing.blessed, "sha256": made.blessing.sha256()})
-    content = made.blessing.content().decode()
-    write_texts({blessing.path: content, model_card.path: made.card.markdown, model_card_page.path: made.card.page})
-    return (made.model.name, made.model.version)
+    versions = {"source_version": source_version, "code_version": code_version, "data_version": data_version}
+    registration = register(
+        model.path,
+        Evidence(gates, reports, baseline.path),
+        training=Training(run_id=run_id, model_id=model_id, **versions),
+        files=UserFiles.load(project=project, contract=contract, policy=policy),
+        context=RunContext(
+            run=run,
+            store=store,
+            name=run_name,
+            git_commit=git_commit,
+            requested_by=requested_by,
+            champion=champion,
+        ),
+    )
+    sha256 = registration.blessing.sha256()
+    blessing.metadata.update({"blessed": registration.blessing.blessed, "sha256": sha256})
+    card = {model_card.path: registration.card.markdown, model_card_page.path: registration.card.page}
+    write_texts({blessing.path: registration.blessing.content().decode(), **card})
+    return (registration.model.name, registration.model.version)

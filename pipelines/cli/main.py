@@ -12,7 +12,22 @@ import typer
 
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
-from modelway.pipelines.options import BASE, TARGET, Debug, Folder, Home, Json, Project, Store, home_of, project_folder
+from modelway.pipelines.cli.resolve import resolve
+from modelway.pipelines.options import (
+    BASE,
+    TARGET,
+    Champion,
+    DataVersion,
+    Debug,
+    Folder,
+    Home,
+    Json,
+    Project,
+    Store,
+    home_of,
+    project_folder,
+    recorded_outcome,
+)
 from modelway.pipelines.workspace import Workspace, tracking_uri
 
 app = typer.Typer(
@@ -23,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(live.app)
+app.command()(resolve)
 
 
 def main() -> None:
@@ -46,6 +62,8 @@ def run(
     data: Annotated[str | None, typer.Option(help="Another data source than the project's: a path or s3://.")] = None,
     home: Home = None,
     store: Store = None,
+    data_version: DataVersion = "",
+    champion: Champion = "",
     base: Annotated[str, BASE] = "",
     target: Annotated[str, TARGET] = "",
     as_json: Json = False,
@@ -66,7 +84,15 @@ def run(
     workspace = Workspace.load(folder, data)
     progress = console.Progress(verbose=debug)
     try:
-        result = run_release(workspace, place, store or str(place), progress, serving_base=base, image=target)
+        result = run_release(
+            workspace,
+            place,
+            store or str(place),
+            progress,
+            data_version=data_version,
+            champion=champion,
+            packaging={"serving_base": base, "image": target} if base else None,
+        )
     finally:
         seconds = progress.stop()
     summary = console.summary(result, seconds)
@@ -74,7 +100,7 @@ def run(
         console.print_json(summary)
     else:
         console.print_summary(result, seconds, tracking_uri(place))
-    raise typer.Exit({"registered": 0, "rejected": 1}.get(summary["state"], 2))
+    raise typer.Exit(2 if result.outcome is None or result.error is not None else console.exit_code(result.outcome))
 
 
 @app.command("compile")
@@ -172,28 +198,28 @@ def report(
 
 @app.command()
 def explain(
-    run: Annotated[str | None, typer.Argument(help="The run's name. Without one: the run that ended last.")] = None,
+    run: Annotated[str | None, typer.Argument(help="The run's id. Without one: the run that ended last.")] = None,
     project: Project = None,
     home: Home = None,
     store: Store = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a comment for a pull request.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Says why a run's model was or was not blessed, in plain sentences, worst first.
+    """Says what became of a run and why, in plain sentences, worst first; of a cluster's runs too, by their store.
 
-    Exits with 0 if a model was registered, 1 if a gate rejected it, 2 if the run failed.
+    Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed.
     """
-    from modelway.pipelines import explain as explaining
+    from modelway.components.core import explanation
 
     place = home_of(project_folder(project), home)
-    outcome = explaining.outcome_of(store or str(place), run)
+    outcome = recorded_outcome(store or str(place), run)
     if as_json:
-        console.print_json(explaining.as_json(outcome))
+        console.print_json(explanation.as_json(outcome))
     elif markdown:
-        typer.echo(explaining.as_markdown(outcome), nl=False)
+        typer.echo(explanation.as_markdown(outcome), nl=False)
     else:
-        console.print_explanation(explaining.sentences(outcome), outcome.state)
-    raise typer.Exit({"registered": 0, "rejected": 1}.get(outcome.state.value, 2))
+        console.print_explanation(explanation.sentences(outcome), outcome.state)
+    raise typer.Exit(console.exit_code(outcome))
 
 
 @app.command()

@@ -34,7 +34,7 @@ from modelway.components.features.prepare import prepare
 from modelway.components.ingest.table import ingest
 from modelway.components.notify.outcome import record
 from modelway.components.probe.gate import probe
-from modelway.components.register.registration import Evidence, Provenance, register
+from modelway.components.register.stage import Evidence, Provenance, register
 from modelway.components.train.training import train
 from modelway.components.validate.gate import validate
 

@@ -1,4 +1,4 @@
-"""Why a model was or was not blessed: in plain sentences, worst first, and as Markdown for a pull request."""
+"""What became of a run and why: in plain sentences, worst first, and as Markdown for a pull request or dashboard."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelway.components.core.blessing import GATES
-from modelway.components.core.errors import ModelwayError
 from modelway.components.core.html import markdown_cell
-from modelway.components.core.records import LATEST, OUTCOME, Outcome, State
+from modelway.components.core.records import Outcome, State
 from modelway.components.core.verdict import Check, Gate, Mode, Verdict
 
 _MARK = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
@@ -40,23 +39,6 @@ class Finding:
         return f"The {self.gate} gate's {self.check.name} {verb} ({told}): {self.check.message}."
 
 
-def outcome_of(store: str, run: str | None) -> Outcome:
-    """The outcome of a run, or of the one that ended last.
-
-    Raises:
-        ModelwayError: the store has no such run.
-    """
-    found = Outcome.read(store, run or LATEST, OUTCOME)
-    if found is None:
-        raise ModelwayError(
-            f"{store} has no outcome of {'the run ' + run if run else 'any run'}",
-            file=store,
-            value=run,
-            remedy="`modelway run` prints each run's name; name its store with --home or --store",
-        )
-    return found
-
-
 def findings(outcome: Outcome) -> list[Finding]:
     """Every check that did not pass: what blocks first, then failures, then what is inconclusive."""
     found = [
@@ -79,16 +61,20 @@ def _effect(gate: Gate, check: Check) -> str:
 
 def headline(outcome: Outcome) -> str:
     """What became of the run, in one sentence."""
-    blocking = sum(finding.effect == "blocks" for finding in findings(outcome))
     if outcome.state is State.REGISTERED and outcome.model is not None:
-        model = outcome.model
-        return f"{model.name} was blessed in {outcome.run}: it is version {model.version}, and {model.alias!r}."
+        model, rest = outcome.model, f"; {outcome.error}" if outcome.error else ""
+        held = f"and {model.alias!r}" if model.alias else "as an earlier run registered it, and no alias moved"
+        return f"{model.name} was blessed in {outcome.label}: it is version {model.version}, {held}{rest}."
     if outcome.state is State.REJECTED:
+        blocking = sum(finding.effect == "blocks" for finding in findings(outcome))
         return (
-            f"{outcome.project} was not blessed in {outcome.run}: {blocking} check{'s' * (blocking != 1)} "
+            f"{outcome.project} was not blessed in {outcome.label}: {blocking} check{'s' * (blocking != 1)} "
             f"block{'s' * (blocking == 1)} it."
         )
-    return f"{outcome.project} was not judged to the end in {outcome.run}: {outcome.error or 'the run failed'}."
+    if outcome.deployment is not None:
+        return f"{outcome.deployment.sentence.rstrip('.')}."
+    subject = outcome.project or "The project"
+    return f"{subject} was not judged to the end in {outcome.label}: {outcome.error or 'the run failed'}."
 
 
 def sentences(outcome: Outcome) -> list[str]:
@@ -103,14 +89,29 @@ def sentences(outcome: Outcome) -> list[str]:
     missing = [name for name in GATES if name not in {gate.name for gate in outcome.gates}]
     if missing and outcome.gates:
         told.append(f"Not reached: the {' and the '.join(missing)} gate{'s' * (len(missing) > 1)}.")
-    return told
+    return [*told, *_rest(outcome)]
+
+
+def _rest(outcome: Outcome) -> list[str]:
+    """What a run did after its gates, and before it was retried, a sentence each."""
+    sentences = []
+    if outcome.image:
+        sentences.append(f"Packaged as {outcome.image}.")
+    if outcome.deployment is not None and outcome.gates:
+        sentences.append(f"In {outcome.deployment.environment}: {outcome.deployment.sentence.rstrip('.')}.")
+    for number, attempt in enumerate(outcome.attempts, 1):
+        error = f": {attempt.error}" if attempt.error else ""
+        sentences.append(f"Attempt {number} ended as {attempt.state} at {attempt.at}{error.rstrip('.')}.")
+    return sentences
 
 
 def as_markdown(outcome: Outcome) -> str:
     """The explanation as a comment for a pull request."""
-    mark = "✅" if outcome.state is State.REGISTERED else "❌"
+    good = outcome.state in {State.REGISTERED, State.PROMOTED}
+    mark = "❌" if not good else "⚠️" if outcome.error else "✅"
     lines = [f"### {mark} {markdown_cell(headline(outcome))}", ""]
-    lines += ["| gate | verdict | passed | failed | inconclusive |", "| --- | --- | --: | --: | --: |"]
+    if outcome.gates:
+        lines += ["| gate | verdict | passed | failed | inconclusive |", "| --- | --- | --: | --: | --: |"]
     for gate in outcome.gates:
         counts = gate.counts()
         mode = "" if gate.mode is Mode.ENABLED else f" ({gate.mode.value})"
@@ -123,6 +124,8 @@ def as_markdown(outcome: Outcome) -> str:
             lines += ["", f"**{title}**", ""]
             lines += [f"- `{one.check.name}` {one.effect}: {markdown_cell(one.check.message)}" for one in told[:20]]
             lines += [f"- and {len(told) - 20} more"] * (len(told) > 20)
+    if rest := [f"- {markdown_cell(sentence)}" for sentence in _rest(outcome)]:
+        lines += ["", "**Then**", "", *rest]
     if outcome.git_commit or outcome.blessing:
         lines += ["", f"<sub>commit `{outcome.git_commit or 'unknown'}` · blessing `{outcome.blessing[:16]}`</sub>"]
     return "\n".join(lines) + "\n"
@@ -132,6 +135,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     """The explanation as data: `run`, `state`, `headline`, `findings`, `verdicts`, `model`."""
     return {
         "run": outcome.run,
+        "name": outcome.name,
         "state": outcome.state.value,
         "headline": headline(outcome),
         "findings": [
@@ -142,4 +146,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "model": outcome.model.model_dump() if outcome.model else None,
         "blessing": outcome.blessing,
         "reports": outcome.reports,
+        "error": outcome.error,
+        "image": outcome.image,
+        "deployment": outcome.deployment.model_dump() if outcome.deployment else None,
+        "attempts": [attempt.model_dump(mode="json") for attempt in outcome.attempts],
     }

@@ -1,0 +1,54 @@
+"""The three files that a project's owner writes, read together and handed on by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from modelway.components.core.contract import Contract
+from modelway.components.core.documents import Document
+from modelway.components.core.policy import Policy
+from modelway.components.core.project import Project
+from modelway.components.core.storage import join, write_uri
+
+
+@dataclass(frozen=True)
+class UserFiles:
+    """A project's three files.
+
+    Attributes:
+        project: What is trained, from what data.
+        contract: What the data must look like.
+        policy: When a model may ship.
+    """
+
+    project: Project
+    contract: Contract
+    policy: Policy
+
+    @classmethod
+    def load(cls, *, project: str, contract: str, policy: str) -> UserFiles:
+        """Reads the three files, each from its text, its path or its URI.
+
+        Raises:
+            ModelwayError: one is missing or malformed; names the file and the key.
+        """
+        return cls(Project.load(project), Contract.load(contract), Policy.load(policy))
+
+    def documents(self) -> Iterator[tuple[str, Document]]:
+        """Each file with its parameter's name."""
+        yield "project", self.project
+        yield "contract", self.contract
+        yield "policy", self.policy
+
+    def keep(self, store: str) -> dict[str, str]:
+        """Writes each file into the store under its content's hash; returns where, by its parameter's name.
+
+        So parameters stay short (KFP takes less than 10,000 bytes), what a task is cached by changes exactly when a
+        file does, and no text of a user's is taken for one of KFP's placeholders.
+        """
+        locations = {}
+        for name, document in self.documents():
+            locations[name] = join(store, "config", f"{name}-{document.sha256()[:16]}.json")
+            write_uri(locations[name], document.canonical().encode())
+        return locations

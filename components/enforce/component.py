@@ -1,0 +1,49 @@
+"""The `enforce_gate` component."""
+
+from kfp.dsl import HTML, Input
+
+from modelway.components.core.artifacts import GateResult
+from modelway.components.core.image import component
+
+
+@component
+def enforce_gate(
+    gate: Input[GateResult],
+    report: Input[HTML],
+    project: str,
+    contract: str,
+    policy: str,
+    run: str = "",
+    store: str = "",
+    run_name: str = "",
+    git_commit: str = "",
+    champion: str = "",
+    requested_by: str = "",
+) -> str:
+    """Fails the run with a gate's reasons where the gate blocks, after recording them; else lets it go on.
+
+    A gate's own task succeeds whatever it finds, since a failed task's report would be lost. What must not run on a
+    rejected input comes after this task.
+
+    Args:
+        gate: The gate's checks.
+        report: The gate's report.
+        project: The project file: its text, or a URI.
+        contract: The contract file: its text, or a URI.
+        policy: The policy file: its text, or a URI.
+        run: The run's id.
+        store: The root of the project's store, where the decision and the report are kept. Empty: nothing is recorded.
+        run_name: The run's display name.
+        git_commit: The commit of the user's repository.
+        champion: The champion's registry version that was compared with. Empty: there was none.
+        requested_by: Who asked for the run.
+
+    Returns:
+        Output: The gate's verdict.
+    """
+    from modelway.components.enforce.stage import RunContext, enforce
+
+    known = {"name": run_name, "git_commit": git_commit, "champion": champion, "requested_by": requested_by}
+    context = RunContext(run=run, store=store, **known)
+    files = {"project": project, "contract": contract, "policy": policy}
+    return enforce(gate.path, report.path, files=files, context=context).verdict.value

@@ -1,0 +1,31 @@
+"""The stage's one function: lets a run go on, or records why not and ends it."""
+
+from __future__ import annotations
+
+from modelway.components.core.records import RunContext
+from modelway.components.core.rejection import reject
+from modelway.components.core.user_files import UserFiles
+from modelway.components.core.verdict import Gate
+
+__all__ = ["RunContext", "enforce"]
+
+
+def enforce(gate_path: str, report_path: str, *, files: dict[str, str], context: RunContext) -> Gate:
+    """Reads a gate, and ends the run where it blocks.
+
+    Args:
+        gate_path: The gate's checks, as JSON.
+        report_path: The gate's report.
+        files: The project, contract and policy file: each one's text, path or URI.
+        context: The run; without a store nothing is recorded.
+
+    Returns:
+        The gate, which lets the run go on.
+
+    Raises:
+        RejectedError: the gate blocks; quotes its reasons.
+    """
+    gate = Gate.read(gate_path)
+    if not gate.proceed:
+        reject([gate], {gate.name: report_path}, files=UserFiles.load(**files), context=context)
+    return gate

@@ -1,1 +1,0 @@
-"""Records what became of the run."""

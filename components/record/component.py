@@ -1,0 +1,40 @@
+"""The `record_outcome` component: the exit handler of every pipeline."""
+
+from kfp.dsl import Markdown, Output
+
+from modelway.components.core.image import component
+
+
+@component
+def record_outcome(
+    goal: str,
+    run: str,
+    store: str,
+    summary: Output[Markdown],
+    project: str = "",
+    model: str = "",
+    run_name: str = "",
+    git_commit: str = "",
+) -> str:
+    """Records what became of the run, by what its stages recorded: the one page to open of it.
+
+    Args:
+        goal: How far the run was compiled to go: registered, packaged, staging, or promoted.
+        run: The run's id.
+        store: The root of the project's store, where the outcome is kept.
+        project: The project file of a release: its text, or a URI.
+        model: The registered model's name, of a promotion.
+        run_name: The run's display name.
+        git_commit: The commit of the user's repository.
+
+    Returns:
+        summary: What became of the run and why, with every check that did not pass.
+        Output: registered, rejected or failed; of a promotion promoted, undone, refused or failed.
+    """
+    from modelway.components.core.artifacts import write_texts
+    from modelway.components.record.stage import RunContext, as_markdown, record
+
+    context = RunContext(run=run, store=store, name=run_name, git_commit=git_commit)
+    outcome = record(goal, context=context, project=project, model=model)
+    write_texts({summary.path: as_markdown(outcome)})
+    return outcome.state.value

@@ -1,0 +1,112 @@
+"""The stage's one function: what became of a run, by the records that it left and not by the orchestrator's word.
+
+Orchestrators report a task's end and not a verdict, and some report the end of a run before it has come: so what counts
+is what the run's own stages recorded under its id, against how far the pipeline was compiled to go.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import get_args
+
+from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.explanation import as_markdown
+from modelway.components.core.project import Project
+from modelway.components.core.records import (
+    DECISION,
+    LATEST,
+    OUTCOME,
+    Attempt,
+    Goal,
+    Outcome,
+    PackageRecord,
+    RunContext,
+    State,
+)
+from modelway.components.core.storage import join, write_uri
+from modelway.components.core.tracking import Tracking
+
+__all__ = ["RunContext", "as_markdown", "record"]
+
+_UNDECIDED = {
+    "promoted": "the run ended before the version was promoted, undone or refused; `modelway history` says what serves",
+}
+_NO_DECISION = "the run ended before a gate decided; the task that failed says why in its log"
+
+
+def record(goal: str, *, context: RunContext, project: str = "", model: str = "") -> Outcome:
+    """Writes a run's outcome to the store.
+
+    Args:
+        goal: How far the run was compiled to go.
+        context: The run.
+        project: The project file of a release: its text, path or URI.
+        model: The registered model's name, of a promotion.
+
+    Raises:
+        ModelwayError: there is no such goal, a record is damaged, or the store cannot be read or written.
+    """
+    if goal not in get_args(Goal):
+        raise ModelwayError(
+            f"no pipeline goes as far as {goal!r}",
+            key="goal",
+            value=goal,
+            remedy=f"choose one of {', '.join(get_args(Goal))}",
+        )
+    decision = Outcome.read(context.store, context.run, DECISION)
+    if decision is None:
+        decision = Outcome(run=context.run, project=model or _name(project), state=State.FAILED)
+    package = PackageRecord.read(context.store, context.run)
+    deployment = DeploymentRecord.read(context.store, context.run)
+    state, error = _end(goal, decision, package, deployment)
+    before = Outcome.read(context.store, context.run, OUTCOME)
+    ends = () if before is None else (*before.attempts, Attempt(state=before.state, error=before.error, at=before.at))
+    outcome = Outcome.model_validate(
+        {
+            **dict(decision),
+            "name": context.name,
+            "state": state,
+            "error": error,
+            "git_commit": context.git_commit,
+            "image": package.image if package is not None else "",
+            "deployment": deployment,
+            "attempts": ends,
+        }
+    )
+    outcome.write(context.store, OUTCOME)
+    write_uri(join(context.store, "runs", LATEST, OUTCOME), outcome.model_dump_json(indent=2).encode())
+    if outcome.project:
+        _end_training(outcome.project, context.run)
+    return outcome
+
+
+def _end(
+    goal: str, decision: Outcome, package: PackageRecord | None, deployment: DeploymentRecord | None
+) -> tuple[State, str]:
+    """How the run ended, and what it did not get to."""
+    if goal == "promoted":
+        if deployment is None:
+            return State.FAILED, _UNDECIDED[goal]
+        serves = deployment.verdict in {"promoted", "rolled-back"}
+        return State.PROMOTED if serves else State(deployment.verdict), "; ".join(() if serves else deployment.reasons)
+    if decision.state is not State.REGISTERED:
+        return decision.state, _NO_DECISION if decision.state is State.FAILED else ""
+    if goal != "registered" and package is None:
+        return State.REGISTERED, "packaging did not finish"
+    if goal == "staging" and (deployment is None or deployment.verdict != "promoted"):
+        return State.REGISTERED, deployment.sentence if deployment is not None else "staging did not finish"
+    return State.REGISTERED, ""
+
+
+def _name(project: str) -> str:
+    """The project's name; empty where its file cannot be read, which is then what the run failed of."""
+    with suppress(ModelwayError):
+        return Project.load(project).name
+    return ""
+
+
+def _end_training(experiment: str, run: str) -> None:
+    """Ends what a killed task left running in MLflow; a server that is away keeps no outcome from being recorded."""
+    with suppress(ModelwayError):
+        Tracking.from_environment().end_unfinished(experiment, run)

@@ -1,1 +1,0 @@
-"""Rejects the run with its reasons."""

@@ -1,0 +1,1 @@
+"""Resolves what a run works on before anything is changed."""

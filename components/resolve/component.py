@@ -1,0 +1,70 @@
+"""The `resolve_inputs` component."""
+
+from typing import NamedTuple
+
+from kfp.dsl import Markdown, Output
+
+from modelway.components.core.image import component
+
+
+@component
+def resolve_inputs(
+    project: str,
+    contract: str,
+    policy: str,
+    run: str,
+    store: str,
+    summary: Output[Markdown],
+    run_name: str = "",
+    data_version: str = "",
+    champion: str = "",
+    git_commit: str = "",
+    requested_by: str = "",
+) -> NamedTuple(  # type: ignore[valid-type]
+    "Outputs",
+    [
+        ("project_file", str),
+        ("contract_file", str),
+        ("policy_file", str),
+        ("source_version", str),
+        ("code_version", str),
+        ("champion_version", str),
+        ("as_of", str),
+    ],
+):
+    """Finds out what the run works on, and what is missing, before anything is changed.
+
+    Never cached, so that a schedule sees new data, a changed policy and the present champion; what comes after it is
+    cached by what it finds.
+
+    Args:
+        project: The project file: its text, or a URI.
+        contract: The contract file: its text, or a URI.
+        policy: The policy file: its text, or a URI.
+        run: The run's id.
+        store: The root of the project's store.
+        run_name: The run's display name.
+        data_version: What the user calls the data's version.
+        champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
+        git_commit: The commit of the user's repository.
+        requested_by: Who asks for the run.
+
+    Returns:
+        summary: What was resolved.
+        project_file: The project file's URI, by its content.
+        contract_file: The contract file's URI, by its content.
+        policy_file: The policy file's URI, by its content.
+        source_version: What the data sources are now.
+        code_version: A hash of the library's and the user's own training code.
+        champion_version: The registry version to compare with. Empty: there is none.
+        as_of: The day that waivers are judged at, ISO 8601. Empty: there are none.
+    """
+    from modelway.components.core.artifacts import write_texts
+    from modelway.components.resolve.stage import RunContext, resolve_in_task
+
+    context = RunContext(run=run, store=store, name=run_name, git_commit=git_commit, requested_by=requested_by)
+    files = {"project": project, "contract": contract, "policy": policy}
+    inputs, uris = resolve_in_task(files, champion=champion, context=context)
+    write_texts({summary.path: inputs.markdown(context, data_version)})
+    hashes = (inputs.source_version, inputs.code_version, inputs.champion, inputs.as_of)
+    return (uris["project"], uris["contract"], uris["policy"], *hashes)
