@@ -19,26 +19,26 @@ def main(project: Path, home: Path) -> None:
     """
     home.mkdir(parents=True)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{home / 'mlflow.db'}"
+    from modelway.components.core.records import RunContext
     from modelway.components.evaluate.gate import evaluate
     from modelway.components.features.prepare import prepare
     from modelway.components.ingest.table import ingest
-    from modelway.components.notify.outcome import record
     from modelway.components.probe.gate import probe
-    from modelway.components.register.stage import Evidence, Provenance, register
+    from modelway.components.record.stage import record
+    from modelway.components.register.stage import Evidence, Training, register
+    from modelway.components.resolve.stage import resolve
     from modelway.components.train.training import train
     from modelway.components.validate.gate import validate
-    from modelway.pipelines.preflight import preflight
     from modelway.pipelines.workspace import Workspace
 
     workspace = Workspace.load(project)
-    texts = {name: document.canonical() for name, document in workspace.documents.items()}
-    described, contract, policy = texts["project"], texts["contract"], texts["policy"]
-    found = preflight(described, contract, policy, workspace.names(), str(project), first=True)
+    described, contract, policy = (document.canonical() for _, document in workspace.files.documents())
+    inputs = resolve(workspace.files, names=workspace.names())
     names = ("train", "test", "unseen", "serving", "baseline", "steps", "prepared", "model")
     at = {name: str(home / name) for name in names}
     gates = {name: str(home / f"{name}.json") for name in ("data", "model", "serving")}
     pages = {name: str(home / f"{name}.html") for name in gates}
-    made = ingest(described, contract, found["data_version"], at["train"], at["test"], at["unseen"], at["serving"])
+    made = ingest(described, contract, inputs.source_version, at["train"], at["test"], at["unseen"], at["serving"])
     data_gate = validate(
         at["train"],
         at["test"],
@@ -69,11 +69,11 @@ def main(project: Path, home: Path) -> None:
     probed = probe(at["model"], at["test"], described, policy, trained.model_hash, report_path=pages["serving"])
     probed.write(gates["serving"])
     evidence = Evidence(gates, pages, at["baseline"])
-    provenance = Provenance(
-        "plain", trained.run_id, trained.model_id, found["data_version"], found["code_version"], "", ""
-    )
-    registered = register(at["model"], evidence, provenance, described, contract, policy, str(home))
-    record("SUCCEEDED", "", described, "plain", str(home), "")
+    versions = {"source_version": inputs.source_version, "code_version": inputs.code_version}
+    training = Training(run_id=trained.run_id, model_id=trained.model_id, **versions)
+    context = RunContext(run="plain", store=str(home))
+    registered = register(at["model"], evidence, training=training, files=workspace.files, context=context)
+    record("registered", context=context, project=described)
     print(f"version {registered.model.version} in {time.perf_counter() - STARTED:.2f} s")
 
 

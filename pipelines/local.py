@@ -151,7 +151,7 @@ class _Run:
         subprocess_task_handler.run_local_subprocess = self._run_task
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", category=RuntimeWarning, module="kfp")
+                warnings.filterwarnings("ignore", module="kfp")  # of settings that mean something on a cluster
                 yield
         finally:
             subprocess_task_handler.run_local_subprocess = original

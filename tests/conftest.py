@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_projects import edit_yaml, write_small_project
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing, Hashes
 from modelway.components.core.images import Layout
@@ -72,6 +73,24 @@ def insurance(tmp_path: Path) -> Path:
     for name in ("project.yaml", "contract.yaml", "policy.yaml", "claims.parquet"):
         shutil.copy(ROOT / "examples" / "insurance" / name, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_project() -> Callable[[Path], Path]:
+    """Writes a small project below a folder, which registers when it is run as it is; returns its own."""
+    return write_small_project
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A small project that registers when it is run as it is."""
+    return write_small_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def edit() -> Callable[..., None]:
+    """``edit(file, {"model.seed": 3})``: sets dotted keys of a YAML file; None removes one."""
+    return edit_yaml
 
 
 @pytest.fixture(scope="session")

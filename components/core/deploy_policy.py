@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from modelway.components.core.documents import Section
 from modelway.components.core.thresholds import HIGHER, LOWER
@@ -28,6 +28,11 @@ class Environment(Section):
     namespace: str | None = Field(None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     after: EnvironmentName | None = Field(None, description="Where a version must have been served before.")
     approvals: Approvals = Approvals()
+    traffic: Literal["smoke", "live"] = Field(
+        "smoke",
+        description="What a new version is judged on while it rolls out. live: the requests that the environment gets "
+        "anyway, the default of production. smoke: requests that `deploy_model` sends to the new pods itself.",
+    )
 
 
 class Step(Section):
@@ -74,7 +79,16 @@ class Deployment(Section):
     timeout_seconds: int = Field(3600, ge=30, description="How long a rollout may take in all.")
 
 
+def _with_live_production(environments: dict[EnvironmentName, Environment]) -> dict[EnvironmentName, Environment]:
+    """Production has traffic of its own unless its section says otherwise."""
+    production = environments.get("production")
+    if production is None or "traffic" in production.model_fields_set:
+        return environments
+    return {**environments, "production": production.model_copy(update={"traffic": "live"})}
+
+
+Environments = Annotated[dict[EnvironmentName, Environment], AfterValidator(_with_live_production)]
 DEFAULT_ENVIRONMENTS: dict[EnvironmentName, Environment] = {
     "staging": Environment(),
-    "production": Environment(after="staging", approvals=Approvals(quorum=1)),
+    "production": Environment(after="staging", approvals=Approvals(quorum=1), traffic="live"),
 }

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from modelway.components.core.data_policy import DataPolicy
-from modelway.components.core.deploy_policy import DEFAULT_ENVIRONMENTS, Deployment, Environment, EnvironmentName
+from modelway.components.core.deploy_policy import DEFAULT_ENVIRONMENTS, Deployment, Environments
 from modelway.components.core.documents import Document, Section
 from modelway.components.core.model_policy import ModelPolicy
 from modelway.components.core.serving_policy import Serving
@@ -37,7 +37,7 @@ class Policy(Document):
     serving: Serving = Serving()
     registration: Registration = Registration()
     deployment: Deployment = Deployment()
-    environments: dict[EnvironmentName, Environment] = DEFAULT_ENVIRONMENTS
+    environments: Environments = DEFAULT_ENVIRONMENTS
     on_weaker_policy: OnInconclusive = Field(
         OnInconclusive.BLOCK, description="What to do where this policy asks less than the champion's did."
     )

@@ -65,7 +65,7 @@ class RegisteredModel(BaseModel):
     """The registered version that a run led to.
 
     Attributes:
-        alias: The alias that the version was given; empty: it was registered by an earlier run, and no alias moved.
+        alias: The policy's alias, if the version holds it; else an earlier run registered it, and no alias moved.
     """
 
     model_config = ConfigDict(frozen=True)

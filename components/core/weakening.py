@@ -21,7 +21,7 @@ from modelway.components.core.verdict import Check, Mode, OnInconclusive, Verdic
 
 _ABSENT, _GIVEN = "absent", "given"
 # Weaker first.
-_ORDERS = (tuple(Mode)[::-1], ("warn", "block"), ("allow", "block"))
+_ORDERS = (tuple(Mode)[::-1], ("warn", "block"), ("allow", "block"), ("smoke", "live"))
 # Where and in what way things are done: of it no model is asked more or less.
 _NO_DEMANDS = {"namespace", "register_new_baseline", "registration", "steps", "strategy", "target", "waivers"}
 _HIGHER_BY_NAME = {"minimum_rows", "confidence"}

@@ -52,11 +52,10 @@ def analysis_templates(policy: Policy, model: str, prometheus: str) -> list[dict
         The objects: ``<model>-analysis``, and ``<model>-watch`` where the policy bounds anything but the traffic.
     """
     asked = policy.deployment.analysis
-    before_the_last = max(0, asked.initial_delay_seconds + (asked.count - 2) * asked.interval_seconds)
     judged = _judged(policy, model)
     requests = {
         "name": "requests",
-        "initialDelay": f"{before_the_last}s",
+        "initialDelay": f"{_before_the_last(policy)}s",
         "count": 1,
         "successCondition": _condition(f">= {asked.minimum_requests}"),
         "provider": {"prometheus": {"address": prometheus, "query": _requests(_of(model, _CANARY))}},
@@ -115,6 +114,18 @@ def strategy(policy: Policy, model: str, present: Mapping[str, Any] | None = Non
     canary["steps"] = [*steps, {"analysis": decide}]
     routed = (present or {}).get("canary") or {}
     return {"canary": canary | {key: routed[key] for key in _OF_A_ROUTER if key in routed}}
+
+
+def seconds_to_decision(policy: Policy) -> int:
+    """How long after its first pods a new version's requests are counted, by plan."""
+    paused = policy.deployment.steps if policy.deployment.strategy == "canary" else ()
+    return _before_the_last(policy) + sum(step.pause_seconds for step in paused)
+
+
+def _before_the_last(policy: Policy) -> int:
+    """How long after a decision begins the requests are counted: an interval before its last measurements."""
+    asked = policy.deployment.analysis
+    return max(0, asked.initial_delay_seconds + (asked.count - 2) * asked.interval_seconds)
 
 
 def _analysis(template: str) -> dict[str, Any]:

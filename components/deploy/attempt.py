@@ -9,6 +9,7 @@ from typing import Literal
 
 from modelway.components.core.audit import AuditLog, Entry
 from modelway.components.core.deploy_policy import EnvironmentName
+from modelway.components.core.deployment_record import DeploymentVerdict
 from modelway.components.core.environments import move, move_back
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.promotions import Claim, ClaimLostError, check_held, finish
@@ -17,9 +18,10 @@ from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.outcome import Deployed
 from modelway.components.deploy.rehearsal import rehearse
 from modelway.components.deploy.site import Site
+from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets import RUN, UNDONE, Change, annotation, image_of, is_stopped
 
-_NOT_JUDGED = "its pods' readiness is the only evidence: a {target} is not judged by errors, latency or drift"
+_NOT_JUDGED = "{evidence} the only evidence: a {target} is not judged by errors, latency or drift"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Attempt:
         image: The version's image by digest.
         started: When this run began, by the monotonic clock.
         served: The pod template that serves before; None if none does.
+        smoke: What sends requests to the new pods; None where the environment has traffic of its own.
     """
 
     log: AuditLog
@@ -45,6 +48,7 @@ class Attempt:
     image: str
     started: float
     served: Object | None = None
+    smoke: SmokeTraffic | None = None
 
     def rehearsed(self) -> tuple[str, ...]:
         """Tries the way back; why it does not work, empty if it does or there is none yet."""
@@ -89,17 +93,36 @@ class Attempt:
 
     def follow(self) -> tuple[str, ...]:
         """Follows the change; why it has failed, empty if the version serves."""
-        return self.site.follow(self.image, self.site.policy.deployment.timeout_seconds)
+        limit = self.site.policy.deployment.timeout_seconds
+        if self.smoke is None:
+            return self.site.follow(self.image, limit)
+        self.site.progress(
+            f"{self.environment} has no traffic of its own: {self.smoke.per_second:g} smoke requests a second are sent "
+            "to the new pods"
+        )
+        with self.smoke as smoke:
+            return self.site.follow(self.image, limit, smoke=smoke)
 
     def complete(self, event: Literal["promoted", "rolled-back"], reason: str = "") -> Deployed:
         """Gives the version the environment's aliases, and says that it serves."""
         check_held(self.log, self.claim)
         move(self.tracking, self.claim.model, self.claim.version, self.environment)
         details = {"image": self.image, "run": self.claim.run, **({"reason": reason} if reason else {})}
+        if self.smoke is not None:
+            details["smoke_requests"] = str(self.smoke.right)
         finish(self.log, self.claim, event, self.claim.actor, details)
-        site = self.site
-        notes = () if site.target.judged else (_NOT_JUDGED.format(target=site.target.resource.removesuffix("s")),)
-        return self._ended(event, notes)
+        return self._ended(event, self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
+        """What there is to know of the evidence that a version serves by."""
+        target, smoke = self.site.target, self.smoke
+        notes = []
+        if not target.judged:
+            evidence = "its pods' readiness is" if smoke is None else "its pods' readiness and smoke requests are"
+            notes.append(_NOT_JUDGED.format(evidence=evidence, target=target.resource.removesuffix("s")))
+        if smoke is not None:
+            notes.append(f"it answered {smoke.right} smoke requests right; {self.environment} has no other traffic")
+        return tuple(notes)
 
     def undo(self, reasons: tuple[str, ...]) -> Deployed:
         """Puts back what served before, in the cluster and in MLflow, and says why."""
@@ -142,9 +165,7 @@ class Attempt:
             return False
         return annotation(found, RUN) == self.claim.run or self.site.state(found).phase != "failed"
 
-    def _ended(
-        self, verdict: Literal["promoted", "rolled-back", "undone", "refused"], reasons: tuple[str, ...]
-    ) -> Deployed:
+    def _ended(self, verdict: DeploymentVerdict, reasons: tuple[str, ...]) -> Deployed:
         made = Deployed(
             verdict=verdict,
             model=self.claim.model,

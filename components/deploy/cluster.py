@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,19 @@ _APIS = {
 }
 _NEEDS = {"rollouts": "Argo Rollouts", "inferenceservices": "KServe"}
 _TIMEOUT = (10, 30)  # seconds to connect, and to answer
+
+
+@dataclass(frozen=True)
+class PodAnswer:
+    """What a pod answered.
+
+    Attributes:
+        status: The HTTP status.
+        content: The body's JSON; its text where it is none.
+    """
+
+    status: int
+    content: Any
 
 
 class Cluster:
@@ -80,7 +94,7 @@ class Cluster:
         """
         try:
             return self._ask("GET", resource, name)
-        except _NotThereError:
+        except NotThereError:
             return None
 
     def find(self, resource: str, selector: str) -> list[Object]:
@@ -101,7 +115,7 @@ class Cluster:
         """Removes an object at once, if it is there."""
         try:
             self._ask("DELETE", resource, name, query={"gracePeriodSeconds": "0"})
-        except _NotThereError:
+        except NotThereError:
             return
 
     def log(self, pod: str, container: str, lines: int, *, previous: bool) -> list[str]:
@@ -119,6 +133,56 @@ class Cluster:
         except ModelwayError:
             return []
         return [line for line in text.splitlines() if line.strip()]
+
+    def send(self, pod: str, port: int, *, path: str, body: Object, seconds: float) -> PodAnswer:
+        """Sends JSON to a port of a pod, through the API server, and so from wherever that can be reached.
+
+        Args:
+            pod: The pod's name.
+            port: The port.
+            path: The path there, with its slash.
+            body: What is sent.
+            seconds: How long the answer may take.
+
+        Returns:
+            What the pod answered, whatever its status.
+
+        Raises:
+            UnavailableError: the API server or, by its word, the pod cannot be reached, or does not answer in time.
+            CredentialsError: the account may not send anything to pods.
+            ModelwayError: the pod is not there, or the API server does not pass the request on.
+        """
+        from kubernetes.client import ApiException
+
+        with self._explaining("pods/proxy", pod):
+            try:
+                content = self._client.call_api(
+                    f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}",
+                    "POST",
+                    header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                    body=body,
+                    response_type="object",
+                    auth_settings=["BearerToken"],
+                    _return_http_data_only=True,
+                    _request_timeout=(_TIMEOUT[0], seconds),
+                )
+            except ApiException as error:
+                answer = _content(error.body)
+                if not error.status or (isinstance(answer, dict) and answer.get("kind") == "Status"):
+                    raise  # the API server's own word, or none at all
+                return PodAnswer(int(error.status), answer)
+            except UnicodeDecodeError:
+                content = None
+        return PodAnswer(int(HTTPStatus.OK), content)
+
+    def check_sending(self) -> None:
+        """Makes sure that the account may send requests to the namespace's pods.
+
+        Raises:
+            CredentialsError: it may not.
+        """
+        with suppress(NotThereError):  # whether one may is asked before whether the pod is there
+            self.send("modelway-may-send", 8080, path="/", body={}, seconds=_TIMEOUT[1])
 
     def warnings(self, kind: str, prefix: str) -> list[str]:
         """What Kubernetes warns of about objects of a kind whose names begin so, the latest last."""
@@ -200,7 +264,7 @@ class Cluster:
                     "`deployment.target` in the policy",
                 )
             remedy = f"make what an environment needs: `kubectl apply -k` the overlay for {self.namespace}"
-            return _NotThereError(f"{where} is not there: {said}", file=where, remedy=remedy)
+            return NotThereError(f"{where} is not there: {said}", file=where, remedy=remedy)
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
             return UnavailableError(
                 f"the cluster's API server answers {error.status}: {said}",
@@ -212,8 +276,16 @@ class Cluster:
         )
 
 
-class _NotThereError(ModelwayError):
+class NotThereError(ModelwayError):
     """There is no object of the name."""
+
+
+def _content(body: Any) -> Any:
+    """A body's JSON; itself where it is none."""
+    try:
+        return json.loads(body)
+    except (TypeError, ValueError):
+        return body
 
 
 def _said(error: ApiException) -> str:

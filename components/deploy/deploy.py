@@ -20,6 +20,8 @@ from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.names import kubernetes_name
 from modelway.components.deploy.outcome import Deployed
 from modelway.components.deploy.site import Site
+from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
+from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
 from modelway.components.deploy.targets import RUN, annotation
 from modelway.components.deploy.verify import problems, recorded_image
 
@@ -96,6 +98,7 @@ def deploy(
         progress(f"version {version} of {model} serves in {environment} already")
         return replace(given, verdict="promoted", reasons=("it served there already",))
     try:
+        smoke = _smoke(tracking, site, model, version) if _is_smoke(rules, environment) else None
         claim = begin(
             log,
             model=model,
@@ -106,9 +109,9 @@ def deploy(
             lease=lease(rules),
             replaces=holders(tracking, model).get(environment, ""),
         )
-    except PromotionOpenError as error:
+    except (PromotionOpenError, NoSmokeRequestsError) as error:
         return refused((error.message,))
-    attempt = Attempt(log, tracking, site, claim, environment, image, started)
+    attempt = Attempt(log, tracking, site, claim, environment, image, started, smoke=smoke)
     return _carry_out(attempt, current)
 
 
@@ -126,7 +129,24 @@ def site_of(
     """
     named = policy.environments[environment].namespace if environment in policy.environments else None
     cluster = cluster or Cluster.connect(named or f"modelway-{environment}")
-    return Site(cluster, kubernetes_name(model), policy, progress)
+    rules = smoke_policy(policy) if _is_smoke(policy, environment) else policy
+    return Site(cluster, kubernetes_name(model), rules, progress)
+
+
+def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:
+    return environment in policy.environments and policy.environments[environment].traffic == "smoke"
+
+
+def _smoke(tracking: Tracking, site: Site, model: str, version: str) -> SmokeTraffic:
+    """What sends requests to the new pods, where the environment has no traffic.
+
+    Raises:
+        NoSmokeRequestsError: the version's evidence has no rows to send.
+        CredentialsError: the account may not send them.
+    """
+    requests = smoke_requests(tracking, model, version)
+    site.cluster.check_sending()
+    return SmokeTraffic(site.cluster, requests, policy=site.policy)
 
 
 def lease(policy: Policy) -> timedelta:

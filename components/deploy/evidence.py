@@ -101,9 +101,15 @@ def described(cluster: Cluster, pods: Iterable[Object]) -> list[str]:
     problems = pod_problems(found)
     sentences = [f"a pod is not ready: {problem}" for problem in dict.fromkeys(problems.values())]
     for pod in found:
-        if pod["metadata"]["name"] in problems and (lines := _log(cluster, pod)):
-            return [*sentences, f"its log ends: {' | '.join(lines)}"]
+        if pod["metadata"]["name"] in problems and (end := log_end(cluster, pod)):
+            return [*sentences, end]
     return sentences
+
+
+def log_end(cluster: Cluster, pod: Object) -> str:
+    """The last lines of a pod's log in a sentence; empty where there are none."""
+    lines = _log(cluster, pod)
+    return f"its log ends: {' | '.join(lines)}" if lines else ""
 
 
 def _log(cluster: Cluster, pod: Object) -> list[str]:

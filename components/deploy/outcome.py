@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from modelway.components.core.deployment_record import DeploymentRecord, DeploymentVerdict
 from modelway.components.core.errors import ModelwayError
 
-Verdict = Literal["promoted", "rolled-back", "undone", "refused"]
-
-_HEADLINES: dict[Verdict, str] = {
+_HEADLINES: dict[DeploymentVerdict, str] = {
     "promoted": "is live",
     "rolled-back": "is live again",
     "undone": "was undone",
@@ -34,7 +32,7 @@ class Deployed:
         seconds: How long it took.
     """
 
-    verdict: Verdict
+    verdict: DeploymentVerdict
     model: str
     version: str
     environment: str
@@ -63,6 +61,20 @@ class Deployed:
         """The verdict in one line."""
         headline = f"version {self.version} of {self.model} {_HEADLINES[self.verdict]} in {self.environment}"
         return ": ".join([headline, "; ".join(self.reasons)]) if self.reasons else headline
+
+    def record(self, run: str) -> DeploymentRecord:
+        """What is kept of it in the store."""
+        return DeploymentRecord(
+            run=run,
+            model=self.model,
+            version=self.version,
+            environment=self.environment,
+            verdict=self.verdict,
+            image=self.image,
+            restored=self.restored,
+            reasons=self.reasons,
+            sentence=self.sentence(),
+        )
 
     def markdown(self) -> str:
         """What came of it, for people."""

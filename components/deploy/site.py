@@ -14,7 +14,8 @@ from modelway.components.deploy.deployment import DeploymentTarget
 from modelway.components.deploy.evidence import described, measured, pod_problems, reasons
 from modelway.components.deploy.kserve import InferenceServiceTarget
 from modelway.components.deploy.rollout import RolloutTarget
-from modelway.components.deploy.targets import MODEL, VERSION, Change, State, Target, annotation, image_of
+from modelway.components.deploy.smoke import SmokeTraffic
+from modelway.components.deploy.targets import MODEL, VERSION, Change, State, Target, annotation, image_of, running
 
 _POLL_SECONDS = 2.0
 _TARGETS: dict[str, Target] = {
@@ -99,12 +100,13 @@ class Site:
                 )
         self.patch(self.target.change(found, change))
 
-    def follow(self, image: str, seconds: float) -> tuple[str, ...]:
+    def follow(self, image: str, seconds: float, *, smoke: SmokeTraffic | None = None) -> tuple[str, ...]:
         """Follows a change until it is whole or has failed.
 
         Args:
             image: The image that is rolled out.
             seconds: How long it may take.
+            smoke: What sends requests to the new pods, and judges their answers; None: others do.
 
         Returns:
             Why it has failed; empty if all that serves is of the image.
@@ -123,11 +125,16 @@ class Site:
                 line = ", ".join([state.progress, *self._measured(state)])
                 if (now := pod_problems(state.pods)) and now != problems:
                     problems, seen = now, described(self.cluster, state.pods)
-                if state.phase == "healthy":
+                if smoke is not None:
+                    smoke.aim(running(state.pods, image))
+                    if failures := smoke.failures():
+                        return (*failures, *seen)
+                if state.phase == "healthy" and (smoke is None or smoke.enough):
                     self.progress(line)
                     return ()
                 if state.phase == "failed" and failed:  # seen twice: a status may be of just before
-                    return reasons(self.cluster, self.name, replace(state, analyses=tuple(analyses)), seen)
+                    why = reasons(self.cluster, self.name, replace(state, analyses=tuple(analyses)), seen)
+                    return (*why, *(smoke.notes() if smoke is not None else ()))
                 failed = state.phase == "failed"
                 if time.monotonic() > deadline:
                     return (f"it did not end within {seconds:,.0f} s, at {line}", *seen)

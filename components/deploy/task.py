@@ -23,7 +23,7 @@ def deploy_in_task(
     requested_by: str = "",
     insecure: bool = False,
 ) -> Deployed:
-    """Deploys as `deploy` does.
+    """Deploys as `deploy` does, and keeps in the store what became of it, whatever that is.
 
     Args:
         store: The root of the project's store.
@@ -47,7 +47,7 @@ def deploy_in_task(
             value=environment,
             remedy=f"choose one of {', '.join(ENVIRONMENTS)}",
         )
-    return deploy(
+    deployed = deploy(
         store,
         model,
         version,
@@ -59,6 +59,8 @@ def deploy_in_task(
         progress=_say,
         insecure=insecure,
     )
+    deployed.record(run).write(store)
+    return deployed
 
 
 def _say(line: str) -> None:

@@ -22,6 +22,7 @@ from modelway.components.core.tracking import Tracking
 from modelway.components.core.weakening import weaker_checks
 
 _WATCHED = ("policy[deployment.", "policy[serving.")
+_TRAFFIC = ".traffic]"  # of an environment, the rest of which is judged by both policies
 
 
 def recorded_image(store: str, model: str, version: str) -> str:
@@ -91,7 +92,7 @@ def policy_problems(before: Policy, brought: Policy) -> list[str]:
         f"the policy that was brought asks less than the one that the version was released with: "
         f"{check.name[len('policy[') : -1]} is {_shown(check.observed)}, and was {_shown(check.threshold)}"
         for check in weaker_checks(before, brought)
-        if check.blocks and check.name.startswith(_WATCHED)
+        if check.blocks and (check.name.startswith(_WATCHED) or check.name.endswith(_TRAFFIC))
     ]
 
 

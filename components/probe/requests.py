@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from modelway.components.core.inference import Tensor, infer_request, tensors_of
 from modelway.components.probe.server import NAME, REQUEST_BYTES
 
 if TYPE_CHECKING:
@@ -16,15 +17,6 @@ V1 = f"/v1/models/{NAME}:predict"
 V2 = f"/v2/models/{NAME}/infer"
 _MOST_NULL_REQUESTS = 50
 _MANY_COLUMNS, _FEWER_NULL_REQUESTS = 1_000, 10
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One column as it is sent: a value per row, None where it is missing."""
-
-    name: str
-    datatype: str
-    values: list[Any]
 
 
 @dataclass(frozen=True)
@@ -42,7 +34,7 @@ class Sample:
     @classmethod
     def of(cls, frame: pd.DataFrame, numbers: Sequence[int]) -> Sample:
         """The rows of a frame as models take them: float64, datetime64 and text."""
-        return cls(tuple(_tensor(str(name), frame[name]) for name in frame.columns), tuple(numbers))
+        return cls(tensors_of(frame), tuple(numbers))
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -118,23 +110,8 @@ def _emptied(tensor: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def _v2(tensors: Sequence[Tensor]) -> bytes:
-    inputs = [
-        {"name": one.name, "shape": [len(one.values)], "datatype": one.datatype, "data": one.values} for one in tensors
-    ]
-    return json.dumps({"inputs": inputs}).encode()
+    return json.dumps(infer_request(tensors)).encode()
 
 
 def _v1(rows: list[dict[str, Any]]) -> bytes:
     return json.dumps({"instances": rows}).encode()
-
-
-def _tensor(name: str, column: pd.Series) -> Tensor:
-    present = column.notna()
-    if column.dtype.kind == "f":
-        values = [value if there else None for value, there in zip(column.tolist(), present, strict=True)]
-        return Tensor(name, "FP64", values)
-    if column.dtype.kind == "M":
-        column = column.astype(object)
-        values = [value.isoformat() if there else None for value, there in zip(column, present, strict=True)]
-        return Tensor(name, "BYTES", values)
-    return Tensor(name, "BYTES", column.tolist())

@@ -91,7 +91,7 @@ def _end(
         serves = deployment.verdict in {"promoted", "rolled-back"}
         return State.PROMOTED if serves else State(deployment.verdict), "; ".join(() if serves else deployment.reasons)
     if decision.state is not State.REGISTERED:
-        return decision.state, _NO_DECISION if decision.state is State.FAILED else ""
+        return decision.state, decision.error or (_NO_DECISION if decision.state is State.FAILED else "")
     if goal != "registered" and package is None:
         return State.REGISTERED, "packaging did not finish"
     if goal == "staging" and (deployment is None or deployment.verdict != "promoted"):

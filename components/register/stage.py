@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from modelway.components.core.audit import AuditLog
-from modelway.components.core.blessing import BLESSING_FILE, GATES, Blessing, Hashes, bless
+from modelway.components.core.blessing import GATES, Blessing, Hashes, bless
 from modelway.components.core.card import Card, render_card
-from modelway.components.core.environments import DEVELOPMENT, alias_of_blessed, periods
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
-from modelway.components.core.records import (
-    DECISION,
-    Outcome,
-    RegisteredModel,
-    RunContext,
-    State,
-    keep_blessing,
-    keep_reports,
-    request_hash,
-)
+from modelway.components.core.records import RegisteredModel, RunContext, keep_blessing, keep_reports, request_hash
 from modelway.components.core.rejection import reject
-from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
+from modelway.components.core.tracking import Tracking
 from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate
 from modelway.components.core.waivers import lapsed
+from modelway.components.register.registry import BlessedModel, Registry, Training
 
 __all__ = ["Evidence", "Registration", "RunContext", "Training", "UserFiles", "register"]
 
@@ -60,28 +48,9 @@ class Evidence:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """Where a model comes from.
-
-    Attributes:
-        run_id: The MLflow run that trained it.
-        model_id: Its id in MLflow.
-        source_version: What the data sources were when the run began.
-        code_version: The hash of the library's and the user's own training code.
-        data_version: What the user calls the data's version; empty without.
-    """
-
-    run_id: str
-    model_id: str
-    source_version: str = ""
-    code_version: str = ""
-    data_version: str = ""
-
-
 @dataclass(frozen=True)
 class Registration:
-    """The registered version, and the blessing and the model card that it was registered with."""
+    """What `register` leaves: the registered version, its blessing and its card."""
 
     model: RegisteredModel
     blessing: Blessing
@@ -112,112 +81,27 @@ def register(
     if not all(gate.proceed for gate in gates):
         reject(gates, evidence.reports, files=files, context=context)
     _check_waivers(gates, files)
-    name = files.project.name
-    request = {"source_version": training.source_version, "code_version": training.code_version}
     hashes = Hashes(
         model=model_hash,
         data=str(gates[0].facts["data_hash"]),
-        **{kind: document.sha256() for kind, document in files.documents()},
+        **{name: document.sha256() for name, document in files.documents()},
         code=training.code_version,
-        request=request_hash(files, **request),
+        request=request_hash(files, source_version=training.source_version, code_version=training.code_version),
     )
     blessing = bless(
         gates,
         hashes,
-        project=name,
+        project=files.project.name,
         run=context.run,
         git_commit=context.git_commit,
         requested_by=context.requested_by,
         compared_with=context.champion,
     )
     card = render_card(blessing, files.project)
-    tracking = Tracking.from_environment()
-    reports = keep_reports(context.store, context.run, evidence.reports)
-    reports |= keep_blessing(context.store, blessing, card)
-
-    def decided(version: str, alias: str) -> Registration:
-        model = RegisteredModel(name=name, version=version, alias=alias, model_hash=model_hash)
-        Outcome(
-            run=context.run,
-            name=context.name,
-            project=name,
-            state=State.REGISTERED,
-            gates=gates,
-            reports=reports,
-            model=model,
-            blessing=blessing.sha256(),
-            git_commit=context.git_commit,
-        ).write(context.store, DECISION)
-        return Registration(model, blessing, card)
-
-    def registered(version: str, blessing_sha256: str) -> Registration:
-        alias = alias_of_blessed(tracking, name, files.policy.registration.alias)
-        registration = decided(version, alias)
-        _log(AuditLog(context.store, tracking), registration.model, blessing, blessing_sha256)
-        for held in dict.fromkeys((alias, DEVELOPMENT)):
-            tracking.give_alias(name, version, held)
-        return registration
-
-    same = tracking.with_tag(name, "blessing", blessing.identity)
-    if same is not None and same.tags.get(f"{TAG}run") != context.run:
-        return decided(str(same.version), "")
-    if same is not None:  # this very run registered it, and may have been cut off before the aliases
-        return registered(str(same.version), same.tags[f"{TAG}blessing_sha256"])
-    folder = f"evidence/{blessing.identity[:16]}"
-    _keep_evidence(tracking, training.run_id, folder, evidence=evidence, blessing=blessing, card=card, files=files)
-    tags = {f"{kind}_hash": value for kind, value in hashes.model_dump(exclude={"code"}).items()} | {
-        **request,
-        "data_version": training.data_version,
-        "compared_with": context.champion,
-        "blessing": blessing.identity,
-        "blessing_sha256": blessing.sha256(),
-        "evidence": folder,
-        "run": context.run,
-        "run_name": context.name,
-        "git_commit": context.git_commit,
-        "requested_by": context.requested_by,
-        "image": blessing.image,
-    }
-    with tracking.new_version(name, training.model_id, training.run_id, tags) as version:
-        return registered(version, blessing.sha256())
-
-
-def _keep_evidence(
-    tracking: Tracking,
-    run_id: str,
-    folder: str,
-    *,
-    evidence: Evidence,
-    blessing: Blessing,
-    card: Card,
-    files: UserFiles,
-) -> None:
-    """Uploads what the model is blessed by to the MLflow run that trained it."""
-    texts = {
-        "project.json": files.project.canonical(),
-        "contract.json": files.contract.canonical(),
-        POLICY_FILE: files.policy.canonical(),
-        BLESSING_FILE: blessing.content().decode(),
-        "card.md": card.markdown,
-        "card.html": card.page,
-    }
-    with TemporaryDirectory() as work:
-        for name, path in evidence.files.items():
-            shutil.copyfile(path, Path(work) / name)
-        for name, text in texts.items():
-            (Path(work) / name).write_text(text, encoding="utf-8")
-        tracking.log_evidence(run_id, Path(work), folder)
-
-
-def _log(log: AuditLog, model: RegisteredModel, blessing: Blessing, blessing_sha256: str) -> None:
-    """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
-    periods_there = periods(log.entries(), model.name, DEVELOPMENT)
-    if not periods_there or periods_there[-1].version != model.version:
-        details = {"blessing_sha256": blessing_sha256, "run": blessing.run, "git_commit": blessing.git_commit}
-        actor = blessing.requested_by or "modelway"
-        log.append(
-            "registered", actor, model=model.name, version=model.version, environment=DEVELOPMENT, details=details
-        )
+    reports = keep_reports(context.store, context.run, evidence.reports) | keep_blessing(context.store, blessing, card)
+    release = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
+    model = Registry(Tracking.from_environment(), release).register(evidence.files)
+    return Registration(model, blessing, card)
 
 
 def _check_waivers(gates: tuple[Gate, ...], files: UserFiles) -> None:

@@ -111,3 +111,26 @@ def test_ranges_are_mirrored_for_losses(name: str) -> None:
         assert metric_range(name.removeprefix("neg_")) == (-high, -low)
         assert high in {0, float("inf")}
         assert not name.endswith(("_error", "_loss", "_deviance", "_score")) or high == 0
+
+
+@pytest.mark.parametrize(
+    ("environments", "traffic"),
+    [
+        (None, {"staging": "smoke", "production": "live"}),
+        (
+            {"development": {}, "staging": {}, "production": {}},
+            {"development": "smoke", "staging": "smoke", "production": "live"},
+        ),
+        (
+            {"staging": {"traffic": "live"}, "production": {"traffic": "smoke"}},
+            {"staging": "live", "production": "smoke"},
+        ),
+        ({"staging": {"namespace": "models"}}, {"staging": "smoke"}),
+    ],
+)
+def test_only_production_has_traffic_of_its_own_unless_the_policy_says_so(
+    policy_text: Text, environments: Any, traffic: dict[str, str]
+) -> None:
+    policy = Policy.parse(policy_text({"environments": environments} if environments else {}))
+    assert {name: section.traffic for name, section in policy.environments.items()} == traffic
+    assert Policy.parse(policy.canonical()) == policy

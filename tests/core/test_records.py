@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.contract import Contract
 from modelway.components.core.errors import CredentialsError
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
 from modelway.components.core.records import (
     DECISION,
     OUTCOME,
@@ -20,6 +17,7 @@ from modelway.components.core.records import (
     keep_reports,
     request_hash,
 )
+from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate, OnInconclusive, inconclusive, passed_or_failed
 
 Text = Callable[..., str]
@@ -82,11 +80,13 @@ def test_reports_are_kept_beside_the_record(tmp_path: Path) -> None:
 def test_the_same_request_has_the_same_hash(project_text: Text, contract_text: Text, policy_text: Text) -> None:
     def asked(data: str = "d", code: str = "c", **changes: dict[str, Any]) -> str:
         return request_hash(
-            Project.parse(project_text(changes.get("project"))),
-            Contract.parse(contract_text(changes.get("contract"))),
-            Policy.parse(policy_text(changes.get("policy"))),
-            data,
-            code,
+            UserFiles.load(
+                project=project_text(changes.get("project")),
+                contract=contract_text(changes.get("contract")),
+                policy=policy_text(changes.get("policy")),
+            ),
+            source_version=data,
+            code_version=code,
         )
 
     assert asked() == asked()
@@ -99,3 +99,8 @@ def test_the_same_request_has_the_same_hash(project_text: Text, contract_text: T
         asked(policy={"model.minimum_rows": 2}),
     }
     assert len(different) == 6
+
+
+def test_a_run_is_called_by_its_name_and_its_id(outcome: Outcome) -> None:
+    assert outcome.label == "release-7"
+    assert outcome.model_copy(update={"name": "weekly"}).label == "weekly (release-7)"

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from modelway.components.core.policy import Policy
-from modelway.components.deploy.analysis import PROMETHEUS, analysis_templates, prometheus_address, strategy
+from modelway.components.deploy.analysis import (
+    PROMETHEUS,
+    analysis_templates,
+    prometheus_address,
+    seconds_to_decision,
+    strategy,
+)
 
 ADDRESS = "http://prometheus.example:9090"
 
@@ -200,3 +206,21 @@ def test_prometheus_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatc
     assert prometheus_address() == "http://prometheus.monitoring:9090"
     monkeypatch.setenv(PROMETHEUS, ADDRESS)
     assert prometheus_address() == ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("strategy", "analysis", "seconds"),
+    [
+        ("canary", {"initial_delay_seconds": 20, "count": 6, "interval_seconds": 10}, 5 + 7 + 60),
+        ("rolling", {"initial_delay_seconds": 20, "count": 6, "interval_seconds": 10}, 60),
+        ("blue-green", {"initial_delay_seconds": 0, "count": 1, "interval_seconds": 10}, 0),
+    ],
+)
+def test_the_requests_are_counted_when_the_steps_and_all_but_the_last_interval_are_over(
+    strategy: str, analysis: dict[str, Any], seconds: int
+) -> None:
+    steps = [{"weight": 20, "pause_seconds": 5}, {"weight": 50, "pause_seconds": 7}]
+    policy = _policy(analysis=analysis, strategy=strategy, steps=steps)
+    assert seconds_to_decision(policy) == seconds
+    delay = int(_metrics(policy)["analysis"]["requests"]["initialDelay"].removesuffix("s"))
+    assert delay == seconds - (12 if strategy == "canary" else 0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from modelway.components.core.deployment_record import DeploymentVerdict
 from modelway.components.core.errors import ModelwayError
-from modelway.components.deploy.outcome import Deployed, Verdict
+from modelway.components.deploy.outcome import Deployed
 
 GONE = Deployed(
     "undone", "loans", "4", "production", "r/loans@sha256:4", "3", "r/loans@sha256:3", ("error-rate is 0.3", "b"), 61.4
@@ -21,7 +22,7 @@ GONE = Deployed(
         ("refused", False, "version 4 of loans was refused in staging"),
     ],
 )
-def test_only_a_live_version_is_a_success(verdict: Verdict, live: bool, says: str) -> None:
+def test_only_a_live_version_is_a_success(verdict: DeploymentVerdict, live: bool, says: str) -> None:
     made = Deployed(verdict, "loans", "4", "staging", "")
     assert (made.live, made.sentence()) == (live, says)
     if live:

@@ -214,3 +214,12 @@ def test_a_brought_policy_asks_no_less_of_a_rollout(policy: Callable[..., Policy
     assert policy_problems(policy(), steps) == []
     allowed = {"on_weaker_policy": "warn"}
     assert policy_problems(policy(**allowed), policy({"analysis": {"minimum_requests": 1}}, **allowed)) == []
+
+
+def test_a_brought_policy_takes_no_traffic_away(policy: Callable[..., Policy]) -> None:
+    smoke, live = (policy(environments={"staging": {"traffic": traffic}}) for traffic in ("smoke", "live"))
+    assert policy_problems(smoke, live) == []
+    (problem,) = policy_problems(live, smoke)
+    assert "environments.staging.traffic is smoke, and was live" in problem
+    lax = policy(environments={"staging": {"approvals": {"self_approval": True}}})
+    assert policy_problems(smoke, lax) == []  # of approvals the stricter of the two policies holds

@@ -1,111 +1,52 @@
-"""A rejection is recorded with its reasons before it fails the run."""
+"""A gate that lets proceed lets the run go on; one that blocks ends it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-import yaml
 
-from modelway.components.core.blessing import Blessing
-from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import DECISION, Outcome, State
-from modelway.components.core.verdict import Check, Gate, OnInconclusive, inconclusive, passed_or_failed
-from modelway.components.rejection.record import Asked, RejectedError, reject_run
+from modelway.components.core.records import DECISION, Outcome, RunContext
+from modelway.components.core.rejection import RejectedError
+from modelway.components.core.verdict import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
+from modelway.components.enforce.stage import enforce
 
-PROJECT = yaml.safe_dump(
-    {
-        "name": "loans",
-        "task": "binary",
-        "label": "default",
-        "data": {"source": "loans.csv"},
-        "features": {"numeric": ["income"]},
-        "model": {"estimator": "sklearn.tree.DecisionTreeClassifier"},
-    }
+BAD = passed_or_failed("drift[income]", False, "PSI 0.412 against the baseline, above 0.2")
+FILES = {
+    "project": (
+        '{"name": "loans", "task": "binary", "label": "default", "data": {"source": "loans.csv"},'
+        ' "features": {"numeric": ["income"]}, "model": {"estimator": "sklearn.tree.DecisionTreeClassifier"}}'
+    ),
+    "contract": '{"columns": {"income": {"type": "number"}, "default": {"type": "integer"}}}',
+    "policy": '{"model": {"metrics": {"roc_auc": {"min": 0.6}}}}',
+}
+
+
+def _enforced(folder: Path, check: Check, mode: Mode = Mode.ENABLED) -> Gate:
+    Gate(name="data", checks=(check,), mode=mode).write(folder / "gate.json")
+    (folder / "report.html").write_text("<p>data</p>", encoding="utf-8")
+    context = RunContext(run="id-1", store=str(folder / "store"))
+    return enforce(str(folder / "gate.json"), str(folder / "report.html"), files=FILES, context=context)
+
+
+@pytest.mark.parametrize(
+    ("check", "mode"),
+    [
+        (passed_or_failed("columns", True, "all there"), Mode.ENABLED),
+        (inconclusive("drift", "no baseline", OnInconclusive.WARN), Mode.ENABLED),
+        (BAD, Mode.DRY_RUN),
+    ],
 )
-CONTRACT = yaml.safe_dump({"columns": {"income": {"type": "number"}, "default": {"type": "integer"}}})
-POLICY = yaml.safe_dump({"model": {"metrics": {"roc_auc": {"min": 0.6}}}})
-ASKED = Asked(PROJECT, CONTRACT, POLICY, "run-1", "commit", "4")
-GOOD = passed_or_failed("columns", True, "all are there")
-BAD = passed_or_failed(
-    "drift[income]", False, "PSI 0.412 against the baseline, above 0.2", observed=0.412, threshold=0.2
-)
-UNSURE = inconclusive("test_rows", "12 test rows; the policy asks for 200", OnInconclusive.BLOCK, observed=12)
+def test_what_does_not_block_goes_on_and_nothing_is_recorded(check: Check, mode: Mode, tmp_path: Path) -> None:
+    assert _enforced(tmp_path, check, mode).proceed
+    assert not (tmp_path / "store").exists()
 
 
-def _reached(folder: Path, **gates: tuple[Check, ...]) -> dict[str, tuple[str, str]]:
-    found = {}
-    for name, checks in gates.items():
-        path, report = folder / f"{name}.json", folder / f"{name}-report.html"
-        Gate(name=name, checks=checks).write(path)
-        report.write_text(f"<p>{name}</p>", encoding="utf-8")
-        found[name] = (str(path), str(report))
-    return found
-
-
-def _rejected(reached: dict[str, tuple[str, str]], store: Path) -> tuple[RejectedError, Outcome]:
-    with pytest.raises(RejectedError) as rejected:
-        reject_run(reached, ASKED, str(store))
-    decision = Outcome.read(str(store), "run-1", DECISION)
+@pytest.mark.parametrize("check", [BAD, inconclusive("drift", "no baseline", OnInconclusive.BLOCK)])
+def test_what_blocks_is_recorded_and_ends_the_run(check: Check, tmp_path: Path) -> None:
+    with pytest.raises(RejectedError, match="rejected by the data gate"):
+        _enforced(tmp_path, check)
+    decision = Outcome.read(str(tmp_path / "store"), "id-1", DECISION)
     assert decision is not None
-    return rejected.value, decision
-
-
-def test_a_rejection_by_the_data_gate(tmp_path: Path) -> None:
-    error, decision = _rejected(_reached(tmp_path, data=(GOOD, BAD)), tmp_path / "store")
-    assert isinstance(error, ModelwayError)
-    assert error.message.startswith("rejected by the data gate:\n  - drift[income]: PSI 0.412 against the baseline")
-    assert error.file == str(tmp_path / "store" / "runs" / "run-1" / "data.html")
-    assert "read the report" in error.remedy
-    assert decision.state is State.REJECTED
-    assert (decision.project, decision.git_commit, decision.model) == ("loans", "commit", None)
-    assert decision.reasons == ["drift[income]: PSI 0.412 against the baseline, above 0.2"]
-    assert decision.gates[0].checks == (GOOD, BAD)
-
-
-def test_a_rejection_by_the_model_gate_keeps_both_gates_and_reports(tmp_path: Path) -> None:
-    error, decision = _rejected(_reached(tmp_path, data=(GOOD,), model=(UNSURE, BAD)), tmp_path / "store")
-    assert error.message.startswith("rejected by the model gate:")
-    assert error.file is not None
-    assert error.file.endswith("model.html")
-    assert [gate.name for gate in decision.gates] == ["data", "model"]
-    kept = {name: Path(report).read_text(encoding="utf-8") for name, report in decision.reports.items()}
-    assert "Not blessed" in Path(decision.reports["card"]).with_suffix(".md").read_text(encoding="utf-8")
-    assert kept.pop("card").startswith("<!doctype html>")
-    assert kept == {"data": "<p>data</p>", "model": "<p>model</p>"}
-    assert [reason.split(":")[0] for reason in decision.reasons] == ["drift[income]", "test_rows"]
-
-
-def test_the_gates_that_block_are_named_and_not_those_that_were_reached_after(tmp_path: Path) -> None:
-    error, decision = _rejected(_reached(tmp_path, data=(GOOD,), model=(BAD,), serving=(GOOD,)), tmp_path / "store")
-    assert error.message.startswith("rejected by the model gate:")
-    assert error.file == decision.reports["model"]
-    (tmp_path / "both").mkdir()
-    error, _ = _rejected(_reached(tmp_path / "both", data=(GOOD,), model=(BAD,), serving=(UNSURE,)), tmp_path / "two")
-    assert error.message.startswith("rejected by the model and the serving gates:")
-
-
-def test_the_blessing_that_is_refused_is_kept(tmp_path: Path) -> None:
-    _, decision = _rejected(_reached(tmp_path, data=(GOOD, BAD)), tmp_path / "store")
-    content = (tmp_path / "store" / "runs" / "run-1" / "blessing.json").read_bytes()
-    refused = Blessing.model_validate_json(content)
-    assert (refused.blessed, refused.compared_with, refused.git_commit) == (False, "4", "commit")
-    assert refused.gates == decision.gates
-    assert refused.sha256() == decision.blessing
-    assert len(refused.hashes.contract) == len(refused.hashes.policy) == 64
-    assert refused.hashes.model == ""
-
-
-@pytest.mark.parametrize(("count", "more"), [(10, None), (11, "and 1 more"), (25, "and 15 more")])
-def test_the_error_stays_short_and_the_record_complete(count: int, more: str | None, tmp_path: Path) -> None:
-    checks = tuple(passed_or_failed(f"nulls[c{number}]", False, "too many") for number in range(count))
-    error, decision = _rejected(_reached(tmp_path, data=checks), tmp_path / "store")
-    assert error.message.count("\n  - ") == 10
-    assert (more in error.message) if more else (" more" not in error.message)
-    assert len(decision.reasons) == count
-
-
-def test_a_store_that_cannot_be_written_is_not_a_rejection(tmp_path: Path) -> None:
-    (tmp_path / "store").write_text("a file", encoding="utf-8")
-    with pytest.raises(OSError, match="store"):
-        reject_run(_reached(tmp_path, data=(BAD,)), ASKED, str(tmp_path / "store"))
+    assert decision.reasons == [f"{check.name}: {check.message}"]
+    assert Path(decision.reports["data"]).read_text(encoding="utf-8") == "<p>data</p>"

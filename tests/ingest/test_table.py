@@ -60,10 +60,10 @@ def test_another_content_has_another_hash(source: Path, tmp_path: Path) -> None:
     assert after.train_rows + after.test_rows == 401
 
 
-def test_a_source_that_changed_since_the_run_was_asked_for(source: Path, tmp_path: Path) -> None:
+def test_a_source_that_changed_since_the_run_began(source: Path, tmp_path: Path) -> None:
     asked = version_of(str(source))
     source.write_text("id,income,late\n1,2,yes\n", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="changed after this run was asked for") as caught:
+    with pytest.raises(ModelwayError, match="changed after this run began") as caught:
         run(source, tmp_path / "out", asked)
     assert (caught.value.file, caught.value.key) == (str(source), "data.source")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The promote pipeline compiles to one task, with the keys and addresses it needs and nothing cached."""
+"""The promote pipeline compiles to one task and its record, with the keys and addresses it needs, nothing cached."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
     return pipeline, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 
-def test_it_is_one_task_that_is_never_cached(compiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    tasks = compiled[0]["root"]["dag"]["tasks"]
-    assert list(tasks) == ["deploy-model"]
-    assert not tasks["deploy-model"].get("cachingOptions", {}).get("enableCache", False)
-    run = tasks["deploy-model"]["inputs"]["parameters"]["run"]
-    assert run == {"runtimeValue": {"constant": "{{$.pipeline_job_name}}"}}
+def test_it_is_one_task_and_its_record_and_nothing_is_cached(compiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    (group,) = (dag["dag"]["tasks"] for dag in compiled[0]["components"].values() if "dag" in dag)
+    assert list(group) == ["deploy-model"]
+    handler = compiled[0]["root"]["dag"]["tasks"]["record-outcome"]
+    for task in (group["deploy-model"], handler):
+        assert not task.get("cachingOptions", {}).get("enableCache", False)
+        assert task["inputs"]["parameters"]["run"] == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
+    assert handler["inputs"]["parameters"]["goal"] == {"runtimeValue": {"constant": "promoted"}}
 
 
 def test_only_what_says_which_version_goes_where_must_be_given(
@@ -41,7 +43,7 @@ def test_only_what_says_which_version_goes_where_must_be_given(
 
 
 def test_keys_are_mounted_and_addresses_given(compiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    (executor,) = compiled[1].values()
+    executor = compiled[1]["exec-deploy-model"]
     (key,) = executor["configMapAsVolume"]
     assert (key["configMapName"], key["optional"]) == ("modelway-verifying-key", True)
     assert f"{key['mountPath']}/verifying.pem" == signing._MOUNTED[signing.VERIFYING_KEY]

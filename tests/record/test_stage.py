@@ -1,15 +1,27 @@
-"""What became of a run, by what was recorded and what the orchestrator says."""
+"""What became of a run, by what its own stages recorded and how far it was compiled to go."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from modelway.components.core.records import DECISION, LATEST, OUTCOME, Outcome, RegisteredModel, State
+from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.records import (
+    DECISION,
+    LATEST,
+    OUTCOME,
+    Outcome,
+    PackageRecord,
+    RegisteredModel,
+    RunContext,
+    State,
+)
 from modelway.components.core.verdict import Gate, passed_or_failed
-from modelway.components.notify.outcome import record
+from modelway.components.record.stage import record
 
 PROJECT = yaml.safe_dump(
     {
@@ -23,77 +35,151 @@ PROJECT = yaml.safe_dump(
 )
 MODEL = RegisteredModel(name="loans", version="4", alias="champion", model_hash="h")
 GATE = Gate(name="data", checks=(passed_or_failed("columns", False, "one is missing"),))
+IMAGE = "registry.example/loans@sha256:" + "a" * 64
+UNDECIDED = "the run ended before a gate decided; the task that failed says why in its log"
 
 
-def _decided(state: State, error: str = "") -> Outcome:
+def _context(store: Path, run: str = "id-1") -> RunContext:
+    return RunContext(run=run, store=str(store), name="weekly", git_commit="now")
+
+
+def _decision(state: State, run: str = "id-1", error: str = "") -> Outcome:
     model = MODEL if state is State.REGISTERED else None
-    return Outcome(
-        run="run-1", project="loans", state=state, gates=(GATE,), model=model, error=error, git_commit="then"
+    return Outcome(run=run, project="loans", state=state, gates=(GATE,), model=model, error=error)
+
+
+def _deployment(verdict: str, environment: str = "staging") -> DeploymentRecord:
+    return DeploymentRecord.model_validate(
+        {
+            "run": "id-1",
+            "model": "loans",
+            "version": "4",
+            "environment": environment,
+            "verdict": verdict,
+            "image": IMAGE,
+            "restored": "",
+            "reasons": () if verdict == "promoted" else ("requests is 0",),
+            "sentence": f"version 4 of loans was {verdict} in {environment}",
+            "at": "2026-11-26T21:00:00+00:00",
+        }
     )
 
 
 @pytest.mark.parametrize(
-    ("decided", "state", "message", "becomes", "error"),
+    ("goal", "decision", "packaged", "verdict", "state", "error"),
     [
-        pytest.param(State.REGISTERED, "SUCCEEDED", "", State.REGISTERED, "", id="registered"),
-        pytest.param(State.REGISTERED, "COMPLETE", "", State.REGISTERED, "", id="registered, by another word"),
-        pytest.param(State.REGISTERED, "FAILED", "out of memory", State.FAILED, "out of memory", id="failed later"),
+        pytest.param("registered", State.REGISTERED, False, "", State.REGISTERED, "", id="registered"),
+        pytest.param("registered", State.REJECTED, False, "", State.REJECTED, "", id="rejected"),
+        pytest.param("registered", None, False, "", State.FAILED, UNDECIDED, id="no decision"),
+        pytest.param("staging", None, False, "", State.FAILED, UNDECIDED, id="no decision, staging"),
+        pytest.param("packaged", State.REJECTED, False, "", State.REJECTED, "", id="rejected before packaging"),
+        pytest.param("packaged", State.REGISTERED, True, "", State.REGISTERED, "", id="packaged"),
         pytest.param(
+            "packaged", State.REGISTERED, False, "", State.REGISTERED, "packaging did not finish", id="not packaged"
+        ),
+        pytest.param(
+            "staging", State.REGISTERED, True, "", State.REGISTERED, "staging did not finish", id="not in staging"
+        ),
+        pytest.param("staging", State.REGISTERED, True, "promoted", State.REGISTERED, "", id="in staging"),
+        pytest.param(
+            "staging",
             State.REGISTERED,
-            "CANCELLED",
-            "",
-            State.FAILED,
-            "the run ended as CANCELLED",
-            id="cancelled after registering",
+            True,
+            "undone",
+            State.REGISTERED,
+            "version 4 of loans was undone in staging",
+            id="undone in staging",
         ),
-        pytest.param(State.REJECTED, "FAILED", "task reject failed", State.REJECTED, "", id="rejected"),
-        pytest.param(State.REJECTED, "SUCCEEDED", "", State.REJECTED, "", id="rejected, whatever is said"),
-        pytest.param(State.FAILED, "FAILED", "task failed", State.FAILED, "no alias", id="registering failed"),
-        pytest.param(None, "FAILED", "no such file", State.FAILED, "no such file", id="no decision"),
-        pytest.param(
-            None, "FAILED", "", State.FAILED, "the run ended as FAILED before a gate decided", id="no decision, no word"
-        ),
-        pytest.param(
-            None,
-            "SUCCEEDED",
-            "",
-            State.FAILED,
-            "the run ended as SUCCEEDED before a gate decided",
-            id="success without a decision is none",
-        ),
+        pytest.param("promoted", None, False, "promoted", State.PROMOTED, "", id="promoted"),
+        pytest.param("promoted", None, False, "undone", State.UNDONE, "requests is 0", id="undone"),
+        pytest.param("promoted", None, False, "refused", State.REFUSED, "requests is 0", id="refused"),
     ],
 )
-def test_the_record_counts_and_the_orchestrator_adds_what_it_knows(
-    decided: State | None, state: str, message: str, becomes: State, error: str, tmp_path: Path
+def test_the_records_are_compared_with_how_far_the_run_was_to_go(
+    goal: str, decision: State | None, packaged: bool, verdict: str, state: State, error: str, tmp_path: Path
 ) -> None:
-    store = str(tmp_path)
-    if decided is not None:
-        _decided(decided, "no alias" if decided is State.FAILED else "").write(store, DECISION)
-    outcome = record(state, message, PROJECT, "run-1", store, "now")
-    assert (outcome.state, outcome.error) == (becomes, error)
-    assert (outcome.run, outcome.project) == ("run-1", "loans")
-    assert outcome.git_commit == ("now" if decided is None else "then")
-    assert outcome.model == (MODEL if becomes is State.REGISTERED else None)
-    assert outcome.gates == (() if decided is None else (GATE,))
-    assert Outcome.read(store, "run-1", OUTCOME) == outcome
+    if decision is not None:
+        _decision(decision).write(str(tmp_path), DECISION)
+    if packaged:
+        PackageRecord(image=IMAGE).write(str(tmp_path), "id-1")
+    if verdict:
+        _deployment(verdict).write(str(tmp_path))
+    subject = {"model": "loans"} if goal == "promoted" else {"project": PROJECT}
+    outcome = record(goal, context=_context(tmp_path), **subject)
+    assert (outcome.state, outcome.error) == (state, error)
+    assert (outcome.run, outcome.name, outcome.project, outcome.git_commit) == ("id-1", "weekly", "loans", "now")
+    assert outcome.model == (MODEL if decision is State.REGISTERED else None)
+    assert outcome.image == (IMAGE if packaged else "")
+    assert (outcome.deployment.verdict if outcome.deployment else "") == verdict
+    assert Outcome.read(str(tmp_path), "id-1", OUTCOME) == outcome
 
 
-def test_recording_again_changes_nothing(tmp_path: Path) -> None:
-    _decided(State.REJECTED).write(str(tmp_path), DECISION)
-    first = record("FAILED", "", PROJECT, "run-1", str(tmp_path), "")
-    assert record("FAILED", "", PROJECT, "run-1", str(tmp_path), "") == first
-    assert sorted(file.name for file in (tmp_path / "runs" / "run-1").iterdir()) == [DECISION, OUTCOME]
+def test_a_promotion_that_was_killed_has_no_verdict(tmp_path: Path) -> None:
+    outcome = record("promoted", context=_context(tmp_path), model="loans")
+    assert outcome.state is State.FAILED
+    assert "before the version was promoted, undone or refused" in outcome.error
 
 
-def test_each_run_has_a_record_of_its_own(tmp_path: Path) -> None:
-    _decided(State.REGISTERED).write(str(tmp_path), DECISION)
-    assert record("SUCCEEDED", "", PROJECT, "run-2", str(tmp_path), "").state is State.FAILED
-    assert record("SUCCEEDED", "", PROJECT, "run-1", str(tmp_path), "").state is State.REGISTERED
+def test_what_failed_at_registering_is_said(tmp_path: Path) -> None:
+    _decision(State.FAILED, error="registering failed: no alias").write(str(tmp_path), DECISION)
+    outcome = record("registered", context=_context(tmp_path), project=PROJECT)
+    assert (outcome.state, outcome.error) == (State.FAILED, "registering failed: no alias")
 
 
-def test_the_last_outcome_is_found_without_its_name(tmp_path: Path) -> None:
-    for run in ("run-1", "run-2"):
-        record("FAILED", f"{run} broke", PROJECT, run, str(tmp_path), "")
+def test_a_run_that_is_retried_keeps_its_id_and_lists_its_attempts(tmp_path: Path) -> None:
+    first = record("registered", context=_context(tmp_path), project=PROJECT)
+    _decision(State.REJECTED).write(str(tmp_path), DECISION)
+    second = record("registered", context=_context(tmp_path), project=PROJECT)
+    _decision(State.REGISTERED).write(str(tmp_path), DECISION)
+    third = record("registered", context=_context(tmp_path), project=PROJECT)
+    assert first.attempts == ()
+    assert [attempt.state for attempt in third.attempts] == [State.FAILED, State.REJECTED]
+    assert third.attempts[0].error == UNDECIDED
+    assert third.attempts[:1] == second.attempts
+    assert third.state is State.REGISTERED
+
+
+def test_each_run_has_a_record_of_its_own_whatever_its_name(tmp_path: Path) -> None:
+    _decision(State.REGISTERED).write(str(tmp_path), DECISION)
+    states = [record("registered", context=_context(tmp_path, run), project=PROJECT).state for run in ("id-2", "id-1")]
+    assert states == [State.FAILED, State.REGISTERED]
+
+
+def test_the_last_outcome_is_found_without_its_id(tmp_path: Path) -> None:
+    for run in ("id-1", "id-2"):
+        record("registered", context=_context(tmp_path, run), project=PROJECT)
     latest = Outcome.read(str(tmp_path), LATEST, OUTCOME)
     assert latest is not None
-    assert (latest.run, latest.error) == ("run-2", "run-2 broke")
+    assert latest.run == "id-2"
+
+
+def test_a_project_file_that_cannot_be_read_is_what_the_run_failed_of(tmp_path: Path) -> None:
+    outcome = record("registered", context=_context(tmp_path), project="name: [")
+    assert (outcome.state, outcome.project) == (State.FAILED, "")
+
+
+@pytest.mark.parametrize("file", [DECISION, OUTCOME, "package.json"])
+def test_a_damaged_record_is_named(file: str, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "id-1" / file
+    path.parent.mkdir(parents=True)
+    path.write_text('{"state": "regis', encoding="utf-8")
+    with pytest.raises(ModelwayError, match="is damaged") as damaged:
+        record("registered", context=_context(tmp_path), project=PROJECT)
+    assert damaged.value.file == str(path)
+
+
+def test_a_goal_that_no_pipeline_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelwayError, match="as far as 'moon'") as refused:
+        record("moon", context=_context(tmp_path))
+    assert "staging" in refused.value.remedy
+
+
+def test_training_that_a_killed_task_left_running_is_ended(
+    tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    experiment = tracking.client.get_experiment_by_name("loans")
+    identifier = experiment.experiment_id if experiment else tracking.client.create_experiment("loans")
+    run_id = tracking.client.create_run(identifier, tags={"modelway.pipeline_run": "id-1"}).info.run_id
+    record("registered", context=_context(tmp_path), project=PROJECT)
+    assert tracking.client.get_run(run_id).info.status == "FAILED"

@@ -25,16 +25,18 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
-from modelway.components.core.records import DECISION, Outcome, State
+from modelway.components.core.records import DECISION, Outcome, RunContext, State
+from modelway.components.core.rejection import RejectedError
 from modelway.components.core.tracking import BASELINE_FILE, Tracking
+from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate, Mode, Verdict, passed_or_failed
 from modelway.components.core.waivers import Waiver
 from modelway.components.evaluate.gate import evaluate
 from modelway.components.features.prepare import prepare
 from modelway.components.ingest.table import ingest
-from modelway.components.notify.outcome import record
 from modelway.components.probe.gate import probe
-from modelway.components.register.stage import Evidence, Provenance, register
+from modelway.components.record.stage import record
+from modelway.components.register.stage import Evidence, Training, register
 from modelway.components.train.training import train
 from modelway.components.validate.gate import validate
 
@@ -56,20 +58,28 @@ class Request:
 
     model: Path
     evidence: Evidence
-    provenance: Provenance
+    training: Training
+    context: RunContext
     project: str
     contract: str
     policy: str
-    store: Path
+
+    @property
+    def store(self) -> Path:
+        """The root of the project's store."""
+        return Path(self.context.store)
 
     def register(self) -> str:
         """Registers; returns the version."""
-        texts = (self.project, self.contract, self.policy)
-        return register(str(self.model), self.evidence, self.provenance, *texts, str(self.store)).model.version
+        files = UserFiles.load(project=self.project, contract=self.contract, policy=self.policy)
+        registration = register(
+            str(self.model), self.evidence, training=self.training, files=files, context=self.context
+        )
+        return registration.model.version
 
     def decision(self) -> Outcome | None:
         """What was recorded."""
-        return Outcome.read(str(self.store), self.provenance.run, DECISION)
+        return Outcome.read(self.context.store, self.context.run, DECISION)
 
     def log(self) -> list[Entry]:
         """What the audit log says."""
@@ -87,7 +97,7 @@ class Trained:
     folder: Path
     project: str
     contract: str
-    provenance: Provenance
+    training: Training
 
     def judged(self, folder: Path, policy: dict[str, Any], champion: str = "") -> Request:
         """The request to register it, with a copy of all files of its own."""
@@ -111,16 +121,14 @@ class Trained:
             baseline_path=evidence.baseline,
             report_path=evidence.reports["data"],
         )
-        run_id, unseen = self.provenance.run_id, str(self.folder / "unseen.parquet")
+        run_id, unseen = self.training.run_id, str(self.folder / "unseen.parquet")
         asked = (model, test, unseen, self.project, text, champion, run_id, model_hash)
         judged = evaluate(*asked, report_path=evidence.reports["model"]).gate
         probed = probe(model, test, self.project, text, model_hash, report_path=evidence.reports["serving"])
         for name, gate in zip(NAMES, (data, judged, probed), strict=True):
             gate.write(evidence.gates[name])
-        provenance = dataclasses.replace(self.provenance, champion=champion)
-        return Request(
-            folder / "model", evidence, provenance, self.project, self.contract, text, folder.parent / "store"
-        )
+        context = RunContext(run="run-1", store=str(folder.parent / "store"), git_commit="commit", champion=champion)
+        return Request(folder / "model", evidence, self.training, context, self.project, self.contract, text)
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +169,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained
         paths["prepared.parquet"], paths["train.parquet"], paths["steps"], project, "d" * 64, model_path=paths["model"]
     )
     assert database.exists()
-    provenance = Provenance("run-1", made.run_id, made.model_id, "sha256:data", "code", "commit", "")
-    return Trained(folder, project, contract, provenance)
+    training = Training(run_id=made.run_id, model_id=made.model_id, source_version="sha256:data", code_version="code")
+    return Trained(folder, project, contract, training)
 
 
 @pytest.fixture
@@ -220,7 +228,7 @@ def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Reques
     }
     assert {key: tags[key] for key in expected} == expected
     assert len(tags["request_hash"]) == len(tags["blessing"]) == 64
-    assert holder.run_id == request_.provenance.run_id
+    assert holder.run_id == request_.training.run_id
     for name, file in request_.evidence.files.items():
         assert tracking.evidence(NAME, "1", name) == file.read_bytes()
     assert tracking.evidence(NAME, "1", BASELINE_FILE) is not None
@@ -316,7 +324,7 @@ def test_a_waiver_that_ended_or_is_not_in_the_policy_is_refused(
 
 
 def test_again_is_the_same_version_under_another_run(request_: Request, tracking: Tracking) -> None:
-    again = request_.but(provenance=dataclasses.replace(request_.provenance, run="run-2", git_commit="later"))
+    again = request_.but(context=dataclasses.replace(request_.context, run="run-2", git_commit="later"))
     assert [request_.register(), again.register(), request_.register()] == ["1", "1", "1"]
     assert _numbers(tracking) == ["1"]
     assert [one.version for one in request_.log()] == ["1"]
@@ -329,15 +337,30 @@ def test_again_is_the_same_version_under_another_run(request_: Request, tracking
 
 @pytest.mark.parametrize(
     "change",
-    [{"data_version": "sha256:other"}, {"code_version": "other"}, {"champion": "7"}],
-    ids=lambda one: next(iter(one)),
+    [{"training": {"code_version": "other"}}, {"context": {"champion": "7"}}],
+    ids=["code", "champion"],
 )
 def test_what_the_blessing_binds_makes_another_version(
-    change: dict[str, str], request_: Request, tracking: Tracking
+    change: dict[str, dict[str, str]], request_: Request, tracking: Tracking
 ) -> None:
     request_.register()
-    assert request_.but(provenance=dataclasses.replace(request_.provenance, **change)).register() == "2"
+    changes = {name: dataclasses.replace(getattr(request_, name), **fields) for name, fields in change.items()}
+    changes["context"] = dataclasses.replace(changes.get("context", request_.context), run="run-2")
+    assert request_.but(**changes).register() == "2"
     assert _numbers(tracking) == ["2", "1"]
+
+
+@pytest.mark.parametrize("label", [{"data_version": "week 32"}, {"source_version": "etag:of the same bytes"}])
+def test_the_same_model_is_registered_once_whatever_its_data_is_called(
+    label: dict[str, str], request_: Request, tracking: Tracking
+) -> None:
+    request_.register()
+    again = request_.but(
+        training=dataclasses.replace(request_.training, **label),
+        context=dataclasses.replace(request_.context, run="run-2"),
+    )
+    assert again.register() == "1"
+    assert _numbers(tracking) == ["1"]
 
 
 def test_the_aliases_move_and_the_log_says_when(request_: Request, other: Request, tracking: Tracking) -> None:
@@ -360,12 +383,26 @@ def test_once_there_is_a_production_it_decides_who_is_the_champion(
     assert _holders(tracking) == {"champion": "1", "challenger": "2", "development": "2", "production": "1"}
 
 
-def test_a_blessed_version_gets_its_alias_back(request_: Request, other: Request, tracking: Tracking) -> None:
-    assert [request_.register(), other.register(), request_.register()] == ["1", "2", "1"]
-    holder = tracking.holder(NAME, "champion")
-    assert holder is not None
-    assert str(holder.version) == "1"
-    assert _numbers(tracking) == ["2", "1"]
+def test_an_old_request_moves_no_alias_back(request_: Request, other: Request, tracking: Tracking) -> None:
+    again = request_.but(context=dataclasses.replace(request_.context, run="run-3"))
+    later = other.but(context=dataclasses.replace(other.context, run="run-2"))
+    assert [request_.register(), later.register(), again.register()] == ["1", "2", "1"]
+    assert _holders(tracking) == {"champion": "2", "development": "2"}
+    assert [entry.version for entry in request_.log()] == ["1", "2"]
+    decision = again.decision()
+    assert decision is not None
+    assert decision.model is not None
+    assert (decision.model.version, decision.model.alias) == ("1", "")
+
+
+def test_a_run_that_was_cut_off_before_its_aliases_gives_them_when_it_is_retried(
+    request_: Request, tracking: Tracking
+) -> None:
+    request_.register()
+    for alias in ("champion", "development"):
+        tracking.drop_alias(NAME, alias)
+    assert request_.register() == "1"
+    assert _holders(tracking) == {"champion": "1", "development": "1"}
 
 
 def _model_changed(request: Request) -> Request:
@@ -415,9 +452,6 @@ def _without_facts(request: Request) -> Request:
         (_with_document("contract", {"minimum_rows": 3}), "the data gate judged under another contract"),
         (_with_document("policy", {"registration": {"alias": "other"}}), "the data gate judged under another policy"),
         (_with_document("project", {"name": "stolen"}), "the model gate judged under another project"),
-        (_blocked("data"), "the data gate blocks this model: made[up]: too bad to ship"),
-        (_blocked("model"), "the model gate blocks this model: made[up]: too bad to ship"),
-        (_blocked("serving"), "the serving gate blocks this model: made[up]: too bad to ship"),
         (_swapped, "judged under another"),
         (_without_facts, "the model gate judged under another policy"),
     ],
@@ -427,9 +461,6 @@ def _without_facts(request: Request) -> Request:
         "contract",
         "policy",
         "project",
-        "data gate",
-        "model gate",
-        "serving gate",
         "swapped",
         "no facts",
     ],
@@ -445,6 +476,24 @@ def test_evidence_of_something_else_is_refused(change: Any, says: str, request_:
     assert changed.decision() is None
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gate_that_blocks_rejects_the_run_and_its_reasons_are_recorded(
+    name: str, request_: Request, tracking: Tracking
+) -> None:
+    with pytest.raises(RejectedError) as rejected:
+        _blocked(name)(request_).register()
+    assert f"rejected by the {name} gate:\n  - made[up]: too bad to ship" in rejected.value.message
+    assert _numbers(tracking) == []
+    assert request_.log() == []
+    decision = request_.decision()
+    assert decision is not None
+    assert (decision.state, decision.reasons) == (State.REJECTED, ["made[up]: too bad to ship"])
+    assert [gate.name for gate in decision.gates] == list(NAMES)
+    assert set(decision.reports) == {*NAMES, "card"}
+    refused = Blessing.model_validate_json((request_.store / "runs" / "run-1" / BLESSING_FILE).read_bytes())
+    assert not refused.blessed
+
+
 def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -> None:
     gate = Gate.read(request_.evidence.gates["data"])
     assert gate.verdict is Verdict.INCONCLUSIVE
@@ -452,8 +501,8 @@ def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -
     assert request_.register() == "1"
 
 
-def _register_as(tracking: Tracking, provenance: Provenance, alias: str) -> None:
-    with tracking.new_version(NAME, provenance.model_id, provenance.run_id, {"blessing": "b"}) as version:
+def _register_as(tracking: Tracking, training: Training, alias: str) -> None:
+    with tracking.new_version(NAME, training.model_id, training.run_id, {"blessing": "b"}) as version:
         assert _numbers(tracking) == [version]
         tracking.give_alias(NAME, version, alias)
 
@@ -461,7 +510,7 @@ def _register_as(tracking: Tracking, provenance: Provenance, alias: str) -> None
 @pytest.mark.parametrize("alias", ["v1", "no spaces"])
 def test_an_alias_that_mlflow_refuses_leaves_no_version(alias: str, request_: Request, tracking: Tracking) -> None:
     with pytest.raises(ModelwayError, match=r"MLflow at .* answers"):
-        _register_as(tracking, request_.provenance, alias)
+        _register_as(tracking, request_.training, alias)
     assert _numbers(tracking) == []
     version = request_.register()
     assert _numbers(tracking) == [version]
@@ -488,10 +537,10 @@ def frozen_aliases(database: Path, request_: Request) -> Iterator[None]:
 def test_where_the_alias_cannot_be_given_the_version_goes_and_the_outcome_says_so(
     request_: Request, tracking: Tracking
 ) -> None:
-    with pytest.raises(ModelwayError, match="aliases are frozen") as refused:
+    with pytest.raises(ModelwayError, match="aliases are frozen"):
         request_.register()
     assert _numbers(tracking) == []
-    outcome = record("FAILED", refused.value.message, request_.project, "run-1", str(request_.store), "")
+    outcome = record("registered", context=request_.context, project=request_.project)
     assert (outcome.state, outcome.model) == (State.FAILED, None)
     assert "aliases are frozen" in outcome.error
     assert set(outcome.reports) == {"data", "model", "serving", "card"}
@@ -503,7 +552,7 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     request_.register()
     in_the_way = other.store / "runs" / "run-9" / DECISION
     in_the_way.mkdir(parents=True)
-    blocked = other.but(provenance=dataclasses.replace(other.provenance, run="run-9"))
+    blocked = other.but(context=dataclasses.replace(other.context, run="run-9"))
     with pytest.raises(IsADirectoryError):
         blocked.register()
     assert _numbers(tracking) == ["1"]

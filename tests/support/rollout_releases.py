@@ -11,7 +11,7 @@ from modelway.components.core.images import Reference, pull, push
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.oci import on_top, write_layer
 from modelway.components.core.policy import Policy
-from modelway.components.core.project import Features
+from modelway.components.core.project import Features, Project
 from modelway.components.core.registry import Registry
 from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
@@ -22,6 +22,16 @@ from modelway.components.validate.distributions import measure
 
 ADA = "ada@example.org"
 FEATURES = Features(numeric=("income", "age"), categorical=("region",))
+PROJECT = Project.model_validate(
+    {
+        "name": MODEL,
+        "task": "binary",
+        "label": "late",
+        "data": {"source": "loans.parquet"},
+        "features": FEATURES.model_dump(),
+        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
+    }
+)
 SITE = "opt/modelway/lib/python3.11/site-packages"
 # What breaks a server from its base on, whatever model lies on top: its release is signed and whole.
 FAULTS = {
@@ -101,6 +111,7 @@ def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
         measure(frame, FEATURES.columns, "d").write(evidence / "baseline.json")
         (evidence / "blessing.json").write_bytes(blessing.content())
         (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
+        (evidence / "project.json").write_text(PROJECT.canonical(), encoding="utf-8")
         tracking.log_evidence(run_id, evidence, "evidence/1")
     described = {"blessing_sha256": blessing.sha256(), "evidence": "evidence/1", "model_hash": hashes.model}
     with tracking.new_version(MODEL, model_id, run_id, described) as version:

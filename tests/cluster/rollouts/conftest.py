@@ -170,7 +170,7 @@ class Place:
     tracking: Tracking
     deployer: Path  # a kubeconfig of the account modelway-deployer
 
-    def policy(self, **deployment: Any) -> Policy:
+    def policy(self, *, traffic: str = "live", **deployment: Any) -> Policy:
         """The policy that versions are released and deployed by, with changes of `deployment`."""
         analysis = {
             **{"interval_seconds": 2, "count": 3, "initial_delay_seconds": 5, "minimum_requests": 30},
@@ -183,7 +183,7 @@ class Place:
             "timeout_seconds": 180,
         }
         environments = {
-            "staging": {"namespace": self.namespace},
+            "staging": {"namespace": self.namespace, "traffic": traffic},
             "production": {"namespace": self.namespace, "approvals": {"quorum": 1}},
         }
         content = {
@@ -270,10 +270,17 @@ class Place:
 
     def failures_of(self, template_hash: str) -> float:
         """How many requests the pods of one template answered with 5xx, by their own count."""
+        return self._counted(template_hash, 'modelway_requests_total{code="5')
+
+    def requests_of(self, template_hash: str) -> float:
+        """How many requests the pods of one template answered, by their own count."""
+        return self._counted(template_hash, "modelway_requests_total{")
+
+    def _counted(self, template_hash: str, series: str) -> float:
         addresses = [one["status"]["podIP"] for one in self.pods_of(template_hash)]
         assert addresses
         lines = [line for address in addresses for line in _metrics(address)]
-        return sum(float(line.split()[-1]) for line in lines if line.startswith('modelway_requests_total{code="5'))
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:
@@ -351,7 +358,7 @@ class Releases:
         """Registers a model of its own; returns the version."""
         work = self.folder / f"release-{seed}"
         work.mkdir()
-        return register(self.place.tracking, self.place.policy(), work, seed)
+        return register(self.place.tracking, self.place.policy(traffic="smoke"), work, seed)
 
     def package(self, version: str, base: str) -> str:
         """Packages a version on a base; returns the version."""
@@ -371,8 +378,9 @@ def releases(
 def stable(place: Place, releases: Releases) -> str:
     """The version that serves, whole: the one that the tests before have left, or a first one."""
     if not place.holder():
-        first = place.deploy(releases["good"])
+        first = place.deploy(releases["good"], traffic="smoke")
         assert first.verdict == "promoted", first.reasons
+        assert "smoke requests right" in first.reasons[-1]
     _eventually(place.whole, "what is asked for serves", 90)
     return place.holder()
 

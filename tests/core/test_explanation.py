@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import LATEST, OUTCOME, Outcome, RegisteredModel, State
-from modelway.components.core.storage import join, write_uri
+from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.core.explanation import as_json, as_markdown, findings, headline, sentences
+from modelway.components.core.records import Attempt, Outcome, RegisteredModel, State
 from modelway.components.core.verdict import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
-from modelway.pipelines.explain import as_json, as_markdown, findings, headline, outcome_of, sentences
 
 GOOD = passed_or_failed("columns", True, "all there")
 BAD = passed_or_failed("metric[roc_auc]", False, "0.51 on 900 rows | at least 0.6", observed=0.51, threshold=0.6)
@@ -27,6 +25,20 @@ def outcome(state: State, *gates: Gate, **changes: Any) -> Outcome:
     model = RegisteredModel(name="loans", version="4", alias="champion", model_hash="h")
     given: dict[str, Any] = {"run": "run-1", "project": "loans", "git_commit": "c0ffee", "blessing": "b" * 64}
     return Outcome(state=state, gates=gates, model=model if state is State.REGISTERED else None, **given | changes)
+
+
+UNDONE = DeploymentRecord(
+    run="run-1",
+    model="loans",
+    version="4",
+    environment="staging",
+    verdict="undone",
+    image="registry.example/loans@sha256:abc",
+    restored="",
+    reasons=("requests is 0",),
+    sentence="version 4 of loans was undone in staging: requests is 0",
+    at="2026-11-26T21:00:00+00:00",
+)
 
 
 def gate(name: str, *checks: Check, mode: Mode = Mode.ENABLED) -> Gate:
@@ -77,6 +89,14 @@ def test_gates_that_were_not_reached_are_named() -> None:
         (outcome(State.REGISTERED, gate("data", GOOD)), "loans was blessed in run-1: it is version 4, and 'champion'."),
         (outcome(State.FAILED, error="out of memory"), "loans was not judged to the end in run-1: out of memory."),
         (outcome(State.FAILED), "loans was not judged to the end in run-1: the run failed."),
+        (
+            outcome(State.REGISTERED, name="weekly", error="packaging did not finish"),
+            "loans was blessed in weekly (run-1): it is version 4, and 'champion'; packaging did not finish.",
+        ),
+        (
+            outcome(State.UNDONE, deployment=UNDONE),
+            "version 4 of loans was undone in staging: requests is 0.",
+        ),
     ],
 )
 def test_the_headline_says_what_became_of_it(found: Outcome, says: str) -> None:
@@ -114,12 +134,29 @@ def test_the_data_holds_every_finding() -> None:
     assert found["findings"][0]["observed"] == 0.51
 
 
-def test_the_run_that_ended_last_is_meant_unless_named(tmp_path: Path) -> None:
-    REJECTED.write(str(tmp_path), OUTCOME)
-    write_uri(join(str(tmp_path), "runs", LATEST, OUTCOME), REJECTED.model_dump_json().encode())
-    assert outcome_of(str(tmp_path), None) == outcome_of(str(tmp_path), "run-1") == REJECTED
-    with pytest.raises(ModelwayError, match="has no outcome of the run run-9") as caught:
-        outcome_of(str(tmp_path), "run-9")
-    assert caught.value.value == "run-9"
-    with pytest.raises(ModelwayError, match="has no outcome of any run"):
-        outcome_of(str(tmp_path / "elsewhere"), None)
+def test_what_came_after_the_gates_and_before_a_retry_is_told() -> None:
+    attempt = Attempt(state=State.FAILED, error="the run ended before a gate decided", at="2026-11-26T20:00:00+00:00")
+    after = outcome(
+        State.REGISTERED,
+        gate("data", GOOD),
+        image="registry.example/loans@sha256:abc",
+        deployment=UNDONE,
+        error=UNDONE.sentence,
+        attempts=(attempt,),
+    )
+    told = sentences(after)
+    assert told[-3:] == [
+        "Packaged as registry.example/loans@sha256:abc.",
+        "In staging: version 4 of loans was undone in staging: requests is 0.",
+        "Attempt 1 ended as failed at 2026-11-26T20:00:00+00:00: the run ended before a gate decided.",
+    ]
+    text = as_markdown(after)
+    assert text.startswith("### ⚠️ loans was blessed in run-1")
+    assert "**Then**" in text
+    assert as_json(after)["attempts"][0]["state"] == "failed"
+
+
+def test_a_promotion_is_told_without_a_table_of_gates() -> None:
+    text = as_markdown(outcome(State.UNDONE, deployment=UNDONE, blessing="", git_commit=""))
+    assert text.startswith("### ❌ version 4 of loans was undone in staging")
+    assert "| gate |" not in text

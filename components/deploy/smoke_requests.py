@@ -1,0 +1,119 @@
+"""The requests of a smoke analysis: rows that the version was trained on, each with what a right answer to it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.inference import Tensor, infer_request, tensors_of
+from modelway.components.core.project import Project
+from modelway.components.core.tracking import SAMPLE_FILE, Tracking
+from modelway.components.deploy.cluster import Object
+
+PROJECT_FILE = "project.json"  # as `register_model` keeps it
+# So many that features of a hundred values do not seem to drift for being drawn from a sample.
+_MOST_ROWS = 5_000
+_OK = 200
+
+
+class NoSmokeRequestsError(ModelwayError):
+    """A version's evidence holds no rows that can be sent."""
+
+
+@dataclass(frozen=True)
+class SmokeRequests:
+    """Valid requests of one row each.
+
+    Attributes:
+        model: The registered model's name.
+        version: The version that is to answer.
+        tensors: The rows, column by column.
+        rows: How many there are.
+    """
+
+    model: str
+    version: str
+    tensors: tuple[Tensor, ...]
+    rows: int
+
+    @property
+    def path(self) -> str:
+        """Where they are sent on the server."""
+        return f"/v2/models/{quote(self.model, safe='')}/infer"
+
+    def body(self, number: int) -> Object:
+        """The request of a number, counted from 0; after the last row comes the first again."""
+        row = number % self.rows
+        tensors = [Tensor(tensor.name, tensor.datatype, [tensor.values[row]]) for tensor in self.tensors]
+        return {"id": f"smoke-{number}", **infer_request(tensors)}
+
+    def problem(self, number: int, status: int, answer: object) -> str:
+        """What is wrong with an answer; empty if it is right.
+
+        Args:
+            number: The request's number.
+            status: The answer's HTTP status.
+            answer: Its JSON, or its text where it is none.
+        """
+        where = f"row {number % self.rows} of the sample was answered with"
+        if status != _OK:
+            said = answer.get("error", answer) if isinstance(answer, dict) else answer
+            return f"{where} {status}: {str(said or 'no reason was given')[:200]}"
+        if not isinstance(answer, dict) or not isinstance(answer.get("outputs"), list) or not answer["outputs"]:
+            return f"{where} 200, but without outputs: {json.dumps(answer)[:200]}"
+        if (version := answer.get("model_version")) != self.version:
+            return f"{where} 200, but by version {version} and not {self.version}"
+        unusable = [str(output.get("name")) for output in answer["outputs"] if not _is_of_one_row(output)]
+        return f"{where} 200, but {', '.join(unusable)} holds no finite values of one row" if unusable else ""
+
+
+def smoke_requests(tracking: Tracking, model: str, version: str) -> SmokeRequests:
+    """Requests made of the rows of the training split that a version was registered with, in their random order.
+
+    Args:
+        tracking: Where the version is registered.
+        model: The registered model's name.
+        version: Its version.
+
+    Raises:
+        NoSmokeRequestsError: it was registered without such rows, or they lack a column that the model takes.
+    """
+    import polars as pl
+
+    from modelway.components.core.tables import to_model_input
+
+    project, sample = tracking.evidence(model, version, PROJECT_FILE), tracking.evidence(model, version, SAMPLE_FILE)
+    if project is None or sample is None:
+        raise _no_requests(model, version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")
+    columns = Project.parse(project.decode(), f"{PROJECT_FILE} of version {version}").features.columns
+    rows = pl.read_parquet(BytesIO(sample)).head(_MOST_ROWS)
+    absent = [name for name in columns if name not in rows.columns]
+    if absent:
+        raise _no_requests(model, version, f"has sample rows without the column {absent[0]!r}")
+    frame = to_model_input(rows, columns)
+    frame = frame[~frame.isin([math.inf, -math.inf]).any(axis=1)]  # JSON has no word for them
+    if not len(frame):
+        raise _no_requests(model, version, "has no sample rows that can be sent")
+    return SmokeRequests(model, version, tensors_of(frame), len(frame))
+
+
+def _is_of_one_row(output: Any) -> bool:
+    """Whether an output has a value for each place of its shape, and none is missing, as NaN is in JSON."""
+    shape, values = output.get("shape"), output.get("data")
+    if not isinstance(shape, list) or not isinstance(values, list) or shape[:1] != [1]:
+        return False
+    return len(values) == math.prod(shape) and all(value is not None for value in values)
+
+
+def _no_requests(model: str, version: str, problem: str) -> NoSmokeRequestsError:
+    remedy = (
+        "release a version with `data.drift.multivariate` in the policy, which keeps sample rows, or set "
+        "`traffic: live` for the environment and send requests to it yourself"
+    )
+    message = f"version {version} of {model} {problem}, so that no smoke requests can be made: {remedy}"
+    return NoSmokeRequestsError(message, key="environments", value=version, remedy=remedy)

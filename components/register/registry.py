@@ -1,0 +1,175 @@
+"""The edge to MLflow's registry: a blessed model becomes a version with its evidence and aliases, or nothing does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from modelway.components.core.audit import AuditLog
+from modelway.components.core.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.card import Card
+from modelway.components.core.environments import DEVELOPMENT, alias_of_blessed, periods
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.records import DECISION, Outcome, RegisteredModel, RunContext, State
+from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
+from modelway.components.core.user_files import UserFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Where a model comes from.
+
+    Attributes:
+        run_id: The MLflow run that trained it.
+        model_id: Its id in MLflow.
+        source_version: What the data sources were when the run began.
+        code_version: The hash of the library's and the user's own training code.
+        data_version: What the user calls the data's version; empty without.
+    """
+
+    run_id: str
+    model_id: str
+    source_version: str = ""
+    code_version: str = ""
+    data_version: str = ""
+
+
+@dataclass(frozen=True)
+class BlessedModel:
+    """A model that every gate lets proceed.
+
+    Attributes:
+        blessing: Its blessing.
+        card: Its model card.
+        reports: Where the gates' reports and the card are kept.
+        training: Where it comes from.
+        files: The project's three files.
+        context: The run.
+    """
+
+    blessing: Blessing
+    card: Card
+    reports: Mapping[str, str]
+    training: Training
+    files: UserFiles
+    context: RunContext
+
+    def tags(self, evidence: str) -> dict[str, str]:
+        """The tags of its version, without our prefix; `evidence` is the folder of its evidence in MLflow."""
+        blessing, training, context = self.blessing, self.training, self.context
+        hashes = {f"{name}_hash": value for name, value in blessing.hashes.model_dump(exclude={"code"}).items()}
+        return hashes | {
+            "source_version": training.source_version,
+            "code_version": training.code_version,
+            "data_version": training.data_version,
+            "compared_with": context.champion,
+            "blessing": blessing.identity,
+            "blessing_sha256": blessing.sha256(),
+            "evidence": evidence,
+            "run": context.run,
+            "run_name": context.name,
+            "git_commit": context.git_commit,
+            "requested_by": context.requested_by,
+            "image": blessing.image,
+        }
+
+    def texts(self) -> dict[str, str]:
+        """What it is blessed by beside the gates' own files, by the file's name."""
+        return {
+            "project.json": self.files.project.canonical(),
+            "contract.json": self.files.contract.canonical(),
+            POLICY_FILE: self.files.policy.canonical(),
+            BLESSING_FILE: self.blessing.content().decode(),
+            "card.md": self.card.markdown,
+            "card.html": self.card.page,
+        }
+
+
+class Registry:
+    """MLflow's registry and the audit log, as far as one blessed model is concerned.
+
+    Args:
+        tracking: MLflow.
+        release: The blessed model.
+    """
+
+    def __init__(self, tracking: Tracking, release: BlessedModel) -> None:
+        self._tracking, self._release = tracking, release
+        self._name = release.files.project.name
+        self._alias = alias_of_blessed(tracking, self._name, release.files.policy.registration.alias)
+
+    def register(self, evidence: Mapping[str, Path]) -> RegisteredModel:
+        """Registers the model with its evidence, its entry in the audit log and its aliases, or finds it registered.
+
+        Args:
+            evidence: The gates' files by the name that they are kept under.
+
+        Raises:
+            ModelwayError: one of it cannot be done; then no version is left, and the decision says so.
+        """
+        release, tracking = self._release, self._tracking
+        same = tracking.with_tag(self._name, "blessing", release.blessing.identity)
+        if same is not None and same.tags.get(f"{TAG}run") == release.context.run:
+            return self._admit(str(same.version), same.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
+        if same is not None:
+            holder = tracking.holder(self._name, self._alias)
+            held = holder is not None and holder.version == same.version
+            model = self._model(str(same.version), self._alias if held else "")
+            self._decision(model).write(release.context.store, DECISION)
+            return model
+        folder = f"evidence/{release.blessing.identity[:16]}"
+        with TemporaryDirectory() as work:
+            for file, path in evidence.items():
+                shutil.copyfile(path, Path(work) / file)
+            for file, text in release.texts().items():
+                (Path(work) / file).write_text(text, encoding="utf-8")
+            tracking.log_evidence(release.training.run_id, Path(work), folder)
+        ids = (release.training.model_id, release.training.run_id)
+        with tracking.new_version(self._name, *ids, release.tags(folder)) as version:
+            return self._admit(version, release.blessing.sha256())
+
+    def _admit(self, version: str, blessing_sha256: str) -> RegisteredModel:
+        """Writes the decision, which is taken back where the audit log or an alias cannot be written."""
+        model, store = self._model(version, self._alias), self._release.context.store
+        decision = self._decision(model)
+        decision.write(store, DECISION)
+        try:
+            self._log(version, blessing_sha256)
+            for alias in dict.fromkeys((self._alias, DEVELOPMENT)):
+                self._tracking.give_alias(self._name, version, alias)
+        except ModelwayError as error:
+            failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {error.message}"}
+            decision.model_copy(update=failed).write(store, DECISION)
+            raise
+        return model
+
+    def _model(self, version: str, alias: str) -> RegisteredModel:
+        model_hash = self._release.blessing.hashes.model
+        return RegisteredModel(name=self._name, version=version, alias=alias, model_hash=model_hash)
+
+    def _decision(self, model: RegisteredModel) -> Outcome:
+        release = self._release
+        return Outcome(
+            run=release.context.run,
+            name=release.context.name,
+            project=self._name,
+            state=State.REGISTERED,
+            gates=release.blessing.gates,
+            reports=dict(release.reports),
+            model=model,
+            blessing=release.blessing.sha256(),
+            git_commit=release.context.git_commit,
+        )
+
+    def _log(self, version: str, blessing_sha256: str) -> None:
+        """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
+        log, context = AuditLog(self._release.context.store, self._tracking), self._release.context
+        served = periods(log.entries(), self._name, DEVELOPMENT)
+        if served and served[-1].version == version:
+            return
+        details = {"blessing_sha256": blessing_sha256, "run": context.run, "git_commit": context.git_commit}
+        actor = context.requested_by or "modelway"
+        log.append("registered", actor, model=self._name, version=version, environment=DEVELOPMENT, details=details)

@@ -1,0 +1,51 @@
+"""Versions go live, or are undone, where nobody asks anything: smoke requests are all the traffic that there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.deploy.task import deploy_in_task
+
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
+
+
+def test_a_good_version_is_judged_by_the_analysis_and_promoted(
+    place: Any, stable: str, good: str, eventually: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = place.deploy(good, traffic="smoke")
+    assert (made.verdict, made.replaced) == ("promoted", stable), made.reasons
+    assert "smoke requests right; staging has no other traffic" in made.reasons[-1]
+    said = capsys.readouterr().out
+    for metric in ("requests", "error-rate 0", "latency-p95-seconds", "drift"):
+        assert metric in said
+    assert int(place.log()[-1].details["smoke_requests"]) >= 30
+    eventually(place.whole, "the new version serves alone", 60)
+    assert place.holder() == good
+    assert place.failures_of(place.rollout()["status"]["stableRS"]) == 0
+
+
+def test_a_bad_version_is_undone_and_its_record_says_why(
+    place: Any, releases: Any, stable: str, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, hash_before = place.image(), place.rollout()["status"]["stableRS"]
+    answered = place.requests_of(hash_before)
+    monkeypatch.setenv("KUBECONFIG", str(place.deployer))
+    about: dict[str, Any] = {"run": "smoked", "requested_by": "ada@example.org"}
+    policy = place.policy(traffic="smoke").canonical()
+    made = deploy_in_task(place.store, "loans", releases["fails"], "staging", policy=policy, **about)
+    assert (made.verdict, made.restored) == ("undone", before), made.reasons
+    wrong, log = made.reasons
+    assert "smoke requests were answered wrong; row" in wrong
+    assert "was answered with 500: the prediction failed" in wrong
+    assert "the feature store does not answer" in log
+    record = DeploymentRecord.read(place.store, "smoked")
+    assert record is not None
+    assert (record.verdict, record.restored, record.reasons) == ("undone", before, made.reasons)
+    assert (record.version, record.sentence) == (releases["fails"], made.sentence())
+    eventually(place.whole, "the stable version serves alone", 60)
+    # The stable version was not asked anything, and serves on.
+    assert place.requests_of(hash_before) == answered
+    assert (place.image(), place.holder()) == (before, stable)

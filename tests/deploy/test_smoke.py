@@ -1,0 +1,242 @@
+"""Smoke traffic goes to the pods that it is aimed at and no others, steadily, and judges what they answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.inference import Tensor
+from modelway.components.core.policy import Policy
+from modelway.components.deploy.cluster import Cluster, PodAnswer
+from modelway.components.deploy.smoke import SmokeTraffic, requests_per_second, smoke_policy
+from modelway.components.deploy.smoke_requests import SmokeRequests
+
+REQUESTS = SmokeRequests("loans", "3", (Tensor("income", "FP64", [float(row) for row in range(50)]),), 50)
+RIGHT = {"model_version": "3", "outputs": [{"name": "predict", "shape": [1], "data": [1]}]}
+PATH = re.compile(r"/api/v1/namespaces/models/pods/([^/:]+)(?::(\d+)/proxy(/.*)|/log.*)")
+
+
+def status(code: int, message: str) -> tuple[int, Any]:
+    """What the API server says itself."""
+    return code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+
+
+@dataclass
+class ApiServer:
+    """The API server's way to pods, over real HTTP: what each pod answers is said by the test."""
+
+    answers: dict[str, tuple[int, Any]]
+    sent: list[tuple[str, str, str, Any]] = field(default_factory=list)
+    host: str = ""
+
+    @property
+    def count(self) -> Counter[str]:
+        return Counter(pod for pod, *_ in self.sent)
+
+    def cluster(self) -> Cluster:
+        from kubernetes import client
+
+        configuration = client.Configuration()
+        configuration.host = self.host
+        return Cluster(client.ApiClient(configuration), "models")
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    state = ApiServer({"new-1": (200, RIGHT), "new-2": (200, RIGHT)})
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            matched = PATH.fullmatch(self.path)
+            assert matched is not None, self.path
+            pod, port, path = matched.groups()
+            state.sent.append((pod, port, path, body))
+            self.answer(*state.answers.get(pod, status(404, f'pods "{pod}" not found')))
+
+        def do_GET(self) -> None:
+            matched = PATH.fullmatch(self.path)
+            assert matched is not None, self.path
+            self.answer(200, f"{matched[1]} has no memory left\n")
+
+        def answer(self, code: int, content: Any) -> None:
+            body = content if isinstance(content, bytes) else json.dumps(content).encode()
+            if isinstance(content, str):
+                body = content.encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    state.host = f"http://127.0.0.1:{server.server_port}"
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+def pod(name: str, *, ready: bool = True, ports: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    container = {"name": "server", "image": "r/loans", **({"ports": ports} if ports else {})}
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    statuses = [{"name": "server", "restartCount": 0}]
+    return {
+        "metadata": {"name": name},
+        "spec": {"containers": [container]},
+        "status": {"conditions": conditions, "containerStatuses": statuses},
+    }
+
+
+def eventually(true: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)
+
+
+def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(
+    api: ApiServer, policy: Callable[..., Policy]
+) -> None:
+    ports = [{"name": "metrics", "containerPort": 9090}, {"name": "http", "containerPort": 8000}]
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=policy()) as smoke:
+        time.sleep(0.3)
+        assert (api.sent, smoke.enough, smoke.failures()) == ([], False, ())
+        smoke.aim([pod("new-1", ports=ports), pod("new-2"), pod("starting", ready=False)])
+        started = time.monotonic()
+        eventually(lambda: smoke.enough)
+        took = time.monotonic() - started
+        assert (smoke.failures(), smoke.notes()) == ((), ())
+        smoke.aim([pod("new-2")])
+        before = api.count["new-1"]
+        eventually(lambda: api.count["new-2"] > before + 5)
+    assert took > 1.5  # 20 requests at 10 a second
+    assert set(api.count) == {"new-1", "new-2"}
+    assert api.count["new-1"] <= before + 1
+    assert {(name, port) for name, port, *_ in api.sent} == {("new-1", "8000"), ("new-2", "8080")}
+    assert {path for *_, path, _ in api.sent} == {"/v2/models/loans/infer"}
+    rows = [body["inputs"][0]["data"] for *_, body in api.sent[:20]]
+    assert sorted(rows) == [[float(row)] for row in range(20)]
+    ended = len(api.sent)
+    time.sleep(0.5)
+    assert len(api.sent) <= ended + 4  # those that were under way
+
+
+def test_one_wrong_answer_undoes_where_none_is_allowed_and_the_pods_log_is_quoted(
+    api: ApiServer, policy: Callable[..., Policy]
+) -> None:
+    api.answers["new-2"] = (500, {"error": "the prediction failed"})
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=policy()) as smoke:
+        smoke.aim([pod("new-1"), pod("new-2")])
+        eventually(smoke.failures)
+        said, log = smoke.failures()
+    assert re.match(r"\d+ of \d+ smoke requests were answered wrong; row \d+ of the sample was answered with 500", said)
+    assert log == "its log ends: new-2 has no memory left"
+
+
+def test_as_many_wrong_answers_are_let_pass_as_the_policy_has_room_for(
+    api: ApiServer, policy: Callable[..., Policy]
+) -> None:
+    lenient = policy({"analysis": {"error_rate": 0.7, "minimum_requests": 10}})
+    api.answers["new-2"] = (500, {"error": "the prediction failed"})
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=lenient) as smoke:
+        smoke.aim([pod("new-1"), pod("new-2")])
+        eventually(lambda: smoke.enough)
+        assert smoke.failures() == ()
+        smoke.aim([pod("new-2")])
+        eventually(smoke.failures)
+
+
+@pytest.mark.parametrize(
+    "answer", [status(503, "dial tcp 10.0.0.7:8080: i/o timeout"), status(404, 'pods "new-1" not found')]
+)
+def test_what_the_api_server_says_itself_is_no_answer_of_the_model(
+    api: ApiServer, policy: Callable[..., Policy], answer: tuple[int, Any]
+) -> None:
+    api.answers["new-1"] = answer
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=policy(), silent_seconds=1) as smoke:
+        smoke.aim([pod("new-1")])
+        eventually(smoke.notes)
+        assert smoke.failures() == ()
+        assert answer[1]["message"] in smoke.notes()[0]
+        eventually(smoke.failures)
+        said, remedy = smoke.failures()
+        assert said.startswith("no smoke request was answered within 1 s: ")
+        assert "must reach port 8080 of the pods" in remedy
+        api.answers["new-1"] = (200, RIGHT)
+        eventually(lambda: smoke.enough)
+        assert smoke.failures() == ()
+
+
+def test_a_request_through_the_api_server_tells_its_errors_from_the_pods(api: ApiServer) -> None:
+    def send(answer: tuple[int, Any]) -> PodAnswer:
+        api.answers["new-1"] = answer
+        return api.cluster().send("new-1", 8080, path="/v2", body={"a": [None]}, seconds=5)
+
+    assert send((200, RIGHT)) == PodAnswer(200, RIGHT)
+    assert api.sent[-1] == ("new-1", "8080", "/v2", {"a": [None]})
+    assert send((500, {"error": "no"})) == PodAnswer(500, {"error": "no"})
+    assert send((404, "not json")) == PodAnswer(404, "not json")
+    assert send((200, b"\xff\xfe")) == PodAnswer(200, None)
+    with pytest.raises(UnavailableError, match="answers 503: dial tcp"):
+        send(status(503, "dial tcp: i/o timeout"))
+    refused = 'pods "x" is forbidden: User "y" cannot create resource "pods/proxy" in API group ""'
+    with pytest.raises(CredentialsError, match="cannot create resource"):
+        send(status(403, refused))
+
+
+def test_whether_one_may_send_is_asked_of_a_pod_that_is_not_there(api: ApiServer) -> None:
+    api.cluster().check_sending()
+    (name, *_), *_ = api.sent
+    api.answers[name] = status(403, f'pods "{name}" is forbidden: User "y" cannot create resource "pods/proxy"')
+    with pytest.raises(CredentialsError, match="pods/proxy") as caught:
+        api.cluster().check_sending()
+    assert "modelway-deployer" in caught.value.remedy
+
+
+def test_an_api_server_that_is_away_is_unavailable() -> None:
+    with pytest.raises(UnavailableError, match="API server cannot be reached"):
+        ApiServer({}, host="http://127.0.0.1:1").cluster().send("a", 8080, path="/", body={}, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "pause", "asked", "rate"),
+    [
+        (50, 30, 50, 10.0),  # 90 s
+        (675, 30, 675, 15.0),
+        (900, 30, 900, 20.0),
+        (5000, 30, 900, 20.0),
+        (5000, 440, 5000, 20.0),  # 500 s
+    ],
+)
+def test_as_many_requests_are_sent_as_the_analysis_asks_for_and_no_more_are_asked_for_than_can_be_sent(
+    policy: Callable[..., Policy], minimum: int, pause: int, asked: int, rate: float
+) -> None:
+    steps = [{"weight": 20, "pause_seconds": pause}]
+    given = policy({"steps": steps, "analysis": {"minimum_requests": minimum}})
+    rules = smoke_policy(given)
+    assert rules.deployment.analysis.minimum_requests == asked
+    assert (rules is given) == (minimum == asked)
+    assert requests_per_second(rules) == pytest.approx(rate)
+    assert rules.model_copy(update={"deployment": given.deployment}) == given
+
+
+def test_the_error_of_a_pod_that_is_not_there_is_for_people(api: ApiServer) -> None:
+    with pytest.raises(ModelwayError, match="gone is not there"):
+        api.cluster().send("gone", 8080, path="/", body={}, seconds=1)
