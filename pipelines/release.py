@@ -5,7 +5,9 @@ exactly where a gate refused. A gate's own task succeeds with its verdict and re
 `register_model` refuse. How far it goes is decided when it is compiled.
 """
 
-from inspect import signature
+from collections.abc import Callable
+from functools import wraps
+from inspect import Signature, signature
 from typing import Any, Literal, get_args
 
 from kfp import dsl
@@ -37,12 +39,12 @@ def release_pipeline(end: End = "registered") -> Any:
         contract: str,
         policy: str,
         store: str,
+        serving_base: str,
+        image: str,
         data_version: str = "",
         champion: str = "",
         git_commit: str = "",
         requested_by: str = "",
-        serving_base: str = "",
-        image: str = "",
     ) -> None:
         """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
 
@@ -51,12 +53,12 @@ def release_pipeline(end: End = "registered") -> Any:
             contract: The contract file: its text, or a URI.
             policy: The policy file: its text, or a URI.
             store: The root of the project's store: an s3:// prefix, or a folder where it runs on one machine.
+            serving_base: The image that the model is put on, by digest.
+            image: Where the packaged model goes, host/repository:tag.
             data_version: What you call the data's version; the data itself is looked at in any case.
             champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
             git_commit: The commit of your repository.
             requested_by: Who asks for the run.
-            serving_base: The image that the model is put on, by digest.
-            image: Where the packaged model goes, host/repository:tag.
         """
         files = {"project": project, "contract": contract, "policy": policy}
         run = {
@@ -92,11 +94,20 @@ def release_pipeline(end: End = "registered") -> Any:
                 )
                 _named(with_deploy_access(deploying), "deploy to staging")
 
-    if end == "registered":
-        whole = signature(release)
-        parameters = [one for name, one in whole.parameters.items() if name not in _OF_PACKAGING]
-        release.__signature__ = whole.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return dsl.pipeline(release, name="release")
+    return dsl.pipeline(_without(release, _OF_PACKAGING) if end == "registered" else release, name="release")
+
+
+def _without(pipeline: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
+    """A pipeline's function without some of its parameters, for which it is given empty texts."""
+    parameters = [parameter for name, parameter in signature(pipeline).parameters.items() if name not in names]
+
+    @wraps(pipeline)
+    def trimmed(*arguments: Any) -> None:
+        arguments_by_name = dict(zip((parameter.name for parameter in parameters), arguments, strict=True))
+        pipeline(**arguments_by_name, **dict.fromkeys(names, ""))
+
+    trimmed.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # which KFP reads
+    return trimmed
 
 
 def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any:

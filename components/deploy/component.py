@@ -28,7 +28,7 @@ def deploy_model(
         version: The registered version.
         environment: Where it is to serve, development, staging or production.
         store: The root of the project's store.
-        run: The pipeline run's name.
+        run: The run's id.
         policy: The promoter's policy file, its text or a URI; it may ask more than the released one. Empty: that one.
         image: The image by digest. Empty: the one that package_model recorded.
         requested_by: Who asks for it.

@@ -30,7 +30,7 @@ def deploy_in_task(
         model: The registered model's name.
         version: Its version.
         environment: Where it is to serve.
-        run: The pipeline run's name.
+        run: The run's id.
         policy: The promoter's policy file: its text, path or URI; empty: the released one alone counts.
         image: The image by digest; empty: as `package_model` recorded it.
         requested_by: Who asks for it; empty: the task itself.
