@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import pytest
-from backend import Backend, RefusedError, Run
-from kfp import compiler, dsl, kubernetes
+from backend import Backend, RefusedError, Run, compiled
+from kfp import dsl, kubernetes
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Output
 
 component = dsl.component(base_image="stand-in:1", install_kfp_package=False)
@@ -101,14 +101,6 @@ def handled(body: Callable[..., None], name: str = "small") -> str:
             body(folder=folder, text=text, when=when)
 
     return compiled(pipeline)
-
-
-def compiled(pipeline: Any) -> str:
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as place:
-        compiler.Compiler().compile(pipeline, f"{place}/package.yaml")
-        return Path(f"{place}/package.yaml").read_text()
 
 
 def chain(*, text: Any, **_: Any) -> None:
@@ -280,6 +272,17 @@ def test_a_missing_secret_fails_the_task(
     run = backend.submit(handled(body), {"folder": str(tmp_path)})
     assert run.states == {"environment": "FAILED", "witness": "SUCCEEDED"}
     assert message in run.tasks["environment"].error
+
+
+def test_a_missing_volume_fails_the_task(backend: Backend, tmp_path: Path) -> None:
+    def body(**_: Any) -> None:
+        for number, name in enumerate(("services", "absent")):
+            task = environment().set_caching_options(False).set_display_name(f"{number}")
+            kubernetes.use_config_map_as_volume(task, name, f"/var/run/{name}")
+
+    run = backend.submit(handled(body), {"folder": str(tmp_path)})
+    assert run.states == {"environment": "SUCCEEDED", "environment-2": "FAILED", "witness": "SUCCEEDED"}
+    assert "configMap 'absent' is not there" in run.tasks["environment-2"].error
 
 
 def test_what_cannot_be_recorded_fails_the_task(backend: Backend, tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from uuid import uuid4
 
 from backend_graph import Graph, Spec, Task
 from backend_pod import BUCKET, Artifact, Cluster, TaskError, plain
+from kfp import compiler
 
 from modelway.pipelines.worker_client import Worker
 
@@ -31,6 +33,14 @@ TYPES: dict[str, tuple[type, ...]] = {
     "LIST": (list,),
     "STRUCT": (dict,),
 }
+
+
+def compiled(pipeline: Any) -> str:
+    """The package that the compiler writes of a pipeline."""
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / "package.yaml"
+        compiler.Compiler().compile(pipeline, str(package))
+        return package.read_text(encoding="utf-8")
 
 
 class RefusedError(Exception):
