@@ -17,6 +17,8 @@ from modelway.components.core.records import OUTCOME, Outcome
 from modelway.components.core.tracking import Tracking
 from modelway.pipelines.release import release_pipeline
 
+KILLED = "import os, signal\n\n\ndef fit(features, label):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+
 
 class Releases:
     """What a schedule does to a project in the course of time: only what is at its files' addresses changes.
@@ -68,6 +70,13 @@ class Releases:
             for version in self.tracking.versions("visits")
         }
 
+    def training_runs(self) -> dict[str, str]:
+        """The status of each of MLflow's runs, by the run's id."""
+        experiment = self.tracking.client.get_experiment_by_name("visits")
+        return {
+            run.info.run_id: run.info.status for run in self.tracking.client.search_runs([experiment.experiment_id])
+        }
+
     def _scheduled(self, name: str) -> Run:
         return self.backend.submit(self.package, self.arguments, name=name, scheduled=True)
 
@@ -109,6 +118,14 @@ class Releases:
             return self._scheduled("Friday")
 
     @cached_property
+    def killed(self) -> Run:
+        """The process that trains is killed, as where the memory is not enough."""
+        assert self.same
+        (self.project / "killed.py").write_text(KILLED, encoding="utf-8")
+        with self.edited("project.yaml", {"model.estimator": None, "model.entrypoint": "killed:fit"}):
+            return self._scheduled("Saturday")
+
+    @cached_property
     def no_data(self) -> Run:
         """The data is not there."""
         assert self.same
@@ -133,7 +150,7 @@ class Releases:
     @cached_property
     def new_data(self) -> Run:
         """There is more data; the last of all, for there is another champion after it."""
-        assert all((self.bad_data, self.bad_model, self.bad_serving, self.retried, self.nameless))
+        assert all((self.bad_data, self.bad_model, self.bad_serving, self.killed, self.retried, self.nameless))
         visits(900).write_csv(self.data)
         return self._scheduled("another Monday")
 
@@ -144,7 +161,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory, tracking: Tracking) -> It
     project = write_small_project(folder)
     backend = Backend(
         folder / "backend",
-        preloaded={"MLFLOW_TRACKING_URI": tracking.uri},
+        preloaded={"MLFLOW_TRACKING_URI": tracking.uri, "PYTHONPATH": str(project)},
         config_maps={"modelway": {"mlflow-tracking-uri": tracking.uri}},
     )
     yield Releases(backend, project, store=folder / "store", tracking=tracking)

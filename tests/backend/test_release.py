@@ -15,6 +15,7 @@ from backend_graph import Graph
 
 from modelway.components.core.blessing import BLESSING_FILE
 from modelway.components.core.records import DECISION, LATEST, OUTCOME, Outcome, State
+from modelway.components.core.tracking import Tracking
 from modelway.pipelines.release import End, release_pipeline
 
 pytestmark = pytest.mark.runs
@@ -28,11 +29,13 @@ class Releases(Protocol):
 
     backend: Backend
     store: Path
+    tracking: Tracking
     first: Run
     same: Run
     bad_data: Run
     bad_model: Run
     bad_serving: Run
+    killed: Run
     no_data: Run
     retried: Run
     nameless: Run
@@ -40,6 +43,7 @@ class Releases(Protocol):
 
     def outcome(self, run: Run) -> Outcome: ...
     def versions(self) -> dict[str, list[str]]: ...
+    def training_runs(self) -> dict[str, str]: ...
 
 
 def kept(releases: Releases, run: Run) -> set[str]:
@@ -153,6 +157,23 @@ def assert_rejected(releases: Releases, run: Run, *, gates: list[str]) -> None:
     assert all(Path(report).is_file() for report in outcome.reports.values())
     assert kept(releases, run) >= {DECISION, OUTCOME, BLESSING_FILE, *(f"{gate}.html" for gate in gates)}
     assert blessing(releases, run)["blessed"] is False
+
+
+def test_a_training_that_is_killed_ends_its_mlflow_run(releases: Releases) -> None:
+    run = releases.killed
+    assert run.states["train-model"] == "FAILED"
+    assert run.states["register-model"] == "OMITTED"
+    outcome = releases.outcome(run)
+    assert outcome.state is State.FAILED
+    assert "before a gate decided" in outcome.error
+    experiment = releases.tracking.client.get_experiment_by_name("visits")
+    tagged = [
+        training.info.status
+        for training in releases.tracking.client.search_runs([experiment.experiment_id])
+        if training.data.tags.get("modelway.pipeline_run") == run.identifier
+    ]
+    assert tagged == ["FAILED"]
+    assert "RUNNING" not in releases.training_runs().values()
 
 
 def test_a_retried_run_keeps_its_id_and_its_earlier_end(releases: Releases) -> None:
