@@ -2,50 +2,186 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import yaml
 
 import modelway.components
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.records import ReleaseGoal
+from modelway.pipelines import backends
+from modelway.pipelines.backends import Backend, Loss
+from modelway.pipelines.critical_path import levels
 
 
-def compile_all(folder: Path, *, kubernetes: bool = False) -> list[Path]:
+@dataclass(frozen=True)
+class CompiledPipeline:
+    """A pipeline as it was written.
+
+    Attributes:
+        file: Where it is.
+        bytes: The file's size.
+        levels: The pods on its critical path.
+    """
+
+    file: Path
+    bytes: int
+    levels: int
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What was written.
+
+    Attributes:
+        files: Every file.
+        pipelines: The pipelines by their names.
+        backend: The oldest server that takes them.
+        lost: What that server does not know and was left out.
+    """
+
+    files: list[Path]
+    pipelines: dict[str, CompiledPipeline]
+    backend: Backend
+    lost: list[Loss]
+
+
+def compile_all(
+    folder: Path,
+    *,
+    until: ReleaseGoal = "registered",
+    kubernetes: bool = False,
+    backend: Backend = backends.DEFAULT,
+) -> Compiled:
     """Writes the pipelines ``release.yaml`` and ``promote.yaml``, and every ``components/<name>/component.yaml``.
 
     Args:
         folder: Where to.
+        until: How far a release goes.
         kubernetes: Also write the pipelines as Pipeline and PipelineVersion objects for GitOps,
             ``release.kubernetes.yaml`` and ``promote.kubernetes.yaml``.
+        backend: The server that they are for. What it does not know is left out.
 
     Returns:
-        The files written.
+        What was written.
 
     Raises:
         ModelwayError: the folder cannot be written.
     """
-    from kfp import compiler
-    from kfp.compiler.compiler_utils import KubernetesManifestOptions
+    components = {name: getattr(modelway.components, name) for name in modelway.components.__all__}
+    texts: dict[Path, str] = {}
+    summaries: dict[str, CompiledPipeline] = {}
+    lost: list[Loss] = []
+    for name, pipeline in _pipelines(until).items():
+        ir = _compiled(pipeline)
+        platform, losses = backends.fit(ir.platform, backend, pipeline=name)
+        lost += losses
+        target = folder / f"{name}.yaml"
+        texts[target] = ir.comments + _yaml(ir.specification, platform)
+        summaries[name] = CompiledPipeline(target, len(texts[target].encode()), levels(ir.specification))
+        if kubernetes:
+            objects = pipeline_objects(f"modelway-{name}", ir.specification, platform, description=pipeline.description)
+            texts[folder / f"{name}.kubernetes.yaml"] = _yaml(*objects)
+    for name, component in components.items():  # these have no settings for Kubernetes: a pipeline's tasks do
+        ir = _compiled(component)
+        texts[folder / "components" / name / "component.yaml"] = ir.comments + _yaml(ir.specification)
+    _write(folder, texts)
+    return Compiled(list(texts), summaries, backend, lost)
 
+
+def pipeline_objects(
+    name: str, specification: Mapping[str, Any], platform: Mapping[str, Any], *, description: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A pipeline as the objects of Kubeflow Pipelines' Kubernetes-native API.
+
+    A version's spec can never be changed on a cluster, so its name says what is in it: the same pipeline is the same
+    object, which can be applied again, and a changed one is another version of the same Pipeline.
+
+    Args:
+        name: The Pipeline's name.
+        specification: The compiled pipeline's specification.
+        platform: Its settings for Kubernetes.
+        description: What it does.
+
+    Returns:
+        The Pipeline and the PipelineVersion.
+    """
+    about = {"description": description} if description else {}
+    content = {
+        "pipelineName": name,
+        "pipelineSpec": specification,
+        **({"platformSpec": platform} if platform else {}),
+        **about,
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    version = f"{name}-{digest[:12]}"
+    api = "pipelines.kubeflow.org/v2beta1"
+    return (
+        {
+            "apiVersion": api,
+            "kind": "Pipeline",
+            "metadata": {"name": name},
+            "spec": {"displayName": name, **about},
+        },
+        {
+            "apiVersion": api,
+            "kind": "PipelineVersion",
+            "metadata": {"name": version},
+            "spec": {"displayName": version, **content},
+        },
+    )
+
+
+def _pipelines(goal: ReleaseGoal) -> dict[str, Any]:
+    """The pipelines by the names of their files."""
     from modelway.pipelines.promote import promote
     from modelway.pipelines.release import release_pipeline
 
-    pipelines = {"release": release_pipeline(), "promote": promote}
-    components = {name: getattr(modelway.components, name) for name in modelway.components.__all__}
-    targets: dict[Path, Any] = {folder / f"{name}.yaml": made for name, made in pipelines.items()}
-    targets |= {folder / "components" / name / "component.yaml": made for name, made in components.items()}
+    return {"release": release_pipeline(goal), "promote": promote}
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """What KFP's compiler made: the comments on top, the specification, and the settings for Kubernetes, if any."""
+
+    comments: str
+    specification: dict[str, Any]
+    platform: dict[str, Any]
+
+
+def _compiled(pipeline: Any) -> _Compiled:
+    """Compiles a pipeline or a component."""
+    from kfp import compiler
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "compiled.yaml")
+        compiler.Compiler().compile(pipeline, str(file))
+        text = file.read_text(encoding="utf-8")
+    comments = "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
+    specification, *platform = yaml.load_all(text, yaml.CSafeLoader)
+    return _Compiled(comments, specification, platform[0] if platform else {})
+
+
+def _yaml(*documents: Mapping[str, Any]) -> str:
+    """YAML documents, the same for the same content; short, since servers bound what they store."""
+    return yaml.dump_all(
+        documents, Dumper=yaml.CSafeDumper, default_flow_style=None, sort_keys=True, allow_unicode=True, width=120
+    )
+
+
+def _write(folder: Path, texts: Mapping[Path, str]) -> None:
     try:
-        for target, made in targets.items():
+        for target, text in texts.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            compiler.Compiler().compile(made, str(target))
-        for name, made in pipelines.items() if kubernetes else ():
-            target = folder / f"{name}.kubernetes.yaml"
-            options = KubernetesManifestOptions(pipeline_name=f"modelway-{name}", include_pipeline_manifest=True)
-            compiler.Compiler().compile(
-                made, str(target), kubernetes_manifest_format=True, kubernetes_manifest_options=options
-            )
-            targets[target] = made
+            target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ModelwayError(
             f"{folder} cannot be written: {error.strerror}", file=str(folder), remedy="choose another folder with -o"
         ) from error
-    return list(targets)

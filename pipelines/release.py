@@ -8,10 +8,11 @@ exactly where a gate refused. A gate's own task succeeds with its verdict and re
 from collections.abc import Callable
 from functools import wraps
 from inspect import Signature, signature
-from typing import Any, Literal, get_args
+from typing import Any
 
 from kfp import dsl
 
+from modelway.components.core.records import ReleaseGoal
 from modelway.components.deploy.component import deploy_model
 from modelway.components.enforce.component import enforce_gate
 from modelway.components.evaluate.component import evaluate_model
@@ -26,12 +27,10 @@ from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
 from modelway.pipelines.cluster_settings import with_deploy_access, with_services, with_signing_keys
 
-End = Literal["registered", "packaged", "staging"]
-ENDS: tuple[End, ...] = get_args(End)
 _OF_PACKAGING = ("serving_base", "image")
 
 
-def release_pipeline(end: End = "registered") -> Any:
+def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
     """The release pipeline that ends with a registered model, with its image, or with its image in staging."""
 
     def release(
@@ -67,13 +66,13 @@ def release_pipeline(end: End = "registered") -> Any:
             "store": store,
             "git_commit": git_commit,
         }
-        ended = _named(with_services(record_outcome(goal=end, project=project, **run), cached=False), "record outcome")
+        ended = _named(with_services(record_outcome(goal=goal, project=project, **run), cached=False), "record outcome")
         with dsl.ExitHandler(ended, name="release"):
             run["requested_by"] = requested_by
             resolving = resolve_inputs(**files, **run, data_version=data_version, champion=champion)
             inputs = _named(with_services(resolving, cached=False), "resolve inputs").outputs
             registered = _judged_model(inputs, data_version=data_version, run=run)
-            if end == "registered":
+            if goal == "registered":
                 return
             version = {
                 "model": registered["name"],
@@ -84,7 +83,7 @@ def release_pipeline(end: End = "registered") -> Any:
             packaged = _named(
                 with_signing_keys(package_model(**version, base=serving_base, target=image)), "package model"
             )
-            if end == "staging":
+            if goal == "staging":
                 deploying = deploy_model(
                     **version,
                     environment="staging",
@@ -94,7 +93,7 @@ def release_pipeline(end: End = "registered") -> Any:
                 )
                 _named(with_deploy_access(deploying), "deploy to staging")
 
-    return dsl.pipeline(_without(release, _OF_PACKAGING) if end == "registered" else release, name="release")
+    return dsl.pipeline(_without(release, _OF_PACKAGING) if goal == "registered" else release, name="release")
 
 
 def _without(pipeline: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:

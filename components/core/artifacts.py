@@ -5,9 +5,15 @@ composes a pipeline in Python. KFP imports these classes by this module's name i
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from kfp import dsl
+
+if TYPE_CHECKING:
+    from modelway.components.core.verdict import Gate
 
 
 class GateResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
@@ -33,6 +39,25 @@ def write_values(*artifacts: dsl.Artifact) -> None:
     """
     for artifact in artifacts:
         Path(artifact.path).write_text(json.dumps(artifact.metadata), encoding="utf-8")
+
+
+def write_comparison(
+    metrics: dsl.Metrics, gate: "Gate", policy: str, measured: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    """Logs what people compare between runs: a gate's counts of checks, and what was judged beside its bounds.
+
+    Args:
+        metrics: The task's metrics, which the dashboard's *Compare runs* sets side by side.
+        gate: The gate.
+        policy: The policy file: its text, or a URI.
+        measured: What was measured beside, such as scores and latencies.
+    """
+    from modelway.components.core.comparison import comparison
+    from modelway.components.core.policy import Policy
+
+    for name, value in comparison(gate, Policy.load(policy), measured).items():
+        metrics.log_metric(name, value)
+    write_values(metrics)
 
 
 def write_texts(texts: dict[str, str]) -> None:

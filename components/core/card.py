@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelway.components.core.blessing import Blessing
-from modelway.components.core.html import format_number, render_template
+from modelway.components.core.html import WORST_FIRST, format_number, render_template
 from modelway.components.core.project import Project
 from modelway.components.core.verdict import Check, Gate, Mode, Verdict
 
@@ -119,7 +119,7 @@ def _rows(checks: Iterable[Check]) -> tuple[tuple[str, ...], ...]:
             " to ".join(map(format_number, check.interval)) if check.interval is not None else "",
             format_number(check.threshold),
         )
-        for check in checks
+        for check in sorted(checks, key=lambda check: WORST_FIRST[check.verdict])
     )
 
 

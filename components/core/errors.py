@@ -2,12 +2,17 @@
 
 import errno
 import os
+import re
 import sys
 from types import TracebackType
+
+_USER_INFO = re.compile(r"://[^/\s?#]*@")
 
 
 class ModelwayError(Exception):
     """Something the user can put right: what is wrong, where, and the remedy.
+
+    A password in an address (``https://user:password@host``) is left out of all of it.
 
     Attributes:
         message: What is wrong, in one sentence.
@@ -28,13 +33,13 @@ class ModelwayError(Exception):
         column: str | None = None,
         value: object = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-        self.file = file
+        self.message = without_password(message)
+        super().__init__(self.message)
+        self.remedy = without_password(remedy)
+        self.file = None if file is None else without_password(file)
         self.key = key
         self.column = column
-        self.value = None if value is None else str(value)[:200]
+        self.value = None if value is None else without_password(str(value))[:200]
 
     def fields(self) -> dict[str, str]:
         """The fields that are set, for ``--json`` output."""
@@ -55,10 +60,15 @@ class CredentialsError(ModelwayError):
     """A service was reached and refused who we are or what we asked for."""
 
 
+def without_password(text: str) -> str:
+    """The text with what stands before the host left out of each address: ``https://user:password@host``."""
+    return _USER_INFO.sub("://", text)
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what an exception says, or its type's name."""
     lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+    return without_password(lines[0])[:300] if lines else type(error).__name__
 
 
 def explained(error: BaseException) -> ModelwayError | None:

@@ -9,6 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from modelway.components.core.verdict import Gate, Verdict
 
 WORST_FIRST = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 2}
+MOST_WARNINGS = 10
 MOST_CHECKS = 300  # keeps the page of a table with thousands of columns small enough to open
 
 
@@ -23,17 +24,20 @@ def render_template(package: str, template: str, **values: Any) -> str:
     )
     environment.filters["number"] = format_number
     environment.filters["cell"] = markdown_cell
+    environment.filters["short"] = shorten
     return environment.get_template(template).render(**values)
 
 
 def render_gate(package: str, template: str, gate: Gate, title: str, **values: Any) -> str:
     """Renders a gate's report: its checks worst first, cut to the first few hundred, and what the stage adds."""
     worst_first = sorted(gate.checks, key=lambda check: (not check.blocks, WORST_FIRST[check.verdict]))
+    warnings = [check for check in worst_first if not check.blocks and check.verdict is not Verdict.PASSED]
     return render_template(
         package,
         template,
         title=title,
         gate=gate,
+        warnings=warnings[:MOST_WARNINGS],
         checks=worst_first[:MOST_CHECKS],
         left_out=max(0, len(worst_first) - MOST_CHECKS),
         **values,
@@ -43,6 +47,12 @@ def render_gate(package: str, template: str, gate: Gate, title: str, **values: A
 def markdown_cell(value: object) -> str:
     """A value as the text of a Markdown table's cell, or of a list's item."""
     return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def shorten(text: str, letters: int = 32) -> str:
+    """A name with its middle left out where it is long: names that are alike differ at their ends."""
+    half = letters // 2
+    return text if len(text) <= letters else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def format_number(value: object) -> str:

@@ -24,7 +24,8 @@ from modelway.components.core.storage import copy_in, join, read_uri, write_uri
 from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate, blocking_reasons
 
-Goal = Literal["registered", "packaged", "staging", "promoted"]
+ReleaseGoal = Literal["registered", "packaged", "staging"]
+Goal = Literal[ReleaseGoal, "promoted"]
 DECISION, OUTCOME, PACKAGE = "decision.json", "outcome.json", "package.json"
 LATEST = "latest"
 

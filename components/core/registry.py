@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from modelway.components.core.certificates import bundle, distrust
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
 from modelway.components.core.images import Images, Layout, Reference, copy_checked
 from modelway.components.core.oci import ACCEPTED, MANIFEST, Descriptor, Image
@@ -90,6 +91,16 @@ class Registry:
             self._ask("PUT", f"manifests/{reference}", headers={"Content-Type": MANIFEST}, data=image.manifest)
         return f"{self._name}@{image.digest}"
 
+    def check_writable(self) -> None:
+        """Makes sure that images can be uploaded: begins an upload, and ends it without one.
+
+        Raises:
+            ModelwayError: the registry cannot be reached or refuses.
+        """
+        upload = self._ask("POST", "blobs/uploads/")
+        with suppress(ModelwayError):  # some registries forget unfinished uploads by themselves, and cannot be told to
+            self._ask("DELETE", urljoin(self._url("blobs/uploads/"), upload.headers["Location"]))
+
     @property
     def _name(self) -> str:
         return f"{self.host}/{self.repository}"
@@ -104,9 +115,10 @@ class Registry:
         from oras.container import Container  # type: ignore[import-untyped]
         from oras.provider import Registry as Client  # type: ignore[import-untyped]
 
-        asked = requests.get(f"{self._scheme}://{self.host}/v2/", timeout=_TIMEOUT).headers.get("WWW-Authenticate", "")
-        kind = "basic" if asked.lower().startswith("basic") else "token"
-        client = Client(hostname=self.host, insecure=self._scheme == "http", auth_backend=kind)
+        trusted = bundle() or True
+        answer = requests.get(f"{self._scheme}://{self.host}/v2/", timeout=_TIMEOUT, verify=trusted)
+        kind = "basic" if answer.headers.get("WWW-Authenticate", "").lower().startswith("basic") else "token"
+        client = Client(hostname=self.host, insecure=self._scheme == "http", auth_backend=kind, tls_verify=trusted)
         client.session.request = partial(client.session.request, timeout=_TIMEOUT)
         configured = Path(os.environ.get("DOCKER_CONFIG") or _MOUNTED) / "config.json"
         files = [str(configured)] if "DOCKER_CONFIG" in os.environ or configured.is_file() else None
@@ -138,7 +150,7 @@ class Registry:
         try:
             response = self._sent(method, url, headers or {}, data, stream)
         except requests.RequestException as error:
-            raise UnavailableError(
+            raise distrust(error, f"the registry {self.host}") or UnavailableError(
                 f"the registry {self.host} cannot be reached: {first_line(error)}",
                 file=self._name,
                 remedy="check the host, and that it speaks HTTPS, or name it as `insecure`; then run again",

@@ -11,8 +11,7 @@ import base64
 import hashlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -20,13 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from modelway.components.core.certificates import tls_context
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+from modelway.components.core.s3_errors import explaining, missing
 
 if TYPE_CHECKING:
     from minio import Minio
 
-_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
-_MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchObject"}
+_ENDPOINT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT")
+_ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY")
+_SECRET_KEY = ("AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY")
 _TAKEN, _BUSY = "PreconditionFailed", "ConditionalRequestConflict"  # the object is there; is just being written
 
 
@@ -53,49 +55,68 @@ class S3:
         access_key: The access key.
         secret_key: The secret key.
         region: The region, where the endpoint asks for one.
+        brief: Whether to give up within seconds where no answer comes, as checks do.
     """
 
     def __init__(
-        self, endpoint: str, access_key: str | None, secret_key: str | None, region: str | None = None
+        self,
+        endpoint: str,
+        access_key: str | None,
+        secret_key: str | None,
+        region: str | None = None,
+        *,
+        brief: bool = False,
     ) -> None:
         import urllib3
         from minio import Minio
 
         parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
-        self.endpoint = parts.netloc
+        self.endpoint = parts.netloc.rpartition("@")[2]
+        self.url = f"{parts.scheme}://{self.endpoint}"
         self._lockable: dict[str, bool] = {}
-        self.client: Minio = Minio(
-            endpoint=parts.netloc,
-            access_key=access_key,
-            secret_key=secret_key,
-            secure=parts.scheme == "https",
-            region=region or "us-east-1",
-            http_client=urllib3.PoolManager(
-                maxsize=8,  # as many as `storage.read_all` reads at once
-                timeout=urllib3.Timeout(connect=5, read=120),
-                retries=urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=[500, 502, 503, 504]),
-            ),
+        http_client = urllib3.PoolManager(
+            maxsize=8,  # as many as `storage.read_all` reads at once
+            timeout=urllib3.Timeout(connect=3, read=7) if brief else urllib3.Timeout(connect=5, read=120),
+            retries=urllib3.Retry(connect=2, read=0, other=0, backoff_factor=0.5)
+            if brief
+            else urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=[500, 502, 503, 504]),
+            ssl_context=tls_context() if parts.scheme == "https" else None,
         )
+        try:
+            self.client: Minio = Minio(
+                endpoint=self.endpoint,
+                access_key=access_key,
+                secret_key=secret_key,
+                secure=parts.scheme == "https",
+                region=region or "us-east-1",
+                http_client=http_client,
+            )
+        except ValueError as error:
+            raise UnavailableError(
+                f"the S3 endpoint {self.endpoint!r} is no address: {first_line(error)}",
+                key="AWS_ENDPOINT_URL",
+                remedy="give the scheme, the host and the port alone, such as http://minio:9000",
+            ) from error
 
     @classmethod
-    def from_environment(cls) -> S3:
+    def from_environment(cls, *, brief: bool = False) -> S3:
         """The endpoint that the environment names.
+
+        Args:
+            brief: Whether to give up within seconds where no answer comes, as checks do.
 
         Raises:
             CredentialsError: no endpoint or no keys are set.
         """
-        endpoint = _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT") or "https://s3.amazonaws.com"
-        access, secret = (
-            _first("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY"),
-            _first("AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY"),
-        )
+        endpoint = endpoint_named() or "https://s3.amazonaws.com"
+        access, secret = _first(*_ACCESS_KEY), _first(*_SECRET_KEY)
         if access is None or secret is None:
             raise CredentialsError(
                 "an s3:// address is used, but no S3 credentials are set",
                 remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL "
                 "(on a cluster: the Secret that the pipeline mounts)",
             )
-        return cls(endpoint, access, secret, _first("AWS_REGION", "AWS_DEFAULT_REGION"))
+        return cls(endpoint, access, secret, _first("AWS_REGION", "AWS_DEFAULT_REGION"), brief=brief)
 
     def read(self, uri: str) -> bytes:
         """The bytes of an object."""
@@ -230,35 +251,27 @@ class S3:
             raise missing(uri)
         return sorted(found)
 
-    @contextmanager
-    def _explaining(self, uri: str) -> Iterator[None]:
-        from minio.error import InvalidResponseError, S3Error, ServerError
-        from urllib3.exceptions import HTTPError
+    def has_objects(self, uri: str) -> bool:
+        """Whether there is an object whose key begins so."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            listing = self.client.list_objects(
+                bucket_name=bucket, prefix=key, recursive=True, extra_query_params={"max-keys": "1"}
+            )
+            return next(iter(listing), None) is not None
 
-        try:
-            yield
-        except S3Error as error:
-            if error.code in _MISSING:
-                raise missing(uri, f"{self.endpoint} answers {error.code}") from error
-            if error.code in _REFUSED:
-                raise CredentialsError(
-                    f"S3 at {self.endpoint} refuses access: {error.code}",
-                    file=uri,
-                    remedy="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may use this bucket",
-                ) from error
-            raise UnavailableError(
-                f"S3 at {self.endpoint} answers {error.code}: {error.message}",
-                file=uri,
-                remedy="see the S3 server's log, then run again",
-            ) from error
-        except ValueError as error:  # the client's word on a name that no bucket can have
-            raise missing(uri, first_line(error)) from error
-        except (HTTPError, InvalidResponseError, ServerError) as error:
-            raise UnavailableError(
-                f"S3 at {self.endpoint} cannot be reached",
-                file=uri,
-                remedy="check AWS_ENDPOINT_URL (or MINIO_ENDPOINT) and that the server runs, then run again",
-            ) from error
+    def _explaining(self, uri: str) -> AbstractContextManager[None]:
+        return explaining(uri, self.url)
+
+
+def endpoint_named() -> str | None:
+    """The S3 endpoint that the environment names; None if it names none, which means Amazon's."""
+    return _first(*_ENDPOINT)
+
+
+def has_keys() -> bool:
+    """Whether the environment has S3 credentials."""
+    return _first(*_ACCESS_KEY) is not None and _first(*_SECRET_KEY) is not None
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -269,10 +282,3 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 def _first(*names: str) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
-
-
-def missing(source: str, detail: str = "there is nothing at this address") -> ModelwayError:
-    """The error of something that is not where it should be."""
-    return ModelwayError(
-        f"{source} cannot be read: {detail}", file=source, remedy="correct the path or URI, or put the file there"
-    )

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from modelway.components.core.s3 import S3, missing
+from modelway.components.core.s3 import S3
+from modelway.components.core.s3_errors import missing
 
 __all__ = [
     "S3",

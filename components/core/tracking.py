@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from modelway.components.core.certificates import distrust, trust_for_mlflow
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 
 for _name, _value in {
@@ -52,6 +53,7 @@ class Tracking:
         from mlflow import MlflowClient
 
         self.uri = uri
+        trust_for_mlflow()
         with self.explaining():
             self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
@@ -310,17 +312,17 @@ class Tracking:
                     remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
                 ) from error
             if "failed with exception" in text or "Max retries exceeded" in text:
-                raise self._unreachable() from error
+                raise self._unreachable(error) from error
             raise ModelwayError(
                 f"MLflow at {self.uri} answers: {text.splitlines()[0][:300]}",
                 key="MLFLOW_TRACKING_URI",
                 remedy="see the MLflow server's log",
             ) from error
         except RequestException as error:
-            raise self._unreachable() from error
+            raise self._unreachable(error) from error
 
-    def _unreachable(self) -> UnavailableError:
-        return UnavailableError(
+    def _unreachable(self, error: Exception) -> UnavailableError:
+        return distrust(error, f"MLflow at {self.uri}", "MLFLOW_TRACKING_URI") or UnavailableError(
             f"MLflow at {self.uri} cannot be reached",
             key="MLFLOW_TRACKING_URI",
             remedy="check MLFLOW_TRACKING_URI and that the server runs, then run again",

@@ -39,24 +39,23 @@ def evaluate_model(
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        metrics: The model's scores.
+        metrics: The model's scores with their thresholds, the worst slice and group, and the counts of checks.
         classification: The ROC curve of a binary task, and the confusion matrix; empty for regression.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
         proceed: Whether nothing blocks by the policy.
     """
-    from modelway.components.core.artifacts import write_values
+    from modelway.components.core.artifacts import write_comparison, write_values
     from modelway.components.evaluate.gate import evaluate
 
     rules = (project, policy, champion, run_id, model_hash)
     made = evaluate(model.path, test_data.path, unseen_data.path, *rules, as_of=as_of, report_path=report.path)
     judged = made.gate.model_copy(update={"report": report.uri})
     judged.write(gate.path)
-    for name, value in made.scores.items():
-        metrics.log_metric(name, value)
+    write_comparison(metrics, judged, policy, made.scores)
     if made.classes:
         classification.log_confusion_matrix(made.classes, made.confusion)
     if len(made.rocs) == 1:
         classification.log_roc_curve(made.rocs[0].fpr, made.rocs[0].tpr, made.rocs[0].thresholds)
-    write_values(metrics, classification)
+    write_values(classification)
     return (judged.verdict.value, judged.proceed)

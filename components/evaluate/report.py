@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from modelway.components.core.html import WORST_FIRST, render_gate
 from modelway.components.core.metrics import Predictions
 from modelway.components.core.project import Project
@@ -15,6 +17,9 @@ from modelway.components.evaluate.curves import Roc, calibration_by_decile
 from modelway.components.evaluate.intervals import Estimate
 
 MOST_BARS = 60
+MOST_CLASSES = 6  # as many as can be told apart in a narrow panel
+MATRIX_LETTERS = 38  # and as many letters stand side by side in it, each count with a space
+MOST_CONFUSIONS = 12
 _BINS = 10
 _SECTIONS = {
     "Against the champion": (
@@ -47,6 +52,15 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """How many rows of one class were taken for another."""
+
+    actual: str
+    predicted: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Section:
     """Checks of one kind; each metric's share a scale."""
 
@@ -76,6 +90,8 @@ def render(
     """
     bins = None if predictions is None or not predictions.classes else reliability(predictions, _BINS)
     deciles = predictions is not None and not predictions.classes
+    classes = () if predictions is None else predictions.classes
+    curves = sorted(rocs, key=_area)[:MOST_CLASSES]
     return render_gate(
         "modelway.components.evaluate",
         "model.html.j2",
@@ -83,13 +99,32 @@ def render(
         f"Model of {project.name}",
         scores={name: one for name, one in estimates.items() if math.isfinite(one.value)},
         rows=0 if predictions is None else len(predictions.truth),
-        curves=[(roc.name, list(zip(roc.fpr, roc.tpr, strict=True))) for roc in rocs],
+        curves=[(roc.name, list(zip(roc.fpr, roc.tpr, strict=True))) for roc in curves],
+        curves_left_out=len(rocs) - len(curves),
         reliability=[] if bins is None else [("bins", list(zip(bins.predicted, bins.observed, strict=True)))],
-        classes=() if predictions is None else predictions.classes,
-        confusion=confusion,
+        classes=classes,
+        confusion=confusion if is_legible(confusion) else [],
+        confusions=[] if is_legible(confusion) else most_confused(classes, confusion),
         deciles=[("tenths of the test split", calibration_by_decile(predictions))] if deciles and predictions else [],
         sections=sections(gate.checks),
     )
+
+
+def is_legible(confusion: Sequence[Sequence[int]]) -> bool:
+    """Whether a matrix of counts fits a narrow panel."""
+    largest = max((count for counts in confusion for count in counts), default=0)
+    return len(confusion) <= MOST_CLASSES and len(confusion) * (len(f"{largest:,}") + 1) <= MATRIX_LETTERS
+
+
+def most_confused(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[Confusion]:
+    """The pairs of classes that are taken for one another most often, for a matrix too large to be read."""
+    pairs = [
+        Confusion(actual, predicted, rows)
+        for actual, counts in zip(classes, confusion, strict=True)
+        for predicted, rows in zip(classes, counts, strict=True)
+        if predicted != actual and rows
+    ]
+    return sorted(pairs, key=lambda pair: -pair.rows)[:MOST_CONFUSIONS]
 
 
 def sections(checks: Sequence[Check]) -> list[Section]:
@@ -97,7 +132,7 @@ def sections(checks: Sequence[Check]) -> list[Section]:
     found = []
     for title, (start, note) in _SECTIONS.items():
         meant = [check for check in checks if check.name.startswith(start)]
-        measured = [check for check in meant if isinstance(check.observed, float) and math.isfinite(check.observed)]
+        measured = [check for check in meant if _is_drawn(check)]
         if start != "weak_segment[":
             measured.sort(key=lambda check: WORST_FIRST[check.verdict])
         metrics = dict.fromkeys(_metric(check) for check in measured)
@@ -148,6 +183,16 @@ def _ends(check: Check) -> tuple[float, float]:
 
 def _threshold(check: Check) -> float | None:
     return float(check.threshold) if isinstance(check.threshold, int | float) else None
+
+
+def _area(roc: Roc) -> float:
+    return float(np.trapezoid(roc.tpr, roc.fpr))
+
+
+def _is_drawn(check: Check) -> bool:
+    """Whether a check is a point on a scale: not where it observed rows, or had no champion to compare with."""
+    compared = check.threshold is not None or not check.name.startswith("no_regression[")
+    return compared and isinstance(check.observed, float) and math.isfinite(check.observed)
 
 
 def _metric(check: Check) -> str:

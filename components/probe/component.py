@@ -32,18 +32,16 @@ def probe_model(
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        metrics: Latency percentiles, requests per second, cold start and memory.
+        metrics: Latency percentiles, requests per second, cold start and memory, with what is allowed; check counts.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
         proceed: Whether nothing blocks by the policy.
     """
-    from modelway.components.core.artifacts import write_values
+    from modelway.components.core.artifacts import write_comparison
     from modelway.components.probe.gate import measured, probe
 
     made = probe(model.path, test_data.path, project, policy, model_hash, as_of=as_of, report_path=report.path)
     judged = made.model_copy(update={"report": report.uri})
     judged.write(gate.path)
-    for name, value in measured(judged).items():
-        metrics.log_metric(name, value)
-    write_values(metrics)
+    write_comparison(metrics, judged, policy, measured(judged))
     return (judged.verdict.value, judged.proceed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -43,20 +42,25 @@ def render(gate: Gate, project: Project, observed: Observed, policy: Serving) ->
     )
 
 
-def _percentiles(load: Load, policy: Serving) -> list[dict[str, Any]]:
+def _percentiles(load: Load, policy: Serving) -> list[dict[str, str]]:
     rows = []
     for name, quantile in QUANTILES.items():
         low, high = load.interval(quantile, policy.confidence)
+        most = allowed(policy.sla, name)
         rows.append(
             {
                 "name": name,
-                "observed": load.quantile(quantile),
-                "low": format_number(max(low, 0.0)),
-                "high": format_number(high) if math.isfinite(high) else "unknown: too few requests",
-                "allowed": allowed(policy.sla, name),
+                "observed": _milliseconds(load.quantile(quantile)),
+                "low": _milliseconds(max(low, 0.0)),
+                "high": _milliseconds(high) if math.isfinite(high) else "too few requests",
+                "allowed": _milliseconds(most) if most is not None else "not judged",
             }
         )
     return rows
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else format_number(value)
 
 
 def _histogram(load: Load) -> tuple[list[str], list[float]]:

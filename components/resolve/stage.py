@@ -17,6 +17,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.html import markdown_cell
 from modelway.components.core.records import RunContext, request_hash
 from modelway.components.core.sources import source_version
+from modelway.components.core.surroundings import check_surroundings
 from modelway.components.core.tracking import TAG, Tracking
 from modelway.components.core.user_files import UserFiles
 from modelway.components.resolve.checks import check_files
@@ -144,5 +145,12 @@ def resolve_in_task(files: dict[str, str], *, champion: str, context: RunContext
             key="store",
             remedy="give the pipeline a store: an s3:// prefix, or a folder where it runs on one machine",
         )
-    resolution = resolve(UserFiles.load(**files), champion=champion)
-    return resolution, resolution.files.keep(context.store)
+    try:
+        user_files = UserFiles.load(**files)
+    except ModelwayError:  # of a file in a store that is not there, it is the store that should be said
+        check_surroundings(store=context.store, sources=())
+        raise
+    data = user_files.project.data
+    check_surroundings(store=context.store, sources=[data.source, *([data.serving] if data.serving else [])])
+    resolution = resolve(user_files, champion=champion)
+    return resolution, user_files.keep(context.store)

@@ -40,12 +40,12 @@ def validate_data(
     Returns:
         gate: Every check with its verdict, as JSON.
         baseline: This training split's statistics and a sample of it, for later runs to compare with.
-        metrics: How many checks passed, failed and were inconclusive.
+        metrics: How many checks passed, failed and were inconclusive, and the worst drift, leak and missing values.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
         proceed: Whether nothing blocks by the policy.
     """
-    from modelway.components.core.artifacts import write_values
+    from modelway.components.core.artifacts import write_comparison
     from modelway.components.validate.gate import validate
 
     judged = validate(
@@ -62,7 +62,5 @@ def validate_data(
         report_path=report.path,
     ).model_copy(update={"report": report.uri})
     judged.write(gate.path)
-    for name, value in judged.counts().items():
-        metrics.log_metric(name, value)
-    write_values(metrics)
+    write_comparison(metrics, judged, policy)
     return (judged.verdict.value, judged.proceed)

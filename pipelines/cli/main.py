@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,8 @@ import typer
 
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
+from modelway.pipelines.cli.compile import compile_
+from modelway.pipelines.cli.doctor import doctor
 from modelway.pipelines.cli.resolve import resolve
 from modelway.pipelines.options import (
     BASE,
@@ -38,7 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(live.app)
+app.command("compile")(compile_)
 app.command()(resolve)
+app.command()(doctor)
 
 
 def main() -> None:
@@ -101,29 +104,6 @@ def run(
     else:
         console.print_summary(result, seconds, tracking_uri(place))
     raise typer.Exit(2 if result.outcome is None or result.error is not None else console.exit_code(result.outcome))
-
-
-@app.command("compile")
-def compile_(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
-    image: Annotated[
-        str | None, typer.Option(help="The image that the components run in, best by digest.", envvar="MODELWAY_IMAGE")
-    ] = None,
-    kubernetes: Annotated[
-        bool, typer.Option("--kubernetes", help="Also write Kubernetes Pipeline objects for GitOps.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Writes release.yaml, promote.yaml and every component's component.yaml."""
-    if image is not None:
-        os.environ["MODELWAY_IMAGE"] = image  # the components read it when they are imported
-    from modelway.pipelines.compile import compile_all
-
-    files = compile_all(output, kubernetes=kubernetes)
-    if as_json:
-        console.print_json({"files": [str(file) for file in files]})
-    else:
-        console.print_written(files, f"{len(files)} files; upload release.yaml and promote.yaml to Kubeflow Pipelines")
 
 
 @app.command()

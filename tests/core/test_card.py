@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from pages import LONG, assert_readable, crowded, shortcomings
 
 from modelway.components.core.blessing import Blessing, Hashes, bless
 from modelway.components.core.card import render_card
@@ -85,3 +89,34 @@ def test_a_run_that_ended_at_the_data_gate_has_a_card_too(project_text: Text) ->
     assert "**Not blessed**" in card.markdown
     assert "- nulls[age]: 3 of 10" in card.markdown
     assert "Why it is not blessed" in card.page
+
+
+@pytest.fixture
+def pages(project_text: Text) -> dict[str, str]:
+    """The page of a blessed model, and that of one rejected in many ways, at length."""
+    kinds = ("metric", "slice].f1", "fairness].accuracy", "robustness")
+    gates = [crowded(name, kinds, {"rows": 1_200}) for name in ("data", "model", "serving")]
+    hashes = Hashes(model="a" * 64, project="c", contract="d", policy="e")
+    rejected = bless(gates, hashes, project="loans", run=LONG, git_commit="", requested_by=LONG, compared_with="2")
+    words = {"intended_use": f"{LONG * 3} and nothing else", "owner": LONG}
+    return {
+        "blessed": render_card(blessing(), Project.parse(project_text())).page,
+        "rejected": render_card(rejected, Project.parse(project_text({"card": words}))).page,
+    }
+
+
+def test_pages_are_written_for_a_narrow_panel(pages: dict[str, str]) -> None:
+    assert {name: shortcomings(text) for name, text in pages.items()} == {"blessed": [], "rejected": []}
+
+
+def test_pages_are_read_in_a_narrow_panel_without_scrolling_sideways(pages: dict[str, str], tmp_path: Path) -> None:
+    assert_readable(pages, tmp_path)
+
+
+def test_the_worst_checks_of_a_section_come_first(project_text: Text) -> None:
+    checks = [passed_or_failed(f"slice[age={age}].f1", age > 40, "said", observed=0.5) for age in (60, 50, 30)]
+    gates = (Gate(name="model", checks=tuple(checks)),)
+    hashes = Hashes(project="c", contract="d", policy="e")
+    judged = bless(gates, hashes, project="loans", run="r", git_commit="", requested_by="", compared_with="")
+    section = render_card(judged, Project.parse(project_text())).markdown.partition("## Slices")[2]
+    assert section.index("age=30") < section.index("age=60") < section.index("age=50")

@@ -1,9 +1,39 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from modelway.components.core.verdict import Check, Verdict
-from modelway.components.evaluate.report import bars, sections
+import numpy as np
+import pytest
+from pages import LONG, assert_readable, crowded, shortcomings
+
+from modelway.components.core.html import shorten
+from modelway.components.core.metrics import Predictions
+from modelway.components.core.project import Project
+from modelway.components.core.verdict import Check, Gate, Verdict
+from modelway.components.evaluate.curves import confusion, roc_curves
+from modelway.components.evaluate.intervals import Estimate
+from modelway.components.evaluate.report import (
+    MOST_CLASSES,
+    Confusion,
+    bars,
+    is_legible,
+    most_confused,
+    render,
+    sections,
+)
+
+PROJECT = Project.parse(
+    "name: loans\ntask: binary\nlabel: late\ndata: {source: x.csv}\nfeatures: {numeric: [age]}\n"
+    "model: {estimator: sklearn.linear_model.LogisticRegression}"
+)
+KINDS = (
+    "metric",
+    "no_regression",
+    "slice].roc_auc",
+    "weak_segment].roc_auc",
+    "fairness].accuracy.difference",
+    "robustness",
+)
 
 
 def check(name: str, observed: float | int | None, verdict: Verdict = Verdict.PASSED, **more: object) -> Check:
@@ -39,8 +69,8 @@ def test_a_check_without_an_interval_is_a_point() -> None:
 def test_checks_are_shown_by_kind_and_metric_failed_ones_first() -> None:
     made = [
         check("metric[f1]", 0.9),
-        check("no_regression[f1]", 0.0),
-        check("no_regression[x=1].f1", 0.1),
+        check("no_regression[f1]", 0.0, threshold=-0.01),
+        check("no_regression[x=1].f1", 0.1, threshold=-0.01),
         check("slice[x=1].f1", 0.9),
         check("slice[x=2].f1", 0.2, Verdict.FAILED),
         check("slice[x=2].log_loss", 0.3),
@@ -58,3 +88,78 @@ def test_checks_are_shown_by_kind_and_metric_failed_ones_first() -> None:
     ]
     assert [one.name for one in found["Slices"].others] == ["slice[x=3].f1"]
     assert [bar.check.observed for bar in found["Weak segments"].charts[0][1]] == [0.1, 0.0]  # as they were found
+
+
+def test_a_score_without_a_champion_is_no_distance_from_one() -> None:
+    (section,) = sections([check("no_regression[f1]", 0.9, Verdict.INCONCLUSIVE)])
+    assert not section.charts
+    assert [other.name for other in section.others] == ["no_regression[f1]"]
+
+
+def predictions(classes: int) -> Predictions:
+    """Of rows that are mostly told right; the last class is the one told worst."""
+    generator = np.random.default_rng(0)
+    truth = np.arange(600) % classes
+    probabilities = generator.dirichlet(np.ones(classes), 600) + np.eye(classes)[truth] * np.linspace(0.1, 0, classes)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    names = tuple(f"{LONG}_{number}" for number in range(classes))
+    return Predictions(truth, probabilities.argmax(axis=1), probabilities, names)
+
+
+def page(classes: int, gate: Gate) -> str:
+    answers = predictions(classes)
+    estimates = {"roc_auc": Estimate(0.6, (0.5, 0.7)), "neg_root_mean_squared_log_error": Estimate(-0.612345)}
+    counts = [[100 * count for count in row] for row in confusion(answers)]
+    return render(gate, PROJECT, estimates, answers, roc_curves(answers), counts)
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    gate = crowded("model", KINDS, {"test_rows": 600})
+    return {"calm": page(2, Gate(name="model", checks=())), "crowded": page(MOST_CLASSES, gate), "many": page(40, gate)}
+
+
+def test_pages_are_written_for_a_narrow_panel(pages: dict[str, str]) -> None:
+    assert {name: shortcomings(text) for name, text in pages.items()} == {"calm": [], "crowded": [], "many": []}
+
+
+def test_pages_are_read_in_a_narrow_panel_without_scrolling_sideways(pages: dict[str, str], tmp_path: Path) -> None:
+    assert_readable(pages, tmp_path)
+
+
+def test_of_many_classes_those_told_worst_are_drawn_and_the_pairs_confused_most_are_listed(
+    pages: dict[str, str],
+) -> None:
+    text = pages["many"]
+    assert text.count("<polyline") == MOST_CLASSES + 1  # and the reliability
+    assert f"The {MOST_CLASSES} classes that are told worst; {40 - MOST_CLASSES} more are left out." in text
+    assert "Confusion matrix" not in text
+    assert "Most frequent confusions of 40 classes" in text
+    assert f"<title>{LONG}_39</title>" in text
+    assert f"<title>{LONG}_0</title>" not in text
+
+
+def test_long_names_of_classes_stand_in_the_rows_of_the_matrix_and_numbers_in_its_head(pages: dict[str, str]) -> None:
+    matrix = pages["crowded"].partition("Confusion matrix")[2].partition("</table>")[0]
+    assert f'<abbr title="{LONG}_5">6</abbr>' in matrix
+    assert f'<th scope="row">6 {shorten(f"{LONG}_5", 24)}</th>' in matrix
+
+
+@pytest.mark.parametrize(
+    ("classes", "largest", "legible"),
+    [
+        (2, 999_999_999, True),
+        (4, 9_999_999, False),
+        (4, 999_999, True),
+        (6, 9_999, True),
+        (6, 10_000, False),
+        (7, 1, False),
+    ],
+)
+def test_a_matrix_is_drawn_where_it_fits_the_panel(classes: int, largest: int, legible: bool) -> None:
+    assert is_legible([[largest] * classes] * classes) is legible
+
+
+def test_pairs_of_classes_are_listed_by_how_often_they_are_confused() -> None:
+    matrix = [[90, 3, 0], [7, 80, 1], [0, 0, 70]]
+    assert most_confused("abc", matrix) == [Confusion("b", "a", 7), Confusion("a", "b", 3), Confusion("b", "c", 1)]

@@ -13,6 +13,7 @@ import yaml
 
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import strategy
+from modelway.pipelines.cluster_settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -21,6 +22,7 @@ OF_AN_ENVIRONMENT = (
     *("gpu", "encryption", "prediction-log", "kserve", "deployment"),
     *("istio", "gateway-api", "traefik", "servicemonitor"),
 )
+STORES = ("minio", "seaweedfs", "s3")  # of an environment, and of the pipelines
 OF_THE_CLUSTER = ("admission", "prometheusrule")
 MODEL = "insurance-high-use"
 DIGEST = "sha256:" + "a1" * 32
@@ -47,7 +49,11 @@ def _pods(objects: Objects) -> Iterator[dict[str, Any]]:
 
 
 def test_every_folder_is_known_here() -> None:
-    assert {path.name for path in (MANIFESTS / "components").iterdir()} == {*OF_AN_ENVIRONMENT, *OF_THE_CLUSTER}
+    assert {path.name for path in (MANIFESTS / "components").iterdir()} == {
+        *OF_AN_ENVIRONMENT,
+        *STORES,
+        *OF_THE_CLUSTER,
+    }
     assert {path.name for path in (MANIFESTS / "overlays").iterdir()} == set(OVERLAYS)
 
 
@@ -104,7 +110,10 @@ def test_only_staging_is_open_to_the_release(kustomize: Build) -> None:
 @pytest.mark.parametrize("name", OVERLAYS)
 @pytest.mark.parametrize(
     "components",
-    [[], ["gpu"], ["kserve"], ["deployment"], ["encryption", "prediction-log", "gpu", "traefik", "servicemonitor"]],
+    [
+        *([], ["gpu"], ["kserve"], ["deployment"]),
+        ["encryption", "prediction-log", "minio", "gpu", "traefik", "servicemonitor"],
+    ],
     ids=["rollout", "gpu", "kserve", "deployment", "together"],
 )
 def test_pods_are_restricted_and_limited(
@@ -253,15 +262,32 @@ def test_keys_come_from_a_secret_as_files(kustomization: Callable[..., Objects])
         assert kind in volumes[mounted[str(Path(named[variable]).parent)]]
 
 
-def test_the_prediction_log_goes_where_the_server_may_write(kustomization: Callable[..., Objects]) -> None:
-    objects = kustomization(resources=[MANIFESTS / "base"], components=[MANIFESTS / "components" / "prediction-log"])
+@pytest.mark.parametrize(("store", "port"), [("minio", 9000), ("seaweedfs", 8333), ("s3", 443)])
+def test_the_prediction_log_goes_where_the_server_may_write(
+    kustomization: Callable[..., Objects], store: str, port: int
+) -> None:
+    objects = kustomization(
+        resources=[MANIFESTS / "base"],
+        components=[MANIFESTS / "components" / name for name in ("prediction-log", store)],
+        namespace="elsewhere",
+    )
     (pod,) = _pods(objects)
-    target = pod["containers"][0]["args"][1]
+    (container,) = pod["containers"]
+    target = container["args"][1]
     (allowed,) = json.loads((MANIFESTS / "base" / "storage" / "server.json").read_text(encoding="utf-8"))["Statement"]
     assert allowed["Resource"] == [target.replace("s3://", "arn:aws:s3:::") + "/*"]
-    assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "modelway-store"}}]
-    exception = _one(objects, "NetworkPolicy", "server-to-minio")["spec"]["egress"][0]
-    assert exception["ports"] == [{"protocol": "TCP", "port": 9000}]
+    assert container["envFrom"] == [{"secretRef": {"name": "modelway-store"}}]
+    variables = {variable["name"]: variable.get("valueFrom") for variable in container["env"]}
+    assert variables["AWS_ENDPOINT_URL"] == {"configMapKeyRef": {"name": "modelway", "key": "s3-endpoint"}}
+    services = _one(objects, "ConfigMap", "modelway")
+    assert services["metadata"]["namespace"] == "elsewhere"
+    assert services["data"]["s3-endpoint"]
+    (exception,) = _one(objects, "NetworkPolicy", "server-to-store")["spec"]["egress"]
+    assert exception["ports"] == [{"protocol": "TCP", "port": port}]
+    (peer,) = exception["to"]
+    in_cluster = services["data"]["s3-endpoint"].endswith(".kubeflow:9000")
+    assert ("namespaceSelector" in peer) is in_cluster
+    assert ("ipBlock" in peer) is not in_cluster
 
 
 def test_kserve_takes_the_rollouts_place(kustomization: Callable[..., Objects]) -> None:
@@ -313,10 +339,42 @@ def test_alerts_are_of_the_cluster_rather_than_of_an_environment(kustomization: 
     assert plain == _one(objects, "PrometheusRule", f"{MODEL}-alerts")["spec"]
 
 
-def test_kfp_is_told_of_minio(kustomize: Build) -> None:
-    launcher = _one(kustomize(ROOT), "ConfigMap", "kfp-launcher")
-    assert launcher["metadata"]["namespace"] == "kubeflow"
-    assert launcher["data"]["defaultPipelineRoot"].startswith("minio://")
-    default = yaml.safe_load(launcher["data"]["providers"])["minio"]["default"]
-    assert default["endpoint"] == "minio-service.kubeflow:9000"
-    assert default["credentials"]["secretRef"]["secretName"] == "mlpipeline-minio-artifact"
+def test_what_belongs_to_kfp_is_left_to_it(kustomize: Build) -> None:
+    """KFP's own ConfigMaps, Secrets and workloads are never applied: they differ between its versions."""
+    in_kubeflow = [one for one in kustomize(ROOT) if one["metadata"].get("namespace") == "kubeflow"]
+    assert {one["kind"] for one in in_kubeflow} == {"ServiceAccount", "Role", "RoleBinding", "ConfigMap"}
+    assert all(one["metadata"]["name"].startswith("modelway-") for one in in_kubeflow)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_store_is_what_tasks_read_and_nothing_of_kfps(kustomization: Callable[..., Objects], store: str) -> None:
+    pipelines = [MANIFESTS / "base" / "pipelines"]
+    before = kustomization(resources=pipelines, namespace="kubeflow")
+    objects = kustomization(resources=pipelines, components=[MANIFESTS / "components" / store], namespace="kubeflow")
+    added = {(one["kind"], one["metadata"]["name"]) for one in objects} - {
+        (one["kind"], one["metadata"]["name"]) for one in before
+    }
+    admits = {("NetworkPolicy", "servers-to-seaweedfs")} if store == "seaweedfs" else set()
+    assert added == {("ConfigMap", SERVICES), *admits}
+    data = _one(objects, "ConfigMap", SERVICES)["data"]
+    assert set(data) <= {"s3-endpoint", "s3-region"}
+    assert "kfp-launcher" not in {one["metadata"]["name"] for one in objects}
+
+
+def test_seaweedfs_lets_the_servers_of_every_environment_in(kustomization: Callable[..., Objects]) -> None:
+    objects = kustomization(
+        resources=[MANIFESTS / "base" / "pipelines"],
+        components=[MANIFESTS / "components" / "seaweedfs"],
+        namespace="kubeflow",
+    )
+    (rule,) = _one(objects, "NetworkPolicy", "servers-to-seaweedfs")["spec"]["ingress"]
+    ((peer,), (port,)) = rule["from"], rule["ports"]
+    environment = kustomization(
+        resources=[OVERLAYS["production"]],
+        components=[MANIFESTS / "components" / name for name in ("prediction-log", "seaweedfs")],
+        namespace="modelway-production",
+    )
+    labels = _one(environment, "Namespace", "modelway-production")["metadata"]["labels"]
+    assert peer["namespaceSelector"]["matchLabels"].items() <= labels.items()
+    (exception,) = _one(environment, "NetworkPolicy", "server-to-store")["spec"]["egress"]
+    assert exception["ports"] == [port]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
@@ -14,25 +15,41 @@ import yaml
 from kfp import components
 
 import modelway.components
+from modelway.pipelines.compile import pipeline_objects
+from modelway.pipelines.critical_path import levels
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
+ROOT = Path(__file__).resolve().parents[2]
+PIPELINES = ("promote", "release")
 IMAGE = "registry.example/modelway@sha256:" + "a" * 64
 
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> Path:
-    """Everything, for an image by its digest."""
+    """Everything, down to staging, for an image by its digest."""
     folder = tmp_path_factory.mktemp("compiled")
-    ran = modelway("compile", "-o", "dist", "--image", IMAGE, "--kubernetes", "--json", cwd=folder)
+    ran = modelway(
+        "compile", "-o", "dist", "--until", "staging", "--image", IMAGE, "--kubernetes", "--json", cwd=folder
+    )
     assert ran.returncode == 0, ran.stderr
-    files = json.loads(ran.stdout)["files"]
-    assert sorted(files) == sorted(str(file.relative_to(folder)) for file in (folder / "dist").rglob("*.yaml"))
+    printed = json.loads(ran.stdout)
+    assert sorted(printed["files"]) == sorted(
+        str(file.relative_to(folder)) for file in (folder / "dist").rglob("*.yaml")
+    )
+    (folder / "printed.json").write_text(ran.stdout, encoding="utf-8")
     return folder / "dist"
 
 
+@pytest.fixture(scope="module")
+def printed(dist: Path) -> dict[str, Any]:
+    """What the command printed with it."""
+    content: dict[str, Any] = json.loads((dist.parent / "printed.json").read_text(encoding="utf-8"))
+    return content
+
+
 def _documents(file: Path) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    return list(yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader))
 
 
 def _executors(specification: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +62,7 @@ def test_there_is_the_pipeline_and_every_component(dist: Path) -> None:
         *(f"{name}{kind}.yaml" for name in ("promote", "release") for kind in ("", ".kubernetes")),
         *(f"components/{name}/component.yaml" for name in modelway.components.__all__),
     }
-    assert len(modelway.components.__all__) == 11
+    assert len(modelway.components.__all__) == 12
 
 
 @pytest.mark.parametrize("name", modelway.components.__all__)
@@ -71,29 +88,6 @@ def test_the_pipeline_can_be_loaded_and_every_executor_has_the_image(dist: Path)
     assert stages == set(modelway.components.__all__)
 
 
-def test_what_touches_the_world_is_never_cached_and_the_rest_is(dist: Path) -> None:
-    specification = _documents(dist / "release.yaml")[0]
-    dags = [specification["root"], *specification["components"].values()]
-    tasks = [task for dag in dags for task in dag.get("dag", {}).get("tasks", {}).values()]
-    cached: dict[str, set[bool]] = {}
-    for task in tasks:
-        component = task["componentRef"]["name"].removeprefix("comp-").rstrip("-23")
-        if (
-            f"comp-{component}" in specification["components"]
-            and "dag" not in specification["components"][f"comp-{component}"]
-        ):
-            cached.setdefault(component, set()).add(task["cachingOptions"].get("enableCache", False))
-    pure = {"ingest-data", "validate-data", "prepare-features", "train-model", "evaluate-model", "probe-model"}
-    assert {name for name, found in cached.items() if found == {True}} == pure
-    assert {name for name, found in cached.items() if found == {False}} == {
-        "deploy-model",
-        "package-model",
-        "register-model",
-        "reject",
-        "record-outcome",
-    }
-
-
 def test_packaging_and_deploying_are_given_keys_and_nobody_else(dist: Path) -> None:
     specification, platform = _documents(dist / "release.yaml")
     mounted = {
@@ -104,21 +98,139 @@ def test_packaging_and_deploying_are_given_keys_and_nobody_else(dist: Path) -> N
         }
         for name, executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items()
     }
-    assert {name: found for name, found in mounted.items() if found} == {
-        "package_model": {"modelway-signing-key", "modelway-encryption-key", "modelway-registry"},
-        "deploy_model": {"modelway-verifying-key", "modelway-registry"},
+    assert {name: sources for name, sources in mounted.items() if sources != {"modelway"}} == {
+        "package_model": {"modelway", "modelway-signing-key", "modelway-encryption-key", "modelway-registry"},
+        "deploy_model": {"modelway", "modelway-verifying-key", "modelway-registry"},
     }
 
 
-@pytest.mark.parametrize("name", ["promote", "release"])
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_task_is_given_the_services_and_the_runs_id(dist: Path, name: str) -> None:
+    specification, platform = _documents(dist / f"{name}.yaml")
+    settings = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(settings) == set(specification["deploymentSpec"]["executors"])
+    for executor in settings.values():
+        assert executor["fieldPathAsEnv"] == [
+            {"name": "MODELWAY_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}
+        ]
+        (services,) = [one for one in executor["configMapAsVolume"] if one["configMapName"] == "modelway"]
+        assert (services["mountPath"], services["optional"]) == ("/var/run/modelway/services", True)
+        assert [one["secretName"] for one in executor["secretAsEnv"]] == ["mlpipeline-minio-artifact"]
+        assert {one["configMapName"] for one in executor["configMapAsEnv"]} == {"modelway"}
+        variables = {entry["envVar"] for one in executor["configMapAsEnv"] for entry in one["keyToEnv"]}
+        assert variables >= {"AWS_ENDPOINT_URL", "AWS_REGION", "MLFLOW_TRACKING_URI"}
+        references = [*executor["secretAsEnv"], *executor["configMapAsEnv"], *executor["configMapAsVolume"]]
+        assert all(one["optional"] for one in references)
+        assert executor["securityContext"]["runAsNonRoot"] is True
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_task_has_requests_and_limits_that_a_quota_admits(dist: Path, name: str) -> None:
+    limit_range = yaml.safe_load((ROOT / "manifests" / "base" / "quotas" / "limits.yaml").read_text(encoding="utf-8"))
+    (greatest,) = [one["max"] for one in limit_range["spec"]["limits"] if one["type"] == "Container"]
+    assert greatest["memory"].endswith("Gi")
+    for container in _executors(_documents(dist / f"{name}.yaml")[0]).values():
+        resources = container["resources"]
+        for kind in ("cpu", "memory"):
+            assert 0 < resources[f"{kind}Request"] <= resources[f"{kind}Limit"]
+            assert resources[f"resource{kind.title()}Request"]
+            assert resources[f"resource{kind.title()}Limit"]
+        assert resources["cpuLimit"] <= float(greatest["cpu"])
+        assert resources["memoryLimit"] <= float(greatest["memory"].removesuffix("Gi")) * 2**30 / 1e9
+        assert resources["memoryRequest"] >= 0.25  # the libraries alone take 200 to 300 MiB
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_critical_path_and_the_size_are_printed(dist: Path, printed: dict[str, Any], name: str) -> None:
+    about = printed["pipelines"][name]
+    assert about == {
+        "file": f"dist/{name}.yaml",
+        "bytes": (dist / f"{name}.yaml").stat().st_size,
+        "levels": levels(_documents(dist / f"{name}.yaml")[0]),
+    }
+    assert (printed["backend"], printed["lost"]) == ("2.16", [])
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_is_flat_and_small(printed: dict[str, Any], name: str) -> None:
+    """At most a root, a handler and ten stages, one after the other, in 100 KB."""
+    about = printed["pipelines"][name]
+    assert about["levels"] <= 1 + 1 + 2 * 10
+    assert about["bytes"] <= 100_000
+
+
+def test_a_release_to_a_registered_model_is_18_levels_deep(tmp_path: Path, modelway: Command) -> None:
+    ran = modelway("compile", "-o", "dist", "--json", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["pipelines"]["release"]["levels"] <= 18
+
+
+def test_a_release_goes_no_further_than_staging(tmp_path: Path, modelway: Command) -> None:
+    ran = modelway("compile", "-o", "dist", "--until", "production", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "staging" in ran.stderr
+
+
+def test_an_older_server_is_compiled_for_and_what_it_loses_is_said(tmp_path: Path, modelway: Command) -> None:
+    ran = modelway("compile", "-o", "dist", "--backend", "2.14.3", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    said = " ".join(ran.stdout.split())
+    assert "for Kubeflow Pipelines 2.14 and later" in said
+    assert "levels on the critical path" in said
+    assert "securityContext of " in said
+    assert "the Secret 'mlpipeline-minio-artifact' must exist with 'accesskey', 'secretkey'" in said
+    assert "the ConfigMap 'modelway' must exist with 's3-endpoint', 's3-region', 'mlflow-tracking-uri'" in said
+    assert "securityContext" not in (tmp_path / "dist" / "release.yaml").read_text(encoding="utf-8")
+
+
+def test_a_server_that_is_too_old_is_named_and_nothing_is_written(tmp_path: Path, modelway: Command) -> None:
+    ran = modelway("compile", "-o", "dist", "--backend", "2.5", "--json", cwd=tmp_path)
+    assert ran.returncode == 2
+    error = json.loads(ran.stdout)["error"]
+    assert error["message"] == "Kubeflow Pipelines 2.5 is too old for these pipelines, which need 2.14 or later"
+    assert (error["key"], error["value"]) == ("--backend", "2.5")
+    assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize("name", PIPELINES)
 def test_the_kubernetes_objects_hold_the_same_pipeline(dist: Path, name: str) -> None:
-    pipeline, made = _documents(dist / f"{name}.kubernetes.yaml")
+    pipeline, version_object = _documents(dist / f"{name}.kubernetes.yaml")
     assert (pipeline["apiVersion"], pipeline["kind"]) == ("pipelines.kubeflow.org/v2beta1", "Pipeline")
-    assert (made["apiVersion"], made["kind"]) == ("pipelines.kubeflow.org/v2beta1", "PipelineVersion")
-    assert made["spec"]["pipelineName"] == pipeline["metadata"]["name"]
-    specification = _documents(dist / f"{name}.yaml")[0]
-    assert _executors(made["spec"]["pipelineSpec"]) == _executors(specification)
-    assert made["spec"]["pipelineSpec"]["root"] == specification["root"]
+    assert (version_object["apiVersion"], version_object["kind"]) == (
+        "pipelines.kubeflow.org/v2beta1",
+        "PipelineVersion",
+    )
+    assert pipeline["metadata"] == {"name": f"modelway-{name}"}
+    assert re.fullmatch(f"modelway-{name}-[0-9a-f]{{12}}", version_object["metadata"]["name"])
+    assert version_object["spec"]["displayName"] == version_object["metadata"]["name"]
+    assert version_object["spec"]["pipelineName"] == pipeline["metadata"]["name"]
+    specification, platform = _documents(dist / f"{name}.yaml")
+    assert version_object["spec"]["pipelineSpec"] == specification
+    assert version_object["spec"]["platformSpec"] == platform
+    assert version_object["spec"]["description"] == pipeline["spec"]["description"]
+
+
+def test_compiling_again_writes_the_same_bytes(dist: Path, tmp_path: Path, modelway: Command) -> None:
+    ran = modelway("compile", "-o", "dist", "--image", IMAGE, "--kubernetes", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    files = {file.relative_to(dist): file.read_bytes() for file in dist.rglob("*.yaml")}
+    again = tmp_path / "dist"
+    assert {file.relative_to(again): file.read_bytes() for file in again.rglob("*.yaml")} == files
+
+
+@pytest.mark.parametrize("changed", ["specification", "platform", "description"])
+def test_a_changed_pipeline_is_another_version_of_the_same_pipeline(dist: Path, changed: str) -> None:
+    pipeline, version_object = _documents(dist / "promote.kubernetes.yaml")
+    content = {
+        "specification": version_object["spec"]["pipelineSpec"],
+        "platform": version_object["spec"]["platformSpec"],
+        "description": version_object["spec"]["description"],
+    }
+    assert pipeline_objects("modelway-promote", **content) == (pipeline, version_object)
+    content[changed] = "Another." if changed == "description" else {**content[changed], "more": True}
+    other_pipeline, other_version = pipeline_objects("modelway-promote", **content)
+    assert other_pipeline["metadata"] == pipeline["metadata"]
+    assert other_version["metadata"]["name"] != version_object["metadata"]["name"]
 
 
 def test_without_an_image_it_is_this_versions(tmp_path: Path, modelway: Command) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from kfp import compiler
 
-from modelway.pipelines.release import ENDS, End, release_pipeline
+from modelway.components.core.records import ReleaseGoal
+from modelway.pipelines.release import release_pipeline
 
 UNCACHED = {
     "resolve-inputs",
@@ -30,7 +31,8 @@ STAGES = {
     "probe-model",
     "register-model",
 }
-BY_END: dict[End, set[str]] = {
+GOALS: tuple[ReleaseGoal, ...] = get_args(ReleaseGoal)
+BY_GOAL: dict[ReleaseGoal, set[str]] = {
     "registered": STAGES,
     "packaged": STAGES | {"package-model"},
     "staging": STAGES | {"package-model", "deploy-model"},
@@ -38,23 +40,23 @@ BY_END: dict[End, set[str]] = {
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[End, dict[str, Any]]:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[ReleaseGoal, dict[str, Any]]:
     folder: Path = tmp_path_factory.mktemp("compiled")
     specifications = {}
-    for end in ENDS:
-        compiler.Compiler().compile(release_pipeline(end), str(folder / f"{end}.yaml"))
-        specifications[end] = next(yaml.safe_load_all((folder / f"{end}.yaml").read_text(encoding="utf-8")))
+    for goal in GOALS:
+        compiler.Compiler().compile(release_pipeline(goal), str(folder / f"{goal}.yaml"))
+        specifications[goal] = next(yaml.safe_load_all((folder / f"{goal}.yaml").read_text(encoding="utf-8")))
     return specifications
 
 
-@pytest.fixture(params=ENDS)
-def end(request: pytest.FixtureRequest) -> End:
+@pytest.fixture(params=GOALS)
+def goal(request: pytest.FixtureRequest) -> ReleaseGoal:
     return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture
-def pipeline(end: End, compiled: dict[End, dict[str, Any]]) -> dict[str, Any]:
-    return compiled[end]
+def pipeline(goal: ReleaseGoal, compiled: dict[ReleaseGoal, dict[str, Any]]) -> dict[str, Any]:
+    return compiled[goal]
 
 
 def _groups(pipeline: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -71,12 +73,12 @@ def _all_tasks(pipeline: dict[str, Any]) -> dict[str, Any]:
     return _stages(pipeline) | {"record-outcome": pipeline["root"]["dag"]["tasks"]["record-outcome"]}
 
 
-def test_there_is_one_group_the_exit_handlers_and_all_stages_are_in_it(end: End, pipeline: dict[str, Any]) -> None:
+def test_there_is_one_group_with_all_stages_in_it(goal: ReleaseGoal, pipeline: dict[str, Any]) -> None:
     root = pipeline["root"]["dag"]["tasks"]
     (group,) = _groups(pipeline)
     assert {task["componentRef"]["name"] for task in root.values()} == {group, "comp-record-outcome"}
     assert root["record-outcome"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
-    assert set(_stages(pipeline)) == BY_END[end]
+    assert set(_stages(pipeline)) == BY_GOAL[goal]
 
 
 def test_nothing_is_decided_while_it_runs(pipeline: dict[str, Any]) -> None:
@@ -140,15 +142,15 @@ def test_tasks_have_names_that_people_read(pipeline: dict[str, Any]) -> None:
     assert all("-" not in shown and shown == shown.lower() for shown in names.values())
 
 
-def test_only_what_a_release_cannot_do_without_must_be_given(end: End, pipeline: dict[str, Any]) -> None:
+def test_only_what_a_release_cannot_do_without_must_be_given(goal: ReleaseGoal, pipeline: dict[str, Any]) -> None:
     parameters = pipeline["root"]["inputDefinitions"]["parameters"]
     required = {name for name, one in parameters.items() if not one.get("isOptional")}
-    packaging = set() if end == "registered" else {"serving_base", "image"}
+    packaging = set() if goal == "registered" else {"serving_base", "image"}
     assert required == {"project", "contract", "policy", "store"} | packaging
     assert set(parameters) - required == {"data_version", "champion", "git_commit", "requested_by"}
     assert all(one["description"] for one in parameters.values())
 
 
-def test_how_far_it_is_to_go_is_what_the_record_is_compared_with(end: End, pipeline: dict[str, Any]) -> None:
+def test_how_far_it_is_to_go_is_what_the_record_is_compared_with(goal: ReleaseGoal, pipeline: dict[str, Any]) -> None:
     parameters = pipeline["root"]["dag"]["tasks"]["record-outcome"]["inputs"]["parameters"]
-    assert parameters["goal"] == {"runtimeValue": {"constant": end}}
+    assert parameters["goal"] == {"runtimeValue": {"constant": goal}}

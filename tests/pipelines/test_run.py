@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pages import shortcomings
 
 from modelway.examples.insurance.weeks import week
 
@@ -185,7 +186,24 @@ def test_the_reports_stand_alone_and_say_the_verdict(first: Run, gate: str) -> N
     page = Path(first.found["reports"][gate]).read_text(encoding="utf-8")
     assert first.found["verdicts"][gate] in page
     assert NAME in page
-    assert "<script src=" not in page
+    assert shortcomings(page) == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "names"),
+    [
+        ("validate-data", {"rows", "rows_min", "worst_leakage", "worst_leakage_max", "worst_nulls", "bad_values"}),
+        ("evaluate-model", {"roc_auc", "roc_auc_min", "log_loss_max", "worst_slice_roc_auc", "robustness_noise_max"}),
+        ("probe-model", {"p50_ms", "p95_ms", "p95_ms_max", "cold_start_seconds_max", "failed_requests_max"}),
+    ],
+)
+def test_what_runs_are_compared_by_is_in_the_metrics_of_each_gate(first: Run, stage: str, names: set[str]) -> None:
+    home = Path(first.found["logs"]).parents[1]
+    numbers = json.loads((home / "artifacts" / first.found["run"] / stage / "metrics").read_text(encoding="utf-8"))
+    assert names | {"checks_passed", "checks_failed", "checks_inconclusive"} <= set(numbers)
+    assert numbers["checks_passed"] > 0
+    assert all(isinstance(number, float) for number in numbers.values())
+    assert len(numbers) < 40
 
 
 def test_the_outcome_binds_the_gates_to_one_policy(first: Run) -> None:

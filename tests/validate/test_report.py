@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import polars as pl
+import pytest
+from pages import LONG, assert_readable, crowded, shortcomings
 
 from modelway.components.core.data_policy import DataPolicy
 from modelway.components.core.project import Project
@@ -64,3 +67,34 @@ def test_the_edge_below_a_frequent_zero_is_shown_in_words() -> None:
     text = render(Gate(name="data", checks=()), PROJECT, measure(paid, ["age"], ""), None)
     assert "just below 0" in text
     assert "e-3" not in text
+
+
+@pytest.fixture
+def pages() -> dict[str, str]:
+    """The page of a calm table, and that of columns with long names and values, which fail in many ways."""
+    words = {f"{LONG}_{number}": [f"{LONG * 2}_{row % 15}" for row in range(600)] for number in range(5)}
+    wide = pl.DataFrame(words | {"age": [float(row) for row in range(600)]})
+    kinds = ("nulls", "leakage", "drift", "skew", "rule")
+    distributions = measure(wide, wide.columns, "")
+    return {
+        "calm": page(BEFORE),
+        "crowded": render(crowded("data", kinds, {"rows": 1_200}), PROJECT, distributions, distributions),
+    }
+
+
+def test_pages_are_written_for_a_narrow_panel(pages: dict[str, str]) -> None:
+    assert {name: shortcomings(text) for name, text in pages.items()} == {"calm": [], "crowded": []}
+
+
+def test_pages_are_read_in_a_narrow_panel_without_scrolling_sideways(pages: dict[str, str], tmp_path: Path) -> None:
+    assert_readable(pages, tmp_path)
+
+
+def test_findings_that_do_not_block_are_said_before_the_charts() -> None:
+    text = render(
+        Gate(name="data", checks=tuple(drift_checks(measure(BEFORE, ["age"], ""), None, DataPolicy()))),
+        PROJECT,
+        measure(BEFORE, ["age"], ""),
+        None,
+    )
+    assert text.index("Did not pass, but does not block") < text.index("no approved model yet") < text.index("<svg")

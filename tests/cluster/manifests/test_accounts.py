@@ -120,8 +120,8 @@ def _named(calls: list[tuple[str, str, str, Any]]) -> list[str]:
 @pytest.mark.parametrize(("who", "method", "path", "body"), ALLOWED, ids=_named(ALLOWED))
 def test_an_account_may_do_its_work(ask: Callable[..., Any], who: str, method: str, path: str, body: Any) -> None:
     answer = ask(who, method, path, body)
-    # KFP is not installed here, and so neither are its runs and its Secret: whoever may look for them finds nothing.
-    absent = ("pipelines.kubeflow.org", "/secrets/", "/pods/rehearsed")
+    # KFP is not installed here: whoever may look for its runs, its Secret and its ConfigMap finds nothing.
+    absent = ("pipelines.kubeflow.org", "/secrets/", "/configmaps/kfp-launcher", "/pods/rehearsed")
     expected = {404} if any(part in path for part in absent) else {200, 201}
     assert answer.status in expected, answer.message
 

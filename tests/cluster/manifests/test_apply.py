@@ -28,7 +28,7 @@ def root(kubectl: Callable[..., Any], api: Any, eventually: Callable[..., Any]) 
     """Applies the root as a user does, under its own names: so only where there is no such installation."""
     for path in (
         *(f"/api/v1/namespaces/{name}" for name in NAMESPACES),
-        "/api/v1/namespaces/kubeflow/configmaps/kfp-launcher",
+        "/api/v1/namespaces/kubeflow/serviceaccounts/modelway-runner",
     ):
         if api("GET", path).status != 404:
             pytest.fail(f"this test makes and deletes {path}, which is there already: use a cluster for tests")
@@ -45,6 +45,20 @@ def test_the_root_is_applied_and_again_without_a_change(root: Callable[[], str],
     assert [line for line in first if not line.endswith(" created")] == []
     found = kubectl("diff", "-k", str(ROOT), check=False)
     assert found.returncode == 0, found.stdout
+
+
+def test_the_root_leaves_what_belongs_to_kfp_alone(root: Callable[[], str], api: Any) -> None:
+    path = "/api/v1/namespaces/kubeflow/configmaps"
+    launcher = {"metadata": {"name": "kfp-launcher"}, "data": {"defaultPipelineRoot": "minio://elsewhere/root"}}
+    placed = api("POST", path, launcher, real=True).status == 201
+    try:
+        before = api("GET", f"{path}/kfp-launcher").body
+        root()
+        assert api("GET", f"{path}/kfp-launcher").body == before
+        assert before["data"]["defaultPipelineRoot"]
+    finally:
+        if placed:
+            api("DELETE", f"{path}/kfp-launcher", real=True)
 
 
 @pytest.mark.parametrize("overlay", ["staging", "production"])

@@ -121,11 +121,18 @@ def test_kserves_predictor_is_a_pod_that_an_environment_admits(
     assert set(spec["containers"][0]) <= set(kept["containers"][0])
 
 
-@pytest.mark.parametrize("component", ["gpu", "encryption", "prediction-log", "deployment"])
+@pytest.mark.parametrize(
+    "components",
+    [
+        *(["gpu"], ["encryption"], ["deployment"]),
+        *(["prediction-log", store] for store in ("minio", "seaweedfs", "s3")),
+    ],
+    ids="+".join,
+)
 def test_a_component_without_definitions_is_accepted_to_the_letter(
-    installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any], component: str
+    installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any], components: list[str]
 ) -> None:
-    objects = build(["overlays/production"], [component], namespace=installation.production, images=[IMAGE])
+    objects = build(["overlays/production"], components, namespace=installation.production, images=[IMAGE])
     content = yaml.safe_dump_all(objects)
     arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
     tried = kubectl(*arguments, content=content)

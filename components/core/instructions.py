@@ -1,0 +1,75 @@
+"""The commands that make what is missing on a cluster, as errors and findings name them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+CONFIG_MAP = "modelway"
+CONFIG_MAP_FOLDER = "/var/run/modelway/services"  # where pods have it mounted, a file for each key
+S3_SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - the name of the Secret that Kubeflow keeps its S3 keys in
+ADDRESSES = {
+    "s3-endpoint": "http://minio-service.kubeflow:9000",
+    "mlflow-tracking-uri": "http://mlflow.mlflow:5000",
+}  # what the ConfigMap must say, with an example of each
+AWS_ENDPOINT = "https://s3.REGION.amazonaws.com"
+
+_NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_FROM_CONFIG_MAP = ("AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "MODELWAY_PROMETHEUS")
+
+
+def in_pod() -> bool:
+    """Whether this runs in a pod of a Kubernetes cluster."""
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+def pod_namespace() -> str:
+    """The namespace that this runs in; ``kubeflow``, where runs are by default, if it is not known."""
+    try:
+        return Path(_NAMESPACE_FILE).read_text(encoding="utf-8").strip() or "kubeflow"
+    except OSError:
+        return "kubeflow"
+
+
+def has_config_map() -> bool:
+    """Whether this pod was given anything of the ConfigMap."""
+    folder = Path(CONFIG_MAP_FOLDER)
+    mounted = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    return mounted or any(os.environ.get(name) for name in _FROM_CONFIG_MAP)
+
+
+def new_config_map(namespace: str) -> str:
+    """The command that makes the ConfigMap with the addresses of the services."""
+    literals = " ".join(f"--from-literal={key}={example}" for key, example in ADDRESSES.items())
+    return f"kubectl -n {namespace} create configmap {CONFIG_MAP} {literals}"
+
+
+def config_map_key(key: str, namespace: str) -> str:
+    """The command that gives the ConfigMap, which is there, one of its addresses."""
+    change = json.dumps({"data": {key: ADDRESSES[key]}})
+    return f"kubectl -n {namespace} patch configmap {CONFIG_MAP} --type merge -p '{change}'"
+
+
+def config_map_authorities(namespace: str) -> str:
+    """The command that gives the ConfigMap, which is there, the certificates of private authorities."""
+    return (
+        f"kubectl -n {namespace} create configmap {CONFIG_MAP} --from-file=ca=ca.pem --dry-run=client -o json "
+        f"| kubectl -n {namespace} patch configmap {CONFIG_MAP} --type merge --patch-file /dev/stdin"
+    )
+
+
+def new_s3_secret(namespace: str) -> str:
+    """The command that makes the Secret with the S3 keys."""
+    return (
+        f"kubectl -n {namespace} create secret generic {S3_SECRET} "
+        "--from-literal=accesskey=ACCESS_KEY --from-literal=secretkey=SECRET_KEY"
+    )
+
+
+def new_bucket(name: str, endpoint: str) -> str:
+    """The commands of which one makes a bucket, with object lock for the audit log: MinIO's client's, and Amazon's."""
+    return (
+        f"mc alias set s3 {endpoint} ACCESS_KEY SECRET_KEY && mc mb --with-lock --with-versioning s3/{name}    "
+        f"(or: aws --endpoint-url {endpoint} s3api create-bucket --bucket {name} --object-lock-enabled-for-bucket)"
+    )

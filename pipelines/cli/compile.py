@@ -1,0 +1,83 @@
+"""The `compile` command."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from modelway.components.core.records import ReleaseGoal
+from modelway.pipelines import backends, console
+from modelway.pipelines.backends import Backend
+from modelway.pipelines.options import Json
+
+if TYPE_CHECKING:
+    from modelway.pipelines.compile import Compiled
+
+
+def compile_(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
+    until: Annotated[ReleaseGoal, typer.Option(help="How far a release goes.")] = "registered",
+    image: Annotated[
+        str | None, typer.Option(help="The image that the components run in, best by digest.", envvar="MODELWAY_IMAGE")
+    ] = None,
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="Also write Kubernetes Pipeline objects for GitOps.")
+    ] = False,
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION",
+            help=f"The Kubeflow Pipelines server, {backends.OLDEST} or later; what it does not know is left out.",
+        ),
+    ] = str(backends.DEFAULT),
+    as_json: Json = False,
+) -> None:
+    """Writes release.yaml, promote.yaml and every component's component.yaml."""
+    server = Backend.parse(backend)
+    if image is not None:
+        os.environ["MODELWAY_IMAGE"] = image  # the components read it when they are imported
+    from modelway.pipelines.compile import compile_all
+
+    compiled = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
+    if as_json:
+        console.print_json(_as_json(compiled))
+    else:
+        _print(compiled)
+
+
+def _as_json(compiled: Compiled) -> dict[str, Any]:
+    return {
+        "files": [str(file) for file in compiled.files],
+        "backend": str(compiled.backend),
+        "pipelines": {
+            name: {**asdict(pipeline), "file": str(pipeline.file)} for name, pipeline in compiled.pipelines.items()
+        },
+        "lost": [asdict(loss) for loss in compiled.lost],
+    }
+
+
+def _print(compiled: Compiled) -> None:
+    terminal = Console(highlight=False, markup=False, soft_wrap=True)
+    pipelines = {pipeline.file: pipeline for pipeline in compiled.pipelines.values()}
+    for file in compiled.files:
+        pipeline = pipelines.get(file)
+        about = f"  {pipeline.levels} levels on the critical path, {pipeline.bytes / 1000:.1f} KB" if pipeline else ""
+        terminal.print(f"  {file}{about}")
+    terminal.print(
+        f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later; "
+        "upload release.yaml and promote.yaml"
+    )
+    if compiled.lost:
+        terminal.print(f"Left out, since Kubeflow Pipelines {compiled.backend} does not know it:")
+    tasks = defaultdict(list)
+    for loss in compiled.lost:
+        tasks[loss.field, loss.consequence].append(f"{loss.pipeline}/{loss.task}")
+    for (field, consequence), names in tasks.items():
+        where = names[0] if len(names) == 1 else f"{len(names)} tasks"
+        terminal.print(f"  {field} of {where}: {consequence}")

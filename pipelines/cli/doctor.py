@@ -1,0 +1,77 @@
+"""`modelway doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from modelway.components.core.findings import Finding, Status
+from modelway.components.core.findings import as_json as findings_json
+from modelway.pipelines import console
+from modelway.pipelines.options import BASE, TARGET, Folder, Home, Json, Store, home_of, project_folder
+from modelway.pipelines.workspace import Workspace
+
+_COLOURS = {
+    Status.MISSING: "red",
+    Status.REFUSED: "red",
+    Status.UNREACHABLE: "red",
+    Status.UNKNOWN: "yellow",
+    Status.UNSET: "dim",
+    Status.OK: "green",
+}
+
+
+def doctor(
+    project: Folder = None,
+    store: Store = None,
+    home: Home = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="The namespace of the runs on the cluster. Without it: kubeflow, if it is there.")
+    ] = None,
+    base: Annotated[str, BASE] = "",
+    target: Annotated[str, TARGET] = "",
+    insecure: Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the image registry.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Checks that what the project needs is there, from MLflow and S3 to the cluster, and names the remedies.
+
+    Exits with 0 if all that is configured works, 2 if something is missing, refuses or cannot be reached.
+    """
+    from modelway.pipelines.doctor import diagnose
+
+    folder = project_folder(project)
+    place = home_of(folder, home)
+    findings = diagnose(
+        Workspace.load(folder),
+        place,
+        store=store or str(place),
+        namespace=namespace,
+        base=base,
+        target=target,
+        insecure=insecure,
+    )
+    if as_json:
+        console.print_json(findings_json(findings))
+    else:
+        _print(findings)
+    raise typer.Exit(2 if any(finding.status.blocks for finding in findings) else 0)
+
+
+def _print(findings: list[Finding]) -> None:
+    """Prints a line for each finding, the worst first, with its remedy below it."""
+    printer = Console(highlight=False, soft_wrap=True)  # so that commands can be copied
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        colour, subject = _COLOURS[finding.status], f"{finding.subject:<{width}}"
+        printer.print(f"[{colour}]{finding.status:<14}[/{colour}]  {escape(subject)}  {escape(finding.message)}")
+        if finding.remedy:
+            printer.print(f"    [dim]remedy: {escape(finding.remedy)}[/dim]")
+    wrong = sum(finding.status.blocks for finding in findings)
+    printer.print(
+        f"[red]{wrong} of {len(findings)} must be put right[/red]"
+        if wrong
+        else "[green]all that is configured works[/green]"
+    )

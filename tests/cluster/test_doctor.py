@@ -1,0 +1,224 @@
+"""What the doctor finds on a real cluster, and that the commands that it names make it right."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from private_tls import new_authority
+
+from modelway.components.core.findings import Finding, Status
+from modelway.components.core.policy import Policy
+from modelway.components.core.signing import new_keys
+from modelway.pipelines.cluster_findings import inspect_cluster
+
+pytestmark = pytest.mark.cluster
+
+
+def kubectl(*arguments: str, content: str | None = None) -> str:
+    ran = subprocess.run(
+        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    name = f"mw{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+def policy(**changes: Any) -> Policy:
+    return Policy.model_validate({"model": {"metrics": {"roc_auc": {"min": 0.7}}}} | changes)
+
+
+def about(namespace: str, subject: str, **changes: Any) -> Finding:
+    findings = {finding.subject: finding for finding in inspect_cluster(policy(**changes), namespace)}
+    return findings[subject]
+
+
+def follow(finding: Finding, folder: Path) -> None:
+    """Runs the command that a finding names."""
+    command = finding.remedy.partition("    ")[0]
+    subprocess.run(command, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that the commands name."""
+    (tmp_path / "keys").mkdir()
+    new_keys(tmp_path / "keys" / "signing.pem", tmp_path / "keys" / "verifying.pem")
+    (tmp_path / "keys" / "encryption.key").write_text("key", encoding="utf-8")
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "ca.pem").write_bytes(new_authority(tmp_path / "authority").certificate.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("subject", "status"),
+    [
+        ("Secret mlpipeline-minio-artifact", Status.MISSING),
+        ("Secret modelway-signing-key", Status.UNSET),
+        ("Secret modelway-encryption-key", Status.UNSET),
+        ("ConfigMap modelway-verifying-key", Status.UNSET),
+        ("Secret modelway-registry", Status.UNSET),
+    ],
+)
+def test_what_lacks_is_there_after_its_command(subject: str, status: Status, namespace: str, folder: Path) -> None:
+    finding = about(namespace, subject)
+    assert finding.status is status
+    assert namespace in finding.message
+    follow(finding, folder)
+    assert about(namespace, subject).status is Status.OK
+
+
+def test_the_config_map_key_by_key(namespace: str, folder: Path) -> None:
+    finding = about(namespace, "ConfigMap modelway")
+    assert finding.status is Status.MISSING
+    follow(finding, folder)
+    findings = {finding.subject: finding for finding in inspect_cluster(policy(), namespace)}
+    assert "ConfigMap modelway" not in findings
+    assert findings["s3-endpoint"].status is Status.OK  # the development cluster's MinIO has the example's name
+    assert findings["mlflow-tracking-uri"].status is Status.UNKNOWN  # there is no namespace mlflow here
+    assert findings["prometheus"].status is Status.OK
+    kubectl(
+        "-n",
+        namespace,
+        "patch",
+        "configmap",
+        "modelway",
+        "--type=json",
+        "-p",
+        '[{"op":"remove","path":"/data/s3-endpoint"}]',
+    )
+    finding = about(namespace, "ConfigMap modelway")
+    assert finding.key == "s3-endpoint"
+    follow(finding, folder)
+    assert about(namespace, "s3-endpoint").status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "message"),
+    [
+        ("http://minio-service.kubeflow:9000", Status.OK, "leads to the Service minio-service in kubeflow"),
+        ("http://minio-service.kubeflow.svc.cluster.local:9000", Status.OK, "minio-service"),
+        ("minio-service.kubeflow:9000", Status.OK, "minio-service"),
+        ("http://minio-service.kubeflow:9001", Status.MISSING, "names port 9001, and the Service"),
+        ("http://seaweedfs.kubeflow:9000", Status.MISSING, "kubeflow has no seaweedfs"),
+        ("http://nobody:9000", Status.UNREACHABLE, "leads to no pod that is ready"),
+        ("https://s3.eu-central-1.amazonaws.com", Status.UNKNOWN, "is outside of the cluster"),
+        ("http://minio:port", Status.MISSING, "is no address"),
+    ],
+)
+def test_where_an_address_leads(address: str, status: Status, message: str, namespace: str) -> None:
+    kubectl("-n", namespace, "create", "configmap", "modelway", f"--from-literal=s3-endpoint={address}")
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "nobody", "namespace": namespace},
+        "spec": {"selector": {"app": "nobody"}, "ports": [{"port": 9000}]},
+    }
+    kubectl("apply", "-f", "-", content=json.dumps(service))
+    finding = about(namespace, "s3-endpoint")
+    assert finding.status is status
+    assert message in finding.message
+
+
+def test_private_authorities_in_the_config_map(namespace: str, folder: Path) -> None:
+    kubectl("-n", namespace, "create", "configmap", "modelway", "--from-literal=ca=nonsense", "--from-literal=x=y")
+    finding = about(namespace, "ca")
+    assert finding.status is Status.MISSING
+    follow(finding, folder)
+    assert about(namespace, "ca").status is Status.OK
+    assert kubectl("-n", namespace, "get", "configmap", "modelway", "-o", "jsonpath={.data.x}") == "y"
+
+
+def test_a_secret_without_a_key(namespace: str) -> None:
+    kubectl("-n", namespace, "create", "secret", "generic", "mlpipeline-minio-artifact", "--from-literal=accesskey=a")
+    finding = about(namespace, "Secret mlpipeline-minio-artifact")
+    assert finding.status is Status.MISSING
+    assert finding.message.endswith("has no secretkey")
+
+
+def test_environments_and_what_rolls_versions_out(namespace: str) -> None:
+    environments = {"staging": {"namespace": namespace}, "production": {"namespace": f"{namespace}-no"}}
+    assert about(namespace, "environment staging", environments=environments).status is Status.OK
+    assert about(namespace, "environment production", environments=environments).status is Status.MISSING
+    assert about(namespace, "Argo Rollouts", environments=environments).status is Status.OK
+    changes: dict[str, Any] = {"environments": environments, "deployment": {"target": "kserve"}}
+    assert about(namespace, "KServe", **changes).status is Status.MISSING
+
+
+def test_a_namespace_that_is_named_and_not_there() -> None:
+    assert about("mw-nowhere", "namespace mw-nowhere").status is Status.MISSING
+
+
+def test_somebody_who_may_read_little_is_told_what_was_not_checked(
+    namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubectl("-n", namespace, "create", "serviceaccount", "visitor")
+    token = kubectl("-n", namespace, "create", "token", "visitor").strip()
+    kubectl(
+        "-n", namespace, "create", "role", "visitor", "--verb=get", "--resource=configmaps,services,serviceaccounts"
+    )
+    kubectl(
+        "-n", namespace, "create", "rolebinding", "visitor", "--role=visitor", f"--serviceaccount={namespace}:visitor"
+    )
+    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text(encoding="utf-8"))
+    config["users"][0]["user"] = {"token": token}
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config), encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    assert about(namespace, "Secret mlpipeline-minio-artifact").status is Status.UNKNOWN
+    assert about(namespace, "ConfigMap modelway").status is Status.MISSING
+    config["users"][0]["user"] = {"token": "of nobody"}
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config), encoding="utf-8")
+    finding = about(namespace, "cluster")
+    assert finding.status is Status.REFUSED
+    assert "does not know you" in finding.message
+
+
+# ---- docs/cluster.md
+
+
+def commands(text: str) -> list[str]:
+    """The kubectl commands of the shell blocks that make or change something in the namespace of the runs."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    joined = "\n".join(blocks).replace("\\\n", " ").replace("|\n", "| ")
+    return [line for line in joined.splitlines() if line.startswith("kubectl -n kubeflow create ")]
+
+
+def test_the_documented_commands_make_what_a_run_needs(
+    namespace: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
+    (folder / ".docker").mkdir()
+    (folder / ".docker" / "config.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("HOME", str(folder))
+    documented = commands(text)
+    assert len(documented) >= 7
+    for command in documented:
+        changed = command.replace("-n kubeflow", f"-n {namespace}")
+        subprocess.run(changed, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
+    findings = {finding.subject: finding for finding in inspect_cluster(policy(), namespace)}
+    for subject in (
+        "Secret mlpipeline-minio-artifact",
+        "Secret modelway-signing-key",
+        "Secret modelway-encryption-key",
+        "ConfigMap modelway-verifying-key",
+        "Secret modelway-registry",
+        "s3-endpoint",
+        "ca",
+    ):
+        assert findings[subject].status is Status.OK, findings[subject]
+    assert "ConfigMap modelway" not in findings
