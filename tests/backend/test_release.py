@@ -14,9 +14,9 @@ from backend import Backend, Run, compiled
 from backend_graph import Graph
 
 from modelway.components.core.blessing import BLESSING_FILE
-from modelway.components.core.records import DECISION, LATEST, OUTCOME, Outcome, State
+from modelway.components.core.records import DECISION, LATEST, OUTCOME, Outcome, ReleaseGoal, State
 from modelway.components.core.tracking import Tracking
-from modelway.pipelines.release import End, release_pipeline
+from modelway.pipelines.release import release_pipeline
 
 pytestmark = pytest.mark.runs
 
@@ -66,9 +66,9 @@ def states_of(run: Run, *tasks: str) -> set[str]:
     return {run.states[task] for task in tasks}
 
 
-@pytest.mark.parametrize("end", get_args(End))
-def test_the_pipeline_is_one_flat_graph(end: End) -> None:
-    graph = Graph.read(compiled(release_pipeline(end)))
+@pytest.mark.parametrize("goal", get_args(ReleaseGoal))
+def test_the_pipeline_is_one_flat_graph(goal: ReleaseGoal) -> None:
+    graph = Graph.read(compiled(release_pipeline(goal)))
     assert {*JUDGING, "resolve-inputs", "enforce-gate", "register-model"} <= set(graph.tasks)
     assert graph.exit_task.name == EXIT
 
