@@ -13,11 +13,13 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 PRELOADED = (
@@ -47,6 +49,7 @@ PRELOADED_FOR_SQLITE = (
     "alembic.command",
 )
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_GRACE_SECONDS = 5
 # Where there is no champion yet.
 WITHOUT_TRACKING = {"resolve_inputs", "ingest_data", "validate_data", "enforce_gate", "prepare_features"}
 
@@ -58,6 +61,7 @@ def main() -> None:
     arguments of `run_task` or of `preflight`. The answer is the child's exit code.
     """
     _end_with_parent()
+    signal.signal(signal.SIGTERM, _end_after_tasks)
     connection = Connection(int(sys.argv[1]))
     os.environ["_KFP_RUNTIME"] = "true"
     preparing = None
@@ -94,6 +98,16 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _end_after_tasks(number: int, _frame: FrameType | None) -> NoReturn:
+    """Ends this process when its tasks have, which were told to end too: one may have an MLflow run to end first."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    with suppress(ChildProcessError):  # there is none left
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.02)
+    os._exit(128 + number)
+
+
 def _is_new(uri: str) -> bool:
     """Whether a sqlite database is yet to be created, which takes MLflow seconds: it is done beside the first tasks."""
     return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
@@ -122,6 +136,7 @@ def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> N
     from modelway.components.core.errors import explained
 
     code = 1
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
     try:
         log = os.open(request.get("log", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)

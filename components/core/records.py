@@ -52,6 +52,9 @@ class RunContext:
         git_commit: The commit of the user's repository; empty if unknown.
         requested_by: Who asked for the run; empty if unknown.
         champion: The registry version that the model is compared with; empty: there is none.
+
+    Raises:
+        ModelwayError: there is a store and no run's id to keep its records by.
     """
 
     run: str
@@ -60,6 +63,14 @@ class RunContext:
     git_commit: str = ""
     requested_by: str = ""
     champion: str = ""
+
+    def __post_init__(self) -> None:
+        if self.store and not self.run:
+            raise ModelwayError(
+                "the pipeline's run is empty, and its records would be mixed up with those of other runs",
+                key="run",
+                remedy="compile the pipeline with `modelway compile`, which passes the run's id",
+            )
 
 
 class RegisteredModel(BaseModel):

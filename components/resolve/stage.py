@@ -137,15 +137,14 @@ def resolve_in_task(files: dict[str, str], *, champion: str, context: RunContext
         What was resolved, and where each file is by its content.
 
     Raises:
-        ModelwayError: the run has no id or no store, or something is missing or wrong.
+        ModelwayError: the run has no store, or something is missing or wrong.
     """
-    for key, value in (("run", context.run), ("store", context.store)):
-        if not value:
-            raise ModelwayError(
-                f"the pipeline's {key} is empty, and its records would be mixed up with those of other runs",
-                key=key,
-                remedy="compile the pipeline with `modelway compile`, which passes the run's id, and give it a store",
-            )
+    if not context.store:
+        raise ModelwayError(
+            "the pipeline's store is empty, and what became of the run would not be recorded",
+            key="store",
+            remedy="give the pipeline a store: an s3:// prefix, or a folder where it runs on one machine",
+        )
     try:
         user_files = UserFiles.load(**files)
     except ModelwayError:  # of a file in a store that is not there, it is the store that should be said

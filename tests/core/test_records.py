@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.errors import CredentialsError
+from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.components.core.records import (
     DECISION,
     OUTCOME,
     Outcome,
     RegisteredModel,
+    RunContext,
     State,
     keep_reports,
     request_hash,
@@ -45,6 +46,13 @@ def test_an_outcome_is_read_back_as_it_was_written(tmp_path: Path, outcome: Outc
     where = outcome.write(str(tmp_path), OUTCOME)
     assert where == f"{tmp_path}/runs/release-7/outcome.json"
     assert Outcome.read(str(tmp_path), "release-7", OUTCOME) == outcome
+
+
+def test_a_run_without_an_id_keeps_no_records(tmp_path: Path) -> None:
+    with pytest.raises(ModelwayError, match="the pipeline's run is empty") as refused:
+        RunContext(run="", store=str(tmp_path))
+    assert refused.value.key == "run"
+    assert RunContext(run="", store="").store == ""
 
 
 def test_the_reasons_are_those_of_all_gates(outcome: Outcome) -> None:

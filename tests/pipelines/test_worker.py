@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from kfp.local import subprocess_task_handler
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.tracking import Tracking
 from modelway.pipelines.local import Worker
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -127,8 +129,6 @@ def test_a_task_that_kills_the_worker_is_a_readable_error(tmp_path: Path) -> Non
 
 
 def test_closing_ends_the_worker_and_what_it_forked(tmp_path: Path) -> None:
-    import threading
-
     worker = Worker(tmp_path, NOWHERE)
     found: list[int] = []
 
@@ -150,6 +150,53 @@ SLOW = "import os, time\nprint('pids', os.getpid(), os.getppid(), flush=True)\nt
 
 def _pids(line: str) -> list[int]:
     return [int(pid) for pid in line.split()[1:]] if line.startswith("pids ") else []
+
+
+TRAINING = (
+    "from modelway.components.core.tracking import Tracking\n"
+    "import time\n"
+    "with Tracking.from_environment().run('closed', 'train', {}) as run_id:\n"
+    "    print('run', run_id, flush=True)\n"
+    "    time.sleep(60)"
+)
+
+
+def test_closing_lets_a_task_end_its_mlflow_run(tmp_path: Path, tracking: Tracking) -> None:
+    worker = Worker(tmp_path, {"MLFLOW_TRACKING_URI": tracking.uri})
+    lines: list[str] = []
+
+    def ask() -> None:
+        with pytest.raises((ModelwayError, OSError)):
+            worker.ask(_task(tmp_path, TRAINING), lines.append)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert _until(lambda: [line for line in lines if line.startswith("run ")], 60)
+    worker.close()
+    asking.join(timeout=20)
+    run_id = next(line.split()[1] for line in lines if line.startswith("run "))
+    assert tracking.client.get_run(run_id).info.status == "KILLED"
+
+
+DEAF = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLOW
+
+
+def test_a_task_that_does_not_end_is_not_waited_for_long(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, NOWHERE)
+    found: list[int] = []
+
+    def ask() -> None:
+        with pytest.raises((ModelwayError, OSError)):
+            worker.ask(_task(tmp_path, DEAF), lambda line: found.extend(_pids(line)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert _until(lambda: len(found) == 2)
+    started = time.monotonic()
+    worker.close()
+    assert time.monotonic() - started < 10
+    asking.join(timeout=20)
+    assert _until(lambda: not any(map(_alive, found)))
 
 
 ABANDONED = """
