@@ -56,7 +56,7 @@ def explaining(uri: str, url: str) -> Iterator[None]:
         raise missing(uri, first_line(error)) from error
     except (InvalidResponseError, ParseError) as error:
         raise UnavailableError(
-            f"what answers at {url} does not speak S3",
+            f"S3 at {endpoint} cannot be reached: what answers at {url} does not speak S3",
             file=uri,
             key="AWS_ENDPOINT_URL",
             remedy="check its scheme (http or https), host and port: a console or a proxy may stand there",

@@ -33,13 +33,14 @@ def s3_settings() -> list[Finding]:
     namespace, findings = pod_namespace(), []
     if in_pod() and endpoint_named() is None:
         remedy = config_map_key("s3-endpoint", namespace) if has_config_map() else new_config_map(namespace)
+        lacks = "has no key s3-endpoint" if has_config_map() else "is missing"
         findings.append(
             Finding(
                 "S3 endpoint",
                 Status.MISSING,
-                "no S3 endpoint is set, so that requests would go to Amazon's: the ConfigMap modelway in the namespace "
-                f"{namespace} {'has no key s3-endpoint' if has_config_map() else 'is missing'}",
-                f"{remedy}    (for Amazon's S3 the value is {AWS_ENDPOINT})",
+                f"no S3 endpoint is set (Amazon's own would be {AWS_ENDPOINT}): the ConfigMap modelway in the "
+                f"namespace {namespace} {lacks}",
+                remedy,
                 key="s3-endpoint",
             )
         )
