@@ -304,6 +304,20 @@ def test_an_endpoint_that_is_no_s3(endpoint: str, message: str, monkeypatch: pyt
     assert message in finding.message
 
 
+def test_a_wrong_region_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'us-east-1' is wrong</Message>"
+        "<Resource>/</Resource><RequestId>1</RequestId><HostId>1</HostId></Error>"
+    )
+    with serving({"/bucket": (400, "application/xml", text)}) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        finding = about("S3", "", "s3://bucket/data/")
+    assert "the region 'us-east-1' is wrong" in finding.message
+    assert "AWS_REGION" in finding.remedy
+
+
 # ---- in a pod
 
 
