@@ -7,8 +7,8 @@ from typing import Any
 
 from kfp import kubernetes
 
-CREDENTIALS = "mlpipeline-minio-artifact"  # the Secret that a Kubeflow installation keeps its S3 keys in
-SERVICES = "modelway"  # a ConfigMap in the namespace of the runs; its key `ca` is a file that tasks read
+from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
+
 _SERVICES = {
     "s3-endpoint": "AWS_ENDPOINT_URL",
     "s3-region": "AWS_REGION",
@@ -73,10 +73,10 @@ def with_services(task: Any, *, cached: bool = True, resources: Resources | None
     """
     task.set_caching_options(enable_caching=cached)
     kubernetes.use_secret_as_env(
-        task, CREDENTIALS, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
+        task, S3_SECRET, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
     )
-    kubernetes.use_config_map_as_env(task, SERVICES, _SERVICES, optional=True)
-    kubernetes.use_config_map_as_volume(task, SERVICES, f"{_MOUNTS}/services", optional=True)
+    kubernetes.use_config_map_as_env(task, CONFIG_MAP, _SERVICES, optional=True)
+    kubernetes.use_config_map_as_volume(task, CONFIG_MAP, f"{_MOUNTS}/services", optional=True)
     kubernetes.set_security_context(task, run_as_user=10001, run_as_group=10001, run_as_non_root=True)
     return _with_resources(with_run_id(task), resources or default_resources(task.component_spec.name))
 
@@ -91,7 +91,7 @@ def with_signing_keys(task: Any) -> Any:
 def with_deploy_access(task: Any) -> Any:
     """`with_services` for `deploy_model`: with the key to verify by, the registry's credentials, and Prometheus."""
     kubernetes.use_config_map_as_volume(task, "modelway-verifying-key", f"{_MOUNTS}/verifying", optional=True)
-    kubernetes.use_config_map_as_env(task, SERVICES, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
+    kubernetes.use_config_map_as_env(task, CONFIG_MAP, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
     return _with_registry(with_services(task, cached=False))
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from modelway.components.core.instructions import CONFIG_MAP
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import strategy
-from modelway.pipelines.cluster_settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -355,8 +355,8 @@ def test_a_store_is_what_tasks_read_and_nothing_of_kfps(kustomization: Callable[
         (one["kind"], one["metadata"]["name"]) for one in before
     }
     admits = {("NetworkPolicy", "servers-to-seaweedfs")} if store == "seaweedfs" else set()
-    assert added == {("ConfigMap", SERVICES), *admits}
-    data = _one(objects, "ConfigMap", SERVICES)["data"]
+    assert added == {("ConfigMap", CONFIG_MAP), *admits}
+    data = _one(objects, "ConfigMap", CONFIG_MAP)["data"]
     assert set(data) <= {"s3-endpoint", "s3-region"}
     assert "kfp-launcher" not in {one["metadata"]["name"] for one in objects}
 
