@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.storage import join, read_uri, write_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
@@ -155,7 +156,8 @@ def test_deploy_model_runs_in_its_own_container(
 ) -> None:
     keys = f"--from-file=verifying.pem={environ['MODELWAY_VERIFYING_KEY']}"
     kubectl("-n", place.pipelines, "create", "configmap", "modelway-verifying-key", keys)
-    parameters = _parameters(place, good) | {"run": "in-a-pod", "insecure": False}
+    policy = place.policy(traffic="smoke").canonical()
+    parameters = _parameters(place, good) | {"run": "in-a-pod", "insecure": False, "policy": policy}
     task = _task(
         place,
         environ,
@@ -169,6 +171,10 @@ def test_deploy_model_runs_in_its_own_container(
     with place.traffic().flowing() as traffic:
         said = _said(kubectl, eventually, task)
     assert "step 2/3, weight 50 %" in said
+    assert "smoke requests right; staging has no other traffic" in said
+    record = DeploymentRecord.read(place.store, "in-a-pod")
+    assert record is not None
+    assert (record.verdict, record.version) == ("promoted", good)
     assert traffic.failed == []
     assert place.holder() == good
     assert place.log()[-1].event == "promoted"
