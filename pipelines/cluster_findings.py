@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from modelway.components.core.certificates import check_certificates
@@ -24,12 +25,31 @@ from modelway.pipelines.cluster_reader import ClusterReader, DeniedError
 _RUNS = "kubeflow"  # where runs are by default
 _PROMETHEUS = "http://prometheus.monitoring:9090"  # as `deploy_model` has it where nothing else is said
 _ACCOUNTS = ("modelway-runner", "modelway-packager", "modelway-deployer", "modelway-monitor")
-_VERIFYING = ("configmaps", "modelway-verifying-key", "verifying.pem", "keys/verifying.pem")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A Secret or ConfigMap that only a part of the road needs.
+
+    Attributes:
+        kind: ``secrets`` or ``configmaps``.
+        name: Its name.
+        key: The key that must be in it.
+        file: The file that the key is made of.
+    """
+
+    kind: str
+    name: str
+    key: str
+    file: str
+
+
+_VERIFYING = _Part("configmaps", "modelway-verifying-key", key="verifying.pem", file="keys/verifying.pem")
 _OPTIONAL = (
-    ("secrets", "modelway-signing-key", "signing.pem", "keys/signing.pem"),
-    ("secrets", "modelway-encryption-key", "key", "keys/encryption.key"),
+    _Part("secrets", "modelway-signing-key", key="signing.pem", file="keys/signing.pem"),
+    _Part("secrets", "modelway-encryption-key", key="key", file="keys/encryption.key"),
     _VERIFYING,
-    ("secrets", "modelway-registry", "config.json", "config.json"),
+    _Part("secrets", "modelway-registry", key="config.json", file="config.json"),
 )
 _APPLY = "kubectl apply -k .    (in modelway's repository)"
 
@@ -51,7 +71,7 @@ def inspect_cluster(policy: Policy, namespace: str | None = None) -> list[Findin
         findings += _runs(reader, namespace or _RUNS, explicit=namespace is not None)
         findings += _rollouts(reader, policy)
         for environment, settings in policy.environments.items():
-            findings += _environment(reader, environment, settings.namespace)
+            findings += _environment(reader, environment, namespace=settings.namespace)
     except ModelwayError as error:
         return [Finding.of("cluster", error)]
     return findings
@@ -64,16 +84,16 @@ def _runs(reader: ClusterReader, namespace: str, *, explicit: bool) -> list[Find
         status = Status.MISSING if explicit else Status.UNSET
         remedy = f"install Kubeflow Pipelines there, or name the namespace of the runs: --namespace (not {namespace})"
         return [Finding(subject, status, f"the cluster has no namespace {namespace}", remedy)]
-    pipelines = reader.get("services", "ml-pipeline", namespace) is not None
+    pipelines = reader.get("services", "ml-pipeline", namespace=namespace) is not None
     absent = Status.MISSING if explicit or pipelines else Status.UNSET
     findings = []
     if not pipelines:
         message = f"Kubeflow Pipelines is not installed in {namespace}"
         remedy = "if it runs in another namespace, and runs are in a profile's, nothing is to be done"
         findings.append(Finding("Kubeflow Pipelines", Status.UNSET, message, remedy))
-    findings += _config_map(reader, namespace, absent) + _s3_keys(reader, namespace, absent)
-    findings += [_optional(reader, namespace, *each) for each in _OPTIONAL]
-    accounts = [name for name in _ACCOUNTS if reader.get("serviceaccounts", name, namespace) is None]
+    findings += _config_map(reader, namespace, absent=absent) + _s3_keys(reader, namespace, absent=absent)
+    findings += [_optional(reader, part, namespace=namespace) for part in _OPTIONAL]
+    accounts = [name for name in _ACCOUNTS if reader.get("serviceaccounts", name, namespace=namespace) is None]
     if accounts:
         message = f"{namespace} has no service account {', '.join(accounts)}: runs have `pipeline-runner`'s wide rights"
         findings.append(Finding("service accounts", Status.UNSET, message, _APPLY))
@@ -82,10 +102,10 @@ def _runs(reader: ClusterReader, namespace: str, *, explicit: bool) -> list[Find
     return findings
 
 
-def _config_map(reader: ClusterReader, namespace: str, absent: Status) -> list[Finding]:
+def _config_map(reader: ClusterReader, namespace: str, *, absent: Status) -> list[Finding]:
     """The ConfigMap with the services' addresses, and whether these lead to something."""
     subject = f"ConfigMap {CONFIG_MAP}"
-    content = reader.get("configmaps", CONFIG_MAP, namespace)
+    content = reader.get("configmaps", CONFIG_MAP, namespace=namespace)
     if content is None:
         message = f"{namespace} has no ConfigMap {CONFIG_MAP}, so that tasks know neither MLflow nor S3"
         return [Finding(subject, absent, message, new_config_map(namespace))]
@@ -97,9 +117,9 @@ def _config_map(reader: ClusterReader, namespace: str, absent: Status) -> list[F
             message = f"the ConfigMap {CONFIG_MAP} in {namespace} has no key {key}"
             findings.append(Finding(subject, Status.MISSING, message, config_map_key(key, namespace), key=key))
         else:
-            findings.append(_address(reader, key, address, namespace))
+            findings.append(_address(reader, key, address=address, namespace=namespace))
     prometheus = entries.get("prometheus", "").strip()
-    finding = _address(reader, "prometheus", prometheus or _PROMETHEUS, namespace)
+    finding = _address(reader, "prometheus", address=prometheus or _PROMETHEUS, namespace=namespace)
     if not prometheus and finding.status.blocks:  # the address that nobody has named
         message = f"there is no Prometheus at {_PROMETHEUS}, and the ConfigMap {CONFIG_MAP} names no other"
         finding = Finding(
@@ -120,11 +140,11 @@ def _authorities(content: str, namespace: str) -> Finding:
     return Finding("ca", Status.OK, f"{where} holds private authorities' certificates", key="ca", file=where)
 
 
-def _s3_keys(reader: ClusterReader, namespace: str, absent: Status) -> list[Finding]:
+def _s3_keys(reader: ClusterReader, namespace: str, *, absent: Status) -> list[Finding]:
     """The Secret with the S3 keys."""
     subject, remedy = f"Secret {S3_SECRET}", new_s3_secret(namespace)
     try:
-        secret = reader.get("secrets", S3_SECRET, namespace)
+        secret = reader.get("secrets", S3_SECRET, namespace=namespace)
     except DeniedError:
         return [Finding(subject, Status.UNKNOWN, f"your account may not read Secrets in {namespace}")]
     if secret is None:
@@ -139,23 +159,23 @@ def _s3_keys(reader: ClusterReader, namespace: str, absent: Status) -> list[Find
     return [Finding(subject, Status.OK, f"{namespace} has the S3 keys")]
 
 
-def _optional(reader: ClusterReader, namespace: str, kind: str, name: str, key: str, file: str) -> Finding:
-    """A Secret or ConfigMap that only a part of the road needs."""
-    subject = f"{'Secret' if kind == 'secrets' else 'ConfigMap'} {name}"
-    make = "secret generic" if kind == "secrets" else "configmap"
-    remedy = f"kubectl -n {namespace} create {make} {name} --from-file={key}={file}"
+def _optional(reader: ClusterReader, part: _Part, *, namespace: str) -> Finding:
+    """How a part is that only some need."""
+    subject = f"{'Secret' if part.kind == 'secrets' else 'ConfigMap'} {part.name}"
+    make = "secret generic" if part.kind == "secrets" else "configmap"
+    remedy = f"kubectl -n {namespace} create {make} {part.name} --from-file={part.key}={part.file}"
     try:
-        content = reader.get(kind, name, namespace)
+        content = reader.get(part.kind, part.name, namespace=namespace)
     except DeniedError:
-        return Finding(subject, Status.UNKNOWN, f"your account may not read {kind} in {namespace}")
+        return Finding(subject, Status.UNKNOWN, f"your account may not read {part.kind} in {namespace}")
     if content is None:
         return Finding(subject, Status.UNSET, f"{namespace} has no {subject}", remedy)
-    if key not in (content.get("data") or {}):
-        return Finding(subject, Status.MISSING, f"{subject} in {namespace} has no key {key}", remedy, key=key)
+    if part.key not in (content.get("data") or {}):
+        return Finding(subject, Status.MISSING, f"{subject} in {namespace} has no key {part.key}", remedy, key=part.key)
     return Finding(subject, Status.OK, f"{namespace} has it")
 
 
-def _address(reader: ClusterReader, key: str, address: str, namespace: str) -> Finding:
+def _address(reader: ClusterReader, key: str, *, address: str, namespace: str) -> Finding:
     """Whether an address of a Service in the cluster leads to pods; one outside is asked by the pods themselves."""
     where = f"{CONFIG_MAP}'s {key}, {address},"
     remedy = f"correct it: kubectl -n {namespace} edit configmap {CONFIG_MAP}"
@@ -173,7 +193,7 @@ def _address(reader: ClusterReader, key: str, address: str, namespace: str) -> F
         if not name or not reader.has_namespace(home):
             message = f"{where} is outside of the cluster: ask it from a pod, as docs/cluster.md says"
             return Finding(key, Status.UNKNOWN, message, key=key)
-        problem = _why_not_served(reader, name, home, port)
+        problem = _why_not_served(reader, name, namespace=home, port=port)
         served = problem is not None or reader.has_endpoints(name, home)
     except DeniedError as error:
         return Finding(key, Status.UNKNOWN, error.message, key=key)
@@ -185,9 +205,9 @@ def _address(reader: ClusterReader, key: str, address: str, namespace: str) -> F
     return Finding(key, Status.OK, f"{address} leads to the Service {name} in {home}", key=key)
 
 
-def _why_not_served(reader: ClusterReader, service: str, namespace: str, port: int) -> str | None:
+def _why_not_served(reader: ClusterReader, service: str, *, namespace: str, port: int) -> str | None:
     """What is wrong with the Service that an address names; None if nothing is."""
-    content = reader.get("services", service, namespace)
+    content = reader.get("services", service, namespace=namespace)
     if content is None:
         return f"names no Service: {namespace} has no {service}"
     ports = [entry["port"] for entry in content["spec"].get("ports") or []]
@@ -221,7 +241,7 @@ def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
     return findings
 
 
-def _environment(reader: ClusterReader, environment: str, namespace: str | None) -> list[Finding]:
+def _environment(reader: ClusterReader, environment: str, *, namespace: str | None) -> list[Finding]:
     """The namespace that an environment's versions are served in."""
     subject, place = f"environment {environment}", namespace or f"modelway-{environment}"
     if not reader.has_namespace(place):
@@ -230,5 +250,5 @@ def _environment(reader: ClusterReader, environment: str, namespace: str | None)
         return [Finding(subject, status, message, f"{_APPLY}, or: kubectl create namespace {place}")]
     return [
         Finding(subject, Status.OK, f"the cluster has the namespace {place}"),
-        _optional(reader, place, *_VERIFYING),
+        _optional(reader, _VERIFYING, namespace=place),
     ]

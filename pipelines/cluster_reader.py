@@ -75,7 +75,7 @@ class ClusterReader:
         self._read("/api/v1")  # unlike the version, only for whoever is known
         return str((answer or {}).get("gitVersion", "of an unknown version"))
 
-    def get(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+    def get(self, kind: str, name: str, *, namespace: str) -> dict[str, Any] | None:
         """An object of the core API; None if there is none of the name.
 
         Raises:

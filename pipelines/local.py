@@ -182,11 +182,14 @@ class _Run:
         return code
 
     def _with_run_id(self, executor_input: str) -> str:
-        """A task's input with this run's id: kfp.local's own is eight digits, which a seeded notebook draws again."""
+        """A task's input with this run's id: kfp.local's own is eight digits, which a seeded notebook draws again.
+
+        The name that kfp.local makes up says no more than the id, and is left out.
+        """
         content = json.loads(executor_input)
         parameters = content["inputs"].get("parameterValues", {})
         if "run" in parameters:
-            parameters["run"] = self.run
+            parameters |= {"run": self.run, "run_name": ""}
         return json.dumps(content)
 
     def _cached(self, task: str) -> None:

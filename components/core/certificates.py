@@ -90,7 +90,7 @@ def trust_for_mlflow() -> None:
         os.environ["MLFLOW_TRACKING_SERVER_CERT_PATH"] = path
 
 
-def distrust(error: BaseException, service: str, key: str | None = None) -> UnavailableError | None:
+def distrust(error: BaseException, service: str, *, key: str | None = None) -> UnavailableError | None:
     """The readable error of a server whose certificate is not trusted; None if the error is another one.
 
     Args:

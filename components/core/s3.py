@@ -63,8 +63,8 @@ class S3:
         endpoint: str,
         access_key: str | None,
         secret_key: str | None,
-        region: str | None = None,
         *,
+        region: str | None = None,
         brief: bool = False,
     ) -> None:
         import urllib3
@@ -116,7 +116,7 @@ class S3:
                 remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL "
                 "(on a cluster: the Secret that the pipeline mounts)",
             )
-        return cls(endpoint, access, secret, _first("AWS_REGION", "AWS_DEFAULT_REGION"), brief=brief)
+        return cls(endpoint, access, secret, region=_first("AWS_REGION", "AWS_DEFAULT_REGION"), brief=brief)
 
     def read(self, uri: str) -> bytes:
         """The bytes of an object."""

@@ -12,6 +12,7 @@ from modelway.components.core.errors import CredentialsError, ModelwayError, Una
 from modelway.components.core.instructions import new_bucket
 
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect"}
 _MISSING = {"NoSuchKey", "NoSuchObject", "InvalidBucketName"}
 
 
@@ -47,23 +48,26 @@ def explaining(uri: str, url: str) -> Iterator[None]:
                 remedy="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, that they may use this bucket, and that "
                 "AWS_ENDPOINT_URL is theirs (without it Amazon's S3 is asked)",
             ) from error
+        region = (
+            "set AWS_REGION to the bucket's region; on a cluster it is the key `s3-region` of the ConfigMap modelway"
+        )
         raise UnavailableError(
             f"S3 at {endpoint} answers {error.code}: {error.message}",
             file=uri,
-            remedy="see the S3 server's log, then run again",
+            remedy=region if error.code in _WRONG_REGION else "see the S3 server's log, then run again",
         ) from error
     except ValueError as error:  # the client's word on a name that no bucket can have
         raise missing(uri, first_line(error)) from error
     except (InvalidResponseError, ParseError) as error:
         raise UnavailableError(
-            f"what answers at {url} does not speak S3",
+            f"S3 at {endpoint} cannot be reached: what answers at {url} does not speak S3",
             file=uri,
             key="AWS_ENDPOINT_URL",
             remedy="check its scheme (http or https), host and port: a console or a proxy may stand there",
         ) from error
     except (HTTPError, ServerError) as error:
         plain = ": it does not speak TLS; is it http:// ?" if "WRONG_VERSION_NUMBER" in str(error) else ""
-        raise distrust(error, f"S3 at {endpoint}", "AWS_ENDPOINT_URL") or UnavailableError(
+        raise distrust(error, f"S3 at {endpoint}", key="AWS_ENDPOINT_URL") or UnavailableError(
             f"S3 at {endpoint} cannot be reached{plain}",
             file=uri,
             remedy="check AWS_ENDPOINT_URL (or MINIO_ENDPOINT) and that the server runs, then run again",

@@ -33,13 +33,14 @@ def s3_settings() -> list[Finding]:
     namespace, findings = pod_namespace(), []
     if in_pod() and endpoint_named() is None:
         remedy = config_map_key("s3-endpoint", namespace) if has_config_map() else new_config_map(namespace)
+        lacks = "has no key s3-endpoint" if has_config_map() else "is missing"
         findings.append(
             Finding(
                 "S3 endpoint",
                 Status.MISSING,
-                "no S3 endpoint is set, so that requests would go to Amazon's: the ConfigMap modelway in the namespace "
-                f"{namespace} {'has no key s3-endpoint' if has_config_map() else 'is missing'}",
-                f"{remedy}    (for Amazon's S3 the value is {AWS_ENDPOINT})",
+                f"no S3 endpoint is set (Amazon's own would be {AWS_ENDPOINT}): the ConfigMap modelway in the "
+                f"namespace {namespace} {lacks}",
+                remedy,
                 key="s3-endpoint",
             )
         )
@@ -68,11 +69,11 @@ def store_in_s3(s3: S3, store: str) -> Finding:
     try:
         s3.put_new(probe, _PROBE_CONTENT)  # refused before anything else is looked at, and writes no second version
     except ModelwayError as error:
-        return _denied(error, "write", store) or _finding("store", error)
+        return _denied(error, "write", address=store, subject="store") or _finding("store", error)
     try:
         content = s3.read(probe)
     except ModelwayError as error:
-        return _denied(error, "read", store) or _finding("store", error)
+        return _denied(error, "read", address=store, subject="store") or _finding("store", error)
     if not content.startswith(_PROBE_CONTENT[:19]):
         remedy = "check AWS_ENDPOINT_URL: scheme, host and port"
         message = f"what answers at {s3.url} keeps no objects: {probe} is not what was written there"
@@ -80,7 +81,7 @@ def store_in_s3(s3: S3, store: str) -> Finding:
     try:
         s3.has_objects(probe)
     except ModelwayError as error:
-        return _denied(error, "list", store) or _finding("store", error)
+        return _denied(error, "list", address=store, subject="store") or _finding("store", error)
     return Finding("store", Status.OK, f"{store} can be written, read and listed", file=store)
 
 
@@ -101,8 +102,8 @@ def source_in_s3(s3: S3, source: str) -> Finding:
         return _finding("source", error)
     except ModelwayError as error:
         if folder:
-            return _denied(error, "list", source, "source") or _finding("source", error)
-        return _reason(s3, source, error)
+            return _denied(error, "list", address=source, subject="source") or _finding("source", error)
+        return _reason(s3, source, error=error)
     return Finding("source", Status.OK, f"{source} is there", file=source)
 
 
@@ -150,7 +151,7 @@ def source_in_folder(source: str) -> Finding:
     return Finding("source", Status.OK, f"{source} is there", file=source)
 
 
-def _reason(s3: S3, source: str, error: ModelwayError) -> Finding:
+def _reason(s3: S3, source: str, *, error: ModelwayError) -> Finding:
     """Why an object cannot be had: what answers to that has no text, and the listing's answer has one."""
     with suppress(UnavailableError):
         try:
@@ -160,7 +161,7 @@ def _reason(s3: S3, source: str, error: ModelwayError) -> Finding:
         except ModelwayError as reason:
             if reason.value != "AccessDenied":
                 return _finding("source", reason)
-    return _denied(error, "read", source, "source") or _no_data(source, f"there is no object {source}")
+    return _denied(error, "read", address=source, subject="source") or _no_data(source, f"there is no object {source}")
 
 
 def _finding(subject: str, error: ModelwayError) -> Finding:
@@ -175,7 +176,7 @@ def _no_data(source: str, message: str) -> Finding:
     return Finding("source", Status.MISSING, message, remedy, key="data.source", file=source)
 
 
-def _denied(error: ModelwayError, action: str, address: str, subject: str = "store") -> Finding | None:
+def _denied(error: ModelwayError, action: str, *, address: str, subject: str) -> Finding | None:
     """The finding of keys that are known but may not do something; None of another error."""
     if error.value != "AccessDenied":
         return None

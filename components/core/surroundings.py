@@ -77,11 +77,11 @@ def inspect_surroundings(*, store: str, sources: Sequence[str], tracking_uri: st
         lacking = s3_settings()
         findings += lacking
         if not lacking:
-            questions |= _s3_questions(store, [source for source in sources if is_uri(source)], findings)
+            questions |= _s3_questions(store, [source for source in sources if is_uri(source)], findings=findings)
     return worst_first(findings + _answers(questions))
 
 
-def _s3_questions(store: str, sources: Sequence[str], findings: list[Finding]) -> dict[str, Question]:
+def _s3_questions(store: str, sources: Sequence[str], *, findings: list[Finding]) -> dict[str, Question]:
     """What is asked of S3; what hinders asking is added to the findings."""
     try:
         s3 = S3.from_environment(brief=True)

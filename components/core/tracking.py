@@ -322,7 +322,7 @@ class Tracking:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> UnavailableError:
-        return distrust(error, f"MLflow at {self.uri}", "MLFLOW_TRACKING_URI") or UnavailableError(
+        return distrust(error, f"MLflow at {self.uri}", key="MLFLOW_TRACKING_URI") or UnavailableError(
             f"MLflow at {self.uri} cannot be reached",
             key="MLFLOW_TRACKING_URI",
             remedy="check MLFLOW_TRACKING_URI and that the server runs, then run again",

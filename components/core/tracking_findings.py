@@ -79,12 +79,12 @@ def _server(uri: str) -> Finding:
     try:
         trust_for_mlflow()
         response = _ask_again(uri, "/api/2.0/mlflow/experiments/search?max_results=1")
-        wrong = _wrong(response, service, urlsplit(uri).hostname or "")
+        wrong = _wrong(response, service, host=urlsplit(uri).hostname or "")
         if wrong is not None:
             return wrong
         version = _ask(uri, "/version").text.strip()
     except MlflowException as error:
-        untrusted = distrust(error, service, _KEY)
+        untrusted = distrust(error, service, key=_KEY)
         if untrusted is not None:
             return Finding.of(_SUBJECT, untrusted)
         return _unreachable(f"{service} cannot be reached: {_cause(error)}")
@@ -121,7 +121,7 @@ def _ask_again(uri: str, path: str) -> Response:
     raise AssertionError
 
 
-def _wrong(response: Response, service: str, host: str) -> Finding | None:
+def _wrong(response: Response, service: str, *, host: str) -> Finding | None:
     """What is wrong with the answer to a search for experiments; None if nothing is."""
     status, text = response.status_code, response.text
     if status == HTTPStatus.FORBIDDEN and "Invalid Host header" in text:

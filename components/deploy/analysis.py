@@ -80,8 +80,8 @@ def strategy(policy: Policy, model: str, present: Mapping[str, Any] | None = Non
 
     ``canary`` takes the policy's steps, watched throughout, and is decided after the last one. ``rolling`` replaces the
     pods one by one, stops halfway for the decision, and then goes on. ``blue-green`` decides twice: on what the preview
-    Service was sent before the switch, which is for whoever deploys to send, and on the live traffic after it, when the
-    old pods still stand by to be switched back to.
+    Service was sent before the switch, which is for whoever deploys to send unless smoke requests are, and on the live
+    traffic after it, when the old pods still stand by to be switched back to.
 
     Args:
         policy: The policy.

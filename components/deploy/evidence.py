@@ -108,7 +108,7 @@ def described(cluster: Cluster, pods: Iterable[Object]) -> list[str]:
 
 def log_end(cluster: Cluster, pod: Object) -> str:
     """The last lines of a pod's log in a sentence; empty where there are none."""
-    lines = _log(cluster, pod)
+    lines = [line.strip() for line in _log(cluster, pod) if line.strip(" ^~")]  # not what a traceback underlines
     return f"its log ends: {' | '.join(lines)}" if lines else ""
 
 

@@ -126,7 +126,7 @@ class Site:
                 if (now := pod_problems(state.pods)) and now != problems:
                     problems, seen = now, described(self.cluster, state.pods)
                 if smoke is not None:
-                    smoke.aim(running(state.pods, image))
+                    smoke.aim(running(state.pods, image) if state.phase != "failed" else ())
                     if failures := smoke.failures():
                         return (*failures, *seen)
                 if state.phase == "healthy" and (smoke is None or smoke.enough):

@@ -17,7 +17,7 @@ from typing import Self
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import seconds_to_decision
-from modelway.components.deploy.cluster import Cluster, Object
+from modelway.components.deploy.cluster import Cluster, NotThereError, Object
 from modelway.components.deploy.evidence import log_end
 from modelway.components.deploy.smoke_requests import SmokeRequests
 from modelway.components.deploy.targets import container, is_ready
@@ -34,7 +34,7 @@ _PORT = 8080
 def smoke_policy(policy: Policy) -> Policy:
     """The policy with no more requests asked for than smoke requests come to until the analysis decides."""
     analysis = policy.deployment.analysis
-    most = max(1, int(_MOST_PER_SECOND * seconds_to_decision(policy) / _MARGIN))
+    most = max(1, int(_MOST_PER_SECOND * _counted_seconds(policy) / _MARGIN))
     if analysis.minimum_requests <= most:
         return policy
     lowered = analysis.model_copy(update={"minimum_requests": most})
@@ -43,8 +43,18 @@ def smoke_policy(policy: Policy) -> Policy:
 
 def requests_per_second(policy: Policy) -> float:
     """How many smoke requests are sent in a second, for the analysis to have what it asks for in time."""
-    needed = _MARGIN * policy.deployment.analysis.minimum_requests / max(1, seconds_to_decision(policy))
+    needed = _MARGIN * policy.deployment.analysis.minimum_requests / _counted_seconds(policy)
     return min(_MOST_PER_SECOND, max(_LEAST_PER_SECOND, needed))
+
+
+def _counted_seconds(policy: Policy) -> float:
+    """For how long requests are sent that Prometheus has seen when they are counted.
+
+    What it has not scraped by then is lost. How long that is, is what the policy waits for the first scrapes, though
+    not more than half of all the time.
+    """
+    planned = seconds_to_decision(policy)
+    return max(1.0, planned - policy.deployment.analysis.initial_delay_seconds, planned / 2)
 
 
 class SmokeTraffic:
@@ -117,10 +127,11 @@ class SmokeTraffic:
         return tuple(filter(None, (said, log_end(self._cluster, pod))))
 
     def notes(self) -> tuple[str, ...]:
-        """What else there is to know where the analysis has failed."""
-        if not self._unanswered:
-            return ()
-        return (f"{self._unanswered} smoke requests were not answered, the last one: {self._last_unanswered}",)
+        """What else there is to know where the analysis has failed, perhaps for want of requests."""
+        right = f"{self._right} smoke requests were answered right meanwhile"
+        if not self._unanswered or self._right >= self._minimum:
+            return (right,)
+        return (right, f"{self._unanswered} were not answered, the last one: {self._last_unanswered}")
 
     def _how_to_reach(self) -> tuple[str, ...]:
         port = _port(self._pods[0])
@@ -145,6 +156,8 @@ class SmokeTraffic:
             answer = self._cluster.send(
                 name, _port(pod), path=requests.path, body=requests.body(number), seconds=_ANSWER_SECONDS
             )
+        except NotThereError:  # gone since it was aimed at
+            return
         except ModelwayError as error:
             with self._lock:
                 self._unanswered += 1

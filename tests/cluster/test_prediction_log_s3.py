@@ -148,7 +148,7 @@ def test_predictions_become_parquet_in_a_bucket(model: Path, bucket: str, client
 @pytest.mark.parametrize(
     ("target", "environment", "says"),
     [
-        ("s3://modelway-no-such-bucket/log", {}, "NoSuchBucket"),
+        ("s3://modelway-no-such-bucket/log", {}, "there is no bucket 'modelway-no-such-bucket'"),
         ("s3://{bucket}/log", {"MINIO_ENDPOINT": "127.0.0.1:1"}, "cannot be reached"),
         ("s3://{bucket}/log", {"MINIO_ENDPOINT": "10.255.255.1:9000"}, "cannot be reached"),  # nobody answers at all
         ("s3://{bucket}/log", {"MINIO_SECRET_KEY": "another-key"}, "refuses access"),

@@ -314,7 +314,7 @@ def test_init_reads_s3(as_file: str, services: dict[str, str], tmp_path: Path) -
         ("s3://{bucket}-missing/flats.csv", {}, "cannot be read", "correct the path or URI"),
         ("s3://{bucket}/data/missing.csv", {}, "cannot be read", "correct the path or URI"),
         ("s3://{bucket}/nothing/", {}, "cannot be read", "correct the path or URI"),
-        ("s3://{bucket}-missing/parts/", {}, "cannot be read", "correct the path or URI"),
+        ("s3://{bucket}-missing/parts/", {}, "there is no bucket", "make the bucket"),
     ],
     ids=["wrong secret", "unknown key id", "missing bucket", "missing key", "empty prefix", "prefix in missing bucket"],
 )

@@ -7,10 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from pod_proxy import listening, status
 
 from modelway.components.core.audit import AuditLog
-from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.project import Project
 from modelway.components.core.promotions import begin, finish, open_claim
 from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.cluster import Cluster
@@ -139,3 +143,51 @@ def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(package
     assert "development, staging, production" in caught.value.remedy
     with pytest.raises(ModelwayError, match="no such key"):
         deploy_in_task(packages.store, "loans", "1", "staging", run="run-1", policy="{colour: red}")
+
+
+def test_without_rows_to_send_an_environment_without_traffic_is_refused(
+    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+) -> None:
+    version = release("rowless")
+    packages("rowless", version)
+    with listening() as api:
+        made = ask("rowless", version, cluster=api.cluster())
+    assert made.verdict == "refused"
+    assert "so that no smoke requests can be made" in made.reasons[0]
+    assert open_claim(AuditLog(packages.store, tracking).entries(), "rowless", "staging") is None
+
+
+def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
+    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking, tmp_path: Path
+) -> None:
+    version = release("unbound")
+    packages("unbound", version)
+    project = {"name": "unbound", "task": "binary", "label": "late", "data": {"source": "a.csv"}}
+    project |= {"features": {"numeric": ["age"]}, "model": {"estimator": "sklearn.svm.SVC"}}
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "project.json").write_text(Project.model_validate(project).canonical(), encoding="utf-8")
+    pl.DataFrame({"age": [21.0], "late": [0]}).write_parquet(folder / "sample.parquet")
+    tracking.log_evidence(str(tracking.versions("unbound")[0].run_id), folder, "evidence/one")
+    with listening() as api:
+        api.default = status(403, 'User "ada" cannot create resource "pods/proxy" in API group ""')
+        with pytest.raises(CredentialsError, match="pods/proxy"):
+            ask("unbound", version, cluster=api.cluster())
+    assert AuditLog(packages.store, tracking).entries() == []
+
+
+def test_a_task_keeps_what_became_of_it_in_the_store(
+    release: Callable[..., str], packages: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    version = release("kept")
+    packages("kept", version, after=lambda bundle: (bundle / "release.sig").unlink())
+    made = deploy_in_task(packages.store, "kept", version, "staging", run="run-1")
+    record = DeploymentRecord.read(packages.store, "run-1")
+    assert record is not None
+    assert (record.verdict, record.model, record.environment) == ("refused", "kept", "staging")
+    assert (record.reasons, record.sentence) == (made.reasons, made.sentence())
+    packages("kept", version)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(ModelwayError, match="no cluster is known"):
+        deploy_in_task(packages.store, "kept", version, "staging", run="run-2")
+    assert DeploymentRecord.read(packages.store, "run-2") is None

@@ -2,95 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pod_proxy import ApiServer, listening, status
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.core.inference import Tensor
 from modelway.components.core.policy import Policy
-from modelway.components.deploy.cluster import Cluster, PodAnswer
+from modelway.components.deploy.cluster import PodAnswer
 from modelway.components.deploy.smoke import SmokeTraffic, requests_per_second, smoke_policy
 from modelway.components.deploy.smoke_requests import SmokeRequests
 
 REQUESTS = SmokeRequests("loans", "3", (Tensor("income", "FP64", [float(row) for row in range(50)]),), 50)
 RIGHT = {"model_version": "3", "outputs": [{"name": "predict", "shape": [1], "data": [1]}]}
-PATH = re.compile(r"/api/v1/namespaces/models/pods/([^/:]+)(?::(\d+)/proxy(/.*)|/log.*)")
-
-
-def status(code: int, message: str) -> tuple[int, Any]:
-    """What the API server says itself."""
-    return code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
-
-
-@dataclass
-class ApiServer:
-    """The API server's way to pods, over real HTTP: what each pod answers is said by the test."""
-
-    answers: dict[str, tuple[int, Any]]
-    sent: list[tuple[str, str, str, Any]] = field(default_factory=list)
-    host: str = ""
-
-    @property
-    def count(self) -> Counter[str]:
-        return Counter(pod for pod, *_ in self.sent)
-
-    def cluster(self) -> Cluster:
-        from kubernetes import client
-
-        configuration = client.Configuration()
-        configuration.host = self.host
-        return Cluster(client.ApiClient(configuration), "models")
 
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
-    state = ApiServer({"new-1": (200, RIGHT), "new-2": (200, RIGHT)})
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            matched = PATH.fullmatch(self.path)
-            assert matched is not None, self.path
-            pod, port, path = matched.groups()
-            state.sent.append((pod, port, path, body))
-            self.answer(*state.answers.get(pod, status(404, f'pods "{pod}" not found')))
-
-        def do_GET(self) -> None:
-            matched = PATH.fullmatch(self.path)
-            assert matched is not None, self.path
-            self.answer(200, f"{matched[1]} has no memory left\n")
-
-        def answer(self, code: int, content: Any) -> None:
-            body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            if isinstance(content, str):
-                body = content.encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    state.host = f"http://127.0.0.1:{server.server_port}"
-    yield state
-    server.shutdown()
-    server.server_close()
+    with listening() as server:
+        server.answers |= {"new-1": (200, RIGHT), "new-2": (200, RIGHT)}
+        yield server
 
 
 def pod(name: str, *, ready: bool = True, ports: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -122,7 +57,8 @@ def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(
         started = time.monotonic()
         eventually(lambda: smoke.enough)
         took = time.monotonic() - started
-        assert (smoke.failures(), smoke.notes()) == ((), ())
+        assert smoke.failures() == ()
+        assert re.fullmatch(r"\d+ smoke requests were answered right meanwhile", "; ".join(smoke.notes()))
         smoke.aim([pod("new-2")])
         before = api.count["new-1"]
         eventually(lambda: api.count["new-2"] > before + 5)
@@ -164,17 +100,18 @@ def test_as_many_wrong_answers_are_let_pass_as_the_policy_has_room_for(
 
 
 @pytest.mark.parametrize(
-    "answer", [status(503, "dial tcp 10.0.0.7:8080: i/o timeout"), status(404, 'pods "new-1" not found')]
+    "answer", [status(503, "dial tcp 10.0.0.7:8080: i/o timeout"), status(429, "too many requests")]
 )
 def test_what_the_api_server_says_itself_is_no_answer_of_the_model(
     api: ApiServer, policy: Callable[..., Policy], answer: tuple[int, Any]
 ) -> None:
     api.answers["new-1"] = answer
-    with SmokeTraffic(api.cluster(), REQUESTS, policy=policy(), silent_seconds=1) as smoke:
+    rules = policy({"analysis": {"minimum_requests": 20}})
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=rules, silent_seconds=1) as smoke:
         smoke.aim([pod("new-1")])
-        eventually(smoke.notes)
+        eventually(lambda: len(smoke.notes()) == 2)
         assert smoke.failures() == ()
-        assert answer[1]["message"] in smoke.notes()[0]
+        assert answer[1]["message"] in smoke.notes()[1]
         eventually(smoke.failures)
         said, remedy = smoke.failures()
         assert said.startswith("no smoke request was answered within 1 s: ")
@@ -182,6 +119,9 @@ def test_what_the_api_server_says_itself_is_no_answer_of_the_model(
         api.answers["new-1"] = (200, RIGHT)
         eventually(lambda: smoke.enough)
         assert smoke.failures() == ()
+        smoke.aim([pod("new-1"), pod("gone")])
+        eventually(lambda: smoke.right > 25)
+        assert (smoke.failures(), len(smoke.notes())) == ((), 1)
 
 
 def test_a_request_through_the_api_server_tells_its_errors_from_the_pods(api: ApiServer) -> None:
@@ -212,24 +152,26 @@ def test_whether_one_may_send_is_asked_of_a_pod_that_is_not_there(api: ApiServer
 
 def test_an_api_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(UnavailableError, match="API server cannot be reached"):
-        ApiServer({}, host="http://127.0.0.1:1").cluster().send("a", 8080, path="/", body={}, seconds=1)
+        ApiServer("http://127.0.0.1:1").cluster().send("a", 8080, path="/", body={}, seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("minimum", "pause", "asked", "rate"),
+    ("minimum", "pause", "analysis", "asked", "rate"),
     [
-        (50, 30, 50, 10.0),  # 90 s
-        (675, 30, 675, 15.0),
-        (900, 30, 900, 20.0),
-        (5000, 30, 900, 20.0),
-        (5000, 440, 5000, 20.0),  # 500 s
+        (50, 30, {}, 50, 10.0),  # 20 + 4 * 10 + 30 seconds, less the first 20
+        (525, 30, {}, 525, 15.0),
+        (700, 30, {}, 700, 20.0),
+        (5000, 30, {}, 700, 20.0),
+        (5000, 460, {}, 5000, 20.0),
+        (30, 1, {"count": 2, "initial_delay_seconds": 7}, 30, 15.0),  # half of 8 seconds
+        (30, 1, {"count": 1, "initial_delay_seconds": 0}, 10, 20.0),  # the one second
     ],
 )
 def test_as_many_requests_are_sent_as_the_analysis_asks_for_and_no_more_are_asked_for_than_can_be_sent(
-    policy: Callable[..., Policy], minimum: int, pause: int, asked: int, rate: float
+    policy: Callable[..., Policy], minimum: int, pause: int, analysis: dict[str, int], asked: int, rate: float
 ) -> None:
     steps = [{"weight": 20, "pause_seconds": pause}]
-    given = policy({"steps": steps, "analysis": {"minimum_requests": minimum}})
+    given = policy({"steps": steps, "analysis": {"minimum_requests": minimum, **analysis}})
     rules = smoke_policy(given)
     assert rules.deployment.analysis.minimum_requests == asked
     assert (rules is given) == (minimum == asked)

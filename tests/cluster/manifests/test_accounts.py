@@ -108,7 +108,8 @@ def ask(api: Any, installation: Any, pod: Callable[..., Any]) -> Callable[[str, 
 
     def call(who: str, method: str, path: str, body: Any) -> Any:
         place = {name: getattr(installation, name) for name in ("pipelines", "staging", "production")}
-        return accounts[who](method, path.format(**place), pod() if body is POD else body)
+        real = "/proxy/" in path  # which knows no trial, and finds no pod here
+        return accounts[who](method, path.format(**place), pod() if body is POD else body, real=real)
 
     return call
 

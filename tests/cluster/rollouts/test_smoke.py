@@ -12,10 +12,11 @@ from modelway.components.deploy.task import deploy_in_task
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
 
+@pytest.mark.parametrize("strategy", ["blue-green", "canary"])
 def test_a_good_version_is_judged_by_the_analysis_and_promoted(
-    place: Any, stable: str, good: str, eventually: Any, capsys: pytest.CaptureFixture[str]
+    place: Any, stable: str, good: str, eventually: Any, capsys: pytest.CaptureFixture[str], strategy: str
 ) -> None:
-    made = place.deploy(good, traffic="smoke")
+    made = place.deploy(good, strategy=strategy, traffic="smoke")
     assert (made.verdict, made.replaced) == ("promoted", stable), made.reasons
     assert "smoke requests right; staging has no other traffic" in made.reasons[-1]
     said = capsys.readouterr().out
