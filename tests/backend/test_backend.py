@@ -77,7 +77,7 @@ def environment() -> str:
 
 
 @component
-def silent(data: Output[Dataset], said: dsl.OutputPath(int)) -> None:
+def silent(data: Output[Dataset], count: dsl.OutputPath(int)) -> None:
     """Leaves nothing."""
 
 
@@ -104,21 +104,21 @@ def handled(body: Callable[..., None], name: str = "small") -> str:
 
 
 def chain(*, text: Any, **_: Any) -> None:
-    made = source(text=text)
-    reader(data=made.outputs["data"], count=made.outputs["count"])
+    written = source(text=text)
+    reader(data=written.outputs["data"], count=written.outputs["count"])
 
 
 def uncached_chain(*, text: Any, **_: Any) -> None:
-    made = source(text=text).set_caching_options(False)
-    reader(data=made.outputs["data"], count=made.outputs["count"])
+    written = source(text=text).set_caching_options(False)
+    reader(data=written.outputs["data"], count=written.outputs["count"])
     environment()
 
 
 def broken(*, text: Any, when: Any, **_: Any) -> None:
-    made = source(text=text)
-    page = failing(data=made.outputs["data"], when=when).set_caching_options(False)
+    written = source(text=text)
+    page = failing(data=written.outputs["data"], when=when).set_caching_options(False)
     after(page=page.outputs["page"]).set_display_name("goes on")
-    reader(data=made.outputs["data"], count=made.outputs["count"])
+    reader(data=written.outputs["data"], count=written.outputs["count"])
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +299,7 @@ def test_what_cannot_be_recorded_fails_the_task(backend: Backend, tmp_path: Path
         "labelled-3": "SUCCEEDED",
         "witness": "SUCCEEDED",
     }
-    assert "no output parameter 'said'" in run.tasks["silent"].error
+    assert "no output parameter 'count'" in run.tasks["silent"].error
     assert "data.value is null" in run.tasks["labelled"].error
     assert "NaN" in run.tasks["labelled-2"].error
 
@@ -351,7 +351,7 @@ def test_what_no_flat_graph_has_is_refused_by_its_name(backend: Backend) -> None
         rejecting().after(rejecting()).ignore_upstream_failure()
 
     @dsl.pipeline(name="small")
-    def told() -> None:
+    def with_final_status() -> None:
         with dsl.ExitHandler(final()):
             rejecting()
 
@@ -365,7 +365,7 @@ def test_what_no_flat_graph_has_is_refused_by_its_name(backend: Backend) -> None
         (handled(retried), r"source has what no flat graph has \(task\): retryPolicy"),
         (handled(maybe), r"optional's data has what no flat graph has \(input artifact\): isOptional"),
         (handled(regardless), "rejecting has a trigger policy"),
-        (compiled(told), r"final's status has what no flat graph has \(parameter\): taskFinalStatus"),
+        (compiled(with_final_status), r"final's status has what no flat graph has \(parameter\): taskFinalStatus"),
         (compiled(bare), "a group below an exit handler"),
     ):
         with pytest.raises(AssertionError, match=message):

@@ -46,7 +46,7 @@ class Releases(Protocol):
     def training_runs(self) -> dict[str, str]: ...
 
 
-def kept(releases: Releases, run: Run) -> set[str]:
+def stored_files(releases: Releases, run: Run) -> set[str]:
     """The files in a run's folder of the store."""
     return {file.name for file in (releases.store / "runs" / run.identifier).iterdir()}
 
@@ -81,7 +81,7 @@ def test_a_registered_run_is_recorded_under_its_id(releases: Releases) -> None:
     assert (outcome.run, outcome.name, outcome.state, outcome.error) == (run.identifier, "Monday", "registered", "")
     assert outcome.model is not None
     assert (outcome.model.version, outcome.model.alias) == ("1", "champion")
-    assert kept(releases, run) >= {DECISION, OUTCOME, BLESSING_FILE, "data.html", "model.html", "serving.html"}
+    assert stored_files(releases, run) >= {DECISION, OUTCOME, BLESSING_FILE, "data.html", "model.html", "serving.html"}
     assert blessing(releases, run)["run"] == run.identifier
     assert run.tasks[EXIT].parameters["Output"] == "registered"
 
@@ -101,7 +101,7 @@ def test_nothing_new_is_judged_from_cache_and_registered_once(releases: Releases
     assert (outcome.run, outcome.name, outcome.state) == (run.identifier, "", State.REGISTERED)
     assert outcome.model is not None
     assert outcome.model.version == "1"
-    assert kept(releases, run) == kept(releases, before)
+    assert stored_files(releases, run) == stored_files(releases, before)
     assert run.tasks["register-model"].parameters == before.tasks["register-model"].parameters
     assert releases.outcome(before).name == "Monday"
     assert "outcome.json" not in {file.name for file in (releases.store / "runs").iterdir()}
@@ -155,7 +155,7 @@ def assert_rejected(releases: Releases, run: Run, *, gates: list[str]) -> None:
     assert [gate.name for gate in outcome.gates] == gates
     assert set(outcome.reports) == {*gates, "card"}
     assert all(Path(report).is_file() for report in outcome.reports.values())
-    assert kept(releases, run) >= {DECISION, OUTCOME, BLESSING_FILE, *(f"{gate}.html" for gate in gates)}
+    assert stored_files(releases, run) >= {DECISION, OUTCOME, BLESSING_FILE, *(f"{gate}.html" for gate in gates)}
     assert blessing(releases, run)["blessed"] is False
 
 

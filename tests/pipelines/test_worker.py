@@ -183,20 +183,20 @@ DEAF = "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n
 
 def test_a_task_that_does_not_end_is_not_waited_for_long(tmp_path: Path) -> None:
     worker = Worker(tmp_path, NOWHERE)
-    found: list[int] = []
+    pids: list[int] = []
 
     def ask() -> None:
         with pytest.raises((ModelwayError, OSError)):
-            worker.ask(_task(tmp_path, DEAF), lambda line: found.extend(_pids(line)))
+            worker.ask(_task(tmp_path, DEAF), lambda line: pids.extend(_pids(line)))
 
     asking = threading.Thread(target=ask)
     asking.start()
-    assert _until(lambda: len(found) == 2)
+    assert _until(lambda: len(pids) == 2)
     started = time.monotonic()
     worker.close()
     assert time.monotonic() - started < 10
     asking.join(timeout=20)
-    assert _until(lambda: not any(map(_alive, found)))
+    assert _until(lambda: not any(map(_alive, pids)))
 
 
 ABANDONED = """

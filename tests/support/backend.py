@@ -157,8 +157,8 @@ class Backend:
         if run.state != "FAILED":
             raise RefusedError("only failed runs can be retried")
         graph = Graph.read(run.package)
-        kept = {name: task for name, task in run.tasks.items() if task.succeeded and name in graph.tasks}
-        again = Run(run.identifier, run.name, run.package, run.arguments, kept)
+        finished = {name: task for name, task in run.tasks.items() if task.succeeded and name in graph.tasks}
+        again = Run(run.identifier, run.name, run.package, run.arguments, finished)
         self._execute(again, graph)
         return again
 
