@@ -132,7 +132,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
     validated = _named(with_services(validating), "validate data").outputs
     enforcing = enforce_gate(gate=validated["gate"], report=validated["report"], **files, **run, champion=champion)
     enforced = _named(with_services(enforcing, cached=False), "enforce data gate")
-    preparing = prepare_features(train_data=data["train_data"], project=files["project"])
+    preparing = prepare_features(train_data=data["train_data"], project=files["project"], proceed=validated["proceed"])
     prepared = _named(with_services(preparing), "prepare features").outputs
     training = train_model(
         train_data=data["train_data"],

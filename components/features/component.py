@@ -12,12 +12,14 @@ def prepare_features(
     project: str,
     steps: Output[FeatureSteps],
     prepared_data: Output[Dataset],
+    proceed: bool = True,
 ) -> int:
     """Fits the feature preparation on the training split alone, and applies it.
 
     Args:
         train_data: The training split, as Parquet.
         project: The project file: its text, or a URI.
+        proceed: Whether the data gate lets the data through. False: nothing is prepared.
 
     Returns:
         steps: The fitted preparation, in skops format; becomes a part of the model.
@@ -26,6 +28,7 @@ def prepare_features(
     """
     from modelway.components.features.prepare import prepare
 
-    features = prepare(train_data.path, project, steps_path=steps.path, prepared_path=prepared_data.path)
+    paths = {"steps_path": steps.path, "prepared_path": prepared_data.path}
+    features = prepare(train_data.path, project, **paths, proceed=proceed)
     prepared_data.metadata["features"] = features
     return features

@@ -13,20 +13,27 @@ from modelway.components.core.tables import label_of, read_table, to_model_input
 from modelway.components.features.steps import build
 
 
-def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: str) -> int:
+def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: str, proceed: bool = True) -> int:
     """Fits the feature preparation on the training split, and applies it.
+
+    Data that its gate rejects may lack what the preparation needs. It is left alone: the gate has said what is wrong.
 
     Args:
         train_path: The training split, as Parquet.
         project: The project file: its text, path or URI.
         steps_path: The folder that the fitted preparation goes to, in skops format.
         prepared_path: Where the prepared training split goes, as Parquet: numbers, and the label as the last column.
+        proceed: Whether the data gate lets the data through; without it both outputs are empty.
 
     Returns:
         The number of prepared features.
     """
     import skops.io
 
+    Path(steps_path).mkdir(parents=True, exist_ok=True)
+    if not proceed:
+        pl.DataFrame().write_parquet(prepared_path)
+        return 0
     described = Project.load(project)
     frame = read_table(train_path, [*described.features.columns, described.label])
     steps = build(described.features)
@@ -41,7 +48,6 @@ def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: st
             column=described.label,
             remedy="rename the label or the feature's column in the data",
         )
-    Path(steps_path).mkdir(parents=True, exist_ok=True)
     skops.io.dump(steps, Path(steps_path) / STEPS_FILE)
     columns = {str(name): prepared[name].to_numpy() for name in prepared.columns}
     label = label_of(frame, described)

@@ -103,3 +103,11 @@ def test_features_that_cannot_be_prepared(
 def test_infinite_numbers_pass_where_nothing_is_computed_from_them(tmp_path: Path) -> None:
     run(tmp_path, table(income=[1.0, float("inf"), 2.0, 3.0]), project("{numeric: [income], impute: none}"))
     assert pl.read_parquet(tmp_path / "prepared")["income"][1] == float("inf")
+
+
+def test_data_that_its_gate_rejects_is_left_alone(tmp_path: Path) -> None:
+    table(income=["1", "2", "x", "4"]).write_parquet(tmp_path / "train.parquet")
+    paths = {"steps_path": str(tmp_path / "steps"), "prepared_path": str(tmp_path / "prepared")}
+    assert prepare(str(tmp_path / "train.parquet"), project(), **paths, proceed=False) == 0
+    assert list((tmp_path / "steps").iterdir()) == []
+    assert pl.read_parquet(tmp_path / "prepared").is_empty()
