@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from kfp import compiler
+from kfp.dsl.executor import Executor
 
 import modelway.components
 from modelway.components.core.image import IMAGE
@@ -96,8 +97,24 @@ def test_every_input_and_output_is_described(name: str, compiled: dict[str, Any]
     for direction in ("inputDefinitions", "outputDefinitions"):
         for kind in ("parameters", "artifacts"):
             for key, spec in root.get(direction, {}).get(kind, {}).items():
-                injected = spec.get("parameterType") == "TASK_FINAL_STATUS"
-                assert spec.get("description") or injected, f"{name} does not describe {key}"
+                assert spec.get("description"), f"{name} does not describe {key}"
+
+
+def test_it_takes_input_artifacts_as_the_launcher_hands_them_over(
+    name: str, compiled: dict[str, Any], tmp_path: Path
+) -> None:
+    """A backend's launcher names no type, and kfp then makes the one that the function is annotated with."""
+    inputs = compiled["root"].get("inputDefinitions", {}).get("artifacts", {})
+    assert not [key for key, artifact in inputs.items() if artifact.get("isOptional")]
+    artifacts = {
+        key: {"artifacts": [{"name": f"runs/{key}", "uri": f"minio://bucket/{key}", "metadata": {"rows": 3}}]}
+        for key in inputs
+    }
+    outputs = {"outputFile": str(tmp_path / "executor_output.json")}
+    executor = Executor({"inputs": {"artifacts": artifacts}, "outputs": outputs}, function_of(name))
+    assert set(executor.input_artifacts) == set(inputs)
+    for key, artifact in executor.input_artifacts.items():
+        assert (artifact.uri, artifact.metadata["rows"]) == (f"minio://bucket/{key}", 3)
 
 
 def test_docstring_says_what_the_component_does(name: str) -> None:
