@@ -277,7 +277,7 @@ def test_an_endpoint_without_conditional_writes_is_refused(monkeypatch: pytest.M
 def test_a_bucket_that_is_not_there_and_keys_that_are_wrong_are_named(
     plain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ModelwayError, match="cannot be read"):
+    with pytest.raises(ModelwayError, match=f"there is no bucket '{plain}-missing'"):
         _write(AuditLog(f"s3://{plain}-missing/store"), 1)
     monkeypatch.setenv("MINIO_SECRET_KEY", "wrong-secret")
     with pytest.raises(CredentialsError, match="refuses access"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kfp import local
 
-from modelway.pipelines.release import release
+from modelway.pipelines.release import release_pipeline
 from modelway.pipelines.workspace import Workspace
 
 
@@ -35,8 +35,8 @@ def main() -> None:
         security_opt=["no-new-privileges"],
     )
     local.init(runner, pipeline_root=asked.root, raise_on_error=False, enable_caching=True)
-    parameters = Workspace.load(asked.project).parameters(asked.store)
-    release(**parameters, store=asked.store, champion=asked.champion)
+    arguments = Workspace.load(asked.project).arguments(asked.store)
+    release_pipeline()(**arguments, champion=asked.champion)
 
 
 if __name__ == "__main__":

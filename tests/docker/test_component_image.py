@@ -25,7 +25,7 @@ import yaml
 
 from modelway.components.core.models import folder_sha256, load_model
 from modelway.components.core.project import Project
-from modelway.components.core.records import OUTCOME, Outcome, State
+from modelway.components.core.records import LATEST, OUTCOME, Outcome, State
 from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
 
@@ -319,7 +319,7 @@ class Workplace:
         policy["model"]["metrics"].update(thresholds)
         (self.project / "policy.yaml").write_text(yaml.safe_dump(policy))
         runs = self.store / "runs"
-        before = set(runs.glob("release-*"))
+        before = {path for path in runs.glob("*") if path.name != LATEST}
         label = f"modelway.test={uuid.uuid4().hex}"
         script = Path(__file__).with_name("release_in_containers.py")
         command = [sys.executable, str(script), str(self.project), "--root", str(self.root), "--store", str(self.store)]
@@ -344,7 +344,7 @@ class Workplace:
             if listed.stdout:
                 subprocess.run(["docker", "rm", "-f", *listed.stdout.split()], timeout=60, check=True)
         sys.stdout.write(ran.stdout + ran.stderr)
-        made = set(runs.glob("release-*")) - before
+        made = {path for path in runs.glob("*") if path.name != LATEST} - before
         assert len(made) == 1
         outcome = Outcome.read(str(self.store), made.pop().name, OUTCOME)
         assert outcome is not None
@@ -356,8 +356,10 @@ def workplace(image: str, server: Server, tmp_path_factory: pytest.TempPathFacto
     """Writable for the image's user; where the tests' own user is not root, containers run as that one."""
     root = tmp_path_factory.mktemp("root")
     user = USER if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"
-    if os.getuid() == 0:
-        os.chown(root, *map(int, USER.split(":")))
+    for folder in (root, root / "store", root / "store" / "config"):  # files are put there from outside
+        folder.mkdir(exist_ok=True)
+        if os.getuid() == 0:
+            os.chown(folder, *map(int, USER.split(":")))
     server.wait(180)
     return Workplace(root, image, Tracking(server.uri), user)
 

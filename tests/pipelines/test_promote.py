@@ -44,7 +44,8 @@ def test_only_what_says_which_version_goes_where_must_be_given(
 
 def test_keys_are_mounted_and_addresses_given(compiled: tuple[dict[str, Any], dict[str, Any]]) -> None:
     executor = compiled[1]["exec-deploy-model"]
-    (key,) = executor["configMapAsVolume"]
+    key, services = executor["configMapAsVolume"]
+    assert services["configMapName"] == "modelway"
     assert (key["configMapName"], key["optional"]) == ("modelway-verifying-key", True)
     assert f"{key['mountPath']}/verifying.pem" == signing._MOUNTED[signing.VERIFYING_KEY]
     (registry,) = executor["secretAsVolume"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -57,6 +58,14 @@ def _eventually(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
 def kubectl() -> Callable[..., str]:
     """Runs kubectl as the administrator."""
     return _kubectl
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The small node is one module's at a time: pods of two would not fit on it together."""
+    with (tmp_path_factory.getbasetemp().parent / "rollouts.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
