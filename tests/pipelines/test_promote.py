@@ -51,5 +51,5 @@ def test_keys_are_mounted_and_addresses_given(compiled: tuple[dict[str, Any], di
     (registry,) = executor["secretAsVolume"]
     assert registry["mountPath"] == registries._MOUNTED
     given = {one["envVar"] for source in executor["configMapAsEnv"] for one in source["keyToEnv"]}
-    assert given == {"AWS_ENDPOINT_URL", "MLFLOW_TRACKING_URI", "MODELWAY_PROMETHEUS"}
+    assert given == {"AWS_ENDPOINT_URL", "AWS_REGION", "MLFLOW_TRACKING_URI", "MODELWAY_PROMETHEUS"}
     assert executor["securityContext"]["runAsNonRoot"] is True
