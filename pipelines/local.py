@@ -81,14 +81,14 @@ def run_release(
     Raises:
         ModelwayError: something is wrong that can be told before the first stage.
     """
-    from modelway.pipelines.release import release_pipeline
-
     arguments = {"data_version": data_version, "champion": champion, **(packaging or {})}
     with warm_worker(workspace, home) as worker:
+        from modelway.pipelines.release import release_pipeline
+
+        pipeline = release_pipeline("packaged" if packaging else "registered")  # compiled while the worker imports
         run = _Run(worker, on_event)
         worker.preflight(workspace, champion=champion)
-        arguments |= workspace.arguments(store)
-        run.carry_out(release_pipeline("packaged" if packaging else "registered"), arguments, home)
+        run.carry_out(pipeline, arguments | workspace.arguments(store), home)
         run.result.outcome = Outcome.read(store, run.run, OUTCOME)
     return run.result
 
@@ -120,7 +120,7 @@ class _Run:
         self.run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}"
 
     def carry_out(self, pipeline: Any, arguments: dict[str, str], home: Path) -> None:
-        """Runs a pipeline; the worker imports while it is compiled."""
+        """Runs a compiled pipeline."""
         from kfp import local
 
         local.init(
