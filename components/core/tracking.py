@@ -6,18 +6,16 @@ The tracking server is ``MLFLOW_TRACKING_URI``: an ``http(s)://`` server in real
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from modelway.components.core.certificates import distrust, trust_for_mlflow
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.termination import TerminatedError, sigterm_raises
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -95,7 +93,7 @@ class Tracking:
         """
         injected = os.environ.get("MLFLOW_RUN_ID")
         tags = {f"{TAG}{key}": value for key, value in tags.items()}
-        with _sigterm_raises():
+        with sigterm_raises():
             if injected:
                 with self.explaining():
                     for key, value in tags.items():
@@ -107,7 +105,7 @@ class Tracking:
             try:
                 yield run_id
             except BaseException as error:
-                status = "KILLED" if isinstance(error, _TerminatedError) else "FAILED"
+                status = "KILLED" if isinstance(error, TerminatedError) else "FAILED"
                 with suppress(ModelwayError), self.explaining():  # what failed first is what is worth reading
                     self.client.set_terminated(run_id, status)
                 raise
@@ -338,29 +336,3 @@ def _local_artifacts(uri: str) -> str | None:
     if not uri.startswith("sqlite:///"):
         return None
     return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
-
-
-class _TerminatedError(SystemExit):
-    """The process was told to end; unless something catches this, it does, as a shell counts it: with 143."""
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Has SIGTERM raise in the block, so that what is open is closed, wherever it would end the process at once.
-
-    Python hands signals to the main thread alone. A handler of the program's own stays: it knows what to do.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _raise_terminated)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _raise_terminated(number: int, _frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one must not cut the closing short
-    raise _TerminatedError(128 + number)
