@@ -8,6 +8,7 @@ Below the store's root, ``runs/<run's id>/`` holds ``decision.json`` (written by
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,7 +21,7 @@ from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.card import Card
 from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage import copy_in, join, read_uri, write_uri
+from modelway.components.core.storage import copy_in, folders_below, join, read_uri, write_uri
 from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate, blocking_reasons
 
@@ -205,6 +206,25 @@ def _damaged(file: str) -> ModelwayError:
         file=file,
         remedy="restore it from a copy, or run again; nothing else depends on it",
     )
+
+
+def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
+    """Every run that left records in a store by its id, those without an outcome first, then the newest first.
+
+    Args:
+        store: The root of the project's store.
+
+    Returns:
+        The run's id, and its outcome; None: it is still running, or was ended before one could be recorded.
+
+    Raises:
+        ModelwayError: an outcome is damaged, or the store cannot be read.
+    """
+    ids = [name for name in folders_below(join(store, "runs")) if name != LATEST]
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda run: Outcome.read(store, run, OUTCOME), ids))
+    runs = zip(ids, outcomes, strict=True)
+    return sorted(runs, key=lambda run: run[1].at if run[1] is not None else "9", reverse=True)
 
 
 def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:

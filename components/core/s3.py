@@ -200,6 +200,13 @@ class S3:
             )
             return [(item.object_name or "").removeprefix(key) for item in found if not item.is_dir]
 
+    def folders(self, uri: str) -> list[str]:
+        """The names directly below a prefix that ends in ``/`` that have something below them in turn, in order."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            entries = self.client.list_objects(bucket_name=bucket, prefix=key)
+            return [(entry.object_name or "").removeprefix(key).rstrip("/") for entry in entries if entry.is_dir]
+
     def versions(self, uri: str) -> list[ObjectVersion]:
         """Every version of what is directly below a prefix that ends in ``/``, the newest of each object first."""
         bucket, key = split_uri(uri)

@@ -19,6 +19,7 @@ __all__ = [
     "copy_in",
     "create_uri",
     "fetch",
+    "folders_below",
     "is_exclusive",
     "is_uri",
     "join",
@@ -122,6 +123,19 @@ def names_below(folder: str, after: str = "") -> list[str]:
     with suppress(FileNotFoundError):
         found = (entry.name for entry in os.scandir(folder) if entry.is_file())
         return sorted(name for name in found if name > after and not name.startswith("."))
+    return []
+
+
+def folders_below(folder: str) -> list[str]:
+    """The names of the folders directly in a folder or below an S3 prefix, in order; none if there is no such folder.
+
+    Args:
+        folder: A path or URI.
+    """
+    if is_uri(folder):
+        return S3.from_environment().folders(f"{folder.rstrip('/')}/")
+    with suppress(FileNotFoundError):
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     return []
 
 

@@ -14,6 +14,7 @@ from modelway.pipelines import console, live
 from modelway.pipelines.cli.compile import compile_
 from modelway.pipelines.cli.doctor import doctor
 from modelway.pipelines.cli.resolve import resolve
+from modelway.pipelines.cli.runs import runs
 from modelway.pipelines.options import (
     BASE,
     TARGET,
@@ -42,6 +43,7 @@ app.add_typer(live.app)
 app.command("compile")(compile_)
 app.command()(resolve)
 app.command()(doctor)
+app.command()(runs)
 
 
 def main() -> None:

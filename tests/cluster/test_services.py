@@ -25,7 +25,7 @@ import pytest
 import yaml
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.core.records import DECISION, OUTCOME, Outcome, State
+from modelway.components.core.records import DECISION, OUTCOME, Outcome, State, recorded_runs
 from modelway.components.core.storage import S3, fetch, read_uri, version_of, write_uri
 from modelway.components.core.tracking import Tracking
 
@@ -258,6 +258,7 @@ def test_records_and_reports_are_in_s3(from_file: Run, bucket: Bucket) -> None:
     outcome = Outcome.read(bucket.uri("store"), run, OUTCOME)
     assert outcome is not None
     assert outcome.state is State.REGISTERED
+    assert dict(recorded_runs(bucket.uri("store")))[run] == outcome
 
 
 def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, bucket: Bucket, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""`modelway runs`: the runs that left records in a project's store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from modelway.components.core.records import Outcome, State, recorded_runs
+from modelway.pipelines import console
+from modelway.pipelines.options import Folder, Home, Json, Store, home_of, project_folder
+
+_COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", None: "yellow"}
+_OPEN = "no outcome"
+
+
+def runs(
+    project: Folder = None,
+    home: Home = None,
+    store: Store = None,
+    last: Annotated[int, typer.Option(min=0, help="Only so many, the newest; 0: all.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Lists the project's runs, here or on a cluster, the newest first, by name, id, state and version.
+
+    A run without an outcome is still running, or was ended before one could be recorded.
+    """
+    folder = project_folder(project)
+    recorded = recorded_runs(store or str(home_of(folder, home)))
+    rows = [_row(run, outcome) for run, outcome in (recorded[:last] if last else recorded)]
+    if as_json:
+        console.print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("ended", "name", "run", "state", "version", "what there is to know"):
+        table.add_column(title)
+    for row, (_, outcome) in zip(rows, recorded, strict=False):
+        colour = _COLOURS.get(outcome.state if outcome is not None else None, "red")
+        state = f"[{colour}]{row['state']}[/{colour}]"
+        table.add_row(row["at"], escape(row["name"]), row["run"], state, row["version"], escape(row["error"]))
+    Console(highlight=False).print(table if rows else "no run has left records there; `modelway run` begins one")
+
+
+def _row(run: str, outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is None:
+        return {"run": run, "name": "", "state": _OPEN, "version": "", "at": "", "error": "", "attempts": 0}
+    error = outcome.error or (outcome.reasons[0] if outcome.reasons else "")
+    return {
+        "run": run,
+        "name": outcome.name,
+        "state": outcome.state.value,
+        "version": outcome.model.version if outcome.model is not None else "",
+        "at": outcome.at,
+        "error": error,
+        "attempts": len(outcome.attempts) + 1,
+    }
