@@ -36,11 +36,18 @@ def runs(
         return
     table = Table(box=None, pad_edge=False)
     for title in ("ended", "name", "run", "state", "version", "what there is to know"):
-        table.add_column(title, no_wrap=title in {"ended", "run"})  # a part of an id is of no use
+        table.add_column(title, overflow="fold")  # a part of an id is of no use
     for row, (_, outcome) in zip(rows, recorded, strict=False):
         colour = _COLOURS.get(outcome.state if outcome is not None else None, "red")
         state = f"[{colour}]{row['state']}[/{colour}]"
-        table.add_row(row["at"][:16].replace("T", " "), escape(row["name"]), row["run"], state, row["version"], escape(row["error"]))
+        table.add_row(
+            row["at"][:16].replace("T", " "),
+            escape(row["name"]),
+            row["run"],
+            state,
+            row["version"],
+            escape(row["error"]),
+        )
     Console(highlight=False).print(table if rows else "no run has left records there; `modelway run` begins one")
 
 
