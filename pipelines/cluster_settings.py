@@ -8,6 +8,7 @@ from typing import Any
 from kfp import kubernetes
 
 from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
+from modelway.components.core.tracking import RUN_VARIABLE
 
 _SERVICES = {
     "s3-endpoint": "AWS_ENDPOINT_URL",
@@ -15,7 +16,6 @@ _SERVICES = {
     "mlflow-tracking-uri": "MLFLOW_TRACKING_URI",
 }
 _MOUNTS = "/var/run/modelway"  # where `core.signing` and `core.registry` look
-RUN_ID = "MODELWAY_RUN"
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id
 
 
@@ -97,7 +97,13 @@ def with_deploy_access(task: Any) -> Any:
 
 def with_run_id(task: Any) -> Any:
     """Sets `MODELWAY_RUN` to the run's id, which is the pod's label: as a parameter it would end caching."""
-    return kubernetes.use_field_path_as_env(task, env_name=RUN_ID, field_path=_RUN_LABEL)
+    return kubernetes.use_field_path_as_env(task, env_name=RUN_VARIABLE, field_path=_RUN_LABEL)
+
+
+def with_display_name(task: Any, name: str) -> Any:
+    """Gives a task the name that the dashboard shows."""
+    task.set_display_name(name)
+    return task
 
 
 def _with_registry(task: Any) -> Any:

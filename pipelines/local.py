@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from modelway.components.core.code import library_hash
 from modelway.components.core.records import OUTCOME, Outcome
+from modelway.components.core.tracking import RUN_VARIABLE
 from modelway.pipelines.worker_client import Worker, error_left
 from modelway.pipelines.workspace import Workspace, tracking_uri
 
@@ -171,7 +172,7 @@ class _Run:
             "function": stage,
             "source": source,
             "arguments": arguments,
-            "env": {**(env_vars or {}), "MODELWAY_RUN": self.run},
+            "env": {**(env_vars or {}), RUN_VARIABLE: self.run},
         }
         code, left = self.worker.ask(request, lambda line: self.on_event(Event("log", stage, line)))
         seconds = time.perf_counter() - started

@@ -9,7 +9,7 @@ from kfp import dsl
 
 from modelway.components.deploy.component import deploy_model
 from modelway.components.record.component import record_outcome
-from modelway.pipelines.cluster_settings import with_deploy_access, with_services
+from modelway.pipelines.cluster_settings import with_deploy_access, with_display_name, with_services
 
 
 @dsl.pipeline(name="promote")  # type: ignore[untyped-decorator]  # kfp is untyped
@@ -37,19 +37,16 @@ def promote(
     recording = record_outcome(
         goal="promoted", model=model, run=run, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, store=store
     )
-    ended = with_services(recording, cached=False)
-    ended.set_display_name("record outcome")
+    ended = with_display_name(with_services(recording, cached=False), "record outcome")
     with dsl.ExitHandler(ended, name="promote"):
-        promotion = with_deploy_access(
-            deploy_model(
-                model=model,
-                version=version,
-                environment=environment,
-                store=store,
-                run=run,
-                policy=policy,
-                image=image,
-                requested_by=requested_by,
-            )
+        promoting = deploy_model(
+            model=model,
+            version=version,
+            environment=environment,
+            store=store,
+            run=run,
+            policy=policy,
+            image=image,
+            requested_by=requested_by,
         )
-        promotion.set_display_name("promote version")
+        with_display_name(with_deploy_access(promoting), "promote version")

@@ -25,7 +25,7 @@ from modelway.components.register.component import register_model
 from modelway.components.resolve.component import resolve_inputs
 from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
-from modelway.pipelines.cluster_settings import with_deploy_access, with_services, with_signing_keys
+from modelway.pipelines.cluster_settings import with_deploy_access, with_display_name, with_services, with_signing_keys
 
 _OF_PACKAGING = ("serving_base", "image")
 
@@ -66,11 +66,13 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
             "store": store,
             "git_commit": git_commit,
         }
-        ended = _named(with_services(record_outcome(goal=goal, project=project, **run), cached=False), "record outcome")
+        ended = with_display_name(
+            with_services(record_outcome(goal=goal, project=project, **run), cached=False), "record outcome"
+        )
         with dsl.ExitHandler(ended, name="release"):
             run["requested_by"] = requested_by
             resolving = resolve_inputs(**files, **run, data_version=data_version, champion=champion)
-            inputs = _named(with_services(resolving, cached=False), "resolve inputs").outputs
+            inputs = with_display_name(with_services(resolving, cached=False), "resolve inputs").outputs
             registered = _judged_model(inputs, data_version=data_version, run=run)
             if goal == "registered":
                 return
@@ -80,7 +82,7 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
                 "store": store,
                 "run": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             }
-            packaged = _named(
+            packaged = with_display_name(
                 with_signing_keys(package_model(**version, base=serving_base, target=image)), "package model"
             )
             if goal == "staging":
@@ -91,7 +93,7 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
                     image=packaged.outputs["Output"],
                     requested_by=requested_by,
                 )
-                _named(with_deploy_access(deploying), "deploy to staging")
+                with_display_name(with_deploy_access(deploying), "deploy to staging")
 
     return dsl.pipeline(_without(release, _OF_PACKAGING) if goal == "registered" else release, name="release")
 
@@ -119,7 +121,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         source_version=inputs["source_version"],
         data_version=data_version,
     )
-    data = _named(with_services(ingesting), "ingest data").outputs
+    data = with_display_name(with_services(ingesting), "ingest data").outputs
     validating = validate_data(
         train_data=data["train_data"],
         test_data=data["test_data"],
@@ -129,11 +131,11 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         champion=champion,
         as_of=as_of,
     )
-    validated = _named(with_services(validating), "validate data").outputs
+    validated = with_display_name(with_services(validating), "validate data").outputs
     enforcing = enforce_gate(gate=validated["gate"], report=validated["report"], **files, **run, champion=champion)
-    enforced = _named(with_services(enforcing, cached=False), "enforce data gate")
+    enforced = with_display_name(with_services(enforcing, cached=False), "enforce data gate")
     preparing = prepare_features(train_data=data["train_data"], project=files["project"], proceed=validated["proceed"])
-    prepared = _named(with_services(preparing), "prepare features").outputs
+    prepared = with_display_name(with_services(preparing), "prepare features").outputs
     training = train_model(
         train_data=data["train_data"],
         prepared_data=prepared["prepared_data"],
@@ -142,7 +144,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         data_hash=data["data_hash"],
         code_version=inputs["code_version"],
     ).after(enforced)
-    trained = _named(with_services(training), "train model").outputs
+    trained = with_display_name(with_services(training), "train model").outputs
     candidate = {
         "model": trained["model"],
         "test_data": data["test_data"],
@@ -154,8 +156,8 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
     evaluating = evaluate_model(
         **candidate, unseen_data=data["unseen_data"], run_id=trained["run_id"], champion=champion
     )
-    evaluated = _named(with_services(evaluating), "judge model").outputs
-    probed = _named(with_services(probe_model(**candidate)), "probe serving").outputs
+    evaluated = with_display_name(with_services(evaluating), "judge model").outputs
+    probed = with_display_name(with_services(probe_model(**candidate)), "probe serving").outputs
     registering = register_model(
         model=trained["model"],
         data_gate=validated["gate"],
@@ -174,10 +176,4 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         code_version=inputs["code_version"],
         champion=champion,
     )
-    return _named(with_services(registering, cached=False), "register model").outputs
-
-
-def _named(task: Any, display_name: str) -> Any:
-    """Gives a task the name that the dashboard shows."""
-    task.set_display_name(display_name)
-    return task
+    return with_display_name(with_services(registering, cached=False), "register model").outputs

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.core.storage import join, read_uri, write_uri
+from modelway.components.core.run_record import read_record, record_file
+from modelway.components.core.storage import write_uri
 
 DEPLOYMENT = "deployment.json"
 DeploymentVerdict = Literal["promoted", "rolled-back", "undone", "refused"]
@@ -49,7 +49,7 @@ class DeploymentRecord(BaseModel):
 
     def write(self, store: str) -> str:
         """Writes this below the run's folder in place of an earlier one; returns where."""
-        target = join(store, "runs", self.run, DEPLOYMENT)
+        target = record_file(store, self.run, DEPLOYMENT)
         write_uri(target, self.model_dump_json(indent=2).encode())
         return target
 
@@ -62,18 +62,9 @@ class DeploymentRecord(BaseModel):
             UnavailableError: the store cannot be reached.
             CredentialsError: the store refuses access.
         """
-        source = join(store, "runs", run, DEPLOYMENT)
-        try:
-            content = read_uri(source)
-        except (UnavailableError, CredentialsError):
-            raise
-        except ModelwayError:
-            return None
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            raise ModelwayError(
-                f"{source} is no record of a deployment: it is damaged, or of another version of Modelway",
-                file=source,
-                remedy="see who wrote it; the audit log (`modelway history`) says what became of the deployment",
-            ) from error
+        return read_record(
+            cls,
+            record_file(store, run, DEPLOYMENT),
+            damage="is no record of a deployment: it is damaged, or of another version of Modelway",
+            remedy="see who wrote it; the audit log (`modelway history`) says what became of the deployment",
+        )

@@ -51,6 +51,13 @@ def config_map_key(key: str, namespace: str) -> str:
     return f"kubectl -n {namespace} patch configmap {CONFIG_MAP} --type merge -p '{change}'"
 
 
+def config_map_lack(key: str, namespace: str) -> tuple[str, str]:
+    """What this pod's ConfigMap lacks for an address to be known, in words, and the command that gives it."""
+    if has_config_map():
+        return f"has no key {key}", config_map_key(key, namespace)
+    return "is missing", new_config_map(namespace)
+
+
 def config_map_authorities(namespace: str) -> str:
     """The command that gives the ConfigMap, which is there, the certificates of private authorities."""
     return (

@@ -15,13 +15,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.card import Card
 from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage import copy_in, folders_below, join, read_uri, write_uri
+from modelway.components.core.run_record import read_record, record_file
+from modelway.components.core.storage import copy_in, folders_below, join, write_uri
 from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate, blocking_reasons
 
@@ -29,6 +30,8 @@ ReleaseGoal = Literal["registered", "packaged", "staging"]
 Goal = Literal[ReleaseGoal, "promoted"]
 DECISION, OUTCOME, PACKAGE = "decision.json", "outcome.json", "package.json"
 LATEST = "latest"
+_DAMAGE = "is damaged: it is not what a run writes there"
+_DAMAGE_REMEDY = "restore it from a copy, or run again; nothing else depends on it"
 
 
 class State(StrEnum):
@@ -148,7 +151,7 @@ class Outcome(BaseModel):
 
     def write(self, store: str, file: str) -> str:
         """Writes this below the run's folder; returns where."""
-        target = join(store, "runs", self.run, file)
+        target = record_file(store, self.run, file)
         write_uri(target, self.model_dump_json(indent=2).encode())
         return target
 
@@ -159,13 +162,7 @@ class Outcome(BaseModel):
         Raises:
             ModelwayError: it is there and damaged, or the store cannot be read.
         """
-        content = _read(store, run, file)
-        if content is None:
-            return None
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            raise _damaged(join(store, "runs", run, file)) from error
+        return read_record(cls, record_file(store, run, file), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
 
 
 class PackageRecord(BaseModel):
@@ -177,35 +174,12 @@ class PackageRecord(BaseModel):
 
     def write(self, store: str, run: str) -> None:
         """Writes this below the run's folder."""
-        write_uri(join(store, "runs", run, PACKAGE), self.model_dump_json().encode())
+        write_uri(record_file(store, run, PACKAGE), self.model_dump_json().encode())
 
     @classmethod
     def read(cls, store: str, run: str) -> PackageRecord | None:
         """Reads a run's package; None if it made none."""
-        content = _read(store, run, PACKAGE)
-        if content is None:
-            return None
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError as error:
-            raise _damaged(join(store, "runs", run, PACKAGE)) from error
-
-
-def _read(store: str, run: str, file: str) -> bytes | None:
-    try:
-        return read_uri(join(store, "runs", run, file))
-    except ModelwayError as error:
-        if type(error) is ModelwayError:  # missing, as opposed to unreachable or refused
-            return None
-        raise
-
-
-def _damaged(file: str) -> ModelwayError:
-    return ModelwayError(
-        f"{file} is damaged: it is not what a run writes there",
-        file=file,
-        remedy="restore it from a copy, or run again; nothing else depends on it",
-    )
+        return read_record(cls, record_file(store, run, PACKAGE), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
 
 
 def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
@@ -241,7 +215,7 @@ def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:
 
 def keep_reports(store: str, run: str, reports: dict[str, str]) -> dict[str, str]:
     """Copies reports into the run's folder; returns where each one is now."""
-    locations = {name: join(store, "runs", run, f"{name}.html") for name in reports}
+    locations = {name: record_file(store, run, f"{name}.html") for name in reports}
     for name, path in reports.items():
         copy_in(Path(path), locations[name])
     return locations

@@ -43,9 +43,9 @@ def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFile
     location = blocking[0].report
     if context.store:
         blessing = _refused_blessing(gates, files, context)
-        kept_reports = keep_reports(context.store, context.run, dict(reports))
-        kept_reports |= keep_blessing(context.store, blessing, render_card(blessing, files.project))
-        decision = decision.model_copy(update={"reports": kept_reports, "blessing": blessing.sha256()})
+        locations = keep_reports(context.store, context.run, dict(reports))
+        locations |= keep_blessing(context.store, blessing, render_card(blessing, files.project))
+        decision = decision.model_copy(update={"reports": locations, "blessing": blessing.sha256()})
         decision.write(context.store, DECISION)
         location = decision.reports[blocking[0].name]
     shown = "\n  - ".join(decision.reasons[:_LONGEST])

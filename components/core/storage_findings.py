@@ -12,10 +12,8 @@ from modelway.components.core.findings import Finding, Status
 from modelway.components.core.instructions import (
     AWS_ENDPOINT,
     S3_SECRET,
-    config_map_key,
-    has_config_map,
+    config_map_lack,
     in_pod,
-    new_config_map,
     new_s3_secret,
     pod_namespace,
 )
@@ -32,8 +30,7 @@ def s3_settings() -> list[Finding]:
     """What the environment lacks to speak to S3; empty if nothing."""
     namespace, findings = pod_namespace(), []
     if in_pod() and endpoint_named() is None:
-        remedy = config_map_key("s3-endpoint", namespace) if has_config_map() else new_config_map(namespace)
-        lacks = "has no key s3-endpoint" if has_config_map() else "is missing"
+        lacks, remedy = config_map_lack("s3-endpoint", namespace)
         findings.append(
             Finding(
                 "S3 endpoint",

@@ -13,10 +13,8 @@ from modelway.components.core.certificates import distrust, trust_for_mlflow
 from modelway.components.core.errors import first_line
 from modelway.components.core.findings import Finding, Status
 from modelway.components.core.instructions import (
-    config_map_key,
-    has_config_map,
+    config_map_lack,
     in_pod,
-    new_config_map,
     pod_namespace,
 )
 from modelway.components.core.storage_findings import writable_folder
@@ -36,9 +34,8 @@ def no_tracking_uri() -> Finding:
     remedy = "set it to the MLflow server, such as http://mlflow.mlflow:5000"
     if in_pod():
         namespace = pod_namespace()
-        lacks = "has no key mlflow-tracking-uri" if has_config_map() else "is missing"
+        lacks, remedy = config_map_lack("mlflow-tracking-uri", namespace)
         message += f": the ConfigMap modelway in the namespace {namespace} {lacks}"
-        remedy = config_map_key("mlflow-tracking-uri", namespace) if has_config_map() else new_config_map(namespace)
     return Finding(_SUBJECT, Status.MISSING, message, remedy, key=_KEY)
 
 
