@@ -72,12 +72,14 @@ class TaskSettings:
 
         Args:
             project: The project.
-            code_image: The image with the project's code, by digest, which `CODE_STAGES` run in where the project
-                names no other for them. Empty: none.
+            code_image: The image with the project's code, by digest, which `CODE_STAGES` run in that have no image of
+                their own in the project. Empty: none.
         """
         resources = {stage: project.resources_for(stage) for stage in modelway.components.__all__}
-        images = dict.fromkeys(CODE_STAGES, code_image) if code_image else {}
-        images |= {stage: keys.image for stage, keys in resources.items() if keys.image}
+        images = {stage: keys.image for stage, keys in resources.items() if keys.image}
+        if code_image:
+            own = {stage for stage, keys in project.resources.items() if keys.image}
+            images |= dict.fromkeys(set(CODE_STAGES) - own, code_image)
         return cls(resources, images, project.labels)
 
     def resources_for(self, stage: str) -> StageResources:

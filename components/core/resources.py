@@ -77,7 +77,7 @@ def _cpu(value: object) -> str:
     if not re.fullmatch(r"([0-9]*\.)?[0-9]+|[0-9]+m", text):
         raise ValueError(f"{text!r} is no amount of CPU; write a number of CPUs, such as 2 or 0.5, or 500m")
     if size(text) < 1e-3:
-        raise ValueError("the least amount of CPU is 1m")
+        raise ValueError("an amount of CPU is at least 1m")
     return text
 
 
