@@ -7,6 +7,7 @@ rules are what is checked.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -36,9 +37,9 @@ SPOT_TAINTS = {
 
 def _text(value: object) -> object:
     """Refuses what YAML read as something else than text."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | date):
         written = str(value).lower() if isinstance(value, bool) else value
-        raise ValueError(f'write it in quotes, "{written}", since YAML reads it as no text')  # noqa: TRY004 - pydantic takes no TypeError
+        raise ValueError(f'write "{written}", in quotes: YAML reads it as no text')  # noqa: TRY004 - pydantic's own
     return value
 
 
