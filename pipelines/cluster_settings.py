@@ -12,8 +12,6 @@ import modelway.components
 from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
 from modelway.components.core.project import Project
 from modelway.components.core.resources import (
-    SPOT_LABELS,
-    SPOT_TAINTS,
     Amount,
     Cpu,
     Memory,
@@ -30,7 +28,16 @@ _SERVICES = {
 }
 _MOUNTS = "/var/run/modelway"  # where `core.signing` and `core.registry` look
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id
-
+# What the nodes of a provider's spot capacity are labelled with, and tainted with where the provider taints them.
+_SPOT_LABELS = {
+    "cloud.google.com/gke-spot": "true",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "karpenter.sh/capacity-type": "spot",
+    "kubernetes.azure.com/scalesetpriority": "spot",
+}
+_SPOT_TAINTS = {
+    name: _SPOT_LABELS[name] for name in ("cloud.google.com/gke-spot", "kubernetes.azure.com/scalesetpriority")
+}
 
 # The libraries take 200 to 300 MiB once they are imported; the rest is the table. A request is what a small project
 # needs, so that two tasks side by side fit a small node; a memory limit leaves room for tables of a few million rows.
@@ -184,9 +191,9 @@ def _place(task: Any, resources: StageResources) -> None:
             toleration_seconds=toleration.seconds,
         )
     if resources.spot:
-        for key, value in SPOT_TAINTS.items():
+        for key, value in _SPOT_TAINTS.items():
             kubernetes.add_toleration(task, key=key, operator="Equal", value=value, effect="NoSchedule")
-        for key, value in SPOT_LABELS.items():  # terms of their own: a node needs one of the labels, not all
+        for key, value in _SPOT_LABELS.items():  # terms of their own: a node needs one of the labels, not all
             kubernetes.add_node_affinity(task, match_expressions=[{"key": key, "operator": "In", "values": [value]}])
 
 

@@ -69,8 +69,8 @@ def image() -> str:
     images = [
         name
         for node in _get("get", "nodes")["items"]
-        for one in node["status"]["images"]
-        for name in one["names"] or ()
+        for entry in node["status"]["images"]
+        for name in entry["names"] or ()
     ]
     return next(name for name in images if "pause" in name)
 
@@ -121,12 +121,12 @@ def _create(namespace: str, pod: Pod) -> str:
 def _scheduled(namespace: str, pod: str) -> dict[str, Any]:
     """What the scheduler says of a pod, once it says it."""
 
-    def condition() -> dict[str, Any] | None:
+    def answer() -> dict[str, Any] | None:
         conditions = _get("-n", namespace, "get", "pod", pod)["status"].get("conditions", ())
-        return next((one for one in conditions if one["type"] == "PodScheduled"), None)
+        return next((condition for condition in conditions if condition["type"] == "PodScheduled"), None)
 
-    answer: dict[str, Any] = _eventually(condition, "the scheduler has seen the pod")
-    return answer
+    condition: dict[str, Any] = _eventually(answer, "the scheduler has seen the pod")
+    return condition
 
 
 def _node_of(namespace: str, pod: str) -> str:

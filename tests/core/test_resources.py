@@ -85,6 +85,8 @@ def test_a_quantity_is_a_number(quantity: str, number: float) -> None:
         ({"gpu": {"type": "A100"}}, "gpu.type", "nvidia.com/gpu, and choose the model of GPU by `node_selector`"),
         ({"gpu": {"type": "NVIDIA_TESLA_K80"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"type": "kubernetes.io/gpu"}}, "gpu.type", "`node_selector`"),
+        ({"gpu": {"type": "node.kubernetes.io/gpu"}}, "gpu.type", "`node_selector`"),
+        ({"gpu": {"type": "requests.nvidia.com/gpu"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"type": "nvidia.com/"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"type": "Nvidia.com/gpu"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"count": 0}}, "gpu.count", "greater than or equal to 1"),

@@ -40,9 +40,9 @@ def task_pods(pipeline: Any, image: str, *, executor: Spec | None = None) -> dic
     settings = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     return {
         label.removeprefix("exec-"): _pod(
-            label.removeprefix("exec-"), one["container"], settings[label], image=image, executor=executor or {}
+            label.removeprefix("exec-"), task["container"], settings[label], image=image, executor=executor or {}
         )
-        for label, one in specification["deploymentSpec"]["executors"].items()
+        for label, task in specification["deploymentSpec"]["executors"].items()
     }
 
 
