@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelway.components.core.code import ProjectCode
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
@@ -65,6 +66,15 @@ class Workspace:
     def files(self) -> UserFiles:
         """The three files."""
         return UserFiles(self.project, self.contract, self.policy)
+
+    @property
+    def project_code(self) -> str:
+        """The version of the code beside project.yaml; empty where it has neither modules nor requirements there.
+
+        Raises:
+            ModelwayError: something is wrong with the code, as `ProjectCode.beside` says.
+        """
+        return ProjectCode.beside(self.folder, self.project).version
 
     def names(self) -> dict[str, str]:
         """What to call each file in errors, by its parameter's name."""

@@ -13,6 +13,7 @@ from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
 from modelway.pipelines.cli.compile import compile_
 from modelway.pipelines.cli.doctor import doctor
+from modelway.pipelines.cli.image import image
 from modelway.pipelines.cli.resolve import resolve
 from modelway.pipelines.cli.runs import runs
 from modelway.pipelines.options import (
@@ -43,6 +44,7 @@ app.add_typer(live.app)
 app.command("compile")(compile_)
 app.command()(resolve)
 app.command()(doctor)
+app.command()(image)
 app.command()(runs)
 
 
