@@ -14,18 +14,34 @@ from rich.console import Console
 from modelway.components.core.records import ReleaseGoal
 from modelway.pipelines import backends, console
 from modelway.pipelines.backends import Backend
-from modelway.pipelines.options import Json
+from modelway.pipelines.options import BASE, TARGET, Home, Json, Store, home_of
+from modelway.pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
     from modelway.pipelines.compile import Compiled
 
 
 def compile_(
+    project: Annotated[
+        Path | None,
+        typer.Argument(help="The project's folder, for its own pipelines. Without one: those of any project."),
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
     until: Annotated[ReleaseGoal, typer.Option(help="How far a release goes.")] = "registered",
     image: Annotated[
         str | None, typer.Option(help="The image that the components run in, best by digest.", envvar="MODELWAY_IMAGE")
     ] = None,
+    project_image: Annotated[
+        str,
+        typer.Option(
+            help="The image with the project's own code, as `modelway image` prints it.",
+            envvar="MODELWAY_PROJECT_IMAGE",
+        ),
+    ] = "",
+    home: Home = None,
+    store: Store = None,
+    base: Annotated[str, BASE] = "",
+    target: Annotated[str, TARGET] = "",
     kubernetes: Annotated[
         bool, typer.Option("--kubernetes", help="Also write Kubernetes Pipeline objects for GitOps.")
     ] = False,
@@ -38,13 +54,31 @@ def compile_(
     ] = str(backends.DEFAULT),
     as_json: Json = False,
 ) -> None:
-    """Writes release.yaml, promote.yaml and every component's component.yaml."""
+    """Writes a project's own pipelines, whose release starts without an argument; or those of any project.
+
+    Of a project NAME-release.yaml and NAME-promote.yaml: its files are put into the store by their content, and are the
+    release's defaults. Without a project release.yaml, promote.yaml and every component's component.yaml.
+    """
     server = Backend.parse(backend)
     if image is not None:
         os.environ["MODELWAY_IMAGE"] = image  # the components read it when they are imported
     from modelway.pipelines.compile import compile_all
+    from modelway.pipelines.project_pipelines import compile_project
 
-    compiled = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
+    if project is None:
+        compiled = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
+    else:
+        workspace = Workspace.load(project.resolve())
+        compiled = compile_project(
+            output,
+            workspace,
+            store=store or str(home_of(workspace.folder, home)),
+            until=until,
+            project_image=project_image,
+            packaging={} if until == "registered" else {"serving_base": base, "image": target},
+            kubernetes=kubernetes,
+            backend=server,
+        )
     if as_json:
         console.print_json(_as_json(compiled))
     else:
