@@ -28,6 +28,7 @@ from modelway.pipelines.cluster_settings import (
     with_display_name,
     with_services,
     with_signing_keys,
+    with_training_image,
 )
 from modelway.pipelines.form import Form
 
@@ -152,6 +153,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
     )
     validated = with_display_name(with_services(validating, settings=settings), "validate data").outputs
     enforcing = enforce_gate(gate=validated["gate"], report=validated["report"], **files, **run, champion=champion)
+    with_training_image(enforcing, settings=settings)
     enforced = with_display_name(with_services(enforcing, cached=False, settings=settings), "enforce data gate")
     preparing = prepare_features(train_data=data["train_data"], project=files["project"], proceed=validated["proceed"])
     prepared = with_display_name(with_services(preparing, settings=settings), "prepare features").outputs
@@ -195,4 +197,5 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         code_version=inputs["code_version"],
         champion=champion,
     )
+    with_training_image(registering, settings=settings)
     return with_display_name(with_services(registering, cached=False, settings=settings), "register model").outputs

@@ -127,6 +127,14 @@ def test_the_objects_for_gitops_are_the_projects(compiled: Compiling) -> None:
     assert version["spec"]["pipelineSpec"] == documents(compiled.release)[0]
 
 
+def test_the_blessing_is_told_the_image_that_trains(compiled: Compiling) -> None:
+    executors = documents(compiled.release)[0]["deploymentSpec"]["executors"]
+    named = {label: executor["container"].get("env") for label, executor in executors.items()}
+    variable = [{"name": "MODELWAY_IMAGE", "value": IMAGE}]
+    assert {label for label, env in named.items() if env == variable} == {"exec-register-model", "exec-enforce-gate"}
+    assert {label for label, env in named.items() if env} == {"exec-register-model", "exec-enforce-gate"}
+
+
 def settled(project: Compiling) -> Any:
     """A compiled release without its defaults."""
     specification, platform = documents(project.release)
