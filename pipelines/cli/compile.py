@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,10 +104,11 @@ def _print(compiled: Compiled) -> None:
         pipeline = pipelines.get(file)
         about = f"  {pipeline.levels} levels on the critical path, {pipeline.bytes / 1000:.1f} KB" if pipeline else ""
         terminal.print(f"  {file}{about}")
-    terminal.print(
-        f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later; "
-        "upload release.yaml and promote.yaml"
-    )
+    terminal.print(f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later")
+    for name, pipeline in compiled.pipelines.items():
+        terminal.print(f"  {name} {_asks(pipeline.parameters)}")
+        for image, tasks in _other_images(pipeline.images).items():
+            terminal.print(f"    {', '.join(tasks)} run in {image}")
     if compiled.lost:
         terminal.print(f"Left out, since Kubeflow Pipelines {compiled.backend} does not know it:")
     tasks = defaultdict(list)
@@ -115,3 +117,19 @@ def _print(compiled: Compiled) -> None:
     for (field, consequence), names in tasks.items():
         where = names[0] if len(names) == 1 else f"{len(names)} tasks"
         terminal.print(f"  {field} of {where}: {consequence}")
+
+
+def _asks(parameters: Mapping[str, Any]) -> str:
+    """What a run must be given, and what it may be given that has no value yet."""
+    required = [name for name, default in parameters.items() if default is None]
+    optional = [name for name, default in parameters.items() if default == ""]
+    start = f"is given {', '.join(required)}" if required else "starts without an argument"
+    return f"{start}, and may be given {', '.join(optional)}" if optional else start
+
+
+def _other_images(images: Mapping[str, str]) -> dict[str, list[str]]:
+    """The images that only some tasks run in, with these tasks."""
+    tasks = defaultdict(list)
+    for task, image in images.items():
+        tasks[image].append(task)
+    return dict(sorted(tasks.items(), key=lambda entry: len(entry[1]))[:-1])
