@@ -9,6 +9,8 @@ from typing import Any
 from kfp import kubernetes
 
 import modelway.components
+from modelway.components.core.blessing import IMAGE_VARIABLE
+from modelway.components.core.image import IMAGE
 from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
 from modelway.components.core.project import Project
 from modelway.components.core.resources import (
@@ -120,6 +122,12 @@ def with_services(task: Any, *, cached: bool = True, settings: TaskSettings = Ta
     kubernetes.use_config_map_as_volume(task, CONFIG_MAP, f"{_MOUNTS}/services", optional=True)
     kubernetes.set_security_context(task, run_as_user=10001, run_as_group=10001, run_as_non_root=True)
     return _with_settings(with_run_id(task), settings)
+
+
+def with_training_image(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
+    """Tells a task that draws up the blessing which image the model is trained in, where it is known for certain."""
+    image = settings.images.get("train_model", IMAGE)
+    return task.set_env_variable(IMAGE_VARIABLE, image) if "@sha256:" in image else task
 
 
 def with_signing_keys(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
