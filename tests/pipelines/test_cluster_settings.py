@@ -93,13 +93,13 @@ def test_settings_are_all_that_changes_and_do_not_stay(compiled: Callable[..., l
     before = compiled(TaskSettings())
     project = _project(
         labels={"team": "risk"},
-        resources={"default": {"cpu": 3, "gpu": {}, "spot": True, "timeout": "1h", "image": CUDA}},
+        resources={"default": {"cpu": 3, "gpu": {}, "spot": True, "timeout": "1h"}},
     )
     settings = compiled(TaskSettings.of(project))
     assert settings != before
     for document in (specification := deepcopy(settings[0]), unset := deepcopy(before[0])):
         for executor in document["deploymentSpec"]["executors"].values():
-            del executor["container"]["resources"], executor["container"]["image"]
+            del executor["container"]["resources"]
     assert specification == unset
     assert compiled(TaskSettings()) == before
 
