@@ -107,8 +107,8 @@ def _print(compiled: Compiled) -> None:
     terminal.print(f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later")
     for name, pipeline in compiled.pipelines.items():
         terminal.print(f"  {name} {_asks(pipeline.parameters)}")
-        for image, tasks in _other_images(pipeline.images).items():
-            terminal.print(f"    {', '.join(tasks)} run in {image}")
+        for image, stages in _other_images(pipeline.images).items():
+            terminal.print(f"    {', '.join(stages)} run in {image}")
     if compiled.lost:
         terminal.print(f"Left out, since Kubeflow Pipelines {compiled.backend} does not know it:")
     tasks = defaultdict(list)
@@ -129,7 +129,5 @@ def _asks(parameters: Mapping[str, Any]) -> str:
 
 def _other_images(images: Mapping[str, str]) -> dict[str, list[str]]:
     """The images that only some tasks run in, with these tasks."""
-    tasks = defaultdict(list)
-    for task, image in images.items():
-        tasks[image].append(task)
+    tasks = {image: [task for task, other in images.items() if other == image] for image in images.values()}
     return dict(sorted(tasks.items(), key=lambda entry: len(entry[1]))[:-1])
