@@ -143,7 +143,7 @@ def _short(path: str) -> str:
     return path if "://" in path else min(path, os.path.relpath(path), key=len)
 
 
-def _fields(error: dict[str, str]) -> dict[str, str]:
+def _fields(error: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in error.items() if name not in {"message", "stage"}}
 
 
@@ -151,9 +151,8 @@ def print_error(error: ModelwayError) -> None:
     """Prints an error for people, on standard error."""
     console = Console(stderr=True, highlight=False)
     console.print(f"[bold red]error[/bold red]: {escape(error.message)}", soft_wrap=True)
-    for name, value in error.fields().items():
-        if name != "message":
-            console.print(f"  [dim]{name:<7}[/dim] {escape(value)}", soft_wrap=True)
+    for name, value in error.details().items():
+        console.print(f"  [dim]{name:<7}[/dim] {escape(value)}", soft_wrap=True)
 
 
 def print_json(content: object) -> None:

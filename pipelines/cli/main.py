@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from modelway.components.core.documents import locate
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
 from modelway.pipelines.cli.compile import compile_
@@ -54,6 +55,7 @@ def main() -> None:
         readable = explained(error)
         if readable is None or "--debug" in sys.argv:
             raise
+        locate(readable)
         if "--json" in sys.argv:
             console.print_json({"error": readable.fields()})
         else:
