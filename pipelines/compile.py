@@ -141,10 +141,10 @@ def pipeline_objects(
 
 def _pipelines(goal: ReleaseGoal) -> dict[str, Any]:
     """The pipelines by the names of their files."""
-    from modelway.pipelines.promote import promote
+    from modelway.pipelines.promote import promote_pipeline
     from modelway.pipelines.release import release_pipeline
 
-    return {"release": release_pipeline(goal), "promote": promote}
+    return {"release": release_pipeline(goal), "promote": promote_pipeline()}
 
 
 @dataclass(frozen=True)
