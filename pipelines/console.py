@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import progress
 from rich.console import Console
@@ -19,6 +20,7 @@ from modelway.components.core.verdict import Verdict
 from modelway.pipelines.local import Event, LocalResult
 
 if TYPE_CHECKING:
+    from modelway.pipelines.compile_checks import Problem
     from modelway.pipelines.drill import Caught
 
 _COLOUR = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -147,10 +149,17 @@ def _fields(error: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in error.items() if name not in {"message", "stage"}}
 
 
-def print_error(error: ModelwayError) -> None:
+def print_problems(problems: Sequence[Problem]) -> None:
+    """Prints what is wrong with what was compiled, on standard error."""
+    for problem in problems:
+        print_error(problem.error, severity=problem.severity)
+
+
+def print_error(error: ModelwayError, *, severity: Literal["error", "warning"] = "error") -> None:
     """Prints an error for people, on standard error."""
     console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]error[/bold red]: {escape(error.message)}", soft_wrap=True)
+    colour = "red" if severity == "error" else "yellow"
+    console.print(f"[bold {colour}]{severity}[/bold {colour}]: {escape(error.message)}", soft_wrap=True)
     for name, value in error.details().items():
         console.print(f"  [dim]{name:<7}[/dim] {escape(value)}", soft_wrap=True)
 
