@@ -156,25 +156,15 @@ class _Quota:
                     consequence=f"{self.title} allows {quantity} in all: its pod stays pending for ever",
                     remedy="ask for less in project.yaml, or have the quota raised",
                 )
-            if name in FIELDS:
-                yield from self._unbounded(tasks, lines, name=name, defaults=defaults)
+            if name in FIELDS and name not in defaults:
+                yield lines.problem(
+                    "warning",
+                    f"{self.title} counts {name}, and Argo's own containers ask for none by default: every pod of a "
+                    "run is refused then",
+                    remedy="give the namespace a LimitRange with `default` and `defaultRequest` for containers",
+                )
             if not impossible:
                 yield from self._waiting(tasks, lines, name=name, hard=quantity, used=used)
-
-    def _unbounded(
-        self, tasks: Mapping[str, TaskDemand], lines: ProjectLines, *, name: str, defaults: Mapping[str, Decimal]
-    ) -> Iterator[Problem]:
-        """Containers that say nothing of what a quota counts, which are refused."""
-        remedy = "give the namespace a LimitRange with `default` and `defaultRequest` for containers"
-        stages = [task.stage for task in tasks.values() if name not in task.amounts]
-        if stages:
-            message = f"{', '.join(stages)} asks for no {name}, which {self.title} counts: its pod is refused"
-            yield lines.problem("error", message, remedy=f"set it in project.yaml, or {remedy}")
-        if name not in defaults:
-            message = (
-                f"{self.title} counts {name}, and Argo's own containers ask for none unless its controller says so"
-            )
-            yield lines.problem("warning", f"{message}: every pod of a run is refused", remedy=remedy)
 
     def _waiting(
         self, tasks: Mapping[str, TaskDemand], lines: ProjectLines, *, name: str, hard: str, used: str
@@ -187,9 +177,7 @@ class _Quota:
         if total > parse_quantity(hard):
             message = f"{subject}, and {self.title} allows {hard}: they wait for each other"
         elif total > parse_quantity(hard) - parse_quantity(used):
-            message = (
-                f"{subject}, and of the {hard} that {self.title} allows {used} are in use: they wait until it is free"
-            )
+            message = f"{subject}, and {self.title} allows {hard}, of which {used} are in use now"
         else:
             return
         yield lines.problem("warning", message, remedy="ask for less in project.yaml, have the quota raised, or wait")
