@@ -171,7 +171,7 @@ def print_json(content: object) -> None:
 
 def exit_code(outcome: Outcome) -> int:
     """What a command about a run exits with: 0 it went as it was meant to, 1 a judged no, 2 it did not get there."""
-    if outcome.state is State.FAILED:
+    if outcome.state in {State.FAILED, State.STOPPED}:
         return 2
     if outcome.state in {State.REGISTERED, State.PROMOTED}:
         return 0 if not outcome.error else 1 if outcome.deployment is not None else 2

@@ -7,6 +7,8 @@ import sys
 from types import TracebackType
 from typing import Any
 
+from modelway.components.core.termination import record_stop_of_task
+
 _USER_INFO = re.compile(r"://[^/\s?#]*@")
 
 
@@ -110,3 +112,5 @@ def report_in_task(kind: type[BaseException], error: BaseException, trace: Trace
 
 if os.environ.get("_KFP_RUNTIME") == "true":  # inside a component's container
     sys.excepthook = report_in_task
+    if "--function_to_execute" in sys.argv:  # which a process that only forks tasks has not
+        record_stop_of_task()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from modelway.components.core.documents import Document
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.components.core.storage import join, write_uri
+
+_FOLDER = "config"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class UserFiles:
         """
         locations = {}
         for name, document in self.documents():
-            locations[name] = join(store, "config", f"{name}-{document.sha256()[:16]}.json")
+            locations[name] = join(store, _FOLDER, f"{name}-{document.sha256()[:16]}.json")
             write_uri(locations[name], document.canonical().encode())
         return locations
+
+
+def store_of(location: str) -> str:
+    """The root of the store that `UserFiles.keep` wrote a project's file into; empty where it wrote no such file."""
+    kept = re.fullmatch(rf"(.+)/{_FOLDER}/project-[0-9a-f]{{16}}\.json", location)
+    return kept[1] if kept else ""
