@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelway.components.core.run_record import read_record, record_file
+from modelway.components.core.run_record import read_record, record_file, store_of
 from modelway.components.core.storage import write_uri
 from modelway.components.core.tracking import RUN_VARIABLE
-from modelway.components.core.user_files import store_of
 
 STOPPED = "stopped.json"
 

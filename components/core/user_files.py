@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,9 +9,8 @@ from modelway.components.core.contract import Contract
 from modelway.components.core.documents import Document
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
-from modelway.components.core.storage import join, write_uri
-
-_FOLDER = "config"
+from modelway.components.core.run_record import config_file
+from modelway.components.core.storage import write_uri
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,6 @@ class UserFiles:
         """
         locations = {}
         for name, document in self.documents():
-            locations[name] = join(store, _FOLDER, f"{name}-{document.sha256()[:16]}.json")
+            locations[name] = config_file(store, name, digest=document.sha256())
             write_uri(locations[name], document.canonical().encode())
         return locations
-
-
-def store_of(location: str) -> str:
-    """The root of the store that `UserFiles.keep` wrote a project's file into; empty where it wrote no such file."""
-    kept = re.fullmatch(rf"(.+)/{_FOLDER}/project-[0-9a-f]{{16}}\.json", location)
-    return kept[1] if kept else ""

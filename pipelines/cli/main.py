@@ -191,7 +191,8 @@ def explain(
 ) -> None:
     """Says what became of a run and why, in plain sentences, worst first; of a cluster's runs too, by their store.
 
-    Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed.
+    Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed or
+    was stopped.
     """
     from modelway.components.core import explanation
 

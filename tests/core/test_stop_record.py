@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.run_record import store_of
 from modelway.components.core.stop_record import STOPPED, StopRecord, record_stop
-from modelway.components.core.user_files import UserFiles, store_of
+from modelway.components.core.user_files import UserFiles
 
 KEPT = "config/project-0123456789abcdef.json"
 COMPONENT = '''
