@@ -83,6 +83,14 @@ class ClusterReader:
         """
         return self._read(f"/api/v1/namespaces/{namespace}/{kind}/{name}")
 
+    def list(self, kind: str, *, namespace: str) -> list[dict[str, Any]]:
+        """The objects of a kind of the core API.
+
+        Raises:
+            DeniedError: the account may not read them.
+        """
+        return (self._read(f"/api/v1/namespaces/{namespace}/{kind}") or {}).get("items") or []
+
     def has_namespace(self, name: str) -> bool:
         """Whether there is a namespace; taken to be there where the account may not see it."""
         try:

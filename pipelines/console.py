@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import progress
 from rich.console import Console
@@ -19,6 +20,7 @@ from modelway.components.core.verdict import Verdict
 from modelway.pipelines.local import Event, LocalResult
 
 if TYPE_CHECKING:
+    from modelway.pipelines.compile_checks import Problem
     from modelway.pipelines.drill import Caught
 
 _COLOUR = {Verdict.PASSED: "green", Verdict.FAILED: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -143,17 +145,23 @@ def _short(path: str) -> str:
     return path if "://" in path else min(path, os.path.relpath(path), key=len)
 
 
-def _fields(error: dict[str, str]) -> dict[str, str]:
+def _fields(error: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in error.items() if name not in {"message", "stage"}}
 
 
-def print_error(error: ModelwayError) -> None:
+def print_problems(problems: Sequence[Problem]) -> None:
+    """Prints what is wrong with what was compiled, on standard error."""
+    for problem in problems:
+        print_error(problem.error, severity=problem.severity)
+
+
+def print_error(error: ModelwayError, *, severity: Literal["error", "warning"] = "error") -> None:
     """Prints an error for people, on standard error."""
     console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]error[/bold red]: {escape(error.message)}", soft_wrap=True)
-    for name, value in error.fields().items():
-        if name != "message":
-            console.print(f"  [dim]{name:<7}[/dim] {escape(value)}", soft_wrap=True)
+    colour = "red" if severity == "error" else "yellow"
+    console.print(f"[bold {colour}]{severity}[/bold {colour}]: {escape(error.message)}", soft_wrap=True)
+    for name, value in error.details().items():
+        console.print(f"  [dim]{name:<7}[/dim] {escape(value)}", soft_wrap=True)
 
 
 def print_json(content: object) -> None:
@@ -163,7 +171,7 @@ def print_json(content: object) -> None:
 
 def exit_code(outcome: Outcome) -> int:
     """What a command about a run exits with: 0 it went as it was meant to, 1 a judged no, 2 it did not get there."""
-    if outcome.state is State.FAILED:
+    if outcome.state in {State.FAILED, State.STOPPED}:
         return 2
     if outcome.state in {State.REGISTERED, State.PROMOTED}:
         return 0 if not outcome.error else 1 if outcome.deployment is not None else 2

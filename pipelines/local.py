@@ -54,7 +54,7 @@ class LocalResult:
     outcome: Outcome | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
-    error: dict[str, str] | None = None
+    error: dict[str, Any] | None = None
     log: Path = Path()
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import LATEST, OUTCOME, Outcome
+from modelway.components.core.records import LATEST, Outcome, read_outcome
 from modelway.components.core.tracking import Tracking
 from modelway.pipelines.workspace import Workspace, requester, tracking_uri
 
@@ -100,7 +100,7 @@ def recorded_outcome(store: str, run: str | None) -> Outcome:
     Raises:
         ModelwayError: the store has no such run.
     """
-    outcome = Outcome.read(store, run or LATEST, OUTCOME)
+    outcome = read_outcome(store, run or LATEST)
     if outcome is None:
         raise ModelwayError(
             f"{store} has no outcome of {'the run ' + run if run else 'any run'}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -52,10 +53,14 @@ class Document(Section):
             raw = _parsed(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            line = f" at line {mark.line + 1}" if mark else ""
+            line = None if mark is None else mark.line + 1
+            place = "" if line is None else f" at line {line}"
             problem = getattr(error, "problem", None) or "it cannot be parsed"
             raise ModelwayError(
-                f"{name} is not valid YAML{line}: {problem}", file=name, remedy="correct the YAML at that line"
+                f"{name} is not valid YAML{place}: {problem}",
+                file=name,
+                line=line,
+                remedy="correct the YAML at that line",
             ) from error
         except ValueError as error:  # of a date that there is not, which the loader does not catch
             raise ModelwayError(
@@ -70,7 +75,7 @@ class Document(Section):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise _explained(error, raw, name, cls.title) from error
+            raise _explained(error, raw, text=text, name=name, title=cls.title) from error
 
     def canonical(self) -> str:
         """The document as one line of JSON with sorted keys; equal documents give equal text.
@@ -114,6 +119,48 @@ def is_reference(source: str) -> bool:
     return is_uri(source) or ("\n" not in source and "{" not in source and source.endswith((".yaml", ".yml", ".json")))
 
 
+def line_of(text: str, key: str) -> int | None:
+    """The line that a key stands on in a document's text, counted from 1; its parent's where it is not there itself.
+
+    Args:
+        text: YAML, or JSON. Of JSON on one line, as `canonical` writes it, no line is told.
+        key: The key's place: names and numbers of list entries with dots between; names may have dots in them.
+
+    Returns:
+        The line; None where neither the key nor a parent is there, or the text is no YAML.
+    """
+    try:
+        node = yaml.compose(text, _SafeLoader) if key and "\n" in text.strip() else None
+    except yaml.YAMLError:
+        return None
+    line, rest = None, key
+    while rest and node is not None:
+        name, entry, node = _entry(node, rest)
+        if entry is not None:
+            line, rest = entry.start_mark.line + 1, rest[len(name) + 1 :]
+    return line
+
+
+def _entry(node: yaml.Node, key: str) -> tuple[str, yaml.Node | None, yaml.Node | None]:
+    """What a dotted key leads to from a node: the part of the key that is used up, where it stands, and its value."""
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(str(name.value), name, value) for name, value in node.value if isinstance(name, yaml.ScalarNode)]
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = [(str(number), value, value) for number, value in enumerate(node.value)]
+    else:
+        pairs = []
+    matching = [pair for pair in pairs if key == pair[0] or key.startswith(f"{pair[0]}.")]
+    return max(matching, key=lambda pair: len(pair[0]), default=("", None, None))
+
+
+def locate(error: ModelwayError) -> ModelwayError:
+    """Gives an error about a key of a YAML file on this machine the key's line, if it has none yet."""
+    if error.line is None and error.key and error.file and error.file.endswith((".yaml", ".yml")):
+        with suppress(OSError, UnicodeDecodeError):
+            error.line = line_of(Path(error.file).read_text(encoding="utf-8"), error.key)
+    return error
+
+
 def _parsed(text: str) -> Any:
     """YAML, or JSON as `canonical` writes it, whose numbers YAML would not all read as such (1e-09, Infinity)."""
     if text.startswith("{"):
@@ -138,7 +185,7 @@ def _read(source: str) -> str:
         raise ModelwayError(f"{source} is not UTF-8 text", file=source, remedy="save the file as UTF-8") from error
 
 
-def _explained(error: ValidationError, raw: dict[str, Any], name: str, title: str) -> ModelwayError:
+def _explained(error: ValidationError, raw: dict[str, Any], *, text: str, name: str, title: str) -> ModelwayError:
     """One error for all that pydantic found, located at the first."""
     found: dict[str, list[Any]] = {}
     for problem in error.errors(include_url=False):
@@ -147,12 +194,17 @@ def _explained(error: ValidationError, raw: dict[str, Any], name: str, title: st
     keys = [key for key in found if not any(other.startswith(f"{key}.") for other in found)]
     said = {key: ", or ".join(dict.fromkeys(map(_sentence, found[key]))) for key in keys}
     lines = [f"{key}: {says}" if key else says for key, says in said.items()]
+    numbers = [line_of(text, key) for key in keys[:10]]
+    if len(lines) > 1:
+        numbered = zip(lines, numbers, strict=False)
+        lines[:10] = [line if number is None else f"{line} (line {number})" for line, number in numbered]
     count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
     shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
     value = found[keys[0]][0].get("input")
     return ModelwayError(
         f"{count} {name}:\n  {shown}\n ",
         file=name,
+        line=numbers[0],
         key=keys[0] or None,
         value=value if isinstance(value, str | int | float | bool) else None,
         remedy=f"correct it; `modelway schema {title.split(maxsplit=1)[0]}` prints what may stand there",

@@ -5,6 +5,9 @@ import os
 import re
 import sys
 from types import TracebackType
+from typing import Any
+
+from modelway.components.core.termination import record_stop_of_task
 
 _USER_INFO = re.compile(r"://[^/\s?#]*@")
 
@@ -17,6 +20,7 @@ class ModelwayError(Exception):
     Attributes:
         message: What is wrong, in one sentence.
         file: The file or URI concerned, if any.
+        line: The line of the file, counted from 1, if known.
         key: The configuration key concerned, dotted (``model.estimator``), if any.
         column: The data column concerned, if any.
         value: The offending value as text, if any.
@@ -29,6 +33,7 @@ class ModelwayError(Exception):
         *,
         remedy: str,
         file: str | None = None,
+        line: int | None = None,
         key: str | None = None,
         column: str | None = None,
         value: object = None,
@@ -37,17 +42,25 @@ class ModelwayError(Exception):
         super().__init__(self.message)
         self.remedy = without_password(remedy)
         self.file = None if file is None else without_password(file)
+        self.line = line
         self.key = key
         self.column = column
         self.value = None if value is None else without_password(str(value))[:200]
 
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, Any]:
         """The fields that are set, for ``--json`` output."""
-        names = ("message", "file", "key", "column", "value", "remedy")
+        names = ("message", "file", "line", "key", "column", "value", "remedy")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
+    def details(self) -> dict[str, str]:
+        """What people read below the message: the fields that are set, the line after its file."""
+        texts = {name: str(value) for name, value in self.fields().items() if name not in {"message", "line"}}
+        if self.file is not None and self.line is not None:
+            texts["file"] += f":{self.line}"
+        return texts
+
     def __str__(self) -> str:
-        where = [f"{name}: {value}" for name, value in self.fields().items() if name not in {"message", "remedy"}]
+        where = [f"{name}: {value}" for name, value in self.details().items() if name != "remedy"]
         located = f"{self.message} [{', '.join(where)}]" if where else self.message
         return f"{located}\n  remedy: {self.remedy}"
 
@@ -99,3 +112,5 @@ def report_in_task(kind: type[BaseException], error: BaseException, trace: Trace
 
 if os.environ.get("_KFP_RUNTIME") == "true":  # inside a component's container
     sys.excepthook = report_in_task
+    if "--function_to_execute" in sys.argv:  # which a process that only forks tasks has not
+        record_stop_of_task()

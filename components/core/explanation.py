@@ -73,6 +73,9 @@ def headline(outcome: Outcome) -> str:
         )
     if outcome.deployment is not None:
         return f"{outcome.deployment.sentence.rstrip('.')}."
+    if outcome.state is State.STOPPED:
+        of = f" of {outcome.project}" if outcome.project else ""
+        return f"The run {outcome.label}{of} was stopped: {outcome.error}."
     subject = outcome.project or "The project"
     return f"{subject} was not judged to the end in {outcome.label}: {outcome.error or 'the run failed'}."
 

@@ -2,7 +2,8 @@
 
 Below the store's root, ``runs/<run's id>/`` holds ``decision.json`` (written by `register_model` or `enforce_gate`),
 ``package.json`` (by `package_model`), ``deployment.json`` (by `deploy_model`), ``outcome.json`` (by `record_outcome`),
-``blessing.json``, the model card and the gates' reports; ``runs/latest/`` holds the outcome that was written last.
+``stopped.json`` (by a stage that was told to end), ``blessing.json``, the model card and the gates' reports;
+``runs/latest/`` holds the outcome that was written last.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from modelway.components.core.card import Card
 from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.run_record import read_record, record_file
+from modelway.components.core.stop_record import StopRecord
 from modelway.components.core.storage import copy_in, folders_below, join, write_uri
 from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate, blocking_reasons
@@ -35,11 +37,12 @@ _DAMAGE_REMEDY = "restore it from a copy, or run again; nothing else depends on 
 
 
 class State(StrEnum):
-    """How a run ended: a release's first three, a promotion's others."""
+    """How a run ended: a release's first two, a promotion's last three, and any run's others."""
 
     REGISTERED = "registered"
     REJECTED = "rejected"
     FAILED = "failed"
+    STOPPED = "stopped"
     PROMOTED = "promoted"
     UNDONE = "undone"
     REFUSED = "refused"
@@ -186,6 +189,22 @@ class PackageRecord(BaseModel):
         return read_record(cls, record_file(store, run, PACKAGE), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
 
 
+def read_outcome(store: str, run: str) -> Outcome | None:
+    """What became of a run, also where it was stopped before that was recorded; None if nothing is known.
+
+    Raises:
+        ModelwayError: a record is damaged, or the store cannot be read.
+    """
+    outcome = Outcome.read(store, run, OUTCOME)
+    if outcome is not None:
+        return outcome
+    stop = StopRecord.read(store, run)
+    if stop is None:
+        return None
+    decision = Outcome.read(store, run, DECISION) or Outcome(run=run, project="", state=State.STOPPED)
+    return decision.model_copy(update={"error": decision.error or stop.sentence, "at": stop.at})
+
+
 def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
     """Every run that left records in a store by its id, those without an outcome first, then the newest first.
 
@@ -193,14 +212,14 @@ def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
         store: The root of the project's store.
 
     Returns:
-        The run's id, and its outcome; None: it is still running, or was ended before one could be recorded.
+        The run's id, and its outcome; None: it is still running, or was killed before anything could be recorded.
 
     Raises:
         ModelwayError: an outcome is damaged, or the store cannot be read.
     """
     ids = [name for name in folders_below(join(store, "runs")) if name != LATEST]
     with ThreadPoolExecutor(8) as pool:
-        outcomes = list(pool.map(lambda run: Outcome.read(store, run, OUTCOME), ids))
+        outcomes = list(pool.map(lambda run: read_outcome(store, run), ids))
     runs = zip(ids, outcomes, strict=True)
     return sorted(runs, key=lambda run: run[1].at if run[1] is not None else "9", reverse=True)
 

@@ -1,7 +1,8 @@
-"""Reading what a run left in the project's store: there, not there, or damaged."""
+"""Where a run's files and records are in the project's store, and reading these: there, not there, or damaged."""
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,23 @@ Record = TypeVar("Record", bound=BaseModel)
 def record_file(store: str, run: str, name: str) -> str:
     """Where a run keeps a record."""
     return join(store, "runs", run, name)
+
+
+def config_file(store: str, name: str, *, digest: str) -> str:
+    """Where one of the user's files is kept.
+
+    Args:
+        store: The root of the project's store.
+        name: ``project``, ``contract`` or ``policy``.
+        digest: The SHA-256 of its content.
+    """
+    return join(store, "config", f"{name}-{digest[:16]}.json")
+
+
+def store_of(location: str) -> str:
+    """The root of the store that a project's `config_file` is in; empty where the location is none of one."""
+    kept = re.fullmatch(r"(.+)/config/project-[0-9a-f]{16}\.json", location)
+    return kept[1] if kept else ""
 
 
 def read_record(kind: type[Record], file: str, *, damage: str, remedy: str) -> Record | None:

@@ -1,12 +1,19 @@
-"""A task that is told to end closes what it has open."""
+"""A task that is told to end closes what it has open, and leaves a record of it in its run's folder.
+
+Argo tells all processes of a task at once, KFP's launcher among them, and ends the pod within a second after that.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+_LONGEST_WAIT = 0.5  # seconds that a record may take before what is open is closed
 
 
 class TerminatedError(SystemExit):
@@ -19,8 +26,7 @@ def sigterm_raises() -> Iterator[None]:
 
     Python hands signals to the main thread alone. A handler of the program's own stays: it knows what to do.
     """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not _ends_at_once():
         yield
         return
     signal.signal(signal.SIGTERM, _raise_terminated)
@@ -28,6 +34,58 @@ def sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def record_stop_of_task() -> None:
+    """Has the task that this process runs, by KFP's executor, record when it is told to end (`stop_record`)."""
+
+    def record() -> None:
+        from modelway.components.core.stop_record import record_stop
+
+        record_stop(sys.argv)
+
+    record_termination(record)
+
+
+def record_termination(record: Callable[[], None]) -> None:
+    """Has SIGTERM leave a record, and then raise, wherever it would end the process at once.
+
+    The record is left by a thread of its own, which the signal wakes: the main thread takes notice only when it comes
+    back from compiled code, as which a model is fitted. A process that this one forks is not concerned.
+
+    Args:
+        record: Leaves the record; what it raises is dropped.
+    """
+    if not _ends_at_once():
+        return
+    recorded = threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def wait() -> None:
+        while os.read(reader, 1) != bytes([signal.SIGTERM]):
+            pass
+        with suppress(Exception):
+            record()
+        recorded.set()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        recorded.wait(_LONGEST_WAIT)
+        _raise_terminated(number, frame)
+
+    def forget() -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.set_wakeup_fd(writer)
+    signal.signal(signal.SIGTERM, end)
+    os.register_at_fork(after_in_child=forget)
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _ends_at_once() -> bool:
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def _raise_terminated(number: int, _frame: FrameType | None) -> None:

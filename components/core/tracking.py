@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from modelway.components.core.certificates import distrust, trust_for_mlflow
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
@@ -124,12 +124,15 @@ class Tracking:
             tags = {**tags, PIPELINE_RUN_TAG: pipeline_run}
         return str(self.client.create_run(identifier, run_name=name, tags=dict(tags)).info.run_id)
 
-    def end_unfinished(self, experiment: str, pipeline_run: str) -> list[str]:
-        """Ends as FAILED what `run` began for a pipeline run and could not end: its process was killed.
+    def end_unfinished(
+        self, experiment: str, pipeline_run: str, status: Literal["FAILED", "KILLED"] = "FAILED"
+    ) -> list[str]:
+        """Ends what `run` began for a pipeline run and could not end: its process was killed.
 
         Args:
             experiment: The experiment to look in; it need not be there.
             pipeline_run: The id of a pipeline run of which no task runs any more.
+            status: What they end as.
 
         Returns:
             The ids of the MLflow runs that were ended.
@@ -147,7 +150,7 @@ class Tracking:
                 if not token:
                     break
             for run_id in unfinished:
-                self.client.set_terminated(run_id, "FAILED")
+                self.client.set_terminated(run_id, status)
         return unfinished
 
     def log(

@@ -9,7 +9,8 @@ from modelway.components.core.contract import Contract
 from modelway.components.core.documents import Document
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
-from modelway.components.core.storage import join, write_uri
+from modelway.components.core.run_record import config_file
+from modelway.components.core.storage import write_uri
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,6 @@ class UserFiles:
         """
         locations = {}
         for name, document in self.documents():
-            locations[name] = join(store, "config", f"{name}-{document.sha256()[:16]}.json")
+            locations[name] = config_file(store, name, digest=document.sha256())
             write_uri(locations[name], document.canonical().encode())
         return locations

@@ -31,7 +31,7 @@ def record_outcome(
 
     Returns:
         summary: What became of the run and why, with every check that did not pass.
-        Output: registered, rejected or failed; of a promotion promoted, undone, refused or failed.
+        Output: registered, rejected, stopped or failed; of a promotion promoted, undone, refused, stopped or failed.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.record.stage import RunContext, as_markdown, record

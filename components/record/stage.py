@@ -24,6 +24,7 @@ from modelway.components.core.records import (
     RunContext,
     State,
 )
+from modelway.components.core.stop_record import StopRecord
 from modelway.components.core.storage import join, write_uri
 from modelway.components.core.tracking import Tracking
 
@@ -54,13 +55,19 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
             value=goal,
             remedy=f"choose one of {', '.join(get_args(Goal))}",
         )
-    decision = Outcome.read(context.store, context.run, DECISION)
-    if decision is None:
-        decision = Outcome(run=context.run, project=model or _name(project), state=State.FAILED)
     package = PackageRecord.read(context.store, context.run)
     deployment = DeploymentRecord.read(context.store, context.run)
-    state, error = _end(goal, decision, package, deployment)
     before = Outcome.read(context.store, context.run, OUTCOME)
+    stop = StopRecord.read(context.store, context.run)
+    if stop is not None and before is not None and stop.at <= before.at:
+        stop = None  # of an attempt before this one
+    decision = Outcome.read(context.store, context.run, DECISION)
+    if decision is None:
+        state, error = State.FAILED, _UNDECIDED.get(goal, _NO_DECISION)
+        if stop is not None:
+            state, error = State.STOPPED, stop.sentence
+        decision = Outcome(run=context.run, project=model or _name(project), state=state, error=error)
+    state, error = _end(goal, decision, package=package, deployment=deployment, stop=stop)
     ends = () if before is None else (*before.attempts, Attempt(state=before.state, error=before.error, at=before.at))
     outcome = Outcome.model_validate(
         {
@@ -78,25 +85,29 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
     outcome.write(context.store, OUTCOME)
     write_uri(join(context.store, "runs", LATEST, OUTCOME), outcome.model_dump_json(indent=2).encode())
     if outcome.project:
-        _end_training(outcome.project, context.run)
+        _end_training(outcome)
     return outcome
 
 
 def _end(
-    goal: str, decision: Outcome, package: PackageRecord | None, deployment: DeploymentRecord | None
+    goal: str,
+    decision: Outcome,
+    *,
+    package: PackageRecord | None,
+    deployment: DeploymentRecord | None,
+    stop: StopRecord | None,
 ) -> tuple[State, str]:
     """How the run ended, and what it did not get to."""
-    if goal == "promoted":
-        if deployment is None:
-            return State.FAILED, _UNDECIDED[goal]
+    if goal == "promoted" and deployment is not None:
         serves = deployment.verdict in {"promoted", "rolled-back"}
         return State.PROMOTED if serves else State(deployment.verdict), "; ".join(() if serves else deployment.reasons)
     if decision.state is not State.REGISTERED:
-        return decision.state, decision.error or (_NO_DECISION if decision.state is State.FAILED else "")
+        return decision.state, decision.error
+    why = f": {stop.sentence}" if stop is not None else ""
     if goal != "registered" and package is None:
-        return State.REGISTERED, "packaging did not finish"
+        return State.REGISTERED, f"packaging did not finish{why}"
     if goal == "staging" and (deployment is None or deployment.verdict != "promoted"):
-        return State.REGISTERED, deployment.sentence if deployment is not None else "staging did not finish"
+        return State.REGISTERED, deployment.sentence if deployment is not None else f"staging did not finish{why}"
     return State.REGISTERED, ""
 
 
@@ -107,7 +118,8 @@ def _name(project: str) -> str:
     return ""
 
 
-def _end_training(experiment: str, run: str) -> None:
+def _end_training(outcome: Outcome) -> None:
     """Ends what a killed task left running in MLflow; a server that is away keeps no outcome from being recorded."""
+    stopped = outcome.state is State.STOPPED
     with suppress(ModelwayError):
-        Tracking.from_environment().end_unfinished(experiment, run)
+        Tracking.from_environment().end_unfinished(outcome.project, outcome.run, "KILLED" if stopped else "FAILED")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from modelway.components.core.documents import locate
 from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
 from modelway.pipelines.cli.compile import compile_
@@ -57,6 +58,7 @@ def main() -> None:
         readable = explained(error)
         if readable is None or "--debug" in sys.argv:
             raise
+        locate(readable)
         if "--json" in sys.argv:
             console.print_json({"error": readable.fields()})
         else:
@@ -194,7 +196,8 @@ def explain(
 ) -> None:
     """Says what became of a run and why, in plain sentences, worst first; of a cluster's runs too, by their store.
 
-    Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed.
+    Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed or
+    was stopped.
     """
     from modelway.components.core import explanation
 

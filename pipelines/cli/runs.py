@@ -13,7 +13,7 @@ from modelway.components.core.records import Outcome, State, recorded_runs
 from modelway.pipelines import console
 from modelway.pipelines.options import Folder, Home, Json, Store, home_of, project_folder
 
-_COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", None: "yellow"}
+_COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", State.STOPPED: "yellow", None: "yellow"}
 _OPEN = "no outcome"
 
 
@@ -26,7 +26,7 @@ def runs(
 ) -> None:
     """Lists the project's runs, here or on a cluster, the newest first, by name, id, state and version.
 
-    A run without an outcome is still running, or was ended before one could be recorded.
+    A run without an outcome is still running, or was killed before anything could be recorded.
     """
     folder = project_folder(project)
     recorded = recorded_runs(store or str(home_of(folder, home)))

@@ -17,7 +17,8 @@ from modelway.components.core.records import OUTCOME, Outcome
 from modelway.components.core.tracking import Tracking
 from modelway.pipelines.release import release_pipeline
 
-KILLED = "import os, signal\n\n\ndef fit(features, label):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+KILLED = "import os, signal\n\n\ndef fit(features, label, **_):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+STOPPED = KILLED.replace("SIGKILL", "SIGTERM") + "    signal.pause()\n"
 
 
 class Releases:
@@ -126,6 +127,14 @@ class Releases:
             return self._scheduled("Saturday")
 
     @cached_property
+    def stopped(self) -> Run:
+        """The process that trains is told to end, as where somebody stops the run."""
+        assert self.same
+        (self.project / "stopped.py").write_text(STOPPED, encoding="utf-8")
+        with self.edited("project.yaml", {"model.estimator": None, "model.entrypoint": "stopped:fit"}):
+            return self._scheduled("Saturday evening")
+
+    @cached_property
     def no_data(self) -> Run:
         """The data is not there."""
         assert self.same
@@ -150,7 +159,9 @@ class Releases:
     @cached_property
     def new_data(self) -> Run:
         """There is more data; the last of all, for there is another champion after it."""
-        assert all((self.bad_data, self.bad_model, self.bad_serving, self.killed, self.retried, self.nameless))
+        assert all(
+            (self.bad_data, self.bad_model, self.bad_serving, self.killed, self.stopped, self.retried, self.nameless)
+        )
         visits(900).write_csv(self.data)
         return self._scheduled("another Monday")
 

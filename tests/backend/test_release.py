@@ -36,6 +36,7 @@ class Releases(Protocol):
     bad_model: Run
     bad_serving: Run
     killed: Run
+    stopped: Run
     no_data: Run
     retried: Run
     nameless: Run
@@ -159,6 +160,16 @@ def assert_rejected(releases: Releases, run: Run, *, gates: list[str]) -> None:
     assert blessing(releases, run)["blessed"] is False
 
 
+def training_status(releases: Releases, run: Run) -> list[str]:
+    """The status of what a run trained, in MLflow."""
+    experiment = releases.tracking.client.get_experiment_by_name("visits")
+    return [
+        training.info.status
+        for training in releases.tracking.client.search_runs([experiment.experiment_id])
+        if training.data.tags.get("modelway.pipeline_run") == run.identifier
+    ]
+
+
 def test_a_training_that_is_killed_ends_its_mlflow_run(releases: Releases) -> None:
     run = releases.killed
     assert run.states["train-model"] == "FAILED"
@@ -166,14 +177,20 @@ def test_a_training_that_is_killed_ends_its_mlflow_run(releases: Releases) -> No
     outcome = releases.outcome(run)
     assert outcome.state is State.FAILED
     assert "before a gate decided" in outcome.error
-    experiment = releases.tracking.client.get_experiment_by_name("visits")
-    tagged = [
-        training.info.status
-        for training in releases.tracking.client.search_runs([experiment.experiment_id])
-        if training.data.tags.get("modelway.pipeline_run") == run.identifier
-    ]
-    assert tagged == ["FAILED"]
+    assert training_status(releases, run) == ["FAILED"]
     assert "RUNNING" not in releases.training_runs().values()
+
+
+def test_a_training_that_is_told_to_end_leaves_a_run_that_was_stopped(releases: Releases) -> None:
+    run = releases.stopped
+    assert run.states["train-model"] == "FAILED"
+    assert run.states["register-model"] == "OMITTED"
+    assert run.states["record-outcome"] == "SUCCEEDED"
+    outcome = releases.outcome(run)
+    assert (outcome.state, outcome.project) == (State.STOPPED, "visits")
+    assert "train_model was told to end" in outcome.error
+    assert training_status(releases, run) == ["KILLED"]
+    assert stored_files(releases, run) == {"stopped.json", "outcome.json"}
 
 
 def test_a_retried_run_keeps_its_id_and_its_earlier_end(releases: Releases) -> None:

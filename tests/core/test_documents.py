@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from modelway.components.core.contract import Contract
-from modelway.components.core.documents import is_reference
+from modelway.components.core.documents import is_reference, line_of, locate
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
@@ -114,6 +114,99 @@ def test_what_is_no_yaml_is_refused(text: str, says: str) -> None:
 def test_the_line_of_a_key_given_twice_is_told() -> None:
     with pytest.raises(ModelwayError, match="at line 4"):
         Contract.parse("columns:\n  a: {type: date}\n  b: {type: date}\n  a: {type: string}\n")
+
+
+TEXT = """\
+name: loans   # line 1
+data:
+  source: loans.csv
+  split: {by: row, seed: 3}
+features:
+  numeric:
+    - income
+    - age
+checks:
+  a.b: {max: 1}
+  a:
+    b: 2
+  7: seven
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("name", 1),
+        ("data", 2),
+        ("data.source", 3),
+        ("data.split.seed", 4),
+        ("features.numeric", 6),
+        ("features.numeric.1", 8),
+        pytest.param("features.numeric.5", 6, id="beyond the list's end"),
+        pytest.param("checks.a.b", 10, id="a name with a dot"),
+        pytest.param("checks.a.b.max", 10, id="below a name with a dot"),
+        pytest.param("checks.a", 11, id="the first part of another name"),
+        ("checks.7", 13),
+        pytest.param("data.format", 2, id="missing, its parent is there"),
+        pytest.param("name.first.second", 1, id="below a value"),
+        pytest.param("label", None, id="missing, without a parent"),
+        ("", None),
+    ],
+)
+def test_a_key_has_a_line(key: str, line: int | None) -> None:
+    assert line_of(TEXT, key) == line
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [1", "- a\n- b\n", "a: &x [*x]\nb: 1\n", '{"name": 1}', '{"name": 1}\n', "\0"]
+)
+def test_what_has_no_such_line_has_none(text: str) -> None:
+    assert line_of(text, "name") is None
+
+
+def test_a_broken_key_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "contract.yaml"
+    file.write_text(
+        "minimum_rows: 1\ncolumns:\n  age: {kind: integer}\n  income:\n    kind: number\n", encoding="utf-8"
+    )
+    with pytest.raises(ModelwayError) as caught:
+        Contract.load(file)
+    assert (caught.value.key, caught.value.line) == ("columns.age.type", 3)
+    assert "columns.age.type: " in caught.value.message
+    assert "(line 3)" in caught.value.message
+    assert "(line 5)" in caught.value.message
+
+
+def test_a_text_without_lines_has_no_line(project_text: Text) -> None:
+    with pytest.raises(ModelwayError) as caught:
+        Project.parse(json.dumps(yaml.safe_load(project_text({"taks": "binary"}))))
+    assert (caught.value.key, caught.value.line) == ("taks", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "line"),
+    [
+        ("project.yaml", "data.source", 3),
+        ("project.yaml", None, None),
+        ("other.yaml", "data.source", None),
+        ("project.json", "data.source", None),
+        ("latin.yaml", "data.source", None),
+    ],
+)
+def test_an_error_about_a_key_of_a_file_is_located(
+    tmp_path: Path, name: str, key: str | None, line: int | None
+) -> None:
+    for file in ("project.yaml", "project.json"):
+        (tmp_path / file).write_text(TEXT, encoding="utf-8")
+    (tmp_path / "latin.yaml").write_bytes("größe: 1\n".encode("latin-1"))
+    error = ModelwayError("it is not there", file=str(tmp_path / name), key=key, remedy="mend it")
+    assert locate(error).line == line
+
+
+def test_a_line_that_is_known_stays(tmp_path: Path) -> None:
+    (tmp_path / "project.yaml").write_text(TEXT, encoding="utf-8")
+    error = ModelwayError("m", file=str(tmp_path / "project.yaml"), line=9, key="name", remedy="r")
+    assert locate(error).line == 9
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "# nothing but a comment\n", "- a\n- b\n", "just text", "null", "3"])

@@ -30,6 +30,13 @@ def test_an_error_says_what_where_and_the_remedy() -> None:
     }
 
 
+def test_a_line_stands_behind_its_file() -> None:
+    error = ModelwayError("no such metric", file="policy.yaml", line=7, key="model.metrics", remedy="mend it")
+    assert str(error) == "no such metric [file: policy.yaml:7, key: model.metrics]\n  remedy: mend it"
+    assert error.fields()["line"] == 7
+    assert error.details() == {"file": "policy.yaml:7", "key": "model.metrics", "remedy": "mend it"}
+
+
 def test_what_is_not_known_is_left_out() -> None:
     assert str(ModelwayError("it broke", remedy="mend it")) == "it broke\n  remedy: mend it"
 

@@ -289,7 +289,11 @@ def test_the_project_as_it_is_registers(
 @pytest.mark.parametrize(
     ("case", "code", "says"),
     [
-        (FILES["the project file has an unknown key"], 2, ("error", "model.estimater: no such key", "remedy")),
+        (
+            FILES["the project file has an unknown key"],
+            2,
+            ("error", "model.estimater: no such key", "project.yaml:", "remedy"),
+        ),
         (BY_A_GATE["the label column is missing"], 1, ("rejected", "the column 'ill' is missing", "nothing was")),
         (IN_A_STAGE["the file is empty"], 2, ("error", "is empty", "remedy")),
     ],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from modelway.components.core.records import (
@@ -15,8 +17,10 @@ from modelway.components.core.records import (
     Outcome,
     RegisteredModel,
     State,
+    read_outcome,
     recorded_runs,
 )
+from modelway.components.core.stop_record import StopRecord
 from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.pipelines.cli.main import app
 
@@ -26,7 +30,7 @@ BAD = Gate(name="data", checks=(passed_or_failed("columns", False, "income is mi
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """An old run under its name, a rejected one, a registered one, and one that has not ended."""
+    """An old run under its name, a rejected one, a registered one, a stopped one, and one that has not ended."""
     outcomes = (
         Outcome(
             run="release-2025", project="loans", state=State.REGISTERED, model=MODEL, at="2025-11-01T05:00:00+00:00"
@@ -50,6 +54,8 @@ def store(tmp_path: Path) -> Path:
     )
     for outcome in outcomes:
         outcome.write(str(tmp_path), OUTCOME)
+    StopRecord(stage="train_model", at="2026-11-10T05:00:00+00:00").write(str(tmp_path), "id-4")
+    StopRecord(stage="probe_model", at="2026-11-11T05:00:00+00:00").write(str(tmp_path), "id-2")
     Outcome(run="id-3", project="loans", state=State.REGISTERED, model=MODEL).write(str(tmp_path), DECISION)
     outcomes[-1].model_copy(update={"run": LATEST}).write(str(tmp_path), OUTCOME)
     return tmp_path
@@ -58,6 +64,7 @@ def store(tmp_path: Path) -> Path:
 def test_what_has_not_ended_comes_first_and_then_the_newest(store: Path) -> None:
     assert [(run, outcome.state if outcome else None) for run, outcome in recorded_runs(str(store))] == [
         ("id-3", None),
+        ("id-4", State.STOPPED),
         ("id-2", State.REGISTERED),
         ("id-1", State.REJECTED),
         ("release-2025", State.REGISTERED),
@@ -75,14 +82,16 @@ def test_they_are_listed_by_name_id_state_and_version(store: Path) -> None:
     rows = json.loads(printed.output)
     assert [(row["run"], row["name"], row["state"], row["version"]) for row in rows] == [
         ("id-3", "", "no outcome", ""),
+        ("id-4", "", "stopped", ""),
         ("id-2", "weekly", "registered", "4"),
         ("id-1", "weekly", "rejected", ""),
         ("release-2025", "", "registered", "4"),
     ]
-    assert rows[2]["error"] == "columns: income is missing"
+    assert rows[1]["error"].startswith("train_model was told to end")
+    assert rows[3]["error"] == "columns: income is missing"
 
 
-@pytest.mark.parametrize(("last", "count"), [("1", 1), ("0", 4)])
+@pytest.mark.parametrize(("last", "count"), [("1", 1), ("0", 5)])
 def test_only_so_many_are_listed(last: str, count: int, store: Path) -> None:
     printed = CliRunner().invoke(app, ["runs", "--store", str(store), "--last", last, "--json"])
     assert len(json.loads(printed.output)) == count
@@ -91,5 +100,94 @@ def test_only_so_many_are_listed(last: str, count: int, store: Path) -> None:
 def test_people_read_a_table(store: Path) -> None:
     printed = CliRunner().invoke(app, ["runs", "--store", str(store)], env={"COLUMNS": "160"})
     assert printed.exit_code == 0
-    for text in ("weekly", "id-2", "registered", "no outcome", "income is missing"):
+    for text in ("weekly", "id-2", "registered", "stopped", "no outcome", "income is missing"):
         assert text in printed.output
+
+
+# ---- what `modelway explain` says of them
+
+
+def explained(store: Path, run: str, *options: str) -> Result:
+    return CliRunner().invoke(app, ["explain", run, "--store", str(store), *options], env={"COLUMNS": "300"})
+
+
+def test_a_run_that_was_stopped_before_its_outcome_was_recorded_is_explained(store: Path) -> None:
+    printed = explained(store, "id-4")
+    assert printed.exit_code == 2
+    assert printed.output.startswith(
+        "The run id-4 was stopped: train_model was told to end, by someone, by a time limit"
+    )
+    content = json.loads(explained(store, "id-4", "--json").output)
+    assert (content["state"], content["model"]) == ("stopped", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [(State.REGISTERED, "package_model was told to end"), (State.FAILED, "registering failed: no alias")],
+)
+def test_what_was_decided_before_it_was_stopped_stays(state: State, error: str, tmp_path: Path) -> None:
+    own = "registering failed: no alias" if state is State.FAILED else ""
+    Outcome(run="id-5", project="loans", state=state, error=own).write(str(tmp_path), DECISION)
+    StopRecord(stage="package_model").write(str(tmp_path), "id-5")
+    outcome = read_outcome(str(tmp_path), "id-5")
+    assert outcome is not None
+    assert (outcome.state, outcome.project) == (state, "loans")
+    assert outcome.error.startswith(error)
+
+
+OLD_RECORDS = Path(__file__).parents[1] / "core" / "old_records"
+
+
+@pytest.fixture
+def old_store(tmp_path: Path) -> Path:
+    """A store whose records were written by earlier versions, under the runs' names."""
+    for file in OLD_RECORDS.iterdir():
+        folder = tmp_path / "runs" / json.loads(file.read_text(encoding="utf-8"))["run"]
+        folder.mkdir(parents=True)
+        shutil.copy(file, folder / OUTCOME)
+    return tmp_path
+
+
+def test_runs_of_earlier_versions_are_listed_by_their_names(old_store: Path) -> None:
+    printed = CliRunner().invoke(app, ["runs", "--store", str(old_store), "--json"])
+    assert [
+        (row["run"], row["name"], row["state"], row["version"], row["error"]) for row in json.loads(printed.output)
+    ] == [
+        ("Täglich #3", "", "failed", "", "the task train_model failed"),
+        ("claims-release-x7k2p", "", "registered", "7", ""),
+        ("release 2026-11-20", "", "rejected", "", "nulls[age]: 3 of 600 rows are null"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("run", "code", "sentences"),
+    [
+        (
+            "release 2026-11-20",
+            1,
+            (
+                "claims was not blessed in release 2026-11-20: 1 check blocks it.",
+                "The data gate's nulls[age] failed (blocks): 3 of 600 rows are null.",
+                "Not reached: the model and the serving gates.",
+            ),
+        ),
+        (
+            "claims-release-x7k2p",
+            0,
+            (
+                "claims was blessed in claims-release-x7k2p: it is version 7, and 'champion'.",
+                "The model gate's no_regression cannot be told (warns): there is no champion.",
+                "The serving gate is disabled by the policy",
+            ),
+        ),
+        ("Täglich #3", 2, ("claims was not judged to the end in Täglich #3: the task train_model failed.",)),
+    ],
+)
+def test_runs_of_earlier_versions_explain_by_their_names(
+    run: str, code: int, sentences: tuple[str, ...], old_store: Path
+) -> None:
+    printed = explained(old_store, run)
+    assert printed.exit_code == code
+    assert [sentence for sentence in sentences if sentence not in printed.output] == []
+    assert json.loads(explained(old_store, run, "--json").output)["run"] == run
+    assert explained(old_store, run, "--markdown").output.startswith("### ")

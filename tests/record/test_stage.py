@@ -20,6 +20,7 @@ from modelway.components.core.records import (
     RunContext,
     State,
 )
+from modelway.components.core.stop_record import StopRecord
 from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.components.record.stage import record
 
@@ -120,6 +121,62 @@ def test_a_promotion_that_was_killed_has_no_verdict(tmp_path: Path) -> None:
     assert "before the version was promoted, undone or refused" in outcome.error
 
 
+TOLD = "train_model was told to end, by someone, by a time limit, or since its node went away"
+
+
+@pytest.mark.parametrize(
+    ("goal", "decision", "packaged", "verdict", "state", "error"),
+    [
+        pytest.param("registered", None, False, "", State.STOPPED, TOLD, id="before a decision"),
+        pytest.param("promoted", None, False, "", State.STOPPED, TOLD, id="a promotion"),
+        pytest.param("registered", State.REJECTED, False, "", State.REJECTED, "", id="after it was rejected"),
+        pytest.param("registered", State.REGISTERED, False, "", State.REGISTERED, "", id="after all was done"),
+        pytest.param("promoted", None, False, "promoted", State.PROMOTED, "", id="after it was promoted"),
+        pytest.param(
+            "packaged",
+            State.REGISTERED,
+            False,
+            "",
+            State.REGISTERED,
+            f"packaging did not finish: {TOLD}",
+            id="before it was packaged",
+        ),
+        pytest.param(
+            "staging",
+            State.REGISTERED,
+            True,
+            "",
+            State.REGISTERED,
+            f"staging did not finish: {TOLD}",
+            id="before it was in staging",
+        ),
+    ],
+)
+def test_a_run_that_was_stopped(
+    goal: str, decision: State | None, packaged: bool, verdict: str, state: State, error: str, tmp_path: Path
+) -> None:
+    StopRecord(stage="train_model").write(str(tmp_path), "id-1")
+    if decision is not None:
+        _decision(decision).write(str(tmp_path), DECISION)
+    if packaged:
+        PackageRecord(image=IMAGE).write(str(tmp_path), "id-1")
+    if verdict:
+        _deployment(verdict).write(str(tmp_path))
+    outcome = record(goal, context=_context(tmp_path), project=PROJECT)
+    assert (outcome.state, outcome.error, outcome.project) == (state, error, "loans")
+
+
+def test_a_run_that_was_stopped_and_is_retried_is_not_stopped_again(tmp_path: Path) -> None:
+    StopRecord(stage="train_model").write(str(tmp_path), "id-1")
+    first = record("registered", context=_context(tmp_path), project=PROJECT)
+    second = record("registered", context=_context(tmp_path), project=PROJECT)
+    StopRecord(stage="probe_model", at="2126-11-27T00:00:00+00:00").write(str(tmp_path), "id-1")
+    third = record("registered", context=_context(tmp_path), project=PROJECT)
+    assert [outcome.state for outcome in (first, second, third)] == [State.STOPPED, State.FAILED, State.STOPPED]
+    assert [attempt.state for attempt in third.attempts] == [State.STOPPED, State.FAILED]
+    assert third.error.startswith("probe_model was told to end")
+
+
 def test_what_failed_at_registering_is_said(tmp_path: Path) -> None:
     _decision(State.FAILED, error="registering failed: no alias").write(str(tmp_path), DECISION)
     outcome = record("registered", context=_context(tmp_path), project=PROJECT)
@@ -174,12 +231,15 @@ def test_a_goal_that_no_pipeline_has_is_refused(tmp_path: Path) -> None:
     assert "staging" in refused.value.remedy
 
 
+@pytest.mark.parametrize("stopped", [False, True])
 def test_training_that_a_killed_task_left_running_is_ended(
-    tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
+    stopped: bool, tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
     experiment = tracking.client.get_experiment_by_name("loans")
     identifier = experiment.experiment_id if experiment else tracking.client.create_experiment("loans")
     run_id = tracking.client.create_run(identifier, tags={"modelway.pipeline_run": "id-1"}).info.run_id
+    if stopped:
+        StopRecord(stage="train_model").write(str(tmp_path), "id-1")
     record("registered", context=_context(tmp_path), project=PROJECT)
-    assert tracking.client.get_run(run_id).info.status == "FAILED"
+    assert tracking.client.get_run(run_id).info.status == ("KILLED" if stopped else "FAILED")

@@ -1,0 +1,228 @@
+"""What can be known to be wrong with a project's pipeline when it is compiled, each with its line of project.yaml."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from typing import Any, Literal
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from modelway.components.core.documents import line_of
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.project import DEFAULT_STAGE
+from modelway.components.core.storage import is_uri
+from modelway.pipelines.cluster_settings import CODE_STAGES
+from modelway.pipelines.workspace import Workspace
+
+CODE_LABEL = "io.modelway.code"  # of an image: the hash of the project's code in it
+_MAKE_IMAGE = "`modelway image` makes an image with it by digest; name that with --project-image"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with what is compiled.
+
+    Attributes:
+        severity: ``error``: the run is sure to fail; ``warning``: it need not.
+        error: What is wrong, where, and the remedy.
+    """
+
+    severity: Literal["error", "warning"]
+    error: ModelwayError
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that are set, for ``--json`` output."""
+        return {"severity": self.severity, **self.error.fields()}
+
+
+class ProjectLines:
+    """A project file and where its keys are in it.
+
+    Args:
+        workspace: The project.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.project = workspace.project
+        self.folder = workspace.folder
+        self._file = workspace.folder / "project.yaml"
+        self._text = self._file.read_text(encoding="utf-8")
+
+    def problem(
+        self,
+        severity: Literal["error", "warning"],
+        message: str,
+        *,
+        remedy: str,
+        key: str | None = None,
+        value: object = None,
+    ) -> Problem:
+        """A problem with what the project file says, at the line of the key."""
+        line = None if key is None else line_of(self._text, key)
+        file = None if key is None else str(self._file)
+        return Problem(severity, ModelwayError(message, file=file, line=line, key=key, value=value, remedy=remedy))
+
+
+def check_project(
+    workspace: Workspace,
+    *,
+    image: str,
+    project_image: str | None = None,
+    image_code: str | None = None,
+    project_code: str = "",
+) -> list[Problem]:
+    """What is wrong with a project's pipeline, as far as its files and the images' names tell.
+
+    Args:
+        workspace: The project.
+        image: The image that the components run in.
+        project_image: The image with the project's code, which the stages that need it run in. None: none is named.
+        image_code: That image's label `CODE_LABEL`. None: it has none.
+        project_code: The hash of the code that lies beside project.yaml.
+
+    Returns:
+        The errors first.
+    """
+    lines = ProjectLines(workspace)
+    problems = [
+        *_images(lines, image=image, project_image=project_image),
+        *(_code(lines) if project_image is None else _image_code(lines, label=image_code, code=project_code)),
+        *_gpus(lines),
+        *_sources(lines),
+    ]
+    return errors_first(problems)
+
+
+def errors_first(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, those first that are sure to fail the run."""
+    return sorted(problems, key=lambda problem: problem.severity != "error")
+
+
+def is_pinned(image: str) -> bool:
+    """Whether an image is named by its digest."""
+    return "@sha256:" in image
+
+
+def _images(lines: ProjectLines, *, image: str, project_image: str | None) -> Iterator[Problem]:
+    """Images that are named by a tag, which may be moved."""
+    if not is_pinned(image):
+        yield lines.problem(
+            "warning",
+            f"the components' image {image} is not pinned: where its tag moves, Kubeflow's cache serves what the image "
+            "before made, and no blessing says which one it was",
+            value=image,
+            remedy="name it by its digest, --image repository@sha256:…, which `docker push` prints",
+        )
+    if project_image is not None and not is_pinned(project_image):
+        yield lines.problem(
+            "error",
+            f"the project's image {project_image} is not pinned, so that its code may change without training again",
+            value=project_image,
+            remedy="name it by its digest, --project-image repository@sha256:…, which `modelway image` prints",
+        )
+
+
+def _code(lines: ProjectLines) -> Iterator[Problem]:
+    """A module that the components' image does not have, where no image has the project's code."""
+    model = lines.project.model
+    key = "model.entrypoint" if model.entrypoint else "model.estimator"
+    path = str(model.entrypoint or model.estimator)
+    module = path.partition(":")[0].partition(".")[0]
+    if module in sys.stdlib_module_names or module == "modelway":
+        return
+    beside = (lines.folder / f"{module}.py").is_file() or (lines.folder / module).is_dir()
+    distributions = [] if beside else packages_distributions().get(module, [])
+    if any(canonicalize_name(name) in _image_distributions() for name in distributions):
+        return
+    resources = {stage: lines.project.resources_for(stage) for stage in CODE_STAGES}
+    lacking = [stage for stage in CODE_STAGES if resources[stage].image is None and stage != "package_model"]
+    if not lacking:
+        return
+    if beside:
+        what, remedy = f"the module {module} (beside project.yaml)", _MAKE_IMAGE
+    elif distributions:
+        what = f"the package {distributions[0]}"
+        remedy = f"name it in requirements.txt beside project.yaml; {_MAKE_IMAGE}"
+    else:
+        what = f"the package that {module} is from, which is not installed here,"
+        remedy = f"name it in requirements.txt beside project.yaml; {_MAKE_IMAGE}"
+    fails = "train_model" in lacking
+    yield lines.problem(
+        "error" if fails else "warning",
+        f"{what} will not be in the image that {' and '.join(lacking)} run{'s' * (len(lacking) == 1)} in"
+        + ("" if fails else ", and the model may need it to be loaded"),
+        key=key,
+        value=path,
+        remedy=remedy,
+    )
+
+
+@cache
+def _image_distributions() -> frozenset[str]:
+    """The distributions that modelway needs, and so the components' image has; without its own extras."""
+    pending: list[tuple[str, frozenset[str]]] = [("modelway", frozenset())]
+    visited = set(pending)
+    while pending:
+        name, extras = pending.pop()
+        with suppress(PackageNotFoundError):
+            for requirement in map(Requirement, requires(name) or ()):
+                marker = requirement.marker
+                if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+                    further = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+                    pending += [further] if further not in visited else []
+                    visited.add(further)
+    return frozenset(name for name, _ in visited)
+
+
+def _image_code(lines: ProjectLines, *, label: str | None, code: str) -> Iterator[Problem]:
+    """A project's image that has other code than lies beside project.yaml."""
+    if label is None:
+        yield lines.problem(
+            "warning",
+            f"the project's image has no label {CODE_LABEL}, so that only train_model tells whether it has this code",
+            remedy="make it with `modelway image`, which labels it",
+        )
+    elif label != code:
+        yield lines.problem(
+            "error",
+            f"the project's image was made of other code ({label[:16]}) than lies beside project.yaml ({code[:16]})",
+            value=label,
+            remedy="run `modelway image` again, and name the image that it prints with --project-image",
+        )
+
+
+def _gpus(lines: ProjectLines) -> Iterator[Problem]:
+    """GPUs that no node is chosen for."""
+    for stage, keys in lines.project.resources.items():
+        resources = keys if stage == DEFAULT_STAGE else lines.project.resources_for(stage)
+        if keys.gpu is None or resources.node_selector or resources.tolerations:
+            continue
+        subject = "every stage without keys of its own" if stage == DEFAULT_STAGE else stage
+        yield lines.problem(
+            "warning",
+            f"{subject} asks for {keys.gpu.count} {keys.gpu.type} without a node selector or a toleration: where nodes "
+            "with GPUs are tainted, its pod stays pending",
+            key=f"resources.{stage}.gpu",
+            value=keys.gpu.type,
+            remedy=f"give resources.{stage} the `node_selector` of those nodes, and the `tolerations` of their taints",
+        )
+
+
+def _sources(lines: ProjectLines) -> Iterator[Problem]:
+    """Data that is on this machine alone."""
+    data = lines.project.data
+    for name, source in (("source", data.source), ("serving", data.serving)):
+        if source is not None and not is_uri(source):
+            yield lines.problem(
+                "warning",
+                f"data.{name} is a path on this machine, which tasks on a cluster do not see",
+                key=f"data.{name}",
+                value=source,
+                remedy="put the data into the bucket, such as s3://bucket/folder, and name it there",
+            )
