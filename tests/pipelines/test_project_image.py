@@ -307,7 +307,8 @@ def test_a_wheel_for_another_platform_is_refused(
 def test_a_package_that_lacks_what_it_needs_is_refused(
     make: Callable[..., ProjectImage], own: Path, index: Index, tmp_path: Path, need: str, reason: str
 ) -> None:
-    lock(own, index.add("tinypkg", "1.0", need))
+    elsewhere = f"tinymore==2.0 ; sys_platform == 'win32' --hash=sha256:{'0' * 64}"
+    lock(own, index.add("tinypkg", "1.0", need), elsewhere)
     error = refused(make, tmp_path)
     assert f"tinypkg 1.0 {reason}" in error.message
     assert (error.file, error.value) == (f"{own / 'requirements.txt'}:2", need)
