@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kfp import kubernetes
 
+import modelway.components
+from modelway.components.core.blessing import IMAGE_VARIABLE
+from modelway.components.core.image import IMAGE
 from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
+from modelway.components.core.project import Project
+from modelway.components.core.resources import (
+    SPOT_LABELS,
+    SPOT_TAINTS,
+    Amount,
+    Cpu,
+    Memory,
+    StageResources,
+    in_seconds,
+    size,
+)
 from modelway.components.core.tracking import RUN_VARIABLE
 
 _SERVICES = {
@@ -19,30 +34,13 @@ _MOUNTS = "/var/run/modelway"  # where `core.signing` and `core.registry` look
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id
 
 
-@dataclass(frozen=True)
-class Resources:
-    """What a task's container requests and may use, as Kubernetes writes quantities.
-
-    Attributes:
-        cpu_request: The CPU that a node must have free, such as ``250m``.
-        memory_request: The memory that a node must have free, such as ``512Mi``.
-        cpu_limit: The CPU that the container is slowed down to.
-        memory_limit: The memory beyond which the container is killed.
-    """
-
-    cpu_request: str
-    memory_request: str
-    cpu_limit: str
-    memory_limit: str
-
-
 # The libraries take 200 to 300 MiB once they are imported; the rest is the table. A request is what a small project
 # needs, so that two tasks side by side fit a small node; a memory limit leaves room for tables of a few million rows.
-_RECORDS = Resources("100m", "256Mi", "1", "1Gi")
-_SERVICES_ONLY = Resources("250m", "512Mi", "2", "2Gi")
-_TABLES = Resources("250m", "512Mi", "4", "4Gi")
-_MODELS = Resources("500m", "1Gi", "4", "8Gi")
-STAGES = {
+_RECORDS = StageResources(cpu=Cpu(request="100m", limit="1"), memory=Memory(request="256Mi", limit="1Gi"))
+_SERVICES_ONLY = StageResources(cpu=Cpu(request="250m", limit="2"), memory=Memory(request="512Mi", limit="2Gi"))
+_TABLES = StageResources(cpu=Cpu(request="250m", limit="4"), memory=Memory(request="512Mi", limit="4Gi"))
+_MODELS = StageResources(cpu=Cpu(request="500m", limit="4"), memory=Memory(request="1Gi", limit="8Gi"))
+_STAGES = {
     "enforce_gate": _RECORDS,
     "evaluate_model": _MODELS,
     "ingest_data": _TABLES,
@@ -52,24 +50,62 @@ STAGES = {
     "train_model": _MODELS,
     "validate_data": _TABLES,
 }
+CODE_STAGES = ("train_model", "evaluate_model", "probe_model", "package_model")
+"""The stages that run or load the project's own code."""
 
 
-def default_resources(stage: str) -> Resources:
-    """What a stage is given where nobody says otherwise.
+@dataclass(frozen=True)
+class TaskSettings:
+    """What a project gives the tasks of its pipelines; what it does not say has each stage's defaults.
 
-    Args:
-        stage: The component's name, ``train_model`` or ``train-model``.
+    Attributes:
+        resources: By stage, what its pod requests, may use, and where it runs.
+        images: By stage, the image that it runs in, by digest.
+        labels: The labels of every pod.
     """
-    return STAGES.get(stage.replace("-", "_"), _SERVICES_ONLY)
+
+    resources: Mapping[str, StageResources] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, project: Project, *, code_image: str = "") -> TaskSettings:
+        """A project's settings.
+
+        Args:
+            project: The project.
+            code_image: The image with the project's code, by digest, which `CODE_STAGES` run in that have no image of
+                their own in the project. Empty: none.
+        """
+        resources = {stage: project.resources_for(stage) for stage in modelway.components.__all__}
+        images = {stage: keys.image for stage, keys in resources.items() if keys.image}
+        if code_image:
+            own = {stage for stage, keys in project.resources.items() if keys.image}
+            images |= dict.fromkeys(set(CODE_STAGES) - own, code_image)
+        return cls(resources, images, project.labels)
+
+    def resources_for(self, stage: str) -> StageResources:
+        """What a stage's pod is given: what the project says, over the stage's defaults, with requests within limits.
+
+        Args:
+            stage: The component's name, such as ``train_model``.
+        """
+        default = _STAGES.get(stage, _SERVICES_ONLY)
+        resources = self.resources.get(stage, StageResources()).over(default)
+        amounts = {
+            "cpu": _completed(resources.cpu, default.cpu),
+            "memory": _completed(resources.memory, default.memory),
+        }
+        return resources.model_copy(update=amounts)
 
 
-def with_services(task: Any, *, cached: bool = True, resources: Resources | None = None) -> Any:
+def with_services(task: Any, *, cached: bool = True, settings: TaskSettings = TaskSettings()) -> Any:
     """Gives a task its services' addresses and keys, the run's id and resources, and keeps it from running as root.
 
     Args:
         task: A task of a pipeline.
         cached: Whether it is served from KFP's cache where its inputs are the same. Resources are no part of the key.
-        resources: What its container requests and may use. None: its stage's defaults.
+        settings: What the project gives its tasks.
     """
     task.set_caching_options(enable_caching=cached)
     kubernetes.use_secret_as_env(
@@ -78,21 +114,27 @@ def with_services(task: Any, *, cached: bool = True, resources: Resources | None
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, _SERVICES, optional=True)
     kubernetes.use_config_map_as_volume(task, CONFIG_MAP, f"{_MOUNTS}/services", optional=True)
     kubernetes.set_security_context(task, run_as_user=10001, run_as_group=10001, run_as_non_root=True)
-    return _with_resources(with_run_id(task), resources or default_resources(task.component_spec.name))
+    return _with_settings(with_run_id(task), settings)
 
 
-def with_signing_keys(task: Any) -> Any:
+def with_training_image(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
+    """Tells a task that draws up the blessing which image the model is trained in, where it is known for certain."""
+    image = settings.images.get("train_model", IMAGE)
+    return task.set_env_variable(IMAGE_VARIABLE, image) if "@sha256:" in image else task
+
+
+def with_signing_keys(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
     """`with_services` for `package_model`: with the keys to sign and to encrypt by, and the registry's credentials."""
     for use in ("signing", "encryption"):
         kubernetes.use_secret_as_volume(task, f"modelway-{use}-key", f"{_MOUNTS}/{use}", optional=True)
-    return _with_registry(with_services(task, cached=False))
+    return _with_registry(with_services(task, cached=False, settings=settings))
 
 
-def with_deploy_access(task: Any) -> Any:
+def with_deploy_access(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
     """`with_services` for `deploy_model`: with the key to verify by, the registry's credentials, and Prometheus."""
     kubernetes.use_config_map_as_volume(task, "modelway-verifying-key", f"{_MOUNTS}/verifying", optional=True)
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
-    return _with_registry(with_services(task, cached=False))
+    return _with_registry(with_services(task, cached=False, settings=settings))
 
 
 def with_run_id(task: Any) -> Any:
@@ -112,7 +154,55 @@ def _with_registry(task: Any) -> Any:
     return task
 
 
-def _with_resources(task: Any, resources: Resources) -> Any:
-    task.set_cpu_request(resources.cpu_request).set_cpu_limit(resources.cpu_limit)
-    task.set_memory_request(resources.memory_request).set_memory_limit(resources.memory_limit)
+def _with_settings(task: Any, settings: TaskSettings) -> Any:
+    """Gives a task's pod its resources, its place, its image and its labels."""
+    stage = task.component_spec.name.replace("-", "_")
+    resources = settings.resources_for(stage)
+    _set_resources(task, resources)
+    _place(task, resources)
+    if resources.timeout is not None:
+        kubernetes.set_timeout(task, in_seconds(resources.timeout))
+    if stage in settings.images:
+        task.set_container_image(settings.images[stage])
+    for key, value in settings.labels.items():
+        kubernetes.add_pod_label(task, key, value)
     return task
+
+
+def _set_resources(task: Any, resources: StageResources) -> None:
+    if resources.cpu is not None:
+        task.set_cpu_request(resources.cpu.request).set_cpu_limit(resources.cpu.limit)
+    if resources.memory is not None:
+        task.set_memory_request(resources.memory.request).set_memory_limit(resources.memory.limit)
+    if resources.gpu is not None:  # one of the two alone compiles to no GPU at all
+        task.set_accelerator_type(resources.gpu.type).set_accelerator_limit(resources.gpu.count)
+
+
+def _place(task: Any, resources: StageResources) -> None:
+    """Chooses the nodes that a task's pod may run on."""
+    for key, value in (resources.node_selector or {}).items():
+        kubernetes.add_node_selector(task, key, value)
+    for toleration in resources.tolerations or ():
+        kubernetes.add_toleration(
+            task,
+            key=toleration.key,
+            operator=toleration.operator,
+            value=toleration.value,
+            effect=toleration.effect,
+            toleration_seconds=toleration.seconds,
+        )
+    if resources.spot:
+        for key, value in SPOT_TAINTS.items():
+            kubernetes.add_toleration(task, key=key, operator="Equal", value=value, effect="NoSchedule")
+        for key, value in SPOT_LABELS.items():  # terms of their own: a node needs one of the labels, not all
+            kubernetes.add_node_affinity(task, match_expressions=[{"key": key, "operator": "In", "values": [value]}])
+
+
+def _completed(amount: Amount | None, default: Amount | None) -> Amount | None:
+    """An amount with what it leaves open by default, moved to where the request is within the limit."""
+    if amount is None or default is None:
+        return amount or default
+    request, limit = amount.request or default.request, amount.limit or default.limit
+    if request is not None and limit is not None and size(request) > size(limit):
+        request, limit = (limit, limit) if amount.request is None else (request, request)
+    return amount.model_copy(update={"request": request, "limit": limit})

@@ -5,9 +5,6 @@ exactly where a gate refused. A gate's own task succeeds with its verdict and re
 `register_model` refuse. How far it goes is decided when it is compiled.
 """
 
-from collections.abc import Callable
-from functools import wraps
-from inspect import Signature, signature
 from typing import Any
 
 from kfp import dsl
@@ -25,13 +22,29 @@ from modelway.components.register.component import register_model
 from modelway.components.resolve.component import resolve_inputs
 from modelway.components.train.component import train_model
 from modelway.components.validate.component import validate_data
-from modelway.pipelines.cluster_settings import with_deploy_access, with_display_name, with_services, with_signing_keys
+from modelway.pipelines.cluster_settings import (
+    TaskSettings,
+    with_deploy_access,
+    with_display_name,
+    with_services,
+    with_signing_keys,
+    with_training_image,
+)
+from modelway.pipelines.form import Form
 
 _OF_PACKAGING = ("serving_base", "image")
 
 
-def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
-    """The release pipeline that ends with a registered model, with its image, or with its image in staging."""
+def release_pipeline(
+    goal: ReleaseGoal = "registered", settings: TaskSettings = TaskSettings(), *, form: Form = Form("release")
+) -> Any:
+    """The release pipeline that ends with a registered model, with its image, or with its image in staging.
+
+    Args:
+        goal: How far a release goes.
+        settings: What a project gives its tasks.
+        form: What the pipeline is called, and what it asks for.
+    """
 
     def release(
         project: str,
@@ -40,10 +53,13 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
         store: str,
         serving_base: str,
         image: str,
+        data: str = "",
         data_version: str = "",
         champion: str = "",
-        git_commit: str = "",
+        reason: str = "",
         requested_by: str = "",
+        git_commit: str = "",
+        project_code: str = "",
     ) -> None:
         """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
 
@@ -54,10 +70,13 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
             store: The root of the project's store: an s3:// prefix, or a folder where it runs on one machine.
             serving_base: The image that the model is put on, by digest.
             image: Where the packaged model goes, host/repository:tag.
+            data: Another data source than the project's. Empty: the project's own.
             data_version: What you call the data's version; the data itself is looked at in any case.
             champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
+            reason: Why the run is started.
+            requested_by: Who asks for the run; an approval must be somebody else's.
             git_commit: The commit of your repository.
-            requested_by: Who asks for the run.
+            project_code: The version of the project's own code. Empty: it is looked up in the components' image.
         """
         files = {"project": project, "contract": contract, "policy": policy}
         run = {
@@ -67,13 +86,26 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
             "git_commit": git_commit,
         }
         ended = with_display_name(
-            with_services(record_outcome(goal=goal, project=project, **run), cached=False), "record outcome"
+            with_services(
+                record_outcome(goal=goal, project=project, reason=reason, **run), cached=False, settings=settings
+            ),
+            "record outcome",
         )
         with dsl.ExitHandler(ended, name="release"):
             run["requested_by"] = requested_by
-            resolving = resolve_inputs(**files, **run, data_version=data_version, champion=champion)
-            inputs = with_display_name(with_services(resolving, cached=False), "resolve inputs").outputs
-            registered = _judged_model(inputs, data_version=data_version, run=run)
+            resolving = resolve_inputs(
+                **files,
+                **run,
+                data=data,
+                data_version=data_version,
+                champion=champion,
+                reason=reason,
+                project_code=project_code,
+            )
+            inputs = with_display_name(
+                with_services(resolving, cached=False, settings=settings), "resolve inputs"
+            ).outputs
+            registered = _judged_model(inputs, data_version=data_version, run=run, settings=settings)
             if goal == "registered":
                 return
             version = {
@@ -83,7 +115,8 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
                 "run": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             }
             packaged = with_display_name(
-                with_signing_keys(package_model(**version, base=serving_base, target=image)), "package model"
+                with_signing_keys(package_model(**version, base=serving_base, target=image), settings=settings),
+                "package model",
             )
             if goal == "staging":
                 deploying = deploy_model(
@@ -93,25 +126,12 @@ def release_pipeline(goal: ReleaseGoal = "registered") -> Any:
                     image=packaged.outputs["Output"],
                     requested_by=requested_by,
                 )
-                with_display_name(with_deploy_access(deploying), "deploy to staging")
+                with_display_name(with_deploy_access(deploying, settings=settings), "deploy to staging")
 
-    return dsl.pipeline(_without(release, _OF_PACKAGING) if goal == "registered" else release, name="release")
-
-
-def _without(pipeline: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
-    """A pipeline's function without some of its parameters, for which it is given empty texts."""
-    parameters = [parameter for name, parameter in signature(pipeline).parameters.items() if name not in names]
-
-    @wraps(pipeline)
-    def trimmed(*arguments: Any) -> None:
-        arguments_by_name = dict(zip((parameter.name for parameter in parameters), arguments, strict=True))
-        pipeline(**arguments_by_name, **dict.fromkeys(names, ""))
-
-    trimmed.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # which KFP reads
-    return trimmed
+    return form.pipeline(release, unused=_OF_PACKAGING if goal == "registered" else ())
 
 
-def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any:
+def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settings: TaskSettings) -> Any:
     """The stages from the data to the registered model; returns the outputs of `register_model`."""
     files = {name: inputs[f"{name}_file"] for name in ("project", "contract", "policy")}
     champion, as_of = inputs["champion_version"], inputs["as_of"]
@@ -121,7 +141,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         source_version=inputs["source_version"],
         data_version=data_version,
     )
-    data = with_display_name(with_services(ingesting), "ingest data").outputs
+    data = with_display_name(with_services(ingesting, settings=settings), "ingest data").outputs
     validating = validate_data(
         train_data=data["train_data"],
         test_data=data["test_data"],
@@ -131,11 +151,12 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         champion=champion,
         as_of=as_of,
     )
-    validated = with_display_name(with_services(validating), "validate data").outputs
+    validated = with_display_name(with_services(validating, settings=settings), "validate data").outputs
     enforcing = enforce_gate(gate=validated["gate"], report=validated["report"], **files, **run, champion=champion)
-    enforced = with_display_name(with_services(enforcing, cached=False), "enforce data gate")
+    with_training_image(enforcing, settings=settings)
+    enforced = with_display_name(with_services(enforcing, cached=False, settings=settings), "enforce data gate")
     preparing = prepare_features(train_data=data["train_data"], project=files["project"], proceed=validated["proceed"])
-    prepared = with_display_name(with_services(preparing), "prepare features").outputs
+    prepared = with_display_name(with_services(preparing, settings=settings), "prepare features").outputs
     training = train_model(
         train_data=data["train_data"],
         prepared_data=prepared["prepared_data"],
@@ -144,7 +165,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         data_hash=data["data_hash"],
         code_version=inputs["code_version"],
     ).after(enforced)
-    trained = with_display_name(with_services(training), "train model").outputs
+    trained = with_display_name(with_services(training, settings=settings), "train model").outputs
     candidate = {
         "model": trained["model"],
         "test_data": data["test_data"],
@@ -156,8 +177,8 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
     evaluating = evaluate_model(
         **candidate, unseen_data=data["unseen_data"], run_id=trained["run_id"], champion=champion
     )
-    evaluated = with_display_name(with_services(evaluating), "judge model").outputs
-    probed = with_display_name(with_services(probe_model(**candidate)), "probe serving").outputs
+    evaluated = with_display_name(with_services(evaluating, settings=settings), "judge model").outputs
+    probed = with_display_name(with_services(probe_model(**candidate), settings=settings), "probe serving").outputs
     registering = register_model(
         model=trained["model"],
         data_gate=validated["gate"],
@@ -176,4 +197,5 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any]) -> Any
         code_version=inputs["code_version"],
         champion=champion,
     )
-    return with_display_name(with_services(registering, cached=False), "register model").outputs
+    with_training_image(registering, settings=settings)
+    return with_display_name(with_services(registering, cached=False, settings=settings), "register model").outputs

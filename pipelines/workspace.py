@@ -58,9 +58,12 @@ class Workspace:
         changes = {"source": _absolute(project.data.source, folder) if source is None else _absolute(source, Path())}
         if project.data.serving is not None:
             changes["serving"] = _absolute(project.data.serving, folder)
-        data = project.data.model_copy(update=changes)
-        project = project.model_copy(update={"data": data})
-        return cls(folder, project, Contract.load(folder / "contract.yaml"), Policy.load(folder / "policy.yaml"))
+        return cls(
+            folder,
+            project.with_data(**changes),
+            Contract.load(folder / "contract.yaml"),
+            Policy.load(folder / "policy.yaml"),
+        )
 
     @property
     def files(self) -> UserFiles:
@@ -87,7 +90,7 @@ class Workspace:
             store: The root of the project's store.
         """
         origin = {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
-        return {**self.files.keep(store), "store": store, **origin}
+        return {**self.files.keep(store), "store": store, "project_code": self.project_code, **origin}
 
 
 def _absolute(source: str, folder: Path) -> str:

@@ -27,9 +27,10 @@ class Section(BaseModel):
 
 
 class Document(Section):
-    """A whole file. Subclasses say what they are called in errors."""
+    """A whole file. Subclasses say what they are called in errors, and which of their keys are no evidence."""
 
     title: ClassVar[str]
+    settings: ClassVar[frozenset[str]] = frozenset()  # say where and how a run goes, not what comes of it
 
     @classmethod
     def load(cls, source: str | Path) -> Self:
@@ -74,9 +75,12 @@ class Document(Section):
     def canonical(self) -> str:
         """The document as one line of JSON with sorted keys; equal documents give equal text.
 
-        A null stands where it says something: where leaving the key out would mean another value.
+        A null stands where it says something: where leaving the key out would mean another value. The document's
+        settings are left out, so that changing them neither runs a stage again nor changes what evidence binds.
         """
-        return json.dumps(_without_empty(self, self.model_dump(mode="json")), sort_keys=True)
+        return json.dumps(
+            _without_empty(self, self.model_dump(mode="json", exclude=set(self.settings))), sort_keys=True
+        )
 
     def sha256(self) -> str:
         """The hash of the canonical text: what evidence binds a release to."""
@@ -88,7 +92,7 @@ def _without_empty(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]
     found: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        if value is None and field.default is None:
+        if name not in dumped or (value is None and field.default is None):
             continue
         if isinstance(value, BaseModel):
             found[name] = _without_empty(value, dumped[name])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from difflib import get_close_matches
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+import modelway.components
 from modelway.components.core.documents import Document, Section
+from modelway.components.core.resources import LabelKey, LabelValue, StageResources
 
 Task = Literal["binary", "multiclass", "regression"]
 Scalar = bool | int | float | str
@@ -56,6 +59,11 @@ class Data(Section):
     label_time: str | None = Field(
         None, description="The column that says when the label was known; no feature's time may lie after it."
     )
+
+    @property
+    def locations(self) -> list[str]:
+        """Where the data is: the source, and what the model is asked in production, if that is named."""
+        return [self.source, *([self.serving] if self.serving is not None else [])]
 
     @field_validator("delimiter")
     @classmethod
@@ -148,10 +156,33 @@ class Card(Section):
     license: str | None = None
 
 
+DEFAULT_STAGE = "default"  # whose resources are those of every stage that says nothing else
+_LABELS_OF_KFP = ("pipeline", "pipelines.kubeflow.org", "workflows.argoproj.io")
+
+
+def _stage(name: str) -> str:
+    stages = [DEFAULT_STAGE, *modelway.components.__all__]
+    if name not in stages:
+        close = get_close_matches(name, stages, n=1)
+        raise ValueError(
+            f"there is no stage {name!r}"
+            + (f"; did you mean {close[0]}?" if close else f"; choose {', '.join(stages)}")
+        )
+    return name
+
+
+def _own_label(key: str) -> str:
+    domain, slash, _ = key.partition("/")
+    if slash and domain in _LABELS_OF_KFP:
+        raise ValueError(f"{key!r} is a label that Kubeflow Pipelines sets itself; choose another domain than {domain}")
+    return key
+
+
 class Project(Document):
-    """What is trained, from what data."""
+    """What is trained, from what data, and where and how its runs go."""
 
     title: ClassVar[str] = "project file"
+    settings: ClassVar[frozenset[str]] = frozenset({"display_name", "labels", "resources"})
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
         description="The registered model's name: lower-case letters, digits and dashes."
@@ -166,6 +197,17 @@ class Project(Document):
     sensitive: tuple[str, ...] = Field((), description="Columns that fairness is judged by.")
     model: Model
     card: Card = Card()
+    display_name: str | None = Field(None, min_length=1, description="What the dashboard calls the pipeline.")
+    labels: dict[Annotated[LabelKey, AfterValidator(_own_label)], LabelValue] = Field(
+        {}, description="Labels of every pod of its runs."
+    )
+    resources: dict[Annotated[str, AfterValidator(_stage)], StageResources] = Field(
+        {}, description="What a stage's pod is given, by the stage's name; `default`: what every stage's is."
+    )
+
+    def with_data(self, **locations: str) -> Self:
+        """The same project with another `source` or `serving`."""
+        return self.model_copy(update={"data": self.data.model_copy(update=locations)})
 
     @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:
@@ -176,3 +218,12 @@ class Project(Document):
         if self.model.class_weight is not None and self.task == "regression":
             raise ValueError("`model.class_weight` is for classification only")
         return self
+
+    def resources_for(self, stage: str) -> StageResources:
+        """What a stage is given here: its own keys, and the default's where it has none.
+
+        Args:
+            stage: The component's name, such as ``train_model``.
+        """
+        nothing = StageResources()
+        return self.resources.get(stage, nothing).over(self.resources.get(DEFAULT_STAGE, nothing))

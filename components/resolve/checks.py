@@ -13,14 +13,13 @@ from modelway.components.core.row_rules import check_rules
 from modelway.components.core.user_files import UserFiles
 
 
-def check_files(files: UserFiles, names: Mapping[str, str], *, project_code: str = "") -> None:
+def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool = True) -> None:
     """Checks the three files against each other and against what is installed.
 
     Args:
         files: The files.
         names: What to call ``project``, ``contract`` and ``policy`` in errors.
-        project_code: The version of the project's code: an estimator that is not installed here may be of a package
-            that it locks, which is in the project's own image.
+        trains_here: Whether the model is trained with what is installed here; else an estimator may be missing.
 
     Raises:
         ModelwayError: whatever would make the run fail later; names file and key.
@@ -33,8 +32,7 @@ def check_files(files: UserFiles, names: Mapping[str, str], *, project_code: str
     _check_fairness(files, names)
     _check_label_time(files, names)
     estimator = files.project.model.estimator
-    locks_packages = any(part.startswith("r") for part in project_code.split("-"))
-    if estimator is not None and not (locks_packages and find_spec(estimator.partition(".")[0]) is None):
+    if estimator is not None and (trains_here or find_spec(estimator.partition(".")[0]) is not None):
         try:
             build_estimator(files.project)
         except ModelwayError as error:

@@ -26,6 +26,7 @@ from modelway.pipelines.options import (
     Home,
     Json,
     Project,
+    Reason,
     Store,
     home_of,
     project_folder,
@@ -71,6 +72,7 @@ def run(
     store: Store = None,
     data_version: DataVersion = "",
     champion: Champion = "",
+    reason: Reason = "",
     base: Annotated[str, BASE] = "",
     target: Annotated[str, TARGET] = "",
     as_json: Json = False,
@@ -98,6 +100,7 @@ def run(
             progress,
             data_version=data_version,
             champion=champion,
+            reason=reason,
             packaging={"serving_base": base, "image": target} if base else None,
         )
     finally:

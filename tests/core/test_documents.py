@@ -282,3 +282,27 @@ def test_keys_that_are_null_unless_given_are_not_in_the_canonical_text(policy_te
     content = json.loads(policy.canonical())
     assert "no_regression" not in content["model"]
     assert content["model"]["fairness"]["groups"]["recall"] == {"min": 0.2}
+
+
+SETTINGS: dict[str, Any] = {
+    "display_name": "Late loans",
+    "labels": {"team": "risk"},
+    "resources": {
+        "default": {"cpu": 2, "memory": {"request": "1Gi"}},
+        "train_model": {"gpu": {}, "tolerations": [{"key": "gpu"}], "timeout": "2h", "spot": True},
+    },
+}
+
+
+@pytest.mark.parametrize("changes", [{}, *({key: value} for key, value in SETTINGS.items()), SETTINGS])
+def test_settings_are_no_evidence(project_text: Text, changes: dict[str, Any]) -> None:
+    project = Project.parse(project_text(changes))
+    assert project.canonical() == Project.parse(project_text()).canonical()
+    # What blessings bound before there were settings.
+    assert project.sha256() == "d98b860d9268074e235a6b706eb3229bf280e22792aec94a21711246aa8394d5"
+
+
+def test_every_setting_is_a_key_of_its_document() -> None:
+    for document in (Project, Contract, Policy):
+        assert document.settings <= set(document.model_fields)
+    assert set(SETTINGS) == Project.settings

@@ -26,6 +26,16 @@ def test_equal_content_has_one_place_and_other_content_another(texts: dict[str, 
     assert {name for name, uri in UserFiles.load(**texts).keep(store).items() if uri != first[name]} == {"policy"}
 
 
+def test_settings_have_no_part_in_what_stages_are_given(texts: dict[str, str], tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    first = UserFiles.load(**texts).keep(store)
+    texts["project"] += "\nlabels: {team: risk}\nresources: {default: {cpu: 2, spot: true}}\n"
+    files = UserFiles.load(**texts)
+    assert files.project.resources
+    assert files.keep(store) == first
+    assert UserFiles.load(**first).project.resources == {}
+
+
 def test_what_was_kept_is_read_back(texts: dict[str, str], tmp_path: Path) -> None:
     files = UserFiles.load(**texts)
     assert UserFiles.load(**files.keep(str(tmp_path))) == files

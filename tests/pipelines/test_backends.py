@@ -16,10 +16,14 @@ from typing import Any
 
 import pytest
 import yaml
+from kfp import compiler
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.resources import StageResources
 from modelway.pipelines.backends import DEFAULT, OLDEST, Backend, fit
+from modelway.pipelines.cluster_settings import TaskSettings
 from modelway.pipelines.compile import Compiled, compile_all
+from modelway.pipelines.release import release_pipeline
 
 SERVERS = ("2.14.0", "2.14.6", "2.15.0", "2.15.2", "2.16.0", "2.16.1")
 PARSER = Path(__file__).resolve().parents[1] / "support" / "parse_strictly.py"
@@ -115,6 +119,40 @@ def test_a_server_takes_all_that_is_compiled_for_it(
     _, documents = compiled(Backend.parse(server))
     assert len([document for document in documents if "platforms" in document]) == 4
     assert refusal(server, documents) == ""
+
+
+@pytest.fixture(scope="module")
+def with_every_setting(tmp_path_factory: pytest.TempPathFactory) -> Documents:
+    """A release whose tasks have all that a project can give them."""
+    keys = {
+        "cpu": {"request": "250m", "limit": 2},
+        "memory": {"request": "1Gi", "limit": "4G"},
+        "gpu": {"type": "nvidia.com/gpu", "count": 2},
+        "node_selector": {"cloud.google.com/gke-accelerator": "nvidia-tesla-t4"},
+        "tolerations": [{"key": "gpu", "value": "t4", "effect": "NoExecute", "seconds": 60}, {"operator": "Exists"}],
+        "spot": True,
+        "timeout": "1h30m",
+        "image": f"registry.example.com/cuda@sha256:{'da' * 32}",
+    }
+    assert set(keys) == set(StageResources.model_fields)
+    resources = StageResources.model_validate(keys)
+    settings = TaskSettings({"train_model": resources}, {"train_model": str(resources.image)}, {"team": "risk"})
+    assert all(vars(settings).values())
+    file = tmp_path_factory.mktemp("settings") / "release.yaml"
+    compiler.Compiler().compile(release_pipeline("staging", settings), str(file))
+    return list(yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_takes_all_that_a_project_can_set(
+    server: str, with_every_setting: Documents, refusal: Callable[[str, Documents], str]
+) -> None:
+    specification, platform = with_every_setting
+    fitted, losses = fit(platform, Backend.parse(server), pipeline="release")
+    assert refusal(server, [specification, fitted]) == ""
+    assert {loss.field for loss in losses} <= {"securityContext", "configMapAsEnv.optional", "secretAsEnv.optional"}
+    train = fitted["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train-model"]
+    assert set(train) >= {"activeDeadlineSeconds", "nodeAffinity", "nodeSelector", "podMetadata", "tolerations"}
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from kfp import compiler
 
 from modelway.components.core import registry as registries
 from modelway.components.core import signing
-from modelway.pipelines.promote import promote
+from modelway.pipelines.promote import promote_pipeline
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
     target: Path = tmp_path_factory.mktemp("compiled") / "promote.yaml"
-    compiler.Compiler().compile(promote, str(target))
+    compiler.Compiler().compile(promote_pipeline(), str(target))
     pipeline, platform = yaml.safe_load_all(target.read_text())
     return pipeline, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 

@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[3]
 PROMOTE = """
 import json, sys
 from kfp import local
-from modelway.pipelines.promote import promote
+from modelway.pipelines.promote import promote_pipeline
 parameters, root = sys.argv[1:]
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=root, raise_on_error=True)
-promote(**json.loads(parameters))
+promote_pipeline()(**json.loads(parameters))
 """
 
 
