@@ -18,9 +18,9 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import DEFAULT_STAGE
 from modelway.components.core.storage import is_uri
 from modelway.pipelines.cluster_settings import CODE_STAGES
+from modelway.pipelines.project_image import CODE_LABEL
 from modelway.pipelines.workspace import Workspace
 
-CODE_LABEL = "io.modelway.code"  # of an image: the hash of the project's code in it
 _MAKE_IMAGE = "`modelway image` makes an image with it by digest; name that with --project-image"
 
 
