@@ -92,7 +92,8 @@ def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]
         elif path.name.startswith(_WHITEOUT):
             hidden.append(path.with_name(path.name.removeprefix(_WHITEOUT)))
         added.update(str(part) for part in (path, path.parent) if part.suffix == ".dist-info")
-    return added | {folder for folder in folders if not any(PurePosixPath(folder).is_relative_to(it) for it in hidden)}
+    visible = {folder for folder in folders if not any(PurePosixPath(folder).is_relative_to(path) for path in hidden)}
+    return added | visible
 
 
 def missing_packages(

@@ -71,9 +71,9 @@ class ProjectCode:
         """
         name = _top_level(entrypoint)
         if name == "modelway":  # the library's own: `library_hash` stands for the rest of it
-            file = Path(str(_found(entrypoint, entrypoint.partition(":")[0]).origin))
+            file = Path(str(_required_spec(entrypoint, entrypoint.partition(":")[0]).origin))
             return cls(file.parent, (file.name,))
-        folder = _location(_found(entrypoint, name)).parent
+        folder = _location(_required_spec(entrypoint, name)).parent
         return cls(folder, _files(folder, entrypoint), Lock() if _is_installation(folder) else Lock.read(folder))
 
     @property
@@ -153,7 +153,7 @@ def _spec(module: str) -> ModuleSpec | None:
         return None
 
 
-def _found(entrypoint: str, module: str) -> ModuleSpec:
+def _required_spec(entrypoint: str, module: str) -> ModuleSpec:
     spec = _spec(module)
     if spec is None:
         raise _missing(entrypoint)
@@ -186,12 +186,12 @@ def _is_installation(folder: Path) -> bool:
 def _files(folder: Path, entrypoint: str) -> tuple[str, ...]:
     """The files of an entrypoint's top-level module or package, and of what it imports from the same folder."""
     files: set[Path] = set()
-    reached, names = set[str](), [_top_level(entrypoint)]
+    modules, names = set[str](), [_top_level(entrypoint)]
     while names:
         name = names.pop()
-        if name in reached:
+        if name in modules:
             continue
-        reached.add(name)
+        modules.add(name)
         sources = _sources(folder, name)
         files.update(sources)
         if not _is_installation(folder):

@@ -201,11 +201,11 @@ def _pod(name: str, image: str, command: list[str], parameters: dict[str, str], 
 def image_of(components: str, registry: Any) -> Callable[[Path], ProjectImage]:
     """The image of a project's code, in a repository of its own beside that of the components."""
 
-    def made(folder: Path) -> ProjectImage:
+    def project_image(folder: Path) -> ProjectImage:
         target = f"{registry.host}/visits:1"
         return make_project_image(Workspace.load(folder), components, target, report=lambda _: None)
 
-    return made
+    return project_image
 
 
 @pytest.fixture

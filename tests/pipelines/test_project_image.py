@@ -109,11 +109,11 @@ def own(small: Path) -> Path:
 
 @pytest.fixture
 def make(own: Path, components: str, tmp_path: Path) -> Callable[..., ProjectImage]:
-    def made(target: str = "images", base: str = components, **options: Any) -> ProjectImage:
+    def project_image(target: str = "images", base: str = components, **options: Any) -> ProjectImage:
         to = target if ":" in target else str(tmp_path / target)
         return make_project_image(Workspace.load(own), base, to, report=lambda _: None, **options)
 
-    return made
+    return project_image
 
 
 def lock(project: Path, *lines: str) -> None:
@@ -185,8 +185,8 @@ def test_locked_packages_are_installed_without_what_varies(
     result = make()
     assert result.packages == ("tinygone==2.0", "tinypkg==1.0")  # of an older tinygone only a lower layer tells
     files = {name.removeprefix("opt/project/packages/"): content for name, content in layer_of(result).items()}
-    kept = ("METADATA", "RECORD", "WHEEL", "entry_points.txt")
-    infos = {f"{package}.dist-info/{name}" for package in ("tinypkg-1.0", "tinygone-2.0") for name in kept}
+    names = ("METADATA", "RECORD", "WHEEL", "entry_points.txt")
+    infos = {f"{package}.dist-info/{name}" for package in ("tinypkg-1.0", "tinygone-2.0") for name in names}
     modules = {f"{package}/__init__.py" for package in ("tinypkg", "tinygone")}
     assert {name for name in files if not name.startswith("opt/")} == infos | modules
     listed = files["tinypkg-1.0.dist-info/RECORD"].decode().splitlines()

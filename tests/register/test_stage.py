@@ -145,9 +145,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained:
     model = {"estimator": "sklearn.tree.DecisionTreeClassifier", "parameters": {"max_depth": 2}}
-    made = trained_in(tmp_path_factory.mktemp("trained"), model)
+    trained = trained_in(tmp_path_factory.mktemp("trained"), model)
     assert database.exists()
-    return made
+    return trained
 
 
 def trained_in(folder: Path, model: dict[str, Any]) -> Trained:
