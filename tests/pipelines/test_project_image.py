@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import tarfile
@@ -15,42 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_layouts import SITE, write_base
 from small_projects import edit_yaml
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Layout, Reference, pull
-from modelway.components.core.oci import CONFIG, LAYER, Descriptor, Image, _document
+from modelway.components.core.oci import Image
 from modelway.components.core.registry import images_at
 from modelway.pipelines.project_image import ProjectImage, code_of_image, make_project_image
 from modelway.pipelines.workspace import Workspace
-
-SITE = "opt/modelway/lib/python3.11/site-packages"
-ENVIRONMENT = ["PATH=/opt/modelway/bin", "PYTHONPATH=/opt/site", "HOME=/tmp"]
-
-
-def gzipped(names: list[str]) -> tuple[bytes, str]:
-    plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w") as archive:
-        for name in names:
-            archive.addfile(tarfile.TarInfo(name))
-    return gzip.compress(plain.getvalue(), mtime=0), Descriptor.of(plain.getvalue(), "").digest
-
-
-def write_base(folder: Path, *layers: list[str], **config: Any) -> str:
-    """An image of empty files as an OCI layout; returns its folder."""
-    layout, descriptors, diffs = Layout(folder), [], []
-    for names in layers:
-        content, diff = gzipped(names)
-        descriptors.append(Descriptor.of(content, f"{LAYER}+gzip"))
-        diffs.append(diff)
-        layout.put(descriptors[-1], io.BytesIO(content))
-    described = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}}
-    written = _document(described | {"config": {"User": "10001:10001", "Env": ENVIRONMENT, **config}})
-    layout.put(Descriptor.of(written, CONFIG), io.BytesIO(written))
-    listed = [layer.as_json() for layer in descriptors]
-    manifest = {"schemaVersion": 2, "config": Descriptor.of(written, CONFIG).as_json(), "layers": listed}
-    layout.put_manifest(Image(_document(manifest), written, tuple(descriptors)), "")
-    return str(folder)
 
 
 @pytest.fixture
