@@ -11,7 +11,7 @@ from typing import Any
 from modelway.components.core.code import ProjectCode
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Images, Reference, pull, push
-from modelway.components.core.locked_requirements import LockedRequirement
+from modelway.components.core.locked_requirements import Lock, LockedRequirement
 from modelway.components.core.oci import Image, on_top, write_layer
 from modelway.components.core.registry import images_at
 from modelway.pipelines.locked_packages import Report, install, missing_packages, packages_of
@@ -131,13 +131,14 @@ def _fill(
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(code.folder / file, copy)
     (folder / PACKAGES).mkdir(parents=True)
-    if not code.lock.requirements:
+    lock = Lock.read(code.folder)
+    if not lock.requirements:
         return ()
     installed = packages_of(bases, below, name, report=report)
-    missing = missing_packages(code.lock, installed, folder=code.folder, platform=platform)
+    missing = missing_packages(lock, installed, folder=code.folder, platform=platform)
     if missing:
         place = folder / PACKAGES
-        install(code.lock, missing, installed, place, folder=code.folder, platform=platform, report=report)
+        install(lock, missing, installed, place, folder=code.folder, platform=platform, report=report)
     return missing
 
 

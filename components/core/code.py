@@ -1,7 +1,7 @@
 """Which code a run runs: this library's own, and the project's.
 
 The project's code is the module or package that `model.entrypoint` names, with the modules and packages of the same
-folder that it imports, and the packages that ``requirements.txt`` there locks. Nothing is imported to find it.
+folder that it imports, and what ``requirements.txt`` there says. Nothing is imported to find it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 import modelway.components
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.locked_requirements import Lock
+from modelway.components.core.locked_requirements import requirement_lines
 from modelway.components.core.project import Project
 
 
@@ -39,12 +39,12 @@ class ProjectCode:
     Attributes:
         folder: Where its modules are, as a place to import them from.
         files: The modules' files, as paths relative to it, sorted.
-        lock: The packages that they need besides the library's own.
+        requirements: What ``requirements.txt`` there says, a line each.
     """
 
     folder: Path
     files: tuple[str, ...] = ()
-    lock: Lock = field(default_factory=Lock)
+    requirements: tuple[str, ...] = ()
 
     @classmethod
     def beside(cls, folder: Path, project: Project) -> ProjectCode:
@@ -55,12 +55,12 @@ class ProjectCode:
             project: Names the entrypoint.
 
         Raises:
-            ModelwayError: a module has a syntax error or takes another one's name, the entrypoint's module is missing
-                in its package, or a requirement is not locked.
+            ModelwayError: a module has a syntax error or takes another one's name, or the entrypoint's module is
+                missing in its package.
         """
         folder, entrypoint = folder.absolute(), project.model.entrypoint
         is_beside = entrypoint is not None and _sources(folder, _top_level(entrypoint))
-        return cls(folder, _files(folder, str(entrypoint)) if is_beside else (), Lock.read(folder))
+        return cls(folder, _files(folder, str(entrypoint)) if is_beside else (), requirement_lines(folder))
 
     @classmethod
     def imported(cls, entrypoint: str) -> ProjectCode:
@@ -74,7 +74,8 @@ class ProjectCode:
             file = Path(str(_required_spec(entrypoint, entrypoint.partition(":")[0]).origin))
             return cls(file.parent, (file.name,))
         folder = _location(_required_spec(entrypoint, name)).parent
-        return cls(folder, _files(folder, entrypoint), Lock() if _is_installation(folder) else Lock.read(folder))
+        requirements = () if _is_installation(folder) else requirement_lines(folder)
+        return cls(folder, _files(folder, entrypoint), requirements)
 
     @property
     def modules_version(self) -> str:
@@ -85,9 +86,8 @@ class ProjectCode:
     @property
     def version(self) -> str:
         """`modules_version` and, after a hyphen, ``r`` and the requirements' hash; either is left out where empty."""
-        requirements = self.lock.requirements
-        locked = f"r{_hash(str(requirement).encode() for requirement in requirements)}" if requirements else ""
-        return "-".join(filter(None, (self.modules_version, locked)))
+        requirements = f"r{_hash(line.encode() for line in self.requirements)}" if self.requirements else ""
+        return "-".join(filter(None, (self.modules_version, requirements)))
 
 
 def code_version(project: Project, *, project_code: str = "") -> str:

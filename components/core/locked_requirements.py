@@ -71,14 +71,8 @@ class Lock:
             ModelwayError: a line is no package of one version with its hashes; names it.
         """
         file = folder / REQUIREMENTS_FILE
-        if not file.is_file():
-            return cls()
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ModelwayError(f"{file} is not text in UTF-8", file=str(file), remedy=_REMEDY) from error
         requirements, indexes = [], []
-        for number, line in _logical_lines(text):
+        for number, line in _logical_lines(file):
             if line.startswith(_INDEXES):
                 indexes.append(line)
             else:
@@ -86,8 +80,23 @@ class Lock:
         return cls(tuple(sorted(requirements, key=str)), tuple(indexes))
 
 
-def _logical_lines(text: str) -> list[tuple[int, str]]:
+def requirement_lines(folder: Path) -> tuple[str, ...]:
+    """What a folder's requirements file says, locked or not, without comments and sorted; without one, nothing.
+
+    Raises:
+        ModelwayError: it is no text.
+    """
+    return tuple(sorted(line for _, line in _logical_lines(folder / REQUIREMENTS_FILE)))
+
+
+def _logical_lines(file: Path) -> list[tuple[int, str]]:
     """The lines without comments, each with its first one's number; those that a backslash joins are one."""
+    if not file.is_file():
+        return []
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelwayError(f"{file} is not text in UTF-8", file=str(file), remedy=_REMEDY) from error
     lines, number, parts = [], 0, list[str]()
     for position, physical in enumerate(text.splitlines(), start=1):
         number = number if parts else position
