@@ -9,11 +9,11 @@ from typing import Any
 from kfp import kubernetes
 
 import modelway.components
+from modelway.components.core.blessing import IMAGE_VARIABLE
+from modelway.components.core.image import IMAGE
 from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
 from modelway.components.core.project import Project
 from modelway.components.core.resources import (
-    SPOT_LABELS,
-    SPOT_TAINTS,
     Amount,
     Cpu,
     Memory,
@@ -30,7 +30,16 @@ _SERVICES = {
 }
 _MOUNTS = "/var/run/modelway"  # where `core.signing` and `core.registry` look
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id
-
+# What the nodes of a provider's spot capacity are labelled with, and tainted with where the provider taints them.
+_SPOT_LABELS = {
+    "cloud.google.com/gke-spot": "true",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "karpenter.sh/capacity-type": "spot",
+    "kubernetes.azure.com/scalesetpriority": "spot",
+}
+_SPOT_TAINTS = {
+    name: _SPOT_LABELS[name] for name in ("cloud.google.com/gke-spot", "kubernetes.azure.com/scalesetpriority")
+}
 
 # The libraries take 200 to 300 MiB once they are imported; the rest is the table. A request is what a small project
 # needs, so that two tasks side by side fit a small node; a memory limit leaves room for tables of a few million rows.
@@ -115,6 +124,12 @@ def with_services(task: Any, *, cached: bool = True, settings: TaskSettings = Ta
     return _with_settings(with_run_id(task), settings)
 
 
+def with_training_image(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
+    """Tells a task that draws up the blessing which image the model is trained in, where it is known for certain."""
+    image = settings.images.get("train_model", IMAGE)
+    return task.set_env_variable(IMAGE_VARIABLE, image) if "@sha256:" in image else task
+
+
 def with_signing_keys(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
     """`with_services` for `package_model`: with the keys to sign and to encrypt by, and the registry's credentials."""
     for use in ("signing", "encryption"):
@@ -184,9 +199,9 @@ def _place(task: Any, resources: StageResources) -> None:
             toleration_seconds=toleration.seconds,
         )
     if resources.spot:
-        for key, value in SPOT_TAINTS.items():
+        for key, value in _SPOT_TAINTS.items():
             kubernetes.add_toleration(task, key=key, operator="Equal", value=value, effect="NoSchedule")
-        for key, value in SPOT_LABELS.items():  # terms of their own: a node needs one of the labels, not all
+        for key, value in _SPOT_LABELS.items():  # terms of their own: a node needs one of the labels, not all
             kubernetes.add_node_affinity(task, match_expressions=[{"key": key, "operator": "In", "values": [value]}])
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -29,11 +30,15 @@ class CompiledPipeline:
         file: Where it is.
         bytes: The file's size.
         levels: The pods on its critical path.
+        parameters: What a run can be given, with what is taken where nothing is given; None: it must be given.
+        images: The images that its tasks run in, by the task.
     """
 
     file: Path
     bytes: int
     levels: int
+    parameters: dict[str, Any]
+    images: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,12 @@ def compile_all(
     kubernetes: bool = False,
     backend: Backend = backends.DEFAULT,
 ) -> Compiled:
-    """Writes the pipelines ``release.yaml`` and ``promote.yaml``, and every ``components/<name>/component.yaml``.
+    """Writes the pipelines of any project, which take its files as arguments, and every component.
 
     Args:
-        folder: Where to.
+        folder: Where to: ``release.yaml``, ``promote.yaml``, and every ``components/<name>/component.yaml``.
         until: How far a release goes.
-        kubernetes: Also write the pipelines as Pipeline and PipelineVersion objects for GitOps,
-            ``release.kubernetes.yaml`` and ``promote.kubernetes.yaml``.
+        kubernetes: Also write the pipelines as objects for GitOps.
         backend: The server that they are for. What it does not know is left out.
 
     Returns:
@@ -75,25 +79,100 @@ def compile_all(
     Raises:
         ModelwayError: the folder cannot be written.
     """
-    components = {name: getattr(modelway.components, name) for name in modelway.components.__all__}
+    from modelway.pipelines.promote import promote_pipeline
+    from modelway.pipelines.release import release_pipeline
+
+    specs = {"release": compile_spec(release_pipeline(until)), "promote": compile_spec(promote_pipeline())}
+    components = {name: compile_spec(getattr(modelway.components, name)) for name in modelway.components.__all__}
+    return write_pipelines(
+        folder, specs, components=components, kubernetes=kubernetes, backend=backend, prefix="modelway-"
+    )
+
+
+@dataclass(frozen=True)
+class CompiledSpec:
+    """What KFP's compiler makes of a pipeline or a component.
+
+    Attributes:
+        comments: What it says on top.
+        specification: The intermediate representation.
+        platform: The settings for Kubernetes; empty: there are none.
+        description: What the pipeline does.
+    """
+
+    comments: str
+    specification: dict[str, Any]
+    platform: dict[str, Any]
+    description: str | None
+
+
+def compile_spec(pipeline: Any) -> CompiledSpec:
+    """Compiles a pipeline or a component."""
+    from kfp import compiler
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "compiled.yaml")
+        compiler.Compiler().compile(pipeline, str(file))
+        text = file.read_text(encoding="utf-8")
+    comments = "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
+    specification, *platform = yaml.load_all(text, yaml.CSafeLoader)
+    return CompiledSpec(comments, specification, platform[0] if platform else {}, pipeline.description)
+
+
+def write_pipelines(
+    folder: Path,
+    specs: Mapping[str, CompiledSpec],
+    *,
+    components: Mapping[str, CompiledSpec] = MappingProxyType({}),
+    kubernetes: bool = False,
+    backend: Backend = backends.DEFAULT,
+    prefix: str = "",
+) -> Compiled:
+    """Writes each pipeline's ``<name>.yaml``.
+
+    Args:
+        folder: Where to.
+        specs: The pipelines by the names of their files.
+        components: Components by their names, for ``components/<name>/component.yaml``.
+        kubernetes: Also write the pipelines as Pipeline and PipelineVersion objects for GitOps,
+            ``<name>.kubernetes.yaml``.
+        backend: The server that they are for. What it does not know is left out.
+        prefix: What the names of the objects for GitOps begin with.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ModelwayError: the folder cannot be written.
+    """
     texts: dict[Path, str] = {}
     summaries: dict[str, CompiledPipeline] = {}
     lost: list[Loss] = []
-    for name, pipeline in _pipelines(until).items():
-        ir = _compiled(pipeline)
-        platform, losses = backends.fit(ir.platform, backend, pipeline=name)
+    for name, spec in specs.items():
+        platform, losses = backends.fit(spec.platform, backend, pipeline=name)
         lost += losses
         target = folder / f"{name}.yaml"
-        texts[target] = ir.comments + _yaml(ir.specification, platform)
-        summaries[name] = CompiledPipeline(target, len(texts[target].encode()), levels(ir.specification))
+        texts[target] = spec.comments + _yaml(spec.specification, platform)
+        summaries[name] = _summary(spec.specification, target, size=len(texts[target].encode()))
         if kubernetes:
-            objects = pipeline_objects(f"modelway-{name}", ir.specification, platform, description=pipeline.description)
+            objects = pipeline_objects(f"{prefix}{name}", spec.specification, platform, description=spec.description)
             texts[folder / f"{name}.kubernetes.yaml"] = _yaml(*objects)
-    for name, component in components.items():  # these have no settings for Kubernetes: a pipeline's tasks do
-        ir = _compiled(component)
-        texts[folder / "components" / name / "component.yaml"] = ir.comments + _yaml(ir.specification)
+    for name, spec in components.items():  # these have no settings for Kubernetes: a pipeline's tasks do
+        texts[folder / "components" / name / "component.yaml"] = spec.comments + _yaml(spec.specification)
     _write(folder, texts)
     return Compiled(list(texts), summaries, backend, lost)
+
+
+def _summary(specification: Mapping[str, Any], file: Path, *, size: int) -> CompiledPipeline:
+    parameters = specification["root"].get("inputDefinitions", {}).get("parameters", {})
+    executors = specification["deploymentSpec"]["executors"]
+    return CompiledPipeline(
+        file,
+        size,
+        levels(specification),
+        parameters={name: definition.get("defaultValue") for name, definition in parameters.items()},
+        images={label.removeprefix("exec-"): executor["container"]["image"] for label, executor in executors.items()},
+    )
 
 
 def pipeline_objects(
@@ -137,36 +216,6 @@ def pipeline_objects(
             "spec": {"displayName": version, **content},
         },
     )
-
-
-def _pipelines(goal: ReleaseGoal) -> dict[str, Any]:
-    """The pipelines by the names of their files."""
-    from modelway.pipelines.promote import promote_pipeline
-    from modelway.pipelines.release import release_pipeline
-
-    return {"release": release_pipeline(goal), "promote": promote_pipeline()}
-
-
-@dataclass(frozen=True)
-class _Compiled:
-    """What KFP's compiler made: the comments on top, the specification, and the settings for Kubernetes, if any."""
-
-    comments: str
-    specification: dict[str, Any]
-    platform: dict[str, Any]
-
-
-def _compiled(pipeline: Any) -> _Compiled:
-    """Compiles a pipeline or a component."""
-    from kfp import compiler
-
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "compiled.yaml")
-        compiler.Compiler().compile(pipeline, str(file))
-        text = file.read_text(encoding="utf-8")
-    comments = "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
-    specification, *platform = yaml.load_all(text, yaml.CSafeLoader)
-    return _Compiled(comments, specification, platform[0] if platform else {})
 
 
 def _yaml(*documents: Mapping[str, Any]) -> str:

@@ -49,8 +49,7 @@ def diagnose(
         target: Where the image goes; empty if none is made.
         insecure: Whether the registries are spoken to by plain HTTP.
     """
-    data = workspace.project.data
-    sources = [data.source, *([data.serving] if data.serving is not None else [])]
+    sources = workspace.project.data.locations
     findings = inspect_surroundings(store=store, sources=sources, tracking_uri=tracking_uri(home))
     findings += _keys()
     findings += _image("serving base", base, insecure=insecure) + _image("image target", target, insecure=insecure)

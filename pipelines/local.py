@@ -66,6 +66,7 @@ def run_release(
     *,
     data_version: str = "",
     champion: str = "",
+    reason: str = "",
     packaging: Mapping[str, str] | None = None,
 ) -> LocalResult:
     """Runs the release pipeline and returns how it went.
@@ -77,12 +78,13 @@ def run_release(
         on_event: Called as stages start, write, end, or are served from cache.
         data_version: What the user calls the data's version.
         champion: The registry version to compare with, in place of the one that holds the policy's alias.
+        reason: Why the run is started.
         packaging: ``serving_base`` and ``image``, to package what is blessed; None: it is not packaged.
 
     Raises:
         ModelwayError: something is wrong that can be told before the first stage.
     """
-    arguments = {"data_version": data_version, "champion": champion, **(packaging or {})}
+    arguments = {"data_version": data_version, "champion": champion, "reason": reason, **(packaging or {})}
     with warm_worker(workspace, home) as worker:
         from modelway.pipelines.release import release_pipeline
 

@@ -31,6 +31,7 @@ DataVersion = Annotated[
 Champion = Annotated[
     str, typer.Option(help="The version to compare with, in place of the one that holds the policy's alias.")
 ]
+Reason = Annotated[str, typer.Option(help="Why the run is started; its record says it.")]
 By = Annotated[
     str | None, typer.Option(help="Who asks; without it MODELWAY_USER, the address that git has, or the account.")
 ]

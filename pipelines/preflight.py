@@ -8,7 +8,9 @@ from modelway.components.core.user_files import UserFiles
 from modelway.components.resolve.stage import resolve
 
 
-def preflight(files: dict[str, str], *, names: dict[str, str], folder: str, champion: str = "") -> dict[str, str]:
+def preflight(
+    files: dict[str, str], *, names: dict[str, str], folder: str, champion: str = "", project_code: str = ""
+) -> dict[str, str]:
     """Resolves what a run would work on, as `resolve_inputs` will.
 
     Args:
@@ -16,6 +18,7 @@ def preflight(files: dict[str, str], *, names: dict[str, str], folder: str, cham
         names: What to call each in errors.
         folder: The project's folder, where the user's own modules are looked for.
         champion: The registry version to compare with, in place of the one that holds the policy's alias.
+        project_code: The version of the project's own code.
 
     Returns:
         ``source_version``, ``code_version``, ``champion``, ``as_of``, and ``notes``, a line each.
@@ -25,6 +28,6 @@ def preflight(files: dict[str, str], *, names: dict[str, str], folder: str, cham
     """
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    inputs = resolve(UserFiles.load(**files), champion=champion, names=names)
+    inputs = resolve(UserFiles.load(**files), champion=champion, project_code=project_code, names=names)
     versions = {"source_version": inputs.source_version, "code_version": inputs.code_version}
     return {**versions, "champion": inputs.champion, "as_of": inputs.as_of, "notes": "\n".join(inputs.notes)}

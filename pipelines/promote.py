@@ -12,13 +12,15 @@ from kfp import dsl
 from modelway.components.deploy.component import deploy_model
 from modelway.components.record.component import record_outcome
 from modelway.pipelines.cluster_settings import TaskSettings, with_deploy_access, with_display_name, with_services
+from modelway.pipelines.form import Form
 
 
-def promote_pipeline(settings: TaskSettings = TaskSettings()) -> Any:
+def promote_pipeline(settings: TaskSettings = TaskSettings(), *, form: Form = Form("promote")) -> Any:
     """The promote pipeline.
 
     Args:
         settings: What a project gives its tasks.
+        form: What the pipeline is called, and what it asks for.
     """
 
     def promote(
@@ -59,4 +61,4 @@ def promote_pipeline(settings: TaskSettings = TaskSettings()) -> Any:
             )
             with_display_name(with_deploy_access(promoting, settings=settings), "promote version")
 
-    return dsl.pipeline(promote, name="promote")
+    return form.pipeline(promote)

@@ -5,9 +5,6 @@ exactly where a gate refused. A gate's own task succeeds with its verdict and re
 `register_model` refuse. How far it goes is decided when it is compiled.
 """
 
-from collections.abc import Callable
-from functools import wraps
-from inspect import Signature, signature
 from typing import Any
 
 from kfp import dsl
@@ -31,17 +28,22 @@ from modelway.pipelines.cluster_settings import (
     with_display_name,
     with_services,
     with_signing_keys,
+    with_training_image,
 )
+from modelway.pipelines.form import Form
 
 _OF_PACKAGING = ("serving_base", "image")
 
 
-def release_pipeline(goal: ReleaseGoal = "registered", settings: TaskSettings = TaskSettings()) -> Any:
+def release_pipeline(
+    goal: ReleaseGoal = "registered", settings: TaskSettings = TaskSettings(), *, form: Form = Form("release")
+) -> Any:
     """The release pipeline that ends with a registered model, with its image, or with its image in staging.
 
     Args:
         goal: How far a release goes.
         settings: What a project gives its tasks.
+        form: What the pipeline is called, and what it asks for.
     """
 
     def release(
@@ -51,10 +53,13 @@ def release_pipeline(goal: ReleaseGoal = "registered", settings: TaskSettings = 
         store: str,
         serving_base: str,
         image: str,
+        data: str = "",
         data_version: str = "",
         champion: str = "",
-        git_commit: str = "",
+        reason: str = "",
         requested_by: str = "",
+        git_commit: str = "",
+        project_code: str = "",
     ) -> None:
         """Ingests, validates, prepares, trains, judges and probes; registers what every gate blesses, rejects the rest.
 
@@ -65,10 +70,13 @@ def release_pipeline(goal: ReleaseGoal = "registered", settings: TaskSettings = 
             store: The root of the project's store: an s3:// prefix, or a folder where it runs on one machine.
             serving_base: The image that the model is put on, by digest.
             image: Where the packaged model goes, host/repository:tag.
+            data: Another data source than the project's. Empty: the project's own.
             data_version: What you call the data's version; the data itself is looked at in any case.
             champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
+            reason: Why the run is started.
+            requested_by: Who asks for the run; an approval must be somebody else's.
             git_commit: The commit of your repository.
-            requested_by: Who asks for the run.
+            project_code: The version of the project's own code. Empty: it is looked up in the components' image.
         """
         files = {"project": project, "contract": contract, "policy": policy}
         run = {
@@ -78,12 +86,22 @@ def release_pipeline(goal: ReleaseGoal = "registered", settings: TaskSettings = 
             "git_commit": git_commit,
         }
         ended = with_display_name(
-            with_services(record_outcome(goal=goal, project=project, **run), cached=False, settings=settings),
+            with_services(
+                record_outcome(goal=goal, project=project, reason=reason, **run), cached=False, settings=settings
+            ),
             "record outcome",
         )
         with dsl.ExitHandler(ended, name="release"):
             run["requested_by"] = requested_by
-            resolving = resolve_inputs(**files, **run, data_version=data_version, champion=champion)
+            resolving = resolve_inputs(
+                **files,
+                **run,
+                data=data,
+                data_version=data_version,
+                champion=champion,
+                reason=reason,
+                project_code=project_code,
+            )
             inputs = with_display_name(
                 with_services(resolving, cached=False, settings=settings), "resolve inputs"
             ).outputs
@@ -110,20 +128,7 @@ def release_pipeline(goal: ReleaseGoal = "registered", settings: TaskSettings = 
                 )
                 with_display_name(with_deploy_access(deploying, settings=settings), "deploy to staging")
 
-    return dsl.pipeline(_without(release, _OF_PACKAGING) if goal == "registered" else release, name="release")
-
-
-def _without(pipeline: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
-    """A pipeline's function without some of its parameters, for which it is given empty texts."""
-    parameters = [parameter for name, parameter in signature(pipeline).parameters.items() if name not in names]
-
-    @wraps(pipeline)
-    def trimmed(*arguments: Any) -> None:
-        arguments_by_name = dict(zip((parameter.name for parameter in parameters), arguments, strict=True))
-        pipeline(**arguments_by_name, **dict.fromkeys(names, ""))
-
-    trimmed.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # which KFP reads
-    return trimmed
+    return form.pipeline(release, unused=_OF_PACKAGING if goal == "registered" else ())
 
 
 def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settings: TaskSettings) -> Any:
@@ -148,6 +153,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
     )
     validated = with_display_name(with_services(validating, settings=settings), "validate data").outputs
     enforcing = enforce_gate(gate=validated["gate"], report=validated["report"], **files, **run, champion=champion)
+    with_training_image(enforcing, settings=settings)
     enforced = with_display_name(with_services(enforcing, cached=False, settings=settings), "enforce data gate")
     preparing = prepare_features(train_data=data["train_data"], project=files["project"], proceed=validated["proceed"])
     prepared = with_display_name(with_services(preparing, settings=settings), "prepare features").outputs
@@ -191,4 +197,5 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         code_version=inputs["code_version"],
         champion=champion,
     )
+    with_training_image(registering, settings=settings)
     return with_display_name(with_services(registering, cached=False, settings=settings), "register model").outputs

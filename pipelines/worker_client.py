@@ -87,6 +87,7 @@ class Worker:
             "names": workspace.names(),
             "folder": str(workspace.folder),
             "champion": champion,
+            "project_code": workspace.project_code,
         }
         code, answer = self.ask({"kind": "preflight", "arguments": arguments})
         if code != 0:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelway.components.core.code import ProjectCode
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.policy import Policy
@@ -57,14 +58,26 @@ class Workspace:
         changes = {"source": _absolute(project.data.source, folder) if source is None else _absolute(source, Path())}
         if project.data.serving is not None:
             changes["serving"] = _absolute(project.data.serving, folder)
-        data = project.data.model_copy(update=changes)
-        project = project.model_copy(update={"data": data})
-        return cls(folder, project, Contract.load(folder / "contract.yaml"), Policy.load(folder / "policy.yaml"))
+        return cls(
+            folder,
+            project.with_data(**changes),
+            Contract.load(folder / "contract.yaml"),
+            Policy.load(folder / "policy.yaml"),
+        )
 
     @property
     def files(self) -> UserFiles:
         """The three files."""
         return UserFiles(self.project, self.contract, self.policy)
+
+    @property
+    def project_code(self) -> str:
+        """The version of the code beside project.yaml; empty where it has neither modules nor requirements there.
+
+        Raises:
+            ModelwayError: something is wrong with the code, as `ProjectCode.beside` says.
+        """
+        return ProjectCode.beside(self.folder, self.project).version
 
     def names(self) -> dict[str, str]:
         """What to call each file in errors, by its parameter's name."""
@@ -77,7 +90,7 @@ class Workspace:
             store: The root of the project's store.
         """
         origin = {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
-        return {**self.files.keep(store), "store": store, **origin}
+        return {**self.files.keep(store), "store": store, "project_code": self.project_code, **origin}
 
 
 def _absolute(source: str, folder: Path) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelway.components.core.verdict import Gate, Verdict, blocking_reasons, combine
 
 BLESSING_FILE = "blessing.json"
+IMAGE_VARIABLE = "MODELWAY_IMAGE"
 
 
 class Hashes(BaseModel):
@@ -50,7 +51,7 @@ class Blessing(BaseModel):
         hashes: What it is bound to.
         git_commit: The commit of the user's repository; empty if unknown.
         requested_by: Who asked for the run; empty if unknown.
-        image: The image that the components ran in.
+        image: The image that the model was trained in, by digest; the library's version where that is not known.
         compared_with: The champion's version; empty: there was none.
         gates: Every check with what was observed, its interval, the threshold and the verdict.
         at: When it was given, ISO 8601 in UTC.
@@ -114,7 +115,7 @@ def bless(
         hashes=hashes,
         git_commit=git_commit,
         requested_by=requested_by,
-        image=os.environ.get("MODELWAY_IMAGE", f"modelway {installed_version('modelway')}"),
+        image=os.environ.get(IMAGE_VARIABLE, f"modelway {installed_version('modelway')}"),
         compared_with=compared_with,
         gates=reached,
     )

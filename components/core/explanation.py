@@ -96,8 +96,10 @@ def sentences(outcome: Outcome) -> list[str]:
 
 
 def _rest(outcome: Outcome) -> list[str]:
-    """What a run did after its gates, and before it was retried, a sentence each."""
+    """Why a run was started, and what it did after its gates and before it was retried, a sentence each."""
     sentences = []
+    if outcome.request_reason:
+        sentences.append(f"It was started for this reason: {outcome.request_reason.rstrip('.')}.")
     if outcome.image:
         sentences.append(f"Packaged as {outcome.image}.")
     if outcome.deployment is not None and outcome.gates:
@@ -128,7 +130,7 @@ def as_markdown(outcome: Outcome) -> str:
             lines += [f"- `{one.check.name}` {one.effect}: {markdown_cell(one.check.message)}" for one in told[:20]]
             lines += [f"- and {len(told) - 20} more"] * (len(told) > 20)
     if rest := [f"- {markdown_cell(sentence)}" for sentence in _rest(outcome)]:
-        lines += ["", "**Then**", "", *rest]
+        lines += ["", "**The run**", "", *rest]
     if outcome.git_commit or outcome.blessing:
         lines += ["", f"<sub>commit `{outcome.git_commit or 'unknown'}` · blessing `{outcome.blessing[:16]}`</sub>"]
     return "\n".join(lines) + "\n"
@@ -140,6 +142,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "run": outcome.run,
         "name": outcome.name,
         "state": outcome.state.value,
+        "request_reason": outcome.request_reason,
         "headline": headline(outcome),
         "findings": [
             {"gate": one.gate, "effect": one.effect, "sentence": one.sentence(), **one.check.model_dump(mode="json")}

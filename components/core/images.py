@@ -92,6 +92,28 @@ class Reference:
             )
         return cls(found["host"], found["repository"], found["tag"] or "", found["digest"] or "")
 
+    @classmethod
+    def pinned(cls, text: str, key: str, title: str) -> Reference:
+        """Reads the reference of an image that others are made of.
+
+        Args:
+            text: ``host/repository@sha256:…``, or the folder of an OCI layout.
+            key: The parameter that it is the value of, for errors.
+            title: What kind of image it is, likewise.
+
+        Raises:
+            ModelwayError: it is neither, or names no digest of an image in a registry.
+        """
+        reference = cls.parse(text, key)
+        if reference.host and not reference.digest:
+            raise ModelwayError(
+                f"the {title} {text} is not pinned by a digest",
+                key=key,
+                value=text,
+                remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
+            )
+        return reference
+
     def __str__(self) -> str:
         name = f"{self.host}/{self.repository}" if self.host else self.repository
         return f"{name}{f':{self.tag}' if self.tag else ''}{f'@{self.digest}' if self.digest else ''}"

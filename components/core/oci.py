@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,13 @@ def _entry(name: str, size: int | None) -> tarfile.TarInfo:
 
 
 def on_top(
-    base: Image, layer: Descriptor, labels: Mapping[str, str], annotations: Mapping[str, str], created_by: str
+    base: Image,
+    layer: Descriptor,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    created_by: str,
+    *,
+    environment: Sequence[str] = (),
 ) -> Image:
     """An image that is another one with an uncompressed layer on top; the same inputs give the same digest.
 
@@ -134,11 +140,13 @@ def on_top(
         labels: Labels of the image's configuration, besides the base's.
         annotations: Annotations of the manifest.
         created_by: What the layer's history says.
+        environment: The variables of its processes, ``NAME=value``, in place of the base's; none: the base's.
     """
     config = base.described
     config["config"] = {
         **config.get("config", {}),
         "Labels": {**(config.get("config", {}).get("Labels") or {}), **labels},
+        **({"Env": list(environment)} if environment else {}),
     }
     config["rootfs"] = {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.digest]}
     config["history"] = [*config.get("history", ()), {"created": _EPOCH, "created_by": created_by}]

@@ -60,6 +60,11 @@ class Data(Section):
         None, description="The column that says when the label was known; no feature's time may lie after it."
     )
 
+    @property
+    def locations(self) -> list[str]:
+        """Where the data is: the source, and what the model is asked in production, if that is named."""
+        return [self.source, *([self.serving] if self.serving is not None else [])]
+
     @field_validator("delimiter")
     @classmethod
     def _delimits(cls, delimiter: str) -> str:
@@ -199,6 +204,10 @@ class Project(Document):
     resources: dict[Annotated[str, AfterValidator(_stage)], StageResources] = Field(
         {}, description="What a stage's pod is given, by the stage's name; `default`: what every stage's is."
     )
+
+    def with_data(self, **locations: str) -> Self:
+        """The same project with another `source` or `serving`."""
+        return self.model_copy(update={"data": self.data.model_copy(update=locations)})
 
     @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:

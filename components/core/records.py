@@ -58,6 +58,7 @@ class RunContext:
         name: The run's display name; may be empty, and several runs may share one.
         git_commit: The commit of the user's repository; empty if unknown.
         requested_by: Who asked for the run; empty if unknown.
+        reason: Why it was started; empty if nobody said.
         champion: The registry version that the model is compared with; empty: there is none.
 
     Raises:
@@ -69,6 +70,7 @@ class RunContext:
     name: str = ""
     git_commit: str = ""
     requested_by: str = ""
+    reason: str = ""
     champion: str = ""
 
     def __post_init__(self) -> None:
@@ -118,6 +120,7 @@ class Outcome(BaseModel):
         model: The registered version, if it was blessed.
         blessing: The SHA-256 of the blessing, which is beside this; empty if no gate decided.
         git_commit: The commit of the user's repository, if known.
+        request_reason: Why the run was started, if somebody said.
         error: What the run did not get to, or what failed.
         image: The packaged model's image by digest, if it was packaged.
         deployment: What became of the deployment, if one was decided.
@@ -136,6 +139,7 @@ class Outcome(BaseModel):
     model: RegisteredModel | None = None
     blessing: str = ""
     git_commit: str = ""
+    request_reason: str = ""
     error: str = ""
     image: str = ""
     deployment: DeploymentRecord | None = None

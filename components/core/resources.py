@@ -7,6 +7,7 @@ rules are what is checked.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -22,23 +23,13 @@ _SCALES: dict[str, float] = {"": 1, "m": 1e-3} | {
 }
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _LONGEST = 2**31 - 1  # of a pod's activeDeadlineSeconds
-# What the nodes of a provider's spot capacity are labelled with, and tainted with where the provider taints them.
-SPOT_LABELS = {
-    "cloud.google.com/gke-spot": "true",
-    "eks.amazonaws.com/capacityType": "SPOT",
-    "karpenter.sh/capacity-type": "spot",
-    "kubernetes.azure.com/scalesetpriority": "spot",
-}
-SPOT_TAINTS = {
-    name: SPOT_LABELS[name] for name in ("cloud.google.com/gke-spot", "kubernetes.azure.com/scalesetpriority")
-}
 
 
 def _text(value: object) -> object:
     """Refuses what YAML read as something else than text."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, int | float | date):
         written = str(value).lower() if isinstance(value, bool) else value
-        raise ValueError(f'write it in quotes, "{written}", since YAML reads it as no text')  # noqa: TRY004 - pydantic takes no TypeError
+        raise ValueError(f'write "{written}", in quotes: YAML reads it as no text')  # noqa: TRY004 - pydantic's own
     return value
 
 
@@ -128,13 +119,13 @@ class Memory(Amount):
 
 def _alike(value: object) -> object:
     """One quantity is request and limit alike."""
-    return {"request": value, "limit": value} if isinstance(value, bool | int | float | str) else value
+    return {"request": value, "limit": value} if isinstance(value, int | float | str) else value
 
 
 def _extended_resource(name: str) -> str:
     domain, _, resource = name.partition("/")
-    extended = bool(domain) and len(domain) <= 253 and re.fullmatch(_DOMAIN, domain) and re.fullmatch(_NAME, resource)
-    if not extended or domain == "kubernetes.io" or domain.endswith(".kubernetes.io"):
+    extended = len(domain) <= 253 and re.fullmatch(_DOMAIN, domain) and re.fullmatch(_NAME, resource)
+    if not extended or f".{domain}".endswith(".kubernetes.io") or domain.startswith("requests."):
         raise ValueError(
             f"{name!r} is not the name of a resource that nodes offer; name the resource, such as nvidia.com/gpu, "
             "and choose the model of GPU by `node_selector`"
@@ -148,7 +139,7 @@ class Gpu(Section):
     type: Annotated[str, AfterValidator(_extended_resource)] = Field(
         "nvidia.com/gpu", description="The extended resource's name; the model is chosen by `node_selector`."
     )
-    count: int = Field(1, ge=1, le=64)
+    count: int = Field(1, ge=1)
 
 
 class Toleration(Section):
@@ -174,7 +165,7 @@ class Toleration(Section):
 
 
 def _duration(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?", value):
+    if not isinstance(value, str) or not re.fullmatch(r"([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?", value):
         raise ValueError(f"{value!r} is no duration; write numbers and their units, such as 30s, 90m or 1h30m")
     if not 1 <= in_seconds(value) <= _LONGEST:
         raise ValueError(f"a timeout is from 1s to {_LONGEST}s")
@@ -183,7 +174,7 @@ def _duration(value: object) -> str:
 
 def in_seconds(duration: str) -> int:
     """A duration such as ``90m`` or ``1h30m`` in seconds."""
-    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))
+    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", duration))
 
 
 def _pinned(image: str) -> str:
@@ -209,7 +200,7 @@ class StageResources(Section):
     tolerations: tuple[Toleration, ...] | None = None
     spot: bool | None = Field(
         None,
-        description="Run on spot capacity only, with GKE, EKS, Karpenter or AKS; the run fails if it is taken back.",
+        description="Run on spot capacity only, with GKE, EKS, Karpenter or AKS.",
     )
     timeout: Annotated[str, BeforeValidator(_duration)] | None = Field(
         None, description="For how long its pod may run, such as 30s, 90m or 1h30m."

@@ -12,5 +12,4 @@ def source_version(data: Data) -> str:
     Raises:
         ModelwayError: a source is not there or cannot be read.
     """
-    versions = [version_of(data.source), *([version_of(data.serving)] if data.serving is not None else [])]
-    return "+".join(versions)
+    return "+".join(map(version_of, data.locations))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelway.components.core.contract import Contract
 from modelway.components.core.documents import Document
@@ -35,6 +35,10 @@ class UserFiles:
             ModelwayError: one is missing or malformed; names the file and the key.
         """
         return cls(Project.load(project), Contract.load(contract), Policy.load(policy))
+
+    def with_data(self, source: str) -> UserFiles:
+        """The files of the same project on another data source."""
+        return replace(self, project=self.project.with_data(source=source))
 
     def documents(self) -> Iterator[tuple[str, Document]]:
         """Each file with its parameter's name."""

@@ -141,14 +141,7 @@ def check(base: str, target: str) -> tuple[Reference, Reference]:
     Raises:
         ModelwayError: one is no reference, the base is not pinned, or there is no signing key.
     """
-    from_base, to = Reference.parse(base, "base"), Reference.parse(target, "target")
-    if from_base.host and not from_base.digest:
-        raise ModelwayError(
-            f"the serving base {base} is not pinned by a digest",
-            key="base",
-            value=base,
-            remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
-        )
+    from_base, to = Reference.pinned(base, "base", "serving base"), Reference.parse(target, "target")
     key_id(key_file(SIGNING_KEY))
     return from_base, to
 

@@ -15,6 +15,7 @@ def record_outcome(
     model: str = "",
     run_name: str = "",
     git_commit: str = "",
+    reason: str = "",
 ) -> str:
     """Records what became of the run, by what its stages recorded: the one page to open of it.
 
@@ -26,6 +27,7 @@ def record_outcome(
         model: The registered model's name, of a promotion.
         run_name: The run's display name.
         git_commit: The commit of the user's repository.
+        reason: Why the run was started.
 
     Returns:
         summary: What became of the run and why, with every check that did not pass.
@@ -34,7 +36,7 @@ def record_outcome(
     from modelway.components.core.artifacts import write_texts
     from modelway.components.record.stage import RunContext, as_markdown, record
 
-    context = RunContext(run=run, store=store, name=run_name, git_commit=git_commit)
+    context = RunContext(run=run, store=store, name=run_name, git_commit=git_commit, reason=reason)
     outcome = record(goal, context=context, project=project, model=model)
     write_texts({summary.path: as_markdown(outcome)})
     return outcome.state.value

@@ -76,6 +76,7 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
             "state": state,
             "error": error,
             "git_commit": context.git_commit,
+            "request_reason": context.reason,
             "image": package.image if package is not None else "",
             "deployment": deployment,
             "attempts": ends,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 from modelway.components.core.contract import check_agreement
 from modelway.components.core.errors import ModelwayError
@@ -12,12 +13,13 @@ from modelway.components.core.row_rules import check_rules
 from modelway.components.core.user_files import UserFiles
 
 
-def check_files(files: UserFiles, names: Mapping[str, str]) -> None:
+def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool = True) -> None:
     """Checks the three files against each other and against what is installed.
 
     Args:
         files: The files.
         names: What to call ``project``, ``contract`` and ``policy`` in errors.
+        trains_here: Whether the model is trained with what is installed here; else an estimator may be missing.
 
     Raises:
         ModelwayError: whatever would make the run fail later; names file and key.
@@ -29,7 +31,8 @@ def check_files(files: UserFiles, names: Mapping[str, str]) -> None:
     _check_policy_columns(files, names)
     _check_fairness(files, names)
     _check_label_time(files, names)
-    if files.project.model.estimator is not None:
+    estimator = files.project.model.estimator
+    if estimator is not None and (trains_here or find_spec(estimator.partition(".")[0]) is not None):
         try:
             build_estimator(files.project)
         except ModelwayError as error:

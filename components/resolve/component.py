@@ -16,8 +16,11 @@ def resolve_inputs(
     store: str,
     summary: Output[Markdown],
     run_name: str = "",
+    data: str = "",
     data_version: str = "",
     champion: str = "",
+    project_code: str = "",
+    reason: str = "",
     git_commit: str = "",
     requested_by: str = "",
 ) -> NamedTuple(  # type: ignore[valid-type]
@@ -44,8 +47,11 @@ def resolve_inputs(
         run: The run's id.
         store: The root of the project's store.
         run_name: The run's display name.
+        data: Another data source than the project's: an s3:// URI, or a path where it runs on one machine.
         data_version: What the user calls the data's version.
         champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
+        project_code: The version of the project's own code, where an image was made with it. Empty: it is looked up.
+        reason: Why the run was started.
         git_commit: The commit of the user's repository.
         requested_by: Who asks for the run.
 
@@ -62,9 +68,10 @@ def resolve_inputs(
     from modelway.components.core.artifacts import write_texts
     from modelway.components.resolve.stage import RunContext, resolve_in_task
 
-    context = RunContext(run=run, store=store, name=run_name, git_commit=git_commit, requested_by=requested_by)
+    origin = {"reason": reason, "git_commit": git_commit, "requested_by": requested_by}
+    context = RunContext(run=run, store=store, name=run_name, **origin)
     files = {"project": project, "contract": contract, "policy": policy}
-    inputs, uris = resolve_in_task(files, champion=champion, context=context)
+    inputs, uris = resolve_in_task(files, context=context, data=data, champion=champion, project_code=project_code)
     write_texts({summary.path: inputs.markdown(context, data_version)})
     hashes = (inputs.source_version, inputs.code_version, inputs.champion, inputs.as_of)
     return (uris["project"], uris["contract"], uris["policy"], *hashes)

@@ -57,6 +57,7 @@ class Resolution:
             "Champion": f"version {self.champion}" if self.champion else "none to compare with",
             "Commit": f"`{context.git_commit}`" if context.git_commit else "unknown",
             "Requested by": context.requested_by or "unknown",
+            **({"Reason": context.reason} if context.reason else {}),
             "Code": f"`{self.code_version}`",
             **{TITLES[name]: f"SHA-256 `{document.sha256()}`" for name, document in self.files.documents()},
         }
@@ -65,20 +66,29 @@ class Resolution:
         return f"# What this run of {self.files.project.name} works on\n\n| | |\n| --- | --- |\n{lines}\n{notes}\n"
 
 
-def resolve(files: UserFiles, *, champion: str = "", names: Mapping[str, str] = TITLES) -> Resolution:
+def resolve(
+    files: UserFiles,
+    *,
+    champion: str = "",
+    project_code: str = "",
+    trains_here: bool = True,
+    names: Mapping[str, str] = TITLES,
+) -> Resolution:
     """Checks a project's files, and finds out what a run of it works on now.
 
     Args:
         files: The project's three files.
         champion: The registry version to compare with, in place of the one that holds the policy's alias.
+        project_code: The version of the project's own code, where it is known; else it is looked up.
+        trains_here: Whether the model is trained with what is installed here, and not in an image of its own.
         names: What to call ``project``, ``contract`` and ``policy`` in errors.
 
     Raises:
         ModelwayError: something is wrong with the files, or a source, the code or the champion is not there.
     """
-    check_files(files, names)
+    check_files(files, names, trains_here=trains_here)
     try:
-        code = code_version(files.project)
+        code = code_version(files.project, project_code=project_code)
     except ModelwayError as error:
         error.file = names["project"]
         raise
@@ -125,13 +135,17 @@ def _has_no_database(uri: str) -> bool:
     return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
 
 
-def resolve_in_task(files: dict[str, str], *, champion: str, context: RunContext) -> tuple[Resolution, dict[str, str]]:
+def resolve_in_task(
+    files: dict[str, str], *, context: RunContext, data: str = "", champion: str = "", project_code: str = ""
+) -> tuple[Resolution, dict[str, str]]:
     """Resolves what a pipeline's run works on, and puts the files into the store by their content.
 
     Args:
         files: The project, contract and policy file: each one's text, path or URI.
-        champion: The registry version to compare with, in place of the one that holds the policy's alias.
         context: The run.
+        data: Another data source than the project's.
+        champion: The registry version to compare with, in place of the one that holds the policy's alias.
+        project_code: The version of the project's own code, where an image was made with it.
 
     Returns:
         What was resolved, and where each file is by its content.
@@ -150,7 +164,8 @@ def resolve_in_task(files: dict[str, str], *, champion: str, context: RunContext
     except ModelwayError:  # of a file in a store that is not there, it is the store that should be said
         check_surroundings(store=context.store, sources=())
         raise
-    data = user_files.project.data
-    check_surroundings(store=context.store, sources=[data.source, *([data.serving] if data.serving else [])])
-    resolution = resolve(user_files, champion=champion)
+    if data:
+        user_files = user_files.with_data(data)
+    check_surroundings(store=context.store, sources=user_files.project.data.locations)
+    resolution = resolve(user_files, champion=champion, project_code=project_code, trains_here=not project_code)
     return resolution, user_files.keep(context.store)

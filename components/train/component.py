@@ -27,7 +27,8 @@ def train_model(
         steps: The fitted feature preparation, which becomes a part of the model.
         project: The project file: its text, or a URI.
         data_hash: The SHA-256 of the source's content, to log.
-        code_version: A hash of the user's own training code, so that changed code is not served from cache.
+        code_version: The hashes of the library's and the project's own code, which is compared with what is imported,
+            so that changed code is neither served from cache nor run in place of this.
 
     Returns:
         model: The pipeline from raw columns to predictions, in MLflow's folder format.
@@ -39,7 +40,8 @@ def train_model(
     from modelway.components.core.artifacts import write_values
     from modelway.components.train.training import train
 
-    trained = train(prepared_data.path, train_data.path, steps.path, project, data_hash, model_path=model.path)
+    paths = (prepared_data.path, train_data.path, steps.path)
+    trained = train(*paths, project, data_hash, code_version=code_version, model_path=model.path)
     model.metadata.update({"framework": "scikit-learn", "model_hash": trained.model_hash, "code": code_version})
     metrics.log_metric("train_rows", trained.rows)
     metrics.log_metric("fit_seconds", trained.fit_seconds)

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelway.components.core.code import check_code
 from modelway.components.core.models import STEPS_FILE, folder_sha256
 from modelway.components.core.project import Project
 from modelway.components.core.tables import read_table, to_model_input
@@ -38,7 +39,14 @@ class Trained:
 
 
 def train(
-    prepared_path: str, train_path: str, steps_path: str, project: str, data_hash: str, *, model_path: str
+    prepared_path: str,
+    train_path: str,
+    steps_path: str,
+    project: str,
+    data_hash: str,
+    *,
+    code_version: str = "",
+    model_path: str,
 ) -> Trained:
     """Fits the project's model, and saves it locally and in MLflow, byte for byte the same.
 
@@ -48,9 +56,14 @@ def train(
         steps_path: The folder of the fitted preparation.
         project: The project file: its text, path or URI.
         data_hash: The SHA-256 of the source's content, to log.
+        code_version: The code that the run was started for.
         model_path: The folder that the model goes to, in MLflow's format.
+
+    Raises:
+        ModelwayError: the user's modules here are others than those, or the model cannot be fitted.
     """
     described = Project.load(project)
+    check_code(described, code_version)
     prepared = read_table(prepared_path)
     columns = described.features.columns
     examples = to_model_input(read_table(train_path, columns, EXAMPLE_ROWS), columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,18 +15,34 @@ from rich.console import Console
 from modelway.components.core.records import ReleaseGoal
 from modelway.pipelines import backends, console
 from modelway.pipelines.backends import Backend
-from modelway.pipelines.options import Json
+from modelway.pipelines.options import BASE, TARGET, Home, Json, Store, home_of
+from modelway.pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
     from modelway.pipelines.compile import Compiled
 
 
 def compile_(
+    project: Annotated[
+        Path | None,
+        typer.Argument(help="The project's folder, for its own pipelines. Without one: those of any project."),
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
     until: Annotated[ReleaseGoal, typer.Option(help="How far a release goes.")] = "registered",
     image: Annotated[
         str | None, typer.Option(help="The image that the components run in, best by digest.", envvar="MODELWAY_IMAGE")
     ] = None,
+    project_image: Annotated[
+        str,
+        typer.Option(
+            help="The image with the project's own code, as `modelway image` prints it.",
+            envvar="MODELWAY_PROJECT_IMAGE",
+        ),
+    ] = "",
+    home: Home = None,
+    store: Store = None,
+    base: Annotated[str, BASE] = "",
+    target: Annotated[str, TARGET] = "",
     kubernetes: Annotated[
         bool, typer.Option("--kubernetes", help="Also write Kubernetes Pipeline objects for GitOps.")
     ] = False,
@@ -38,13 +55,31 @@ def compile_(
     ] = str(backends.DEFAULT),
     as_json: Json = False,
 ) -> None:
-    """Writes release.yaml, promote.yaml and every component's component.yaml."""
+    """Writes a project's own pipelines, whose release starts without an argument; or those of any project.
+
+    Of a project NAME-release.yaml and NAME-promote.yaml: its files are put into the store by their content, and are the
+    release's defaults. Without a project release.yaml, promote.yaml and every component's component.yaml.
+    """
     server = Backend.parse(backend)
     if image is not None:
         os.environ["MODELWAY_IMAGE"] = image  # the components read it when they are imported
     from modelway.pipelines.compile import compile_all
+    from modelway.pipelines.project_pipelines import compile_project
 
-    compiled = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
+    if project is None:
+        compiled = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
+    else:
+        workspace = Workspace.load(project.resolve())
+        compiled = compile_project(
+            output,
+            workspace,
+            store=store or str(home_of(workspace.folder, home)),
+            until=until,
+            project_image=project_image,
+            packaging={} if until == "registered" else {"serving_base": base, "image": target},
+            kubernetes=kubernetes,
+            backend=server,
+        )
     if as_json:
         console.print_json(_as_json(compiled))
     else:
@@ -69,10 +104,11 @@ def _print(compiled: Compiled) -> None:
         pipeline = pipelines.get(file)
         about = f"  {pipeline.levels} levels on the critical path, {pipeline.bytes / 1000:.1f} KB" if pipeline else ""
         terminal.print(f"  {file}{about}")
-    terminal.print(
-        f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later; "
-        "upload release.yaml and promote.yaml"
-    )
+    terminal.print(f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later")
+    for name, pipeline in compiled.pipelines.items():
+        terminal.print(f"  {name} {_asks(pipeline.parameters)}")
+        for image, tasks in _other_images(pipeline.images).items():
+            terminal.print(f"    {', '.join(tasks)} run in {image}")
     if compiled.lost:
         terminal.print(f"Left out, since Kubeflow Pipelines {compiled.backend} does not know it:")
     tasks = defaultdict(list)
@@ -81,3 +117,19 @@ def _print(compiled: Compiled) -> None:
     for (field, consequence), names in tasks.items():
         where = names[0] if len(names) == 1 else f"{len(names)} tasks"
         terminal.print(f"  {field} of {where}: {consequence}")
+
+
+def _asks(parameters: Mapping[str, Any]) -> str:
+    """What a run must be given, and what it may be given that has no value yet."""
+    required = [name for name, default in parameters.items() if default is None]
+    optional = [name for name, default in parameters.items() if default == ""]
+    start = f"is given {', '.join(required)}" if required else "starts without an argument"
+    return f"{start}, and may be given {', '.join(optional)}" if optional else start
+
+
+def _other_images(images: Mapping[str, str]) -> dict[str, list[str]]:
+    """The images that only some tasks run in, with these tasks."""
+    tasks = defaultdict(list)
+    for task, image in images.items():
+        tasks[image].append(task)
+    return dict(sorted(tasks.items(), key=lambda entry: len(entry[1]))[:-1])

@@ -14,6 +14,7 @@ from modelway.components.core.errors import ModelwayError, explained
 from modelway.pipelines import console, live
 from modelway.pipelines.cli.compile import compile_
 from modelway.pipelines.cli.doctor import doctor
+from modelway.pipelines.cli.image import image
 from modelway.pipelines.cli.resolve import resolve
 from modelway.pipelines.cli.runs import runs
 from modelway.pipelines.options import (
@@ -26,6 +27,7 @@ from modelway.pipelines.options import (
     Home,
     Json,
     Project,
+    Reason,
     Store,
     home_of,
     project_folder,
@@ -44,6 +46,7 @@ app.add_typer(live.app)
 app.command("compile")(compile_)
 app.command()(resolve)
 app.command()(doctor)
+app.command()(image)
 app.command()(runs)
 
 
@@ -71,6 +74,7 @@ def run(
     store: Store = None,
     data_version: DataVersion = "",
     champion: Champion = "",
+    reason: Reason = "",
     base: Annotated[str, BASE] = "",
     target: Annotated[str, TARGET] = "",
     as_json: Json = False,
@@ -98,6 +102,7 @@ def run(
             progress,
             data_version=data_version,
             champion=champion,
+            reason=reason,
             packaging={"serving_base": base, "image": target} if base else None,
         )
     finally:

@@ -152,7 +152,7 @@ def test_what_came_after_the_gates_and_before_a_retry_is_told() -> None:
     ]
     text = as_markdown(after)
     assert text.startswith("### ⚠️ loans was blessed in run-1")
-    assert "**Then**" in text
+    assert "**The run**" in text
     assert as_json(after)["attempts"][0]["state"] == "failed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -84,6 +85,8 @@ def test_a_quantity_is_a_number(quantity: str, number: float) -> None:
         ({"gpu": {"type": "A100"}}, "gpu.type", "nvidia.com/gpu, and choose the model of GPU by `node_selector`"),
         ({"gpu": {"type": "NVIDIA_TESLA_K80"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"type": "kubernetes.io/gpu"}}, "gpu.type", "`node_selector`"),
+        ({"gpu": {"type": "node.kubernetes.io/gpu"}}, "gpu.type", "`node_selector`"),
+        ({"gpu": {"type": "requests.nvidia.com/gpu"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"type": "nvidia.com/"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"type": "Nvidia.com/gpu"}}, "gpu.type", "`node_selector`"),
         ({"gpu": {"count": 0}}, "gpu.count", "greater than or equal to 1"),
@@ -91,8 +94,8 @@ def test_a_quantity_is_a_number(quantity: str, number: float) -> None:
         ({"node_selector": {"a b": "c"}}, "node_selector.a b", "not a label's name"),
         ({"node_selector": {"A.com/b": "c"}}, "node_selector.A.com/b", "not a label's name"),
         ({"node_selector": {"/b": "c"}}, "node_selector./b", "not a label's name"),
-        ({"node_selector": {"gpu": True}}, "node_selector.gpu", 'in quotes, "true"'),
-        ({"node_selector": {"gpu": 80}}, "node_selector.gpu", 'in quotes, "80"'),
+        ({"node_selector": {"gpu": True}}, "node_selector.gpu", 'write "true", in quotes'),
+        ({"node_selector": {"gpu": 80}}, "node_selector.gpu", 'write "80", in quotes'),
         ({"node_selector": {"gpu": "a" * 64}}, "node_selector.gpu", "not a label's value"),
         ({"node_selector": {"gpu": "a-"}}, "node_selector.gpu", "not a label's value"),
         ({"tolerations": [{}]}, "tolerations.0", "`operator: Exists`"),
@@ -189,7 +192,8 @@ def test_an_unknown_stage_is_refused_with_what_was_meant(project_text: Text, sta
         ({"workflows.argoproj.io/workflow": "a"}, "workflows.argoproj.io/workflow", "sets itself"),
         ({"cost center": "a"}, "cost center", "not a label's name"),
         ({"team": "a b"}, "team", "not a label's value"),
-        ({"team": 7}, "team", 'in quotes, "7"'),
+        ({"since": date(2026, 1, 2)}, "since", 'write "2026-01-02", in quotes'),
+        ({"team": 7}, "team", 'write "7", in quotes'),
     ],
 )
 def test_labels_are_as_kubernetes_takes_them_and_none_of_kfps_own(

@@ -187,7 +187,7 @@ print(json.dumps(missing))
 """
     found = json.loads(run(image, "python3", "-c", missing).stdout)
     assert found.pop("kfp")
-    assert set(found.pop("modelway")) <= {"alembic", "kfp-kubernetes", "rich", "sqlalchemy", "typer"}
+    assert set(found.pop("modelway")) <= {"alembic", "kfp-kubernetes", "rich", "sqlalchemy", "typer", "uv"}
     assert found.pop("sigstore", ["rich"]) == ["rich"]  # for its command
     assert found == {}
 

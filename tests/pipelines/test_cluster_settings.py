@@ -49,8 +49,8 @@ def compiled(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
 
     def documents(settings: TaskSettings, pipeline: str = "release") -> list[dict[str, Any]]:
         file = tmp_path / "compiled.yaml"
-        made = release_pipeline("staging", settings) if pipeline == "release" else promote_pipeline(settings)
-        compiler.Compiler().compile(made, str(file))
+        compilable = release_pipeline("staging", settings) if pipeline == "release" else promote_pipeline(settings)
+        compiler.Compiler().compile(compilable, str(file))
         return list(yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader))
 
     return documents
@@ -63,10 +63,11 @@ def executors(compiled: Callable[..., list[dict[str, Any]]]) -> Compile:
     def by_stage(project: Project, pipeline: str = "release", *, code_image: str = "") -> tuple[Executors, Executors]:
         specification, platform = compiled(TaskSettings.of(project, code_image=code_image), pipeline)
         containers = {
-            _stage(label): one["container"] for label, one in specification["deploymentSpec"]["executors"].items()
+            _stage(label): executor["container"]
+            for label, executor in specification["deploymentSpec"]["executors"].items()
         }
         settings = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-        return containers, {_stage(label): one for label, one in settings.items()}
+        return containers, {_stage(label): executor for label, executor in settings.items()}
 
     return by_stage
 
@@ -92,13 +93,13 @@ def test_settings_are_all_that_changes_and_do_not_stay(compiled: Callable[..., l
     before = compiled(TaskSettings())
     project = _project(
         labels={"team": "risk"},
-        resources={"default": {"cpu": 3, "gpu": {}, "spot": True, "timeout": "1h", "image": CUDA}},
+        resources={"default": {"cpu": 3, "gpu": {}, "spot": True, "timeout": "1h"}},
     )
     settings = compiled(TaskSettings.of(project))
     assert settings != before
     for document in (specification := deepcopy(settings[0]), unset := deepcopy(before[0])):
         for executor in document["deploymentSpec"]["executors"].values():
-            del executor["container"]["resources"], executor["container"]["image"]
+            del executor["container"]["resources"]
     assert specification == unset
     assert compiled(TaskSettings()) == before
 
@@ -161,7 +162,7 @@ def test_a_gpu_is_asked_for_by_its_resource_and_its_number(executors: Compile) -
     }
     assert containers["evaluate_model"]["resources"]["accelerator"]["resourceType"] == "nvidia.com/gpu"
     assert containers["evaluate_model"]["resources"]["accelerator"]["resourceCount"] == "1"
-    assert [stage for stage, one in containers.items() if "accelerator" in one["resources"]] == [
+    assert [stage for stage, container in containers.items() if "accelerator" in container["resources"]] == [
         "evaluate_model",
         "train_model",
     ]
@@ -201,7 +202,7 @@ def test_labels_are_those_of_every_pod(executors: Compile) -> None:
     labels = {"team": "risk", "example.com/cost-center": "4711"}
     for pipeline in ("release", "promote"):
         _, settings = executors(_project(labels=labels), pipeline)
-        assert all(one["podMetadata"] == {"labels": labels} for one in settings.values())
+        assert all(executor["podMetadata"] == {"labels": labels} for executor in settings.values())
 
 
 def test_the_projects_code_is_given_to_the_stages_that_run_it_and_a_stages_own_image_wins(executors: Compile) -> None:
@@ -215,7 +216,7 @@ def test_the_projects_code_is_given_to_the_stages_that_run_it_and_a_stages_own_i
 
 def test_an_image_for_every_stage_leaves_the_projects_code_where_it_runs(executors: Compile) -> None:
     project = _project(resources={"default": {"image": CUDA}})
-    assert {one["image"] for one in executors(project)[0].values()} == {CUDA}
+    assert {container["image"] for container in executors(project)[0].values()} == {CUDA}
     containers, _ = executors(project, code_image=CODE)
-    assert {stage for stage, one in containers.items() if one["image"] == CODE} == set(CODE_STAGES)
-    assert {one["image"] for one in containers.values()} == {CODE, CUDA}
+    assert {stage for stage, container in containers.items() if container["image"] == CODE} == set(CODE_STAGES)
+    assert {container["image"] for container in containers.values()} == {CODE, CUDA}

@@ -142,12 +142,16 @@ def test_every_task_has_requests_and_limits_that_a_quota_admits(dist: Path, name
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_critical_path_and_the_size_are_printed(dist: Path, printed: dict[str, Any], name: str) -> None:
-    about = printed["pipelines"][name]
-    assert about == {
+    specification = _documents(dist / f"{name}.yaml")[0]
+    parameters = specification["root"]["inputDefinitions"]["parameters"]
+    assert printed["pipelines"][name] == {
         "file": f"dist/{name}.yaml",
         "bytes": (dist / f"{name}.yaml").stat().st_size,
-        "levels": levels(_documents(dist / f"{name}.yaml")[0]),
+        "levels": levels(specification),
+        "parameters": {key: definition.get("defaultValue") for key, definition in parameters.items()},
+        "images": dict.fromkeys(printed["pipelines"][name]["images"], IMAGE),
     }
+    assert len(printed["pipelines"][name]["images"]) == len(specification["deploymentSpec"]["executors"])
     assert (printed["backend"], printed["lost"]) == ("2.16", [])
 
 

@@ -147,7 +147,10 @@ def test_only_what_a_release_cannot_do_without_must_be_given(goal: ReleaseGoal, 
     required = {name for name, one in parameters.items() if not one.get("isOptional")}
     packaging = set() if goal == "registered" else {"serving_base", "image"}
     assert required == {"project", "contract", "policy", "store"} | packaging
-    assert set(parameters) - required == {"data_version", "champion", "git_commit", "requested_by"}
+    assert set(parameters) - required == {
+        *("data", "data_version", "champion", "reason", "requested_by"),
+        *("git_commit", "project_code"),
+    }
     assert all(one["description"] for one in parameters.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,14 @@ import jsonschema
 import pytest
 import yaml
 
+from modelway.components.core.project import Project
+from modelway.components.core.resources import StageResources
 from modelway.pipelines.schemas import DOCUMENTS, generated, published
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "insurance"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "insurance"
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
@@ -49,6 +53,21 @@ def test_the_example_names_its_schema(kind: str) -> None:
     prefix = "# yaml-language-server: $schema="
     assert first.startswith(prefix)
     assert (EXAMPLE / first.removeprefix(prefix)).resolve().read_text(encoding="utf-8") == published(kind)
+
+
+def test_the_documented_settings_are_valid_by_the_schema_and_the_model() -> None:
+    text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8").replace("DIGEST", "0" * 64)
+    (settings,) = (
+        block for block in re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL) if "resources:" in block
+    )
+    example = (EXAMPLE / "project.yaml").read_text(encoding="utf-8")
+    content = yaml.safe_load(f"{example}\n{settings}")
+    validator = jsonschema.Draft202012Validator(json.loads(published("project")))
+    assert [error.message for error in validator.iter_errors(content)] == []
+    project = Project.model_validate(content)
+    assert set(content) >= Project.settings
+    assert project.resources["train_model"].model_fields_set == set(StageResources.model_fields) - {"timeout"}
+    assert project.sha256() == Project.parse(example).sha256()
 
 
 def test_the_command_prints_them(tmp_path: Path, modelway: Command) -> None:

@@ -27,11 +27,13 @@ KEYS = {
     "executor": {"container"},
     "container": {"args", "command", "env", "image", "resources"},
     "kubernetes": {
+        "activeDeadlineSeconds",
         "configMapAsEnv",
         "configMapAsVolume",
         "fieldPathAsEnv",
         "imagePullPolicy",
         "imagePullSecret",
+        "nodeAffinity",
         "nodeSelector",
         "podMetadata",
         "secretAsEnv",

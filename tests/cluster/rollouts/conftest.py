@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -21,6 +20,7 @@ import pytest
 import yaml
 from rollout_releases import ADA, FAULTS, SITE, images, register, with_layer
 from rollout_traffic import MODEL, Traffic
+from shared_node import whole_node
 
 from modelway.components.core.audit import AuditLog, Entry
 from modelway.components.core.deploy_policy import EnvironmentName
@@ -63,8 +63,7 @@ def kubectl() -> Callable[..., str]:
 @pytest.fixture(scope="module", autouse=True)
 def _the_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The small node is one module's at a time: pods of two would not fit on it together."""
-    with (tmp_path_factory.getbasetemp().parent / "rollouts.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with whole_node(tmp_path_factory):
         yield
 
 

@@ -1,0 +1,51 @@
+"""What a pipeline is called, and what is asked of whoever starts a run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from inspect import Signature, signature
+from typing import Any
+
+from kfp import dsl
+
+
+@dataclass(frozen=True)
+class Form:
+    """A pipeline's name and parameters.
+
+    Attributes:
+        name: The pipeline's name, by which results are cached too.
+        display_name: What the dashboard calls it; None: its name.
+        constants: The values of parameters that it does not ask for.
+        defaults: The values of parameters where none is given.
+    """
+
+    name: str
+    display_name: str | None = None
+    constants: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    def pipeline(self, function: Callable[..., None], *, unused: tuple[str, ...] = ()) -> Any:
+        """The pipeline of a function that calls its tasks.
+
+        Args:
+            function: Its parameters are the pipeline's, less the constants.
+            unused: Parameters that it makes nothing of as it is compiled.
+        """
+        constants = {**dict.fromkeys(unused, ""), **self.constants}
+        parameters = [
+            parameter.replace(default=self.defaults.get(name, parameter.default))
+            for name, parameter in signature(function).parameters.items()
+            if name not in constants
+        ]
+        parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)  # as Python wants them
+
+        @wraps(function)
+        def settled(*arguments: Any) -> None:
+            values = dict(zip((parameter.name for parameter in parameters), arguments, strict=True))
+            function(**values, **constants)
+
+        settled.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # which KFP reads
+        return dsl.pipeline(settled, name=self.name, display_name=self.display_name)

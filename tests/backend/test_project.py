@@ -1,0 +1,135 @@
+"""A project's own pipeline on the backend without a cluster: started with no argument, it is `modelway run`'s run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backend import Backend, Run
+from small_projects import edit_yaml, visits, write_small_project
+
+from modelway.components.core.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.records import OUTCOME, Outcome, State
+from modelway.components.core.tracking import Tracking
+from modelway.components.core.verdict import Check
+from modelway.pipelines.local import run_release
+from modelway.pipelines.project_pipelines import compile_project
+from modelway.pipelines.workspace import Workspace
+
+pytestmark = pytest.mark.runs
+
+JUDGING = ("ingest-data", "validate-data", "prepare-features", "train-model", "evaluate-model", "probe-model")
+
+
+class Project:
+    """A project that is run here first, and then compiled and started on the backend with the same store and MLflow."""
+
+    def __init__(self, folder: Path, backend: Backend, tracking: Tracking) -> None:
+        self.folder, self.backend, self.tracking = folder, backend, tracking
+        self.store = folder / "store"
+
+    def compiled(self) -> str:
+        name = Workspace.load(self.folder).project.name
+        compile_project(self.folder / "dist", Workspace.load(self.folder), store=str(self.store))
+        return (self.folder / "dist" / f"{name}-release.yaml").read_text(encoding="utf-8")
+
+    def start(self, **arguments: str) -> Run:
+        run = self.backend.submit(self.compiled(), arguments)
+        assert run.state == "SUCCEEDED", {name: task.error for name, task in run.tasks.items()}
+        return run
+
+    def outcome(self, run: Run) -> Outcome:
+        outcome = Outcome.read(str(self.store), run.identifier, OUTCOME)
+        assert outcome is not None
+        return outcome
+
+    def blessing(self, run: str) -> Blessing:
+        content = (self.store / "runs" / run / BLESSING_FILE).read_text(encoding="utf-8")
+        return Blessing.model_validate_json(content)
+
+
+def checks(blessing: Blessing, gate: str) -> tuple[Check, ...]:
+    return next(entry.checks for entry in blessing.gates if entry.name == gate)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, tracking: Tracking) -> Iterator[Project]:
+    folder = write_small_project(tmp_path_factory.mktemp("project"))
+    edit_yaml(folder / "project.yaml", {"name": "own-visits"})
+    edit_yaml(folder / "policy.yaml", {"serving": {"rows": 8, "warm_up": 2}})
+    backend = Backend(
+        folder / "backend",
+        preloaded={"MLFLOW_TRACKING_URI": tracking.uri},
+        config_maps={"modelway": {"mlflow-tracking-uri": tracking.uri}},
+    )
+    yield Project(folder, backend, tracking)
+    backend.close()
+
+
+@pytest.fixture(scope="module")
+def here(project: Project) -> Outcome:
+    """What came of `modelway run`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", project.tracking.uri)
+        workspace = Workspace.load(project.folder)
+        result = run_release(workspace, project.folder / "home", str(project.store), lambda _: None)
+    assert result.outcome is not None
+    assert result.outcome.state is State.REGISTERED
+    return result.outcome
+
+
+@pytest.fixture(scope="module")
+def started(project: Project, here: Outcome) -> Run:
+    """The compiled release, started with no argument."""
+    assert here.model is not None
+    return project.start()
+
+
+def test_started_with_no_argument_it_is_the_same_run(project: Project, here: Outcome, started: Run) -> None:
+    outcome = project.outcome(started)
+    assert (outcome.state, outcome.error, outcome.git_commit) == (here.state, "", here.git_commit)
+    there, blessing = project.blessing(started.identifier), project.blessing(here.run)
+    but = {"model"}  # a folder in which MLflow writes the id that it gives the model
+    assert there.hashes.model_dump(exclude=but) == blessing.hashes.model_dump(exclude=but)
+    assert (there.compared_with, there.git_commit) == (blessing.compared_with, blessing.git_commit)
+    for name in ("data", "model"):
+        assert checks(there, name) == checks(blessing, name)
+    assert [check.name for check in checks(there, "serving")] == [check.name for check in checks(blessing, "serving")]
+
+
+def test_panels_show_what_reads(started: Run, project: Project) -> None:
+    """What a task was given is short, and a file's name is its content's hash."""
+    facts: dict[str, Any] = started.tasks["resolve-inputs"].parameters
+    assert facts["policy_file"] == str(project.store / "config" / Path(facts["policy_file"]).name)
+    assert all(len(str(value)) < 200 and "\n" not in str(value) for value in facts.values())
+
+
+def test_started_again_it_comes_from_cache(project: Project, started: Run) -> None:
+    assert started.state == "SUCCEEDED"
+    again = project.start(reason="nothing is new")
+    assert {again.states[task] for task in JUDGING} == {"CACHED"}
+    assert project.outcome(again).request_reason == "nothing is new"
+
+
+def test_more_memory_neither_trains_again_nor_changes_a_blessing(project: Project, started: Run) -> None:
+    before = project.compiled()
+    settings: dict[str, Any] = {"resources": {"default": {"memory": "6Gi"}}, "labels": {"team": "risk"}}
+    edit_yaml(project.folder / "project.yaml", settings)
+    assert project.compiled() != before
+    again = project.start()
+    assert {again.states[task] for task in JUDGING} == {"CACHED"}
+    assert project.blessing(again.identifier).identity == project.blessing(started.identifier).identity
+
+
+def test_other_data_can_be_named_when_it_is_started(project: Project, started: Run) -> None:
+    more = project.folder / "more.csv"
+    visits(700).write_csv(more)
+    run = project.start(data=str(more), reason="the week's data")
+    assert run.states["train-model"] == "SUCCEEDED"
+    assert project.outcome(run).model != project.outcome(started).model
+    (summary,) = run.tasks["resolve-inputs"].artifacts.values()
+    text = project.backend.content(summary).read_text(encoding="utf-8")
+    assert str(more) in text
+    assert "the week's data" in text
