@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from types import MappingProxyType
 from typing import Any, Literal
 
 from packaging.requirements import Requirement
@@ -18,9 +19,9 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import DEFAULT_STAGE
 from modelway.components.core.storage import is_uri
 from modelway.pipelines.cluster_settings import CODE_STAGES
+from modelway.pipelines.project_image import CODE_LABEL
 from modelway.pipelines.workspace import Workspace
 
-CODE_LABEL = "io.modelway.code"  # of an image: the hash of the project's code in it
 _MAKE_IMAGE = "`modelway image` makes an image with it by digest; name that with --project-image"
 
 
@@ -73,18 +74,18 @@ def check_project(
     workspace: Workspace,
     *,
     image: str,
-    project_image: str | None = None,
-    image_code: str | None = None,
-    project_code: str = "",
+    store: str = "",
+    project_image: str = "",
+    codes: Mapping[str, str | None] = MappingProxyType({}),
 ) -> list[Problem]:
     """What is wrong with a project's pipeline, as far as its files and the images' names tell.
 
     Args:
         workspace: The project.
         image: The image that the components run in.
-        project_image: The image with the project's code, which the stages that need it run in. None: none is named.
-        image_code: That image's label `CODE_LABEL`. None: it has none.
-        project_code: The hash of the code that lies beside project.yaml.
+        store: The root of the project's store; empty: it is not looked at.
+        project_image: The image with the project's code, which the stages that need it run in. Empty: none is named.
+        codes: What the label `CODE_LABEL` of images says, of those that could be looked up; None: they have none.
 
     Returns:
         The errors first.
@@ -92,9 +93,10 @@ def check_project(
     lines = ProjectLines(workspace)
     problems = [
         *_images(lines, image=image, project_image=project_image),
-        *(_code(lines) if project_image is None else _image_code(lines, label=image_code, code=project_code)),
+        *([] if project_image else _code(lines)),
+        *_other_code(lines, project_image, codes, code=workspace.project_code),
         *_gpus(lines),
-        *_sources(lines),
+        *_local_paths(lines, store),
     ]
     return errors_first(problems)
 
@@ -104,12 +106,38 @@ def errors_first(problems: Sequence[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: problem.severity != "error")
 
 
+def refuse_errors(problems: Sequence[Problem]) -> None:
+    """Raises what is sure to fail the run, all of it at once.
+
+    Raises:
+        ModelwayError: there is such a problem; located at the first.
+    """
+    errors = [problem.error for problem in problems if problem.severity == "error"]
+    if len(errors) > 1:
+        first = errors[0]
+        raise ModelwayError(
+            f"{len(errors)} problems would fail each run:\n  " + "\n  ".join(map(_in_one_line, errors)) + "\n ",
+            file=first.file,
+            line=first.line,
+            key=first.key,
+            value=first.value,
+            remedy=first.remedy,
+        )
+    for error in errors:
+        raise error
+
+
+def _in_one_line(error: ModelwayError) -> str:
+    where = f"line {error.line}: " if error.line is not None else ""
+    return f"{where}{error.message} ({error.remedy})"
+
+
 def is_pinned(image: str) -> bool:
     """Whether an image is named by its digest."""
     return "@sha256:" in image
 
 
-def _images(lines: ProjectLines, *, image: str, project_image: str | None) -> Iterator[Problem]:
+def _images(lines: ProjectLines, *, image: str, project_image: str) -> Iterator[Problem]:
     """Images that are named by a tag, which may be moved."""
     if not is_pinned(image):
         yield lines.problem(
@@ -119,7 +147,7 @@ def _images(lines: ProjectLines, *, image: str, project_image: str | None) -> It
             value=image,
             remedy="name it by its digest, --image repository@sha256:…, which `docker push` prints",
         )
-    if project_image is not None and not is_pinned(project_image):
+    if project_image and not is_pinned(project_image):
         yield lines.problem(
             "error",
             f"the project's image {project_image} is not pinned, so that its code may change without training again",
@@ -180,21 +208,42 @@ def _image_distributions() -> frozenset[str]:
     return frozenset(name for name, _ in visited)
 
 
-def _image_code(lines: ProjectLines, *, label: str | None, code: str) -> Iterator[Problem]:
-    """A project's image that has other code than lies beside project.yaml."""
-    if label is None:
-        yield lines.problem(
-            "warning",
-            f"the project's image has no label {CODE_LABEL}, so that only train_model tells whether it has this code",
-            remedy="make it with `modelway image`, which labels it",
-        )
-    elif label != code:
-        yield lines.problem(
-            "error",
-            f"the project's image was made of other code ({label[:16]}) than lies beside project.yaml ({code[:16]})",
-            value=label,
-            remedy="run `modelway image` again, and name the image that it prints with --project-image",
-        )
+def _other_code(
+    lines: ProjectLines, project_image: str, codes: Mapping[str, str | None], *, code: str
+) -> Iterator[Problem]:
+    """Images that the project's code is to run in, with other code than lies beside project.yaml."""
+    keys: dict[str, str | None] = {project_image: None} if project_image else {}
+    for stage in CODE_STAGES if code else ():
+        own = lines.project.resources_for(stage).image
+        named_by = stage if stage in lines.project.resources and lines.project.resources[stage].image else DEFAULT_STAGE
+        if own is not None:
+            keys.setdefault(own, f"resources.{named_by}.image")
+    for image, key in keys.items():
+        subject = "the project's image" if key is None else f"the image {image.partition('@')[0]}"
+        if image not in codes:
+            yield lines.problem(
+                "warning",
+                f"{subject} could not be looked up, so that only train_model can tell whether it has this code",
+                key=key,
+                value=image,
+                remedy="see that its registry is reached from here, with --insecure if it speaks plain HTTP",
+            )
+        elif codes[image] is None:
+            yield lines.problem(
+                "warning",
+                f"{subject} has no label {CODE_LABEL}, so that only train_model can tell whether it has this code",
+                key=key,
+                value=image,
+                remedy="make it with `modelway image`, which labels it",
+            )
+        elif codes[image] != code:
+            yield lines.problem(
+                "error",
+                f"{subject} was made of other code ({codes[image]}) than lies beside project.yaml ({code or 'none'})",
+                key=key,
+                value=image,
+                remedy="run `modelway image` again, and name the image that it prints",
+            )
 
 
 def _gpus(lines: ProjectLines) -> Iterator[Problem]:
@@ -214,8 +263,15 @@ def _gpus(lines: ProjectLines) -> Iterator[Problem]:
         )
 
 
-def _sources(lines: ProjectLines) -> Iterator[Problem]:
-    """Data that is on this machine alone."""
+def _local_paths(lines: ProjectLines, store: str) -> Iterator[Problem]:
+    """Data and a store that are on this machine alone."""
+    if store and not is_uri(store):
+        yield lines.problem(
+            "warning",
+            f"the store {store} is a folder on this machine, which tasks on a cluster do not see",
+            value=store,
+            remedy="name a bucket with --store or MODELWAY_STORE, such as s3://models/claims",
+        )
     data = lines.project.data
     for name, source in (("source", data.source), ("serving", data.serving)):
         if source is not None and not is_uri(source):

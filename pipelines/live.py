@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,6 +62,7 @@ def package(
     from modelway.components.package.packaging import package as make
 
     at = desk(project, home, store)
+    sys.path.append(str(at.workspace.folder))  # where a pickled model's own modules are
     number = governance.version_named(at.tracking, at.model, version)
     with TemporaryDirectory() as work:
         made = make(

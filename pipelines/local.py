@@ -91,6 +91,7 @@ def run_release(
         pipeline = release_pipeline("packaged" if packaging else "registered")  # compiled while the worker imports
         run = _Run(worker, on_event)
         worker.preflight(workspace, champion=champion)
+        workspace.files.keep(store)
         run.carry_out(pipeline, arguments | workspace.arguments(store), home)
         run.result.outcome = Outcome.read(store, run.run, OUTCOME)
     return run.result

@@ -92,7 +92,8 @@ def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]
         elif path.name.startswith(_WHITEOUT):
             hidden.append(path.with_name(path.name.removeprefix(_WHITEOUT)))
         added.update(str(part) for part in (path, path.parent) if part.suffix == ".dist-info")
-    return added | {folder for folder in folders if not any(PurePosixPath(folder).is_relative_to(it) for it in hidden)}
+    visible = {folder for folder in folders if not any(PurePosixPath(folder).is_relative_to(path) for path in hidden)}
+    return added | visible
 
 
 def missing_packages(
@@ -175,7 +176,7 @@ def install(
             f"--python-version {installed.python} requirements.in -o requirements.txt",
         )
     _remove_what_varies(target)
-    _check_needs(lock, missing, installed, target, folder=folder, platform=platform)
+    _check_needs(missing, installed, target, folder=folder, platform=platform)
 
 
 def _remove_what_varies(target: Path) -> None:
@@ -193,16 +194,10 @@ def _remove_what_varies(target: Path) -> None:
 
 
 def _check_needs(
-    lock: Lock,
-    missing: Sequence[LockedRequirement],
-    installed: InstalledPackages,
-    target: Path,
-    *,
-    folder: Path,
-    platform: str,
+    missing: Sequence[LockedRequirement], installed: InstalledPackages, target: Path, *, folder: Path, platform: str
 ) -> None:
-    versions = dict(installed.versions) | {requirement.name: requirement.version for requirement in lock.requirements}
     by_name = {requirement.name: requirement for requirement in missing}
+    versions = {**installed.versions, **{name: requirement.version for name, requirement in by_name.items()}}
     for distribution in distributions(path=[str(target)]):
         locked = by_name[canonicalize_name(distribution.name)]
         for need in map(Requirement, distribution.requires or ()):

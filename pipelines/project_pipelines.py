@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from modelway.components.core.errors import CredentialsError, UnavailableError
+from modelway.components.core.image import IMAGE
 from modelway.components.core.images import Reference
 from modelway.components.core.records import ReleaseGoal
 from modelway.components.resolve.checks import check_files
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
-from modelway.pipelines.cluster_settings import TaskSettings
+from modelway.pipelines.cluster_settings import CODE_STAGES, TaskSettings
 from modelway.pipelines.compile import Compiled, compile_spec, write_pipelines
+from modelway.pipelines.compile_checks import Problem, check_project, is_pinned, refuse_errors
 from modelway.pipelines.form import Form
+from modelway.pipelines.project_image import code_of_image
 from modelway.pipelines.promote import promote_pipeline
+from modelway.pipelines.quota import check_quota
 from modelway.pipelines.release import release_pipeline
 from modelway.pipelines.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class CompiledProject:
+    """A project's own pipelines as they were written.
+
+    Attributes:
+        compiled: What was written.
+        warnings: What may keep a run of them from what is expected of it.
+    """
+
+    compiled: Compiled
+    warnings: tuple[Problem, ...]
 
 
 def compile_project(
@@ -30,7 +50,9 @@ def compile_project(
     packaging: Mapping[str, str] = MappingProxyType({}),
     kubernetes: bool = False,
     backend: Backend = backends.DEFAULT,
-) -> Compiled:
+    namespace: str | None = None,
+    insecure: bool = False,
+) -> CompiledProject:
     """Writes a project's own pipelines, ``<name>-release.yaml`` and ``<name>-promote.yaml``.
 
     Args:
@@ -42,40 +64,65 @@ def compile_project(
         packaging: ``serving_base`` and ``image``, where a release goes further than registering.
         kubernetes: Also write the pipelines as objects for GitOps.
         backend: The server that they are for. What it does not know is left out.
+        namespace: The namespace of the runs, with whose quotas they are compared. None: with none.
+        insecure: Whether the registries of images are spoken to by plain HTTP.
 
     Raises:
-        ModelwayError: a run of them would be sure to fail, or the store or the folder cannot be written.
+        ModelwayError: a run of them would be sure to fail, and nothing is written; or the store or the folder cannot be
+            written.
     """
     if until != "registered":
         Reference.pinned(packaging.get("serving_base", ""), "base", "serving base")
         Reference.parse(packaging.get("image", ""), "target")
     check_files(workspace.files, workspace.names(), trains_here=False)
-    pipelines = project_pipelines(workspace, store=store, goal=until, project_image=project_image, packaging=packaging)
+    settings = TaskSettings.of(workspace.project, code_image=project_image)
+    code_images = {settings.images[stage] for stage in CODE_STAGES if stage in settings.images}
+    problems = check_project(
+        workspace,
+        image=IMAGE,
+        store=store,
+        project_image=project_image,
+        codes=_codes(code_images, insecure=insecure),
+    )
+    pipelines = project_pipelines(workspace, settings, store=store, goal=until, packaging=packaging)
     specs = {name: compile_spec(pipeline) for name, pipeline in pipelines.items()}
-    return write_pipelines(folder, specs, kubernetes=kubernetes, backend=backend)
+    if namespace is not None:
+        for spec in specs.values():
+            problems += check_quota(spec.specification, workspace, namespace=namespace)
+    refuse_errors(problems)
+    workspace.files.keep(store)
+    compiled = write_pipelines(folder, specs, kubernetes=kubernetes, backend=backend)
+    warnings = {str(problem.error): problem for problem in problems}  # both pipelines may give the same
+    return CompiledProject(compiled, tuple(warnings.values()))
+
+
+def _codes(images: set[str], *, insecure: bool) -> dict[str, str | None]:
+    """What the images say of the code in them, of those that can be looked up from here."""
+    codes = {}
+    for image in filter(is_pinned, images):
+        with suppress(UnavailableError, CredentialsError):
+            codes[image] = code_of_image(image, insecure=insecure)
+    return codes
 
 
 def project_pipelines(
     workspace: Workspace,
+    settings: TaskSettings,
     *,
     store: str,
-    goal: ReleaseGoal = "registered",
-    project_image: str = "",
+    goal: ReleaseGoal,
     packaging: Mapping[str, str],
 ) -> dict[str, Any]:
     """The pipelines of a project by their names: its release, which starts without an argument, and its promotion.
 
     Args:
-        workspace: The project, whose files are put into the store by their content.
-        store: The root of the project's store.
+        workspace: The project.
+        settings: What it gives its tasks.
+        store: The root of its store.
         goal: How far a release goes.
-        project_image: The image with the project's own code, by digest; empty: there is none.
         packaging: ``serving_base`` and ``image``, where a release goes further than registering.
-
-    Raises:
-        ModelwayError: the store cannot be written.
     """
-    name, settings = workspace.project.name, TaskSettings.of(workspace.project, code_image=project_image)
+    name = workspace.project.name
     arguments = workspace.arguments(store)
     constants = {"data_version": "", "project_code": arguments.pop("project_code")}
     del arguments["requested_by"]  # who compiles is not who starts a run

@@ -84,13 +84,13 @@ class Workspace:
         return {name: str(self.folder / f"{name}.yaml") for name, _ in self.files.documents()}
 
     def arguments(self, store: str) -> dict[str, str]:
-        """What a release of the project is submitted with; the files are put into the store by their content.
+        """What a release of the project is submitted with, once its files are put into the store by `UserFiles.keep`.
 
         Args:
             store: The root of the project's store.
         """
         origin = {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
-        return {**self.files.keep(store), "store": store, "project_code": self.project_code, **origin}
+        return {**self.files.locations(store), "store": store, "project_code": self.project_code, **origin}
 
 
 def _absolute(source: str, folder: Path) -> str:

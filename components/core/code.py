@@ -58,7 +58,7 @@ class ProjectCode:
             ModelwayError: a module has a syntax error or takes another one's name, the entrypoint's module is missing
                 in its package, or a requirement is not locked.
         """
-        entrypoint = project.model.entrypoint
+        folder, entrypoint = folder.absolute(), project.model.entrypoint
         is_beside = entrypoint is not None and _sources(folder, _top_level(entrypoint))
         return cls(folder, _files(folder, str(entrypoint)) if is_beside else (), Lock.read(folder))
 
@@ -71,9 +71,9 @@ class ProjectCode:
         """
         name = _top_level(entrypoint)
         if name == "modelway":  # the library's own: `library_hash` stands for the rest of it
-            file = Path(str(_found(entrypoint, entrypoint.partition(":")[0]).origin))
+            file = Path(str(_required_spec(entrypoint, entrypoint.partition(":")[0]).origin))
             return cls(file.parent, (file.name,))
-        folder = _location(_found(entrypoint, name)).parent
+        folder = _location(_required_spec(entrypoint, name)).parent
         return cls(folder, _files(folder, entrypoint), Lock() if _is_installation(folder) else Lock.read(folder))
 
     @property
@@ -95,13 +95,17 @@ def code_version(project: Project, *, project_code: str = "") -> str:
 
     Args:
         project: Names the entrypoint.
-        project_code: The version of the project's code, where it is known; else it is looked up, but not imported.
+        project_code: The version of the code beside project.yaml, where that is known. Modules that it does not name
+            are looked up, but not imported: those of an installed package, say.
 
     Raises:
         ModelwayError: the code is not there, or something is wrong with it.
     """
-    if not project_code and project.model.entrypoint is not None:
-        project_code = ProjectCode.imported(project.model.entrypoint).version
+    entrypoint = project.model.entrypoint
+    if entrypoint is not None and not project_code:
+        project_code = ProjectCode.imported(entrypoint).version
+    elif entrypoint is not None and not _modules_part(project_code) and _spec(_top_level(entrypoint)) is not None:
+        project_code = f"{ProjectCode.imported(entrypoint).modules_version}-{project_code}"
     return f"{library_hash()}-{project_code}" if project_code else library_hash()
 
 
@@ -115,7 +119,7 @@ def check_code(project: Project, code_version: str) -> None:
     Raises:
         ModelwayError: the modules are others, or are not there.
     """
-    expected = next((part for part in code_version.split("-") if part.startswith("m")), "")
+    expected = _modules_part(code_version)
     if project.model.entrypoint is None or not expected:
         return
     code = ProjectCode.imported(project.model.entrypoint)
@@ -131,16 +135,26 @@ def check_code(project: Project, code_version: str) -> None:
         )
 
 
+def _modules_part(version: str) -> str:
+    """What a version of code says of modules; empty: nothing."""
+    return next((part for part in version.split("-") if part.startswith("m")), "")
+
+
 def _top_level(entrypoint: str) -> str:
     """The name of an entrypoint's top-level module or package."""
     return entrypoint.partition(":")[0].partition(".")[0]
 
 
-def _found(entrypoint: str, module: str) -> ModuleSpec:
+def _spec(module: str) -> ModuleSpec | None:
+    """Where a module is that would be imported; None: nowhere."""
     try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        spec = None
+        return importlib.util.find_spec(module)
+    except (ModuleNotFoundError, ValueError):  # a package without the submodule; a module that was not imported by name
+        return None
+
+
+def _required_spec(entrypoint: str, module: str) -> ModuleSpec:
+    spec = _spec(module)
     if spec is None:
         raise _missing(entrypoint)
     return spec
@@ -172,12 +186,12 @@ def _is_installation(folder: Path) -> bool:
 def _files(folder: Path, entrypoint: str) -> tuple[str, ...]:
     """The files of an entrypoint's top-level module or package, and of what it imports from the same folder."""
     files: set[Path] = set()
-    reached, names = set[str](), [_top_level(entrypoint)]
+    modules, names = set[str](), [_top_level(entrypoint)]
     while names:
         name = names.pop()
-        if name in reached:
+        if name in modules:
             continue
-        reached.add(name)
+        modules.add(name)
         sources = _sources(folder, name)
         files.update(sources)
         if not _is_installation(folder):

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 
 TRUSTED_LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "xgboost", "lightgbm", "catboost", "modelway")
 STEPS_FILE = "steps.skops"
@@ -60,7 +60,8 @@ def load_model(folder: str | Path) -> Any:
     """Loads the fitted pipeline from a model's folder, as MLflow lays it out.
 
     Raises:
-        ModelwayError: the folder holds no model that we wrote, or a type that is not trusted.
+        ModelwayError: the folder holds no model that we wrote, a type that is not trusted, or a class of a module that
+            is not here.
     """
     folder = Path(folder)
     try:
@@ -76,8 +77,16 @@ def load_model(folder: str | Path) -> Any:
         return load_skops(path)
     import cloudpickle
 
-    with path.open("rb") as file:
-        return cloudpickle.load(file)
+    try:
+        with path.open("rb") as file:
+            return cloudpickle.load(file)
+    except (ImportError, AttributeError) as error:  # it names classes by their modules
+        raise ModelwayError(
+            f"the model cannot be loaded: {first_line(error)}",
+            file=str(folder),
+            remedy="load it where the modules are that it was trained with: beside project.yaml, or in the image that "
+            "`modelway image` made of them",
+        ) from error
 
 
 def folder_sha256(folder: str | Path) -> str:

@@ -46,14 +46,17 @@ class UserFiles:
         yield "contract", self.contract
         yield "policy", self.policy
 
-    def keep(self, store: str) -> dict[str, str]:
-        """Writes each file into the store under its content's hash; returns where, by its parameter's name.
+    def locations(self, store: str) -> dict[str, str]:
+        """Where each file is in the store, under its content's hash, by its parameter's name.
 
         So parameters stay short (KFP takes less than 10,000 bytes), what a task is cached by changes exactly when a
         file does, and no text of a user's is taken for one of KFP's placeholders.
         """
-        locations = {}
+        return {name: config_file(store, name, digest=document.sha256()) for name, document in self.documents()}
+
+    def keep(self, store: str) -> dict[str, str]:
+        """Writes each file into the store; returns where, as `locations` does."""
+        locations = self.locations(store)
         for name, document in self.documents():
-            locations[name] = config_file(store, name, digest=document.sha256())
             write_uri(locations[name], document.canonical().encode())
         return locations

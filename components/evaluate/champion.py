@@ -30,11 +30,11 @@ def champion_on(table: pl.DataFrame, project: Project, version: str) -> Rival:
     if not version:
         return Rival()
     with TemporaryDirectory() as work:
-        champion = load_model(Tracking.from_environment().download_model(project.name, version, work))
-    try:
-        predictions = predict_table(champion, table, project)
-    except ModelwayError as error:
-        return Rival(version, trouble=error.message)
+        folder = Tracking.from_environment().download_model(project.name, version, work)
+        try:
+            predictions = predict_table(load_model(folder), table, project)
+        except ModelwayError as error:
+            return Rival(version, trouble=error.message)
     sane = sane_check(predictions)
     return Rival(version, trouble=sane.message) if sane.blocks else Rival(version, predictions)
 

@@ -53,6 +53,11 @@ def compile_(
             help=f"The Kubeflow Pipelines server, {backends.OLDEST} or later; what it does not know is left out.",
         ),
     ] = str(backends.DEFAULT),
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Compare what tasks ask for with the quotas of the runs' namespace.")
+    ] = False,
+    namespace: Annotated[str, typer.Option(help="The namespace of the runs, with --cluster.")] = "kubeflow",
+    insecure: Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the image registries.")] = False,
     as_json: Json = False,
 ) -> None:
     """Writes a project's own pipelines, whose release starts without an argument; or those of any project.
@@ -67,10 +72,10 @@ def compile_(
     from modelway.pipelines.project_pipelines import compile_project
 
     if project is None:
-        compiled = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
+        compiled, warnings = compile_all(output, until=until, kubernetes=kubernetes, backend=server), []
     else:
         workspace = Workspace.load(project.resolve())
-        compiled = compile_project(
+        result = compile_project(
             output,
             workspace,
             store=store or str(home_of(workspace.folder, home)),
@@ -79,11 +84,15 @@ def compile_(
             packaging={} if until == "registered" else {"serving_base": base, "image": target},
             kubernetes=kubernetes,
             backend=server,
+            namespace=namespace if cluster else None,
+            insecure=insecure,
         )
+        compiled, warnings = result.compiled, [*result.warnings]
     if as_json:
-        console.print_json(_as_json(compiled))
+        console.print_json(_as_json(compiled) | {"warnings": [problem.as_json() for problem in warnings]})
     else:
         _print(compiled)
+        console.print_problems(warnings)
 
 
 def _as_json(compiled: Compiled) -> dict[str, Any]:
@@ -107,8 +116,8 @@ def _print(compiled: Compiled) -> None:
     terminal.print(f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later")
     for name, pipeline in compiled.pipelines.items():
         terminal.print(f"  {name} {_asks(pipeline.parameters)}")
-        for image, tasks in _other_images(pipeline.images).items():
-            terminal.print(f"    {', '.join(tasks)} run in {image}")
+        for image, stages in _other_images(pipeline.images).items():
+            terminal.print(f"    {', '.join(stages)} run in {image}")
     if compiled.lost:
         terminal.print(f"Left out, since Kubeflow Pipelines {compiled.backend} does not know it:")
     tasks = defaultdict(list)
@@ -129,7 +138,5 @@ def _asks(parameters: Mapping[str, Any]) -> str:
 
 def _other_images(images: Mapping[str, str]) -> dict[str, list[str]]:
     """The images that only some tasks run in, with these tasks."""
-    tasks = defaultdict(list)
-    for task, image in images.items():
-        tasks[image].append(task)
+    tasks = {image: [task for task, other in images.items() if other == image] for image in images.values()}
     return dict(sorted(tasks.items(), key=lambda entry: len(entry[1]))[:-1])

@@ -25,7 +25,9 @@ def resolve(
     workspace = Workspace.load(folder)
     with warm_worker(workspace, place) as worker:
         inputs = worker.preflight(workspace, champion=champion)
-    arguments = workspace.arguments(store or str(place))
+    root = store or str(place)
+    workspace.files.keep(root)
+    arguments = workspace.arguments(root)
     if as_json:
         console.print_json({**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments})
     else:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from backend import Backend, Run
+from image_layouts import SITE, write_base
 from small_projects import edit_yaml, visits, write_small_project
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
@@ -15,11 +17,21 @@ from modelway.components.core.records import OUTCOME, Outcome, State
 from modelway.components.core.tracking import Tracking
 from modelway.components.core.verdict import Check
 from modelway.pipelines.local import run_release
+from modelway.pipelines.project_image import make_project_image
 from modelway.pipelines.project_pipelines import compile_project
 from modelway.pipelines.workspace import Workspace
 
 pytestmark = pytest.mark.runs
 
+TRAINING = """
+from sklearn.tree import DecisionTreeClassifier
+
+import own_depth
+
+
+def fit(features, label):
+    return DecisionTreeClassifier(max_depth=own_depth.DEPTH, random_state=0).fit(features, label)
+"""
 JUDGING = ("ingest-data", "validate-data", "prepare-features", "train-model", "evaluate-model", "probe-model")
 
 
@@ -30,13 +42,13 @@ class Project:
         self.folder, self.backend, self.tracking = folder, backend, tracking
         self.store = folder / "store"
 
-    def compiled(self) -> str:
-        name = Workspace.load(self.folder).project.name
-        compile_project(self.folder / "dist", Workspace.load(self.folder), store=str(self.store))
-        return (self.folder / "dist" / f"{name}-release.yaml").read_text(encoding="utf-8")
+    def compiled(self, project_image: str = "") -> str:
+        workspace = Workspace.load(self.folder)
+        compile_project(self.folder / "dist", workspace, store=str(self.store), project_image=project_image)
+        return (self.folder / "dist" / f"{workspace.project.name}-release.yaml").read_text(encoding="utf-8")
 
-    def start(self, **arguments: str) -> Run:
-        run = self.backend.submit(self.compiled(), arguments)
+    def start(self, *, project_image: str = "", **arguments: str) -> Run:
+        run = self.backend.submit(self.compiled(project_image), arguments)
         assert run.state == "SUCCEEDED", {name: task.error for name, task in run.tasks.items()}
         return run
 
@@ -62,6 +74,23 @@ def project(tmp_path_factory: pytest.TempPathFactory, tracking: Tracking) -> Ite
     backend = Backend(
         folder / "backend",
         preloaded={"MLFLOW_TRACKING_URI": tracking.uri},
+        config_maps={"modelway": {"mlflow-tracking-uri": tracking.uri}},
+    )
+    yield Project(folder, backend, tracking)
+    backend.close()
+
+
+@pytest.fixture(scope="module")
+def own_code(tmp_path_factory: pytest.TempPathFactory, tracking: Tracking) -> Iterator[Project]:
+    """A project with two modules of its own."""
+    folder = write_small_project(tmp_path_factory.mktemp("own-code"))
+    edit_yaml(folder / "project.yaml", {"name": "own-code", "model": {"entrypoint": "own_training:fit"}})
+    edit_yaml(folder / "policy.yaml", {"serving": {"rows": 8, "warm_up": 2}})
+    (folder / "own_training.py").write_text(TRAINING, encoding="utf-8")
+    (folder / "own_depth.py").write_text("DEPTH = 3\n", encoding="utf-8")
+    backend = Backend(
+        folder / "backend",
+        preloaded={"MLFLOW_TRACKING_URI": tracking.uri, "PYTHONPATH": str(folder)},
         config_maps={"modelway": {"mlflow-tracking-uri": tracking.uri}},
     )
     yield Project(folder, backend, tracking)
@@ -133,3 +162,52 @@ def test_other_data_can_be_named_when_it_is_started(project: Project, started: R
     text = project.backend.content(summary).read_text(encoding="utf-8")
     assert str(more) in text
     assert "the week's data" in text
+
+
+def test_a_changed_module_changes_its_image_and_trains_again_and_the_rest_comes_from_cache(own_code: Project) -> None:
+    components = write_base(own_code.folder / "components", [f"{SITE}/modelway-0.1.0.dist-info/METADATA"])
+
+    def make_image() -> str:
+        workspace, target = Workspace.load(own_code.folder), str(own_code.folder / "images")
+        return make_project_image(workspace, components, target, report=lambda _: None).image
+
+    first_image = make_image()
+    assert own_code.start(project_image=first_image).state == "SUCCEEDED"
+    first = own_code.start(project_image=first_image, champion="1")
+    before = own_code.compiled(first_image)
+    (own_code.folder / "own_depth.py").write_text("DEPTH = 4\n", encoding="utf-8")
+    second_image = make_image()
+    second = own_code.start(project_image=second_image, champion="1")
+
+    assert first_image != second_image
+    executors, others = differences(before, own_code.compiled(second_image))
+    assert executors == {
+        **{f"exec-{task}": {"image"} for task in ("train-model", "evaluate-model", "probe-model")},
+        **{f"exec-{task}": {"env"} for task in ("enforce-gate", "register-model")},  # which image trains
+    }
+    assert others == {"resolve-inputs": {"project_code"}}
+    assert {second.states[task] for task in JUDGING[:3]} == {"CACHED"}
+    assert {second.states[task] for task in JUDGING[3:]} == {"SUCCEEDED"}
+    blessings = [own_code.blessing(run.identifier) for run in (first, second)]
+    assert [blessing.image for blessing in blessings] == [first_image, second_image]
+    assert len({blessing.hashes.code for blessing in blessings}) == 2
+
+
+def differences(before: str, after: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """What differs of two compiled releases: keys of containers by executor, and input parameters by task."""
+    specifications = [next(yaml.safe_load_all(text)) for text in (before, after)]
+    containers: list[dict[str, Any]] = [
+        {label: executor["container"] for label, executor in entry.pop("deploymentSpec")["executors"].items()}
+        for entry in specifications
+    ]
+    tasks = []
+    for entry in specifications:
+        (group,) = [part["dag"]["tasks"] for part in entry["components"].values() if "dag" in part]
+        tasks.append({name: task["inputs"].pop("parameters") for name, task in group.items()})
+    assert specifications[0] == specifications[1]
+    changes = [
+        {name: {key for key in old if old[key] != new[name][key]} for name, old in earlier.items()}
+        for earlier, new in (containers, tasks)
+    ]
+    executors, parameters = ({name: keys for name, keys in change.items() if keys} for change in changes)
+    return executors, parameters

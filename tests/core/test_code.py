@@ -149,6 +149,20 @@ def test_a_runs_code_is_the_librarys_and_the_projects(importable: Path) -> None:
     assert code_version(project("coded_nowhere:fit"), project_code="m1") == f"{library_hash()}-m1"
 
 
+def test_modules_that_are_installed_are_looked_up_where_only_requirements_are_beside(importable: Path) -> None:
+    assert code_version(project(), project_code="r2") == f"{library_hash()}-{version(importable)}-r2"
+    assert (
+        code_version(project("coded_nowhere:fit"), project_code="r2") == f"{library_hash()}-r2"
+    )  # in a locked package
+    assert code_version(project(None), project_code="r2") == f"{library_hash()}-r2"
+
+
+def test_a_folder_may_be_named_relatively(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absolute = version(code)
+    monkeypatch.chdir(code.parent)
+    assert version(Path(code.name)) == absolute
+
+
 def test_the_librarys_own_functions_are_found_too() -> None:
     assert code_version(project("modelway.pipelines.faulty_models:fit")).startswith(f"{library_hash()}-m")
 

@@ -24,7 +24,7 @@ a_b==1!2.0+cpu --hash={ONE}  # ours"""
     (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
     lock = Lock.read(tmp_path)
     assert lock.indexes == ("--index-url https://packages.example/simple",)
-    assert [(one.name, one.version, one.hashes, one.line) for one in lock.requirements] == [
+    assert [(entry.name, entry.version, entry.hashes, entry.line) for entry in lock.requirements] == [
         ("a-b", "1!2.0+cpu", (ONE,), 8),
         ("zope-interface", "7.2", (ONE, TWO), 4),
     ]

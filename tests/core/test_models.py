@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -89,6 +91,32 @@ def test_a_folder_without_a_model_of_ours_is_refused(tmp_path: Path, described: 
     with pytest.raises(ModelwayError, match="holds no scikit-learn model") as caught:
         load_model(tmp_path)
     assert caught.value.file == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [("own_models = None", "Can't get attribute 'Cautious'"), (None, "No module named 'own_models'")],
+)
+def test_a_model_whose_module_is_not_here_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str | None, reason: str
+) -> None:
+    import cloudpickle
+
+    text = "from sklearn.linear_model import LogisticRegression\n\n\nclass Cautious(LogisticRegression):\n    pass\n"
+    (tmp_path / "own_models.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    flavor = {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"}
+    (tmp_path / "MLmodel").write_text(yaml.safe_dump({"flavors": {"sklearn": flavor}}), encoding="utf-8")
+    (tmp_path / "model.pkl").write_bytes(cloudpickle.dumps(importlib.import_module("own_models").Cautious()))
+    assert type(load_model(tmp_path)).__name__ == "Cautious"
+    monkeypatch.delitem(sys.modules, "own_models")
+    (tmp_path / "own_models.py").unlink()
+    if module is not None:
+        (tmp_path / "own_models.py").write_text(module, encoding="utf-8")
+    with pytest.raises(ModelwayError) as caught:
+        load_model(tmp_path)
+    assert f"the model cannot be loaded: {reason}" in caught.value.message
+    assert "modelway image" in caught.value.remedy
 
 
 def test_what_the_metadata_claims_to_be_trusted_is_not_believed(tmp_path: Path, pipeline: Pipeline) -> None:

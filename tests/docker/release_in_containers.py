@@ -35,7 +35,9 @@ def main() -> None:
         security_opt=["no-new-privileges"],
     )
     local.init(runner, pipeline_root=asked.root, raise_on_error=False, enable_caching=True)
-    arguments = Workspace.load(asked.project).arguments(asked.store)
+    workspace = Workspace.load(asked.project)
+    workspace.files.keep(asked.store)
+    arguments = workspace.arguments(asked.store)
     release_pipeline()(**arguments, champion=asked.champion)
 
 

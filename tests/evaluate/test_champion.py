@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
@@ -11,7 +12,7 @@ from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.components.core.tracking import Tracking
 from modelway.components.core.verdict import Verdict
-from modelway.components.evaluate.champion import policy_checks
+from modelway.components.evaluate.champion import champion_on, policy_checks
 
 PROJECT = Project.model_validate(
     {
@@ -79,3 +80,9 @@ def test_a_policy_that_cannot_be_read_is_open(versions: dict[str, str], rule: st
     (check,) = policy_checks(policy(on_weaker_policy=rule), PROJECT, versions["odd"])
     assert (check.name, check.verdict, check.blocks) == ("policy", Verdict.INCONCLUSIVE, blocks)
     assert f"champion version {versions['odd']}" in check.message
+
+
+def test_a_champion_that_cannot_be_loaded_here_is_nothing_to_compare_with(versions: dict[str, str]) -> None:
+    rival = champion_on(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, versions["none"])
+    assert (rival.version, rival.predictions) == (versions["none"], None)
+    assert "holds no scikit-learn model" in rival.trouble

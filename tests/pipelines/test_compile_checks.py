@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_projects import write_small_project
 
+from modelway.components.core.errors import ModelwayError
 from modelway.pipelines import console
-from modelway.pipelines.compile_checks import Problem, check_project
+from modelway.pipelines.compile_checks import Problem, check_project, refuse_errors
 from modelway.pipelines.workspace import Workspace
 
 PROJECT = """\
@@ -36,9 +38,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def problems(folder: Path, text: str = PROJECT, *, image: str = IMAGE, **options: str | None) -> list[Problem]:
+def problems(folder: Path, text: str = PROJECT, *, image: str = IMAGE, **options: Any) -> list[Problem]:
     (folder / "project.yaml").write_text(text, encoding="utf-8")
-    return check_project(Workspace.load(folder), image=image, **options)  # type: ignore[arg-type]
+    return check_project(Workspace.load(folder), image=image, **options)
+
+
+def code_beside(folder: Path, text: str) -> str:
+    (folder / "project.yaml").write_text(text, encoding="utf-8")
+    return Workspace.load(folder).project_code
 
 
 def only(problems: list[Problem]) -> Problem:
@@ -95,34 +102,71 @@ def test_code_that_the_components_image_has_is_no_problem(model: str, folder: Pa
 
 def test_code_is_in_the_projects_image(folder: Path) -> None:
     text = PROJECT.replace(SKLEARN, OWN)
-    assert problems(folder, text, project_image=PROJECT_IMAGE, image_code="c0de", project_code="c0de") == []
+    code = code_beside(folder, text)
+    assert problems(folder, text, project_image=PROJECT_IMAGE, codes={PROJECT_IMAGE: code}) == []
 
 
 def test_code_may_be_in_an_image_of_a_stages_own(folder: Path) -> None:
     text = PROJECT.replace(SKLEARN, OWN)
-    assert problems(folder, f"{text}resources: {{default: {{image: '{PROJECT_IMAGE}'}}}}\n") == []
-    problem = only(problems(folder, f"{text}resources: {{train_model: {{image: '{PROJECT_IMAGE}'}}}}\n"))
+    codes = {PROJECT_IMAGE: code_beside(folder, text)}
+    assert problems(folder, f"{text}resources: {{default: {{image: '{PROJECT_IMAGE}'}}}}\n", codes=codes) == []
+    problem = only(problems(folder, f"{text}resources: {{train_model: {{image: '{PROJECT_IMAGE}'}}}}\n", codes=codes))
     assert problem.severity == "warning"
     assert "evaluate_model and probe_model run in, and the model may need it" in problem.error.message
 
 
 @pytest.mark.parametrize(
-    ("label", "severity", "says"),
-    [("0ld", "error", "other code (0ld) than lies beside project.yaml (c0de)"), (None, "warning", "no label io.model")],
+    ("codes", "severity", "says"),
+    [
+        ({PROJECT_IMAGE: "m0ld"}, "error", "was made of other code (m0ld) than lies beside project.yaml (m"),
+        ({PROJECT_IMAGE: None}, "warning", "no label io.modelway.code"),
+        ({}, "warning", "could not be looked up"),
+    ],
 )
-def test_the_projects_image_must_have_the_code_that_lies_here(
-    label: str | None, severity: str, says: str, folder: Path
+@pytest.mark.parametrize(
+    ("own", "subject", "key"),
+    [
+        (f"resources:\n  train_model: {{image: '{PROJECT_IMAGE}'}}\n", "the image", "resources.train_model.image"),
+        (f"resources:\n  default: {{image: '{PROJECT_IMAGE}'}}\n", "the image", "resources.default.image"),
+        ("", "the project's image", None),
+    ],
+)
+def test_an_image_must_have_the_code_that_lies_here(
+    own: str, subject: str, key: str | None, codes: dict[str, str | None], severity: str, says: str, folder: Path
 ) -> None:
-    problem = only(problems(folder, project_image=PROJECT_IMAGE, image_code=label, project_code="c0de"))
+    text = PROJECT.replace(SKLEARN, OWN) + own
+    options = {"codes": codes, "project_image": "" if own else PROJECT_IMAGE}
+    problem = next(entry for entry in problems(folder, text, **options) if says in entry.error.message)
     assert problem.severity == severity
-    assert says in problem.error.message
+    assert problem.error.message.startswith(subject)
+    assert (problem.error.key, problem.error.line) == (key, 10 if key else None)
+
+
+def test_a_store_on_this_machine_is_warned_of(folder: Path) -> None:
+    assert problems(folder, store="s3://models/visits") == []
+    problem = only(problems(folder, store="/somewhere"))
+    assert (problem.severity, problem.error.value) == ("warning", "/somewhere")
+
+
+def test_all_that_would_fail_a_run_is_refused_at_once(folder: Path) -> None:
+    text = PROJECT.replace(SKLEARN, OWN)
+    refuse_errors(problems(folder, image="modelway/components:0.1.0"))
+    with pytest.raises(ModelwayError, match=r"^the module my_training") as alone:
+        refuse_errors(problems(folder, text))
+    assert alone.value.line == 8
+    several = [*problems(folder, text), *problems(folder, project_image="visits:1")]
+    with pytest.raises(ModelwayError, match=r"^2 problems would fail each run") as both:
+        refuse_errors(several)
+    assert "line 8: the module my_training" in both.value.message
+    assert "visits:1 is not pinned" in both.value.message
+    assert both.value.line == 8
 
 
 def test_images_that_are_not_pinned(folder: Path) -> None:
     component = only(problems(folder, image="modelway/components:0.1.0"))
     assert (component.severity, component.error.value) == ("warning", "modelway/components:0.1.0")
     assert "is not pinned" in component.error.message
-    project = only(problems(folder, project_image="visits:1", image_code="c", project_code="c"))
+    project = problems(folder, project_image="visits:1")[0]
     assert (project.severity, project.error.value) == ("error", "visits:1")
 
 

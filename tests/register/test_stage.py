@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +23,7 @@ from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.contract import Contract
 from modelway.components.core.environments import move
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.models import folder_sha256
+from modelway.components.core.models import folder_sha256, load_model
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.components.core.records import DECISION, Outcome, RunContext, State
@@ -143,7 +144,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained:
-    folder = tmp_path_factory.mktemp("trained")
+    model = {"estimator": "sklearn.tree.DecisionTreeClassifier", "parameters": {"max_depth": 2}}
+    trained = trained_in(tmp_path_factory.mktemp("trained"), model)
+    assert database.exists()
+    return trained
+
+
+def trained_in(folder: Path, model: dict[str, Any]) -> Trained:
+    """Trains a model of the loans in a folder, by the stages of a release."""
     rng = np.random.default_rng(5)
     income, debt = rng.normal(40, 10, 400).round(3), rng.normal(20, 8, 400).round(3)
     default = (debt - income / 2 + rng.normal(0, 4, 400) > 0).astype(int)
@@ -155,7 +163,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained
             "label": "default",
             "data": {"source": str(folder / "loans.parquet"), "split": {"test_fraction": 0.3}},
             "features": {"numeric": ["income", "debt"]},
-            "model": {"estimator": "sklearn.tree.DecisionTreeClassifier", "parameters": {"max_depth": 2}},
+            "model": model,
         }
     )
     contract = yaml.safe_dump(CONTRACT)
@@ -168,7 +176,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained
     made = train(
         paths["prepared.parquet"], paths["train.parquet"], paths["steps"], project, "d" * 64, model_path=paths["model"]
     )
-    assert database.exists()
     training = Training(run_id=made.run_id, model_id=made.model_id, source_version="sha256:data", code_version="code")
     return Trained(folder, project, contract, training)
 
@@ -571,3 +578,30 @@ def test_the_evidence_in_the_registry_is_what_the_gates_wrote(request_: Request,
     assert kept is not None
     assert json.loads(kept)["facts"]["model_hash"] == folder_sha256(request_.model)
     assert tracking.evidence(NAME, "1", "data.html") is not None
+
+
+OWN_CLASS = """
+from sklearn.tree import DecisionTreeClassifier
+
+class Cautious(DecisionTreeClassifier):
+    pass
+
+def fit(features, label):
+    return Cautious(max_depth=2).fit(features, label)
+"""
+
+
+def test_a_model_of_the_users_own_class_is_registered_without_being_loaded(
+    tmp_path: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "registered_own.py").write_text(OWN_CLASS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "loans").mkdir()
+    own = trained_in(tmp_path / "loans", {"entrypoint": "registered_own:fit"})
+    request = own.judged(tmp_path / "evidence", POLICY)
+    (tmp_path / "registered_own.py").unlink()
+    monkeypatch.delitem(sys.modules, "registered_own")
+    with pytest.raises(ModelwayError, match="No module named 'registered_own'"):
+        load_model(request.model)
+    assert request.register() == "1"
+    assert _numbers(tracking) == ["1"]

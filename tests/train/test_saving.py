@@ -17,6 +17,7 @@ import skops.io
 import yaml
 from sklearn.pipeline import Pipeline
 
+from modelway.components.core.code import code_version
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256, load_model
 from modelway.components.core.tracking import Tracking
@@ -201,3 +202,21 @@ def test_training_that_fails_ends_its_run_as_failed(
     (run,) = tracking.client.search_runs([experiment.experiment_id])
     assert run.info.status == "FAILED"
     assert not (tmp_path / "model").exists()
+
+
+def test_other_code_than_the_run_was_started_for_is_not_trained(
+    prepare_rows: Prepare, tmp_path: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_changed.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    made = prepare_rows({"entrypoint": "own_changed:fit"})
+    text = made.project.canonical().replace('"name": "loans"', '"name": "loans-changed"')
+    paths = [str(tmp_path / name) for name in ("prepared", "train", "steps")]
+    started_for = code_version(made.project)
+    (tmp_path / "own_changed.py").write_text(f"{OWN}\n", encoding="utf-8")
+    with pytest.raises(ModelwayError, match="other code than the run was started for"):
+        train(*paths, text, "data", code_version=started_for, model_path=str(tmp_path / "model"))
+    assert tracking.client.get_experiment_by_name("loans-changed") is None
+    assert "own_changed" not in sys.modules

@@ -1,0 +1,40 @@
+"""Images of empty files as OCI layouts, in place of real ones that would have to be pulled."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from modelway.components.core.images import Layout
+from modelway.components.core.oci import CONFIG, LAYER, Descriptor, Image, _document
+
+SITE = "opt/modelway/lib/python3.11/site-packages"
+ENVIRONMENT = ["PATH=/opt/modelway/bin", "PYTHONPATH=/opt/site", "HOME=/tmp"]
+
+
+def gzipped(names: list[str]) -> tuple[bytes, str]:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name))
+    return gzip.compress(plain.getvalue(), mtime=0), Descriptor.of(plain.getvalue(), "").digest
+
+
+def write_base(folder: Path, *layers: list[str], **config: Any) -> str:
+    """An image of empty files as an OCI layout; returns its folder."""
+    layout, descriptors, diffs = Layout(folder), [], []
+    for names in layers:
+        content, diff = gzipped(names)
+        descriptors.append(Descriptor.of(content, f"{LAYER}+gzip"))
+        diffs.append(diff)
+        layout.put(descriptors[-1], io.BytesIO(content))
+    described = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}}
+    written = _document(described | {"config": {"User": "10001:10001", "Env": ENVIRONMENT, **config}})
+    layout.put(Descriptor.of(written, CONFIG), io.BytesIO(written))
+    listed = [layer.as_json() for layer in descriptors]
+    manifest = {"schemaVersion": 2, "config": Descriptor.of(written, CONFIG).as_json(), "layers": listed}
+    layout.put_manifest(Image(_document(manifest), written, tuple(descriptors)), "")
+    return str(folder)
