@@ -83,7 +83,7 @@ class ClusterReader:
         """
         return self._read(f"/api/v1/namespaces/{namespace}/{kind}/{name}")
 
-    def list(self, kind: str, *, namespace: str) -> list[dict[str, Any]]:
+    def list_objects(self, kind: str, *, namespace: str) -> list[dict[str, Any]]:
         """The objects of a kind of the core API.
 
         Raises:

@@ -57,8 +57,8 @@ def check_quota(
         )
     lines = ProjectLines(workspace)
     try:
-        ranges = _LimitRanges.of(reader.list("limitranges", namespace=namespace))
-        quotas = reader.list("resourcequotas", namespace=namespace)
+        ranges = _LimitRanges.of(reader.list_objects("limitranges", namespace=namespace))
+        quotas = reader.list_objects("resourcequotas", namespace=namespace)
     except DeniedError as error:
         message = f"whether the tasks fit the quotas of {namespace} is not known: {error.message}"
         return [lines.problem("warning", message, remedy=error.remedy)]

@@ -31,8 +31,8 @@ def config_file(store: str, name: str, *, digest: str) -> str:
 
 def store_of(location: str) -> str:
     """The root of the store that a project's `config_file` is in; empty where the location is none of one."""
-    kept = re.fullmatch(r"(.+)/config/project-[0-9a-f]{16}\.json", location)
-    return kept[1] if kept else ""
+    match = re.fullmatch(r"(.+)/config/project-[0-9a-f]{16}\.json", location)
+    return match[1] if match else ""
 
 
 def read_record(kind: type[Record], file: str, *, damage: str, remedy: str) -> Record | None:

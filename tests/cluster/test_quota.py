@@ -17,7 +17,7 @@ from small_projects import write_small_project
 
 from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.pipelines.cluster_settings import TaskSettings
-from modelway.pipelines.compile import _compiled
+from modelway.pipelines.compile import compile_spec
 from modelway.pipelines.compile_checks import Problem
 from modelway.pipelines.quota import check_quota
 from modelway.pipelines.release import release_pipeline
@@ -53,7 +53,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     with (folder / "project.yaml").open("a", encoding="utf-8") as file:
         file.write(yaml.safe_dump({"resources": RESOURCES}))
     workspace = Workspace.load(folder)
-    specification = _compiled(release_pipeline("registered", TaskSettings.of(workspace.project))).specification
+    specification = compile_spec(release_pipeline("registered", TaskSettings.of(workspace.project))).specification
     return lambda namespace: check_quota(specification, workspace, namespace=namespace)
 
 

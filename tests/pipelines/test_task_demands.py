@@ -8,7 +8,7 @@ import pytest
 
 from modelway.components.core.resources import StageResources
 from modelway.pipelines.cluster_settings import TaskSettings
-from modelway.pipelines.compile import _compiled
+from modelway.pipelines.compile import compile_spec
 from modelway.pipelines.release import release_pipeline
 from modelway.pipelines.task_demands import TaskDemand, heaviest, task_demands
 
@@ -17,7 +17,7 @@ from modelway.pipelines.task_demands import TaskDemand, heaviest, task_demands
 def tasks() -> dict[str, TaskDemand]:
     training = StageResources.model_validate({"gpu": {"count": 2}, "cpu": 3, "memory": {"limit": "6Gi"}})
     settings = TaskSettings(resources={"train_model": training})
-    return task_demands(_compiled(release_pipeline("registered", settings)).specification)
+    return task_demands(compile_spec(release_pipeline("registered", settings)).specification)
 
 
 def test_the_amounts_are_those_that_are_compiled(tasks: dict[str, TaskDemand]) -> None:
