@@ -31,7 +31,7 @@ class CompiledPipeline:
         bytes: The file's size.
         levels: The pods on its critical path.
         parameters: What a run can be given, with what is taken where nothing is given; None: it must be given.
-        images: The images that its tasks run in, by the task.
+        images: The image that each stage runs in.
     """
 
     file: Path
@@ -164,14 +164,15 @@ def write_pipelines(
 
 
 def _summary(specification: Mapping[str, Any], file: Path, *, size: int) -> CompiledPipeline:
-    parameters = specification["root"].get("inputDefinitions", {}).get("parameters", {})
+    definitions = specification["root"].get("inputDefinitions", {}).get("parameters", {})
     executors = specification["deploymentSpec"]["executors"]
+    images = {label.removeprefix("exec-"): executor["container"]["image"] for label, executor in executors.items()}
     return CompiledPipeline(
         file,
         size,
         levels(specification),
-        parameters={name: definition.get("defaultValue") for name, definition in parameters.items()},
-        images={label.removeprefix("exec-"): executor["container"]["image"] for label, executor in executors.items()},
+        parameters={name: definition.get("defaultValue") for name, definition in definitions.items()},
+        images={task.replace("-", "_"): image for task, image in images.items()},
     )
 
 

@@ -132,6 +132,12 @@ def _in_one_line(error: ModelwayError) -> str:
     return f"{where}{error.message} ({error.remedy})"
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """Names as a sentence has them: ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def is_pinned(image: str) -> bool:
     """Whether an image is named by its digest."""
     return "@sha256:" in image
@@ -183,7 +189,7 @@ def _code(lines: ProjectLines) -> Iterator[Problem]:
     fails = "train_model" in lacking
     yield lines.problem(
         "error" if fails else "warning",
-        f"{what} will not be in the image that {' and '.join(lacking)} run{'s' * (len(lacking) == 1)} in"
+        f"{what} will not be in the image that {enumerated(lacking)} run{'s' * (len(lacking) == 1)} in"
         + ("" if fails else ", and the model may need it to be loaded"),
         key=key,
         value=path,

@@ -16,7 +16,7 @@ from kubernetes.utils.quantity import parse_quantity  # type: ignore[import-unty
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.project import DEFAULT_STAGE
 from modelway.pipelines.cluster_reader import ClusterReader, DeniedError
-from modelway.pipelines.compile_checks import Problem, ProjectLines, errors_first
+from modelway.pipelines.compile_checks import Problem, ProjectLines, enumerated, errors_first
 from modelway.pipelines.task_demands import FIELDS, TaskDemand, heaviest, task_demands
 from modelway.pipelines.workspace import Workspace
 
@@ -145,6 +145,14 @@ class _Quota:
         self, tasks: Mapping[str, TaskDemand], lines: ProjectLines, *, defaults: Mapping[str, Decimal]
     ) -> Iterator[Problem]:
         """The tasks that are never admitted, and those that wait."""
+        without_default = [name for name in self.bounds if name in FIELDS and name not in defaults]
+        if without_default:
+            yield lines.problem(
+                "warning",
+                f"{self.title} counts {enumerated(without_default)}, and Argo's own containers ask for none unless its "
+                "controller is told to: without, every pod of a run is refused",
+                remedy="give the namespace a LimitRange with `default` and `defaultRequest` for containers",
+            )
         for name, (quantity, used) in self.bounds.items():
             hard = parse_quantity(quantity)
             impossible = [task for task in tasks.values() if task.amounts.get(name, Decimal(0)) > hard]
@@ -156,13 +164,6 @@ class _Quota:
                     consequence=f"{self.title} allows {quantity} in all: its pod stays pending for ever",
                     remedy="ask for less in project.yaml, or have the quota raised",
                 )
-            if name in FIELDS and name not in defaults:
-                yield lines.problem(
-                    "warning",
-                    f"{self.title} counts {name}, and Argo's own containers ask for none by default: every pod of a "
-                    "run is refused then",
-                    remedy="give the namespace a LimitRange with `default` and `defaultRequest` for containers",
-                )
             if not impossible:
                 yield from self._waiting(tasks, lines, name=name, hard=quantity, used=used)
 
@@ -172,7 +173,7 @@ class _Quota:
         """Tasks that may run at the same time, for which there is not enough for all."""
         group = heaviest(tasks, name)
         total = sum((tasks[task].amounts.get(name, Decimal(0)) for task in group), Decimal(0))
-        subject = f"{' and '.join(tasks[task].stage for task in group)} ask{'s' * (len(group) == 1)} for "
+        subject = f"{enumerated([tasks[task].stage for task in group])} ask{'s' * (len(group) == 1)} for "
         subject += f"{_readable(total, name)} of {name}" + " at the same time" * (len(group) > 1)
         if total > parse_quantity(hard):
             message = f"{subject}, and {self.title} allows {hard}: they wait for each other"

@@ -86,7 +86,7 @@ def test_code_that_will_not_be_in_the_image_is_an_error_at_its_line(
     problem = only(problems(folder, PROJECT.replace(SKLEARN, model)))
     assert problem.severity == "error"
     assert says in problem.error.message
-    assert "train_model and evaluate_model and probe_model run in" in problem.error.message
+    assert "train_model, evaluate_model and probe_model run in" in problem.error.message
     assert remedy in problem.error.remedy
     assert (problem.error.file, problem.error.line) == (str(folder / "project.yaml"), 8)
     assert problem.error.key in {"model.entrypoint", "model.estimator"}
