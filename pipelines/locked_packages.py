@@ -121,7 +121,8 @@ def missing_packages(
             raise ModelwayError(
                 f"{REQUIREMENTS_FILE} locks {requirement.name} {requirement.version}, but the image of the components "
                 f"has {version}, which the gates run on",
-                file=f"{folder / REQUIREMENTS_FILE}:{requirement.line}",
+                file=str(folder / REQUIREMENTS_FILE),
+                line=requirement.line,
                 value=f"{requirement.name}=={requirement.version}",
                 remedy=f"write {requirement.name}=={version} into requirements.in and lock it again, or make an image "
                 "of the components from a lock with your version",
@@ -208,7 +209,8 @@ def _check_needs(
             reason = f"there is {version}" if version else "neither the lock nor the image of the components has it"
             raise ModelwayError(
                 f"{locked.name} {locked.version} needs {need.name}{need.specifier}, but {reason}",
-                file=f"{folder / REQUIREMENTS_FILE}:{locked.line}",
+                file=str(folder / REQUIREMENTS_FILE),
+                line=locked.line,
                 value=str(need),
                 remedy="lock all that it needs: uv pip compile --generate-hashes requirements.in -o requirements.txt",
             )

@@ -246,7 +246,8 @@ def _imports(file: Path) -> Iterator[str]:
         line = getattr(error, "lineno", None) or 1
         raise ModelwayError(
             f"{file.name} is no Python {sys.version_info.major}.{sys.version_info.minor}: {error}",
-            file=f"{file}:{line}",
+            file=str(file),
+            line=line,
             remedy="correct it; the modules that a project's code imports are read to find what belongs to it",
         ) from error
     for node in ast.walk(tree):

@@ -125,6 +125,4 @@ def _parsed(line: str, number: int, file: Path) -> LockedRequirement:
 
 def _unlocked(line: str, number: int, file: Path, reason: str) -> ModelwayError:
     value = _HASH.sub("", line).strip()
-    return ModelwayError(
-        f"line {number} of {file.name}, {value!r}, {reason}", file=f"{file}:{number}", value=value, remedy=_REMEDY
-    )
+    return ModelwayError(f"{value!r} {reason}", file=str(file), line=number, value=value, remedy=_REMEDY)

@@ -217,7 +217,7 @@ def test_a_module_that_cannot_be_one_is_an_error(code: Path, files: dict[str, st
     with pytest.raises(ModelwayError) as caught:
         version(code)
     assert message in caught.value.message
-    assert caught.value.file == str(code / file)
+    assert caught.value.details()["file"] == str(code / file)
 
 
 @pytest.mark.parametrize("entrypoint", ["coded_package.nothing:fit", "coded_package.weights:fit"])

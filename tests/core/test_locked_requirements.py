@@ -57,7 +57,7 @@ def test_what_is_not_locked_is_an_error_with_its_line(tmp_path: Path, line: str,
     with pytest.raises(ModelwayError) as caught:
         Lock.read(tmp_path)
     assert reason in caught.value.message
-    assert caught.value.file == f"{tmp_path / 'requirements.txt'}:3"
+    assert caught.value.details()["file"] == f"{tmp_path / 'requirements.txt'}:3"
     assert caught.value.value
     assert "uv pip compile --generate-hashes" in caught.value.remedy
 

@@ -254,7 +254,7 @@ def test_a_lock_that_cannot_be_installed_is_refused(
     lock(own, change(index.add("tinypkg", "1.0")))
     error = refused(make, tmp_path)
     assert message in error.message
-    assert error.file == f"{own / 'requirements.txt'}{line}"
+    assert error.details()["file"] == f"{own / 'requirements.txt'}{line}"
     assert error.remedy
 
 
@@ -282,7 +282,7 @@ def test_a_package_that_lacks_what_it_needs_is_refused(
     lock(own, index.add("tinypkg", "1.0", need), elsewhere)
     error = refused(make, tmp_path)
     assert f"tinypkg 1.0 {reason}" in error.message
-    assert (error.file, error.value) == (f"{own / 'requirements.txt'}:2", need)
+    assert (error.file, error.line, error.value) == (str(own / "requirements.txt"), 2, need)
 
 
 # ---- the command
