@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def compile_(
     project: Annotated[
         Path | None,
-        typer.Argument(help="The project's folder, for its own pipelines. Without one: those of any project."),
+        typer.Argument(
+            help="The project's folder. Without one: this folder if it holds a project, else pipelines of any project."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
     until: Annotated[ReleaseGoal, typer.Option(help="How far a release goes.")] = "registered",
@@ -71,10 +73,11 @@ def compile_(
     from modelway.pipelines.compile import compile_all
     from modelway.pipelines.project_pipelines import compile_project
 
-    if project is None:
+    folder = project or (Path() if Path("project.yaml").exists() else None)
+    if folder is None:
         compiled, warnings = compile_all(output, until=until, kubernetes=kubernetes, backend=server), []
     else:
-        workspace = Workspace.load(project.resolve())
+        workspace = Workspace.load(folder.resolve())
         result = compile_project(
             output,
             workspace,

@@ -135,6 +135,14 @@ def test_the_blessing_is_told_the_image_that_trains(compiled: Compiling) -> None
     assert {label for label, env in named.items() if env} == {"exec-register-model", "exec-enforce-gate"}
 
 
+def test_in_a_projects_folder_it_need_not_be_named(project: Compiling, modelway: Command) -> None:
+    ran = modelway("compile", "--store", project.store, cwd=project.folder)
+    assert ran.returncode == 0, ran.stderr
+    assert {file.name for file in project.dist.iterdir()} == {"visits-release.yaml", "visits-promote.yaml"}
+    assert "visits-release starts without an argument, and may be given " in " ".join(ran.stdout.split())
+    assert "is not pinned" in ran.stderr
+
+
 def settled(project: Compiling) -> Any:
     """A compiled release without its defaults."""
     specification, platform = documents(project.release)
