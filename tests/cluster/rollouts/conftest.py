@@ -181,7 +181,7 @@ class Place:
     def policy(self, *, traffic: str = "live", **deployment: Any) -> Policy:
         """The policy that versions are released and deployed by, with changes of `deployment`."""
         analysis = {
-            **{"interval_seconds": 2, "count": 3, "initial_delay_seconds": 5, "minimum_requests": 30},
+            **{"interval_seconds": 2, "count": 3, "initial_delay_seconds": 5, "minimum_requests": 15},
             **{"error_rate": 0.02, "drift": 0.5},
         }
         rollout = {
