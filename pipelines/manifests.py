@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,61 @@ import yaml
 
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
+from modelway.components.deploy.objectives import Scope, enough_requests, objectives
 from modelway.components.deploy.objects import deployment, inference_service, rollout, services
 
 # (window, how long it must hold, severity): soon where it is plain, and patiently where requests are few.
 _WINDOWS = (("5m", "2m", "critical"), ("1h", "15m", "warning"))
+_PATIENTLY = (("", "15m", "warning"),)  # what the server measures over a window of its own
+
+
+@dataclass(frozen=True)
+class _Alert:
+    """How it is told that an objective is missed.
+
+    Attributes:
+        name: The alert's name.
+        summary: What is wrong, with the alert's labels.
+        value: What was measured.
+        bound: Writes the bound for people.
+        by: The labels, besides the namespace, that are told apart.
+        by_requests: Whether it says something only where there are requests enough.
+    """
+
+    name: str
+    summary: str
+    value: str
+    bound: Callable[[float], str]
+    by: tuple[str, ...] = ()
+    by_requests: bool = True
+
+
+_ALERTS = {
+    "error-rate": _Alert(
+        "ModelFails",
+        "{model} answers requests with errors in {{{{ $labels.namespace }}}}.",
+        "{{{{ $value | humanizePercentage }}}} of the answers of the last {window} are 5xx",
+        "{:.2%}".format,
+    ),
+    "drift": _Alert(
+        "ModelInputsDrift",
+        "{{{{ $labels.feature }}}} drifts from {model}'s training data in {{{{ $labels.namespace }}}}.",
+        'Its population stability index over the server\'s window is {{{{ $value | printf "%.2f" }}}}',
+        "{:g}".format,
+        by=("feature",),
+        by_requests=False,
+    ),
+    **{
+        f"latency-p{percentile}-seconds": _Alert(
+            f"ModelSlowP{percentile}",
+            "{model} answers slowly in {{{{ $labels.namespace }}}}.",
+            f"The {percentile}th percentile of the answers' times of the last {{window}} is"
+            " {{{{ $value | humanizeDuration }}}}",
+            lambda seconds: f"{seconds * 1000:g} ms",
+        )
+        for percentile in (50, 95, 99)
+    },
+}
 
 
 def alert_rules(policy: Policy, model: str) -> dict[str, Any]:
@@ -32,7 +85,7 @@ def alert_rules(policy: Policy, model: str) -> dict[str, Any]:
     Returns:
         The object; what is under ``spec`` is a rules file of Prometheus.
     """
-    rules = [*_errors(policy, model), *_latencies(policy, model), *_drift(policy, model), *_absence(model)]
+    rules = [*_judged(policy, model), *_absence(model)]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
@@ -77,66 +130,27 @@ def _text(contents: list[dict[str, Any]]) -> str:
     )
 
 
-def _errors(policy: Policy, model: str) -> list[dict[str, Any]]:
-    bound = policy.deployment.analysis.error_rate
-    if bound is None:
-        return []
-    all_, failed = _of(model), _of(model, 'code=~"5.."')
-    return [
-        _rule(
-            "ModelFails",
-            f"sum by (namespace) (rate(modelway_requests_total{{{failed}}}[{window}]))"
-            f" / sum by (namespace) (rate(modelway_requests_total{{{all_}}}[{window}])) > {bound:g}"
-            f" and {_enough(policy, model, window)}",
-            holds=holds,
-            severity=severity,
-            model=model,
-            summary=f"{model} answers requests with errors in {{{{ $labels.namespace }}}}.",
-            description=f"{{{{ $value | humanizePercentage }}}} of the answers of the last {window} are 5xx; the policy"
-            f" allows {bound:.2%} (deployment.analysis.error_rate).",
-        )
-        for window, holds, severity in _WINDOWS
-    ]
-
-
-def _latencies(policy: Policy, model: str) -> list[dict[str, Any]]:
-    sla = policy.serving.sla
-    bounds = {50: sla.p50_ms, 95: sla.p95_ms, 99: sla.p99_ms}
-    return [
-        _rule(
-            f"ModelSlowP{percentile}",
-            f"histogram_quantile({percentile / 100:g}, sum by (namespace, le)"
-            f" (rate(modelway_request_seconds_bucket{{{_of(model)}}}[{window}]))) > {bound / 1000:g}"
-            f" and {_enough(policy, model, window)}",
-            holds=holds,
-            severity=severity,
-            model=model,
-            summary=f"{model} answers slowly in {{{{ $labels.namespace }}}}.",
-            description=f"The {percentile}th percentile of the answers' times of the last {window} is"
-            f" {{{{ $value | humanizeDuration }}}}; the policy allows {bound:g} ms (serving.sla.p{percentile}_ms).",
-        )
-        for percentile, bound in bounds.items()
-        if bound is not None
-        for window, holds, severity in _WINDOWS
-    ]
-
-
-def _drift(policy: Policy, model: str) -> list[dict[str, Any]]:
-    bound = policy.deployment.analysis.drift
-    if bound is None:
-        return []
-    return [
-        _rule(
-            "ModelInputsDrift",
-            f"max by (namespace, feature) (modelway_feature_drift{{{_of(model)}}}) > {bound:g}",
-            holds="15m",
-            severity="warning",
-            model=model,
-            summary=f"{{{{ $labels.feature }}}} drifts from {model}'s training data in {{{{ $labels.namespace }}}}.",
-            description='Its population stability index over the server\'s window is {{ $value | printf "%.2f" }}; the'
-            f" policy allows {bound:g} (deployment.analysis.drift).",
-        )
-    ]
+def _judged(policy: Policy, model: str) -> list[dict[str, Any]]:
+    """The rules of what the policy holds the model to: a share or a percentile in a short window and in a long one."""
+    rules = []
+    for objective in objectives(policy):
+        alert = _ALERTS[objective.name]
+        for window, holds, severity in _WINDOWS if alert.by_requests else _PATIENTLY:
+            scope = Scope(_of(model), window, by=("namespace", *alert.by))
+            condition = f" and {enough_requests(policy, scope)}" if alert.by_requests else ""
+            rules.append(
+                _rule(
+                    alert.name,
+                    f"{objective.value(scope)} > {objective.bound:.10g}{condition}",
+                    holds=holds,
+                    severity=severity,
+                    model=model,
+                    summary=alert.summary.format(model=model),
+                    description=f"{alert.value.format(window=window)}; the policy allows"
+                    f" {alert.bound(objective.bound)} ({objective.key}).",
+                )
+            )
+    return rules
 
 
 def _absence(model: str) -> list[dict[str, Any]]:
@@ -164,13 +178,8 @@ def _absence(model: str) -> list[dict[str, Any]]:
     ]
 
 
-def _of(model: str, *more: str) -> str:
-    return ", ".join([f'app_kubernetes_io_name="{model}"', *more])
-
-
-def _enough(policy: Policy, model: str, window: str) -> str:
-    asked = policy.deployment.analysis.minimum_requests
-    return f"sum by (namespace) (increase(modelway_requests_total{{{_of(model)}}}[{window}])) >= {asked}"
+def _of(model: str) -> str:
+    return f'app_kubernetes_io_name="{model}"'
 
 
 def _rule(

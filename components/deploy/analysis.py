@@ -8,8 +8,7 @@ health. It counts them one interval before the last measurements, so that those 
 
 The new version's counters are read as they are rather than as rates. Its pods exist for this rollout alone, so that
 they count exactly what it has answered since it began, without the first increments that a rate over a new series
-misses, and without those of an earlier attempt. Requests that the server refuses as the client's fault (4xx) say
-nothing of the model and count neither as traffic nor as health.
+misses, and without those of an earlier attempt. What is measured, and by which series, is in `objectives`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelway.components.core.policy import Policy
+from modelway.components.deploy.objectives import Scope, enough_requests, error_rate, latency, objectives, requests
 
 PROMETHEUS = "MODELWAY_PROMETHEUS"
 _PROMETHEUS = "http://prometheus.monitoring:9090"
@@ -53,14 +53,14 @@ def analysis_templates(policy: Policy, model: str, prometheus: str) -> list[dict
     """
     asked = policy.deployment.analysis
     judged = _judged(policy, model)
-    requests = {
+    traffic = {
         "name": "requests",
         "initialDelay": f"{_before_the_last(policy)}s",
         "count": 1,
         "successCondition": _condition(f">= {asked.minimum_requests}"),
-        "provider": {"prometheus": {"address": prometheus, "query": _requests(_of(model, _CANARY))}},
+        "provider": {"prometheus": {"address": prometheus, "query": requests(_scope(model, _CANARY))}},
     }
-    decided = [*(_metric(policy, *one, prometheus, asked.count) for one in judged), requests]
+    decided = [*(_metric(policy, *one, prometheus, asked.count) for one in judged), traffic]
     watched = [_metric(policy, *one, prometheus) for one in judged]
     made = {f"{model}-analysis": decided, f"{model}-watch": watched}
     return [
@@ -161,57 +161,35 @@ def _condition(bound: str) -> str:
 
 def _judged(policy: Policy, model: str) -> list[tuple[str, str, float]]:
     """What is judged: the metric's name, its query, and the greatest value."""
-    asked, sla, canary = policy.deployment.analysis, policy.serving.sla, _of(model, _CANARY)
-    enough = f"{_requests(canary)} >= {asked.minimum_requests}"
-    found: list[tuple[str, str, float]] = []
+    canary = _scope(model, _CANARY)
+    enough = enough_requests(policy, canary)
 
-    def judge(name: str, value: str, bound: float, once: str) -> None:
-        found.append((name, f"({value} and on() ({once})) or vector(0)", bound))
+    def query(value: str, condition: str) -> str:
+        return f"(({value}) and on() ({condition})) or vector(0)"
 
-    if asked.error_rate is not None:
-        judge("error-rate", f"({_failed(canary)})", asked.error_rate, enough)
-    for percentile, bound in ((50, sla.p50_ms), (95, sla.p95_ms), (99, sla.p99_ms)):
-        if bound is not None:
-            judge(f"latency-p{percentile}-seconds", _quantile(percentile / 100, canary), bound / 1000, enough)
-    if asked.drift is not None:
-        judge("drift", f"max(modelway_feature_drift{{{canary}}})", asked.drift, enough)
-    if asked.compare_with_stable is not None:
-        stable, window = _of(model, _STABLE), _window(policy)
-        both = f"{enough} and on() {_requests(stable, window)} >= {asked.minimum_requests}"
-        more = f"({_failed(canary)} - {_failed(stable, window)})"
-        slower = f"({_quantile(0.95, canary)} / {_quantile(0.95, stable, window)})"
-        judge("error-rate-above-stable", more, asked.compare_with_stable.error_rate, both)
-        judge("latency-p95-to-stable", slower, asked.compare_with_stable.latency_ratio, both)
-    return found
+    judged = [
+        (objective.name, query(objective.value(canary), enough), objective.bound) for objective in objectives(policy)
+    ]
+    bounds = policy.deployment.analysis.compare_with_stable
+    if bounds is not None:
+        stable = _scope(model, _STABLE, window=_window(policy))
+        both = f"{enough} and on() {enough_requests(policy, stable)}"
+        more = f"{error_rate(canary)} - {error_rate(stable)}"
+        slower = f"{latency(0.95, canary)} / {latency(0.95, stable)}"
+        judged += [
+            ("error-rate-above-stable", query(more, both), bounds.error_rate),
+            ("latency-p95-to-stable", query(slower, both), bounds.latency_ratio),
+        ]
+    return judged
 
 
-def _of(model: str, hash_argument: str) -> str:
-    return (
+def _scope(model: str, hash_argument: str, *, window: str = "") -> Scope:
+    """The pods of one version in the namespace of its rollout."""
+    return Scope(
         f'namespace="{{{{args.namespace}}}}", app_kubernetes_io_name="{model}",'
-        f' rollouts_pod_template_hash="{{{{args.{hash_argument}}}}}"'
+        f' rollouts_pod_template_hash="{{{{args.{hash_argument}}}}}"',
+        window,
     )
-
-
-def _count(series: str, window: str) -> str:
-    """What was counted: by the pods that there are since they started, or within a window."""
-    return f"increase({series}[{window}])" if window else series
-
-
-def _requests(of: str, window: str = "") -> str:
-    series = f'modelway_requests_total{{{of}, code!~"4.."}}'
-    return f"sum({_count(series, window)})"
-
-
-def _failed(of: str, window: str = "") -> str:
-    """The share of 5xx answers; a code that was never answered has no series."""
-    series = f'modelway_requests_total{{{of}, code=~"5.."}}'
-    requests = _requests(of, window)
-    return f"(sum({_count(series, window)}) or 0 * {requests}) / {requests}"
-
-
-def _quantile(quantile: float, of: str, window: str = "") -> str:
-    series = f"modelway_request_seconds_bucket{{{of}}}"
-    return f"histogram_quantile({quantile:g}, sum by (le) ({_count(series, window)}))"
 
 
 def _window(policy: Policy) -> str:
