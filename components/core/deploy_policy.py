@@ -57,9 +57,9 @@ class Analysis(Section):
     initial_delay_seconds: int = Field(20, ge=0, description="The first scrapes of a new pod are empty.")
     failure_limit: Annotated[int, LOWER] = Field(0, ge=0, description="Measurements of a metric that may fail.")
     minimum_requests: Annotated[int, HIGHER] = Field(
-        50, ge=1, description="No traffic is not health: fewer requests than this at the end undo the rollout."
+        50, ge=1, description="No traffic is not health: fewer requests, less those answered by 4xx, undo the rollout."
     )
-    error_rate: Annotated[float | None, LOWER] = Field(0.01, ge=0, lt=1, description="Greatest share of 5xx answers.")
+    error_rate: Annotated[float | None, LOWER] = Field(0.01, ge=0, lt=1, description="Greatest share of 5xx among the answers that are no 4xx.")
     drift: Annotated[float | None, LOWER] = Field(
         0.25, gt=0, description="Greatest population stability index of a feature over the server's window."
     )

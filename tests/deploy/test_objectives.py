@@ -56,7 +56,8 @@ def test_what_has_no_bound_is_none() -> None:
         ),
         (
             latency(0.95, WINDOW),
-            'histogram_quantile(0.95, sum by (namespace, le) (increase(modelway_request_seconds_bucket{app="claims"}[5m])))',
+            "histogram_quantile(0.95, sum by (namespace, le) "
+            '(increase(modelway_request_seconds_bucket{app="claims"}[5m])))',
         ),
         (drift(WINDOW), 'max by (namespace) (modelway_feature_drift{app="claims"})'),
         (
