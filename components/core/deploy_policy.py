@@ -59,7 +59,9 @@ class Analysis(Section):
     minimum_requests: Annotated[int, HIGHER] = Field(
         50, ge=1, description="No traffic is not health: fewer requests, less those answered by 4xx, undo the rollout."
     )
-    error_rate: Annotated[float | None, LOWER] = Field(0.01, ge=0, lt=1, description="Greatest share of 5xx among the answers that are no 4xx.")
+    error_rate: Annotated[float | None, LOWER] = Field(
+        0.01, ge=0, lt=1, description="Greatest share of 5xx among the answers that are no 4xx."
+    )
     drift: Annotated[float | None, LOWER] = Field(
         0.25, gt=0, description="Greatest population stability index of a feature over the server's window."
     )
