@@ -63,7 +63,9 @@ class Analysis(Section):
         0.01, ge=0, lt=1, description="Greatest share of 5xx among the answers that are no 4xx."
     )
     drift: Annotated[float | None, LOWER] = Field(
-        0.25, gt=0, description="Greatest population stability index of a feature over the server's window."
+        0.25,
+        gt=0,
+        description="Greatest population stability index of a feature over the server's window, less what chance adds.",
     )
     compare_with_stable: CompareWithStable | None = None
 

@@ -1,9 +1,8 @@
 """Drift of what is asked: each column's population stability index over a window of the latest rows.
 
-The bins are those of the baseline, ``baseline.json``, which were counted over the training split. Of rows that come
-from the same distribution, chance alone adds (bins - 1) / rows to the index on average (Yurdakul, Statistical
-Properties of Population Stability Index, 2018, whose test statistic is that of chi-squared), which is taken off here,
-and a column is scored only from some rows per bin on: a few requests are no drift.
+The bins are those of the baseline, ``baseline.json``, which were counted over the training split. What chance alone
+adds to the index is taken off, as the data gate does, and a column is scored only from some rows per bin on: a few
+requests are no drift.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.stability import excess_stability_index
 from modelway.components.serve.signature import Signature
 
 Array = np.ndarray[Any, Any]
 
 WINDOW_ROWS = 10_000
 _LEAST_ROWS, _LEAST_ROWS_PER_BIN = 100, 10
-_FLOOR = 1e-4  # as the gates have it
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,12 @@ class DriftWindow:
     Args:
         bins: Each column's bins.
         rows: How many rows the window holds.
+        baseline_rows: How many rows the baseline's shares are worth.
     """
 
-    def __init__(self, bins: Mapping[str, Bins], rows: int = WINDOW_ROWS) -> None:
+    def __init__(self, bins: Mapping[str, Bins], rows: int = WINDOW_ROWS, *, baseline_rows: float) -> None:
         self._bins = dict(bins)
+        self._baseline_rows = baseline_rows
         self._ring = np.zeros((len(bins), rows), dtype=np.int16)
         self._next = 0
         self._filled = 0
@@ -79,7 +80,9 @@ class DriftWindow:
             ModelwayError: the baseline cannot be read.
         """
         try:
-            stated: dict[str, dict[str, Any]] = json.loads(path.read_bytes()).get("columns", {})
+            content = json.loads(path.read_bytes())
+            stated: dict[str, dict[str, Any]] = content.get("columns", {})
+            baseline_rows = content["rows"] / content.get("rows_per_group", 1.0)
             found = {
                 one.name: _bins(stated[one.name])
                 for one in signature.columns
@@ -91,7 +94,7 @@ class DriftWindow:
                 file=str(path),
                 remedy="package the version again, with a baseline that `modelway run` made",
             ) from error
-        return cls(found, rows)
+        return cls(found, rows, baseline_rows=baseline_rows)
 
     def add(self, columns: Mapping[str, Array]) -> None:
         """Takes rows in, in place of the oldest ones; columns as `Signature.convert` gives them."""
@@ -111,24 +114,10 @@ class DriftWindow:
         for codes, (name, bins) in zip(self._ring, self._bins.items(), strict=True):
             if self._filled >= max(_LEAST_ROWS, _LEAST_ROWS_PER_BIN * int(np.sum(bins.shares > 0))):
                 counts = np.bincount(codes[: self._filled], minlength=len(bins.shares))
-                found[name] = excess_stability_index(bins.shares, counts)
+                found[name] = excess_stability_index(
+                    bins.shares, counts / self._filled, expected_rows=self._baseline_rows, rows=self._filled
+                )
         return found
-
-
-def excess_stability_index(shares: Array, counts: Array) -> float:
-    """The population stability index of counts from shares, less its mean where they do not differ; not below 0.
-
-    The sum over bins of (now - before) * ln(now / before), shares floored at 0.0001 (Siddiqi, Credit Risk Scorecards,
-    2006), less (bins - 1) / rows, where bins are those that the baseline has rows in.
-
-    Args:
-        shares: The baseline's share of each bin, of shape (bins,).
-        counts: The rows in each bin now, of shape (bins,).
-    """
-    rows = int(counts.sum())
-    before, now = np.maximum(shares, _FLOOR), np.maximum(counts / rows, _FLOOR)
-    by_chance = (int(np.sum(shares > 0)) - 1) / rows
-    return max(0.0, float(np.sum((now - before) * np.log(now / before))) - by_chance)
 
 
 def _bins(stated: Mapping[str, Any]) -> Bins:

@@ -6,18 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_FLOOR = 1e-4  # keeps an empty bin's logarithm finite; the usual choice in credit-risk practice
 _LEAST_EXPECTED = 5.0
-
-
-def population_stability_index(expected: Sequence[float], observed: Sequence[float]) -> float:
-    """Sum over bins of (observed - expected) * ln(observed / expected), with shares floored at 0.0001.
-
-    The symmetrised Kullback-Leibler divergence; 0.1 and 0.25 are the customary marks of a small and a large shift
-    (Siddiqi, Credit Risk Scorecards, 2006).
-    """
-    before, now = np.maximum(expected, _FLOOR), np.maximum(observed, _FLOOR)
-    return float(np.sum((now - before) * np.log(now / before)))
 
 
 def jensen_shannon(expected: Sequence[float], observed: Sequence[float]) -> float:

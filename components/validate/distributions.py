@@ -57,6 +57,11 @@ class Baseline(BaseModel):
     rows_per_group: float = 1.0
     columns: dict[str, Distribution]
 
+    @property
+    def weight(self) -> float:
+        """How many independent rows they are worth."""
+        return self.rows / self.rows_per_group
+
     def write(self, path: str | Path) -> None:
         """Writes the baseline as JSON."""
         Path(path).write_text(self.model_dump_json(), encoding="utf-8")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelway.components.core.data_policy import DataPolicy, Distances
+from modelway.components.core.stability import excess_stability_index
 from modelway.components.core.verdict import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.validate.distances import (
     chi_squared_p,
@@ -20,9 +21,8 @@ from modelway.components.validate.distances import (
     jensen_shannon,
     kolmogorov_smirnov,
     kolmogorov_smirnov_p,
-    population_stability_index,
 )
-from modelway.components.validate.distributions import Baseline, Distribution
+from modelway.components.validate.distributions import Baseline
 
 _NAMES = {
     "psi": "PSI",
@@ -30,8 +30,7 @@ _NAMES = {
     "kolmogorov_smirnov": "Kolmogorov-Smirnov",
     "cramers_v": "Cramér's V",
 }
-_MEASURES: dict[str, Callable[[Sequence[float], Sequence[float]], float]] = {
-    "psi": population_stability_index,
+_SHAPES: dict[str, Callable[[Sequence[float], Sequence[float]], float]] = {
     "jensen_shannon": jensen_shannon,
     "kolmogorov_smirnov": kolmogorov_smirnov,
     "cramers_v": cramers_v,
@@ -153,7 +152,7 @@ def _compared(
     p_values: dict[tuple[str, str], float] = {}
     found: dict[str, list[_Found]] = {}
     for name, asked in thresholds.items():
-        found[name] = _distances(name, before.columns[name], now.columns[name], asked)
+        found[name] = _distances(name, before, now, asked)
         for one in found[name]:
             if one.test not in p_values:
                 p_values[one.test] = _p_value(one, before, now)
@@ -168,21 +167,26 @@ def _compared(
     ]
 
 
-def _distances(name: str, before: Distribution, now: Distribution, asked: Distances) -> list[_Found]:
+def _distances(name: str, before: Baseline, now: Baseline, asked: Distances) -> list[_Found]:
+    kind, shares = before.columns[name].kind, (before.columns[name].shares, now.columns[name].shares)
     found = []
-    for measured, function in _MEASURES.items():
+    for measured in _NAMES:
         threshold = getattr(asked, measured)
-        if threshold is None or before.kind not in _KINDS.get(measured, {before.kind}):
+        if threshold is None or kind not in _KINDS.get(measured, {kind}):
             continue
+        if measured == "psi":
+            effect = excess_stability_index(*shares, expected_rows=before.weight, rows=now.weight)
+        else:
+            effect = _SHAPES[measured](*shares)
         test = (name, "Kolmogorov-Smirnov" if measured == "kolmogorov_smirnov" else "chi-squared")
-        found.append(_Found(measured, function(before.shares, now.shares), threshold, test))
+        found.append(_Found(measured, effect, threshold, test))
     return found
 
 
 def _p_value(found: _Found, before: Baseline, now: Baseline) -> float:
     name, test = found.test
     shape = before.columns[name]
-    counts = [np.array(side.columns[name].shares) * side.rows / side.rows_per_group for side in (before, now)]
+    counts = [np.array(side.columns[name].shares) * side.weight for side in (before, now)]
     if test == "Kolmogorov-Smirnov":
         return kolmogorov_smirnov_p(found.effect, counts[0][:-1].sum(), counts[1][:-1].sum())
     if shape.chosen_by:

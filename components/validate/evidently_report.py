@@ -19,12 +19,12 @@ import polars as pl
 from modelway.components.core.data_policy import Distances, Drift
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.html import format_number
+from modelway.components.core.stability import population_stability_index
 from modelway.components.core.tables import as_numbers, as_text, to_model_input
 from modelway.components.validate.distances import (
     cramers_v,
     jensen_shannon,
     kolmogorov_smirnov,
-    population_stability_index,
 )
 from modelway.components.validate.distributions import Distribution, measure
 
@@ -37,7 +37,7 @@ _MISSING = "missing"
 _DRAWS = 200
 _Distance = Callable[[Sequence[float], Sequence[float]], float]
 _DISTANCES: dict[str, tuple[str, _Distance, set[str]]] = {
-    "psi": ("PSI", population_stability_index, {"numeric", "discrete", "categorical"}),
+    "psi": ("PSI, with what chance adds", population_stability_index, {"numeric", "discrete", "categorical"}),
     "jensen_shannon": ("Jensen-Shannon distance", jensen_shannon, {"numeric", "discrete", "categorical"}),
     "kolmogorov_smirnov": ("Kolmogorov-Smirnov distance", kolmogorov_smirnov, {"numeric", "discrete"}),
     "cramers_v": ("Cramér's V", cramers_v, {"discrete", "categorical"}),

@@ -287,7 +287,8 @@ def test_predictions_are_counted_and_health_is_not() -> None:
 
 
 def test_what_cannot_be_recorded_does_not_fail_a_request(caplog: pytest.LogCaptureFixture) -> None:
-    observer = Observer(DriftWindow({"unknown": Bins("numeric", np.array([0.0]), {}, np.array([0.5, 0.5, 0.0]))}))
+    bins = {"unknown": Bins("numeric", np.array([0.0]), {}, np.array([0.5, 0.5, 0.0]))}
+    observer = Observer(DriftWindow(bins, baseline_rows=1000))
     served = App(Predictor(Model(), SIGNATURE), "loans", observer=observer)
     answers = {ask(served, "POST", INFER, json=tensors(ROW)).status_code for _ in range(300)}
     assert answers == {200}

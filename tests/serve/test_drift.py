@@ -8,12 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from modelway.components.core.data_policy import DataPolicy, Drift
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.stability import excess_stability_index
 from modelway.components.core.tables import to_model_input
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.signature import Column, Signature
-from modelway.components.validate.distances import population_stability_index
 from modelway.components.validate.distributions import Baseline, measure, measure_like
+from modelway.components.validate.drift import drift_checks
 
 SIGNATURE = Signature(
     (
@@ -59,7 +61,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.8])
-def test_scores_are_the_gates_index_less_what_chance_adds(baseline: Path, shift: float) -> None:
+def test_scores_are_what_the_data_gate_measures(baseline: Path, shift: float) -> None:
     window, frame = DriftWindow.read(baseline, SIGNATURE), table(2000, 1, shift)
     for start in range(0, 2000, 250):
         window.add(columns_of(frame[start : start + 250]))
@@ -67,9 +69,11 @@ def test_scores_are_the_gates_index_less_what_chance_adds(baseline: Path, shift:
     now = measure_like(frame, before, "")
     expected = {}
     for name, shape in before.columns.items():
-        bins = sum(share > 0 for share in shape.shares)
-        index = population_stability_index(shape.shares, now.columns[name].shares)
-        expected[name] = max(0.0, index - (bins - 1) / 2000)
+        shares = shape.shares, now.columns[name].shares
+        expected[name] = excess_stability_index(*shares, expected_rows=before.rows, rows=2000)
+    (checks,) = [drift_checks(now, before, DataPolicy(drift=Drift(psi=1e-9)))]
+    judged = {check.name: check.observed for check in checks}
+    assert judged == pytest.approx({f"drift[{name}]": index for name, index in expected.items()}, abs=1e-6)
     assert window.scores() == pytest.approx(expected, abs=1e-12)
     assert list(expected) == NAMES
     assert all(score > 0.25 for score in expected.values()) == (shift > 0)

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from modelway.components.core.stability import population_stability_index
 from modelway.components.validate.counting import SAMPLE_ROWS
-from modelway.components.validate.distances import population_stability_index
 from modelway.components.validate.distributions import (
     BINS,
     MOST_CATEGORIES,

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from modelway.components.core.data_policy import DataPolicy
+from modelway.components.core.stability import excess_stability_index
 from modelway.components.core.verdict import Check, Verdict
-from modelway.components.validate.distances import population_stability_index
 from modelway.components.validate.distributions import Baseline, measure, measure_like
 from modelway.components.validate.drift import drift_checks, skew_checks
 
@@ -42,7 +42,8 @@ def test_each_column_is_compared(baseline: Baseline) -> None:
 
 def test_the_threshold_itself_passes(baseline: Baseline) -> None:
     now = measure_like(pl.DataFrame({"same": range(30, 130)}), baseline, "now")
-    index = population_stability_index(baseline.columns["same"].shares, now.columns["same"].shares)
+    shares = baseline.columns["same"].shares, now.columns["same"].shares
+    index = excess_stability_index(*shares, expected_rows=baseline.rows, rows=now.rows)
     assert drift_checks(now, baseline, policy(index))[0].verdict is Verdict.PASSED
     assert drift_checks(now, baseline, policy(index * 0.999))[0].verdict is Verdict.FAILED
 
@@ -101,7 +102,7 @@ def test_one_certain_column_among_many_is_found_and_chance_is_corrected_for() ->
     dice = np.random.default_rng(2)
     before = pl.DataFrame({f"x{number}": dice.normal(size=600) for number in range(50)})
     now = pl.DataFrame({f"x{number}": dice.normal(2.0 * (number == 7), size=600) for number in range(50)})
-    found = drift(before, now, policy(psi=0.01))
+    found = drift(before, now, policy(psi=0.001))
     assert [name for name, check in found.items() if check.verdict is Verdict.FAILED] == ["drift[x7]"]
     assert sum(check.verdict is Verdict.INCONCLUSIVE for check in found.values()) > 10
 

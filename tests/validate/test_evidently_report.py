@@ -9,11 +9,11 @@ import pytest
 
 from modelway.components.core.data_policy import Drift
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.stability import population_stability_index
 from modelway.components.validate.distances import (
     cramers_v,
     jensen_shannon,
     kolmogorov_smirnov,
-    population_stability_index,
 )
 from modelway.components.validate.distributions import measure, measure_like
 from modelway.components.validate.evidently_report import SAMPLE_ROWS, Comparison, write_evidently
