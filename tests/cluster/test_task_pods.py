@@ -199,8 +199,10 @@ def test_a_gpu_is_scheduled_where_the_node_offers_one_and_is_pending_without(
     selector = {label: "a100"}
     gpu_pod = _training_pod(image, gpu={"count": 1}, node_selector=selector)
     with whole_node(tmp_path_factory), _labelled(node, label, "a100"):
-        if GPU in _get("get", "node", node)["status"]["capacity"]:
-            pytest.skip(f"the node has a {GPU} of its own")
+        capacity = _get("get", "node", node)["status"]["capacity"]
+        assert GPU not in capacity, (
+            f"the node offers {GPU} already; take it away: kubectl patch node --subresource=status"
+        )
         pending = _create(namespace, gpu_pod)
         _assert_pending(namespace, pending, f"Insufficient {GPU}")
         with _offering(node, GPU, 1):
