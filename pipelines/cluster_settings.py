@@ -10,7 +10,7 @@ from kfp import kubernetes
 
 import modelway.components
 from modelway.components.core.blessing import IMAGE_VARIABLE
-from modelway.components.core.image import IMAGE
+from modelway.components.core.image import IMAGE, is_pinned
 from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
 from modelway.components.core.project import Project
 from modelway.components.core.resources import (
@@ -127,7 +127,7 @@ def with_services(task: Any, *, cached: bool = True, settings: TaskSettings = Ta
 def with_training_image(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
     """Tells a task that draws up the blessing which image the model is trained in, where it is known for certain."""
     image = settings.images.get("train_model", IMAGE)
-    return task.set_env_variable(IMAGE_VARIABLE, image) if "@sha256:" in image else task
+    return task.set_env_variable(IMAGE_VARIABLE, image) if is_pinned(image) else task
 
 
 def with_signing_keys(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from modelway.components.core.documents import line_of
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.image import is_pinned
 from modelway.components.core.project import DEFAULT_STAGE
 from modelway.components.core.storage import is_uri
 from modelway.pipelines.cluster_settings import CODE_STAGES
@@ -136,11 +137,6 @@ def enumerated(names: Sequence[str]) -> str:
     """Names as a sentence has them: ``a, b and c``."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def is_pinned(image: str) -> bool:
-    """Whether an image is named by its digest."""
-    return "@sha256:" in image
 
 
 def _images(lines: ProjectLines, *, image: str, project_image: str) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelway.components.core.errors import CredentialsError, UnavailableError
-from modelway.components.core.image import IMAGE
+from modelway.components.core.image import IMAGE, is_pinned
 from modelway.components.core.images import Reference
 from modelway.components.core.records import ReleaseGoal
 from modelway.components.resolve.checks import check_files
@@ -18,7 +18,7 @@ from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
 from modelway.pipelines.cluster_settings import CODE_STAGES, TaskSettings
 from modelway.pipelines.compile import Compiled, compile_spec, write_pipelines
-from modelway.pipelines.compile_checks import Problem, check_project, is_pinned, refuse_errors
+from modelway.pipelines.compile_checks import Problem, check_project, refuse_errors
 from modelway.pipelines.form import Form
 from modelway.pipelines.project_image import code_of_image
 from modelway.pipelines.promote import promote_pipeline

@@ -7,6 +7,7 @@ import os
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from modelway.components.core.code import ProjectCode
@@ -70,7 +71,7 @@ class Workspace:
         """The three files."""
         return UserFiles(self.project, self.contract, self.policy)
 
-    @property
+    @cached_property
     def project_code(self) -> str:
         """The version of the code beside project.yaml; empty where it has neither modules nor requirements there.
 

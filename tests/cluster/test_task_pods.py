@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 from shared_node import whole_node
+from small_projects import claims_project
 from task_pods import task_pods
 
-from modelway.components.core.project import Project
 from modelway.pipelines.cluster_settings import TaskSettings
 from modelway.pipelines.promote import promote_pipeline
 from modelway.pipelines.release import release_pipeline
@@ -93,21 +93,9 @@ def namespace() -> Iterator[str]:
     _kubectl("delete", "namespace", name, "--wait=false")
 
 
-def _project(**keys: Any) -> Project:
-    content = {
-        "name": "claims",
-        "task": "binary",
-        "label": "fraud",
-        "data": {"source": "claims.parquet"},
-        "features": {"numeric": ["amount"]},
-        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-    }
-    return Project.parse(yaml.safe_dump(content | keys))
-
-
 def _training_pod(image: str, **keys: Any) -> Pod:
     """The pod of `train_model` for a project whose `resources` are these, so small that it fits beside others."""
-    project = _project(resources={"train_model": SMALL | keys}, labels={"team": "risk"})
+    project = claims_project(resources={"train_model": SMALL | keys}, labels={"team": "risk"})
     return task_pods(release_pipeline("staging", TaskSettings.of(project)), image)["train-model"]
 
 
@@ -287,7 +275,7 @@ def _refusal(namespace: str, pod: Pod) -> str:
 
 def _pods(image: str, executor: dict[str, Any] | None) -> dict[str, Pod]:
     """The pods of every task of a release down to staging, and of a promotion."""
-    settings = TaskSettings.of(_project())
+    settings = TaskSettings.of(claims_project())
     release = task_pods(release_pipeline("staging", settings), image, executor=executor)
     promote = task_pods(promote_pipeline(settings), image, executor=executor)
     assert len(release) == 12

@@ -51,8 +51,8 @@ class Compiling:
 
     def run(self, *options: object) -> Any:
         """Runs the command; returns the finished process."""
-        given = ("--store", self.store, "--image", IMAGE, "--json")
-        return self.modelway("compile", self.folder, "-o", self.dist, *given, *options, cwd=self.folder.parent)
+        common = ("--store", self.store, "--image", IMAGE, "--json")
+        return self.modelway("compile", self.folder, "-o", self.dist, *common, *options, cwd=self.folder.parent)
 
     def __call__(self, *options: object) -> dict[str, Any]:
         """Compiles; returns what was printed."""
@@ -100,10 +100,10 @@ def test_a_release_starts_without_an_argument(compiled: Compiling) -> None:
 
 def test_its_files_are_in_the_store_by_their_content(compiled: Compiling) -> None:
     values = parameters(compiled.release)
-    kept = UserFiles.load(**{name: values[name] for name in FILES})
+    stored = UserFiles.load(**{name: values[name] for name in FILES})
     own = UserFiles.load(**{name: str(compiled.folder / f"{name}.yaml") for name in FILES})
-    assert kept == own.with_data(str(compiled.folder / "visits.csv"))
-    for name, document in kept.documents():
+    assert stored == own.with_data(str(compiled.folder / "visits.csv"))
+    for name, document in stored.documents():
         assert Path(values[name]).name == f"{name}-{document.sha256()[:16]}.json"
 
 
@@ -129,10 +129,13 @@ def test_the_objects_for_gitops_are_the_projects(compiled: Compiling) -> None:
 
 def test_the_blessing_is_told_the_image_that_trains(compiled: Compiling) -> None:
     executors = documents(compiled.release)[0]["deploymentSpec"]["executors"]
-    named = {label: executor["container"].get("env") for label, executor in executors.items()}
+    envs = {label: executor["container"].get("env") for label, executor in executors.items()}
     variable = [{"name": "MODELWAY_IMAGE", "value": IMAGE}]
-    assert {label for label, env in named.items() if env == variable} == {"exec-register-model", "exec-enforce-gate"}
-    assert {label for label, env in named.items() if env} == {"exec-register-model", "exec-enforce-gate"}
+    assert {label for label, env in envs.items() if env == variable} == {
+        "exec-register-model",
+        "exec-enforce-gate",
+    }
+    assert {label for label, env in envs.items() if env} == {"exec-register-model", "exec-enforce-gate"}
 
 
 def test_in_a_projects_folder_it_need_not_be_named(project: Compiling, modelway: Command) -> None:

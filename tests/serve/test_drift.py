@@ -72,8 +72,8 @@ def test_scores_are_what_the_data_gate_measures(baseline: Path, shift: float) ->
         shares = shape.shares, now.columns[name].shares
         expected[name] = excess_stability_index(*shares, expected_rows=before.rows, rows=2000)
     (checks,) = [drift_checks(now, before, DataPolicy(drift=Drift(psi=1e-9)))]
-    judged = {check.name: check.observed for check in checks}
-    assert judged == pytest.approx({f"drift[{name}]": index for name, index in expected.items()}, abs=1e-6)
+    by_gate = {check.name: check.observed for check in checks}
+    assert by_gate == pytest.approx({f"drift[{name}]": index for name, index in expected.items()}, abs=1e-6)
     assert window.scores() == pytest.approx(expected, abs=1e-12)
     assert list(expected) == NAMES
     assert all(score > 0.25 for score in expected.values()) == (shift > 0)
