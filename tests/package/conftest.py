@@ -24,6 +24,7 @@ from modelway.components.core.tracking import Tracking
 from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.components.features.steps import build
 from modelway.components.train.saving import save
+from modelway.components.validate.distributions import measure
 
 
 def loans(rows: int = 400) -> pl.DataFrame:
@@ -102,8 +103,9 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
             gates, hashes, project=name, run="run-1", git_commit="abc", requested_by="ada", compared_with=""
         ).model_copy(update={"at": "2026-03-01T12:00:00+00:00"})
         loans().write_parquet(work / "sample.parquet")
-        kept = {"blessing.json": blessing.content(), "policy.json": policy.canonical().encode(), "baseline.json": b"{}"}
-        for file, content in {**kept, **(evidence or {})}.items():
+        measure(loans(), FEATURES.columns, "d").write(work / "baseline.json")
+        files = {"blessing.json": blessing.content(), "policy.json": policy.canonical().encode(), **(evidence or {})}
+        for file, content in files.items():
             (work / file).write_bytes(content)
         described = {"blessing_sha256": blessing.sha256(), "evidence": "evidence/1", "model_hash": hashes.model, **tags}
         with pytest.MonkeyPatch.context() as patch:
