@@ -111,7 +111,7 @@ def approve(
         until=moment(until) if until else None,
         policy=policy,
     )
-    left = refusals(store, tracking, policy, model, number, where)
+    left = refusals(AuditLog(store, tracking), tracking, policy, model, number, where)
     return {"approval": given.model_dump(), "refusals": left}
 
 
@@ -134,10 +134,11 @@ def promote_check(
         ``quorum``, ``approvals``, and ``open``: the promotion that has the environment, if any.
     """
     number, where = version_named(tracking, model, version), environment_named(environment)
-    left = refusals(store, tracking, policy, model, number, where)
+    log = AuditLog(store, tracking)
+    left = refusals(log, tracking, policy, model, number, where)
     found: dict[str, Any] = {"model": model, "version": number, "environment": where, "serves": None, "open": None}
     found |= {"blessing": None, "quorum": None, "approvals": [], "serves": holders(tracking, model).get(where)}
-    entries = [] if left and "audit log is broken" in left[0] else AuditLog(store, tracking).entries()
+    entries = [] if left and "audit log is broken" in left[0] else log.trusted(model)[0]
     current = open_claim(entries, model, where)
     if current is not None:
         left.append(f"{where} is being changed: {current} is open")

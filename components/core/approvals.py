@@ -161,7 +161,7 @@ def _approval(entry: Entry) -> Approval:
 
 
 def refusals(
-    store: str,
+    log: AuditLog,
     tracking: Tracking,
     policy: Policy | None,
     model: str,
@@ -172,7 +172,7 @@ def refusals(
     """Why a version may not go to an environment, a sentence each; none if it may.
 
     Args:
-        store: The root of the project's store.
+        log: The store's audit log.
         tracking: Where the version is registered.
         policy: The promoter's policy; the released one alone counts if None.
         model: The registered model's name.
@@ -188,7 +188,7 @@ def refusals(
     found: list[str] = []
     entries: list[Entry] = []
     try:
-        entries = AuditLog(store, tracking).trusted(model)[0]
+        entries = log.trusted(model)[0]
     except BrokenLogError as error:
         found.append(f"{error.message}, so no approval in it counts")
     try:

@@ -8,22 +8,29 @@ object lock.
 A chain alone cannot show that its end was cut off, or that all of it was written anew. The head is therefore witnessed
 in MLflow too, in the tag ``modelway.audit_head`` of the registered model: who can write to the store, but not to the
 registry, cannot hide that. Who can write to both can. A bucket with versions shows replaced objects by itself.
+
+An `AuditLog` remembers the entries that it has verified. Each check lists the log anew, reads from the first entry on
+that the listing shows to be another than it was (by ETag, size and time; inode, size and times in a folder), and asks
+the witness and the bucket's versions as the first did. What a listing cannot show, such as a disk changed beneath the
+server, shows when all is read: by `AuditLog.verify`, or another process. Until then nothing is decided by it: what was
+verified is what counts.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelway.components.core.chain import Broken, Entry, Event, Head, against, first_break, parsed
+from modelway.components.core.chain import Broken, Entry, Event, Head, against, continued, parsed
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.storage import (
     create_uri,
@@ -34,6 +41,7 @@ from modelway.components.core.storage import (
     read_all,
     read_uri,
     rewritten_below,
+    states_below,
 )
 from modelway.components.core.tracking import TAG, Tracking
 
@@ -65,7 +73,7 @@ class HeadMovedError(ModelwayError):
 
 
 class AuditLog:
-    """The log of one store.
+    """The log of one store, with what of it was verified: one object for as long as something is followed in it.
 
     Args:
         store: The root of the project's store: a folder or an ``s3://`` prefix.
@@ -77,6 +85,8 @@ class AuditLog:
         self.folder = join(self.store, "audit")
         self.tracking = tracking
         self._seen = 0  # the end as it was last seen, so that it is found without listing all before it
+        self._chain: list[Entry] = []  # what was verified, and number and state of each in the listing before it
+        self._listing: list[tuple[int, str]] = []
 
     def append(
         self,
@@ -147,10 +157,10 @@ class AuditLog:
         Raises:
             BrokenLogError: one cannot be read as an entry.
         """
-        return [_entry(content, self._file(number)) for number, content in self._contents()]
+        return [_entry(content, self._file(number)) for number, content in self._contents(self._numbers())]
 
     def trusted(self, *models: str) -> tuple[list[Entry], Head]:
-        """All entries in order and the end of the chain, verified.
+        """All entries in order and the end of the chain, verified; those that were before are not read again.
 
         Args:
             models: Registered models whose witness is asked even if no entry names them.
@@ -158,18 +168,17 @@ class AuditLog:
         Raises:
             BrokenLogError: a link is broken.
         """
-        contents, broken = self._checked(models)
+        chain, broken = self._checked(models)
         if broken is not None:
             raise BrokenLogError(
                 f"the audit log is broken at entry {broken.number}: {broken.reason}",
                 file=broken.file,
                 remedy="find out who changed it and restore it from a backup; `modelway audit verify` checks again",
             )
-        found = [_entry(content, self._file(number)) for number, content in contents]
-        return found, Head(found[-1].number, found[-1].sha256()) if found else Head()
+        return chain, Head(chain[-1].number, chain[-1].sha256()) if chain else Head()
 
     def verify(self, *models: str) -> Broken | None:
-        """Finds the first broken link: an entry that was changed, removed, moved, replaced, or cut off.
+        """Reads all entries and finds the first broken link: one was changed, removed, moved, replaced, or cut off.
 
         Args:
             models: Registered models whose witness is asked even if no entry names them.
@@ -177,6 +186,7 @@ class AuditLog:
         Returns:
             The first broken link; None if there is none.
         """
+        self._chain, self._listing = [], []
         return self._checked(models)[1]
 
     def head(self) -> Head:
@@ -209,10 +219,9 @@ class AuditLog:
 
     def _numbers(self, first: int = 1) -> list[int]:
         names = names_below(self.folder, after=f"{first - 1:08}.json")
-        return [int(found[1]) for name in names if (found := _NAME.match(name))]
+        return [int(match[1]) for name in names if (match := _NAME.match(name))]
 
-    def _contents(self) -> list[tuple[int, bytes]]:
-        numbers = self._numbers()
+    def _contents(self, numbers: Sequence[int]) -> list[tuple[int, bytes]]:
         return list(zip(numbers, read_all(map(self._file, numbers)), strict=True))
 
     def _write(self, entry: Entry) -> bool:
@@ -243,27 +252,35 @@ class AuditLog:
             return known == Head(entry.number - 1, entry.previous)
         return known == Head(known.number, hashlib.sha256(read_uri(self._file(known.number))).hexdigest())
 
-    def _checked(self, models: tuple[str, ...]) -> tuple[list[tuple[int, bytes]], Broken | None]:
-        contents = self._contents()
-        broken = self._first_broken(contents, models)
-        if broken is not None and broken.number > len(contents):  # or written and witnessed since they were read
-            contents = self._contents()
-            broken = self._first_broken(contents, models)
-        return contents, broken
+    def _checked(self, models: tuple[str, ...]) -> tuple[list[Entry], Broken | None]:
+        chain, broken = self._check(models)
+        if broken is not None and broken.number > len(chain):  # or written and witnessed since they were read
+            chain, broken = self._check(models)
+        return chain, broken
 
-    def _first_broken(self, contents: list[tuple[int, bytes]], models: tuple[str, ...]) -> Broken | None:
-        problem = first_break(contents)
-        found = [problem] if problem is not None else []
-        if problem is None:
-            named = {Entry.model_validate_json(content).model for _, content in contents}
-            seen = (self.witness(model) for model in sorted({*named, *models}))
-            found += [lost for head in seen if head is not None and (lost := against(contents, head)) is not None]
+    def _check(self, models: tuple[str, ...]) -> tuple[list[Entry], Broken | None]:
+        chain, flaw = self._read_chain()
+        flaws = [flaw] if flaw is not None else []
+        if flaw is None:
+            heads = (self.witness(model) for model in sorted({entry.model for entry in chain} | {*models}))
+            flaws += [lost for head in heads if head is not None and (lost := against(chain, head)) is not None]
         for name, became in rewritten_below(self.folder).items():
-            if place := _NAME.match(name):
-                found.append((int(place[1]), f"it was {became}: the bucket holds other versions of it"))
+            if match := _NAME.match(name):
+                flaws.append((int(match[1]), f"it was {became}: the bucket holds other versions of it"))
         # Of what is said of the same entry, the bucket's word is the plainest, and it is the last.
-        number, reason = min(reversed(found), key=lambda one: one[0], default=(0, ""))
-        return Broken(number, self._file(number), reason) if found else None
+        number, reason = min(reversed(flaws), key=lambda flaw: flaw[0], default=(0, ""))
+        return chain, Broken(number, self._file(number), reason) if flaws else None
+
+    def _read_chain(self) -> tuple[list[Entry], tuple[int, str] | None]:
+        """The entries as far as every link holds, and the first that does not; reads what was not verified before."""
+        states = states_below(self.folder)
+        listing = [(int(match[1]), state) for name, state in states.items() if (match := _NAME.match(name))]
+        pairs = zip(listing, self._listing, strict=False)
+        unchanged = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1] and pair[0][1], pairs))
+        contents = self._contents([number for number, _ in listing[unchanged:]])
+        self._chain, flaw = continued(self._chain[:unchanged], contents)
+        self._listing = listing[: len(self._chain)]
+        return list(self._chain), flaw
 
 
 def _entry(content: bytes, file: str) -> Entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -105,41 +105,49 @@ def parsed(content: bytes) -> Entry | str:
     return entry if entry.content() == content else "it is not written as the log writes its entries"
 
 
-def first_break(contents: Sequence[tuple[int, bytes]]) -> tuple[int, str] | None:
-    """The first entry of a chain that is not as it was written, and why; None if every link holds.
-
-    A changed entry shows by the hash that the next one holds of it. That the end is cut off, or that the last entry
-    was changed, does not show: see `against`.
+def continued(
+    verified: Sequence[Entry], contents: Iterable[tuple[int, bytes]]
+) -> tuple[list[Entry], tuple[int, str] | None]:
+    """A chain's verified beginning with what comes after it, as far as every link holds.
 
     Args:
-        contents: The number by its name and the bytes of each entry, in order.
+        verified: The entries from the first on whose links were found to hold; may be empty.
+        contents: The number by its name and the bytes of each entry after them, in order.
+
+    Returns:
+        The entries before the first break, and the number of the entry that is not as it was written, and why; None
+        if every link holds.
     """
-    previous = NOTHING
-    for expected, (number, content) in enumerate(contents, start=1):
+    chain = list(verified)
+    previous = chain[-1].sha256() if chain else NOTHING
+    for number, content in contents:
+        expected = len(chain) + 1
         if number != expected:
-            return expected, f"it is missing, though there is an entry {number}"
+            return chain, (expected, f"it is missing, though there is an entry {number}")
         entry = parsed(content)
         if isinstance(entry, str):
-            return number, entry
+            return chain, (number, entry)
         if entry.number != number:
-            return number, f"in its place is entry {entry.number}: the entries were moved"
+            return chain, (number, f"in its place is entry {entry.number}: the entries were moved")
         if entry.previous != previous:
             if number == 1:
-                return 1, "it is not the first of a chain: it holds the hash of an entry before it"
-            return number - 1, f"it is not the one that entry {number} was chained to: one of the two was changed"
-        previous = entry.sha256()
-    return None
+                return chain, (1, "it is not the first of a chain: it holds the hash of an entry before it")
+            reason = f"it is not the one that entry {number} was chained to: one of the two was changed"
+            return chain, (number - 1, reason)
+        previous = hashlib.sha256(content).hexdigest()
+        chain.append(entry)
+    return chain, None
 
 
-def against(contents: Sequence[tuple[int, bytes]], witnessed: Head) -> tuple[int, str] | None:
+def against(chain: Sequence[Entry], witnessed: Head) -> tuple[int, str] | None:
     """What is wrong with a chain by the end of it that a witness saw; None if it holds that entry in that place.
 
     Args:
-        contents: The number and the bytes of each entry, in order, without a gap.
+        chain: The entries, every link of which holds.
         witnessed: The end of the chain as it was seen at some time.
     """
-    if len(contents) < witnessed.number:
-        return len(contents) + 1, f"it is missing: MLflow has witnessed {witnessed.number} entries"
-    if witnessed.number and hashlib.sha256(contents[witnessed.number - 1][1]).hexdigest() != witnessed.sha256:
+    if len(chain) < witnessed.number:
+        return len(chain) + 1, f"it is missing: MLflow has witnessed {witnessed.number} entries"
+    if witnessed.number and chain[witnessed.number - 1].sha256() != witnessed.sha256:
         return witnessed.number, "it is not the one that MLflow has witnessed: the chain was written anew"
     return None

@@ -200,6 +200,16 @@ class S3:
             )
             return [(item.object_name or "").removeprefix(key) for item in found if not item.is_dir]
 
+    def states(self, uri: str) -> dict[str, str]:
+        """By name what is directly below a prefix that ends in ``/``, in order: ETag, size and time of each."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            return {
+                (entry.object_name or "").removeprefix(key): f"{entry.etag} {entry.size} {entry.last_modified}"
+                for entry in self.client.list_objects(bucket_name=bucket, prefix=key)
+                if not entry.is_dir
+            }
+
     def folders(self, uri: str) -> list[str]:
         """The names directly below a prefix that ends in ``/`` that have something below them in turn, in order."""
         bucket, key = split_uri(uri)

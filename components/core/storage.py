@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -28,9 +29,12 @@ __all__ = [
     "read_uri",
     "rewritten_below",
     "sha256_of",
+    "states_below",
     "version_of",
     "write_uri",
 ]
+
+_SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
 
 
 def is_uri(source: str) -> bool:
@@ -147,6 +151,31 @@ def read_all(sources: Iterable[str]) -> list[bytes]:
     s3 = S3.from_environment()
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(s3.read, uris))
+
+
+def states_below(folder: str) -> dict[str, str]:
+    """The files directly in a folder or below an S3 prefix, in order, and of each what changes when it is written anew.
+
+    Nothing is read: objects give their ETag, size and time; files their device, inode, size and times, of which the
+    kernel sets the time of the last change. File systems' clocks tick, so that a file which changed just now may change
+    again within the same tick: its state is empty, and says nothing.
+
+    Returns:
+        By name, its state; empty where it cannot be told.
+    """
+    if is_uri(folder):
+        return S3.from_environment().states(f"{folder.rstrip('/')}/")
+    settled = time.time_ns() - _SETTLED_NS
+    with suppress(FileNotFoundError):
+        entries = [(entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file()]
+        return {
+            name: f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+            if stat.st_ctime_ns < settled
+            else ""
+            for name, stat in sorted(entries)
+            if not name.startswith(".")
+        }
+    return {}
 
 
 def rewritten_below(folder: str) -> dict[str, str]:

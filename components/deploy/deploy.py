@@ -87,7 +87,7 @@ def deploy(
     current = open_claim(entries, model, environment)
     if current is None or (current.run, current.version) != (run, version):  # else it was verified when it began
         progress(f"verifying version {version} of {model} for {environment}")
-        if found := problems(store, tracking, policy, model, version, environment, image, insecure=insecure):
+        if found := problems(log, tracking, policy, model, version, environment, image, insecure=insecure):
             return refused(found)
     image = image or recorded_image(store, model, version)
     given = replace(given, image=image)

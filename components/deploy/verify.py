@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.approvals import refusals
+from modelway.components.core.audit import AuditLog
 from modelway.components.core.bundle import SBOM_FILE, Bundle, verify_bundle
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError
@@ -97,7 +98,7 @@ def policy_problems(before: Policy, brought: Policy) -> list[str]:
 
 
 def problems(
-    store: str,
+    log: AuditLog,
     tracking: Tracking,
     policy: Policy | None,
     model: str,
@@ -110,7 +111,7 @@ def problems(
     """Everything that keeps a version from an environment, a sentence each, found at once; none if nothing does.
 
     Args:
-        store: The root of the project's store.
+        log: The store's audit log.
         tracking: Where the version is registered.
         policy: The promoter's policy; None: the released one alone counts.
         model: The registered model's name.
@@ -123,11 +124,11 @@ def problems(
         UnavailableError: MLflow, the store or the registry cannot be reached.
         CredentialsError: one of them refuses access.
     """
-    found = image_problems(store, tracking, model, version, image, insecure=insecure)
+    found = image_problems(log.store, tracking, model, version, image, insecure=insecure)
     with _noting(found):
         if policy is not None:
             found += policy_problems(released(tracking, model, version).policy, policy)
-    found += refusals(store, tracking, policy, model, version, environment)
+    found += refusals(log, tracking, policy, model, version, environment)
     return tuple(dict.fromkeys(found))
 
 

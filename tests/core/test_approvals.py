@@ -36,7 +36,7 @@ class Desk:
         self, policy: Policy | None = None, environment: EnvironmentName = "production", days: float = 0
     ) -> list[str]:
         later = datetime.now(UTC) + timedelta(days=days)
-        return refusals(self.store, self.tracking, policy, self.name, self.version, environment, later)
+        return refusals(self.log, self.tracking, policy, self.name, self.version, environment, later)
 
 
 @pytest.fixture
@@ -352,7 +352,7 @@ def test_with_a_broken_log_nothing_is_approved_and_nothing_goes_anywhere(desk: C
 def test_a_registry_that_cannot_be_reached_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UnavailableError):
-        refusals(str(tmp_path), Tracking("http://127.0.0.1:9"), None, "loans", "1", "production")
+        refusals(AuditLog(str(tmp_path)), Tracking("http://127.0.0.1:9"), None, "loans", "1", "production")
 
 
 @pytest.mark.parametrize(

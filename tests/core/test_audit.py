@@ -3,15 +3,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
+from modelway.components.core import audit, storage
 from modelway.components.core.audit import AuditLog, BrokenLogError, Entry, HeadMovedError
 from modelway.components.core.errors import UnavailableError
 from modelway.components.core.tracking import Tracking
@@ -136,40 +139,28 @@ def _add_a_field(log: AuditLog) -> None:
     _replace(_file(log, 3), json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
-@pytest.mark.parametrize(
-    ("touch", "number", "says"),
-    [
-        (_flip, 3, "one of the two was changed"),
-        (lambda log: _file(log, 3).unlink(), 3, "missing"),
-        (lambda log: _file(log, 1).unlink(), 1, "missing"),
-        (lambda log: _replace(_file(log, 3), b""), 3, "cannot be read as an entry"),
-        (lambda log: _replace(_file(log, 3), b"\xff{}"), 3, "cannot be read as an entry"),
-        (lambda log: _replace(_file(log, 5), b"{}"), 5, "cannot be read as an entry"),
-        (_reformat, 3, "not written as the log writes"),
-        (_swap, 3, "the entries were moved"),
-        (_swap_with_numbers, 3, "one of the two was changed"),
-        (_from_another, 2, "one of the two was changed"),
-        (_add_a_field, 3, "cannot be read as an entry"),
-        (lambda log: _rewritten(log, 1, previous="1" * 64), 1, "not the first of a chain"),
-    ],
-    ids=[
-        "changed",
-        "removed",
-        "first removed",
-        "emptied",
-        "not text",
-        "last emptied",
-        "written otherwise",
-        "swapped",
-        "swapped with their numbers",
-        "another log's",
-        "a field added",
-        "a beginning cut off",
-    ],
-)
-def test_the_first_broken_link_is_found(log: AuditLog, touch: object, number: int, says: str) -> None:
+TOUCHES: dict[str, tuple[Callable[[AuditLog], object], int, str]] = {
+    "changed": (_flip, 3, "one of the two was changed"),
+    "removed": (lambda log: _file(log, 3).unlink(), 3, "missing"),
+    "first removed": (lambda log: _file(log, 1).unlink(), 1, "missing"),
+    "emptied": (lambda log: _replace(_file(log, 3), b""), 3, "cannot be read as an entry"),
+    "not text": (lambda log: _replace(_file(log, 3), b"\xff{}"), 3, "cannot be read as an entry"),
+    "last emptied": (lambda log: _replace(_file(log, 5), b"{}"), 5, "cannot be read as an entry"),
+    "written otherwise": (_reformat, 3, "not written as the log writes"),
+    "swapped": (_swap, 3, "the entries were moved"),
+    "swapped with their numbers": (_swap_with_numbers, 3, "one of the two was changed"),
+    "another log's": (_from_another, 2, "one of the two was changed"),
+    "a field added": (_add_a_field, 3, "cannot be read as an entry"),
+    "a beginning cut off": (lambda log: _rewritten(log, 1, previous="1" * 64), 1, "not the first of a chain"),
+}
+
+
+@pytest.mark.parametrize(("touch", "number", "says"), TOUCHES.values(), ids=TOUCHES)
+def test_the_first_broken_link_is_found(
+    log: AuditLog, touch: Callable[[AuditLog], object], number: int, says: str
+) -> None:
     _write(log, 5)
-    touch(log)  # type: ignore[operator]
+    touch(log)
     broken = log.verify()
     assert broken is not None
     assert broken.number == number
@@ -177,6 +168,74 @@ def test_the_first_broken_link_is_found(log: AuditLog, touch: object, number: in
     assert broken.file == str(_file(log, number))
     with pytest.raises(BrokenLogError, match=f"broken at entry {number}"):
         log.trusted()
+
+
+def _replace_keeping_times(log: AuditLog) -> None:
+    file = _file(log, 3)
+    content, times = file.read_bytes(), file.stat()
+    file.chmod(0o644)
+    with file.open("r+b") as handle:  # the same file, of the same size
+        handle.write(content.replace(b'"actor":"ada"', b'"actor":"eve"'))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+LATER_TOUCHES = {**TOUCHES, "its times restored": (_replace_keeping_times, 3, "one of the two was changed")}
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AuditLog]:
+    """A log of five verified entries for each touch, written long enough ago to be told from what is written now."""
+    logs = {name: AuditLog(str(tmp_path_factory.mktemp("verified") / "store")) for name in [*LATER_TOUCHES, ""]}
+    for log in logs.values():
+        _write(log, 5)
+    time.sleep(1.1)
+    for log in logs.values():
+        assert len(log.trusted()[0]) == 5
+    return logs
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the entries that are read from now on."""
+    names: list[str] = []
+
+    def read_all(uris: Iterable[str]) -> list[bytes]:
+        sources = list(uris)
+        names.extend(Path(source).stem.lstrip("0") for source in sources)
+        return storage.read_all(sources)
+
+    monkeypatch.setattr(audit, "read_all", read_all)
+    return names
+
+
+def test_what_was_verified_is_not_read_again(verified: dict[str, AuditLog], reads: list[str]) -> None:
+    log = verified[""]
+    entries, head = log.trusted()
+    assert reads == []
+    assert head == log.head()
+    added = AuditLog(log.store).append("approved", "bob", model="loans", version="1")
+    assert log.trusted()[0] == [*entries, added]
+    assert reads == ["6"]
+    _file(log, 3).touch()
+    assert log.trusted()[0] == [*entries, added]
+    assert reads == ["6", "3", "4", "5", "6"]
+    assert log.verify() is None
+    assert reads[5:] == ["1", "2", "3", "4", "5", "6"]
+
+
+@pytest.mark.parametrize("name", LATER_TOUCHES)
+def test_what_is_touched_after_it_was_verified_is_found(verified: dict[str, AuditLog], name: str) -> None:
+    log, (touch, number, says) = verified[name], LATER_TOUCHES[name]
+    touch(log)
+    for _ in range(2):
+        with pytest.raises(BrokenLogError, match=f"broken at entry {number}: .*{says}"):
+            log.trusted()
+
+
+def test_what_was_just_written_is_read_again(log: AuditLog, reads: list[str]) -> None:
+    _write(log, 2)
+    assert len(log.trusted()[0]) == len(log.trusted()[0]) == 2
+    assert reads == ["1", "2"] * 2, "what changes within one tick of the file system's clock does not show"
 
 
 def test_of_two_broken_links_the_first_is_found(log: AuditLog) -> None:
@@ -214,7 +273,10 @@ def test_what_the_chain_cannot_show_the_witness_does(
     log, alone = (AuditLog(str(tmp_path), one) for one in (tracking, None))
     _write(log, 4, registered)
     assert log.verify(registered) is None
+    assert len(log.trusted(registered)[0]) == 4
     touch(log)  # type: ignore[operator]
+    with pytest.raises(BrokenLogError, match=says):
+        log.trusted(registered)
     assert alone.verify(registered) is None
     broken = log.verify(registered)
     assert broken is not None

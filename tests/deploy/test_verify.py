@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from modelway.components.core.approvals import approve
+from modelway.components.core.audit import AuditLog
 from modelway.components.core.errors import UnavailableError
 from modelway.components.core.policy import Policy
 from modelway.components.core.signing import VERIFYING_KEY, new_keys
@@ -22,7 +23,7 @@ from modelway.components.deploy.verify import image_problems, policy_problems, p
 @pytest.fixture
 def found(packages: Any, tracking: Tracking) -> Callable[..., tuple[str, ...]]:
     def ask(model: str, version: str, image: str = "", policy: Policy | None = None) -> tuple[str, ...]:
-        return problems(packages.store, tracking, policy, model, version, "staging", image)
+        return problems(AuditLog(packages.store, tracking), tracking, policy, model, version, "staging", image)
 
     return ask
 

@@ -122,4 +122,4 @@ def test_an_approval_of_ones_own(place: Any, good: str) -> None:
     _refused(place, good, "ada@example.org", environment="production")
     about: dict[str, Any] = {"model": "loans", "version": good, "environment": "production", "reason": "seen"}
     approve(place.store, place.tracking, by="bob@example.org", policy=place.policy(), **about)
-    assert refusals(place.store, place.tracking, place.policy(), "loans", good, "production") == []
+    assert refusals(log, place.tracking, place.policy(), "loans", good, "production") == []
