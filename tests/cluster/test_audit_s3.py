@@ -137,6 +137,43 @@ def test_a_touched_entry_is_found(client: Minio, plain: str, number: int, conten
         log.trusted()
 
 
+@pytest.mark.parametrize("kind", ["plain", "locked"])
+def test_what_was_verified_is_not_read_again_unless_it_changed(
+    request: pytest.FixtureRequest, client: Minio, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = _log(request.getfixturevalue(kind))
+    written = _write(log, 4)
+    assert log.trusted()[0] == written
+    read: list[str] = []
+    monkeypatch.setattr(S3, "read", lambda self, uri, original=S3.read: read.append(uri[-6]) or original(self, uri))
+    assert log.trusted()[0] == written
+    assert read == []
+    added = log.append("approved", "bob", model="loans", version="1")
+    read.clear()
+    assert log.trusted()[0] == [*written, added]
+    assert read == ["5"]
+    _put(client, log, 2, written[1].model_copy(update={"actor": "eve"}).content())
+    with pytest.raises(BrokenLogError, match="broken at entry 2"):
+        log.trusted()
+    assert "2" in read
+
+
+@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_what_is_deleted_after_it_was_verified_is_found(
+    request: pytest.FixtureRequest, client: Minio, kind: str, number: int
+) -> None:
+    log = _log(request.getfixturevalue(kind))
+    _write(log, 4)
+    head = log.trusted()[1]
+    client.remove_object(**_place(log, number))
+    if (kind, number) == ("plain", 4):  # without versions only a witness knows of an end that is cut off
+        assert log.trusted()[1] != head
+        return
+    with pytest.raises(BrokenLogError, match=f"broken at entry {number}"):
+        log.trusted()
+
+
 def test_with_object_lock_an_entry_cannot_be_removed(client: Minio, locked: str) -> None:
     log = _log(locked)
     _write(log, 1)
