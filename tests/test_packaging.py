@@ -45,6 +45,14 @@ def test_listed_packages_are_the_folders() -> None:
     assert set(CONFIGURATION["tool"]["setuptools"]["packages"]) == found
 
 
+def test_wheel_carries_its_license(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
+        assert archive.read(name) == (ROOT / "LICENSE").read_bytes()
+        metadata = archive.read(name.replace("licenses/LICENSE", "METADATA")).decode()
+    assert "\nLicense-Expression: Apache-2.0\n" in metadata
+
+
 def test_wheel_holds_templates_schemas_and_the_example(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = [

@@ -197,7 +197,7 @@ def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = Non
     """
     bundle = Bundle(folder)
     if not folder.is_dir():
-        raise bundle._damaged(RELEASE_FILE)
+        raise bundle._damaged(RELEASE_FILE)  # noqa: SLF001 - this module's own
     if public_key is not None:
         verify(folder, folder / SIGNATURE_FILE, public_key)
     bundle.check()

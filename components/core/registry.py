@@ -1,4 +1,4 @@
-"""A repository in an OCI registry, by oras: its credentials (Docker's configuration) and its sessions."""
+"""A repository in an OCI registry, with oras' authentication: by Docker's configuration, basic or by tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -18,10 +19,11 @@ from modelway.components.core.images import Images, Layout, Reference, copy_chec
 from modelway.components.core.oci import ACCEPTED, MANIFEST, Descriptor, Image
 
 if TYPE_CHECKING:
-    from requests import Response
+    from requests import Response, Session
 
 _TIMEOUT = (10, 300)  # seconds to connect, and between two bytes
 _MOUNTED = "/var/run/modelway/registry"  # where pods have Docker's configuration
+_REFUSALS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -109,30 +111,56 @@ class Registry:
         return f"{self._scheme}://{self.host}/v2/{self.repository}/{path}"
 
     @cached_property
-    def _client(self) -> Any:
-        """The session, with the kind of authentication that the registry asks for."""
+    def _session(self) -> Session:
+        """What requests are sent by: without cookies, by which some registries take it for a browser."""
         import requests
-        from oras.container import Container  # type: ignore[import-untyped]
-        from oras.provider import Registry as Client  # type: ignore[import-untyped]
 
-        trusted = bundle() or True
-        answer = requests.get(f"{self._scheme}://{self.host}/v2/", timeout=_TIMEOUT, verify=trusted)
+        session = requests.Session()
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]
+        return session
+
+    @cached_property
+    def _auth(self) -> Any:
+        """The authentication that the registry asks for, by oras, with the credentials of Docker's files."""
+        from oras.auth import get_auth_backend  # type: ignore[import-untyped]
+        from oras.container import Container  # type: ignore[import-untyped]
+
+        answer = self._session.request("GET", f"{self._scheme}://{self.host}/v2/", verify=self._authorities)
         kind = "basic" if answer.headers.get("WWW-Authenticate", "").lower().startswith("basic") else "token"
-        client = Client(hostname=self.host, insecure=self._scheme == "http", auth_backend=kind, tls_verify=trusted)
-        client.session.request = partial(client.session.request, timeout=_TIMEOUT)
+        auth = get_auth_backend(kind, self._session, insecure=self._scheme == "http", tls_verify=self._authorities)
         configured = Path(os.environ.get("DOCKER_CONFIG") or _MOUNTED) / "config.json"
         files = [str(configured)] if "DOCKER_CONFIG" in os.environ or configured.is_file() else None
-        client.auth.load_configs(Container(self._name), files)
-        return client
+        auth.load_configs(Container(self._name), files)
+        return auth
 
-    def _sent(self, method: str, url: str, headers: Mapping[str, str], data: Any, stream: bool) -> Response:
-        # Past oras's retries, which would take two minutes to say that a registry is not there.
-        once: Any = type(self._client).do_request.__wrapped__
-        response: Response = once(self._client, url, method, data=data, headers=dict(headers), stream=stream)
-        if response.status_code == HTTPStatus.UNAUTHORIZED and getattr(self._client.auth, "token", None):
-            self._client.auth.token = None  # it was for reading, say, and writing needs another one
-            response = once(self._client, url, method, data=data, headers=dict(headers), stream=stream)
-        return response
+    @cached_property
+    def _authorities(self) -> str | bool:
+        """The certificate authorities, as `requests` takes them."""
+        return bundle() or True
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], data: Any, stream: bool) -> Response:
+        """Sends a request, and once more with the answer to what the registry asks for."""
+        from requests import RequestException
+
+        start = data.tell() if hasattr(data, "tell") else None
+        options = {"data": data, "stream": stream, "verify": self._authorities}
+        token = self._auth.get_auth_header() if getattr(self._auth, "token", None) else {}
+        response = self._session.request(method, url, headers={**headers, **token}, **options)
+        if response.status_code not in _REFUSALS:
+            return response
+        try:  # a token may be for reading, say, and writing needs another one
+            credentials, has_changed = self._auth.authenticate_request(response, dict(headers), refresh=True)
+        except (AttributeError, ValueError) as error:  # oras has no credentials to answer with
+            if isinstance(error, RequestException):
+                raise
+            raise self._refused() from error
+        if not has_changed:
+            return response
+        response.close()
+        if start is not None:
+            data.seek(start)
+        return self._session.request(method, url, headers=credentials, **options)
 
     def _ask(
         self,
@@ -148,16 +176,14 @@ class Registry:
 
         url = path if "://" in path else self._url(path)
         try:
-            response = self._sent(method, url, headers or {}, data, stream)
+            response = self._send(method, url, headers or {}, data, stream)
         except requests.RequestException as error:
             raise distrust(error, f"the registry {self.host}") or UnavailableError(
                 f"the registry {self.host} cannot be reached: {first_line(error)}",
                 file=self._name,
                 remedy="check the host, and that it speaks HTTPS, or name it as `insecure`; then run again",
             ) from error
-        except (AttributeError, ValueError) as error:  # oras has no credentials to answer with
-            raise self._refused() from error
-        if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        if response.status_code in _REFUSALS:
             raise self._refused()
         if response.status_code == accept or response.status_code < HTTPStatus.BAD_REQUEST:
             return response

@@ -167,7 +167,8 @@ class S3:
                 headers["x-amz-object-lock-retain-until-date"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
             for pause in (0.05, 0.2, 1, None):
                 try:
-                    self.client._put_object(bucket, key, content, headers)  # `put_object` makes metadata of a condition
+                    # `put_object` makes metadata of a condition.
+                    self.client._put_object(bucket, key, content, headers)  # noqa: SLF001
                 except S3Error as error:
                     if error.code == _TAKEN:
                         return False

@@ -41,7 +41,7 @@ def add_estimator(graph: Graph, estimator: Any, features: str, width: int) -> di
         raw = add_boosted_trees(graph, estimator, features, width)
         if kind.endswith("Classifier"):
             return _add_classes(graph, estimator, raw)
-        link = type(estimator._loss.link).__name__
+        link = type(estimator._loss.link).__name__  # noqa: SLF001
         if link not in {"IdentityLink", "LogLink"}:
             raise UnsupportedError(f"the link function {link} has no counterpart in ONNX here")
         return {LABEL: _flat(graph, raw if link == "IdentityLink" else graph.add("Exp", raw))}

@@ -45,12 +45,12 @@ def add_boosted_trees(graph: Graph, estimator: Any, features: str, width: int) -
     """
     from onnx import numpy_helper
 
-    if estimator._preprocessor is not None or estimator.n_features_in_ != width:
+    if estimator._preprocessor is not None or estimator.n_features_in_ != width:  # noqa: SLF001
         raise UnsupportedError("the boosting treats some features as categories itself")
     roots: list[int] = []
     inner: dict[str, list[Any]] = {name: [] for name in _INNER}
     leaves: dict[str, list[Any]] = {"targetids": [], "weights": []}
-    for iteration in estimator._predictors:
+    for iteration in estimator._predictors:  # noqa: SLF001
         for target, tree in enumerate(iteration):
             roots.append(len(inner["featureids"]))
             _append_tree(tree.nodes, target, inner, leaves)
@@ -71,7 +71,7 @@ def add_boosted_trees(graph: Graph, estimator: Any, features: str, width: int) -
         leaf_weights=numpy_helper.from_array(np.asarray(leaves["weights"], dtype=np.float64)),
         **nodes,
     )
-    baseline = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(1, -1)
+    baseline = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(1, -1)  # noqa: SLF001
     return graph.add("Add", summed, graph.constant(baseline))
 
 

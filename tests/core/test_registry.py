@@ -128,6 +128,46 @@ class Tokens(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class OneUse(Tokens):
+    """Asks for a new token with each request, and keeps what is uploaded with the right one."""
+
+    uploads: list[bytes]
+
+    def do_POST(self) -> None:
+        self.send_response(202)
+        self.send_header("Location", "/upload")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Authorization"):
+            type(self).uploads = [content]
+        self.guard("push")
+
+
+@pytest.mark.parametrize("guarded", [OneUse], indirect=True)
+def test_an_upload_that_a_token_is_asked_for_is_sent_whole_again(guarded: str) -> None:
+    Registry(guarded, "team/loans").put(Descriptor.of(b"content", "any"), io.BytesIO(b"content"))
+    assert OneUse.uploads == [b"content"]
+
+
+class Garbled(Tokens):
+    """Gives tokens that are none."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/token"):
+            self.answer(200, b"<html>")
+        else:
+            self.guard("pull")
+
+
+@pytest.mark.parametrize("guarded", [Garbled], indirect=True)
+def test_a_token_service_that_answers_otherwise_is_unavailable(guarded: str) -> None:
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        Registry(guarded, "team/loans").manifest("1")
+
+
 @pytest.mark.parametrize("guarded", [Tokens], indirect=True)
 def test_a_token_for_reading_is_changed_for_one_for_writing(guarded: str) -> None:
     repository, blob = Registry(guarded, "team/loans"), Descriptor.of(b"", "any")

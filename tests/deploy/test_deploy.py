@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 from pod_proxy import listening, status
 
+from modelway.components.core import audit, storage
 from modelway.components.core.audit import AuditLog
 from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
@@ -57,6 +59,20 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
     assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(made.reasons)}
     assert image
     assert tracking.holder("refused", "staging") is None
+
+
+def test_a_promotion_reads_each_entry_of_the_log_once(
+    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = release("read-once", {"staging": {"approvals": {"quorum": 1}}})
+    log = AuditLog(packages.store)
+    for number in range(5):
+        log.append("approved", "ada", model="other", version=str(number))
+    time.sleep(1.1)  # so that they are told from what is written meanwhile
+    read: list[str] = []
+    monkeypatch.setattr(audit, "read_all", lambda uris: storage.read_all(read.append(uri) or uri for uri in uris))
+    assert ask("read-once", version).verdict == "refused"
+    assert [Path(uri).stem for uri in read] == [f"{number:08}" for number in range(1, 6)]
 
 
 def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
