@@ -10,10 +10,9 @@ in MLflow too, in the tag ``modelway.audit_head`` of the registered model: who c
 registry, cannot hide that. Who can write to both can. A bucket with versions shows replaced objects by itself.
 
 An `AuditLog` remembers the entries that it has verified. Each check lists the log anew, reads from the first entry on
-that the listing shows to be another than it was (by ETag, size and time; inode, size and times in a folder), and asks
-the witness and the bucket's versions as the first did. What a listing cannot show, such as a disk changed beneath the
-server, shows when all is read: by `AuditLog.verify`, or another process. Until then nothing is decided by it: what was
-verified is what counts.
+that the listing shows to have changed (`storage.Listing`), and asks the witness and the bucket's versions. A change
+that no listing shows, of a disk beneath its server say, is found where all is read: by `AuditLog.verify`. Until then
+nothing is decided by it: what was verified is what counts.
 """
 
 from __future__ import annotations
@@ -37,11 +36,10 @@ from modelway.components.core.storage import (
     is_exclusive,
     is_uri,
     join,
+    listing_below,
     names_below,
     read_all,
     read_uri,
-    rewritten_below,
-    states_below,
 )
 from modelway.components.core.tracking import TAG, Tracking
 
@@ -85,8 +83,8 @@ class AuditLog:
         self.folder = join(self.store, "audit")
         self.tracking = tracking
         self._seen = 0  # the end as it was last seen, so that it is found without listing all before it
-        self._chain: list[Entry] = []  # what was verified, and number and state of each in the listing before it
-        self._listing: list[tuple[int, str]] = []
+        self._chain: list[Entry] = []  # what was verified
+        self._states: list[tuple[int, str]] = []  # the number and state of each of these, as they were listed
 
     def append(
         self,
@@ -186,7 +184,7 @@ class AuditLog:
         Returns:
             The first broken link; None if there is none.
         """
-        self._chain, self._listing = [], []
+        self._chain, self._states = [], []
         return self._checked(models)[1]
 
     def head(self) -> Head:
@@ -254,40 +252,42 @@ class AuditLog:
 
     def _checked(self, models: tuple[str, ...]) -> tuple[list[Entry], Broken | None]:
         chain, broken = self._check(models)
-        if broken is not None and broken.number > len(chain):  # or written and witnessed since they were read
-            chain, broken = self._check(models)
-        return chain, broken
+        if broken is None or broken.number <= len(chain):
+            return chain, broken
+        return self._check(models)  # it may have been written and witnessed since the others were read
 
     def _check(self, models: tuple[str, ...]) -> tuple[list[Entry], Broken | None]:
-        chain, flaw = self._read_chain()
+        chain, flaw, rewritten = self._read_chain()
         flaws = [flaw] if flaw is not None else []
         if flaw is None:
             heads = (self.witness(model) for model in sorted({entry.model for entry in chain} | {*models}))
             flaws += [lost for head in heads if head is not None and (lost := against(chain, head)) is not None]
-        for name, became in rewritten_below(self.folder).items():
+        for name, became in rewritten.items():
             if match := _NAME.match(name):
                 flaws.append((int(match[1]), f"it was {became}: the bucket holds other versions of it"))
         # Of what is said of the same entry, the bucket's word is the plainest, and it is the last.
         number, reason = min(reversed(flaws), key=lambda flaw: flaw[0], default=(0, ""))
         return chain, Broken(number, self._file(number), reason) if flaws else None
 
-    def _read_chain(self) -> tuple[list[Entry], tuple[int, str] | None]:
-        """The entries as far as every link holds, and the first that does not; reads what was not verified before."""
-        states = states_below(self.folder)
-        listing = [(int(match[1]), state) for name, state in states.items() if (match := _NAME.match(name))]
-        pairs = zip(listing, self._listing, strict=False)
+    def _read_chain(self) -> tuple[list[Entry], tuple[int, str] | None, dict[str, str]]:
+        """The entries as far as every link holds, the first that does not, and what the bucket's versions show."""
+        listing = listing_below(self.folder)
+        states = [(int(match[1]), state) for name, state in listing.states.items() if (match := _NAME.match(name))]
+        pairs = zip(states, self._states, strict=False)
         unchanged = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1] and pair[0][1], pairs))
-        contents = self._contents([number for number, _ in listing[unchanged:]])
+        contents = self._contents([number for number, _ in states[unchanged:]])
         self._chain, flaw = continued(self._chain[:unchanged], contents)
-        self._listing = listing[: len(self._chain)]
-        return list(self._chain), flaw
+        self._states = states[: len(self._chain)]
+        if contents:  # what was replaced before it was read is not to pass
+            listing = listing_below(self.folder)
+        return list(self._chain), flaw, listing.rewritten
 
 
 def _entry(content: bytes, file: str) -> Entry:
-    found = parsed(content)
-    if isinstance(found, str):
-        raise _no_entry(file, found)
-    return found
+    entry = parsed(content)
+    if isinstance(entry, str):
+        raise _no_entry(file, entry)
+    return entry
 
 
 def _no_entry(file: str, reason: str) -> BrokenLogError:

@@ -38,13 +38,15 @@ class ObjectVersion:
 
     Attributes:
         key: The object's key.
-        identifier: The version's id; ``null`` where the bucket keeps no versions.
         deletes: Whether it marks the object as deleted.
+        is_latest: Whether it is what is there now; the only version is, where the bucket keeps none.
+        state: Its id, ETag, size and time, one of which is another when the object is written anew.
     """
 
     key: str
-    identifier: str
     deletes: bool
+    is_latest: bool
+    state: str
 
 
 class S3:
@@ -201,16 +203,6 @@ class S3:
             )
             return [(item.object_name or "").removeprefix(key) for item in found if not item.is_dir]
 
-    def states(self, uri: str) -> dict[str, str]:
-        """By name what is directly below a prefix that ends in ``/``, in order: ETag, size and time of each."""
-        bucket, key = split_uri(uri)
-        with self._explaining(uri):
-            return {
-                (entry.object_name or "").removeprefix(key): f"{entry.etag} {entry.size} {entry.last_modified}"
-                for entry in self.client.list_objects(bucket_name=bucket, prefix=key)
-                if not entry.is_dir
-            }
-
     def folders(self, uri: str) -> list[str]:
         """The names directly below a prefix that ends in ``/`` that have something below them in turn, in order."""
         bucket, key = split_uri(uri)
@@ -219,13 +211,18 @@ class S3:
             return [(entry.object_name or "").removeprefix(key).rstrip("/") for entry in entries if entry.is_dir]
 
     def versions(self, uri: str) -> list[ObjectVersion]:
-        """Every version of what is directly below a prefix that ends in ``/``, the newest of each object first."""
+        """Every version of what is directly below a prefix that ends in ``/``, in no order."""
         bucket, key = split_uri(uri)
         with self._explaining(uri):
             return [
-                ObjectVersion(item.object_name or "", item.version_id or "null", bool(item.is_delete_marker))
-                for item in self.client.list_objects(bucket_name=bucket, prefix=key, include_version=True)
-                if not item.is_dir
+                ObjectVersion(
+                    entry.object_name or "",
+                    entry.is_delete_marker,
+                    entry.is_latest == "true",
+                    f"{entry.version_id} {entry.etag} {entry.size} {entry.last_modified}",
+                )
+                for entry in self.client.list_objects(bucket_name=bucket, prefix=key, include_version=True)
+                if not entry.is_dir
             ]
 
     def upload(self, path: Path, uri: str) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.components.core.s3 import S3
@@ -17,6 +18,7 @@ from modelway.components.core.s3_errors import missing
 
 __all__ = [
     "S3",
+    "Listing",
     "copy_in",
     "create_uri",
     "fetch",
@@ -24,12 +26,11 @@ __all__ = [
     "is_exclusive",
     "is_uri",
     "join",
+    "listing_below",
     "names_below",
     "read_all",
     "read_uri",
-    "rewritten_below",
     "sha256_of",
-    "states_below",
     "version_of",
     "write_uri",
 ]
@@ -153,49 +154,58 @@ def read_all(sources: Iterable[str]) -> list[bytes]:
         return list(pool.map(s3.read, uris))
 
 
-def states_below(folder: str) -> dict[str, str]:
-    """The files directly in a folder or below an S3 prefix, in order, and of each what changes when it is written anew.
+@dataclass(frozen=True)
+class Listing:
+    """What is directly in a folder or below an S3 prefix, by name.
 
-    Nothing is read: objects give their ETag, size and time; files their device, inode, size and times, of which the
-    kernel sets the time of the last change. File systems' clocks tick, so that a file which changed just now may change
-    again within the same tick: its state is empty, and says nothing.
-
-    Returns:
-        By name, its state; empty where it cannot be told.
+    Attributes:
+        states: Of each file, in order, what changes when it is written anew: of an object its version, ETag, size and
+            time; of a local file its device, inode, size and times, of which the kernel sets that of the last change.
+            File systems' clocks tick, so that a file which changed just now may change again within the same tick:
+            its state is empty, and says nothing.
+        rewritten: What a bucket with versions shows to have become of an object: ``deleted`` or ``replaced``. Empty for
+            local folders and for buckets that keep no versions.
     """
-    if is_uri(folder):
-        return S3.from_environment().states(f"{folder.rstrip('/')}/")
-    settled = time.time_ns() - _SETTLED_NS
-    with suppress(FileNotFoundError):
-        entries = [(entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file()]
-        return {
-            name: f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-            if stat.st_ctime_ns < settled
-            else ""
-            for name, stat in sorted(entries)
-            if not name.startswith(".")
-        }
-    return {}
+
+    states: dict[str, str]
+    rewritten: dict[str, str]
 
 
-def rewritten_below(folder: str) -> dict[str, str]:
-    """The objects below an S3 prefix that a bucket with versions shows to have been replaced or deleted, and which.
+def listing_below(folder: str) -> Listing:
+    """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read.
 
-    Returns:
-        By name, what became of it. Always empty for local folders and for buckets that keep no versions.
+    Args:
+        folder: A path or URI.
     """
-    if not is_uri(folder):
-        return {}
-    found: dict[str, str] = {}
-    seen: set[str] = set()
+    return _listing_of_prefix(folder) if is_uri(folder) else Listing(_states_in_folder(folder), {})
+
+
+def _listing_of_prefix(folder: str) -> Listing:
+    states: dict[str, str] = {}
+    rewritten: dict[str, str] = {}
+    names: set[str] = set()
     for version in S3.from_environment().versions(f"{folder.rstrip('/')}/"):
         name = version.key.rsplit("/", 1)[-1]
         if version.deletes:
-            found[name] = "deleted"
-        elif name in seen:
-            found.setdefault(name, "replaced")
-        seen.add(name)
-    return found
+            rewritten[name] = "deleted"
+        elif name in names:
+            rewritten.setdefault(name, "replaced")
+        if version.is_latest and not version.deletes:
+            states[name] = version.state
+        names.add(name)
+    return Listing(dict(sorted(states.items())), rewritten)
+
+
+def _states_in_folder(folder: str) -> dict[str, str]:
+    settled = time.time_ns() - _SETTLED_NS
+    states: dict[str, str] = {}
+    with suppress(FileNotFoundError):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.is_file() and not entry.name.startswith("."):
+                stat = entry.stat()
+                state = f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+                states[entry.name] = state if stat.st_ctime_ns < settled else ""
+    return states
 
 
 def version_of(source: str) -> str:

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from modelway.components.core import storage
 from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.components.core.storage import (
+    Listing,
     copy_in,
     create_uri,
     fetch,
     is_exclusive,
     is_uri,
     join,
+    listing_below,
     names_below,
     read_all,
     read_uri,
-    rewritten_below,
     version_of,
     write_uri,
 )
@@ -189,4 +191,20 @@ def test_names_are_those_of_files_directly_below_in_order(tmp_path: Path) -> Non
     assert names_below(f"{tmp_path}/", after="a.json") == ["b.json", "c.json"]
     assert names_below(str(tmp_path / "missing")) == []
     assert read_all([str(tmp_path / "b.json"), str(tmp_path / "a.json")]) == [b"b.json", b"a.json"]
-    assert rewritten_below(str(tmp_path)) == {}
+    assert listing_below(str(tmp_path)) == Listing({"a.json": "", "b.json": "", "c.json": ""}, {})
+    assert listing_below(str(tmp_path / "missing")) == Listing({}, {})
+
+
+def test_a_file_that_is_written_anew_has_another_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_SETTLED_NS", 0)
+    file = tmp_path / "a.json"
+    states = []
+    for content in ("one", "two", "three"):
+        file.write_text(content, encoding="utf-8")
+        states.append(listing_below(str(tmp_path)).states["a.json"])
+        assert listing_below(str(tmp_path)).states["a.json"] == states[-1]
+        time.sleep(0.02)
+    (tmp_path / "b.json").write_text("three", encoding="utf-8")
+    (tmp_path / "b.json").replace(file)
+    states.append(listing_below(str(tmp_path)).states["a.json"])
+    assert len(set(states)) == 4
