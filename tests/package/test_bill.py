@@ -42,7 +42,7 @@ def test_requirements_are_read_with_their_hashes() -> None:
 
 def test_a_base_says_what_is_in_it(base: Path) -> None:
     found = read_bill(*image(base), "base")
-    assert [one.name for one in found.packages] == ["numpy", "onnxruntime", "prometheus-client"]
+    assert [one.name for one in found.packages] == ["numpy", "onnxruntime", "prometheus-client", "pyrage"]
     assert (found.python, found.distribution) == ("3.11.9", "debian")
     assert found.system == ({"name": "libc6", "version": "2.36-9", "architecture": "amd64"},)
 
