@@ -51,7 +51,7 @@ def load_release(folder: Path, public_key: Path | None = None) -> Served:
 
     Args:
         folder: The bundle.
-        public_key: The key that must have signed it; None: only the hashes are verified.
+        public_key: The key that must have signed it; None: only the hashes are verified, and nothing is decrypted.
 
     Raises:
         ModelwayError: the bundle does not verify, cannot be decrypted, or holds no model that can be loaded.
