@@ -47,7 +47,7 @@ class _Part:
 _VERIFYING = _Part("configmaps", "modelway-verifying-key", key="verifying.pem", file="keys/verifying.pem")
 _OPTIONAL = (
     _Part("secrets", "modelway-signing-key", key="signing.pem", file="keys/signing.pem"),
-    _Part("secrets", "modelway-encryption-key", key="key", file="keys/encryption.key"),
+    _Part("configmaps", "modelway-encryption-recipient", key="recipient", file="keys/encryption.recipient"),
     _VERIFYING,
     _Part("secrets", "modelway-registry", key="config.json", file="config.json"),
 )

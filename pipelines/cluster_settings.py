@@ -131,9 +131,9 @@ def with_training_image(task: Any, *, settings: TaskSettings = TaskSettings()) -
 
 
 def with_signing_keys(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
-    """`with_services` for `package_model`: with the keys to sign and to encrypt by, and the registry's credentials."""
-    for use in ("signing", "encryption"):
-        kubernetes.use_secret_as_volume(task, f"modelway-{use}-key", f"{_MOUNTS}/{use}", optional=True)
+    """`with_services` for `package_model`: with the key to sign, whom to encrypt to, and the registry's credentials."""
+    kubernetes.use_secret_as_volume(task, "modelway-signing-key", f"{_MOUNTS}/signing", optional=True)
+    kubernetes.use_config_map_as_volume(task, "modelway-encryption-recipient", f"{_MOUNTS}/recipient", optional=True)
     return _with_registry(with_services(task, cached=False, settings=settings))
 
 

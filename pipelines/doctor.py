@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.encryption import read_key
+from modelway.components.core.encryption import read_keys, read_recipient
 from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.components.core.findings import Finding, Status, worst_first
 from modelway.components.core.images import Reference
 from modelway.components.core.registry import Registry, images_at
 from modelway.components.core.signing import (
     ENCRYPTION_KEY,
+    ENCRYPTION_RECIPIENT,
     SIGNING_KEY,
     VERIFYING_KEY,
     has_key,
@@ -62,7 +63,8 @@ def _keys() -> list[Finding]:
     checks: dict[str, tuple[str, Callable[[], str]]] = {
         SIGNING_KEY: ("signing key", lambda: f"it can sign; its id is {key_id(key_file(SIGNING_KEY))[:12]}"),
         VERIFYING_KEY: ("verifying key", _verified),
-        ENCRYPTION_KEY: ("encryption key", lambda: f"it is a key of {len(read_key())} bytes"),
+        ENCRYPTION_RECIPIENT: ("encryption recipient", lambda: f"models are encrypted to {read_recipient()}"),
+        ENCRYPTION_KEY: ("encryption key", _decrypted),
     }
     findings = []
     for variable, (subject, check) in checks.items():
@@ -98,6 +100,22 @@ def _verified() -> str:
                 remedy=f"name the two files of one set as {SIGNING_KEY} and {VERIFYING_KEY}",
             ) from error
     return "it verifies what the signing key signs"
+
+
+def _decrypted() -> str:
+    """Whether what is encrypted to the recipient can be decrypted, where one is named."""
+    recipients = [str(identity.to_public()) for identity in read_keys().identities]
+    if not recipients:
+        return "it opens what was encrypted before the age format, and nothing that is encrypted now"
+    if has_key(ENCRYPTION_RECIPIENT) and read_recipient() not in recipients:
+        raise CredentialsError(
+            "what is encrypted to the recipient is not decrypted by it: they are no pair",
+            file=str(key_file(ENCRYPTION_KEY)),
+            key=ENCRYPTION_KEY,
+            value=", ".join(recipients),
+            remedy=f"name the two files of one set as {ENCRYPTION_RECIPIENT} and {ENCRYPTION_KEY}",
+        )
+    return f"it decrypts what is encrypted to {' or '.join(recipients)}"
 
 
 def _image(subject: str, reference: str, *, insecure: bool) -> list[Finding]:

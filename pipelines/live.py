@@ -29,20 +29,22 @@ def keys(
     folder: Annotated[Path, typer.Argument(help="Where the keys go.")] = Path("keys"), as_json: Json = False
 ) -> None:
     """Makes the keys that releases are signed with, verified by and, if you like, encrypted with."""
-    from modelway.components.core.encryption import new_key
+    from modelway.components.core.encryption import new_identity
     from modelway.components.core.signing import new_keys
 
-    made = {name: folder / name for name in ("signing.pem", "verifying.pem", "encryption.key")}
+    files = [folder / name for name in ("signing.pem", "verifying.pem", "encryption.key", "encryption.recipient")]
+    signing, verifying, identity, recipient = files
     folder.mkdir(parents=True, exist_ok=True)
-    new_keys(made["signing.pem"], made["verifying.pem"])
-    new_key(made["encryption.key"])
+    new_keys(signing, verifying)
+    new_identity(identity, recipient)
     if as_json:
-        console.print_json({"files": [str(path) for path in made.values()]})
+        console.print_json({"files": [str(path) for path in files]})
     else:
         console.print_written(
-            list(made.values()),
-            "keep signing.pem and encryption.key as Secrets, and name them as MODELWAY_SIGNING_KEY and "
-            "MODELWAY_ENCRYPTION_KEY; whoever verifies names verifying.pem as MODELWAY_VERIFYING_KEY",
+            files,
+            "keep signing.pem and encryption.key secret. Packaging needs signing.pem as MODELWAY_SIGNING_KEY and, to "
+            "encrypt, encryption.recipient as MODELWAY_ENCRYPTION_RECIPIENT; a server needs verifying.pem as "
+            "MODELWAY_VERIFYING_KEY and, to decrypt, encryption.key as MODELWAY_ENCRYPTION_KEY",
         )
 
 

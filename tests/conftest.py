@@ -150,6 +150,7 @@ numpy=={installed_version("numpy")} \\
     --hash=sha256:11 \\
     --hash=sha256:22
 onnxruntime==1.31.1 --hash=sha256:33
+pyrage=={installed_version("pyrage")} --hash=sha256:55
 Prometheus_Client==0.22 ; python_version >= "3.9" --hash=sha256:44
 """
 PACKAGES = {
@@ -219,22 +220,30 @@ class Server:
 @pytest.fixture(scope="session")
 def registry_command() -> str:
     """go-containerregistry's registry: small, and built from the Go module proxy in seconds."""
-    named = os.environ.get("MODELWAY_TEST_REGISTRY") or shutil.which("registry")
+    return go_command("registry", "github.com/google/go-containerregistry/cmd/registry@v0.20.3")
+
+
+@pytest.fixture(scope="session")
+def age_command() -> str:
+    """age itself, which reads and writes the format that models are encrypted in."""
+    return go_command("age", "filippo.io/age/cmd/age@v1.2.1")
+
+
+def go_command(name: str, module: str) -> str:
+    """A command that ``MODELWAY_TEST_<NAME>`` names or the path has, else one that Go builds once."""
+    variable = f"MODELWAY_TEST_{name.upper()}"
+    named = os.environ.get(variable) or shutil.which(name)
     if named:
         return named
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelway-tests"
-    if not (folder / "registry").exists():
+    if not (folder / name).exists():
         if shutil.which("go") is None:
             if os.environ.get("CI"):
-                pytest.fail("CI must test against a registry, but there is no Go to build one")
-            pytest.skip("needs a registry: set MODELWAY_TEST_REGISTRY, or install Go to build one")
-        subprocess.run(
-            ["go", "install", "github.com/google/go-containerregistry/cmd/registry@v0.20.3"],
-            env={**os.environ, "GOBIN": str(folder)},
-            check=True,
-            timeout=600,
-        )
-    return str(folder / "registry")
+                pytest.fail(f"CI must test against {name}, but there is no Go to build it")
+            pytest.skip(f"needs {name}: set {variable}, or install Go to build it")
+        environment = {**os.environ, "GOBIN": str(folder)}
+        subprocess.run(["go", "install", module], env=environment, check=True, timeout=600)
+    return str(folder / name)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 In it are ``model/`` (MLflow's folder), ``model.onnx`` (where the conversion agrees with the model), ``blessing.json``,
 ``policy.json``, ``baseline.json`` (where the version has one), ``requirements.txt``, ``sbom.cdx.json``,
-``release.json`` and ``release.sig``, the signature over all the others. Where the model is encrypted, ``model.sealed``
-stands for ``model/`` and ``model.onnx``, and is what was signed. Nothing here imports pydantic before it is asked for,
-since a server verifies its bundle before it can answer.
+``release.json`` and ``release.sig``, the signature over all the others. Where the model is encrypted, ``model.tar.age``
+(before the age format: ``model.sealed``) stands for ``model/`` and ``model.onnx``, and is what was signed. Nothing here
+imports pydantic before it is asked for, since a server verifies its bundle before it can answer.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.encryption import SEALED_FILE, decrypt_bundle, read_key
+from modelway.components.core.encryption import decrypt_bundle, encrypted_file, read_keys
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
-from modelway.components.core.signing import verify
+from modelway.components.core.signing import VERIFYING_KEY, verify
 
 if TYPE_CHECKING:
     from modelway.components.core.blessing import Blessing
@@ -71,7 +71,7 @@ class Bundle:
     @property
     def sealed(self) -> bool:
         """Whether the model is encrypted here."""
-        return (self.folder / SEALED_FILE).exists()
+        return encrypted_file(self.folder) is not None
 
     @property
     def model(self) -> Path:
@@ -183,7 +183,7 @@ def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = Non
 
     Args:
         folder: The bundle.
-        public_key: The key that must have signed it; None: the signature is not looked at.
+        public_key: The key that must have signed it; None: the signature is not looked at, and nothing decrypted.
         work: Where a sealed bundle is decrypted to with the key that ``MODELWAY_ENCRYPTION_KEY`` names, once its
             signature is verified; an empty folder, in memory. Without it, a sealed model stays sealed, and of it only
             the signature is verified.
@@ -193,7 +193,7 @@ def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = Non
 
     Raises:
         ModelwayError: the signature does not hold, the model is not blessed, or a part is of another release; says
-            which file differs.
+            which file differs. Or the model is to be decrypted and nobody's signature was verified.
     """
     bundle = Bundle(folder)
     if not folder.is_dir():
@@ -202,6 +202,13 @@ def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = Non
         verify(folder, folder / SIGNATURE_FILE, public_key)
     bundle.check()
     if bundle.sealed and work is not None:
-        bundle = Bundle(decrypt_bundle(folder, work, read_key()))
+        if public_key is None:
+            raise ModelwayError(
+                f"{folder} is encrypted, and who encrypted it is not known: its signature was not verified",
+                file=str(folder),
+                key=VERIFYING_KEY,
+                remedy="name the public key that signed the release; anyone can encrypt to a public recipient",
+            )
+        bundle = Bundle(decrypt_bundle(folder, work, read_keys()))
         bundle.check()
     return bundle

@@ -1,218 +1,246 @@
-"""Encryption of a release bundle's model: an envelope of AES-256-GCM.
+"""Encryption of a release bundle's model, in the age format (age-encryption.org/v1), with X25519 keys.
 
-A random data key encrypts the model's files, once and nothing else; it travels in the file's header, itself encrypted
-by the key that ``MODELWAY_ENCRYPTION_KEY`` names (a file with 32 bytes in base64, such as a mounted Secret's). The
-content is encrypted in chunks by the STREAM construction (Hoang, Reyhanitabar, Rogaway and Vizár, Online
-Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance, 2015), so that neither side holds a large model twice,
-and a chunk that is changed, moved, dropped or added is refused.
-
-The sealed file is::
-
-    MODELWAY1 | SHA-256 of the plain content | nonce of the wrapped key | data key, wrapped | chunks
-        9     |              32              |            12            |     32 + 16       | <= 1 MiB + 16 each
+Whoever packages has the public recipient alone (``MODELWAY_ENCRYPTION_RECIPIENT``); a server has the identity
+(``MODELWAY_ENCRYPTION_KEY``). The files are as ``age-keygen`` makes them, and ``age --decrypt`` opens what is encrypted
+here. Anyone can encrypt to a recipient, so that what decrypts is not thereby authentic: verify the bundle's signature
+first, as `bundle.verify_bundle` does.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import secrets
+import os
 import shutil
 import tarfile
-from collections.abc import Iterator
-from io import BufferedReader, RawIOBase
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from io import BufferedIOBase, BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 from modelway.components.core.archives import extract_tar
-from modelway.components.core.errors import ModelwayError
-from modelway.components.core.signing import ENCRYPTION_KEY, key_file, write_secret
+from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.sealed_v1 import KEY_BYTES, SEALED_FILE, unseal
+from modelway.components.core.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT, key_file, write_pair
 
-SEALED_FILE = "model.sealed"
+if TYPE_CHECKING:
+    from pyrage.x25519 import Identity
 
-_MAGIC = b"MODELWAY1"
-_CHUNK, _TAG = 1 << 20, 16
-_HEADER = len(_MAGIC) + 32 + 12 + 32 + _TAG
+ENCRYPTED_FILE = "model.tar.age"
+
+_RECIPIENT, _IDENTITY = "age1", "AGE-SECRET-KEY-"
+_BUFFER = 1 << 20
+_NAMES = {
+    ENCRYPTION_KEY: ("key", "name a file with an identity of age (AGE-SECRET-KEY-1…)"),
+    ENCRYPTION_RECIPIENT: ("recipient", "name an X25519 recipient of age (age1…), or the file of one"),
+}
 
 
-def new_key(path: Path) -> None:
-    """Makes a random key, as a new file that only its owner can read."""
-    write_secret(path, base64.b64encode(secrets.token_bytes(32)) + b"\n")
+@dataclass(frozen=True)
+class DecryptionKeys:
+    """What decrypts models.
+
+    Attributes:
+        identities: The identities of age.
+        sealing_keys: The keys of 32 bytes that models were encrypted with before the age format.
+    """
+
+    identities: tuple[Identity, ...] = ()
+    sealing_keys: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-def read_key(path: Path | None = None) -> bytes:
-    """The key of 32 bytes in a file, by default the one that ``MODELWAY_ENCRYPTION_KEY`` names.
+def new_identity(identity: Path, recipient: Path) -> None:
+    """Makes a random identity, as a file that only its owner can read, and the file of its public recipient.
 
     Raises:
-        ModelwayError: no file is named, it is not there, or it holds no 32 bytes in base64.
+        ModelwayError: one of the files is there already.
     """
-    path = path or key_file(ENCRYPTION_KEY)
+    from pyrage import x25519
+
+    secret = x25519.Identity.generate()
+    public = f"{secret.to_public()}\n"
+    write_pair(identity, recipient, secret=f"# public key: {public}{secret}\n".encode(), published=public.encode())
+
+
+def read_recipient() -> str:
+    """The recipient that ``MODELWAY_ENCRYPTION_RECIPIENT`` is, or names a file of.
+
+    Raises:
+        ModelwayError: none is named, the file is not there, or it is no recipient of age with an X25519 key.
+    """
+    from pyrage import RecipientError, x25519
+
+    text, path = os.environ.get(ENCRYPTION_RECIPIENT, "").strip(), None
+    if not text.lower().startswith((_RECIPIENT, _IDENTITY.lower())):
+        path = key_file(ENCRYPTION_RECIPIENT)
+        lines = _lines(path, ENCRYPTION_RECIPIENT)
+        if len(lines) != 1:
+            raise _unreadable(ENCRYPTION_RECIPIENT, f"the file names {len(lines)} in place of one", path=path)
+        text = next(iter(lines.values()))
     try:
-        key = base64.b64decode(path.read_bytes().strip(), validate=True)
-    except (OSError, binascii.Error):
-        key = b""
-    if len(key) != 32:
-        raise ModelwayError(
-            "the encryption key cannot be read",
-            file=str(path),
-            key=ENCRYPTION_KEY,
-            remedy="name a file that holds 32 bytes in base64; `encryption.new_key` makes one",
-        )
-    return key
+        return str(x25519.Recipient.from_str(text))
+    except RecipientError as error:
+        reason = "it is a secret identity" if text.upper().startswith(_IDENTITY) else first_line(error)
+        raise _unreadable(ENCRYPTION_RECIPIENT, reason, path=path) from error
 
 
-def new_header(source: Path, key: bytes) -> bytes:
-    """The header to seal a file under: a new data key, bound to the file's content and wrapped by the key."""
-    return _wrapped(secrets.token_bytes(32), key, _sha256(source))
+def read_keys(path: Path | None = None) -> DecryptionKeys:
+    """The keys in a file, one a line, by default the one that ``MODELWAY_ENCRYPTION_KEY`` names.
+
+    Raises:
+        ModelwayError: no file is named, it is not there, or a line of it is neither an identity of age with an X25519
+            key nor 32 bytes in base64.
+    """
+    from pyrage import IdentityError, x25519
+
+    path = path or key_file(ENCRYPTION_KEY)
+    identities, sealing_keys = [], []
+    for number, line in _lines(path, ENCRYPTION_KEY).items():
+        try:
+            if line.startswith(_IDENTITY):
+                identities.append(x25519.Identity.from_str(line))
+                continue
+            key = base64.b64decode(line, validate=True)
+        except (IdentityError, binascii.Error):
+            key = b""
+        if len(key) != KEY_BYTES:
+            reason = "it is a recipient, which only encrypts" if line.startswith(_RECIPIENT) else "it is no key"
+            raise _unreadable(ENCRYPTION_KEY, reason, path=path, line=number)
+        sealing_keys.append(key)
+    if not identities and not sealing_keys:
+        raise _unreadable(ENCRYPTION_KEY, "the file is empty", path=path)
+    return DecryptionKeys(tuple(identities), tuple(sealing_keys))
 
 
-def is_header_of(header: bytes, source: Path, key: bytes) -> bool:
-    """Whether a file can be sealed under a header: it was made for the same content, with the same key."""
-    return _unwrapped(header, key) is not None and _content_of(header) == _sha256(source)
-
-
-def seal(source: Path, target: Path, key: bytes, header: bytes | None = None) -> None:
-    """Encrypts a file; under the same header into the same bytes.
+def encrypt(source: Path, target: Path, recipient: str) -> None:
+    """Encrypts a file to a recipient; each time into other bytes. Neither is held in memory.
 
     Args:
         source: The plain file.
-        target: Where the sealed file goes.
-        key: The key that wraps the data key, 32 bytes.
-        header: A header that was made for this content with this key, by default a new one.
-
-    Raises:
-        ValueError: the header is of another content or key; a data key never encrypts two contents.
+        target: Where the encrypted file goes.
+        recipient: The recipient of age, ``age1…``.
     """
-    header = header or new_header(source, key)
-    data_key = _unwrapped(header, key)
-    if data_key is None or _content_of(header) != _sha256(source):
-        raise ValueError("the header was made for another content or with another key")
-    with source.open("rb") as plain, target.open("wb") as sealed:
-        sealed.write(header)
-        for chunk in _encrypted(plain, data_key):
-            sealed.write(chunk)
+    import pyrage
+
+    with source.open("rb") as plain, target.open("wb") as encrypted:
+        pyrage.encrypt_io(plain, encrypted, [pyrage.x25519.Recipient.from_str(recipient)])
 
 
-def unseal(source: BinaryIO, key: bytes, name: str = SEALED_FILE) -> Iterator[bytes]:
-    """Decrypts a sealed file, chunk by chunk; each chunk is authentic when it is given.
-
-    Raises:
-        ModelwayError: it was sealed by another key, or was changed or cut off.
-    """
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    header = source.read(_HEADER)
-    data_key = _unwrapped(header, key)
-    if data_key is None:
-        raise ModelwayError(
-            f"{name} cannot be decrypted with this key",
-            file=name,
-            key=ENCRYPTION_KEY,
-            remedy="name the key that the release was packaged with; or fetch the file again, if it was changed",
-        )
-    cipher, number, chunk = AESGCM(data_key), 0, source.read(_CHUNK + _TAG)
-    while True:
-        following = source.read(_CHUNK + _TAG)
-        try:
-            yield cipher.decrypt(_nonce(number, last=not following), chunk, None)
-        except InvalidTag as error:
-            raise ModelwayError(
-                f"{name} was changed or cut off after it was encrypted",
-                file=name,
-                remedy="fetch it again from where it was released; nothing of it was used",
-            ) from error
-        if not following:
-            return
-        number, chunk = number + 1, following
+def encrypted_file(folder: Path) -> Path | None:
+    """The file that holds a bundle's model encrypted; None where the model is plain."""
+    paths = (folder / ENCRYPTED_FILE, folder / SEALED_FILE)
+    return next((path for path in paths if path.exists()), None)
 
 
-def decrypt_bundle(folder: Path, target: Path, key: bytes) -> Path:
-    """Decrypts a sealed bundle into a folder, which should be in memory (``emptyDir`` with ``medium: Memory``).
+def decrypt_bundle(folder: Path, target: Path, keys: DecryptionKeys) -> Path:
+    """Decrypts an encrypted bundle into a folder, which should be in memory (``emptyDir`` with ``medium: Memory``).
 
     Args:
-        folder: The bundle, with the model's files sealed.
+        folder: The bundle, with the model's files encrypted.
         target: Where the whole bundle goes in plain; must not exist yet or be empty.
-        key: The key, 32 bytes.
+        keys: What decrypts it.
 
     Returns:
         The target.
 
     Raises:
-        ModelwayError: the key is another, or the sealed file was changed.
+        ModelwayError: the keys are others, or the encrypted file was changed or cut off.
     """
-    shutil.copytree(folder, target, ignore=lambda _, names: {SEALED_FILE} & set(names), dirs_exist_ok=True)
-    path = folder / SEALED_FILE
-    with path.open("rb") as sealed:
-        plain = BufferedReader(_Chunks(unseal(sealed, key, str(path))), _CHUNK)  # type: ignore[type-var]
-        with tarfile.open(fileobj=plain, mode="r|") as archive:
-            extract_tar(archive, target)
-        while plain.read(_CHUNK):  # what follows the archive's end is authenticated too
-            pass
+    encrypted = encrypted_file(folder)
+    if encrypted is None:
+        raise ValueError(f"{folder} is not encrypted")
+    shutil.copytree(folder, target, ignore=lambda *_: {ENCRYPTED_FILE, SEALED_FILE}, dirs_exist_ok=True)
+    with _written_by(partial(_decrypt, encrypted, keys)) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
+        extract_tar(archive, target)
     return target
 
 
-class _Chunks(RawIOBase):
-    """A stream of chunks as a file to read."""
+def _decrypt(path: Path, keys: DecryptionKeys, target: BufferedIOBase) -> None:
+    """Decrypts a file; each chunk is authentic when it is written."""
+    import pyrage
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._left = chunks, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        if not self._left:
-            self._left = next(self._chunks, b"")
-        taken = self._left[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._left = self._left[len(taken) :]
-        return len(taken)
-
-
-def _encrypted(plain: BinaryIO, data_key: bytes) -> Iterator[bytes]:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    cipher, number, chunk = AESGCM(data_key), 0, plain.read(_CHUNK)
-    while True:
-        following = plain.read(_CHUNK)
-        yield cipher.encrypt(_nonce(number, last=not following), chunk, None)
-        if not following:
+    with path.open("rb") as source:
+        if path.name == SEALED_FILE:
+            unseal(source, target, keys.sealing_keys, name=str(path))
             return
-        number, chunk = number + 1, following
+        if not keys.identities:
+            raise _not_decrypted(path, "the key's file holds no identity of age")
+        try:
+            pyrage.decrypt_io(source, target, keys.identities)
+        except pyrage.DecryptError as error:
+            raise _not_decrypted(path, first_line(error)) from error
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise ModelwayError(
+                f"{path} was changed or cut off after it was encrypted",
+                file=str(path),
+                remedy="fetch it again from where it was released; nothing of it was used",
+            ) from error
 
 
-def _nonce(number: int, *, last: bool) -> bytes:
-    """The nonce of a chunk: distinct for each under a data key, which encrypts one content only."""
-    return number.to_bytes(11, "big") + bytes([last])
+@contextmanager
+def _written_by(write: Callable[[BufferedIOBase], None]) -> Iterator[BufferedIOBase]:
+    """What a function writes, to be read while it is written, so that it is never held whole.
 
+    All of it is read in the end, since what follows an archive's end must be authentic too. An error of the function
+    comes before the reader's, whom it left with a part.
+    """
+    reader, writer = os.pipe()
+    errors: list[BaseException] = []
 
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    def run() -> None:
+        try:
+            with BufferedWriter(FileIO(writer, "w"), _BUFFER) as target:
+                write(target)
+        except BrokenPipeError:
+            pass  # whoever reads has refused what came
+        except BaseException as error:
+            errors.append(error)
 
-
-def _content_of(header: bytes) -> bytes:
-    return header[len(_MAGIC) : len(_MAGIC) + 32]
-
-
-def _wrapped(data_key: bytes, key: bytes, content: bytes) -> bytes:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    nonce = secrets.token_bytes(12)
-    return _MAGIC + content + nonce + AESGCM(key).encrypt(nonce, data_key, _MAGIC + content)
-
-
-def _unwrapped(header: bytes, key: bytes) -> bytes | None:
-    """The data key in a header; None if another key wrapped it or the header was changed."""
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    if len(header) != _HEADER or not header.startswith(_MAGIC):
-        return None
-    content, nonce = _content_of(header), header[len(_MAGIC) + 32 : len(_MAGIC) + 44]
+    thread = threading.Thread(target=run, name="decrypt")
+    thread.start()
     try:
-        return AESGCM(key).decrypt(nonce, header[len(_MAGIC) + 44 :], _MAGIC + content)
-    except InvalidTag:
-        return None
+        with BufferedReader(FileIO(reader), _BUFFER) as source:
+            yield source
+            while source.read(_BUFFER):
+                pass
+    finally:
+        thread.join()
+        if errors:
+            raise errors[0]
+
+
+def _lines(path: Path, variable: str) -> dict[int, str]:
+    """The lines of a key's file by their numbers, but for empty ones and comments."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise _unreadable(variable, str(reason), path=path) from error
+    numbered = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    return {number: line for number, line in numbered if line and not line.startswith("#")}
+
+
+def _unreadable(variable: str, reason: str, *, path: Path | None, line: int | None = None) -> ModelwayError:
+    name, remedy = _NAMES[variable]
+    return ModelwayError(
+        f"the encryption {name} cannot be read: {reason}",
+        file=None if path is None else str(path),
+        line=line,
+        key=variable,
+        remedy=f"{remedy}; `modelway keys` makes one",
+    )
+
+
+def _not_decrypted(path: Path, reason: str) -> ModelwayError:
+    return ModelwayError(
+        f"{path} cannot be decrypted with this key: {reason}",
+        file=str(path),
+        key=ENCRYPTION_KEY,
+        remedy="name the identity (AGE-SECRET-KEY-1…) of the recipient that the release was packaged for",
+    )

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 SIGNING_KEY, VERIFYING_KEY, ENCRYPTION_KEY = (f"MODELWAY_{use}_KEY" for use in ("SIGNING", "VERIFYING", "ENCRYPTION"))
+ENCRYPTION_RECIPIENT = "MODELWAY_ENCRYPTION_RECIPIENT"
 # Where pods have a key mounted, so that a pipeline's task needs no variable for it.
 _MOUNTED = {
     SIGNING_KEY: "/var/run/modelway/signing/signing.pem",
     VERIFYING_KEY: "/var/run/modelway/verifying/verifying.pem",
     ENCRYPTION_KEY: "/var/run/modelway/encryption/key",
+    ENCRYPTION_RECIPIENT: "/var/run/modelway/recipient/recipient",
 }
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -68,20 +70,25 @@ def new_keys(private: Path, public: Path) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+    key = ec.generate_private_key(ec.SECP256R1())
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_pair(private, public, secret=secret, published=_pem(key.public_key()))
+
+
+def write_pair(private: Path, public: Path, *, secret: bytes, published: bytes) -> None:
+    """Writes the two halves of a key to new files; only their owner can read the private one.
+
+    Raises:
+        ModelwayError: one of the files is there already.
+    """
     for path in (private, public):
         if path.exists():
             raise ModelwayError(
                 f"{path} is there already", file=str(path), remedy="name other files; keys are never written over"
             )
-    key = ec.generate_private_key(ec.SECP256R1())
-    write_secret(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(_pem(key.public_key()))
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Writes a new file that only its owner can read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
+    with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+    public.write_bytes(published)
 
 
 def sign(folder: Path, signature: Path, private_key: Path) -> None:
@@ -135,6 +142,15 @@ def is_signed_by(folder: Path, signature: Path, private_key: Path) -> bool:
     except ModelwayError:
         return False
     return True
+
+
+def signed_hashes(signature: Path, private_key: Path) -> dict[str, str]:
+    """The SHA-256 of each file by its name, as a signature lists them.
+
+    Raises:
+        ModelwayError: the signature is not one that the private key made.
+    """
+    return _signed_hashes(signature, _private(private_key).public_key())
 
 
 def key_id(private_key: Path) -> str:

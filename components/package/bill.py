@@ -149,3 +149,22 @@ def check_served(model: str, bill: Bill, base: str) -> None:
                 remedy="take the base that is built with `--target pipeline`, from the lock that the model was "
                 "trained with",
             )
+
+
+def check_decrypts(bill: Bill, base: str) -> None:
+    """Checks that a base's server can decrypt models.
+
+    Args:
+        bill: What is in the base.
+        base: The base's reference, for errors.
+
+    Raises:
+        ModelwayError: it was built before models were encrypted in the age format.
+    """
+    if all(package.name != "pyrage" for package in bill.packages):
+        raise ModelwayError(
+            "the model is to be encrypted, and the base lacks pyrage, which decrypts it",
+            file=base,
+            key="base",
+            remedy="build the base from this version's Dockerfile.serving",
+        )

@@ -21,7 +21,7 @@ def package_model(
 ) -> str:
     """Makes a registered, blessed version a signed OCI image: one layer on a pinned serving base.
 
-    The keys are files that MODELWAY_SIGNING_KEY and, to encrypt the model, MODELWAY_ENCRYPTION_KEY name.
+    MODELWAY_SIGNING_KEY names the key's file; MODELWAY_ENCRYPTION_RECIPIENT, if set, whom the model is encrypted to.
 
     Args:
         model: The registered model's name.

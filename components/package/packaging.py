@@ -9,17 +9,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
-from modelway.components.core.encryption import read_key
+from modelway.components.core.encryption import read_recipient
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Reference, pull, push
 from modelway.components.core.oci import Image, on_top, write_layer
 from modelway.components.core.records import PackageRecord
 from modelway.components.core.registry import images_at
 from modelway.components.core.release_image import RELEASE_ROOT
-from modelway.components.core.signing import ENCRYPTION_KEY, SIGNING_KEY, has_key, is_signed_by, key_file, key_id
+from modelway.components.core.signing import (
+    ENCRYPTION_KEY,
+    ENCRYPTION_RECIPIENT,
+    SIGNING_KEY,
+    has_key,
+    is_signed_by,
+    key_file,
+    key_id,
+)
 from modelway.components.core.storage import join, write_uri
 from modelway.components.core.tracking import Tracking
-from modelway.components.package.bill import read_bill
+from modelway.components.package.bill import check_decrypts, read_bill
 from modelway.components.package.contents import Contents, add_bills, gather
 from modelway.components.package.sealing import seal_and_sign
 
@@ -80,7 +88,7 @@ def package(
     """Makes a registered version an image: one layer with the signed release on a serving base.
 
     Needs no daemon, no privileges, and no network but the registry's. The same inputs give the same digest. The model
-    is encrypted if ``MODELWAY_ENCRYPTION_KEY`` names a key.
+    is encrypted if ``MODELWAY_ENCRYPTION_RECIPIENT`` names a recipient.
 
     Args:
         name: The registered model's name.
@@ -96,19 +104,21 @@ def package(
         tracking: Where the version is registered; by default the server that the environment names.
 
     Raises:
-        ModelwayError: there is no signing key, the version is not blessed or was changed, the base is not pinned or
-            lacks what the model needs, or the registry refuses; nothing was pushed then.
+        ModelwayError: there is no signing key, the recipient cannot be read, the version is not blessed or was changed,
+            the base is not pinned or lacks what the model needs, or the registry refuses; nothing was pushed then.
     """
     from_base, to = check(base, target)
     signing_key = key_file(SIGNING_KEY)
-    encryption_key = read_key() if has_key(ENCRYPTION_KEY) else None
+    recipient = _recipient()
     bases = images_at(from_base, insecure=insecure)
     below = pull(bases, from_base, platform)
     bill = read_bill(bases, below, str(from_base))
+    if recipient is not None:
+        check_decrypts(bill, str(from_base))
     with TemporaryDirectory() as work:
         contents = gather(tracking or Tracking.from_environment(), name, version, Path(work) / RELEASE_ROOT)
         add_bills(contents, bill, _base_name(from_base), below.digest)
-        seal_and_sign(contents.folder, store, signing_key, encryption_key)
+        seal_and_sign(contents.folder, store, signing_key=signing_key, recipient=recipient)
         _check(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, layer_file)
@@ -144,6 +154,24 @@ def check(base: str, target: str) -> tuple[Reference, Reference]:
     from_base, to = Reference.pinned(base, "base", "serving base"), Reference.parse(target, "target")
     key_id(key_file(SIGNING_KEY))
     return from_base, to
+
+
+def _recipient() -> str | None:
+    """Whom the model is encrypted to; None: it stays plain.
+
+    Raises:
+        ModelwayError: the recipient cannot be read. Or there is only a key, as packaging was given before: the model
+            would go out in plain unnoticed.
+    """
+    if has_key(ENCRYPTION_RECIPIENT):
+        return read_recipient()
+    if has_key(ENCRYPTION_KEY):
+        raise ModelwayError(
+            f"{ENCRYPTION_KEY} is set, but models are encrypted to a recipient, and {ENCRYPTION_RECIPIENT} is not set",
+            key=ENCRYPTION_RECIPIENT,
+            remedy=f"set it to a recipient (age1…) or its file; or unset {ENCRYPTION_KEY} to package it in plain",
+        )
+    return None
 
 
 def _base_name(reference: Reference) -> str:

@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--public-key", metavar="FILE", help="must have signed the release; by default MODELWAY_VERIFYING_KEY's"
     )
-    parser.add_argument("--unsigned", action="store_true", help="serve a release whose signature nobody verifies")
+    parser.add_argument(
+        "--unsigned", action="store_true", help="serve a plain release, whose signature nobody verifies"
+    )
     parser.add_argument("--model-hash", default="", help="the SHA-256 that the model's folder must have")
     parser.add_argument("--name", default="model", help="the name in the paths of a model's folder")
     parser.add_argument("--version", default="", help="the version of a model's folder, repeated in answers")

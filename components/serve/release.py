@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.components.core.bundle import POLICY_FILE, Bundle, verify_bundle
-from modelway.components.core.encryption import SEALED_FILE, read_key
+from modelway.components.core.encryption import encrypted_file, read_keys
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.onnx_predictor import OnnxPredictor
@@ -51,7 +51,7 @@ def load_release(folder: Path, public_key: Path | None = None) -> Served:
 
     Args:
         folder: The bundle.
-        public_key: The key that must have signed it; None: only the hashes are verified.
+        public_key: The key that must have signed it; None: only the hashes are verified, and nothing is decrypted.
 
     Raises:
         ModelwayError: the bundle does not verify, cannot be decrypted, or holds no model that can be loaded.
@@ -83,12 +83,12 @@ def _bounds(bundle: Bundle) -> tuple[float, ...]:
 @contextmanager
 def _work_folder(bundle: Path) -> Iterator[Path | None]:
     """An empty folder in memory for a bundle that is encrypted, gone as soon as its model is loaded."""
-    sealed = bundle / SEALED_FILE
-    if not sealed.exists():
+    encrypted = encrypted_file(bundle)
+    if encrypted is None:
         yield None
         return
-    read_key()
-    work = Path(tempfile.mkdtemp(prefix="release-", dir=_memory(2 * sealed.stat().st_size)))
+    read_keys()
+    work = Path(tempfile.mkdtemp(prefix="release-", dir=_memory(2 * encrypted.stat().st_size)))
     try:
         yield work
     finally:

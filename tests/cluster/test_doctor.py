@@ -59,6 +59,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the files that the commands name."""
     (tmp_path / "keys").mkdir()
     new_keys(tmp_path / "keys" / "signing.pem", tmp_path / "keys" / "verifying.pem")
+    (tmp_path / "keys" / "encryption.recipient").write_text("age1", encoding="utf-8")
     (tmp_path / "keys" / "encryption.key").write_text("key", encoding="utf-8")
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     (tmp_path / "ca.pem").write_bytes(new_authority(tmp_path / "authority").certificate.read_bytes())
@@ -70,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
     [
         ("Secret mlpipeline-minio-artifact", Status.MISSING),
         ("Secret modelway-signing-key", Status.UNSET),
-        ("Secret modelway-encryption-key", Status.UNSET),
+        ("ConfigMap modelway-encryption-recipient", Status.UNSET),
         ("ConfigMap modelway-verifying-key", Status.UNSET),
         ("Secret modelway-registry", Status.UNSET),
     ],
@@ -214,7 +215,7 @@ def test_the_documented_commands_make_what_a_run_needs(
     for subject in (
         "Secret mlpipeline-minio-artifact",
         "Secret modelway-signing-key",
-        "Secret modelway-encryption-key",
+        "ConfigMap modelway-encryption-recipient",
         "ConfigMap modelway-verifying-key",
         "Secret modelway-registry",
         "s3-endpoint",

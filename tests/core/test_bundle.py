@@ -17,7 +17,7 @@ import pytest
 
 from modelway.components.core.blessing import GATES, Hashes, bless
 from modelway.components.core.bundle import Bundle, Release, verify_bundle
-from modelway.components.core.encryption import SEALED_FILE, new_key, read_key, seal
+from modelway.components.core.encryption import ENCRYPTED_FILE, encrypt, new_identity
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.signing import new_keys, sign
@@ -41,15 +41,15 @@ def written(folder: Path, *, blessed: bool = True, onnx: bool = True) -> Path:
     return folder
 
 
-def seal_model(folder: Path, key: Path) -> None:
-    """Puts the sealed file in place of the model's."""
+def seal_model(folder: Path, recipient: Path) -> None:
+    """Puts the encrypted file in place of the model's."""
     plain = folder.parent / "model.tar"
     with tarfile.open(plain, "w") as archive:
         for path in (*sorted((folder / "model").iterdir()), folder / "model.onnx"):
             entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
             entry.size = path.stat().st_size
             archive.addfile(entry, io.BytesIO(path.read_bytes()))
-    seal(plain, folder / SEALED_FILE, read_key(key))
+    encrypt(plain, folder / ENCRYPTED_FILE, recipient.read_text().strip())
     shutil.rmtree(folder / "model")
     (folder / "model.onnx").unlink()
 
@@ -58,10 +58,10 @@ def seal_model(folder: Path, key: Path) -> None:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("bundles")
     new_keys(made / "key", made / "key.pub")
-    new_key(made / "encryption")
+    new_identity(made / "encryption", made / "recipient")
     for name in ("plain", "sealed"):
         written(made / name)
-    seal_model(made / "sealed", made / "encryption")
+    seal_model(made / "sealed", made / "recipient")
     for name in ("plain", "sealed"):
         sign(made / name, made / name / "release.sig", made / "key")
     return made
@@ -174,20 +174,37 @@ def test_a_sealed_model_of_another_release_is_refused(
 ) -> None:
     other = written(tmp_path / "other")
     (other / "model" / "weights").write_bytes(b"stolen")
-    seal_model(other, root / "encryption")
-    shutil.copy(other / SEALED_FILE, sealed / SEALED_FILE)
+    seal_model(other, root / "recipient")
+    (sealed / "release.sig").unlink()
+    shutil.copy(other / ENCRYPTED_FILE, sealed / ENCRYPTED_FILE)
+    sign(sealed, sealed / "release.sig", root / "key")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
-    with pytest.raises(ModelwayError, match=r"model\.sealed is not as it was signed"):
-        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
-    assert not (tmp_path / "memory").exists()
     with pytest.raises(ModelwayError, match="not those that were blessed"):
+        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+
+
+def test_another_ciphertext_to_the_same_recipient_is_refused_before_it_is_decrypted(
+    sealed: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = written(tmp_path / "again")  # the same model, by somebody who has the public recipient alone
+    seal_model(again, root / "recipient")
+    shutil.copy(again / ENCRYPTED_FILE, sealed / ENCRYPTED_FILE)
+    monkeypatch.delenv("MODELWAY_ENCRYPTION_KEY", raising=False)
+    with pytest.raises(ModelwayError, match=r"model\.tar\.age is not as it was signed"):  # not: the key is not set
+        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
+    with pytest.raises(ModelwayError, match=r"model\.tar\.age is not as it was signed"):
+        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+    with pytest.raises(ModelwayError, match="its signature was not verified") as caught:
         verify_bundle(sealed, None, tmp_path / "memory")
+    assert caught.value.key == "MODELWAY_VERIFYING_KEY"
+    assert not (tmp_path / "memory").exists()
 
 
 def test_a_sealed_model_does_not_open_with_another_key(
     sealed: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new_key(tmp_path / "other")
+    new_identity(tmp_path / "other", tmp_path / "other.recipient")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(tmp_path / "other"))
     with pytest.raises(ModelwayError, match="cannot be decrypted with this key"):
         verify_bundle(sealed, root / "key.pub", tmp_path / "memory")

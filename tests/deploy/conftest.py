@@ -18,7 +18,7 @@ from modelway.components.core.bundle import (
     SIGNATURE_FILE,
     Release,
 )
-from modelway.components.core.encryption import SEALED_FILE
+from modelway.components.core.encryption import ENCRYPTED_FILE
 from modelway.components.core.images import Layout, Reference, pull, push
 from modelway.components.core.oci import on_top, write_layer
 from modelway.components.core.policy import Policy
@@ -86,7 +86,7 @@ class Packages:
             POLICY_FILE: given.policy.canonical(),
             RELEASE_FILE: json.dumps(asdict(release)),
             SBOM_FILE: json.dumps({"bomFormat": "CycloneDX", "components": []}),
-            SEALED_FILE: "sealed",
+            ENCRYPTED_FILE: "sealed",
         }.items():
             (bundle / name).write_text(text, encoding="utf-8")
         if before is not None:

@@ -146,10 +146,10 @@ def test_there_is_a_way_back_only_to_what_served_before(
         back(reason=" ")
     with pytest.raises(ModelwayError, match="version 1 of back has not been packaged"):
         back()
-    packages("back", "1", after=lambda bundle: (bundle / "model.sealed").write_text("else"))
+    packages("back", "1", after=lambda bundle: (bundle / "model.tar.age").write_text("else"))
     made = back()
     assert (made.verdict, made.version) == ("refused", "1")
-    assert "model.sealed is not as it was signed" in made.reasons[0]
+    assert "model.tar.age is not as it was signed" in made.reasons[0]
     assert log.entries()[-1].event == "refused"
 
 

@@ -53,7 +53,7 @@ def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
     ("touched", "says"),
     [
         (unsigned, "is not signed: there is no release.sig"),
-        (changed("model.sealed"), "the signature does not hold: model.sealed is not as it was signed"),
+        (changed("model.tar.age"), "the signature does not hold: model.tar.age is not as it was signed"),
         (changed("blessing.json"), "the signature does not hold: blessing.json is not as it was signed"),
         (changed("sbom.cdx.json"), "the signature does not hold: sbom.cdx.json is not as it was signed"),
         (changed("policy.json"), "the signature does not hold: policy.json is not as it was signed"),

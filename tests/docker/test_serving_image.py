@@ -101,7 +101,8 @@ def test_it_says_exactly_what_is_in_it(image: str) -> None:
 
 
 def test_it_can_import_what_it_serves_with(image: str) -> None:
-    modules = "cryptography arro3.core arro3.io httptools minio numpy onnxruntime prometheus_client uvicorn uvloop yaml"
+    modules = "cryptography arro3.core arro3.io httptools minio numpy onnxruntime prometheus_client"
+    modules += " pyrage uvicorn uvloop yaml"
     if "pipeline" in image:
         modules += " cloudpickle pandas sklearn skops.io modelway.components.features.steps"
     code = f"import importlib; [importlib.import_module(name) for name in {modules.split()!r}]"

@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from modelway.components.core.blessing import GATES, Hashes, bless
-from modelway.components.core.encryption import new_key
+from modelway.components.core.encryption import new_identity
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Features
@@ -137,8 +137,9 @@ def keys(tmp_path: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch) ->
     folder = tmp_path / "keys"
     folder.mkdir()
     new_keys(folder / "key", folder / "key.pub")
-    new_key(folder / "encryption")
+    new_identity(folder / "encryption", folder / "recipient")
     monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(folder / "key"))
-    monkeypatch.delenv("MODELWAY_ENCRYPTION_KEY", raising=False)
+    for variable in ("MODELWAY_ENCRYPTION_KEY", "MODELWAY_ENCRYPTION_RECIPIENT"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
     return folder

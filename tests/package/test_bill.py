@@ -11,7 +11,14 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Layout, Reference, pull
 from modelway.components.core.oci import Image
 from modelway.components.package import base_bill
-from modelway.components.package.bill import Bill, Requirement, check_served, parse_requirements, read_bill
+from modelway.components.package.bill import (
+    Bill,
+    Requirement,
+    check_decrypts,
+    check_served,
+    parse_requirements,
+    read_bill,
+)
 
 TEXT = """
 # a comment
@@ -42,7 +49,7 @@ def test_requirements_are_read_with_their_hashes() -> None:
 
 def test_a_base_says_what_is_in_it(base: Path) -> None:
     found = read_bill(*image(base), "base")
-    assert [one.name for one in found.packages] == ["numpy", "onnxruntime", "prometheus-client"]
+    assert [one.name for one in found.packages] == ["numpy", "onnxruntime", "prometheus-client", "pyrage"]
     assert (found.python, found.distribution) == ("3.11.9", "debian")
     assert found.system == ({"name": "libc6", "version": "2.36-9", "architecture": "amd64"},)
 
@@ -64,6 +71,13 @@ def test_a_pipeline_needs_its_libraries_in_their_versions(held: str, says: str |
         return
     with pytest.raises(ModelwayError, match=f"needs numpy 2.4.6, but {says}"):
         check_served("NumPy==2.4.6\n", bill(held), "base")
+
+
+def test_a_base_from_before_the_age_format_takes_no_encrypted_model() -> None:
+    check_decrypts(bill("numpy==2.4.6\npyrage==1.4.0\n"), "base")
+    with pytest.raises(ModelwayError, match="the base lacks pyrage") as caught:
+        check_decrypts(bill("numpy==2.4.6\ncryptography==46.0\n"), "base")
+    assert "Dockerfile.serving" in caught.value.remedy
 
 
 def test_a_base_lists_itself(tmp_path: Path) -> None:

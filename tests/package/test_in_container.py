@@ -140,10 +140,10 @@ def test_it_answers_as_the_pipeline_does(
 def test_an_encrypted_model_is_served_from_memory(
     released: Callable[..., str], started: Callable[..., str], keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", str(keys / "recipient"))
     image = released()
     listed = docker("run", "--rm", "--entrypoint", "ls", image, "/release").stdout.split()
-    assert "model.sealed" in listed
+    assert "model.tar.age" in listed
     assert "model" not in listed
     started(image, "--public-key", "/keys/key.pub", MODELWAY_ENCRYPTION_KEY="/keys/encryption")
     mounted = ("--volume", f"{keys}:/keys:ro")

@@ -15,7 +15,7 @@ import pytest
 
 from modelway.components.core.archives import extract_tar
 from modelway.components.core.bundle import verify_bundle
-from modelway.components.core.encryption import SEALED_FILE
+from modelway.components.core.encryption import ENCRYPTED_FILE
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Layout, Reference, pull
 from modelway.components.core.models import folder_sha256
@@ -95,22 +95,35 @@ def test_a_kept_signature_that_does_not_hold_is_made_anew(
     assert kept.read_bytes() == (tmp_path / "again" / "release.sig").read_bytes()
 
 
-def test_an_encrypted_model_is_opened_by_its_key_only(
+def test_an_encrypted_model_is_opened_by_its_identity_only(
     run: Callable[..., Packaged], registered: Any, tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", str(keys / "recipient"))
     made = run(registered)
     assert run(registered, str(tmp_path / "again")).image.partition("@")[2] == made.image.partition("@")[2]
     folder = tmp_path / "bundle"
-    expected = {*HELD, SEALED_FILE} - {"model", "model.onnx"}
+    expected = {*HELD, ENCRYPTED_FILE} - {"model", "model.onnx"}
     assert {path.name for path in folder.iterdir()} == expected
     assert verify_bundle(folder, keys / "key.pub").sealed
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
     opened = verify_bundle(folder, keys / "key.pub", tmp_path / "memory")
     assert folder_sha256(opened.model) == folder_sha256(registered.model)
     assert opened.onnx is not None
     monkeypatch.delenv("MODELWAY_ENCRYPTION_KEY")
     with pytest.raises(ModelwayError, match="MODELWAY_ENCRYPTION_KEY is not set"):
         verify_bundle(folder, keys / "key.pub", tmp_path / "other")
+
+
+def test_a_key_without_a_recipient_does_not_package_the_model_in_plain(
+    run: Callable[..., Packaged], registered: Any, tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
+    with pytest.raises(ModelwayError, match="MODELWAY_ENCRYPTION_RECIPIENT is not set"):
+        run(registered)
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", "age1nobody")
+    with pytest.raises(ModelwayError, match="the encryption recipient cannot be read"):
+        run(registered)
+    assert not (tmp_path / "images").exists()
 
 
 def test_a_model_that_does_not_convert_needs_its_libraries_in_the_base(

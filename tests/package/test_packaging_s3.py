@@ -186,16 +186,19 @@ def test_a_kept_signature_that_was_tampered_with_is_not_taken(
         verify_bundle(tmp_path / "one", keys / "key.pub")
 
 
-def test_a_kept_header_of_an_encrypted_model_that_was_tampered_with_is_not_taken(
+def test_a_kept_ciphertext_that_was_tampered_with_is_not_taken(
     run: Callable[[str], Packaged], store: Store, tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", (keys / "recipient").read_text())
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
     made = run("one")
     assert digest(run("again")) == digest(made)
-    (kept,) = store.names("model.header")
-    header = store.read(kept)
-    store.write(kept, header[:-1] + bytes([header[-1] ^ 1]))
-    assert digest(run("third")) != digest(made)
+    (kept,) = store.names(".age")
+    ciphertext = store.read(kept)
+    store.write(kept, ciphertext[:-1] + bytes([ciphertext[-1] ^ 1]))
+    third = run("third")
+    assert digest(third) != digest(made)
+    assert digest(run("fourth")) == digest(third)
     verify_bundle(tmp_path / "third", keys / "key.pub", tmp_path / "memory")
 
 

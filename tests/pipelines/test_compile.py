@@ -99,7 +99,7 @@ def test_packaging_and_deploying_are_given_keys_and_nobody_else(dist: Path) -> N
         for name, executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items()
     }
     assert {name: sources for name, sources in mounted.items() if sources != {"modelway"}} == {
-        "package_model": {"modelway", "modelway-signing-key", "modelway-encryption-key", "modelway-registry"},
+        "package_model": {"modelway", "modelway-signing-key", "modelway-encryption-recipient", "modelway-registry"},
         "deploy_model": {"modelway", "modelway-verifying-key", "modelway-registry"},
     }
 

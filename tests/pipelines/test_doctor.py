@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelway.components.core.encryption import new_key
+from modelway.components.core.encryption import new_identity
 from modelway.components.core.findings import Finding, Status
 from modelway.components.core.signing import new_keys
 from modelway.pipelines.doctor import diagnose
@@ -51,6 +51,7 @@ def test_a_laptop_with_nothing_configured_is_fine(check: Callable[..., dict[str,
         "store": Status.OK,
         "signing key": Status.UNSET,
         "verifying key": Status.UNSET,
+        "encryption recipient": Status.UNSET,
         "encryption key": Status.UNSET,
         "cluster": Status.UNSET,
     }
@@ -61,14 +62,19 @@ def test_keys_that_fit_each_other(
     check: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     new_keys(tmp_path / "signing.pem", tmp_path / "verifying.pem")
-    new_key(tmp_path / "encryption.key")
+    new_identity(tmp_path / "encryption.key", tmp_path / "encryption.recipient")
     monkeypatch.setenv("MODELWAY_VERIFYING_KEY", str(tmp_path / "verifying.pem"))
     assert "not tried" in check()["verifying key"].message
     monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(tmp_path / "signing.pem"))
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(tmp_path / "encryption.key"))
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", str(tmp_path / "encryption.recipient"))
     findings = check()
     assert findings["verifying key"].message == "it verifies what the signing key signs"
-    assert {findings[f"{use} key"].status for use in ("signing", "verifying", "encryption")} == {Status.OK}
+    recipient = (tmp_path / "encryption.recipient").read_text(encoding="utf-8").strip()
+    assert findings["encryption recipient"].message == f"models are encrypted to {recipient}"
+    assert findings["encryption key"].message == f"it decrypts what is encrypted to {recipient}"
+    subjects = ("signing key", "verifying key", "encryption recipient", "encryption key")
+    assert {findings[subject].status for subject in subjects} == {Status.OK}
 
 
 def test_keys_that_are_no_pair_or_no_keys(
@@ -84,6 +90,11 @@ def test_keys_that_are_no_pair_or_no_keys(
     assert findings["verifying key"].status is Status.REFUSED
     assert "they are no pair" in findings["verifying key"].message
     assert findings["encryption key"].status.blocks
+    new_identity(tmp_path / "own.key", tmp_path / "own.recipient")
+    new_identity(tmp_path / "their.key", tmp_path / "their.recipient")
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(tmp_path / "own.key"))
+    monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", str(tmp_path / "their.recipient"))
+    assert "they are no pair" in check()["encryption key"].message
     monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(tmp_path / "none.pem"))
     assert check()["signing key"].message == "MODELWAY_SIGNING_KEY names no file"
 

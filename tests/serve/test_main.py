@@ -19,7 +19,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from modelway.components.core.encryption import new_key, read_key, seal
+from modelway.components.core.encryption import ENCRYPTED_FILE, encrypt, new_identity
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.signing import sign
 
@@ -207,11 +207,12 @@ def test_a_release_is_served_only_if_its_signature_can_be_verified(
 def test_an_encrypted_release_is_served_from_memory(
     release: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new_key(release.keys / "encryption")
+    new_identity(release.keys / "encryption", release.keys / "recipient")
+    recipient = (release.keys / "recipient").read_text().strip()
     with tarfile.open(tmp_path / "model.tar", "w") as archive:
         for name in ("model", "model.onnx"):
             archive.add(release.folder / name, name)
-    seal(tmp_path / "model.tar", release.folder / "model.sealed", read_key(release.keys / "encryption"))
+    encrypt(tmp_path / "model.tar", release.folder / ENCRYPTED_FILE, recipient)
     shutil.rmtree(release.folder / "model")
     (release.folder / "model.onnx").unlink()
     sign(release.folder, release.folder / "release.sig", release.keys / "key")
@@ -222,4 +223,7 @@ def test_an_encrypted_release_is_served_from_memory(
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(release.keys / "encryption"))
     with serving(release.folder, tmp_path / "log", *key, source="--release") as (_, url):
         assert get(f"{url}/v2/models/loans/ready") == 200
+    encrypt(tmp_path / "model.tar", release.folder / ENCRYPTED_FILE, recipient)  # the same, but not what was signed
+    status, said = refused(release.folder, *key, source="--release")
+    assert (status, "model.tar.age is not as it was signed" in said) == (3, True)
     assert not list(Path("/dev/shm").glob("release-*"))  # noqa: S108 - where it was decrypted to
