@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelway.components.core.bundle import MODEL_FOLDER, ONNX_FILE, SIGNATURE_FILE
 from modelway.components.core.encryption import SEALED_FILE, is_header_of, new_header, seal
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import NotFoundError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.signing import is_signed_by, key_id, sign
 from modelway.components.core.storage import create_uri, join, read_uri, write_uri
@@ -84,7 +84,5 @@ def _taken_or_made(target: str, is_valid: Callable[[bytes], bool], make: Callabl
 def _read(source: str) -> bytes | None:
     try:
         return read_uri(source)
-    except ModelwayError as error:
-        if type(error) is ModelwayError:  # missing, as opposed to unreachable or refused
-            return None
-        raise
+    except NotFoundError:
+        return None
