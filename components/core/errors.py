@@ -98,7 +98,7 @@ class CrashError(ModelwayError):
         super().__init__(f"modelway crashed: {what}", file=log, remedy=_REPORT)
 
 
-_REPORT = "report it to Modelway's maintainers with this log, which holds the traceback"
+_REPORT = "report it to Modelway's maintainers, with the log that has the traceback"
 _KINDS = (NotFoundError, DamagedError, RejectedError, UnavailableError, CredentialsError)
 
 
