@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 else:
     _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where libyaml is there, ten times as fast
 
+_DEEPEST = 100  # levels of a document; ours have less than ten
+
 
 class Section(BaseModel):
     """A part of a document: unknown keys are errors, values do not change once read."""
@@ -173,9 +175,19 @@ def _parsed(text: str) -> Any:
     if text.startswith("{"):
         try:
             return json.loads(text, object_pairs_hook=_unique)
-        except ValueError:  # not JSON, or a key twice, which the YAML loader has words for
+        except (ValueError, RecursionError):  # not JSON, or a key twice, which the YAML loader has words for
             pass
+    _check_depth(text)
     return yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
+
+
+def _check_depth(text: str) -> None:
+    """Refuses what is nested so deep that the loader, which recurses in C, would end the process."""
+    depth = 0
+    for event in yaml.parse(text, _SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.composer.ComposerError(problem="it is nested too deep", problem_mark=event.start_mark)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
