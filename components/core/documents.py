@@ -187,7 +187,8 @@ def _check_depth(text: str) -> None:
     for event in yaml.parse(text, _SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
-            raise yaml.composer.ComposerError(problem="it is nested too deep", problem_mark=event.start_mark)
+            mark = event.start_mark
+            raise yaml.composer.ComposerError(problem="it is nested too deep", problem_mark=mark)  # type: ignore[arg-type]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
