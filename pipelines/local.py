@@ -223,7 +223,7 @@ def _is_entry(file: Path) -> bool:
     """Whether a file holds a task's outputs by their names; each of our tasks that is cached has some."""
     try:
         outputs = json.loads(file.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(outputs, dict) and bool(outputs)
 

@@ -237,7 +237,7 @@ def pull(images: Images, reference: Reference, platform: str) -> Image:
     """
     try:
         image = _pulled(images, reference, platform)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(
             f"what is at {reference} is no image: its documents cannot be read",
             file=str(reference),

@@ -47,7 +47,7 @@ def recorded_image(store: str, model: str, version: str) -> str:
             file=file,
             remedy="run `package_model` on it first",
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(
             f"{file} is damaged: it is not what `package_model` writes there",
             file=file,
