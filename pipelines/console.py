@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import CrashError, ModelwayError
 from modelway.components.core.records import Outcome, State
 from modelway.components.core.verdict import Verdict
 from modelway.pipelines.local import Event, LocalResult
@@ -44,7 +44,9 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Takes note of an event."""
-        if event.kind == "started":
+        if event.kind == "damaged":
+            self.console.print(f"  [yellow]![/yellow] {escape(event.text)}", soft_wrap=True)
+        elif event.kind == "started":
             self._bar.reset(self._task, description=event.stage)
         elif event.kind == "log":
             if self.verbose:
@@ -80,7 +82,7 @@ def summary(result: LocalResult, seconds: float) -> dict[str, Any]:
         "logs": str(result.log),
     }
     if result.error is not None:
-        found["error"] = result.error
+        found["error"] = {"stage": result.failed_stage, **result.error.fields()}
     return found
 
 
@@ -124,18 +126,19 @@ def print_summary(result: LocalResult, seconds: float, tracking: str) -> None:
             console.print(f"    and {len(outcome.reasons) - 10} more, in the report")
     console.print()
     if result.error is not None:
-        print_error(ModelwayError(result.error["message"], **_fields(result.error)))
+        print_error(result.error)
     if outcome is not None and outcome.model is not None:
         model = outcome.model
         held = f"now {model.alias!r}" if model.alias else "as an earlier run registered it; no alias moved"
-        console.print(f"[green]registered[/green] [bold]{model.name}[/bold] version {model.version}, {held}")
+        name = f"[bold]{escape(model.name)}[/bold]"
+        console.print(f"[green]registered[/green] {name} version {model.version}, {escape(held)}")
     elif outcome is not None and outcome.state is State.REJECTED:
-        console.print(f"[red]rejected[/red]: nothing was registered for {outcome.project}")
+        console.print(f"[red]rejected[/red]: nothing was registered for {escape(outcome.project)}")
     for name, report in (outcome.reports if outcome else {}).items():
-        console.print(f"  {name + ' report' * (name != 'card'):<14} {_short(report)}", soft_wrap=True)
+        console.print(f"  {name + ' report' * (name != 'card'):<14} {escape(_short(report))}", soft_wrap=True)
     if outcome is not None:
-        console.print(f"  {'run':<14} {outcome.run}, {seconds:.1f} s")
-        console.print(f"  {'tracking':<14} {_short(tracking)}", soft_wrap=True)
+        console.print(f"  {'run':<14} {escape(outcome.run)}, {seconds:.1f} s")
+        console.print(f"  {'tracking':<14} {escape(_short(tracking))}", soft_wrap=True)
 
 
 def _short(path: str) -> str:
@@ -145,10 +148,6 @@ def _short(path: str) -> str:
     return path if "://" in path else min(path, os.path.relpath(path), key=len)
 
 
-def _fields(error: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in error.items() if name not in {"message", "stage"}}
-
-
 def print_problems(problems: Sequence[Problem]) -> None:
     """Prints what is wrong with what was compiled, on standard error."""
     for problem in problems:
@@ -156,8 +155,12 @@ def print_problems(problems: Sequence[Problem]) -> None:
 
 
 def print_error(error: ModelwayError, *, severity: Literal["error", "warning"] = "error") -> None:
-    """Prints an error for people, on standard error."""
+    """Prints an error for people, on standard error; a crash in one line."""
     console = Console(stderr=True, highlight=False)
+    if isinstance(error, CrashError):
+        line = f"{error.message}; {error.remedy}: {error.file}"
+        console.print(f"[bold red]error[/bold red]: {escape(line)}", soft_wrap=True)
+        return
     colour = "red" if severity == "error" else "yellow"
     console.print(f"[bold {colour}]{severity}[/bold {colour}]: {escape(error.message)}", soft_wrap=True)
     for name, value in error.details().items():
@@ -200,8 +203,8 @@ def print_written(files: list[Path], what: str) -> None:
     """Prints which files were written."""
     console = Console(highlight=False)
     for file in files:
-        console.print(f"  {file}", soft_wrap=True)
-    console.print(what)
+        console.print(f"  {escape(str(file))}", soft_wrap=True)
+    console.print(escape(what))
 
 
 def print_explanation(sentences: list[str], state: State) -> None:

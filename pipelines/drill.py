@@ -18,7 +18,7 @@ import polars as pl
 
 from modelway.components.core.blessing import GATES
 from modelway.components.core.contract import Contract
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.project import Project
 from modelway.components.core.records import RunContext
 from modelway.components.core.storage import fetch
@@ -263,7 +263,7 @@ def _blocking(gates: list[Gate]) -> tuple[str, ...]:
 
 def _must_pass(gate: Gate) -> None:
     if not gate.proceed:
-        raise ModelwayError(
+        raise RejectedError(
             f"the project as it is does not pass its own {gate.name} gate: {gate.reasons[0]}",
             remedy="mend that first: `modelway run`, and see the gate's report",
         )

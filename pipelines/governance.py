@@ -8,11 +8,11 @@ from typing import Any
 
 from modelway.components.core import approvals as approving
 from modelway.components.core.approvals import Approval, approvals, refusals
-from modelway.components.core.audit import AuditLog, Entry
+from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
 from modelway.components.core.demands import demands
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.environments import ENVIRONMENTS, Period, holders, periods
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError
 from modelway.components.core.policy import Policy
 from modelway.components.core.promotions import open_claim
 from modelway.components.core.released import released
@@ -60,7 +60,7 @@ def version_named(tracking: Tracking, model: str, text: str) -> str:
         return text
     holder = tracking.holder(model, text) if text and not text.isdecimal() else None
     if holder is None:
-        raise ModelwayError(
+        raise NotFoundError(
             f"{model} has no version {text!r}, and nothing holds such an alias",
             value=text,
             remedy="MLflow's registry and `modelway history` list the versions",
@@ -138,7 +138,10 @@ def promote_check(
     left = refusals(log, tracking, policy, model, number, where)
     found: dict[str, Any] = {"model": model, "version": number, "environment": where, "serves": None, "open": None}
     found |= {"blessing": None, "quorum": None, "approvals": [], "serves": holders(tracking, model).get(where)}
-    entries = [] if left and "audit log is broken" in left[0] else log.trusted(model)[0]
+    try:
+        entries = log.trusted(model)[0]
+    except BrokenLogError:  # which `refusals` has said
+        entries = []
     current = open_claim(entries, model, where)
     if current is not None:
         left.append(f"{where} is being changed: {current} is open")
@@ -147,9 +150,10 @@ def promote_check(
         given = released(tracking, model, number)
         rules = demands([given.policy, *([policy] if policy is not None else [])], where)
         found |= {"blessing": given.blessing_sha256, "quorum": rules.quorum}
-    except ModelwayError as error:
-        if type(error) is not ModelwayError:
-            raise
+    except (UnavailableError, CredentialsError):
+        raise
+    except ModelwayError:  # likewise
+        pass
     found["approvals"] = [one.model_dump() for one in approvals(entries, model, number, where)]
     return {"allowed": not left, "refusals": left, **found}
 

@@ -83,21 +83,21 @@ def print_deployed(deployed: Deployed, *, as_json: bool) -> None:
 def print_history(model: str, served: list[dict[str, Any]]) -> None:
     """Prints what each environment served when, the newest first."""
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, title=f"{model}: what was served", title_justify="left")
+    table = Table(box=None, pad_edge=False, title=f"{escape(model)}: what was served", title_justify="left")
     for title in ("environment", "version", "since", "until", "why"):
         table.add_column(title)
     for one in served:
         until = _minute(one["until"]) if one["until"] else "now"
         why = escape(" ".join(one["why"]))
         table.add_row(one["environment"], one["version"], _minute(one["since"]), until, why)
-    console.print(table if served else f"no environment served {model}")
+    console.print(table if served else f"no environment served {escape(model)}")
 
 
 def print_verified(found: dict[str, Any]) -> None:
     """Prints whether the audit log is whole."""
     broken, console = found["broken"], Console(highlight=False)
     if broken is None:
-        seen = ", ".join(f"{model} up to {number}" for model, number in found["witnessed"].items())
+        seen = ", ".join(f"{escape(model)} up to {number}" for model, number in found["witnessed"].items())
         console.print(f"[green]whole[/green]: {found['entries']} entries" + (f"; the registry saw {seen}" * bool(seen)))
     else:
         console.print(f"[red]broken[/red] at entry {broken['number']}: {escape(broken['reason'])}", soft_wrap=True)

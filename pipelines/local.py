@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelway.components.core.code import library_hash
+from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.records import OUTCOME, Outcome
 from modelway.components.core.tracking import RUN_VARIABLE
 from modelway.pipelines.worker_client import Worker, error_left
@@ -29,11 +30,11 @@ class Event:
     Attributes:
         kind: What it was.
         stage: The component's name.
-        text: A line of the stage's log.
+        text: A line of the stage's log, or what is damaged and what was done about it.
         seconds: How long the stage took.
     """
 
-    kind: Literal["started", "log", "finished", "failed", "cached"]
+    kind: Literal["started", "log", "finished", "failed", "cached", "damaged"]
     stage: str
     text: str = ""
     seconds: float = 0.0
@@ -47,14 +48,16 @@ class LocalResult:
         outcome: What `record_outcome` recorded; None if the run broke before.
         seconds: How long each stage took; 0 for one that was served from cache.
         cached: The stages that were served from cache.
-        error: The error's fields, if a stage failed.
+        error: Why a stage failed, if one did; that a gate rejected the run is its outcome, and no error.
+        failed_stage: The stage that failed.
         log: The folder of the stages' logs.
     """
 
     outcome: Outcome | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
-    error: dict[str, Any] | None = None
+    error: ModelwayError | None = None
+    failed_stage: str = ""
     log: Path = Path()
 
 
@@ -127,12 +130,15 @@ class _Run:
         """Runs a compiled pipeline."""
         from kfp import local
 
+        cache = home / "cache" / library_hash()
+        for file in _drop_damaged(cache):
+            self.on_event(Event("damaged", "", f"the cache entry {file} is damaged: removed, and computed again"))
         local.init(
             local.SubprocessRunner(use_venv=False),
             pipeline_root=str(home / "artifacts"),
             raise_on_error=False,
             enable_caching=True,
-            cache_root=str(home / "cache" / library_hash()),
+            cache_root=str(cache),
         )
         kfp_log = self.worker.folder / "kfp.log"
         with self._instead_of_subprocesses(), kfp_log.open("w", encoding="utf-8") as log, redirect_stdout(log):
@@ -181,8 +187,10 @@ class _Run:
         seconds = time.perf_counter() - started
         self.result.seconds[stage] = round(seconds, 3)
         self.on_event(Event("finished" if code == 0 else "failed", stage, seconds=seconds))
-        if code != 0 and self.result.error is None and left.get("kind") != "RejectedError":
-            self.result.error = {"stage": stage, **error_left(left, self.worker.folder).fields()}
+        if code != 0 and self.result.error is None:
+            error = error_left(left, self.worker.folder)
+            if not isinstance(error, RejectedError):
+                self.result.error, self.result.failed_stage = error, stage
         return code
 
     def _with_run_id(self, executor_input: str) -> str:
@@ -201,6 +209,23 @@ class _Run:
         self.result.cached.append(stage)
         self.result.seconds[stage] = 0.0
         self.on_event(Event("cached", stage))
+
+
+def _drop_damaged(cache: Path) -> list[Path]:
+    """Removes the entries of kfp.local's cache that are not what it writes there, which would break a run."""
+    damaged = [file for file in cache.glob("*.json") if not _is_entry(file)]
+    for file in damaged:
+        file.unlink()
+    return damaged
+
+
+def _is_entry(file: Path) -> bool:
+    """Whether a file holds a task's outputs by their names; each of our tasks that is cached has some."""
+    try:
+        outputs = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(outputs, dict) and bool(outputs)
 
 
 class _CacheHits(logging.Handler):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import NotFoundError
 from modelway.components.core.records import LATEST, Outcome, read_outcome
 from modelway.components.core.tracking import Tracking
 from modelway.pipelines.workspace import Workspace, requester, tracking_uri
@@ -102,7 +102,7 @@ def recorded_outcome(store: str, run: str | None) -> Outcome:
     """
     outcome = read_outcome(store, run or LATEST)
     if outcome is None:
-        raise ModelwayError(
+        raise NotFoundError(
             f"{store} has no outcome of {'the run ' + run if run else 'any run'}",
             file=store,
             value=run,

@@ -133,7 +133,7 @@ def _fork(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> in
 
 def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> NoReturn:
     """Runs the work with its output in the log; leaves an error's fields in the result file."""
-    from modelway.components.core.errors import explained
+    from modelway.components.core.errors import explained, first_line
 
     code = 1
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -150,9 +150,11 @@ def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> N
         traceback.print_exc()
         readable = explained(error)
         if "result" in request:
-            fields = readable.fields() if readable is not None else {}
-            kind = type(readable or error).__name__
-            Path(request["result"]).write_text(json.dumps({"error": fields, "kind": kind}), encoding="utf-8")
+            if readable is not None:
+                left = {"kind": readable.kind, "error": readable.fields()}
+            else:
+                left = {"crash": f"{type(error).__name__}: {first_line(error)}"}
+            Path(request["result"]).write_text(json.dumps(left), encoding="utf-8")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -16,8 +16,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from modelway.components.core.errors import ModelwayError, explained
+from modelway.components.core.errors import CrashError, ModelwayError, explained, from_fields
 from modelway.pipelines.workspace import Workspace
+
+_SEE_LOG = "see this log; where it says nothing, the machine may have run out of memory"
 
 
 class Worker:
@@ -51,6 +53,8 @@ class Worker:
     def ask(self, request: dict[str, Any], on_line: Callable[[str], None] | None = None) -> tuple[int, dict[str, Any]]:
         """Has a request run in a fork; returns its exit code and what it left in its result file.
 
+        Where it failed, that is ``kind`` and ``error`` of a readable error or ``crash``, or neither; and the ``log``.
+
         Args:
             request: See `worker.main`.
             on_line: Called with each line of the log as it is written.
@@ -74,7 +78,7 @@ class Worker:
             content = json.loads(result.read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):  # the fork ended before it could write all of it
             content = {}
-        return code, content
+        return code, content if code == 0 else {**content, "log": str(log)}
 
     def preflight(self, workspace: Workspace, *, champion: str = "") -> dict[str, str]:
         """What a run of a project would work on, as `preflight.preflight` says.
@@ -99,7 +103,7 @@ class Worker:
         return ModelwayError(
             "the process that runs the stages ended" + (f": {lines[-1][:300]}" if lines else ""),
             file=str(self._errors),
-            remedy="see this log; where it says nothing, the machine may have run out of memory",
+            remedy=_SEE_LOG,
         )
 
     def close(self) -> None:
@@ -118,16 +122,16 @@ def _drain(lines: io.TextIOBase | Any, on_line: Callable[[str], None] | None) ->
 
 def error_left(left: dict[str, Any], logs: Path) -> ModelwayError:
     """The error that a fork left behind; one that points to the log where it left none."""
-    fields = dict(left.get("error") or {})
-    if not fields:
-        full = _full_disk(logs)
-        if full is not None:
-            return full
-        kind = left.get("kind", "a crash")
-        return ModelwayError(
-            f"a stage ended by {kind}", file=str(logs), remedy="run again with --debug, and see the log in this folder"
-        )
-    return ModelwayError(fields.pop("message"), remedy=fields.pop("remedy"), **fields)
+    if "error" in left:
+        return from_fields(left["kind"], left["error"])
+    full = _full_disk(logs)
+    if full is not None:
+        return full
+    if "crash" in left:
+        return CrashError(left["crash"], left["log"])
+    return ModelwayError(
+        "a stage ended without a word, as a process does that is killed", file=left["log"], remedy=_SEE_LOG
+    )
 
 
 def _full_disk(folder: Path) -> ModelwayError | None:

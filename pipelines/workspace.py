@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modelway.components.core.code import ProjectCode
 from modelway.components.core.contract import Contract
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import NotFoundError
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.components.core.storage import is_uri
@@ -50,7 +50,7 @@ class Workspace:
         """
         for name in FILES:
             if not (folder / name).is_file():
-                raise ModelwayError(
+                raise NotFoundError(
                     f"{folder} has no {name}",
                     file=str(folder / name),
                     remedy="`modelway init NAME --data FILE --label COLUMN` proposes the three files",

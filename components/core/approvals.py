@@ -22,7 +22,13 @@ from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
 from modelway.components.core.demands import Demands, demands
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.environments import has_served
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import (
+    CredentialsError,
+    ModelwayError,
+    NotFoundError,
+    RejectedError,
+    UnavailableError,
+)
 from modelway.components.core.policy import Policy
 from modelway.components.core.released import Released, released
 from modelway.components.core.tracking import Tracking
@@ -88,6 +94,7 @@ def approve(
         policy: The promoter's policy, where there is another than the released one.
 
     Raises:
+        RejectedError: the policy forbids the approval, or the version is not blessed.
         ModelwayError: the version's evidence is not whole, the approval would not count, or the audit log is broken.
     """
     now = datetime.now(UTC)
@@ -108,7 +115,7 @@ def approve(
             remedy=f"choose a time before {_shown(latest)}",
         )
     if refusal := _own(by, given, rules):
-        raise ModelwayError(refusal, key="by", value=by, remedy="let somebody else approve it")
+        raise RejectedError(refusal, key="by", value=by, remedy="let somebody else approve it")
     log = AuditLog(store, tracking)
     log.trusted(model)
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
@@ -128,7 +135,7 @@ def withdraw(
     log = AuditLog(store, tracking)
     standing = approvals(log.trusted(model)[0], model, version, environment)
     if not any(person(one.by) == person(by) for one in standing):
-        raise ModelwayError(
+        raise NotFoundError(
             f"{by} has no approval of version {version} of {model} for {environment} to withdraw",
             key="by",
             value=by,
@@ -194,9 +201,9 @@ def refusals(
     try:
         given = released(tracking, model, version)
         rules = demands([given.policy, *([policy] if policy is not None else [])], environment)
+    except (UnavailableError, CredentialsError):
+        raise
     except ModelwayError as error:
-        if type(error) is not ModelwayError:
-            raise
         return [*found, error.message]
     registered = [one for one in entries if (one.event, one.model, one.version) == ("registered", model, version)]
     if any(one.details.get("blessing_sha256") not in {None, given.blessing_sha256} for one in registered):

@@ -10,7 +10,7 @@ import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError
 
 _PLAIN = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 _MOST_BYTES, _MOST_MEMBERS = 64 << 30, 100_000
@@ -28,7 +28,7 @@ def extract_tar(
         most_members: The number of files and folders, at most.
 
     Raises:
-        ModelwayError: a member is something else than a file or folder, has an absolute path or one with ``..``, is
+        DamagedError: a member is something else than a file or folder, has an absolute path or one with ``..``, is
             there already, or is too much; or the archive is damaged. What came before it has been extracted then.
     """
     members = size = 0
@@ -39,7 +39,7 @@ def extract_tar(
                 raise _refused(member.name, f"is more than {most_members:,} files or {most_bytes:,} bytes come to")
             _extract(archive, member, target)
     except tarfile.TarError as error:
-        raise ModelwayError(
+        raise DamagedError(
             f"the archive is damaged: {error}",
             file=str(archive.name or target),
             remedy="fetch it again from where it was made; nothing of it is to be used",
@@ -66,8 +66,8 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) ->
         raise _refused(member.name, "is there already") from error
 
 
-def _refused(name: str, why: str) -> ModelwayError:
-    return ModelwayError(
+def _refused(name: str, why: str) -> DamagedError:
+    return DamagedError(
         f"the archive is not extracted: {name[:200]!r} {why}",
         value=name[:200],
         remedy="see who made the archive; nothing of it is to be used",

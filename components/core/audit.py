@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelway.components.core.chain import Broken, Entry, Event, Head, against, continued, parsed
-from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.errors import DamagedError, ModelwayError, UnavailableError
 from modelway.components.core.storage import (
     create_uri,
     is_exclusive,
@@ -62,7 +62,7 @@ _NAME = re.compile(r"^(\d{8})\.json$")
 _TRIES = 200
 
 
-class BrokenLogError(ModelwayError):
+class BrokenLogError(DamagedError):
     """The log was touched: nothing that it says is trusted."""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelway.components.core.encryption import decrypt_bundle, encrypted_file, read_keys
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.signing import VERIFYING_KEY, verify
 
@@ -131,7 +131,7 @@ class Bundle:
                 BLESSING_FILE, f"the blessing is not the one of {release.name} {release.version}", found
             )
         if blessing.get("blessed") is not True:
-            raise ModelwayError(
+            raise RejectedError(
                 f"{release.name} {release.version} is not blessed",
                 file=str(self.folder / BLESSING_FILE),
                 value=blessing.get("verdict"),
@@ -167,15 +167,15 @@ class Bundle:
         except OSError as error:
             raise self._damaged(name) from error
 
-    def _damaged(self, name: str) -> ModelwayError:
-        return ModelwayError(
+    def _damaged(self, name: str) -> DamagedError:
+        return DamagedError(
             f"{self.folder} is no release bundle: {name} is missing or cannot be read",
             file=str(self.folder / name),
             remedy=_AGAIN,
         )
 
-    def _differs(self, name: str, what: str, found: str | None) -> ModelwayError:
-        return ModelwayError(what, file=str(self.folder / name), value=found, remedy=_AGAIN)
+    def _differs(self, name: str, what: str, found: str | None) -> DamagedError:
+        return DamagedError(what, file=str(self.folder / name), value=found, remedy=_AGAIN)
 
 
 def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = None) -> Bundle:

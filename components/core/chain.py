@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Event = Literal[
     "registered",
@@ -66,6 +66,13 @@ class Entry(BaseModel):
     environment: str = ""
     details: dict[str, str] = {}
     nonce: str
+
+    @model_validator(mode="after")
+    def _has_times(self) -> Entry:
+        for time in (self.at, self.details.get("until", self.at)):
+            if datetime.fromisoformat(time).tzinfo is None:
+                raise ValueError(f"{time} says no time zone")
+        return self
 
     def content(self) -> bytes:
         """The entry's bytes: what is kept, and what `sha256` is of."""

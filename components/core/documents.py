@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError
 from modelway.components.core.storage import is_uri, read_uri
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _SafeLoader
 else:
     _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where libyaml is there, ten times as fast
+
+_DEEPEST = 100  # levels of a document; ours have less than ten
 
 
 class Section(BaseModel):
@@ -38,17 +40,24 @@ class Document(Section):
         """Reads a document from a file, an ``s3://`` URI, or the text itself.
 
         Raises:
-            ModelwayError: the file is missing, is not YAML, or breaks the schema; names the file and the key.
+            NotFoundError: the file is missing.
+            DamagedError: it is not UTF-8, is not YAML, or breaks the schema; names the file and the key.
         """
-        name, text = cls.title, str(source)
+        text = str(source)
         if isinstance(source, Path) or is_reference(text):
-            name, text = str(source), _read(str(source))
-        return cls.parse(text, name)
+            name = str(source)
+            return cls.parse(read_uri(name), name)
+        return cls.parse(text)
 
     @classmethod
-    def parse(cls, text: str, name: str | None = None) -> Self:
-        """Validates a document's text; `name` stands for it in errors, its title unless given."""
+    def parse(cls, content: str | bytes, name: str | None = None) -> Self:
+        """Validates a document's text; `name` stands for it in errors, its title unless given.
+
+        Raises:
+            DamagedError: it is not UTF-8, is not YAML, or breaks the schema; names the file and the key.
+        """
         name = name or cls.title
+        text = content if isinstance(content, str) else _decoded(content, name)
         try:
             raw = _parsed(text)
         except yaml.YAMLError as error:
@@ -56,18 +65,18 @@ class Document(Section):
             line = None if mark is None else mark.line + 1
             place = "" if line is None else f" at line {line}"
             problem = getattr(error, "problem", None) or "it cannot be parsed"
-            raise ModelwayError(
+            raise DamagedError(
                 f"{name} is not valid YAML{place}: {problem}",
                 file=name,
                 line=line,
                 remedy="correct the YAML at that line",
             ) from error
         except ValueError as error:  # of a date that there is not, which the loader does not catch
-            raise ModelwayError(
+            raise DamagedError(
                 f"{name} holds a value that cannot be read: {error}", file=name, remedy="correct the value"
             ) from error
         if not isinstance(raw, dict):
-            raise ModelwayError(
+            raise DamagedError(
                 f"{name} holds no mapping of keys",
                 file=name,
                 remedy=f"write the {cls.title}'s keys at the top level; `modelway init` proposes one",
@@ -166,9 +175,20 @@ def _parsed(text: str) -> Any:
     if text.startswith("{"):
         try:
             return json.loads(text, object_pairs_hook=_unique)
-        except ValueError:  # not JSON, or a key twice, which the YAML loader has words for
+        except (ValueError, RecursionError):  # not JSON, or a key twice, which the YAML loader has words for
             pass
+    _check_depth(text)
     return yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
+
+
+def _check_depth(text: str) -> None:
+    """Refuses what is nested so deep that the loader, which recurses in C, would end the process."""
+    depth = 0
+    for event in yaml.parse(text, _SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            mark = event.start_mark
+            raise yaml.composer.ComposerError(problem="it is nested too deep", problem_mark=mark)  # type: ignore[arg-type]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -178,14 +198,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read(source: str) -> str:
+def _decoded(content: bytes, name: str) -> str:
     try:
-        return read_uri(source).decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ModelwayError(f"{source} is not UTF-8 text", file=source, remedy="save the file as UTF-8") from error
+        raise DamagedError(f"{name} is not UTF-8 text", file=name, remedy="save the file as UTF-8") from error
 
 
-def _explained(error: ValidationError, raw: dict[str, Any], *, text: str, name: str, title: str) -> ModelwayError:
+def _explained(error: ValidationError, raw: dict[str, Any], *, text: str, name: str, title: str) -> DamagedError:
     """One error for all that pydantic found, located at the first."""
     found: dict[str, list[Any]] = {}
     for problem in error.errors(include_url=False):
@@ -201,7 +221,7 @@ def _explained(error: ValidationError, raw: dict[str, Any], *, text: str, name: 
     count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
     shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
     value = found[keys[0]][0].get("input")
-    return ModelwayError(
+    return DamagedError(
         f"{count} {name}:\n  {shown}\n ",
         file=name,
         line=numbers[0],

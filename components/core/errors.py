@@ -1,9 +1,10 @@
-"""The error every stage raises for something its user can put right."""
+"""The errors that every stage and command raises, by classes that a caller decides by, and what is behind others."""
 
 import errno
 import os
 import re
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -47,6 +48,11 @@ class ModelwayError(Exception):
         self.column = column
         self.value = None if value is None else without_password(str(value))[:200]
 
+    @property
+    def kind(self) -> str:
+        """The name of the class in this module that it is of: what a caller in another process decides by."""
+        return next(base.__name__ for base in type(self).__mro__ if base.__module__ == __name__)
+
     def fields(self) -> dict[str, Any]:
         """The fields that are set, for ``--json`` output."""
         names = ("message", "file", "line", "key", "column", "value", "remedy")
@@ -65,12 +71,46 @@ class ModelwayError(Exception):
         return f"{located}\n  remedy: {self.remedy}"
 
 
+class NotFoundError(ModelwayError):
+    """A file, an object, a version or a record is not there."""
+
+
+class DamagedError(ModelwayError):
+    """Something is there, and its content is not what it must be."""
+
+
+class RejectedError(ModelwayError):
+    """A gate or the policy says no: everything works, and the answer is no."""
+
+
 class UnavailableError(ModelwayError):
     """A service could not be reached or refused the connection; trying again may help."""
 
 
 class CredentialsError(ModelwayError):
     """A service was reached and refused who we are or what we asked for."""
+
+
+class CrashError(ModelwayError):
+    """A defect of Modelway itself: its file is the log that has the traceback, and its remedy says how to report it."""
+
+    def __init__(self, what: str, log: str) -> None:
+        super().__init__(f"modelway crashed: {what}", file=log, remedy=_REPORT)
+
+
+_REPORT = "report it to Modelway's maintainers, with the log that has the traceback"
+_KINDS = (NotFoundError, DamagedError, RejectedError, UnavailableError, CredentialsError)
+
+
+def from_fields(kind: str, fields: Mapping[str, Any]) -> ModelwayError:
+    """The error that another process described by its `kind` and its `fields`."""
+    error = next((error for error in _KINDS if error.__name__ == kind), ModelwayError)
+    return error(**fields)
+
+
+def exit_code_of(error: ModelwayError) -> int:
+    """What a command that an error ends exits with: 1 a judged no, 3 a crash of ours, 2 anything else."""
+    return 1 if isinstance(error, RejectedError) else 3 if isinstance(error, CrashError) else 2
 
 
 def without_password(text: str) -> str:

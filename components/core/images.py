@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Protocol
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
 from modelway.components.core.oci import CONFIG, INDEX, MANIFEST, Descriptor, Image, chosen
 
 _REFERENCE = re.compile(
@@ -187,8 +187,8 @@ class Layout:
     def _path(self, digest: str) -> Path:
         return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
-    def _missing(self, path: Path) -> ModelwayError:
-        return ModelwayError(
+    def _missing(self, path: Path) -> NotFoundError:
+        return NotFoundError(
             f"{self.folder} is no OCI layout with this image: {path.name} is not there",
             file=str(path),
             remedy="name a folder that `docker save`, `skopeo copy … oci:` or `package_model` wrote an image to",
@@ -212,9 +212,9 @@ def copy_checked(source: Source, target: IO[bytes], blob: Descriptor, where: str
         raise differs(blob.digest, where)
 
 
-def differs(digest: str, where: str) -> ModelwayError:
+def differs(digest: str, where: str) -> DamagedError:
     """The error of content that is not what its digest names."""
-    return ModelwayError(
+    return DamagedError(
         f"{where} gave something else than {digest}",
         file=where,
         value=digest,
@@ -231,24 +231,18 @@ def pull(images: Images, reference: Reference, platform: str) -> Image:
         platform: ``os/architecture``; empty: whichever the image is of.
 
     Raises:
-        ModelwayError: it is not there, is of another platform, or is not what its digest names.
+        NotFoundError: it is not there.
+        DamagedError: it is not what its digest names, or no image.
+        ModelwayError: it is of another platform.
     """
-    content = images.manifest(reference.digest or reference.tag)
-    if reference.digest:
-        _check(content, reference.digest, str(reference))
-    document = json.loads(content)
-    for _ in range(3):  # an index may hold an index, as those do that Docker saves
-        if "manifests" not in document:
-            break
-        one = chosen(document, platform, str(reference))
-        content = images.manifest(one.digest)
-        _check(content, one.digest, str(reference))
-        document = json.loads(content)
-    config = Descriptor.read(document["config"])
-    with images.blob(config.digest) as file:
-        described = file.read()
-    _check(described, config.digest, str(reference))
-    image = Image(content, described, tuple(Descriptor.read(layer) for layer in document["layers"]))
+    try:
+        image = _pulled(images, reference, platform)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(
+            f"what is at {reference} is no image: its documents cannot be read",
+            file=str(reference),
+            remedy="fetch or make the image again",
+        ) from error
     found = f"{image.described.get('os')}/{image.described.get('architecture')}"
     if platform and found != platform:
         raise ModelwayError(
@@ -259,6 +253,27 @@ def pull(images: Images, reference: Reference, platform: str) -> Image:
             remedy="name a base for the platform, or the platform that the base is for",
         )
     return image
+
+
+def _pulled(images: Images, reference: Reference, platform: str) -> Image:
+    content = images.manifest(reference.digest or reference.tag)
+    if reference.digest:
+        _check(content, reference.digest, str(reference))
+    document = json.loads(content)
+    for _ in range(3):  # an index may hold an index, as those do that Docker saves
+        if "manifests" not in document:
+            break
+        entry = chosen(document, platform, str(reference))
+        content = images.manifest(entry.digest)
+        _check(content, entry.digest, str(reference))
+        document = json.loads(content)
+    config = Descriptor.read(document["config"])
+    with images.blob(config.digest) as file:
+        config_json = file.read()
+    _check(config_json, config.digest, str(reference))
+    if not isinstance(json.loads(config_json), dict):
+        raise TypeError("the configuration is no JSON object")
+    return Image(content, config_json, tuple(Descriptor.read(layer) for layer in document["layers"]))
 
 
 def _check(content: bytes, digest: str, where: str) -> None:

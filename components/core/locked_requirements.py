@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError
 
 REQUIREMENTS_FILE = "requirements.txt"
 _HASH = re.compile(r"--hash[= ]\s*(\w+:[0-9a-fA-F]+)")
@@ -96,7 +96,7 @@ def _logical_lines(file: Path) -> list[tuple[int, str]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ModelwayError(f"{file} is not text in UTF-8", file=str(file), remedy=_REMEDY) from error
+        raise DamagedError(f"{file} is not text in UTF-8", file=str(file), remedy=_REMEDY) from error
     lines, number, parts = [], 0, list[str]()
     for position, physical in enumerate(text.splitlines(), start=1):
         number = number if parts else position

@@ -33,7 +33,7 @@ Goal = Literal[ReleaseGoal, "promoted"]
 DECISION, OUTCOME, PACKAGE = "decision.json", "outcome.json", "package.json"
 LATEST = "latest"
 _DAMAGE = "is damaged: it is not what a run writes there"
-_DAMAGE_REMEDY = "restore it from a copy, or run again; nothing else depends on it"
+_DAMAGE_REMEDY = "restore it from a copy, or delete it; nothing else depends on it"
 
 
 class State(StrEnum):
@@ -167,7 +167,8 @@ class Outcome(BaseModel):
         """Reads a run's decision or outcome; None if there is none.
 
         Raises:
-            ModelwayError: it is there and damaged, or the store cannot be read.
+            DamagedError: it is there and damaged.
+            ModelwayError: the store cannot be read.
         """
         return read_record(cls, record_file(store, run, file), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
 
@@ -193,7 +194,8 @@ def read_outcome(store: str, run: str) -> Outcome | None:
     """What became of a run, also where it was stopped before that was recorded; None if nothing is known.
 
     Raises:
-        ModelwayError: a record is damaged, or the store cannot be read.
+        DamagedError: a record is damaged.
+        ModelwayError: the store cannot be read.
     """
     outcome = Outcome.read(store, run, OUTCOME)
     if outcome is not None:
@@ -215,7 +217,8 @@ def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
         The run's id, and its outcome; None: it is still running, or was killed before anything could be recorded.
 
     Raises:
-        ModelwayError: an outcome is damaged, or the store cannot be read.
+        DamagedError: an outcome is damaged.
+        ModelwayError: the store cannot be read.
     """
     ids = [name for name in folders_below(join(store, "runs")) if name != LATEST]
     with ThreadPoolExecutor(8) as pool:

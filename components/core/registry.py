@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from modelway.components.core.certificates import bundle, distrust
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.images import Images, Layout, Reference, copy_checked
 from modelway.components.core.oci import ACCEPTED, MANIFEST, Descriptor, Image
 
@@ -188,7 +188,7 @@ class Registry:
         if response.status_code == accept or response.status_code < HTTPStatus.BAD_REQUEST:
             return response
         if response.status_code == HTTPStatus.NOT_FOUND:
-            raise ModelwayError(
+            raise NotFoundError(
                 f"{self._name} has no {path}",
                 file=self._name,
                 value=path,

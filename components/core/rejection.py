@@ -7,16 +7,12 @@ from typing import NoReturn
 
 from modelway.components.core.blessing import Blessing, Hashes, bless
 from modelway.components.core.card import render_card
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import RejectedError
 from modelway.components.core.records import DECISION, Outcome, RunContext, State, keep_blessing, keep_reports
 from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Gate
 
 _LONGEST = 10
-
-
-class RejectedError(ModelwayError):
-    """A gate blocks: the run did what it should, and the model does not ship."""
 
 
 def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFiles, context: RunContext) -> NoReturn:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from modelway.components.core.archives import extract_tar
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError
 from modelway.components.core.images import Reference, differs, pull
 from modelway.components.core.oci import LAYER, Descriptor
 from modelway.components.core.registry import images_at
@@ -75,5 +75,5 @@ def _is_strange(path: PurePosixPath) -> bool:
     return path.parts[:1] != (RELEASE_ROOT,) or any(part.startswith(".wh.") for part in path.parts)
 
 
-def _no_release(image: str, why: str) -> ModelwayError:
-    return ModelwayError(f"the topmost layer of {image} is no release: {why}", key="image", value=image, remedy=_REMEDY)
+def _no_release(image: str, why: str) -> DamagedError:
+    return DamagedError(f"the topmost layer of {image} is no release: {why}", key="image", value=image, remedy=_REMEDY)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, RejectedError
 from modelway.components.core.policy import Policy
 from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
 
@@ -32,11 +32,13 @@ def released(tracking: Tracking, model: str, version: str) -> Released:
     """A version's blessing and policy, as they were registered.
 
     Raises:
-        ModelwayError: the version is not registered or not blessed, or its evidence is missing or was changed.
+        NotFoundError: the version is not registered, or its evidence is missing.
+        DamagedError: its evidence was changed.
+        RejectedError: it is not blessed.
     """
     found = next((one for one in tracking.versions(model) if str(one.version) == version), None)
     if found is None:
-        raise ModelwayError(
+        raise NotFoundError(
             f"{model} has no version {version}",
             value=version,
             remedy="`modelway history` and MLflow's registry list the versions",
@@ -45,23 +47,25 @@ def released(tracking: Tracking, model: str, version: str) -> Released:
     blessing, policy = texts[BLESSING_FILE], texts[POLICY_FILE]
     if blessing is None or policy is None:
         missing = " and ".join(file for file, content in texts.items() if content is None)
-        raise _evidence(model, version, f"has no {missing} among its evidence")
+        raise _evidence(NotFoundError, model, version, f"has no {missing} among its evidence")
     sha256 = hashlib.sha256(blessing).hexdigest()
     if sha256 != found.tags.get(f"{TAG}blessing_sha256"):
-        raise _evidence(model, version, "was registered with another blessing than the one that is kept with it")
+        problem = "was registered with another blessing than the one that is kept with it"
+        raise _evidence(DamagedError, model, version, problem)
     try:
         given = Blessing.model_validate_json(blessing)
     except ValidationError as error:
-        raise _evidence(model, version, "has a blessing that cannot be read") from error
+        raise _evidence(DamagedError, model, version, "has a blessing that cannot be read") from error
     if hashlib.sha256(policy).hexdigest() != given.hashes.policy:
-        raise _evidence(model, version, "was judged by another policy than the one that is kept with it")
+        raise _evidence(DamagedError, model, version, "was judged by another policy than the one that is kept with it")
     if not given.blessed:
-        raise _evidence(model, version, f"is not blessed: {'; '.join(given.reasons) or given.verdict}")
-    return Released(given, sha256, Policy.parse(policy.decode(), f"{POLICY_FILE} of version {version}"))
+        reasons = "; ".join(given.reasons) or given.verdict
+        raise _evidence(RejectedError, model, version, f"is not blessed: {reasons}")
+    return Released(given, sha256, Policy.parse(policy, f"{POLICY_FILE} of version {version}"))
 
 
-def _evidence(model: str, version: str, problem: str) -> ModelwayError:
-    return ModelwayError(
+def _evidence(kind: type[ModelwayError], model: str, version: str, problem: str) -> ModelwayError:
+    return kind(
         f"version {version} of {model} {problem}",
         value=version,
         remedy="release a version again; only one whose evidence is whole and blessed goes further",

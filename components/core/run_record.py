@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.errors import DamagedError, NotFoundError
 from modelway.components.core.storage import join, read_uri
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -45,17 +45,15 @@ def read_record(kind: type[Record], file: str, *, damage: str, remedy: str) -> R
         remedy: What to do about that.
 
     Raises:
-        ModelwayError: it is there and damaged.
+        DamagedError: it is there and damaged.
         UnavailableError: the store cannot be reached.
         CredentialsError: the store refuses access.
     """
     try:
         content = read_uri(file)
-    except (UnavailableError, CredentialsError):
-        raise
-    except ModelwayError:
+    except NotFoundError:
         return None
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        raise ModelwayError(f"{file} {damage}", file=file, remedy=remedy) from error
+        raise DamagedError(f"{file} {damage}", file=file, remedy=remedy) from error

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 from modelway.components.core.certificates import distrust
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+from modelway.components.core.errors import CredentialsError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.instructions import new_bucket
 
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
@@ -27,7 +27,7 @@ def explaining(uri: str, url: str) -> Iterator[None]:
     Raises:
         CredentialsError: the keys are refused; `value` is the code of the answer.
         UnavailableError: no answer comes, none that S3 gives, or one of a failure.
-        ModelwayError: there is no such bucket or object.
+        NotFoundError: there is no such bucket or object.
     """
     from minio.error import InvalidResponseError, S3Error, ServerError
     from urllib3.exceptions import HTTPError
@@ -74,16 +74,16 @@ def explaining(uri: str, url: str) -> Iterator[None]:
         ) from error
 
 
-def missing(source: str, detail: str = "there is nothing at this address") -> ModelwayError:
+def missing(source: str, detail: str = "there is nothing at this address") -> NotFoundError:
     """The error of something that is not where it should be."""
-    return ModelwayError(
+    return NotFoundError(
         f"{source} cannot be read: {detail}", file=source, remedy="correct the path or URI, or put the file there"
     )
 
 
-def _no_bucket(uri: str, url: str) -> ModelwayError:
+def _no_bucket(uri: str, url: str) -> NotFoundError:
     bucket = urlsplit(uri).netloc
-    return ModelwayError(
+    return NotFoundError(
         f"there is no bucket {bucket!r} at {urlsplit(url).netloc}",
         file=uri,
         value=bucket,

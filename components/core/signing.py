@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, first_line
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -55,7 +55,7 @@ def key_file(variable: str) -> Path:
         )
     named = os.environ.get(variable) or _MOUNTED[variable]
     if not Path(named).is_file():
-        raise ModelwayError(
+        raise NotFoundError(
             f"{variable} names no file", key=variable, file=named, remedy="mount the key there, or correct the path"
         )
     return Path(named)
@@ -83,7 +83,7 @@ def write_pair(private: Path, public: Path, *, secret: bytes, published: bytes) 
     """
     for path in (private, public):
         if path.exists():
-            raise ModelwayError(
+            raise DamagedError(
                 f"{path} is there already", file=str(path), remedy="name other files; keys are never written over"
             )
     with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -187,7 +187,7 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
         signed_by = base64.b64decode(one["sig"], validate=True)
         kinds = bundle["mediaType"], envelope["payloadType"]
     except FileNotFoundError as error:
-        raise ModelwayError(
+        raise NotFoundError(
             f"{signature.parent} is not signed: there is no {signature.name}",
             file=str(signature),
             remedy="use a release that `package_model` made, which signs it",
@@ -197,7 +197,7 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
     if kinds != (_MEDIA_TYPE, _PAYLOAD_TYPE):
         raise _invalid(signature, f"it is of another format, {' with '.join(map(str, kinds))}")
     if material != hashlib.sha256(_pem(key)).hexdigest():
-        raise ModelwayError(
+        raise DamagedError(
             f"{signature.name} was made with another key than is trusted here",
             file=str(signature),
             key=VERIFYING_KEY,
@@ -266,7 +266,7 @@ def _loaded(path: Path, variable: str, load: Any) -> Any:
 
 
 def _wrong_kind(path: Path, variable: str) -> ModelwayError:
-    return ModelwayError(
+    return DamagedError(
         "the key is of another kind",
         file=str(path),
         key=variable,
@@ -281,8 +281,8 @@ def _pem(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def _invalid(signature: Path, why: str) -> ModelwayError:
-    return ModelwayError(f"{signature.name} is not valid: {why}", file=str(signature), remedy=_REFUSED)
+    return DamagedError(f"{signature.name} is not valid: {why}", file=str(signature), remedy=_REFUSED)
 
 
 def _differs(path: Path, what: str) -> ModelwayError:
-    return ModelwayError(f"the signature does not hold: {what}", file=str(path), remedy=_REFUSED)
+    return DamagedError(f"the signature does not hold: {what}", file=str(path), remedy=_REFUSED)

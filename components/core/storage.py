@@ -7,12 +7,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelway.components.core.errors import CredentialsError
 from modelway.components.core.s3 import S3
 from modelway.components.core.s3_errors import missing
 
@@ -38,6 +39,22 @@ __all__ = [
 _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
 
 
+@contextmanager
+def _explaining(path: str) -> Iterator[None]:
+    """Says of a local file or folder why it cannot be used."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise missing(path) from error
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        folder = isinstance(error, IsADirectoryError)
+        raise missing(path, "it is a folder" if folder else "a file is where a folder must be") from error
+    except PermissionError as error:
+        raise CredentialsError(
+            f"this account may not use {path}", file=path, remedy="correct its permissions, or name another place"
+        ) from error
+
+
 def is_uri(source: str) -> bool:
     """Whether the source names an S3 object or prefix rather than a local path."""
     return source.startswith("s3://")
@@ -49,15 +66,17 @@ def join(root: str, *parts: str) -> str:
 
 
 def read_uri(source: str) -> bytes:
-    """The bytes of a local file or an S3 object."""
+    """The bytes of a local file or an S3 object.
+
+    Raises:
+        NotFoundError: it is not there.
+        CredentialsError: it may not be read.
+        UnavailableError: the S3 endpoint cannot be reached.
+    """
     if is_uri(source):
         return S3.from_environment().read(source)
-    try:
+    with _explaining(source):
         return Path(source).read_bytes()
-    except FileNotFoundError as error:
-        raise missing(source) from error
-    except IsADirectoryError as error:
-        raise missing(source, "it is a folder") from error
 
 
 def write_uri(target: str, content: bytes) -> None:
@@ -66,13 +85,14 @@ def write_uri(target: str, content: bytes) -> None:
         S3.from_environment().write(target, content)
         return
     path = Path(target)
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with _explaining(target):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def create_uri(target: str, content: bytes, retain_days: int = 0) -> bool:
@@ -89,8 +109,9 @@ def create_uri(target: str, content: bytes, retain_days: int = 0) -> bool:
     if is_uri(target):
         return S3.from_environment().create(target, content, retain_days)
     path = Path(target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with _explaining(target):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     draft = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -125,7 +146,7 @@ def names_below(folder: str, after: str = "") -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().names(f"{folder.rstrip('/')}/", after)
-    with suppress(FileNotFoundError):
+    with _explaining(folder), suppress(FileNotFoundError):
         found = (entry.name for entry in os.scandir(folder) if entry.is_file())
         return sorted(name for name in found if name > after and not name.startswith("."))
     return []
@@ -139,7 +160,7 @@ def folders_below(folder: str) -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().folders(f"{folder.rstrip('/')}/")
-    with suppress(FileNotFoundError):
+    with _explaining(folder), suppress(FileNotFoundError):
         return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     return []
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from modelway.components.core.certificates import distrust, trust_for_mlflow
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.termination import TerminatedError, sigterm_raises
 
 for _name, _value in {
@@ -210,13 +210,13 @@ class Tracking:
         """The version of a registered model that holds an alias, if any."""
         from mlflow.exceptions import MlflowException
 
-        try:
-            with self.explaining():
+        with self.explaining():
+            try:
                 return self.client.get_model_version_by_alias(name, alias)
-        except ModelwayError as error:
-            if isinstance(error.__cause__, MlflowException) and error.__cause__.error_code in _ABSENT:
-                return None
-            raise
+            except MlflowException as error:
+                if error.error_code in _NO_ALIAS:
+                    return None
+                raise
 
     def with_tag(self, name: str, key: str, value: str) -> ModelVersion | None:
         """The version of a registered model that carries one of our tags with this value, if any."""
@@ -298,24 +298,33 @@ class Tracking:
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Turns MLflow's errors into ones that say what to do."""
+        """Turns MLflow's errors into ones that say what to do.
+
+        Raises:
+            NotFoundError: MLflow has no such thing.
+            CredentialsError: it refuses access.
+            UnavailableError: it cannot be reached, or not now.
+            ModelwayError: it answers something else.
+        """
         from mlflow.exceptions import MlflowException
         from requests.exceptions import RequestException
 
         try:
             yield
         except MlflowException as error:
-            text = str(error)
-            if "error code 401" in text or "error code 403" in text or error.error_code in _REFUSED:
+            if error.error_code in _REFUSED:
                 raise CredentialsError(
                     f"MLflow at {self.uri} refuses access",
                     key="MLFLOW_TRACKING_URI",
                     remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
                 ) from error
-            if "failed with exception" in text or "Max retries exceeded" in text:
+            # Of a file among several that could not be had, MLflow keeps the text alone.
+            no_answer = isinstance(error.__context__, RequestException) or "Max retries exceeded" in str(error)
+            if no_answer or error.error_code in _AWAY:
                 raise self._unreachable(error) from error
-            raise ModelwayError(
-                f"MLflow at {self.uri} answers: {text.splitlines()[0][:300]}",
+            kind = NotFoundError if error.error_code in _ABSENT else ModelwayError
+            raise kind(
+                f"MLflow at {self.uri} answers: {first_line(error)}",
                 key="MLFLOW_TRACKING_URI",
                 remedy="see the MLflow server's log",
             ) from error
@@ -330,7 +339,9 @@ class Tracking:
         )
 
 
-_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+_NO_ALIAS = _ABSENT | {"INVALID_PARAMETER_VALUE"}
+_AWAY = {"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
 _REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 

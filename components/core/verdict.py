@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from modelway.components.core.errors import DamagedError
 
 
 class Verdict(StrEnum):
@@ -158,8 +160,19 @@ class Gate(BaseModel):
 
     @classmethod
     def read(cls, path: str | Path) -> Gate:
-        """Reads a gate back from JSON."""
-        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        """Reads a gate back from JSON.
+
+        Raises:
+            DamagedError: it is not what a gate writes.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except ValidationError as error:
+            raise DamagedError(
+                f"{path} is damaged: it is not what a gate writes there",
+                file=str(path),
+                remedy="run the release again; of a run on this machine, delete the cache in its home first",
+            ) from error
 
 
 def blocking_reasons(gates: Iterable[Gate]) -> list[str]:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiException  # type: ignore[import-untyped]
@@ -94,7 +94,7 @@ class Cluster:
         """
         try:
             return self._ask("GET", resource, name)
-        except NotThereError:
+        except NotFoundError:
             return None
 
     def find(self, resource: str, selector: str) -> list[Object]:
@@ -115,7 +115,7 @@ class Cluster:
         """Removes an object at once, if it is there."""
         try:
             self._ask("DELETE", resource, name, query={"gracePeriodSeconds": "0"})
-        except NotThereError:
+        except NotFoundError:
             return
 
     def log(self, pod: str, container: str, lines: int, *, previous: bool) -> list[str]:
@@ -181,7 +181,7 @@ class Cluster:
         Raises:
             CredentialsError: it may not.
         """
-        with suppress(NotThereError):  # whether one may is asked before whether the pod is there
+        with suppress(NotFoundError):  # whether one may is asked before whether the pod is there
             self.send("modelway-may-send", 8080, path="/", body={}, seconds=_TIMEOUT[1])
 
     def warnings(self, kind: str, prefix: str) -> list[str]:
@@ -256,7 +256,7 @@ class Cluster:
                 remedy="bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace",
             )
         if error.status == HTTPStatus.NOT_FOUND:
-            if "requested resource" in said or "page not found" in said:
+            if not _is_about_an_object(error):
                 return ModelwayError(
                     f"the cluster has no {resource}",
                     file=where,
@@ -264,7 +264,7 @@ class Cluster:
                     "`deployment.target` in the policy",
                 )
             remedy = f"make what an environment needs: `kubectl apply -k` the overlay for {self.namespace}"
-            return NotThereError(f"{where} is not there: {said}", file=where, remedy=remedy)
+            return NotFoundError(f"{where} is not there: {said}", file=where, remedy=remedy)
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
             return UnavailableError(
                 f"the cluster's API server answers {error.status}: {said}",
@@ -276,16 +276,20 @@ class Cluster:
         )
 
 
-class NotThereError(ModelwayError):
-    """There is no object of the name."""
-
-
 def _content(body: Any) -> Any:
     """A body's JSON; itself where it is none."""
     try:
         return json.loads(body)
     except (TypeError, ValueError):
         return body
+
+
+def _is_about_an_object(error: ApiException) -> bool:
+    """Whether an answer names an object, and not a kind or a path that the cluster does not know at all."""
+    try:
+        return bool(json.loads(error.body)["details"]["name"])
+    except (TypeError, ValueError, KeyError):
+        return False
 
 
 def _said(error: ApiException) -> str:

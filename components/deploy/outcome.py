@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelway.components.core.deployment_record import DeploymentRecord, DeploymentVerdict
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import RejectedError
 
 _HEADLINES: dict[DeploymentVerdict, str] = {
     "promoted": "is live",
@@ -55,7 +55,7 @@ class Deployed:
         """
         if not self.live:
             remedy = "correct what it names, and promote again; what served before serves on"
-            raise ModelwayError(self.sentence(), key="environment", value=self.environment, remedy=remedy)
+            raise RejectedError(self.sentence(), key="environment", value=self.environment, remedy=remedy)
 
     def sentence(self) -> str:
         """The verdict in one line."""

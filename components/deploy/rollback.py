@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from modelway.components.core.audit import AuditLog
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.environments import Period, periods
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.policy import Policy
 from modelway.components.core.promotions import begin, check_held, open_claim
 from modelway.components.core.released import released
@@ -76,7 +76,7 @@ def rollback(
     history = periods(entries, model, environment)
     version = to or _before(history, model, environment)
     if all(one.version != version for one in _judged(history)):
-        raise ModelwayError(
+        raise NotFoundError(
             f"{environment} has not served version {version} of {model}",
             value=version,
             remedy="`modelway history` lists what it has served; another version is promoted, not rolled back to",
@@ -132,7 +132,7 @@ def _before(served: list[Period], model: str, environment: str) -> str:
     for one in reversed(_judged(served)):
         if one.version != present:
             return one.version
-    raise ModelwayError(
+    raise NotFoundError(
         f"{environment} has served no version of {model} before {present or 'any'}",
         remedy="promote another version, or name the one to go back to",
     )

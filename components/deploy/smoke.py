@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import seconds_to_decision
-from modelway.components.deploy.cluster import Cluster, NotThereError, Object
+from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.evidence import log_end
 from modelway.components.deploy.smoke_requests import SmokeRequests
 from modelway.components.deploy.targets import container, is_ready
@@ -156,7 +156,7 @@ class SmokeTraffic:
             answer = self._cluster.send(
                 name, _port(pod), path=requests.path, body=requests.body(number), seconds=_ANSWER_SECONDS
             )
-        except NotThereError:  # gone since it was aimed at
+        except NotFoundError:  # gone since it was aimed at
             return
         except ModelwayError as error:
             with self._lock:

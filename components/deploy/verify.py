@@ -12,7 +12,13 @@ from modelway.components.core.approvals import refusals
 from modelway.components.core.audit import AuditLog
 from modelway.components.core.bundle import SBOM_FILE, Bundle, verify_bundle
 from modelway.components.core.deploy_policy import EnvironmentName
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import (
+    CredentialsError,
+    DamagedError,
+    ModelwayError,
+    NotFoundError,
+    UnavailableError,
+)
 from modelway.components.core.images import Reference
 from modelway.components.core.policy import Policy
 from modelway.components.core.release_image import fetch_release
@@ -30,18 +36,23 @@ def recorded_image(store: str, model: str, version: str) -> str:
     """The image that `package_model` made of a version, by digest.
 
     Raises:
-        ModelwayError: it made none.
+        NotFoundError: it made none.
+        DamagedError: what it recorded is damaged.
     """
+    file = join(store, "packages", model, f"{version}.json")
     try:
-        record = json.loads(read_uri(join(store, "packages", model, f"{version}.json")))
-        return str(record["image"])
-    except (ModelwayError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, ModelwayError) and type(error) is not ModelwayError:
-            raise
-        raise ModelwayError(
+        return str(json.loads(read_uri(file))["image"])
+    except NotFoundError as error:
+        raise NotFoundError(
             f"version {version} of {model} has not been packaged: no image of it is recorded",
-            file=join(store, "packages", model, f"{version}.json"),
+            file=file,
             remedy="run `package_model` on it first",
+        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedError(
+            f"{file} is damaged: it is not what `package_model` writes there",
+            file=file,
+            remedy="package the version again, which records the same image",
         ) from error
 
 
@@ -153,7 +164,7 @@ def _noting(found: list[str]) -> Iterator[None]:
     """Notes an error that the user can put right; what is unreachable or refuses access says nothing of the release."""
     try:
         yield
+    except (UnavailableError, CredentialsError):
+        raise
     except ModelwayError as error:
-        if type(error) is not ModelwayError:
-            raise
         found.append(error.message)

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
 from modelway.components.core.models import load_model
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
@@ -45,15 +45,13 @@ def policy_checks(now: Policy, project: Project, version: str) -> list[Check]:
         return []
     try:
         content = Tracking.from_environment().evidence(project.name, version, POLICY_FILE)
-    except (UnavailableError, CredentialsError):
-        raise
-    except ModelwayError:  # registered before policies were kept
-        content = None
-    if content is None:
+    except NotFoundError:
+        return []
+    if content is None:  # registered before policies were kept
         return []
     try:
-        before = Policy.parse(content.decode())
-    except ModelwayError as error:
+        before = Policy.parse(content)
+    except DamagedError as error:
         message = f"the policy of champion version {version} cannot be read, so nothing is compared: {error.message}"
         return [inconclusive("policy", message, now.on_weaker_policy)]
     return weaker_checks(before, now)

@@ -13,7 +13,7 @@ import polars.exceptions
 import polars.selectors
 
 from modelway.components.core.contract import Contract
-from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.errors import DamagedError, ModelwayError, first_line
 from modelway.components.core.project import Data
 from modelway.components.ingest.types import with_contract_types
 
@@ -106,7 +106,7 @@ def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) ->
             table = pl.read_parquet(file, glob=False)
             return table.with_columns(polars.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String))
         except (polars.exceptions.PolarsError, OSError) as error:
-            raise ModelwayError(
+            raise DamagedError(
                 f"{file} cannot be read as Parquet: {first_line(error)}",
                 file=str(file),
                 key="data.format",
@@ -141,7 +141,7 @@ def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> 
     except polars.exceptions.NoDataError as error:
         raise ModelwayError(f"{file} holds no rows", file=str(file), remedy="export it again") from error
     except polars.exceptions.PolarsError as error:
-        raise ModelwayError(
+        raise DamagedError(
             f"{file} cannot be read as CSV: {_ragged(text, delimiter, len(header)) or first_line(error)}",
             file=str(file),
             key="data.delimiter",
@@ -172,7 +172,7 @@ def _as_utf8(file: Path, encoding: str, work: Path) -> Path:
             with copy.open("w", encoding="utf-8", newline="") as target:
                 target.writelines(source)
     except UnicodeError as error:
-        raise ModelwayError(
+        raise DamagedError(
             f"{file} is not {encoding} text: line {_undecodable_line(file, name)} holds bytes that do not decode",
             file=str(file),
             key="data.encoding",

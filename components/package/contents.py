@@ -22,7 +22,7 @@ from modelway.components.core.bundle import (
     SBOM_FILE,
     Release,
 )
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.released import Released, released
 from modelway.components.core.tracking import SAMPLE_FILE, Tracking
@@ -66,7 +66,7 @@ def gather(tracking: Tracking, name: str, version: str, folder: Path) -> Content
     shutil.copytree(with_model, folder / MODEL_FOLDER)
     found, blessed = folder_sha256(folder / MODEL_FOLDER), evidence.blessing.hashes.model
     if found != blessed:
-        raise ModelwayError(
+        raise DamagedError(
             f"the model of {name} version {version} is not the one that was blessed: its SHA-256 is not {blessed}",
             file=str(with_model),
             value=found,

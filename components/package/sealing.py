@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from modelway.components.core.bundle import MODEL_FOLDER, ONNX_FILE, SIGNATURE_FILE
 from modelway.components.core.encryption import ENCRYPTED_FILE, encrypt
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.signing import is_signed_by, key_id, sign, signed_hashes
 from modelway.components.core.storage import copy_in, create_uri, fetch, join, read_uri, sha256_of, write_uri
@@ -134,7 +134,5 @@ def _present(read: Callable[[], _T]) -> _T | None:
     """What is read; None where it is missing, as opposed to unreachable or refused."""
     try:
         return read()
-    except ModelwayError as error:
-        if type(error) is ModelwayError:
-            return None
-        raise
+    except NotFoundError:
+        return None

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from modelway.components.core.code import code_version
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.html import markdown_cell
 from modelway.components.core.records import RunContext, request_hash
 from modelway.components.core.sources import source_version
@@ -112,7 +112,7 @@ def _champion(files: UserFiles, champion: str, *, request: str) -> tuple[str, tu
         holder = tracking.holder(name, alias)
     if champion:
         if tracking is None or champion not in {str(version.version) for version in tracking.versions(name)}:
-            raise ModelwayError(
+            raise NotFoundError(
                 f"{name} has no version {champion}, which the run is to be compared with",
                 key="champion",
                 value=champion,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError
 from modelway.components.core.stability import excess_stability_index
 from modelway.components.serve.signature import Signature
 
@@ -89,7 +89,7 @@ class DriftWindow:
                 if one.name in stated and _fits(one.kind, stated[one.name])
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelwayError(
+            raise DamagedError(
                 "the baseline to measure drift against cannot be read",
                 file=str(path),
                 remedy="package the version again, with a baseline that `modelway run` made",

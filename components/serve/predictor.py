@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.errors import DamagedError, ModelwayError, first_line
 from modelway.components.core.models import folder_sha256, load_model
 from modelway.components.serve.errors import RequestError, shown
 from modelway.components.serve.signature import Signature
@@ -48,7 +48,7 @@ class Predictor:
         if model_hash:
             found = folder_sha256(folder)
             if found != model_hash:
-                raise ModelwayError(
+                raise DamagedError(
                     f"the model's files are not those that were released: their SHA-256 is not {model_hash}",
                     file=folder,
                     value=found,

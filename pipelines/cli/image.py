@@ -43,7 +43,7 @@ def image(
     from modelway.pipelines.project_image import make_project_image
 
     workspace = Workspace.load(project_folder(project))
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading the project")
         result = make_project_image(

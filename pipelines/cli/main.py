@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from modelway.components.core.documents import locate
-from modelway.components.core.errors import ModelwayError, explained
+from modelway.components.core.errors import ModelwayError, exit_code_of
 from modelway.pipelines import console, live
 from modelway.pipelines.cli.compile import compile_
 from modelway.pipelines.cli.doctor import doctor
+from modelway.pipelines.cli.failures import guard
 from modelway.pipelines.cli.image import image
 from modelway.pipelines.cli.resolve import resolve
 from modelway.pipelines.cli.runs import runs
@@ -51,19 +50,8 @@ app.command()(runs)
 
 
 def main() -> None:
-    """Runs the command; an error that the user can put right is printed without a traceback."""
-    try:
-        app()
-    except Exception as error:
-        readable = explained(error)
-        if readable is None or "--debug" in sys.argv:
-            raise
-        locate(readable)
-        if "--json" in sys.argv:
-            console.print_json({"error": readable.fields()})
-        else:
-            console.print_error(readable)
-        sys.exit(2)
+    """Runs the command."""
+    app()
 
 
 @app.command()
@@ -112,7 +100,9 @@ def run(
         console.print_json(summary)
     else:
         console.print_summary(result, seconds, tracking_uri(place))
-    raise typer.Exit(2 if result.outcome is None or result.error is not None else console.exit_code(result.outcome))
+    if result.error is not None:
+        raise typer.Exit(exit_code_of(result.error))
+    raise typer.Exit(2 if result.outcome is None else console.exit_code(result.outcome))
 
 
 @app.command()
@@ -238,3 +228,6 @@ def drill(
     else:
         console.print_drill(results, seconds)
     raise typer.Exit(0 if all(result.caught for result in results) else 1)
+
+
+guard(app)

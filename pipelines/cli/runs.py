@@ -43,7 +43,7 @@ def runs(
         table.add_row(
             row["at"][:16].replace("T", " "),
             escape(row["name"]),
-            row["run"],
+            escape(row["run"]),
             state,
             row["version"],
             escape(row["error"]),

@@ -12,7 +12,7 @@ import yaml
 
 from modelway.components.core.contract import Contract
 from modelway.components.core.documents import is_reference, line_of, locate
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 
@@ -399,3 +399,15 @@ def test_every_setting_is_a_key_of_its_document() -> None:
     for document in (Project, Contract, Policy):
         assert document.settings <= set(document.model_fields)
     assert set(SETTINGS) == Project.settings
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 100_000, '{"a": ' * 100_000])
+def test_what_is_nested_too_deep_is_refused_and_ends_no_process(text: str) -> None:
+    with pytest.raises(DamagedError, match="it is nested too deep"):
+        Policy.parse(text, "policy.yaml")
+
+
+def test_bytes_that_are_no_text_are_damage() -> None:
+    with pytest.raises(DamagedError, match="is not UTF-8 text") as damaged:
+        Policy.parse(b"\xff\xfe", "policy.yaml")
+    assert damaged.value.file == "policy.yaml"

@@ -4,10 +4,28 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from modelway.components.core.errors import ModelwayError, UnavailableError, explained, first_line
+from modelway.components.core.audit import BrokenLogError
+from modelway.components.core.errors import (
+    CrashError,
+    CredentialsError,
+    DamagedError,
+    ModelwayError,
+    NotFoundError,
+    RejectedError,
+    UnavailableError,
+    exit_code_of,
+    explained,
+    first_line,
+    from_fields,
+)
+from modelway.components.core.policy import Policy
+from modelway.components.core.records import OUTCOME, Outcome
+from modelway.components.core.run_record import record_file
+from modelway.components.core.storage import folders_below, read_uri, write_uri
 
 
 def test_an_error_says_what_where_and_the_remedy() -> None:
@@ -44,6 +62,76 @@ def test_what_is_not_known_is_left_out() -> None:
 @pytest.mark.parametrize(("value", "kept"), [(None, None), (0, "0"), (False, "False"), ("x" * 1000, "x" * 200)])
 def test_a_value_is_kept_as_text_of_bounded_length(value: object, kept: str | None) -> None:
     assert ModelwayError("m", value=value, remedy="r").value == kept
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ModelwayError("m", remedy="r"), 2),
+        (NotFoundError("m", remedy="r"), 2),
+        (DamagedError("m", remedy="r"), 2),
+        (BrokenLogError("m", remedy="r"), 2),
+        (UnavailableError("m", remedy="r"), 2),
+        (CredentialsError("m", remedy="r"), 2),
+        (RejectedError("m", remedy="r"), 1),
+        (CrashError("KeyError: 'x'", "crash.log"), 3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_command_exits_by_the_class_of_its_error(error: ModelwayError, code: int) -> None:
+    assert exit_code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ModelwayError("m", key="k", line=3, file="f", remedy="r"), ModelwayError),
+        (NotFoundError("m", value="v", remedy="r"), NotFoundError),
+        (BrokenLogError("m", file="f", remedy="r"), DamagedError),
+        (RejectedError("m", column="c", remedy="r"), RejectedError),
+        (UnavailableError("m", remedy="r"), UnavailableError),
+        (CredentialsError("m", remedy="r"), CredentialsError),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_told_to_another_process_by_its_kind_and_fields(
+    error: ModelwayError, kind: type[ModelwayError]
+) -> None:
+    told = from_fields(error.kind, error.fields())
+    assert type(told) is kind
+    assert told.fields() == error.fields()
+
+
+def test_what_is_not_there_is_not_what_is_damaged(tmp_path: Path) -> None:
+    store = str(tmp_path)
+    assert Outcome.read(store, "run-1", OUTCOME) is None
+    write_uri(record_file(store, "run-1", OUTCOME), b"{}")
+    with pytest.raises(DamagedError, match="is damaged") as damaged:
+        Outcome.read(store, "run-1", OUTCOME)
+    assert damaged.value.file == record_file(store, "run-1", OUTCOME)
+    with pytest.raises(NotFoundError):
+        Policy.load(tmp_path / "policy.yaml")
+    with pytest.raises(DamagedError, match="is not UTF-8 text"):
+        Policy.parse(b"model: \xff", "policy.yaml")
+
+
+def test_a_file_where_a_folder_must_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file")
+    for use in (
+        lambda: read_uri(f"{tmp_path}/store/runs/outcome.json"),
+        lambda: folders_below(f"{tmp_path}/store/runs"),
+        lambda: write_uri(f"{tmp_path}/store/runs/outcome.json", b""),
+        lambda: read_uri(str(tmp_path)),
+    ):
+        with pytest.raises(NotFoundError, match=r"it is a folder|a file is where a folder must be"):
+            use()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_a_matter_of_credentials(tmp_path: Path) -> None:
+    (tmp_path / "outcome.json").touch(mode=0)
+    with pytest.raises(CredentialsError, match="may not use"):
+        read_uri(str(tmp_path / "outcome.json"))
 
 
 def behind(outer: BaseException, inner: BaseException, *, hidden: bool = False) -> BaseException:

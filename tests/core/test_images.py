@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
 from modelway.components.core.images import Layout, Reference, pull
 from modelway.components.core.oci import MANIFEST, Descriptor
 
@@ -95,4 +95,17 @@ def test_a_layout_lists_each_image_once_and_a_tag_moves(base: Path) -> None:
 
 def test_a_folder_without_an_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelwayError, match="is no OCI layout"):
+        pull(Layout(tmp_path), Reference.parse(str(tmp_path), "base"), "linux/amd64")
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"3", b"{}", b'{"manifests": 3}', b'{"manifests": [1]}', b"\xff\xfe"])
+def test_an_index_that_is_damaged_is_named(base: Path, content: bytes) -> None:
+    (base / "index.json").write_bytes(content)
+    with pytest.raises(DamagedError, match="is no image: its documents cannot be read") as damaged:
+        pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
+    assert damaged.value.file == str(base)
+
+
+def test_an_image_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="is not there"):
         pull(Layout(tmp_path), Reference.parse(str(tmp_path), "base"), "linux/amd64")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from office import ADA, Office
 from small_projects import visits
 
 Ran = subprocess.CompletedProcess[str]
@@ -55,3 +57,21 @@ def registered_versions() -> Callable[[Path, str], list[str]]:
 def visits_table() -> pl.DataFrame:
     """The small table."""
     return visits()
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory, small_project: Callable[[Path], Path]) -> Office:
+    """A version that Ada's run has registered, and keys."""
+    folder = small_project(tmp_path_factory.mktemp("live"))
+    assert run_command("run", cwd=folder, env={"MODELWAY_USER": ADA}).returncode == 0
+    made = Office(folder)
+    assert made("keys").returncode == 0
+    return made
+
+
+@pytest.fixture
+def office(released: Office, tmp_path: Path) -> Office:
+    """The same, to change at will."""
+    folder = tmp_path / "project"
+    shutil.copytree(released.folder, folder)
+    return Office(folder)

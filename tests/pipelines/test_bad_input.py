@@ -175,7 +175,7 @@ IN_A_STAGE = {
             (folder / "own.py").write_text("def fit(features, label):\n    import ctypes\n    ctypes.string_at(0)\n"),
             edit(folder / "project.yaml", {"model": {"entrypoint": "own:fit"}}),
         )[1],
-        ("--debug",),
+        ("a stage ended without a word", "see this log"),
         ("stage", "train_model"),
     ),
 }

@@ -2,76 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
-import shutil
-import sys
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
-
-from modelway.pipelines.cli.main import main
-
-Ran = CompletedProcess[str]
-ADA, BOB = "ada@example.org", "bob@example.org"
-
-
-@dataclass(frozen=True)
-class Office:
-    """A project with a released version, and the command to work on it."""
-
-    folder: Path
-
-    @property
-    def keys(self) -> Path:
-        return self.folder / "keys"
-
-    def __call__(self, *arguments: str, by: str = BOB, **more: str) -> Ran:
-        """Runs the command in this process, which has imported by then what a new one would take seconds to import."""
-        ours = {"MODELWAY_USER": by, "COLUMNS": "240", "MODELWAY_SIGNING_KEY": str(self.keys / "signing.pem")}
-        said, complained, code = io.StringIO(), io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(complained):
-            patch.chdir(self.folder)
-            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-            patch.setattr(sys, "argv", ["modelway", *arguments])
-            for name, value in (ours | more).items():
-                patch.setenv(name, value)
-            try:
-                main()
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return CompletedProcess(arguments, code, said.getvalue(), complained.getvalue())
-
-    def found(self, *arguments: str, code: int = 0, **more: str) -> Any:
-        """What a command prints as JSON."""
-        ran = self(*arguments, "--json", **more)
-        assert ran.returncode == code, ran.stdout + ran.stderr
-        return json.loads(ran.stdout)
-
-
-@pytest.fixture(scope="module")
-def released(
-    tmp_path_factory: pytest.TempPathFactory, modelway: Callable[..., Ran], small_project: Callable[[Path], Path]
-) -> Office:
-    """A version that Ada's run has registered, and keys."""
-    folder = small_project(tmp_path_factory.mktemp("live"))
-    assert modelway("run", cwd=folder, env={"MODELWAY_USER": ADA}).returncode == 0
-    made = Office(folder)
-    assert made("keys").returncode == 0
-    return made
-
-
-@pytest.fixture
-def office(released: Office, tmp_path: Path) -> Office:
-    """The same, to change at will."""
-    folder = tmp_path / "project"
-    shutil.copytree(released.folder, folder)
-    return Office(folder)
+from office import ADA, BOB, Office
 
 
 def test_keys_are_made_once_and_never_written_over(released: Office) -> None:

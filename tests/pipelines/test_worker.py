@@ -103,7 +103,7 @@ def test_tasks_share_nothing_but_what_was_imported(worker: Worker, tmp_path: Pat
         pytest.param("import os\nos._exit(9)", 9, {}, id="ends without a word"),
         pytest.param("import ctypes\nctypes.string_at(0)", -signal.SIGSEGV, {}, id="segmentation fault"),
         pytest.param("import os\nos.kill(os.getpid(), 9)", -signal.SIGKILL, {}, id="killed"),
-        pytest.param("raise ValueError('wrong')", 1, {"error": {}, "kind": "ValueError"}, id="raises"),
+        pytest.param("raise ValueError('wrong')", 1, {"crash": "ValueError: wrong"}, id="raises"),
         pytest.param(
             "from modelway.components.core.errors import ModelwayError\n"
             "raise ModelwayError('wrong', column='age', remedy='put it right')",
@@ -114,7 +114,11 @@ def test_tasks_share_nothing_but_what_was_imported(worker: Worker, tmp_path: Pat
     ],
 )
 def test_how_a_task_ends_is_told(worker: Worker, tmp_path: Path, body: str, code: int, left: dict[str, Any]) -> None:
-    assert worker.ask(_task(tmp_path, body)) == (code, left)
+    ended, answer = worker.ask(_task(tmp_path, body))
+    log = answer.pop("log", "")
+    assert (ended, answer) == (code, left)
+    assert (code != 0) == Path(log).is_file()
+    assert "crash" not in left or "Traceback" in Path(log).read_text(encoding="utf-8")
     assert worker.ask(_task(tmp_path, "pass")) == (0, {})
 
 
@@ -246,18 +250,25 @@ def test_the_database_is_there_whole_for_the_first_task_that_needs_it(tmp_path: 
     assert [file.name for file in tmp_path.rglob("*.db*")] == ["mlflow.db"]
 
 
-def test_code_that_crashes_is_a_readable_error_of_the_command(
-    tmp_path: Path, small: Path, modelway: Command, edit: Edit
+@pytest.mark.parametrize(
+    ("body", "debug", "code", "says"),
+    [
+        ("os._exit(3)", (), 2, "a stage ended without a word"),
+        ("raise GeneratorExit('odd')", (), 3, "modelway crashed: GeneratorExit: odd; report it"),
+        ("raise GeneratorExit('odd')", ("--debug",), 3, "modelway crashed: GeneratorExit: odd; report it"),
+    ],
+)
+def test_code_that_ends_its_stage_is_a_readable_error_of_the_command(
+    body: str, debug: tuple[str, ...], code: int, says: str, tmp_path: Path, small: Path, modelway: Command, edit: Edit
 ) -> None:
-    (small / "own.py").write_text("import os\n\n\ndef fit(features, label):\n    os._exit(3)\n", encoding="utf-8")
+    (small / "own.py").write_text(f"import os\n\n\ndef fit(features, label):\n    {body}\n", encoding="utf-8")
     edit(small / "project.yaml", {"model": {"entrypoint": "own:fit"}})
-    ran = modelway("run", small, "--home", tmp_path / "home", cwd=tmp_path)
-    assert ran.returncode == 2
-    assert "Traceback" not in ran.stdout + ran.stderr
-    assert "a stage ended by a crash" in ran.stderr
+    ran = modelway("run", small, "--home", tmp_path / "home", *debug, cwd=tmp_path)
+    assert ran.returncode == code
+    assert ("Traceback" in ran.stdout + ran.stderr) is bool(debug)
+    assert says in ran.stderr
     logs = next((tmp_path / "home" / "logs").iterdir())
-    assert str(logs) in ran.stderr
-    assert "--debug" in ran.stderr
+    assert f"{next(logs.glob('*train_model.log'))}" in ran.stderr
 
 
 def test_kfp_still_starts_a_tasks_command_where_the_worker_takes_its_place() -> None:

@@ -17,9 +17,10 @@ from modelway.components.deploy.cluster import Cluster
 PATH = re.compile(r"/api/v1/namespaces/models/pods/([^/:]+)(?::(\d+)/proxy(/.*)|/log.*)")
 
 
-def status(code: int, message: str) -> tuple[int, Any]:
-    """What the API server says itself."""
-    return code, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+def status(code: int, message: str, name: str = "") -> tuple[int, Any]:
+    """What the API server says itself; of an object that is not there with its name among the details."""
+    content = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
+    return code, {**content, "details": {"name": name} if name else {}}
 
 
 @dataclass
@@ -64,11 +65,15 @@ def listening() -> Iterator[ApiServer]:
             assert matched is not None, self.path
             pod, port, path = matched.groups()
             state.sent.append((pod, port, path, body))
-            self.answer(*state.answers.get(pod, state.default or status(404, f'pods "{pod}" not found')))
+            self.answer(*state.answers.get(pod, state.default or status(404, f'pods "{pod}" not found', pod)))
 
         def do_GET(self) -> None:
             matched = PATH.fullmatch(self.path)
-            answer = (200, f"{matched[1]} has no memory left\n") if matched else status(404, "not found")
+            answer = (
+                (200, f"{matched[1]} has no memory left\n")
+                if matched
+                else status(404, "not found", self.path.rsplit("/", 1)[-1])
+            )
             self.answer(*answer)
 
         def answer(self, code: int, content: Any) -> None:

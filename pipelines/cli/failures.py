@@ -1,0 +1,98 @@
+"""How a command that fails ends: what it prints, where a crash's traceback is kept, and its exit code."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.markup import escape
+
+from modelway.components.core.documents import locate
+from modelway.components.core.errors import CrashError, exit_code_of, explained, first_line, without_password
+from modelway.pipelines import console
+from modelway.pipelines.options import Debug, home_of, project_folder
+
+_DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+
+
+def guard(app: typer.Typer) -> None:
+    """Gives every command of an app `--debug`, and ends each that fails with one readable error and its exit code.
+
+    A command exits with 1 where the answer is a judged no, 3 where Modelway crashed, and 2 on any other error. Help
+    texts are shown as they are written: rich would take ``name[extra]`` for markup.
+    """
+    for command in app.registered_commands:
+        if command.callback is not None:
+            command.help = escape(command.help or inspect.getdoc(command.callback) or "")
+            command.callback = _guarded(command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            guard(group.typer_instance)
+
+
+def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(callback, eval_str=True)
+    takes_debug = "debug" in signature.parameters
+
+    @wraps(callback)
+    def command(**options: Any) -> None:
+        debug = options["debug"] if takes_debug else options.pop("debug")
+        try:
+            callback(**options)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            raise typer.Exit(_end(error, options, debug=debug)) from error
+
+    if not takes_debug:
+        parameters = [*signature.parameters.values(), _DEBUG]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def _end(error: Exception, options: Mapping[str, Any], *, debug: bool) -> int:
+    """Prints why a command ends; returns its exit code."""
+    readable = explained(error)
+    if readable is None:
+        what = without_password(f"{type(error).__name__}: {first_line(error)}")
+        readable = CrashError(what, str(_write_log(error, options)))
+    if debug:
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    if options.get("as_json"):
+        console.print_json({"error": locate(readable).fields()})
+    else:
+        console.print_error(locate(readable))
+    return exit_code_of(readable)
+
+
+def _write_log(error: Exception, options: Mapping[str, Any]) -> Path:
+    """Keeps a crash's traceback: among the logs of the project's home, or in a temporary file where there is none."""
+    about = (
+        f"modelway {version('modelway')}, Python {platform.python_version()}, {platform.platform()}",
+        without_password(shlex.join(["modelway", *sys.argv[1:]])),
+        without_password("".join(traceback.format_exception(error))),
+    )
+    content = "\n".join(about)
+    home = home_of(project_folder(options.get("project")), options["home"]) if "home" in options else None
+    if home is not None and home.is_dir():
+        log = home / "logs" / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        with suppress(OSError):
+            log.parent.mkdir(exist_ok=True)
+            log.write_text(content, encoding="utf-8")
+            return log
+    with tempfile.NamedTemporaryFile("w", prefix="modelway-crash-", suffix=".log", delete=False) as file:
+        file.write(content)
+    return Path(file.name)
