@@ -9,7 +9,7 @@ from typing import Any
 from modelway.components.core import approvals as approving
 from modelway.components.core.approvals import Approval, approvals, refusals
 from modelway.components.core.audit import AuditLog, Entry
-from modelway.components.core.demands import demands
+from modelway.components.core.demands import requirements
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.environments import ENVIRONMENTS, Period, holders, periods
 from modelway.components.core.errors import ModelwayError
@@ -58,7 +58,7 @@ def version_named(tracking: Tracking, model: str, text: str) -> str:
     """
     if text in {str(one.version) for one in tracking.versions(model)}:
         return text
-    holder = tracking.holder(model, text) if text and not text.isdecimal() else None
+    holder = tracking.version_with_alias(model, text) if text and not text.isdecimal() else None
     if holder is None:
         raise ModelwayError(
             f"{model} has no version {text!r}, and nothing holds such an alias",
@@ -144,7 +144,7 @@ def promote_check(
         found["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     try:
         given = released(tracking, model, number)
-        rules = demands([given.policy, *([policy] if policy is not None else [])], where)
+        rules = requirements([given.policy, *([policy] if policy is not None else [])], where)
         found |= {"blessing": given.blessing_sha256, "quorum": rules.quorum}
     except ModelwayError as error:
         if type(error) is not ModelwayError:
@@ -192,7 +192,7 @@ def audit_log(
     Raises:
         BrokenLogError: a link is broken.
     """
-    entries, _ = AuditLog(store, tracking).trusted(*([model] if model else []))
+    entries, _ = AuditLog(store, tracking).verified_entries(*([model] if model else []))
     found = [_line(entry) for entry in entries if model in {"", entry.model} and environment in {"", entry.environment}]
     return found[-last:] if last else found
 
@@ -216,7 +216,7 @@ def history(
     Raises:
         BrokenLogError: a link of the audit log is broken.
     """
-    entries, _ = AuditLog(store, tracking).trusted(model)
+    entries, _ = AuditLog(store, tracking).verified_entries(model)
     found = [period for name in ENVIRONMENTS for period in reversed(periods(entries, model, name))]
     if at is not None:
         found = [one for one in found if one.since <= at and (one.until is None or at < one.until)]

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
-from modelway.components.core.demands import Demands, demands
+from modelway.components.core.demands import Requirements, requirements
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.environments import has_served
 from modelway.components.core.errors import ModelwayError
@@ -92,7 +92,7 @@ def approve(
     """
     now = datetime.now(UTC)
     given = released(tracking, model, version)
-    rules = demands([given.policy, *([policy] if policy is not None else [])], environment)
+    rules = requirements([given.policy, *([policy] if policy is not None else [])], environment)
     latest = now + timedelta(days=rules.valid_days)
     until = until or latest
     for name, text in (("by", by), ("reason", reason)):
@@ -110,7 +110,7 @@ def approve(
     if refusal := _own(by, given, rules):
         raise ModelwayError(refusal, key="by", value=by, remedy="let somebody else approve it")
     log = AuditLog(store, tracking)
-    log.trusted(model)
+    log.verified_entries(model)
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
     details = {"blessing_sha256": given.blessing_sha256, "reason": reason.strip(), "until": ends}
     entry = log.append("approved", by.strip(), model=model, version=version, environment=environment, details=details)
@@ -126,7 +126,7 @@ def withdraw(
         ModelwayError: there is no such approval, or the audit log is broken.
     """
     log = AuditLog(store, tracking)
-    standing = approvals(log.trusted(model)[0], model, version, environment)
+    standing = approvals(log.verified_entries(model)[0], model, version, environment)
     if not any(person(one.by) == person(by) for one in standing):
         raise ModelwayError(
             f"{by} has no approval of version {version} of {model} for {environment} to withdraw",
@@ -188,12 +188,12 @@ def refusals(
     found: list[str] = []
     entries: list[Entry] = []
     try:
-        entries = AuditLog(store, tracking).trusted(model)[0]
+        entries = AuditLog(store, tracking).verified_entries(model)[0]
     except BrokenLogError as error:
         found.append(f"{error.message}, so no approval in it counts")
     try:
         given = released(tracking, model, version)
-        rules = demands([given.policy, *([policy] if policy is not None else [])], environment)
+        rules = requirements([given.policy, *([policy] if policy is not None else [])], environment)
     except ModelwayError as error:
         if type(error) is not ModelwayError:
             raise
@@ -210,7 +210,7 @@ def refusals(
 
 
 def _short_of_quorum(
-    standing: list[Approval], given: Released, rules: Demands, environment: str, now: datetime
+    standing: list[Approval], given: Released, rules: Requirements, environment: str, now: datetime
 ) -> list[str]:
     counted = {person(one.by) for one in standing if not _flaw(one, given, rules, now)}
     if len(counted) >= rules.quorum:
@@ -223,7 +223,7 @@ def _short_of_quorum(
     return ["; ".join([f"{environment} asks for approvals by {people}, and {number} there that counts", *flaws])]
 
 
-def _flaw(approval: Approval, given: Released, rules: Demands, now: datetime) -> str:
+def _flaw(approval: Approval, given: Released, rules: Requirements, now: datetime) -> str:
     """Why an approval does not count; empty if it does."""
     at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
     until = min(until, at + timedelta(days=rules.valid_days))
@@ -234,7 +234,7 @@ def _flaw(approval: Approval, given: Released, rules: Demands, now: datetime) ->
     return _own(approval.by, given, rules)
 
 
-def _own(by: str, given: Released, rules: Demands) -> str:
+def _own(by: str, given: Released, rules: Requirements) -> str:
     """Why a person's approval would be one of their own work; empty if it is not, or may be."""
     requester = given.blessing.requested_by
     if rules.self_approval:

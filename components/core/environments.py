@@ -88,7 +88,7 @@ def has_served(entries: Iterable[Entry], model: str, environment: str, version: 
 
 def holders(tracking: Tracking, model: str) -> dict[EnvironmentName, str]:
     """The version that holds each environment's alias, without those that nothing holds."""
-    found = {environment: tracking.holder(model, environment) for environment in ENVIRONMENTS}
+    found = {environment: tracking.version_with_alias(model, environment) for environment in ENVIRONMENTS}
     return {environment: str(holder.version) for environment, holder in found.items() if holder is not None}
 
 
@@ -100,9 +100,9 @@ def move(tracking: Tracking, model: str, version: str, environment: EnvironmentN
     Returns:
         The version that held the environment's alias before; None if none did.
     """
-    before = tracking.holder(model, environment)
+    before = tracking.version_with_alias(model, environment)
     for alias in _aliases(environment):
-        tracking.give_alias(model, version, alias)
+        tracking.set_alias(model, version, alias)
     return None if before is None else str(before.version)
 
 
@@ -112,10 +112,10 @@ def move_back(tracking: Tracking, model: str, version: str | None, environment: 
     If none did, nothing is served there any more; the champion then is who it was made by registering.
     """
     if not version:
-        tracking.drop_alias(model, environment)
+        tracking.delete_alias(model, environment)
         return
     for alias in _aliases(environment):
-        tracking.give_alias(model, version, alias)
+        tracking.set_alias(model, version, alias)
 
 
 def alias_of_blessed(tracking: Tracking, model: str, alias: str) -> str:
@@ -123,7 +123,7 @@ def alias_of_blessed(tracking: Tracking, model: str, alias: str) -> str:
 
     Until a version serves production, the champion is the version that was blessed last.
     """
-    produced = alias == CHAMPION and tracking.holder(model, "production") is not None
+    produced = alias == CHAMPION and tracking.version_with_alias(model, "production") is not None
     return CHALLENGER if produced else alias
 
 

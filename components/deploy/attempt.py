@@ -141,7 +141,7 @@ class Attempt:
         elif not whole:
             reasons = (*reasons, f"what served before, {restored}, is not whole yet")
         check_held(self.log, claim)
-        holder = self.tracking.holder(claim.model, self.environment)
+        holder = self.tracking.version_with_alias(claim.model, self.environment)
         if holder is not None and str(holder.version) == claim.version != claim.replaces:
             move_back(self.tracking, claim.model, claim.replaces or None, self.environment)
         details = {"image": self.image, "run": claim.run, "reason": "; ".join(reasons)}

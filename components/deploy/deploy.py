@@ -171,7 +171,7 @@ def serving(site: Site, found: Object | None, before: Claim | None) -> Object | 
 
 def _carry_out(attempt: Attempt, before: Claim | None) -> Deployed:
     site, claim = attempt.site, attempt.claim
-    entries = attempt.log.trusted(claim.model)[0]
+    entries = attempt.log.verified_entries(claim.model)[0]
     found = site.found(claim.model)
     attempt = replace(attempt, served=serving(site, found, before))
     if deployed(entries, claim) is not None and found is not None and not attempt.is_under_way(found):
@@ -222,7 +222,7 @@ def _taken_over_by(entries: list[Entry], asked: Deployed, run: str) -> str:
 def _trusted(log: AuditLog, model: str) -> list[Entry]:
     """The log's entries; none of a broken one, which is among what is verified."""
     try:
-        return log.trusted(model)[0]
+        return log.verified_entries(model)[0]
     except BrokenLogError:
         return []
 

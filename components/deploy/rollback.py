@@ -72,7 +72,7 @@ def rollback(
         raise ModelwayError("a rollback without a reason says nothing", key="reason", remedy="say why")
     tracking = tracking or Tracking.from_environment()
     log = AuditLog(store, tracking)
-    entries = log.trusted(model)[0]
+    entries = log.verified_entries(model)[0]
     history = periods(entries, model, environment)
     version = to or _before(history, model, environment)
     if all(one.version != version for one in _judged(history)):

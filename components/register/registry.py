@@ -13,7 +13,7 @@ from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.card import Card
 from modelway.components.core.environments import DEVELOPMENT, alias_of_blessed, periods
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import DECISION, Outcome, RegisteredModel, RunContext, State
+from modelway.components.core.records import DECISION, Outcome, RegisteredVersion, RunContext, State
 from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
 from modelway.components.core.user_files import UserFiles
 
@@ -101,7 +101,7 @@ class Registry:
         self._name = release.files.project.name
         self._alias = alias_of_blessed(tracking, self._name, release.files.policy.registration.alias)
 
-    def register(self, evidence: Mapping[str, Path]) -> RegisteredModel:
+    def register(self, evidence: Mapping[str, Path]) -> RegisteredVersion:
         """Registers the model with its evidence, its entry in the audit log and its aliases, or finds it registered.
 
         Args:
@@ -115,7 +115,7 @@ class Registry:
         if same is not None and same.tags.get(f"{TAG}run") == release.context.run:
             return self._admit(str(same.version), same.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
         if same is not None:
-            holder = tracking.holder(self._name, self._alias)
+            holder = tracking.version_with_alias(self._name, self._alias)
             held = holder is not None and holder.version == same.version
             model = self._model(str(same.version), self._alias if held else "")
             self._decision(model).write(release.context.store, DECISION)
@@ -131,7 +131,7 @@ class Registry:
         with tracking.new_version(self._name, *ids, release.tags(folder)) as version:
             return self._admit(version, release.blessing.sha256())
 
-    def _admit(self, version: str, blessing_sha256: str) -> RegisteredModel:
+    def _admit(self, version: str, blessing_sha256: str) -> RegisteredVersion:
         """Writes the decision, which is taken back where the audit log or an alias cannot be written."""
         model, store = self._model(version, self._alias), self._release.context.store
         decision = self._decision(model)
@@ -139,18 +139,18 @@ class Registry:
         try:
             self._log(version, blessing_sha256)
             for alias in dict.fromkeys((self._alias, DEVELOPMENT)):
-                self._tracking.give_alias(self._name, version, alias)
+                self._tracking.set_alias(self._name, version, alias)
         except ModelwayError as error:
             failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {error.message}"}
             decision.model_copy(update=failed).write(store, DECISION)
             raise
         return model
 
-    def _model(self, version: str, alias: str) -> RegisteredModel:
+    def _model(self, version: str, alias: str) -> RegisteredVersion:
         model_hash = self._release.blessing.hashes.model
-        return RegisteredModel(name=self._name, version=version, alias=alias, model_hash=model_hash)
+        return RegisteredVersion(name=self._name, version=version, alias=alias, model_hash=model_hash)
 
-    def _decision(self, model: RegisteredModel) -> Outcome:
+    def _decision(self, model: RegisteredVersion) -> Outcome:
         release = self._release
         return Outcome(
             run=release.context.run,

@@ -134,7 +134,7 @@ def test_a_touched_entry_is_found(client: Minio, plain: str, number: int, conten
     assert (broken.number, broken.file) == (number, f"{log.folder}/{number:08}.json")
     assert says in broken.reason
     with pytest.raises(BrokenLogError):
-        log.trusted()
+        log.verified_entries()
 
 
 def test_with_object_lock_an_entry_cannot_be_removed(client: Minio, locked: str) -> None:

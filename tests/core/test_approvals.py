@@ -10,7 +10,7 @@ import pytest
 
 from modelway.components.core.approvals import approvals, approve, person, refusals, withdraw
 from modelway.components.core.audit import AuditLog
-from modelway.components.core.demands import Demands, demands
+from modelway.components.core.demands import Requirements, requirements
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.policy import Policy
@@ -218,21 +218,21 @@ def test_a_version_comes_from_the_environment_before(desk: Callable[..., Desk]) 
         (
             {"approvals": {"quorum": 2, "valid_days": 3, "self_approval": True}},
             {"approvals": {"quorum": 1, "valid_days": 9}, "after": "staging"},
-            Demands(2, False, 3, ("staging",)),
+            Requirements(2, False, 3, ("staging",)),
         ),
         (
             {"approvals": {"self_approval": True}, "after": "staging"},
             {"approvals": {"self_approval": True}, "after": "development"},
-            Demands(0, True, 30, ("staging", "development")),
+            Requirements(0, True, 30, ("staging", "development")),
         ),
     ],
 )
 def test_of_two_policies_the_stricter_holds_in_each_point(
-    one: dict[str, Any], other: dict[str, Any], expected: Demands
+    one: dict[str, Any], other: dict[str, Any], expected: Requirements
 ) -> None:
     policies = [_policy({"production": one}), _policy({"production": other})]
-    assert demands(policies, "production") == expected
-    found = demands(policies[::-1], "production")
+    assert requirements(policies, "production") == expected
+    found = requirements(policies[::-1], "production")
     assert (found.quorum, found.self_approval, found.valid_days) == (
         expected.quorum,
         expected.self_approval,

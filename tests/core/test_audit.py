@@ -176,7 +176,7 @@ def test_the_first_broken_link_is_found(log: AuditLog, touch: object, number: in
     assert says in broken.reason
     assert broken.file == str(_file(log, number))
     with pytest.raises(BrokenLogError, match=f"broken at entry {number}"):
-        log.trusted()
+        log.verified_entries()
 
 
 def test_of_two_broken_links_the_first_is_found(log: AuditLog) -> None:
@@ -221,7 +221,7 @@ def test_what_the_chain_cannot_show_the_witness_does(
     assert broken.number == number
     assert says in broken.reason
     with pytest.raises(BrokenLogError):
-        log.trusted(registered)
+        log.verified_entries(registered)
 
 
 def test_a_witness_that_is_behind_is_true_of_what_it_saw(tmp_path: Path, tracking: Tracking, registered: str) -> None:

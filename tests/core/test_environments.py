@@ -105,7 +105,7 @@ def model(release: Callable[..., str], tmp_path: Path) -> str:
 
 
 def _champion(tracking: Tracking, model: str) -> Any:
-    holder = tracking.holder(model, "champion")
+    holder = tracking.version_with_alias(model, "champion")
     return None if holder is None else str(holder.version)
 
 
@@ -122,7 +122,7 @@ def test_what_production_serves_is_the_champion(tracking: Tracking, model: str) 
 
 def test_a_move_that_was_cut_off_is_completed_by_another(tracking: Tracking, model: str) -> None:
     move(tracking, model, "1", "production")
-    tracking.give_alias(model, "2", "production")
+    tracking.set_alias(model, "2", "production")
     assert _champion(tracking, model) == "1"
     assert move(tracking, model, "2", "production") == "2"
     assert _champion(tracking, model) == "2"

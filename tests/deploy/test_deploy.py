@@ -52,11 +52,11 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
     assert "is not signed" in unsigned
     assert "staging asks for approvals by 1 person" in quorum
     assert said[-1] == made.sentence()
-    (entry,) = AuditLog(packages.store, tracking).trusted("refused")[0]
+    (entry,) = AuditLog(packages.store, tracking).verified_entries("refused")[0]
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")
     assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(made.reasons)}
     assert image
-    assert tracking.holder("refused", "staging") is None
+    assert tracking.version_with_alias("refused", "staging") is None
 
 
 def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(

@@ -385,7 +385,7 @@ def champions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> I
         ):
             tracking.upload_model(model_id, str(work / name))
         with tracking.new_version("loans-evaluate", model_id, run_id, {}) as versions[name]:
-            tracking.give_alias("loans-evaluate", versions[name], "champion")
+            tracking.set_alias("loans-evaluate", versions[name], "champion")
     yield versions
     monkeypatch.undo()
 

@@ -97,7 +97,7 @@ def test_an_environment_that_there_is_not_is_named() -> None:
 
 
 def test_a_version_is_named_by_its_number_or_an_alias(office: Office) -> None:
-    office.tracking.give_alias(office.model, "2", "staging")
+    office.tracking.set_alias(office.model, "2", "staging")
     assert version_named(office.tracking, office.model, "1") == "1"
     assert version_named(office.tracking, office.model, "staging") == "2"
     for text in ("9", "production", ""):

@@ -213,13 +213,13 @@ def _numbers(tracking: Tracking) -> list[str]:
 
 def _holders(tracking: Tracking) -> dict[str, str]:
     names = ("challenger", "champion", "development", "production")
-    found = {name: tracking.holder(NAME, name) for name in names}
+    found = {name: tracking.version_with_alias(NAME, name) for name in names}
     return {name: str(holder.version) for name, holder in found.items() if holder is not None}
 
 
 def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Request, tracking: Tracking) -> None:
     assert request_.register() == "1"
-    holder = tracking.holder(NAME, "champion")
+    holder = tracking.version_with_alias(NAME, "champion")
     assert holder is not None
     tags = {key.removeprefix("modelway."): value for key, value in holder.tags.items()}
     expected = {
@@ -407,7 +407,7 @@ def test_a_run_that_was_cut_off_before_its_aliases_gives_them_when_it_is_retried
 ) -> None:
     request_.register()
     for alias in ("champion", "development"):
-        tracking.drop_alias(NAME, alias)
+        tracking.delete_alias(NAME, alias)
     assert request_.register() == "1"
     assert _holders(tracking) == {"champion": "1", "development": "1"}
 
@@ -511,7 +511,7 @@ def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -
 def _register_as(tracking: Tracking, training: Training, alias: str) -> None:
     with tracking.new_version(NAME, training.model_id, training.run_id, {"blessing": "b"}) as version:
         assert _numbers(tracking) == [version]
-        tracking.give_alias(NAME, version, alias)
+        tracking.set_alias(NAME, version, alias)
 
 
 @pytest.mark.parametrize("alias", ["v1", "no spaces"])
@@ -563,7 +563,7 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     with pytest.raises(IsADirectoryError):
         blocked.register()
     assert _numbers(tracking) == ["1"]
-    holder = tracking.holder(NAME, "champion")
+    holder = tracking.version_with_alias(NAME, "champion")
     assert holder is not None
     assert str(holder.version) == "1"
     assert [one.version for one in request_.log()] == ["1"]

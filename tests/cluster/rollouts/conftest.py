@@ -256,7 +256,7 @@ class Place:
         return name
 
     def holder(self, environment: EnvironmentName = "staging") -> str:
-        found = self.tracking.holder(MODEL, environment)
+        found = self.tracking.version_with_alias(MODEL, environment)
         return "" if found is None else str(found.version)
 
     def whole(self) -> bool:
@@ -269,7 +269,7 @@ class Place:
         return status.get("phase") == "Healthy" and stable >= 2 and alone
 
     def log(self) -> list[Entry]:
-        return AuditLog(self.store, self.tracking).trusted(MODEL)[0]
+        return AuditLog(self.store, self.tracking).verified_entries(MODEL)[0]
 
     def pods_of(self, template_hash: str) -> list[dict[str, Any]]:
         """The pods of one template."""
