@@ -40,10 +40,19 @@ def package_model(
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.package.packaging import package
+    from modelway.components.package.packaging import package_in_task
 
-    asked = (model, version, store, base, target)
-    made = package(*asked, platform=platform, insecure=insecure, bundle_path=bundle.path, run=run)
-    write_texts({summary.path: made.markdown(), sbom.path: made.sbom})
-    bundle.metadata.update({"image": made.image, "blessing_sha256": made.release.blessing_sha256})
-    return made.image
+    packaged = package_in_task(
+        model=model,
+        version=version,
+        store=store,
+        base=base,
+        target=target,
+        bundle_path=bundle.path,
+        run=run,
+        platform=platform,
+        insecure=insecure,
+    )
+    write_texts({summary.path: packaged.markdown(), sbom.path: packaged.sbom})
+    bundle.metadata.update({"image": packaged.image, "blessing_sha256": packaged.release.blessing_sha256})
+    return packaged.image
