@@ -82,9 +82,10 @@ def promote_check(
     """
     model = version.model
     blockers = promotion_blockers(version, environment, policy=policy)
-    served = served_versions(model).get(environment)
+    current_version = served_versions(model).get(environment)
+    serves = None if current_version is None else current_version.number
     answer: dict[str, Any] = {"model": model.name, "version": version.number, "environment": environment}
-    answer |= {"blessing": None, "quorum": None, "open": None, "serves": None if served is None else served.number}
+    answer |= {"serves": serves, "blessing": None, "quorum": None, "open": None}
     entries = [] if blockers and "audit log is broken" in blockers[0] else model.audit_log.entries()
     current = open_claim(entries, model.name, environment)
     if current is not None:
@@ -92,17 +93,17 @@ def promote_check(
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     try:
         release = released(version)
-        required = requirements([release.policy, *([policy] if policy is not None else [])], environment)
-        answer |= {"blessing": release.blessing_sha256, "quorum": required.quorum}
+        needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+        answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
     except ModelwayError as error:
         if type(error) is not ModelwayError:
             raise
-    standing = approvals(entries, model.name, version.number, environment)
+    version_approvals = approvals(entries, model.name, version.number, environment)
     return {
         "allowed": not blockers,
         "refusals": blockers,
         **answer,
-        "approvals": [approval.model_dump() for approval in standing],
+        "approvals": [approval.model_dump() for approval in version_approvals],
     }
 
 
@@ -117,12 +118,12 @@ def audit_verify(model: RegisteredModel) -> dict[str, Any]:
         first broken link's ``number``, ``file`` and ``reason``, or None.
     """
     log = model.audit_log
-    broken, witnessed = log.verify(model.name), log.witness(model.name)
+    broken, witness = log.verify(model.name), log.witness(model.name)
     return {
         "whole": broken is None,
         "entries": log.count(),
         "head": log.head().sha256 if broken is None else None,
-        "witnessed": {} if witnessed is None else {model.name: witnessed.number},
+        "witnessed": {} if witness is None else {model.name: witness.number},
         "broken": None if broken is None else {"number": broken.number, "file": broken.file, "reason": broken.reason},
     }
 
@@ -162,10 +163,12 @@ def history(model: RegisteredModel, *, at: datetime | None = None) -> list[dict[
         BrokenLogError: a link of the audit log is broken.
     """
     entries = model.verified_entries()
-    served = [period for name in ENVIRONMENTS for period in reversed(periods(entries, model.name, name))]
-    if at is not None:
-        served = [period for period in served if period.since <= at and (period.until is None or at < period.until)]
-    return [_served(entries, period, _first_served(entries, period)) for period in served]
+    return [
+        _served(entries, period, _first_served(entries, period))
+        for name in ENVIRONMENTS
+        for period in reversed(periods(entries, model.name, name))
+        if at is None or (period.since <= at and (period.until is None or at < period.until))
+    ]
 
 
 def _first_served(entries: Sequence[Entry], period: Period) -> datetime:

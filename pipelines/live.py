@@ -65,7 +65,7 @@ def package(
     at = desk(project, home, store)
     sys.path.append(str(at.workspace.folder))  # where a pickled model's own modules are
     with TemporaryDirectory() as work:
-        packaged = make(
+        result = make(
             at.model.version_named(version),
             base=base,
             target=target,
@@ -74,9 +74,9 @@ def package(
             insecure=insecure,
         )
     if as_json:
-        console.print_json({name: value for name, value in asdict(packaged).items() if name != "sbom"})
+        console.print_json({name: value for name, value in asdict(result).items() if name != "sbom"})
     else:
-        live_console.print_packaged(packaged)
+        live_console.print_packaged(result)
 
 
 @app.command()
@@ -94,16 +94,16 @@ def approve(
 ) -> None:
     """Approves that a version goes to an environment: by name, with a reason, until a day, for this very blessing."""
     at = desk(project, home, store, by)
-    registered, environment = at.model.version_named(version), environment_named(to)
+    model_version, environment = at.model.version_named(version), environment_named(to)
     if withdraw:
-        entry = governance.withdraw(registered, environment, by=at.by, reason=reason)
+        entry = governance.withdraw(model_version, environment, by=at.by, reason=reason)
         if as_json:
             console.print_json(entry)
         else:
-            live_console.say(f"{at.by} does not approve version {registered.number} for {to} any more")
+            live_console.say(f"{at.by} does not approve version {model_version.number} for {to} any more")
         return
     approval = governance.approve(
-        registered, environment, by=at.by, reason=reason, until=until, policy=at.workspace.policy
+        model_version, environment, by=at.by, reason=reason, until=until, policy=at.workspace.policy
     )
     if as_json:
         console.print_json(approval)
@@ -131,9 +131,9 @@ def promote(
     Exits with 0 if it is served there now, 1 if it was refused or undone, 2 on an error.
     """
     at = desk(project, home, store, by)
-    registered, environment = at.model.version_named(version), environment_named(to)
+    model_version, environment = at.model.version_named(version), environment_named(to)
     if check:
-        answer = governance.promote_check(registered, environment, policy=at.workspace.policy)
+        answer = governance.promote_check(model_version, environment, policy=at.workspace.policy)
         if as_json:
             console.print_json(answer)
         else:
@@ -142,10 +142,10 @@ def promote(
     from modelway.components.deploy.deploy import deploy
 
     deployed = deploy(
-        registered,
+        model_version,
         environment,
         image=image,
-        run=f"promote-{registered.number}-to-{environment}-by-{at.by}",
+        run=f"promote-{model_version.number}-to-{environment}-by-{at.by}",
         actor=at.by,
         policy=at.workspace.policy,
         progress=live_console.progress,
@@ -213,11 +213,11 @@ def history(
 ) -> None:
     """Shows which version each environment served when, why, and who let it."""
     where = desk(project, home, store)
-    served = governance.history(where.model, at=governance.moment(at) if at else None)
+    periods = governance.history(where.model, at=governance.moment(at) if at else None)
     if as_json:
-        console.print_json(served)
+        console.print_json(periods)
     else:
-        live_console.print_history(where.model.name, served)
+        live_console.print_history(where.model.name, periods)
 
 
 @audit.command()

@@ -86,8 +86,8 @@ def approve(
     """
     now = datetime.now(UTC)
     release = released(version)
-    required = requirements([release.policy, *([policy] if policy is not None else [])], environment)
-    latest = now + timedelta(days=required.valid_days)
+    needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+    latest = now + timedelta(days=needs.valid_days)
     until = until or latest
     for name, text in (("by", by), ("reason", reason)):
         if not text.strip():
@@ -96,12 +96,12 @@ def approve(
             )
     if not now < until <= latest:
         raise ModelwayError(
-            f"an approval for {environment} ends within {required.valid_days} days from now, not at {_shown(until)}",
+            f"an approval for {environment} ends within {needs.valid_days} days from now, not at {_shown(until)}",
             key="until",
             value=_shown(until),
             remedy=f"choose a time before {_shown(latest)}",
         )
-    if refusal := _own(by, release, required):
+    if refusal := _own(by, release, needs):
         raise ModelwayError(refusal, key="by", value=by, remedy="let somebody else approve it")
     version.model.verified_entries()
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
@@ -115,8 +115,8 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
     Raises:
         ModelwayError: there is no such approval, or the audit log is broken.
     """
-    standing = approvals(version.model.verified_entries(), version.name, version.number, environment)
-    if not any(person(approval.by) == person(by) for approval in standing):
+    version_approvals = approvals(version.model.verified_entries(), version.name, version.number, environment)
+    if not any(person(approval.by) == person(by) for approval in version_approvals):
         raise ModelwayError(
             f"{by} has no approval of {version} for {environment} to withdraw",
             key="by",
@@ -173,28 +173,28 @@ def promotion_blockers(
         blockers.append(f"{error.message}, so no approval in it counts")
     try:
         release = released(version)
-        required = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+        needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     except ModelwayError as error:
         if type(error) is not ModelwayError:
             raise
         return [*blockers, error.message]
-    registered = [entry for entry in entries if (entry.event, entry.model, entry.version) == ("registered", *about)]
-    if any(entry.details.get("blessing_sha256") not in {None, release.blessing_sha256} for entry in registered):
+    registrations = [entry for entry in entries if (entry.event, entry.model, entry.version) == ("registered", *about)]
+    if any(entry.details.get("blessing_sha256") not in {None, release.blessing_sha256} for entry in registrations):
         blockers.append(f"the audit log has {version} registered with another blessing than it has now")
     blockers += [
         f"{version} has not been served in {before}, and {environment} comes after it"
-        for before in required.after
+        for before in needs.after
         if not has_served(entries, version.name, before, version.number)
     ]
-    standing = approvals(entries, *about, environment)
-    counted = {person(approval.by) for approval in standing if not _flaw(approval, release, required, now)}
-    if len(counted) < required.quorum:
+    version_approvals = approvals(entries, *about, environment)
+    approvers = {person(approval.by) for approval in version_approvals if not _flaw(approval, release, needs, now)}
+    if len(approvers) < needs.quorum:
         flaws = [
             f"{approval.by}'s does not count: {flaw}"
-            for approval in standing
-            if (flaw := _flaw(approval, release, required, now))
+            for approval in version_approvals
+            if (flaw := _flaw(approval, release, needs, now))
         ]
-        blockers.append("; ".join([_short_of_quorum(environment, required.quorum, len(counted)), *flaws]))
+        blockers.append("; ".join([_short_of_quorum(environment, needs.quorum, len(approvers)), *flaws]))
     return blockers
 
 
@@ -204,21 +204,21 @@ def _short_of_quorum(environment: str, quorum: int, count: int) -> str:
     return f"{environment} asks for approvals by {people}, and {number} there that counts"
 
 
-def _flaw(approval: Approval, release: Released, required: Requirements, now: datetime) -> str:
+def _flaw(approval: Approval, release: Released, needs: Requirements, now: datetime) -> str:
     """Why an approval does not count; empty if it does."""
     at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
-    until = min(until, at + timedelta(days=required.valid_days))
+    until = min(until, at + timedelta(days=needs.valid_days))
     if approval.blessing_sha256 != release.blessing_sha256:
         return f"it is for another blessing ({approval.blessing_sha256[:12]})"
     if now > until:
         return f"it ended at {_shown(until)}"
-    return _own(approval.by, release, required)
+    return _own(approval.by, release, needs)
 
 
-def _own(by: str, release: Released, required: Requirements) -> str:
+def _own(by: str, release: Released, needs: Requirements) -> str:
     """Why a person's approval would be one of their own work; empty if it is not, or may be."""
     requester = release.blessing.requested_by
-    if required.self_approval:
+    if needs.self_approval:
         return ""
     if not person(requester):
         return (

@@ -36,8 +36,8 @@ def released(version: ModelVersion) -> Released:
         ModelwayError: the version is not registered or not blessed, or its evidence is missing or was changed.
     """
     versions = version.model.tracking.versions(version.name)
-    registered = next((entry for entry in versions if str(entry.version) == version.number), None)
-    if registered is None:
+    entry = next((candidate for candidate in versions if str(candidate.version) == version.number), None)
+    if entry is None:
         raise ModelwayError(
             f"{version.name} has no version {version.number}",
             value=version.number,
@@ -49,7 +49,7 @@ def released(version: ModelVersion) -> Released:
         missing = " and ".join(file for file, content in texts.items() if content is None)
         raise _invalid(version, f"has no {missing} among its evidence")
     sha256 = hashlib.sha256(blessing_text).hexdigest()
-    if sha256 != registered.tags.get(f"{TAG}blessing_sha256"):
+    if sha256 != entry.tags.get(f"{TAG}blessing_sha256"):
         raise _invalid(version, "was registered with another blessing than the one that is kept with it")
     try:
         blessing = Blessing.model_validate_json(blessing_text)

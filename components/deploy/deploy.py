@@ -92,7 +92,7 @@ def deploy(
         return replace(result, verdict="promoted", reasons=("it served there already",))
     try:
         smoke = _smoke(version, site) if _is_smoke(policy, environment) else None
-        served = served_versions(model).get(environment)
+        current_version = served_versions(model).get(environment)
         claim = begin(
             model.audit_log,
             model=model.name,
@@ -101,7 +101,7 @@ def deploy(
             actor=actor,
             run=run,
             lease=lease(policy),
-            replaces="" if served is None else served.number,
+            replaces="" if current_version is None else current_version.number,
         )
     except (PromotionOpenError, NoSmokeRequestsError) as error:
         return refused((error.message,))

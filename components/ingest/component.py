@@ -37,7 +37,7 @@ def ingest_data(
     from modelway.components.ingest.table import ingest
 
     parts = (train_data, test_data, unseen_data, serving_data)
-    ingested = ingest(
+    ingestion = ingest(
         project,
         contract,
         expected_version=source_version,
@@ -46,8 +46,8 @@ def ingest_data(
         unseen_path=unseen_data.path,
         serving_path=serving_data.path,
     )
-    counts = (ingested.train_rows, ingested.test_rows, ingested.unseen_rows, ingested.serving_rows)
-    facts = {"columns": ingested.columns, "data_hash": ingested.data_hash, "data_version": data_version}
+    counts = (ingestion.train_rows, ingestion.test_rows, ingestion.unseen_rows, ingestion.serving_rows)
+    facts = {"columns": ingestion.columns, "data_hash": ingestion.data_hash, "data_version": data_version}
     for part, rows in zip(parts, counts, strict=True):
         part.metadata.update({"rows": rows, **facts})
-    return (ingested.data_hash, sum(counts[:3]))
+    return (ingestion.data_hash, sum(counts[:3]))

@@ -29,20 +29,20 @@ def package_model(
         store: The root of the project's store.
         base: The serving base by digest, host/repository@sha256:…, or the folder of an OCI layout.
         target: Where the image goes, host/repository:tag, or the folder of an OCI layout.
-        run: The run's id, whose records say that it was packaged.
+        run: The run's id, whose records say that it was result.
         platform: The image's platform.
         insecure: Whether registries are spoken to by plain HTTP.
 
     Returns:
         bundle: The signed release, as it lies in the image at /release.
         sbom: The bill of materials of the image, CycloneDX JSON.
-        summary: What was packaged.
+        summary: What was result.
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.package.packaging import package_in_task
 
-    packaged = package_in_task(
+    result = package_in_task(
         model=model,
         version=version,
         store=store,
@@ -53,6 +53,6 @@ def package_model(
         platform=platform,
         insecure=insecure,
     )
-    write_texts({summary.path: packaged.markdown(), sbom.path: packaged.sbom})
-    bundle.metadata.update({"image": packaged.image, "blessing_sha256": packaged.release.blessing_sha256})
-    return packaged.image
+    write_texts({summary.path: result.markdown(), sbom.path: result.sbom})
+    bundle.metadata.update({"image": result.image, "blessing_sha256": result.release.blessing_sha256})
+    return result.image

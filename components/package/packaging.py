@@ -90,13 +90,13 @@ def package_in_task(
         platform: The image's platform.
         insecure: Whether registries are spoken to by plain HTTP.
     """
-    registered = RegisteredModel(model, store, Tracking.from_environment()).version(version)
-    packaged = package(
-        registered, base=base, target=target, bundle_path=bundle_path, platform=platform, insecure=insecure
+    model_version = RegisteredModel(model, store, Tracking.from_environment()).version(version)
+    result = package(
+        model_version, base=base, target=target, bundle_path=bundle_path, platform=platform, insecure=insecure
     )
     if run:
-        PackageRecord(image=packaged.image).write(store, run)
-    return packaged
+        PackageRecord(image=result.image).write(store, run)
+    return result
 
 
 def package(
@@ -142,7 +142,7 @@ def package(
         image = on_top(below, layer, _labels(contents), _annotations(contents, from_base, below), "package_model")
         pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or version.number)
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
-        packaged = Packaged(
+        result = Packaged(
             image=pushed,
             release=contents.release,
             conversion=contents.conversion.reason,
@@ -151,10 +151,10 @@ def package(
             packages=len(bill.packages),
             sbom=(contents.folder / SBOM_FILE).read_text(encoding="utf-8"),
         )
-    record = {name: getattr(packaged, name) for name in ("image", "sealed", "conversion")} | asdict(packaged.release)
+    record = {name: getattr(result, name) for name in ("image", "sealed", "conversion")} | asdict(result.release)
     file = join(version.store, "packages", version.name, f"{version.number}.json")
     write_uri(file, json.dumps(record, indent=2, sort_keys=True).encode())
-    return packaged
+    return result
 
 
 def check(base: str, target: str) -> tuple[Reference, Reference]:

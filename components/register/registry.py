@@ -117,9 +117,9 @@ class Registry:
             if same.tags.get(f"{TAG}run") == release.context.run:
                 return self._admit(version, same.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
             held = self._model.version_with_alias(self._alias) == version
-            registered = self._registered(version, self._alias if held else "")
-            self._decision(registered).write(release.context.store, DECISION)
-            return registered
+            registration = self._registration(version, self._alias if held else "")
+            self._decision(registration).write(release.context.store, DECISION)
+            return registration
         folder = f"evidence/{release.blessing.identity[:16]}"
         with TemporaryDirectory() as work:
             for file, path in evidence.items():
@@ -133,8 +133,8 @@ class Registry:
 
     def _admit(self, version: ModelVersion, blessing_sha256: str) -> RegisteredVersion:
         """Writes the decision, which is taken back where the audit log or an alias cannot be written."""
-        registered, store = self._registered(version, self._alias), self._release.context.store
-        decision = self._decision(registered)
+        registration, store = self._registration(version, self._alias), self._release.context.store
+        decision = self._decision(registration)
         decision.write(store, DECISION)
         try:
             self._log(version, blessing_sha256)
@@ -144,13 +144,13 @@ class Registry:
             failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {error.message}"}
             decision.model_copy(update=failed).write(store, DECISION)
             raise
-        return registered
+        return registration
 
-    def _registered(self, version: ModelVersion, alias: str) -> RegisteredVersion:
+    def _registration(self, version: ModelVersion, alias: str) -> RegisteredVersion:
         model_hash = self._release.blessing.hashes.model
         return RegisteredVersion(name=version.name, version=version.number, alias=alias, model_hash=model_hash)
 
-    def _decision(self, registered: RegisteredVersion) -> Outcome:
+    def _decision(self, registration: RegisteredVersion) -> Outcome:
         release = self._release
         return Outcome(
             run=release.context.run,
@@ -159,7 +159,7 @@ class Registry:
             state=State.REGISTERED,
             gates=release.blessing.gates,
             reports=dict(release.reports),
-            model=registered,
+            model=registration,
             blessing=release.blessing.sha256(),
             git_commit=release.context.git_commit,
         )

@@ -29,17 +29,17 @@ class Desk:
         self.log = self.model.audit_log
 
     @property
-    def registered(self) -> ModelVersion:
+    def model_version(self) -> ModelVersion:
         return self.model.version(self.version)
 
     def approve(self, by: str, environment: EnvironmentName = "production", **more: Any) -> Any:
-        return approve(self.registered, environment, **{"by": by, "reason": "it is better", **more})
+        return approve(self.model_version, environment, **{"by": by, "reason": "it is better", **more})
 
     def refusals(
         self, policy: Policy | None = None, environment: EnvironmentName = "production", days: float = 0
     ) -> list[str]:
         later = datetime.now(UTC) + timedelta(days=days)
-        return promotion_blockers(self.registered, environment, policy=policy, now=later)
+        return promotion_blockers(self.model_version, environment, policy=policy, now=later)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_an_approval_is_bound_to_the_blessing_and_in_the_log(desk: Callable[...,
     assert "approvals by 1 person, and none is there that counts" in one.refusals()[0]
     given = one.approve("  Bob ", reason=" fewer false alarms ")
     assert one.refusals() == []
-    blessing = one.registered.evidence("blessing.json")
+    blessing = one.model_version.evidence("blessing.json")
     assert blessing is not None
     assert given.blessing_sha256 == hashlib.sha256(blessing).hexdigest()
     entry = one.log.entries()[0]
@@ -119,7 +119,7 @@ def test_an_approval_of_ones_own_that_is_in_the_log_does_not_count(desk: Callabl
     one = desk(ONE)
     given = one.approve("bob")
     details = {"blessing_sha256": given.blessing_sha256, "reason": "mine", "until": given.until}
-    withdraw(one.registered, "production", by="bob", reason="not yet")
+    withdraw(one.model_version, "production", by="bob", reason="not yet")
     about = {"model": one.name, "version": "1", "environment": "production", "details": details}
     one.log.append("approved", "Ada@example.org", **about)
     assert "Ada@example.org's does not count: Ada@example.org asked for the run" in one.refusals()[0]
@@ -172,11 +172,11 @@ def test_a_withdrawn_approval_does_not_count_until_it_is_given_again(desk: Calla
     one = desk(ONE)
     one.approve("bob")
     with pytest.raises(ModelwayError, match="cyd has no approval"):
-        withdraw(one.registered, "production", by="cyd", reason="a slice looks wrong")
-    withdraw(one.registered, "production", by="BOB", reason="a slice looks wrong")
+        withdraw(one.model_version, "production", by="cyd", reason="a slice looks wrong")
+    withdraw(one.model_version, "production", by="BOB", reason="a slice looks wrong")
     assert len(one.refusals()) == 1
     with pytest.raises(ModelwayError, match="BOB has no approval"):
-        withdraw(one.registered, "production", by="BOB", reason="a slice looks wrong")
+        withdraw(one.model_version, "production", by="BOB", reason="a slice looks wrong")
     one.approve("bob")
     assert one.refusals() == []
 

@@ -56,7 +56,7 @@ class Packages:
     def store(self) -> str:
         return str(self.folder / "store")
 
-    def registered(self, model: str) -> RegisteredModel:
+    def handle(self, model: str) -> RegisteredModel:
         return RegisteredModel(model, self.store, self.tracking)
 
     def __call__(
@@ -82,7 +82,7 @@ class Packages:
         work = self.folder / f"package-{len(self._made)}"
         bundle = work / "release"
         bundle.mkdir(parents=True)
-        given = released(self.registered(model).version(version))
+        given = released(self.handle(model).version(version))
         said = {"name": model, "version": version, "blessing_sha256": given.blessing_sha256, "model_hash": "m"}
         release = Release(**{**said, **(claimed or {})}, onnx=False, created_by="a test")
         for name, text in {

@@ -35,7 +35,7 @@ class Untouchable(Cluster):
 def ask(packages: Any) -> Callable[..., Deployed]:
     def asked(model: str, version: str, **changes: Any) -> Deployed:
         given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
-        return deploy(packages.registered(model).version(version), "staging", **{**given, **changes})
+        return deploy(packages.handle(model).version(version), "staging", **{**given, **changes})
 
     return asked
 
@@ -117,7 +117,7 @@ def test_there_is_a_way_back_only_to_what_served_before(
 
     def back(**changes: Any) -> Deployed:
         given = {"actor": "ada", "reason": "odd", "cluster": Untouchable()}
-        return rollback(packages.registered("back"), "staging", **{**given, **changes})
+        return rollback(packages.handle("back"), "staging", **{**given, **changes})
 
     with pytest.raises(ModelwayError, match="staging has served no version of back before any"):
         back()

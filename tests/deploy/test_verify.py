@@ -22,8 +22,8 @@ from modelway.components.deploy.verify import image_problems, policy_problems, p
 @pytest.fixture
 def found(packages: Any) -> Callable[..., tuple[str, ...]]:
     def ask(model: str, version: str, image: str = "", policy: Policy | None = None) -> tuple[str, ...]:
-        registered = packages.registered(model).version(version)
-        return precondition_failures(registered, "staging", image=image, policy=policy)
+        model_version = packages.handle(model).version(version)
+        return precondition_failures(model_version, "staging", image=image, policy=policy)
 
     return ask
 
@@ -165,7 +165,7 @@ def test_all_problems_are_found_at_once(
     version = release("several", environments)
     packages("several", version, after=unsigned)
     approve(
-        packages.registered("several").version(version),
+        packages.handle("several").version(version),
         "staging",
         by="grace@example.org",
         reason="seen",
@@ -194,7 +194,7 @@ def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], pack
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"image": f"127.0.0.1:1/away@sha256:{'0' * 64}"}))
     with pytest.raises(UnavailableError):
-        image_problems(packages.registered("away").version(version), "")
+        image_problems(packages.handle("away").version(version), "")
 
 
 def test_a_brought_policy_asks_no_less_of_a_rollout(policy: Callable[..., Policy]) -> None:

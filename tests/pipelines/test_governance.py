@@ -33,25 +33,25 @@ class Office:
     """A store and a registry with two versions of a model."""
 
     def __init__(self, tracking: Tracking, store: str, model: str) -> None:
-        self.registered, self.model = RegisteredModel(model, store, tracking), model
-        self.log = self.registered.audit_log
+        self.handle, self.model = RegisteredModel(model, store, tracking), model
+        self.log = self.handle.audit_log
 
     def say(self, event: Any, version: str, environment: str = "", **details: str) -> datetime:
         about = {"model": self.model, "version": version, "environment": environment}
         return self.log.append(event, "bot", **about, details=details).time
 
     def register(self, version: str) -> str:
-        content = self.registered.version(version).evidence("blessing.json")
+        content = self.handle.version(version).evidence("blessing.json")
         assert content is not None
         blessing = hashlib.sha256(content).hexdigest()
         self.say("registered", version, blessing_sha256=blessing, run=f"release-{version}")
         return blessing
 
     def approve(self, version: str = "1", by: str = "bob", **more: str) -> dict[str, Any]:
-        return approve(self.registered.version(version), "production", by=by, reason="fewer alarms", **more)
+        return approve(self.handle.version(version), "production", by=by, reason="fewer alarms", **more)
 
     def check(self) -> dict[str, Any]:
-        return promote_check(self.registered.version("1"), "production")
+        return promote_check(self.handle.version("1"), "production")
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_an_approval_says_what_is_still_missing(office: Office) -> None:
     assert len(found["refusals"]) == 1
     assert "staging" in found["refusals"][0]
     office.say("promoted", "1", "staging")
-    withdrawn = withdraw(office.registered.version("1"), "production", by="bob", reason="not yet")
+    withdrawn = withdraw(office.handle.version("1"), "production", by="bob", reason="not yet")
     assert (withdrawn["event"], withdrawn["details"]) == ("withdrawn", {"reason": "not yet"})
     assert "1 person" in office.check()["refusals"][0]
 
@@ -135,7 +135,7 @@ def lived(office: Office) -> tuple[Office, dict[str, datetime]]:
 
 def test_the_history_says_what_served_when_and_why_and_who_let_it(lived: tuple[Office, dict[str, datetime]]) -> None:
     office, when = lived
-    found = [one for one in history(office.registered) if one["environment"] == "production"]
+    found = [one for one in history(office.handle) if one["environment"] == "production"]
     assert [(one["version"], one["event"]) for one in found] == [
         ("1", "rolled-back"),
         ("2", "promoted"),
@@ -165,7 +165,7 @@ def test_the_history_at_a_time_is_what_was_served_then(
     lived: tuple[Office, dict[str, datetime]], moment_of: str, production: str | None
 ) -> None:
     office, when = lived
-    found = history(office.registered, at=when.get(moment_of, datetime.now(UTC)))
+    found = history(office.handle, at=when.get(moment_of, datetime.now(UTC)))
     served = {one["environment"]: one["version"] for one in found}
     assert served.get("production") == production
     assert set(served) == (set() if moment_of == "before" else {"staging", "production"})
@@ -177,7 +177,7 @@ def test_what_was_undone_is_in_the_history_and_the_version_before_took_its_place
     office.say("promoted", "1", "production")
     office.say("deployed", "2", "production")
     office.say("undone", "2", "production", reason="error rate 12 %")
-    back, two, one = history(office.registered)
+    back, two, one = history(office.handle)
     assert [entry["version"] for entry in (back, two, one)] == ["1", "2", "1"]
     assert two["why"][-1] == "It was not kept."
     assert back["why"][-1] == "It took its place again when version 2 was undone: error rate 12 %."
@@ -188,23 +188,23 @@ def test_an_approval_that_came_too_late_let_nobody_through(office: Office) -> No
     office.register("1")
     office.say("promoted", "1", "production")
     office.approve("1", "bob")
-    (found,) = history(office.registered)
+    (found,) = history(office.handle)
     assert found["approvals"] == []
 
 
 def test_the_log_is_listed_flat(lived: tuple[Office, dict[str, datetime]]) -> None:
     office, _ = lived
-    found = audit_log(office.registered)
+    found = audit_log(office.handle)
     assert [one["number"] for one in found] == list(range(1, len(found) + 1))
     assert found[1]["previous"] == found[0]["sha256"]
-    assert audit_log(office.registered, environment="staging", last=1) == [found[3]]
-    assert audit_log(replace(office.registered, name="another")) == []
+    assert audit_log(office.handle, environment="staging", last=1) == [found[3]]
+    assert audit_log(replace(office.handle, name="another")) == []
     assert json.loads(json.dumps(found)) == found
 
 
 def test_verify_says_what_was_checked_and_where_it_breaks(lived: tuple[Office, dict[str, datetime]]) -> None:
     office, _ = lived
-    found = audit_verify(office.registered)
+    found = audit_verify(office.handle)
     count = found["entries"]
     assert found == {
         "whole": True,
@@ -216,10 +216,10 @@ def test_verify_says_what_was_checked_and_where_it_breaks(lived: tuple[Office, d
     last = Path(office.log.folder) / f"{count:08}.json"
     last.unlink()
     assert AuditLog(office.log.store).verify() is None  # without a witness
-    found = audit_verify(office.registered)
+    found = audit_verify(office.handle)
     assert (found["whole"], found["entries"], found["head"]) == (False, count - 1, None)
     assert found["broken"]["number"] == count
     assert found["broken"]["file"] == str(last)
     with pytest.raises(BrokenLogError):
-        history(office.registered)
+        history(office.handle)
     assert "audit log is broken" in office.check()["refusals"][0]
