@@ -32,48 +32,65 @@ def main(project: Path, home: Path) -> None:
     from modelway.pipelines.workspace import Workspace
 
     workspace = Workspace.load(project)
-    described, contract, policy = (document.canonical() for _, document in workspace.files.documents())
+    project_text, contract_text, policy_text = (document.canonical() for _, document in workspace.files.documents())
     inputs = resolve(workspace.files, names=workspace.names())
     names = ("train", "test", "unseen", "serving", "baseline", "steps", "prepared", "model")
     at = {name: str(home / name) for name in names}
     gates = {name: str(home / f"{name}.json") for name in ("data", "model", "serving")}
     pages = {name: str(home / f"{name}.html") for name in gates}
-    made = ingest(described, contract, inputs.source_version, at["train"], at["test"], at["unseen"], at["serving"])
+    ingested = ingest(
+        project_text,
+        contract_text,
+        expected_version=inputs.source_version,
+        **{f"{name}_path": at[name] for name in ("train", "test", "unseen", "serving")},
+    )
     data_gate = validate(
         at["train"],
         at["test"],
-        described,
-        contract,
-        policy,
-        made.data_hash,
-        "",
+        project_text=project_text,
+        contract_text=contract_text,
+        policy_text=policy_text,
+        data_hash=ingested.data_hash,
         serving_path=at["serving"],
         baseline_path=at["baseline"],
         report_path=pages["data"],
     )
     data_gate.write(gates["data"])
-    prepare(at["train"], described, steps_path=at["steps"], prepared_path=at["prepared"])
-    trained = train(at["prepared"], at["train"], at["steps"], described, made.data_hash, model_path=at["model"])
+    prepare(at["train"], project_text, steps_path=at["steps"], prepared_path=at["prepared"])
+    trained = train(
+        at["prepared"],
+        at["train"],
+        steps_path=at["steps"],
+        project_text=project_text,
+        data_hash=ingested.data_hash,
+        model_path=at["model"],
+    )
     evaluation = evaluate(
         at["model"],
         at["test"],
-        at["unseen"],
-        described,
-        policy,
-        "",
-        trained.run_id,
-        trained.model_hash,
+        unseen_path=at["unseen"],
+        project_text=project_text,
+        policy_text=policy_text,
+        run_id=trained.run_id,
+        model_hash=trained.model_hash,
         report_path=pages["model"],
     )
     evaluation.gate.write(gates["model"])
-    probed = probe(at["model"], at["test"], described, policy, trained.model_hash, report_path=pages["serving"])
+    probed = probe(
+        at["model"],
+        at["test"],
+        project_text=project_text,
+        policy_text=policy_text,
+        model_hash=trained.model_hash,
+        report_path=pages["serving"],
+    )
     probed.write(gates["serving"])
     evidence = Evidence(gates, pages, at["baseline"])
     versions = {"source_version": inputs.source_version, "code_version": inputs.code_version}
     training = Training(run_id=trained.run_id, model_id=trained.model_id, **versions)
     context = RunContext(run="plain", store=str(home))
     registered = register(at["model"], evidence, training=training, files=workspace.files, context=context)
-    record("registered", context=context, project=described)
+    record("registered", context=context, project=project_text)
     print(f"version {registered.model.version} in {time.perf_counter() - STARTED:.2f} s")
 
 

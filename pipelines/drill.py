@@ -185,13 +185,14 @@ class _Road:
         parts = {"train": scene.splits.train, "test": scene.splits.test, "unseen": scene.splits.unseen}
         for name, part in {**parts, "serving": serving}.items():
             part.write_parquet(place / f"{name}.parquet")
-        files = (scene.project.canonical(), scene.contract.canonical(), scene.policy.canonical())
         gate = validate(
             str(place / "train.parquet"),
             str(place / "test.parquet"),
-            *files,
-            _DATA_HASH,
-            self.champion,
+            project_text=scene.project.canonical(),
+            contract_text=scene.contract.canonical(),
+            policy_text=scene.policy.canonical(),
+            data_hash=_DATA_HASH,
+            champion=self.champion,
             serving_path=str(place / "serving.parquet"),
             baseline_path=str(place / "baseline"),
             report_path=str(place / "data.html"),
@@ -208,18 +209,25 @@ class _Road:
         project, fitted = scene.project.canonical(), str(place / "fitted.parquet")
         paths = {name: str(place / name) for name in ("steps", "prepared.parquet", "model")}
         prepare(fitted, project, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
-        return train(paths["prepared.parquet"], fitted, paths["steps"], project, _DATA_HASH, model_path=paths["model"])
+        return train(
+            paths["prepared.parquet"],
+            fitted,
+            steps_path=paths["steps"],
+            project_text=project,
+            data_hash=_DATA_HASH,
+            model_path=paths["model"],
+        )
 
     def _evaluate(self, place: Path, scene: Scene, trained: Trained) -> Gate:
         gate = evaluate(
             str(place / "model"),
             str(place / "test.parquet"),
-            str(place / "unseen.parquet"),
-            scene.project.canonical(),
-            scene.policy.canonical(),
-            self.champion,
-            trained.run_id,
-            trained.model_hash,
+            unseen_path=str(place / "unseen.parquet"),
+            project_text=scene.project.canonical(),
+            policy_text=scene.policy.canonical(),
+            champion=self.champion,
+            run_id=trained.run_id,
+            model_hash=trained.model_hash,
             report_path=str(place / "model.html"),
         ).gate
         gate.write(place / "model.json")
@@ -229,9 +237,9 @@ class _Road:
         gate = probe(
             str(place / "model"),
             str(place / "test.parquet"),
-            scene.project.canonical(),
-            scene.policy.canonical(),
-            trained.model_hash,
+            project_text=scene.project.canonical(),
+            policy_text=scene.policy.canonical(),
+            model_hash=trained.model_hash,
             report_path=str(place / "serving.html"),
         )
         gate.write(place / "serving.json")

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from modelway.components.core import approvals as approving
-from modelway.components.core.approvals import Approval, approvals, refusals
-from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
-from modelway.components.core.demands import demands
+from modelway.components.core.approvals import Approval, approvals, promotion_blockers
+from modelway.components.core.audit import BrokenLogError, Entry
+from modelway.components.core.demands import requirements
 from modelway.components.core.deploy_policy import EnvironmentName
-from modelway.components.core.environments import ENVIRONMENTS, Period, holders, periods
-from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError
+from modelway.components.core.environments import ENVIRONMENTS, Period, periods, served_versions
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.core.policy import Policy
 from modelway.components.core.promotions import open_claim
+from modelway.components.core.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.released import released
-from modelway.components.core.tracking import Tracking
 
 
 def moment(text: str) -> datetime:
@@ -36,62 +36,24 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def environment_named(text: str) -> EnvironmentName:
-    """An environment by its name.
-
-    Raises:
-        ModelwayError: there is no such environment.
-    """
-    found = next((name for name in ENVIRONMENTS if name == text), None)
-    if found is None:
-        raise ModelwayError(
-            f"there is no environment {text!r}", value=text, remedy=f"choose one of {', '.join(ENVIRONMENTS)}"
-        )
-    return found
-
-
-def version_named(tracking: Tracking, model: str, text: str) -> str:
-    """A version of a registered model by its number or an alias.
-
-    Raises:
-        ModelwayError: there is no such version or alias.
-    """
-    if text in {str(one.version) for one in tracking.versions(model)}:
-        return text
-    holder = tracking.holder(model, text) if text and not text.isdecimal() else None
-    if holder is None:
-        raise NotFoundError(
-            f"{model} has no version {text!r}, and nothing holds such an alias",
-            value=text,
-            remedy="MLflow's registry and `modelway history` list the versions",
-        )
-    return str(holder.version)
-
-
 def approve(
-    store: str,
-    tracking: Tracking,
-    policy: Policy | None,
+    version: ModelVersion,
+    environment: EnvironmentName,
     *,
-    model: str,
-    version: str,
-    environment: str,
     by: str,
     reason: str,
     until: str = "",
+    policy: Policy | None = None,
 ) -> dict[str, Any]:
     """What ``modelway approve`` does.
 
     Args:
-        store: The root of the project's store.
-        tracking: Where the version is registered.
-        policy: The project's policy; the stricter of it and the released one holds.
-        model: The registered model's name.
-        version: A version's number or alias.
+        version: The version.
         environment: Where it may go.
         by: Who approves.
         reason: Why.
         until: When the approval ends; as late as the policy lets it if empty.
+        policy: The project's policy; the stricter of it and the released one holds.
 
     Returns:
         ``approval``, and ``refusals``: what still keeps the version from going there.
@@ -99,33 +61,18 @@ def approve(
     Raises:
         ModelwayError: the approval would not count.
     """
-    number, where = version_named(tracking, model, version), environment_named(environment)
-    given = approving.approve(
-        store,
-        tracking,
-        model=model,
-        version=number,
-        environment=where,
-        by=by,
-        reason=reason,
-        until=moment(until) if until else None,
-        policy=policy,
-    )
-    left = refusals(AuditLog(store, tracking), tracking, policy, model, number, where)
-    return {"approval": given.model_dump(), "refusals": left}
+    ends = moment(until) if until else None
+    approval = approving.approve(version, environment, by=by, reason=reason, until=ends, policy=policy)
+    return {"approval": approval.model_dump(), "refusals": promotion_blockers(version, environment, policy=policy)}
 
 
-def withdraw(
-    store: str, tracking: Tracking, *, model: str, version: str, environment: str, by: str, reason: str
-) -> dict[str, Any]:
+def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, reason: str) -> dict[str, Any]:
     """What ``modelway approve --withdraw`` does: the entry that takes a person's approval back."""
-    number, where = version_named(tracking, model, version), environment_named(environment)
-    entry = approving.withdraw(store, tracking, model=model, version=number, environment=where, by=by, reason=reason)
-    return _line(entry)
+    return _line(approving.withdraw(version, environment, by=by, reason=reason))
 
 
 def promote_check(
-    store: str, tracking: Tracking, policy: Policy | None, *, model: str, version: str, environment: str
+    version: ModelVersion, environment: EnvironmentName, *, policy: Policy | None = None
 ) -> dict[str, Any]:
     """What ``modelway promote --check`` does: whether a version may go to an environment now, and if not why.
 
@@ -133,85 +80,83 @@ def promote_check(
         ``allowed``, ``refusals`` (a sentence each), ``version``, ``serves`` (what is there now), ``blessing``,
         ``quorum``, ``approvals``, and ``open``: the promotion that has the environment, if any.
     """
-    number, where = version_named(tracking, model, version), environment_named(environment)
-    log = AuditLog(store, tracking)
-    left = refusals(log, tracking, policy, model, number, where)
-    found: dict[str, Any] = {"model": model, "version": number, "environment": where, "serves": None, "open": None}
-    found |= {"blessing": None, "quorum": None, "approvals": [], "serves": holders(tracking, model).get(where)}
+    model = version.model
+    blockers = promotion_blockers(version, environment, policy=policy)
+    current_version = served_versions(model).get(environment)
+    serves = None if current_version is None else current_version.number
+    answer: dict[str, Any] = {"model": model.name, "version": version.number, "environment": environment}
+    answer |= {"serves": serves, "blessing": None, "quorum": None, "open": None}
     try:
-        entries = log.trusted(model)[0]
-    except BrokenLogError:  # which `refusals` has said
+        entries = model.verified_entries()
+    except BrokenLogError:  # which `promotion_blockers` has said
         entries = []
-    current = open_claim(entries, model, where)
+    current = open_claim(entries, model.name, environment)
     if current is not None:
-        left.append(f"{where} is being changed: {current} is open")
-        found["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
+        blockers.append(f"{environment} is being changed: {current} is open")
+        answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     try:
-        given = released(tracking, model, number)
-        rules = demands([given.policy, *([policy] if policy is not None else [])], where)
-        found |= {"blessing": given.blessing_sha256, "quorum": rules.quorum}
+        release = released(version)
+        needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+        answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
     except (UnavailableError, CredentialsError):
         raise
     except ModelwayError:  # likewise
         pass
-    found["approvals"] = [one.model_dump() for one in approvals(entries, model, number, where)]
-    return {"allowed": not left, "refusals": left, **found}
+    version_approvals = approvals(entries, model.name, version.number, environment)
+    return {
+        "allowed": not blockers,
+        "refusals": blockers,
+        **answer,
+        "approvals": [approval.model_dump() for approval in version_approvals],
+    }
 
 
-def audit_verify(store: str, tracking: Tracking | None, models: Sequence[str] = ()) -> dict[str, Any]:
+def audit_verify(model: RegisteredModel) -> dict[str, Any]:
     """What ``modelway audit verify`` does: whether every link of the audit log holds, and what it was checked against.
 
     Args:
-        store: The root of the project's store.
-        tracking: Where the end of the log is witnessed; None: it is not asked.
-        models: Registered models whose witness is asked even if no entry names them.
+        model: A registered model, whose witness is asked even if no entry names it.
 
     Returns:
         ``whole``, ``entries`` (how many), ``head``, ``witnessed`` (up to which entry, by model), and ``broken``: the
         first broken link's ``number``, ``file`` and ``reason``, or None.
     """
-    log = AuditLog(store, tracking)
-    broken = log.verify(*models)
-    seen = {model: head.number for model in models if (head := log.witness(model)) is not None}
+    log = model.audit_log
+    broken, witness = log.verify(model.name), log.witness(model.name)
     return {
         "whole": broken is None,
         "entries": log.count(),
         "head": log.head().sha256 if broken is None else None,
-        "witnessed": seen,
+        "witnessed": {} if witness is None else {model.name: witness.number},
         "broken": None if broken is None else {"number": broken.number, "file": broken.file, "reason": broken.reason},
     }
 
 
-def audit_log(
-    store: str, tracking: Tracking | None = None, *, model: str = "", environment: str = "", last: int = 0
-) -> list[dict[str, Any]]:
-    """What ``modelway audit log`` does: the entries in order, each a flat mapping.
+def audit_log(model: RegisteredModel, *, environment: str = "", last: int = 0) -> list[dict[str, Any]]:
+    """What ``modelway audit log`` does: the entries about a registered model in order, each a flat mapping.
 
     Args:
-        store: The root of the project's store.
-        tracking: Where the end of the log is witnessed.
-        model: Only entries about this registered model, if given.
+        model: The registered model.
         environment: Only entries about this environment, if given.
         last: Only so many from the end; 0: all.
 
     Raises:
         BrokenLogError: a link is broken.
     """
-    entries, _ = AuditLog(store, tracking).trusted(*([model] if model else []))
-    found = [_line(entry) for entry in entries if model in {"", entry.model} and environment in {"", entry.environment}]
-    return found[-last:] if last else found
+    lines = [
+        _line(entry)
+        for entry in model.verified_entries()
+        if entry.model == model.name and environment in {"", entry.environment}
+    ]
+    return lines[-last:] if last else lines
 
 
-def history(
-    store: str, model: str, at: datetime | None = None, tracking: Tracking | None = None
-) -> list[dict[str, Any]]:
+def history(model: RegisteredModel, *, at: datetime | None = None) -> list[dict[str, Any]]:
     """What ``modelway history`` does: what each environment served when, why, and who let it.
 
     Args:
-        store: The root of the project's store.
-        model: The registered model's name.
+        model: The registered model.
         at: Only what was served at this time; None: everything.
-        tracking: Where the end of the log is witnessed.
 
     Returns:
         By environment, the newest first: ``environment``, ``version``, ``since``, ``until`` (None: still), the
@@ -221,11 +166,13 @@ def history(
     Raises:
         BrokenLogError: a link of the audit log is broken.
     """
-    entries, _ = AuditLog(store, tracking).trusted(model)
-    found = [period for name in ENVIRONMENTS for period in reversed(periods(entries, model, name))]
-    if at is not None:
-        found = [one for one in found if one.since <= at and (one.until is None or at < one.until)]
-    return [_served(entries, period, _first_served(entries, period)) for period in found]
+    entries = model.verified_entries()
+    return [
+        _served(entries, period, _first_served(entries, period))
+        for name in ENVIRONMENTS
+        for period in reversed(periods(entries, model.name, name))
+        if at is None or (period.since <= at and (period.until is None or at < period.until))
+    ]
 
 
 def _first_served(entries: Sequence[Entry], period: Period) -> datetime:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from modelway.components.core.environments import environment_named
 from modelway.pipelines import console, governance, live_console
 from modelway.pipelines.options import BASE, TARGET, By, Home, Json, Project, Store, desk, project_folder
 from modelway.pipelines.workspace import Workspace
@@ -65,23 +66,19 @@ def package(
 
     at = desk(project, home, store)
     sys.path.append(str(at.workspace.folder))  # where a pickled model's own modules are
-    number = governance.version_named(at.tracking, at.model, version)
     with TemporaryDirectory() as work:
-        made = make(
-            at.model,
-            number,
-            at.store,
-            base,
-            target,
+        result = make(
+            at.model.version_named(version),
+            base=base,
+            target=target,
+            bundle_path=f"{work}/bundle",
             platform=platform,
             insecure=insecure,
-            bundle_path=f"{work}/bundle",
-            tracking=at.tracking,
         )
     if as_json:
-        console.print_json({name: value for name, value in asdict(made).items() if name != "sbom"})
+        console.print_json({name: value for name, value in asdict(result).items() if name != "sbom"})
     else:
-        live_console.print_packaged(made)
+        live_console.print_packaged(result)
 
 
 @app.command()
@@ -99,19 +96,21 @@ def approve(
 ) -> None:
     """Approves that a version goes to an environment: by name, with a reason, until a day, for this very blessing."""
     at = desk(project, home, store, by)
-    about = {"model": at.model, "version": version, "environment": to, "by": at.by, "reason": reason}
+    model_version, environment = at.model.version_named(version), environment_named(to)
     if withdraw:
-        taken = governance.withdraw(at.store, at.tracking, **about)
+        entry = governance.withdraw(model_version, environment, by=at.by, reason=reason)
         if as_json:
-            console.print_json(taken)
+            console.print_json(entry)
         else:
-            live_console.say(f"{at.by} does not approve version {taken['version']} for {to} any more")
+            live_console.say(f"{at.by} does not approve version {model_version.number} for {to} any more")
         return
-    found = governance.approve(at.store, at.tracking, at.workspace.policy, **about, until=until)
+    approval = governance.approve(
+        model_version, environment, by=at.by, reason=reason, until=until, policy=at.workspace.policy
+    )
     if as_json:
-        console.print_json(found)
+        console.print_json(approval)
     else:
-        live_console.print_approval(**found)
+        live_console.print_approval(**approval)
 
 
 @app.command()
@@ -134,28 +133,23 @@ def promote(
     Exits with 0 if it is served there now, 1 if it was refused or undone, 2 on an error.
     """
     at = desk(project, home, store, by)
-    about = {"model": at.model, "version": version, "environment": to}
+    model_version, environment = at.model.version_named(version), environment_named(to)
     if check:
-        found = governance.promote_check(at.store, at.tracking, at.workspace.policy, **about)
+        answer = governance.promote_check(model_version, environment, policy=at.workspace.policy)
         if as_json:
-            console.print_json(found)
+            console.print_json(answer)
         else:
-            live_console.print_check(found)
-        raise typer.Exit(0 if found["allowed"] else 1)
+            live_console.print_check(answer)
+        raise typer.Exit(0 if answer["allowed"] else 1)
     from modelway.components.deploy.deploy import deploy
 
-    number = governance.version_named(at.tracking, at.model, version)
-    environment = governance.environment_named(to)
     deployed = deploy(
-        at.store,
-        at.model,
-        number,
+        model_version,
         environment,
         image=image,
-        run=f"promote-{number}-to-{environment}-by-{at.by}",
+        run=f"promote-{model_version.number}-to-{environment}-by-{at.by}",
         actor=at.by,
         policy=at.workspace.policy,
-        tracking=at.tracking,
         progress=live_console.progress,
         insecure=insecure,
     )
@@ -180,14 +174,12 @@ def rollback(
 
     at = desk(project, home, store, by)
     deployed = go_back(
-        at.store,
         at.model,
-        governance.environment_named(environment),
+        environment_named(environment),
         actor=at.by,
         reason=reason,
         to=to,
         policy=at.workspace.policy,
-        tracking=at.tracking,
         progress=live_console.progress,
         insecure=insecure,
     )
@@ -223,23 +215,23 @@ def history(
 ) -> None:
     """Shows which version each environment served when, why, and who let it."""
     where = desk(project, home, store)
-    found = governance.history(where.store, where.model, governance.moment(at) if at else None, where.tracking)
+    periods = governance.history(where.model, at=governance.moment(at) if at else None)
     if as_json:
-        console.print_json(found)
+        console.print_json(periods)
     else:
-        live_console.print_history(where.model, found)
+        live_console.print_history(where.model.name, periods)
 
 
 @audit.command()
 def verify(project: Project = None, home: Home = None, store: Store = None, as_json: Json = False) -> None:
     """Follows the chain of the audit log and names its first broken link; exits with 1 if there is one."""
     at = desk(project, home, store)
-    found = governance.audit_verify(at.store, at.tracking, [at.model])
+    result = governance.audit_verify(at.model)
     if as_json:
-        console.print_json(found)
+        console.print_json(result)
     else:
-        live_console.print_verified(found)
-    raise typer.Exit(0 if found["whole"] else 1)
+        live_console.print_verified(result)
+    raise typer.Exit(0 if result["whole"] else 1)
 
 
 @audit.command()
@@ -253,8 +245,8 @@ def log(
 ) -> None:
     """Prints the entries of the audit log about the project's model, in order."""
     at = desk(project, home, store)
-    found = governance.audit_log(at.store, at.tracking, model=at.model, environment=environment, last=last)
+    entries = governance.audit_log(at.model, environment=environment, last=last)
     if as_json:
-        console.print_json(found)
+        console.print_json(entries)
     else:
-        live_console.print_log(found)
+        live_console.print_log(entries)

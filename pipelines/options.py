@@ -10,6 +10,7 @@ import typer
 
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.records import LATEST, Outcome, read_outcome
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.tracking import Tracking
 from modelway.pipelines.workspace import Workspace, requester, tracking_uri
 
@@ -49,27 +50,21 @@ class Desk:
 
     Attributes:
         workspace: The project.
-        store: The root of the project's store.
-        tracking: Where its versions are registered.
+        model: The model that its versions are registered as.
         by: Who asks.
     """
 
     workspace: Workspace
-    store: str
-    tracking: Tracking
+    model: RegisteredModel
     by: str
-
-    @property
-    def model(self) -> str:
-        """The registered model's name."""
-        return self.workspace.project.name
 
 
 def desk(project: Path | None, home: Path | None, store: str | None, by: str | None = None) -> Desk:
     """The project that a command is about, with its store and its registry."""
     folder = project_folder(project)
     workspace, place = Workspace.load(folder), home_of(folder, home)
-    return Desk(workspace, store or str(place), Tracking(tracking_uri(place)), by or requester(folder))
+    model = RegisteredModel(workspace.project.name, store or str(place), Tracking(tracking_uri(place)))
+    return Desk(workspace, model, by or requester(folder))
 
 
 def project_folder(given: Path | None) -> Path:

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
-from modelway.components.core.demands import Demands, demands
+from modelway.components.core.audit import BrokenLogError, Entry
+from modelway.components.core.demands import Requirements, requirements
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.environments import has_served
 from modelway.components.core.errors import (
@@ -30,8 +30,8 @@ from modelway.components.core.errors import (
     UnavailableError,
 )
 from modelway.components.core.policy import Policy
+from modelway.components.core.registered_models import ModelVersion
 from modelway.components.core.released import Released, released
-from modelway.components.core.tracking import Tracking
 
 
 class Approval(BaseModel):
@@ -69,12 +69,9 @@ def person(name: str) -> str:
 
 
 def approve(
-    store: str,
-    tracking: Tracking,
-    *,
-    model: str,
-    version: str,
+    version: ModelVersion,
     environment: EnvironmentName,
+    *,
     by: str,
     reason: str,
     until: datetime | None = None,
@@ -83,10 +80,7 @@ def approve(
     """Records that a person approves that a version goes to an environment.
 
     Args:
-        store: The root of the project's store.
-        tracking: Where the version is registered.
-        model: The registered model's name.
-        version: Its version.
+        version: The version.
         environment: Where it may go.
         by: Who approves.
         reason: Why.
@@ -98,9 +92,9 @@ def approve(
         ModelwayError: the version's evidence is not whole, the approval would not count, or the audit log is broken.
     """
     now = datetime.now(UTC)
-    given = released(tracking, model, version)
-    rules = demands([given.policy, *([policy] if policy is not None else [])], environment)
-    latest = now + timedelta(days=rules.valid_days)
+    release = released(version)
+    needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+    latest = now + timedelta(days=needs.valid_days)
     until = until or latest
     for name, text in (("by", by), ("reason", reason)):
         if not text.strip():
@@ -109,40 +103,34 @@ def approve(
             )
     if not now < until <= latest:
         raise ModelwayError(
-            f"an approval for {environment} ends within {rules.valid_days} days from now, not at {_shown(until)}",
+            f"an approval for {environment} ends within {needs.valid_days} days from now, not at {_shown(until)}",
             key="until",
             value=_shown(until),
             remedy=f"choose a time before {_shown(latest)}",
         )
-    if refusal := _own(by, given, rules):
+    if refusal := _own(by, release, needs):
         raise RejectedError(refusal, key="by", value=by, remedy="let somebody else approve it")
-    log = AuditLog(store, tracking)
-    log.trusted(model)
+    version.model.verified_entries()
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
-    details = {"blessing_sha256": given.blessing_sha256, "reason": reason.strip(), "until": ends}
-    entry = log.append("approved", by.strip(), model=model, version=version, environment=environment, details=details)
-    return _approval(entry)
+    details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends}
+    return _approval(version.log_event("approved", by.strip(), environment=environment, details=details))
 
 
-def withdraw(
-    store: str, tracking: Tracking, *, model: str, version: str, environment: EnvironmentName, by: str, reason: str
-) -> Entry:
+def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, reason: str) -> Entry:
     """Takes a person's own approval back; an earlier promotion stays as it is.
 
     Raises:
         ModelwayError: there is no such approval, or the audit log is broken.
     """
-    log = AuditLog(store, tracking)
-    standing = approvals(log.trusted(model)[0], model, version, environment)
-    if not any(person(one.by) == person(by) for one in standing):
+    version_approvals = approvals(version.model.verified_entries(), version.name, version.number, environment)
+    if not any(person(approval.by) == person(by) for approval in version_approvals):
         raise NotFoundError(
-            f"{by} has no approval of version {version} of {model} for {environment} to withdraw",
+            f"{by} has no approval of {version} for {environment} to withdraw",
             key="by",
             value=by,
             remedy="`modelway audit log` lists the approvals",
         )
-    details = {"reason": reason}
-    return log.append("withdrawn", by, model=model, version=version, environment=environment, details=details)
+    return version.log_event("withdrawn", by, environment=environment, details={"reason": reason})
 
 
 def approvals(entries: Iterable[Entry], model: str, version: str, environment: str) -> list[Approval]:
@@ -167,24 +155,15 @@ def _approval(entry: Entry) -> Approval:
     return Approval.model_validate({**entry.details, **about, "by": entry.actor})
 
 
-def refusals(
-    log: AuditLog,
-    tracking: Tracking,
-    policy: Policy | None,
-    model: str,
-    version: str,
-    environment: EnvironmentName,
-    now: datetime | None = None,
+def promotion_blockers(
+    version: ModelVersion, environment: EnvironmentName, *, policy: Policy | None = None, now: datetime | None = None
 ) -> list[str]:
     """Why a version may not go to an environment, a sentence each; none if it may.
 
     Args:
-        log: The store's audit log.
-        tracking: Where the version is registered.
-        policy: The promoter's policy; the released one alone counts if None.
-        model: The registered model's name.
-        version: Its version.
+        version: The version.
         environment: Where it is to go.
+        policy: The promoter's policy; the released one alone counts if None.
         now: The time; the clock's unless given.
 
     Raises:
@@ -192,59 +171,61 @@ def refusals(
         CredentialsError: one of them refuses access.
     """
     now = now or datetime.now(UTC)
-    found: list[str] = []
+    about = (version.name, version.number)
+    blockers: list[str] = []
     entries: list[Entry] = []
     try:
-        entries = log.trusted(model)[0]
+        entries = version.model.verified_entries()
     except BrokenLogError as error:
-        found.append(f"{error.message}, so no approval in it counts")
+        blockers.append(f"{error.message}, so no approval in it counts")
     try:
-        given = released(tracking, model, version)
-        rules = demands([given.policy, *([policy] if policy is not None else [])], environment)
+        release = released(version)
+        needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     except (UnavailableError, CredentialsError):
         raise
     except ModelwayError as error:
-        return [*found, error.message]
-    registered = [one for one in entries if (one.event, one.model, one.version) == ("registered", model, version)]
-    if any(one.details.get("blessing_sha256") not in {None, given.blessing_sha256} for one in registered):
-        found.append(f"the audit log has version {version} of {model} registered with another blessing than it has now")
-    found += [
-        f"version {version} of {model} has not been served in {before}, and {environment} comes after it"
-        for before in rules.after
-        if not has_served(entries, model, before, version)
+        return [*blockers, error.message]
+    registrations = [entry for entry in entries if (entry.event, entry.model, entry.version) == ("registered", *about)]
+    if any(entry.details.get("blessing_sha256") not in {None, release.blessing_sha256} for entry in registrations):
+        blockers.append(f"the audit log has {version} registered with another blessing than it has now")
+    blockers += [
+        f"{version} has not been served in {before}, and {environment} comes after it"
+        for before in needs.after
+        if not has_served(entries, version.name, before, version.number)
     ]
-    return found + _short_of_quorum(approvals(entries, model, version, environment), given, rules, environment, now)
+    version_approvals = approvals(entries, *about, environment)
+    approvers = {person(approval.by) for approval in version_approvals if not _flaw(approval, release, needs, now)}
+    if len(approvers) < needs.quorum:
+        flaws = [
+            f"{approval.by}'s does not count: {flaw}"
+            for approval in version_approvals
+            if (flaw := _flaw(approval, release, needs, now))
+        ]
+        blockers.append("; ".join([_short_of_quorum(environment, needs.quorum, len(approvers)), *flaws]))
+    return blockers
 
 
-def _short_of_quorum(
-    standing: list[Approval], given: Released, rules: Demands, environment: str, now: datetime
-) -> list[str]:
-    counted = {person(one.by) for one in standing if not _flaw(one, given, rules, now)}
-    if len(counted) >= rules.quorum:
-        return []
-    people = "1 person" if rules.quorum == 1 else f"{rules.quorum} people"
-    flaws = [f"{one.by}'s does not count: {flaw}" for one in standing if (flaw := _flaw(one, given, rules, now))]
-    number = (
-        "none is" if not counted else f"only {len(counted)} is" if len(counted) == 1 else f"only {len(counted)} are"
-    )
-    return ["; ".join([f"{environment} asks for approvals by {people}, and {number} there that counts", *flaws])]
+def _short_of_quorum(environment: str, quorum: int, count: int) -> str:
+    people = "1 person" if quorum == 1 else f"{quorum} people"
+    number = "none is" if not count else f"only {count} is" if count == 1 else f"only {count} are"
+    return f"{environment} asks for approvals by {people}, and {number} there that counts"
 
 
-def _flaw(approval: Approval, given: Released, rules: Demands, now: datetime) -> str:
+def _flaw(approval: Approval, release: Released, needs: Requirements, now: datetime) -> str:
     """Why an approval does not count; empty if it does."""
     at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
-    until = min(until, at + timedelta(days=rules.valid_days))
-    if approval.blessing_sha256 != given.blessing_sha256:
+    until = min(until, at + timedelta(days=needs.valid_days))
+    if approval.blessing_sha256 != release.blessing_sha256:
         return f"it is for another blessing ({approval.blessing_sha256[:12]})"
     if now > until:
         return f"it ended at {_shown(until)}"
-    return _own(approval.by, given, rules)
+    return _own(approval.by, release, needs)
 
 
-def _own(by: str, given: Released, rules: Demands) -> str:
+def _own(by: str, release: Released, needs: Requirements) -> str:
     """Why a person's approval would be one of their own work; empty if it is not, or may be."""
-    requester = given.blessing.requested_by
-    if rules.self_approval:
+    requester = release.blessing.requested_by
+    if needs.self_approval:
         return ""
     if not person(requester):
         return (

@@ -157,7 +157,7 @@ class AuditLog:
         """
         return [_entry(content, self._file(number)) for number, content in self._contents(self._numbers())]
 
-    def trusted(self, *models: str) -> tuple[list[Entry], Head]:
+    def verified_entries(self, *models: str) -> tuple[list[Entry], Head]:
         """All entries in order and the end of the chain, verified; those that were before are not read again.
 
         Args:
@@ -241,7 +241,7 @@ class AuditLog:
             known = self.witness(entry.model)
             if (known is None or self._follows(entry, known)) and _registered(self.tracking, entry.model):
                 value = f"{entry.number} {entry.sha256()} {self.store}"
-                with self.tracking.explaining():
+                with self.tracking.translate_errors():
                     self.tracking.client.set_registered_model_tag(entry.model, f"{TAG}{HEAD_TAG}", value)
 
     def _follows(self, entry: Entry, known: Head) -> bool:
@@ -299,5 +299,5 @@ def _no_entry(file: str, reason: str) -> BrokenLogError:
 
 
 def _registered(tracking: Tracking, model: str) -> list[RegisteredModel]:
-    with tracking.explaining():
+    with tracking.translate_errors():
         return list(tracking.client.search_registered_models(filter_string=f"name = '{model}'"))

@@ -11,7 +11,7 @@ from modelway.components.core.policy import Policy
 
 
 @dataclass(frozen=True)
-class Demands:
+class Requirements:
     """What an environment asks for before a version goes there.
 
     Attributes:
@@ -27,10 +27,10 @@ class Demands:
     after: tuple[EnvironmentName, ...]
 
 
-def stricter(environments: Iterable[Environment]) -> Demands:
+def strictest(environments: Iterable[Environment]) -> Requirements:
     """What holds where several policies speak of an environment: in each point the stricter."""
     found = list(environments)
-    return Demands(
+    return Requirements(
         quorum=max(one.approvals.quorum for one in found),
         self_approval=all(one.approvals.self_approval for one in found),
         valid_days=min(one.approvals.valid_days for one in found),
@@ -38,7 +38,7 @@ def stricter(environments: Iterable[Environment]) -> Demands:
     )
 
 
-def demands(policies: Sequence[Policy], environment: EnvironmentName) -> Demands:
+def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Requirements:
     """What an environment asks for by every policy.
 
     Args:
@@ -56,4 +56,4 @@ def demands(policies: Sequence[Policy], environment: EnvironmentName) -> Demands
                 value=environment,
                 remedy=f"choose one of {', '.join(policy.environments)}, or name it there and release again",
             )
-    return stricter(policy.environments[environment] for policy in policies)
+    return strictest(policy.environments[environment] for policy in policies)

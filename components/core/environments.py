@@ -15,7 +15,8 @@ from typing import get_args
 
 from modelway.components.core.audit import Entry
 from modelway.components.core.deploy_policy import EnvironmentName
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.registered_models import ModelVersion, RegisteredModel
 
 ENVIRONMENTS: tuple[EnvironmentName, ...] = get_args(EnvironmentName)
 DEVELOPMENT: EnvironmentName = "development"
@@ -86,46 +87,57 @@ def has_served(entries: Iterable[Entry], model: str, environment: str, version: 
     return any(one.version == version and not one.undone for one in served)
 
 
-def holders(tracking: Tracking, model: str) -> dict[EnvironmentName, str]:
+def environment_named(text: str) -> EnvironmentName:
+    """An environment by its name.
+
+    Raises:
+        ModelwayError: there is no such environment.
+    """
+    environment = next((name for name in ENVIRONMENTS if name == text), None)
+    if environment is None:
+        raise ModelwayError(
+            f"there is no environment {text!r}",
+            key="environment",
+            value=text,
+            remedy=f"choose one of {', '.join(ENVIRONMENTS)}",
+        )
+    return environment
+
+
+def served_versions(model: RegisteredModel) -> dict[EnvironmentName, ModelVersion]:
     """The version that holds each environment's alias, without those that nothing holds."""
-    found = {environment: tracking.holder(model, environment) for environment in ENVIRONMENTS}
-    return {environment: str(holder.version) for environment, holder in found.items() if holder is not None}
+    versions = {environment: model.version_with_alias(environment) for environment in ENVIRONMENTS}
+    return {environment: version for environment, version in versions.items() if version is not None}
 
 
-def move(tracking: Tracking, model: str, version: str, environment: EnvironmentName) -> str | None:
+def point_environment_at(version: ModelVersion, environment: EnvironmentName) -> None:
     """Gives a version the alias of an environment, and the champion's where that is production.
 
     Running it again changes nothing, so that it completes one that was cut off between the two.
-
-    Returns:
-        The version that held the environment's alias before; None if none did.
     """
-    before = tracking.holder(model, environment)
-    for alias in _aliases(environment):
-        tracking.give_alias(model, version, alias)
-    return None if before is None else str(before.version)
+    for alias in (environment, CHAMPION) if environment == "production" else (environment,):
+        version.set_alias(alias)
 
 
-def move_back(tracking: Tracking, model: str, version: str | None, environment: EnvironmentName) -> None:
+def restore_alias(model: RegisteredModel, environment: EnvironmentName, *, version: str) -> None:
     """Gives the aliases of an environment back to the version that held them.
 
-    If none did, nothing is served there any more; the champion then is who it was made by registering.
+    Args:
+        model: The registered model.
+        environment: Where.
+        version: The version's number. Empty: none held them, and nothing is served there any more; the champion then
+            is who it was made by registering.
     """
-    if not version:
-        tracking.drop_alias(model, environment)
-        return
-    for alias in _aliases(environment):
-        tracking.give_alias(model, version, alias)
+    if version:
+        point_environment_at(model.version(version), environment)
+    else:
+        model.tracking.delete_alias(model.name, environment)
 
 
-def alias_of_blessed(tracking: Tracking, model: str, alias: str) -> str:
+def alias_of_blessed(model: RegisteredModel, alias: str) -> str:
     """The alias that a newly blessed version gets: what the policy says, but production decides who is the champion.
 
     Until a version serves production, the champion is the version that was blessed last.
     """
-    produced = alias == CHAMPION and tracking.holder(model, "production") is not None
+    produced = alias == CHAMPION and model.version_with_alias("production") is not None
     return CHALLENGER if produced else alias
-
-
-def _aliases(environment: EnvironmentName) -> tuple[str, ...]:
-    return (environment, CHAMPION) if environment == "production" else (environment,)

@@ -22,7 +22,7 @@ def build_estimator(project: Project) -> Any:
     model = project.model
     path = str(model.estimator)
     module, _, name = path.rpartition(".")
-    kind = _attribute(module, name, "model.estimator", path)
+    kind = _attribute(module, name, path=path, key="model.estimator")
     if not (hasattr(kind, "fit") and hasattr(kind, "predict") and hasattr(kind, "get_params")):
         raise ModelwayError(
             f"{path} is no scikit-learn-compatible estimator: it lacks fit, predict or get_params",
@@ -69,7 +69,7 @@ def import_function(model: Model) -> Callable[..., Any]:
     """
     path = str(model.entrypoint)
     module, _, name = path.partition(":")
-    function = _attribute(module, name, "model.entrypoint", path)
+    function = _attribute(module, name, path=path, key="model.entrypoint")
     if not callable(function):
         raise ModelwayError(
             f"{path} is not a function",
@@ -80,7 +80,7 @@ def import_function(model: Model) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _attribute(module: str, name: str, key: str, path: str) -> Any:
+def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
     try:
         imported = importlib.import_module(module)
     except ImportError as error:

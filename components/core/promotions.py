@@ -128,7 +128,7 @@ def begin(
     """
     for _ in range(_TRIES):
         moment = now or datetime.now(UTC)
-        entries, head = log.trusted(model)
+        entries, head = log.verified_entries(model)
         current = open_claim(entries, model, environment)
         details = {"run": run, "replaces": replaces, "until": (moment + lease).isoformat(timespec="seconds")}
         if current is not None:
@@ -160,7 +160,7 @@ def check_held(log: AuditLog, claim: Claim) -> Head:
     Raises:
         ClaimLostError: another promotion took it over, or it has ended.
     """
-    entries, head = log.trusted(claim.model)
+    entries, head = log.verified_entries(claim.model)
     current = open_claim(entries, claim.model, claim.environment)
     if current is not None and current.id == claim.id:
         return head

@@ -82,7 +82,7 @@ class RunContext:
             )
 
 
-class RegisteredModel(BaseModel):
+class RegisteredVersion(BaseModel):
     """The registered version that a run led to.
 
     Attributes:
@@ -136,7 +136,7 @@ class Outcome(BaseModel):
     state: State
     gates: tuple[Gate, ...] = ()
     reports: dict[str, str] = {}
-    model: RegisteredModel | None = None
+    model: RegisteredVersion | None = None
     blessing: str = ""
     git_commit: str = ""
     request_reason: str = ""

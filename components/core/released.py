@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, RejectedError
 from modelway.components.core.policy import Policy
-from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
+from modelway.components.core.registered_models import ModelVersion
+from modelway.components.core.tracking import POLICY_FILE, TAG
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Released:
     policy: Policy
 
 
-def released(tracking: Tracking, model: str, version: str) -> Released:
+def released(version: ModelVersion) -> Released:
     """A version's blessing and policy, as they were registered.
 
     Raises:
@@ -36,37 +37,36 @@ def released(tracking: Tracking, model: str, version: str) -> Released:
         DamagedError: its evidence was changed.
         RejectedError: it is not blessed.
     """
-    found = next((one for one in tracking.versions(model) if str(one.version) == version), None)
-    if found is None:
+    versions = version.model.tracking.versions(version.name)
+    entry = next((candidate for candidate in versions if str(candidate.version) == version.number), None)
+    if entry is None:
         raise NotFoundError(
-            f"{model} has no version {version}",
-            value=version,
+            f"{version.name} has no version {version.number}",
+            value=version.number,
             remedy="`modelway history` and MLflow's registry list the versions",
         )
-    texts = {file: tracking.evidence(model, version, file) for file in (BLESSING_FILE, POLICY_FILE)}
-    blessing, policy = texts[BLESSING_FILE], texts[POLICY_FILE]
-    if blessing is None or policy is None:
+    texts = {file: version.evidence(file) for file in (BLESSING_FILE, POLICY_FILE)}
+    blessing_text, policy_text = texts[BLESSING_FILE], texts[POLICY_FILE]
+    if blessing_text is None or policy_text is None:
         missing = " and ".join(file for file, content in texts.items() if content is None)
-        raise _evidence(NotFoundError, model, version, f"has no {missing} among its evidence")
-    sha256 = hashlib.sha256(blessing).hexdigest()
-    if sha256 != found.tags.get(f"{TAG}blessing_sha256"):
-        problem = "was registered with another blessing than the one that is kept with it"
-        raise _evidence(DamagedError, model, version, problem)
+        raise _invalid(NotFoundError, version, f"has no {missing} among its evidence")
+    sha256 = hashlib.sha256(blessing_text).hexdigest()
+    if sha256 != entry.tags.get(f"{TAG}blessing_sha256"):
+        raise _invalid(DamagedError, version, "was registered with another blessing than the one that is kept with it")
     try:
-        given = Blessing.model_validate_json(blessing)
+        blessing = Blessing.model_validate_json(blessing_text)
     except ValidationError as error:
-        raise _evidence(DamagedError, model, version, "has a blessing that cannot be read") from error
-    if hashlib.sha256(policy).hexdigest() != given.hashes.policy:
-        raise _evidence(DamagedError, model, version, "was judged by another policy than the one that is kept with it")
-    if not given.blessed:
-        reasons = "; ".join(given.reasons) or given.verdict
-        raise _evidence(RejectedError, model, version, f"is not blessed: {reasons}")
-    return Released(given, sha256, Policy.parse(policy, f"{POLICY_FILE} of version {version}"))
+        raise _invalid(DamagedError, version, "has a blessing that cannot be read") from error
+    if hashlib.sha256(policy_text).hexdigest() != blessing.hashes.policy:
+        raise _invalid(DamagedError, version, "was judged by another policy than the one that is kept with it")
+    if not blessing.blessed:
+        raise _invalid(RejectedError, version, f"is not blessed: {'; '.join(blessing.reasons) or blessing.verdict}")
+    return Released(blessing, sha256, Policy.parse(policy_text, f"{POLICY_FILE} of version {version.number}"))
 
 
-def _evidence(kind: type[ModelwayError], model: str, version: str, problem: str) -> ModelwayError:
+def _invalid(kind: type[ModelwayError], version: ModelVersion, problem: str) -> ModelwayError:
     return kind(
-        f"version {version} of {model} {problem}",
-        value=version,
+        f"{version} {problem}",
+        value=version.number,
         remedy="release a version again; only one whose evidence is whole and blessed goes further",
     )

@@ -52,7 +52,7 @@ class Tracking:
 
         self.uri = uri
         trust_for_mlflow()
-        with self.explaining():
+        with self.translate_errors():
             self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     @classmethod
@@ -73,7 +73,7 @@ class Tracking:
 
     def prepare(self) -> None:
         """Makes sure that the server answers and its database is up to date."""
-        with self.explaining():
+        with self.translate_errors():
             self.client.search_experiments(max_results=1)
 
     @contextmanager
@@ -95,21 +95,21 @@ class Tracking:
         tags = {f"{TAG}{key}": value for key, value in tags.items()}
         with sigterm_raises():
             if injected:
-                with self.explaining():
+                with self.translate_errors():
                     for key, value in tags.items():
                         self.client.set_tag(injected, key, value)
                 yield injected
                 return
-            with self.explaining():
+            with self.translate_errors():
                 run_id = self._start_run(experiment, name, tags)
             try:
                 yield run_id
             except BaseException as error:
                 status = "KILLED" if isinstance(error, TerminatedError) else "FAILED"
-                with suppress(ModelwayError), self.explaining():  # what failed first is what is worth reading
+                with suppress(ModelwayError), self.translate_errors():  # what failed first is what is worth reading
                     self.client.set_terminated(run_id, status)
                 raise
-            with self.explaining():
+            with self.translate_errors():
                 self.client.set_terminated(run_id, "FINISHED")
 
     def _start_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
@@ -138,7 +138,7 @@ class Tracking:
             The ids of the MLflow runs that were ended.
         """
         unfinished: list[str] = []
-        with self.explaining():
+        with self.translate_errors():
             existing = self.client.get_experiment_by_name(experiment)
             token = None
             while existing is not None:
@@ -160,7 +160,7 @@ class Tracking:
         from mlflow.entities import Metric, Param
 
         now = int(time.time() * 1000)
-        with self.explaining():
+        with self.translate_errors():
             self.client.log_batch(
                 run_id,
                 metrics=[Metric(key, value, now, 0) for key, value in (metrics or {}).items()],
@@ -169,12 +169,12 @@ class Tracking:
 
     def log_evidence(self, run_id: str, folder: Path, path: str) -> None:
         """Uploads a folder of evidence below a path among a run's artifacts."""
-        with self.explaining():
+        with self.translate_errors():
             self.client.log_artifacts(run_id, str(folder), path)
 
     def tag_run(self, run_id: str, key: str, value: str) -> None:
         """Tags a run."""
-        with self.explaining():
+        with self.translate_errors():
             self.client.set_tag(run_id, f"{TAG}{key}", value)
 
     @contextmanager
@@ -186,7 +186,7 @@ class Tracking:
         """
         from mlflow.entities import LoggedModelOutput
 
-        with self.explaining():
+        with self.translate_errors():
             experiment = self.client.get_run(run_id).info.experiment_id
             model = self.client.create_logged_model(
                 experiment, name, run_id, params={key: str(value)[:250] for key, value in params.items()}
@@ -195,22 +195,22 @@ class Tracking:
         try:
             yield str(model.model_id), str(model.artifact_location)
         except BaseException:
-            with self.explaining():
+            with self.translate_errors():
                 self.client.finalize_logged_model(model.model_id, "FAILED")
             raise
-        with self.explaining():
+        with self.translate_errors():
             self.client.finalize_logged_model(model.model_id, "READY")
 
     def upload_model(self, model_id: str, folder: str) -> None:
         """Uploads a model's folder to its entry."""
-        with self.explaining():
+        with self.translate_errors():
             self.client.log_model_artifacts(model_id, folder)
 
-    def holder(self, name: str, alias: str) -> ModelVersion | None:
+    def version_with_alias(self, name: str, alias: str) -> ModelVersion | None:
         """The version of a registered model that holds an alias, if any."""
         from mlflow.exceptions import MlflowException
 
-        with self.explaining():
+        with self.translate_errors():
             try:
                 return self.client.get_model_version_by_alias(name, alias)
             except MlflowException as error:
@@ -224,7 +224,7 @@ class Tracking:
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a registered model, the newest first."""
-        with self.explaining():
+        with self.translate_errors():
             found = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
         return sorted(found, key=lambda one: -int(one.version))
 
@@ -243,7 +243,7 @@ class Tracking:
         """
         from mlflow.exceptions import MlflowException
 
-        with self.explaining():
+        with self.translate_errors():
             try:
                 self.client.create_registered_model(name)
             except MlflowException as error:
@@ -259,33 +259,33 @@ class Tracking:
         try:
             yield str(made.version)
         except BaseException:
-            with self.explaining():
+            with self.translate_errors():
                 self.client.delete_model_version(name, made.version)
             raise
 
-    def give_alias(self, name: str, version: str, alias: str) -> None:
+    def set_alias(self, name: str, version: str, alias: str) -> None:
         """Moves an alias to a version."""
-        with self.explaining():
+        with self.translate_errors():
             self.client.set_registered_model_alias(name, alias, version)
 
-    def drop_alias(self, name: str, alias: str) -> None:
+    def delete_alias(self, name: str, alias: str) -> None:
         """Takes an alias away, if a version holds it."""
-        if self.holder(name, alias) is not None:
-            with self.explaining():
+        if self.version_with_alias(name, alias) is not None:
+            with self.translate_errors():
                 self.client.delete_registered_model_alias(name, alias)
 
     def download_model(self, name: str, version: str, folder: str) -> Path:
         """Downloads a registered model's folder."""
         from mlflow.artifacts import download_artifacts
 
-        with self.explaining():
+        with self.translate_errors():
             location = self.client.get_model_version_download_uri(name, version)  # `models:/` takes the global server
             path = download_artifacts(location, dst_path=folder, tracking_uri=self.uri)
         return Path(path)
 
     def evidence(self, name: str, version: str, file: str) -> bytes | None:
         """One file of the evidence that a version was registered with; None if it has no such file."""
-        with self.explaining():
+        with self.translate_errors():
             found = self.client.get_model_version(name, version)
             folder = found.tags.get(f"{TAG}evidence")
             if folder is None or found.run_id is None:
@@ -297,7 +297,7 @@ class Tracking:
                 return Path(path).read_bytes()
 
     @contextmanager
-    def explaining(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Turns MLflow's errors into ones that say what to do.
 
         Raises:

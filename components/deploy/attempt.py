@@ -10,10 +10,10 @@ from typing import Literal
 from modelway.components.core.audit import AuditLog, Entry
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.deployment_record import DeploymentVerdict
-from modelway.components.core.environments import move, move_back
+from modelway.components.core.environments import point_environment_at, restore_alias
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.promotions import Claim, ClaimLostError, check_held, finish
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.registered_models import ModelVersion
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.outcome import Deployed
 from modelway.components.deploy.rehearsal import rehearse
@@ -29,8 +29,7 @@ class Attempt:
     """One claimed attempt to make a version serve.
 
     Attributes:
-        log: The store's audit log.
-        tracking: Where the version is registered.
+        version: The version.
         site: Where it is to serve.
         claim: What gives this run the environment.
         environment: The environment.
@@ -40,8 +39,7 @@ class Attempt:
         smoke: What sends requests to the new pods; None where the environment has traffic of its own.
     """
 
-    log: AuditLog
-    tracking: Tracking
+    version: ModelVersion
     site: Site
     claim: Claim
     environment: EnvironmentName
@@ -49,6 +47,11 @@ class Attempt:
     started: float
     served: Object | None = None
     smoke: SmokeTraffic | None = None
+
+    @property
+    def log(self) -> AuditLog:
+        """The store's audit log."""
+        return self.version.model.audit_log
 
     def rehearsed(self) -> tuple[str, ...]:
         """Tries the way back; why it does not work, empty if it does or there is none yet."""
@@ -82,14 +85,7 @@ class Attempt:
         if deployed(entries, claim) is None:
             before = "" if self.served is None else image_of(self.served)
             details = {"promotion": claim.id, "run": claim.run, "image": self.image, "previous": before}
-            self.log.append(
-                "deployed",
-                claim.actor,
-                model=claim.model,
-                version=claim.version,
-                environment=claim.environment,
-                details=details,
-            )
+            self.version.log_event("deployed", claim.actor, environment=claim.environment, details=details)
 
     def follow(self) -> tuple[str, ...]:
         """Follows the change; why it has failed, empty if the version serves."""
@@ -106,7 +102,7 @@ class Attempt:
     def complete(self, event: Literal["promoted", "rolled-back"], reason: str = "") -> Deployed:
         """Gives the version the environment's aliases, and says that it serves."""
         check_held(self.log, self.claim)
-        move(self.tracking, self.claim.model, self.claim.version, self.environment)
+        point_environment_at(self.version, self.environment)
         details = {"image": self.image, "run": self.claim.run, **({"reason": reason} if reason else {})}
         if self.smoke is not None:
             details["smoke_requests"] = str(self.smoke.right)
@@ -141,9 +137,9 @@ class Attempt:
         elif not whole:
             reasons = (*reasons, f"what served before, {restored}, is not whole yet")
         check_held(self.log, claim)
-        holder = self.tracking.holder(claim.model, self.environment)
-        if holder is not None and str(holder.version) == claim.version != claim.replaces:
-            move_back(self.tracking, claim.model, claim.replaces or None, self.environment)
+        model = self.version.model
+        if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
+            restore_alias(model, self.environment, version=claim.replaces)
         details = {"image": self.image, "run": claim.run, "reason": "; ".join(reasons)}
         details |= {"restored": claim.replaces if restored else "", "restored_image": restored}
         finish(self.log, claim, "undone", claim.actor, details)

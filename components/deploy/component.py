@@ -41,8 +41,17 @@ def deploy_model(
     from modelway.components.core.artifacts import write_texts
     from modelway.components.deploy.task import deploy_in_task
 
-    asked = (store, model, version, environment)
-    made = deploy_in_task(*asked, run=run, policy=policy, image=image, requested_by=requested_by, insecure=insecure)
+    made = deploy_in_task(
+        store=store,
+        model=model,
+        version=version,
+        environment=environment,
+        run=run,
+        policy=policy,
+        image=image,
+        requested_by=requested_by,
+        insecure=insecure,
+    )
     write_texts({summary.path: made.markdown()})
     made.check()
     return made.verdict

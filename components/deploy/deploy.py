@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
+from modelway.components.core.audit import BrokenLogError, Entry
 from modelway.components.core.deploy_policy import EnvironmentName
-from modelway.components.core.environments import holders, periods
+from modelway.components.core.environments import periods, served_versions
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.policy import Policy
 from modelway.components.core.promotions import Claim, PromotionOpenError, begin, open_claim
+from modelway.components.core.registered_models import ModelVersion
 from modelway.components.core.released import released
-from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.attempt import Attempt, deployed, refusal_of
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.names import kubernetes_name
@@ -23,15 +23,13 @@ from modelway.components.deploy.site import Site
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
 from modelway.components.deploy.targets import RUN, annotation
-from modelway.components.deploy.verify import problems, recorded_image
+from modelway.components.deploy.verify import precondition_failures, recorded_image
 
 _LEFT = "it was left by a run that did not end"
 
 
 def deploy(
-    store: str,
-    model: str,
-    version: str,
+    version: ModelVersion,
     environment: EnvironmentName,
     *,
     image: str = "",
@@ -39,7 +37,6 @@ def deploy(
     actor: str,
     policy: Policy | None = None,
     cluster: Cluster | None = None,
-    tracking: Tracking | None = None,
     progress: Callable[[str], None] = print,
     insecure: bool = False,
 ) -> Deployed:
@@ -49,16 +46,13 @@ def deploy(
     cluster and the audit log are, by asking for the same with the same `run`.
 
     Args:
-        store: The root of the project's store.
-        model: The registered model's name.
-        version: Its version.
+        version: The version.
         environment: Where it is to serve.
         image: Its image by digest; empty: as `package_model` recorded it.
         run: The run that deploys; the same when a task is tried again.
         actor: Who asks for it.
         policy: The promoter's policy; it may ask more than the one that the version was released with, not less.
         cluster: Where the environment is; the one that ``KUBECONFIG`` or the pod's account names unless given.
-        tracking: Where the version is registered; ``MLFLOW_TRACKING_URI``'s unless given.
         progress: Takes a line whenever there is something to tell.
         insecure: Whether the registry is spoken to by plain HTTP; one on the machine itself always is.
 
@@ -71,47 +65,47 @@ def deploy(
         ClaimLostError: another promotion took the environment over; this one has stopped where it was.
     """
     started = time.monotonic()
-    tracking = tracking or Tracking.from_environment()
-    log = AuditLog(store, tracking)
-    entries = _trusted(log, model)
-    given = Deployed("refused", model, version, environment, image)
+    model = version.model
+    entries = _entries(version)
+    result = Deployed("refused", version.name, version.number, environment, image)
 
     def refused(reasons: tuple[str, ...]) -> Deployed:
-        _record_refusal(log, actor, run, replace(given, reasons=reasons))
-        made = replace(given, reasons=reasons, seconds=time.monotonic() - started)
-        progress(made.sentence())
-        return made
+        _record_refusal(version, replace(result, reasons=reasons), actor=actor, run=run)
+        refusal = replace(result, reasons=reasons, seconds=time.monotonic() - started)
+        progress(refusal.sentence())
+        return refusal
 
-    if by := _taken_over_by(entries, given, run):
+    if by := _taken_over_by(entries, result, run):
         return refused((f"run {run} was taken over by {by}, and does not go on: ask with another run",))
-    current = open_claim(entries, model, environment)
-    if current is None or (current.run, current.version) != (run, version):  # else it was verified when it began
-        progress(f"verifying version {version} of {model} for {environment}")
-        if found := problems(log, tracking, policy, model, version, environment, image, insecure=insecure):
-            return refused(found)
-    image = image or recorded_image(store, model, version)
-    given = replace(given, image=image)
-    rules = policy or released(tracking, model, version).policy
-    site = site_of(model, environment, rules, cluster, progress)
-    present = site.found(model)
-    if current is None and _serves(entries, site, present, given):
-        progress(f"version {version} of {model} serves in {environment} already")
-        return replace(given, verdict="promoted", reasons=("it served there already",))
+    current = open_claim(entries, model.name, environment)
+    if current is None or (current.run, current.version) != (run, version.number):  # else it was verified when it began
+        progress(f"verifying {version} for {environment}")
+        if failures := precondition_failures(version, environment, image=image, policy=policy, insecure=insecure):
+            return refused(failures)
+    image = image or recorded_image(version)
+    result = replace(result, image=image)
+    policy = policy or released(version).policy
+    site = site_of(model.name, environment, policy, cluster, progress)
+    present = site.found(model.name)
+    if current is None and _serves(entries, site, present, result):
+        progress(f"{version} serves in {environment} already")
+        return replace(result, verdict="promoted", reasons=("it served there already",))
     try:
-        smoke = _smoke(tracking, site, model, version) if _is_smoke(rules, environment) else None
+        smoke = _smoke(version, site) if _is_smoke(policy, environment) else None
+        current_version = served_versions(model).get(environment)
         claim = begin(
-            log,
-            model=model,
-            version=version,
+            model.audit_log,
+            model=model.name,
+            version=version.number,
             environment=environment,
             actor=actor,
             run=run,
-            lease=lease(rules),
-            replaces=holders(tracking, model).get(environment, ""),
+            lease=lease(policy),
+            replaces="" if current_version is None else current_version.number,
         )
     except (PromotionOpenError, NoSmokeRequestsError) as error:
         return refused((error.message,))
-    attempt = Attempt(log, tracking, site, claim, environment, image, started, smoke=smoke)
+    attempt = Attempt(version, site, claim, environment, image, started, smoke=smoke)
     return _carry_out(attempt, current)
 
 
@@ -137,14 +131,14 @@ def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:
     return environment in policy.environments and policy.environments[environment].traffic == "smoke"
 
 
-def _smoke(tracking: Tracking, site: Site, model: str, version: str) -> SmokeTraffic:
+def _smoke(version: ModelVersion, site: Site) -> SmokeTraffic:
     """What sends requests to the new pods, where the environment has no traffic.
 
     Raises:
         NoSmokeRequestsError: the version's evidence has no rows to send.
         CredentialsError: the account may not send them.
     """
-    requests = smoke_requests(tracking, model, version)
+    requests = smoke_requests(version)
     site.cluster.check_sending()
     return SmokeTraffic(site.cluster, requests, policy=site.policy)
 
@@ -171,7 +165,7 @@ def serving(site: Site, found: Object | None, before: Claim | None) -> Object | 
 
 def _carry_out(attempt: Attempt, before: Claim | None) -> Deployed:
     site, claim = attempt.site, attempt.claim
-    entries = attempt.log.trusted(claim.model)[0]
+    entries = attempt.version.model.verified_entries()
     found = site.found(claim.model)
     attempt = replace(attempt, served=serving(site, found, before))
     if deployed(entries, claim) is not None and found is not None and not attempt.is_under_way(found):
@@ -219,25 +213,18 @@ def _taken_over_by(entries: list[Entry], asked: Deployed, run: str) -> str:
     return "" if over is None else f"{over.actor} (run {over.details.get('run')}: {over.details.get('reason')})"
 
 
-def _trusted(log: AuditLog, model: str) -> list[Entry]:
+def _entries(version: ModelVersion) -> list[Entry]:
     """The log's entries; none of a broken one, which is among what is verified."""
     try:
-        return log.trusted(model)[0]
+        return version.model.verified_entries()
     except BrokenLogError:
         return []
 
 
-def _record_refusal(log: AuditLog, actor: str, run: str, refused: Deployed) -> None:
+def _record_refusal(version: ModelVersion, refused: Deployed, *, actor: str, run: str) -> None:
     details = {"image": refused.image, "run": run, "reason": "; ".join(refused.reasons)}
     try:
-        log.append(
-            "refused",
-            actor,
-            model=refused.model,
-            version=refused.version,
-            environment=refused.environment,
-            details=details,
-        )
+        version.log_event("refused", actor, environment=refused.environment, details=details)
     except ModelwayError as error:
         if isinstance(error, UnavailableError):
             raise

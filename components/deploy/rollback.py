@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from modelway.components.core.audit import AuditLog
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.environments import Period, periods
 from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.policy import Policy
 from modelway.components.core.promotions import begin, check_held, open_claim
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.released import released
-from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.attempt import Attempt, refusal_of
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.deploy import lease, serving, site_of
@@ -24,8 +23,7 @@ from modelway.components.deploy.verify import image_problems, recorded_image
 
 
 def rollback(
-    store: str,
-    model: str,
+    model: RegisteredModel,
     environment: EnvironmentName,
     *,
     actor: str,
@@ -34,7 +32,6 @@ def rollback(
     take_over: bool = True,
     policy: Policy | None = None,
     cluster: Cluster | None = None,
-    tracking: Tracking | None = None,
     progress: Callable[[str], None] = print,
     insecure: bool = False,
 ) -> Deployed:
@@ -44,8 +41,7 @@ def rollback(
     without the steps and the analysis of a promotion: what was judged once is not judged again while users wait.
 
     Args:
-        store: The root of the project's store.
-        model: The registered model's name.
+        model: The registered model.
         environment: Where.
         actor: Who asks for it.
         reason: Why.
@@ -53,7 +49,6 @@ def rollback(
         take_over: Whether a promotion that is under way is taken over.
         policy: Says how the environment is reached; the released one of the version unless given.
         cluster: Where the environment is; the one that ``KUBECONFIG`` or the pod's account names unless given.
-        tracking: Where the version is registered; ``MLFLOW_TRACKING_URI``'s unless given.
         progress: Takes a line whenever there is something to tell.
         insecure: Whether the registry is spoken to by plain HTTP; one on the machine itself always is.
 
@@ -70,44 +65,43 @@ def rollback(
     started = time.monotonic()
     if not reason.strip():
         raise ModelwayError("a rollback without a reason says nothing", key="reason", remedy="say why")
-    tracking = tracking or Tracking.from_environment()
-    log = AuditLog(store, tracking)
-    entries = log.trusted(model)[0]
-    history = periods(entries, model, environment)
-    version = to or _before(history, model, environment)
-    if all(one.version != version for one in _judged(history)):
+    entries = model.verified_entries()
+    history = periods(entries, model.name, environment)
+    version = model.version(to or _before(history, model.name, environment))
+    if all(period.version != version.number for period in _judged(history)):
         raise NotFoundError(
-            f"{environment} has not served version {version} of {model}",
-            value=version,
+            f"{environment} has not served {version}",
+            value=version.number,
             remedy="`modelway history` lists what it has served; another version is promoted, not rolled back to",
         )
-    image = recorded_image(store, model, version)
-    if found := image_problems(store, tracking, model, version, image, insecure=insecure):
-        details = {"image": image, "reason": "; ".join(found)}
-        log.append("refused", actor, model=model, version=version, environment=environment, details=details)
+    image = recorded_image(version)
+    if problems := image_problems(version, image, insecure=insecure):
+        details = {"image": image, "reason": "; ".join(problems)}
+        version.log_event("refused", actor, environment=environment, details=details)
         seconds = time.monotonic() - started
-        return Deployed("refused", model, version, environment, image, reasons=tuple(found), seconds=seconds)
-    rules = policy or released(tracking, model, version).policy
-    site = site_of(model, environment, rules, cluster, progress)
-    present = site.found(model)
-    before = open_claim(entries, model, environment)
+        about = (model.name, version.number, environment, image)
+        return Deployed("refused", *about, reasons=tuple(problems), seconds=seconds)
+    policy = policy or released(version).policy
+    site = site_of(model.name, environment, policy, cluster, progress)
+    present = site.found(model.name)
+    before = open_claim(entries, model.name, environment)
     served = serving(site, present, before)
     run = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     over = reason if take_over else ""
     claim = begin(
-        log,
-        model=model,
-        version=version,
+        model.audit_log,
+        model=model.name,
+        version=version.number,
         environment=environment,
         actor=actor,
         run=run,
-        lease=lease(rules),
+        lease=lease(policy),
         replaces=history[-1].version,
         take_over=over,
     )
-    attempt = Attempt(log, tracking, site, claim, environment, image, started, served)
-    if found_wrong := refusal_of(lambda: _begin(attempt, present, reason)):
-        return attempt.refuse(found_wrong)
+    attempt = Attempt(version, site, claim, environment, image, started, served)
+    if reasons := refusal_of(lambda: _begin(attempt, present, reason)):
+        return attempt.refuse(reasons)
     attempt.record_begun([])
     if failed := attempt.follow():
         return attempt.undo(failed)

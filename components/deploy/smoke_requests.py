@@ -12,7 +12,8 @@ from urllib.parse import quote
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.inference import Tensor, infer_request, tensors_of
 from modelway.components.core.project import Project
-from modelway.components.core.tracking import SAMPLE_FILE, Tracking
+from modelway.components.core.registered_models import ModelVersion
+from modelway.components.core.tracking import SAMPLE_FILE
 from modelway.components.deploy.cluster import Object
 
 PROJECT_FILE = "project.json"  # as `register_model` keeps it
@@ -72,13 +73,8 @@ class SmokeRequests:
         return f"{where} 200, but {', '.join(unusable)} holds no finite values of one row" if unusable else ""
 
 
-def smoke_requests(tracking: Tracking, model: str, version: str) -> SmokeRequests:
+def smoke_requests(version: ModelVersion) -> SmokeRequests:
     """Requests made of the rows of the training split that a version was registered with, in their random order.
-
-    Args:
-        tracking: Where the version is registered.
-        model: The registered model's name.
-        version: Its version.
 
     Raises:
         NoSmokeRequestsError: it was registered without such rows, or they lack a column that the model takes.
@@ -87,19 +83,19 @@ def smoke_requests(tracking: Tracking, model: str, version: str) -> SmokeRequest
 
     from modelway.components.core.tables import to_model_input
 
-    project, sample = tracking.evidence(model, version, PROJECT_FILE), tracking.evidence(model, version, SAMPLE_FILE)
+    project, sample = version.evidence(PROJECT_FILE), version.evidence(SAMPLE_FILE)
     if project is None or sample is None:
-        raise _no_requests(model, version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")
-    columns = Project.parse(project.decode(), f"{PROJECT_FILE} of version {version}").features.columns
+        raise _no_requests(version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")
+    columns = Project.parse(project.decode(), f"{PROJECT_FILE} of version {version.number}").features.columns
     rows = pl.read_parquet(BytesIO(sample)).head(_MOST_ROWS)
     absent = [name for name in columns if name not in rows.columns]
     if absent:
-        raise _no_requests(model, version, f"has sample rows without the column {absent[0]!r}")
+        raise _no_requests(version, f"has sample rows without the column {absent[0]!r}")
     frame = to_model_input(rows, columns)
     frame = frame[~frame.isin([math.inf, -math.inf]).any(axis=1)]  # JSON has no word for them
     if not len(frame):
-        raise _no_requests(model, version, "has no sample rows that can be sent")
-    return SmokeRequests(model, version, tensors_of(frame), len(frame))
+        raise _no_requests(version, "has no sample rows that can be sent")
+    return SmokeRequests(version.name, version.number, tensors_of(frame), len(frame))
 
 
 def _is_of_one_row(output: Any) -> bool:
@@ -110,10 +106,10 @@ def _is_of_one_row(output: Any) -> bool:
     return len(values) == math.prod(shape) and all(value is not None for value in values)
 
 
-def _no_requests(model: str, version: str, problem: str) -> NoSmokeRequestsError:
+def _no_requests(version: ModelVersion, problem: str) -> NoSmokeRequestsError:
     remedy = (
         "release a version with `data.drift.multivariate` in the policy, which keeps sample rows, or set "
         "`traffic: live` for the environment and send requests to it yourself"
     )
-    message = f"version {version} of {model} {problem}, so that no smoke requests can be made: {remedy}"
-    return NoSmokeRequestsError(message, key="environments", value=version, remedy=remedy)
+    message = f"{version} {problem}, so that no smoke requests can be made: {remedy}"
+    return NoSmokeRequestsError(message, key="environments", value=version.number, remedy=remedy)

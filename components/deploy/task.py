@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from modelway.components.core.environments import ENVIRONMENTS
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.environments import environment_named
 from modelway.components.core.policy import Policy
+from modelway.components.core.registered_models import RegisteredModel
+from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.deploy import deploy
 from modelway.components.deploy.outcome import Deployed
 
@@ -12,11 +13,11 @@ _ACTOR = "deploy_model"
 
 
 def deploy_in_task(
+    *,
     store: str,
     model: str,
     version: str,
     environment: str,
-    *,
     run: str,
     policy: str = "",
     image: str = "",
@@ -39,23 +40,14 @@ def deploy_in_task(
     Raises:
         ModelwayError: there is no such environment, or what `deploy` raises.
     """
-    where = next((one for one in ENVIRONMENTS if one == environment), None)
-    if where is None:
-        raise ModelwayError(
-            f"there is no environment {environment!r}",
-            key="environment",
-            value=environment,
-            remedy=f"choose one of {', '.join(ENVIRONMENTS)}",
-        )
+    where, promoter_policy = environment_named(environment), Policy.load(policy) if policy else None
     deployed = deploy(
-        store,
-        model,
-        version,
+        RegisteredModel(model, store, Tracking.from_environment()).version(version),
         where,
         image=image,
         run=run,
         actor=requested_by or _ACTOR,
-        policy=Policy.load(policy) if policy else None,
+        policy=promoter_policy,
         progress=_say,
         insecure=insecure,
     )

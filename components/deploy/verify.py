@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.approvals import refusals
-from modelway.components.core.audit import AuditLog
+from modelway.components.core.approvals import promotion_blockers
 from modelway.components.core.bundle import SBOM_FILE, Bundle, verify_bundle
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.errors import (
@@ -21,30 +20,30 @@ from modelway.components.core.errors import (
 )
 from modelway.components.core.images import Reference
 from modelway.components.core.policy import Policy
+from modelway.components.core.registered_models import ModelVersion
 from modelway.components.core.release_image import fetch_release
 from modelway.components.core.released import released
 from modelway.components.core.signing import VERIFYING_KEY, key_file
 from modelway.components.core.storage import join, read_uri
-from modelway.components.core.tracking import Tracking
 from modelway.components.core.weakening import weaker_checks
 
 _WATCHED = ("policy[deployment.", "policy[serving.")
 _TRAFFIC = ".traffic]"  # of an environment, the rest of which is judged by both policies
 
 
-def recorded_image(store: str, model: str, version: str) -> str:
+def recorded_image(version: ModelVersion) -> str:
     """The image that `package_model` made of a version, by digest.
 
     Raises:
         NotFoundError: it made none.
         DamagedError: what it recorded is damaged.
     """
-    file = join(store, "packages", model, f"{version}.json")
+    file = join(version.store, "packages", version.name, f"{version.number}.json")
     try:
         return str(json.loads(read_uri(file))["image"])
     except NotFoundError as error:
         raise NotFoundError(
-            f"version {version} of {model} has not been packaged: no image of it is recorded",
+            f"{version} has not been packaged: no image of it is recorded",
             file=file,
             remedy="run `package_model` on it first",
         ) from error
@@ -56,16 +55,11 @@ def recorded_image(store: str, model: str, version: str) -> str:
         ) from error
 
 
-def image_problems(
-    store: str, tracking: Tracking, model: str, version: str, image: str, *, insecure: bool = False
-) -> list[str]:
+def image_problems(version: ModelVersion, image: str, *, insecure: bool = False) -> list[str]:
     """What is wrong with an image as the release of a version, a sentence each; none if it is that release.
 
     Args:
-        store: The root of the project's store.
-        tracking: Where the version is registered.
-        model: The registered model's name.
-        version: Its version.
+        version: The version.
         image: The image by digest; empty: as `package_model` recorded it.
         insecure: Whether the registry is spoken to by plain HTTP.
 
@@ -75,7 +69,7 @@ def image_problems(
     """
     found: list[str] = []
     with _noting(found):
-        recorded = recorded_image(store, model, version)
+        recorded = recorded_image(version)
         image = image or recorded
         if image.partition("@")[2] != recorded.partition("@")[2]:
             found.append(f"the image is not the one that package_model recorded: it is {image}, and not {recorded}")
@@ -91,8 +85,8 @@ def image_problems(
                 bundle = Bundle(fetch_release(image, Path(work), insecure=insecure))
                 if key is not None:
                     verify_bundle(bundle.folder, key)
-                found += _bundle_problems(bundle, model, version)
-                if bundle.blessing_sha256() != released(tracking, model, version).blessing_sha256:
+                found += _bundle_problems(bundle, version)
+                if bundle.blessing_sha256() != released(version).blessing_sha256:
                     found.append("the image holds another blessing than the version is registered with")
             found = [one.replace(f"{work}/", f"{image} /") for one in found]
     return found
@@ -108,49 +102,43 @@ def policy_problems(before: Policy, brought: Policy) -> list[str]:
     ]
 
 
-def problems(
-    log: AuditLog,
-    tracking: Tracking,
-    policy: Policy | None,
-    model: str,
-    version: str,
+def precondition_failures(
+    version: ModelVersion,
     environment: EnvironmentName,
-    image: str,
     *,
+    image: str = "",
+    policy: Policy | None = None,
     insecure: bool = False,
 ) -> tuple[str, ...]:
     """Everything that keeps a version from an environment, a sentence each, found at once; none if nothing does.
 
     Args:
-        log: The store's audit log.
-        tracking: Where the version is registered.
-        policy: The promoter's policy; None: the released one alone counts.
-        model: The registered model's name.
-        version: Its version.
+        version: The version.
         environment: Where it is to go.
         image: Its image by digest; empty: as `package_model` recorded it.
+        policy: The promoter's policy; None: the released one alone counts.
         insecure: Whether the registry is spoken to by plain HTTP.
 
     Raises:
         UnavailableError: MLflow, the store or the registry cannot be reached.
         CredentialsError: one of them refuses access.
     """
-    found = image_problems(log.store, tracking, model, version, image, insecure=insecure)
-    with _noting(found):
+    failures = image_problems(version, image, insecure=insecure)
+    with _noting(failures):
         if policy is not None:
-            found += policy_problems(released(tracking, model, version).policy, policy)
-    found += refusals(log, tracking, policy, model, version, environment)
-    return tuple(dict.fromkeys(found))
+            failures += policy_problems(released(version).policy, policy)
+    failures += promotion_blockers(version, environment, policy=policy)
+    return tuple(dict.fromkeys(failures))
 
 
 def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _bundle_problems(bundle: Bundle, model: str, version: str) -> Iterator[str]:
+def _bundle_problems(bundle: Bundle, version: ModelVersion) -> Iterator[str]:
     release = bundle.release()
-    if (release.name, release.version) != (model, version):
-        yield f"the image is of version {release.version} of {release.name}, and not of version {version} of {model}"
+    if (release.name, release.version) != (version.name, version.number):
+        yield f"the image is of version {release.version} of {release.name}, and not of {version}"
     try:
         kind = json.loads((bundle.folder / SBOM_FILE).read_bytes())["bomFormat"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -96,14 +96,15 @@ def slice_checks(predictions: Predictions, slices: Iterable[Slice], sampling: Sa
     for part in slices:
         rows, inside = len(part.rows), Part(predictions, part.rows)
         reason = obstacle(predictions, part.rows, policy.minimum_rows)
+        check = partial(_part_check, part, reason=reason, confidence=sampling.confidence, policy=policy)
         for metric, threshold in policy.metrics.items():
-            found, where = partial(measure, metric, inside, sampling), f"on {rows:,} rows"
-            checks.append(_part_check("slice", part, metric, reason, found, threshold, where, sampling, policy))
+            estimate, where = partial(measure, metric, inside, sampling), f"on {rows:,} rows"
+            checks.append(check("slice", metric=metric, estimate=estimate, threshold=threshold, where=where))
         for metric, most in policy.max_gap.items():
-            estimate = partial(compare, metric, Part(predictions), inside, sampling)
+            difference = partial(compare, metric, Part(predictions), inside, sampling)
             where = f"worse in {metric} on these {rows:,} rows than on all {sampling.rows:,}"
             gap = Threshold(max=most)
-            checks.append(_part_check("slice_gap", part, metric, reason, estimate, gap, where, sampling, policy))
+            checks.append(check("slice_gap", metric=metric, estimate=difference, threshold=gap, where=where))
     return checks
 
 
@@ -118,14 +119,15 @@ def obstacle(predictions: Predictions, rows: np.ndarray[tuple[int], np.dtype[np.
 
 
 def _part_check(
-    kind: str,
     part: Slice,
+    kind: str,
+    *,
     metric: str,
-    reason: str,
     estimate: Callable[[], Estimate],
     threshold: Threshold,
     where: str,
-    sampling: Sampling,
+    reason: str,
+    confidence: float | None,
     policy: Slices,
 ) -> Check:
     """The check of one estimate on a part of the split; `reason` says why there can be none."""
@@ -139,5 +141,5 @@ def _part_check(
         least = policy.minimum_rows if rows < policy.minimum_rows else None
         return inconclusive(name, reason, rule, observed=rows, threshold=least)
     return threshold_check(
-        name, found.value, threshold, rule, where=where, interval=found.interval, confidence=sampling.confidence
+        name, found.value, threshold, rule, where=where, interval=found.interval, confidence=confidence
     )

@@ -48,14 +48,25 @@ def evaluate_model(
     from modelway.components.core.artifacts import write_comparison, write_values
     from modelway.components.evaluate.gate import evaluate
 
-    rules = (project, policy, champion, run_id, model_hash)
-    made = evaluate(model.path, test_data.path, unseen_data.path, *rules, as_of=as_of, report_path=report.path)
-    judged = made.gate.model_copy(update={"report": report.uri})
+    evaluation = evaluate(
+        model.path,
+        test_data.path,
+        unseen_path=unseen_data.path,
+        project_text=project,
+        policy_text=policy,
+        champion=champion,
+        run_id=run_id,
+        model_hash=model_hash,
+        as_of=as_of,
+        report_path=report.path,
+    )
+    judged = evaluation.gate.model_copy(update={"report": report.uri})
     judged.write(gate.path)
-    write_comparison(metrics, judged, policy, made.scores)
-    if made.classes:
-        classification.log_confusion_matrix(made.classes, made.confusion)
-    if len(made.rocs) == 1:
-        classification.log_roc_curve(made.rocs[0].fpr, made.rocs[0].tpr, made.rocs[0].thresholds)
+    write_comparison(metrics, judged, policy, evaluation.scores)
+    if evaluation.classes:
+        classification.log_confusion_matrix(evaluation.classes, evaluation.confusion)
+    if len(evaluation.rocs) == 1:
+        roc = evaluation.rocs[0]
+        classification.log_roc_curve(roc.fpr, roc.tpr, roc.thresholds)
     write_values(classification)
     return (judged.verdict.value, judged.proceed)

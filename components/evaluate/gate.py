@@ -49,13 +49,13 @@ class Evaluation:
 def evaluate(
     model_path: str,
     test_path: str,
-    unseen_path: str,
-    project: str,
-    policy: str,
-    champion: str,
-    run_id: str,
-    model_hash: str,
     *,
+    unseen_path: str,
+    project_text: str,
+    policy_text: str,
+    champion: str = "",
+    run_id: str = "",
+    model_hash: str = "",
     as_of: str = "",
     report_path: str,
 ) -> Evaluation:
@@ -68,8 +68,8 @@ def evaluate(
         model_path: The model's folder, in MLflow's format.
         test_path: The test split, as Parquet.
         unseen_path: The unseen split, as Parquet; may have no rows.
-        project: The project file: its text, path or URI.
-        policy: The policy file, likewise.
+        project_text: The project file: its text, path or URI.
+        policy_text: The policy file, likewise.
         champion: The champion's version in the registry; empty: there is none.
         run_id: The MLflow run that trained the model, to log the scores in; empty: not logged.
         model_hash: The SHA-256 that the model's folder had when it was trained; empty: not compared.
@@ -79,80 +79,80 @@ def evaluate(
     Raises:
         ModelwayError: the model cannot be loaded or fails on the rows, or the policy asks for what cannot be computed.
     """
-    described, rules = Project.load(project), Policy.load(policy)
-    found = folder_sha256(model_path)
+    project, policy = Project.load(project_text), Policy.load(policy_text)
+    sha256 = folder_sha256(model_path)
     table, unseen = read_table(test_path), read_table(unseen_path)
     facts: dict[str, str | int | float | None] = {
-        "model_hash": found,
+        "model_hash": sha256,
         "mlflow_run": run_id,
-        "project_hash": described.sha256(),
-        "policy_hash": rules.sha256(),
+        "project_hash": project.sha256(),
+        "policy_hash": policy.sha256(),
         "test_rows": len(table),
         "unseen_rows": len(unseen),
-        "champion": f"{described.name} version {champion}" if champion else None,
+        "champion": f"{project.name} version {champion}" if champion else None,
     }
-    if model_hash and found != model_hash:
-        gate = Gate(name="model", checks=(_tampered(found, model_hash),), facts=facts)
-        return _written(Evaluation(gate), described, None, {}, report_path)
-    judge = partial(judged_gate, "model", facts=facts, mode=rules.model.mode, waivers=rules.waivers, as_of=as_of)
+    if model_hash and sha256 != model_hash:
+        gate = Gate(name="model", checks=(_tampered(sha256, model_hash),), facts=facts)
+        return _written(Evaluation(gate), project, None, {}, report_path)
+    judge = partial(judged_gate, "model", facts=facts, mode=policy.model.mode, waivers=policy.waivers, as_of=as_of)
     if not len(table):
-        return _written(Evaluation(judge(row_checks(0, rules.model))), described, None, {}, report_path)
-    ask = partial(predict_table, load_model(model_path), project=described)
+        return _written(Evaluation(judge(row_checks(0, policy.model))), project, None, {}, report_path)
+    ask = partial(predict_table, load_model(model_path), project=project)
     predictions = ask(table)
     sane = sane_check(predictions)
     if sane.blocks:
-        return _written(Evaluation(judge([sane])), described, None, {}, report_path)
-    sampling = sampling_of(table, described, rules.model.confidence)
-    estimates = _estimates(predictions, sampling, described, rules)
+        return _written(Evaluation(judge([sane])), project, None, {}, report_path)
+    sampling = sampling_of(table, project, policy.model.confidence)
+    estimates = _estimates(predictions, sampling, project, policy)
     checks: list[Check] = []
     rival = Rival(champion)
-    if rules.model.mode is not Mode.DISABLED:
-        held_back = ask(unseen) if len(unseen) and rules.model.unseen else None
+    if policy.model.mode is not Mode.DISABLED:
+        held_back = ask(unseen) if len(unseen) and policy.model.unseen else None
         subject = Subject(
-            ask, table, predictions, sampling, held_back, sampling_of(unseen, described, rules.model.confidence)
+            ask, table, predictions, sampling, held_back, sampling_of(unseen, project, policy.model.confidence)
         )
-        if rules.model.no_regression is not None:
-            rival = champion_on(table, described, champion)
-        checks = model_checks(subject, estimates, rival, described, rules.model)
-        checks += policy_checks(rules, described, champion)
+        if policy.model.no_regression is not None:
+            rival = champion_on(table, project, champion)
+        checks = model_checks(subject, estimates, rival, project, policy.model)
+        checks += policy_checks(policy, project, champion)
     scores = {name: one.value for name, one in estimates.items() if np.isfinite(one.value)}
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})
     rocs = roc_curves(predictions) if predictions.classes else []
     matrix = confusion(predictions) if predictions.classes else []
-    made = Evaluation(judge(checks), scores, rocs, list(predictions.classes), matrix)
-    return _written(made, described, predictions, estimates, report_path)
+    evaluation = Evaluation(judge(checks), scores, rocs, list(predictions.classes), matrix)
+    return _written(evaluation, project, predictions, estimates, report_path)
 
 
-def _tampered(found: str, expected: str) -> Check:
+def _tampered(sha256: str, expected: str) -> Check:
     message = (
-        f"the model's files are not those that were trained: their hash is {found[:12]}…, the trained model's "
+        f"the model's files are not those that were trained: their hash is {sha256[:12]}…, the trained model's "
         f"{expected[:12]}…; it was not loaded and nothing else was judged; train it again, and let nothing but the "
         "pipeline write to its artifacts"
     )
-    return passed_or_failed("model_hash", passed=False, message=message, observed=found, threshold=expected)
+    return passed_or_failed("model_hash", passed=False, message=message, observed=sha256, threshold=expected)
 
 
-def _estimates(predictions: Predictions, sampling: Sampling, project: Project, rules: Policy) -> dict[str, Estimate]:
+def _estimates(predictions: Predictions, sampling: Sampling, project: Project, policy: Policy) -> dict[str, Estimate]:
     """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown by one."""
-    found = {name: measure(name, Part(predictions), sampling) for name in rules.model.metrics}
-    for name in rules.metric_names:
-        if name not in found:
-            found[name] = Estimate(score(name, predictions))
+    estimates = {name: measure(name, Part(predictions), sampling) for name in policy.model.metrics}
+    for name in policy.metric_names:
+        if name not in estimates:
+            estimates[name] = Estimate(score(name, predictions))
     for name in _CUSTOMARY[project.task]:
         with suppress(ModelwayError):
-            if name not in found or found[name].interval is None:
-                found[name] = measure(name, Part(predictions), sampling)
-    return found
+            if name not in estimates or estimates[name].interval is None:
+                estimates[name] = measure(name, Part(predictions), sampling)
+    return estimates
 
 
 def _written(
-    made: Evaluation,
+    evaluation: Evaluation,
     project: Project,
     predictions: Predictions | None,
     estimates: dict[str, Estimate],
     report_path: str,
 ) -> Evaluation:
-    page = render(made.gate, project, estimates, predictions, made.rocs, made.confusion)
+    page = render(evaluation.gate, project, estimates, predictions, evaluation.rocs, evaluation.confusion)
     Path(report_path).write_text(page, encoding="utf-8")
-    return made
+    return evaluation

@@ -37,9 +37,17 @@ def ingest_data(
     from modelway.components.ingest.table import ingest
 
     parts = (train_data, test_data, unseen_data, serving_data)
-    made = ingest(project, contract, source_version, *(part.path for part in parts))
-    counts = (made.train_rows, made.test_rows, made.unseen_rows, made.serving_rows)
-    facts = {"columns": made.columns, "data_hash": made.data_hash, "data_version": data_version}
+    ingestion = ingest(
+        project,
+        contract,
+        expected_version=source_version,
+        train_path=train_data.path,
+        test_path=test_data.path,
+        unseen_path=unseen_data.path,
+        serving_path=serving_data.path,
+    )
+    counts = (ingestion.train_rows, ingestion.test_rows, ingestion.unseen_rows, ingestion.serving_rows)
+    facts = {"columns": ingestion.columns, "data_hash": ingestion.data_hash, "data_version": data_version}
     for part, rows in zip(parts, counts, strict=True):
         part.metadata.update({"rows": rows, **facts})
-    return (made.data_hash, sum(counts[:3]))
+    return (ingestion.data_hash, sum(counts[:3]))

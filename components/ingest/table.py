@@ -30,9 +30,10 @@ class Ingested:
 
 
 def ingest(
-    project: str,
-    contract: str,
-    expected_version: str,
+    project_text: str,
+    contract_text: str,
+    *,
+    expected_version: str = "",
     train_path: str,
     test_path: str,
     unseen_path: str,
@@ -41,8 +42,8 @@ def ingest(
     """Reads the project's source, and writes its splits as Parquet; what is served likewise, where the project says.
 
     Args:
-        project: The project file: its text, path or URI.
-        contract: The contract file: its text, path or URI.
+        project_text: The project file: its text, path or URI.
+        contract_text: The contract file: its text, path or URI.
         expected_version: What `source_version` gave when the run began; empty: not compared.
         train_path: Where the training split goes.
         test_path: Where the test split goes.
@@ -52,8 +53,7 @@ def ingest(
     Raises:
         ModelwayError: a source cannot be read, is malformed, or is no longer what the run was asked for.
     """
-    described, asked = Project.load(project), Contract.load(contract)
-    data = described.data
+    data, contract = Project.load(project_text).data, Contract.load(contract_text)
     with TemporaryDirectory() as work:
         local = fetch(data.source, Path(work))
         if expected_version and source_version(data) != expected_version:
@@ -64,9 +64,9 @@ def ingest(
                 remedy="run again, on the data as it is now",
             )
         data_hash = sha256_of(local)
-        table = read_source(local, data, asked, Path(work))
+        table = read_source(local, data, contract, Path(work))
     parts = split_table(table, data.split)
-    serving = table.clear() if data.serving is None else _served(data.serving, data, asked)
+    serving = table.clear() if data.serving is None else _served(data.serving, data, contract)
     written = ((parts.train, train_path), (parts.test, test_path), (parts.unseen, unseen_path), (serving, serving_path))
     for part, path in written:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

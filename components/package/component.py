@@ -29,21 +29,30 @@ def package_model(
         store: The root of the project's store.
         base: The serving base by digest, host/repository@sha256:…, or the folder of an OCI layout.
         target: Where the image goes, host/repository:tag, or the folder of an OCI layout.
-        run: The run's id, whose records say that it was packaged.
+        run: The run's id, whose records say that it was result.
         platform: The image's platform.
         insecure: Whether registries are spoken to by plain HTTP.
 
     Returns:
         bundle: The signed release, as it lies in the image at /release.
         sbom: The bill of materials of the image, CycloneDX JSON.
-        summary: What was packaged.
+        summary: What was result.
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.package.packaging import package
+    from modelway.components.package.packaging import package_in_task
 
-    asked = (model, version, store, base, target)
-    made = package(*asked, platform=platform, insecure=insecure, bundle_path=bundle.path, run=run)
-    write_texts({summary.path: made.markdown(), sbom.path: made.sbom})
-    bundle.metadata.update({"image": made.image, "blessing_sha256": made.release.blessing_sha256})
-    return made.image
+    result = package_in_task(
+        model=model,
+        version=version,
+        store=store,
+        base=base,
+        target=target,
+        bundle_path=bundle.path,
+        run=run,
+        platform=platform,
+        insecure=insecure,
+    )
+    write_texts({summary.path: result.markdown(), sbom.path: result.sbom})
+    bundle.metadata.update({"image": result.image, "blessing_sha256": result.release.blessing_sha256})
+    return result.image

@@ -24,8 +24,9 @@ from modelway.components.core.bundle import (
 )
 from modelway.components.core.errors import DamagedError
 from modelway.components.core.models import folder_sha256
+from modelway.components.core.registered_models import ModelVersion
 from modelway.components.core.released import Released, released
-from modelway.components.core.tracking import SAMPLE_FILE, Tracking
+from modelway.components.core.tracking import SAMPLE_FILE
 from modelway.components.package.bill import Bill, check_served
 from modelway.components.package.onnx_conversion import Conversion, convert
 from modelway.components.package.sbom import Subject, write_sbom
@@ -48,35 +49,33 @@ class Contents:
     conversion: Conversion
 
 
-def gather(tracking: Tracking, name: str, version: str, folder: Path) -> Contents:
+def gather(version: ModelVersion, folder: Path) -> Contents:
     """Fetches a registered version with its evidence, and converts it.
 
     Args:
-        tracking: Where it is registered.
-        name: The registered model's name.
-        version: Its version.
+        version: The version.
         folder: A new folder for the bundle's files.
 
     Raises:
         ModelwayError: the version is not registered or not blessed, or its model or evidence was changed.
     """
-    evidence = released(tracking, name, version)
+    evidence = released(version)
     folder.mkdir(parents=True)
-    with_model = tracking.download_model(name, version, str(folder.parent / "download"))
+    with_model = version.download(str(folder.parent / "download"))
     shutil.copytree(with_model, folder / MODEL_FOLDER)
-    found, blessed = folder_sha256(folder / MODEL_FOLDER), evidence.blessing.hashes.model
-    if found != blessed:
+    sha256, blessed = folder_sha256(folder / MODEL_FOLDER), evidence.blessing.hashes.model
+    if sha256 != blessed:
         raise DamagedError(
-            f"the model of {name} version {version} is not the one that was blessed: its SHA-256 is not {blessed}",
+            f"the model of {version} is not the one that was blessed: its SHA-256 is not {blessed}",
             file=str(with_model),
-            value=found,
+            value=sha256,
             remedy="see who can write to MLflow's artifact store; release the model again with `modelway run`",
         )
     for file in (BLESSING_FILE, POLICY_FILE, BASELINE_FILE):
-        content = tracking.evidence(name, version, file)
+        content = version.evidence(file)
         if content is not None:
             (folder / file).write_bytes(content)
-    sample = tracking.evidence(name, version, SAMPLE_FILE)
+    sample = version.evidence(SAMPLE_FILE)
     if sample is None:
         conversion = Conversion(None, "The version was registered without rows to compare on.")
     else:
@@ -84,8 +83,8 @@ def gather(tracking: Tracking, name: str, version: str, folder: Path) -> Content
     if conversion.content is not None:
         (folder / ONNX_FILE).write_bytes(conversion.content)
     release = Release(
-        name=name,
-        version=version,
+        name=version.name,
+        version=version.number,
         blessing_sha256=evidence.blessing_sha256,
         model_hash=blessed,
         onnx=conversion.content is not None,

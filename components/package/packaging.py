@@ -14,6 +14,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.images import Reference, pull, push
 from modelway.components.core.oci import Image, on_top, write_layer
 from modelway.components.core.records import PackageRecord
+from modelway.components.core.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.registry import images_at
 from modelway.components.core.release_image import RELEASE_ROOT
 from modelway.components.core.signing import (
@@ -72,18 +73,48 @@ class Packaged:
         return f"# {release.name} version {release.version} is packaged\n\n| | |\n| --- | --- |\n{lines}\n"
 
 
-def package(
-    name: str,
+def package_in_task(
+    *,
+    model: str,
     version: str,
     store: str,
     base: str,
     target: str,
+    bundle_path: str,
+    run: str,
+    platform: str,
+    insecure: bool,
+) -> Packaged:
+    """Packages as `package` does, and keeps in the run's records, where there is a run, that it was packaged.
+
+    Args:
+        model: The registered model's name.
+        version: Its version's number.
+        store: The root of the project's store.
+        base: The serving base, as for `package`.
+        target: Where the image goes, likewise.
+        bundle_path: A folder for the release bundle, likewise.
+        run: The run's id; empty: there is none.
+        platform: The image's platform.
+        insecure: Whether registries are spoken to by plain HTTP.
+    """
+    model_version = RegisteredModel(model, store, Tracking.from_environment()).version(version)
+    result = package(
+        model_version, base=base, target=target, bundle_path=bundle_path, platform=platform, insecure=insecure
+    )
+    if run:
+        PackageRecord(image=result.image).write(store, run)
+    return result
+
+
+def package(
+    version: ModelVersion,
     *,
+    base: str,
+    target: str,
+    bundle_path: str,
     platform: str = "linux/amd64",
     insecure: bool = False,
-    bundle_path: str,
-    run: str = "",
-    tracking: Tracking | None = None,
 ) -> Packaged:
     """Makes a registered version an image: one layer with the signed release on a serving base.
 
@@ -91,17 +122,13 @@ def package(
     is encrypted if ``MODELWAY_ENCRYPTION_RECIPIENT`` names a recipient.
 
     Args:
-        name: The registered model's name.
-        version: Its version.
-        store: The root of the project's store, where signatures are kept and the package is recorded.
+        version: The version; in its store signatures are kept and the package is recorded.
         base: The serving base: ``host/repository@sha256:…``, or the folder of an OCI layout.
         target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout. Without a tag, the tag is
             the version.
+        bundle_path: A folder for the release bundle, as it lies in the image at ``/release``.
         platform: The image's platform, ``os/architecture``.
         insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
-        bundle_path: A folder for the release bundle, as it lies in the image at ``/release``.
-        run: The run's id, whose records say that it was packaged; empty: none do.
-        tracking: Where the version is registered; by default the server that the environment names.
 
     Raises:
         ModelwayError: there is no signing key, the recipient cannot be read, the version is not blessed or was changed,
@@ -116,16 +143,16 @@ def package(
     if recipient is not None:
         check_decrypts(bill, str(from_base))
     with TemporaryDirectory() as work:
-        contents = gather(tracking or Tracking.from_environment(), name, version, Path(work) / RELEASE_ROOT)
+        contents = gather(version, Path(work) / RELEASE_ROOT)
         add_bills(contents, bill, _base_name(from_base), below.digest)
-        seal_and_sign(contents.folder, store, signing_key=signing_key, recipient=recipient)
+        seal_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
         _check(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, layer_file)
         image = on_top(below, layer, _labels(contents), _annotations(contents, from_base, below), "package_model")
-        pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or version)
+        pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or version.number)
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
-        made = Packaged(
+        result = Packaged(
             image=pushed,
             release=contents.release,
             conversion=contents.conversion.reason,
@@ -134,11 +161,10 @@ def package(
             packages=len(bill.packages),
             sbom=(contents.folder / SBOM_FILE).read_text(encoding="utf-8"),
         )
-    record = {"image": made.image, "sealed": made.sealed, "conversion": made.conversion, **asdict(made.release)}
-    write_uri(join(store, "packages", name, f"{version}.json"), json.dumps(record, indent=2, sort_keys=True).encode())
-    if run:
-        PackageRecord(image=made.image).write(store, run)
-    return made
+    record = {name: getattr(result, name) for name in ("image", "sealed", "conversion")} | asdict(result.release)
+    file = join(version.store, "packages", version.name, f"{version.number}.json")
+    write_uri(file, json.dumps(record, indent=2, sort_keys=True).encode())
+    return result
 
 
 def check(base: str, target: str) -> tuple[Reference, Reference]:

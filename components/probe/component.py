@@ -40,8 +40,15 @@ def probe_model(
     from modelway.components.core.artifacts import write_comparison
     from modelway.components.probe.gate import measured, probe
 
-    made = probe(model.path, test_data.path, project, policy, model_hash, as_of=as_of, report_path=report.path)
-    judged = made.model_copy(update={"report": report.uri})
+    judged = probe(
+        model.path,
+        test_data.path,
+        project_text=project,
+        policy_text=policy,
+        model_hash=model_hash,
+        as_of=as_of,
+        report_path=report.path,
+    ).model_copy(update={"report": report.uri})
     judged.write(gate.path)
     write_comparison(metrics, judged, policy, measured(judged))
     return (judged.verdict.value, judged.proceed)

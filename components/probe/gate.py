@@ -47,10 +47,10 @@ _MEASURED = (
 def probe(
     model_path: str,
     test_path: str,
-    project: str,
-    policy: str,
-    model_hash: str,
     *,
+    project_text: str,
+    policy_text: str,
+    model_hash: str = "",
     as_of: str = "",
     report_path: str,
 ) -> Gate:
@@ -59,8 +59,8 @@ def probe(
     Args:
         model_path: The model's folder, in MLflow's format.
         test_path: The test split, as Parquet.
-        project: The project file: its text, path or URI.
-        policy: The policy file, likewise.
+        project_text: The project file: its text, path or URI.
+        policy_text: The policy file, likewise.
         model_hash: The SHA-256 that the model's folder had when it was trained; empty: not compared.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
         report_path: Where the HTML report goes.
@@ -71,20 +71,20 @@ def probe(
     Raises:
         ModelwayError: the test split lacks a column that the project names.
     """
-    described, rules = Project.load(project), Policy.load(policy)
-    serving = rules.serving
-    found = folder_sha256(model_path)
-    facts: Facts = {"model_hash": found, "project_hash": described.sha256(), "policy_hash": rules.sha256()}
+    project, policy = Project.load(project_text), Policy.load(policy_text)
+    serving = policy.serving
+    sha256 = folder_sha256(model_path)
+    facts: Facts = {"model_hash": sha256, "project_hash": project.sha256(), "policy_hash": policy.sha256()}
     observed, checks = Observed(), []
     if serving.mode is not Mode.DISABLED:
         if model_hash:
-            checks.append(model_hash_check(found, model_hash))
-        if not model_hash or found == model_hash:
-            observed, made, rows = _probed(model_path, test_path, described, serving, found)
-            checks += made
+            checks.append(model_hash_check(sha256, model_hash))
+        if not model_hash or sha256 == model_hash:
+            observed, probe_checks, rows = _probed(model_path, test_path, project, serving, sha256)
+            checks += probe_checks
             facts |= {"test_rows": rows, **_facts(observed, serving)}
-    gate = judged_gate("serving", checks, facts, serving.mode, rules.waivers, as_of)
-    Path(report_path).write_text(render(gate, described, observed, serving), encoding="utf-8")
+    gate = judged_gate("serving", checks, facts, serving.mode, policy.waivers, as_of)
+    Path(report_path).write_text(render(gate, project, observed, serving), encoding="utf-8")
     return gate
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.audit import AuditLog
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.card import Card
 from modelway.components.core.environments import DEVELOPMENT, alias_of_blessed, periods
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import DECISION, Outcome, RegisteredModel, RunContext, State
+from modelway.components.core.records import DECISION, Outcome, RegisteredVersion, RunContext, State
+from modelway.components.core.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
 from modelway.components.core.user_files import UserFiles
 
@@ -97,11 +97,11 @@ class Registry:
     """
 
     def __init__(self, tracking: Tracking, release: BlessedModel) -> None:
-        self._tracking, self._release = tracking, release
-        self._name = release.files.project.name
-        self._alias = alias_of_blessed(tracking, self._name, release.files.policy.registration.alias)
+        self._release = release
+        self._model = RegisteredModel(release.files.project.name, release.context.store, tracking)
+        self._alias = alias_of_blessed(self._model, release.files.policy.registration.alias)
 
-    def register(self, evidence: Mapping[str, Path]) -> RegisteredModel:
+    def register(self, evidence: Mapping[str, Path]) -> RegisteredVersion:
         """Registers the model with its evidence, its entry in the audit log and its aliases, or finds it registered.
 
         Args:
@@ -110,16 +110,16 @@ class Registry:
         Raises:
             ModelwayError: one of it cannot be done; then no version is left, and the decision says so.
         """
-        release, tracking = self._release, self._tracking
-        same = tracking.with_tag(self._name, "blessing", release.blessing.identity)
-        if same is not None and same.tags.get(f"{TAG}run") == release.context.run:
-            return self._admit(str(same.version), same.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
+        release, tracking = self._release, self._model.tracking
+        same = tracking.with_tag(self._model.name, "blessing", release.blessing.identity)
         if same is not None:
-            holder = tracking.holder(self._name, self._alias)
-            held = holder is not None and holder.version == same.version
-            model = self._model(str(same.version), self._alias if held else "")
-            self._decision(model).write(release.context.store, DECISION)
-            return model
+            version = self._model.version(str(same.version))
+            if same.tags.get(f"{TAG}run") == release.context.run:
+                return self._admit(version, same.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
+            held = self._model.version_with_alias(self._alias) == version
+            registration = self._registration(version, self._alias if held else "")
+            self._decision(registration).write(release.context.store, DECISION)
+            return registration
         folder = f"evidence/{release.blessing.identity[:16]}"
         with TemporaryDirectory() as work:
             for file, path in evidence.items():
@@ -128,48 +128,48 @@ class Registry:
                 (Path(work) / file).write_text(text, encoding="utf-8")
             tracking.log_evidence(release.training.run_id, Path(work), folder)
         ids = (release.training.model_id, release.training.run_id)
-        with tracking.new_version(self._name, *ids, release.tags(folder)) as version:
-            return self._admit(version, release.blessing.sha256())
+        with tracking.new_version(self._model.name, *ids, release.tags(folder)) as number:
+            return self._admit(self._model.version(number), release.blessing.sha256())
 
-    def _admit(self, version: str, blessing_sha256: str) -> RegisteredModel:
+    def _admit(self, version: ModelVersion, blessing_sha256: str) -> RegisteredVersion:
         """Writes the decision, which is taken back where the audit log or an alias cannot be written."""
-        model, store = self._model(version, self._alias), self._release.context.store
-        decision = self._decision(model)
+        registration, store = self._registration(version, self._alias), self._release.context.store
+        decision = self._decision(registration)
         decision.write(store, DECISION)
         try:
             self._log(version, blessing_sha256)
             for alias in dict.fromkeys((self._alias, DEVELOPMENT)):
-                self._tracking.give_alias(self._name, version, alias)
+                version.set_alias(alias)
         except ModelwayError as error:
             failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {error.message}"}
             decision.model_copy(update=failed).write(store, DECISION)
             raise
-        return model
+        return registration
 
-    def _model(self, version: str, alias: str) -> RegisteredModel:
+    def _registration(self, version: ModelVersion, alias: str) -> RegisteredVersion:
         model_hash = self._release.blessing.hashes.model
-        return RegisteredModel(name=self._name, version=version, alias=alias, model_hash=model_hash)
+        return RegisteredVersion(name=version.name, version=version.number, alias=alias, model_hash=model_hash)
 
-    def _decision(self, model: RegisteredModel) -> Outcome:
+    def _decision(self, registration: RegisteredVersion) -> Outcome:
         release = self._release
         return Outcome(
             run=release.context.run,
             name=release.context.name,
-            project=self._name,
+            project=self._model.name,
             state=State.REGISTERED,
             gates=release.blessing.gates,
             reports=dict(release.reports),
-            model=model,
+            model=registration,
             blessing=release.blessing.sha256(),
             git_commit=release.context.git_commit,
         )
 
-    def _log(self, version: str, blessing_sha256: str) -> None:
+    def _log(self, version: ModelVersion, blessing_sha256: str) -> None:
         """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
-        log, context = AuditLog(self._release.context.store, self._tracking), self._release.context
-        served = periods(log.entries(), self._name, DEVELOPMENT)
-        if served and served[-1].version == version:
+        context = self._release.context
+        served = periods(self._model.audit_log.entries(), version.name, DEVELOPMENT)
+        if served and served[-1].version == version.number:
             return
         details = {"blessing_sha256": blessing_sha256, "run": context.run, "git_commit": context.git_commit}
         actor = context.requested_by or "modelway"
-        log.append("registered", actor, model=self._name, version=version, environment=DEVELOPMENT, details=details)
+        version.log_event("registered", actor, environment=DEVELOPMENT, details=details)

@@ -9,7 +9,7 @@ from modelway.components.core.blessing import GATES, Blessing, Hashes, bless
 from modelway.components.core.card import Card, render_card
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256
-from modelway.components.core.records import RegisteredModel, RunContext, keep_blessing, keep_reports, request_hash
+from modelway.components.core.records import RegisteredVersion, RunContext, keep_blessing, keep_reports, request_hash
 from modelway.components.core.rejection import reject
 from modelway.components.core.tracking import Tracking
 from modelway.components.core.user_files import UserFiles
@@ -52,7 +52,7 @@ class Evidence:
 class Registration:
     """What `register` leaves: the registered version, its blessing and its card."""
 
-    model: RegisteredModel
+    model: RegisteredVersion
     blessing: Blessing
     card: Card
 

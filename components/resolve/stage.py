@@ -109,7 +109,7 @@ def _champion(files: UserFiles, champion: str, *, request: str) -> tuple[str, tu
         tracking, holder = None, None
     else:
         tracking = Tracking.from_environment()
-        holder = tracking.holder(name, alias)
+        holder = tracking.version_with_alias(name, alias)
     if champion:
         if tracking is None or champion not in {str(version.version) for version in tracking.versions(name)}:
             raise NotFoundError(

@@ -40,8 +40,15 @@ def train_model(
     from modelway.components.core.artifacts import write_values
     from modelway.components.train.training import train
 
-    paths = (prepared_data.path, train_data.path, steps.path)
-    trained = train(*paths, project, data_hash, code_version=code_version, model_path=model.path)
+    trained = train(
+        prepared_data.path,
+        train_data.path,
+        steps_path=steps.path,
+        project_text=project,
+        data_hash=data_hash,
+        code_version=code_version,
+        model_path=model.path,
+    )
     model.metadata.update({"framework": "scikit-learn", "model_hash": trained.model_hash, "code": code_version})
     metrics.log_metric("train_rows", trained.rows)
     metrics.log_metric("fit_seconds", trained.fit_seconds)

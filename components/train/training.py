@@ -41,10 +41,10 @@ class Trained:
 def train(
     prepared_path: str,
     train_path: str,
-    steps_path: str,
-    project: str,
-    data_hash: str,
     *,
+    steps_path: str,
+    project_text: str,
+    data_hash: str,
     code_version: str = "",
     model_path: str,
 ) -> Trained:
@@ -54,7 +54,7 @@ def train(
         prepared_path: The prepared training split, as Parquet.
         train_path: The raw training split, for the input examples.
         steps_path: The folder of the fitted preparation.
-        project: The project file: its text, path or URI.
+        project_text: The project file: its text, path or URI.
         data_hash: The SHA-256 of the source's content, to log.
         code_version: The code that the run was started for.
         model_path: The folder that the model goes to, in MLflow's format.
@@ -62,19 +62,19 @@ def train(
     Raises:
         ModelwayError: the user's modules here are others than those, or the model cannot be fitted.
     """
-    described = Project.load(project)
-    check_code(described, code_version)
+    project = Project.load(project_text)
+    check_code(project, code_version)
     prepared = read_table(prepared_path)
-    columns = described.features.columns
+    columns = project.features.columns
     examples = to_model_input(read_table(train_path, columns, EXAMPLE_ROWS), columns)
     tracking = Tracking.from_environment()
-    with tracking.run(described.name, "train", {"data_hash": data_hash, "project_hash": described.sha256()}) as run_id:
-        params = _parameters(described, len(prepared), prepared.width - 1)
+    with tracking.run(project.name, "train", {"data_hash": data_hash, "project_hash": project.sha256()}) as run_id:
+        params = _parameters(project, len(prepared), prepared.width - 1)
         tracking.log(run_id, params=params)
         started = time.perf_counter()
-        pipeline = fit_pipeline(described, prepared, Path(steps_path) / STEPS_FILE)
+        pipeline = fit_pipeline(project, prepared, Path(steps_path) / STEPS_FILE)
         seconds = time.perf_counter() - started
-        with tracking.logged_model(run_id, described.name, params) as (model_id, location):
+        with tracking.logged_model(run_id, project.name, params) as (model_id, location):
             serialization = save(pipeline, model_path, examples, model_id=model_id, run_id=run_id, location=location)
             tracking.upload_model(model_id, model_path)
         tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared)})

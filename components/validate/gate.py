@@ -25,12 +25,12 @@ from modelway.components.validate.survey import Survey, survey
 def validate(
     train_path: str,
     test_path: str,
-    project: str,
-    contract: str,
-    policy: str,
-    data_hash: str,
-    champion: str,
     *,
+    project_text: str,
+    contract_text: str,
+    policy_text: str,
+    data_hash: str,
+    champion: str = "",
     serving_path: str = "",
     as_of: str = "",
     baseline_path: str,
@@ -41,9 +41,9 @@ def validate(
     Args:
         train_path: The training split, as Parquet.
         test_path: The test split, as Parquet.
-        project: The project file: its text, path or URI.
-        contract: The contract file, likewise.
-        policy: The policy file, likewise.
+        project_text: The project file: its text, path or URI.
+        contract_text: The contract file, likewise.
+        policy_text: The policy file, likewise.
         data_hash: The SHA-256 of the source's content.
         champion: The champion's version in the registry, whose baseline is compared with; empty: there is none.
         serving_path: What is asked in production, as Parquet; empty, or without rows: none is given.
@@ -52,43 +52,43 @@ def validate(
             ``sample.parquet``, rows of the training split by chance.
         report_path: Where the HTML report goes.
     """
-    described, asked, rules = Project.load(project), Contract.load(contract), Policy.load(policy)
-    judged = rules.data.mode is not Mode.DISABLED
+    project, contract, policy = Project.load(project_text), Contract.load(contract_text), Policy.load(policy_text)
+    judged = policy.data.mode is not Mode.DISABLED
     splits = together(
         {"train": pl.scan_parquet(train_path, glob=False), "test": pl.scan_parquet(test_path, glob=False)}
     )
-    approved = approved_baseline(described.name, champion)
+    approved = approved_baseline(project.name, champion)
     before = approved.baseline if approved is not None else None
-    found = survey(splits["train"], splits["test"], asked if judged else None, described, before, data_hash)
-    serving, kept = _serving(serving_path), _sample(found, splits["train"], rules)
+    found = survey(splits["train"], splits["test"], contract if judged else None, project, before, data_hash)
+    serving, kept = _serving(serving_path), _sample(found, splits["train"], policy)
     checks = []
     if judged:
         checks = [
             *_split_checks(found),
             *found.checks,
-            *_leakage_checks(splits, found, described, asked, rules, serving),
-            *drift_checks(found.now, before, rules.data, described.label, found.columns),
-            *_multivariate_checks(found, kept, approved, described, asked, rules),
-            *(_skew_checks(serving, found, described, rules) if serving is not None else ()),
+            *_leakage_checks(splits, found, project, contract, policy, serving),
+            *drift_checks(found.now, before, policy.data, project.label, found.columns),
+            *_multivariate_checks(found, kept, approved, project, contract, policy),
+            *(_skew_checks(serving, found, project, policy) if serving is not None else ()),
         ]
-    if approved is not None and not rules.data.register_new_baseline:
+    if approved is not None and not policy.data.register_new_baseline:
         keep_baseline(Path(baseline_path), approved)
     else:
         write_baseline(Path(baseline_path), found.made, kept)
     facts: dict[str, str | int | float | None] = {
         "data_hash": data_hash,
-        "contract_hash": asked.sha256(),
-        "policy_hash": rules.sha256(),
+        "contract_hash": contract.sha256(),
+        "policy_hash": policy.sha256(),
         "rows": found.train_rows + found.test_rows,
         "train_rows": found.train_rows,
         "test_rows": found.test_rows,
         "serving_rows": rows_of(serving) if serving is not None else None,
-        "baseline": f"{described.name} version {champion}" if approved is not None else None,
+        "baseline": f"{project.name} version {champion}" if approved is not None else None,
         "sample_rows": len(kept) if kept is not None else None,
         "sample_seed": SAMPLE_SEED,
     }
-    gate = judged_gate("data", checks, facts, rules.data.mode, rules.waivers, as_of)
-    Path(report_path).write_text(render(gate, described, found.now, before), encoding="utf-8")
+    gate = judged_gate("data", checks, facts, policy.data.mode, policy.waivers, as_of)
+    Path(report_path).write_text(render(gate, project, found.now, before), encoding="utf-8")
     return gate
 
 

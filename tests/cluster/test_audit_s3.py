@@ -134,7 +134,7 @@ def test_a_touched_entry_is_found(client: Minio, plain: str, number: int, conten
     assert (broken.number, broken.file) == (number, f"{log.folder}/{number:08}.json")
     assert says in broken.reason
     with pytest.raises(BrokenLogError):
-        log.trusted()
+        log.verified_entries()
 
 
 @pytest.mark.parametrize("kind", ["plain", "locked"])
@@ -143,18 +143,18 @@ def test_what_was_verified_is_not_read_again_unless_it_changed(
 ) -> None:
     log = _log(request.getfixturevalue(kind))
     written = _write(log, 4)
-    assert log.trusted()[0] == written
+    assert log.verified_entries()[0] == written
     read: list[str] = []
     monkeypatch.setattr(S3, "read", lambda self, uri, original=S3.read: read.append(uri[-6]) or original(self, uri))
-    assert log.trusted()[0] == written
+    assert log.verified_entries()[0] == written
     assert read == []
     added = log.append("approved", "bob", model="loans", version="1")
     read.clear()
-    assert log.trusted()[0] == [*written, added]
+    assert log.verified_entries()[0] == [*written, added]
     assert read == ["5"]
     _put(client, log, 2, written[1].model_copy(update={"actor": "eve"}).content())
     with pytest.raises(BrokenLogError, match="broken at entry 2"):
-        log.trusted()
+        log.verified_entries()
     assert "2" in read
 
 
@@ -165,13 +165,13 @@ def test_what_is_deleted_after_it_was_verified_is_found(
 ) -> None:
     log = _log(request.getfixturevalue(kind))
     _write(log, 4)
-    head = log.trusted()[1]
+    head = log.verified_entries()[1]
     client.remove_object(**_place(log, number))
     if (kind, number) == ("plain", 4):  # without versions only a witness knows of an end that is cut off
-        assert log.trusted()[1] != head
+        assert log.verified_entries()[1] != head
         return
     with pytest.raises(BrokenLogError, match=f"broken at entry {number}"):
-        log.trusted()
+        log.verified_entries()
 
 
 def test_with_object_lock_an_entry_cannot_be_removed(client: Minio, locked: str) -> None:

@@ -263,7 +263,7 @@ def test_records_and_reports_are_in_s3(from_file: Run, bucket: Bucket) -> None:
 
 def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, bucket: Bucket, tmp_path: Path) -> None:
     tracking = Tracking(server.uri)
-    holder = tracking.holder("flats", "champion")
+    holder = tracking.version_with_alias("flats", "champion")
     assert holder is not None
     assert str(holder.version) == "1"
     for name in ("data", "model", "serving", "card"):
@@ -383,7 +383,7 @@ def test_a_server_that_refuses_is_a_matter_of_credentials(
     refusing: str, as_file: str, services: dict[str, str], home: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(CredentialsError, match="refuses access"):
-        Tracking(refusing).holder("flats", "champion")
+        Tracking(refusing).version_with_alias("flats", "champion")
     folder = _project(tmp_path / "refused", as_file, name="refused")
     env = {**services, "MLFLOW_TRACKING_URI": refusing}
     code, found = _modelway("run", folder, "--home", home, cwd=folder, env=env)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.approvals import approvals, approve, person, refusals, withdraw
-from modelway.components.core.audit import AuditLog
-from modelway.components.core.demands import Demands, demands
+from modelway.components.core.approvals import approvals, approve, person, promotion_blockers, withdraw
+from modelway.components.core.demands import Requirements, requirements
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.policy import Policy
+from modelway.components.core.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.tracking import Tracking
 
 Release = Callable[..., str]
@@ -25,18 +25,21 @@ class Desk:
     """A store and a registry with one version of a model, and people who approve it."""
 
     def __init__(self, tracking: Tracking, store: str, name: str, version: str) -> None:
-        self.tracking, self.store, self.name, self.version = tracking, store, name, version
-        self.log = AuditLog(store, tracking)
+        self.model, self.name, self.version = RegisteredModel(name, store, tracking), name, version
+        self.log = self.model.audit_log
+
+    @property
+    def model_version(self) -> ModelVersion:
+        return self.model.version(self.version)
 
     def approve(self, by: str, environment: EnvironmentName = "production", **more: Any) -> Any:
-        about = {"model": self.name, "version": self.version, "environment": environment}
-        return approve(self.store, self.tracking, **{**about, "by": by, "reason": "it is better", **more})
+        return approve(self.model_version, environment, **{"by": by, "reason": "it is better", **more})
 
     def refusals(
         self, policy: Policy | None = None, environment: EnvironmentName = "production", days: float = 0
     ) -> list[str]:
         later = datetime.now(UTC) + timedelta(days=days)
-        return refusals(self.log, self.tracking, policy, self.name, self.version, environment, later)
+        return promotion_blockers(self.model_version, environment, policy=policy, now=later)
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_an_approval_is_bound_to_the_blessing_and_in_the_log(desk: Callable[...,
     assert "approvals by 1 person, and none is there that counts" in one.refusals()[0]
     given = one.approve("  Bob ", reason=" fewer false alarms ")
     assert one.refusals() == []
-    blessing = one.tracking.evidence(one.name, one.version, "blessing.json")
+    blessing = one.model_version.evidence("blessing.json")
     assert blessing is not None
     assert given.blessing_sha256 == hashlib.sha256(blessing).hexdigest()
     entry = one.log.entries()[0]
@@ -116,7 +119,7 @@ def test_an_approval_of_ones_own_that_is_in_the_log_does_not_count(desk: Callabl
     one = desk(ONE)
     given = one.approve("bob")
     details = {"blessing_sha256": given.blessing_sha256, "reason": "mine", "until": given.until}
-    withdraw(one.store, one.tracking, model=one.name, version="1", environment="production", by="bob", reason="not yet")
+    withdraw(one.model_version, "production", by="bob", reason="not yet")
     about = {"model": one.name, "version": "1", "environment": "production", "details": details}
     one.log.append("approved", "Ada@example.org", **about)
     assert "Ada@example.org's does not count: Ada@example.org asked for the run" in one.refusals()[0]
@@ -167,14 +170,13 @@ def test_an_approval_says_who_and_why(desk: Callable[..., Desk], empty: str) -> 
 
 def test_a_withdrawn_approval_does_not_count_until_it_is_given_again(desk: Callable[..., Desk]) -> None:
     one = desk(ONE)
-    about: Any = {"model": one.name, "version": "1", "environment": "production", "reason": "a slice looks wrong"}
     one.approve("bob")
     with pytest.raises(ModelwayError, match="cyd has no approval"):
-        withdraw(one.store, one.tracking, by="cyd", **about)
-    withdraw(one.store, one.tracking, by="BOB", **about)
+        withdraw(one.model_version, "production", by="cyd", reason="a slice looks wrong")
+    withdraw(one.model_version, "production", by="BOB", reason="a slice looks wrong")
     assert len(one.refusals()) == 1
     with pytest.raises(ModelwayError, match="BOB has no approval"):
-        withdraw(one.store, one.tracking, by="BOB", **about)
+        withdraw(one.model_version, "production", by="BOB", reason="a slice looks wrong")
     one.approve("bob")
     assert one.refusals() == []
 
@@ -218,21 +220,21 @@ def test_a_version_comes_from_the_environment_before(desk: Callable[..., Desk]) 
         (
             {"approvals": {"quorum": 2, "valid_days": 3, "self_approval": True}},
             {"approvals": {"quorum": 1, "valid_days": 9}, "after": "staging"},
-            Demands(2, False, 3, ("staging",)),
+            Requirements(2, False, 3, ("staging",)),
         ),
         (
             {"approvals": {"self_approval": True}, "after": "staging"},
             {"approvals": {"self_approval": True}, "after": "development"},
-            Demands(0, True, 30, ("staging", "development")),
+            Requirements(0, True, 30, ("staging", "development")),
         ),
     ],
 )
 def test_of_two_policies_the_stricter_holds_in_each_point(
-    one: dict[str, Any], other: dict[str, Any], expected: Demands
+    one: dict[str, Any], other: dict[str, Any], expected: Requirements
 ) -> None:
     policies = [_policy({"production": one}), _policy({"production": other})]
-    assert demands(policies, "production") == expected
-    found = demands(policies[::-1], "production")
+    assert requirements(policies, "production") == expected
+    found = requirements(policies[::-1], "production")
     assert (found.quorum, found.self_approval, found.valid_days) == (
         expected.quorum,
         expected.self_approval,
@@ -351,8 +353,9 @@ def test_with_a_broken_log_nothing_is_approved_and_nothing_goes_anywhere(desk: C
 
 def test_a_registry_that_cannot_be_reached_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    version = RegisteredModel("loans", str(tmp_path), Tracking("http://127.0.0.1:9")).version("1")
     with pytest.raises(UnavailableError):
-        refusals(AuditLog(str(tmp_path)), Tracking("http://127.0.0.1:9"), None, "loans", "1", "production")
+        promotion_blockers(version, "production")
 
 
 @pytest.mark.parametrize(

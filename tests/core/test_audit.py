@@ -167,7 +167,7 @@ def test_the_first_broken_link_is_found(
     assert says in broken.reason
     assert broken.file == str(_file(log, number))
     with pytest.raises(BrokenLogError, match=f"broken at entry {number}"):
-        log.trusted()
+        log.verified_entries()
 
 
 def _replace_keeping_times(log: AuditLog) -> None:
@@ -190,7 +190,7 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AuditLog]:
         _write(log, 5)
     time.sleep(1.1)
     for log in logs.values():
-        assert len(log.trusted()[0]) == 5
+        assert len(log.verified_entries()[0]) == 5
     return logs
 
 
@@ -210,14 +210,14 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_what_was_verified_is_not_read_again(verified: dict[str, AuditLog], reads: list[str]) -> None:
     log = verified[""]
-    entries, head = log.trusted()
+    entries, head = log.verified_entries()
     assert reads == []
     assert head == log.head()
     added = AuditLog(log.store).append("approved", "bob", model="loans", version="1")
-    assert log.trusted()[0] == [*entries, added]
+    assert log.verified_entries()[0] == [*entries, added]
     assert reads == ["6"]
     _file(log, 3).touch()
-    assert log.trusted()[0] == [*entries, added]
+    assert log.verified_entries()[0] == [*entries, added]
     assert reads == ["6", "3", "4", "5", "6"]
     assert log.verify() is None
     assert reads[5:] == ["1", "2", "3", "4", "5", "6"]
@@ -232,12 +232,12 @@ def test_what_is_touched_after_it_was_verified_is_found(
     for settled in (0, storage._SETTLED_NS):  # by its state alone, and for being new
         monkeypatch.setattr(storage, "_SETTLED_NS", settled)
         with pytest.raises(BrokenLogError, match=f"broken at entry {number}: .*{says}"):
-            log.trusted()
+            log.verified_entries()
 
 
 def test_what_was_just_written_is_read_again(log: AuditLog, reads: list[str]) -> None:
     _write(log, 2)
-    assert len(log.trusted()[0]) == len(log.trusted()[0]) == 2
+    assert len(log.verified_entries()[0]) == len(log.verified_entries()[0]) == 2
     assert reads == ["1", "2"] * 2, "what changes within one tick of the file system's clock does not show"
 
 
@@ -276,17 +276,17 @@ def test_what_the_chain_cannot_show_the_witness_does(
     log, alone = (AuditLog(str(tmp_path), one) for one in (tracking, None))
     _write(log, 4, registered)
     assert log.verify(registered) is None
-    assert len(log.trusted(registered)[0]) == 4
+    assert len(log.verified_entries(registered)[0]) == 4
     touch(log)  # type: ignore[operator]
     with pytest.raises(BrokenLogError, match=says):
-        log.trusted(registered)
+        log.verified_entries(registered)
     assert alone.verify(registered) is None
     broken = log.verify(registered)
     assert broken is not None
     assert broken.number == number
     assert says in broken.reason
     with pytest.raises(BrokenLogError):
-        log.trusted(registered)
+        log.verified_entries(registered)
 
 
 def test_a_witness_that_is_behind_is_true_of_what_it_saw(tmp_path: Path, tracking: Tracking, registered: str) -> None:

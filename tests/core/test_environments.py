@@ -4,12 +4,21 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from modelway.components.core.audit import AuditLog, Entry, Event
-from modelway.components.core.environments import alias_of_blessed, has_served, holders, move, move_back, periods
+from modelway.components.core.environments import (
+    alias_of_blessed,
+    environment_named,
+    has_served,
+    periods,
+    point_environment_at,
+    restore_alias,
+    served_versions,
+)
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.tracking import Tracking
 
 Said = tuple[Event, str, dict[str, str]]
@@ -97,52 +106,63 @@ def test_what_was_undone_has_not_served(said: Callable[[list[Said]], list[Entry]
 
 
 @pytest.fixture
-def model(release: Callable[..., str], tmp_path: Path) -> str:
+def model(release: Callable[..., str], tracking: Tracking, tmp_path: Path) -> RegisteredModel:
     """A registered model with two versions."""
     name = f"moved-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
     assert [release(name), release(name)] == ["1", "2"]
-    return name
+    return RegisteredModel(name, str(tmp_path / "store"), tracking)
 
 
-def _champion(tracking: Tracking, model: str) -> Any:
-    holder = tracking.holder(model, "champion")
-    return None if holder is None else str(holder.version)
+def _served(model: RegisteredModel) -> dict[str, str]:
+    return {environment: version.number for environment, version in served_versions(model).items()}
 
 
-def test_what_production_serves_is_the_champion(tracking: Tracking, model: str) -> None:
-    assert holders(tracking, model) == {}
-    assert move(tracking, model, "2", "staging") is None
-    assert _champion(tracking, model) is None
-    assert move(tracking, model, "1", "production") is None
-    assert _champion(tracking, model) == "1"
-    assert move(tracking, model, "2", "production") == "1"
-    assert holders(tracking, model) == {"staging": "2", "production": "2"}
-    assert _champion(tracking, model) == "2"
+def _champion(model: RegisteredModel) -> str:
+    version = model.version_with_alias("champion")
+    return "" if version is None else version.number
 
 
-def test_a_move_that_was_cut_off_is_completed_by_another(tracking: Tracking, model: str) -> None:
-    move(tracking, model, "1", "production")
-    tracking.give_alias(model, "2", "production")
-    assert _champion(tracking, model) == "1"
-    assert move(tracking, model, "2", "production") == "2"
-    assert _champion(tracking, model) == "2"
+def test_an_environment_that_there_is_not_is_named() -> None:
+    assert environment_named("staging") == "staging"
+    with pytest.raises(ModelwayError, match="no environment 'prod'") as caught:
+        environment_named("prod")
+    assert "development, staging, production" in caught.value.remedy
 
 
-def test_aliases_go_back_to_the_version_before_or_to_none(tracking: Tracking, model: str) -> None:
-    before = move(tracking, model, "1", "production")
-    move_back(tracking, model, before, "production")
-    assert (holders(tracking, model), _champion(tracking, model)) == ({}, "1")
-    move_back(tracking, model, None, "production")
-    move(tracking, model, "1", "production")
-    before = move(tracking, model, "2", "production")
-    move_back(tracking, model, before, "production")
-    assert (holders(tracking, model), _champion(tracking, model)) == ({"production": "1"}, "1")
+def test_what_production_serves_is_the_champion(model: RegisteredModel) -> None:
+    assert _served(model) == {}
+    point_environment_at(model.version("2"), "staging")
+    assert _champion(model) == ""
+    point_environment_at(model.version("1"), "production")
+    assert _champion(model) == "1"
+    point_environment_at(model.version("2"), "production")
+    assert _served(model) == {"staging": "2", "production": "2"}
+    assert _champion(model) == "2"
 
 
-def test_the_champion_is_who_was_blessed_last_until_production_decides(tracking: Tracking, model: str) -> None:
-    assert alias_of_blessed(tracking, model, "champion") == "champion"
-    move(tracking, model, "1", "staging")
-    assert alias_of_blessed(tracking, model, "champion") == "champion"
-    move(tracking, model, "1", "production")
-    assert alias_of_blessed(tracking, model, "champion") == "challenger"
-    assert alias_of_blessed(tracking, model, "candidate") == "candidate"
+def test_a_move_that_was_cut_off_is_completed_by_another(model: RegisteredModel) -> None:
+    point_environment_at(model.version("1"), "production")
+    model.version("2").set_alias("production")
+    assert _champion(model) == "1"
+    point_environment_at(model.version("2"), "production")
+    assert _champion(model) == "2"
+
+
+def test_aliases_go_back_to_the_version_before_or_to_none(model: RegisteredModel) -> None:
+    point_environment_at(model.version("1"), "production")
+    restore_alias(model, "production", version="")
+    assert (_served(model), _champion(model)) == ({}, "1")
+    restore_alias(model, "production", version="")
+    point_environment_at(model.version("1"), "production")
+    point_environment_at(model.version("2"), "production")
+    restore_alias(model, "production", version="1")
+    assert (_served(model), _champion(model)) == ({"production": "1"}, "1")
+
+
+def test_the_champion_is_who_was_blessed_last_until_production_decides(model: RegisteredModel) -> None:
+    assert alias_of_blessed(model, "champion") == "champion"
+    point_environment_at(model.version("1"), "staging")
+    assert alias_of_blessed(model, "champion") == "champion"
+    point_environment_at(model.version("1"), "production")
+    assert alias_of_blessed(model, "champion") == "challenger"
+    assert alias_of_blessed(model, "candidate") == "candidate"

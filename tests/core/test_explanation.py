@@ -9,7 +9,7 @@ import pytest
 
 from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.explanation import as_json, as_markdown, findings, headline, sentences
-from modelway.components.core.records import Attempt, Outcome, RegisteredModel, State
+from modelway.components.core.records import Attempt, Outcome, RegisteredVersion, State
 from modelway.components.core.verdict import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
 
 GOOD = passed_or_failed("columns", True, "all there")
@@ -22,7 +22,7 @@ WAIVED = passed_or_failed("slice[a].f1", False, "0.2").model_copy(
 
 
 def outcome(state: State, *gates: Gate, **changes: Any) -> Outcome:
-    model = RegisteredModel(name="loans", version="4", alias="champion", model_hash="h")
+    model = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")
     given: dict[str, Any] = {"run": "run-1", "project": "loans", "git_commit": "c0ffee", "blessing": "b" * 64}
     return Outcome(state=state, gates=gates, model=model if state is State.REGISTERED else None, **given | changes)
 

@@ -12,7 +12,7 @@ from modelway.components.core.records import (
     DECISION,
     OUTCOME,
     Outcome,
-    RegisteredModel,
+    RegisteredVersion,
     RunContext,
     State,
     keep_reports,
@@ -36,7 +36,7 @@ def outcome() -> Outcome:
         state=State.REJECTED,
         gates=gates,
         reports={"data": "s3://bucket/data.html"},
-        model=RegisteredModel(name="loans", version="3", alias="champion", model_hash="abc"),
+        model=RegisteredVersion(name="loans", version="3", alias="champion", model_hash="abc"),
         git_commit="1234",
         error="größer",
     )

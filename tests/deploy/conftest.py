@@ -22,6 +22,7 @@ from modelway.components.core.encryption import ENCRYPTED_FILE
 from modelway.components.core.images import Layout, Reference, pull, push
 from modelway.components.core.oci import on_top, write_layer
 from modelway.components.core.policy import Policy
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.registry import Registry
 from modelway.components.core.released import released
 from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys, sign
@@ -55,6 +56,9 @@ class Packages:
     def store(self) -> str:
         return str(self.folder / "store")
 
+    def handle(self, model: str) -> RegisteredModel:
+        return RegisteredModel(model, self.store, self.tracking)
+
     def __call__(
         self,
         model: str,
@@ -78,7 +82,7 @@ class Packages:
         work = self.folder / f"package-{len(self._made)}"
         bundle = work / "release"
         bundle.mkdir(parents=True)
-        given = released(self.tracking, model, version)
+        given = released(self.handle(model).version(version))
         said = {"name": model, "version": version, "blessing_sha256": given.blessing_sha256, "model_hash": "m"}
         release = Release(**{**said, **(claimed or {})}, onnx=False, created_by="a test")
         for name, text in {

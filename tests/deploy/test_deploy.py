@@ -34,10 +34,10 @@ class Untouchable(Cluster):
 
 
 @pytest.fixture
-def ask(packages: Any, tracking: Tracking) -> Callable[..., Deployed]:
+def ask(packages: Any) -> Callable[..., Deployed]:
     def asked(model: str, version: str, **changes: Any) -> Deployed:
-        given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "tracking": tracking, "progress": str}
-        return deploy(packages.store, model, version, "staging", **{**given, **changes})
+        given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
+        return deploy(packages.handle(model).version(version), "staging", **{**given, **changes})
 
     return asked
 
@@ -54,11 +54,11 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
     assert "is not signed" in unsigned
     assert "staging asks for approvals by 1 person" in quorum
     assert said[-1] == made.sentence()
-    (entry,) = AuditLog(packages.store, tracking).trusted("refused")[0]
+    (entry,) = AuditLog(packages.store, tracking).verified_entries("refused")[0]
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")
     assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(made.reasons)}
     assert image
-    assert tracking.holder("refused", "staging") is None
+    assert tracking.version_with_alias("refused", "staging") is None
 
 
 def test_a_promotion_reads_each_entry_of_the_log_once(
@@ -119,8 +119,9 @@ def test_a_broken_audit_log_refuses(
 
 
 def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., Deployed]) -> None:
+    packages.tracking = Tracking("http://127.0.0.1:1")
     with pytest.raises(UnavailableError):
-        ask("away", "1", tracking=Tracking("http://127.0.0.1:1"))
+        ask("away", "1")
     assert not (Path(packages.store) / "audit").exists()
 
 
@@ -131,8 +132,8 @@ def test_there_is_a_way_back_only_to_what_served_before(
     log = AuditLog(packages.store, tracking)
 
     def back(**changes: Any) -> Deployed:
-        given = {"actor": "ada", "reason": "odd", "cluster": Untouchable(), "tracking": tracking}
-        return rollback(packages.store, "back", "staging", **{**given, **changes})
+        given = {"actor": "ada", "reason": "odd", "cluster": Untouchable()}
+        return rollback(packages.handle("back"), "staging", **{**given, **changes})
 
     with pytest.raises(ModelwayError, match="staging has served no version of back before any"):
         back()
@@ -154,11 +155,12 @@ def test_there_is_a_way_back_only_to_what_served_before(
 
 
 def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(packages: Any) -> None:
+    about = {"store": packages.store, "model": "loans", "version": "1", "run": "run-1"}
     with pytest.raises(ModelwayError, match="there is no environment 'prod'") as caught:
-        deploy_in_task(packages.store, "loans", "1", "prod", run="run-1")
+        deploy_in_task(**about, environment="prod")
     assert "development, staging, production" in caught.value.remedy
     with pytest.raises(ModelwayError, match="no such key"):
-        deploy_in_task(packages.store, "loans", "1", "staging", run="run-1", policy="{colour: red}")
+        deploy_in_task(**about, environment="staging", policy="{colour: red}")
 
 
 def test_without_rows_to_send_an_environment_without_traffic_is_refused(
@@ -197,7 +199,8 @@ def test_a_task_keeps_what_became_of_it_in_the_store(
 ) -> None:
     version = release("kept")
     packages("kept", version, after=lambda bundle: (bundle / "release.sig").unlink())
-    made = deploy_in_task(packages.store, "kept", version, "staging", run="run-1")
+    about = {"store": packages.store, "model": "kept", "version": version, "environment": "staging"}
+    made = deploy_in_task(**about, run="run-1")
     record = DeploymentRecord.read(packages.store, "run-1")
     assert record is not None
     assert (record.verdict, record.model, record.environment) == ("refused", "kept", "staging")
@@ -205,5 +208,5 @@ def test_a_task_keeps_what_became_of_it_in_the_store(
     packages("kept", version)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(ModelwayError, match="no cluster is known"):
-        deploy_in_task(packages.store, "kept", version, "staging", run="run-2")
+        deploy_in_task(**about, run="run-2")
     assert DeploymentRecord.read(packages.store, "run-2") is None

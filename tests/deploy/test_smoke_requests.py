@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from modelway.components.core.inference import Tensor
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, SmokeRequests, smoke_requests
 
@@ -57,7 +58,7 @@ def registered(release: Callable[..., str], tracking: Tracking, tmp_path: Path) 
         if project is not None:
             (folder / "project.json").write_text(json.dumps(project), encoding="utf-8")
         tracking.log_evidence(found.run_id, folder, "evidence/one")
-        return smoke_requests(tracking, "loans-with-rows", version)
+        return smoke_requests(RegisteredModel("loans-with-rows", str(tmp_path), tracking).version(version))
 
     return register
 

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from modelway.components.core.approvals import approve
-from modelway.components.core.audit import AuditLog
 from modelway.components.core.errors import UnavailableError
 from modelway.components.core.policy import Policy
 from modelway.components.core.signing import VERIFYING_KEY, new_keys
 from modelway.components.core.tracking import Tracking
-from modelway.components.deploy.verify import image_problems, policy_problems, problems
+from modelway.components.deploy.verify import image_problems, policy_problems, precondition_failures
 
 
 @pytest.fixture
-def found(packages: Any, tracking: Tracking) -> Callable[..., tuple[str, ...]]:
+def found(packages: Any) -> Callable[..., tuple[str, ...]]:
     def ask(model: str, version: str, image: str = "", policy: Policy | None = None) -> tuple[str, ...]:
-        return problems(AuditLog(packages.store, tracking), tracking, policy, model, version, "staging", image)
+        model_version = packages.handle(model).version(version)
+        return precondition_failures(model_version, "staging", image=image, policy=policy)
 
     return ask
 
@@ -159,17 +159,14 @@ def test_an_image_that_package_model_did_not_record_is_refused(
 
 
 def test_all_problems_are_found_at_once(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]], tracking: Tracking
+    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
 ) -> None:
     environments = {"staging": {"after": "development", "approvals": {"quorum": 2}}, "development": {}}
     version = release("several", environments)
     packages("several", version, after=unsigned)
     approve(
-        packages.store,
-        tracking,
-        model="several",
-        version=version,
-        environment="staging",
+        packages.handle("several").version(version),
+        "staging",
         by="grace@example.org",
         reason="seen",
         until=datetime.now(UTC) + timedelta(days=1),
@@ -191,13 +188,13 @@ def test_a_version_that_is_not_blessed_is_refused(
     assert any("is not blessed" in problem for problem in found("unblessed", version))
 
 
-def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], packages: Any, tracking: Tracking) -> None:
+def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], packages: Any) -> None:
     version = release("away")
     record = Path(packages.store) / f"packages/away/{version}.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"image": f"127.0.0.1:1/away@sha256:{'0' * 64}"}))
     with pytest.raises(UnavailableError):
-        image_problems(packages.store, tracking, "away", version, "")
+        image_problems(packages.handle("away").version(version), "")
 
 
 def test_a_brought_policy_asks_no_less_of_a_rollout(policy: Callable[..., Policy]) -> None:

@@ -375,7 +375,7 @@ def test_a_release_in_containers_registers_its_model(
     assert (registered.state, registered.error, registered.reasons) == (State.REGISTERED, "", [])
     made = registered.model
     assert made is not None
-    holder = workplace.tracking.holder(made.name, "champion")
+    holder = workplace.tracking.version_with_alias(made.name, "champion")
     assert holder is not None
     versions = [str(one.version) for one in workplace.tracking.versions(made.name)]
     assert versions == [made.version] == [str(holder.version)]

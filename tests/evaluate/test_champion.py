@@ -51,7 +51,7 @@ def versions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> It
             tracking.log_evidence(run_id, folder, f"evidence/{name}")
             tags = {"evidence": f"evidence/{name}"}
             with tracking.new_version(PROJECT.name, model_id, run_id, tags) as found[name]:
-                tracking.give_alias(PROJECT.name, found[name], "champion")
+                tracking.set_alias(PROJECT.name, found[name], "champion")
         yield found
 
 

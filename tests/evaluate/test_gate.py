@@ -103,12 +103,12 @@ class Judge:
         return evaluate(
             str(self.folder / "model"),
             str(self.folder / "test"),
-            str(self.folder / "unseen"),
-            text or project(),
-            yaml.safe_dump(policy),
-            champion,
-            run_id,
-            model_hash,
+            unseen_path=str(self.folder / "unseen"),
+            project_text=text or project(),
+            policy_text=yaml.safe_dump(policy),
+            champion=champion,
+            run_id=run_id,
+            model_hash=model_hash,
             as_of=as_of,
             report_path=str(self.folder / "report.html"),
         )
@@ -385,7 +385,7 @@ def champions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> I
         ):
             tracking.upload_model(model_id, str(work / name))
         with tracking.new_version("loans-evaluate", model_id, run_id, {}) as versions[name]:
-            tracking.give_alias("loans-evaluate", versions[name], "champion")
+            tracking.set_alias("loans-evaluate", versions[name], "champion")
     yield versions
     monkeypatch.undo()
 

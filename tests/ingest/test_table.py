@@ -30,9 +30,13 @@ def source(tmp_path: Path) -> Path:
 
 
 def run(source: Path, folder: Path, version: str = "", contract: str = CONTRACT) -> Ingested:
-    project = PROJECT.format(source=source)
     paths = (folder / "a" / "train", folder / "b" / "test", folder / "c" / "unseen", folder / "d" / "serving")
-    return ingest(project, contract, version, *map(str, paths))
+    return ingest(PROJECT.format(source=source), contract, expected_version=version, **parts(*paths))
+
+
+def parts(train: Path, test: Path, unseen: Path, serving: Path) -> dict[str, str]:
+    paths = {"train_path": train, "test_path": test, "unseen_path": unseen, "serving_path": serving}
+    return {name: str(path) for name, path in paths.items()}
 
 
 def test_both_splits_are_written_with_what_they_are_made_of(source: Path, tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_rows_held_back_and_what_is_served_are_written_too(source: Path, tmp_pat
     split = f"unseen_fraction: 0.25}}, serving: '{asked}'"
     project = PROJECT.format(source=source).replace("test_fraction: 0.25}", "test_fraction: 0.25, " + split)
     paths = [tmp_path / name for name in ("train", "test", "unseen", "serving")]
-    made = ingest(project, CONTRACT, "", *map(str, paths))
+    made = ingest(project, CONTRACT, **parts(*paths))
     train, test, unseen, serving = map(pl.read_parquet, paths)
     assert (made.train_rows, made.test_rows, made.unseen_rows) == (len(train), len(test), len(unseen))
     assert made.serving_rows == 2
@@ -106,5 +110,5 @@ def test_without_them_their_tables_have_no_rows(source: Path, tmp_path: Path) ->
 def test_what_is_served_is_named_where_it_cannot_be_read(source: Path, tmp_path: Path) -> None:
     project = PROJECT.format(source=source).replace("0.25}}", f"0.25}}, serving: '{tmp_path / 'none.csv'}'}}")
     with pytest.raises(ModelwayError, match=r"none\.csv") as caught:
-        ingest(project, CONTRACT, "", *(str(tmp_path / name) for name in ("a", "b", "c", "d")))
+        ingest(project, CONTRACT, **parts(*(tmp_path / name for name in ("a", "b", "c", "d"))))
     assert caught.value.key == "data.serving"

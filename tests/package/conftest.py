@@ -18,6 +18,7 @@ from modelway.components.core.encryption import new_identity
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Features
+from modelway.components.core.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.signing import new_keys
 from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
@@ -87,6 +88,9 @@ class Version:
     version: str
     model: Path
     tracking: Tracking
+
+    def in_store(self, store: str) -> ModelVersion:
+        return RegisteredModel(self.name, store, self.tracking).version(self.version)
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def released(registered: Any, serving: str, registry: Any, tmp_path: Path, keys:
     def make() -> str:
         target = f"{registry.host}/team/loans:{uuid.uuid4().hex[:8]}"
         store, bundle = str(tmp_path / "store"), str(tmp_path / "bundle")
-        made = package(registered.name, registered.version, store, serving, target, bundle_path=bundle)
+        made = package(registered.in_store(store), base=serving, target=target, bundle_path=bundle)
         docker("pull", made.image)
         pulled.append(made.image)
         keys.chmod(0o755)

@@ -29,10 +29,12 @@ HELD += ["requirements.txt", "sbom.cdx.json"]
 
 @pytest.fixture
 def run(base: Path, tmp_path: Path) -> Callable[..., Packaged]:
-    def packaged(version: Any, target: str | None = None, bundle: str = "bundle", **changes: Any) -> Packaged:
-        asked = {"base": str(base), "store": str(tmp_path / "store"), **changes}
+    def packaged(
+        version: Any, target: str | None = None, bundle: str = "bundle", store: str = "", **changes: Any
+    ) -> Packaged:
+        registered = version.in_store(store or str(tmp_path / "store"))
         to = target or str(tmp_path / "images")
-        return package(version.name, version.version, target=to, bundle_path=str(tmp_path / bundle), **asked)
+        return package(registered, **{"base": str(base), **changes}, target=to, bundle_path=str(tmp_path / bundle))
 
     return packaged
 

@@ -127,7 +127,7 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 def run(base: Path, tmp_path: Path, store: Store, registered: Any) -> Callable[[str], Packaged]:
     def packaged(name: str) -> Packaged:
         to, bundle = str(tmp_path / f"image-{name}"), str(tmp_path / name)
-        return package(registered.name, registered.version, store.uri, str(base), to, bundle_path=bundle)
+        return package(registered.in_store(store.uri), base=str(base), target=to, bundle_path=bundle)
 
     return packaged
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,15 @@ import pytest
 from modelway.components.core.audit import AuditLog, BrokenLogError
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.promotions import begin, finish
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.tracking import Tracking
 from modelway.pipelines.governance import (
     approve,
     audit_log,
     audit_verify,
-    environment_named,
     history,
     moment,
     promote_check,
-    version_named,
     withdraw,
 )
 
@@ -33,34 +33,25 @@ class Office:
     """A store and a registry with two versions of a model."""
 
     def __init__(self, tracking: Tracking, store: str, model: str) -> None:
-        self.tracking, self.store, self.model = tracking, store, model
-        self.log = AuditLog(store, tracking)
+        self.handle, self.model = RegisteredModel(model, store, tracking), model
+        self.log = self.handle.audit_log
 
     def say(self, event: Any, version: str, environment: str = "", **details: str) -> datetime:
         about = {"model": self.model, "version": version, "environment": environment}
         return self.log.append(event, "bot", **about, details=details).time
 
     def register(self, version: str) -> str:
-        content = self.tracking.evidence(self.model, version, "blessing.json")
+        content = self.handle.version(version).evidence("blessing.json")
         assert content is not None
         blessing = hashlib.sha256(content).hexdigest()
         self.say("registered", version, blessing_sha256=blessing, run=f"release-{version}")
         return blessing
 
     def approve(self, version: str = "1", by: str = "bob", **more: str) -> dict[str, Any]:
-        about = {
-            "model": self.model,
-            "version": version,
-            "environment": "production",
-            "by": by,
-            "reason": "fewer alarms",
-        }
-        return approve(self.store, self.tracking, None, **{**about, **more})
+        return approve(self.handle.version(version), "production", by=by, reason="fewer alarms", **more)
 
-    def check(self, version: str = "1", environment: str = "production") -> dict[str, Any]:
-        return promote_check(
-            self.store, self.tracking, None, model=self.model, version=version, environment=environment
-        )
+    def check(self) -> dict[str, Any]:
+        return promote_check(self.handle.version("1"), "production")
 
 
 @pytest.fixture
@@ -87,22 +78,6 @@ def test_times_as_people_write_them(text: str, expected: datetime) -> None:
 def test_what_is_no_time_is_named(text: str) -> None:
     with pytest.raises(ModelwayError, match="is no time"):
         moment(text)
-
-
-def test_an_environment_that_there_is_not_is_named() -> None:
-    assert environment_named("staging") == "staging"
-    with pytest.raises(ModelwayError, match="no environment 'prod'") as caught:
-        environment_named("prod")
-    assert "development, staging, production" in caught.value.remedy
-
-
-def test_a_version_is_named_by_its_number_or_an_alias(office: Office) -> None:
-    office.tracking.give_alias(office.model, "2", "staging")
-    assert version_named(office.tracking, office.model, "1") == "1"
-    assert version_named(office.tracking, office.model, "staging") == "2"
-    for text in ("9", "production", ""):
-        with pytest.raises(ModelwayError, match="has no version"):
-            version_named(office.tracking, office.model, text)
 
 
 def test_a_check_says_all_that_is_missing_and_then_that_nothing_is(office: Office) -> None:
@@ -137,8 +112,7 @@ def test_an_approval_says_what_is_still_missing(office: Office) -> None:
     assert len(found["refusals"]) == 1
     assert "staging" in found["refusals"][0]
     office.say("promoted", "1", "staging")
-    about = {"model": office.model, "version": "1", "environment": "production", "by": "bob"}
-    withdrawn = withdraw(office.store, office.tracking, **about, reason="not yet")
+    withdrawn = withdraw(office.handle.version("1"), "production", by="bob", reason="not yet")
     assert (withdrawn["event"], withdrawn["details"]) == ("withdrawn", {"reason": "not yet"})
     assert "1 person" in office.check()["refusals"][0]
 
@@ -161,7 +135,7 @@ def lived(office: Office) -> tuple[Office, dict[str, datetime]]:
 
 def test_the_history_says_what_served_when_and_why_and_who_let_it(lived: tuple[Office, dict[str, datetime]]) -> None:
     office, when = lived
-    found = [one for one in history(office.store, office.model) if one["environment"] == "production"]
+    found = [one for one in history(office.handle) if one["environment"] == "production"]
     assert [(one["version"], one["event"]) for one in found] == [
         ("1", "rolled-back"),
         ("2", "promoted"),
@@ -191,7 +165,7 @@ def test_the_history_at_a_time_is_what_was_served_then(
     lived: tuple[Office, dict[str, datetime]], moment_of: str, production: str | None
 ) -> None:
     office, when = lived
-    found = history(office.store, office.model, when.get(moment_of, datetime.now(UTC)))
+    found = history(office.handle, at=when.get(moment_of, datetime.now(UTC)))
     served = {one["environment"]: one["version"] for one in found}
     assert served.get("production") == production
     assert set(served) == (set() if moment_of == "before" else {"staging", "production"})
@@ -203,7 +177,7 @@ def test_what_was_undone_is_in_the_history_and_the_version_before_took_its_place
     office.say("promoted", "1", "production")
     office.say("deployed", "2", "production")
     office.say("undone", "2", "production", reason="error rate 12 %")
-    back, two, one = history(office.store, office.model)
+    back, two, one = history(office.handle)
     assert [entry["version"] for entry in (back, two, one)] == ["1", "2", "1"]
     assert two["why"][-1] == "It was not kept."
     assert back["why"][-1] == "It took its place again when version 2 was undone: error rate 12 %."
@@ -214,23 +188,23 @@ def test_an_approval_that_came_too_late_let_nobody_through(office: Office) -> No
     office.register("1")
     office.say("promoted", "1", "production")
     office.approve("1", "bob")
-    (found,) = history(office.store, office.model)
+    (found,) = history(office.handle)
     assert found["approvals"] == []
 
 
 def test_the_log_is_listed_flat(lived: tuple[Office, dict[str, datetime]]) -> None:
     office, _ = lived
-    found = audit_log(office.store, office.tracking, model=office.model)
+    found = audit_log(office.handle)
     assert [one["number"] for one in found] == list(range(1, len(found) + 1))
     assert found[1]["previous"] == found[0]["sha256"]
-    assert audit_log(office.store, environment="staging", last=1) == [found[3]]
-    assert audit_log(office.store, model="another") == []
+    assert audit_log(office.handle, environment="staging", last=1) == [found[3]]
+    assert audit_log(replace(office.handle, name="another")) == []
     assert json.loads(json.dumps(found)) == found
 
 
 def test_verify_says_what_was_checked_and_where_it_breaks(lived: tuple[Office, dict[str, datetime]]) -> None:
     office, _ = lived
-    found = audit_verify(office.store, office.tracking, [office.model])
+    found = audit_verify(office.handle)
     count = found["entries"]
     assert found == {
         "whole": True,
@@ -241,11 +215,11 @@ def test_verify_says_what_was_checked_and_where_it_breaks(lived: tuple[Office, d
     }
     last = Path(office.log.folder) / f"{count:08}.json"
     last.unlink()
-    assert audit_verify(office.store, None)["whole"]
-    found = audit_verify(office.store, office.tracking, [office.model])
+    assert AuditLog(office.log.store).verify() is None  # without a witness
+    found = audit_verify(office.handle)
     assert (found["whole"], found["entries"], found["head"]) == (False, count - 1, None)
     assert found["broken"]["number"] == count
     assert found["broken"]["file"] == str(last)
     with pytest.raises(BrokenLogError):
-        history(office.store, office.model, tracking=office.tracking)
+        history(office.handle)
     assert "audit log is broken" in office.check()["refusals"][0]

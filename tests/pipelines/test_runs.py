@@ -21,7 +21,7 @@ from modelway.components.core.records import (
     LATEST,
     OUTCOME,
     Outcome,
-    RegisteredModel,
+    RegisteredVersion,
     State,
     read_outcome,
     recorded_runs,
@@ -30,7 +30,7 @@ from modelway.components.core.stop_record import StopRecord
 from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.pipelines.cli.main import app
 
-MODEL = RegisteredModel(name="loans", version="4", alias="champion", model_hash="h")
+MODEL = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")
 BAD = Gate(name="data", checks=(passed_or_failed("columns", False, "income is missing"),))
 
 

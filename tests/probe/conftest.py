@@ -72,9 +72,9 @@ class Prober:
         return probe(
             str(self.model),
             str(self.folder / "test"),
-            PROJECT,
-            yaml.safe_dump(policy),
-            folder_sha256(self.model) if model_hash is None else model_hash,
+            project_text=PROJECT,
+            policy_text=yaml.safe_dump(policy),
+            model_hash=folder_sha256(self.model) if model_hash is None else model_hash,
             as_of="2026-01-15",
             report_path=str(self.folder / "report.html"),
         )

@@ -105,9 +105,9 @@ def test_a_trained_pipeline_with_nulls_and_times_answers_as_offline(tmp_path: Pa
     gate = probe(
         str(tmp_path / "model"),
         str(tmp_path / "rows"),
-        text,
-        yaml.safe_dump(policy),
-        folder_sha256(tmp_path / "model"),
+        project_text=text,
+        policy_text=yaml.safe_dump(policy),
+        model_hash=folder_sha256(tmp_path / "model"),
         report_path=str(tmp_path / "report.html"),
     )
     assert gate.verdict is PASSED, gate.reasons

@@ -16,7 +16,7 @@ from modelway.components.core.records import (
     OUTCOME,
     Outcome,
     PackageRecord,
-    RegisteredModel,
+    RegisteredVersion,
     RunContext,
     State,
 )
@@ -34,7 +34,7 @@ PROJECT = yaml.safe_dump(
         "model": {"estimator": "sklearn.tree.DecisionTreeClassifier"},
     }
 )
-MODEL = RegisteredModel(name="loans", version="4", alias="champion", model_hash="h")
+MODEL = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")
 GATE = Gate(name="data", checks=(passed_or_failed("columns", False, "one is missing"),))
 IMAGE = "registry.example/loans@sha256:" + "a" * 64
 UNDECIDED = "the run ended before a gate decided; the task that failed says why in its log"

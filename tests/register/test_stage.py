@@ -21,12 +21,13 @@ import yaml
 from modelway.components.core.audit import AuditLog, Entry
 from modelway.components.core.blessing import BLESSING_FILE, Blessing
 from modelway.components.core.contract import Contract
-from modelway.components.core.environments import move
+from modelway.components.core.environments import point_environment_at
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256, load_model
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.components.core.records import DECISION, Outcome, RunContext, State
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.rejection import RejectedError
 from modelway.components.core.tracking import BASELINE_FILE, Tracking
 from modelway.components.core.user_files import UserFiles
@@ -114,18 +115,25 @@ class Trained:
         data = validate(
             str(self.folder / "train.parquet"),
             test,
-            self.project,
-            self.contract,
-            text,
-            "d" * 64,
-            champion,
+            project_text=self.project,
+            contract_text=self.contract,
+            policy_text=text,
+            data_hash="d" * 64,
+            champion=champion,
             baseline_path=evidence.baseline,
             report_path=evidence.reports["data"],
         )
-        run_id, unseen = self.training.run_id, str(self.folder / "unseen.parquet")
-        asked = (model, test, unseen, self.project, text, champion, run_id, model_hash)
-        judged = evaluate(*asked, report_path=evidence.reports["model"]).gate
-        probed = probe(model, test, self.project, text, model_hash, report_path=evidence.reports["serving"])
+        texts = {"project_text": self.project, "policy_text": text, "model_hash": model_hash}
+        judged = evaluate(
+            model,
+            test,
+            unseen_path=str(self.folder / "unseen.parquet"),
+            champion=champion,
+            run_id=self.training.run_id,
+            report_path=evidence.reports["model"],
+            **texts,
+        ).gate
+        probed = probe(model, test, report_path=evidence.reports["serving"], **texts)
         for name, gate in zip(NAMES, (data, judged, probed), strict=True):
             gate.write(evidence.gates[name])
         context = RunContext(run="run-1", store=str(folder.parent / "store"), git_commit="commit", champion=champion)
@@ -170,11 +178,16 @@ def trained_in(folder: Path, model: dict[str, Any]) -> Trained:
     paths = {
         name: str(folder / name) for name in ("train.parquet", "test.parquet", "steps", "prepared.parquet", "model")
     }
-    parts = [str(folder / f"{name}.parquet") for name in ("train", "test", "unseen", "serving")]
-    ingest(project, contract, "", *parts)
+    parts = {f"{name}_path": str(folder / f"{name}.parquet") for name in ("train", "test", "unseen", "serving")}
+    ingest(project, contract, **parts)
     prepare(paths["train.parquet"], project, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
     made = train(
-        paths["prepared.parquet"], paths["train.parquet"], paths["steps"], project, "d" * 64, model_path=paths["model"]
+        paths["prepared.parquet"],
+        paths["train.parquet"],
+        steps_path=paths["steps"],
+        project_text=project,
+        data_hash="d" * 64,
+        model_path=paths["model"],
     )
     training = Training(run_id=made.run_id, model_id=made.model_id, source_version="sha256:data", code_version="code")
     return Trained(folder, project, contract, training)
@@ -213,13 +226,13 @@ def _numbers(tracking: Tracking) -> list[str]:
 
 def _holders(tracking: Tracking) -> dict[str, str]:
     names = ("challenger", "champion", "development", "production")
-    found = {name: tracking.holder(NAME, name) for name in names}
+    found = {name: tracking.version_with_alias(NAME, name) for name in names}
     return {name: str(holder.version) for name, holder in found.items() if holder is not None}
 
 
 def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Request, tracking: Tracking) -> None:
     assert request_.register() == "1"
-    holder = tracking.holder(NAME, "champion")
+    holder = tracking.version_with_alias(NAME, "champion")
     assert holder is not None
     tags = {key.removeprefix("modelway."): value for key, value in holder.tags.items()}
     expected = {
@@ -385,7 +398,8 @@ def test_the_aliases_move_and_the_log_says_when(request_: Request, other: Reques
 def test_once_there_is_a_production_it_decides_who_is_the_champion(
     request_: Request, other: Request, tracking: Tracking
 ) -> None:
-    move(tracking, NAME, request_.register(), "production")
+    model = RegisteredModel(NAME, str(request_.store), tracking)
+    point_environment_at(model.version(request_.register()), "production")
     other.register()
     assert _holders(tracking) == {"champion": "1", "challenger": "2", "development": "2", "production": "1"}
 
@@ -407,7 +421,7 @@ def test_a_run_that_was_cut_off_before_its_aliases_gives_them_when_it_is_retried
 ) -> None:
     request_.register()
     for alias in ("champion", "development"):
-        tracking.drop_alias(NAME, alias)
+        tracking.delete_alias(NAME, alias)
     assert request_.register() == "1"
     assert _holders(tracking) == {"champion": "1", "development": "1"}
 
@@ -511,7 +525,7 @@ def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -
 def _register_as(tracking: Tracking, training: Training, alias: str) -> None:
     with tracking.new_version(NAME, training.model_id, training.run_id, {"blessing": "b"}) as version:
         assert _numbers(tracking) == [version]
-        tracking.give_alias(NAME, version, alias)
+        tracking.set_alias(NAME, version, alias)
 
 
 @pytest.mark.parametrize("alias", ["v1", "no spaces"])
@@ -563,7 +577,7 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     with pytest.raises(IsADirectoryError):
         blocked.register()
     assert _numbers(tracking) == ["1"]
-    holder = tracking.holder(NAME, "champion")
+    holder = tracking.version_with_alias(NAME, "champion")
     assert holder is not None
     assert str(holder.version) == "1"
     assert [one.version for one in request_.log()] == ["1"]

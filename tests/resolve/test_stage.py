@@ -163,7 +163,7 @@ def registry(small: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch, e
             tracking.new_version(name, model_id, run_id, tags) as version,
         ):
             if alias:
-                tracking.give_alias(name, version, alias)
+                tracking.set_alias(name, version, alias)
             return version
 
     return register

@@ -165,9 +165,9 @@ def test_training_logs_the_model_byte_for_byte(
     trained = train(
         str(tmp_path / "prepared"),
         str(tmp_path / "train"),
-        str(tmp_path / "steps"),
-        made.project.canonical(),
-        "data",
+        steps_path=str(tmp_path / "steps"),
+        project_text=made.project.canonical(),
+        data_hash="data",
         model_path=str(tmp_path / "model"),
     )
     assert trained.model_hash == folder_sha256(tmp_path / "model")
@@ -194,9 +194,10 @@ def test_training_that_fails_ends_its_run_as_failed(
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     made = prepare_rows(LOGISTIC, features={"impute": "none"})
     text = made.project.canonical().replace('"name": "loans"', '"name": "loans-failing"')
-    paths = [str(tmp_path / name) for name in ("prepared", "train", "steps")]
+    paths = [str(tmp_path / name) for name in ("prepared", "train")]
+    about = {"project_text": text, "steps_path": str(tmp_path / "steps"), "data_hash": "data"}
     with pytest.raises(ModelwayError, match="contains NaN"):
-        train(*paths, text, "data", model_path=str(tmp_path / "model"))
+        train(*paths, **about, model_path=str(tmp_path / "model"))
     experiment = tracking.client.get_experiment_by_name("loans-failing")
     assert experiment is not None
     (run,) = tracking.client.search_runs([experiment.experiment_id])
@@ -213,10 +214,11 @@ def test_other_code_than_the_run_was_started_for_is_not_trained(
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     made = prepare_rows({"entrypoint": "own_changed:fit"})
     text = made.project.canonical().replace('"name": "loans"', '"name": "loans-changed"')
-    paths = [str(tmp_path / name) for name in ("prepared", "train", "steps")]
+    paths = [str(tmp_path / name) for name in ("prepared", "train")]
+    about = {"project_text": text, "steps_path": str(tmp_path / "steps"), "data_hash": "data"}
     started_for = code_version(made.project)
     (tmp_path / "own_changed.py").write_text(f"{OWN}\n", encoding="utf-8")
     with pytest.raises(ModelwayError, match="other code than the run was started for"):
-        train(*paths, text, "data", code_version=started_for, model_path=str(tmp_path / "model"))
+        train(*paths, **about, code_version=started_for, model_path=str(tmp_path / "model"))
     assert tracking.client.get_experiment_by_name("loans-changed") is None
     assert "own_changed" not in sys.modules

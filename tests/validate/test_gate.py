@@ -59,13 +59,15 @@ def judge(
 ) -> Gate:
     train.write_parquet(folder / "train")
     test.write_parquet(folder / "test")
-    asked = documents or (project(), CONTRACT, ALONE)
+    project_text, contract_text, policy_text = documents or (project(), CONTRACT, ALONE)
     return validate(
         str(folder / "train"),
         str(folder / "test"),
-        *asked,
-        "abc",
-        champion,
+        project_text=project_text,
+        contract_text=contract_text,
+        policy_text=policy_text,
+        data_hash="abc",
+        champion=champion,
         **others,
         baseline_path=str(folder / "baseline"),
         report_path=str(folder / "report.html"),

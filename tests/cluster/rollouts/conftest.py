@@ -22,10 +22,11 @@ from rollout_releases import ADA, FAULTS, SITE, images, register, with_layer
 from rollout_traffic import MODEL, Traffic
 from shared_node import whole_node
 
-from modelway.components.core.audit import AuditLog, Entry
+from modelway.components.core.audit import Entry
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.images import Reference, pull
 from modelway.components.core.policy import Policy
+from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
 from modelway.components.core.storage import S3
 from modelway.components.core.tracking import Tracking
@@ -202,6 +203,10 @@ class Place:
         }
         return Policy.model_validate(content)
 
+    @property
+    def model(self) -> RegisteredModel:
+        return RegisteredModel(MODEL, self.store, self.tracking)
+
     def deploy(
         self, version: str, *, run: str = "", environment: EnvironmentName = "staging", image: str = "", **changes: Any
     ) -> Deployed:
@@ -209,15 +214,12 @@ class Place:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KUBECONFIG", str(self.deployer))
             return deploy(
-                self.store,
-                MODEL,
-                version,
+                self.model.version(version),
                 environment,
                 image=image,
                 run=run or f"run-{uuid.uuid4().hex[:6]}",
                 actor=ADA,
                 policy=self.policy(**changes),
-                tracking=self.tracking,
             )
 
     def traffic(self, service: str = MODEL, **changes: Any) -> Traffic:
@@ -256,8 +258,8 @@ class Place:
         return name
 
     def holder(self, environment: EnvironmentName = "staging") -> str:
-        found = self.tracking.holder(MODEL, environment)
-        return "" if found is None else str(found.version)
+        version = self.model.version_with_alias(environment)
+        return "" if version is None else version.number
 
     def whole(self) -> bool:
         """Whether the Rollout serves what it asks for, by both of its pods, and is done with all else."""
@@ -269,7 +271,7 @@ class Place:
         return status.get("phase") == "Healthy" and stable >= 2 and alone
 
     def log(self) -> list[Entry]:
-        return AuditLog(self.store, self.tracking).trusted(MODEL)[0]
+        return self.model.verified_entries()
 
     def pods_of(self, template_hash: str) -> list[dict[str, Any]]:
         """The pods of one template."""
@@ -371,7 +373,7 @@ class Releases:
     def package(self, version: str, base: str) -> str:
         """Packages a version on a base; returns the version."""
         target, bundle = f"{self.host}/{MODEL}:v{version}", self.folder / f"bundle-{version}"
-        package(MODEL, version, self.place.store, base, target, bundle_path=str(bundle))
+        package(self.place.model.version(version), base=base, target=target, bundle_path=str(bundle))
         return version
 
 

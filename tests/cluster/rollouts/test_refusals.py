@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.approvals import approve, refusals
-from modelway.components.core.audit import AuditLog
+from modelway.components.core.approvals import approve, promotion_blockers
 from modelway.components.core.release_image import fetch_release
 from modelway.components.core.signing import new_keys, sign
 from modelway.components.core.storage import join, read_uri, write_uri
@@ -106,9 +105,9 @@ def test_a_version_without_approval(place: Any, good: str) -> None:
 
 
 def test_an_expired_approval(place: Any, good: str) -> None:
-    about: dict[str, Any] = {"model": "loans", "version": good, "environment": "production", "reason": "seen"}
     until = datetime.now(UTC) + timedelta(seconds=3)
-    approve(place.store, place.tracking, by="bob@example.org", until=until, policy=place.policy(), **about)
+    about: dict[str, Any] = {"by": "bob@example.org", "reason": "seen", "until": until, "policy": place.policy()}
+    approve(place.model.version(good), "production", **about)
     time.sleep(3.5)
     _refused(place, good, "ended", environment="production")
 
@@ -117,9 +116,8 @@ def test_an_approval_of_ones_own(place: Any, good: str) -> None:
     # Written past `modelway approve`, which would not take it.
     given = next(one for one in place.log() if one.event == "approved")
     details = given.details | {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")}
-    log = AuditLog(place.store, place.tracking)
-    log.append("approved", "ada@example.org", model="loans", version=good, environment="production", details=details)
+    version = place.model.version(good)
+    version.log_event("approved", "ada@example.org", environment="production", details=details)
     _refused(place, good, "ada@example.org", environment="production")
-    about: dict[str, Any] = {"model": "loans", "version": good, "environment": "production", "reason": "seen"}
-    approve(place.store, place.tracking, by="bob@example.org", policy=place.policy(), **about)
-    assert refusals(log, place.tracking, place.policy(), "loans", good, "production") == []
+    approve(version, "production", by="bob@example.org", reason="seen", policy=place.policy())
+    assert promotion_blockers(version, "production", policy=place.policy()) == []

@@ -104,9 +104,12 @@ def test_pods_killed_under_load_lose_nothing(place: Any, stable: str, eventually
 DEPLOY = """
 import sys
 from modelway.components.core.policy import Policy
+from modelway.components.core.registered_models import RegisteredModel
+from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.deploy import deploy
-store, version, policy = sys.argv[1:]
-deploy(store, "loans", version, "staging", run="dies", actor="ada@example.org", policy=Policy.parse(policy))
+store, number, policy = sys.argv[1:]
+version = RegisteredModel("loans", store, Tracking.from_environment()).version(number)
+deploy(version, "staging", run="dies", actor="ada@example.org", policy=Policy.parse(policy))
 """
 
 
@@ -143,13 +146,11 @@ def test_the_way_back_is_one_call(
         with monkeypatch.context() as patch:
             patch.setenv("KUBECONFIG", str(place.deployer))
             made = rollback(
-                place.store,
-                "loans",
+                place.model,
                 "staging",
                 actor="bob@example.org",
                 reason="complaints from the branches",
                 policy=place.policy(),
-                tracking=place.tracking,
             )
         eventually(place.whole, "the version before serves alone", 60)
     assert (made.verdict, made.version, made.image) == ("rolled-back", stable, before)

@@ -34,9 +34,9 @@ def test_a_bad_version_is_undone_and_its_record_says_why(
     before, hash_before = place.image(), place.rollout()["status"]["stableRS"]
     answered = place.requests_of(hash_before)
     monkeypatch.setenv("KUBECONFIG", str(place.deployer))
-    about: dict[str, Any] = {"run": "smoked", "requested_by": "ada@example.org"}
+    about: dict[str, Any] = {"store": place.store, "model": "loans", "environment": "staging", "run": "smoked"}
     policy = place.policy(traffic="smoke").canonical()
-    made = deploy_in_task(place.store, "loans", releases["fails"], "staging", policy=policy, **about)
+    made = deploy_in_task(**about, version=releases["fails"], policy=policy, requested_by="ada@example.org")
     assert (made.verdict, made.restored) == ("undone", before), made.reasons
     wrong, log = made.reasons
     assert "smoke requests were answered wrong; row" in wrong
