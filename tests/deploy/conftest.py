@@ -21,7 +21,6 @@ from modelway.components.core.bundle import (
 from modelway.components.core.encryption import SEALED_FILE
 from modelway.components.core.images import Layout, Reference, pull, push
 from modelway.components.core.oci import on_top, write_layer
-from modelway.components.core.policy import Policy
 from modelway.components.core.registry import Registry
 from modelway.components.core.released import released
 from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys, sign
@@ -107,14 +106,3 @@ class Packages:
 @pytest.fixture
 def packages(tracking: Tracking, registry: Any, base: Path, keys: Path, tmp_path: Path) -> Packages:
     return Packages(tracking, registry.host, base, keys / "key", tmp_path)
-
-
-@pytest.fixture
-def policy() -> Callable[..., Policy]:
-    """A policy with changes of its section `deployment`, and whatever else."""
-
-    def make(deployment: dict[str, Any] | None = None, **more: Any) -> Policy:
-        document = {"model": {"metrics": {"roc_auc": {"min": 0.7}}}}
-        return Policy.model_validate(document | ({"deployment": deployment} if deployment else {}) | more)
-
-    return make

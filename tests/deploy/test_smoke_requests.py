@@ -11,19 +11,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+import user_files
 
 from modelway.components.core.inference import Tensor
 from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, SmokeRequests, smoke_requests
 
-PROJECT = {
-    "name": "loans",
-    "data": {"source": "loans.parquet"},
-    "task": "binary",
-    "label": "late",
-    "features": {"numeric": ["income"], "categorical": ["region"], "datetime": ["opened"]},
-    "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-}
+PROJECT = user_files.PROJECT | {"features": {"numeric": ["income"], "categorical": ["region"], "datetime": ["opened"]}}
 ROWS = pl.DataFrame(
     {
         "late": [0, 1, 0],

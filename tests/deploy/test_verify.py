@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.approvals import approve
 from modelway.components.core.errors import UnavailableError
@@ -199,9 +200,13 @@ def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], pack
         image_problems(packages.store, tracking, "away", version, "")
 
 
-def test_a_brought_policy_asks_no_less_of_a_rollout(policy: Callable[..., Policy]) -> None:
-    released = policy({"analysis": {"minimum_requests": 100, "error_rate": 0.01}}, serving={"sla": {"p95_ms": 100}})
-    looser = policy({"analysis": {"minimum_requests": 10, "error_rate": None}}, serving={"sla": {"p95_ms": 900}})
+def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
+    released = minimal_policy(
+        deployment={"analysis": {"minimum_requests": 100, "error_rate": 0.01}}, serving={"sla": {"p95_ms": 100}}
+    )
+    looser = minimal_policy(
+        deployment={"analysis": {"minimum_requests": 10, "error_rate": None}}, serving={"sla": {"p95_ms": 900}}
+    )
     assert policy_problems(released, released) == []
     said = " / ".join(policy_problems(released, looser))
     for part in (
@@ -210,16 +215,23 @@ def test_a_brought_policy_asks_no_less_of_a_rollout(policy: Callable[..., Policy
         "serving.sla.p95_ms is 900, and was 100",
     ):
         assert part in said
-    steps = policy({"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}})
-    assert policy_problems(policy(), steps) == []
+    steps = minimal_policy(
+        deployment={"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}}
+    )
+    assert policy_problems(minimal_policy(), steps) == []
     allowed = {"on_weaker_policy": "warn"}
-    assert policy_problems(policy(**allowed), policy({"analysis": {"minimum_requests": 1}}, **allowed)) == []
+    assert (
+        policy_problems(
+            minimal_policy(**allowed), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **allowed)
+        )
+        == []
+    )
 
 
-def test_a_brought_policy_takes_no_traffic_away(policy: Callable[..., Policy]) -> None:
-    smoke, live = (policy(environments={"staging": {"traffic": traffic}}) for traffic in ("smoke", "live"))
+def test_a_brought_policy_takes_no_traffic_away() -> None:
+    smoke, live = (minimal_policy(environments={"staging": {"traffic": traffic}}) for traffic in ("smoke", "live"))
     assert policy_problems(smoke, live) == []
     (problem,) = policy_problems(live, smoke)
     assert "environments.staging.traffic is smoke, and was live" in problem
-    lax = policy(environments={"staging": {"approvals": {"self_approval": True}}})
+    lax = minimal_policy(environments={"staging": {"approvals": {"self_approval": True}}})
     assert policy_problems(smoke, lax) == []  # of approvals the stricter of the two policies holds

@@ -6,28 +6,18 @@ from typing import Any
 
 import polars as pl
 import pytest
-import yaml
+from user_files import minimal_policy, minimal_project
 
 from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
 from modelway.components.core.tracking import Tracking
 from modelway.components.core.verdict import Verdict
 from modelway.components.evaluate.champion import champion_on, policy_checks
 
-PROJECT = Project.model_validate(
-    {
-        "name": "loans-policy",
-        "task": "binary",
-        "label": "late",
-        "data": {"source": "x.csv"},
-        "features": {"numeric": ["x"]},
-        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-    }
-)
+PROJECT = minimal_project(name="loans-policy")
 
 
 def policy(least: float = 0.7, **more: Any) -> Policy:
-    return Policy.parse(yaml.safe_dump({"model": {"metrics": {"roc_auc": {"min": least}}}, **more}))
+    return minimal_policy(model={"metrics": {"roc_auc": {"min": least}}}, **more)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from user_files import minimal_project_text
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256, load_model
@@ -50,17 +51,7 @@ def rows(count: int = 300, seed: int = 0) -> pl.DataFrame:
 
 
 def project(task: str = "binary", label: str = "late", name: str = "loans", **more: Any) -> str:
-    return yaml.safe_dump(
-        {
-            "name": name,
-            "task": task,
-            "label": label,
-            "data": {"source": "x.csv"},
-            "features": {"numeric": list(FEATURES)},
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-            **more,
-        }
-    )
+    return minimal_project_text(name=name, task=task, label=label, features={"numeric": list(FEATURES)}, **more)
 
 
 def save(

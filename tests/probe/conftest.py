@@ -14,20 +14,17 @@ import pandas as pd
 import polars as pl
 import pytest
 import yaml
+from user_files import minimal_project_text
 
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.verdict import Check, Gate
 from modelway.components.probe.gate import probe
 
-PROJECT = yaml.safe_dump(
-    {
-        "name": "loans",
-        "task": "regression",
-        "label": "score",
-        "data": {"source": "x.csv"},
-        "features": {"numeric": ["income"], "categorical": ["region"]},
-        "model": {"estimator": "sklearn.linear_model.Ridge"},
-    }
+PROJECT = minimal_project_text(
+    task="regression",
+    label="score",
+    features={"numeric": ["income"], "categorical": ["region"]},
+    model={"estimator": "sklearn.linear_model.Ridge"},
 )
 
 

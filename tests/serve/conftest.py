@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 import skops.io
 import yaml
+from user_files import minimal_project_text
 
 from modelway.components.core.bundle import Bundle
 from modelway.components.core.models import folder_sha256
@@ -104,15 +105,9 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> Trained:
     """A pipeline as the stages before make it, on disk in skops."""
     folder = tmp_path_factory.mktemp("trained")
-    text = yaml.safe_dump(
-        {
-            "name": "loans",
-            "task": "binary",
-            "label": "late",
-            "data": {"source": "x.csv"},
-            "features": {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]},
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 500}},
-        }
+    text = minimal_project_text(
+        features={"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]},
+        model={"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 500}},
     )
     rows.write_parquet(folder / "train")
     prepare(str(folder / "train"), text, steps_path=str(folder / "steps"), prepared_path=str(folder / "prepared"))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rollout_traffic import MODEL, rows
+from user_files import minimal_project
 
 from modelway.components.core.blessing import GATES, Hashes, bless
 from modelway.components.core.images import Reference, pull, push
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.oci import on_top, write_layer
 from modelway.components.core.policy import Policy
-from modelway.components.core.project import Features, Project
+from modelway.components.core.project import Features
 from modelway.components.core.registry import Registry
 from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
@@ -22,16 +23,7 @@ from modelway.components.validate.distributions import measure
 
 ADA = "ada@example.org"
 FEATURES = Features(numeric=("income", "age"), categorical=("region",))
-PROJECT = Project.model_validate(
-    {
-        "name": MODEL,
-        "task": "binary",
-        "label": "late",
-        "data": {"source": "loans.parquet"},
-        "features": FEATURES.model_dump(),
-        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-    }
-)
+PROJECT = minimal_project(name=MODEL, features=FEATURES.model_dump(mode="json"))
 SITE = "opt/modelway/lib/python3.11/site-packages"
 # What breaks a server from its base on, whatever model lies on top: its release is signed and whole.
 FAULTS = {

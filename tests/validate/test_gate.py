@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from user_files import minimal_project_text
 
 from modelway.components.core.contract import Contract
 from modelway.components.core.policy import Policy
@@ -35,12 +36,8 @@ def asks(more: str, policy: str = ALONE) -> str:
     return policy.replace("data: {", f"data: {{{more}, ")
 
 
-def project(name: str = "loans", numeric: str = "income", categorical: str = "region") -> str:
-    return (
-        f"name: {name}\ntask: binary\nlabel: late\ndata: {{source: x.csv}}\n"
-        f"features: {{numeric: [{numeric}], categorical: [{categorical}]}}\n"
-        "model: {estimator: sklearn.linear_model.LogisticRegression}"
-    )
+def project(name: str = "loans", numeric: Sequence[str] = ("income",), categorical: Sequence[str] = ("region",)) -> str:
+    return minimal_project_text(name=name, features={"numeric": [*numeric], "categorical": [*categorical]})
 
 
 def table(rows: int = 200, seed: int = 0, shift: float = 0.0) -> pl.DataFrame:
@@ -303,7 +300,7 @@ def test_the_report_says_why_and_escapes_what_the_data_holds(tmp_path: Path) -> 
     name, value = "<b>x</b>", "<script>alert('1')</script>&\""
     bad = table().rename({"region": name}).with_columns(pl.lit(value).alias(name))
     contract = CONTRACT.replace("region", f"'{name}'")
-    gate = judge(tmp_path, bad, bad, project("loans", "income", f"'{name}'"), contract, POLICY)
+    gate = judge(tmp_path, bad, bad, project(categorical=[name]), contract, POLICY)
     page = assert_self_contained(tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<b>x</b>" not in text
@@ -333,7 +330,7 @@ def test_a_thousand_columns(tmp_path: Path) -> None:
     contract = "columns:\n  late: {type: integer}\n"
     contract += "".join(f"  n{number}: {{type: number, minimum: -1, maximum: 9}}\n" for number in range(500))
     contract += "".join(f"  c{number}: {{type: string, categories: [x, y]}}\n" for number in range(500))
-    names = [", ".join(name for name in columns if name.startswith(letter)) for letter in "nc"]
+    names = [[name for name in columns if name.startswith(letter)] for letter in "nc"]
     gate = judge(tmp_path, wide, wide, project("wide", *names), contract, policy)
     ours = [check for check in gate.checks if not check.name.startswith(("leakage", "shared"))]
     failed = {check.name for check in ours if check.verdict is Verdict.FAILED}

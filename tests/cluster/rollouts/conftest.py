@@ -21,6 +21,7 @@ import yaml
 from rollout_releases import ADA, FAULTS, SITE, images, register, with_layer
 from rollout_traffic import MODEL, Traffic
 from shared_node import whole_node
+from user_files import minimal_policy
 
 from modelway.components.core.audit import AuditLog, Entry
 from modelway.components.core.deploy_policy import EnvironmentName
@@ -194,13 +195,9 @@ class Place:
             "staging": {"namespace": self.namespace, "traffic": traffic},
             "production": {"namespace": self.namespace, "approvals": {"quorum": 1}},
         }
-        content = {
-            "model": {"metrics": {"roc_auc": {"min": 0.6}}},
-            "serving": {"sla": {"p95_ms": 250}},
-            "deployment": rollout | deployment,
-            "environments": environments,
-        }
-        return Policy.model_validate(content)
+        return minimal_policy(
+            serving={"sla": {"p95_ms": 250}}, deployment=rollout | deployment, environments=environments
+        )
 
     def deploy(
         self, version: str, *, run: str = "", environment: EnvironmentName = "staging", image: str = "", **changes: Any
