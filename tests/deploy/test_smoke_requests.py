@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 import user_files
+from registered_versions import EVIDENCE
 
 from modelway.components.core.inference import Tensor
 from modelway.components.core.tracking import Tracking
@@ -50,7 +51,7 @@ def registered(release: Callable[..., str], tracking: Tracking, tmp_path: Path) 
             rows.write_parquet(folder / "sample.parquet")
         if project is not None:
             (folder / "project.json").write_text(json.dumps(project), encoding="utf-8")
-        tracking.log_evidence(found.run_id, folder, "evidence/one")
+        tracking.log_evidence(found.run_id, folder, EVIDENCE)
         return smoke_requests(tracking, "loans-with-rows", version)
 
     return register

@@ -45,6 +45,16 @@ def unsigned(bundle: Path) -> None:
     (bundle / "release.sig").unlink()
 
 
+def claiming(**claims: str) -> Callable[[Path], None]:
+    """Has a bundle say these of itself in place of the truth."""
+
+    def change(bundle: Path) -> None:
+        said = json.loads((bundle / "release.json").read_bytes())
+        (bundle / "release.json").write_text(json.dumps(said | claims), encoding="utf-8")
+
+    return change
+
+
 def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
     return lambda bundle: bundle.joinpath(name).write_text(content) and None
 
@@ -65,7 +75,7 @@ def test_what_was_touched_after_it_was_signed_is_refused(
     release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]], touched: Any, says: str
 ) -> None:
     version = release("touched")
-    packages("touched", version, after=touched)
+    packages.altered("touched", version, touched)
     (problem,) = found("touched", version)
     assert says in problem
 
@@ -118,7 +128,7 @@ def test_an_image_of_something_else_is_refused(
 ) -> None:
     if not tracking.versions("other"):
         release("other")
-    packages("other", "1", claimed=claimed)
+    packages.altered("other", "1", claiming(**claimed), signed=True)
     assert says in found("other", "1")[0]
 
 
@@ -138,7 +148,7 @@ def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
     release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
 ) -> None:
     version = release("unbilled")
-    packages("unbilled", version, before=changed("sbom.cdx.json", "{}"))
+    packages.altered("unbilled", version, changed("sbom.cdx.json", "{}"), signed=True)
     assert found("unbilled", version) == ("the image has no bill of materials: sbom.cdx.json is missing or is none",)
 
 
@@ -148,7 +158,7 @@ def test_an_image_that_package_model_did_not_record_is_refused(
     version = release("recorded")
     assert found("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
     kept = packages("recorded", version)
-    other = packages("recorded", version, record=False)
+    other = packages("recorded", version, store=str(tmp_path / "elsewhere"))
     assert found("recorded", version, other) == (
         f"the image is not the one that package_model recorded: it is {other}, and not {kept}",
     )
@@ -163,7 +173,7 @@ def test_all_problems_are_found_at_once(
 ) -> None:
     environments = {"staging": {"after": "development", "approvals": {"quorum": 2}}, "development": {}}
     version = release("several", environments)
-    packages("several", version, after=unsigned)
+    packages.altered("several", version, unsigned)
     approve(
         packages.store,
         tracking,

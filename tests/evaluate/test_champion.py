@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from registered_versions import register_version
 from user_files import minimal_policy, minimal_project
 
 from modelway.components.core.policy import Policy
@@ -27,21 +28,13 @@ def versions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> It
     found: dict[str, str] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
         for name, text in kept.items():
             folder = tmp_path_factory.mktemp(name)
             (folder / "blessing.json").write_text("{}", encoding="utf-8")
             if text is not None:
                 (folder / "policy.json").write_text(text, encoding="utf-8")
-            with (
-                tracking.run(PROJECT.name, name, {}) as run_id,
-                tracking.logged_model(run_id, PROJECT.name, {}) as (model_id, _),
-            ):
-                tracking.upload_model(model_id, str(_model(folder.parent / f"model-{name}")))
-            tracking.log_evidence(run_id, folder, f"evidence/{name}")
-            tags = {"evidence": f"evidence/{name}"}
-            with tracking.new_version(PROJECT.name, model_id, run_id, tags) as found[name]:
-                tracking.give_alias(PROJECT.name, found[name], "champion")
+            model = _model(folder.parent / f"model-{name}")
+            found[name] = register_version(tracking, PROJECT.name, model=model, evidence=folder, alias="champion")
         yield found
 
 

@@ -11,6 +11,7 @@ import pytest
 import sklearn.metrics
 import skops.io
 import yaml
+from registered_versions import register_version
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -366,17 +367,10 @@ def champions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> I
     """Registered versions: a weak model, a good one, and one that needs a column that is gone."""
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     work, versions = tmp_path_factory.mktemp("champions"), {}
     for name, columns in {"weak": ("age",), "good": FEATURES, "other": ("income", "gone")}.items():
         save(LogisticRegression(), work / name, columns=columns)
-        with (
-            tracking.run("loans-evaluate", name, {}) as run_id,
-            tracking.logged_model(run_id, "loans-evaluate", {}) as (model_id, _),
-        ):
-            tracking.upload_model(model_id, str(work / name))
-        with tracking.new_version("loans-evaluate", model_id, run_id, {}) as versions[name]:
-            tracking.give_alias("loans-evaluate", versions[name], "champion")
+        versions[name] = register_version(tracking, "loans-evaluate", model=work / name, alias="champion")
     yield versions
     monkeypatch.undo()
 

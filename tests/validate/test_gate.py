@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from registered_versions import register_version
 from user_files import minimal_project_text
 
 from modelway.components.core.contract import Contract
@@ -145,16 +146,9 @@ def champion(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> It
     """A registered version whose evidence holds a baseline."""
     folder = tmp_path_factory.mktemp("evidence")
     write_baseline(folder, measure(table(600), ["income", "region", "late"], "old"), table(600))
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    with tracking.run("loans-validate", "train", {}) as run_id:
-        tracking.log_evidence(run_id, folder, "evidence/1")
-        with tracking.logged_model(run_id, "loans-validate", {}) as (model_id, _):
-            pass
-    with tracking.new_version("loans-validate", model_id, run_id, {"evidence": "evidence/1"}) as version:
-        pass
-    yield version
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+        yield register_version(tracking, "loans-validate", evidence=folder)
 
 
 @pytest.mark.parametrize(
