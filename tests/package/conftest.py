@@ -109,7 +109,7 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
             (work / file).write_bytes(content)
         about = {"blessing_sha256": blessing.sha256(), "model_hash": hashes.model, **tags}
         version = register_version(tracking, name, model=model, evidence=work, tags=about)
-        model_id = str(tracking.client.get_model_version(name, version).model_id)
+        model_id = str(tracking.client.get_model_version(name, version).source).removeprefix("models:/")
         location = str(tracking.client.get_logged_model(model_id).artifact_location)
         return Version(name, version, Path(location.removeprefix("file://")), tracking)
 
