@@ -22,26 +22,9 @@ from light_models import twice_the_income, write_light_model
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 
-from modelway.components.core.storage import S3
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 
-pytestmark = pytest.mark.cluster
-
-CREDENTIALS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
 FILE_ROWS = 10_000  # a file is written as soon as there are so many
-
-
-@pytest.fixture(autouse=True)
-def _reads_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server reads S3 by MinIO's variables alone."""
-    for name in os.environ:
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="module")
-def client() -> Minio:
-    endpoint, access_key, secret_key = (os.environ[name] for name in CREDENTIALS)
-    return S3(endpoint, access_key, secret_key).client
 
 
 @pytest.fixture(scope="module")
