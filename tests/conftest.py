@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from registered_versions import register_version
 from small_projects import edit_yaml, write_small_project
+from user_files import minimal_policy
 
 from modelway.components.core.blessing import BLESSING_FILE, Blessing, Hashes
+from modelway.components.core.encryption import new_identity
 from modelway.components.core.images import Layout
+from modelway.components.core.models import folder_sha256
 from modelway.components.core.oci import Descriptor, Image, _document
-from modelway.components.core.policy import Policy
+from modelway.components.core.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT, SIGNING_KEY, VERIFYING_KEY, new_keys
 from modelway.components.core.tracking import POLICY_FILE, Tracking
 from modelway.components.core.verdict import Gate, Mode, passed_or_failed
 
@@ -102,8 +106,21 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
 
 
 @pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the keys that models are signed, verified and encrypted with, which the environment names."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    new_keys(folder / "key", folder / "key.pub")
+    new_identity(folder / "encryption", folder / "recipient")
+    names = ("key", "key.pub", "encryption", "recipient")
+    for variable, name in zip((SIGNING_KEY, VERIFYING_KEY, ENCRYPTION_KEY, ENCRYPTION_RECIPIENT), names, strict=True):
+        monkeypatch.setenv(variable, str(folder / name))
+    return folder
+
+
+@pytest.fixture
 def release(tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Registers a version of a model with its blessing and policy, and no model; returns the version."""
+    """Registers a version of a model with its blessing and policy, without files if no model is given; returns it."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)  # where MLflow looks a model up that is registered
 
     def register(
@@ -112,17 +129,22 @@ def release(tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         requested_by: str = "ada@example.org",
         blessed: bool = True,
         tags: dict[str, str] | None = None,
+        model: Path | None = None,
         **files: bytes,
     ) -> str:
-        document = {"model": {"metrics": {"roc_auc": {"min": 0.7}}}}
-        policy = Policy.model_validate(document | ({"environments": environments} if environments else {}))
+        policy = minimal_policy(**({"environments": environments} if environments else {}))
         check = passed_or_failed("metric[roc_auc]", blessed, "0.81 on 512 rows; the policy asks for at least 0.7")
         blessing = Blessing(
             project=name,
             run=f"release-{len(tracking.versions(name)) + 1}",
             blessed=blessed,
             verdict=check.verdict,
-            hashes=Hashes(model="m", project="p", contract="c", policy=policy.sha256()),
+            hashes=Hashes(
+                model="m" if model is None else folder_sha256(model),
+                project="p",
+                contract="c",
+                policy=policy.sha256(),
+            ),
             requested_by=requested_by,
             image="modelway",
             gates=(Gate(name="model", checks=(check,), facts={}, mode=Mode.ENABLED),),
@@ -134,13 +156,8 @@ def release(tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         for key, file in (("blessing", BLESSING_FILE), ("policy", POLICY_FILE)):
             if evidence[key]:
                 (folder / file).write_bytes(evidence[key])
-        with tracking.run(name, "release-1", {}) as run_id:
-            tracking.log_evidence(run_id, folder, "evidence/one")
-            with tracking.logged_model(run_id, "model", {}) as (model_id, _):
-                pass
-            bound = {"evidence": "evidence/one", "blessing_sha256": blessing.sha256()} | (tags or {})
-            with tracking.new_version(name, model_id, run_id, bound) as version:
-                return version
+        about = {"blessing_sha256": blessing.sha256()} | (tags or {})
+        return register_version(tracking, name, model=model, evidence=folder, tags=about)
 
     return register
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -25,23 +24,7 @@ from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
 from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.components.core.storage import S3, create_uri, names_below, read_all, read_uri
 
-pytestmark = pytest.mark.cluster
-
-CREDENTIALS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
-
-
-@pytest.fixture(autouse=True)
-def _reads_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests read S3 by MinIO's variables alone."""
-    for name in os.environ:
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="module")
-def client() -> Minio:
-    endpoint, access_key, secret_key = (os.environ[name] for name in CREDENTIALS)
-    return S3(endpoint, access_key, secret_key).client
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 
 
 def _bucket(client: Minio, *, lock: bool) -> Iterator[str]:

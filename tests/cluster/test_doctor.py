@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 from private_tls import new_authority
+from user_files import minimal_policy
 
 from modelway.components.core.findings import Finding, Status
-from modelway.components.core.policy import Policy
 from modelway.components.core.signing import new_keys
 from modelway.pipelines.cluster_findings import inspect_cluster
 
@@ -39,12 +39,8 @@ def namespace() -> Iterator[str]:
     kubectl("delete", "namespace", name, "--wait=false")
 
 
-def policy(**changes: Any) -> Policy:
-    return Policy.model_validate({"model": {"metrics": {"roc_auc": {"min": 0.7}}}} | changes)
-
-
 def about(namespace: str, subject: str, **changes: Any) -> Finding:
-    findings = {finding.subject: finding for finding in inspect_cluster(policy(**changes), namespace)}
+    findings = {finding.subject: finding for finding in inspect_cluster(minimal_policy(**changes), namespace)}
     return findings[subject]
 
 
@@ -88,7 +84,7 @@ def test_the_config_map_key_by_key(namespace: str, folder: Path) -> None:
     finding = about(namespace, "ConfigMap modelway")
     assert finding.status is Status.MISSING
     follow(finding, folder)
-    findings = {finding.subject: finding for finding in inspect_cluster(policy(), namespace)}
+    findings = {finding.subject: finding for finding in inspect_cluster(minimal_policy(), namespace)}
     assert "ConfigMap modelway" not in findings
     assert findings["s3-endpoint"].status is Status.OK  # the development cluster's MinIO has the example's name
     assert findings["mlflow-tracking-uri"].status is Status.UNKNOWN  # there is no namespace mlflow here
@@ -211,7 +207,7 @@ def test_the_documented_commands_make_what_a_run_needs(
     for command in documented:
         changed = command.replace("-n kubeflow", f"-n {namespace}")
         subprocess.run(changed, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
-    findings = {finding.subject: finding for finding in inspect_cluster(policy(), namespace)}
+    findings = {finding.subject: finding for finding in inspect_cluster(minimal_policy(), namespace)}
     for subject in (
         "Secret mlpipeline-minio-artifact",
         "Secret modelway-signing-key",

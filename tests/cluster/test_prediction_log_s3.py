@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import signal
@@ -15,36 +14,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cloudpickle
 import httpx
 import polars as pl
 import pytest
-import yaml
+from light_models import twice_the_income, write_light_model
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 
-from modelway.components.core.storage import S3
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 
-pytestmark = pytest.mark.cluster
-
-CREDENTIALS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
 FILE_ROWS = 10_000  # a file is written as soon as there are so many
-
-
-@pytest.fixture(autouse=True)
-def _reads_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server reads S3 by MinIO's variables alone."""
-    for name in os.environ:
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="module")
-def client() -> Minio:
-    endpoint, access_key, secret_key = (os.environ[name] for name in CREDENTIALS)
-    return S3(endpoint, access_key, secret_key).client
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +39,8 @@ def bucket(client: Minio) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that needs no library but NumPy: twice the income."""
-
-    class Twice:
-        def predict(self, rows: Any) -> Any:
-            return rows["income"].to_numpy() * 2
-
-    folder = tmp_path_factory.mktemp("model")
-    (folder / "model.pkl").write_bytes(cloudpickle.dumps(Twice()))
-    inputs = [{"name": "income", "type": "double"}, {"name": "region", "type": "string"}]
-    flavor = {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"}
-    described = {"flavors": {"sklearn": flavor}, "signature": {"inputs": json.dumps(inputs)}}
-    (folder / "MLmodel").write_text(yaml.safe_dump(described), encoding="utf-8")
-    return folder
+    columns = {"income": "double", "region": "string"}
+    return write_light_model(tmp_path_factory.mktemp("model"), twice_the_income(), columns)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from modelway.components.core.tracking import Tracking
 if TYPE_CHECKING:
     from minio import Minio
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 
 OURS = ("MODELWAY_", "MLFLOW_", "AWS_", "MINIO_")
 CREDENTIALS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
@@ -206,14 +206,6 @@ class Run:
         outcome = json.loads(read_uri(self.found["reports"]["model"].replace("model.html", OUTCOME)))
         gate = next(gate for gate in outcome["gates"] if gate["name"] == "model")
         return {check["name"]: check["observed"] for check in gate["checks"] if check["name"].startswith("metric[")}
-
-
-@pytest.fixture(autouse=True)
-def _reads_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests read S3 by MinIO's variables alone."""
-    for name in os.environ:
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="module")

@@ -13,19 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from user_files import minimal_project_text
 
 from modelway.components.core.records import State, read_outcome
 from modelway.components.core.storage import S3, write_uri
 
 pytestmark = pytest.mark.cluster
-PROJECT = {
-    "name": "loans",
-    "task": "binary",
-    "label": "default",
-    "data": {"source": "s3://data/loans.csv"},
-    "features": {"numeric": ["income"]},
-    "model": {"estimator": "sklearn.svm.SVC"},
-}
 COMPONENT = '''
 def train_model(project: str) -> str:
     """Reads its project, and works in compiled code then."""
@@ -54,7 +47,7 @@ def store() -> Iterator[str]:
 def test_a_second_is_enough_for_the_record(store: str, tmp_path: Path) -> None:
     """KFP's launcher ends when it is told to, and Argo looks every second whether it has: then all is killed."""
     project = f"{store}/config/project-0123456789abcdef.json"
-    write_uri(project, json.dumps(PROJECT).encode())
+    write_uri(project, minimal_project_text(model={"estimator": "sklearn.svm.SVC"}).encode())
     executor_input = {"inputs": {"parameterValues": {"project": project}}, "outputs": {"outputFile": os.devnull}}
     (tmp_path / "component.py").write_text(COMPONENT, encoding="utf-8")
     executor = [sys.executable, "-m", "kfp.dsl.executor_main", "--component_module_path", tmp_path / "component.py"]

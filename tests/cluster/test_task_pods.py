@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 from shared_node import whole_node
-from small_projects import claims_project
 from task_pods import task_pods
+from user_files import minimal_project
 
 from modelway.pipelines.cluster_settings import TaskSettings
 from modelway.pipelines.promote import promote_pipeline
@@ -95,7 +95,7 @@ def namespace() -> Iterator[str]:
 
 def _training_pod(image: str, **keys: Any) -> Pod:
     """The pod of `train_model` for a project whose `resources` are these, so small that it fits beside others."""
-    project = claims_project(resources={"train_model": SMALL | keys}, labels={"team": "risk"})
+    project = minimal_project(resources={"train_model": SMALL | keys}, labels={"team": "risk"})
     return task_pods(release_pipeline("staging", TaskSettings.of(project)), image)["train-model"]
 
 
@@ -275,7 +275,7 @@ def _refusal(namespace: str, pod: Pod) -> str:
 
 def _pods(image: str, executor: dict[str, Any] | None) -> dict[str, Pod]:
     """The pods of every task of a release down to staging, and of a promotion."""
-    settings = TaskSettings.of(claims_project())
+    settings = TaskSettings.of(minimal_project())
     release = task_pods(release_pipeline("staging", settings), image, executor=executor)
     promote = task_pods(promote_pipeline(settings), image, executor=executor)
     assert len(release) == 12

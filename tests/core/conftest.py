@@ -6,15 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import user_files
 import yaml
 
-PROJECT: dict[str, Any] = {
-    "name": "loans",
-    "task": "binary",
-    "data": {"source": "loans.parquet"},
-    "label": "late",
+PROJECT = user_files.PROJECT | {
     "features": {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]},
-    "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
 }
 CONTRACT: dict[str, Any] = {
     "columns": {

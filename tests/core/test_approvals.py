@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.approvals import approvals, approve, person, promotion_blockers, withdraw
 from modelway.components.core.demands import Requirements, requirements
@@ -50,10 +51,6 @@ def desk(tracking: Tracking, release: Release, tmp_path: Path) -> Callable[..., 
         return Desk(tracking, str(tmp_path / "store"), name, release(name, environments, **more))
 
     return made
-
-
-def _policy(environments: dict[str, Any]) -> Policy:
-    return Policy.model_validate({"model": {"metrics": {"roc_auc": {"min": 0.7}}}, "environments": environments})
 
 
 def test_an_approval_is_bound_to_the_blessing_and_in_the_log(desk: Callable[..., Desk]) -> None:
@@ -232,7 +229,7 @@ def test_a_version_comes_from_the_environment_before(desk: Callable[..., Desk]) 
 def test_of_two_policies_the_stricter_holds_in_each_point(
     one: dict[str, Any], other: dict[str, Any], expected: Requirements
 ) -> None:
-    policies = [_policy({"production": one}), _policy({"production": other})]
+    policies = [minimal_policy(environments={"production": one}), minimal_policy(environments={"production": other})]
     assert requirements(policies, "production") == expected
     found = requirements(policies[::-1], "production")
     assert (found.quorum, found.self_approval, found.valid_days) == (
@@ -244,14 +241,14 @@ def test_of_two_policies_the_stricter_holds_in_each_point(
 
 def test_a_promoters_policy_makes_it_stricter_and_never_weaker(desk: Callable[..., Desk]) -> None:
     one = desk(ONE)
-    weak = _policy({"production": {"approvals": {"quorum": 0, "self_approval": True}}})
+    weak = minimal_policy(environments={"production": {"approvals": {"quorum": 0, "self_approval": True}}})
     assert "approvals by 1 person" in one.refusals(weak)[0]
     with pytest.raises(ModelwayError, match="forbids self-approval"):
         one.approve("ada@example.org", policy=weak)
     one.approve("bob")
     assert one.refusals(weak) == []
-    assert "approvals by 2 people, and only 1 is there that counts" in one.refusals(_policy(TWO))[0]
-    short = _policy({"production": {"approvals": {"quorum": 1, "valid_days": 1}}})
+    assert "approvals by 2 people, and only 1 is there that counts" in one.refusals(minimal_policy(environments=TWO))[0]
+    short = minimal_policy(environments={"production": {"approvals": {"quorum": 1, "valid_days": 1}}})
     assert one.refusals(short) == []
     assert "it ended at" in one.refusals(short, days=2)[0]
 
@@ -261,7 +258,9 @@ def test_an_environment_that_a_policy_does_not_name_is_no_place_to_go(desk: Call
     assert one.refusals(environment="development") == [
         "the policy that the version was released with names no environment development"
     ]
-    assert one.refusals(_policy({"staging": {}})) == ["the policy that was brought names no environment production"]
+    assert one.refusals(minimal_policy(environments={"staging": {}})) == [
+        "the policy that was brought names no environment production"
+    ]
 
 
 def test_the_default_policy_asks_for_staging_and_one_person(desk: Callable[..., Desk]) -> None:
@@ -290,7 +289,7 @@ def _unreadable(release: Release, name: str) -> str:
 
 
 def _weaker_policy(release: Release, name: str) -> str:
-    text = _policy({"production": {"approvals": {"quorum": 0}}}).canonical()
+    text = minimal_policy(environments={"production": {"approvals": {"quorum": 0}}}).canonical()
     return release(name, ONE, policy=text.encode())
 
 

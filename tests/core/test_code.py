@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from user_files import minimal_project
 
 from modelway.components.core.code import ProjectCode, check_code, code_version, library_hash
 from modelway.components.core.errors import ModelwayError
@@ -40,16 +41,7 @@ REACHED = (
 
 def project(entrypoint: str | None = "coded_training:fit") -> Project:
     model = {"entrypoint": entrypoint} if entrypoint else {"estimator": "sklearn.linear_model.Ridge"}
-    return Project.model_validate(
-        {
-            "name": "loans",
-            "task": "regression",
-            "label": "score",
-            "data": {"source": "x.csv"},
-            "features": {"numeric": ["income"]},
-            "model": model,
-        }
-    )
+    return minimal_project(task="regression", label="score", model=model)
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:

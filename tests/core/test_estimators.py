@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from sklearn.linear_model import LogisticRegression
+from user_files import minimal_project
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.estimators import build_estimator, import_function
@@ -14,18 +14,7 @@ from modelway.components.core.project import Project
 
 
 def project(estimator: str | None, task: str = "binary", entrypoint: str | None = None, **model: Any) -> Project:
-    return Project.parse(
-        yaml.safe_dump(
-            {
-                "name": "loans",
-                "task": task,
-                "label": "late",
-                "data": {"source": "x.csv"},
-                "features": {"numeric": ["income"]},
-                "model": {"estimator": estimator, "entrypoint": entrypoint, **model},
-            }
-        )
-    )
+    return minimal_project(task=task, model={"estimator": estimator, "entrypoint": entrypoint, **model})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import sklearn.metrics as reference
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
+from user_files import minimal_project
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.metrics import Predictions, check_metric, higher_is_better, predict, score
@@ -22,17 +23,7 @@ LATER_SIGNAL = (LATER["a"] + 0.8 * DICE.normal(size=90)).to_numpy()
 
 
 def project(task: str, positive: object = None) -> Project:
-    return Project.model_validate(
-        {
-            "name": "loans",
-            "task": task,
-            "positive": positive,
-            "label": "late",
-            "data": {"source": "x.csv"},
-            "features": {"numeric": ["a", "b"]},
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-        }
-    )
+    return minimal_project(task=task, positive=positive, features={"numeric": ["a", "b"]})
 
 
 # Two classes, as the data may name them: the label, and which class is positive.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from user_files import minimal_project_text
 
 from modelway.components.core.blessing import Blessing
 from modelway.components.core.errors import ModelwayError
@@ -14,16 +15,7 @@ from modelway.components.core.rejection import RejectedError, reject
 from modelway.components.core.user_files import UserFiles
 from modelway.components.core.verdict import Check, Gate, OnInconclusive, inconclusive, passed_or_failed
 
-PROJECT = yaml.safe_dump(
-    {
-        "name": "loans",
-        "task": "binary",
-        "label": "default",
-        "data": {"source": "loans.csv"},
-        "features": {"numeric": ["income"]},
-        "model": {"estimator": "sklearn.tree.DecisionTreeClassifier"},
-    }
-)
+PROJECT = minimal_project_text(label="default")
 CONTRACT = yaml.safe_dump({"columns": {"income": {"type": "number"}, "default": {"type": "integer"}}})
 POLICY = yaml.safe_dump({"model": {"metrics": {"roc_auc": {"min": 0.6}}}})
 FILES = UserFiles.load(project=PROJECT, contract=CONTRACT, policy=POLICY)

@@ -4,53 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from image_layouts import with_layer
+from light_models import twice_the_income, write_light_model
 
-from modelway.components.core.bundle import (
-    BLESSING_FILE,
-    POLICY_FILE,
-    RELEASE_FILE,
-    SBOM_FILE,
-    SIGNATURE_FILE,
-    Release,
-)
-from modelway.components.core.encryption import ENCRYPTED_FILE
-from modelway.components.core.images import Layout, Reference, pull, push
-from modelway.components.core.oci import on_top, write_layer
-from modelway.components.core.policy import Policy
+from modelway.components.core.bundle import SIGNATURE_FILE
 from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.registry import Registry
-from modelway.components.core.released import released
-from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys, sign
+from modelway.components.core.release_image import RELEASE_ROOT
+from modelway.components.core.signing import sign
 from modelway.components.core.storage import write_uri
 from modelway.components.core.tracking import Tracking
+from modelway.components.package.packaging import package
+
+Change = Callable[[Path], Any]
+
+
+@pytest.fixture(scope="session")
+def light_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_light_model(tmp_path_factory.mktemp("light"), twice_the_income(), {"income": "double"})
 
 
 @pytest.fixture
-def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the keys, which the environment names."""
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    new_keys(folder / "key", folder / "key.pub")
-    monkeypatch.setenv(SIGNING_KEY, str(folder / "key"))
-    monkeypatch.setenv(VERIFYING_KEY, str(folder / "key.pub"))
-    return folder
+def release(release: Callable[..., str], light_model: Path) -> Callable[..., str]:
+    """Registers a version of a model with its blessing and policy; returns the version."""
+    return partial(release, model=light_model)
 
 
 @dataclass
 class Packages:
-    """Packages versions whose model is sealed, so that what is in it is nobody's concern but its signature's."""
+    """Packages versions as `package_model` does, encrypted, and puts other images in the place of theirs."""
 
     tracking: Tracking
     host: str
     base: Path
     key: Path
     folder: Path
-    _made: list[str] = field(default_factory=list)
+    _numbers: count[int] = field(default_factory=count)
 
     @property
     def store(self) -> str:
@@ -59,66 +54,30 @@ class Packages:
     def handle(self, model: str) -> RegisteredModel:
         return RegisteredModel(model, self.store, self.tracking)
 
-    def __call__(
-        self,
-        model: str,
-        version: str,
-        *,
-        after: Callable[[Path], Any] | None = None,
-        before: Callable[[Path], Any] | None = None,
-        record: bool = True,
-        claimed: dict[str, str] | None = None,
-    ) -> str:
-        """Makes and pushes the image of a version; returns it by digest.
+    def __call__(self, model: str, version: str, *, store: str = "") -> str:
+        """Makes, pushes and records the image of a version; returns it by digest."""
+        return self._package(self._bundle(), model, version, store or self.store)
 
-        Args:
-            model: The registered model's name.
-            version: Its version.
-            after: What is done to the bundle after it is signed.
-            before: What is done to it before.
-            record: Whether the image is recorded as `package_model` does.
-            claimed: What the release says of itself in place of the truth.
-        """
-        work = self.folder / f"package-{len(self._made)}"
-        bundle = work / "release"
-        bundle.mkdir(parents=True)
-        given = released(self.handle(model).version(version))
-        said = {"name": model, "version": version, "blessing_sha256": given.blessing_sha256, "model_hash": "m"}
-        release = Release(**{**said, **(claimed or {})}, onnx=False, created_by="a test")
-        for name, text in {
-            BLESSING_FILE: given.blessing.content().decode(),
-            POLICY_FILE: given.policy.canonical(),
-            RELEASE_FILE: json.dumps(asdict(release)),
-            SBOM_FILE: json.dumps({"bomFormat": "CycloneDX", "components": []}),
-            ENCRYPTED_FILE: "sealed",
-        }.items():
-            (bundle / name).write_text(text, encoding="utf-8")
-        if before is not None:
-            before(bundle)
-        sign(bundle, bundle / SIGNATURE_FILE, self.key)
-        if after is not None:
-            after(bundle)
-        below = pull(Layout(self.base), Reference.parse(str(self.base), "base"), "linux/amd64")
-        image = on_top(below, write_layer(bundle, "release", work / "layer.tar"), {}, {}, "a test")
-        pushed = push(Registry(self.host, model), image, work / "layer.tar", Layout(self.base), "")
-        self._made.append(pushed)
-        if record:
-            content = json.dumps({"image": pushed}).encode()
-            write_uri(f"{self.store}/packages/{model}/{version}.json", content)
-        return pushed
+    def altered(self, model: str, version: str, change: Change, *, signed: bool = False) -> str:
+        """Packages a version, changes its bundle, may sign that again, and records its image in place of the first."""
+        bundle = self._bundle()
+        self._package(bundle, model, version, self.store)
+        change(bundle)
+        if signed:
+            (bundle / SIGNATURE_FILE).unlink()
+            sign(bundle, bundle / SIGNATURE_FILE, self.key)
+        image = with_layer(str(self.base), bundle, RELEASE_ROOT, f"{self.host}/{model}")
+        write_uri(f"{self.store}/packages/{model}/{version}.json", json.dumps({"image": image}).encode())
+        return image
+
+    def _bundle(self) -> Path:
+        return self.folder / f"package-{next(self._numbers)}" / "release"
+
+    def _package(self, bundle: Path, model: str, version: str, store: str) -> str:
+        handle = RegisteredModel(model, store, self.tracking).version(version)
+        return package(handle, base=str(self.base), target=f"{self.host}/{model}", bundle_path=str(bundle)).image
 
 
 @pytest.fixture
 def packages(tracking: Tracking, registry: Any, base: Path, keys: Path, tmp_path: Path) -> Packages:
     return Packages(tracking, registry.host, base, keys / "key", tmp_path)
-
-
-@pytest.fixture
-def policy() -> Callable[..., Policy]:
-    """A policy with changes of its section `deployment`, and whatever else."""
-
-    def make(deployment: dict[str, Any] | None = None, **more: Any) -> Policy:
-        document = {"model": {"metrics": {"roc_auc": {"min": 0.7}}}}
-        return Policy.model_validate(document | ({"deployment": deployment} if deployment else {}) | more)
-
-    return make

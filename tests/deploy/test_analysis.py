@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import (
@@ -20,13 +21,7 @@ ADDRESS = "http://prometheus.example:9090"
 
 
 def _policy(sla: dict[str, Any] | None = None, analysis: dict[str, Any] | None = None, **deployment: Any) -> Policy:
-    return Policy.model_validate(
-        {
-            "model": {"metrics": {"roc_auc": {"min": 0.6}}},
-            "serving": {"sla": sla or {}},
-            "deployment": {**deployment, "analysis": analysis or {}},
-        }
-    )
+    return minimal_policy(serving={"sla": sla or {}}, deployment={**deployment, "analysis": analysis or {}})
 
 
 def _metrics(policy: Policy) -> dict[str, dict[str, dict[str, Any]]]:

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from pod_proxy import listening, status
+from registered_versions import EVIDENCE
 
 from modelway.components.core import audit, storage
 from modelway.components.core.audit import AuditLog
@@ -46,7 +47,7 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
     release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
 ) -> None:
     version = release("refused", {"staging": {"approvals": {"quorum": 1}}})
-    image = packages("refused", version, after=lambda bundle: (bundle / "release.sig").unlink())
+    image = packages.altered("refused", version, lambda bundle: (bundle / "release.sig").unlink())
     said: list[str] = []
     made = ask("refused", version, progress=said.append)
     assert (made.verdict, made.image, made.live) == ("refused", "", False)
@@ -147,7 +148,7 @@ def test_there_is_a_way_back_only_to_what_served_before(
         back(reason=" ")
     with pytest.raises(ModelwayError, match="version 1 of back has not been packaged"):
         back()
-    packages("back", "1", after=lambda bundle: (bundle / "model.tar.age").write_text("else"))
+    packages.altered("back", "1", lambda bundle: (bundle / "model.tar.age").write_text("else"))
     made = back()
     assert (made.verdict, made.version) == ("refused", "1")
     assert "model.tar.age is not as it was signed" in made.reasons[0]
@@ -186,7 +187,7 @@ def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
     folder.mkdir()
     (folder / "project.json").write_text(Project.model_validate(project).canonical(), encoding="utf-8")
     pl.DataFrame({"age": [21.0], "late": [0]}).write_parquet(folder / "sample.parquet")
-    tracking.log_evidence(str(tracking.versions("unbound")[0].run_id), folder, "evidence/one")
+    tracking.log_evidence(str(tracking.versions("unbound")[0].run_id), folder, EVIDENCE)
     with listening() as api:
         api.default = status(403, 'User "ada" cannot create resource "pods/proxy" in API group ""')
         with pytest.raises(CredentialsError, match="pods/proxy"):
@@ -198,7 +199,7 @@ def test_a_task_keeps_what_became_of_it_in_the_store(
     release: Callable[..., str], packages: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     version = release("kept")
-    packages("kept", version, after=lambda bundle: (bundle / "release.sig").unlink())
+    packages.altered("kept", version, lambda bundle: (bundle / "release.sig").unlink())
     about = {"store": packages.store, "model": "kept", "version": version, "environment": "staging"}
     made = deploy_in_task(**about, run="run-1")
     record = DeploymentRecord.read(packages.store, "run-1")

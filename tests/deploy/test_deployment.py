@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.policy import Policy
 from modelway.components.deploy.deployment import DeploymentTarget
 from modelway.components.deploy.targets import Change, image_of
 
@@ -19,8 +18,8 @@ NOWHERE: Any = None
 
 
 @pytest.fixture
-def found(policy: Callable[..., Policy]) -> dict[str, Any]:
-    made = copy.deepcopy(dict(TARGET.made(policy(), "loans", IMAGE))["deployments"])
+def found() -> dict[str, Any]:
+    made = copy.deepcopy(dict(TARGET.made(minimal_policy(), "loans", IMAGE))["deployments"])
     made["spec"]["replicas"] = 2
     made["metadata"]["generation"] = 2
     counts = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
-from modelway.components.core.policy import Policy
 from modelway.components.deploy.kserve import InferenceServiceTarget
 from modelway.components.deploy.targets import Change, image_of
 
@@ -18,8 +17,8 @@ NOWHERE: Any = None
 
 
 @pytest.fixture
-def found(policy: Callable[..., Policy]) -> dict[str, Any]:
-    ((_, made),) = TARGET.made(policy(), "loans", IMAGE)
+def found() -> dict[str, Any]:
+    ((_, made),) = TARGET.made(minimal_policy(), "loans", IMAGE)
     status = {"observedGeneration": 2, "conditions": [{"type": "Ready", "status": "True"}]}
     return {**made, "metadata": {**made["metadata"], "generation": 2}, "status": status}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.objectives import (
@@ -22,13 +23,7 @@ WINDOW = Scope('app="claims"', "5m", by=("namespace",))
 
 
 def _policy(sla: dict[str, Any], **analysis: Any) -> Policy:
-    return Policy.model_validate(
-        {
-            "model": {"metrics": {"roc_auc": {"min": 0.6}}},
-            "serving": {"sla": sla},
-            "deployment": {"analysis": analysis},
-        }
-    )
+    return minimal_policy(serving={"sla": sla}, deployment={"analysis": analysis})
 
 
 def test_each_bound_is_an_objective_with_its_key() -> None:

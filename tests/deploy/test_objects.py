@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from user_files import minimal_policy
 
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import strategy
@@ -14,10 +15,6 @@ from modelway.components.deploy.objects import deployment, inference_service, ro
 
 IMAGE = f"registry.example.com/claims@sha256:{'0' * 64}"
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
-
-
-def _policy(**changes: Any) -> Policy:
-    return Policy.model_validate({"model": {"metrics": {"roc_auc": {"min": 0.6}}}, **changes})
 
 
 def _pod(made: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +28,7 @@ KINDS = {"rollout": rollout, "deployment": deployment, "kserve": inference_servi
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_pods_are_restricted_limited_and_probed(make: Any) -> None:
-    pod = _pod(make(_policy(), "claims", IMAGE))
+    pod = _pod(make(minimal_policy(), "claims", IMAGE))
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     (container,) = pod["containers"]
@@ -48,7 +45,7 @@ def test_pods_are_restricted_limited_and_probed(make: Any) -> None:
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_the_verifying_key_is_mounted_where_the_server_is_told_it_is(make: Any) -> None:
-    pod = _pod(make(_policy(), "claims", IMAGE))
+    pod = _pod(make(minimal_policy(), "claims", IMAGE))
     (container,) = pod["containers"]
     (named,) = [one["value"] for one in container["env"] if one["name"] == "MODELWAY_VERIFYING_KEY"]
     (mount,) = [one for one in container["volumeMounts"] if Path(named).parent == Path(one["mountPath"])]
@@ -59,14 +56,14 @@ def test_the_verifying_key_is_mounted_where_the_server_is_told_it_is(make: Any) 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize(("cold_start", "seconds"), [(None, 60), (30, 60), (90, 180), (0.25, 60)])
 def test_a_pod_has_twice_the_policys_time_to_start(make: Any, cold_start: float | None, seconds: int) -> None:
-    policy = _policy(serving={"sla": {"cold_start_seconds": cold_start}})
+    policy = minimal_policy(serving={"sla": {"cold_start_seconds": cold_start}})
     probe = _pod(make(policy, "claims", IMAGE))["containers"][0]["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] == seconds
 
 
 @pytest.mark.parametrize("kind", ["canary", "blue-green", "rolling"])
 def test_a_rollout_is_undone_where_it_does_not_progress(kind: str) -> None:
-    policy = _policy(deployment={"strategy": kind, "progress_deadline_seconds": 77})
+    policy = minimal_policy(deployment={"strategy": kind, "progress_deadline_seconds": 77})
     spec = rollout(policy, "claims", IMAGE)["spec"]
     assert spec["progressDeadlineAbort"] is True
     assert spec["progressDeadlineSeconds"] == 77
@@ -75,7 +72,7 @@ def test_a_rollout_is_undone_where_it_does_not_progress(kind: str) -> None:
 
 
 def test_a_deployment_never_has_fewer_pods_than_it_is_asked_for() -> None:
-    spec = deployment(_policy(), "claims", IMAGE)["spec"]
+    spec = deployment(minimal_policy(), "claims", IMAGE)["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert "replicas" not in spec
 
@@ -83,7 +80,7 @@ def test_a_deployment_never_has_fewer_pods_than_it_is_asked_for() -> None:
 @pytest.mark.parametrize("make", [rollout, deployment], ids=["rollout", "deployment"])
 def test_services_select_the_pods(make: Any) -> None:
     labels = {"app.kubernetes.io/name": "claims"}
-    spec = make(_policy(), "claims", IMAGE)["spec"]
+    spec = make(minimal_policy(), "claims", IMAGE)["spec"]
     assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"] == labels
     ports = {port["name"] for port in _pod({"spec": spec})["containers"][0]["ports"]}
     for service in services("claims"):
@@ -92,7 +89,7 @@ def test_services_select_the_pods(make: Any) -> None:
 
 
 def test_a_strategys_services_are_there() -> None:
-    named = strategy(_policy(deployment={"strategy": "blue-green"}), "claims")["blueGreen"]
+    named = strategy(minimal_policy(deployment={"strategy": "blue-green"}), "claims")["blueGreen"]
     assert {one["metadata"]["name"] for one in services("claims")} == {named["activeService"], named["previewService"]}
 
 

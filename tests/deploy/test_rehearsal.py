@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from user_files import minimal_policy
 
-from modelway.components.core.policy import Policy
 from modelway.components.deploy.objects import rollout, services
 from modelway.components.deploy.rehearsal import rehearsal_pod
 
 
-def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it(policy: Callable[..., Policy]) -> None:
-    template = rollout(policy(), "loans", f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
+def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it() -> None:
+    template = rollout(minimal_policy(), "loans", f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
     pod = rehearsal_pod(template, "loans-rehearsal")
     for service in services("loans"):
         wanted = service["spec"]["selector"].items()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.policy import Policy
 from modelway.components.deploy.rollout import RolloutTarget
 from modelway.components.deploy.targets import Change, image_of
 
@@ -34,8 +33,8 @@ def patched(found: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str
 
 
 @pytest.fixture
-def found(policy: Callable[..., Policy]) -> dict[str, Any]:
-    made = dict(TARGET.made(policy(), "loans", IMAGE))["rollouts"]
+def found() -> dict[str, Any]:
+    made = dict(TARGET.made(minimal_policy(), "loans", IMAGE))["rollouts"]
     status = {
         "observedGeneration": "4",
         "phase": "Healthy",
@@ -128,9 +127,9 @@ def change(previous: dict[str, Any] | None, strategy: dict[str, Any]) -> Change:
     return Change("loans", "2", NEXT, "run-2", previous, strategy, 77)
 
 
-def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any], policy: Callable[..., Policy]) -> None:
+def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any]) -> None:
     found["metadata"]["annotations"] = {"rollout.argoproj.io/revision": "3"}
-    strategy = TARGET.strategy(policy({"steps": [{"weight": 10}]}), "loans", found, plain=False)
+    strategy = TARGET.strategy(minimal_policy(deployment={"steps": [{"weight": 10}]}), "loans", found, plain=False)
     made = patched(found, TARGET.change(found, change(found["spec"]["template"], strategy)))
     assert image_of(made["spec"]["template"]) == NEXT
     assert made["spec"]["template"]["metadata"]["annotations"]["modelway.io/version"] == "2"
@@ -150,33 +149,31 @@ def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any], p
     assert back["metadata"]["annotations"]["modelway.io/undone"] == "it was slow"
 
 
-def test_only_another_kind_of_strategy_has_to_come_first(found: dict[str, Any], policy: Callable[..., Policy]) -> None:
+def test_only_another_kind_of_strategy_has_to_come_first(found: dict[str, Any]) -> None:
     template = found["spec"]["template"]
     for strategy, first in (("canary", False), ("rolling", False), ("blue-green", True)):
-        wanted = TARGET.strategy(policy({"strategy": strategy}), "loans", found, plain=False)
+        wanted = TARGET.strategy(minimal_policy(deployment={"strategy": strategy}), "loans", found, plain=False)
         assert bool(TARGET.prepare(found, change(template, wanted))) is first
         assert TARGET.prepare(found, change(None, wanted)) == []
 
 
-def test_going_back_in_a_hurry_keeps_the_kind_and_leaves_steps_and_analysis_out(
-    found: dict[str, Any], policy: Callable[..., Policy]
-) -> None:
-    plain = TARGET.strategy(policy(), "loans", found, plain=True)
+def test_going_back_in_a_hurry_keeps_the_kind_and_leaves_steps_and_analysis_out(found: dict[str, Any]) -> None:
+    plain = TARGET.strategy(minimal_policy(), "loans", found, plain=True)
     assert plain == {"canary": {"maxSurge": 1, "maxUnavailable": 0}}
-    found["spec"]["strategy"] = TARGET.strategy(policy({"strategy": "blue-green"}), "loans", found, plain=False)
-    section = TARGET.strategy(policy(), "loans", found, plain=True)["blueGreen"]
+    found["spec"]["strategy"] = TARGET.strategy(
+        minimal_policy(deployment={"strategy": "blue-green"}), "loans", found, plain=False
+    )
+    section = TARGET.strategy(minimal_policy(), "loans", found, plain=True)["blueGreen"]
     assert section["activeService"] == "loans"
     assert section["autoPromotionEnabled"] is True
     assert not {"prePromotionAnalysis", "postPromotionAnalysis"} & set(section)
 
 
-def test_what_never_served_is_stopped_and_started_again_with_as_many_pods(
-    found: dict[str, Any], policy: Callable[..., Policy]
-) -> None:
+def test_what_never_served_is_stopped_and_started_again_with_as_many_pods(found: dict[str, Any]) -> None:
     found["spec"]["replicas"] = 3
     stopped = patched(found, TARGET.restore(found, None, "it crashed"))
     assert stopped["spec"]["replicas"] == 0
-    strategy = TARGET.strategy(policy(), "loans", stopped, plain=False)
+    strategy = TARGET.strategy(minimal_policy(), "loans", stopped, plain=False)
     assert "steps" not in strategy["canary"]  # a stopped version is nothing to compare with, or to go back to
     assert patched(stopped, TARGET.change(stopped, change(None, strategy)))["spec"]["replicas"] == 3
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from pod_proxy import ApiServer, listening, status
+from user_files import minimal_policy
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.core.inference import Tensor
-from modelway.components.core.policy import Policy
 from modelway.components.deploy.cluster import PodAnswer
 from modelway.components.deploy.smoke import SmokeTraffic, requests_per_second, smoke_policy
 from modelway.components.deploy.smoke_requests import SmokeRequests
@@ -46,11 +46,9 @@ def eventually(true: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(
-    api: ApiServer, policy: Callable[..., Policy]
-) -> None:
+def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(api: ApiServer) -> None:
     ports = [{"name": "metrics", "containerPort": 9090}, {"name": "http", "containerPort": 8000}]
-    with SmokeTraffic(api.cluster(), REQUESTS, policy=policy()) as smoke:
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=minimal_policy()) as smoke:
         time.sleep(0.3)
         assert (api.sent, smoke.enough, smoke.failures()) == ([], False, ())
         smoke.aim([pod("new-1", ports=ports), pod("new-2"), pod("starting", ready=False)])
@@ -74,11 +72,9 @@ def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(
     assert len(api.sent) <= ended + 4  # those that were under way
 
 
-def test_one_wrong_answer_undoes_where_none_is_allowed_and_the_pods_log_is_quoted(
-    api: ApiServer, policy: Callable[..., Policy]
-) -> None:
+def test_one_wrong_answer_undoes_where_none_is_allowed_and_the_pods_log_is_quoted(api: ApiServer) -> None:
     api.answers["new-2"] = (500, {"error": "the prediction failed"})
-    with SmokeTraffic(api.cluster(), REQUESTS, policy=policy()) as smoke:
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=minimal_policy()) as smoke:
         smoke.aim([pod("new-1"), pod("new-2")])
         eventually(smoke.failures)
         said, log = smoke.failures()
@@ -86,10 +82,8 @@ def test_one_wrong_answer_undoes_where_none_is_allowed_and_the_pods_log_is_quote
     assert log == "its log ends: new-2 has no memory left"
 
 
-def test_as_many_wrong_answers_are_let_pass_as_the_policy_has_room_for(
-    api: ApiServer, policy: Callable[..., Policy]
-) -> None:
-    lenient = policy({"analysis": {"error_rate": 0.7, "minimum_requests": 10}})
+def test_as_many_wrong_answers_are_let_pass_as_the_policy_has_room_for(api: ApiServer) -> None:
+    lenient = minimal_policy(deployment={"analysis": {"error_rate": 0.7, "minimum_requests": 10}})
     api.answers["new-2"] = (500, {"error": "the prediction failed"})
     with SmokeTraffic(api.cluster(), REQUESTS, policy=lenient) as smoke:
         smoke.aim([pod("new-1"), pod("new-2")])
@@ -102,11 +96,9 @@ def test_as_many_wrong_answers_are_let_pass_as_the_policy_has_room_for(
 @pytest.mark.parametrize(
     "answer", [status(503, "dial tcp 10.0.0.7:8080: i/o timeout"), status(429, "too many requests")]
 )
-def test_what_the_api_server_says_itself_is_no_answer_of_the_model(
-    api: ApiServer, policy: Callable[..., Policy], answer: tuple[int, Any]
-) -> None:
+def test_what_the_api_server_says_itself_is_no_answer_of_the_model(api: ApiServer, answer: tuple[int, Any]) -> None:
     api.answers["new-1"] = answer
-    rules = policy({"analysis": {"minimum_requests": 20}})
+    rules = minimal_policy(deployment={"analysis": {"minimum_requests": 20}})
     with SmokeTraffic(api.cluster(), REQUESTS, policy=rules, silent_seconds=1) as smoke:
         smoke.aim([pod("new-1")])
         eventually(lambda: len(smoke.notes()) == 2)
@@ -168,10 +160,10 @@ def test_an_api_server_that_is_away_is_unavailable() -> None:
     ],
 )
 def test_as_many_requests_are_sent_as_the_analysis_asks_for_and_no_more_are_asked_for_than_can_be_sent(
-    policy: Callable[..., Policy], minimum: int, pause: int, analysis: dict[str, int], asked: int, rate: float
+    minimum: int, pause: int, analysis: dict[str, int], asked: int, rate: float
 ) -> None:
     steps = [{"weight": 20, "pause_seconds": pause}]
-    given = policy({"steps": steps, "analysis": {"minimum_requests": minimum, **analysis}})
+    given = minimal_policy(deployment={"steps": steps, "analysis": {"minimum_requests": minimum, **analysis}})
     rules = smoke_policy(given)
     assert rules.deployment.analysis.minimum_requests == asked
     assert (rules is given) == (minimum == asked)

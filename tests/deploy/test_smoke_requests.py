@@ -11,20 +11,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+import user_files
+from registered_versions import EVIDENCE
 
 from modelway.components.core.inference import Tensor
 from modelway.components.core.registered_models import RegisteredModel
 from modelway.components.core.tracking import Tracking
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, SmokeRequests, smoke_requests
 
-PROJECT = {
-    "name": "loans",
-    "data": {"source": "loans.parquet"},
-    "task": "binary",
-    "label": "late",
-    "features": {"numeric": ["income"], "categorical": ["region"], "datetime": ["opened"]},
-    "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-}
+PROJECT = user_files.PROJECT | {"features": {"numeric": ["income"], "categorical": ["region"], "datetime": ["opened"]}}
 ROWS = pl.DataFrame(
     {
         "late": [0, 1, 0],
@@ -57,7 +52,7 @@ def registered(release: Callable[..., str], tracking: Tracking, tmp_path: Path) 
             rows.write_parquet(folder / "sample.parquet")
         if project is not None:
             (folder / "project.json").write_text(json.dumps(project), encoding="utf-8")
-        tracking.log_evidence(found.run_id, folder, "evidence/one")
+        tracking.log_evidence(found.run_id, folder, EVIDENCE)
         return smoke_requests(RegisteredModel("loans-with-rows", str(tmp_path), tracking).version(version))
 
     return register

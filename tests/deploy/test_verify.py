@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.approvals import approve
 from modelway.components.core.errors import UnavailableError
@@ -45,6 +46,16 @@ def unsigned(bundle: Path) -> None:
     (bundle / "release.sig").unlink()
 
 
+def claiming(**claims: str) -> Callable[[Path], None]:
+    """Has a bundle say these of itself in place of the truth."""
+
+    def change(bundle: Path) -> None:
+        said = json.loads((bundle / "release.json").read_bytes())
+        (bundle / "release.json").write_text(json.dumps(said | claims), encoding="utf-8")
+
+    return change
+
+
 def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
     return lambda bundle: bundle.joinpath(name).write_text(content) and None
 
@@ -65,7 +76,7 @@ def test_what_was_touched_after_it_was_signed_is_refused(
     release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]], touched: Any, says: str
 ) -> None:
     version = release("touched")
-    packages("touched", version, after=touched)
+    packages.altered("touched", version, touched)
     (problem,) = found("touched", version)
     assert says in problem
 
@@ -118,7 +129,7 @@ def test_an_image_of_something_else_is_refused(
 ) -> None:
     if not tracking.versions("other"):
         release("other")
-    packages("other", "1", claimed=claimed)
+    packages.altered("other", "1", claiming(**claimed), signed=True)
     assert says in found("other", "1")[0]
 
 
@@ -138,7 +149,7 @@ def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
     release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
 ) -> None:
     version = release("unbilled")
-    packages("unbilled", version, before=changed("sbom.cdx.json", "{}"))
+    packages.altered("unbilled", version, changed("sbom.cdx.json", "{}"), signed=True)
     assert found("unbilled", version) == ("the image has no bill of materials: sbom.cdx.json is missing or is none",)
 
 
@@ -148,7 +159,7 @@ def test_an_image_that_package_model_did_not_record_is_refused(
     version = release("recorded")
     assert found("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
     kept = packages("recorded", version)
-    other = packages("recorded", version, record=False)
+    other = packages("recorded", version, store=str(tmp_path / "elsewhere"))
     assert found("recorded", version, other) == (
         f"the image is not the one that package_model recorded: it is {other}, and not {kept}",
     )
@@ -163,7 +174,7 @@ def test_all_problems_are_found_at_once(
 ) -> None:
     environments = {"staging": {"after": "development", "approvals": {"quorum": 2}}, "development": {}}
     version = release("several", environments)
-    packages("several", version, after=unsigned)
+    packages.altered("several", version, unsigned)
     approve(
         packages.handle("several").version(version),
         "staging",
@@ -197,9 +208,13 @@ def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], pack
         image_problems(packages.handle("away").version(version), "")
 
 
-def test_a_brought_policy_asks_no_less_of_a_rollout(policy: Callable[..., Policy]) -> None:
-    released = policy({"analysis": {"minimum_requests": 100, "error_rate": 0.01}}, serving={"sla": {"p95_ms": 100}})
-    looser = policy({"analysis": {"minimum_requests": 10, "error_rate": None}}, serving={"sla": {"p95_ms": 900}})
+def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
+    released = minimal_policy(
+        deployment={"analysis": {"minimum_requests": 100, "error_rate": 0.01}}, serving={"sla": {"p95_ms": 100}}
+    )
+    looser = minimal_policy(
+        deployment={"analysis": {"minimum_requests": 10, "error_rate": None}}, serving={"sla": {"p95_ms": 900}}
+    )
     assert policy_problems(released, released) == []
     said = " / ".join(policy_problems(released, looser))
     for part in (
@@ -208,16 +223,23 @@ def test_a_brought_policy_asks_no_less_of_a_rollout(policy: Callable[..., Policy
         "serving.sla.p95_ms is 900, and was 100",
     ):
         assert part in said
-    steps = policy({"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}})
-    assert policy_problems(policy(), steps) == []
+    steps = minimal_policy(
+        deployment={"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}}
+    )
+    assert policy_problems(minimal_policy(), steps) == []
     allowed = {"on_weaker_policy": "warn"}
-    assert policy_problems(policy(**allowed), policy({"analysis": {"minimum_requests": 1}}, **allowed)) == []
+    assert (
+        policy_problems(
+            minimal_policy(**allowed), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **allowed)
+        )
+        == []
+    )
 
 
-def test_a_brought_policy_takes_no_traffic_away(policy: Callable[..., Policy]) -> None:
-    smoke, live = (policy(environments={"staging": {"traffic": traffic}}) for traffic in ("smoke", "live"))
+def test_a_brought_policy_takes_no_traffic_away() -> None:
+    smoke, live = (minimal_policy(environments={"staging": {"traffic": traffic}}) for traffic in ("smoke", "live"))
     assert policy_problems(smoke, live) == []
     (problem,) = policy_problems(live, smoke)
     assert "environments.staging.traffic is smoke, and was live" in problem
-    lax = policy(environments={"staging": {"approvals": {"self_approval": True}}})
+    lax = minimal_policy(environments={"staging": {"approvals": {"self_approval": True}}})
     assert policy_problems(smoke, lax) == []  # of approvals the stricter of the two policies holds

@@ -6,28 +6,19 @@ from typing import Any
 
 import polars as pl
 import pytest
-import yaml
+from registered_versions import register_version
+from user_files import minimal_policy, minimal_project
 
 from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
 from modelway.components.core.tracking import Tracking
 from modelway.components.core.verdict import Verdict
 from modelway.components.evaluate.champion import champion_on, policy_checks
 
-PROJECT = Project.model_validate(
-    {
-        "name": "loans-policy",
-        "task": "binary",
-        "label": "late",
-        "data": {"source": "x.csv"},
-        "features": {"numeric": ["x"]},
-        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-    }
-)
+PROJECT = minimal_project(name="loans-policy")
 
 
 def policy(least: float = 0.7, **more: Any) -> Policy:
-    return Policy.parse(yaml.safe_dump({"model": {"metrics": {"roc_auc": {"min": least}}}, **more}))
+    return minimal_policy(model={"metrics": {"roc_auc": {"min": least}}}, **more)
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +28,13 @@ def versions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> It
     found: dict[str, str] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-        patch.delenv("MLFLOW_RUN_ID", raising=False)
         for name, text in kept.items():
             folder = tmp_path_factory.mktemp(name)
             (folder / "blessing.json").write_text("{}", encoding="utf-8")
             if text is not None:
                 (folder / "policy.json").write_text(text, encoding="utf-8")
-            with (
-                tracking.run(PROJECT.name, name, {}) as run_id,
-                tracking.logged_model(run_id, PROJECT.name, {}) as (model_id, _),
-            ):
-                tracking.upload_model(model_id, str(_model(folder.parent / f"model-{name}")))
-            tracking.log_evidence(run_id, folder, f"evidence/{name}")
-            tags = {"evidence": f"evidence/{name}"}
-            with tracking.new_version(PROJECT.name, model_id, run_id, tags) as found[name]:
-                tracking.set_alias(PROJECT.name, found[name], "champion")
+            model = _model(folder.parent / f"model-{name}")
+            found[name] = register_version(tracking, PROJECT.name, model=model, evidence=folder, alias="champion")
         yield found
 
 

@@ -11,6 +11,7 @@ import pytest
 import sklearn.metrics
 import skops.io
 import yaml
+from registered_versions import register_version
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -18,6 +19,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from user_files import minimal_project_text
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import folder_sha256, load_model
@@ -50,17 +52,7 @@ def rows(count: int = 300, seed: int = 0) -> pl.DataFrame:
 
 
 def project(task: str = "binary", label: str = "late", name: str = "loans", **more: Any) -> str:
-    return yaml.safe_dump(
-        {
-            "name": name,
-            "task": task,
-            "label": label,
-            "data": {"source": "x.csv"},
-            "features": {"numeric": list(FEATURES)},
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-            **more,
-        }
-    )
+    return minimal_project_text(name=name, task=task, label=label, features={"numeric": list(FEATURES)}, **more)
 
 
 def save(
@@ -375,17 +367,10 @@ def champions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> I
     """Registered versions: a weak model, a good one, and one that needs a column that is gone."""
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     work, versions = tmp_path_factory.mktemp("champions"), {}
     for name, columns in {"weak": ("age",), "good": FEATURES, "other": ("income", "gone")}.items():
         save(LogisticRegression(), work / name, columns=columns)
-        with (
-            tracking.run("loans-evaluate", name, {}) as run_id,
-            tracking.logged_model(run_id, "loans-evaluate", {}) as (model_id, _),
-        ):
-            tracking.upload_model(model_id, str(work / name))
-        with tracking.new_version("loans-evaluate", model_id, run_id, {}) as versions[name]:
-            tracking.set_alias("loans-evaluate", versions[name], "champion")
+        versions[name] = register_version(tracking, "loans-evaluate", model=work / name, alias="champion")
     yield versions
     monkeypatch.undo()
 

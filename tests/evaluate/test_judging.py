@@ -4,22 +4,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from user_files import minimal_project
 
 from modelway.components.core.project import Project
 from modelway.components.evaluate.judging import sampling_of
 
 
 def project(**split: Any) -> Project:
-    return Project.model_validate(
-        {
-            "name": "loans",
-            "task": "binary",
-            "label": "late",
-            "data": {"source": "x.csv", "split": split},
-            "features": {"numeric": ["x"]},
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-        }
-    )
+    return minimal_project(data={"source": "x.csv", "split": split})
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
+from user_files import minimal_project
 
 from modelway.components.core.html import shorten
 from modelway.components.core.metrics import Predictions
-from modelway.components.core.project import Project
 from modelway.components.core.verdict import Check, Gate, Verdict
 from modelway.components.evaluate.curves import confusion, roc_curves
 from modelway.components.evaluate.intervals import Estimate
@@ -22,10 +22,7 @@ from modelway.components.evaluate.report import (
     sections,
 )
 
-PROJECT = Project.parse(
-    "name: loans\ntask: binary\nlabel: late\ndata: {source: x.csv}\nfeatures: {numeric: [age]}\n"
-    "model: {estimator: sklearn.linear_model.LogisticRegression}"
-)
+PROJECT = minimal_project(features={"numeric": ["age"]})
 KINDS = (
     "metric",
     "no_regression",

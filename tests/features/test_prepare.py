@@ -7,20 +7,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from user_files import minimal_project_text
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.models import STEPS_FILE, load_skops
 from modelway.components.core.tables import to_model_input
 from modelway.components.features.prepare import prepare
 
-FEATURES = "{numeric: [income], categorical: [region], datetime: [seen], min_frequency: 1}"
+FEATURES = {"numeric": ["income"], "categorical": ["region"], "datetime": ["seen"], "min_frequency": 1}
 
 
-def project(features: str = FEATURES, label: str = "late", task: str = "binary") -> str:
-    return (
-        f"name: loans\ntask: {task}\nlabel: {label}\ndata: {{source: x.csv}}\nfeatures: {features}\n"
-        "model: {estimator: sklearn.linear_model.LogisticRegression}"
-    )
+def project(features: Any = FEATURES, label: str = "late", task: str = "binary") -> str:
+    return minimal_project_text(task=task, label=label, features=features)
 
 
 def table(**columns: Any) -> pl.DataFrame:
@@ -86,12 +84,12 @@ def test_the_label_as_models_take_it(tmp_path: Path, task: str, label: list[Any]
     [
         ({"income": ["1", "2", "x", "4"]}, FEATURES, "late", "income", "cannot be prepared"),
         ({"income": [1.0, float("inf"), 2.0, 3.0]}, FEATURES, "late", "income", "infinity"),
-        ({"seen_year": [1, 2, 3, 4]}, "{numeric: [seen_year], datetime: [seen]}", "late", None, "not unique"),
+        ({"seen_year": [1, 2, 3, 4]}, {"numeric": ["seen_year"], "datetime": ["seen"]}, "late", None, "not unique"),
         ({"region_north": [0, 1, 0, 1]}, FEATURES, "region_north", "region_north", "the name of the label"),
     ],
 )
 def test_features_that_cannot_be_prepared(
-    tmp_path: Path, columns: dict[str, Any], features: str, label: str, column: str | None, says: str
+    tmp_path: Path, columns: dict[str, Any], features: Any, label: str, column: str | None, says: str
 ) -> None:
     with pytest.raises(ModelwayError) as caught:
         run(tmp_path, table(**columns), project(features, label))
@@ -101,7 +99,7 @@ def test_features_that_cannot_be_prepared(
 
 
 def test_infinite_numbers_pass_where_nothing_is_computed_from_them(tmp_path: Path) -> None:
-    run(tmp_path, table(income=[1.0, float("inf"), 2.0, 3.0]), project("{numeric: [income], impute: none}"))
+    run(tmp_path, table(income=[1.0, float("inf"), 2.0, 3.0]), project({"numeric": ["income"], "impute": "none"}))
     assert pl.read_parquet(tmp_path / "prepared")["income"][1] == float("inf")
 
 

@@ -5,19 +5,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from user_files import minimal_project_text
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage import version_of
 from modelway.components.ingest.table import Ingested, ingest
 
-PROJECT = """
-name: loans
-task: binary
-label: late
-data: {{source: {source}, split: {{by: row, column: id, test_fraction: 0.25}}}}
-features: {{numeric: [income]}}
-model: {{estimator: sklearn.linear_model.LogisticRegression}}
-"""
 CONTRACT = "columns: {id: {type: string}, income: {type: number}, late: {type: boolean}}"
 
 
@@ -29,9 +22,14 @@ def source(tmp_path: Path) -> Path:
     return file
 
 
+def project_text(source: Path, split: dict[str, float] | None = None, **data: str) -> str:
+    by_row = {"by": "row", "column": "id", "test_fraction": 0.25}
+    return minimal_project_text(data={"source": str(source), "split": by_row | (split or {}), **data})
+
+
 def run(source: Path, folder: Path, version: str = "", contract: str = CONTRACT) -> Ingested:
     paths = (folder / "a" / "train", folder / "b" / "test", folder / "c" / "unseen", folder / "d" / "serving")
-    return ingest(PROJECT.format(source=source), contract, expected_version=version, **parts(*paths))
+    return ingest(project_text(source), contract, expected_version=version, **parts(*paths))
 
 
 def parts(train: Path, test: Path, unseen: Path, serving: Path) -> dict[str, str]:
@@ -88,8 +86,7 @@ def test_a_broken_contract_is_named(source: Path, tmp_path: Path) -> None:
 def test_rows_held_back_and_what_is_served_are_written_too(source: Path, tmp_path: Path) -> None:
     asked = tmp_path / "asked.csv"
     asked.write_text("id,income\n7,70\n8,80\n", encoding="utf-8")
-    split = f"unseen_fraction: 0.25}}, serving: '{asked}'"
-    project = PROJECT.format(source=source).replace("test_fraction: 0.25}", "test_fraction: 0.25, " + split)
+    project = project_text(source, {"unseen_fraction": 0.25}, serving=str(asked))
     paths = [tmp_path / name for name in ("train", "test", "unseen", "serving")]
     made = ingest(project, CONTRACT, **parts(*paths))
     train, test, unseen, serving = map(pl.read_parquet, paths)
@@ -108,7 +105,7 @@ def test_without_them_their_tables_have_no_rows(source: Path, tmp_path: Path) ->
 
 
 def test_what_is_served_is_named_where_it_cannot_be_read(source: Path, tmp_path: Path) -> None:
-    project = PROJECT.format(source=source).replace("0.25}}", f"0.25}}, serving: '{tmp_path / 'none.csv'}'}}")
+    project = project_text(source, serving=str(tmp_path / "none.csv"))
     with pytest.raises(ModelwayError, match=r"none\.csv") as caught:
         ingest(project, CONTRACT, **parts(*(tmp_path / name for name in ("a", "b", "c", "d"))))
     assert caught.value.key == "data.serving"

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from registered_versions import register_version
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
+from user_files import minimal_policy
 
 from modelway.components.core.blessing import GATES, Hashes, bless
-from modelway.components.core.encryption import new_identity
 from modelway.components.core.models import folder_sha256
-from modelway.components.core.policy import Policy
 from modelway.components.core.project import Features
 from modelway.components.core.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.signing import new_keys
+from modelway.components.core.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT
 from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
 from modelway.components.core.verdict import Gate, passed_or_failed
@@ -100,7 +100,7 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
 
     def make(model: Path, *, blessed: bool = True, evidence: dict[str, bytes] | None = None, **tags: str) -> Version:
         name, work = f"loans-{next(names)}", tmp_path_factory.mktemp("evidence")
-        policy = Policy.parse('{"model": {"metrics": {"roc_auc": {"min": 0.6}}}}')
+        policy = minimal_policy()
         hashes = Hashes(model=folder_sha256(model), data="d", project="p", contract="c", policy=policy.sha256())
         gates = [Gate(name=gate, checks=(passed_or_failed("rows", blessed, "400 rows."),)) for gate in GATES]
         blessing = bless(
@@ -111,16 +111,11 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
         files = {"blessing.json": blessing.content(), "policy.json": policy.canonical().encode(), **(evidence or {})}
         for file, content in files.items():
             (work / file).write_bytes(content)
-        described = {"blessing_sha256": blessing.sha256(), "evidence": "evidence/1", "model_hash": hashes.model, **tags}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-            with tracking.run(name, "train", {}) as run_id:
-                with tracking.logged_model(run_id, name, {}) as (model_id, location):
-                    tracking.upload_model(model_id, str(model))
-                tracking.log_evidence(run_id, work, "evidence/1")
-            with tracking.new_version(name, model_id, run_id, described) as version:
-                stored = Path(location.removeprefix("file://"))
-                return Version(name, version, stored, tracking)
+        about = {"blessing_sha256": blessing.sha256(), "model_hash": hashes.model, **tags}
+        version = register_version(tracking, name, model=model, evidence=work, tags=about)
+        model_id = str(tracking.client.get_model_version(name, version).source).removeprefix("models:/")
+        location = str(tracking.client.get_logged_model(model_id).artifact_location)
+        return Version(name, version, Path(location.removeprefix("file://")), tracking)
 
     return make
 
@@ -136,14 +131,9 @@ def registered(register: Callable[..., Version], model: Path) -> Version:
 
 
 @pytest.fixture(autouse=True)
-def keys(tmp_path: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the keys, as a task has them mounted."""
-    folder = tmp_path / "keys"
-    folder.mkdir()
-    new_keys(folder / "key", folder / "key.pub")
-    new_identity(folder / "encryption", folder / "recipient")
-    monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(folder / "key"))
-    for variable in ("MODELWAY_ENCRYPTION_KEY", "MODELWAY_ENCRYPTION_RECIPIENT"):
-        monkeypatch.delenv(variable, raising=False)
+def _services(keys: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow and the keys as a task has them, but for those that models are encrypted with."""
+    assert keys.is_dir()
+    monkeypatch.delenv(ENCRYPTION_KEY)
+    monkeypatch.delenv(ENCRYPTION_RECIPIENT)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    return folder

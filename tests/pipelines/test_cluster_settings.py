@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from kfp import compiler
-from small_projects import claims_project
+from user_files import minimal_project
 
 import modelway.components
 from modelway.components.core.project import Project
@@ -74,13 +74,13 @@ def _written(container: dict[str, Any], kind: str) -> tuple[str, str]:
 def test_a_project_without_settings_compiles_to_what_none_compiles_to(
     compiled: Callable[..., list[dict[str, Any]]],
 ) -> None:
-    assert compiled(TaskSettings.of(claims_project())) == compiled(TaskSettings())
-    assert compiled(TaskSettings.of(claims_project()), "promote") == compiled(TaskSettings(), "promote")
+    assert compiled(TaskSettings.of(minimal_project())) == compiled(TaskSettings())
+    assert compiled(TaskSettings.of(minimal_project()), "promote") == compiled(TaskSettings(), "promote")
 
 
 def test_settings_are_all_that_changes_and_do_not_stay(compiled: Callable[..., list[dict[str, Any]]]) -> None:
     before = compiled(TaskSettings())
-    project = claims_project(
+    project = minimal_project(
         labels={"team": "risk"},
         resources={"default": {"cpu": 3, "gpu": {}, "spot": True, "timeout": "1h"}},
     )
@@ -95,7 +95,7 @@ def test_settings_are_all_that_changes_and_do_not_stay(compiled: Callable[..., l
 
 @pytest.mark.parametrize("pipeline", ["release", "promote"])
 def test_the_default_is_every_stages_and_a_stages_own_keys_win(executors: Compile, pipeline: str) -> None:
-    project = claims_project(
+    project = minimal_project(
         resources={
             "default": {"cpu": {"request": "300m", "limit": 1}, "timeout": "1h"},
             "record_outcome": {"cpu": "700m"},
@@ -126,14 +126,14 @@ def test_the_default_is_every_stages_and_a_stages_own_keys_win(executors: Compil
 def test_what_is_left_open_is_the_stages_own_default_within_what_is_said(
     executors: Compile, keys: dict[str, Any], cpu: tuple[str, str], memory: tuple[str, str]
 ) -> None:
-    container = executors(claims_project(resources={"train_model": keys}))[0]["train_model"]
+    container = executors(minimal_project(resources={"train_model": keys}))[0]["train_model"]
     assert _written(container, "cpu") == cpu
     assert _written(container, "memory") == memory
 
 
 @pytest.mark.parametrize("stage", modelway.components.__all__)
 def test_every_stage_has_requests_and_limits(stage: str) -> None:
-    resources = TaskSettings.of(claims_project()).resources_for(stage)
+    resources = TaskSettings.of(minimal_project()).resources_for(stage)
     assert resources == TaskSettings().resources_for(stage)
     assert isinstance(resources.cpu, Cpu)
     assert isinstance(resources.memory, Memory)
@@ -142,7 +142,7 @@ def test_every_stage_has_requests_and_limits(stage: str) -> None:
 
 def test_a_gpu_is_asked_for_by_its_resource_and_its_number(executors: Compile) -> None:
     gpu = {"type": "amd.com/gpu", "count": 2}
-    containers, _ = executors(claims_project(resources={"train_model": {"gpu": gpu}, "evaluate_model": {"gpu": {}}}))
+    containers, _ = executors(minimal_project(resources={"train_model": {"gpu": gpu}, "evaluate_model": {"gpu": {}}}))
     assert containers["train_model"]["resources"]["accelerator"] == {
         "type": "amd.com/gpu",
         "resourceType": "amd.com/gpu",
@@ -165,7 +165,7 @@ def test_nodes_are_chosen_and_taints_tolerated(executors: Compile) -> None:
             {"operator": "Exists", "effect": "PreferNoSchedule"},
         ],
     }
-    _, settings = executors(claims_project(resources={"train_model": keys}))
+    _, settings = executors(minimal_project(resources={"train_model": keys}))
     assert settings["train_model"]["nodeSelector"] == {"labels": keys["node_selector"]}
     assert settings["train_model"]["tolerations"] == [
         {"key": "gpu", "operator": "Equal", "value": "t4", "effect": "NoExecute", "tolerationSeconds": "60"},
@@ -175,7 +175,7 @@ def test_nodes_are_chosen_and_taints_tolerated(executors: Compile) -> None:
 
 
 def test_spot_asks_for_any_providers_spot_nodes_and_tolerates_their_taints(executors: Compile) -> None:
-    _, settings = executors(claims_project(resources={"default": {"spot": True}, "register_model": {"spot": False}}))
+    _, settings = executors(minimal_project(resources={"default": {"spot": True}, "register_model": {"spot": False}}))
     # A term each: KFP's driver makes them alternatives, of which a node must fit one.
     assert settings["train_model"]["nodeAffinity"] == [
         {"matchExpressions": [{"key": key, "operator": "In", "values": [value]}]} for key, value in SPOT_TERMS
@@ -190,13 +190,13 @@ def test_spot_asks_for_any_providers_spot_nodes_and_tolerates_their_taints(execu
 def test_labels_are_those_of_every_pod(executors: Compile) -> None:
     labels = {"team": "risk", "example.com/cost-center": "4711"}
     for pipeline in ("release", "promote"):
-        _, settings = executors(claims_project(labels=labels), pipeline)
+        _, settings = executors(minimal_project(labels=labels), pipeline)
         assert all(executor["podMetadata"] == {"labels": labels} for executor in settings.values())
 
 
 def test_the_projects_code_is_given_to_the_stages_that_run_it_and_a_stages_own_image_wins(executors: Compile) -> None:
-    library = executors(claims_project())[0]
-    code = executors(claims_project(resources={"train_model": {"image": CUDA}}), code_image=CODE)[0]
+    library = executors(minimal_project())[0]
+    code = executors(minimal_project(resources={"train_model": {"image": CUDA}}), code_image=CODE)[0]
     assert set(CODE_STAGES) == {"train_model", "evaluate_model", "probe_model", "package_model"}
     for stage, container in code.items():
         expected = CODE if stage in CODE_STAGES else library[stage]["image"]
@@ -204,7 +204,7 @@ def test_the_projects_code_is_given_to_the_stages_that_run_it_and_a_stages_own_i
 
 
 def test_an_image_for_every_stage_leaves_the_projects_code_where_it_runs(executors: Compile) -> None:
-    project = claims_project(resources={"default": {"image": CUDA}})
+    project = minimal_project(resources={"default": {"image": CUDA}})
     assert {container["image"] for container in executors(project)[0].values()} == {CUDA}
     containers, _ = executors(project, code_image=CODE)
     assert {stage for stage, container in containers.items() if container["image"] == CODE} == set(CODE_STAGES)

@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from user_files import minimal_policy
 
 from modelway.components.core.policy import Policy
 from modelway.components.core.project import Project
 from modelway.pipelines.manifests import alert_rules, compiled, write
-
-
-def _policy(**changes: Any) -> Policy:
-    return Policy.model_validate({"model": {"metrics": {"roc_auc": {"min": 0.6}}}, **changes})
 
 
 def _alerts(policy: Policy, name: str, model: str = "claims") -> list[dict[str, Any]]:
@@ -31,15 +28,15 @@ def test_the_committed_manifests_are_those_of_the_example(root: Path) -> None:
 
 
 def test_what_is_written_is_what_is_compiled(tmp_path: Path) -> None:
-    written = write(_policy(), "claims", tmp_path)
-    made = compiled(_policy(), "claims")
+    written = write(minimal_policy(), "claims", tmp_path)
+    made = compiled(minimal_policy(), "claims")
     assert {str(file.relative_to(tmp_path)): file.read_text(encoding="utf-8") for file in written} == made
     rules = yaml.safe_load(made["base/monitoring/alerts.yaml"])
     assert rules == yaml.safe_load(made["components/prometheusrule/alerts.yaml"])["spec"]
 
 
 def test_how_versions_roll_out_is_compiled_too() -> None:
-    policy = _policy(deployment={"strategy": "blue-green"}, serving={"sla": {"p95_ms": 250}})
+    policy = minimal_policy(deployment={"strategy": "blue-green"}, serving={"sla": {"p95_ms": 250}})
     made = {path: list(yaml.safe_load_all(text)) for path, text in compiled(policy, "claims").items()}
     (rollout,) = made["base/serving/rollout.yaml"]
     analyses = rollout["spec"]["strategy"]["blueGreen"]
@@ -55,7 +52,7 @@ def test_how_versions_roll_out_is_compiled_too() -> None:
 
 
 def test_nothing_compiled_refers_to_other_places_of_its_text() -> None:
-    for path, text in compiled(_policy(), "claims").items():
+    for path, text in compiled(minimal_policy(), "claims").items():
         assert not re.search(r"[&*]id\d{3}", text), path
 
 
@@ -63,7 +60,7 @@ def test_nothing_compiled_refers_to_other_places_of_its_text() -> None:
     ("percentile", "bound", "seconds"), [("p50_ms", 20, "0.02"), ("p95_ms", 250, "0.25"), ("p99_ms", 1000, "1")]
 )
 def test_a_latency_of_the_policy_is_an_alert_in_seconds(percentile: str, bound: int, seconds: str) -> None:
-    policy = _policy(serving={"sla": {percentile: bound}})
+    policy = minimal_policy(serving={"sla": {percentile: bound}})
     found = _alerts(policy, f"ModelSlowP{percentile[1:3]}")
     assert len(found) == 2
     for alert in found:
@@ -73,13 +70,13 @@ def test_a_latency_of_the_policy_is_an_alert_in_seconds(percentile: str, bound: 
 
 
 def test_what_the_policy_does_not_bound_has_no_alert() -> None:
-    policy = _policy(deployment={"analysis": {"error_rate": None, "drift": None}})
+    policy = minimal_policy(deployment={"analysis": {"error_rate": None, "drift": None}})
     (group,) = alert_rules(policy, "claims")["spec"]["groups"]
     assert {rule["alert"] for rule in group["rules"]} == {"ModelNotServed", "ModelRolloutFailed"}
 
 
 def test_errors_and_drift_are_judged_by_the_policys_bounds() -> None:
-    policy = _policy(deployment={"analysis": {"error_rate": 0.003, "drift": 0.4, "minimum_requests": 70}})
+    policy = minimal_policy(deployment={"analysis": {"error_rate": 0.003, "drift": 0.4, "minimum_requests": 70}})
     soon, patient = _alerts(policy, "ModelFails")
     assert (soon["labels"]["severity"], patient["labels"]["severity"]) == ("critical", "warning")
     for alert in (soon, patient):
@@ -90,7 +87,7 @@ def test_errors_and_drift_are_judged_by_the_policys_bounds() -> None:
 
 
 def test_every_series_is_the_models_own() -> None:
-    policy = _policy(serving={"sla": {"p50_ms": 10, "p95_ms": 20, "p99_ms": 30}})
+    policy = minimal_policy(serving={"sla": {"p50_ms": 10, "p95_ms": 20, "p99_ms": 30}})
     (group,) = alert_rules(policy, "claims")["spec"]["groups"]
     for rule in group["rules"]:
         selectors = re.findall(r"(?:modelway_\w+|rollout_info)(\{[^}]*\})?", rule["expr"])

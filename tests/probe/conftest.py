@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import yaml
+from light_models import write_light_model
+from user_files import minimal_project_text
 
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.verdict import Check, Gate
 from modelway.components.probe.gate import probe
 
-PROJECT = yaml.safe_dump(
-    {
-        "name": "loans",
-        "task": "regression",
-        "label": "score",
-        "data": {"source": "x.csv"},
-        "features": {"numeric": ["income"], "categorical": ["region"]},
-        "model": {"estimator": "sklearn.linear_model.Ridge"},
-    }
+PROJECT = minimal_project_text(
+    task="regression",
+    label="score",
+    features={"numeric": ["income"], "categorical": ["region"]},
+    model={"estimator": "sklearn.linear_model.Ridge"},
 )
 
 
@@ -89,12 +85,7 @@ class Prober:
 
     def write(self, model: type) -> None:
         """Pickles an instance by value, and states its columns as MLflow does."""
-        self.model.mkdir(exist_ok=True)
-        (self.model / "model.pkl").write_bytes(cloudpickle.dumps(_by_value(model)()))
-        inputs = [{"name": "income", "type": "double"}, {"name": "region", "type": "string"}]
-        flavor = {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"}
-        described = {"flavors": {"sklearn": flavor}, "signature": {"inputs": json.dumps(inputs)}}
-        (self.model / "MLmodel").write_text(yaml.safe_dump(described), encoding="utf-8")
+        write_light_model(self.model, _by_value(model)(), {"income": "double", "region": "string"})
 
 
 def _by_value(model: type) -> type:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import yaml
+from user_files import minimal_project_text
 
 from modelway.components.core.models import folder_sha256
 from modelway.components.core.project import Project
@@ -84,15 +85,11 @@ def test_a_trained_pipeline_with_nulls_and_times_answers_as_offline(tmp_path: Pa
             "grade": np.select([income > 0.5, income > -0.5], ["a", "b"], "c"),
         }
     )
-    text = yaml.safe_dump(
-        {
-            "name": "loans",
-            "task": "multiclass",
-            "label": "grade",
-            "data": {"source": "x.csv"},
-            "features": {"numeric": ["income"], "categorical": ["region"], "datetime": ["opened"], "scale": "standard"},
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 50}},
-        }
+    text = minimal_project_text(
+        task="multiclass",
+        label="grade",
+        features={"numeric": ["income"], "categorical": ["region"], "datetime": ["opened"], "scale": "standard"},
+        model={"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 50}},
     )
     rows.write_parquet(tmp_path / "rows")
     prepare(str(tmp_path / "rows"), text, steps_path=str(tmp_path / "steps"), prepared_path=str(tmp_path / "prepared"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
+from user_files import minimal_project
 
-from modelway.components.core.project import Project
 from modelway.components.core.serving_policy import Serving
 from modelway.components.core.verdict import Gate
 from modelway.components.probe.client import Reply
@@ -17,11 +17,7 @@ from modelway.components.probe.measuring import Observed, Trial
 from modelway.components.probe.report import render
 from modelway.components.probe.requests import Malformed
 
-PROJECT = Project.parse(
-    f"name: {LONG.replace('_', '-')}\ntask: binary\nlabel: late\ndata: {{source: x.csv}}\n"
-    "features: {numeric: [age]}\n"
-    "model: {estimator: sklearn.linear_model.LogisticRegression}"
-)
+PROJECT = minimal_project(name=LONG.replace("_", "-"))
 POLICY = Serving.model_validate({"sla": {"p95_ms": 20_000, "p99_ms": 30_000}})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from user_files import minimal_project_text
 
 from modelway.components.core.deployment_record import DeploymentRecord
 from modelway.components.core.errors import ModelwayError
@@ -24,16 +24,7 @@ from modelway.components.core.stop_record import StopRecord
 from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.components.record.stage import record
 
-PROJECT = yaml.safe_dump(
-    {
-        "name": "loans",
-        "task": "binary",
-        "label": "default",
-        "data": {"source": "loans.csv"},
-        "features": {"numeric": ["income"]},
-        "model": {"estimator": "sklearn.tree.DecisionTreeClassifier"},
-    }
-)
+PROJECT = minimal_project_text(label="default")
 MODEL = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")
 GATE = Gate(name="data", checks=(passed_or_failed("columns", False, "one is missing"),))
 IMAGE = "registry.example/loans@sha256:" + "a" * 64
@@ -236,9 +227,7 @@ def test_training_that_a_killed_task_left_running_is_ended(
     stopped: bool, tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    experiment = tracking.client.get_experiment_by_name("loans")
-    identifier = experiment.experiment_id if experiment else tracking.client.create_experiment("loans")
-    run_id = tracking.client.create_run(identifier, tags={"modelway.pipeline_run": "id-1"}).info.run_id
+    run_id = tracking._start_run("loans", "train", {"modelway.pipeline_run": "id-1"})
     if stopped:
         StopRecord(stage="train_model").write(str(tmp_path), "id-1")
     record("registered", context=_context(tmp_path), project=PROJECT)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from registered_versions import register_version
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.records import RunContext, request_hash
@@ -156,17 +157,7 @@ def registry(small: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch, e
     name = f"visits-{small.parent.name[-40:].lower().replace('_', '-').strip('-')}"
     edit(small / "project.yaml", {"name": name})
 
-    def register(alias: str = "", **tags: str) -> str:
-        with (
-            tracking.run(name, "train", {}) as run_id,
-            tracking.logged_model(run_id, name, {}) as (model_id, _),
-            tracking.new_version(name, model_id, run_id, tags) as version,
-        ):
-            if alias:
-                tracking.set_alias(name, version, alias)
-            return version
-
-    return register
+    return lambda alias="", **tags: register_version(tracking, name, alias=alias, tags=tags)
 
 
 def test_a_champion_is_found_although_nobody_named_it(small: Path, registry: Callable[..., str]) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import skops.io
-import yaml
+from light_models import describe_model, twice_the_income, write_light_model
+from user_files import minimal_project_text
 
 from modelway.components.core.bundle import Bundle
 from modelway.components.core.models import folder_sha256
@@ -31,15 +31,6 @@ from modelway.components.validate.distributions import measure
 COLUMNS = {"income": "double", "age": "long", "region": "string", "opened": "datetime"}
 
 
-def describe(folder: Path, file: str, serialization: str, columns: dict[str, str], **more: Any) -> Path:
-    """Writes an MLmodel file as MLflow does."""
-    inputs = [{"name": name, "type": kind, "required": True, **more} for name, kind in columns.items()]
-    flavor = {"pickled_model": file, "serialization_format": serialization}
-    document = {"flavors": {"sklearn": flavor}, "signature": {"inputs": json.dumps(inputs)}}
-    (folder / "MLmodel").write_text(yaml.safe_dump(document), encoding="utf-8")
-    return folder
-
-
 Write = Callable[..., Path]
 
 
@@ -48,22 +39,9 @@ def write_model(tmp_path: Path) -> Write:
     """Pickles any object with a `predict` as a model of some columns."""
 
     def written(model: object, columns: dict[str, str] = COLUMNS, **more: Any) -> Path:
-        folder = tmp_path / "model"
-        folder.mkdir()
-        (folder / "model.pkl").write_bytes(cloudpickle.dumps(model))
-        return describe(folder, "model.pkl", "cloudpickle", columns, **more)
+        return write_light_model(tmp_path / "model", model, columns, **more)
 
     return written
-
-
-def twice_the_income() -> object:
-    """A model that needs no library but NumPy, by value."""
-
-    class Twice:
-        def predict(self, rows: pd.DataFrame) -> Any:
-            return rows["income"].to_numpy() * 2
-
-    return Twice()
 
 
 @pytest.fixture
@@ -104,15 +82,9 @@ class Trained:
 def trained(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> Trained:
     """A pipeline as the stages before make it, on disk in skops."""
     folder = tmp_path_factory.mktemp("trained")
-    text = yaml.safe_dump(
-        {
-            "name": "loans",
-            "task": "binary",
-            "label": "late",
-            "data": {"source": "x.csv"},
-            "features": {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]},
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 500}},
-        }
+    text = minimal_project_text(
+        features={"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]},
+        model={"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 500}},
     )
     rows.write_parquet(folder / "train")
     prepare(str(folder / "train"), text, steps_path=str(folder / "steps"), prepared_path=str(folder / "prepared"))
@@ -120,7 +92,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> Tra
     pipeline = fit_pipeline(project, pl.read_parquet(folder / "prepared"), folder / "steps" / "steps.skops")
     (folder / "model").mkdir()
     skops.io.dump(pipeline, folder / "model" / "model.skops")
-    describe(folder / "model", "model.skops", "skops", COLUMNS)
+    describe_model(folder / "model", "model.skops", "skops", COLUMNS)
     return Trained(folder / "model", pipeline, to_model_input(rows, project.features.columns))
 
 
@@ -153,7 +125,7 @@ def release(trained: Trained, rows: pl.DataFrame, tmp_path: Path) -> Released:
     keys.mkdir()
     new_keys(keys / "key", keys / "key.pub")
     shutil.copytree(trained.folder, folder / "model")
-    describe(folder / "model", "model.skops", "skops", {**COLUMNS, "age": "double"})  # as `train_model` has it
+    describe_model(folder / "model", "model.skops", "skops", {**COLUMNS, "age": "double"})  # as `train_model` has it
     conversion = convert(folder / "model", rows)
     assert conversion.content is not None, conversion.reason
     (folder / "model.onnx").write_bytes(conversion.content)

@@ -8,8 +8,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from modelway.components.core.images import Layout
-from modelway.components.core.oci import CONFIG, LAYER, Descriptor, Image, _document
+from modelway.components.core.images import Layout, Reference, pull, push
+from modelway.components.core.oci import CONFIG, LAYER, Descriptor, Image, _document, on_top, write_layer
+from modelway.components.core.registry import images_at
 
 SITE = "opt/modelway/lib/python3.11/site-packages"
 ENVIRONMENT = ["PATH=/opt/modelway/bin", "PYTHONPATH=/opt/site", "HOME=/tmp"]
@@ -38,3 +39,12 @@ def write_base(folder: Path, *layers: list[str], **config: Any) -> str:
     manifest = {"schemaVersion": 2, "config": Descriptor.of(written, CONFIG).as_json(), "layers": listed}
     layout.put_manifest(Image(_document(manifest), written, tuple(descriptors)), "")
     return str(folder)
+
+
+def with_layer(base: str, folder: Path, root: str, target: str) -> str:
+    """An image with one more layer, made of a folder; by its digest."""
+    below, to = Reference.parse(base, "base"), Reference.parse(target, "target")
+    bases, file = images_at(below, insecure=False), folder.parent / f"{folder.name}.tar"
+    layer = write_layer(folder, root, file)
+    image = on_top(pull(bases, below, "linux/amd64"), layer, {}, {}, "a test")
+    return push(images_at(to, insecure=False), image, file, bases, to.tag or "")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from registered_versions import register_version
 from rollout_traffic import MODEL, rows
+from user_files import minimal_project
 
 from modelway.components.core.blessing import GATES, Hashes, bless
-from modelway.components.core.images import Reference, pull, push
 from modelway.components.core.models import folder_sha256
-from modelway.components.core.oci import on_top, write_layer
 from modelway.components.core.policy import Policy
-from modelway.components.core.project import Features, Project
-from modelway.components.core.registry import Registry
+from modelway.components.core.project import Features
 from modelway.components.core.tables import to_model_input
 from modelway.components.core.tracking import Tracking
 from modelway.components.core.verdict import Gate, passed_or_failed
@@ -22,16 +21,7 @@ from modelway.components.validate.distributions import measure
 
 ADA = "ada@example.org"
 FEATURES = Features(numeric=("income", "age"), categorical=("region",))
-PROJECT = Project.model_validate(
-    {
-        "name": MODEL,
-        "task": "binary",
-        "label": "late",
-        "data": {"source": "loans.parquet"},
-        "features": FEATURES.model_dump(),
-        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-    }
-)
+PROJECT = minimal_project(name=MODEL, features=FEATURES.model_dump(mode="json"))
 SITE = "opt/modelway/lib/python3.11/site-packages"
 # What breaks a server from its base on, whatever model lies on top: its release is signed and whole.
 FAULTS = {
@@ -63,19 +53,6 @@ os._exit(132)
 }
 
 
-def images(reference: Reference) -> Registry:
-    return Registry(reference.host, reference.repository)
-
-
-def with_layer(base: str, folder: Path, root: str, target: str) -> str:
-    """An image with one more layer, made of a folder; by its digest."""
-    below, to = Reference.parse(base, "base"), Reference.parse(target, "target")
-    file = folder.parent / f"{folder.name}.tar"
-    layer = write_layer(folder, root, file)
-    made = on_top(pull(images(below), below, "linux/amd64"), layer, {}, {}, "a test")
-    return push(images(to), made, file, images(below), to.tag)
-
-
 def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
     """Fits a model, and registers it with its evidence as a release does, from an empty folder; returns the version."""
     from sklearn.linear_model import LogisticRegression
@@ -85,34 +62,19 @@ def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
     steps = build(FEATURES)
     prepared = steps.fit_transform(to_model_input(frame, FEATURES.columns))
     fitted = LogisticRegression(C=1 + seed, solver="newton-cholesky").fit(prepared, frame["late"].to_numpy())
-    with tracking.run(MODEL, f"train-{seed}", {}) as run_id:
-        with tracking.logged_model(run_id, MODEL, {}) as (model_id, location):
-            pipeline = Pipeline([("features", steps), ("model", fitted)])
-            examples = to_model_input(frame.head(5), FEATURES.columns)
-            folder = str(work / "model")
-            save(pipeline, folder, examples, model_id=model_id, run_id=run_id, location=location)
-            tracking.upload_model(model_id, folder)
-        hashes = Hashes(
-            model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256()
-        )
-        gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, "2000 rows."),)) for gate in GATES]
-        blessing = bless(
-            gates,
-            hashes,
-            project=MODEL,
-            run=f"release-{seed}",
-            git_commit="abc",
-            requested_by=ADA,
-            compared_with="",
-        )
-        evidence = work / "evidence"
-        evidence.mkdir()
-        frame.write_parquet(evidence / "sample.parquet")
-        measure(frame, FEATURES.columns, "d").write(evidence / "baseline.json")
-        (evidence / "blessing.json").write_bytes(blessing.content())
-        (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
-        (evidence / "project.json").write_text(PROJECT.canonical(), encoding="utf-8")
-        tracking.log_evidence(run_id, evidence, "evidence/1")
-    described = {"blessing_sha256": blessing.sha256(), "evidence": "evidence/1", "model_hash": hashes.model}
-    with tracking.new_version(MODEL, model_id, run_id, described) as version:
-        return version
+    pipeline = Pipeline([("features", steps), ("model", fitted)])
+    examples = to_model_input(frame.head(5), FEATURES.columns)
+    save(pipeline, str(work / "model"), examples, model_id="m-1", run_id="r-1", location="models/m-1")
+    hashes = Hashes(model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256())
+    gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, "2000 rows."),)) for gate in GATES]
+    origin = {"project": MODEL, "run": f"release-{seed}", "git_commit": "abc", "requested_by": ADA}
+    blessing = bless(gates, hashes, **origin, compared_with="")
+    evidence = work / "evidence"
+    evidence.mkdir()
+    frame.write_parquet(evidence / "sample.parquet")
+    measure(frame, FEATURES.columns, "d").write(evidence / "baseline.json")
+    (evidence / "blessing.json").write_bytes(blessing.content())
+    (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
+    (evidence / "project.json").write_text(PROJECT.canonical(), encoding="utf-8")
+    tags = {"blessing_sha256": blessing.sha256(), "model_hash": hashes.model}
+    return register_version(tracking, MODEL, model=work / "model", evidence=evidence, tags=tags)

@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 import yaml
 
-from modelway.components.core.project import Project
-
 
 def edit_yaml(file: Path, keys: Mapping[str, Any]) -> None:
     """Sets dotted keys of a YAML file; None removes one."""
@@ -26,19 +24,6 @@ def edit_yaml(file: Path, keys: Mapping[str, Any]) -> None:
         else:
             place[last] = value
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-
-
-def claims_project(**keys: Any) -> Project:
-    """A project file as short as it can be, with some keys more."""
-    content = {
-        "name": "claims",
-        "task": "binary",
-        "label": "fraud",
-        "data": {"source": "claims.parquet"},
-        "features": {"numeric": ["amount"]},
-        "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-    }
-    return Project.parse(yaml.safe_dump(content | keys))
 
 
 def visits(rows: int = 600) -> pl.DataFrame:

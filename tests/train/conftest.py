@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import yaml
 from sklearn.pipeline import Pipeline
+from user_files import minimal_project_text
 
 from modelway.components.core.models import STEPS_FILE
 from modelway.components.core.project import Project
@@ -74,16 +74,7 @@ def prepare_rows(tmp_path: Path, rows: pl.DataFrame) -> Prepare:
     ) -> Prepared:
         asked = {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]}
         asked |= {"scale": "standard", **(features or {})}
-        text = yaml.safe_dump(
-            {
-                "name": "loans",
-                "task": task,
-                "label": label,
-                "data": {"source": "x.csv"},
-                "features": asked,
-                "model": model,
-            }
-        )
+        text = minimal_project_text(task=task, label=label, features=asked, model=model)
         table.write_parquet(tmp_path / "train")
         prepare(
             str(tmp_path / "train"),

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from user_files import minimal_project
 
 from modelway.components.core.contract import Contract
 from modelway.components.core.errors import ModelwayError
@@ -42,10 +43,7 @@ COLUMNS: dict[str, Any] = {
 
 
 def project(task: str = "binary", label: str = "late") -> Project:
-    return Project.parse(
-        f"name: loans\ntask: {task}\nlabel: {label}\ndata: {{source: x.csv}}\n"
-        "features: {numeric: [age]}\nmodel: {estimator: sklearn.linear_model.LogisticRegression}"
-    )
+    return minimal_project(task=task, label=label, features={"numeric": ["age"]})
 
 
 def contract(columns: dict[str, Any] | None = None, **others: Any) -> Contract:

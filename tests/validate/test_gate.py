@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from registered_versions import register_version
+from user_files import minimal_project_text
 
 from modelway.components.core.contract import Contract
 from modelway.components.core.policy import Policy
@@ -35,12 +37,8 @@ def asks(more: str, policy: str = ALONE) -> str:
     return policy.replace("data: {", f"data: {{{more}, ")
 
 
-def project(name: str = "loans", numeric: str = "income", categorical: str = "region") -> str:
-    return (
-        f"name: {name}\ntask: binary\nlabel: late\ndata: {{source: x.csv}}\n"
-        f"features: {{numeric: [{numeric}], categorical: [{categorical}]}}\n"
-        "model: {estimator: sklearn.linear_model.LogisticRegression}"
-    )
+def project(name: str = "loans", numeric: Sequence[str] = ("income",), categorical: Sequence[str] = ("region",)) -> str:
+    return minimal_project_text(name=name, features={"numeric": [*numeric], "categorical": [*categorical]})
 
 
 def table(rows: int = 200, seed: int = 0, shift: float = 0.0) -> pl.DataFrame:
@@ -150,16 +148,9 @@ def champion(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> It
     """A registered version whose evidence holds a baseline."""
     folder = tmp_path_factory.mktemp("evidence")
     write_baseline(folder, measure(table(600), ["income", "region", "late"], "old"), table(600))
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    with tracking.run("loans-validate", "train", {}) as run_id:
-        tracking.log_evidence(run_id, folder, "evidence/1")
-        with tracking.logged_model(run_id, "loans-validate", {}) as (model_id, _):
-            pass
-    with tracking.new_version("loans-validate", model_id, run_id, {"evidence": "evidence/1"}) as version:
-        pass
-    yield version
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+        yield register_version(tracking, "loans-validate", evidence=folder)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +296,7 @@ def test_the_report_says_why_and_escapes_what_the_data_holds(tmp_path: Path) -> 
     name, value = "<b>x</b>", "<script>alert('1')</script>&\""
     bad = table().rename({"region": name}).with_columns(pl.lit(value).alias(name))
     contract = CONTRACT.replace("region", f"'{name}'")
-    gate = judge(tmp_path, bad, bad, project("loans", "income", f"'{name}'"), contract, POLICY)
+    gate = judge(tmp_path, bad, bad, project(categorical=[name]), contract, POLICY)
     page = assert_self_contained(tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<b>x</b>" not in text
@@ -335,7 +326,7 @@ def test_a_thousand_columns(tmp_path: Path) -> None:
     contract = "columns:\n  late: {type: integer}\n"
     contract += "".join(f"  n{number}: {{type: number, minimum: -1, maximum: 9}}\n" for number in range(500))
     contract += "".join(f"  c{number}: {{type: string, categories: [x, y]}}\n" for number in range(500))
-    names = [", ".join(name for name in columns if name.startswith(letter)) for letter in "nc"]
+    names = [[name for name in columns if name.startswith(letter)] for letter in "nc"]
     gate = judge(tmp_path, wide, wide, project("wide", *names), contract, policy)
     ours = [check for check in gate.checks if not check.name.startswith(("leakage", "shared"))]
     failed = {check.name for check in ours if check.verdict is Verdict.FAILED}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from user_files import minimal_project
 
 from modelway.components.core.contract import Contract
 from modelway.components.core.data_policy import Leakage
@@ -56,16 +57,8 @@ def found(
     rule: OnInconclusive = OnInconclusive.WARN,
     **policy: Any,
 ) -> dict[str, Check]:
-    project = Project.model_validate(
-        {
-            "name": "clinic",
-            "task": task,
-            "label": label,
-            "data": {"source": "rows.parquet", **(data or {})},
-            "features": features or FEATURES,
-            "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
-        }
-    )
+    source = {"source": "rows.parquet", **(data or {})}
+    project = minimal_project(task=task, label=label, data=source, features=features or FEATURES)
     described = Contract.model_validate({"columns": {"age": {"type": "number"}, **(contract or {})}})
     asked = Leakage.model_validate(policy)
     checks = leakage_checks(

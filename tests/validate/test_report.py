@@ -6,18 +6,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
+from user_files import minimal_project
 
 from modelway.components.core.data_policy import DataPolicy
-from modelway.components.core.project import Project
 from modelway.components.core.verdict import Gate, passed_or_failed
 from modelway.components.validate.distributions import measure, measure_like
 from modelway.components.validate.drift import drift_checks
 from modelway.components.validate.report import render
 
-PROJECT = Project.parse(
-    "name: loans\ntask: binary\nlabel: late\ndata: {source: x.csv}\nfeatures: {numeric: [age]}\n"
-    "model: {estimator: sklearn.linear_model.LogisticRegression}"
-)
+PROJECT = minimal_project(features={"numeric": ["age"]})
 BEFORE = pl.DataFrame(
     {
         "age": [20.0 + number % 50 for number in range(1000)],

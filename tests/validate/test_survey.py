@@ -6,18 +6,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from user_files import minimal_project
 
 from modelway.components.core.contract import Contract
-from modelway.components.core.project import Project
 from modelway.components.validate.contract_checks import contract_checks
 from modelway.components.validate.counting import SAMPLE_ROWS
 from modelway.components.validate.distributions import measure, measure_like
 from modelway.components.validate.survey import survey
 
-PROJECT = Project.parse(
-    "name: loans\ntask: binary\nlabel: late\ndata: {source: x.csv, split: {by: group, column: person}}\n"
-    "features: {numeric: [income], categorical: [region, street]}\n"
-    "model: {estimator: sklearn.linear_model.LogisticRegression}"
+PROJECT = minimal_project(
+    data={"source": "x.csv", "split": {"by": "group", "column": "person"}},
+    features={"numeric": ["income"], "categorical": ["region", "street"]},
 )
 CONTRACT = Contract.model_validate(
     {

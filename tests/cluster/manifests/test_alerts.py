@@ -11,18 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
-from modelway.components.core.policy import Policy
 from modelway.pipelines.manifests import alert_rules
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
-POLICY = Policy.model_validate(
-    {
-        "model": {"metrics": {"roc_auc": {"min": 0.6}}},
-        "serving": {"sla": {"p50_ms": 10, "p95_ms": 50, "p99_ms": 100}},
-        "deployment": {"analysis": {"error_rate": 0.01, "drift": 0.25, "minimum_requests": 20}},
-    }
+POLICY = minimal_policy(
+    serving={"sla": {"p50_ms": 10, "p95_ms": 50, "p99_ms": 100}},
+    deployment={"analysis": {"error_rate": 0.01, "drift": 0.25, "minimum_requests": 20}},
 )
 NAMES = {"ModelFails", "ModelSlowP50", "ModelSlowP95", "ModelSlowP99", "ModelInputsDrift"}
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from user_files import minimal_policy
 
 from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import analysis_templates
@@ -53,13 +54,7 @@ def policy(factor: float = 1.0) -> Policy:
     bounds = {key: value * factor for key, value in VALUES.items()}
     latencies = {key: bounds[key] for key in ("p50_ms", "p95_ms", "p99_ms")}
     analysis = {"minimum_requests": 20, "error_rate": bounds["error_rate"], "drift": bounds["drift"]}
-    return Policy.model_validate(
-        {
-            "model": {"metrics": {"roc_auc": {"min": 0.6}}},
-            "serving": {"sla": latencies},
-            "deployment": {"analysis": analysis},
-        }
-    )
+    return minimal_policy(serving={"sla": latencies}, deployment={"analysis": analysis})
 
 
 def ask(expression: str) -> list[float]:

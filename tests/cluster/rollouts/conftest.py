@@ -18,15 +18,18 @@ from typing import Any
 
 import pytest
 import yaml
-from rollout_releases import ADA, FAULTS, SITE, images, register, with_layer
+from image_layouts import with_layer
+from rollout_releases import ADA, FAULTS, SITE, register
 from rollout_traffic import MODEL, Traffic
 from shared_node import whole_node
+from user_files import minimal_policy
 
 from modelway.components.core.audit import Entry
 from modelway.components.core.deploy_policy import EnvironmentName
 from modelway.components.core.images import Reference, pull
 from modelway.components.core.policy import Policy
 from modelway.components.core.registered_models import RegisteredModel
+from modelway.components.core.registry import images_at
 from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
 from modelway.components.core.storage import S3
 from modelway.components.core.tracking import Tracking
@@ -86,7 +89,7 @@ def served_from(registry: Any) -> str:
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60, check=False)
     reference = Reference.parse(tag, "base")
-    return f"{registry.host}/serving@{pull(images(reference), reference, 'linux/amd64').digest}"
+    return f"{registry.host}/serving@{pull(images_at(reference, insecure=False), reference, 'linux/amd64').digest}"
 
 
 @pytest.fixture(scope="session")
@@ -195,13 +198,9 @@ class Place:
             "staging": {"namespace": self.namespace, "traffic": traffic},
             "production": {"namespace": self.namespace, "approvals": {"quorum": 1}},
         }
-        content = {
-            "model": {"metrics": {"roc_auc": {"min": 0.6}}},
-            "serving": {"sla": {"p95_ms": 250}},
-            "deployment": rollout | deployment,
-            "environments": environments,
-        }
-        return Policy.model_validate(content)
+        return minimal_policy(
+            serving={"sla": {"p95_ms": 250}}, deployment=rollout | deployment, environments=environments
+        )
 
     @property
     def model(self) -> RegisteredModel:

@@ -1,0 +1,22 @@
+"""The development cluster's MinIO."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from minio import Minio
+
+from modelway.components.core.storage import S3
+
+
+@pytest.fixture
+def minio_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 is read by MinIO's variables alone."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def client() -> Minio:
+    return S3(*(os.environ[f"MINIO_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"))).client
