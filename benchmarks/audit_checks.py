@@ -21,9 +21,10 @@ from typing import Annotated
 
 import typer
 
-from modelway.components.core import audit, storage
-from modelway.components.core.audit import AuditLog
-from modelway.components.core.promotions import Claim, begin, check_held
+from modelway.components.core.audit import log as audit
+from modelway.components.core.audit.lock import Claim, begin, check_held
+from modelway.components.core.audit.log import AuditLog
+from modelway.components.core.storage import uri as storage
 
 READS: list[str] = []
 

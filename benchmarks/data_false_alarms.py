@@ -26,13 +26,13 @@ import polars as pl
 import typer
 import yaml
 
-from modelway.components.core.contract import Contract
-from modelway.components.core.data_policy import DataPolicy
-from modelway.components.core.project import Project
-from modelway.components.core.verdict import Check, Verdict, combine
+from modelway.components.core.checks import Check, Verdict, combine
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.data_policy import DataPolicy
+from modelway.components.core.config.project import Project
+from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.distributions import measure
-from modelway.components.validate.drift import drift_checks
-from modelway.components.validate.survey import survey
+from modelway.components.validate.profile import survey
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "insurance"
 FEWEST, MOST = 500, 5_000
@@ -118,8 +118,8 @@ def counted_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
 
 def trained_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
     """Leakage and the drift of the columns together."""
-    from modelway.components.validate.leakage import leakage_checks
-    from modelway.components.validate.multivariate import multivariate_check
+    from modelway.components.validate.checks.leakage import leakage_checks
+    from modelway.components.validate.checks.multivariate import multivariate_check
 
     rule, features = policy.on_inconclusive, drawn.project.features.columns
     train, test = drawn.train.lazy(), drawn.test.lazy()

@@ -23,11 +23,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import typer
 
-from modelway.components.core.metrics import Array, Predictions, higher_is_better, score
-from modelway.components.core.model_policy import ModelPolicy
-from modelway.components.core.verdict import Verdict
-from modelway.components.evaluate.regression import Rival, regression_checks
-from modelway.components.evaluate.sampling import Sampling
+from modelway.components.core.checks import Verdict
+from modelway.components.core.config.model_policy import ModelPolicy
+from modelway.components.core.measures.metrics import Array, Predictions, higher_is_better, score
+from modelway.components.evaluate.checks.no_regression import Rival, regression_checks
+from modelway.components.evaluate.statistics.resampling import Sampling
 
 MARGINS = {"roc_auc": 0.01, "log_loss": 0.01, "accuracy": 0.02}
 NOISE = 0.6

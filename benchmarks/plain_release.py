@@ -19,17 +19,17 @@ def main(project: Path, home: Path) -> None:
     """
     home.mkdir(parents=True)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{home / 'mlflow.db'}"
-    from modelway.components.core.records import RunContext
-    from modelway.components.evaluate.gate import evaluate
-    from modelway.components.features.prepare import prepare
-    from modelway.components.ingest.table import ingest
-    from modelway.components.probe.gate import probe
+    from modelway.components.core.evidence.runs import RunContext
+    from modelway.components.evaluate.stage import evaluate
+    from modelway.components.ingest.stage import ingest
+    from modelway.components.prepare.stage import prepare
+    from modelway.components.probe.stage import probe
     from modelway.components.record.stage import record
     from modelway.components.register.stage import Evidence, Training, register
     from modelway.components.resolve.stage import resolve
-    from modelway.components.train.training import train
-    from modelway.components.validate.gate import validate
-    from modelway.pipelines.workspace import Workspace
+    from modelway.components.train.stage import train
+    from modelway.components.validate.stage import validate
+    from modelway.pipelines.project.workspace import Workspace
 
     workspace = Workspace.load(project)
     project_text, contract_text, policy_text = (document.canonical() for _, document in workspace.files.documents())

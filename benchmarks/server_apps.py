@@ -18,13 +18,13 @@ def make_release(folder: Path) -> None:
     """A signed bundle of the trained example, another one without the converted model, and the rows to ask for."""
     import polars as pl
 
-    from modelway.components.core.models import folder_sha256
-    from modelway.components.core.policy import Policy
-    from modelway.components.core.project import Project
-    from modelway.components.core.signing import new_keys
-    from modelway.components.core.tables import to_model_input
-    from modelway.components.features.prepare import prepare
-    from modelway.components.package.onnx_conversion import convert
+    from modelway.components.core.bundle.signing import new_keys
+    from modelway.components.core.config.policy import Policy
+    from modelway.components.core.config.project import Project
+    from modelway.components.core.storage.models import folder_sha256
+    from modelway.components.core.tables.parquet import to_model_input
+    from modelway.components.package.onnx.convert import convert
+    from modelway.components.prepare.stage import prepare
     from modelway.components.train.fit import fit_pipeline
     from modelway.components.train.saving import save
     from modelway.components.validate.distributions import measure
@@ -58,9 +58,9 @@ def make_release(folder: Path) -> None:
 
 def finish_release(bundle: Path, key: Path) -> None:
     """Writes what the bundle says of itself, and signs it."""
-    from modelway.components.core.bundle import Bundle
-    from modelway.components.core.models import folder_sha256
-    from modelway.components.core.signing import sign
+    from modelway.components.core.bundle.bundle import Bundle
+    from modelway.components.core.bundle.signing import sign
+    from modelway.components.core.storage.models import folder_sha256
 
     said = {
         "name": NAME,

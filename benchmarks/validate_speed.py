@@ -69,8 +69,8 @@ def documents(keys: bool) -> tuple[Any, Any]:
     """The contract and the project of that table."""
     import yaml
 
-    from modelway.components.core.contract import Contract
-    from modelway.components.core.project import Project
+    from modelway.components.core.config.contract import Contract
+    from modelway.components.core.config.project import Project
 
     floats = [f"f{number}" for number in range(10)]
     columns: dict[str, Any] = {name: {"type": "number", "max_nulls": 0.1, "maximum": 10_000} for name in floats}
@@ -122,10 +122,10 @@ def ours(path: Path, keys: bool) -> None:
     """Everything that the gate reads every row for."""
     import scipy.special  # noqa: F401 - imported where p-values are computed
 
-    from modelway.components.core.data_policy import DataPolicy
+    from modelway.components.core.config.data_policy import DataPolicy
+    from modelway.components.validate.checks.drift import drift_checks
     from modelway.components.validate.distributions import measure
-    from modelway.components.validate.drift import drift_checks
-    from modelway.components.validate.survey import survey
+    from modelway.components.validate.profile import survey
 
     contract, project = documents(keys)
     before = measure(some_rows(10**9, 20_000), [*project.features.columns, project.label], "")

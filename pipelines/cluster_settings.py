@@ -9,11 +9,8 @@ from typing import Any
 from kfp import kubernetes
 
 import modelway.components
-from modelway.components.core.blessing import IMAGE_VARIABLE
-from modelway.components.core.image import IMAGE, is_pinned
-from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
-from modelway.components.core.project import Project
-from modelway.components.core.resources import (
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.resources import (
     Amount,
     Cpu,
     Memory,
@@ -21,7 +18,10 @@ from modelway.components.core.resources import (
     in_seconds,
     size,
 )
-from modelway.components.core.tracking import RUN_VARIABLE
+from modelway.components.core.decorator import IMAGE, is_pinned
+from modelway.components.core.evidence.blessing import IMAGE_VARIABLE
+from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
+from modelway.components.core.storage.mlflow import RUN_VARIABLE
 
 _SERVICES = {
     "s3-endpoint": "AWS_ENDPOINT_URL",

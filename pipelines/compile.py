@@ -16,10 +16,10 @@ import yaml
 
 import modelway.components
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import ReleaseGoal
+from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend, Loss
-from modelway.pipelines.critical_path import levels
+from modelway.pipelines.compile_checks.critical_path import levels
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from modelway.components.core.policy import Policy
+from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.objectives import Scope, enough_requests, objectives
 from modelway.components.deploy.objects import deployment, inference_service, rollout, services

@@ -9,22 +9,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from modelway.components.core.decorator import IMAGE, is_pinned
 from modelway.components.core.errors import CredentialsError, UnavailableError
-from modelway.components.core.image import IMAGE, is_pinned
-from modelway.components.core.images import Reference
-from modelway.components.core.records import ReleaseGoal
+from modelway.components.core.evidence.runs import ReleaseGoal
+from modelway.components.core.oci.layout import Reference
 from modelway.components.resolve.checks import check_files
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
 from modelway.pipelines.cluster_settings import CODE_STAGES, TaskSettings
 from modelway.pipelines.compile import Compiled, compile_spec, write_pipelines
-from modelway.pipelines.compile_checks import Problem, check_project, refuse_errors
+from modelway.pipelines.compile_checks.project import Problem, check_project, refuse_errors
+from modelway.pipelines.compile_checks.quota import check_quota
 from modelway.pipelines.form import Form
-from modelway.pipelines.project_image import code_of_image
+from modelway.pipelines.project.image import code_of_image
+from modelway.pipelines.project.workspace import Workspace
 from modelway.pipelines.promote import promote_pipeline
-from modelway.pipelines.quota import check_quota
 from modelway.pipelines.release import release_pipeline
-from modelway.pipelines.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 from kfp import dsl
 
-from modelway.components.core.records import ReleaseGoal
+from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.components.deploy.component import deploy_model
 from modelway.components.enforce.component import enforce_gate
 from modelway.components.evaluate.component import evaluate_model
-from modelway.components.features.component import prepare_features
 from modelway.components.ingest.component import ingest_data
 from modelway.components.package.component import package_model
+from modelway.components.prepare.component import prepare_features
 from modelway.components.probe.component import probe_model
 from modelway.components.record.component import record_outcome
 from modelway.components.register.component import register_model

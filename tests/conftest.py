@@ -22,14 +22,20 @@ from registered_versions import register_version
 from small_projects import edit_yaml, write_small_project
 from user_files import minimal_policy
 
-from modelway.components.core.blessing import BLESSING_FILE, Blessing, Hashes
-from modelway.components.core.encryption import new_identity
-from modelway.components.core.images import Layout
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.oci import Descriptor, Image, _document
-from modelway.components.core.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT, SIGNING_KEY, VERIFYING_KEY, new_keys
-from modelway.components.core.tracking import POLICY_FILE, Tracking
-from modelway.components.core.verdict import Gate, Mode, passed_or_failed
+from modelway.components.core.bundle.encryption import new_identity
+from modelway.components.core.bundle.signing import (
+    ENCRYPTION_KEY,
+    ENCRYPTION_RECIPIENT,
+    SIGNING_KEY,
+    VERIFYING_KEY,
+    new_keys,
+)
+from modelway.components.core.checks import Gate, Mode, passed_or_failed
+from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing, Hashes
+from modelway.components.core.oci.image import Descriptor, Image, _document
+from modelway.components.core.oci.layout import Layout
+from modelway.components.core.storage.mlflow import POLICY_FILE, Tracking
+from modelway.components.core.storage.models import folder_sha256
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kfp import dsl
 
 if TYPE_CHECKING:
-    from modelway.components.core.verdict import Gate
+    from modelway.components.core.checks import Gate
 
 
 class GateResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
@@ -52,8 +52,8 @@ def write_comparison(
         policy: The policy file: its text, or a URI.
         measured: What was measured beside, such as scores and latencies.
     """
-    from modelway.components.core.comparison import comparison
-    from modelway.components.core.policy import Policy
+    from modelway.components.core.config.policy import Policy
+    from modelway.components.core.measures.comparison import comparison
 
     for name, value in comparison(gate, Policy.load(policy), measured).items():
         metrics.log_metric(name, value)

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BufferedIOBase
 
+from modelway.components.core.bundle.signing import ENCRYPTION_KEY
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.signing import ENCRYPTION_KEY
 
 SEALED_FILE = "model.sealed"
 KEY_BYTES = 32

@@ -40,7 +40,7 @@ def record_stop_of_task() -> None:
     """Has the task that this process runs, by KFP's executor, record when it is told to end (`stop_record`)."""
 
     def record() -> None:
-        from modelway.components.core.stop_record import record_stop
+        from modelway.components.core.evidence.stop_record import record_stop
 
         record_stop(sys.argv)
 

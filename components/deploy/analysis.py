@@ -17,7 +17,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from modelway.components.core.policy import Policy
+from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.objectives import Scope, enough_requests, error_rate, latency, objectives, requests
 
 PROMETHEUS = "MODELWAY_PROMETHEUS"

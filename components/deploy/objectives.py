@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from modelway.components.core.policy import Policy
+from modelway.components.core.config.policy import Policy
 
 
 @dataclass(frozen=True)

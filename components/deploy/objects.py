@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from modelway.components.core.policy import Policy
+from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.analysis import strategy
 
 NAME_LABEL = "app.kubernetes.io/name"

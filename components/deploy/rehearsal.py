@@ -8,8 +8,8 @@ import time
 
 from modelway.components.core.errors import UnavailableError
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.evidence import described, pod_problems
-from modelway.components.deploy.targets import container, is_ready
+from modelway.components.deploy.diagnosis import described, pod_problems
+from modelway.components.deploy.targets.base import container, is_ready
 
 _POLL_SECONDS = 1.0
 _LABEL = "app.kubernetes.io/name"

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from modelway.components.core.deploy_policy import EnvironmentName
-from modelway.components.core.environments import Period, periods
+from modelway.components.core.audit.environments import Period, periods
+from modelway.components.core.audit.lock import begin, check_held, open_claim
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.config.deploy_policy import EnvironmentName
+from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, NotFoundError
-from modelway.components.core.policy import Policy
-from modelway.components.core.promotions import begin, check_held, open_claim
-from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.released import released
-from modelway.components.deploy.attempt import Attempt, refusal_of
+from modelway.components.core.evidence.registered import released
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.deploy import lease, serving, site_of
-from modelway.components.deploy.outcome import Deployed
-from modelway.components.deploy.targets import image_of
-from modelway.components.deploy.verify import image_problems, recorded_image
+from modelway.components.deploy.preconditions import image_problems, recorded_image
+from modelway.components.deploy.promotion import Attempt, refusal_of
+from modelway.components.deploy.result import Deployed
+from modelway.components.deploy.stage import lease, serving, site_of
+from modelway.components.deploy.targets.base import image_of
 
 
 def rollback(

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, NotFoundError
-from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import seconds_to_decision
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.evidence import log_end
+from modelway.components.deploy.diagnosis import log_end
 from modelway.components.deploy.smoke_requests import SmokeRequests
-from modelway.components.deploy.targets import container, is_ready
+from modelway.components.deploy.targets.base import container, is_ready
 
 _LEAST_PER_SECOND, _MOST_PER_SECOND = 10.0, 20.0
 _MARGIN = 2  # as many again: pods come one by one, and Prometheus scrapes them only now and then

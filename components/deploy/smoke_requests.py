@@ -9,11 +9,11 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
+from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.inference import Tensor, infer_request, tensors_of
-from modelway.components.core.project import Project
-from modelway.components.core.registered_models import ModelVersion
-from modelway.components.core.tracking import SAMPLE_FILE
+from modelway.components.core.storage.mlflow import SAMPLE_FILE
+from modelway.components.core.tables.inference import Tensor, infer_request, tensors_of
 from modelway.components.deploy.cluster import Object
 
 PROJECT_FILE = "project.json"  # as `register_model` keeps it
@@ -81,7 +81,7 @@ def smoke_requests(version: ModelVersion) -> SmokeRequests:
     """
     import polars as pl
 
-    from modelway.components.core.tables import to_model_input
+    from modelway.components.core.tables.parquet import to_model_input
 
     project, sample = version.evidence(PROJECT_FILE), version.evidence(SAMPLE_FILE)
     if project is None or sample is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from modelway.components.core.environments import environment_named
-from modelway.components.core.policy import Policy
-from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.tracking import Tracking
-from modelway.components.deploy.deploy import deploy
-from modelway.components.deploy.outcome import Deployed
+from modelway.components.core.audit.environments import environment_named
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.deploy.result import Deployed
+from modelway.components.deploy.stage import deploy
 
 _ACTOR = "deploy_model"
 

@@ -3,7 +3,7 @@
 from kfp.dsl import HTML, Input
 
 from modelway.components.core.artifacts import GateResult
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component

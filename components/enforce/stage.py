@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from modelway.components.core.records import RunContext
-from modelway.components.core.rejection import reject
-from modelway.components.core.user_files import UserFiles
-from modelway.components.core.verdict import Gate
+from modelway.components.core.checks import Gate
+from modelway.components.core.config.user_files import UserFiles
+from modelway.components.core.evidence.rejection import reject
+from modelway.components.core.evidence.runs import RunContext
 
 __all__ = ["RunContext", "enforce"]
 

@@ -6,15 +6,15 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from modelway.components.core.checks import Check, inconclusive
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.strictness import weaker_checks
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
-from modelway.components.core.models import load_model
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
-from modelway.components.core.tracking import Tracking
-from modelway.components.core.verdict import Check, inconclusive
-from modelway.components.core.weakening import weaker_checks
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import load_model
+from modelway.components.evaluate.checks.no_regression import Rival
 from modelway.components.evaluate.predicting import predict_table, sane_check
-from modelway.components.evaluate.regression import Rival
 
 POLICY_FILE = "policy.json"
 

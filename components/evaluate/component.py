@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kfp.dsl import HTML, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
 
 from modelway.components.core.artifacts import GateResult
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component
@@ -46,7 +46,7 @@ def evaluate_model(
         proceed: Whether nothing blocks by the policy.
     """
     from modelway.components.core.artifacts import write_comparison, write_values
-    from modelway.components.evaluate.gate import evaluate
+    from modelway.components.evaluate.stage import evaluate
 
     evaluation = evaluate(
         model.path,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import confusion_matrix, roc_curve
 
-from modelway.components.core.metrics import Predictions
+from modelway.components.core.measures.metrics import Predictions
 
 POINTS = 200
 

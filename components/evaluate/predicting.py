@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from modelway.components.core.checks import Check, passed_or_failed
+from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.metrics import Array, Predictions, predict
-from modelway.components.core.project import Project
-from modelway.components.core.tables import label_of, to_model_input
-from modelway.components.core.verdict import Check, passed_or_failed
+from modelway.components.core.measures.metrics import Array, Predictions, predict
+from modelway.components.core.tables.parquet import label_of, to_model_input
 
 ASKED_AGAIN = 2000
 TOLERANCE = 1e-9  # sums in another order differ by less

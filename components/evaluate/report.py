@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelway.components.core.html import WORST_FIRST, render_gate
-from modelway.components.core.metrics import Predictions
-from modelway.components.core.project import Project
-from modelway.components.core.verdict import Check, Gate
-from modelway.components.evaluate.calibration import reliability
+from modelway.components.core.checks import Check, Gate
+from modelway.components.core.config.project import Project
+from modelway.components.core.measures.metrics import Predictions
+from modelway.components.core.report.html import WORST_FIRST, render_gate
+from modelway.components.evaluate.checks.calibration import reliability
 from modelway.components.evaluate.curves import Roc, calibration_by_decile
-from modelway.components.evaluate.intervals import Estimate
+from modelway.components.evaluate.statistics.intervals import Estimate
 
 MOST_BARS = 60
 MOST_CLASSES = 6  # as many as can be told apart in a narrow panel

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from modelway.components.core.config.model_policy import Slices
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.html import format_number
-from modelway.components.core.model_policy import Slices
+from modelway.components.core.report.html import format_number
 
 MOST_VALUES = 50
 

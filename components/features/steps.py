@@ -11,7 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from modelway.components.core.project import Features
+from modelway.components.core.config.project import Features
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp.dsl import Dataset, Output
 
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component
@@ -34,7 +34,7 @@ def ingest_data(
         data_hash: The SHA-256 of the source's content.
         rows: The number of rows in all splits.
     """
-    from modelway.components.ingest.table import ingest
+    from modelway.components.ingest.stage import ingest
 
     parts = (train_data, test_data, unseen_data, serving_data)
     ingestion = ingest(

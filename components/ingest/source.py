@@ -12,9 +12,9 @@ import polars as pl
 import polars.exceptions
 import polars.selectors
 
-from modelway.components.core.contract import Contract
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.project import Data
 from modelway.components.core.errors import DamagedError, ModelwayError, first_line
-from modelway.components.core.project import Data
 from modelway.components.ingest.types import with_contract_types
 
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from modelway.components.core.config.project import Split
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.project import Split
-from modelway.components.core.tables import as_numbers, as_text
+from modelway.components.core.tables.parquet import as_numbers, as_text
 
 
 @dataclass(frozen=True)

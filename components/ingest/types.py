@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import polars.exceptions
 
-from modelway.components.core.contract import ColumnType, Contract
+from modelway.components.core.config.contract import ColumnType, Contract
 
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n", "0", "0.0"]

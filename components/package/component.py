@@ -2,7 +2,7 @@
 
 from kfp.dsl import Artifact, Markdown, Output
 
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component
@@ -40,7 +40,7 @@ def package_model(
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.package.packaging import package_in_task
+    from modelway.components.package.stage import package_in_task
 
     result = package_in_task(
         model=model,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from modelway.components.core.bundle import (
+from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.bundle.bundle import (
     BASELINE_FILE,
     BLESSING_FILE,
     MODEL_FOLDER,
@@ -23,13 +24,12 @@ from modelway.components.core.bundle import (
     Release,
 )
 from modelway.components.core.errors import DamagedError
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.registered_models import ModelVersion
-from modelway.components.core.released import Released, released
-from modelway.components.core.tracking import SAMPLE_FILE
-from modelway.components.package.bill import Bill, check_served
-from modelway.components.package.onnx_conversion import Conversion, convert
+from modelway.components.core.evidence.registered import Released, released
+from modelway.components.core.storage.mlflow import SAMPLE_FILE
+from modelway.components.core.storage.models import folder_sha256
+from modelway.components.package.onnx.convert import Conversion, convert
 from modelway.components.package.sbom import Subject, write_sbom
+from modelway.components.package.serving_base import Bill, check_served
 
 
 @dataclass(frozen=True)

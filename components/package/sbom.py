@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from modelway.components.package.bill import Bill
+from modelway.components.package.serving_base import Bill
 
 if TYPE_CHECKING:
     from cyclonedx.model import HashType

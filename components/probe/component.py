@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
 
 from modelway.components.core.artifacts import GateResult
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component
@@ -38,7 +38,7 @@ def probe_model(
         proceed: Whether nothing blocks by the policy.
     """
     from modelway.components.core.artifacts import write_comparison
-    from modelway.components.probe.gate import measured, probe
+    from modelway.components.probe.stage import measured, probe
 
     judged = probe(
         model.path,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.core.thresholds import Interval
+from modelway.components.core.config.thresholds import Interval
 from modelway.components.probe.client import Client
 from modelway.components.probe.quantiles import quantile_interval, rate_interval
 

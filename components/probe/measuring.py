@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modelway.components.core.serving_policy import Serving, Sla
+from modelway.components.core.config.serving_policy import Serving, Sla
 from modelway.components.probe.answers import Answer, Asked, ask, ask_once
 from modelway.components.probe.client import Client, Reply
 from modelway.components.probe.load import Load, run_load

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.core.thresholds import Interval
+from modelway.components.core.config.thresholds import Interval
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from modelway.components.core.html import format_number, render_gate
-from modelway.components.core.project import Project
-from modelway.components.core.serving_policy import Serving
-from modelway.components.core.verdict import Gate
+from modelway.components.core.checks import Gate
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.serving_policy import Serving
+from modelway.components.core.report.html import format_number, render_gate
 from modelway.components.probe.load import Load
 from modelway.components.probe.measuring import QUANTILES, Observed, allowed
 

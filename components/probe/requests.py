@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.inference import Tensor, infer_request, tensors_of
+from modelway.components.core.tables.inference import Tensor, infer_request, tensors_of
 from modelway.components.probe.server import NAME, REQUEST_BYTES
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from kfp.dsl import Markdown, Output
 
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component

@@ -9,11 +9,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import get_args
 
-from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.explanation import as_markdown
-from modelway.components.core.project import Project
-from modelway.components.core.records import (
+from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.explanation import as_markdown
+from modelway.components.core.evidence.runs import (
     DECISION,
     LATEST,
     OUTCOME,
@@ -24,9 +24,9 @@ from modelway.components.core.records import (
     RunContext,
     State,
 )
-from modelway.components.core.stop_record import StopRecord
-from modelway.components.core.storage import join, write_uri
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.evidence.stop_record import StopRecord
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.uri import join, write_uri
 
 __all__ = ["RunContext", "as_markdown", "record"]
 

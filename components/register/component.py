@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kfp.dsl import HTML, Input, Markdown, Model, Output
 
 from modelway.components.core.artifacts import Baseline, BlessingResult, GateResult
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.blessing import BLESSING_FILE, Blessing
-from modelway.components.core.card import Card
-from modelway.components.core.environments import DEVELOPMENT, alias_of_blessed, periods
+from modelway.components.core.audit.environments import DEVELOPMENT, alias_of_blessed, periods
+from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import DECISION, Outcome, RegisteredVersion, RunContext, State
-from modelway.components.core.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.tracking import POLICY_FILE, TAG, Tracking
-from modelway.components.core.user_files import UserFiles
+from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.model_card import Card
+from modelway.components.core.evidence.runs import DECISION, Outcome, RegisteredVersion, RunContext, State
+from modelway.components.core.storage.mlflow import POLICY_FILE, TAG, Tracking
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelway.components.core.blessing import GATES, Blessing, Hashes, bless
-from modelway.components.core.card import Card, render_card
+from modelway.components.core.checks import Gate
+from modelway.components.core.config.user_files import UserFiles
+from modelway.components.core.config.waivers import lapsed
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.records import RegisteredVersion, RunContext, keep_blessing, keep_reports, request_hash
-from modelway.components.core.rejection import reject
-from modelway.components.core.tracking import Tracking
-from modelway.components.core.user_files import UserFiles
-from modelway.components.core.verdict import Gate
-from modelway.components.core.waivers import lapsed
+from modelway.components.core.evidence.blessing import GATES, Blessing, Hashes, bless
+from modelway.components.core.evidence.model_card import Card, render_card
+from modelway.components.core.evidence.rejection import reject
+from modelway.components.core.evidence.runs import (
+    RegisteredVersion,
+    RunContext,
+    keep_blessing,
+    keep_reports,
+    request_hash,
+)
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import folder_sha256
 from modelway.components.register.registry import BlessedModel, Registry, Training
 
 __all__ = ["Evidence", "Registration", "RunContext", "Training", "UserFiles", "register"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from modelway.components.core.contract import check_agreement
+from modelway.components.core.code.estimators import build_estimator
+from modelway.components.core.config.contract import check_agreement
+from modelway.components.core.config.row_rules import check_rules
+from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.estimators import build_estimator
-from modelway.components.core.metrics import check_metric
-from modelway.components.core.row_rules import check_rules
-from modelway.components.core.user_files import UserFiles
+from modelway.components.core.measures.metrics import check_metric
 
 
 def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool = True) -> None:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp.dsl import Markdown, Output
 
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component

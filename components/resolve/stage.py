@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelway.components.core.code import code_version
+from modelway.components.core.code.version import code_version
+from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError, NotFoundError
-from modelway.components.core.html import markdown_cell
-from modelway.components.core.records import RunContext, request_hash
-from modelway.components.core.sources import source_version
-from modelway.components.core.surroundings import check_surroundings
-from modelway.components.core.tracking import TAG, Tracking
-from modelway.components.core.user_files import UserFiles
+from modelway.components.core.evidence.runs import RunContext, request_hash
+from modelway.components.core.report.html import markdown_cell
+from modelway.components.core.storage.mlflow import TAG, Tracking
+from modelway.components.core.surroundings.services import check_surroundings
+from modelway.components.core.tables.sources import source_version
 from modelway.components.resolve.checks import check_files
 
 __all__ = ["Resolution", "RunContext", "resolve", "resolve_in_task"]

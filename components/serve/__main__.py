@@ -10,15 +10,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.signing import VERIFYING_KEY, key_file
 from modelway.components.serve.app import App
-from modelway.components.serve.http import Limits
+from modelway.components.serve.asgi import Limits
+from modelway.components.serve.loading import Served, load_release
 from modelway.components.serve.metrics import Metrics
-from modelway.components.serve.observing import Observer
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
 from modelway.components.serve.predictor import Predictor
-from modelway.components.serve.release import Served, load_release
+from modelway.components.serve.recorder import Observer
 from modelway.components.serve.server import DrainingServer, bind
 
 REFUSED = 3  # the exit status where the model or the address is refused; 2 is argparse's

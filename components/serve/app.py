@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modelway.components.serve.body import write_object
-from modelway.components.serve.errors import RequestError, shown
-from modelway.components.serve.http import (
+from modelway.components.serve.asgi import (
     JSON_LENGTH,
     OCTETS,
     Body,
@@ -26,12 +24,14 @@ from modelway.components.serve.http import (
     read_body,
     send_response,
 )
-from modelway.components.serve.instances import decode_v1, encode_v1
+from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.json import write_object
 from modelway.components.serve.metrics import Metrics
-from modelway.components.serve.observing import Observer
 from modelway.components.serve.onnx_predictor import OnnxPredictor
 from modelway.components.serve.predictor import Predictor
-from modelway.components.serve.protocol import Request, datatype_of, decode_v2, encode_binary_v2
+from modelway.components.serve.protocol_v1 import decode_v1, encode_v1
+from modelway.components.serve.protocol_v2 import Request, datatype_of, decode_v2, encode_binary_v2
+from modelway.components.serve.recorder import Observer
 
 __all__ = ["App", "Limits"]
 

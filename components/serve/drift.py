@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from modelway.components.core.errors import DamagedError
-from modelway.components.core.stability import excess_stability_index
+from modelway.components.core.measures.stability import excess_stability_index
 from modelway.components.serve.signature import Signature
 
 Array = np.ndarray[Any, Any]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.core.bundle import MISSING_TEXT
+from modelway.components.core.bundle.bundle import MISSING_TEXT
 from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.serve.errors import RequestError, shown
 from modelway.components.serve.signature import Signature

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelway.components.core.bundle import MISSING_TIME
+from modelway.components.core.bundle.bundle import MISSING_TIME
 
 if TYPE_CHECKING:
     import arro3.core

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelway.components.core.errors import DamagedError, ModelwayError, first_line
-from modelway.components.core.models import folder_sha256, load_model
+from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.serve.errors import RequestError, shown
 from modelway.components.serve.signature import Signature
 

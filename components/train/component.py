@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kfp.dsl import Dataset, Input, Metrics, Model, Output
 
 from modelway.components.core.artifacts import FeatureSteps
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component
@@ -38,7 +38,7 @@ def train_model(
         model_hash: The SHA-256 of the model's folder.
     """
     from modelway.components.core.artifacts import write_values
-    from modelway.components.train.training import train
+    from modelway.components.train.stage import train
 
     trained = train(
         prepared_data.path,

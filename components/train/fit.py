@@ -13,11 +13,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
+from modelway.components.core.code.estimators import build_estimator, import_function
+from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError, first_line
-from modelway.components.core.estimators import build_estimator, import_function
-from modelway.components.core.models import load_skops
-from modelway.components.core.project import Project
-from modelway.components.core.tables import label_of, to_model_input
+from modelway.components.core.storage.models import load_skops
+from modelway.components.core.tables.parquet import label_of, to_model_input
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelway.components.core.errors import first_line
-from modelway.components.core.models import is_trusted
+from modelway.components.core.storage.models import is_trusted
 
 if TYPE_CHECKING:
     import pandas as pd

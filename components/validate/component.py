@@ -5,7 +5,7 @@ from typing import NamedTuple
 from kfp.dsl import HTML, Dataset, Input, Metrics, Output
 
 from modelway.components.core.artifacts import Baseline, GateResult
-from modelway.components.core.image import component
+from modelway.components.core.decorator import component
 
 
 @component
@@ -46,7 +46,7 @@ def validate_data(
         proceed: Whether nothing blocks by the policy.
     """
     from modelway.components.core.artifacts import write_comparison
-    from modelway.components.validate.gate import validate
+    from modelway.components.validate.stage import validate
 
     judged = validate(
         train_data.path,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from modelway.components.core.tables import as_numbers, as_text
+from modelway.components.core.tables.parquet import as_numbers, as_text
 from modelway.components.validate.counting import SAMPLE_ROWS, Counts, Tally, count, rows_per_group, sample_of
 
 BINS = 10

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from modelway.components.core.data_policy import Distances, Drift
+from modelway.components.core.config.data_policy import Distances, Drift
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.html import format_number
-from modelway.components.core.stability import population_stability_index
-from modelway.components.core.tables import as_numbers, as_text, to_model_input
+from modelway.components.core.measures.stability import population_stability_index
+from modelway.components.core.report.html import format_number
+from modelway.components.core.tables.parquet import as_numbers, as_text, to_model_input
 from modelway.components.validate.distances import (
     cramers_v,
     jensen_shannon,

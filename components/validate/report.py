@@ -7,9 +7,9 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-from modelway.components.core.html import format_number, render_gate
-from modelway.components.core.project import Project
-from modelway.components.core.verdict import Check, Gate, Verdict
+from modelway.components.core.checks import Check, Gate, Verdict
+from modelway.components.core.config.project import Project
+from modelway.components.core.report.html import format_number, render_gate
 from modelway.components.validate.distributions import Baseline, Distribution
 
 MOST_COLUMNS = 40

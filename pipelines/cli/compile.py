@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from modelway.components.core.records import ReleaseGoal
-from modelway.pipelines import backends, console
+from modelway.components.core.evidence.runs import ReleaseGoal
+from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
-from modelway.pipelines.options import BASE, TARGET, Home, Json, Store, home_of
-from modelway.pipelines.workspace import Workspace
+from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.options import BASE, TARGET, Home, Json, Store, home_of
+from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from modelway.pipelines.compile import Compiled

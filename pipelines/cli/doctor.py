@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from modelway.components.core.findings import Finding, Status
-from modelway.components.core.findings import as_json as findings_json
-from modelway.pipelines import console
-from modelway.pipelines.options import BASE, TARGET, Folder, Home, Json, Store, home_of, project_folder
-from modelway.pipelines.workspace import Workspace
+from modelway.components.core.surroundings.findings import Finding, Status
+from modelway.components.core.surroundings.findings import as_json as findings_json
+from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.options import BASE, TARGET, Folder, Home, Json, Store, home_of, project_folder
+from modelway.pipelines.project.workspace import Workspace
 
 _COLOURS = {
     Status.MISSING: "red",
@@ -40,7 +40,7 @@ def doctor(
 
     Exits with 0 if all that is configured works, 2 if something is missing, refuses or cannot be reached.
     """
-    from modelway.pipelines.doctor import diagnose
+    from modelway.pipelines.doctor.doctor import diagnose
 
     folder = project_folder(project)
     place = home_of(folder, home)

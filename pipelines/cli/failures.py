@@ -20,10 +20,10 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from modelway.components.core.documents import locate
+from modelway.components.core.config.document import locate
 from modelway.components.core.errors import CrashError, exit_code_of, explained, first_line, without_password
-from modelway.pipelines import console
-from modelway.pipelines.options import Debug, home_of, project_folder
+from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.options import Debug, home_of, project_folder
 
 _DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
 

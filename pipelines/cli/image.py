@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from modelway.pipelines import console
-from modelway.pipelines.options import Folder, Json, project_folder
-from modelway.pipelines.workspace import Workspace
+from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.options import Folder, Json, project_folder
+from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from modelway.pipelines.project_image import ProjectImage
+    from modelway.pipelines.project.image import ProjectImage
 
 
 def image(
@@ -40,7 +40,7 @@ def image(
     What travels is the module that model.entrypoint names, with those beside project.yaml that it imports, and the
     packages that requirements.txt there locks. The same code gives the same digest.
     """
-    from modelway.pipelines.project_image import make_project_image
+    from modelway.pipelines.project.image import make_project_image
 
     workspace = Workspace.load(project_folder(project))
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())

@@ -9,14 +9,13 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.errors import ModelwayError, exit_code_of
-from modelway.pipelines import console, live
+from modelway.pipelines.cli import live
+from modelway.pipelines.cli import output as console
 from modelway.pipelines.cli.compile import compile_
 from modelway.pipelines.cli.doctor import doctor
 from modelway.pipelines.cli.failures import guard
 from modelway.pipelines.cli.image import image
-from modelway.pipelines.cli.resolve import resolve
-from modelway.pipelines.cli.runs import runs
-from modelway.pipelines.options import (
+from modelway.pipelines.cli.options import (
     BASE,
     TARGET,
     Champion,
@@ -32,7 +31,9 @@ from modelway.pipelines.options import (
     project_folder,
     recorded_outcome,
 )
-from modelway.pipelines.workspace import Workspace, tracking_uri
+from modelway.pipelines.cli.resolve import resolve
+from modelway.pipelines.cli.runs import runs
+from modelway.pipelines.project.workspace import Workspace, tracking_uri
 
 app = typer.Typer(
     help="CI/CD for machine-learning models on Kubeflow Pipelines: judge, register, release, promote and roll back.",
@@ -72,10 +73,10 @@ def run(
 
     Exits with 0 if a model was registered, 1 if a gate rejected it, 2 on any error.
     """
-    from modelway.pipelines.local import run_release
+    from modelway.pipelines.local.runner import run_release
 
     if base:
-        from modelway.components.package.packaging import check
+        from modelway.components.package.stage import check
 
         check(base, target)
     folder = project_folder(project)
@@ -114,8 +115,8 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Proposes project.yaml, contract.yaml and policy.yaml from the data, for review."""
-    from modelway.pipelines.propose import propose
-    from modelway.pipelines.schemas import DOCUMENTS, published
+    from modelway.pipelines.project.propose import propose
+    from modelway.pipelines.project.schemas import DOCUMENTS, published
 
     folder = Path(name)
     proposal = propose(folder, folder.name, data, label)
@@ -151,7 +152,7 @@ def init(
 @app.command()
 def schema(kind: Annotated[str, typer.Argument(help="project, contract or policy.")]) -> None:
     """Prints the JSON Schema of one of the three files."""
-    from modelway.pipelines.schemas import DOCUMENTS, published
+    from modelway.pipelines.project.schemas import DOCUMENTS, published
 
     if kind not in DOCUMENTS:
         raise ModelwayError(f"there is no file {kind!r}", value=kind, remedy=f"choose {', '.join(DOCUMENTS)}")
@@ -166,7 +167,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Writes Evidently's report of some data against the project's own; needs modelway[evidently]."""
-    from modelway.pipelines.reporting import compare, summary
+    from modelway.pipelines.cli.report import compare, summary
 
     found = compare(project_folder(project), data, output)
     if as_json:
@@ -189,7 +190,7 @@ def explain(
     Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed or
     was stopped.
     """
-    from modelway.components.core import explanation
+    from modelway.components.core.evidence import explanation
 
     place = home_of(project_folder(project), home)
     outcome = recorded_outcome(store or str(place), run)
@@ -215,7 +216,7 @@ def drill(
     Exits with 0 if all were caught by the gate meant for them and a clean run passes, 1 if not, 2 on an error.
     """
     from modelway.pipelines.drill import drill as run_drill
-    from modelway.pipelines.drill import named
+    from modelway.pipelines.drill.drill import named
 
     faults = named(fault or [])
     progress = console.DrillProgress(len(faults) + 1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from modelway.pipelines import console
-from modelway.pipelines.options import Champion, Folder, Home, Json, Store, home_of, project_folder
-from modelway.pipelines.workspace import Workspace
+from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.options import Champion, Folder, Home, Json, Store, home_of, project_folder
+from modelway.pipelines.project.workspace import Workspace
 
 
 def resolve(
@@ -18,7 +18,7 @@ def resolve(
 
     The three files are put into the store under their content's hash, so that the arguments stay short.
     """
-    from modelway.pipelines.local import warm_worker
+    from modelway.pipelines.local.runner import warm_worker
 
     folder = project_folder(project)
     place = home_of(folder, home)

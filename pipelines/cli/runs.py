@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from modelway.components.core.records import Outcome, State, recorded_runs
-from modelway.pipelines import console
-from modelway.pipelines.options import Folder, Home, Json, Store, home_of, project_folder
+from modelway.components.core.evidence.runs import Outcome, State, recorded_runs
+from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.options import Folder, Home, Json, Store, home_of, project_folder
 
 _COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", State.STOPPED: "yellow", None: "yellow"}
 _OPEN = "no outcome"

@@ -13,8 +13,8 @@ import pytest
 from backend import Backend, Run, compiled
 from small_projects import edit_yaml, visits, write_small_project
 
-from modelway.components.core.records import OUTCOME, Outcome
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.evidence.runs import OUTCOME, Outcome
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.pipelines.release import release_pipeline
 
 KILLED = "import os, signal\n\n\ndef fit(features, label, **_):\n    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -12,14 +12,14 @@ from backend import Backend, Run
 from image_layouts import SITE, write_base
 from small_projects import edit_yaml, visits, write_small_project
 
-from modelway.components.core.blessing import BLESSING_FILE, Blessing
-from modelway.components.core.records import OUTCOME, Outcome, State
-from modelway.components.core.tracking import Tracking
-from modelway.components.core.verdict import Check
-from modelway.pipelines.local import run_release
-from modelway.pipelines.project_image import make_project_image
+from modelway.components.core.checks import Check
+from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.runs import OUTCOME, Outcome, State
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.pipelines.local.runner import run_release
+from modelway.pipelines.project.image import make_project_image
+from modelway.pipelines.project.workspace import Workspace
 from modelway.pipelines.project_pipelines import compile_project
-from modelway.pipelines.workspace import Workspace
 
 pytestmark = pytest.mark.runs
 

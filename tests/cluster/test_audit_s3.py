@@ -20,9 +20,9 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.objectlockconfig import DAYS, ObjectLockConfig
 
-from modelway.components.core.audit import AuditLog, BrokenLogError, Entry
+from modelway.components.core.audit.log import AuditLog, BrokenLogError, Entry
 from modelway.components.core.errors import CredentialsError, ModelwayError
-from modelway.components.core.storage import S3, create_uri, names_below, read_all, read_uri
+from modelway.components.core.storage.uri import S3, create_uri, names_below, read_all, read_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 
@@ -206,7 +206,7 @@ def test_with_versions_an_end_that_was_cut_off_shows_without_a_witness(client: M
 APPENDS = """
 import sys
 
-from modelway.components.core.audit import AuditLog
+from modelway.components.core.audit.log import AuditLog
 
 store, actor, count = sys.argv[1:]
 for number in range(int(count)):
@@ -216,8 +216,8 @@ PROMOTES = """
 import json, sys, time
 from datetime import timedelta
 
-from modelway.components.core.audit import AuditLog
-from modelway.components.core.promotions import PromotionOpenError, begin
+from modelway.components.core.audit.log import AuditLog
+from modelway.components.core.audit.lock import PromotionOpenError, begin
 
 store, run, start = sys.argv[1:]
 log = AuditLog(store)

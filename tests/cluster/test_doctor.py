@@ -16,9 +16,9 @@ import yaml
 from private_tls import new_authority
 from user_files import minimal_policy
 
-from modelway.components.core.findings import Finding, Status
-from modelway.components.core.signing import new_keys
-from modelway.pipelines.cluster_findings import inspect_cluster
+from modelway.components.core.bundle.signing import new_keys
+from modelway.components.core.surroundings.findings import Finding, Status
+from modelway.pipelines.doctor.cluster import inspect_cluster
 
 pytestmark = pytest.mark.cluster
 

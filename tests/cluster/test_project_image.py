@@ -22,16 +22,16 @@ from mlflow.artifacts import download_artifacts
 from mlflow_server import mlflow_server
 from small_projects import edit_yaml, visits, write_small_project
 
-from modelway.components.core.code import code_version
-from modelway.components.core.images import Reference, pull
-from modelway.components.core.models import STEPS_FILE, load_model
-from modelway.components.core.oci import Descriptor
-from modelway.components.core.project import Project
-from modelway.components.core.registry import images_at
-from modelway.components.core.tracking import Tracking
-from modelway.components.features.prepare import prepare
-from modelway.pipelines.project_image import ProjectImage, make_project_image
-from modelway.pipelines.workspace import Workspace
+from modelway.components.core.code.version import code_version
+from modelway.components.core.config.project import Project
+from modelway.components.core.oci.image import Descriptor
+from modelway.components.core.oci.layout import Reference, pull
+from modelway.components.core.oci.registry import images_at
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import STEPS_FILE, load_model
+from modelway.components.prepare.stage import prepare
+from modelway.pipelines.project.image import ProjectImage, make_project_image
+from modelway.pipelines.project.workspace import Workspace
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 

@@ -18,10 +18,10 @@ from small_projects import write_small_project
 from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.pipelines.cluster_settings import TaskSettings
 from modelway.pipelines.compile import compile_spec
-from modelway.pipelines.compile_checks import Problem
-from modelway.pipelines.quota import check_quota
+from modelway.pipelines.compile_checks.project import Problem
+from modelway.pipelines.compile_checks.quota import check_quota
+from modelway.pipelines.project.workspace import Workspace
 from modelway.pipelines.release import release_pipeline
-from modelway.pipelines.workspace import Workspace
 
 pytestmark = pytest.mark.cluster
 Check = Callable[[str], list[Problem]]

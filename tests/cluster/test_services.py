@@ -25,9 +25,9 @@ import pytest
 import yaml
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.core.records import DECISION, OUTCOME, Outcome, State, recorded_runs
-from modelway.components.core.storage import S3, fetch, read_uri, version_of, write_uri
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State, recorded_runs
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.uri import S3, fetch, read_uri, version_of, write_uri
 
 if TYPE_CHECKING:
     from minio import Minio

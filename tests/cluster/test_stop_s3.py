@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from user_files import minimal_project_text
 
-from modelway.components.core.records import State, read_outcome
-from modelway.components.core.storage import S3, write_uri
+from modelway.components.core.evidence.runs import State, read_outcome
+from modelway.components.core.storage.uri import S3, write_uri
 
 pytestmark = pytest.mark.cluster
 COMPONENT = '''
@@ -24,7 +24,7 @@ def train_model(project: str) -> str:
     """Reads its project, and works in compiled code then."""
     import hashlib
 
-    from modelway.components.core.project import Project
+    from modelway.components.core.config.project import Project
 
     Project.load(project)
     print("works", flush=True)

@@ -22,11 +22,11 @@ from minio.credentials import StaticProvider
 from minio.minioadmin import MinioAdmin
 from private_tls import Authority, behind_tls, new_authority
 
-from modelway.components.core.findings import Finding, Status
-from modelway.components.core.s3 import S3
-from modelway.components.core.storage_findings import PROBE
-from modelway.components.core.surroundings import inspect_surroundings
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.surroundings.findings import Finding, Status
+from modelway.components.core.surroundings.services import inspect_surroundings
+from modelway.components.core.surroundings.storage import PROBE
 
 pytestmark = pytest.mark.cluster
 

@@ -15,7 +15,7 @@ from kfp import compiler
 from kfp.dsl.executor import Executor
 
 import modelway.components
-from modelway.components.core.image import IMAGE
+from modelway.components.core.decorator import IMAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from kfp import dsl
 
 from modelway.components.core.artifacts import write_comparison
-from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.core.checks import Gate, passed_or_failed
 
 POLICY = "model: {metrics: {roc_auc: {min: 0.6}}}"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelway.components.core.audit import BrokenLogError
+from modelway.components.core.audit.log import BrokenLogError
+from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import (
     CrashError,
     CredentialsError,
@@ -22,10 +23,9 @@ from modelway.components.core.errors import (
     first_line,
     from_fields,
 )
-from modelway.components.core.policy import Policy
-from modelway.components.core.records import OUTCOME, Outcome
-from modelway.components.core.run_record import record_file
-from modelway.components.core.storage import folders_below, read_uri, write_uri
+from modelway.components.core.evidence.runs import OUTCOME, Outcome
+from modelway.components.core.storage.run_files import record_file
+from modelway.components.core.storage.uri import folders_below, read_uri, write_uri
 
 
 def test_an_error_says_what_where_and_the_remedy() -> None:

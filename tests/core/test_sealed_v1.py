@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from modelway.components.core.encryption import decrypt_bundle, read_keys
+from modelway.components.core.bundle.encryption import decrypt_bundle, read_keys
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.sealed_v1 import unseal
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modelway.components.core import storage
 from modelway.components.core.errors import CredentialsError, ModelwayError
-from modelway.components.core.storage import (
+from modelway.components.core.storage import uri as storage
+from modelway.components.core.storage.uri import (
     Listing,
     copy_in,
     create_uri,

@@ -14,13 +14,13 @@ import pytest
 from image_layouts import with_layer
 from light_models import twice_the_income, write_light_model
 
-from modelway.components.core.bundle import SIGNATURE_FILE
-from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.release_image import RELEASE_ROOT
-from modelway.components.core.signing import sign
-from modelway.components.core.storage import write_uri
-from modelway.components.core.tracking import Tracking
-from modelway.components.package.packaging import package
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.bundle.bundle import SIGNATURE_FILE
+from modelway.components.core.bundle.signing import sign
+from modelway.components.core.oci.fetch import RELEASE_ROOT
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.uri import write_uri
+from modelway.components.package.stage import package
 
 Change = Callable[[Path], Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from user_files import minimal_policy
 
-from modelway.components.core.policy import Policy
+from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.objectives import (
     Scope,
     drift,

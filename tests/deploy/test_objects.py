@@ -9,7 +9,7 @@ import pytest
 import yaml
 from user_files import minimal_policy
 
-from modelway.components.core.policy import Policy
+from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.analysis import strategy
 from modelway.components.deploy.objects import deployment, inference_service, rollout, services
 

@@ -12,7 +12,7 @@ from pod_proxy import ApiServer, listening, status
 from user_files import minimal_policy
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.core.inference import Tensor
+from modelway.components.core.tables.inference import Tensor
 from modelway.components.deploy.cluster import PodAnswer
 from modelway.components.deploy.smoke import SmokeTraffic, requests_per_second, smoke_policy
 from modelway.components.deploy.smoke_requests import SmokeRequests

@@ -14,9 +14,9 @@ import pytest
 import user_files
 from registered_versions import EVIDENCE
 
-from modelway.components.core.inference import Tensor
-from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.tables.inference import Tensor
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, SmokeRequests, smoke_requests
 
 PROJECT = user_files.PROJECT | {"features": {"numeric": ["income"], "categorical": ["region"], "datetime": ["opened"]}}

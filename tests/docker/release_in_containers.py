@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kfp import local
 
+from modelway.pipelines.project.workspace import Workspace
 from modelway.pipelines.release import release_pipeline
-from modelway.pipelines.workspace import Workspace
 
 
 def main() -> None:

@@ -23,11 +23,11 @@ import polars as pl
 import pytest
 import yaml
 
-from modelway.components.core.models import folder_sha256, load_model
-from modelway.components.core.project import Project
-from modelway.components.core.records import LATEST, OUTCOME, Outcome, State
-from modelway.components.core.tables import to_model_input
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.config.project import Project
+from modelway.components.core.evidence.runs import LATEST, OUTCOME, Outcome, State
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import folder_sha256, load_model
+from modelway.components.core.tables.parquet import to_model_input
 
 pytestmark = pytest.mark.docker
 
@@ -149,7 +149,7 @@ def test_the_executor_starts(image: str) -> None:
 
 def test_its_bytecode_is_compiled_already(image: str) -> None:
     # With -v Python names each file that it takes code from, a compiled one in quotes.
-    code = "import modelway.components.core.records, sklearn.base, kfp.dsl.executor_main"
+    code = "import modelway.components.core.evidence.runs, sklearn.base, kfp.dsl.executor_main"
     loaded = run(image, "python3", "-v", "-c", code).stderr
     assert re.search(r"^# code object from '/opt/modelway/.*/modelway/.*\.pyc'$", loaded, re.MULTILINE)
     assert re.findall(r"^# code object from (/opt/modelway/.*)$", loaded, re.MULTILINE) == []
@@ -222,7 +222,7 @@ def test_a_change_of_code_rebuilds_only_the_last_layer(image: str, tmp_path: Pat
         before, after = inspect(image)["RootFS"]["Layers"], inspect(tag)["RootFS"]["Layers"]
         assert before[:-1] == after[:-1]
         assert before[-1] != after[-1]
-        source = "import inspect, modelway.components.evaluate.gate as gate; print(inspect.getsource(gate))"
+        source = "import inspect, modelway.components.evaluate.stage as gate; print(inspect.getsource(gate))"
         assert run(tag, "python3", "-c", source).stdout.rstrip().endswith("# changed")
     finally:
         subprocess.run(["docker", "image", "rm", tag], capture_output=True, timeout=60, check=False)

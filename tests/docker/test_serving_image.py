@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.package.bill import parse_requirements
+from modelway.components.package.serving_base import parse_requirements
 
 pytestmark = pytest.mark.docker
 

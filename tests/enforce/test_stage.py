@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from modelway.components.core.records import DECISION, Outcome, RunContext
-from modelway.components.core.rejection import RejectedError
-from modelway.components.core.verdict import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
+from modelway.components.core.checks import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
+from modelway.components.core.evidence.rejection import RejectedError
+from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext
 from modelway.components.enforce.stage import enforce
 
 BAD = passed_or_failed("drift[income]", False, "PSI 0.412 against the baseline, above 0.2")

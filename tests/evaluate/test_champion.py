@@ -9,9 +9,9 @@ import pytest
 from registered_versions import register_version
 from user_files import minimal_policy, minimal_project
 
-from modelway.components.core.policy import Policy
-from modelway.components.core.tracking import Tracking
-from modelway.components.core.verdict import Verdict
+from modelway.components.core.checks import Verdict
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.evaluate.champion import champion_on, policy_checks
 
 PROJECT = minimal_project(name="loans-policy")

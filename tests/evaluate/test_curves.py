@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from modelway.components.core.metrics import Predictions
+from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.curves import POINTS, calibration_by_decile, confusion, roc_curves
 
 

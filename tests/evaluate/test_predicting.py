@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from modelway.components.core.metrics import Predictions
-from modelway.components.core.verdict import Verdict
+from modelway.components.core.checks import Verdict
+from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.predicting import ASKED_AGAIN, deterministic_check, outcome, sane_check
 
 TABLE = pl.DataFrame({"x": np.linspace(0, 1, 3000)})

@@ -7,11 +7,10 @@ import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
 from user_files import minimal_project
 
-from modelway.components.core.html import shorten
-from modelway.components.core.metrics import Predictions
-from modelway.components.core.verdict import Check, Gate, Verdict
+from modelway.components.core.checks import Check, Gate, Verdict
+from modelway.components.core.measures.metrics import Predictions
+from modelway.components.core.report.html import shorten
 from modelway.components.evaluate.curves import confusion, roc_curves
-from modelway.components.evaluate.intervals import Estimate
 from modelway.components.evaluate.report import (
     MOST_CLASSES,
     Confusion,
@@ -21,6 +20,7 @@ from modelway.components.evaluate.report import (
     render,
     sections,
 )
+from modelway.components.evaluate.statistics.intervals import Estimate
 
 PROJECT = minimal_project(features={"numeric": ["age"]})
 KINDS = (

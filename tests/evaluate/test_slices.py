@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from modelway.components.core.config.model_policy import Slices
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.model_policy import Slices
 from modelway.components.evaluate.slices import MOST_VALUES, find_slices
 
 

@@ -11,9 +11,9 @@ import pytest
 import skops.io
 from sklearn.base import clone
 
-from modelway.components.core.models import load_skops
-from modelway.components.core.project import Features
-from modelway.components.core.tables import to_model_input
+from modelway.components.core.config.project import Features
+from modelway.components.core.storage.models import load_skops
+from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import DatetimeParts, build
 
 TRAIN = pl.DataFrame(

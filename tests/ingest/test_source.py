@@ -11,9 +11,9 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
-from modelway.components.core.contract import Contract
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.project import Data
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.project import Data
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.types import parsed
 

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from modelway.components.core.config.project import Split
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.project import Split
 from modelway.components.ingest.split import Splits, row_hashes, split_table
 
 

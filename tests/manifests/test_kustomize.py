@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from modelway.components.core.config.policy import Policy
 from modelway.components.core.instructions import CONFIG_MAP
-from modelway.components.core.policy import Policy
 from modelway.components.deploy.analysis import strategy
 
 ROOT = Path(__file__).resolve().parents[2]

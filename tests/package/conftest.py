@@ -15,14 +15,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from user_files import minimal_policy
 
-from modelway.components.core.blessing import GATES, Hashes, bless
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.project import Features
-from modelway.components.core.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT
-from modelway.components.core.tables import to_model_input
-from modelway.components.core.tracking import Tracking
-from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.bundle.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT
+from modelway.components.core.checks import Gate, passed_or_failed
+from modelway.components.core.config.project import Features
+from modelway.components.core.evidence.blessing import GATES, Hashes, bless
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import build
 from modelway.components.train.saving import save
 from modelway.components.validate.distributions import measure

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kfp import local
 
-from modelway.components.core.bundle import verify_bundle
+from modelway.components.core.bundle.bundle import verify_bundle
 from modelway.components.package.component import package_model
 
 

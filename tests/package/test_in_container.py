@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.models import load_model
-from modelway.components.core.signing import new_keys
-from modelway.components.core.tables import to_model_input
-from modelway.components.package.packaging import package
+from modelway.components.core.bundle.signing import new_keys
+from modelway.components.core.storage.models import load_model
+from modelway.components.core.tables.parquet import to_model_input
+from modelway.components.package.stage import package
 
 pytestmark = pytest.mark.docker
 
@@ -106,7 +106,7 @@ def test_the_image_that_is_pulled_holds_the_release(released: Callable[..., str]
     code = """
 from pathlib import Path
 from onnxruntime import InferenceSession
-from modelway.components.core.bundle import verify_bundle
+from modelway.components.core.bundle.bundle import verify_bundle
 bundle = verify_bundle(Path("/release"), Path("/keys/key.pub"))
 InferenceSession(str(bundle.onnx))
 print(bundle.release().name)

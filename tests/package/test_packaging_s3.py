@@ -20,11 +20,11 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.sseconfig import Rule, SSEConfig
 
-from modelway.components.core.bundle import verify_bundle
+from modelway.components.core.bundle.bundle import verify_bundle
 from modelway.components.core.errors import ModelwayError, UnavailableError
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.storage import S3
-from modelway.components.package.packaging import Packaged, package
+from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.storage.uri import S3
+from modelway.components.package.stage import Packaged, package
 
 pytestmark = pytest.mark.cluster
 

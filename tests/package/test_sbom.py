@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from modelway.components.package.bill import Bill
 from modelway.components.package.sbom import Subject, write_sbom
+from modelway.components.package.serving_base import Bill
 
 SUBJECT = Subject("loans", "3", "a" * 64, "b" * 64, "2026-03-01T12:00:00+00:00", "registry.example/serving", "sha256:c")
 BILL = Bill(

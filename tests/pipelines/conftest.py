@@ -46,7 +46,7 @@ def registered_versions() -> Callable[[Path, str], list[str]]:
         database = home / "mlflow.db"
         if not database.exists():
             return []
-        from modelway.components.core.tracking import Tracking
+        from modelway.components.core.storage.mlflow import Tracking
 
         return [str(one.version) for one in Tracking(f"sqlite:///{database}").versions(name)]
 

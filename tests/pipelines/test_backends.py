@@ -18,8 +18,8 @@ import pytest
 import yaml
 from kfp import compiler
 
+from modelway.components.core.config.resources import StageResources
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.resources import StageResources
 from modelway.pipelines.backends import DEFAULT, OLDEST, Backend, fit
 from modelway.pipelines.cluster_settings import TaskSettings
 from modelway.pipelines.compile import Compiled, compile_all

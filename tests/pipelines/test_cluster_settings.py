@@ -13,8 +13,8 @@ from kfp import compiler
 from user_files import minimal_project
 
 import modelway.components
-from modelway.components.core.project import Project
-from modelway.components.core.resources import Cpu, Memory
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.resources import Cpu, Memory
 from modelway.pipelines.cluster_settings import CODE_STAGES, TaskSettings
 from modelway.pipelines.promote import promote_pipeline
 from modelway.pipelines.release import release_pipeline

@@ -16,7 +16,7 @@ from kfp import components
 
 import modelway.components
 from modelway.pipelines.compile import pipeline_objects
-from modelway.pipelines.critical_path import levels
+from modelway.pipelines.compile_checks.critical_path import levels
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

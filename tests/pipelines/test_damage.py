@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from office import Office, Ran
 
-from modelway.components.core.code import library_hash
+from modelway.components.core.code.version import library_hash
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda content: content[: len(content) // 2],

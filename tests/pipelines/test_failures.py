@@ -15,10 +15,10 @@ from office import ADA, Office, Ran
 from typer.testing import CliRunner
 
 from modelway.components.core.errors import ModelwayError, NotFoundError, RejectedError, UnavailableError
-from modelway.pipelines import console
+from modelway.pipelines.cli import output as console
 from modelway.pipelines.cli.failures import guard
 from modelway.pipelines.cli.main import app
-from modelway.pipelines.options import Home, Json, Project
+from modelway.pipelines.cli.options import Home, Json, Project
 
 MISTAKES = {
     "run": ("run", "nowhere"),

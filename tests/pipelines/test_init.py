@@ -13,12 +13,12 @@ import polars as pl
 import pytest
 import yaml
 
-from modelway.components.core.contract import Contract, check_agreement
+from modelway.components.core.config.contract import Contract, check_agreement
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
-from modelway.pipelines.propose import Proposal, propose
-from modelway.pipelines.workspace import Workspace
+from modelway.pipelines.project.propose import Proposal, propose
+from modelway.pipelines.project.workspace import Workspace
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from user_files import minimal_policy
 
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
 from modelway.pipelines.manifests import alert_rules, compiled, write
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from small_projects import write_small_project
 
-from modelway.components.core.user_files import UserFiles
+from modelway.components.core.config.user_files import UserFiles
 
 Command = Callable[..., Any]
 FILES = ("project", "contract", "policy")

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from kfp import compiler
 
-from modelway.components.core import registry as registries
-from modelway.components.core import signing
+from modelway.components.core.bundle import signing
+from modelway.components.core.oci import registry as registries
 from modelway.pipelines.promote import promote_pipeline
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from kfp import compiler
 
-from modelway.components.core.records import ReleaseGoal
+from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.pipelines.release import release_pipeline
 
 UNCACHED = {

@@ -16,7 +16,8 @@ from click.testing import Result
 from small_projects import edit_yaml, write_small_project
 from typer.testing import CliRunner
 
-from modelway.components.core.records import (
+from modelway.components.core.checks import Gate, passed_or_failed
+from modelway.components.core.evidence.runs import (
     DECISION,
     LATEST,
     OUTCOME,
@@ -26,8 +27,7 @@ from modelway.components.core.records import (
     read_outcome,
     recorded_runs,
 )
-from modelway.components.core.stop_record import StopRecord
-from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.pipelines.cli.main import app
 
 MODEL = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")

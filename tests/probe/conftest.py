@@ -15,9 +15,9 @@ import yaml
 from light_models import write_light_model
 from user_files import minimal_project_text
 
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.verdict import Check, Gate
-from modelway.components.probe.gate import probe
+from modelway.components.core.checks import Check, Gate
+from modelway.components.core.storage.models import folder_sha256
+from modelway.components.probe.stage import probe
 
 PROJECT = minimal_project_text(
     task="regression",

@@ -9,8 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from modelway.components.core.checks import Check, Gate, Verdict
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.verdict import Check, Gate, Verdict
 
 Find = Callable[[Gate, str], Check]
 PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE

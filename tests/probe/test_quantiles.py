@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from modelway.components.core.serving_policy import Sla
+from modelway.components.core.config.serving_policy import Sla
 from modelway.components.probe.measuring import requests_needed
 from modelway.components.probe.quantiles import fewest, quantile_interval, rate_interval
 

@@ -9,8 +9,8 @@ import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
 from user_files import minimal_project
 
-from modelway.components.core.serving_policy import Serving
-from modelway.components.core.verdict import Gate
+from modelway.components.core.checks import Gate
+from modelway.components.core.config.serving_policy import Serving
 from modelway.components.probe.client import Reply
 from modelway.components.probe.load import Load
 from modelway.components.probe.measuring import Observed, Trial

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from modelway.components.core.tables import to_model_input
+from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.probe.requests import REQUEST_BYTES, V1, V2, Sample, malformed
 
 ROWS = pl.DataFrame(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from user_files import minimal_project_text
 
-from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.core.checks import Gate, passed_or_failed
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import (
+from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.runs import (
     DECISION,
     LATEST,
     OUTCOME,
@@ -20,8 +21,7 @@ from modelway.components.core.records import (
     RunContext,
     State,
 )
-from modelway.components.core.stop_record import StopRecord
-from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.record.stage import record
 
 PROJECT = minimal_project_text(label="default")

@@ -18,29 +18,29 @@ import polars as pl
 import pytest
 import yaml
 
-from modelway.components.core.audit import AuditLog, Entry
-from modelway.components.core.blessing import BLESSING_FILE, Blessing
-from modelway.components.core.contract import Contract
-from modelway.components.core.environments import point_environment_at
+from modelway.components.core.audit.environments import point_environment_at
+from modelway.components.core.audit.log import AuditLog, Entry
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.checks import Gate, Mode, Verdict, passed_or_failed
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.user_files import UserFiles
+from modelway.components.core.config.waivers import Waiver
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.models import folder_sha256, load_model
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
-from modelway.components.core.records import DECISION, Outcome, RunContext, State
-from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.rejection import RejectedError
-from modelway.components.core.tracking import BASELINE_FILE, Tracking
-from modelway.components.core.user_files import UserFiles
-from modelway.components.core.verdict import Gate, Mode, Verdict, passed_or_failed
-from modelway.components.core.waivers import Waiver
-from modelway.components.evaluate.gate import evaluate
-from modelway.components.features.prepare import prepare
-from modelway.components.ingest.table import ingest
-from modelway.components.probe.gate import probe
+from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.rejection import RejectedError
+from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext, State
+from modelway.components.core.storage.mlflow import BASELINE_FILE, Tracking
+from modelway.components.core.storage.models import folder_sha256, load_model
+from modelway.components.evaluate.stage import evaluate
+from modelway.components.ingest.stage import ingest
+from modelway.components.prepare.stage import prepare
+from modelway.components.probe.stage import probe
 from modelway.components.record.stage import record
 from modelway.components.register.stage import Evidence, Training, register
-from modelway.components.train.training import train
-from modelway.components.validate.gate import validate
+from modelway.components.train.stage import train
+from modelway.components.validate.stage import validate
 
 NAME = "loans"
 CONTRACT: dict[str, Any] = {

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from registered_versions import register_version
 
+from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.records import RunContext, request_hash
-from modelway.components.core.storage import sha256_of
-from modelway.components.core.tracking import Tracking
-from modelway.components.core.user_files import UserFiles
+from modelway.components.core.evidence.runs import RunContext, request_hash
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.uri import sha256_of
 from modelway.components.resolve.stage import Resolution, resolve, resolve_in_task
-from modelway.pipelines.workspace import Workspace
+from modelway.pipelines.project.workspace import Workspace
 
 Edit = Callable[..., None]
 

@@ -18,13 +18,13 @@ import skops.io
 from light_models import describe_model, twice_the_income, write_light_model
 from user_files import minimal_project_text
 
-from modelway.components.core.bundle import Bundle
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.project import Project
-from modelway.components.core.signing import new_keys, sign
-from modelway.components.core.tables import to_model_input
-from modelway.components.features.prepare import prepare
-from modelway.components.package.onnx_conversion import convert
+from modelway.components.core.bundle.bundle import Bundle
+from modelway.components.core.bundle.signing import new_keys, sign
+from modelway.components.core.config.project import Project
+from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.tables.parquet import to_model_input
+from modelway.components.package.onnx.convert import convert
+from modelway.components.prepare.stage import prepare
 from modelway.components.train.fit import fit_pipeline
 from modelway.components.validate.distributions import measure
 

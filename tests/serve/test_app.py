@@ -13,8 +13,8 @@ import pytest
 
 from modelway.components.serve.app import App, Limits
 from modelway.components.serve.drift import Bins, DriftWindow
-from modelway.components.serve.observing import Observer
 from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.recorder import Observer
 from modelway.components.serve.signature import Column, Signature
 
 SIGNATURE = Signature((Column("income", "number"), Column("region", "text")))

@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from modelway.components.core.data_policy import DataPolicy, Drift
+from modelway.components.core.config.data_policy import DataPolicy, Drift
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.stability import excess_stability_index
-from modelway.components.core.tables import to_model_input
+from modelway.components.core.measures.stability import excess_stability_index
+from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.signature import Column, Signature
+from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.distributions import Baseline, measure, measure_like
-from modelway.components.validate.drift import drift_checks
 
 SIGNATURE = Signature(
     (

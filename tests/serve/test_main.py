@@ -19,9 +19,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from modelway.components.core.encryption import ENCRYPTED_FILE, encrypt, new_identity
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.signing import sign
+from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt, new_identity
+from modelway.components.core.bundle.signing import sign
+from modelway.components.core.storage.models import folder_sha256
 
 ROW = {"income": 2.0, "age": 30, "region": "north", "opened": "2024-01-01"}
 

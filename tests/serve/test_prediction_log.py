@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from modelway.components.serve.observing import Observer
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
+from modelway.components.serve.recorder import Observer
 
 
 def block(rows: int, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.tables import to_model_input
+from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.serve.errors import RequestError
 from modelway.components.serve.signature import Column, Signature, Values
 

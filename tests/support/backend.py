@@ -21,7 +21,7 @@ from backend_graph import Graph, Spec, Task
 from backend_pod import BUCKET, Artifact, Cluster, TaskError, plain
 from kfp import compiler
 
-from modelway.pipelines.worker_client import Worker
+from modelway.pipelines.local.worker_client import Worker
 
 LARGEST_PARAMETER = 10_000  # bytes; MAX_PARAMETER_BYTES of the API server
 TaskState = Literal["SUCCEEDED", "CACHED", "FAILED", "OMITTED"]

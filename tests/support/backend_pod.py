@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from backend_graph import Spec, Task
 
-from modelway.pipelines.worker_client import Worker
+from modelway.pipelines.local.worker_client import Worker
 
 BUCKET = "minio://mlpipeline/"
 SESSION = '{"Provider":"minio","Params":{"fromEnv":"false"}}'

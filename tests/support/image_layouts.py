@@ -8,9 +8,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from modelway.components.core.images import Layout, Reference, pull, push
-from modelway.components.core.oci import CONFIG, LAYER, Descriptor, Image, _document, on_top, write_layer
-from modelway.components.core.registry import images_at
+from modelway.components.core.oci.image import CONFIG, LAYER, Descriptor, Image, _document, on_top, write_layer
+from modelway.components.core.oci.layout import Layout, Reference, pull, push
+from modelway.components.core.oci.registry import images_at
 
 SITE = "opt/modelway/lib/python3.11/site-packages"
 ENVIRONMENT = ["PATH=/opt/modelway/bin", "PYTHONPATH=/opt/site", "HOME=/tmp"]

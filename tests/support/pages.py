@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.verdict import Check, Gate, Verdict
+from modelway.components.core.checks import Check, Gate, Verdict
 
 PANEL = 400  # CSS pixels: the width of the dashboard's panel
 LONG = "member_household_annual_out_of_pocket_expenditure_in_dollars"  # 60 letters and no place to break it

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.storage.mlflow import Tracking
 
 EVIDENCE = "evidence/1"
 

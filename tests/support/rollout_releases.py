@@ -8,13 +8,13 @@ from registered_versions import register_version
 from rollout_traffic import MODEL, rows
 from user_files import minimal_project
 
-from modelway.components.core.blessing import GATES, Hashes, bless
-from modelway.components.core.models import folder_sha256
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Features
-from modelway.components.core.tables import to_model_input
-from modelway.components.core.tracking import Tracking
-from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.core.checks import Gate, passed_or_failed
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Features
+from modelway.components.core.evidence.blessing import GATES, Hashes, bless
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import build
 from modelway.components.train.saving import save
 from modelway.components.validate.distributions import measure

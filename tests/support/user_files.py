@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from modelway.components.core.policy import Policy
-from modelway.components.core.project import Project
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
 
 PROJECT: dict[str, Any] = {
     "name": "loans",

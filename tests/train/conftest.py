@@ -15,10 +15,10 @@ import pytest
 from sklearn.pipeline import Pipeline
 from user_files import minimal_project_text
 
-from modelway.components.core.models import STEPS_FILE
-from modelway.components.core.project import Project
-from modelway.components.core.tables import to_model_input
-from modelway.components.features.prepare import prepare
+from modelway.components.core.config.project import Project
+from modelway.components.core.storage.models import STEPS_FILE
+from modelway.components.core.tables.parquet import to_model_input
+from modelway.components.prepare.stage import prepare
 from modelway.components.train.fit import fit_pipeline
 
 

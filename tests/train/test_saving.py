@@ -17,12 +17,12 @@ import skops.io
 import yaml
 from sklearn.pipeline import Pipeline
 
-from modelway.components.core.code import code_version
+from modelway.components.core.code.version import code_version
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.models import folder_sha256, load_model
-from modelway.components.core.tracking import Tracking
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.train.saving import save
-from modelway.components.train.training import train
+from modelway.components.train.stage import train
 
 Prepare = Callable[..., Any]
 LOGISTIC = {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 500}}

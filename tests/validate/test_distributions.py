@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from modelway.components.core.stability import population_stability_index
+from modelway.components.core.measures.stability import population_stability_index
 from modelway.components.validate.counting import SAMPLE_ROWS
 from modelway.components.validate.distributions import (
     BINS,

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from modelway.components.core.data_policy import Drift
+from modelway.components.core.config.data_policy import Drift
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.stability import population_stability_index
+from modelway.components.core.measures.stability import population_stability_index
 from modelway.components.validate.distances import (
     cramers_v,
     jensen_shannon,

@@ -8,10 +8,10 @@ import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
 from user_files import minimal_project
 
-from modelway.components.core.data_policy import DataPolicy
-from modelway.components.core.verdict import Gate, passed_or_failed
+from modelway.components.core.checks import Gate, passed_or_failed
+from modelway.components.core.config.data_policy import DataPolicy
+from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.distributions import measure, measure_like
-from modelway.components.validate.drift import drift_checks
 from modelway.components.validate.report import render
 
 PROJECT = minimal_project(features={"numeric": ["age"]})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from user_files import minimal_policy
 
-from modelway.components.core.policy import Policy
+from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.analysis import analysis_templates
 from modelway.components.deploy.objectives import objectives
 from modelway.pipelines.manifests import alert_rules

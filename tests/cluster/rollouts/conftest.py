@@ -24,18 +24,18 @@ from rollout_traffic import MODEL, Traffic
 from shared_node import whole_node
 from user_files import minimal_policy
 
-from modelway.components.core.audit import Entry
-from modelway.components.core.deploy_policy import EnvironmentName
-from modelway.components.core.images import Reference, pull
-from modelway.components.core.policy import Policy
-from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.registry import images_at
-from modelway.components.core.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
-from modelway.components.core.storage import S3
-from modelway.components.core.tracking import Tracking
-from modelway.components.deploy.deploy import deploy
-from modelway.components.deploy.outcome import Deployed
-from modelway.components.package.packaging import package
+from modelway.components.core.audit.log import Entry
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.bundle.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
+from modelway.components.core.config.deploy_policy import EnvironmentName
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.oci.layout import Reference, pull
+from modelway.components.core.oci.registry import images_at
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.uri import S3
+from modelway.components.deploy.result import Deployed
+from modelway.components.deploy.stage import deploy
+from modelway.components.package.stage import package
 
 ROOT = Path(__file__).resolve().parents[3]
 

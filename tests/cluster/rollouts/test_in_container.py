@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from modelway.components.core.deployment_record import DeploymentRecord
-from modelway.components.core.storage import join, read_uri, write_uri
+from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.storage.uri import join, read_uri, write_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.approvals import approve, promotion_blockers
-from modelway.components.core.release_image import fetch_release
-from modelway.components.core.signing import new_keys, sign
-from modelway.components.core.storage import join, read_uri, write_uri
+from modelway.components.core.audit.approvals import approve, promotion_blockers
+from modelway.components.core.bundle.signing import new_keys, sign
+from modelway.components.core.oci.fetch import fetch_release
+from modelway.components.core.storage.uri import join, read_uri, write_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 

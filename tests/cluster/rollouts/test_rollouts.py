@@ -103,10 +103,10 @@ def test_pods_killed_under_load_lose_nothing(place: Any, stable: str, eventually
 
 DEPLOY = """
 import sys
-from modelway.components.core.policy import Policy
-from modelway.components.core.registered_models import RegisteredModel
-from modelway.components.core.tracking import Tracking
-from modelway.components.deploy.deploy import deploy
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.deploy.stage import deploy
 store, number, policy = sys.argv[1:]
 version = RegisteredModel("loans", store, Tracking.from_environment()).version(number)
 deploy(version, "staging", run="dies", actor="ada@example.org", policy=Policy.parse(policy))

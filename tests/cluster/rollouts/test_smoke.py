@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.deploy.task import deploy_in_task
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]

@@ -1,0 +1,1 @@
+"""The audit log, and what it decides: who approved what, what serves where."""

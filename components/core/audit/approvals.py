@@ -1,0 +1,240 @@
+"""Who agreed that a version goes to an environment, and why one may not go there.
+
+Approvals are entries of the audit log: bound to the SHA-256 of the blessing, to a person, a reason and an expiry. What
+an environment asks for is what the policy said that the version was released with. Where the promoter brings a policy
+too, the stricter of the two holds in each point: the greater quorum, the shorter validity, self-approval only where
+both allow it, every environment that either wants the version to come from.
+
+People are known by the name that they, or their tools, give: compared without regard to case and width, by the address
+where there is one (``Ada <ada@example.org>``). That a name is true is for the store's and the registry's credentials.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modelway.components.core.audit.environments import has_served
+from modelway.components.core.audit.log import BrokenLogError, Entry
+from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.requirements import Requirements, requirements
+from modelway.components.core.config.deploy_policy import EnvironmentName
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.errors import (
+    CredentialsError,
+    ModelwayError,
+    NotFoundError,
+    RejectedError,
+    UnavailableError,
+)
+from modelway.components.core.evidence.registered import Released, released
+
+
+class Approval(BaseModel):
+    """One person's word that a version may go to an environment.
+
+    Attributes:
+        model: The registered model's name.
+        version: Its version.
+        environment: Where it may go.
+        blessing_sha256: The blessing that the person has seen.
+        by: Who approves.
+        reason: Why.
+        at: When it was given, ISO 8601 in UTC.
+        until: When it ends, likewise.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    version: str
+    environment: EnvironmentName
+    blessing_sha256: str
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    at: str
+    until: str
+
+
+def person(name: str) -> str:
+    """What a person is known by: the address in a name if there is one, without regard to case, width and spaces."""
+    text = unicodedata.normalize("NFKC", name).casefold()
+    if "<" in text and text.rstrip().endswith(">"):
+        text = text.rstrip()[text.rindex("<") + 1 : -1]
+    return " ".join(text.split())
+
+
+def approve(
+    version: ModelVersion,
+    environment: EnvironmentName,
+    *,
+    by: str,
+    reason: str,
+    until: datetime | None = None,
+    policy: Policy | None = None,
+) -> Approval:
+    """Records that a person approves that a version goes to an environment.
+
+    Args:
+        version: The version.
+        environment: Where it may go.
+        by: Who approves.
+        reason: Why.
+        until: When the approval ends; as late as the policy lets it unless given.
+        policy: The promoter's policy, where there is another than the released one.
+
+    Raises:
+        RejectedError: the policy forbids the approval, or the version is not blessed.
+        ModelwayError: the version's evidence is not whole, the approval would not count, or the audit log is broken.
+    """
+    now = datetime.now(UTC)
+    release = released(version)
+    needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+    latest = now + timedelta(days=needs.valid_days)
+    until = until or latest
+    for name, text in (("by", by), ("reason", reason)):
+        if not text.strip():
+            raise ModelwayError(
+                f"an approval without `{name}` says nothing", key=name, remedy="say who approves, and why"
+            )
+    if not now < until <= latest:
+        raise ModelwayError(
+            f"an approval for {environment} ends within {needs.valid_days} days from now, not at {_shown(until)}",
+            key="until",
+            value=_shown(until),
+            remedy=f"choose a time before {_shown(latest)}",
+        )
+    if refusal := _own(by, release, needs):
+        raise RejectedError(refusal, key="by", value=by, remedy="let somebody else approve it")
+    version.model.verified_entries()
+    ends = until.astimezone(UTC).isoformat(timespec="seconds")
+    details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends}
+    return _approval(version.log_event("approved", by.strip(), environment=environment, details=details))
+
+
+def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, reason: str) -> Entry:
+    """Takes a person's own approval back; an earlier promotion stays as it is.
+
+    Raises:
+        ModelwayError: there is no such approval, or the audit log is broken.
+    """
+    version_approvals = approvals(version.model.verified_entries(), version.name, version.number, environment)
+    if not any(person(approval.by) == person(by) for approval in version_approvals):
+        raise NotFoundError(
+            f"{by} has no approval of {version} for {environment} to withdraw",
+            key="by",
+            value=by,
+            remedy="`modelway audit log` lists the approvals",
+        )
+    return version.log_event("withdrawn", by, environment=environment, details={"reason": reason})
+
+
+def approvals(entries: Iterable[Entry], model: str, version: str, environment: str) -> list[Approval]:
+    """The approvals that were given and not withdrawn: of each person and blessing the latest, in their order."""
+    found: dict[tuple[str, str], Approval] = {}
+    for entry in entries:
+        if (entry.model, entry.version, entry.environment) != (model, version, environment):
+            continue
+        if entry.event == "withdrawn":
+            found = {key: one for key, one in found.items() if key[0] != person(entry.actor)}
+        elif entry.event == "approved":
+            with suppress(ValidationError):  # an entry that says too little is no approval
+                approval = _approval(entry)
+                key = (person(approval.by), approval.blessing_sha256)
+                found.pop(key, None)
+                found[key] = approval
+    return list(found.values())
+
+
+def _approval(entry: Entry) -> Approval:
+    about = entry.model_dump(include={"model", "version", "environment", "at"})
+    return Approval.model_validate({**entry.details, **about, "by": entry.actor})
+
+
+def promotion_blockers(
+    version: ModelVersion, environment: EnvironmentName, *, policy: Policy | None = None, now: datetime | None = None
+) -> list[str]:
+    """Why a version may not go to an environment, a sentence each; none if it may.
+
+    Args:
+        version: The version.
+        environment: Where it is to go.
+        policy: The promoter's policy; the released one alone counts if None.
+        now: The time; the clock's unless given.
+
+    Raises:
+        UnavailableError: MLflow or the store cannot be reached.
+        CredentialsError: one of them refuses access.
+    """
+    now = now or datetime.now(UTC)
+    about = (version.name, version.number)
+    blockers: list[str] = []
+    entries: list[Entry] = []
+    try:
+        entries = version.model.verified_entries()
+    except BrokenLogError as error:
+        blockers.append(f"{error.message}, so no approval in it counts")
+    try:
+        release = released(version)
+        needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+    except (UnavailableError, CredentialsError):
+        raise
+    except ModelwayError as error:
+        return [*blockers, error.message]
+    registrations = [entry for entry in entries if (entry.event, entry.model, entry.version) == ("registered", *about)]
+    if any(entry.details.get("blessing_sha256") not in {None, release.blessing_sha256} for entry in registrations):
+        blockers.append(f"the audit log has {version} registered with another blessing than it has now")
+    blockers += [
+        f"{version} has not been served in {before}, and {environment} comes after it"
+        for before in needs.after
+        if not has_served(entries, version.name, before, version.number)
+    ]
+    version_approvals = approvals(entries, *about, environment)
+    approvers = {person(approval.by) for approval in version_approvals if not _flaw(approval, release, needs, now)}
+    if len(approvers) < needs.quorum:
+        flaws = [
+            f"{approval.by}'s does not count: {flaw}"
+            for approval in version_approvals
+            if (flaw := _flaw(approval, release, needs, now))
+        ]
+        blockers.append("; ".join([_short_of_quorum(environment, needs.quorum, len(approvers)), *flaws]))
+    return blockers
+
+
+def _short_of_quorum(environment: str, quorum: int, count: int) -> str:
+    people = "1 person" if quorum == 1 else f"{quorum} people"
+    number = "none is" if not count else f"only {count} is" if count == 1 else f"only {count} are"
+    return f"{environment} asks for approvals by {people}, and {number} there that counts"
+
+
+def _flaw(approval: Approval, release: Released, needs: Requirements, now: datetime) -> str:
+    """Why an approval does not count; empty if it does."""
+    at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
+    until = min(until, at + timedelta(days=needs.valid_days))
+    if approval.blessing_sha256 != release.blessing_sha256:
+        return f"it is for another blessing ({approval.blessing_sha256[:12]})"
+    if now > until:
+        return f"it ended at {_shown(until)}"
+    return _own(approval.by, release, needs)
+
+
+def _own(by: str, release: Released, needs: Requirements) -> str:
+    """Why a person's approval would be one of their own work; empty if it is not, or may be."""
+    requester = release.blessing.requested_by
+    if needs.self_approval:
+        return ""
+    if not person(requester):
+        return (
+            "it is not known who asked for the run, so nobody is known to be somebody else (set MODELWAY_USER for runs)"
+        )
+    if person(by) == person(requester):
+        return f"{by} asked for the run, and the policy forbids self-approval"
+    return ""
+
+
+def _shown(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

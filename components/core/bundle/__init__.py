@@ -1,0 +1,1 @@
+"""The release bundle: its files, signature and encryption."""

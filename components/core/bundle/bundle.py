@@ -1,0 +1,214 @@
+"""The release bundle: the folder that `package_model` makes and the server runs from, and its verification.
+
+In it are ``model/`` (MLflow's folder), ``model.onnx`` (where the conversion agrees with the model), ``blessing.json``,
+``policy.json``, ``baseline.json`` (where the version has one), ``requirements.txt``, ``sbom.cdx.json``,
+``release.json`` and ``release.sig``, the signature over all the others. Where the model is encrypted, ``model.tar.age``
+(before the age format: ``model.sealed``) stands for ``model/`` and ``model.onnx``, and is what was signed. Nothing here
+imports pydantic before it is asked for, since a server verifies its bundle before it can answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelway.components.core.bundle.encryption import decrypt_bundle, encrypted_file, read_keys
+from modelway.components.core.bundle.signing import VERIFYING_KEY, verify
+from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError
+from modelway.components.core.storage.models import folder_sha256
+
+if TYPE_CHECKING:
+    from modelway.components.core.config.policy import Policy
+    from modelway.components.core.evidence.blessing import Blessing
+
+MODEL_FOLDER, ONNX_FILE = "model", "model.onnx"
+BLESSING_FILE, POLICY_FILE, BASELINE_FILE = "blessing.json", "policy.json", "baseline.json"
+REQUIREMENTS_FILE, SBOM_FILE = "requirements.txt", "sbom.cdx.json"
+RELEASE_FILE, SIGNATURE_FILE = "release.json", "release.sig"
+
+# What stands for a missing value among the inputs of ``model.onnx``, whose columns are tensors of shape (rows, 1):
+# numbers double (missing: NaN), text string, dates and times int64 microseconds since 1970.
+MISSING_TEXT = "\ufdd0"  # a code point that Unicode keeps for internal use
+MISSING_TIME = -(1 << 63)  # NumPy's NaT
+
+_AGAIN = "fetch the release again from where it was packaged, or package the version again; it was not loaded"
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a bundle says of itself.
+
+    Attributes:
+        name: The registered model's name.
+        version: Its version.
+        blessing_sha256: The hash of the blessing's document, what approvals bind to.
+        model_hash: The hash of the model's folder.
+        onnx: Whether the model was converted to ONNX.
+        created_by: The software that packaged it.
+    """
+
+    name: str
+    version: str
+    blessing_sha256: str
+    model_hash: str
+    onnx: bool
+    created_by: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A release bundle on disk.
+
+    Attributes:
+        folder: Where it lies.
+    """
+
+    folder: Path
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the model is encrypted here."""
+        return encrypted_file(self.folder) is not None
+
+    @property
+    def model(self) -> Path:
+        """The model's folder, in MLflow's format; not there where the bundle is sealed."""
+        return self.folder / MODEL_FOLDER
+
+    @property
+    def onnx(self) -> Path | None:
+        """The converted model; None where it was not converted or the bundle is sealed."""
+        path = self.folder / ONNX_FILE
+        return path if path.exists() else None
+
+    @property
+    def baseline(self) -> Path | None:
+        """The statistics of the training split, to measure drift against; None if the version has none."""
+        path = self.folder / BASELINE_FILE
+        return path if path.exists() else None
+
+    def blessing(self) -> Blessing:
+        """The blessing that the version was registered with."""
+        from modelway.components.core.evidence.blessing import Blessing
+
+        return Blessing.model_validate_json((self.folder / BLESSING_FILE).read_bytes())
+
+    def policy(self) -> Policy:
+        """The policy that the version was judged under."""
+        from modelway.components.core.config.policy import Policy
+
+        return Policy.load(self.folder / POLICY_FILE)
+
+    def release(self) -> Release:
+        """What the bundle says of itself.
+
+        Raises:
+            ModelwayError: it says nothing, or not what a bundle says.
+        """
+        found = self._json(RELEASE_FILE)
+        try:
+            return Release(**found)
+        except TypeError as error:
+            raise self._damaged(RELEASE_FILE) from error
+
+    def blessing_sha256(self) -> str:
+        """The hash of the blessing's document, as it lies here."""
+        return hashlib.sha256(self._read(BLESSING_FILE)).hexdigest()
+
+    def check(self) -> None:
+        """Checks that blessing, release and, unless it is sealed, model belong together.
+
+        Raises:
+            ModelwayError: the model is not blessed, or one of them is of another release; says which.
+        """
+        release, blessing = self.release(), self._json(BLESSING_FILE)
+        found = self.blessing_sha256()
+        if found != release.blessing_sha256:
+            raise self._differs(
+                BLESSING_FILE, f"the blessing is not the one of {release.name} {release.version}", found
+            )
+        if blessing.get("blessed") is not True:
+            raise RejectedError(
+                f"{release.name} {release.version} is not blessed",
+                file=str(self.folder / BLESSING_FILE),
+                value=blessing.get("verdict"),
+                remedy="only a model that every gate lets proceed is released; `modelway explain` says why not",
+            )
+        blessed = blessing.get("hashes", {}).get("model")
+        if release.model_hash != blessed:
+            raise self._differs(RELEASE_FILE, "the release is of another model than was blessed", release.model_hash)
+        if not self.sealed:
+            self._check_model(blessed)
+
+    def _check_model(self, blessed: str) -> None:
+        if not self.model.is_dir():
+            raise self._damaged(MODEL_FOLDER)
+        found = folder_sha256(self.model)
+        if found != blessed:
+            raise self._differs(MODEL_FOLDER, "the model's files are not those that were blessed", found)
+        if self.release().onnx != (self.onnx is not None):
+            raise self._differs(ONNX_FILE, "the converted model is missing, or is not of this release", None)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            found = json.loads(self._read(name))
+        except ValueError as error:
+            raise self._damaged(name) from error
+        if not isinstance(found, dict):
+            raise self._damaged(name)
+        return found
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:
+            raise self._damaged(name) from error
+
+    def _damaged(self, name: str) -> DamagedError:
+        return DamagedError(
+            f"{self.folder} is no release bundle: {name} is missing or cannot be read",
+            file=str(self.folder / name),
+            remedy=_AGAIN,
+        )
+
+    def _differs(self, name: str, what: str, found: str | None) -> DamagedError:
+        return DamagedError(what, file=str(self.folder / name), value=found, remedy=_AGAIN)
+
+
+def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = None) -> Bundle:
+    """Verifies a bundle: its signature, its blessing, and that its model is the one that was blessed.
+
+    Args:
+        folder: The bundle.
+        public_key: The key that must have signed it; None: the signature is not looked at, and nothing decrypted.
+        work: Where a sealed bundle is decrypted to with the key that ``MODELWAY_ENCRYPTION_KEY`` names, once its
+            signature is verified; an empty folder, in memory. Without it, a sealed model stays sealed, and of it only
+            the signature is verified.
+
+    Returns:
+        The bundle; in `work` where it was decrypted.
+
+    Raises:
+        ModelwayError: the signature does not hold, the model is not blessed, or a part is of another release; says
+            which file differs. Or the model is to be decrypted and nobody's signature was verified.
+    """
+    bundle = Bundle(folder)
+    if not folder.is_dir():
+        raise bundle._damaged(RELEASE_FILE)  # noqa: SLF001 - this module's own
+    if public_key is not None:
+        verify(folder, folder / SIGNATURE_FILE, public_key)
+    bundle.check()
+    if bundle.sealed and work is not None:
+        if public_key is None:
+            raise ModelwayError(
+                f"{folder} is encrypted, and who encrypted it is not known: its signature was not verified",
+                file=str(folder),
+                key=VERIFYING_KEY,
+                remedy="name the public key that signed the release; anyone can encrypt to a public recipient",
+            )
+        bundle = Bundle(decrypt_bundle(folder, work, read_keys()))
+        bundle.check()
+    return bundle

@@ -1,0 +1,117 @@
+"""Finds what to fit: an estimator by its import path, or the user's own function."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.base import is_classifier, is_regressor
+
+from modelway.components.core.config.project import Model, Project
+from modelway.components.core.errors import ModelwayError, first_line
+
+
+def build_estimator(project: Project) -> Any:
+    """The unfitted estimator with its parameters and seed.
+
+    Raises:
+        ModelwayError: it cannot be imported, is no estimator, does not fit the task, or refuses a parameter.
+    """
+    model = project.model
+    path = str(model.estimator)
+    module, _, name = path.rpartition(".")
+    kind = _attribute(module, name, path=path, key="model.estimator")
+    if not (hasattr(kind, "fit") and hasattr(kind, "predict") and hasattr(kind, "get_params")):
+        raise ModelwayError(
+            f"{path} is no scikit-learn-compatible estimator: it lacks fit, predict or get_params",
+            key="model.estimator",
+            value=path,
+            remedy="name an estimator class, or use `model.entrypoint` for a function of your own",
+        )
+    try:
+        known = kind().get_params()
+    except TypeError as error:
+        raise ModelwayError(
+            f"{path} cannot be made without arguments: {first_line(error)}",
+            key="model.estimator",
+            value=path,
+            remedy="make and fit it in a function of your own, and name that as `model.entrypoint`",
+        ) from error
+    for parameter in model.parameters:
+        if parameter.split("__")[0] not in known:
+            raise ModelwayError(
+                f"{path} has no parameter {parameter!r}",
+                key=f"model.parameters.{parameter}",
+                value=parameter,
+                remedy=_suggestion(parameter, known),
+            )
+    seed = {"random_state": model.seed} if "random_state" in known and "random_state" not in model.parameters else {}
+    try:
+        estimator = kind().set_params(**seed, **model.parameters)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelwayError(
+            f"{path} refuses its parameters: {first_line(error)}",
+            key="model.parameters",
+            value=path,
+            remedy="correct them, or make and fit the model in a function of your own, as `model.entrypoint`",
+        ) from error
+    _check_task(estimator, project, path)
+    return estimator
+
+
+def import_function(model: Model) -> Callable[..., Any]:
+    """The user's own training function.
+
+    Raises:
+        ModelwayError: it cannot be imported or cannot be called.
+    """
+    path = str(model.entrypoint)
+    module, _, name = path.partition(":")
+    function = _attribute(module, name, path=path, key="model.entrypoint")
+    if not callable(function):
+        raise ModelwayError(
+            f"{path} is not a function",
+            key="model.entrypoint",
+            value=path,
+            remedy="name a function that takes (features, label, **parameters) and returns a fitted estimator",
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
+    try:
+        imported = importlib.import_module(module)
+    except ImportError as error:
+        raise ModelwayError(
+            f"{path} cannot be imported: {error}",
+            key=key,
+            value=path,
+            remedy="correct the path, or install its package here and in the image that the pipeline runs in",
+        ) from error
+    try:
+        return getattr(imported, name)
+    except AttributeError as error:
+        raise ModelwayError(
+            f"{module} has no {name!r}",
+            key=key,
+            value=path,
+            remedy=_suggestion(name, [one for one in dir(imported) if not one.startswith("_")]),
+        ) from error
+
+
+def _check_task(estimator: Any, project: Project, path: str) -> None:
+    fits = is_regressor(estimator) if project.task == "regression" else is_classifier(estimator)
+    if not fits:
+        raise ModelwayError(
+            f"{path} does not fit the task {project.task}",
+            key="model.estimator",
+            value=path,
+            remedy=f"name a {'regressor' if project.task == 'regression' else 'classifier'}, or correct `task`",
+        )
+
+
+def _suggestion(wrong: str, known: Any) -> str:
+    close = difflib.get_close_matches(wrong, list(known), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(sorted(known)[:12])}, …"

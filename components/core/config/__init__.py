@@ -1,0 +1,1 @@
+"""The three files that a project's owner writes, and what follows from them."""

@@ -1,0 +1,192 @@
+"""``contract.yaml``: what the data must look like. Reviewed by people, never silently re-inferred."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+
+from modelway.components.core.config.document import Document, Section
+from modelway.components.core.config.project import Project
+from modelway.components.core.errors import ModelwayError
+
+ColumnType = Literal["boolean", "integer", "number", "string", "date", "datetime"]
+Bound = int | float | dt.datetime | dt.date
+
+_BOUNDED = {"integer", "number", "date", "datetime"}
+
+
+class Column(Section):
+    """What one column must look like."""
+
+    type: ColumnType
+    description: str | None = None
+    required: bool = Field(True, description="Whether the column must be there.")
+    at_serving: bool = Field(True, description="Whether the value is known when a prediction is asked for.")
+    max_nulls: float = Field(0.0, ge=0, le=1, description="The greatest share of missing values.")
+    unique: bool = Field(False, description="Whether no value may occur twice.")
+    minimum: Bound | None = None
+    maximum: Bound | None = None
+    categories: tuple[str | int | bool, ...] | None = Field(None, description="The only values there may be.")
+    pattern: str | None = Field(None, description="A regular expression that every text must match in full.")
+
+    @field_validator("minimum", "maximum")
+    @classmethod
+    def _as_the_column(cls, bound: Bound | None, info: ValidationInfo) -> Bound | None:
+        """A date or time as the column holds it: whole days in a date column, UTC without a zone in a datetime one."""
+        if isinstance(bound, float) and math.isnan(bound):
+            raise ValueError("is not a number")
+        kind = info.data.get("type")
+        if kind == "datetime" and isinstance(bound, dt.date):
+            moment = bound if isinstance(bound, dt.datetime) else dt.datetime(bound.year, bound.month, bound.day)
+            return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
+        if kind == "date" and isinstance(bound, dt.datetime):
+            if bound.time() != dt.time() or bound.tzinfo is not None:
+                raise ValueError(f"{bound} is no whole day, which the type date needs")
+            return bound.date()
+        return bound
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if (self.minimum is not None or self.maximum is not None) and self.type not in _BOUNDED:
+            raise ValueError(f"minimum and maximum do not fit the type {self.type}")
+        for name in ("minimum", "maximum"):
+            bound = getattr(self, name)
+            if bound is not None and isinstance(bound, dt.date) != (self.type in {"date", "datetime"}):
+                raise ValueError(f"{name} {bound} does not fit the type {self.type}")
+        if self.minimum is not None and self.maximum is not None and _order(self.minimum) > _order(self.maximum):
+            raise ValueError(f"minimum {self.minimum} is greater than maximum {self.maximum}: no value can pass")
+        if self.pattern is not None and self.type != "string":
+            raise ValueError(f"pattern does not fit the type {self.type}")
+        self._categories_are_consistent()
+        return self
+
+    def _categories_are_consistent(self) -> None:
+        if self.categories is None:
+            return
+        if not self.categories:
+            raise ValueError("categories is empty: no value can pass")
+        kind = {"string": str, "integer": int, "boolean": bool}.get(self.type)
+        if kind is None:
+            raise ValueError(f"categories do not fit the type {self.type}")
+        for category in self.categories:
+            if type(category) is not kind:
+                raise ValueError(f"the category {category!r} does not fit the type {self.type}")
+        if self.type == "integer":
+            outside = [
+                category
+                for category in self.categories
+                if (self.minimum is not None and category < self.minimum)  # type: ignore[operator]
+                or (self.maximum is not None and category > self.maximum)  # type: ignore[operator]
+            ]
+            if outside:
+                raise ValueError(f"the category {outside[0]} is outside minimum and maximum: it can never pass")
+
+
+def _order(bound: Bound) -> float:
+    if isinstance(bound, dt.datetime):
+        return bound.replace(tzinfo=bound.tzinfo or dt.UTC).timestamp()
+    if isinstance(bound, dt.date):
+        return dt.datetime(bound.year, bound.month, bound.day, tzinfo=dt.UTC).timestamp()
+    return float(bound)
+
+
+class Rule(Section):
+    """Something that must hold in every row, in every group of rows, or in the table: a business or compliance rule."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^\w+$")]
+    rule: str = Field(
+        description="A SQL condition that is true of what is good; NULL counts as bad. Per group and table it is over "
+        "aggregates: `AVG(paid) < 500`."
+    )
+    per: Literal["row", "group", "table"] = "row"
+    by: tuple[str, ...] = Field((), description="Per group: the columns whose values make the groups.")
+    description: str | None = None
+    tolerance: float = Field(0.0, ge=0, lt=1, description="The share of rows (or groups) that may break it.")
+
+    @model_validator(mode="after")
+    def _groups_are_named(self) -> Self:
+        if (self.per == "group") != bool(self.by):
+            raise ValueError("`by` names the columns of a rule per group, and of no other")
+        return self
+
+
+class Contract(Document):
+    """What the data must look like."""
+
+    title: ClassVar[str] = "contract file"
+
+    columns: dict[str, Column] = Field(min_length=1)
+    rules: tuple[Rule, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = Field((), description="Sets of columns that together identify a row.")
+    extra_columns: Literal["allow", "forbid"] = Field("allow", description="Columns not named here.")
+    minimum_rows: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        for columns in self.unique:
+            if not columns:
+                raise ValueError("unique holds an empty set of columns")
+            for column in columns:
+                if column not in self.columns:
+                    raise ValueError(f"unique names {column!r}, which is not among the columns")
+        for rule in self.rules:
+            unknown = [column for column in rule.by if column not in self.columns]
+            if unknown:
+                raise ValueError(f"the rule {rule.name!r} groups by {unknown[0]!r}, which is not among the columns")
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rules with the same name: {', '.join(twice)}")
+        return self
+
+
+_FITTING: dict[str, set[ColumnType]] = {
+    "numeric": {"boolean", "integer", "number"},
+    "categorical": {"boolean", "integer", "string"},
+    "datetime": {"date", "datetime"},
+}
+
+
+def check_agreement(project: Project, contract: Contract, project_name: str, contract_name: str) -> None:
+    """Checks that the contract covers every column that the project uses, with a type that fits its use.
+
+    Raises:
+        ModelwayError: a column is missing from the contract, or its type does not fit; names key and column.
+    """
+    uses = [("label", project.label)]
+    uses += [(f"features.{kind}", column) for kind in _FITTING for column in getattr(project.features, kind)]
+    uses += [("sensitive", column) for column in project.sensitive]
+    if project.data.split.column is not None:
+        uses.append(("data.split.column", project.data.split.column))
+    for key, name in uses:
+        column = contract.columns.get(name)
+        if column is None:
+            raise ModelwayError(
+                f"{project_name} uses the column {name!r}, which {contract_name} does not describe",
+                file=contract_name,
+                key=key,
+                column=name,
+                remedy=f"describe it under `columns` in {contract_name}, or correct `{key}` in {project_name}",
+            )
+        fitting = _FITTING.get(key.removeprefix("features."))
+        if fitting is not None and column.type not in fitting:
+            raise ModelwayError(
+                f"{name!r} is of type {column.type}, which does not fit `{key}`",
+                file=contract_name,
+                key=key,
+                column=name,
+                value=column.type,
+                remedy=f"name it under another key of `features`, or give it a type of {', '.join(sorted(fitting))}",
+            )
+    label = contract.columns[project.label]
+    if project.task == "regression" and label.type not in {"integer", "number"}:
+        raise ModelwayError(
+            f"the label {project.label!r} is of type {label.type}; regression needs numbers",
+            file=contract_name,
+            key="task",
+            column=project.label,
+            remedy=f"set `task: binary` or `task: multiclass` in {project_name}, or choose another label",
+        )

@@ -1,0 +1,98 @@
+"""The part of ``policy.yaml`` that says how a blessed model goes live: who must agree, in what steps, watched how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from modelway.components.core.config.document import Section
+from modelway.components.core.config.thresholds import HIGHER, LOWER
+
+EnvironmentName = Literal["development", "staging", "production"]
+
+
+class Approvals(Section):
+    """Who must agree before a version goes to an environment."""
+
+    quorum: Annotated[int, HIGHER] = Field(0, ge=0, description="How many people must approve.")
+    self_approval: Annotated[bool, LOWER] = Field(
+        False, description="Whether who asked for the run may approve its model."
+    )
+    valid_days: Annotated[int, LOWER] = Field(30, ge=1, description="How long an approval holds unless it says less.")
+
+
+class Environment(Section):
+    """Where versions are served."""
+
+    namespace: str | None = Field(None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    after: EnvironmentName | None = Field(None, description="Where a version must have been served before.")
+    approvals: Approvals = Approvals()
+    traffic: Literal["smoke", "live"] = Field(
+        "smoke",
+        description="What a new version is judged on while it rolls out. live: the requests that the environment gets "
+        "anyway, the default of production. smoke: requests that `deploy_model` sends to the new pods itself.",
+    )
+
+
+class Step(Section):
+    """One step of a canary."""
+
+    weight: int = Field(ge=1, le=100, description="The percentage of the traffic, by replicas without a router.")
+    pause_seconds: int = Field(30, ge=1)
+
+
+class CompareWithStable(Section):
+    """How much worse than the stable version's, at the same time, the canary's may be."""
+
+    error_rate: Annotated[float, LOWER] = Field(0.01, ge=0, lt=1, description="Greatest difference of the error rates.")
+    latency_ratio: Annotated[float, LOWER] = Field(1.5, ge=1, description="Greatest ratio of the 95th percentiles.")
+
+
+class Analysis(Section):
+    """What is watched while a version rolls out; latency bounds are those of `serving.sla`."""
+
+    interval_seconds: int = Field(10, ge=1)
+    count: int = Field(6, ge=1, description="Measurements of each metric; then it has passed.")
+    initial_delay_seconds: int = Field(20, ge=0, description="The first scrapes of a new pod are empty.")
+    failure_limit: Annotated[int, LOWER] = Field(0, ge=0, description="Measurements of a metric that may fail.")
+    minimum_requests: Annotated[int, HIGHER] = Field(
+        50, ge=1, description="No traffic is not health: fewer requests, less those answered by 4xx, undo the rollout."
+    )
+    error_rate: Annotated[float | None, LOWER] = Field(
+        0.01, ge=0, lt=1, description="Greatest share of 5xx among the answers that are no 4xx."
+    )
+    drift: Annotated[float | None, LOWER] = Field(
+        0.25,
+        gt=0,
+        description="Greatest population stability index of a feature over the server's window, less what chance adds.",
+    )
+    compare_with_stable: CompareWithStable | None = None
+
+
+class Deployment(Section):
+    """How a version is rolled out."""
+
+    target: Literal["rollout", "deployment", "kserve"] = Field(
+        "rollout", description="Argo Rollouts; a plain Kubernetes Deployment; KServe's InferenceService."
+    )
+    strategy: Literal["canary", "blue-green", "rolling"] = "canary"
+    steps: tuple[Step, ...] = (Step(weight=20), Step(weight=50))
+    analysis: Analysis = Analysis()
+    progress_deadline_seconds: int = Field(300, ge=10, description="Without progress for so long, it is undone.")
+    timeout_seconds: int = Field(3600, ge=30, description="How long a rollout may take in all.")
+
+
+def _with_live_production(environments: dict[EnvironmentName, Environment]) -> dict[EnvironmentName, Environment]:
+    """Production has traffic of its own unless its section says otherwise."""
+    production = environments.get("production")
+    if production is None or "traffic" in production.model_fields_set:
+        return environments
+    return {**environments, "production": production.model_copy(update={"traffic": "live"})}
+
+
+Environments = Annotated[dict[EnvironmentName, Environment], AfterValidator(_with_live_production)]
+DEFAULT_ENVIRONMENTS: dict[EnvironmentName, Environment] = {
+    "staging": Environment(),
+    "production": Environment(after="staging", approvals=Approvals(quorum=1), traffic="live"),
+}

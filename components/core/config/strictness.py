@@ -1,0 +1,209 @@
+"""Whether a policy asks less of a model than the champion's did.
+
+Numbers, and switches that permit something, say in which direction they are stricter (`thresholds.Stricter`); nothing
+else is known here of any section. What cannot be ordered, as another metric in place of the one that was asked for,
+counts as weaker: what the champion was judged by is no longer asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from modelway.components.core.checks import Check, Mode, OnInconclusive, Verdict, passed_or_failed
+from modelway.components.core.config.document import Section
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.thresholds import HIGHER, LOWER, Stricter, Threshold
+
+_ABSENT, _GIVEN = "absent", "given"
+# Weaker first.
+_ORDERS = (tuple(Mode)[::-1], ("warn", "block"), ("allow", "block"), ("smoke", "live"))
+# Where and in what way things are done: of it no model is asked more or less.
+_NO_DEMANDS = {"namespace", "register_new_baseline", "registration", "steps", "strategy", "target", "waivers"}
+_HIGHER_BY_NAME = {"minimum_rows", "confidence"}
+# A condition on which rows a rule is about: the rule asks most without one.
+_NARROWS = "where"
+
+
+@dataclass(frozen=True)
+class _Weaker:
+    """Something that the champion's policy asked for, and what stands in its place."""
+
+    place: str
+    before: object
+    now: object
+
+
+def weaker_checks(before: Policy | None, now: Policy) -> list[Check]:
+    """A check for each thing that a policy asks less of than the champion's did, or one that passes.
+
+    Weaker are: a number in the direction that asks less, a switch turned off, a mode or a rule for inconclusive
+    evidence that blocks less, and a threshold, section, column or rule that is gone. For some columns' own thresholds
+    the general ones stand where there are none. A section that was disabled asked nothing.
+
+    Args:
+        before: The champion's policy; None if there is no champion.
+        now: The run's.
+
+    Returns:
+        Checks named by the key, ``policy[model.metrics.roc_auc.min]``; they fail if either policy has
+        ``on_weaker_policy: block``, else are inconclusive and do not block. Empty without a champion.
+    """
+    if before is None:
+        return []
+    blocks = OnInconclusive.BLOCK in {before.on_weaker_policy, now.on_weaker_policy}
+    found = list(_section(before, now, "", Policy, None, None))
+    if not found:
+        return [passed_or_failed("policy", True, "this policy asks no less than the champion's did")]
+    return [_check(weaker, blocks) for weaker in found]
+
+
+def _check(weaker: _Weaker, blocks: bool) -> Check:
+    name, was, became = f"policy[{weaker.place}]", _shown(weaker.before), _shown(weaker.now)
+    change = "is no longer asked for" if became == _ABSENT else f"is {became} now"
+    difference = "which the champion's policy had" if was == _GIVEN else f"where the champion's policy had {was}"
+    remedy = "put it back" if was == _GIVEN else f"put {was} back"
+    return Check(
+        name=name,
+        verdict=Verdict.FAILED if blocks else Verdict.INCONCLUSIVE,
+        observed=became,
+        threshold=was,
+        message=(
+            f"{weaker.place} {change}, {difference}, so this one asks less; {remedy}, "
+            f"or waive `{name}` with a name and a reason"
+        ),
+        blocks=blocks,
+    )
+
+
+def _shown(value: object) -> float | int | str:
+    if value is None:
+        return _ABSENT
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Threshold):
+        return str(value) or _GIVEN
+    return _GIVEN if isinstance(value, BaseModel) else str(value)
+
+
+def _section(
+    before: BaseModel,
+    now: BaseModel,
+    place: str,
+    kind: type[BaseModel],
+    rule_before: OnInconclusive | None,
+    rule_now: OnInconclusive | None,
+) -> Iterator[_Weaker]:
+    """What is weaker in the fields of one section; `kind` says which, since a general section stands for its parts.
+
+    The rules are what the sections around say of inconclusive evidence, which holds where this one says nothing.
+    """
+    if getattr(before, "mode", None) is Mode.DISABLED:
+        return
+    rules = (
+        getattr(before, "on_inconclusive", None) or rule_before,
+        getattr(now, "on_inconclusive", None) or rule_now,
+    )
+    for name, field in kind.model_fields.items():
+        if name in _NO_DEMANDS:
+            continue
+        key = f"{place}.{name}".removeprefix(".")
+        old, new = getattr(before, name), getattr(now, name)
+        general = _overridden(field.annotation, kind)
+        if general is not None:
+            yield from _overrides(before, now, _keyed(old, key), _keyed(new, key), general)
+            continue
+        if name == "on_inconclusive":
+            if old is None and new is None:
+                continue
+            old, new = rules
+        if name == _NARROWS:
+            if new is None:
+                continue
+            old = "every row" if old is None else old
+        direction = HIGHER if name in _HIGHER_BY_NAME else _direction([*field.metadata, field.annotation])
+        yield from _value(old, new, key, direction, rules)
+
+
+def _value(
+    old: Any,
+    new: Any,
+    place: str,
+    direction: Stricter | None,
+    rules: tuple[OnInconclusive | None, OnInconclusive | None],
+) -> Iterator[_Weaker]:
+    if isinstance(old, BaseModel) and new is not None:
+        yield from _section(old, new, place, type(old), *rules)
+    elif isinstance(old, Mapping | tuple):
+        found, others = _keyed(old, place), _keyed(new, place)
+        for key, value in found.items():
+            if key in others:
+                yield from _value(value, others[key], key, direction, rules)
+            else:
+                yield _Weaker(key, value, None)
+    elif _asks_less(old, new, direction):
+        yield _Weaker(place, old, new)
+
+
+def _asks_less(old: Any, new: Any, direction: Stricter | None) -> bool:
+    if old is None or old == new:
+        return False
+    if isinstance(old, bool):
+        return bool(new) if direction == LOWER else old
+    if isinstance(old, int | float):
+        if direction is None:
+            return False
+        return new is None or (new < old if direction.when == "higher" else new > old)
+    for order in _ORDERS:
+        if old in order and new in order:
+            return order.index(new) < order.index(old)
+    return True
+
+
+def _keyed(value: Any, place: str) -> dict[str, Any]:
+    """The parts of a mapping or a list by their keys; of a list each part's name, or itself."""
+    if value is None:
+        return {}
+    if isinstance(value, BaseModel):
+        return {place: value}
+    if isinstance(value, Mapping):
+        return {f"{place}.{key}": part for key, part in value.items()}
+    found: dict[str, Any] = {}
+    repeats: Counter[str] = Counter()
+    for part in value:
+        key = f"{place}.{getattr(part, 'name', part)}"
+        repeats[key] += 1
+        found[f"{key}#{repeats[key]}" if repeats[key] > 1 else key] = part
+    return found
+
+
+def _overrides(
+    before: BaseModel, now: BaseModel, old: Mapping[str, Any], new: Mapping[str, Any], general: type[BaseModel]
+) -> Iterator[_Weaker]:
+    """What is weaker for the parts that one policy or the other has thresholds of their own for."""
+    for key in dict.fromkeys((*old, *new)):
+        yield from _section(old.get(key, before), new.get(key, now), key, general, None, None)
+
+
+def _overridden(annotation: Any, kind: type[BaseModel]) -> type[BaseModel] | None:
+    """The section that a field's values override, where they are of a kind that the field's own section is of too."""
+    for part in (annotation, *get_args(annotation)):
+        if isinstance(part, type) and part is not Section and issubclass(part, Section) and issubclass(kind, part):
+            return part
+    return None
+
+
+def _direction(parts: list[Any]) -> Stricter | None:
+    """The direction that a field's metadata, or the types inside its own, are marked with."""
+    for part in parts:
+        inside = [*get_args(part), *getattr(part, "__metadata__", ())]
+        found = part if isinstance(part, Stricter) else _direction(inside)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,125 @@
+"""Thresholds, and how something observed with its interval compares with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from modelway.components.core.checks import Check, OnInconclusive, Verdict, judged
+from modelway.components.core.config.document import Section
+
+# The values that a scikit-learn metric can take, where it is bounded; a threshold outside can never pass or never fail.
+_UNIT = (0.0, 1.0)
+_RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(
+        (
+            "accuracy", "balanced_accuracy", "top_k_accuracy", "roc_auc", "roc_auc_ovr", "roc_auc_ovo",
+            "roc_auc_ovr_weighted", "roc_auc_ovo_weighted", "average_precision", "brier_score",
+        ),
+        _UNIT,
+    ),
+    **{
+        metric + average: _UNIT
+        for metric in ("precision", "recall", "f1", "jaccard")
+        for average in ("", "_macro", "_micro", "_weighted")
+    },
+    "matthews_corrcoef": (-1.0, 1.0),
+    "r2": (-float("inf"), 1.0),
+    "explained_variance": (-float("inf"), 1.0),
+    "d2_absolute_error_score": (-float("inf"), 1.0),
+}  # fmt: skip
+_ERRORS = ("_error", "_loss", "_deviance")
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Stricter:
+    """Marks a policy's number or switch: which direction asks more of a model, so that a weaker one is recognized."""
+
+    when: Literal["lower", "higher"]
+
+
+LOWER, HIGHER = Stricter("lower"), Stricter("higher")
+
+
+def metric_range(name: str) -> tuple[float, float]:
+    """The smallest and the greatest value the metric can take."""
+    low, high = _RANGES.get(name.removeprefix("neg_"), (-float("inf"), float("inf")))
+    if name.removeprefix("neg_").endswith(_ERRORS):
+        low = max(low, 0.0)
+    return (0.0 - high, 0.0 - low) if name.startswith("neg_") else (low, high)
+
+
+class Threshold(Section):
+    """The least and the greatest value that passes."""
+
+    min: Annotated[float | None, HIGHER] = Field(None, allow_inf_nan=False)
+    max: Annotated[float | None, LOWER] = Field(None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("give `min`, `max` or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}: no model can pass")
+        return self
+
+    def judge(self, interval: Interval) -> Verdict:
+        """Passed if all of the interval is within, failed if all of it is outside, inconclusive if it straddles."""
+        low, high = interval
+        if (self.min is not None and high < self.min) or (self.max is not None and low > self.max):
+            return Verdict.FAILED
+        within = (self.min is None or low >= self.min) and (self.max is None or high <= self.max)
+        return Verdict.PASSED if within else Verdict.INCONCLUSIVE
+
+    def nearest(self, observed: float) -> float:
+        """The bound that decides: the one that is missed, else the least asked for, else the greatest."""
+        if self.max is not None and (self.min is None or observed > self.max):
+            return self.max
+        assert self.min is not None  # noqa: S101 - one of the two is given
+        return self.min
+
+    def __str__(self) -> str:
+        least = f"at least {self.min:g}" if self.min is not None else ""
+        most = f"at most {self.max:g}" if self.max is not None else ""
+        return " and ".join(filter(None, (least, most)))
+
+
+def threshold_check(
+    name: str,
+    observed: float,
+    threshold: Threshold,
+    rule: OnInconclusive,
+    *,
+    where: str,
+    interval: Interval | None = None,
+    confidence: float | None = None,
+) -> Check:
+    """A check of something measured: by its confidence interval where there is one, else by the point alone.
+
+    Args:
+        name: The check's name.
+        observed: What was measured.
+        threshold: What is asked for.
+        rule: What to do where the interval straddles the threshold.
+        where: What it was measured on, to be read after the value: ``on 512 rows``.
+        interval: The confidence interval of what was measured.
+        confidence: The interval's level, to be read.
+    """
+    verdict = threshold.judge(interval if interval is not None else (observed, observed))
+    shown = f" ({confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})" if interval and confidence else ""
+    message = f"{observed:.4f}{shown} {where}; the policy asks for {threshold}"
+    if verdict is Verdict.INCONCLUSIVE:
+        message += "; these rows cannot tell: bring more of them, or relax the threshold"
+    return judged(
+        name,
+        verdict,
+        message,
+        rule,
+        observed=round(observed, 6),
+        interval=(round(interval[0], 6), round(interval[1], 6)) if interval is not None else None,
+        threshold=threshold.nearest(observed),
+    )

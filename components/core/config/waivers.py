@@ -1,0 +1,84 @@
+"""Waivers: a check that is let pass by name, for a reason, until a day; and the gate that is judged with them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from modelway.components.core.checks import Check, Gate, Mode
+from modelway.components.core.config.document import Section
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Waiver(Section):
+    """Lets one blocking check pass: its verdict stays, and who let it pass is in the evidence."""
+
+    gate: Literal["data", "model", "serving"]
+    check: Text = Field(description="The check's name as the report has it; `*` stands for any text.")
+    reason: Text
+    by: Text = Field(description="Who takes responsibility.")
+    until: dt.date = Field(description="The last day it holds; after it the check blocks again.")
+
+    def covers(self, gate: str, check: str) -> bool:
+        """Whether this is about a check."""
+        if gate != self.gate:
+            return False
+        first, *others = self.check.split("*")
+        if not others:
+            return check == self.check
+        if not check.startswith(first) or len(check) < len(first) + len(others[-1]):
+            return False
+        place = len(first)
+        for part in others[:-1]:
+            place = check.find(part, place)
+            if place < 0:
+                return False
+            place += len(part)
+        return check.endswith(others[-1]) and len(check) - len(others[-1]) >= place
+
+    def __str__(self) -> str:
+        return f"waived by {self.by} until {self.until}: {self.reason}"
+
+
+def judged_gate(
+    name: str,
+    checks: Iterable[Check],
+    facts: dict[str, str | int | float | None],
+    mode: Mode,
+    waivers: Sequence[Waiver],
+    as_of: str,
+) -> Gate:
+    """The gate of some checks under the policy's mode and the waivers that hold.
+
+    Args:
+        name: The gate's name.
+        checks: What was compared.
+        facts: What the gate knew.
+        mode: Whether it may block.
+        waivers: The policy's.
+        as_of: The day that waivers are judged at, ISO 8601; empty: today.
+    """
+    holding = _holding(waivers, as_of)
+    return Gate(name=name, checks=tuple(_waived(name, check, holding) for check in checks), facts=facts, mode=mode)
+
+
+def lapsed(gate: Gate, waivers: Sequence[Waiver], as_of: str = "") -> list[Check]:
+    """The checks that a gate waived by what the policy does not hold, or holds no more."""
+    holding = {str(waiver) for waiver in _holding(waivers, as_of)}
+    return [check for check in gate.checks if check.waiver is not None and check.waiver not in holding]
+
+
+def _holding(waivers: Sequence[Waiver], as_of: str) -> list[Waiver]:
+    today = dt.date.fromisoformat(as_of) if as_of else dt.datetime.now(dt.UTC).date()
+    return [waiver for waiver in waivers if waiver.until >= today]
+
+
+def _waived(gate: str, check: Check, waivers: Sequence[Waiver]) -> Check:
+    if not check.blocks:
+        return check
+    found = next((waiver for waiver in waivers if waiver.covers(gate, check.name)), None)
+    return check if found is None else check.model_copy(update={"blocks": False, "waiver": str(found)})

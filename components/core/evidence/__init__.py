@@ -1,0 +1,1 @@
+"""What runs and registered versions leave behind for others to rely on."""

@@ -1,0 +1,159 @@
+"""What became of a run and why: in plain sentences, worst first, and as Markdown for a pull request or dashboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from modelway.components.core.checks import Check, Gate, Mode, Verdict
+from modelway.components.core.evidence.blessing import GATES
+from modelway.components.core.evidence.runs import Outcome, State
+from modelway.components.core.report.html import markdown_cell
+
+_MARK = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check that is worth a sentence.
+
+    Attributes:
+        gate: The gate it belongs to.
+        check: What was found.
+        effect: What it did: ``blocks``, ``waived``, ``reported`` (the gate may not block) or ``warns``.
+    """
+
+    gate: str
+    check: Check
+    effect: str
+
+    def sentence(self) -> str:
+        """The finding in words."""
+        told = {
+            "blocks": "blocks",
+            "reported": "would block, but this gate only reports",
+            "warns": "warns",
+            "waived": self.check.waiver or "",
+        }[self.effect]
+        verb = "failed" if self.check.verdict is Verdict.FAILED else "cannot be told"
+        return f"The {self.gate} gate's {self.check.name} {verb} ({told}): {self.check.message}."
+
+
+def findings(outcome: Outcome) -> list[Finding]:
+    """Every check that did not pass: what blocks first, then failures, then what is inconclusive."""
+    found = [
+        Finding(gate.name, check, _effect(gate, check))
+        for gate in outcome.gates
+        for check in gate.checks
+        if check.verdict is not Verdict.PASSED
+    ]
+    order = ("blocks", "reported", "waived", "warns")
+    return sorted(found, key=lambda one: (order.index(one.effect), one.check.verdict is not Verdict.FAILED))
+
+
+def _effect(gate: Gate, check: Check) -> str:
+    if check.waiver is not None:
+        return "waived"
+    if not check.blocks:
+        return "warns"
+    return "blocks" if gate.mode is Mode.ENABLED else "reported"
+
+
+def headline(outcome: Outcome) -> str:
+    """What became of the run, in one sentence."""
+    if outcome.state is State.REGISTERED and outcome.model is not None:
+        model, rest = outcome.model, f"; {outcome.error}" if outcome.error else ""
+        held = f"and {model.alias!r}" if model.alias else "as an earlier run registered it, and no alias moved"
+        return f"{model.name} was blessed in {outcome.label}: it is version {model.version}, {held}{rest}."
+    if outcome.state is State.REJECTED:
+        blocking = sum(finding.effect == "blocks" for finding in findings(outcome))
+        return (
+            f"{outcome.project} was not blessed in {outcome.label}: {blocking} check{'s' * (blocking != 1)} "
+            f"block{'s' * (blocking == 1)} it."
+        )
+    if outcome.deployment is not None:
+        return f"{outcome.deployment.sentence.rstrip('.')}."
+    if outcome.state is State.STOPPED:
+        of = f" of {outcome.project}" if outcome.project else ""
+        return f"The run {outcome.label}{of} was stopped: {outcome.error}."
+    subject = outcome.project or "The project"
+    return f"{subject} was not judged to the end in {outcome.label}: {outcome.error or 'the run failed'}."
+
+
+def sentences(outcome: Outcome) -> list[str]:
+    """The whole explanation, a sentence each: what became of it, the findings worst first, what passed."""
+    told = [headline(outcome), *(finding.sentence() for finding in findings(outcome))]
+    for gate in outcome.gates:
+        if gate.mode is Mode.DISABLED:
+            told.append(f"The {gate.name} gate is disabled by the policy, so nothing is known of it.")
+        else:
+            passed = gate.counts()[Verdict.PASSED.value]
+            told.append(f"The {gate.name} gate passed {passed} of {len(gate.checks)} checks.")
+    missing = [name for name in GATES if name not in {gate.name for gate in outcome.gates}]
+    if missing and outcome.gates:
+        told.append(f"Not reached: the {' and the '.join(missing)} gate{'s' * (len(missing) > 1)}.")
+    return [*told, *_rest(outcome)]
+
+
+def _rest(outcome: Outcome) -> list[str]:
+    """Why a run was started, and what it did after its gates and before it was retried, a sentence each."""
+    sentences = []
+    if outcome.request_reason:
+        sentences.append(f"It was started for this reason: {outcome.request_reason.rstrip('.')}.")
+    if outcome.image:
+        sentences.append(f"Packaged as {outcome.image}.")
+    if outcome.deployment is not None and outcome.gates:
+        sentences.append(f"In {outcome.deployment.environment}: {outcome.deployment.sentence.rstrip('.')}.")
+    for number, attempt in enumerate(outcome.attempts, 1):
+        error = f": {attempt.error}" if attempt.error else ""
+        sentences.append(f"Attempt {number} ended as {attempt.state} at {attempt.at}{error.rstrip('.')}.")
+    return sentences
+
+
+def as_markdown(outcome: Outcome) -> str:
+    """The explanation as a comment for a pull request."""
+    good = outcome.state in {State.REGISTERED, State.PROMOTED}
+    mark = "❌" if not good else "⚠️" if outcome.error else "✅"
+    lines = [f"### {mark} {markdown_cell(headline(outcome))}", ""]
+    if outcome.gates:
+        lines += ["| gate | verdict | passed | failed | inconclusive |", "| --- | --- | --: | --: | --: |"]
+    for gate in outcome.gates:
+        counts = gate.counts()
+        mode = "" if gate.mode is Mode.ENABLED else f" ({gate.mode.value})"
+        cells = " | ".join(str(counts[one.value]) for one in Verdict)
+        lines.append(f"| {gate.name}{mode} | {_MARK[gate.verdict]} {gate.verdict} | {cells} |")
+    found = findings(outcome)
+    for title, effects in (("Why", {"blocks"}), ("Also", {"reported", "waived", "warns"})):
+        told = [one for one in found if one.effect in effects]
+        if told:
+            lines += ["", f"**{title}**", ""]
+            lines += [f"- `{one.check.name}` {one.effect}: {markdown_cell(one.check.message)}" for one in told[:20]]
+            lines += [f"- and {len(told) - 20} more"] * (len(told) > 20)
+    if rest := [f"- {markdown_cell(sentence)}" for sentence in _rest(outcome)]:
+        lines += ["", "**The run**", "", *rest]
+    if outcome.git_commit or outcome.blessing:
+        lines += ["", f"<sub>commit `{outcome.git_commit or 'unknown'}` · blessing `{outcome.blessing[:16]}`</sub>"]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """The explanation as data: `run`, `state`, `headline`, `findings`, `verdicts`, `model`."""
+    return {
+        "run": outcome.run,
+        "name": outcome.name,
+        "state": outcome.state.value,
+        "request_reason": outcome.request_reason,
+        "headline": headline(outcome),
+        "findings": [
+            {"gate": one.gate, "effect": one.effect, "sentence": one.sentence(), **one.check.model_dump(mode="json")}
+            for one in findings(outcome)
+        ],
+        "verdicts": {gate.name: gate.verdict.value for gate in outcome.gates},
+        "model": outcome.model.model_dump() if outcome.model else None,
+        "blessing": outcome.blessing,
+        "reports": outcome.reports,
+        "error": outcome.error,
+        "image": outcome.image,
+        "deployment": outcome.deployment.model_dump() if outcome.deployment else None,
+        "attempts": [attempt.model_dump(mode="json") for attempt in outcome.attempts],
+    }

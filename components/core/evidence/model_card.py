@@ -1,0 +1,130 @@
+"""The model card: what a released model is, by whom it is meant to be used, and what the gates found.
+
+Its parts follow Mitchell et al., Model Cards for Model Reporting, 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from modelway.components.core.checks import Check, Gate, Mode, Verdict
+from modelway.components.core.config.project import Project
+from modelway.components.core.evidence.blessing import Blessing
+from modelway.components.core.report.html import WORST_FIRST, format_number, render_template
+
+_CHECKS = ("check", "verdict", "observed", "interval", "asked for")
+_PARTS = (
+    ("Quantitative analyses", "model", ("metric[", "unseen[", "no_regression[", "test_rows")),
+    ("Slices and weak segments", "model", ("slice[", "slice_gap[", "weak_segment[")),
+    ("Fairness", "model", ("fairness[",)),
+    ("Calibration, robustness and rules", "model", ("calibration", "robustness[", "prediction_rule[")),
+    ("Serving", "serving", ("",)),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the card: a sentence, and a table."""
+
+    title: str
+    text: str = ""
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """The card of a judged model: as Markdown, and as a self-contained HTML page."""
+
+    markdown: str
+    page: str
+
+
+def render_card(blessing: Blessing, project: Project) -> Card:
+    """The card of a judged model."""
+    values = {"title": f"Model card: {project.name}", "blessing": blessing, "parts": _parts(blessing, project)}
+    package = "modelway.components.core"
+    return Card(*(render_template(package, f"card.{kind}.j2", **values) for kind in ("md", "html")))
+
+
+def _parts(blessing: Blessing, project: Project) -> list[Part]:
+    gates = {gate.name: gate for gate in blessing.gates}
+    found = [_details(blessing, project), _use(project), _data(gates.get("data"), project), _verdicts(blessing)]
+    for title, name, prefixes in _PARTS:
+        checks = [one for one in (gates[name].checks if name in gates else ()) if one.name.startswith(prefixes)]
+        if checks:
+            found.append(Part(title, header=_CHECKS, rows=_rows(checks)))
+    waived = [check for gate in blessing.gates for check in gate.checks if check.waiver is not None]
+    if waived:
+        rows = tuple((check.name, check.message, str(check.waiver)) for check in waived)
+        found.append(
+            Part("Waivers", "Checks that were let pass on somebody's word.", ("check", "found", "waiver"), rows)
+        )
+    found.append(Part("Evidence", rows=tuple(_hashes(blessing))))
+    return found
+
+
+def _details(blessing: Blessing, project: Project) -> Part:
+    model = project.model
+    parameters = ", ".join(f"{name} = {value}" for name, value in model.parameters.items())
+    rows = [
+        ("estimator", model.estimator or model.entrypoint or ""),
+        ("parameters", parameters or "defaults"),
+        ("task", project.task),
+        ("label", project.label + (f", positive: {project.positive}" if project.positive is not None else "")),
+        ("features", ", ".join(project.features.columns)),
+        ("compared with", f"version {blessing.compared_with}" if blessing.compared_with else "no champion"),
+    ]
+    rows += [(name, value) for name in ("owner", "license") if (value := getattr(project.card, name)) is not None]
+    return Part("Model details", rows=tuple(rows))
+
+
+def _use(project: Project) -> Part:
+    rows = [
+        (name.replace("_", " "), getattr(project.card, name) or "not stated")
+        for name in ("intended_use", "out_of_scope", "limitations")
+    ]
+    rows.append(("sensitive columns", ", ".join(project.sensitive) or "none named"))
+    return Part("Use", rows=tuple(rows))
+
+
+def _data(gate: Gate | None, project: Project) -> Part:
+    rows = [("source", project.data.source), ("split", f"by {project.data.split.by}")]
+    if gate is not None:
+        names = ("rows", "train_rows", "test_rows", "baseline")
+        rows += [(name.replace("_", " "), format_number(gate.facts[name])) for name in names if gate.facts.get(name)]
+        counts = gate.counts()
+        rows.append(("checks", ", ".join(f"{counts[one]} {one}" for one in Verdict)))
+        rows += [(check.name, check.message) for check in gate.checks if check.verdict is Verdict.FAILED]
+    return Part("Training and evaluation data", rows=tuple(rows))
+
+
+def _verdicts(blessing: Blessing) -> Part:
+    rows = []
+    for gate in blessing.gates:
+        counts = gate.counts()
+        mode = "" if gate.mode is Mode.ENABLED else gate.mode.value
+        rows.append((gate.name, gate.verdict.value, *(str(counts[one]) for one in Verdict), mode))
+    said = "Blessed: every gate lets it proceed." if blessing.blessed else "Not blessed."
+    return Part("Gates", said, ("gate", "verdict", "passed", "failed", "inconclusive", "mode"), tuple(rows))
+
+
+def _rows(checks: Iterable[Check]) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            check.name,
+            check.verdict.value + (", waived" if check.waiver else ""),
+            format_number(check.observed),
+            " to ".join(map(format_number, check.interval)) if check.interval is not None else "",
+            format_number(check.threshold),
+        )
+        for check in sorted(checks, key=lambda check: WORST_FIRST[check.verdict])
+    )
+
+
+def _hashes(blessing: Blessing) -> Iterable[tuple[str, str]]:
+    yield from ((f"{name} SHA-256", value) for name, value in blessing.hashes.model_dump().items() if value)
+    known = (("commit", blessing.git_commit), ("requested by", blessing.requested_by))
+    yield from ((name, value) for name, value in known if value)
+    yield from (("image", blessing.image), ("run", blessing.run), ("blessing SHA-256", blessing.sha256()))

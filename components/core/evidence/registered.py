@@ -1,0 +1,72 @@
+"""What a registered version was released on: its blessing and its policy, checked against the hashes that bind them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, RejectedError
+from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.storage.mlflow import POLICY_FILE, TAG
+
+
+@dataclass(frozen=True)
+class Released:
+    """A registered version with the evidence that it was released on.
+
+    Attributes:
+        blessing: Its blessing.
+        blessing_sha256: The hash of the blessing's bytes.
+        policy: The policy that it was judged by.
+    """
+
+    blessing: Blessing
+    blessing_sha256: str
+    policy: Policy
+
+
+def released(version: ModelVersion) -> Released:
+    """A version's blessing and policy, as they were registered.
+
+    Raises:
+        NotFoundError: the version is not registered, or its evidence is missing.
+        DamagedError: its evidence was changed.
+        RejectedError: it is not blessed.
+    """
+    versions = version.model.tracking.versions(version.name)
+    entry = next((candidate for candidate in versions if str(candidate.version) == version.number), None)
+    if entry is None:
+        raise NotFoundError(
+            f"{version.name} has no version {version.number}",
+            value=version.number,
+            remedy="`modelway history` and MLflow's registry list the versions",
+        )
+    texts = {file: version.evidence(file) for file in (BLESSING_FILE, POLICY_FILE)}
+    blessing_text, policy_text = texts[BLESSING_FILE], texts[POLICY_FILE]
+    if blessing_text is None or policy_text is None:
+        missing = " and ".join(file for file, content in texts.items() if content is None)
+        raise _invalid(NotFoundError, version, f"has no {missing} among its evidence")
+    sha256 = hashlib.sha256(blessing_text).hexdigest()
+    if sha256 != entry.tags.get(f"{TAG}blessing_sha256"):
+        raise _invalid(DamagedError, version, "was registered with another blessing than the one that is kept with it")
+    try:
+        blessing = Blessing.model_validate_json(blessing_text)
+    except ValidationError as error:
+        raise _invalid(DamagedError, version, "has a blessing that cannot be read") from error
+    if hashlib.sha256(policy_text).hexdigest() != blessing.hashes.policy:
+        raise _invalid(DamagedError, version, "was judged by another policy than the one that is kept with it")
+    if not blessing.blessed:
+        raise _invalid(RejectedError, version, f"is not blessed: {'; '.join(blessing.reasons) or blessing.verdict}")
+    return Released(blessing, sha256, Policy.parse(policy_text, f"{POLICY_FILE} of version {version.number}"))
+
+
+def _invalid(kind: type[ModelwayError], version: ModelVersion, problem: str) -> ModelwayError:
+    return kind(
+        f"{version} {problem}",
+        value=version.number,
+        remedy="release a version again; only one whose evidence is whole and blessed goes further",
+    )

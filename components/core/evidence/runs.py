@@ -1,0 +1,253 @@
+"""What became of each run, in the project's store: a local folder or an S3 prefix.
+
+Below the store's root, ``runs/<run's id>/`` holds ``decision.json`` (written by `register_model` or `enforce_gate`),
+``package.json`` (by `package_model`), ``deployment.json`` (by `deploy_model`), ``outcome.json`` (by `record_outcome`),
+``stopped.json`` (by a stage that was told to end), ``blessing.json``, the model card and the gates' reports;
+``runs/latest/`` holds the outcome that was written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelway.components.core.checks import Gate, blocking_reasons
+from modelway.components.core.config.user_files import UserFiles
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.model_card import Card
+from modelway.components.core.evidence.stop_record import StopRecord
+from modelway.components.core.storage.run_files import read_record, record_file
+from modelway.components.core.storage.uri import copy_in, folders_below, join, write_uri
+
+ReleaseGoal = Literal["registered", "packaged", "staging"]
+Goal = Literal[ReleaseGoal, "promoted"]
+DECISION, OUTCOME, PACKAGE = "decision.json", "outcome.json", "package.json"
+LATEST = "latest"
+_DAMAGE = "is damaged: it is not what a run writes there"
+_DAMAGE_REMEDY = "restore it from a copy, or delete it; nothing else depends on it"
+
+
+class State(StrEnum):
+    """How a run ended: a release's first two, a promotion's last three, and any run's others."""
+
+    REGISTERED = "registered"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    PROMOTED = "promoted"
+    UNDONE = "undone"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """Which run something belongs to, and where its records are kept.
+
+    Attributes:
+        run: The run's id, which no other run has.
+        store: The root of the project's store; empty: nothing is recorded.
+        name: The run's display name; may be empty, and several runs may share one.
+        git_commit: The commit of the user's repository; empty if unknown.
+        requested_by: Who asked for the run; empty if unknown.
+        reason: Why it was started; empty if nobody said.
+        champion: The registry version that the model is compared with; empty: there is none.
+
+    Raises:
+        ModelwayError: there is a store and no run's id to keep its records by.
+    """
+
+    run: str
+    store: str
+    name: str = ""
+    git_commit: str = ""
+    requested_by: str = ""
+    reason: str = ""
+    champion: str = ""
+
+    def __post_init__(self) -> None:
+        if self.store and not self.run:
+            raise ModelwayError(
+                "the pipeline's run is empty, and its records would be mixed up with those of other runs",
+                key="run",
+                remedy="compile the pipeline with `modelway compile`, which passes the run's id",
+            )
+
+
+class RegisteredVersion(BaseModel):
+    """The registered version that a run led to.
+
+    Attributes:
+        alias: The policy's alias, if the version holds it; else an earlier run registered it, and no alias moved.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    alias: str
+    model_hash: str
+
+
+class Attempt(BaseModel):
+    """An earlier end of a run that was retried."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: State
+    error: str
+    at: str
+
+
+class Outcome(BaseModel):
+    """What became of a run.
+
+    Attributes:
+        run: The run's id.
+        name: Its display name; empty if it has none.
+        project: The project's name.
+        state: How it ended.
+        gates: The gates that decided.
+        reports: Where each gate's report is.
+        model: The registered version, if it was blessed.
+        blessing: The SHA-256 of the blessing, which is beside this; empty if no gate decided.
+        git_commit: The commit of the user's repository, if known.
+        request_reason: Why the run was started, if somebody said.
+        error: What the run did not get to, or what failed.
+        image: The packaged model's image by digest, if it was packaged.
+        deployment: What became of the deployment, if one was decided.
+        attempts: How it ended before it was retried, the oldest first.
+        at: When this was written, ISO 8601 in UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    name: str = ""
+    project: str
+    state: State
+    gates: tuple[Gate, ...] = ()
+    reports: dict[str, str] = {}
+    model: RegisteredVersion | None = None
+    blessing: str = ""
+    git_commit: str = ""
+    request_reason: str = ""
+    error: str = ""
+    image: str = ""
+    deployment: DeploymentRecord | None = None
+    attempts: tuple[Attempt, ...] = ()
+    at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it was rejected, a sentence each."""
+        return blocking_reasons(self.gates)
+
+    @property
+    def label(self) -> str:
+        """What a person calls the run: its name with its id, or its id alone."""
+        return f"{self.name} ({self.run})" if self.name and self.name != self.run else self.run
+
+    def write(self, store: str, file: str) -> str:
+        """Writes this below the run's folder; returns where."""
+        target = record_file(store, self.run, file)
+        write_uri(target, self.model_dump_json(indent=2).encode())
+        return target
+
+    @classmethod
+    def read(cls, store: str, run: str, file: str) -> Outcome | None:
+        """Reads a run's decision or outcome; None if there is none.
+
+        Raises:
+            DamagedError: it is there and damaged.
+            ModelwayError: the store cannot be read.
+        """
+        return read_record(cls, record_file(store, run, file), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
+
+
+class PackageRecord(BaseModel):
+    """The image that a run made of the version that it registered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image: str
+
+    def write(self, store: str, run: str) -> None:
+        """Writes this below the run's folder."""
+        write_uri(record_file(store, run, PACKAGE), self.model_dump_json().encode())
+
+    @classmethod
+    def read(cls, store: str, run: str) -> PackageRecord | None:
+        """Reads a run's package; None if it made none."""
+        return read_record(cls, record_file(store, run, PACKAGE), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
+
+
+def read_outcome(store: str, run: str) -> Outcome | None:
+    """What became of a run, also where it was stopped before that was recorded; None if nothing is known.
+
+    Raises:
+        DamagedError: a record is damaged.
+        ModelwayError: the store cannot be read.
+    """
+    outcome = Outcome.read(store, run, OUTCOME)
+    if outcome is not None:
+        return outcome
+    stop = StopRecord.read(store, run)
+    if stop is None:
+        return None
+    decision = Outcome.read(store, run, DECISION) or Outcome(run=run, project="", state=State.STOPPED)
+    return decision.model_copy(update={"error": decision.error or stop.sentence, "at": stop.at})
+
+
+def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
+    """Every run that left records in a store by its id, those without an outcome first, then the newest first.
+
+    Args:
+        store: The root of the project's store.
+
+    Returns:
+        The run's id, and its outcome; None: it is still running, or was killed before anything could be recorded.
+
+    Raises:
+        DamagedError: an outcome is damaged.
+        ModelwayError: the store cannot be read.
+    """
+    ids = [name for name in folders_below(join(store, "runs")) if name != LATEST]
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda run: read_outcome(store, run), ids))
+    runs = zip(ids, outcomes, strict=True)
+    return sorted(runs, key=lambda run: run[1].at if run[1] is not None else "9", reverse=True)
+
+
+def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:
+    """Writes the blessing and the model card into the run's folder; returns where the card's page is, by its name."""
+    root = join(store, "runs", blessing.run)
+    for name, content in (
+        (BLESSING_FILE, blessing.content()),
+        ("card.md", card.markdown.encode()),
+        ("card.html", card.page.encode()),
+    ):
+        write_uri(join(root, name), content)
+    return {"card": join(root, "card.html")}
+
+
+def keep_reports(store: str, run: str, reports: dict[str, str]) -> dict[str, str]:
+    """Copies reports into the run's folder; returns where each one is now."""
+    locations = {name: record_file(store, run, f"{name}.html") for name in reports}
+    for name, path in reports.items():
+        copy_in(Path(path), locations[name])
+    return locations
+
+
+def request_hash(files: UserFiles, *, source_version: str, code_version: str) -> str:
+    """The hash of everything that a release run is asked for: the same request gives the same answer."""
+    parts = (*(document.canonical() for _, document in files.documents()), source_version, code_version)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,71 @@
+"""That a run was stopped while a stage was at work, kept in the store by that stage.
+
+Below the store's root, ``runs/<run>/stopped.json`` is left by the stage that was told to end last. What a run recorded
+after it tells more: it was retried, or had been decided.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modelway.components.core.storage.mlflow import RUN_VARIABLE
+from modelway.components.core.storage.run_files import read_record, record_file, store_of
+from modelway.components.core.storage.uri import write_uri
+
+STOPPED = "stopped.json"
+
+
+class StopRecord(BaseModel):
+    """That a run was stopped.
+
+    Attributes:
+        stage: The component that was at work, such as ``train_model``.
+        at: When it was told to end, ISO 8601 in UTC.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def sentence(self) -> str:
+        """What happened; a process is not told by whom it is told to end."""
+        return f"{self.stage} was told to end, by someone, by a time limit, or since its node went away"
+
+    def write(self, store: str, run: str) -> None:
+        """Writes this below the run's folder."""
+        write_uri(record_file(store, run, STOPPED), self.model_dump_json(indent=2).encode())
+
+    @classmethod
+    def read(cls, store: str, run: str) -> StopRecord | None:
+        """A run's record; None if it has none.
+
+        Raises:
+            ModelwayError: there is one that cannot be read, or the store cannot.
+        """
+        return read_record(
+            cls,
+            record_file(store, run, STOPPED),
+            damage="is damaged: it is not what a stage writes there",
+            remedy="delete it; nothing else depends on it",
+        )
+
+
+def record_stop(arguments: Sequence[str]) -> None:
+    """Records that a task was told to end, if it has a run and a store.
+
+    Args:
+        arguments: The arguments of KFP's executor.
+    """
+    stage = arguments[arguments.index("--function_to_execute") + 1]
+    inputs = json.loads(arguments[arguments.index("--executor_input") + 1]).get("inputs", {}).get("parameterValues", {})
+    run = os.environ.get(RUN_VARIABLE) or inputs.get("run")
+    store = inputs.get("store") or store_of(str(inputs.get("project")))
+    if run and store:
+        StopRecord(stage=stage).write(store, run)

@@ -1,0 +1,166 @@
+"""Any scikit-learn metric by name, computed from predictions that were made once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sklearn.metrics
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from modelway.components.core.config.project import Project
+from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.tables.parquet import positive_class
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said about some rows, and the truth.
+
+    For classification, classes are numbered in the order of `classes`; in a binary task 1 is the positive class.
+
+    Attributes:
+        truth: The label, shape (rows,).
+        predicted: The predicted label, shape (rows,).
+        probabilities: Of each class, shape (rows, classes); None if the model gives none, or for regression.
+        classes: The classes' names; empty for regression.
+    """
+
+    truth: Array
+    predicted: Array
+    probabilities: Array | None
+    classes: tuple[str, ...]
+
+    def take(self, rows: Array) -> Predictions:
+        """The predictions of some rows."""
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        return Predictions(self.truth[rows], self.predicted[rows], probabilities, self.classes)
+
+
+def predict(model: Any, features: pd.DataFrame, truth: Array, project: Project) -> Predictions:
+    """Asks a model for its predictions of some rows, once.
+
+    Raises:
+        ModelwayError: the model fails on the rows; names the features it was given.
+    """
+    try:
+        predicted = np.asarray(model.predict(features))
+        probabilities = np.asarray(model.predict_proba(features)) if hasattr(model, "predict_proba") else None
+    except Exception as error:
+        raise ModelwayError(
+            f"the model failed to predict: {first_line(error)}",
+            remedy="check that the model was trained on these features; `--debug` shows where it failed",
+        ) from error
+    if project.task == "regression":
+        return Predictions(truth, predicted.astype(np.float64), None, ())
+    trained = list(getattr(model, "classes_", np.unique(predicted)))
+    classes = list(trained)
+    if project.task == "binary":
+        positive = positive_class(classes, project)
+        classes = [*(value for value in classes if value != positive), positive]
+    order = [trained.index(value) for value in classes]
+    return Predictions(
+        truth=_numbered(truth, classes),
+        predicted=_numbered(predicted, classes),
+        probabilities=None if probabilities is None else probabilities[:, order],
+        classes=tuple(str(value) for value in classes),
+    )
+
+
+def score(name: str, predictions: Predictions) -> float:
+    """A metric's value: that of scikit-learn's scorer of this name, or of a loss, which is better small.
+
+    Raises:
+        ModelwayError: the metric cannot be computed from such predictions.
+    """
+    scorer, sign = _scorer(name)
+    known = _Known(predictions) if predictions.classes else _KnownRegression(predictions)
+    try:
+        return sign * float(scorer(known, None, predictions.truth))
+    except Exception as error:
+        raise ModelwayError(
+            f"the metric {name} cannot be computed: {first_line(error)}",
+            key=f"metrics.{name}",
+            value=name,
+            remedy="choose a metric that fits the task; for several classes one that averages, such as f1_macro",
+        ) from error
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether a greater value is a better one."""
+    return _scorer(name)[1] > 0
+
+
+def check_metric(name: str, key: str, file: str) -> None:
+    """Checks that a metric of this name exists.
+
+    Raises:
+        ModelwayError: there is none; suggests the nearest.
+    """
+    try:
+        _scorer(name)
+    except ModelwayError as error:
+        raise ModelwayError(error.message, file=file, key=key, value=name, remedy=error.remedy) from error
+
+
+def _scorer(name: str) -> tuple[Callable[..., float], float]:
+    """A scorer, and the sign that turns its value into the metric's."""
+    names = set(sklearn.metrics.get_scorer_names())
+    if name in names:
+        return sklearn.metrics.get_scorer(name), 1.0
+    if f"neg_{name}" in names:
+        return sklearn.metrics.get_scorer(f"neg_{name}"), -1.0
+    known = sorted(names | {one.removeprefix("neg_") for one in names if one.startswith("neg_")})
+    close = difflib.get_close_matches(name, known, n=3)
+    raise ModelwayError(
+        f"scikit-learn has no metric {name!r}",
+        key=f"metrics.{name}",
+        value=name,
+        remedy=f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(known)}",
+    )
+
+
+def _numbered(values: Array, classes: list[Any]) -> Array:
+    """Class numbers; a class that the model never saw gets the number after the last."""
+    numbers = {value: number for number, value in enumerate(classes)}
+    return np.asarray([numbers.get(value, len(classes)) for value in values.tolist()], dtype=np.int64)
+
+
+class _Known(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Stands for a fitted classifier in scikit-learn's scorers, with the answers already given."""
+
+    def __init__(self, predictions: Predictions) -> None:
+        self.predictions = predictions
+        self.classes_ = np.arange(len(predictions.classes))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict(self, X: object) -> Array:  # noqa: ARG002,N803
+        return self.predictions.predicted
+
+    def predict_proba(self, X: object) -> Array:  # noqa: ARG002,N803
+        if self.predictions.probabilities is None:
+            raise AttributeError("the model gives no probabilities (predict_proba)")
+        return self.predictions.probabilities
+
+
+class _KnownRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Stands for a fitted regressor, likewise."""
+
+    def __init__(self, predictions: Predictions) -> None:
+        self.predictions = predictions
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict(self, X: object) -> Array:  # noqa: ARG002,N803
+        return self.predictions.predicted

@@ -1,0 +1,79 @@
+"""The release in an image: its topmost layer, fetched and checked without the layers below it."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from modelway.components.core.bundle.tar import extract_tar
+from modelway.components.core.errors import DamagedError, ModelwayError
+from modelway.components.core.oci.image import LAYER, Descriptor
+from modelway.components.core.oci.layout import Reference, differs, pull
+from modelway.components.core.oci.registry import images_at
+
+RELEASE_ROOT = "release"  # /release in the image
+_REMEDY = "name an image that `package_model` made, by its digest"
+
+
+def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
+    """Fetches the release bundle of an image, each document and the layer checked against its digest.
+
+    The release has to be the topmost layer, as `package_model` puts it: nothing can lie over it then.
+
+    Args:
+        image: ``host/repository@sha256:…``, or the folder of an OCI layout, with ``@sha256:…`` or not.
+        work: An empty folder for it.
+        insecure: Whether the registry is spoken to by plain HTTP; one on the machine itself always is.
+
+    Returns:
+        The bundle's folder, below `work`.
+
+    Raises:
+        ModelwayError: the image is not there or not named by its digest, is not what the digest names, or its topmost
+            layer is no release.
+        UnavailableError: the registry cannot be reached.
+        CredentialsError: the registry refuses access.
+    """
+    reference = Reference.parse(image, "image")
+    if reference.host and not reference.digest:
+        raise ModelwayError(f"{image} is not named by its digest", key="image", value=image, remedy=_REMEDY)
+    images = images_at(reference, insecure=insecure)
+    layers = pull(images, reference, "").layers
+    if not layers or layers[-1].media_type != LAYER:
+        raise _no_release(image, "it is of another kind")
+    with images.blob(layers[-1].digest) as blob:
+        _check(blob, layers[-1], image)
+        _extract(blob, work, image)
+    return work / RELEASE_ROOT
+
+
+def _check(blob: IO[bytes], layer: Descriptor, image: str) -> None:
+    """Checks a layer as it lies here: a layout's blobs are whatever somebody left in its folder."""
+    if f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}" != layer.digest:  # type: ignore[arg-type]
+        raise differs(layer.digest, image)
+    blob.seek(0)
+
+
+def _extract(blob: IO[bytes], work: Path, image: str) -> None:
+    """Extracts a layer, which may hold nothing outside of the release and remove nothing of what lies below."""
+    try:
+        with tarfile.open(fileobj=blob, mode="r:") as archive:
+            strange = [name for name in archive.getnames() if _is_strange(PurePosixPath(name))]
+            if not strange:
+                extract_tar(archive, work)
+    except (tarfile.TarError, ModelwayError) as error:
+        raise _no_release(image, f"it cannot be extracted: {error}") from error
+    if strange:
+        raise _no_release(image, f"it holds {strange[0]}")
+    if not (work / RELEASE_ROOT).is_dir():
+        raise _no_release(image, "it is empty")
+
+
+def _is_strange(path: PurePosixPath) -> bool:
+    return path.parts[:1] != (RELEASE_ROOT,) or any(part.startswith(".wh.") for part in path.parts)
+
+
+def _no_release(image: str, why: str) -> DamagedError:
+    return DamagedError(f"the topmost layer of {image} is no release: {why}", key="image", value=image, remedy=_REMEDY)

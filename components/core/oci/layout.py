@@ -1,0 +1,307 @@
+"""Where images are: an OCI layout in a local folder, or a registry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Protocol
+
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
+from modelway.components.core.oci.image import CONFIG, INDEX, MANIFEST, Descriptor, Image, chosen
+
+_REFERENCE = re.compile(
+    r"(?P<host>(localhost|\[[0-9a-f:]+\]|[^/@:]*\.[^/@:]+|[^/@:]+(?=:\d))(:\d+)?)/"
+    r"(?P<repository>[a-z0-9]+([._/-]+[a-z0-9]+)*)"
+    r"(:(?P<tag>\w[\w.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+class Source(Protocol):
+    """What can be read to its end."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """The next bytes; none at the end."""
+
+
+class Images(Protocol):
+    """A place that holds images' blobs by their digests."""
+
+    def manifest(self, reference: str) -> bytes:
+        """The document that a tag or digest names."""
+
+    def blob(self, digest: str) -> AbstractContextManager[IO[bytes]]:
+        """A blob's content."""
+
+    def has(self, blob: Descriptor) -> bool:
+        """Whether a blob is there."""
+
+    def put(self, blob: Descriptor, content: IO[bytes]) -> None:
+        """Stores a blob."""
+
+    def mount(self, blob: Descriptor, other: Images) -> bool:
+        """Takes a blob over from another place without moving it; False where that cannot be done."""
+
+    def put_manifest(self, image: Image, tag: str) -> str:
+        """Stores an image's manifest, whose blobs are there; returns the image's reference by digest."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image in a registry, or in an OCI layout where `host` is empty.
+
+    Attributes:
+        host: The registry's host, with a port if it has one.
+        repository: The repository, or the layout's folder.
+        tag: The tag; empty without.
+        digest: The digest; empty without.
+    """
+
+    host: str
+    repository: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def parse(cls, text: str, key: str) -> Reference:
+        """Reads a reference; a path starts with ``/`` or ``.``.
+
+        Args:
+            text: ``host/repository:tag``, ``host/repository@sha256:…``, or a folder, with ``@sha256:…`` or not.
+            key: The parameter that it is the value of, for errors.
+
+        Raises:
+            ModelwayError: it is neither.
+        """
+        if text.startswith(("/", ".")):
+            folder, _, digest = text.partition("@sha256:")
+            return cls("", folder, "", f"sha256:{digest}" if digest else "")
+        found = _REFERENCE.fullmatch(text)
+        if found is None:
+            raise ModelwayError(
+                f"{text!r} names no image",
+                key=key,
+                value=text,
+                remedy="write host/repository:tag or host/repository@sha256:…, with the registry's host; or a folder's "
+                "path, which starts with / or ./",
+            )
+        return cls(found["host"], found["repository"], found["tag"] or "", found["digest"] or "")
+
+    @classmethod
+    def pinned(cls, text: str, key: str, title: str) -> Reference:
+        """Reads the reference of an image that others are made of.
+
+        Args:
+            text: ``host/repository@sha256:…``, or the folder of an OCI layout.
+            key: The parameter that it is the value of, for errors.
+            title: What kind of image it is, likewise.
+
+        Raises:
+            ModelwayError: it is neither, or names no digest of an image in a registry.
+        """
+        reference = cls.parse(text, key)
+        if reference.host and not reference.digest:
+            raise ModelwayError(
+                f"the {title} {text} is not pinned by a digest",
+                key=key,
+                value=text,
+                remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
+            )
+        return reference
+
+    def __str__(self) -> str:
+        name = f"{self.host}/{self.repository}" if self.host else self.repository
+        return f"{name}{f':{self.tag}' if self.tag else ''}{f'@{self.digest}' if self.digest else ''}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An OCI image layout in a folder.
+
+    Attributes:
+        folder: The folder; made when something is stored.
+    """
+
+    folder: Path
+
+    def manifest(self, reference: str) -> bytes:
+        """The document that a digest names, or the layout's index."""
+        path = self._path(reference) if reference.startswith("sha256:") else self.folder / "index.json"
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise self._missing(path) from error
+
+    @contextmanager
+    def blob(self, digest: str) -> Iterator[IO[bytes]]:
+        """A blob's content."""
+        try:
+            file = self._path(digest).open("rb")
+        except OSError as error:
+            raise self._missing(self._path(digest)) from error
+        with file:
+            yield file
+
+    def has(self, blob: Descriptor) -> bool:
+        """Whether a blob is there."""
+        path = self._path(blob.digest)
+        return path.exists() and path.stat().st_size == blob.size
+
+    def put(self, blob: Descriptor, content: IO[bytes]) -> None:
+        """Stores a blob."""
+        path = self._path(blob.digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}")
+        with draft.open("wb") as file:
+            copy_checked(content, file, blob, str(self.folder))
+        draft.replace(path)
+
+    def mount(self, blob: Descriptor, other: Images) -> bool:  # noqa: ARG002 - a registry's
+        """False: a folder holds its own blobs."""
+        return False
+
+    def put_manifest(self, image: Image, tag: str) -> str:
+        """Stores an image's manifest and lists it in the index."""
+        described = Descriptor.of(image.manifest, MANIFEST)
+        path = self._path(described.digest)
+        path.write_bytes(image.manifest)
+        (self.folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        index_path = self.folder / "index.json"
+        index = json.loads(index_path.read_bytes()) if index_path.exists() else {}
+        others = [one for one in index.get("manifests", ()) if one["digest"] != described.digest]
+        if tag:
+            others = [one for one in others if one.get("annotations", {}).get(_REF_NAME) != tag]
+        entry = described.as_json() | {
+            "platform": {key: image.described[key] for key in ("architecture", "os")},
+            **({"annotations": {_REF_NAME: tag}} if tag else {}),
+        }
+        content = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*others, entry]}
+        index_path.write_text(json.dumps(content, indent=2, sort_keys=True))
+        return f"{self.folder}@{described.digest}"
+
+    def _path(self, digest: str) -> Path:
+        return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+    def _missing(self, path: Path) -> NotFoundError:
+        return NotFoundError(
+            f"{self.folder} is no OCI layout with this image: {path.name} is not there",
+            file=str(path),
+            remedy="name a folder that `docker save`, `skopeo copy … oci:` or `package_model` wrote an image to",
+        )
+
+
+_REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def copy_checked(source: Source, target: IO[bytes], blob: Descriptor, where: str) -> None:
+    """Copies a blob's content.
+
+    Raises:
+        ModelwayError: it is not the content that its digest names.
+    """
+    found = hashlib.sha256()
+    while chunk := source.read(1 << 20):
+        found.update(chunk)
+        target.write(chunk)
+    if f"sha256:{found.hexdigest()}" != blob.digest:
+        raise differs(blob.digest, where)
+
+
+def differs(digest: str, where: str) -> DamagedError:
+    """The error of content that is not what its digest names."""
+    return DamagedError(
+        f"{where} gave something else than {digest}",
+        file=where,
+        value=digest,
+        remedy="do not use this image; see who can write to the registry or folder",
+    )
+
+
+def pull(images: Images, reference: Reference, platform: str) -> Image:
+    """Reads an image's manifest and configuration; its layers stay where they are.
+
+    Args:
+        images: Where it is.
+        reference: Which one; a layout's folder must hold one image for the platform, or name it by digest.
+        platform: ``os/architecture``; empty: whichever the image is of.
+
+    Raises:
+        NotFoundError: it is not there.
+        DamagedError: it is not what its digest names, or no image.
+        ModelwayError: it is of another platform.
+    """
+    try:
+        image = _pulled(images, reference, platform)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError(
+            f"what is at {reference} is no image: its documents cannot be read",
+            file=str(reference),
+            remedy="fetch or make the image again",
+        ) from error
+    found = f"{image.described.get('os')}/{image.described.get('architecture')}"
+    if platform and found != platform:
+        raise ModelwayError(
+            f"{reference} is for {found} and not for {platform}",
+            file=str(reference),
+            key="platform",
+            value=found,
+            remedy="name a base for the platform, or the platform that the base is for",
+        )
+    return image
+
+
+def _pulled(images: Images, reference: Reference, platform: str) -> Image:
+    content = images.manifest(reference.digest or reference.tag)
+    if reference.digest:
+        _check(content, reference.digest, str(reference))
+    document = json.loads(content)
+    for _ in range(3):  # an index may hold an index, as those do that Docker saves
+        if "manifests" not in document:
+            break
+        entry = chosen(document, platform, str(reference))
+        content = images.manifest(entry.digest)
+        _check(content, entry.digest, str(reference))
+        document = json.loads(content)
+    config = Descriptor.read(document["config"])
+    with images.blob(config.digest) as file:
+        config_json = file.read()
+    _check(config_json, config.digest, str(reference))
+    if not isinstance(json.loads(config_json), dict):
+        raise TypeError("the configuration is no JSON object")
+    return Image(content, config_json, tuple(Descriptor.read(layer) for layer in document["layers"]))
+
+
+def _check(content: bytes, digest: str, where: str) -> None:
+    if Descriptor.of(content, MANIFEST).digest != digest:
+        raise differs(digest, where)
+
+
+def push(images: Images, image: Image, layer: Path, base: Images, tag: str) -> str:
+    """Stores an image: of its layers those that are not there yet.
+
+    Args:
+        images: Where to.
+        image: The image.
+        layer: The file of its topmost layer.
+        base: Where its other layers are.
+        tag: The tag; empty: none.
+
+    Returns:
+        The image's reference by digest.
+    """
+    for one in image.layers[:-1]:
+        if not images.has(one) and not images.mount(one, base):
+            with base.blob(one.digest) as content:
+                images.put(one, content)
+    if not images.has(image.layers[-1]):
+        with layer.open("rb") as file:
+            images.put(image.layers[-1], file)
+    config = Descriptor.of(image.config, CONFIG)
+    if not images.has(config):
+        images.put(config, BytesIO(image.config))
+    return images.put_manifest(image, tag)

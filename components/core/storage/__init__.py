@@ -1,0 +1,1 @@
+"""Where files, models and runs are: folders, S3, MLflow."""

@@ -1,0 +1,352 @@
+"""The edge to MLflow: runs, models, the registry, and the evidence kept beside them.
+
+The tracking server is ``MLFLOW_TRACKING_URI``: an ``http(s)://`` server in real use, ``sqlite:///`` for one machine.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
+from modelway.components.core.storage.certificates import distrust, trust_for_mlflow
+from modelway.components.core.termination import TerminatedError, sigterm_raises
+
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+BASELINE_FILE, SAMPLE_FILE, POLICY_FILE = "baseline.json", "sample.parquet", "policy.json"
+TAG = "modelway."
+RUN_VARIABLE = "MODELWAY_RUN"  # the pipeline run's id: a task that is cached must not be given it as an argument
+PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
+
+
+class Tracking:
+    """What the stages ask of MLflow, with errors that say what to do.
+
+    Args:
+        uri: The tracking server.
+    """
+
+    def __init__(self, uri: str) -> None:
+        import logging
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        from mlflow import MlflowClient
+
+        self.uri = uri
+        trust_for_mlflow()
+        with self.translate_errors():
+            self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    @classmethod
+    def from_environment(cls) -> Tracking:
+        """The server that ``MLFLOW_TRACKING_URI`` names.
+
+        Raises:
+            ModelwayError: the variable is not set.
+        """
+        uri = os.environ.get("MLFLOW_TRACKING_URI")
+        if not uri:
+            raise ModelwayError(
+                "MLFLOW_TRACKING_URI is not set",
+                key="MLFLOW_TRACKING_URI",
+                remedy="set it to the MLflow server, such as http://mlflow.mlflow:5000 (`modelway run` sets its own)",
+            )
+        return cls(uri)
+
+    def prepare(self) -> None:
+        """Makes sure that the server answers and its database is up to date."""
+        with self.translate_errors():
+            self.client.search_experiments(max_results=1)
+
+    @contextmanager
+    def run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """A run to log into: the one that KFP's MLflow integration injected, else a new one that ends with the block.
+
+        A new run is tagged with the pipeline run that ``MODELWAY_RUN`` names, so that `end_unfinished` knows it. It
+        ends as FINISHED, as FAILED where the block fails, and as KILLED where the process is told to end (SIGTERM).
+
+        Args:
+            experiment: The experiment of a new run; created if it is not there.
+            name: A new run's name.
+            tags: Tags to set, without our prefix.
+
+        Yields:
+            The run's id.
+        """
+        injected = os.environ.get("MLFLOW_RUN_ID")
+        tags = {f"{TAG}{key}": value for key, value in tags.items()}
+        with sigterm_raises():
+            if injected:
+                with self.translate_errors():
+                    for key, value in tags.items():
+                        self.client.set_tag(injected, key, value)
+                yield injected
+                return
+            with self.translate_errors():
+                run_id = self._start_run(experiment, name, tags)
+            try:
+                yield run_id
+            except BaseException as error:
+                status = "KILLED" if isinstance(error, TerminatedError) else "FAILED"
+                with suppress(ModelwayError), self.translate_errors():  # what failed first is what is worth reading
+                    self.client.set_terminated(run_id, status)
+                raise
+            with self.translate_errors():
+                self.client.set_terminated(run_id, "FINISHED")
+
+    def _start_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+        existing = self.client.get_experiment_by_name(experiment)
+        if existing is None:
+            location = _local_artifacts(self.uri)
+            identifier = self.client.create_experiment(experiment, artifact_location=location)
+        else:
+            identifier = existing.experiment_id
+        pipeline_run = os.environ.get(RUN_VARIABLE)
+        if pipeline_run:
+            tags = {**tags, PIPELINE_RUN_TAG: pipeline_run}
+        return str(self.client.create_run(identifier, run_name=name, tags=dict(tags)).info.run_id)
+
+    def end_unfinished(
+        self, experiment: str, pipeline_run: str, status: Literal["FAILED", "KILLED"] = "FAILED"
+    ) -> list[str]:
+        """Ends what `run` began for a pipeline run and could not end: its process was killed.
+
+        Args:
+            experiment: The experiment to look in; it need not be there.
+            pipeline_run: The id of a pipeline run of which no task runs any more.
+            status: What they end as.
+
+        Returns:
+            The ids of the MLflow runs that were ended.
+        """
+        unfinished: list[str] = []
+        with self.translate_errors():
+            existing = self.client.get_experiment_by_name(experiment)
+            token = None
+            while existing is not None:
+                page = self.client.search_runs(
+                    [existing.experiment_id], filter_string="attributes.status = 'RUNNING'", page_token=token
+                )
+                unfinished += [run.info.run_id for run in page if run.data.tags.get(PIPELINE_RUN_TAG) == pipeline_run]
+                token = page.token
+                if not token:
+                    break
+            for run_id in unfinished:
+                self.client.set_terminated(run_id, status)
+        return unfinished
+
+    def log(
+        self, run_id: str, params: Mapping[str, object] | None = None, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Logs parameters and metrics into a run."""
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        with self.translate_errors():
+            self.client.log_batch(
+                run_id,
+                metrics=[Metric(key, value, now, 0) for key, value in (metrics or {}).items()],
+                params=[Param(key, str(value)[:6000]) for key, value in (params or {}).items()],
+            )
+
+    def log_evidence(self, run_id: str, folder: Path, path: str) -> None:
+        """Uploads a folder of evidence below a path among a run's artifacts."""
+        with self.translate_errors():
+            self.client.log_artifacts(run_id, str(folder), path)
+
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        """Tags a run."""
+        with self.translate_errors():
+            self.client.set_tag(run_id, f"{TAG}{key}", value)
+
+    @contextmanager
+    def logged_model(self, run_id: str, name: str, params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        """A model entry of a run, made ready at the end or marked as failed.
+
+        Yields:
+            The model's id, and where its files will be.
+        """
+        from mlflow.entities import LoggedModelOutput
+
+        with self.translate_errors():
+            experiment = self.client.get_run(run_id).info.experiment_id
+            model = self.client.create_logged_model(
+                experiment, name, run_id, params={key: str(value)[:250] for key, value in params.items()}
+            )
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        try:
+            yield str(model.model_id), str(model.artifact_location)
+        except BaseException:
+            with self.translate_errors():
+                self.client.finalize_logged_model(model.model_id, "FAILED")
+            raise
+        with self.translate_errors():
+            self.client.finalize_logged_model(model.model_id, "READY")
+
+    def upload_model(self, model_id: str, folder: str) -> None:
+        """Uploads a model's folder to its entry."""
+        with self.translate_errors():
+            self.client.log_model_artifacts(model_id, folder)
+
+    def version_with_alias(self, name: str, alias: str) -> ModelVersion | None:
+        """The version of a registered model that holds an alias, if any."""
+        from mlflow.exceptions import MlflowException
+
+        with self.translate_errors():
+            try:
+                return self.client.get_model_version_by_alias(name, alias)
+            except MlflowException as error:
+                if error.error_code in _NO_ALIAS:
+                    return None
+                raise
+
+    def with_tag(self, name: str, key: str, value: str) -> ModelVersion | None:
+        """The version of a registered model that carries one of our tags with this value, if any."""
+        return next((one for one in self.versions(name) if one.tags.get(f"{TAG}{key}") == value), None)
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """All versions of a registered model, the newest first."""
+        with self.translate_errors():
+            found = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
+        return sorted(found, key=lambda one: -int(one.version))
+
+    @contextmanager
+    def new_version(self, name: str, model_id: str, run_id: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """A new version of a registered model, which is gone again if the block fails.
+
+        Args:
+            name: The registered model's name; created if it is not there.
+            model_id: The model's id.
+            run_id: The run that trained it.
+            tags: Tags of the version, without our prefix.
+
+        Yields:
+            The version.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with self.translate_errors():
+            try:
+                self.client.create_registered_model(name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            made = self.client.create_model_version(
+                name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                tags={f"{TAG}{key}": value for key, value in tags.items()},
+                model_id=model_id,
+            )
+        try:
+            yield str(made.version)
+        except BaseException:
+            with self.translate_errors():
+                self.client.delete_model_version(name, made.version)
+            raise
+
+    def set_alias(self, name: str, version: str, alias: str) -> None:
+        """Moves an alias to a version."""
+        with self.translate_errors():
+            self.client.set_registered_model_alias(name, alias, version)
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Takes an alias away, if a version holds it."""
+        if self.version_with_alias(name, alias) is not None:
+            with self.translate_errors():
+                self.client.delete_registered_model_alias(name, alias)
+
+    def download_model(self, name: str, version: str, folder: str) -> Path:
+        """Downloads a registered model's folder."""
+        from mlflow.artifacts import download_artifacts
+
+        with self.translate_errors():
+            location = self.client.get_model_version_download_uri(name, version)  # `models:/` takes the global server
+            path = download_artifacts(location, dst_path=folder, tracking_uri=self.uri)
+        return Path(path)
+
+    def evidence(self, name: str, version: str, file: str) -> bytes | None:
+        """One file of the evidence that a version was registered with; None if it has no such file."""
+        with self.translate_errors():
+            found = self.client.get_model_version(name, version)
+            folder = found.tags.get(f"{TAG}evidence")
+            if folder is None or found.run_id is None:
+                return None
+            if f"{folder}/{file}" not in {one.path for one in self.client.list_artifacts(found.run_id, folder)}:
+                return None
+            with TemporaryDirectory() as work:
+                path = self.client.download_artifacts(found.run_id, f"{folder}/{file}", work)
+                return Path(path).read_bytes()
+
+    @contextmanager
+    def translate_errors(self) -> Iterator[None]:
+        """Turns MLflow's errors into ones that say what to do.
+
+        Raises:
+            NotFoundError: MLflow has no such thing.
+            CredentialsError: it refuses access.
+            UnavailableError: it cannot be reached, or not now.
+            ModelwayError: it answers something else.
+        """
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code in _REFUSED:
+                raise CredentialsError(
+                    f"MLflow at {self.uri} refuses access",
+                    key="MLFLOW_TRACKING_URI",
+                    remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
+                ) from error
+            # Of a file among several that could not be had, MLflow keeps the text alone.
+            no_answer = isinstance(error.__context__, RequestException) or "Max retries exceeded" in str(error)
+            if no_answer or error.error_code in _AWAY:
+                raise self._unreachable(error) from error
+            kind = NotFoundError if error.error_code in _ABSENT else ModelwayError
+            raise kind(
+                f"MLflow at {self.uri} answers: {first_line(error)}",
+                key="MLFLOW_TRACKING_URI",
+                remedy="see the MLflow server's log",
+            ) from error
+        except RequestException as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> UnavailableError:
+        return distrust(error, f"MLflow at {self.uri}", key="MLFLOW_TRACKING_URI") or UnavailableError(
+            f"MLflow at {self.uri} cannot be reached",
+            key="MLFLOW_TRACKING_URI",
+            remedy="check MLFLOW_TRACKING_URI and that the server runs, then run again",
+        )
+
+
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+_NO_ALIAS = _ABSENT | {"INVALID_PARAMETER_VALUE"}
+_AWAY = {"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
+_REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+
+
+def _local_artifacts(uri: str) -> str | None:
+    """Where a sqlite tracking database keeps artifacts: beside it. A server decides for itself."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()

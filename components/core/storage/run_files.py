@@ -1,0 +1,59 @@
+"""Where a run's files and records are in the project's store, and reading these: there, not there, or damaged."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from modelway.components.core.errors import DamagedError, NotFoundError
+from modelway.components.core.storage.uri import join, read_uri
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def record_file(store: str, run: str, name: str) -> str:
+    """Where a run keeps a record."""
+    return join(store, "runs", run, name)
+
+
+def config_file(store: str, name: str, *, digest: str) -> str:
+    """Where one of the user's files is kept.
+
+    Args:
+        store: The root of the project's store.
+        name: ``project``, ``contract`` or ``policy``.
+        digest: The SHA-256 of its content.
+    """
+    return join(store, "config", f"{name}-{digest[:16]}.json")
+
+
+def store_of(location: str) -> str:
+    """The root of the store that a project's `config_file` is in; empty where the location is none of one."""
+    match = re.fullmatch(r"(.+)/config/project-[0-9a-f]{16}\.json", location)
+    return match[1] if match else ""
+
+
+def read_record(kind: type[Record], file: str, *, damage: str, remedy: str) -> Record | None:
+    """A record of a run; None if there is none.
+
+    Args:
+        kind: What it is.
+        file: Where it is.
+        damage: What to say of one that cannot be understood, after its name.
+        remedy: What to do about that.
+
+    Raises:
+        DamagedError: it is there and damaged.
+        UnavailableError: the store cannot be reached.
+        CredentialsError: the store refuses access.
+    """
+    try:
+        content = read_uri(file)
+    except NotFoundError:
+        return None
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        raise DamagedError(f"{file} {damage}", file=file, remedy=remedy) from error

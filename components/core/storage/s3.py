@@ -1,0 +1,299 @@
+"""An S3 endpoint through the `minio` client, with errors that say what to do.
+
+Credentials and the endpoint come from the environment, in the names that S3 tools share
+(``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``) or MinIO's
+(``MINIO_ENDPOINT``, ``MINIO_ACCESS_KEY``, ``MINIO_SECRET_KEY``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
+from modelway.components.core.storage.certificates import tls_context
+from modelway.components.core.storage.s3_errors import explaining, missing
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+_ENDPOINT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT")
+_ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY")
+_SECRET_KEY = ("AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY")
+_TAKEN, _BUSY = "PreconditionFailed", "ConditionalRequestConflict"  # the object is there; is just being written
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of an object in a bucket.
+
+    Attributes:
+        key: The object's key.
+        deletes: Whether it marks the object as deleted.
+        is_latest: Whether it is what is there now; the only version is, where the bucket keeps none.
+        state: Its id, ETag, size and time, one of which is another when the object is written anew.
+    """
+
+    key: str
+    deletes: bool
+    is_latest: bool
+    state: str
+
+
+class S3:
+    """An S3 endpoint, with errors that say what to do.
+
+    Args:
+        endpoint: ``host:port`` or a URL; the scheme says whether TLS is used (plain HTTP without one).
+        access_key: The access key.
+        secret_key: The secret key.
+        region: The region, where the endpoint asks for one.
+        brief: Whether to give up within seconds where no answer comes, as checks do.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        access_key: str | None,
+        secret_key: str | None,
+        *,
+        region: str | None = None,
+        brief: bool = False,
+    ) -> None:
+        import urllib3
+        from minio import Minio
+
+        parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+        self.endpoint = parts.netloc.rpartition("@")[2]
+        self.url = f"{parts.scheme}://{self.endpoint}"
+        self._lockable: dict[str, bool] = {}
+        http_client = urllib3.PoolManager(
+            maxsize=8,  # as many as `storage.read_all` reads at once
+            timeout=urllib3.Timeout(connect=3, read=7) if brief else urllib3.Timeout(connect=5, read=120),
+            retries=urllib3.Retry(connect=2, read=0, other=0, backoff_factor=0.5)
+            if brief
+            else urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=[500, 502, 503, 504]),
+            ssl_context=tls_context() if parts.scheme == "https" else None,
+        )
+        try:
+            self.client: Minio = Minio(
+                endpoint=self.endpoint,
+                access_key=access_key,
+                secret_key=secret_key,
+                secure=parts.scheme == "https",
+                region=region or "us-east-1",
+                http_client=http_client,
+            )
+        except ValueError as error:
+            raise UnavailableError(
+                f"the S3 endpoint {self.endpoint!r} is no address: {first_line(error)}",
+                key="AWS_ENDPOINT_URL",
+                remedy="give the scheme, the host and the port alone, such as http://minio:9000",
+            ) from error
+
+    @classmethod
+    def from_environment(cls, *, brief: bool = False) -> S3:
+        """The endpoint that the environment names.
+
+        Args:
+            brief: Whether to give up within seconds where no answer comes, as checks do.
+
+        Raises:
+            CredentialsError: no endpoint or no keys are set.
+        """
+        endpoint = endpoint_named() or "https://s3.amazonaws.com"
+        access, secret = _first(*_ACCESS_KEY), _first(*_SECRET_KEY)
+        if access is None or secret is None:
+            raise CredentialsError(
+                "an s3:// address is used, but no S3 credentials are set",
+                remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL "
+                "(on a cluster: the Secret that the pipeline mounts)",
+            )
+        return cls(endpoint, access, secret, region=_first("AWS_REGION", "AWS_DEFAULT_REGION"), brief=brief)
+
+    def read(self, uri: str) -> bytes:
+        """The bytes of an object."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            response = self.client.get_object(bucket_name=bucket, object_name=key)
+            try:
+                return response.data
+            finally:
+                response.close()
+                response.release_conn()
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Writes an object."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            self.client.put_object(bucket_name=bucket, object_name=key, data=BytesIO(content), length=len(content))
+
+    def create(self, uri: str, content: bytes, retain_days: int = 0) -> bool:
+        """Writes an object if there is none: of several writers at once exactly one does.
+
+        Args:
+            uri: The object.
+            content: Its bytes; an answer that was lost and asked for again is recognized by them, so that writers at
+                once must not write the same.
+            retain_days: For how long the object must not be removed (in governance mode), where the bucket has object
+                lock and no rule of its own; 0: as the bucket says.
+
+        Returns:
+            Whether this call wrote it.
+        """
+        return self.put_new(uri, content, retain_days) or self.read(uri) == content
+
+    def put_new(self, uri: str, content: bytes, retain_days: int = 0) -> bool:
+        """Like `create`, but says False too where the object is there with the same content."""
+        from minio.error import S3Error
+
+        bucket, key = split_uri(uri)
+        digest = hashlib.md5(content, usedforsecurity=False).digest()  # asked for beside a retention
+        headers: dict[str, str | list[str] | tuple[str]] = {
+            "If-None-Match": "*",
+            "Content-MD5": base64.b64encode(digest).decode(),
+        }
+        with self._explaining(uri):
+            if retain_days and self._locks_without_a_rule(bucket):
+                until = datetime.now(UTC) + timedelta(days=retain_days)
+                headers["x-amz-object-lock-mode"] = "GOVERNANCE"
+                headers["x-amz-object-lock-retain-until-date"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+            for pause in (0.05, 0.2, 1, None):
+                try:
+                    # `put_object` makes metadata of a condition.
+                    self.client._put_object(bucket, key, content, headers)  # noqa: SLF001
+                except S3Error as error:
+                    if error.code == _TAKEN:
+                        return False
+                    if error.code != _BUSY or pause is None:
+                        raise
+                    time.sleep(pause)
+                else:
+                    return True
+        raise AssertionError
+
+    def _locks_without_a_rule(self, bucket: str) -> bool:
+        from minio.error import S3Error
+
+        if bucket not in self._lockable:
+            try:
+                rule = self.client.get_object_lock_config(bucket_name=bucket)
+                self._lockable[bucket] = rule.mode is None
+            except S3Error as error:
+                if error.code in {"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"}:
+                    raise
+                self._lockable[bucket] = False  # no object lock, or nothing that we may know
+        return self._lockable[bucket]
+
+    def names(self, uri: str, after: str = "") -> list[str]:
+        """The names directly below a prefix that ends in ``/``, in order; with `after`, those that come after it."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            found = self.client.list_objects(
+                bucket_name=bucket, prefix=key, start_after=f"{key}{after}" if after else None
+            )
+            return [(item.object_name or "").removeprefix(key) for item in found if not item.is_dir]
+
+    def folders(self, uri: str) -> list[str]:
+        """The names directly below a prefix that ends in ``/`` that have something below them in turn, in order."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            entries = self.client.list_objects(bucket_name=bucket, prefix=key)
+            return [(entry.object_name or "").removeprefix(key).rstrip("/") for entry in entries if entry.is_dir]
+
+    def versions(self, uri: str) -> list[ObjectVersion]:
+        """Every version of what is directly below a prefix that ends in ``/``, in no order."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            return [
+                ObjectVersion(
+                    entry.object_name or "",
+                    entry.is_delete_marker,
+                    entry.is_latest == "true",
+                    f"{entry.version_id} {entry.etag} {entry.size} {entry.last_modified}",
+                )
+                for entry in self.client.list_objects(bucket_name=bucket, prefix=key, include_version=True)
+                if not entry.is_dir
+            ]
+
+    def upload(self, path: Path, uri: str) -> None:
+        """Copies a local file to an object."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            self.client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path))
+
+    def download(self, uri: str, folder: Path) -> Path:
+        """Copies an object, or everything below a prefix that ends in ``/``, into a folder; returns its local path."""
+        bucket, key = split_uri(uri)
+        target = folder / (Path(key.rstrip("/")).name or bucket)
+        with self._explaining(uri):
+            if not key.endswith("/") and key:
+                self.client.fget_object(bucket_name=bucket, object_name=key, file_path=str(target))
+                return target
+            for name, _ in self.etags(uri):
+                local = target / name.removeprefix(key)
+                if not local.resolve().is_relative_to(target.resolve()):
+                    raise ModelwayError(
+                        f"the object {name!r} would be written outside of its folder",
+                        file=uri,
+                        value=name,
+                        remedy="remove the object; keys with `..` are not taken",
+                    )
+                self.client.fget_object(bucket_name=bucket, object_name=name, file_path=str(local))
+        return target
+
+    def etags(self, uri: str) -> list[tuple[str, str]]:
+        """Key and ETag of an object, or of everything below a prefix that ends in ``/``, in order of the keys."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            if key and not key.endswith("/"):
+                return [(key, self.client.stat_object(bucket_name=bucket, object_name=key).etag or "")]
+            found = [
+                (item.object_name or "", item.etag or "")
+                for item in self.client.list_objects(bucket_name=bucket, prefix=key, recursive=True)
+                if not item.is_dir
+            ]
+        if not found:
+            raise missing(uri)
+        return sorted(found)
+
+    def has_objects(self, uri: str) -> bool:
+        """Whether there is an object whose key begins so."""
+        bucket, key = split_uri(uri)
+        with self._explaining(uri):
+            listing = self.client.list_objects(
+                bucket_name=bucket, prefix=key, recursive=True, extra_query_params={"max-keys": "1"}
+            )
+            return next(iter(listing), None) is not None
+
+    def _explaining(self, uri: str) -> AbstractContextManager[None]:
+        return explaining(uri, self.url)
+
+
+def endpoint_named() -> str | None:
+    """The S3 endpoint that the environment names; None if it names none, which means Amazon's."""
+    return _first(*_ENDPOINT)
+
+
+def has_keys() -> bool:
+    """Whether the environment has S3 credentials."""
+    return _first(*_ACCESS_KEY) is not None and _first(*_SECRET_KEY) is not None
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` URI."""
+    parts = urlsplit(uri)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _first(*names: str) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)

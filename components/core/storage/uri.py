@@ -1,0 +1,270 @@
+"""Files by URI: local folders, and S3 (MinIO or any other endpoint; see `core.s3`)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelway.components.core.errors import CredentialsError
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.s3_errors import missing
+
+__all__ = [
+    "S3",
+    "Listing",
+    "copy_in",
+    "create_uri",
+    "fetch",
+    "folders_below",
+    "is_exclusive",
+    "is_uri",
+    "join",
+    "listing_below",
+    "names_below",
+    "read_all",
+    "read_uri",
+    "sha256_of",
+    "version_of",
+    "write_uri",
+]
+
+_SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
+
+
+@contextmanager
+def _explaining(path: str) -> Iterator[None]:
+    """Says of a local file or folder why it cannot be used."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise missing(path) from error
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        folder = isinstance(error, IsADirectoryError)
+        raise missing(path, "it is a folder" if folder else "a file is where a folder must be") from error
+    except PermissionError as error:
+        raise CredentialsError(
+            f"this account may not use {path}", file=path, remedy="correct its permissions, or name another place"
+        ) from error
+
+
+def is_uri(source: str) -> bool:
+    """Whether the source names an S3 object or prefix rather than a local path."""
+    return source.startswith("s3://")
+
+
+def join(root: str, *parts: str) -> str:
+    """A URI or path below `root`."""
+    return "/".join([root.rstrip("/"), *parts])
+
+
+def read_uri(source: str) -> bytes:
+    """The bytes of a local file or an S3 object.
+
+    Raises:
+        NotFoundError: it is not there.
+        CredentialsError: it may not be read.
+        UnavailableError: the S3 endpoint cannot be reached.
+    """
+    if is_uri(source):
+        return S3.from_environment().read(source)
+    with _explaining(source):
+        return Path(source).read_bytes()
+
+
+def write_uri(target: str, content: bytes) -> None:
+    """Writes a local file or an S3 object whole; a reader sees the old content or the new, never a part."""
+    if is_uri(target):
+        S3.from_environment().write(target, content)
+        return
+    path = Path(target)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with _explaining(target):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def create_uri(target: str, content: bytes, retain_days: int = 0) -> bool:
+    """Writes a local file or an S3 object whole if there is none: of several writers at once exactly one does.
+
+    Args:
+        target: A path or URI; a local file is read-only afterwards.
+        content: The bytes.
+        retain_days: For how long an object must not be removed, where its bucket has object lock and no own rule.
+
+    Returns:
+        Whether this call wrote it.
+    """
+    if is_uri(target):
+        return S3.from_environment().create(target, content, retain_days)
+    path = Path(target)
+    with _explaining(target):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(0o444)
+        os.link(draft, path)  # unlike a file opened with O_EXCL, it is never there in part
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def is_exclusive(target: str, content: bytes) -> bool:
+    """Whether what `create_uri` has just written is kept from being written again; some S3 endpoints do not.
+
+    Args:
+        target: What was written.
+        content: Its bytes, which are tried to be written once more.
+    """
+    return not S3.from_environment().put_new(target, content) if is_uri(target) else True
+
+
+def names_below(folder: str, after: str = "") -> list[str]:
+    """The names of the files directly in a folder or below an S3 prefix, in order; none if there is no such folder.
+
+    Args:
+        folder: A path or URI.
+        after: Only names that come after this one.
+    """
+    if is_uri(folder):
+        return S3.from_environment().names(f"{folder.rstrip('/')}/", after)
+    with _explaining(folder), suppress(FileNotFoundError):
+        found = (entry.name for entry in os.scandir(folder) if entry.is_file())
+        return sorted(name for name in found if name > after and not name.startswith("."))
+    return []
+
+
+def folders_below(folder: str) -> list[str]:
+    """The names of the folders directly in a folder or below an S3 prefix, in order; none if there is no such folder.
+
+    Args:
+        folder: A path or URI.
+    """
+    if is_uri(folder):
+        return S3.from_environment().folders(f"{folder.rstrip('/')}/")
+    with _explaining(folder), suppress(FileNotFoundError):
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    return []
+
+
+def read_all(sources: Iterable[str]) -> list[bytes]:
+    """The bytes of several local files or S3 objects, in their order; objects are read eight at a time."""
+    uris = list(sources)
+    if not any(map(is_uri, uris)):
+        return [read_uri(uri) for uri in uris]
+    s3 = S3.from_environment()
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(s3.read, uris))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is directly in a folder or below an S3 prefix, by name.
+
+    Attributes:
+        states: Of each file, in order, what changes when it is written anew: of an object its version, ETag, size and
+            time; of a local file its device, inode, size and times, of which the kernel sets that of the last change.
+            File systems' clocks tick, so that a file which changed just now may change again within the same tick:
+            its state is empty, and says nothing.
+        rewritten: What a bucket with versions shows to have become of an object: ``deleted`` or ``replaced``. Empty for
+            local folders and for buckets that keep no versions.
+    """
+
+    states: dict[str, str]
+    rewritten: dict[str, str]
+
+
+def listing_below(folder: str) -> Listing:
+    """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read.
+
+    Args:
+        folder: A path or URI.
+    """
+    return _listing_of_prefix(folder) if is_uri(folder) else Listing(_states_in_folder(folder), {})
+
+
+def _listing_of_prefix(folder: str) -> Listing:
+    states: dict[str, str] = {}
+    rewritten: dict[str, str] = {}
+    names: set[str] = set()
+    for version in S3.from_environment().versions(f"{folder.rstrip('/')}/"):
+        name = version.key.rsplit("/", 1)[-1]
+        if version.deletes:
+            rewritten[name] = "deleted"
+        elif name in names:
+            rewritten.setdefault(name, "replaced")
+        if version.is_latest and not version.deletes:
+            states[name] = version.state
+        names.add(name)
+    return Listing(dict(sorted(states.items())), rewritten)
+
+
+def _states_in_folder(folder: str) -> dict[str, str]:
+    settled = time.time_ns() - _SETTLED_NS
+    states: dict[str, str] = {}
+    with suppress(FileNotFoundError):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.is_file() and not entry.name.startswith("."):
+                stat = entry.stat()
+                state = f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+                states[entry.name] = state if stat.st_ctime_ns < settled else ""
+    return states
+
+
+def version_of(source: str) -> str:
+    """A token that changes when the content of a file, folder, S3 object or S3 prefix does.
+
+    Local files give the SHA-256 of their content; S3 objects their ETags, which need no download.
+    """
+    if is_uri(source):
+        listing = "\n".join(f"{key} {etag}" for key, etag in S3.from_environment().etags(source))
+        return f"etag:{hashlib.sha256(listing.encode()).hexdigest()}"
+    return f"sha256:{sha256_of(Path(source))}"
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, or of the names and contents of a folder's files."""
+    if not path.exists():
+        raise missing(str(path))
+    if path.is_dir():
+        lines = [f"{file.relative_to(path)} {sha256_of(file)}" for file in sorted(path.rglob("*")) if file.is_file()]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(source: str, folder: Path) -> Path:
+    """A local path with the content of a file, folder, S3 object or S3 prefix; downloads into `folder` if remote."""
+    if not is_uri(source):
+        path = Path(source)
+        if not path.exists():
+            raise missing(source)
+        return path
+    return S3.from_environment().download(source, folder)
+
+
+def copy_in(path: Path, target: str) -> None:
+    """Copies a local file to a path or URI."""
+    if is_uri(target):
+        S3.from_environment().upload(path, target)
+        return
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)

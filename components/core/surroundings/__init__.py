@@ -1,0 +1,1 @@
+"""Whether the services that a run needs are there."""

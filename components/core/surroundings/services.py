@@ -1,0 +1,156 @@
+"""Whether what a run needs is there before it starts: MLflow, the store and the data sources, asked within seconds.
+
+In a pod, where the command is not: ``python -m modelway.components.core.surroundings.services --store s3://bucket/prefix``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.certificates import bundle, private_authorities
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import is_uri
+from modelway.components.core.surroundings.findings import Finding, Status, as_error, as_json, as_text, worst_first
+from modelway.components.core.surroundings.mlflow import load_client, no_tracking_uri, tracking_finding
+from modelway.components.core.surroundings.storage import (
+    s3_settings,
+    source_in_folder,
+    source_in_s3,
+    store_in_folder,
+    store_in_s3,
+)
+
+_SECONDS = 20  # for all questions together, which are asked at once; each has shorter limits of its own
+Question = Callable[[], Finding]
+
+
+def check_surroundings(*, store: str, sources: Sequence[str]) -> None:
+    """Asks MLflow, the store and the data sources whether a run can use them, within seconds.
+
+    Writes a small object or file below the store; makes nothing else.
+
+    Args:
+        store: Where decisions and reports are kept: a folder or ``s3://``.
+        sources: Where the data is: paths or ``s3://``.
+
+    Raises:
+        ModelwayError: something is missing, cannot be reached or refuses; names all of it, with the remedies.
+    """
+    error = as_error(inspect_surroundings(store=store, sources=sources))
+    if error is not None:
+        raise error
+
+
+def inspect_surroundings(*, store: str, sources: Sequence[str], tracking_uri: str | None = None) -> list[Finding]:
+    """Like `check_surroundings`, but says how each part is, the worst first.
+
+    Args:
+        store: Where decisions and reports are kept: a folder or ``s3://``.
+        sources: Where the data is: paths or ``s3://``.
+        tracking_uri: The MLflow server; without it the one that ``MLFLOW_TRACKING_URI`` names.
+    """
+    findings = _authorities()
+    questions: dict[str, Question] = {}
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        findings.append(no_tracking_uri())
+    else:
+        if uri.startswith(("http://", "https://")):
+            load_client()  # here, since it is not the server that takes this time
+        questions["MLflow"] = partial(tracking_finding, uri)
+    local = [source for source in sources if not is_uri(source)]
+    questions |= {f"source {source}": partial(source_in_folder, source) for source in local}
+    if not store:
+        remedy = "name a folder, or s3://BUCKET/PREFIX"
+        findings.append(Finding("store", Status.MISSING, "no store is named", remedy, key="store"))
+    elif not is_uri(store):
+        questions["store"] = partial(store_in_folder, store)
+    if is_uri(store) or len(local) < len(sources):
+        lacking = s3_settings()
+        findings += lacking
+        if not lacking:
+            questions |= _s3_questions(store, [source for source in sources if is_uri(source)], findings=findings)
+    return worst_first(findings + _answers(questions))
+
+
+def _s3_questions(store: str, sources: Sequence[str], *, findings: list[Finding]) -> dict[str, Question]:
+    """What is asked of S3; what hinders asking is added to the findings."""
+    try:
+        s3 = S3.from_environment(brief=True)
+    except ModelwayError as error:
+        findings.append(Finding.of("S3", error))
+        return {}
+    questions: dict[str, Question] = {f"source {source}": partial(source_in_s3, s3, source) for source in sources}
+    return questions | ({"store": partial(store_in_s3, s3, store)} if is_uri(store) else {})
+
+
+def _authorities() -> list[Finding]:
+    """How the private certificate authorities are, if any are configured."""
+    subject = "certificates"
+    try:
+        private = private_authorities()
+        if private is None:
+            return []
+        bundle()
+    except ModelwayError as error:
+        return [Finding.of(subject, error)]
+    return [Finding(subject, Status.OK, f"the private authorities in {private} are trusted", file=str(private))]
+
+
+def _answers(questions: dict[str, Question]) -> list[Finding]:
+    """Asks all at once, and waits no longer than is said above: looking a name up has no limit of its own."""
+    findings: dict[str, Finding] = {}
+    crashes: list[Exception] = []
+
+    def ask(subject: str, question: Question) -> None:
+        try:
+            findings[subject] = question()
+        except ModelwayError as error:
+            findings[subject] = Finding.of(subject, error)
+        except Exception as error:  # ours; raised where it can be seen
+            crashes.append(error)
+
+    threads = {
+        subject: threading.Thread(target=ask, args=(subject, question), daemon=True)
+        for subject, question in questions.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    deadline = time.monotonic() + _SECONDS
+    for thread in threads.values():
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if crashes:
+        raise crashes[0]
+    remedy = "check its address, and that names are resolved here; then run again"
+    return [
+        findings.get(subject)
+        or Finding(subject, Status.UNREACHABLE, f"{subject}: no answer came within {_SECONDS} s", remedy)
+        for subject in questions
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints how each part is; returns 0 if all that a run needs is there, 2 if not."""
+    parser = argparse.ArgumentParser(
+        prog="python -m modelway.components.core.surroundings.services", description=main.__doc__
+    )
+    parser.add_argument("--store", required=True, help="where decisions and reports are kept: a folder or s3://")
+    parser.add_argument("--source", action="append", default=[], help="a data source; may be given several times")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    findings = inspect_surroundings(store=options.store, sources=options.source)
+    text = json.dumps(as_json(findings), indent=2, ensure_ascii=False) if options.json else as_text(findings)
+    sys.stdout.write(f"{text}\n")
+    return 2 if any(finding.status.blocks for finding in findings) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tables as the stages hand them on."""

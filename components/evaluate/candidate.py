@@ -1,0 +1,110 @@
+"""All checks of the model gate, in the order that people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.checks import Check
+from modelway.components.core.config.model_policy import ModelPolicy
+from modelway.components.core.config.project import Project
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.measures.metrics import Predictions
+from modelway.components.core.tables.parquet import as_text
+from modelway.components.evaluate.checks.calibration import calibration_check
+from modelway.components.evaluate.checks.fairness import fairness_checks
+from modelway.components.evaluate.checks.metrics import row_checks, slice_checks, threshold_checks, unseen_checks
+from modelway.components.evaluate.checks.no_regression import Rival, regression_checks
+from modelway.components.evaluate.checks.robustness import robustness_checks
+from modelway.components.evaluate.checks.rules import rule_checks
+from modelway.components.evaluate.checks.weak_segments import weak_segment_checks
+from modelway.components.evaluate.predicting import Predict, deterministic_check, sane_check
+from modelway.components.evaluate.slices import Slice, find_slices
+from modelway.components.evaluate.statistics.intervals import Estimate
+from modelway.components.evaluate.statistics.resampling import Sampling
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that is to be judged, with what it said about the rows.
+
+    Attributes:
+        ask: The model.
+        table: The test rows.
+        predictions: What the model said about them.
+        sampling: How they were drawn.
+        unseen: What it said about the unseen rows; None if there are none.
+        unseen_sampling: How those were drawn.
+    """
+
+    ask: Predict
+    table: pl.DataFrame
+    predictions: Predictions
+    sampling: Sampling
+    unseen: Predictions | None
+    unseen_sampling: Sampling
+
+
+def sampling_of(table: pl.DataFrame, project: Project, confidence: float | None) -> Sampling:
+    """How a split's rows were drawn: by whole groups where the project splits so, else one by one."""
+    column = project.data.split.column
+    if project.data.split.by != "group" or column is None or column not in table.columns or not len(table):
+        return Sampling(len(table), None, confidence)
+    groups = as_text(table[column]).fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
+    return Sampling(len(table), groups, confidence)
+
+
+def model_checks(
+    subject: Subject, estimates: Mapping[str, Estimate], champion: Rival, project: Project, policy: ModelPolicy
+) -> list[Check]:
+    """Every check of a model whose predictions are sane.
+
+    Args:
+        subject: The model and what it said.
+        estimates: What was measured on the test rows, by metric; all that the policy has a threshold on.
+        champion: What the champion said about the same rows.
+        project: The project.
+        policy: What is asked.
+
+    Raises:
+        ModelwayError: the policy asks for something that cannot be, such as slices by a column that is not there.
+    """
+    table, predictions, sampling, rule = subject.table, subject.predictions, subject.sampling, policy.on_inconclusive
+    slices = _slices(table, policy)
+    checks = row_checks(len(table), policy)
+    checks += [sane_check(predictions), deterministic_check(subject.ask, table)]
+    checks += threshold_checks("metric", estimates, sampling, policy.metrics, rule)
+    checks += unseen_checks(subject.unseen, subject.unseen_sampling, policy)
+    checks += regression_checks(predictions, champion, slices, sampling, policy)
+    if policy.slices is not None:
+        checks += slice_checks(predictions, slices, sampling, policy.slices)
+    if policy.weak_segments is not None:
+        columns = [
+            name for name in dict.fromkeys((*project.features.columns, *project.sensitive)) if name in table.columns
+        ]
+        checks += weak_segment_checks(table, columns, predictions, sampling, policy.weak_segments)
+    if policy.fairness is not None:
+        asked = policy.fairness.columns or project.sensitive
+        checks += fairness_checks(predictions, table, asked, policy.fairness, policy.confidence)
+    if policy.calibration is not None and project.task != "regression":
+        checks.append(calibration_check(predictions, sampling, policy.calibration, rule))
+    if policy.robustness is not None:
+        checks += robustness_checks(
+            subject.ask, table, predictions, project.features, sampling, policy.robustness, rule
+        )
+    return checks + rule_checks(subject.ask, table, predictions, sampling, policy.rules, rule)
+
+
+def _slices(table: pl.DataFrame, policy: ModelPolicy) -> list[Slice]:
+    if policy.slices is not None:
+        return list(find_slices(table, policy.slices))
+    if policy.no_regression is not None and policy.no_regression.slices:
+        raise ModelwayError(
+            "the policy compares each slice with the champion, but names no slices",
+            key="model.no_regression.slices",
+            remedy="name columns under `model.slices`, or set `model.no_regression.slices: false`",
+        )
+    return []

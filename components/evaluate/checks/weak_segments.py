@@ -1,0 +1,254 @@
+"""Weak segments: the worst parts of a split that a shallow tree over the rows' errors finds.
+
+The tree is fitted on one half of the split and the segments are judged on the other one, so that a segment is not
+weak merely because it was chosen for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.checks import Check, inconclusive, passed_or_failed
+from modelway.components.core.config.model_policy import WeakSegments
+from modelway.components.core.config.thresholds import threshold_check
+from modelway.components.core.measures.metrics import Array, Predictions
+from modelway.components.core.report.html import format_number
+from modelway.components.core.tables.parquet import as_numbers, as_text
+from modelway.components.evaluate.checks.metrics import obstacle
+from modelway.components.evaluate.statistics.intervals import Part, measure
+from modelway.components.evaluate.statistics.resampling import Sampling
+
+MOST_CATEGORIES = 20
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of the split, described by conditions on raw columns.
+
+    Attributes:
+        name: The conditions, as people read them.
+        rows: Its rows in the half that judges.
+        error: The mean error in the half that it was found in.
+    """
+
+    name: str
+    rows: Array
+    error: float
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What the tree may split by: a number itself, or whether a value is a category, and which one it is otherwise."""
+
+    column: str
+    values: Array
+    category: str | None = None
+    other: str | None = None
+    moment: pl.DataType | None = None
+    first: float = 0.0
+
+
+@dataclass
+class _Conditions:
+    """What is known of one column on the way to a leaf."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    missing: bool = True
+    is_: str | None = None
+    is_not: list[str] = field(default_factory=list)
+
+
+def weak_segment_checks(
+    table: pl.DataFrame, columns: list[str], predictions: Predictions, sampling: Sampling, policy: WeakSegments
+) -> list[Check]:
+    """A check ``weak_segment[conditions].metric`` for the worst segments, the worst first.
+
+    Args:
+        table: The test rows.
+        columns: What segments are described by.
+        predictions: What a model said about them.
+        sampling: How they were drawn.
+        policy: What is asked of the segments.
+    """
+    finding, judging = _halves(sampling)
+    least = policy.minimum_rows
+    if min(len(finding), len(judging)) < 2 * least:
+        message = (
+            f"{sampling.rows:,} test rows; half of them is looked for segments of {least:,} rows in, which takes "
+            f"{4 * least:,}; bring more rows, or lower `model.weak_segments.minimum_rows`"
+        )
+        return [
+            inconclusive("weak_segments", message, policy.on_inconclusive, observed=sampling.rows, threshold=4 * least)
+        ]
+    segments = find_segments(table, columns, row_errors(predictions), finding, judging, policy, sampling.seed)
+    if not segments:
+        message = f"no condition on a column tells rows with greater errors apart, on {len(finding):,} rows"
+        return [passed_or_failed("weak_segments", passed=True, message=message, observed=0)]
+    checks = []
+    for segment in segments[: policy.most]:
+        for metric, threshold in policy.metrics.items():
+            name = f"weak_segment[{segment.name}].{metric}"
+            reason = obstacle(predictions, segment.rows, min(least // 2, len(judging)))
+            found = None if reason else measure(metric, Part(predictions, segment.rows), sampling)
+            if found is None or np.isnan(found.value):
+                reason = reason or f"{metric} is not defined on these {len(segment.rows):,} rows; bring more of them"
+                checks.append(inconclusive(name, reason, policy.on_inconclusive, observed=len(segment.rows)))
+                continue
+            checks.append(
+                threshold_check(
+                    name,
+                    found.value,
+                    threshold,
+                    policy.on_inconclusive,
+                    where=f"on the segment's {len(segment.rows):,} rows in the half that it was not found in",
+                    interval=found.interval,
+                    confidence=sampling.confidence,
+                )
+            )
+    return checks
+
+
+def row_errors(predictions: Predictions) -> Array:
+    """How wrong each prediction is: the absolute error, the log loss, or without probabilities 0 or 1."""
+    if not predictions.classes:
+        return np.asarray(np.abs(predictions.predicted - predictions.truth))
+    if predictions.probabilities is None:
+        return np.asarray(predictions.predicted != predictions.truth, dtype=np.float64)
+    known = np.minimum(predictions.truth, len(predictions.classes) - 1)
+    said = predictions.probabilities[np.arange(len(known)), known]
+    said = np.where(predictions.truth < len(predictions.classes), said, 0.0)
+    return np.asarray(-np.log(np.clip(said, 1e-6, 1.0)))
+
+
+def find_segments(
+    table: pl.DataFrame,
+    columns: list[str],
+    errors: Array,
+    finding: Array,
+    judging: Array,
+    policy: WeakSegments,
+    seed: int = 0,
+) -> list[Segment]:
+    """The leaves of a shallow regression tree over the errors, those with the greatest mean error first.
+
+    Args:
+        table: The rows.
+        columns: What they are told apart by; dates and times are numbers, of other columns 20 values at most.
+        errors: How wrong each row's prediction is, shape (rows,).
+        finding: The rows that the tree is fitted on.
+        judging: The rows that a segment's rows are taken from.
+        policy: The tree's depth and the least rows of a leaf.
+        seed: Of the tree.
+
+    Returns:
+        The segments whose mean error is above that of all rows.
+    """
+    from sklearn.tree import DecisionTreeRegressor
+
+    questions = [question for name in columns for question in _questions(table[name])]
+    questions = [question for question in questions if len(np.unique(question.values)) > 1]
+    if not questions:
+        return []
+    asked = np.column_stack([question.values for question in questions])
+    fitted = DecisionTreeRegressor(max_depth=policy.depth, min_samples_leaf=policy.minimum_rows, random_state=seed)
+    fitted.fit(asked[finding], errors[finding])
+    tree, leaves = fitted.tree_, fitted.apply(asked[judging])
+    found = []
+    for leaf, conditions in _paths(tree, questions).items():
+        error = float(tree.value[leaf].ravel()[0])
+        if conditions and error > float(errors[finding].mean()):
+            found.append(Segment(_described(conditions, questions), judging[leaves == leaf], error))
+    return sorted(found, key=lambda segment: -segment.error)
+
+
+def _halves(sampling: Sampling) -> tuple[Array, Array]:
+    """Two halves of the rows, with all rows of a group on one side."""
+    drawn = np.arange(sampling.rows) if sampling.groups is None else sampling.groups
+    side = np.random.default_rng(sampling.seed + 3).permutation(int(drawn.max()) + 1) % 2 == 0
+    first = side[drawn]
+    return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def _questions(series: pl.Series) -> list[_Question]:
+    if series.dtype.is_numeric() or series.dtype.is_temporal():
+        numbers = as_numbers(series)
+        if not series.dtype.is_temporal():
+            return [_Question(series.name, np.where(np.isfinite(numbers), numbers, np.nan))]
+        first = float(np.nanmin(numbers)) if np.isfinite(numbers).any() else 0.0
+        return [_Question(series.name, numbers - first, moment=series.dtype, first=first)]  # the tree sees float32
+    text = as_text(series).fill_null("missing")
+    counts = text.value_counts(sort=True, name="rows").head(MOST_CATEGORIES)
+    values = sorted(counts[series.name].to_list())
+    if text.n_unique() == 2:
+        return [_Question(series.name, (text == values[1]).cast(pl.Float64).to_numpy(), values[1], values[0])]
+    return [_Question(series.name, (text == value).cast(pl.Float64).to_numpy(), category=value) for value in values]
+
+
+def _paths(tree: Any, questions: list[_Question]) -> dict[int, dict[str, _Conditions]]:
+    """For each leaf, what is known of the columns on the way to it."""
+    found: dict[int, dict[str, _Conditions]] = {}
+
+    def walk(node: int, steps: list[tuple[int, bool]]) -> None:
+        if tree.children_left[node] == -1:
+            found[node] = _together(tree, questions, steps)
+            return
+        walk(int(tree.children_left[node]), [*steps, (node, True)])
+        walk(int(tree.children_right[node]), [*steps, (node, False)])
+
+    walk(0, [])
+    return found
+
+
+def _together(tree: Any, questions: list[_Question], steps: list[tuple[int, bool]]) -> dict[str, _Conditions]:
+    known: dict[str, _Conditions] = {}
+    for node, left in steps:
+        question, cut = questions[tree.feature[node]], float(tree.threshold[node])
+        here = known.setdefault(question.column, _Conditions())
+        if question.category is not None:
+            if left:
+                here.is_not.append(question.category)
+            else:
+                here.is_ = question.category
+            continue
+        here.missing = here.missing and bool(tree.missing_go_to_left[node]) == left
+        if left:
+            here.high = min(here.high, cut)
+        else:
+            here.low = max(here.low, cut)
+    return known
+
+
+def _described(known: dict[str, _Conditions], questions: list[_Question]) -> str:
+    by_column = {question.column: question for question in questions}
+    return " and ".join(_words(by_column[column], conditions) for column, conditions in known.items())
+
+
+def _words(question: _Question, known: _Conditions) -> str:
+    name = question.column
+    if question.category is not None:
+        if known.is_ is not None or question.other is not None:
+            return f"{name} = {known.is_ or question.other}"
+        return " and ".join(f"{name} ≠ {value}" for value in known.is_not)
+    has_missing = bool(np.isnan(question.values).any())
+    low, high = (None if np.isinf(edge) else _edge(edge, question) for edge in (known.low, known.high))
+    if low is None and high is None:
+        return f"{name} is missing" if known.missing else f"{name} is not missing"
+    told = f"{low} < {name} <= {high}"
+    if low is None or high is None:
+        told = f"{name} <= {high}" if low is None else f"{name} > {low}"
+    return f"({told} or missing)" if has_missing and known.missing else told
+
+
+def _edge(edge: float, question: _Question) -> str:
+    if question.moment is None:
+        return format_number(edge)
+    place = pl.Series([round(edge + question.first)])
+    if question.moment.base_type() in {pl.Time, pl.Duration}:
+        return str(place.cast(question.moment)[0])
+    moment = place.cast(pl.Datetime("us")).dt.round("1m")
+    return str((moment.dt.date() if question.moment == pl.Date else moment)[0])

@@ -1,0 +1,158 @@
+"""The model gate: what the model says about rows that it has not learnt, judged by the policy, and the report of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from modelway.components.core.checks import Check, Gate, Mode, passed_or_failed
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.waivers import judged_gate
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.measures.metrics import Predictions, score
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import folder_sha256, load_model
+from modelway.components.core.tables.parquet import read_table
+from modelway.components.evaluate.candidate import Subject, model_checks, sampling_of
+from modelway.components.evaluate.champion import champion_on, policy_checks
+from modelway.components.evaluate.checks.metrics import row_checks
+from modelway.components.evaluate.checks.no_regression import Rival
+from modelway.components.evaluate.curves import Roc, confusion, roc_curves
+from modelway.components.evaluate.predicting import predict_table, sane_check
+from modelway.components.evaluate.report import render
+from modelway.components.evaluate.statistics.intervals import Estimate, Part, measure
+from modelway.components.evaluate.statistics.resampling import Sampling
+
+_CUSTOMARY = {
+    "binary": ("roc_auc", "average_precision", "accuracy", "f1", "log_loss"),
+    "multiclass": ("accuracy", "balanced_accuracy", "f1_macro", "log_loss"),
+    "regression": ("r2", "mean_absolute_error", "root_mean_squared_error"),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the dashboard shows beside the gate: scores, curves and the confusion matrix."""
+
+    gate: Gate
+    scores: dict[str, float] = field(default_factory=dict)
+    rocs: list[Roc] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    confusion: list[list[int]] = field(default_factory=list)
+
+
+def evaluate(
+    model_path: str,
+    test_path: str,
+    *,
+    unseen_path: str,
+    project_text: str,
+    policy_text: str,
+    champion: str = "",
+    run_id: str = "",
+    model_hash: str = "",
+    as_of: str = "",
+    report_path: str,
+) -> Evaluation:
+    """Judges a model on the test split, logs its scores in MLflow, and writes the report.
+
+    A model whose files are not those that were trained is not even loaded: its gate has one failed check, and no mode
+    or waiver lets it pass. Without test rows, or with predictions that are none, nothing else is judged either.
+
+    Args:
+        model_path: The model's folder, in MLflow's format.
+        test_path: The test split, as Parquet.
+        unseen_path: The unseen split, as Parquet; may have no rows.
+        project_text: The project file: its text, path or URI.
+        policy_text: The policy file, likewise.
+        champion: The champion's version in the registry; empty: there is none.
+        run_id: The MLflow run that trained the model, to log the scores in; empty: not logged.
+        model_hash: The SHA-256 that the model's folder had when it was trained; empty: not compared.
+        as_of: The day that waivers are judged at, ISO 8601; empty: today.
+        report_path: Where the HTML report goes.
+
+    Raises:
+        ModelwayError: the model cannot be loaded or fails on the rows, or the policy asks for what cannot be computed.
+    """
+    project, policy = Project.load(project_text), Policy.load(policy_text)
+    sha256 = folder_sha256(model_path)
+    table, unseen = read_table(test_path), read_table(unseen_path)
+    facts: dict[str, str | int | float | None] = {
+        "model_hash": sha256,
+        "mlflow_run": run_id,
+        "project_hash": project.sha256(),
+        "policy_hash": policy.sha256(),
+        "test_rows": len(table),
+        "unseen_rows": len(unseen),
+        "champion": f"{project.name} version {champion}" if champion else None,
+    }
+    if model_hash and sha256 != model_hash:
+        gate = Gate(name="model", checks=(_tampered(sha256, model_hash),), facts=facts)
+        return _written(Evaluation(gate), project, None, {}, report_path)
+    judge = partial(judged_gate, "model", facts=facts, mode=policy.model.mode, waivers=policy.waivers, as_of=as_of)
+    if not len(table):
+        return _written(Evaluation(judge(row_checks(0, policy.model))), project, None, {}, report_path)
+    ask = partial(predict_table, load_model(model_path), project=project)
+    predictions = ask(table)
+    sane = sane_check(predictions)
+    if sane.blocks:
+        return _written(Evaluation(judge([sane])), project, None, {}, report_path)
+    sampling = sampling_of(table, project, policy.model.confidence)
+    estimates = _estimates(predictions, sampling, project, policy)
+    checks: list[Check] = []
+    rival = Rival(champion)
+    if policy.model.mode is not Mode.DISABLED:
+        held_back = ask(unseen) if len(unseen) and policy.model.unseen else None
+        subject = Subject(
+            ask, table, predictions, sampling, held_back, sampling_of(unseen, project, policy.model.confidence)
+        )
+        if policy.model.no_regression is not None:
+            rival = champion_on(table, project, champion)
+        checks = model_checks(subject, estimates, rival, project, policy.model)
+        checks += policy_checks(policy, project, champion)
+    scores = {name: one.value for name, one in estimates.items() if np.isfinite(one.value)}
+    if run_id:
+        Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})
+    rocs = roc_curves(predictions) if predictions.classes else []
+    matrix = confusion(predictions) if predictions.classes else []
+    evaluation = Evaluation(judge(checks), scores, rocs, list(predictions.classes), matrix)
+    return _written(evaluation, project, predictions, estimates, report_path)
+
+
+def _tampered(sha256: str, expected: str) -> Check:
+    message = (
+        f"the model's files are not those that were trained: their hash is {sha256[:12]}…, the trained model's "
+        f"{expected[:12]}…; it was not loaded and nothing else was judged; train it again, and let nothing but the "
+        "pipeline write to its artifacts"
+    )
+    return passed_or_failed("model_hash", passed=False, message=message, observed=sha256, threshold=expected)
+
+
+def _estimates(predictions: Predictions, sampling: Sampling, project: Project, policy: Policy) -> dict[str, Estimate]:
+    """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown by one."""
+    estimates = {name: measure(name, Part(predictions), sampling) for name in policy.model.metrics}
+    for name in policy.metric_names:
+        if name not in estimates:
+            estimates[name] = Estimate(score(name, predictions))
+    for name in _CUSTOMARY[project.task]:
+        with suppress(ModelwayError):
+            if name not in estimates or estimates[name].interval is None:
+                estimates[name] = measure(name, Part(predictions), sampling)
+    return estimates
+
+
+def _written(
+    evaluation: Evaluation,
+    project: Project,
+    predictions: Predictions | None,
+    estimates: dict[str, Estimate],
+    report_path: str,
+) -> Evaluation:
+    page = render(evaluation.gate, project, estimates, predictions, evaluation.rocs, evaluation.confusion)
+    Path(report_path).write_text(page, encoding="utf-8")
+    return evaluation

@@ -1,0 +1,76 @@
+"""The area under the ROC curve by its rows' influence, and the average precision of many resamples at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modelway.components.core.measures.metrics import Array, Predictions
+
+
+def roc_auc_influence(metric: str, predictions: Predictions) -> Array | None:
+    """How much each row moves the area under the ROC curve, shape (rows,); their squares' sum is its variance.
+
+    The placement values of DeLong, DeLong and Clarke-Pearson (1988) in the form of Sun and Xu (2014), by ranks. Several
+    classes, each against the rest: their mean (`roc_auc_ovr`), or that weighted by how frequent they are.
+
+    Args:
+        metric: The metric's name.
+        predictions: What a model said about the rows; every class must occur.
+
+    Returns:
+        The influences; None for other metrics.
+    """
+    if predictions.probabilities is None:
+        return None
+    if metric == "roc_auc" and len(predictions.classes) == 2:
+        return _binary(predictions.truth == 1, predictions.probabilities[:, 1])[1]
+    if metric not in {"roc_auc_ovr", "roc_auc_ovr_weighted"}:
+        return None
+    classes, rows = range(len(predictions.classes)), len(predictions.truth)
+    found = [_binary(predictions.truth == one, predictions.probabilities[:, one]) for one in classes]
+    if metric == "roc_auc_ovr":
+        return np.mean([influence for _, influence in found], axis=0)  # type: ignore[no-any-return]
+    total = np.zeros(rows)
+    for one, (area, influence) in zip(classes, found, strict=True):
+        is_class = predictions.truth == one
+        total += is_class.mean() * influence + (is_class - is_class.mean()) * area / rows
+    return total
+
+
+def _binary(positive: Array, scores: Array) -> tuple[float, Array]:
+    """The area, and each row's influence on it."""
+    from scipy.stats import rankdata
+
+    many, few = int(positive.sum()), int((~positive).sum())
+    ranks = rankdata(scores)
+    above = np.empty(len(scores))
+    above[positive] = (ranks[positive] - rankdata(scores[positive])) / few  # the share of negatives below
+    above[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / many  # of positives above
+    area = float(above[positive].mean())
+    influence = above - area
+    for part, rows in ((positive, many), (~positive, few)):
+        influence[part] /= np.sqrt(rows * max(rows - 1, 1))
+    return area, influence
+
+
+def average_precisions(positive: Array, scores: Array, weights: Array) -> Array:
+    """scikit-learn's average precision under several weightings of the same rows.
+
+    Args:
+        positive: Which rows are of the positive class, shape (rows,).
+        scores: The higher, the more positive, shape (rows,).
+        weights: Shape (weightings, rows).
+
+    Returns:
+        Shape (weightings,); NaN where no positive row has a weight.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # of each run of equal scores
+    weights = weights[:, order]
+    hits = np.cumsum(weights * positive[order], axis=1)[:, last]
+    told = np.cumsum(weights, axis=1)[:, last]
+    precision = np.divide(hits, told, out=np.zeros_like(hits), where=told > 0)
+    gained = np.diff(hits, axis=1, prepend=0.0)
+    total = hits[:, -1]
+    found: Array = np.divide((gained * precision).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+    return found

@@ -1,0 +1,83 @@
+"""The stage's one function: from a source to its splits, with what they were made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.project import Data, Project
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.uri import fetch, sha256_of
+from modelway.components.core.tables.sources import source_version
+from modelway.components.ingest.source import read_source
+from modelway.components.ingest.split import split_table
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What was ingested: the SHA-256 of the source's content, and counts."""
+
+    data_hash: str
+    columns: int
+    train_rows: int
+    test_rows: int
+    unseen_rows: int
+    serving_rows: int
+
+
+def ingest(
+    project_text: str,
+    contract_text: str,
+    *,
+    expected_version: str = "",
+    train_path: str,
+    test_path: str,
+    unseen_path: str,
+    serving_path: str,
+) -> Ingested:
+    """Reads the project's source, and writes its splits as Parquet; what is served likewise, where the project says.
+
+    Args:
+        project_text: The project file: its text, path or URI.
+        contract_text: The contract file: its text, path or URI.
+        expected_version: What `source_version` gave when the run began; empty: not compared.
+        train_path: Where the training split goes.
+        test_path: Where the test split goes.
+        unseen_path: Where the rows go that are held back; a table without rows if none are.
+        serving_path: Where what the model is asked in production goes; a table without rows if the project names none.
+
+    Raises:
+        ModelwayError: a source cannot be read, is malformed, or is no longer what the run was asked for.
+    """
+    data, contract = Project.load(project_text).data, Contract.load(contract_text)
+    with TemporaryDirectory() as work:
+        local = fetch(data.source, Path(work))
+        if expected_version and source_version(data) != expected_version:
+            raise ModelwayError(
+                f"{data.source} changed after this run began",
+                file=data.source,
+                key="data.source",
+                remedy="run again, on the data as it is now",
+            )
+        data_hash = sha256_of(local)
+        table = read_source(local, data, contract, Path(work))
+    parts = split_table(table, data.split)
+    serving = table.clear() if data.serving is None else _served(data.serving, data, contract)
+    written = ((parts.train, train_path), (parts.test, test_path), (parts.unseen, unseen_path), (serving, serving_path))
+    for part, path in written:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        part.write_parquet(path)
+    return Ingested(data_hash, table.width, len(parts.train), len(parts.test), len(parts.unseen), len(serving))
+
+
+def _served(source: str, data: Data, contract: Contract) -> pl.DataFrame:
+    with TemporaryDirectory() as work:
+        try:
+            return read_source(fetch(source, Path(work)), data, contract, Path(work))
+        except ModelwayError as error:
+            error.key = "data.serving"
+            raise

@@ -1,0 +1,113 @@
+"""Fitted estimators as ONNX.
+
+Histogram gradient boosting and forests of trees are written here, since skl2onnx does so in single precision: a row may
+then fall on the other side of a split, and a tied vote may go the other way. Any other estimator is skl2onnx's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelway.components.core.errors import first_line
+from modelway.components.package.onnx.graph import ML, OPSET, Graph, UnsupportedError
+from modelway.components.package.onnx.trees import add_boosted_trees, add_forest
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
+LABEL, PROBABILITIES = "label", "probabilities"
+
+
+def add_estimator(graph: Graph, estimator: Any, features: str, width: int) -> dict[str, str]:
+    """Adds a fitted estimator.
+
+    Args:
+        graph: The graph to add to.
+        estimator: A fitted scikit-learn classifier or regressor.
+        features: What it takes, doubles of shape (rows, width).
+        width: The number of features.
+
+    Returns:
+        The names of the outputs in the graph: `LABEL`, of shape (rows,), and of a classifier with probabilities
+        `PROBABILITIES`, doubles of shape (rows, classes).
+
+    Raises:
+        UnsupportedError: it cannot be converted; says why.
+    """
+    kind = type(estimator).__name__
+    if type(estimator).__module__.startswith("sklearn.") and kind.startswith("HistGradientBoosting"):
+        raw = add_boosted_trees(graph, estimator, features, width)
+        if kind.endswith("Classifier"):
+            return _add_classes(graph, estimator, raw)
+        link = type(estimator._loss.link).__name__  # noqa: SLF001
+        if link not in {"IdentityLink", "LogLink"}:
+            raise UnsupportedError(f"the link function {link} has no counterpart in ONNX here")
+        return {LABEL: _flat(graph, raw if link == "IdentityLink" else graph.add("Exp", raw))}
+    if kind in {"RandomForestClassifier", "ExtraTreesClassifier"} and estimator.n_outputs_ == 1:
+        votes = add_forest(graph, estimator, features)
+        return {LABEL: _chosen(graph, estimator, votes), PROBABILITIES: votes}
+    return _add_converted(graph, estimator, features, width)
+
+
+def _flat(graph: Graph, value: str) -> str:
+    return graph.add("Reshape", value, graph.constant([-1], np.int64))
+
+
+def _add_classes(graph: Graph, estimator: Any, raw: str) -> dict[str, str]:
+    classes = _classes(estimator)
+    if len(classes) != 2:
+        return {LABEL: _chosen(graph, estimator, raw), PROBABILITIES: graph.add("Softmax", raw, axis=1)}
+    above = graph.add("Greater", _flat(graph, raw), graph.constant(0.0))
+    label = graph.add("Where", above, *(graph.constant(classes[[one]], classes.dtype) for one in (1, 0)))
+    positive = graph.add("Sigmoid", raw)
+    negative = graph.add("Sub", graph.constant(1.0), positive)
+    return {LABEL: label, PROBABILITIES: graph.add("Concat", negative, positive, axis=1)}
+
+
+def _chosen(graph: Graph, estimator: Any, scores: str) -> str:
+    """The class with the greatest score, the first of equal ones."""
+    classes = _classes(estimator)
+    return graph.add("Gather", graph.constant(classes, classes.dtype), graph.add("ArgMax", scores, axis=1, keepdims=0))
+
+
+def _classes(estimator: Any) -> np.ndarray[Any, Any]:
+    found = np.asarray(estimator.classes_)
+    return found.astype(np.int64) if found.dtype.kind in "iub" else found.astype(object)
+
+
+def _add_converted(graph: Graph, estimator: Any, features: str, width: int) -> dict[str, str]:
+    """What skl2onnx makes of an estimator, in double precision if it can, else in single."""
+    for dtype in (np.float64, np.float32):
+        try:
+            made, outputs = _converted(estimator, width, dtype)
+        except Exception as error:  # whatever it stumbles over
+            refused = error
+            continue
+        taken = features if dtype is np.float64 else graph.cast(features, np.float32)
+        names = graph.embed(made, taken)
+        found = {LABEL: _flat(graph, names[outputs[0]])}
+        if len(outputs) > 1 and hasattr(estimator, "predict_proba"):
+            found[PROBABILITIES] = graph.cast(names[outputs[1]], np.float64)
+        return found
+    raise UnsupportedError(f"{type(estimator).__name__} does not convert: {first_line(refused)}") from refused
+
+
+def _converted(estimator: Any, width: int, dtype: Any) -> tuple[GraphProto, list[str]]:
+    import onnxruntime  # type: ignore[import-untyped]
+    from skl2onnx import convert_sklearn  # type: ignore[import-untyped]
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # type: ignore[import-untyped]
+
+    kind = DoubleTensorType if dtype is np.float64 else FloatTensorType
+    options = {"zipmap": False} if hasattr(estimator, "predict_proba") else {}
+    opsets = {"": OPSET, ML: Graph.ml_opset}
+    made = convert_sklearn(
+        estimator, initial_types=[("X", kind([None, width]))], target_opset=opsets, options={id(estimator): options}
+    )
+    for output in made.graph.output:  # said to be double where the operator gives single precision: left to be inferred
+        output.ClearField("type")
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4
+    onnxruntime.InferenceSession(made.SerializeToString(), quiet, providers=["CPUExecutionProvider"])  # or it raises
+    return made.graph, [one.name for one in made.graph.output]

@@ -1,0 +1,138 @@
+"""Encrypts a bundle's model if it is asked for, and signs the bundle; the same contents come out the same.
+
+A signature by an elliptic curve and a file of age differ each time that they are made. So those made for a content are
+kept in the store, and taken again where they hold::
+
+    packages/<SHA-256 of the content>/<key id>.sig                             the signature of the bundle in plain
+    packages/<SHA-256 of the content>/<recipient>/<key id>.sig                 the signature of the encrypted bundle
+    packages/<SHA-256 of the content>/<recipient>/<key id>.record              which ciphertext is the model's
+    packages/<SHA-256 of the content>/<recipient>/<SHA-256 of the ciphertext>.age
+
+Anyone can encrypt to a recipient, and others may write to the store. The record is therefore signed too: it is a model
+signature over the plain file, the ciphertext and the recipient, of which it lists the hashes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from modelway.components.core.bundle.bundle import MODEL_FOLDER, ONNX_FILE, SIGNATURE_FILE
+from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt
+from modelway.components.core.bundle.signing import is_signed_by, key_id, sign, signed_hashes
+from modelway.components.core.errors import ModelwayError, NotFoundError
+from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.storage.uri import copy_in, create_uri, fetch, join, read_uri, sha256_of, write_uri
+
+_T = TypeVar("_T")
+
+
+def seal_and_sign(folder: Path, store: str, *, signing_key: Path, recipient: str | None) -> None:
+    """Encrypts the model, if there is a recipient for it, and signs the bundle.
+
+    Args:
+        folder: The bundle's files; the model's are replaced by one encrypted file, if they are encrypted.
+        store: The root of the project's store.
+        signing_key: The private key's file.
+        recipient: The recipient of age that the model is encrypted to; None: it stays plain.
+    """
+    home = join(store, "packages", folder_sha256(folder))
+    if recipient is not None:
+        home = join(home, recipient)
+        _encrypt_model(folder, home, signing_key=signing_key, recipient=recipient)
+    signature = folder / SIGNATURE_FILE
+
+    def is_valid(content: bytes) -> bool:
+        signature.write_bytes(content)
+        return is_signed_by(folder, signature, signing_key)
+
+    def make() -> bytes:
+        return _signature(folder, signature, signing_key)
+
+    signature.write_bytes(_taken_or_made(join(home, f"{_short_id(signing_key)}.sig"), is_valid, make))
+
+
+def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str) -> None:
+    """Replaces the model's files by their ciphertext: the one that the record in the store names, or a new one."""
+    work = folder.parent / "encryption"
+    work.mkdir()
+    plain, ciphertext, record = work / "model.tar", work / ENCRYPTED_FILE, folder.parent / "record"
+    _write_tar(folder, plain)
+    (work / "recipient").write_text(recipient, encoding="utf-8")
+    expected = {path.name: sha256_of(path) for path in work.iterdir()}
+
+    def is_valid(content: bytes) -> bool:
+        record.write_bytes(content)
+        try:
+            hashes = signed_hashes(record, signing_key)
+        except ModelwayError:
+            return False
+        sha256 = hashes.pop(ENCRYPTED_FILE, "")
+        fetched = _present(lambda: fetch(join(home, f"{sha256}.age"), folder.parent)) if hashes == expected else None
+        if fetched is None:
+            return False
+        copy = Path(shutil.copyfile(fetched, folder.parent / "copy"))
+        if sha256_of(copy) != sha256:
+            return False
+        copy.replace(ciphertext)
+        return True
+
+    def make() -> bytes:
+        encrypt(plain, ciphertext, recipient)
+        copy_in(ciphertext, join(home, f"{sha256_of(ciphertext)}.age"))
+        return _signature(work, record, signing_key)
+
+    _taken_or_made(join(home, f"{_short_id(signing_key)}.record"), is_valid, make)
+    shutil.rmtree(folder / MODEL_FOLDER)
+    (folder / ONNX_FILE).unlink(missing_ok=True)
+    ciphertext.replace(folder / ENCRYPTED_FILE)
+    shutil.rmtree(work)
+
+
+def _write_tar(folder: Path, target: Path) -> None:
+    """Archives the model's files: the same ones into the same bytes."""
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in [*sorted((folder / MODEL_FOLDER).rglob("*")), folder / ONNX_FILE]:
+            if path.is_file():
+                entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
+                entry.size, entry.mode = path.stat().st_size, 0o444
+                with path.open("rb") as file:
+                    archive.addfile(entry, file)
+
+
+def _signature(folder: Path, target: Path, signing_key: Path) -> bytes:
+    """A new signature over a folder; the target's old one is no part of it."""
+    target.unlink(missing_ok=True)
+    sign(folder, target, signing_key)
+    return target.read_bytes()
+
+
+def _short_id(signing_key: Path) -> str:
+    return key_id(signing_key)[:16]
+
+
+def _taken_or_made(target: str, is_valid: Callable[[bytes], bool], make: Callable[[], bytes]) -> bytes:
+    """What is kept at a URI if it is valid, else what is made and kept there now; of two at once, both take one."""
+    kept = _present(lambda: read_uri(target))
+    if kept is not None and is_valid(kept):
+        return kept
+    made = make()
+    if kept is None:
+        if create_uri(target, made):
+            return made
+        other = read_uri(target)
+        if is_valid(other):
+            return other
+    write_uri(target, made)
+    return made
+
+
+def _present(read: Callable[[], _T]) -> _T | None:
+    """What is read; None where it is missing, as opposed to unreachable or refused."""
+    try:
+        return read()
+    except NotFoundError:
+        return None

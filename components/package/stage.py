@@ -1,0 +1,231 @@
+"""The stage's one function: makes a registered version the image that is deployed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.bundle.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
+from modelway.components.core.bundle.encryption import read_recipient
+from modelway.components.core.bundle.signing import (
+    ENCRYPTION_KEY,
+    ENCRYPTION_RECIPIENT,
+    SIGNING_KEY,
+    has_key,
+    is_signed_by,
+    key_file,
+    key_id,
+)
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.evidence.runs import PackageRecord
+from modelway.components.core.oci.fetch import RELEASE_ROOT
+from modelway.components.core.oci.image import Image, on_top, write_layer
+from modelway.components.core.oci.layout import Reference, pull, push
+from modelway.components.core.oci.registry import images_at
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.uri import join, write_uri
+from modelway.components.package.contents import Contents, add_bills, gather
+from modelway.components.package.serving_base import check_decrypts, read_bill
+from modelway.components.package.sign import seal_and_sign
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A packaged version.
+
+    Attributes:
+        image: The image's reference by digest.
+        release: What it is of.
+        conversion: What came of converting the model, a sentence.
+        sealed: Whether the model in it is encrypted.
+        layer_bytes: The size of what lies on top of the base.
+        packages: How many Python packages the base has.
+        sbom: The bill of materials, CycloneDX JSON.
+    """
+
+    image: str
+    release: Release
+    conversion: str
+    sealed: bool
+    layer_bytes: int
+    packages: int
+    sbom: str
+
+    def markdown(self) -> str:
+        """What was packaged, for people."""
+        release = self.release
+        rows = {
+            "Image": f"`{self.image}`",
+            "Model": f"{release.name} version {release.version}",
+            "Blessing": f"`{release.blessing_sha256}`",
+            "Model's SHA-256": f"`{release.model_hash}`",
+            "Served by": "ONNX Runtime" if release.onnx else "its pipeline",
+            "Conversion": self.conversion,
+            "Encrypted": "yes" if self.sealed else "no",
+            "Layer": f"{self.layer_bytes / 1e6:,.1f} MB on the serving base",
+            "Bill of materials": f"`{SBOM_FILE}`, CycloneDX, with {self.packages} Python packages of the base",
+        }
+        lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+        return f"# {release.name} version {release.version} is packaged\n\n| | |\n| --- | --- |\n{lines}\n"
+
+
+def package_in_task(
+    *,
+    model: str,
+    version: str,
+    store: str,
+    base: str,
+    target: str,
+    bundle_path: str,
+    run: str,
+    platform: str,
+    insecure: bool,
+) -> Packaged:
+    """Packages as `package` does, and keeps in the run's records, where there is a run, that it was packaged.
+
+    Args:
+        model: The registered model's name.
+        version: Its version's number.
+        store: The root of the project's store.
+        base: The serving base, as for `package`.
+        target: Where the image goes, likewise.
+        bundle_path: A folder for the release bundle, likewise.
+        run: The run's id; empty: there is none.
+        platform: The image's platform.
+        insecure: Whether registries are spoken to by plain HTTP.
+    """
+    model_version = RegisteredModel(model, store, Tracking.from_environment()).version(version)
+    result = package(
+        model_version, base=base, target=target, bundle_path=bundle_path, platform=platform, insecure=insecure
+    )
+    if run:
+        PackageRecord(image=result.image).write(store, run)
+    return result
+
+
+def package(
+    version: ModelVersion,
+    *,
+    base: str,
+    target: str,
+    bundle_path: str,
+    platform: str = "linux/amd64",
+    insecure: bool = False,
+) -> Packaged:
+    """Makes a registered version an image: one layer with the signed release on a serving base.
+
+    Needs no daemon, no privileges, and no network but the registry's. The same inputs give the same digest. The model
+    is encrypted if ``MODELWAY_ENCRYPTION_RECIPIENT`` names a recipient.
+
+    Args:
+        version: The version; in its store signatures are kept and the package is recorded.
+        base: The serving base: ``host/repository@sha256:…``, or the folder of an OCI layout.
+        target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout. Without a tag, the tag is
+            the version.
+        bundle_path: A folder for the release bundle, as it lies in the image at ``/release``.
+        platform: The image's platform, ``os/architecture``.
+        insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
+
+    Raises:
+        ModelwayError: there is no signing key, the recipient cannot be read, the version is not blessed or was changed,
+            the base is not pinned or lacks what the model needs, or the registry refuses; nothing was pushed then.
+    """
+    from_base, to = check(base, target)
+    signing_key = key_file(SIGNING_KEY)
+    recipient = _recipient()
+    bases = images_at(from_base, insecure=insecure)
+    below = pull(bases, from_base, platform)
+    bill = read_bill(bases, below, str(from_base))
+    if recipient is not None:
+        check_decrypts(bill, str(from_base))
+    with TemporaryDirectory() as work:
+        contents = gather(version, Path(work) / RELEASE_ROOT)
+        add_bills(contents, bill, _base_name(from_base), below.digest)
+        seal_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
+        _check(contents.folder, signing_key)
+        layer_file = Path(work) / "layer.tar"
+        layer = write_layer(contents.folder, RELEASE_ROOT, layer_file)
+        image = on_top(below, layer, _labels(contents), _annotations(contents, from_base, below), "package_model")
+        pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or version.number)
+        shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
+        result = Packaged(
+            image=pushed,
+            release=contents.release,
+            conversion=contents.conversion.reason,
+            sealed=Bundle(contents.folder).sealed,
+            layer_bytes=layer.size,
+            packages=len(bill.packages),
+            sbom=(contents.folder / SBOM_FILE).read_text(encoding="utf-8"),
+        )
+    record = {name: getattr(result, name) for name in ("image", "sealed", "conversion")} | asdict(result.release)
+    file = join(version.store, "packages", version.name, f"{version.number}.json")
+    write_uri(file, json.dumps(record, indent=2, sort_keys=True).encode())
+    return result
+
+
+def check(base: str, target: str) -> tuple[Reference, Reference]:
+    """Reads where the base is and where the image goes, and makes sure that there is a key to sign it with.
+
+    Args:
+        base: The serving base, as for `package`.
+        target: Where the image goes, likewise.
+
+    Raises:
+        ModelwayError: one is no reference, the base is not pinned, or there is no signing key.
+    """
+    from_base, to = Reference.pinned(base, "base", "serving base"), Reference.parse(target, "target")
+    key_id(key_file(SIGNING_KEY))
+    return from_base, to
+
+
+def _recipient() -> str | None:
+    """Whom the model is encrypted to; None: it stays plain.
+
+    Raises:
+        ModelwayError: the recipient cannot be read. Or there is only a key, as packaging was given before: the model
+            would go out in plain unnoticed.
+    """
+    if has_key(ENCRYPTION_RECIPIENT):
+        return read_recipient()
+    if has_key(ENCRYPTION_KEY):
+        raise ModelwayError(
+            f"{ENCRYPTION_KEY} is set, but models are encrypted to a recipient, and {ENCRYPTION_RECIPIENT} is not set",
+            key=ENCRYPTION_RECIPIENT,
+            remedy=f"set it to a recipient (age1…) or its file; or unset {ENCRYPTION_KEY} to package it in plain",
+        )
+    return None
+
+
+def _base_name(reference: Reference) -> str:
+    """The base's name without where a folder happens to be, which is no part of what it is."""
+    return f"{reference.host}/{reference.repository}" if reference.host else "serving"
+
+
+def _check(folder: Path, signing_key: Path) -> None:
+    """Verifies the bundle as a server will, before anything is pushed."""
+    bundle = Bundle(folder)
+    bundle.check()
+    if not is_signed_by(folder, folder / SIGNATURE_FILE, signing_key):
+        raise ModelwayError(
+            "the release changed while it was packaged", file=str(folder), remedy="run again; nothing was pushed"
+        )
+
+
+def _labels(contents: Contents) -> dict[str, str]:
+    release, commit = contents.release, contents.evidence.blessing.git_commit
+    described = {"title": release.name, "version": release.version} | ({"revision": commit} if commit else {})
+    return {f"org.opencontainers.image.{key}": value for key, value in described.items()} | {
+        "io.modelway.blessing": release.blessing_sha256,
+        "io.modelway.model-hash": release.model_hash,
+    }
+
+
+def _annotations(contents: Contents, base: Reference, below: Image) -> dict[str, str]:
+    return _labels(contents) | {
+        "org.opencontainers.image.base.digest": below.digest,
+        "org.opencontainers.image.base.name": _base_name(base),
+    }

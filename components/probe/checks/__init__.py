@@ -1,0 +1,1 @@
+"""The serving gate's checks: a module a key of the policy's `serving`."""

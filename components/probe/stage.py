@@ -1,0 +1,153 @@
+"""The serving gate: starts the real server on the model, asks it, judges what came back, and reports it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from modelway.components.core.checks import Check, Gate, Mode
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.serving_policy import Serving
+from modelway.components.core.config.waivers import judged_gate
+from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.storage.models import folder_sha256, load_model
+from modelway.components.core.tables.parquet import read_table, to_model_input
+from modelway.components.probe.answers import Outputs, offline
+from modelway.components.probe.checks.answers import (
+    answer_checks,
+    cold_start_check,
+    lives_check,
+    malformed_checks,
+    model_hash_check,
+    no_rows_check,
+    starts_check,
+)
+from modelway.components.probe.checks.sla import load_checks
+from modelway.components.probe.measuring import QUANTILES, Observed, measure, measure_start
+from modelway.components.probe.report import render
+from modelway.components.probe.requests import Sample
+from modelway.components.probe.server import ServerProcess
+
+Facts = dict[str, str | int | float | None]
+
+_MEASURED = (
+    "ready_seconds",
+    "cold_start_seconds",
+    *(f"{name}_ms" for name in QUANTILES),
+    "requests_per_second",
+    "requests",
+    "failed_requests",
+    "peak_memory_mib",
+)
+
+
+def probe(
+    model_path: str,
+    test_path: str,
+    *,
+    project_text: str,
+    policy_text: str,
+    model_hash: str = "",
+    as_of: str = "",
+    report_path: str,
+) -> Gate:
+    """Judges how a model serves: by the real server, real rows, malformed requests and timed load.
+
+    Args:
+        model_path: The model's folder, in MLflow's format.
+        test_path: The test split, as Parquet.
+        project_text: The project file: its text, path or URI.
+        policy_text: The policy file, likewise.
+        model_hash: The SHA-256 that the model's folder had when it was trained; empty: not compared.
+        as_of: The day that waivers are judged at, ISO 8601; empty: today.
+        report_path: Where the HTML report goes.
+
+    Returns:
+        The gate, named ``serving``; its facts hold everything that was measured, judged or not.
+
+    Raises:
+        ModelwayError: the test split lacks a column that the project names.
+    """
+    project, policy = Project.load(project_text), Policy.load(policy_text)
+    serving = policy.serving
+    sha256 = folder_sha256(model_path)
+    facts: Facts = {"model_hash": sha256, "project_hash": project.sha256(), "policy_hash": policy.sha256()}
+    observed, checks = Observed(), []
+    if serving.mode is not Mode.DISABLED:
+        if model_hash:
+            checks.append(model_hash_check(sha256, model_hash))
+        if not model_hash or sha256 == model_hash:
+            observed, probe_checks, rows = _probed(model_path, test_path, project, serving, sha256)
+            checks += probe_checks
+            facts |= {"test_rows": rows, **_facts(observed, serving)}
+    gate = judged_gate("serving", checks, facts, serving.mode, policy.waivers, as_of)
+    Path(report_path).write_text(render(gate, project, observed, serving), encoding="utf-8")
+    return gate
+
+
+def measured(gate: Gate) -> dict[str, float]:
+    """The numbers that were measured, for the dashboard."""
+    found = {name: gate.facts.get(name) for name in _MEASURED}
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _probed(
+    model_path: str, test_path: str, project: Project, policy: Serving, model_hash: str
+) -> tuple[Observed, list[Check], int]:
+    """What was seen, the checks of it, and how many rows the test split has."""
+    columns = project.features.columns
+    table = read_table(test_path)
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise ModelwayError(
+            f"the model needs the column {missing[0]!r}, which the test split does not have",
+            column=missing[0],
+            remedy="bring the column back, or train a model without it",
+        )
+    places = np.unique(np.linspace(0, max(len(table) - 1, 0), min(policy.rows, len(table))).astype(int))
+    frame = to_model_input(table[places.tolist()], columns)
+    sample = Sample.of(frame, places.tolist())
+    with TemporaryDirectory() as work, ServerProcess(model_path, model_hash, Path(work, "server.log")) as server:
+        seconds = measure_start(server, policy)
+        checks = [starts_check(seconds, policy, server.exit_status, server.log_tail())]
+        if seconds is None:
+            return Observed(log=server.log_tail()), checks, len(table)
+        if not len(sample):
+            return Observed(ready_seconds=seconds), [*checks, no_rows_check(policy.on_inconclusive)], len(table)
+        observed = measure(server, seconds, sample, policy)
+    expected: Outputs | None = None
+    trouble = "the server died"
+    if not observed.died_of_a_row:  # a model that ends its process upon a row would end this one, too
+        try:
+            expected, trouble = offline(load_model(model_path), frame), ""
+        except Exception as error:  # whatever the model raises
+            trouble = f"the model fails on these rows offline: {first_line(error)}"
+    checks += cold_start_check(observed, sample, expected, policy)
+    if observed.asked is not None:
+        checks += answer_checks(observed.asked, sample, expected, trouble, policy)
+    checks += load_checks(observed, policy)
+    checks += malformed_checks(observed, policy)
+    return observed, [*checks, lives_check(observed)], len(table)
+
+
+def _facts(observed: Observed, policy: Serving) -> Facts:
+    load, warm_up = observed.load, observed.warm_up
+    facts: Facts = {
+        "ready_seconds": _rounded(observed.ready_seconds),
+        "cold_start_seconds": _rounded(observed.first_seconds),
+        "connections": policy.connections,
+        "peak_memory_mib": _rounded(observed.peak_memory_mib),
+    }
+    if load is not None and warm_up is not None:
+        facts |= {"requests": load.requests, "failed_requests": len(load.failures) + len(warm_up.failures)}
+        facts["requests_per_second"] = _rounded(load.rate)
+        if load.requests:
+            facts |= {f"{name}_ms": _rounded(load.quantile(quantile)) for name, quantile in QUANTILES.items()}
+    return facts
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,109 @@
+"""What is served, loaded only after it is verified: a release bundle, or a model's folder by its hash."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelway.components.core.bundle.bundle import POLICY_FILE, Bundle, verify_bundle
+from modelway.components.core.bundle.encryption import encrypted_file, read_keys
+from modelway.components.core.errors import ModelwayError
+from modelway.components.serve.drift import DriftWindow
+from modelway.components.serve.onnx_predictor import OnnxPredictor
+from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.signature import Signature
+
+log = logging.getLogger(__name__)
+
+_IN_MEMORY = {"tmpfs", "ramfs"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served.
+
+    Attributes:
+        predictor: The loaded model.
+        name: Its name in the paths.
+        version: Its version.
+        model_hash: The SHA-256 of its folder; empty where it was not verified.
+        bounds: The policy's bounds of latencies, in seconds.
+        drift: The window to measure drift in, if there is a baseline.
+    """
+
+    predictor: Predictor | OnnxPredictor
+    name: str
+    version: str = ""
+    model_hash: str = ""
+    bounds: tuple[float, ...] = ()
+    drift: DriftWindow | None = None
+
+
+def load_release(folder: Path, public_key: Path | None = None) -> Served:
+    """Verifies a release bundle and loads its model: the converted one where there is one, else the pipeline.
+
+    Args:
+        folder: The bundle.
+        public_key: The key that must have signed it; None: only the hashes are verified, and nothing is decrypted.
+
+    Raises:
+        ModelwayError: the bundle does not verify, cannot be decrypted, or holds no model that can be loaded.
+    """
+    if public_key is None:
+        log.warning("the signature is not looked at: only that the parts of the release fit together is verified")
+    with _work_folder(folder) as work:
+        bundle = verify_bundle(folder, public_key, work)
+        release = bundle.release()
+        signature = Signature.read(bundle.model)
+        predictor: Predictor | OnnxPredictor
+        if bundle.onnx is not None:
+            predictor = OnnxPredictor.load(bundle.onnx, signature)
+        else:
+            predictor = Predictor.load(str(bundle.model))
+        drift = DriftWindow.read(bundle.baseline, signature) if bundle.baseline is not None else None
+        return Served(predictor, release.name, release.version, release.model_hash, _bounds(bundle), drift)
+
+
+def _bounds(bundle: Bundle) -> tuple[float, ...]:
+    """The policy's latencies in seconds; read as JSON, since the serving base is without pydantic."""
+    try:
+        levels = json.loads((bundle.folder / POLICY_FILE).read_bytes())["serving"]["sla"]
+        return tuple(levels[key] / 1000 for key in ("p50_ms", "p95_ms", "p99_ms") if levels.get(key))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+
+
+@contextmanager
+def _work_folder(bundle: Path) -> Iterator[Path | None]:
+    """An empty folder in memory for a bundle that is encrypted, gone as soon as its model is loaded."""
+    encrypted = encrypted_file(bundle)
+    if encrypted is None:
+        yield None
+        return
+    read_keys()
+    work = Path(tempfile.mkdtemp(prefix="release-", dir=_memory(2 * encrypted.stat().st_size)))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _memory(size: int) -> str:
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    for folder in (tempfile.gettempdir(), "/dev/shm"):  # noqa: S108 - a folder of our own is made in it
+        above = [mount for mount in mounts if Path(folder).is_relative_to(mount[1])]
+        kind = max(above, key=lambda mount: len(mount[1]))[2] if above else ""
+        if kind in _IN_MEMORY and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= size:
+            return folder
+    raise ModelwayError(
+        f"the release is encrypted, and there are no {size:,} bytes in memory to decrypt it to",
+        file=tempfile.gettempdir(),
+        remedy="mount a folder in memory there: an emptyDir with `medium: Memory`, or `docker run --tmpfs /tmp`",
+    )

@@ -1,0 +1,110 @@
+"""Rows as other servers take them: KServe's and TensorFlow Serving's V1, and the dataframes of MLflow's clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.json import read_object
+from modelway.components.serve.protocol_v2 import Request, plain
+from modelway.components.serve.signature import Values
+
+Array = np.ndarray[Any, Any]
+
+_KEYS = ("instances", "dataframe_records", "dataframe_split", "inputs", "columns")
+
+
+def decode_v1(body: bytes, names: Sequence[str]) -> Request:
+    """Reads rows, in whichever of these forms they come.
+
+    ``{"instances": [...]}`` or ``{"dataframe_records": [...]}``, rows as objects by column, or as lists in the model's
+    order of columns; ``{"dataframe_split": {"columns": [...], "data": [...]}}``, or these two without a name around
+    them, rows as lists in the order of `columns`; ``{"inputs": {...}}``, lists by column.
+
+    Args:
+        body: The request's body.
+        names: The model's columns, in order.
+
+    Raises:
+        RequestError: 400 for what is no such request; 422 for rows that do not have the same columns.
+    """
+    document = read_object(body)
+    found = [key for key in _KEYS if key in document]
+    if len(found) != 1:
+        raise RequestError(
+            400, "the body must hold the rows as one of `instances`, " + ", ".join(map(_quoted, _KEYS[1:]))
+        )
+    key = found[0]
+    if key in {"dataframe_split", "columns"}:
+        return _split(document["dataframe_split"] if key == "dataframe_split" else document)
+    if key == "inputs":
+        return _by_column(document["inputs"])
+    rows = document[key]
+    if not isinstance(rows, list):
+        raise RequestError(400, f"`{key}` must be a list of rows")
+    if not rows:
+        raise RequestError(422, "the request holds no rows")
+    if len(rows) == 1 and isinstance(rows[0], dict):
+        return Request({name: Values((value,)) for name, value in rows[0].items()})
+    if all(isinstance(row, dict) for row in rows):
+        return _records(rows)
+    if all(isinstance(row, list) for row in rows):
+        return _lists(rows, names)
+    raise RequestError(400, f"the rows of `{key}` must be all objects by column, or all lists")
+
+
+def encode_v1(outputs: dict[str, Array]) -> dict[str, Any]:
+    """``predictions`` of each row, and ``probabilities`` where the model gives them."""
+    answer = {"predictions": plain(outputs["predict"])}
+    if "predict_proba" in outputs:
+        answer["probabilities"] = plain(outputs["predict_proba"])
+    return answer
+
+
+def _quoted(key: str) -> str:
+    return f"`{key}`"
+
+
+def _records(rows: list[dict[str, Any]]) -> Request:
+    columns = {name: [row.get(name) for row in rows] for name in rows[0]}
+    for number, row in enumerate(rows):
+        if row.keys() != columns.keys():
+            odd = min(row.keys() ^ columns.keys())
+            has, lacks = (number, 0) if odd in row else (0, number)
+            raise RequestError(422, f"row {has} has the column {shown(odd)}, but row {lacks} does not")
+    return Request({name: Values(values) for name, values in columns.items()})
+
+
+def _lists(rows: list[list[Any]], names: Sequence[str]) -> Request:
+    for number, row in enumerate(rows):
+        if len(row) != len(names):
+            raise RequestError(
+                422,
+                f"row {number} has {len(row)} values, but there are {len(names)} columns: {', '.join(names)[:300]}",
+            )
+    return Request({name: Values([row[place] for row in rows]) for place, name in enumerate(names)})
+
+
+def _split(table: object) -> Request:
+    columns, rows = (table.get(key) if isinstance(table, dict) else None for key in ("columns", "data"))
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise RequestError(400, "`columns` must be a list of the columns' names")
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise RequestError(400, "`data` must be a list of rows, each a list in the order of `columns`")
+    if len(set(columns)) != len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise RequestError(400, f"the column {shown(twice)} is given twice")
+    if not rows:
+        raise RequestError(422, "the request holds no rows")
+    return _lists(rows, columns)
+
+
+def _by_column(columns: object) -> Request:
+    if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
+        raise RequestError(
+            400, "`inputs` must be an object of lists by column; a list of tensors goes to the path /v2/models/…/infer"
+        )
+    return Request({name: Values(values) for name, values in columns.items()})

@@ -1,0 +1,96 @@
+"""The stage's one function: trains, saves and logs the model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelway.components.core.code.version import check_code
+from modelway.components.core.config.project import Project
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.models import STEPS_FILE, folder_sha256
+from modelway.components.core.tables.parquet import read_table, to_model_input
+from modelway.components.train.fit import fit_pipeline
+from modelway.components.train.saving import save
+
+EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model.
+
+    Attributes:
+        run_id: The MLflow run that it was trained in.
+        model_id: Its id in MLflow.
+        model_hash: The SHA-256 of its folder.
+        serialization: ``skops`` or ``cloudpickle``.
+        rows: How many rows it was fitted on.
+        fit_seconds: How long fitting took.
+    """
+
+    run_id: str
+    model_id: str
+    model_hash: str
+    serialization: str
+    rows: int
+    fit_seconds: float
+
+
+def train(
+    prepared_path: str,
+    train_path: str,
+    *,
+    steps_path: str,
+    project_text: str,
+    data_hash: str,
+    code_version: str = "",
+    model_path: str,
+) -> Trained:
+    """Fits the project's model, and saves it locally and in MLflow, byte for byte the same.
+
+    Args:
+        prepared_path: The prepared training split, as Parquet.
+        train_path: The raw training split, for the input examples.
+        steps_path: The folder of the fitted preparation.
+        project_text: The project file: its text, path or URI.
+        data_hash: The SHA-256 of the source's content, to log.
+        code_version: The code that the run was started for.
+        model_path: The folder that the model goes to, in MLflow's format.
+
+    Raises:
+        ModelwayError: the user's modules here are others than those, or the model cannot be fitted.
+    """
+    project = Project.load(project_text)
+    check_code(project, code_version)
+    prepared = read_table(prepared_path)
+    columns = project.features.columns
+    examples = to_model_input(read_table(train_path, columns, EXAMPLE_ROWS), columns)
+    tracking = Tracking.from_environment()
+    with tracking.run(project.name, "train", {"data_hash": data_hash, "project_hash": project.sha256()}) as run_id:
+        params = _parameters(project, len(prepared), prepared.width - 1)
+        tracking.log(run_id, params=params)
+        started = time.perf_counter()
+        pipeline = fit_pipeline(project, prepared, Path(steps_path) / STEPS_FILE)
+        seconds = time.perf_counter() - started
+        with tracking.logged_model(run_id, project.name, params) as (model_id, location):
+            serialization = save(pipeline, model_path, examples, model_id=model_id, run_id=run_id, location=location)
+            tracking.upload_model(model_id, model_path)
+        tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared)})
+        tracking.tag_run(run_id, "serialization", serialization)
+    return Trained(run_id, model_id, folder_sha256(model_path), serialization, len(prepared), seconds)
+
+
+def _parameters(project: Project, rows: int, features: int) -> dict[str, object]:
+    model = project.model
+    return {
+        "model": model.estimator or model.entrypoint,
+        "task": project.task,
+        "label": project.label,
+        "seed": model.seed,
+        "class_weight": model.class_weight,
+        "train_rows": rows,
+        "prepared_features": features,
+        **{f"model.{name}": value for name, value in model.parameters.items()},
+    }

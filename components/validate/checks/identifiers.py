@@ -1,0 +1,220 @@
+"""Features that say nothing of their own: they repeat the label or one another, or number the rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.checks import Check, OnInconclusive, inconclusive, passed_or_failed
+from modelway.components.core.tables.parquet import as_numbers, as_text
+from modelway.components.validate.checks.single_feature import MINIMUM_ROWS, Skill
+from modelway.components.validate.sample import Sample, is_ordered, plain, ranks
+
+_DISTINCT = 0.99  # of the rows: "nearly every one"
+_DISTINCT_OF_ALL = 0.95  # the same, counted by a sketch that errs by some percent
+_IN_ORDER = 0.999
+_UNIFORM = 1.63  # Kolmogorov's 99 % quantile, times the root of the rows
+_TELLS = {"ROC AUC": 0.6, "R²": 0.1}
+
+
+def duplicate_checks(sample: Sample, label: str, features: Sequence[str], rule: OnInconclusive) -> list[Check]:
+    """Finds features that are the label under another name, and features that are the same as one another.
+
+    A feature is the label if it equals it, if its values and the label's stand one to one for each other, or, where
+    nearly every label differs (so that any identifier would), if it rises or falls strictly with it. Two features
+    are the same if every row holds the same value in both; that wastes effort and spoils explanations but leaks
+    nothing, so it is inconclusive.
+
+    Args:
+        sample: Training rows.
+        label: The label's name; it need not be there.
+        features: The features that are there.
+        rule: What an inconclusive check does.
+    """
+    if len(sample.table) < MINIMUM_ROWS:
+        message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to tell repeated columns by"
+        return [inconclusive("duplicate[features]", message, rule)]
+    checks = []
+    if label in sample.table.columns:
+        labelled = sample.table.filter(plain(sample.table[label]).is_not_null())
+        for feature in features:
+            how = _repeats_label(labelled[feature], labelled[label])
+            if how:
+                message = f"{how} {label!r} on {sample.rows} training rows; take it out of `features`"
+                checks.append(passed_or_failed(f"duplicate[{feature}]", False, message))
+    for first, *others in _alike(sample.table, features):
+        for feature in others:
+            message = f"the same as {first!r} in {sample.rows} training rows; keep one of the two in `features`"
+            if all(check.name != f"duplicate[{feature}]" for check in checks):
+                checks.append(inconclusive(f"duplicate[{feature}]", message, rule))
+    if checks:
+        return checks
+    message = f"none of {len(features)} features repeats the label or another feature, on {sample.rows} training rows"
+    return [passed_or_failed("duplicate[features]", True, message)]
+
+
+def identifier_checks(
+    sample: Sample,
+    table: pl.LazyFrame,
+    features: Sequence[str],
+    categorical: Sequence[str],
+    skills: Sequence[Skill],
+    measure: str,
+    rule: OnInconclusive,
+) -> list[Check]:
+    """Finds features that name the row instead of describing it, and those that follow the order of the rows.
+
+    Failed: names (text, or numbers that the project calls categorical) that differ in nearly every row; whole numbers
+    that do, and number the rows nearly without gaps; anything that differs in nearly every row, rises or falls with
+    the row's number and tells the label. Inconclusive: whole numbers that differ and are spread evenly, as hashes
+    are; times of which nearly every row has an hour or a day of its own, without gaps; features with ties that follow
+    the order and tell the label, since the file may just be sorted by them. Numbers with fractions are measurements,
+    which may well differ in every row.
+
+    Args:
+        sample: Training rows.
+        table: All of them, of which the distinct values of suspects are counted (with an error of some percent).
+        features: The features that are there.
+        categorical: Those of them that the project takes for names.
+        skills: What each tells of the label, as far as known.
+        measure: What skill is measured by.
+        rule: What an inconclusive check does.
+    """
+    if len(sample.table) < MINIMUM_ROWS:
+        message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to tell identifiers by"
+        return [inconclusive("identifier[features]", message, rule)]
+    names, skilful = set(categorical), {skill.feature: skill for skill in skills if skill.interval[0] > _TELLS[measure]}
+    suspects = {}
+    for feature in features:
+        series = plain(sample.table[feature])
+        differs = _differs(series)
+        found = _names_rows(series, sample, feature in names) if differs else None
+        if found is None and feature in skilful and not series.dtype.is_temporal() and _follows_order(series, sample):
+            found = _in_order(differs, f"{measure} {skilful[feature].observed:.3f}")
+        if found is not None:
+            suspects[feature] = (differs, found)
+    repeated = _repeated(sample, table, [feature for feature, (differs, _) in suspects.items() if differs])
+    checks = []
+    for feature, (_, (certain, says)) in suspects.items():
+        if feature not in repeated:
+            message = f"{says} (on {sample.rows} training rows); take it out of `features`"
+            message += "" if certain else " unless it means something by itself"
+            name = f"identifier[{feature}]"
+            checks.append(passed_or_failed(name, False, message) if certain else inconclusive(name, message, rule))
+    if checks:
+        return checks
+    message = f"none of {len(features)} features identifies a row or follows the rows' order, on {sample.rows} rows"
+    return [passed_or_failed("identifier[features]", True, message)]
+
+
+def _repeats_label(feature: pl.Series, label: pl.Series) -> str:
+    """How a feature repeats the label, to be read before the label's name; empty if it does not."""
+    pair = pl.DataFrame([plain(feature).alias("feature"), plain(label).alias("label")])
+    distinct = pair.select(
+        feature=pl.col("feature").n_unique(), label=pl.col("label").n_unique(), both=pl.struct(pl.all()).n_unique()
+    ).row(0, named=True)
+    if len(pair) < MINIMUM_ROWS or distinct["label"] < 2:
+        return ""
+    if _bytes(pair["feature"]) == _bytes(pair["label"]) or as_text(pair["feature"]).equals(as_text(pair["label"])):
+        return "equals the label"
+    if len(set(distinct.values())) > 1:
+        return ""
+    if distinct["label"] <= len(pair) / 2:
+        return "its values stand one to one for those of the label"
+    return "rises or falls strictly with the label" if _is_monotone(pair["feature"], pair["label"]) else ""
+
+
+def _is_monotone(feature: pl.Series, label: pl.Series) -> bool:
+    if not (is_ordered(feature) and is_ordered(label)):
+        return False
+    first, second = ranks(feature), ranks(label)
+    return np.array_equal(first, second) or np.array_equal(first, np.nanmax(second) - second)
+
+
+def _alike(table: pl.DataFrame, features: Sequence[str]) -> list[list[str]]:
+    """Groups of features that hold the same values in every row; columns of one value are left out."""
+    groups: dict[tuple[bool, bytes], list[str]] = defaultdict(list)
+    for feature in features:
+        series = plain(table[feature])
+        if series.n_unique() > 1:
+            groups[is_ordered(series), hashlib.sha256(_bytes(series)).digest()].append(feature)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _bytes(series: pl.Series) -> bytes:
+    """What two columns, both ordered or both not, share only if all their values are equal."""
+    if is_ordered(series):
+        return (as_numbers(series) + 0.0).tobytes()  # makes one of the two zeros
+    return "\0".join("\1" if value is None else value for value in as_text(series)).encode()
+
+
+def _differs(series: pl.Series) -> bool:
+    """Whether nearly every row has a value of its own."""
+    known = series.drop_nulls()
+    return len(known) >= MINIMUM_ROWS and known.n_unique() >= _DISTINCT * len(known)
+
+
+def _repeated(sample: Sample, table: pl.LazyFrame, features: Sequence[str]) -> set[str]:
+    """Those features that differ in nearly every row of the sample, but not of the table."""
+    countable = [name for name in features if not sample.table.schema[name].is_nested()]
+    if sample.whole or not countable:
+        return set()
+    counted: dict[str, int] = (
+        table.select(
+            pl.col(countable).drop_nulls().approx_n_unique().name.suffix(":distinct"),
+            pl.col(countable).count().name.suffix(":rows"),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    return {name for name in countable if counted[f"{name}:distinct"] < _DISTINCT_OF_ALL * counted[f"{name}:rows"]}
+
+
+def _names_rows(series: pl.Series, sample: Sample, categorical: bool) -> tuple[bool, str] | None:
+    """Whether a feature that differs in nearly every row is certainly an identifier, and why; None if it is none."""
+    known = series.drop_nulls()
+    if known.dtype.is_temporal():
+        hours = (known.cast(pl.Datetime("us")).dt.epoch("s") // 3600).alias("hour")
+        if any(_differs(ticks) and np.ptp(ticks.to_numpy()) < 2 * sample.total for ticks in (hours, hours // 24)):
+            return False, "nearly every row has an hour or a day of its own, without gaps, so it numbers the rows"
+        return None
+    if categorical or not is_ordered(known):
+        return True, "nearly every row has a value of its own, so it names the row and says nothing of new ones"
+    return _numbers_rows(as_numbers(known), sample.total)
+
+
+def _numbers_rows(numbers: np.ndarray[Any, np.dtype[np.float64]], total: int) -> tuple[bool, str] | None:
+    """The same of numbers, of which there are so many in the table."""
+    if not np.isfinite(numbers).all() or (numbers != np.round(numbers)).any():
+        return None
+    span = float(np.ptp(numbers)) + 1
+    if span <= 2 * total:
+        return True, "whole numbers that count the rows nearly without gaps, so it names the row"
+    even = np.arange(1, len(numbers) + 1) / len(numbers)
+    distance = np.abs((np.sort(numbers) - numbers.min()) / span - even).max()
+    if distance < _UNIFORM / np.sqrt(len(numbers)):
+        return False, "whole numbers that differ in nearly every row and are spread evenly, as identifiers are"
+    return None
+
+
+def _in_order(differs: bool, skill: str) -> tuple[bool, str]:
+    if differs:
+        return True, f"it follows the order of the rows, which tells the label ({skill})"
+    return False, f"it follows the order of the rows, or they are sorted by it, and it tells the label ({skill})"
+
+
+def _follows_order(series: pl.Series, sample: Sample) -> bool:
+    """Whether the rank correlation (Spearman, 1904) with the row's number is nearly perfect."""
+    if not is_ordered(series) or series.null_count() > (1 - _DISTINCT) * len(series):
+        return False
+    known = series.is_not_null()
+    rows = sample.positions[known.to_numpy()].argsort().argsort().astype(np.float64)
+    midranks = series.drop_nulls().rank("average").to_numpy()
+    if np.ptp(midranks) == 0:
+        return False
+    return abs(float(np.corrcoef(rows, midranks)[0, 1])) > _IN_ORDER

@@ -1,0 +1,159 @@
+"""Leakage: what would let a model know the label, or the test rows, in a way that production never grants."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import polars as pl
+
+from modelway.components.core.checks import Check, OnInconclusive, Verdict, inconclusive, judged, passed_or_failed
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.data_policy import Leakage
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.thresholds import Threshold
+from modelway.components.validate.checks.identifiers import duplicate_checks, identifier_checks
+from modelway.components.validate.checks.shared_rows import shared_groups_check, shared_rows_check
+from modelway.components.validate.checks.single_feature import CONFIDENCE, Skill, Target, skill_of, target_of
+from modelway.components.validate.checks.times import time_checks
+from modelway.components.validate.sample import Sample, draw
+
+_SKILLS = "leakage[single features]"
+
+
+def leakage_checks(
+    train: pl.LazyFrame,
+    test: pl.LazyFrame,
+    project: Project,
+    contract: Contract,
+    policy: Leakage,
+    rule: OnInconclusive,
+    serving_columns: Sequence[str] | None,
+    *,
+    today: dt.datetime | None = None,
+) -> list[Check]:
+    """Looks for every kind of leakage that the policy asks about.
+
+    What one feature tells of the label, repeated columns and identifiers are judged on a random sample of the
+    training rows, at most `policy.sample_rows`; test rows are looked for in the whole training split, those too a
+    sample where there are more; times and the order of the splits are compared in every row. A feature gets a check
+    of its own where something is found, else one check says so of all of them.
+
+    Args:
+        train: The training split.
+        test: The test split.
+        project: Names the label, the features and the split. Columns that are not there are left to the contract.
+        contract: Says what is known when a prediction is asked for.
+        policy: What to look for, and the thresholds.
+        rule: What an inconclusive check does.
+        serving_columns: The columns of what is served; None: not known.
+        today: The present, after which no feature's time may lie; None: by the clock.
+    """
+    named = set(train.collect_schema())
+    features = [name for name in project.features.columns if name in named]
+    checks = []
+    if policy.single_feature is not None or policy.duplicates or policy.identifiers:
+        labelled = [project.label] if project.label in named else []
+        sample = draw(train, [*features, *labelled], policy.sample_rows)
+        checks += _column_checks(sample, train, project, features, policy, rule)
+    if policy.shared_rows is not None:
+        checks.append(shared_rows_check(train, test, policy.shared_rows, policy.sample_rows, rule))
+    split = project.data.split
+    groups = [*policy.groups, *([split.column] if split.by == "group" and split.column is not None else [])]
+    checks += [shared_groups_check(name, train, test, policy.sample_rows, rule) for name in dict.fromkeys(groups)]
+    if policy.times:
+        checks += time_checks(train, test, project, contract, rule, today)
+    return checks + _serving_checks(project.features.columns, contract, serving_columns)
+
+
+def _column_checks(
+    sample: Sample,
+    train: pl.LazyFrame,
+    project: Project,
+    features: Sequence[str],
+    policy: Leakage,
+    rule: OnInconclusive,
+) -> list[Check]:
+    target: Target | str = "the label is not in the data"
+    if project.label in sample.table.columns:
+        target = target_of(sample.table, project)
+    categorical = [name for name in project.features.categorical if name in features]
+    skills: list[Skill] = []
+    if isinstance(target, Target) and (policy.single_feature is not None or policy.identifiers):
+        named = set(categorical)
+        skills = [skill_of(sample.table[name], target, categorical=name in named) for name in features]
+    checks: list[Check] = []
+    if policy.single_feature is not None:
+        checks += _skill_checks(skills, target, sample, policy.single_feature, rule)
+    if policy.duplicates:
+        checks += duplicate_checks(sample, project.label, features, rule)
+    if policy.identifiers:
+        measure = target.measure if isinstance(target, Target) else "ROC AUC"
+        checks += identifier_checks(sample, train, features, categorical, skills, measure, rule)
+    return checks
+
+
+def _skill_checks(
+    skills: Sequence[Skill], target: Target | str, sample: Sample, most: float, rule: OnInconclusive
+) -> list[Check]:
+    if isinstance(target, str):
+        return [inconclusive(_SKILLS, f"what single features tell of the label cannot be judged: {target}", rule)]
+    if not skills:
+        return [inconclusive(_SKILLS, "none of the features is in the data", rule)]
+    passing, checks = [], []
+    for skill in skills:
+        verdict = Threshold(max=most).judge(skill.interval)
+        if verdict is Verdict.PASSED:
+            passing.append(skill)
+        else:
+            checks.append(_skill_check(skill, verdict, target, sample, most, rule))
+    if passing:
+        best = max(passing, key=lambda skill: skill.observed)
+        message = f"none of {len(passing)} features alone predicts the label too well; most so {best.feature!r}: "
+        message += f"{_shown(best, target, sample)}; the policy asks for at most {most:g}"
+        shown = {"observed": round(best.observed, 6), "threshold": most, "interval": _rounded(best)}
+        checks.append(Check(name=_SKILLS, verdict=Verdict.PASSED, message=message, **shown))
+    return checks
+
+
+def _skill_check(
+    skill: Skill, verdict: Verdict, target: Target, sample: Sample, most: float, rule: OnInconclusive
+) -> Check:
+    name, observed, interval = f"leakage[{skill.feature}]", round(skill.observed, 6), _rounded(skill)
+    tells = "whether it is missing alone predicts the label" if skill.missing else "alone predicts the label"
+    message = f"{tells}: {_shown(skill, target, sample)}; the policy asks for at most {most:g}; "
+    if verdict is Verdict.INCONCLUSIVE:
+        message += "these rows cannot tell: bring more of them, or look at how the feature comes about"
+    else:
+        message += "take it out of `features` if it is not known before the label is"
+    return judged(name, verdict, message, rule, observed=observed, threshold=most, interval=interval)
+
+
+def _shown(skill: Skill, target: Target, sample: Sample) -> str:
+    low, high = skill.interval
+    one_of = f", of the class that it tells best of {target.classes}" if len(target.judged) > 1 else ""
+    interval = f"{CONFIDENCE:.0%} interval {low:.4f} to {high:.4f}"
+    return f"{target.measure} {skill.observed:.4f} ({interval}) on {sample.rows} training rows{one_of}"
+
+
+def _rounded(skill: Skill) -> tuple[float, float]:
+    return round(skill.interval[0], 6), round(skill.interval[1], 6)
+
+
+def _serving_checks(features: Sequence[str], contract: Contract, serving_columns: Sequence[str] | None) -> list[Check]:
+    served = None if serving_columns is None else set(serving_columns)
+    checks = []
+    for name in features:
+        message = ""
+        if name in contract.columns and not contract.columns[name].at_serving:
+            message = "the contract says that it is not known when a prediction is asked for (`at_serving: false`)"
+        elif served is not None and name not in served:
+            message = "what is served has no such column (`data.serving` in the project)"
+        if message:
+            message += "; take it out of `features`"
+            checks.append(passed_or_failed(f"at_serving[{name}]", False, message))
+    if checks:
+        return checks
+    by = "the contract" if served is None else "the contract and what is served"
+    message = f"all {len(features)} features are known when a prediction is asked for, by {by}"
+    return [passed_or_failed("at_serving[features]", True, message)]

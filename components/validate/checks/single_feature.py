@@ -1,0 +1,273 @@
+"""How well one feature alone predicts the label, by what it says of rows that it was not fitted to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.thresholds import Interval
+from modelway.components.core.tables.parquet import as_numbers
+from modelway.components.validate.sample import is_ordered, plain, ranks
+
+MINIMUM_ROWS = 100
+MINIMUM_OF_A_CLASS = 10
+MOST_CLASSES = 10
+CONFIDENCE = 0.95
+_Z = 1.959964  # the normal distribution's quantile of 0.975
+_FOLDS = 2
+_DEPTH, _LEAF_ROWS = 8, 5
+
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The label of those rows that have one.
+
+    Attributes:
+        values: Class codes from 0, or numbers in regression; one for each row that is known.
+        known: Which rows of the table have a label.
+        classes: How many classes there are; 0 in regression.
+    """
+
+    values: Numbers
+    known: np.ndarray[Any, np.dtype[np.bool_]]
+    classes: int
+
+    @property
+    def measure(self) -> str:
+        """What skill is measured by."""
+        return "ROC AUC" if self.classes else "R²"
+
+    @property
+    def judged(self) -> Sequence[int]:
+        """The classes that are told from the rest: of two, one says it all."""
+        return [1] if self.classes == 2 else range(self.classes)
+
+    @cached_property
+    def folds(self) -> list[tuple[Rows, Rows]]:
+        """The rows to fit to and the rows to judge on, of each fold; the same for every feature."""
+        return list(_folds(self).split(np.zeros(len(self.values)), self.values))
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What one feature alone tells of the label.
+
+    Attributes:
+        feature: Its name.
+        observed: The area under the ROC curve, or R².
+        interval: Its confidence interval, at the level `CONFIDENCE`.
+        missing: Whether the feature's being missing tells this, rather than its values.
+    """
+
+    feature: str
+    observed: float
+    interval: Interval
+    missing: bool = False
+
+
+def target_of(table: pl.DataFrame, project: Project) -> Target | str:
+    """The label as it is to be predicted, or why it cannot be.
+
+    Rare classes are taken together, as are those beyond the `MOST_CLASSES` most frequent.
+    """
+    label = plain(table[project.label])
+    if project.task == "regression":
+        numbers = as_numbers(label) if is_ordered(label) else np.full(len(label), np.nan)
+        known = np.isfinite(numbers)
+        if known.sum() < MINIMUM_ROWS:
+            return f"{known.sum():,} rows have a number for a label, and {MINIMUM_ROWS} are needed"
+        if np.ptp(numbers[known]) == 0:
+            return "the label has one value only"
+        return Target(numbers[known], known, 0)
+    known = label.is_not_null().to_numpy()
+    if known.sum() < MINIMUM_ROWS:
+        return f"{known.sum():,} rows have a label, and {MINIMUM_ROWS} are needed"
+    names, codes, counts = np.unique(
+        label.drop_nulls().cast(pl.String).to_numpy(), return_inverse=True, return_counts=True
+    )
+    kept = [code for code in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[code] >= MINIMUM_OF_A_CLASS]
+    recoded = np.full(len(names), len(kept))
+    recoded[kept] = np.arange(len(kept))
+    values = recoded[codes]
+    rest = int((values == len(kept)).sum())
+    if 0 < rest < MINIMUM_OF_A_CLASS:  # too few to be stratified by
+        known[known] = values < len(kept)
+        values = values[values < len(kept)]
+    classes = len(kept) + (rest >= MINIMUM_OF_A_CLASS)
+    if classes < 2:
+        return f"fewer than two classes of the label have {MINIMUM_OF_A_CLASS} rows"
+    return Target(values.astype(np.float64), known, classes)
+
+
+def skill_of(series: pl.Series, target: Target, *, categorical: bool) -> Skill:
+    """The skill of one feature: that of its values or that of its being missing, whichever is the greater.
+
+    Numbers and times are fitted by a shallow decision tree, which finds encodings that rise and fall, times also by
+    their parts; anything else, and numbers that the project calls categorical, by target encoding with empirical
+    Bayes shrinkage (Micci-Barreca, 2001). Both are judged on the half of the rows that they were not fitted to, so an
+    identifier has no skill. Where the label is a number, a straight line through the values and one through the ranks
+    are tried too, from which outliers do not hide as they do from a tree's leaves. For several classes it is the skill
+    of telling that class from the rest which is told best.
+
+    Args:
+        series: The feature, in the rows of the table that the target was made of.
+        target: The label.
+        categorical: Whether the project takes its values for names.
+    """
+    series = plain(series).filter(pl.Series(target.known))
+    if series.n_unique() < 2:
+        return Skill(series.name, *((0.5, (0.5, 0.5)) if target.classes else (0.0, (0.0, 0.0))))
+    if is_ordered(series) and not categorical:
+        found = _of_scores(series.name, _fitted_by_tree(series, target), target)
+        if not target.classes:
+            ordered = replace(target, values=ranks(pl.Series(target.values)))
+            by_line = [(as_numbers(series), target), (ranks(series), ordered)]
+            lines = [_of_scores(series.name, _fitted_by_line(*one), one[1]) for one in by_line]
+            found = max(found, *lines, key=_observed)
+    else:
+        found = _of_scores(series.name, _fitted_by_encoding(series, target), target)
+    absent = series.is_null().to_numpy()
+    if not absent.any():
+        return found
+    return max(found, _of_missing(series.name, absent, target), key=_observed)
+
+
+def roc_auc(positive: np.ndarray[Any, np.dtype[np.bool_]], scores: Numbers) -> tuple[float, Interval]:
+    """The area under the ROC curve with its interval, by Wilcoxon's rank sum: several times as fast as by the curve.
+
+    Args:
+        positive: Which rows are of the class that should rank higher; some are, and some are not.
+        scores: What they are ranked by.
+    """
+    from scipy.stats import rankdata
+
+    count = int(positive.sum())
+    others = len(positive) - count
+    area = float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / (count * others))
+    return area, roc_auc_interval(area, count, others)
+
+
+def roc_auc_interval(observed: float, positives: int, negatives: int) -> Interval:
+    """The 95 % confidence interval of an area under the ROC curve (Hanley and McNeil, 1982).
+
+    An area of exactly 0 or 1 is moved in by half a pair, since its standard error would be zero.
+
+    Args:
+        observed: The area.
+        positives: How many rows are of the class that ranks higher.
+        negatives: How many are not.
+    """
+    half = 0.5 / (positives * negatives)
+    area = min(max(observed, half), 1 - half)
+    of_positives, of_negatives = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area)
+    variance += (positives - 1) * (of_positives - area**2) + (negatives - 1) * (of_negatives - area**2)
+    error = _Z * math.sqrt(max(variance, 0.0) / (positives * negatives))
+    return max(0.0, observed - error), min(1.0, observed + error)
+
+
+def _observed(skill: Skill) -> float:
+    return skill.observed
+
+
+def _of_scores(feature: str, scores: Numbers, target: Target) -> Skill:
+    """The skill of predictions: a column of scores for each judged class, or one of numbers."""
+    if not target.classes:
+        return Skill(feature, *_r_squared(target.values, scores[:, 0]))
+    found = []
+    for column, code in enumerate(target.judged):
+        positive = target.values == code
+        found.append(Skill(feature, *roc_auc(positive, scores[:, column])))
+    return max(found, key=_observed)
+
+
+def _of_missing(feature: str, absent: np.ndarray[Any, np.dtype[np.bool_]], target: Target) -> Skill:
+    if not target.classes:
+        means = np.where(absent, target.values[absent].mean(), target.values[~absent].mean())
+        return Skill(feature, *_r_squared(target.values, means), missing=True)
+    found = []
+    for code in target.judged:
+        positive = target.values == code
+        count = int(positive.sum())
+        # One threshold only: the area is half of one plus the difference of the two shares.
+        area = 0.5 + abs(float(absent[positive].mean() - absent[~positive].mean())) / 2
+        found.append(Skill(feature, area, roc_auc_interval(area, count, len(positive) - count), missing=True))
+    return max(found, key=_observed)
+
+
+def _r_squared(values: Numbers, predicted: Numbers) -> tuple[float, Interval]:
+    """R² with its 95 % interval by the delta method for a ratio of means (Cochran, Sampling Techniques, 1977)."""
+    errors, spread = (values - predicted) ** 2, (values - values.mean()) ** 2
+    ratio = float(errors.mean() / spread.mean())
+    deviation = math.sqrt(float(((errors - ratio * spread) ** 2).mean()) / len(values)) / float(spread.mean())
+    observed = max(0.0, 1 - ratio)
+    return observed, (max(0.0, observed - _Z * deviation), min(1.0, observed + _Z * deviation))
+
+
+def _fitted_by_tree(series: pl.Series, target: Target) -> Numbers:
+    import sklearn
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    columns = [ranks(series)]
+    if isinstance(series.dtype, pl.Date | pl.Datetime):
+        columns += [as_numbers(part) for part in _parts(series)]
+    rows = np.column_stack(columns).astype(np.float32)
+    checked = bool(np.isnan(rows).any())  # without its check of the input, a tree takes no missing values
+    kind = DecisionTreeClassifier if target.classes else DecisionTreeRegressor
+    found = np.empty((len(rows), len(target.judged) if target.classes else 1))
+    with sklearn.config_context(skip_parameter_validation=True):  # which takes longer than a small tree
+        for fitted, judged in target.folds:
+            tree = kind(max_depth=_DEPTH, min_samples_leaf=_LEAF_ROWS, random_state=0)
+            tree.fit(rows[fitted], target.values[fitted], check_input=checked)
+            if target.classes:
+                found[judged] = tree.predict_proba(rows[judged], check_input=checked)[:, list(target.judged)]
+            else:
+                found[judged, 0] = tree.predict(rows[judged], check_input=checked)
+    return found
+
+
+def _parts(series: pl.Series) -> list[pl.Series]:
+    """The parts of a time that models here are shown."""
+    parts = [series.dt.month(), series.dt.day(), series.dt.weekday()]
+    return parts if series.dtype == pl.Date else [*parts, series.dt.hour()]
+
+
+def _fitted_by_line(numbers: Numbers, target: Target) -> Numbers:
+    """Least squares, and the mean of the rows without a number."""
+    known = np.isfinite(numbers)
+    fitted = np.full(len(numbers), target.values.mean())
+    if not known.all():
+        fitted[~known] = target.values[~known].mean()
+    if known.any() and np.ptp(numbers[known]) > 0:
+        centred = numbers[known] - numbers[known].mean()
+        centred /= np.abs(centred).max()
+        mean = target.values[known].mean()
+        slope = (centred * (target.values[known] - mean)).sum() / (centred**2).sum()
+        fitted[known] = mean + slope * centred
+    return fitted.reshape(-1, 1)
+
+
+def _fitted_by_encoding(series: pl.Series, target: Target) -> Numbers:
+    from sklearn.preprocessing import TargetEncoder
+
+    codes = series.rank("dense").fill_null(0).to_numpy().astype(np.int64).reshape(-1, 1)
+    kind = "continuous" if not target.classes else "binary" if target.classes == 2 else "multiclass"
+    encoder = TargetEncoder(target_type=kind, cv=_folds(target))
+    values = target.values.astype(np.int64) if target.classes else target.values
+    return np.asarray(encoder.fit_transform(codes, values))
+
+
+def _folds(target: Target) -> Any:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    return (StratifiedKFold if target.classes else KFold)(_FOLDS, shuffle=True, random_state=0)

@@ -1,0 +1,143 @@
+"""What a contract asks of rows together: keys that occur once, rules per group and per table, the label's classes."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from modelway.components.core.checks import Check, passed_or_failed
+from modelway.components.core.config.contract import Contract, Rule
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.row_rules import is_stored_as, obstacle_of, rule_condition, sides_of
+from modelway.components.validate.checks.bad_rows import is_missing, shown_values
+from modelway.components.validate.counting import collected, multiplicities, row_hash
+
+_SHOWN = 3
+
+
+def unique_checks(table: pl.LazyFrame, contract: Contract, schema: pl.Schema, rows: int) -> list[Check]:
+    """A check of each column and each set of columns whose values may occur once only."""
+    alone = [
+        name
+        for name, column in contract.columns.items()
+        if column.unique and name in schema and is_stored_as(column.type, schema[name])
+    ]
+    checks = []
+    for name in alone:
+        known = table.filter(~is_missing(name, schema[name]))
+        bad, keys = _repeated(known, [name], rows)
+        remedy = "correct the values at their source, or the contract"
+        says = "values that occur more than once"
+        if bad:
+            found = known.filter(row_hash([name]).is_in(keys.implode())).select(pl.col(name).cast(pl.String))
+            says += f", such as {shown_values(found.unique(maintain_order=True).collect()[name].to_list())}"
+        checks.append(_unique_check(name, bad, rows, says, remedy))
+    for columns in contract.unique:
+        if all(column in schema for column in columns):
+            bad, _ = _repeated(table, list(columns), rows)
+            says, remedy = "rows whose key occurs more than once", "remove the duplicates at their source"
+            checks.append(_unique_check(", ".join(columns), bad, rows, says, remedy))
+    return checks
+
+
+def _unique_check(name: str, bad: int, rows: int, says: str, remedy: str) -> Check:
+    message = f"{bad:,} of {rows:,} {says}" + (f"; {remedy}" if bad else "")
+    return passed_or_failed(f"unique[{name}]", not bad, message, observed=bad, threshold="unique")
+
+
+def _repeated(table: pl.LazyFrame, columns: list[str], rows: int) -> tuple[int, pl.Series]:
+    """How many rows share their key with another, and the keys that occur most often."""
+    bad, most = 0, pl.DataFrame(schema={"key": pl.UInt64, "rows": pl.UInt32})
+    for counted in multiplicities(table, columns, rows):
+        several = counted.filter(pl.col("rows") > 1)
+        bad += int(several["rows"].sum())
+        most = pl.concat([most, several], how="vertical_relaxed")
+        most = most.sort(["rows", "key"], descending=[True, False]).head(_SHOWN)
+    return bad, most["key"]
+
+
+def rule_checks(table: pl.LazyFrame, contract: Contract, schema: pl.Schema, rows: int) -> list[Check]:
+    """A check of each rule per group and per table, and of each rule that cannot be checked.
+
+    Raises:
+        ModelwayError: a rule is not a SQL condition over aggregates of the contract's columns.
+    """
+    checks, single = [], []
+    for rule in contract.rules:
+        obstacle = obstacle_of(rule, contract, schema)
+        if obstacle:
+            message = f"cannot be checked: {obstacle}"
+            checks.append(passed_or_failed(f"rule[{rule.name}]", False, message, threshold=rule.rule))
+        elif rule.per == "group":
+            checks.append(_group_check(rule, table, schema))
+        elif rule.per == "table":
+            single.append(rule)
+    return checks + _table_checks(single, table, schema, rows)
+
+
+def _group_check(rule: Rule, table: pl.LazyFrame, schema: pl.Schema) -> Check:
+    keys = [pl.col(column).alias(f"{number}") for number, column in enumerate(rule.by)]
+    groups = table.group_by(keys).agg(rule_condition(rule, schema).alias("kept"), pl.len().alias("rows"))
+    broken = groups.filter(~pl.col("kept"))
+    order = ["rows", *(f"{number}" for number in range(len(rule.by)))]
+    counts, worst = collected(
+        [
+            groups.select(pl.len().alias("all"), (~pl.col("kept")).sum().alias("broken")),
+            broken.sort(order, descending=[True] + [False] * len(rule.by)).head(_SHOWN),
+        ]
+    )
+    total, bad = counts.row(0)
+    share = bad / total if total else 0.0
+    passed = share <= rule.tolerance
+    message = f"{bad:,} of {total:,} groups by {', '.join(rule.by)} break the rule `{rule.rule}`"
+    if not passed:
+        shown = [_group(rule, row) for row in worst.iter_rows()]
+        remedy = rule.description or "correct the rows at their source, or the rule in the contract"
+        message += f", the largest being {'; '.join(shown)}; {remedy}"
+    observed = round(share, 6)
+    return passed_or_failed(f"rule[{rule.name}]", passed, message, observed=observed, threshold=rule.tolerance)
+
+
+def _group(rule: Rule, row: tuple[object, ...]) -> str:
+    values = ", ".join(f"{column} = {value}" for column, value in zip(rule.by, row, strict=False))
+    return f"{values} ({row[-1]:,} rows)"
+
+
+def _table_checks(rules: list[Rule], table: pl.LazyFrame, schema: pl.Schema, rows: int) -> list[Check]:
+    if not rules:
+        return []
+    asked: dict[str, pl.Expr] = {}
+    for number, rule in enumerate(rules):
+        asked[f"{number}"] = rule_condition(rule, schema)
+        asked |= {f"{number}/{place}": side for place, side in enumerate(sides_of(rule, schema))}
+    (found,) = collected([table.select(**asked)])
+    values = found.row(0, named=True)
+    checks = []
+    for number, rule in enumerate(rules):
+        passed = bool(values[f"{number}"])
+        sides = [_side(value) for name, value in values.items() if name.startswith(f"{number}/")]
+        message = f"{rows:,} rows together {'keep' if passed else 'break'} the rule `{rule.rule}`"
+        message += f" ({' against '.join(sides)})" if sides else ""
+        if not passed:
+            message += f"; {rule.description or 'correct the rows at their source, or the rule in the contract'}"
+        observed = ", ".join(sides) or str(passed).lower()
+        checks.append(passed_or_failed(f"rule[{rule.name}]", passed, message, observed=observed, threshold=rule.rule))
+    return checks
+
+
+def _side(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def class_checks(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> list[Check]:
+    """Whether the label has as many classes as the task needs."""
+    if project.task == "regression" or project.label not in schema:
+        return []
+    label = pl.col(project.label).filter(~is_missing(project.label, schema[project.label]))
+    classes = table.select(label.unique()).collect(engine="streaming")[project.label]
+    asked = "exactly 2" if project.task == "binary" else "at least 3"
+    right = len(classes) == 2 if project.task == "binary" else len(classes) >= 3
+    shown = ", ".join(map(str, classes.sort().to_list()[:8]))
+    message = f"the label {project.label!r} has {len(classes)} classes ({shown}); {project.task} needs {asked}" + (
+        "" if right else f"; bring rows of every class, or correct `task` ({project.task})"
+    )
+    return [passed_or_failed("classes", right, message, observed=len(classes), threshold=asked)]

@@ -1,0 +1,92 @@
+"""A random sample of a table that may be larger than memory, and its columns in few plain types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelway.components.core.tables.parquet import as_numbers, as_text
+
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some rows of a table, in the table's order.
+
+    Attributes:
+        table: The rows.
+        positions: The running number of each row in the table that it was drawn from.
+        total: How many rows that table has.
+    """
+
+    table: pl.DataFrame
+    positions: np.ndarray[Any, np.dtype[np.int64]]
+    total: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all rows."""
+        return len(self.table) == self.total
+
+    @property
+    def rows(self) -> str:
+        """How many rows these are, to be read before ``rows``."""
+        return f"{self.total:,}" if self.whole else f"a random sample of {len(self.table):,} of {self.total:,}"
+
+
+def draw(table: pl.LazyFrame, columns: Sequence[str], most: int) -> Sample:
+    """Draws rows without replacement, the same ones each time; the table is streamed, never held.
+
+    Args:
+        table: The table to draw from.
+        columns: The columns to keep.
+        most: How many rows to draw; all of them where there are no more.
+    """
+    total = int(table.select(pl.len()).collect(engine="streaming").item())
+    if total <= most:
+        return Sample(table.select(columns).collect(engine="streaming"), np.arange(total), total)
+    positions = np.sort(np.random.default_rng(_SEED).choice(total, most, replace=False, shuffle=False))
+    row = "row"
+    while row in columns:
+        row += "_"
+    picked = pl.Series(positions, dtype=pl.get_index_type())
+    drawn = table.select(columns).with_row_index(row).filter(pl.col(row).is_in(picked.implode()))
+    return Sample(drawn.collect(engine="streaming").sort(row).drop(row), positions, total)
+
+
+def plain(series: pl.Series) -> pl.Series:
+    """A column as a number, a date or time, or a boolean with one sort of missing value, or else as text.
+
+    Durations and times of day count as numbers.
+    """
+    if isinstance(series.dtype, pl.Duration | pl.Time):
+        return series.to_physical().cast(pl.Int64)
+    if series.dtype.is_decimal():
+        series = series.cast(pl.Float64)
+    if series.dtype.is_float():
+        return series.fill_nan(None)
+    if is_ordered(series) or series.dtype in {pl.Boolean, pl.Null}:
+        return series
+    return as_text(series)
+
+
+def is_ordered(series: pl.Series) -> bool:
+    """Whether its values are numbers or times."""
+    return series.dtype.is_numeric() or series.dtype.is_temporal()
+
+
+def ranks(series: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The dense rank of each number or time, from 0; missing as NaN.
+
+    Ranks order as the values do, and stay exact as the 32-bit numbers that trees split by.
+    """
+    numbers = as_numbers(series)
+    known = ~np.isnan(numbers)
+    ranked = np.full(len(numbers), np.nan)
+    ranked[known] = np.unique(numbers[known], return_inverse=True)[1]
+    return ranked

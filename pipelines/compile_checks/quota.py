@@ -1,0 +1,210 @@
+"""Whether the tasks of a compiled pipeline are admitted where they are to run: by its quotas and limit ranges.
+
+Argo waits for a quota, so that a task that alone passes it stays pending for ever; what a limit range refuses fails at
+once. Only the tasks' own containers are counted: what Argo and KFP run beside them comes on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity  # type: ignore[import-untyped]
+
+from modelway.components.core.config.project import DEFAULT_STAGE
+from modelway.components.core.errors import ModelwayError
+from modelway.pipelines.compile_checks.project import Problem, ProjectLines, enumerated, errors_first
+from modelway.pipelines.compile_checks.task_demands import FIELDS, TaskDemand, heaviest, task_demands
+from modelway.pipelines.doctor.cluster_reader import ClusterReader, DeniedError
+from modelway.pipelines.project.workspace import Workspace
+
+_SHORT = {"cpu": "requests.cpu", "memory": "requests.memory", "count/pods": "pods"}  # as quotas call them too
+_SETTINGS = {name: name.partition(".")[2] for name in FIELDS}  # the key of project.yaml by which each is set
+_OURS = {"NotBestEffort"}  # the scope that every task is in, whatever else is set
+
+
+def check_quota(
+    specification: Mapping[str, Any], workspace: Workspace, *, namespace: str, reader: ClusterReader | None = None
+) -> list[Problem]:
+    """What of a compiled pipeline does not fit the ResourceQuotas and LimitRanges of the namespace that it runs in.
+
+    Args:
+        specification: The compiled pipeline, as KFP's compiler writes it.
+        workspace: The project that it was compiled for.
+        namespace: The namespace of its runs.
+        reader: The cluster. None: the one that ``KUBECONFIG`` names.
+
+    Returns:
+        The errors first. A warning where the account may not read them.
+
+    Raises:
+        ModelwayError: no cluster is named, it cannot be reached or refuses, or has no such namespace.
+    """
+    reader = reader or ClusterReader.connect()
+    if reader is None:
+        raise ModelwayError(
+            "no cluster is named, whose quotas the pipeline would be compared with",
+            key="KUBECONFIG",
+            remedy="name a kubeconfig file as KUBECONFIG, or compile without --cluster",
+        )
+    if not reader.has_namespace(namespace):
+        raise ModelwayError(
+            f"the cluster has no namespace {namespace}",
+            value=namespace,
+            remedy="name that of the runs with --namespace",
+        )
+    lines = ProjectLines(workspace)
+    try:
+        ranges = _LimitRanges.of(reader.list_objects("limitranges", namespace=namespace))
+        quotas = reader.list_objects("resourcequotas", namespace=namespace)
+    except DeniedError as error:
+        message = f"whether the tasks fit the quotas of {namespace} is not known: {error.message}"
+        return [lines.problem("warning", message, remedy=error.remedy)]
+    tasks = {name: ranges.completed(task) for name, task in task_demands(specification).items()}
+    problems = [*ranges.problems(tasks, lines)]
+    for quota in quotas:
+        if set(quota["spec"].get("scopes") or ()) <= _OURS and not quota["spec"].get("scopeSelector"):
+            problems += _Quota(quota, namespace).problems(tasks, lines, defaults=ranges.defaults)
+    return errors_first(problems)
+
+
+@dataclass(frozen=True)
+class _LimitRanges:
+    """What a namespace's LimitRanges say of a container.
+
+    Attributes:
+        items: Their entries of type Container.
+    """
+
+    items: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, objects: Sequence[Mapping[str, Any]]) -> _LimitRanges:
+        """Those of LimitRange objects."""
+        return cls([entry for item in objects for entry in item["spec"]["limits"] if entry["type"] == "Container"])
+
+    @property
+    def defaults(self) -> dict[str, Decimal]:
+        """What a container is given that asks for nothing."""
+        amounts: dict[str, Decimal] = {}
+        for entry in self.items:
+            for kind, quantity in (entry.get("default") or {}).items():
+                amounts[f"limits.{kind}"] = amounts[f"requests.{kind}"] = parse_quantity(quantity)
+        for entry in self.items:
+            for kind, quantity in (entry.get("defaultRequest") or {}).items():
+                amounts[f"requests.{kind}"] = parse_quantity(quantity)
+        return amounts
+
+    def completed(self, task: TaskDemand) -> TaskDemand:
+        """A task with what it is given where it asks for nothing."""
+        return TaskDemand(task.stage, {**self.defaults, **task.amounts}, task.before)
+
+    def problems(self, tasks: Mapping[str, TaskDemand], lines: ProjectLines) -> Iterator[Problem]:
+        """The tasks that are refused."""
+        for task in tasks.values():
+            for entry in self.items:
+                for kind, quantity in (entry.get("max") or {}).items():
+                    name = f"limits.{kind}" if f"limits.{kind}" in task.amounts else f"requests.{kind}"
+                    if task.amounts.get(name, Decimal(0)) > parse_quantity(quantity):
+                        yield _refused(lines, task, name=name, bound=f"at most {quantity}")
+                for kind, quantity in (entry.get("min") or {}).items():
+                    name = f"requests.{kind}"
+                    if task.amounts.get(name, Decimal(0)) < parse_quantity(quantity):
+                        yield _refused(lines, task, name=name, bound=f"at least {quantity}")
+
+
+def _refused(lines: ProjectLines, task: TaskDemand, *, name: str, bound: str) -> Problem:
+    return _problem(
+        lines,
+        task,
+        name=name,
+        consequence=f"a LimitRange allows a container {bound}: its pod is refused",
+        remedy="change it in project.yaml, or have the LimitRange changed",
+    )
+
+
+class _Quota:
+    """A ResourceQuota: how much there may be in all, and how much of it is taken.
+
+    Args:
+        content: The object.
+        namespace: Its namespace.
+    """
+
+    def __init__(self, content: Mapping[str, Any], namespace: str) -> None:
+        self.title = f"the ResourceQuota {content['metadata']['name']} of {namespace}"
+        used = (content.get("status") or {}).get("used") or {}
+        self.bounds = {
+            _SHORT.get(name, name): (quantity, used.get(name, "0"))
+            for name, quantity in (content["spec"].get("hard") or {}).items()
+        }
+
+    def problems(
+        self, tasks: Mapping[str, TaskDemand], lines: ProjectLines, *, defaults: Mapping[str, Decimal]
+    ) -> Iterator[Problem]:
+        """The tasks that are never admitted, and those that wait."""
+        without_default = [name for name in self.bounds if name in FIELDS and name not in defaults]
+        if without_default:
+            yield lines.problem(
+                "warning",
+                f"{self.title} counts {enumerated(without_default)}, and Argo's own containers ask for none unless its "
+                "controller is told to: without, every pod of a run is refused",
+                remedy="give the namespace a LimitRange with `default` and `defaultRequest` for containers",
+            )
+        for name, (quantity, used) in self.bounds.items():
+            hard = parse_quantity(quantity)
+            impossible = [task for task in tasks.values() if task.amounts.get(name, Decimal(0)) > hard]
+            for task in impossible:
+                yield _problem(
+                    lines,
+                    task,
+                    name=name,
+                    consequence=f"{self.title} allows {quantity} in all: its pod stays pending for ever",
+                    remedy="ask for less in project.yaml, or have the quota raised",
+                )
+            if not impossible:
+                yield from self._waiting(tasks, lines, name=name, hard=quantity, used=used)
+
+    def _waiting(
+        self, tasks: Mapping[str, TaskDemand], lines: ProjectLines, *, name: str, hard: str, used: str
+    ) -> Iterator[Problem]:
+        """Tasks that may run at the same time, for which there is not enough for all."""
+        group = heaviest(tasks, name)
+        total = sum((tasks[task].amounts.get(name, Decimal(0)) for task in group), Decimal(0))
+        subject = f"{enumerated([tasks[task].stage for task in group])} ask{'s' * (len(group) == 1)} for "
+        subject += f"{_readable(total, name)} of {name}" + " at the same time" * (len(group) > 1)
+        if total > parse_quantity(hard):
+            message = f"{subject}, and {self.title} allows {hard}: they wait for each other"
+        elif total > parse_quantity(hard) - parse_quantity(used):
+            message = f"{subject}, and {self.title} allows {hard}, of which {used} are in use now"
+        else:
+            return
+        yield lines.problem("warning", message, remedy="ask for less in project.yaml, have the quota raised, or wait")
+
+
+def _problem(lines: ProjectLines, task: TaskDemand, *, name: str, consequence: str, remedy: str) -> Problem:
+    """A problem with what one task asks for, at the line of project.yaml that says so, if one does."""
+    setting = _SETTINGS.get(name, "gpu" if name.startswith("requests.") else "")
+    resources = lines.project.resources
+    key = next(
+        (
+            f"resources.{stage}.{setting}"
+            for stage in (task.stage, DEFAULT_STAGE)
+            if stage in resources and setting in resources[stage].model_fields_set
+        ),
+        None,
+    )
+    amount = _readable(task.amounts.get(name, Decimal(0)), name)
+    subject = f"{task.stage} asks for {amount} of {name}" + (", its default," if setting and not key else "")
+    return lines.problem("error", f"{subject} and {consequence}", key=key, value=amount, remedy=remedy)
+
+
+def _readable(amount: Decimal, name: str) -> str:
+    """An amount as Kubernetes writes it."""
+    if name.endswith("memory"):
+        for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+            if amount and amount % size == 0:
+                return f"{amount // size}{unit}"
+    return f"{amount.normalize():f}"

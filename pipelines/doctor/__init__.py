@@ -1,0 +1,1 @@
+"""What the whole road needs, and how it is."""

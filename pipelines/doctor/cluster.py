@@ -1,0 +1,254 @@
+"""How a cluster is prepared: what runs read in their namespace, where the addresses lead, what rollouts need."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.instructions import (
+    ADDRESSES,
+    CONFIG_MAP,
+    S3_SECRET,
+    config_map_authorities,
+    config_map_key,
+    new_config_map,
+    new_s3_secret,
+)
+from modelway.components.core.storage.certificates import check_certificates
+from modelway.components.core.surroundings.findings import Finding, Status
+from modelway.pipelines.doctor.cluster_reader import ClusterReader, DeniedError
+
+_RUNS = "kubeflow"  # where runs are by default
+_PROMETHEUS = "http://prometheus.monitoring:9090"  # as `deploy_model` has it where nothing else is said
+_ACCOUNTS = ("modelway-runner", "modelway-packager", "modelway-deployer", "modelway-monitor")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A Secret or ConfigMap that only a part of the road needs.
+
+    Attributes:
+        kind: ``secrets`` or ``configmaps``.
+        name: Its name.
+        key: The key that must be in it.
+        file: The file that the key is made of.
+    """
+
+    kind: str
+    name: str
+    key: str
+    file: str
+
+
+_VERIFYING = _Part("configmaps", "modelway-verifying-key", key="verifying.pem", file="keys/verifying.pem")
+_OPTIONAL = (
+    _Part("secrets", "modelway-signing-key", key="signing.pem", file="keys/signing.pem"),
+    _Part("configmaps", "modelway-encryption-recipient", key="recipient", file="keys/encryption.recipient"),
+    _VERIFYING,
+    _Part("secrets", "modelway-registry", key="config.json", file="config.json"),
+)
+_APPLY = "kubectl apply -k .    (in modelway's repository)"
+
+
+def inspect_cluster(policy: Policy, namespace: str | None = None) -> list[Finding]:
+    """How the cluster that ``KUBECONFIG`` names is prepared for the project.
+
+    Args:
+        policy: The project's policy: which environments there are, and how versions are rolled out.
+        namespace: The namespace of the runs. Without it, ``kubeflow``, if the cluster has it.
+    """
+    try:
+        reader = ClusterReader.connect()
+        if reader is None:
+            remedy = "name a kubeconfig file as KUBECONFIG; without a cluster runs are local and nothing is served"
+            return [Finding("cluster", Status.UNSET, "no cluster is named", remedy, key="KUBECONFIG")]
+        version = reader.version()
+        findings = [Finding("cluster", Status.OK, f"Kubernetes {version} answers at {reader.host}")]
+        findings += _runs(reader, namespace or _RUNS, explicit=namespace is not None)
+        findings += _rollouts(reader, policy)
+        for environment, settings in policy.environments.items():
+            findings += _environment(reader, environment, namespace=settings.namespace)
+    except ModelwayError as error:
+        return [Finding.of("cluster", error)]
+    return findings
+
+
+def _runs(reader: ClusterReader, namespace: str, *, explicit: bool) -> list[Finding]:
+    """What pipelines' tasks are given in the namespace of the runs."""
+    subject = f"namespace {namespace}"
+    if not reader.has_namespace(namespace):
+        status = Status.MISSING if explicit else Status.UNSET
+        remedy = f"install Kubeflow Pipelines there, or name the namespace of the runs: --namespace (not {namespace})"
+        return [Finding(subject, status, f"the cluster has no namespace {namespace}", remedy)]
+    pipelines = reader.get("services", "ml-pipeline", namespace=namespace) is not None
+    absent = Status.MISSING if explicit or pipelines else Status.UNSET
+    findings = []
+    if not pipelines:
+        message = f"Kubeflow Pipelines is not installed in {namespace}"
+        remedy = "if it runs in another namespace, and runs are in a profile's, nothing is to be done"
+        findings.append(Finding("Kubeflow Pipelines", Status.UNSET, message, remedy))
+    findings += _config_map(reader, namespace, absent=absent) + _s3_keys(reader, namespace, absent=absent)
+    findings += [_optional(reader, part, namespace=namespace) for part in _OPTIONAL]
+    accounts = [name for name in _ACCOUNTS if reader.get("serviceaccounts", name, namespace=namespace) is None]
+    if accounts:
+        message = f"{namespace} has no service account {', '.join(accounts)}: runs have `pipeline-runner`'s wide rights"
+        findings.append(Finding("service accounts", Status.UNSET, message, _APPLY))
+    else:
+        findings.append(Finding("service accounts", Status.OK, f"{namespace} has {', '.join(_ACCOUNTS)}"))
+    return findings
+
+
+def _config_map(reader: ClusterReader, namespace: str, *, absent: Status) -> list[Finding]:
+    """The ConfigMap with the services' addresses, and whether these lead to something."""
+    subject = f"ConfigMap {CONFIG_MAP}"
+    content = reader.get("configmaps", CONFIG_MAP, namespace=namespace)
+    if content is None:
+        message = f"{namespace} has no ConfigMap {CONFIG_MAP}, so that tasks know neither MLflow nor S3"
+        return [Finding(subject, absent, message, new_config_map(namespace))]
+    entries: dict[str, str] = content.get("data") or {}
+    findings = []
+    for key in ADDRESSES:
+        address = entries.get(key, "").strip()
+        if not address:
+            message = f"the ConfigMap {CONFIG_MAP} in {namespace} has no key {key}"
+            findings.append(Finding(subject, Status.MISSING, message, config_map_key(key, namespace), key=key))
+        else:
+            findings.append(_address(reader, key, address=address, namespace=namespace))
+    prometheus = entries.get("prometheus", "").strip()
+    finding = _address(reader, "prometheus", address=prometheus or _PROMETHEUS, namespace=namespace)
+    if not prometheus and finding.status.blocks:  # the address that nobody has named
+        message = f"there is no Prometheus at {_PROMETHEUS}, and the ConfigMap {CONFIG_MAP} names no other"
+        finding = Finding(
+            "prometheus", Status.UNSET, message, "name it as the key prometheus: rollouts are judged by it"
+        )
+    findings.append(finding)
+    if "ca" in entries:
+        findings.append(_authorities(entries["ca"], namespace))
+    return findings
+
+
+def _authorities(content: str, namespace: str) -> Finding:
+    where = f"{namespace}/configmaps/{CONFIG_MAP}"
+    try:
+        check_certificates(content.encode(), file=where, key="ca")
+    except ModelwayError as error:
+        return Finding("ca", Status.MISSING, error.message, config_map_authorities(namespace), key="ca", file=where)
+    return Finding("ca", Status.OK, f"{where} holds private authorities' certificates", key="ca", file=where)
+
+
+def _s3_keys(reader: ClusterReader, namespace: str, *, absent: Status) -> list[Finding]:
+    """The Secret with the S3 keys."""
+    subject, remedy = f"Secret {S3_SECRET}", new_s3_secret(namespace)
+    try:
+        secret = reader.get("secrets", S3_SECRET, namespace=namespace)
+    except DeniedError:
+        return [Finding(subject, Status.UNKNOWN, f"your account may not read Secrets in {namespace}")]
+    if secret is None:
+        return [
+            Finding(subject, absent, f"{namespace} has no Secret {S3_SECRET}, so that tasks have no S3 keys", remedy)
+        ]
+    entries = secret.get("data") or {}
+    lacking = [key for key in ("accesskey", "secretkey") if not b64decode(entries.get(key) or "")]
+    if lacking:
+        message = f"the Secret {S3_SECRET} in {namespace} has no {' and no '.join(lacking)}"
+        return [Finding(subject, Status.MISSING, message, remedy)]
+    return [Finding(subject, Status.OK, f"{namespace} has the S3 keys")]
+
+
+def _optional(reader: ClusterReader, part: _Part, *, namespace: str) -> Finding:
+    """How a part is that only some need."""
+    subject = f"{'Secret' if part.kind == 'secrets' else 'ConfigMap'} {part.name}"
+    make = "secret generic" if part.kind == "secrets" else "configmap"
+    remedy = f"kubectl -n {namespace} create {make} {part.name} --from-file={part.key}={part.file}"
+    try:
+        content = reader.get(part.kind, part.name, namespace=namespace)
+    except DeniedError:
+        return Finding(subject, Status.UNKNOWN, f"your account may not read {part.kind} in {namespace}")
+    if content is None:
+        return Finding(subject, Status.UNSET, f"{namespace} has no {subject}", remedy)
+    if part.key not in (content.get("data") or {}):
+        return Finding(subject, Status.MISSING, f"{subject} in {namespace} has no key {part.key}", remedy, key=part.key)
+    return Finding(subject, Status.OK, f"{namespace} has it")
+
+
+def _address(reader: ClusterReader, key: str, *, address: str, namespace: str) -> Finding:
+    """Whether an address of a Service in the cluster leads to pods; one outside is asked by the pods themselves."""
+    where = f"{CONFIG_MAP}'s {key}, {address},"
+    remedy = f"correct it: kubectl -n {namespace} edit configmap {CONFIG_MAP}"
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        port = 0
+    if not port or (key == "mlflow-tracking-uri" and "://" not in address):
+        message = f"{where} is no address: write http(s)://HOST:PORT"
+        return Finding(key, Status.MISSING, message, remedy, key=key)
+    service = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?)?", parts.hostname or "")
+    name, home = (service[1], service[2] or namespace) if service else ("", "")
+    try:
+        if not name or not reader.has_namespace(home):
+            message = f"{where} is outside of the cluster: ask it from a pod, as docs/cluster.md says"
+            return Finding(key, Status.UNKNOWN, message, key=key)
+        problem = _why_not_served(reader, name, namespace=home, port=port)
+        served = problem is not None or reader.has_endpoints(name, home)
+    except DeniedError as error:
+        return Finding(key, Status.UNKNOWN, error.message, key=key)
+    if problem is not None:
+        return Finding(key, Status.MISSING, f"{where} {problem}", remedy, key=key)
+    if not served:
+        remedy = f"see why: kubectl -n {home} describe service {name}"
+        return Finding(key, Status.UNREACHABLE, f"{where} leads to no pod that is ready", remedy, key=key)
+    return Finding(key, Status.OK, f"{address} leads to the Service {name} in {home}", key=key)
+
+
+def _why_not_served(reader: ClusterReader, service: str, *, namespace: str, port: int) -> str | None:
+    """What is wrong with the Service that an address names; None if nothing is."""
+    content = reader.get("services", service, namespace=namespace)
+    if content is None:
+        return f"names no Service: {namespace} has no {service}"
+    ports = [entry["port"] for entry in content["spec"].get("ports") or []]
+    if ports and port not in ports:
+        return f"names port {port}, and the Service {service} in {namespace} has {', '.join(map(str, ports))}"
+    return None
+
+
+def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
+    """What rolls versions out, and what scales them."""
+    needed = policy.deployment.target
+    named = any(settings.namespace for settings in policy.environments.values())
+    absent = Status.MISSING if named else Status.UNSET
+    findings = []
+    for target, subject, group, resource, remedy in (
+        ("rollout", "Argo Rollouts", "argoproj.io/v1alpha1", "rollouts", "install it, or choose `target: deployment`"),
+        ("kserve", "KServe", "serving.kserve.io/v1beta1", "inferenceservices", "install it, or choose another target"),
+    ):
+        if target != needed:
+            continue
+        if reader.has_resource(group, resource):
+            findings.append(Finding(subject, Status.OK, f"the cluster has {resource} of {group}"))
+        else:
+            message = f"the cluster has no {resource} of {group}, and the policy's deployment.target is {target}"
+            findings.append(Finding(subject, absent, message, f"{remedy}; docs/cluster.md has the commands"))
+    if reader.has_resource("metrics.k8s.io/v1beta1", "pods"):
+        findings.append(Finding("metrics API", Status.OK, "the autoscaler has its metrics"))
+    else:
+        message = "the cluster has no metrics API, so that the autoscaler does nothing"
+        findings.append(Finding("metrics API", Status.UNSET, message, "install metrics-server; see docs/cluster.md"))
+    return findings
+
+
+def _environment(reader: ClusterReader, environment: str, *, namespace: str | None) -> list[Finding]:
+    """The namespace that an environment's versions are served in."""
+    subject, place = f"environment {environment}", namespace or f"modelway-{environment}"
+    if not reader.has_namespace(place):
+        status = Status.MISSING if namespace else Status.UNSET
+        message = f"the cluster has no namespace {place}, where the policy has {environment}"
+        return [Finding(subject, status, message, f"{_APPLY}, or: kubectl create namespace {place}")]
+    return [
+        Finding(subject, Status.OK, f"the cluster has the namespace {place}"),
+        _optional(reader, _VERIFYING, namespace=place),
+    ]

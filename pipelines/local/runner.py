@@ -1,0 +1,241 @@
+"""Runs the release pipeline here, through `kfp.local`, with its tasks forked from one warm process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from modelway.components.core.code.version import library_hash
+from modelway.components.core.errors import ModelwayError, RejectedError
+from modelway.components.core.evidence.runs import OUTCOME, Outcome
+from modelway.components.core.storage.mlflow import RUN_VARIABLE
+from modelway.pipelines.local.worker_client import Worker, error_left
+from modelway.pipelines.project.workspace import Workspace, tracking_uri
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a run.
+
+    Attributes:
+        kind: What it was.
+        stage: The component's name.
+        text: A line of the stage's log, or what is damaged and what was done about it.
+        seconds: How long the stage took.
+    """
+
+    kind: Literal["started", "log", "finished", "failed", "cached", "damaged"]
+    stage: str
+    text: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class LocalResult:
+    """How a local run went.
+
+    Attributes:
+        outcome: What `record_outcome` recorded; None if the run broke before.
+        seconds: How long each stage took; 0 for one that was served from cache.
+        cached: The stages that were served from cache.
+        error: Why a stage failed, if one did; that a gate rejected the run is its outcome, and no error.
+        failed_stage: The stage that failed.
+        log: The folder of the stages' logs.
+    """
+
+    outcome: Outcome | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    cached: list[str] = field(default_factory=list)
+    error: ModelwayError | None = None
+    failed_stage: str = ""
+    log: Path = Path()
+
+
+def run_release(
+    workspace: Workspace,
+    home: Path,
+    store: str,
+    on_event: Callable[[Event], None],
+    *,
+    data_version: str = "",
+    champion: str = "",
+    reason: str = "",
+    packaging: Mapping[str, str] | None = None,
+) -> LocalResult:
+    """Runs the release pipeline and returns how it went.
+
+    Args:
+        workspace: The project.
+        home: The folder for artifacts, cache and logs, and for MLflow where no server is set.
+        store: The root of the project's store.
+        on_event: Called as stages start, write, end, or are served from cache.
+        data_version: What the user calls the data's version.
+        champion: The registry version to compare with, in place of the one that holds the policy's alias.
+        reason: Why the run is started.
+        packaging: ``serving_base`` and ``image``, to package what is blessed; None: it is not packaged.
+
+    Raises:
+        ModelwayError: something is wrong that can be told before the first stage.
+    """
+    arguments = {"data_version": data_version, "champion": champion, "reason": reason, **(packaging or {})}
+    with warm_worker(workspace, home) as worker:
+        from modelway.pipelines.release import release_pipeline
+
+        pipeline = release_pipeline("packaged" if packaging else "registered")  # compiled while the worker imports
+        run = _Run(worker, on_event)
+        worker.preflight(workspace, champion=champion)
+        workspace.files.keep(store)
+        run.carry_out(pipeline, arguments | workspace.arguments(store), home)
+        run.result.outcome = Outcome.read(store, run.run, OUTCOME)
+    return run.result
+
+
+@contextmanager
+def warm_worker(workspace: Workspace, home: Path) -> Iterator[Worker]:
+    """The process that the stages of a project are forked from; ended with the block."""
+    home.mkdir(parents=True, exist_ok=True)
+    logs = home / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    environment = {
+        "MLFLOW_TRACKING_URI": tracking_uri(home),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(workspace.folder), os.environ.get("PYTHONPATH", "")])),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),  # idle threads leave a busy machine alone
+    }
+    worker = Worker(logs, environment)
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+class _Run:
+    """One run: hands kfp.local's tasks to the worker and keeps what is seen on the way."""
+
+    def __init__(self, worker: Worker, on_event: Callable[[Event], None]) -> None:
+        self.worker = worker
+        self.on_event = on_event
+        self.result = LocalResult(log=worker.folder)
+        self.run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}"
+
+    def carry_out(self, pipeline: Any, arguments: dict[str, str], home: Path) -> None:
+        """Runs a compiled pipeline."""
+        from kfp import local
+
+        cache = home / "cache" / library_hash()
+        for file in _drop_damaged(cache):
+            self.on_event(Event("damaged", "", f"the cache entry {file} is damaged: removed, and computed again"))
+        local.init(
+            local.SubprocessRunner(use_venv=False),
+            pipeline_root=str(home / "artifacts"),
+            raise_on_error=False,
+            enable_caching=True,
+            cache_root=str(cache),
+        )
+        kfp_log = self.worker.folder / "kfp.log"
+        with self._instead_of_subprocesses(), kfp_log.open("w", encoding="utf-8") as log, redirect_stdout(log):
+            pipeline(**arguments)
+
+    @contextmanager
+    def _instead_of_subprocesses(self) -> Iterator[None]:
+        """Takes the place of the function by which kfp.local starts a task's command.
+
+        kfp 2.17 has no public seam for a runner of one's own; its version is pinned, and a test holds this one.
+        """
+        from kfp.local import subprocess_task_handler
+
+        handler = _CacheHits(self._cached)
+        root = logging.getLogger()
+        level, original = root.level, subprocess_task_handler.run_local_subprocess
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        complains, logging.raiseExceptions = logging.raiseExceptions, False  # as on a full disk, which is said once
+        subprocess_task_handler.run_local_subprocess = self._run_task
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", module="kfp")  # of settings that mean something on a cluster
+                yield
+        finally:
+            subprocess_task_handler.run_local_subprocess = original
+            root.setLevel(level)
+            root.removeHandler(handler)
+            logging.raiseExceptions = complains
+
+    def _run_task(self, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
+        source, arguments = full_command[3], full_command[4:]
+        stage = arguments[arguments.index("--function_to_execute") + 1]
+        position = arguments.index("--executor_input") + 1
+        arguments[position] = self._with_run_id(arguments[position])
+        self.on_event(Event("started", stage))
+        started = time.perf_counter()
+        request = {
+            "kind": "task",
+            "function": stage,
+            "source": source,
+            "arguments": arguments,
+            "env": {**(env_vars or {}), RUN_VARIABLE: self.run},
+        }
+        code, left = self.worker.ask(request, lambda line: self.on_event(Event("log", stage, line)))
+        seconds = time.perf_counter() - started
+        self.result.seconds[stage] = round(seconds, 3)
+        self.on_event(Event("finished" if code == 0 else "failed", stage, seconds=seconds))
+        if code != 0 and self.result.error is None:
+            error = error_left(left, self.worker.folder)
+            if not isinstance(error, RejectedError):
+                self.result.error, self.result.failed_stage = error, stage
+        return code
+
+    def _with_run_id(self, executor_input: str) -> str:
+        """A task's input with this run's id: kfp.local's own is eight digits, which a seeded notebook draws again.
+
+        The name that kfp.local makes up says no more than the id, and is left out.
+        """
+        content = json.loads(executor_input)
+        parameters = content["inputs"].get("parameterValues", {})
+        if "run" in parameters:
+            parameters |= {"run": self.run, "run_name": ""}
+        return json.dumps(content)
+
+    def _cached(self, task: str) -> None:
+        stage = task.replace("-", "_")
+        self.result.cached.append(stage)
+        self.result.seconds[stage] = 0.0
+        self.on_event(Event("cached", stage))
+
+
+def _drop_damaged(cache: Path) -> list[Path]:
+    """Removes the entries of kfp.local's cache that are not what it writes there, which would break a run."""
+    damaged = [file for file in cache.glob("*.json") if not _is_entry(file)]
+    for file in damaged:
+        file.unlink()
+    return damaged
+
+
+def _is_entry(file: Path) -> bool:
+    """Whether a file holds a task's outputs by their names; each of our tasks that is cached has some."""
+    try:
+        outputs = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(outputs, dict) and bool(outputs)
+
+
+class _CacheHits(logging.Handler):
+    """Hears from kfp.local's log which tasks were served from cache."""
+
+    def __init__(self, on_hit: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self.on_hit = on_hit
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = re.match(r"Task (\S+) cache hit", record.getMessage())
+        if found:
+            self.on_hit(found[1])

@@ -1,0 +1,191 @@
+"""A process with the stages' libraries already imported, from which each local task is forked.
+
+Starting an interpreter and importing scikit-learn and MLflow costs seconds for each task; a fork costs milliseconds.
+The process is started once for a local run, imports while the pipeline is being compiled, and ends with the run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+PRELOADED = (
+    "modelway.components.resolve.stage",
+    "modelway.components.ingest.stage",
+    "modelway.components.validate.stage",
+    "modelway.components.prepare.stage",
+    "modelway.components.train.stage",
+    "modelway.components.evaluate.stage",
+    "modelway.components.probe.stage",
+    "modelway.components.register.stage",
+    "modelway.components.enforce.stage",
+    "modelway.components.record.stage",
+    "kfp.dsl.executor_main",
+    "pandas",
+    "skops.io",
+    "sklearn.ensemble",
+    "mlflow.sklearn",
+    "mlflow.pyfunc",
+    "mlflow.artifacts",
+)
+PRELOADED_FOR_SQLITE = (
+    "modelway.components.core.storage.mlflow",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "sqlalchemy.dialects.sqlite",
+    "alembic.command",
+)
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_GRACE_SECONDS = 5
+# Where there is no champion yet.
+WITHOUT_TRACKING = {"resolve_inputs", "ingest_data", "validate_data", "enforce_gate", "prepare_features"}
+
+
+def main() -> None:
+    """Imports, then forks a child for each request until the connection closes.
+
+    A request is a JSON object: ``kind`` (``task`` or ``preflight``), ``log`` and ``result`` (files to write), and the
+    arguments of `run_task` or of `preflight`. The answer is the child's exit code.
+    """
+    _end_with_parent()
+    signal.signal(signal.SIGTERM, _end_after_tasks)
+    connection = Connection(int(sys.argv[1]))
+    os.environ["_KFP_RUNTIME"] = "true"
+    preparing = None
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri.startswith("sqlite"):
+        _import(PRELOADED_FOR_SQLITE)
+    if _is_new(uri):
+        preparing = _fork(_prepare_tracking, {"folder": sys.argv[2]})
+    _import(PRELOADED)
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except EOFError:
+            break
+        if request["kind"] == "preflight":
+            work = _run_preflight
+        else:
+            work = run_task
+            if preparing is not None and request["function"] not in WITHOUT_TRACKING:
+                os.waitpid(preparing, 0)
+                preparing = None
+        _, status = os.waitpid(_fork(work, request), 0)
+        connection.send_bytes(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    for module in modules:
+        importlib.import_module(module)
+
+
+def _end_with_parent() -> None:
+    """Has the kernel end this process when the one that started it ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_after_tasks(number: int, _frame: FrameType | None) -> NoReturn:
+    """Ends this process when its tasks have, which were told to end too: one may have an MLflow run to end first."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    with suppress(ChildProcessError):  # there is none left
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.02)
+    os._exit(128 + number)
+
+
+def _is_new(uri: str) -> bool:
+    """Whether a sqlite database is yet to be created, which takes MLflow seconds: it is done beside the first tasks."""
+    return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
+
+
+def _prepare_tracking(request: dict[str, Any]) -> None:
+    """Creates the database whole or not at all: a run that ends meanwhile must not leave half of one in its place."""
+    from modelway.components.core.storage.mlflow import Tracking
+
+    draft = Path(request["folder"]).resolve() / "mlflow.db"
+    Tracking(f"sqlite:///{draft}").prepare()
+    with suppress(FileExistsError):  # another run was faster
+        os.link(draft, os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
+    draft.unlink()
+
+
+def _fork(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        _child(work, request)
+    return pid
+
+
+def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> NoReturn:
+    """Runs the work with its output in the log; leaves an error's fields in the result file."""
+    from modelway.components.core.errors import explained, first_line
+
+    code = 1
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with_parent()
+    try:
+        log = os.open(request.get("log", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        work(request)
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException as error:
+        traceback.print_exc()
+        readable = explained(error)
+        if "result" in request:
+            if readable is not None:
+                left = {"kind": readable.kind, "error": readable.fields()}
+            else:
+                left = {"crash": f"{type(error).__name__}: {first_line(error)}"}
+            Path(request["result"]).write_text(json.dumps(left), encoding="utf-8")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run_task(request: dict[str, Any]) -> None:
+    """Runs one lightweight component in this process, as `kfp.dsl.executor_main` does in a container.
+
+    Args:
+        request: ``source`` is the component's code, ``arguments`` what its command passes, ``env`` its variables.
+    """
+    from kfp.dsl.executor_main import executor_main
+
+    from modelway.components.core.termination import record_stop_of_task
+
+    os.environ.update(request["env"])
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder) / "ephemeral_component.py"
+        module.write_text(request["source"], encoding="utf-8")
+        sys.argv = ["executor_main", "--component_module_path", str(module), *request["arguments"]]
+        record_stop_of_task()
+        executor_main()
+
+
+def _run_preflight(request: dict[str, Any]) -> None:
+    from modelway.pipelines.local.preflight import preflight
+
+    found = preflight(**request["arguments"])
+    Path(request["result"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

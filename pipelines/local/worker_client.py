@@ -1,0 +1,146 @@
+"""The near side of the warm process that local tasks are forked from (`pipelines.worker` is the far side)."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from modelway.components.core.errors import CrashError, ModelwayError, explained, from_fields
+from modelway.pipelines.project.workspace import Workspace
+
+_SEE_LOG = "see this log; where it says nothing, the machine may have run out of memory"
+
+
+class Worker:
+    """The warm process, started at once and asked later.
+
+    Args:
+        folder: Where the logs and results go.
+        environment: The variables of the process and of every task.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        ours, theirs = socket.socketpair()
+        self._errors = folder / "worker.log"
+        with self._errors.open("w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "modelway.pipelines.local.worker", str(theirs.fileno()), str(folder)],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        theirs.close()
+        self._connection = Connection(ours.detach())
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def ask(self, request: dict[str, Any], on_line: Callable[[str], None] | None = None) -> tuple[int, dict[str, Any]]:
+        """Has a request run in a fork; returns its exit code and what it left in its result file.
+
+        Where it failed, that is ``kind`` and ``error`` of a readable error or ``crash``, or neither; and the ``log``.
+
+        Args:
+            request: See `worker.main`.
+            on_line: Called with each line of the log as it is written.
+        """
+        with self._lock:
+            self._count += 1
+            name = f"{self._count:02d}-{request.get('function', request['kind'])}"
+            log, result = self.folder / f"{name}.log", self.folder / f"{name}.json"
+            log.touch()
+            asked = json.dumps({**request, "log": str(log), "result": str(result)})
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                try:
+                    self._connection.send_bytes(asked.encode())
+                    while not self._connection.poll(0.05):
+                        _drain(lines, on_line)
+                    code = int(json.loads(self._connection.recv_bytes()))
+                except (EOFError, OSError) as error:
+                    raise self._ended() from error
+                _drain(lines, on_line)
+        try:
+            content = json.loads(result.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):  # the fork ended before it could write all of it
+            content = {}
+        return code, content if code == 0 else {**content, "log": str(log)}
+
+    def preflight(self, workspace: Workspace, *, champion: str = "") -> dict[str, str]:
+        """What a run of a project would work on, as `preflight.preflight` says.
+
+        Raises:
+            ModelwayError: something is wrong that would make the run fail.
+        """
+        arguments = {
+            "files": {name: document.canonical() for name, document in workspace.files.documents()},
+            "names": workspace.names(),
+            "folder": str(workspace.folder),
+            "champion": champion,
+            "project_code": workspace.project_code,
+        }
+        code, answer = self.ask({"kind": "preflight", "arguments": arguments})
+        if code != 0:
+            raise error_left(answer, self.folder)
+        return answer
+
+    def _ended(self) -> ModelwayError:
+        lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return ModelwayError(
+            "the process that runs the stages ended" + (f": {lines[-1][:300]}" if lines else ""),
+            file=str(self._errors),
+            remedy=_SEE_LOG,
+        )
+
+    def close(self) -> None:
+        """Ends the process and whatever it forked."""
+        self._connection.close()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.wait()
+
+
+def _drain(lines: io.TextIOBase | Any, on_line: Callable[[str], None] | None) -> None:
+    for line in lines:
+        if on_line is not None:
+            on_line(line.rstrip("\n"))
+
+
+def error_left(left: dict[str, Any], logs: Path) -> ModelwayError:
+    """The error that a fork left behind; one that points to the log where it left none."""
+    if "error" in left:
+        return from_fields(left["kind"], left["error"])
+    full = _full_disk(logs)
+    if full is not None:
+        return full
+    if "crash" in left:
+        return CrashError(left["crash"], left["log"])
+    return ModelwayError(
+        "a stage ended without a word, as a process does that is killed", file=left["log"], remedy=_SEE_LOG
+    )
+
+
+def _full_disk(folder: Path) -> ModelwayError | None:
+    """The error to show if nothing can be written to a folder, which a fork that could not write left unsaid."""
+    probe = folder / "probe"
+    try:
+        probe.write_bytes(bytes(2**16))
+    except OSError as error:
+        return explained(error)
+    finally:
+        probe.unlink(missing_ok=True)
+    return None

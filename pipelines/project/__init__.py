@@ -1,0 +1,1 @@
+"""A project's folder, and what is made of it."""

@@ -1,0 +1,161 @@
+"""The image that a project's own code runs in: one layer on the image of the components, without a daemon."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from modelway.components.core.code.locked_requirements import Lock, LockedRequirement
+from modelway.components.core.code.version import ProjectCode
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.oci.image import Image, on_top, write_layer
+from modelway.components.core.oci.layout import Images, Reference, pull, push
+from modelway.components.core.oci.registry import images_at
+from modelway.pipelines.project.locked_packages import Report, install, missing_packages, packages_of
+from modelway.pipelines.project.workspace import Workspace
+
+CODE_LABEL = "io.modelway.code"
+ROOT, CODE, PACKAGES = "opt/project", "code", "packages"
+_PATH = "PYTHONPATH"
+
+
+@dataclass(frozen=True)
+class ProjectImage:
+    """An image with a project's code in it.
+
+    Attributes:
+        image: Its reference by digest.
+        code: The version of the code, as `ProjectCode.version` gives it.
+        modules: The modules' files, relative to project.yaml.
+        packages: The locked packages that the image of the components lacked, as ``name==version``.
+        layer_bytes: The size of what lies on top of that image.
+    """
+
+    image: str
+    code: str
+    modules: tuple[str, ...]
+    packages: tuple[str, ...]
+    layer_bytes: int
+
+
+def make_project_image(
+    workspace: Workspace,
+    base: str,
+    target: str,
+    *,
+    platform: str = "linux/amd64",
+    insecure: bool = False,
+    report: Report,
+) -> ProjectImage:
+    """Puts a project's modules and locked packages as one layer on the image of the components.
+
+    The same inputs give the same digest. Needs no daemon, and no network but the registry's and, for packages that
+    the image lacks, the package index's.
+
+    Args:
+        workspace: The project.
+        base: The image of the components: ``host/repository@sha256:…``, or the folder of an OCI layout.
+        target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout. Without a tag, the tag
+            is the code's version.
+        platform: The image's platform, ``os/architecture``.
+        insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
+        report: Told what is being done, a sentence at a time.
+
+    Raises:
+        ModelwayError: the project has no code of its own, or something is wrong with it; the base is not pinned or is
+            no image of the components; or a registry or the package index refuses. Nothing is pushed then.
+    """
+    from_base, to = Reference.pinned(base, "image", "image of the components"), Reference.parse(target, "target")
+    code = ProjectCode.beside(workspace.folder, workspace.project)
+    if not code.version:
+        raise ModelwayError(
+            f"{workspace.folder} has no code of its own: this project needs no image of its own",
+            file=str(workspace.folder / "project.yaml"),
+            key="model",
+            value=workspace.project.model.entrypoint or workspace.project.model.estimator,
+            remedy="run its stages in the image of the components; what travels is the module that `model.entrypoint` "
+            "names, beside project.yaml, and a requirements.txt there",
+        )
+    report("looking up the image of the components")
+    bases = images_at(from_base, insecure=insecure)
+    below = pull(bases, from_base, platform)
+    if CODE_LABEL in _labels(below):
+        raise ModelwayError(
+            f"{base} has a project's code in it already",
+            key="image",
+            value=base,
+            remedy="name the image of the components that it was made of",
+        )
+    with TemporaryDirectory() as work:
+        folder = Path(work) / "layer"
+        packages = _fill(folder, code, bases, below, name=str(from_base), platform=platform, report=report)
+        layer_file = Path(work) / "layer.tar"
+        layer = write_layer(folder, ROOT, layer_file)
+        image = on_top(
+            below,
+            layer,
+            {CODE_LABEL: code.version},
+            _annotations(from_base, below),
+            "modelway image",
+            environment=_environment(below),
+        )
+        report(f"pushing a layer of {layer.size / 1000:,.0f} KB, and those below it where they are not there yet")
+        pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or code.version)
+    names = tuple(f"{package.name}=={package.version}" for package in packages)
+    return ProjectImage(pushed, code.version, code.files, names, layer.size)
+
+
+def code_of_image(reference: str, *, insecure: bool = False) -> str | None:
+    """The version of the project's code that is in an image, as its label says; None: none is.
+
+    Args:
+        reference: The image: ``host/repository@sha256:…``, or the folder of an OCI layout.
+        insecure: Whether its registry is spoken to by plain HTTP; one on the machine itself always is.
+
+    Raises:
+        ModelwayError: it is not pinned, or cannot be looked up.
+    """
+    pinned = Reference.pinned(reference, "project-image", "project's image")
+    return _labels(pull(images_at(pinned, insecure=insecure), pinned, "")).get(CODE_LABEL)
+
+
+def _fill(
+    folder: Path, code: ProjectCode, bases: Images, below: Image, *, name: str, platform: str, report: Report
+) -> tuple[LockedRequirement, ...]:
+    """Puts the modules and the packages that the image below lacks into a folder; returns those packages."""
+    for file in code.files:
+        copy = folder / CODE / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(code.folder / file, copy)
+    (folder / PACKAGES).mkdir(parents=True)
+    lock = Lock.read(code.folder)
+    if not lock.requirements:
+        return ()
+    installed = packages_of(bases, below, name, report=report)
+    missing = missing_packages(lock, installed, folder=code.folder, platform=platform)
+    if missing:
+        place = folder / PACKAGES
+        install(lock, missing, installed, place, folder=code.folder, platform=platform, report=report)
+    return missing
+
+
+def _labels(image: Image) -> dict[str, str]:
+    return image.described.get("config", {}).get("Labels") or {}
+
+
+def _environment(below: Image) -> list[str]:
+    """The variables of the image below, with the project's code before what it imports from already."""
+    variables: list[Any] = below.described.get("config", {}).get("Env") or []
+    others = [variable for variable in variables if not variable.startswith(f"{_PATH}=")]
+    behind = [variable.partition("=")[2] for variable in variables if variable.startswith(f"{_PATH}=")]
+    path = ":".join([f"/{ROOT}/{CODE}", f"/{ROOT}/{PACKAGES}", *filter(None, behind)])
+    return [*others, f"{_PATH}={path}"]
+
+
+def _annotations(base: Reference, below: Image) -> dict[str, str]:
+    # Where a folder happens to be is no part of what the base is.
+    name = f"{base.host}/{base.repository}" if base.host else "components"
+    return {"org.opencontainers.image.base.digest": below.digest, "org.opencontainers.image.base.name": name}

@@ -1,0 +1,231 @@
+"""The packages that a project's requirements lock, installed for an image that has others already."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from uv import find_uv_bin
+
+from modelway.components.core.code.locked_requirements import REQUIREMENTS_FILE, Lock, LockedRequirement
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.oci.image import Image
+from modelway.components.core.oci.layout import Images
+
+_DISTRIBUTION = re.compile(r"(?P<site>.*/lib/python(?P<python>3\.\d+)/site-packages)/(?P<name>[^/]+)\.dist-info")
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class InstalledPackages:
+    """The Python packages that an image has.
+
+    Attributes:
+        python: The interpreter's version, ``3.11``.
+        versions: Each package's version by its normalised name.
+    """
+
+    python: str
+    versions: Mapping[str, str]
+
+
+def packages_of(images: Images, image: Image, name: str, *, report: Report) -> InstalledPackages:
+    """Reads from an image's layers which packages are installed beside modelway in it.
+
+    Args:
+        images: Where the image is.
+        image: The image.
+        name: Its reference, for errors.
+        report: Told what is being done.
+
+    Raises:
+        ModelwayError: modelway is not in the image, or a layer cannot be read.
+    """
+    folders: set[str] = set()
+    for number, layer in enumerate(image.layers, start=1):
+        report(f"reading layer {number} of {len(image.layers)} of the image, {layer.size / 1e6:,.0f} MB")
+        try:
+            with images.blob(layer.digest) as blob, tarfile.open(fileobj=blob, mode="r|*") as archive:
+                folders = _with_layer(folders, (PurePosixPath("/", entry.name) for entry in archive))
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise ModelwayError(
+                f"layer {number} of {name} cannot be read: {error}",
+                file=name,
+                value=layer.digest,
+                remedy="name an image whose layers are tar files, compressed by gzip or not at all",
+            ) from error
+    parsed = [match for folder in sorted(folders) if (match := _DISTRIBUTION.fullmatch(folder))]
+    site = next((match["site"] for match in parsed if match["name"].startswith("modelway-")), None)
+    if site is None:
+        raise ModelwayError(
+            f"{name} is no image of the components: modelway is not installed in it",
+            file=name,
+            key="image",
+            value=name,
+            remedy="name the image that was built from Dockerfile.component, or one that was built FROM it",
+        )
+    beside = [match for match in parsed if match["site"] == site]
+    pairs = (match["name"].rpartition("-") for match in beside)
+    return InstalledPackages(beside[0]["python"], {canonicalize_name(name): version for name, _, version in pairs})
+
+
+def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]:
+    """The folders of distributions with a layer on top: what it adds, without what it takes away."""
+    added, hidden = set[str](), list[PurePosixPath]()
+    for path in entries:
+        if path.name == _OPAQUE:
+            hidden.append(path.parent)
+        elif path.name.startswith(_WHITEOUT):
+            hidden.append(path.with_name(path.name.removeprefix(_WHITEOUT)))
+        added.update(str(part) for part in (path, path.parent) if part.suffix == ".dist-info")
+    visible = {folder for folder in folders if not any(PurePosixPath(folder).is_relative_to(path) for path in hidden)}
+    return added | visible
+
+
+def missing_packages(
+    lock: Lock, installed: InstalledPackages, *, folder: Path, platform: str
+) -> tuple[LockedRequirement, ...]:
+    """The locked packages that apply to a platform and that an image lacks.
+
+    Args:
+        lock: The project's requirements.
+        installed: What is in the image.
+        folder: Where the requirements file is.
+        platform: ``os/architecture``.
+
+    Raises:
+        ModelwayError: the image has one of them in another version.
+    """
+    missing = []
+    for requirement in lock.requirements:
+        if not _applies(requirement.requirement, installed.python, platform):
+            continue
+        version = installed.versions.get(requirement.name)
+        if version is None:
+            missing.append(requirement)
+        elif Version(version) != Version(requirement.version):
+            raise ModelwayError(
+                f"{REQUIREMENTS_FILE} locks {requirement.name} {requirement.version}, but the image of the components "
+                f"has {version}, which the gates run on",
+                file=str(folder / REQUIREMENTS_FILE),
+                line=requirement.line,
+                value=f"{requirement.name}=={requirement.version}",
+                remedy=f"write {requirement.name}=={version} into requirements.in and lock it again, or make an image "
+                "of the components from a lock with your version",
+            )
+    return tuple(missing)
+
+
+def install(
+    lock: Lock,
+    missing: Sequence[LockedRequirement],
+    installed: InstalledPackages,
+    target: Path,
+    *,
+    folder: Path,
+    platform: str,
+    report: Report,
+) -> None:
+    """Installs packages into a folder, for another machine, so that the same lock gives the same files.
+
+    Args:
+        lock: Where they are locked; names the indexes.
+        missing: The packages to install.
+        installed: What is in the image already.
+        target: The folder to make.
+        folder: Where the requirements file is.
+        platform: What they are installed for, ``os/architecture``.
+        report: Told what is being done.
+
+    Raises:
+        ModelwayError: one is not there for the platform or is not what its hash says, or needs a package that neither
+            the lock nor the image has.
+    """
+    report(f"installing {len(missing)} packages")
+    machine = _MACHINES.get(platform.partition("/")[2], platform)
+    with TemporaryDirectory() as work:
+        requirements = Path(work) / REQUIREMENTS_FILE
+        requirements.write_text("\n".join([*lock.indexes, *map(str, missing)]) + "\n", encoding="utf-8")
+        command = [
+            *(find_uv_bin(), "pip", "install", "--quiet", "--color", "never", "--no-progress"),
+            *("--target", str(target), "--python", sys.executable, "--no-deps", "--require-hashes"),
+            *("--only-binary", ":all:", "--no-compile-bytecode", "--link-mode", "copy"),
+            *("--python-platform", f"{machine}-unknown-linux-gnu", "--python-version", installed.python),
+            *("--requirements", str(requirements)),
+        ]
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise ModelwayError(
+            f"the locked packages cannot be installed for {platform} and Python {installed.python}: "
+            f"{' '.join(ended.stderr.split())[:1000]}",
+            file=str(folder / REQUIREMENTS_FILE),
+            remedy=f"lock them for it: uv pip compile --generate-hashes --python-platform {machine}-unknown-linux-gnu "
+            f"--python-version {installed.python} requirements.in -o requirements.txt",
+        )
+    _remove_what_varies(target)
+    _check_needs(missing, installed, target, folder=folder, platform=platform)
+
+
+def _remove_what_varies(target: Path) -> None:
+    """Takes commands and the installer's notes away: they name this machine's paths, and times."""
+    shutil.rmtree(target / "bin", ignore_errors=True)
+    for name in (".lock", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.dist-info/uv_*.json"):
+        for file in target.glob(name):
+            file.unlink()
+    for folder in [*target.rglob("__pycache__")]:
+        shutil.rmtree(folder)
+    for record in target.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines()
+        there = [line for line in lines if (target / line.split(",")[0].strip('"')).is_file()]
+        record.write_text("".join(f"{line}\n" for line in sorted(there)), encoding="utf-8")
+
+
+def _check_needs(
+    missing: Sequence[LockedRequirement], installed: InstalledPackages, target: Path, *, folder: Path, platform: str
+) -> None:
+    by_name = {requirement.name: requirement for requirement in missing}
+    versions = {**installed.versions, **{name: requirement.version for name, requirement in by_name.items()}}
+    for distribution in distributions(path=[str(target)]):
+        locked = by_name[canonicalize_name(distribution.name)]
+        for need in map(Requirement, distribution.requires or ()):
+            version = versions.get(canonicalize_name(need.name))
+            is_met = version is not None and need.specifier.contains(version, prereleases=True)
+            if is_met or not _applies(need, installed.python, platform, extras=locked.requirement.extras):
+                continue
+            reason = f"there is {version}" if version else "neither the lock nor the image of the components has it"
+            raise ModelwayError(
+                f"{locked.name} {locked.version} needs {need.name}{need.specifier}, but {reason}",
+                file=str(folder / REQUIREMENTS_FILE),
+                line=locked.line,
+                value=str(need),
+                remedy="lock all that it needs: uv pip compile --generate-hashes requirements.in -o requirements.txt",
+            )
+
+
+def _applies(requirement: Requirement, python: str, platform: str, *, extras: Iterable[str] = ()) -> bool:
+    """Whether a requirement's marker holds in an image, for a package that is installed with some extras."""
+    system, _, architecture = platform.partition("/")
+    environment = {
+        "os_name": "posix",
+        "platform_machine": _MACHINES.get(architecture, architecture),
+        "platform_system": system.capitalize(),
+        "python_full_version": f"{python}.0",
+        "python_version": python,
+        "sys_platform": system,
+    }
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate(environment | {"extra": extra}) for extra in ("", *extras))

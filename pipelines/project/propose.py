@@ -1,0 +1,271 @@
+"""Proposes a project's three files from its data, for people to review."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import yaml
+
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.document import Document
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Data, Project
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.uri import fetch, is_uri
+from modelway.components.ingest.source import read_source
+from modelway.components.ingest.types import parsed
+
+MOST_CATEGORIES = 30
+MOST_CLASSES = 20
+ROWS_TO_TELL = 20_000  # with fewer, a fifth of them seldom tells a loss of 0.01 from none
+_ESTIMATORS = {"regression": "sklearn.ensemble.HistGradientBoostingRegressor"}
+_CLASSIFIER = "sklearn.ensemble.HistGradientBoostingClassifier"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What is proposed.
+
+    Attributes:
+        files: Each file's text, by its name.
+        task: What kind of prediction it is.
+        features: The columns that the model would see.
+        unused: Why each other column is not used.
+    """
+
+    files: dict[str, str]
+    task: str
+    features: tuple[str, ...]
+    unused: dict[str, str]
+
+
+def propose(folder: Path, name: str, source: str, label: str) -> Proposal:
+    """Reads the data and proposes the three files of a project.
+
+    Args:
+        folder: Where the project will be; a local source is named relative to it.
+        name: The project's name.
+        source: A CSV or Parquet file, a folder of them, or an s3:// URI.
+        label: The column to predict.
+
+    Raises:
+        ModelwayError: the data cannot be read, or has no such label.
+    """
+    with TemporaryDirectory() as work:
+        local = fetch(source, Path(work))
+        data = _sniffed(local, source if is_uri(source) else os.path.relpath(Path(source).resolve(), folder.resolve()))
+        table = _typed(read_source(local, data, None, Path(work)))
+    if label not in table.columns:
+        close = difflib.get_close_matches(label, table.columns, n=3)
+        raise ModelwayError(
+            f"{source} has no column {label!r} to predict",
+            file=source,
+            column=label,
+            remedy=f"did you mean {' or '.join(close)}?" if close else f"choose among {', '.join(table.columns[:12])}",
+        )
+    task = _task(table[label])
+    contract = {"columns": {column: _column(table[column]) for column in table.columns}}
+    uses = {column: _use(table[column], contract["columns"][column]) for column in table.columns if column != label}
+    features: dict[str, list[str]] = {"numeric": [], "categorical": [], "datetime": []}
+    for column, use in uses.items():
+        if use in features:
+            features[use].append(column)
+    unused = {column: use for column, use in uses.items() if use not in features}
+    settings = {key: value for key, value in data.model_dump(exclude_defaults=True).items() if key != "split"}
+    project = {
+        "name": name,
+        "task": task,
+        "label": label,
+        "data": {**settings, "split": {"by": "row", "test_fraction": 0.2}},
+        "features": {kind: columns for kind, columns in features.items() if columns},
+        "model": {"estimator": _ESTIMATORS.get(task, _CLASSIFIER), "parameters": {"max_iter": 200}, "seed": 0},
+    }
+    if not any(features.values()):
+        raise ModelwayError(
+            f"{source} has no column to predict {label!r} from",
+            file=source,
+            column=label,
+            remedy="bring columns that are neither constant nor identifiers",
+        )
+    policy = _policy(task, table[label].n_unique(), len(table))
+    return Proposal(
+        _texts(project, contract, policy, unused), task, tuple(chain.from_iterable(features.values())), unused
+    )
+
+
+def _sniffed(path: Path, source: str) -> Data:
+    """How to read a file: the delimiter that its header holds most of, and an encoding that it decodes in."""
+    first = next(iter(sorted(path.rglob("*.csv"))), None) if path.is_dir() else path
+    if first is None or first.suffix not in {".csv", ".txt", ".tsv"}:
+        return Data(source=source)
+    raw = first.read_bytes()
+    encoding = "utf-8"
+    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        encoding = "utf-16"
+    else:
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+    header = raw.decode(encoding, errors="replace").splitlines()[:1] or [""]
+    delimiter = max(",;\t|", key=header[0].count)
+    return Data(source=source, delimiter=delimiter, encoding=encoding)
+
+
+def _typed(table: pl.DataFrame) -> pl.DataFrame:
+    """Text columns that are dates or times throughout, as such."""
+    found = []
+    for series in table.iter_columns():
+        if series.dtype == pl.String and series.null_count() < len(series):
+            times = parsed(series, "datetime")
+            if times is not None and times.null_count() == series.null_count():
+                days = times.cast(pl.Date)
+                found.append(days if bool((days.cast(pl.Datetime("us")) == times).all()) else times)
+    return table.with_columns(found)
+
+
+def _task(label: pl.Series) -> str:
+    known = label.drop_nulls()
+    classes = known.n_unique()
+    if classes < 2:
+        raise ModelwayError(
+            f"the label {label.name!r} has {classes} distinct value{'s' * (classes != 1)}; there is nothing to predict",
+            column=label.name,
+            remedy="choose another label, or bring rows of every class",
+        )
+    if classes == 2:
+        return "binary"
+    whole = not known.dtype.is_float() or bool((known == known.round()).all())
+    if classes <= MOST_CLASSES and (known.dtype in {pl.String, pl.Boolean} or whole):
+        return "multiclass"
+    if known.dtype.is_numeric():
+        return "regression"
+    raise ModelwayError(
+        f"the label {label.name!r} is text with {classes} distinct values",
+        column=label.name,
+        remedy=f"choose a number, or a column with at most {MOST_CLASSES} classes",
+    )
+
+
+def _column(series: pl.Series) -> dict[str, Any]:
+    """A column's part of the contract: what it is now, with a little room."""
+    column: dict[str, Any] = {"type": _type(series)}
+    nulls = series.null_count() / len(series)
+    if nulls:
+        column["max_nulls"] = min(1.0, math.ceil(nulls * 110) / 100)
+    known = series.drop_nulls()
+    if column["type"] in {"integer", "number"} and len(known):
+        low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]
+        room = 0.1 * (high - low)
+        column["minimum"] = 0 if 0 <= low <= room else _rounded(low - room, math.floor)
+        column["maximum"] = 0 if -room <= high <= 0 else _rounded(high + room, math.ceil)
+    if column["type"] == "string" and 0 < known.n_unique() <= MOST_CATEGORIES and known.n_unique() < len(known):
+        column["categories"] = sorted(known.unique().to_list())
+    if _is_identifier(series):
+        column["unique"] = True
+    return column
+
+
+def _type(series: pl.Series) -> str:
+    dtype = series.dtype
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype.is_integer():
+        return "integer"
+    if dtype.is_numeric() or dtype == pl.Null:
+        return "number"
+    if dtype == pl.Date:
+        return "date"
+    return "datetime" if dtype.is_temporal() else "string"
+
+
+def _rounded(value: float, towards: Any) -> float | int:
+    """To two significant digits, away from the data."""
+    if value == 0:
+        return 0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    rounded = round(towards(value / unit) * unit, 12)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _is_identifier(series: pl.Series) -> bool:
+    """Whether every row has its own value, in a type that identifies."""
+    distinct = series.n_unique() == len(series) and not series.null_count() and len(series) > MOST_CATEGORIES
+    return distinct and (series.dtype.is_integer() or series.dtype == pl.String)
+
+
+def _use(series: pl.Series, column: dict[str, Any]) -> str:
+    """The key of `features` that a column belongs under, or why it is not used."""
+    distinct = series.n_unique()
+    if series.null_count() == len(series):
+        return "is all missing"
+    if distinct == 1:
+        return "is constant"
+    if column.get("unique"):
+        return "identifies the row"
+    if column["type"] == "string" and "categories" not in column and distinct > max(MOST_CATEGORIES, len(series) // 50):
+        return f"is text with {distinct:,} distinct values"
+    return _KEYS[column["type"]]
+
+
+_KEYS = {
+    "integer": "numeric",
+    "number": "numeric",
+    "boolean": "numeric",
+    "date": "datetime",
+    "datetime": "datetime",
+    "string": "categorical",
+}
+
+
+def _policy(task: str, classes: int, rows: int) -> dict[str, Any]:
+    """Thresholds that a model passes which is certainly better than guessing: the first run says where it is."""
+    metric, least = {
+        "binary": ("roc_auc", 0.5),
+        "multiclass": ("balanced_accuracy", round(1 / classes, 4)),
+        "regression": ("r2", 0.0),
+    }[task]
+    few = rows < ROWS_TO_TELL
+    return {
+        "data": {"drift": {"psi": 0.2, "minimum_rows": 500}, "on_inconclusive": "warn"},
+        "model": {
+            "metrics": {metric: {"min": least}},
+            "no_regression": {
+                "metric": metric,
+                "margin": 0.01,
+                "first_model": "allow",
+                **({"on_inconclusive": "warn"} if few else {}),
+            },
+            "minimum_rows": max(2, min(200, rows // 10)),  # half of what a fifth of the rows is
+            "on_inconclusive": "block",
+        },
+        "registration": {"alias": "champion"},
+    }
+
+
+def _texts(
+    project: dict[str, Any], contract: dict[str, Any], policy: dict[str, Any], unused: dict[str, str]
+) -> dict[str, str]:
+    """The files' texts, each read back once by its model."""
+    listed = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])
+    heads = {
+        "project": "# What is trained, from what data.\n" + listed,
+        "contract": "# What the data must look like. Proposed from the data as it was: review every line.\n",
+        "policy": "# When a model may ship. Certainly better than guessing is what the threshold asks: set yours.\n",
+    }
+    texts = {}
+    contents: list[tuple[dict[str, Any], type[Document]]] = [(project, Project), (contract, Contract), (policy, Policy)]
+    for (kind, head), (content, model) in zip(heads.items(), contents, strict=True):
+        body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+        modeline = f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n"
+        texts[f"{kind}.yaml"] = modeline + head + body
+        model.parse(texts[f"{kind}.yaml"], f"{kind}.yaml")
+    return texts

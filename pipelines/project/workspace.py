@@ -1,0 +1,131 @@
+"""A project's three files as the pipeline takes them, and where its runs are kept."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from modelway.components.core.code.version import ProjectCode
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
+from modelway.components.core.config.user_files import UserFiles
+from modelway.components.core.errors import NotFoundError
+from modelway.components.core.storage.uri import is_uri
+
+FILES = ("project.yaml", "contract.yaml", "policy.yaml")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A project on this machine.
+
+    Attributes:
+        folder: Where the three files are.
+        project: What is trained; its data source is absolute.
+        contract: What the data must look like.
+        policy: When a model may ship.
+    """
+
+    folder: Path
+    project: Project
+    contract: Contract
+    policy: Policy
+
+    @classmethod
+    def load(cls, folder: Path, source: str | None = None) -> Workspace:
+        """Reads a project's three files.
+
+        Args:
+            folder: Where they are.
+            source: Another data source than the project's own.
+
+        Raises:
+            ModelwayError: a file is missing or malformed.
+        """
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise NotFoundError(
+                    f"{folder} has no {name}",
+                    file=str(folder / name),
+                    remedy="`modelway init NAME --data FILE --label COLUMN` proposes the three files",
+                )
+        project = Project.load(folder / "project.yaml")
+        changes = {"source": _absolute(project.data.source, folder) if source is None else _absolute(source, Path())}
+        if project.data.serving is not None:
+            changes["serving"] = _absolute(project.data.serving, folder)
+        return cls(
+            folder,
+            project.with_data(**changes),
+            Contract.load(folder / "contract.yaml"),
+            Policy.load(folder / "policy.yaml"),
+        )
+
+    @property
+    def files(self) -> UserFiles:
+        """The three files."""
+        return UserFiles(self.project, self.contract, self.policy)
+
+    @cached_property
+    def project_code(self) -> str:
+        """The version of the code beside project.yaml; empty where it has neither modules nor requirements there.
+
+        Raises:
+            ModelwayError: something is wrong with the code, as `ProjectCode.beside` says.
+        """
+        return ProjectCode.beside(self.folder, self.project).version
+
+    def names(self) -> dict[str, str]:
+        """What to call each file in errors, by its parameter's name."""
+        return {name: str(self.folder / f"{name}.yaml") for name, _ in self.files.documents()}
+
+    def arguments(self, store: str) -> dict[str, str]:
+        """What a release of the project is submitted with, once its files are put into the store by `UserFiles.keep`.
+
+        Args:
+            store: The root of the project's store.
+        """
+        origin = {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
+        return {**self.files.locations(store), "store": store, "project_code": self.project_code, **origin}
+
+
+def _absolute(source: str, folder: Path) -> str:
+    return source if is_uri(source) else str((folder / source).absolute())
+
+
+def tracking_uri(home: Path) -> str:
+    """The MLflow server that the environment names, else a database in the home."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}"
+
+
+def git_commit(folder: Path) -> str:
+    """The commit that a folder is at, with ``-dirty`` after it where files differ; empty outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()
+
+
+def requester(folder: Path) -> str:
+    """Who asks: ``MODELWAY_USER``, else the address that git signs commits with there, else the account's name."""
+    named = os.environ.get("MODELWAY_USER", "")
+    if not named:
+        with suppress(OSError, subprocess.SubprocessError):
+            asked = ["git", "-C", str(folder), "config", "user.email"]
+            named = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    if not named:
+        with suppress(OSError, KeyError):  # an account without a name, as in a container
+            named = getpass.getuser()
+    return named

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelway.components.core.audit.environments import (
+    alias_of_blessed,
+    environment_named,
+    has_served,
+    periods,
+    point_environment_at,
+    restore_alias,
+    served_versions,
+)
+from modelway.components.core.audit.log import AuditLog, Entry, Event
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.mlflow import Tracking
+
+Said = tuple[Event, str, dict[str, str]]
+
+
+@pytest.fixture
+def said(tmp_path: Path) -> Callable[[list[Said]], list[Entry]]:
+    """A log of events in production."""
+
+    def write(events: list[Said]) -> list[Entry]:
+        log = AuditLog(str(tmp_path / "store"))
+        for event, version, details in events:
+            log.append(event, "bot", model="loans", version=version, environment="production", details=details)
+        return log.entries()
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("events", "served"),
+    [
+        ([], []),
+        ([("promotion.begun", "1", {}), ("refused", "1", {})], []),
+        ([("deployed", "1", {}), ("promoted", "1", {})], [("1", False)]),
+        ([("promoted", "1", {}), ("promoted", "2", {})], [("1", False), ("2", False)]),
+        ([("promoted", "1", {}), ("promotion.begun", "2", {}), ("undone", "2", {})], [("1", False)]),
+        (
+            [("promoted", "1", {}), ("deployed", "2", {}), ("undone", "2", {})],
+            [("1", False), ("2", True), ("1", False)],
+        ),
+        ([("deployed", "1", {}), ("undone", "1", {})], [("1", True)]),
+        (
+            [("promoted", "1", {}), ("promoted", "2", {}), ("undone", "2", {"restored": "1"})],
+            [("1", False), ("2", True), ("1", False)],
+        ),
+        ([("promoted", "1", {}), ("undone", "1", {})], [("1", False)]),
+        ([("promoted", "1", {}), ("undone", "1", {"restored": ""})], [("1", True)]),
+        (
+            [("promoted", "1", {}), ("promoted", "2", {}), ("rolled-back", "1", {})],
+            [("1", False), ("2", False), ("1", False)],
+        ),
+        (
+            [
+                ("deployed", "1", {}),
+                ("deployed", "2", {}),
+                ("undone", "2", {}),
+                ("deployed", "3", {}),
+                ("undone", "3", {}),
+            ],
+            [("1", False), ("2", True), ("1", False), ("3", True), ("1", False)],
+        ),
+        ([("approved", "1", {}), ("undone", "1", {})], []),
+    ],
+)
+def test_what_an_environment_served(
+    said: Callable[[list[Said]], list[Entry]], events: list[Said], served: list[tuple[str, bool]]
+) -> None:
+    found = periods(said(events), "loans", "production")
+    assert [(one.version, one.undone) for one in found] == served
+    for one, after in itertools.pairwise(found):
+        assert one.until == after.since
+    assert all(one.until is not None for one in found[:-1])
+
+
+def test_a_period_begins_with_the_deployment_and_is_told_by_the_promotion(
+    said: Callable[[list[Said]], list[Entry]],
+) -> None:
+    entries = said([("deployed", "1", {}), ("promoted", "1", {"image": "x"})])
+    (found,) = periods(entries, "loans", "production")
+    assert (found.since, found.until) == (entries[0].time, None)
+    assert found.entry == entries[1]
+
+
+def test_other_models_and_environments_are_their_own(said: Callable[[list[Said]], list[Entry]]) -> None:
+    entries = said([("promoted", "1", {})])
+    assert periods(entries, "cars", "production") == []
+    assert periods(entries, "loans", "staging") == []
+
+
+def test_what_was_undone_has_not_served(said: Callable[[list[Said]], list[Entry]]) -> None:
+    entries = said([("promoted", "1", {}), ("deployed", "2", {}), ("undone", "2", {})])
+    assert has_served(entries, "loans", "production", "1")
+    assert not has_served(entries, "loans", "production", "2")
+    assert not has_served(entries, "loans", "production", "3")
+
+
+@pytest.fixture
+def model(release: Callable[..., str], tracking: Tracking, tmp_path: Path) -> RegisteredModel:
+    """A registered model with two versions."""
+    name = f"moved-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
+    assert [release(name), release(name)] == ["1", "2"]
+    return RegisteredModel(name, str(tmp_path / "store"), tracking)
+
+
+def _served(model: RegisteredModel) -> dict[str, str]:
+    return {environment: version.number for environment, version in served_versions(model).items()}
+
+
+def _champion(model: RegisteredModel) -> str:
+    version = model.version_with_alias("champion")
+    return "" if version is None else version.number
+
+
+def test_an_environment_that_there_is_not_is_named() -> None:
+    assert environment_named("staging") == "staging"
+    with pytest.raises(ModelwayError, match="no environment 'prod'") as caught:
+        environment_named("prod")
+    assert "development, staging, production" in caught.value.remedy
+
+
+def test_what_production_serves_is_the_champion(model: RegisteredModel) -> None:
+    assert _served(model) == {}
+    point_environment_at(model.version("2"), "staging")
+    assert _champion(model) == ""
+    point_environment_at(model.version("1"), "production")
+    assert _champion(model) == "1"
+    point_environment_at(model.version("2"), "production")
+    assert _served(model) == {"staging": "2", "production": "2"}
+    assert _champion(model) == "2"
+
+
+def test_a_move_that_was_cut_off_is_completed_by_another(model: RegisteredModel) -> None:
+    point_environment_at(model.version("1"), "production")
+    model.version("2").set_alias("production")
+    assert _champion(model) == "1"
+    point_environment_at(model.version("2"), "production")
+    assert _champion(model) == "2"
+
+
+def test_aliases_go_back_to_the_version_before_or_to_none(model: RegisteredModel) -> None:
+    point_environment_at(model.version("1"), "production")
+    restore_alias(model, "production", version="")
+    assert (_served(model), _champion(model)) == ({}, "1")
+    restore_alias(model, "production", version="")
+    point_environment_at(model.version("1"), "production")
+    point_environment_at(model.version("2"), "production")
+    restore_alias(model, "production", version="1")
+    assert (_served(model), _champion(model)) == ({"production": "1"}, "1")
+
+
+def test_the_champion_is_who_was_blessed_last_until_production_decides(model: RegisteredModel) -> None:
+    assert alias_of_blessed(model, "champion") == "champion"
+    point_environment_at(model.version("1"), "staging")
+    assert alias_of_blessed(model, "champion") == "champion"
+    point_environment_at(model.version("1"), "production")
+    assert alias_of_blessed(model, "champion") == "challenger"
+    assert alias_of_blessed(model, "candidate") == "candidate"

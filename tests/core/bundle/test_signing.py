@@ -1,0 +1,168 @@
+"""Signatures hold for exactly the files that were signed, and the format is model-signing's own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelway.components.core.bundle.signing import is_signed_by, key_file, new_keys, sign, verify
+from modelway.components.core.errors import ModelwayError
+
+
+@pytest.fixture(scope="module")
+def signed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("signed")
+    new_keys(root / "key", root / "key.pub")
+    folder = root / "release"
+    (folder / "model" / "nested").mkdir(parents=True)
+    (folder / "blessing.json").write_text("{}")
+    (folder / "model" / "weights").write_bytes(bytes(range(256)) * 9000)
+    (folder / "model" / "nested" / "empty").write_bytes(b"")
+    (folder / ".gitignore").write_text("signed like any other")
+    sign(folder, folder / "release.sig", root / "key")
+    return root
+
+
+@pytest.fixture
+def signed(signed_once: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(signed_once, tmp_path / "copy") / "release"
+
+
+def check(folder: Path, public: Path | None = None) -> None:
+    verify(folder, folder / "release.sig", public or folder.parent / "key.pub")
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """Changes the statement inside of the signature, as somebody without the key could."""
+    bundle = json.loads((folder / "release.sig").read_text())
+    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    change(statement)
+    bundle["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(statement).encode()).decode()
+    (folder / "release.sig").write_text(json.dumps(bundle))
+
+
+def test_a_signed_folder_verifies_wherever_it_lies(signed: Path) -> None:
+    check(signed)
+    moved = signed.rename(signed.with_name("elsewhere"))
+    check(moved)
+
+
+def test_model_signing_itself_verifies_it_too(signed: Path) -> None:
+    from model_signing import hashing, verifying
+
+    other = verifying.Config().use_elliptic_key_verifier(public_key=signed.parent / "key.pub")
+    other.set_hashing_config(hashing.Config().set_ignored_paths(paths=["release.sig"], ignore_git_paths=False))
+    other.verify(signed, signed / "release.sig")
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a changed file": (lambda folder: (folder / "blessing.json").write_text("{ }"), "blessing.json is not as it was"),
+    "a changed file in a folder": (
+        lambda folder: (folder / "model" / "weights").write_bytes(b"other"),
+        "model/weights is not as it was signed",
+    ),
+    "a missing file": (lambda folder: (folder / "model" / "weights").unlink(), "weights was signed and is missing"),
+    "an added file": (lambda folder: (folder / "model" / "evil.py").write_text("1"), "evil.py is not among the files"),
+    "an added git file": (lambda folder: (folder / ".gitattributes").write_text("1"), ".gitattributes is not among"),
+    "a changed git file": (lambda folder: (folder / ".gitignore").write_text("1"), ".gitignore is not as it was"),
+    "a renamed file": (
+        lambda folder: (folder / "blessing.json").rename(folder / "blessed.json"),
+        "blessed.json is not among the files that were signed",
+    ),
+    "a link to a file": (lambda folder: (folder / "link").symlink_to(folder / "blessing.json"), "no.* plain file"),
+    "no signature": (lambda folder: (folder / "release.sig").unlink(), "is not signed: there is no release.sig"),
+    "an empty signature": (lambda folder: (folder / "release.sig").write_text(""), "it is no model signature"),
+    "another document": (lambda folder: (folder / "release.sig").write_text("[]"), "it is no model signature"),
+    "another statement": (
+        lambda folder: rewritten(folder, lambda found: found.update(subject=[])),
+        "does not belong to what it lists",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), CHANGES.values(), ids=CHANGES)
+def test_whatever_differs_from_what_was_signed_is_refused_by_name(
+    signed: Path, change: Callable[[Path], object], says: str
+) -> None:
+    change(signed)
+    with pytest.raises(ModelwayError, match=says):
+        check(signed)
+    assert not is_signed_by(signed, signed / "release.sig", signed.parent / "key")
+
+
+def test_a_signature_of_another_key_is_refused(signed: Path) -> None:
+    new_keys(signed.parent / "other", signed.parent / "other.pub")
+    with pytest.raises(ModelwayError, match="made with another key"):
+        check(signed, signed.parent / "other.pub")
+    assert not is_signed_by(signed, signed / "release.sig", signed.parent / "other")
+    assert is_signed_by(signed, signed / "release.sig", signed.parent / "key")
+
+
+def test_a_signature_that_only_claims_the_key_is_refused(signed: Path) -> None:
+    hint = json.loads((signed / "release.sig").read_text())["verificationMaterial"]
+    new_keys(signed.parent / "other", signed.parent / "other.pub")
+    sign(signed, signed / "release.sig", signed.parent / "other")
+    forged = json.loads((signed / "release.sig").read_text()) | {"verificationMaterial": hint}
+    (signed / "release.sig").write_text(json.dumps(forged))
+    with pytest.raises(ModelwayError, match="does not belong to what it lists"):
+        check(signed)
+
+
+def test_a_signature_elsewhere_covers_every_file(signed: Path) -> None:
+    elsewhere = signed.parent / "detached.sig"
+    sign(signed, elsewhere, signed.parent / "key")
+    verify(signed, elsewhere, signed.parent / "key.pub")
+    (signed / "release.sig").write_text("a file like any other")
+    with pytest.raises(ModelwayError, match=r"release\.sig is not as it was signed"):
+        verify(signed, elsewhere, signed.parent / "key.pub")
+
+
+def test_a_link_is_not_signed(signed: Path) -> None:
+    (signed / "link").symlink_to(signed / "blessing.json")
+    with pytest.raises(ModelwayError, match="cannot be signed"):
+        sign(signed, signed / "release.sig", signed.parent / "key")
+
+
+def test_only_the_owner_reads_a_new_private_key_and_no_key_is_written_over(tmp_path: Path) -> None:
+    new_keys(tmp_path / "key", tmp_path / "key.pub")
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    with pytest.raises(ModelwayError, match="is there already"):
+        new_keys(tmp_path / "new", tmp_path / "key.pub")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "text", "the other half", "another curve", "a password"])
+def test_a_key_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> None:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+    key = tmp_path / "key"
+    if kind == "text":
+        key.write_text("no key")
+    elif kind == "the other half":
+        new_keys(tmp_path / "private", key)
+    elif kind in {"another curve", "a password"}:
+        made = ec.generate_private_key(ec.SECP384R1() if kind == "another curve" else ec.SECP256R1())
+        key.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ModelwayError) as caught:
+        sign(tmp_path / "folder", tmp_path / "folder.sig", key)
+    assert (caught.value.file, caught.value.key) == (str(key), "MODELWAY_SIGNING_KEY")
+    assert not (tmp_path / "folder.sig").exists()
+
+
+def test_a_key_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELWAY_SIGNING_KEY", raising=False)
+    with pytest.raises(ModelwayError, match="MODELWAY_SIGNING_KEY is not set"):
+        key_file("MODELWAY_SIGNING_KEY")
+    monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(tmp_path / "key"))
+    with pytest.raises(ModelwayError, match="names no file"):
+        key_file("MODELWAY_SIGNING_KEY")
+    (tmp_path / "key").write_text("")
+    assert key_file("MODELWAY_SIGNING_KEY") == tmp_path / "key"

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from modelway.components.core.config.project import Project
+from modelway.components.core.errors import ModelwayError
+
+Text = Callable[..., str]
+
+
+@pytest.mark.parametrize("name", ["a", "loans", "loans-2", "0", "a" * 63])
+def test_names_that_a_registry_takes(project_text: Text, name: str) -> None:
+    assert Project.parse(project_text({"name": name})).name == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "says"),
+    [
+        ({"name": "Loans"}, "name", "pattern"),
+        ({"name": "-loans"}, "name", "pattern"),
+        ({"name": "a" * 64}, "name", "pattern"),
+        ({"data.delimiter": ";;"}, "data.delimiter", "at most 1 character"),
+        ({"data.delimiter": "§"}, "data.delimiter", "one ASCII character"),
+        ({"data.delimiter": '"'}, "data.delimiter", "one ASCII character"),
+        ({"data.delimiter": "\n"}, "data.delimiter", "one ASCII character"),
+        ({"data.format": "excel"}, "data.format", "'csv' or 'parquet'"),
+        ({"data.split": {"by": "group"}}, "data.split", "needs the key `column`"),
+        ({"data.split": {"by": "time"}}, "data.split", "needs the key `column`"),
+        ({"data.split": {"test_fraction": 0}}, "data.split.test_fraction", "greater than 0"),
+        ({"features": {}}, "features", "at least one column"),
+        ({"features": {"numeric": ["a", "b"], "categorical": ["b"]}}, "features", "named more than once: b"),
+        ({"features.min_frequency": 0}, "features.min_frequency", "greater than or equal to 1"),
+        ({"features.numeric": ["late"]}, None, "also named as a feature"),
+        ({"task": "regression", "positive": 1}, None, "`positive` is for binary tasks only"),
+        ({"task": "regression", "model.class_weight": "balanced"}, None, "for classification only"),
+        ({"model.entrypoint": "train:fit"}, "model", "exactly one of"),
+        ({"model": {}}, "model", "exactly one of"),
+        ({"model.estimator": "LogisticRegression"}, "model.estimator", "pattern"),
+        ({"model.estimator": "sklearn; import os"}, "model.estimator", "pattern"),
+        ({"model": {"entrypoint": "train.fit"}}, "model.entrypoint", "pattern"),
+    ],
+)
+def test_contradictions_are_refused(project_text: Text, changes: dict[str, Any], key: str | None, says: str) -> None:
+    with pytest.raises(ModelwayError) as caught:
+        Project.parse(project_text(changes), "project.yaml")
+    assert caught.value.key == key
+    assert says in caught.value.message
+
+
+def test_features_keep_their_order(project_text: Text) -> None:
+    assert Project.parse(project_text()).features.columns == ("income", "age", "region", "opened")
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        ({0: 1, 1: 5}, {"0": 1.0, "1": 5.0}),
+        ({"no": 1, "yes": 2.5}, {"no": 1.0, "yes": 2.5}),
+        ({False: 1, True: 3}, {"0": 1.0, "1": 3.0}),
+        ("balanced", "balanced"),
+        (None, None),
+    ],
+)
+def test_class_weights_are_by_the_classes_names(project_text: Text, weight: object, expected: object) -> None:
+    assert Project.parse(project_text({"model.class_weight": weight})).model.class_weight == expected
+
+
+@pytest.mark.parametrize("value", [True, 1, 0.5, "yes", "01"])
+def test_the_positive_class_keeps_its_type(project_text: Text, value: object) -> None:
+    found = Project.parse(project_text({"positive": value})).positive
+    assert (found, type(found)) == (value, type(value))

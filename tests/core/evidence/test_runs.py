@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelway.components.core.checks import Gate, OnInconclusive, inconclusive, passed_or_failed
+from modelway.components.core.config.user_files import UserFiles
+from modelway.components.core.errors import CredentialsError, ModelwayError
+from modelway.components.core.evidence.runs import (
+    DECISION,
+    OUTCOME,
+    Outcome,
+    RegisteredVersion,
+    RunContext,
+    State,
+    keep_reports,
+    request_hash,
+)
+
+Text = Callable[..., str]
+
+
+@pytest.fixture
+def outcome() -> Outcome:
+    gates = (
+        Gate(name="data", checks=(inconclusive("drift", "no baseline", OnInconclusive.BLOCK),)),
+        Gate(name="model", checks=(passed_or_failed("metric[f1]", False, "0.1", observed=0.1, threshold=0.5),)),
+    )
+    return Outcome(
+        run="release-7",
+        project="loans",
+        state=State.REJECTED,
+        gates=gates,
+        reports={"data": "s3://bucket/data.html"},
+        model=RegisteredVersion(name="loans", version="3", alias="champion", model_hash="abc"),
+        git_commit="1234",
+        error="größer",
+    )
+
+
+def test_an_outcome_is_read_back_as_it_was_written(tmp_path: Path, outcome: Outcome) -> None:
+    where = outcome.write(str(tmp_path), OUTCOME)
+    assert where == f"{tmp_path}/runs/release-7/outcome.json"
+    assert Outcome.read(str(tmp_path), "release-7", OUTCOME) == outcome
+
+
+def test_a_run_without_an_id_keeps_no_records(tmp_path: Path) -> None:
+    with pytest.raises(ModelwayError, match="the pipeline's run is empty") as refused:
+        RunContext(run="", store=str(tmp_path))
+    assert refused.value.key == "run"
+    assert RunContext(run="", store="").store == ""
+
+
+def test_the_reasons_are_those_of_all_gates(outcome: Outcome) -> None:
+    assert outcome.reasons == ["drift: no baseline", "metric[f1]: 0.1"]
+
+
+def test_the_time_is_in_utc(outcome: Outcome) -> None:
+    written = datetime.fromisoformat(outcome.at)
+    assert written.tzinfo == UTC
+    assert abs((datetime.now(UTC) - written).total_seconds()) < 60
+
+
+def test_a_run_without_a_record_has_none(tmp_path: Path, outcome: Outcome) -> None:
+    outcome.write(str(tmp_path), OUTCOME)
+    assert Outcome.read(str(tmp_path), "release-7", DECISION) is None
+    assert Outcome.read(str(tmp_path), "release-8", OUTCOME) is None
+
+
+def test_a_store_that_refuses_is_not_a_missing_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CredentialsError):
+        Outcome.read("s3://bucket/store", "release-7", OUTCOME)
+
+
+def test_reports_are_kept_beside_the_record(tmp_path: Path) -> None:
+    (tmp_path / "made.html").write_text("<p>", encoding="utf-8")
+    kept = keep_reports(str(tmp_path / "store"), "release-7", {"data": str(tmp_path / "made.html")})
+    assert kept == {"data": f"{tmp_path}/store/runs/release-7/data.html"}
+    assert Path(kept["data"]).read_text(encoding="utf-8") == "<p>"
+
+
+def test_the_same_request_has_the_same_hash(project_text: Text, contract_text: Text, policy_text: Text) -> None:
+    def asked(data: str = "d", code: str = "c", **changes: dict[str, Any]) -> str:
+        return request_hash(
+            UserFiles.load(
+                project=project_text(changes.get("project")),
+                contract=contract_text(changes.get("contract")),
+                policy=policy_text(changes.get("policy")),
+            ),
+            source_version=data,
+            code_version=code,
+        )
+
+    assert asked() == asked()
+    different = {
+        asked(),
+        asked(data="other"),
+        asked(code="other"),
+        asked(project={"model.seed": 1}),
+        asked(contract={"minimum_rows": 2}),
+        asked(policy={"model.minimum_rows": 2}),
+    }
+    assert len(different) == 6
+
+
+def test_a_run_is_called_by_its_name_and_its_id(outcome: Outcome) -> None:
+    assert outcome.label == "release-7"
+    assert outcome.model_copy(update={"name": "weekly"}).label == "weekly (release-7)"

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics as reference
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.svm import LinearSVC
+from user_files import minimal_project
+
+from modelway.components.core.config.project import Project
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.measures.metrics import Predictions, check_metric, higher_is_better, predict, score
+
+DICE = np.random.default_rng(0)
+FEATURES = pd.DataFrame({"a": DICE.normal(size=150), "b": DICE.normal(size=150)})
+SIGNAL = FEATURES["a"] + 0.8 * DICE.normal(size=150)
+LATER = pd.DataFrame({"a": DICE.normal(size=90), "b": DICE.normal(size=90)})
+LATER_SIGNAL = (LATER["a"] + 0.8 * DICE.normal(size=90)).to_numpy()
+
+
+def project(task: str, positive: object = None) -> Project:
+    return minimal_project(task=task, positive=positive, features={"numeric": ["a", "b"]})
+
+
+# Two classes, as the data may name them: the label, and which class is positive.
+BINARY: dict[str, tuple[Any, object, object]] = {
+    "0 and 1": (np.array([0, 1]), None, 1),
+    "0 is positive": (np.array([0, 1]), 0, 0),
+    "no and yes": (np.array(["no", "yes"], dtype=object), None, "yes"),
+    "no is positive": (np.array(["no", "yes"], dtype=object), "no", "no"),
+    "named as text": (np.array([0, 1]), "0", 0),
+}
+
+
+@pytest.fixture(params=BINARY)
+def binary(request: pytest.FixtureRequest) -> dict[str, Any]:
+    names, asked, positive = BINARY[request.param]
+    label, truth = names[(SIGNAL > 0).astype(int)], names[(LATER_SIGNAL > 0.4).astype(int)]
+    model = LogisticRegression().fit(FEATURES, label)
+    column = list(model.classes_).index(positive)
+    return {
+        "found": predict(model, LATER, truth, project("binary", asked)),
+        "truth": (truth == positive).astype(int),
+        "predicted": (model.predict(LATER) == positive).astype(int),
+        "probability": model.predict_proba(LATER)[:, column],
+        "positive": positive,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand"),
+    [
+        ("accuracy", lambda y, p, _: reference.accuracy_score(y, p)),
+        ("balanced_accuracy", lambda y, p, _: reference.balanced_accuracy_score(y, p)),
+        ("precision", lambda y, p, _: reference.precision_score(y, p)),
+        ("recall", lambda y, p, _: reference.recall_score(y, p)),
+        ("f1", lambda y, p, _: reference.f1_score(y, p)),
+        ("f1_macro", lambda y, p, _: reference.f1_score(y, p, average="macro")),
+        ("jaccard", lambda y, p, _: reference.jaccard_score(y, p)),
+        ("matthews_corrcoef", lambda y, p, _: reference.matthews_corrcoef(y, p)),
+        ("roc_auc", lambda y, _, s: reference.roc_auc_score(y, s)),
+        ("average_precision", lambda y, _, s: reference.average_precision_score(y, s)),
+        ("log_loss", lambda y, _, s: reference.log_loss(y, s)),
+        ("neg_log_loss", lambda y, _, s: -reference.log_loss(y, s)),
+        ("brier_score", lambda y, _, s: reference.brier_score_loss(y, s)),
+    ],
+)
+def test_binary_scores_are_scikit_learns(binary: dict[str, Any], name: str, by_hand: Any) -> None:
+    expected = by_hand(binary["truth"], binary["predicted"], binary["probability"])
+    assert score(name, binary["found"]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_positive_class_is_the_second(binary: dict[str, Any]) -> None:
+    found = binary["found"]
+    assert found.classes[1] == str(binary["positive"])
+    np.testing.assert_array_equal(found.truth, binary["truth"])
+    np.testing.assert_array_equal(found.predicted, binary["predicted"])
+    np.testing.assert_array_equal(found.probabilities[:, 1], binary["probability"])
+
+
+@pytest.mark.parametrize("names", [np.array(["b", "a", "c"], dtype=object), np.array([3, 1, 2])])
+@pytest.mark.parametrize(
+    ("name", "by_hand"),
+    [
+        ("accuracy", lambda y, p, _, __: reference.accuracy_score(y, p)),
+        ("balanced_accuracy", lambda y, p, _, __: reference.balanced_accuracy_score(y, p)),
+        ("f1_macro", lambda y, p, _, __: reference.f1_score(y, p, average="macro")),
+        ("f1_weighted", lambda y, p, _, __: reference.f1_score(y, p, average="weighted")),
+        ("precision_micro", lambda y, p, _, __: reference.precision_score(y, p, average="micro")),
+        ("roc_auc_ovr", lambda y, _, s, c: reference.roc_auc_score(y, s, multi_class="ovr", labels=c)),
+        ("roc_auc_ovo_weighted", lambda y, _, s, c: reference.roc_auc_score(
+            y, s, multi_class="ovo", average="weighted", labels=c)),
+        ("log_loss", lambda y, _, s, c: reference.log_loss(y, s, labels=c)),
+    ],
+)  # fmt: skip
+def test_scores_of_several_classes_are_scikit_learns(names: Any, name: str, by_hand: Any) -> None:
+    label = names[np.digitize(SIGNAL, [-0.5, 0.5])]
+    truth = names[np.digitize(LATER_SIGNAL, [-0.5, 0.5])]
+    model = RandomForestClassifier(n_estimators=9, random_state=0).fit(FEATURES, label)
+    found = predict(model, LATER, truth, project("multiclass"))
+    assert found.classes == tuple(str(value) for value in model.classes_)
+    expected = by_hand(truth, model.predict(LATER), model.predict_proba(LATER), model.classes_)
+    assert score(name, found) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand"),
+    [
+        ("r2", reference.r2_score),
+        ("explained_variance", reference.explained_variance_score),
+        ("mean_absolute_error", reference.mean_absolute_error),
+        ("mean_squared_error", reference.mean_squared_error),
+        ("root_mean_squared_error", reference.root_mean_squared_error),
+        ("neg_root_mean_squared_error", lambda y, p: -reference.root_mean_squared_error(y, p)),
+        ("median_absolute_error", reference.median_absolute_error),
+        ("max_error", reference.max_error),
+        ("d2_absolute_error_score", reference.d2_absolute_error_score),
+    ],
+)
+def test_scores_of_numbers_are_scikit_learns(name: str, by_hand: Any) -> None:
+    model = LinearRegression().fit(FEATURES, SIGNAL)
+    found = predict(model, LATER, LATER_SIGNAL, project("regression"))
+    assert found.classes == ()
+    assert score(name, found) == pytest.approx(by_hand(LATER_SIGNAL, model.predict(LATER)), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "higher"),
+    [("roc_auc", True), ("r2", True), ("log_loss", False), ("neg_log_loss", True), ("mean_absolute_error", False)],
+)
+def test_which_way_is_better(name: str, higher: bool) -> None:
+    assert higher_is_better(name) is higher
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("rocauc", "roc_auc"),
+        ("acuracy", "accuracy"),
+        ("logloss", "log_loss"),
+        ("rmse", "choose one of"),
+        ("", "choose"),
+    ],
+)
+def test_a_metric_that_there_is_not_is_answered_with_the_nearest(name: str, remedy: str) -> None:
+    with pytest.raises(ModelwayError, match="scikit-learn has no metric") as caught:
+        check_metric(name, f"model.metrics.{name}", "policy.yaml")
+    assert (caught.value.file, caught.value.key, caught.value.value) == ("policy.yaml", f"model.metrics.{name}", name)
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", sorted(reference.get_scorer_names()))
+def test_every_scorer_is_a_metric_and_every_loss_one_without_its_sign(name: str) -> None:
+    check_metric(name, "key", "policy.yaml")
+    assert higher_is_better(name)
+    if name.startswith("neg_"):
+        assert not higher_is_better(name.removeprefix("neg_"))
+
+
+def test_a_model_without_probabilities_has_the_other_metrics() -> None:
+    label = (SIGNAL > 0).astype(int)
+    found = predict(LinearSVC().fit(FEATURES, label), LATER, (LATER_SIGNAL > 0).astype(int), project("binary"))
+    assert found.probabilities is None
+    assert 0.5 < score("accuracy", found) <= 1
+    with pytest.raises(ModelwayError, match="log_loss cannot be computed") as caught:
+        score("log_loss", found)
+    assert caught.value.key == "metrics.log_loss"
+
+
+@pytest.mark.parametrize(("name", "task"), [("f1", "multiclass"), ("r2", "binary"), ("log_loss", "regression")])
+def test_a_metric_that_does_not_fit_the_task_is_explained(name: str, task: str) -> None:
+    if task == "regression":
+        found = Predictions(LATER_SIGNAL, LATER_SIGNAL, None, ())
+    else:
+        classes = ("a", "b") if task == "binary" else ("a", "b", "c")
+        truth = np.arange(90) % len(classes)
+        found = Predictions(truth, truth, np.eye(len(classes))[truth], classes)
+    if name == "r2":
+        assert score(name, found) == 1.0  # of class numbers: defined, if of no use
+        return
+    with pytest.raises(ModelwayError, match=f"the metric {name} cannot be computed") as caught:
+        score(name, found)
+    assert "fits the task" in caught.value.remedy
+
+
+def test_a_class_that_the_model_never_saw_is_always_wrong() -> None:
+    model = LogisticRegression().fit(FEATURES, np.where(SIGNAL > 0, "b", "a"))
+    truth = np.array(["a", "b", "new"] * 30, dtype=object)
+    found = predict(model, LATER, truth, project("multiclass"))
+    assert found.truth.tolist() == [0, 1, 2] * 30
+    assert score("accuracy", found) == pytest.approx((model.predict(LATER) == truth).mean())
+
+
+def test_a_positive_class_that_the_model_does_not_know() -> None:
+    model = LogisticRegression().fit(FEATURES, np.where(SIGNAL > 0, "yes", "no"))
+    with pytest.raises(ModelwayError, match="does not occur"):
+        predict(model, LATER, np.array(["no"] * 90, dtype=object), project("binary", "ja"))
+
+
+def test_a_model_that_fails_is_explained() -> None:
+    model = LogisticRegression().fit(FEATURES, SIGNAL > 0)
+    with pytest.raises(ModelwayError, match="the model failed to predict"):
+        predict(model, LATER.assign(a=np.nan), LATER_SIGNAL > 0, project("binary"))
+
+
+def test_predictions_of_some_rows() -> None:
+    label = (SIGNAL > 0).astype(int)
+    found = predict(LogisticRegression().fit(FEATURES, label), LATER, (LATER_SIGNAL > 0).astype(int), project("binary"))
+    rows = np.arange(0, 90, 3)
+    part = found.take(rows)
+    np.testing.assert_array_equal(part.truth, found.truth[rows])
+    assert part.probabilities is not None
+    assert part.probabilities.shape == (30, 2)
+    assert score("accuracy", part) == (found.truth[rows] == found.predicted[rows]).mean()

@@ -1,0 +1,144 @@
+"""The release in an image is its topmost layer, checked against its digest and unpacked to where it was asked for."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.oci.fetch import fetch_release
+from modelway.components.core.oci.image import LAYER, Descriptor, on_top, write_layer
+from modelway.components.core.oci.layout import Layout, Reference, pull, push
+from modelway.components.core.oci.registry import Registry
+
+
+def archive(*entries: tuple[str, bytes | None] | tarfile.TarInfo) -> bytes:
+    """A tar file with files, folders (no content) and whatever else."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        for one in entries:
+            if isinstance(one, tarfile.TarInfo):
+                tar.addfile(one)
+                continue
+            entry = tarfile.TarInfo(one[0])
+            if one[1] is None:
+                entry.type = tarfile.DIRTYPE
+            else:
+                entry.size = len(one[1])
+            tar.addfile(entry, io.BytesIO(one[1] or b""))
+    return written.getvalue()
+
+
+@pytest.fixture
+def put(base: Path, tmp_path: Path) -> Callable[..., str]:
+    """Stores an image whose topmost layer is some bytes; returns its reference by digest."""
+
+    def store(layer: bytes, kind: str = LAYER) -> str:
+        file = tmp_path / "layer.tar"
+        file.write_bytes(layer)
+        below = pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
+        image = on_top(below, Descriptor.of(layer, kind), {}, {}, "a test")
+        return push(Layout(tmp_path / "images"), image, file, Layout(base), "")
+
+    return store
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+RELEASE = archive(
+    ("release", None), ("release/model", None), ("release/model/MLmodel", b"m"), ("release/a.json", b"{}")
+)
+
+
+def test_a_release_is_fetched_from_a_layout_by_digest_and_without(put: Callable[..., str], work: Path) -> None:
+    image = put(RELEASE)
+    for number, named in enumerate((image, image.partition("@")[0])):
+        folder = work / str(number)
+        folder.mkdir()
+        found = fetch_release(named, folder)
+        assert found == folder / "release"
+        files = {path.relative_to(found).as_posix(): path for path in found.rglob("*") if path.is_file()}
+        assert {name: path.read_bytes() for name, path in files.items()} == {"model/MLmodel": b"m", "a.json": b"{}"}
+
+
+def test_a_release_is_fetched_from_a_registry_and_a_tag_is_refused(
+    registry: Any, base: Path, work: Path, tmp_path: Path
+) -> None:
+    bundle, layer = tmp_path / "bundle", tmp_path / "layer.tar"
+    (bundle / "model").mkdir(parents=True)
+    (bundle / "model" / "MLmodel").write_bytes(b"m")
+    below = pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
+    image = on_top(below, write_layer(bundle, "release", layer), {}, {}, "a test")
+    pushed = push(Registry(registry.host, "loans"), image, layer, Layout(base), "1")
+    assert (fetch_release(pushed, work) / "model" / "MLmodel").read_bytes() == b"m"
+    with pytest.raises(ModelwayError, match="is not named by its digest") as caught:
+        fetch_release(f"{registry.host}/loans:1", work)
+    assert caught.value.key == "image"
+    with pytest.raises(ModelwayError, match="has no manifests/sha256:0000"):
+        fetch_release(f"{registry.host}/loans@sha256:{'0' * 64}", work)
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        fetch_release(f"127.0.0.1:1/loans@{image.digest}", work)
+
+
+LINK = tarfile.TarInfo("release/link")
+LINK.type, LINK.linkname = tarfile.SYMTYPE, "/etc/passwd"
+HARD = tarfile.TarInfo("release/hard")
+HARD.type, HARD.linkname = tarfile.LNKTYPE, "../../etc/passwd"
+DEVICE = tarfile.TarInfo("release/device")
+DEVICE.type = tarfile.CHRTYPE
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (archive(("opt/modelway/extra.py", b"import os")), "holds opt/modelway/extra.py"),
+        (archive(("release/a", b"a"), ("etc/passwd", b"root")), "holds etc/passwd"),
+        (archive(("release/../outside", b"a")), "cannot be extracted"),
+        (archive(("/release/a", b"a")), "holds /release/a"),
+        (archive(("../release/a", b"a")), r"holds \.\./release/a"),
+        (archive(LINK), "cannot be extracted.*release/link"),
+        (archive(HARD), "cannot be extracted.*release/hard"),
+        (archive(DEVICE), "cannot be extracted.*release/device"),
+        (archive(("release/.wh.blessing.json", b"")), "holds release/.wh.blessing.json"),
+        (archive(("release/a", b"a"), ("release/a", b"b")), "cannot be extracted"),
+        (archive(("release/a", b"a"), ("release/a/b", b"b")), "cannot be extracted"),
+        (archive(), "is empty"),
+        (b"no archive", "cannot be extracted"),
+    ],
+)
+def test_a_layer_that_is_no_release_is_refused_and_nothing_lands_outside(
+    put: Callable[..., str], work: Path, tmp_path: Path, layer: bytes, says: str
+) -> None:
+    image = put(layer)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(ModelwayError, match=rf"is no release: it {says}"):
+        fetch_release(image, work)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_serving_base_by_itself_is_no_release(base: Path, work: Path) -> None:
+    with pytest.raises(ModelwayError, match="is no release: it is of another kind"):
+        fetch_release(str(base), work)
+
+
+@pytest.mark.parametrize("touched", ["layer", "manifest"])
+def test_what_is_not_what_its_digest_names_is_refused(
+    put: Callable[..., str], work: Path, tmp_path: Path, touched: str
+) -> None:
+    image = put(RELEASE)
+    digests = {"layer": Descriptor.of(RELEASE, LAYER).digest, "manifest": image.partition("@")[2]}
+    blob = tmp_path / "images" / "blobs" / "sha256" / digests[touched].removeprefix("sha256:")
+    blob.write_bytes(blob.read_bytes().replace(b"{}", b"[]") if touched == "layer" else blob.read_bytes() + b" ")
+    with pytest.raises(ModelwayError, match="gave something else than sha256:"):
+        fetch_release(image, work)
+    assert not list(work.iterdir())

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from modelway.components.serve.errors import RequestError
+from modelway.components.serve.protocol_v1 import decode_v1
+
+SPLIT = {"columns": ["b", "a"], "data": [["x", 1], ["y", None]]}
+RECORDS = [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"instances": RECORDS},
+        {"instances": [[1, "x"], [None, "y"]]},
+        {"dataframe_records": RECORDS},
+        {"dataframe_split": {**SPLIT, "index": [0, 1]}},
+        SPLIT,
+        {"inputs": {"a": [1, None], "b": ["x", "y"]}},
+    ],
+    ids=["instances", "lists", "records", "split", "split without a name", "columns"],
+)
+def test_the_same_rows_come_in_every_form(document: Any) -> None:
+    found = decode_v1(json.dumps(document).encode(), ["a", "b"]).columns
+    assert {name: list(values.values) for name, values in found.items()} == {"a": [1, None], "b": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "message"),
+    [
+        ({}, 400, "must hold the rows as one of `instances`, `dataframe_records`"),
+        ({"instances": RECORDS, "inputs": {}}, 400, "as one of"),
+        ({"dataframe_split": 5}, 400, "`columns` must be a list"),
+        ({"columns": ["a"], "data": [1]}, 400, "`data` must be a list of rows"),
+        ({"columns": ["a", "a"], "data": [[1, 2]]}, 400, "the column 'a' is given twice"),
+        ({"columns": ["a", "b"], "data": [[1]]}, 422, "row 0 has 1 values, but there are 2 columns"),
+        ({"columns": ["a"], "data": []}, 422, "no rows"),
+        ({"inputs": {"a": 1}}, 400, "an object of lists by column"),
+        ({"dataframe_records": {}}, 400, "`dataframe_records` must be a list of rows"),
+    ],
+)
+def test_what_holds_no_rows_is_refused(document: Any, status: int, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        decode_v1(json.dumps(document).encode(), ["a", "b"])
+    assert caught.value.status == status
+    assert message in caught.value.message

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from modelway.components.core.checks import Check, Verdict
+from modelway.components.core.config.contract import Contract
+from modelway.components.validate import counting
+from modelway.components.validate.checks.whole_table import rule_checks, unique_checks
+
+TABLE = pl.DataFrame(
+    {
+        "region": ["north"] * 3 + ["south"] * 2 + ["west"] + [None] * 2,
+        "year": [1, 1, 2, 1, 1, 1, 1, 2],
+        "paid": [1.0, 2.0, 3.0, 10.0, 20.0, 5.0, None, 0.5],
+    }
+)
+COLUMNS = {
+    "region": {"type": "string", "max_nulls": 1.0},
+    "year": {"type": "integer"},
+    "paid": {"type": "number", "max_nulls": 1.0},
+}
+
+
+def checked(text: str, per: str, table: pl.DataFrame = TABLE, **others: Any) -> Check:
+    asked = {"name": "r", "rule": text, "per": per, **others}
+    contract = Contract.model_validate({"columns": COLUMNS, "rules": [asked]})
+    (check,) = rule_checks(table.lazy(), contract, table.schema, len(table))
+    assert check.name == "rule[r]"
+    return check
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "broken", "groups", "shown"),
+    [
+        ("AVG(paid) < 100", ["region"], 0, 4, ""),
+        ("AVG(paid) < 10", ["region"], 1, 4, "region = south (2 rows)"),
+        ("COUNT(*) > 1", ["region"], 1, 4, "region = west (1 rows)"),
+        ("MAX(paid) > 2", ["region"], 1, 4, "region = None (2 rows)"),
+        ("MIN(paid) > 1", ["year", "region"], 3, 6, "year = 1, region = north (2 rows)"),
+    ],
+)
+def test_a_rule_per_group(text: str, by: list[str], broken: int, groups: int, shown: str) -> None:
+    check = checked(text, "group", by=by)
+    assert (check.verdict is Verdict.PASSED) is (broken == 0)
+    assert check.observed == round(broken / groups, 6)
+    assert f"{broken} of {groups} groups by {', '.join(by)} break the rule `{text}`" in check.message
+    assert shown in check.message
+
+
+@pytest.mark.parametrize(("tolerance", "passes"), [(0.24, False), (0.25, True)])
+def test_a_share_of_groups_may_break_a_rule(tolerance: float, passes: bool) -> None:
+    check = checked("AVG(paid) < 10", "group", by=["region"], tolerance=tolerance)
+    assert (check.verdict is Verdict.PASSED, check.threshold) == (passes, tolerance)
+
+
+def test_the_largest_groups_that_break_a_rule_come_first_and_are_few() -> None:
+    table = pl.DataFrame({"region": [f"r{number}" for number in range(9) for _ in range(number + 1)]})
+    table = table.with_columns(year=1, paid=1.0)
+    message = checked("AVG(paid) > 1", "group", table, by=["region"]).message
+    assert "region = r8 (9 rows); region = r7 (8 rows); region = r6 (7 rows); correct" in message
+    assert "r5" not in message
+
+
+def test_names_that_the_check_uses_itself_may_be_columns() -> None:
+    table = pl.DataFrame({"rows": [1, 1, 2], "kept": [1.0, 2.0, -3.0]})
+    columns = {"rows": {"type": "integer"}, "kept": {"type": "number"}}
+    rules = [
+        {"name": "a", "rule": "MIN(kept) > 0 AND MAX(rows) > 0", "per": "group", "by": ["rows"]},
+        {"name": "b", "rule": "MIN(rows) > 0", "per": "group", "by": ["kept"]},
+    ]
+    contract = Contract.model_validate({"columns": columns, "rules": rules})
+    found = rule_checks(table.lazy(), contract, table.schema, 3)
+    assert [check.observed for check in found] == [0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "passes", "observed"),
+    [
+        ("AVG(paid) < 10", True, "5.92857"),
+        ("AVG(paid) < 5", False, "5.92857"),
+        ("COUNT(*) = 8", True, "8"),
+        ("COUNT(DISTINCT region) >= 4", False, "3"),
+        ("MAX(paid) < 30 AND MIN(paid) > 0", True, "true"),
+        ("SUM(paid) > SUM(year)", True, "41.5, 10"),
+        ("AVG(paid) / 0 > 1", True, "inf"),
+    ],
+)
+def test_a_rule_per_table(text: str, passes: bool, observed: str) -> None:
+    check = checked(text, "table")
+    assert (check.verdict is Verdict.PASSED, check.observed) == (passes, observed)
+    assert f"8 rows together {'keep' if passes else 'break'} the rule `{text}`" in check.message
+
+
+@pytest.mark.parametrize("per", ["group", "table"])
+def test_a_rule_over_a_missing_column_fails(per: str) -> None:
+    check = checked("AVG(paid) < 5", per, TABLE.drop("paid"), **({"by": ["region"]} if per == "group" else {}))
+    assert check.verdict is Verdict.FAILED
+    assert "cannot be checked: the column 'paid' is missing" in check.message
+
+
+def test_a_rule_by_a_missing_column_fails() -> None:
+    check = checked("AVG(paid) < 5", "group", TABLE.drop("region"), by=["region"])
+    assert check.verdict is Verdict.FAILED
+    assert "the column 'region' is missing" in check.message
+
+
+def test_no_rows_break_no_rule_per_group_and_an_aggregate_of_none_is_not_known() -> None:
+    assert checked("AVG(paid) < 5", "group", TABLE.clear(), by=["region"]).verdict is Verdict.PASSED
+    assert checked("AVG(paid) < 5", "table", TABLE.clear()).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("at_once", [7, 10**6])
+def test_keys_are_unique_however_few_rows_are_held(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "ROWS_AT_ONCE", at_once)
+    table = pl.DataFrame({"id": [f"k{number}" for number in range(100)] + ["k7", "k7", "k3", None, None]})
+    contract = Contract.model_validate({"columns": {"id": {"type": "string", "unique": True}}, "unique": [["id"]]})
+    alone, key = pl.concat([table, pl.DataFrame({"id": ["k100"]})]).pipe(
+        lambda rows: unique_checks(rows.lazy(), contract, rows.schema, len(rows))
+    )
+    assert (alone.observed, key.observed) == (5, 7)
+    assert "such as 'k3', 'k7'; " in alone.message or "such as 'k7', 'k3'; " in alone.message

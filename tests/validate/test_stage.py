@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from registered_versions import register_version
+from user_files import minimal_project_text
+
+from modelway.components.core.checks import Gate, Mode, Verdict, combine
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.validate.baseline import SAMPLE_FILE, write_baseline
+from modelway.components.validate.distributions import Baseline, measure
+from modelway.components.validate.stage import validate
+
+CONTRACT = """
+columns:
+  income: {type: number, minimum: 0}
+  region: {type: string, categories: [north, south]}
+  late: {type: integer, categories: [0, 1]}
+"""
+POLICY = "model: {metrics: {roc_auc: {min: 0.6}}}\ndata: {drift: {psi: 0.2, minimum_rows: 50}, on_inconclusive: warn}"
+
+
+ALONE = POLICY.replace("psi: 0.2", "psi: 0.2, multivariate: null")  # no classifier is trained to tell rows apart
+
+
+def asks(more: str, policy: str = ALONE) -> str:
+    """The policy with more asked of the data."""
+    return policy.replace("data: {", f"data: {{{more}, ")
+
+
+def project(name: str = "loans", numeric: Sequence[str] = ("income",), categorical: Sequence[str] = ("region",)) -> str:
+    return minimal_project_text(name=name, features={"numeric": [*numeric], "categorical": [*categorical]})
+
+
+def table(rows: int = 200, seed: int = 0, shift: float = 0.0) -> pl.DataFrame:
+    dice = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            "income": dice.gamma(2, size=rows) + shift,
+            "region": np.where(dice.random(rows) < 0.5, "north", "south"),
+            "late": dice.integers(0, 2, rows),
+        }
+    )
+
+
+def judge(
+    folder: Path, train: pl.DataFrame, test: pl.DataFrame, *documents: str, champion: str = "", **others: str
+) -> Gate:
+    train.write_parquet(folder / "train")
+    test.write_parquet(folder / "test")
+    project_text, contract_text, policy_text = documents or (project(), CONTRACT, ALONE)
+    return validate(
+        str(folder / "train"),
+        str(folder / "test"),
+        project_text=project_text,
+        contract_text=contract_text,
+        policy_text=policy_text,
+        data_hash="abc",
+        champion=champion,
+        **others,
+        baseline_path=str(folder / "baseline"),
+        report_path=str(folder / "report.html"),
+    )
+
+
+class Page(HTMLParser):
+    """What a page would fetch or run, and the text it shows."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.shown = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "data", "action"}]
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+
+def assert_self_contained(file: Path) -> Page:
+    text = file.read_text(encoding="utf-8")
+    page = Page(text)
+    assert not page.addresses
+    assert not {"script", "link", "iframe", "img", "object", "embed"} & set(page.tags)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert file.stat().st_size < 300_000
+    return page
+
+
+def test_good_data_proceeds(tmp_path: Path) -> None:
+    gate = judge(tmp_path, table(), table(100, seed=1))
+    assert gate.name == "data"
+    assert gate.proceed
+    assert gate.verdict is Verdict.INCONCLUSIVE  # there is no baseline yet
+    open_checks = {check.name for check in gate.checks if check.verdict is not Verdict.PASSED}
+    assert {name for name in open_checks if not name.startswith("leakage")} == {"drift"}
+    assert gate.facts == {
+        "data_hash": "abc",
+        "contract_hash": Contract.parse(CONTRACT).sha256(),
+        "policy_hash": Policy.parse(ALONE).sha256(),
+        "rows": 300,
+        "train_rows": 200,
+        "test_rows": 100,
+        "serving_rows": None,
+        "baseline": None,
+        "sample_rows": None,
+        "sample_seed": 0,
+    }
+
+
+def test_the_baseline_is_that_of_the_training_split(tmp_path: Path) -> None:
+    train = table()
+    judge(tmp_path, train, table(100, seed=1, shift=5))
+    written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    assert written == measure(train, ["income", "region", "late"], "abc")
+
+
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_bad_data_is_rejected_on_either_side(tmp_path: Path, side: str) -> None:
+    bad = table(100, seed=1).with_columns(region=pl.lit("west"))
+    gate = judge(tmp_path, *((bad, table()) if side == "train" else (table(), bad)))
+    assert gate.verdict is Verdict.FAILED
+    assert not gate.proceed
+    assert any("100 of 300 values outside the categories, such as 'west'" in reason for reason in gate.reasons)
+
+
+def test_data_with_a_feature_missing_is_judged_all_the_same(tmp_path: Path) -> None:
+    gate = judge(tmp_path, table().drop("income"), table(100).drop("income"))
+    assert [reason.split(":")[0] for reason in gate.reasons] == ["column[income]"]
+    assert_self_contained(tmp_path / "report.html")
+
+
+@pytest.fixture(scope="module")
+def champion(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registered version whose evidence holds a baseline."""
+    folder = tmp_path_factory.mktemp("evidence")
+    write_baseline(folder, measure(table(600), ["income", "region", "late"], "old"), table(600))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+        yield register_version(tracking, "loans-validate", evidence=folder)
+
+
+@pytest.mark.parametrize(
+    ("shift", "rows", "verdict", "failed"),
+    [
+        (0.0, 600, Verdict.PASSED, set()),
+        (2.0, 600, Verdict.FAILED, {"drift[income]", "drift[multivariate]"}),
+        (2.0, 49, Verdict.INCONCLUSIVE, set()),
+    ],
+)
+def test_drift_is_measured_from_the_champions_data(
+    tmp_path: Path, champion: str, shift: float, rows: int, verdict: Verdict, failed: set[str]
+) -> None:
+    documents = (project("loans-validate"), CONTRACT, POLICY)
+    train = table(rows, 7, shift)
+    gate = judge(tmp_path, train, table(100, 8), *documents, champion=champion)
+    drift = [check for check in gate.checks if check.name.startswith(("drift", "label_drift"))]
+    assert combine(check.verdict for check in drift) is verdict
+    assert {check.name for check in drift if check.blocks} == failed
+    assert gate.facts["baseline"] == f"loans-validate version {champion}"
+    page = assert_self_contained(tmp_path / "report.html")
+    assert "grey: the baseline (600 rows)" in page.shown
+    written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    own = measure(train, ["income", "region", "late"], "abc")
+    moved = Verdict.PASSED is not verdict
+    assert (written.columns["income"] == own.columns["income"]) is moved  # only where the champion's bins do not fit
+    assert (written.rows, written.data_hash) == (rows, "abc")
+    assert sum(written.columns["income"].shares) == pytest.approx(1)
+
+
+def test_the_label_drifts_under_its_own_name(tmp_path: Path, champion: str) -> None:
+    moved = table(600, 7).with_columns(late=pl.when(pl.col("income") < 3).then(1).otherwise(pl.col("late")))
+    gate = judge(tmp_path, moved, moved, project("loans-validate"), CONTRACT, ALONE, champion=champion)
+    assert "label_drift[late]" in {check.name for check in gate.checks if check.verdict is Verdict.FAILED}
+
+
+def test_the_approved_baseline_stays_where_the_policy_says_so(tmp_path: Path, champion: str) -> None:
+    documents = (project("loans-validate"), CONTRACT, asks("register_new_baseline: false"))
+    judge(tmp_path, table(600, 9), table(100), *documents, champion=champion)
+    kept = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    assert kept.data_hash == "old"
+    assert pl.read_parquet(tmp_path / "baseline" / SAMPLE_FILE).equals(table(600))
+
+
+def test_without_an_approved_baseline_a_new_one_is_written_whatever_the_policy_says(tmp_path: Path) -> None:
+    judge(tmp_path, table(), table(100), project(), CONTRACT, asks("register_new_baseline: false"))
+    made = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    assert made.data_hash == "abc"
+
+
+def test_the_baseline_holds_a_sample_of_the_training_split(tmp_path: Path) -> None:
+    few = POLICY.replace("minimum_rows: 50", "minimum_rows: 50, multivariate: {sample_rows: 100}")
+    train = table(1000)
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        judge(folder, train, table(100), project(), CONTRACT, few)
+    sample = pl.read_parquet(tmp_path / "one" / "baseline" / SAMPLE_FILE)
+    assert sample.equals(pl.read_parquet(tmp_path / "other" / "baseline" / SAMPLE_FILE))
+    assert sample.columns == ["income", "region", "late"]
+    assert len(sample) == 100
+    assert len(sample.join(train, on=train.columns, how="semi")) == 100
+    assert not sample.equals(train.head(100))
+
+
+def test_no_sample_is_written_where_none_is_wanted(tmp_path: Path) -> None:
+    judge(tmp_path, table(), table(100), project(), CONTRACT, ALONE)
+    assert [file.name for file in (tmp_path / "baseline").iterdir()] == ["baseline.json"]
+
+
+def test_a_disabled_gate_judges_nothing_and_keeps_the_baseline(tmp_path: Path) -> None:
+    bad = table().with_columns(region=pl.lit("west"))
+    gate = judge(tmp_path, bad, bad, project(), CONTRACT, asks("mode: disabled"))
+    assert (gate.mode, gate.checks, gate.proceed) == (Mode.DISABLED, (), True)
+    assert (tmp_path / "baseline" / "baseline.json").exists()
+    assert_self_contained(tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(("as_of", "proceeds"), [("2026-03-01", True), ("2026-03-02", False)])
+def test_a_waiver_lets_a_check_pass_until_its_day(tmp_path: Path, as_of: str, proceeds: bool) -> None:
+    bad = table().with_columns(region=pl.lit("west"))
+    waiver = "\nwaivers: [{gate: data, check: 'categories[region]', reason: moved, by: Ada, until: 2026-03-01}]"
+    off = asks("leakage: {shared_rows: null, duplicates: false, identifiers: false}")
+    gate = judge(tmp_path, bad, table(100, 3), project(), CONTRACT, off + waiver, as_of=as_of)
+    assert gate.proceed is proceeds
+    assert gate.verdict is Verdict.FAILED
+
+
+def served(folder: Path, rows: pl.DataFrame) -> str:
+    rows.write_parquet(folder / "serving")
+    return str(folder / "serving")
+
+
+@pytest.mark.parametrize(("shift", "failed"), [(0.0, set()), (3.0, {"skew[income]"})])
+def test_what_is_served_is_compared_with_what_is_trained_on(tmp_path: Path, shift: float, failed: set[str]) -> None:
+    path = served(tmp_path, table(700, 5, shift).drop("late"))
+    gate = judge(tmp_path, table(2000), table(100, 1), serving_path=path)
+    skew = {check.name: check.verdict for check in gate.checks if check.name.startswith("skew")}
+    assert set(skew) == {"skew[income]", "skew[region]"}
+    assert {name for name, verdict in skew.items() if verdict is Verdict.FAILED} == failed
+    assert gate.facts["serving_rows"] == 700
+
+
+@pytest.mark.parametrize("empty", [pl.DataFrame(), table().clear()])
+def test_a_serving_table_without_rows_or_columns_is_none(tmp_path: Path, empty: pl.DataFrame) -> None:
+    gate = judge(tmp_path, table(), table(100, 1), serving_path=served(tmp_path, empty))
+    assert not [check for check in gate.checks if check.name.startswith("skew")]
+    assert gate.facts["serving_rows"] is None
+
+
+@pytest.mark.parametrize(("train", "test", "failed"), [(0, 100, "rows[train]"), (200, 0, "rows[test]")])
+def test_a_split_without_rows_fails(tmp_path: Path, train: int, test: int, failed: str) -> None:
+    gate = judge(tmp_path, table(200).head(train), table(100, 1).head(test))
+    assert failed in {check.name for check in gate.checks if check.verdict is Verdict.FAILED}
+    assert not gate.proceed
+
+
+# Each: a table, the check that fails where both splits are like it, and the one where only the test split is.
+BROKEN: list[Any] = [
+    (table().drop("late"), "column[late]", "nulls[late]"),
+    (table().drop("income"), "column[income]", "nulls[income]"),
+    (table().with_columns(pl.col("income").cast(pl.String) + "?"), "type[income]", "type[income]"),
+    (table().with_columns(late=pl.lit(None, pl.Int64)), "label", "label"),
+    (table().with_columns(income=pl.lit(None, pl.Float64)), "nulls[income]", "nulls[income]"),
+    (table().with_columns(region=pl.struct("region", "late")), "type[region]", "categories[region]"),
+    (table().with_columns(income=pl.lit("2024-01-01").str.to_date()), "type[income]", "type[income]"),
+]
+
+
+@pytest.mark.parametrize(("broken", "both", "one"), BROKEN)
+@pytest.mark.parametrize("sides", [("train", "test"), ("test",)])
+@pytest.mark.parametrize("compared", [False, True])
+def test_a_broken_schema_is_judged_and_no_crash(
+    tmp_path: Path, champion: str, broken: pl.DataFrame, both: str, one: str, sides: tuple[str, ...], compared: bool
+) -> None:
+    splits = [broken if side in sides else table() for side in ("train", "test")]
+    documents = (project("loans-validate"), CONTRACT, POLICY)
+    gate = judge(tmp_path, *splits, *documents, champion=champion if compared else "")
+    assert (both if len(sides) > 1 else one) in {check.name for check in gate.checks if check.verdict is Verdict.FAILED}
+    assert len({check.name for check in gate.checks}) == len(gate.checks)
+
+
+def test_the_report_says_why_and_escapes_what_the_data_holds(tmp_path: Path) -> None:
+    name, value = "<b>x</b>", "<script>alert('1')</script>&\""
+    bad = table().rename({"region": name}).with_columns(pl.lit(value).alias(name))
+    contract = CONTRACT.replace("region", f"'{name}'")
+    gate = judge(tmp_path, bad, bad, project(categorical=[name]), contract, POLICY)
+    page = assert_self_contained(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<b>x</b>" not in text
+    assert "<script" not in text
+    assert name in page.shown
+    assert value in page.shown or value.replace("'", "\\'") in page.shown
+    assert all(reason in page.shown for reason in gate.reasons)
+    assert "the run is rejected" in page.shown
+    assert "Data of loans" in page.shown
+
+
+def test_every_check_is_on_the_page(tmp_path: Path) -> None:
+    gate = judge(tmp_path, table(), table(100))
+    shown = assert_self_contained(tmp_path / "report.html").shown
+    for check in gate.checks:
+        assert check.name in shown
+        assert check.message in shown
+
+
+def test_a_thousand_columns(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    policy = asks("leakage: {single_feature: null, duplicates: false, identifiers: false}")
+    words = np.array([f"a rather long category, number {number}, of many" for number in range(120)])
+    columns: dict[str, Any] = {f"n{number}": dice.normal(size=300) for number in range(500)}
+    columns |= {f"c{number}": words[dice.integers(0, 120, 300)] for number in range(500)}
+    wide = pl.DataFrame({**columns, "late": dice.integers(0, 2, 300)})
+    contract = "columns:\n  late: {type: integer}\n"
+    contract += "".join(f"  n{number}: {{type: number, minimum: -1, maximum: 9}}\n" for number in range(500))
+    contract += "".join(f"  c{number}: {{type: string, categories: [x, y]}}\n" for number in range(500))
+    names = [[name for name in columns if name.startswith(letter)] for letter in "nc"]
+    gate = judge(tmp_path, wide, wide, project("wide", *names), contract, policy)
+    ours = [check for check in gate.checks if not check.name.startswith(("leakage", "shared"))]
+    failed = {check.name for check in ours if check.verdict is Verdict.FAILED}
+    assert len(ours) == 3 * 1001 + 500 + 7
+    assert failed == {name for number in range(500) for name in (f"minimum[n{number}]", f"categories[c{number}]")}
+    assert "such as '-1." in next(check.message for check in gate.checks if check.name == "minimum[n0]")
+    assert_self_contained(tmp_path / "report.html")
