@@ -3,6 +3,7 @@
 Each is imported when it is first asked for, so that using one does not load what the others need.
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -21,26 +22,17 @@ __all__ = [
     "validate_data",
 ]
 
-_STAGES = {
-    "deploy_model": "deploy",
-    "enforce_gate": "enforce",
-    "evaluate_model": "evaluate",
-    "ingest_data": "ingest",
-    "package_model": "package",
-    "prepare_features": "features",
-    "probe_model": "probe",
-    "record_outcome": "record",
-    "register_model": "register",
-    "resolve_inputs": "resolve",
-    "train_model": "train",
-    "validate_data": "validate",
-}
+
+if os.environ.get("_KFP_RUNTIME") == "true":  # inside a component's container
+    from modelway.components.core import task
+
+    task.begin()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _STAGES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_STAGES[name]}.component"), name)
+    return getattr(import_module(f"{__name__}.{name.partition('_')[0]}.component"), name)
 
 
 def __dir__() -> list[str]:

@@ -18,9 +18,10 @@ from modelway.components.core.config.resources import (
     in_seconds,
     size,
 )
-from modelway.components.core.decorator import IMAGE, is_pinned
+from modelway.components.core.decorator import IMAGE
 from modelway.components.core.evidence.blessing import IMAGE_VARIABLE
 from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
+from modelway.components.core.oci.image import is_pinned
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
 
 _SERVICES = {

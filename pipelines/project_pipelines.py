@@ -9,9 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from modelway.components.core.decorator import IMAGE, is_pinned
+from modelway.components.core.decorator import IMAGE
 from modelway.components.core.errors import CredentialsError, UnavailableError
 from modelway.components.core.evidence.runs import ReleaseGoal
+from modelway.components.core.oci.image import is_pinned
 from modelway.components.core.oci.layout import Reference
 from modelway.components.resolve.checks import check_files
 from modelway.pipelines import backends

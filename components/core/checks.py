@@ -38,6 +38,10 @@ class Mode(StrEnum):
     DISABLED = "disabled"
 
 
+# Names of checks before 0.2, which waivers may still hold
+_FORMER_KINDS = {"predictions_match": "answers", "server_alive": "lives", "server_starts": "starts"}
+
+
 class Check(BaseModel):
     """One comparison of something observed with what was asked for.
 
@@ -188,3 +192,9 @@ def combine(verdicts: Iterable[Verdict]) -> Verdict:
     if Verdict.INCONCLUSIVE in found or not found:
         return Verdict.INCONCLUSIVE
     return Verdict.PASSED
+
+
+def former_name(name: str) -> str:
+    """What a check was called before it was renamed; its name where it was not."""
+    kind, bracket, subject = name.partition("[")
+    return _FORMER_KINDS.get(kind, kind) + bracket + subject

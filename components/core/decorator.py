@@ -10,11 +10,6 @@ from kfp import dsl
 IMAGE = os.environ.get("MODELWAY_IMAGE") or f"modelway/components:{version('modelway')}"
 
 
-def is_pinned(image: str) -> bool:
-    """Whether an image is named by its digest."""
-    return "@sha256:" in image
-
-
 def component(function: Callable[..., Any]) -> Any:
     """`dsl.component` with our pinned image, and nothing installed when the pod starts.
 

@@ -1,14 +1,9 @@
 """The errors that every stage and command raises, by classes that a caller decides by, and what is behind others."""
 
 import errno
-import os
 import re
-import sys
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
-
-from modelway.components.core.termination import record_stop_of_task
 
 _USER_INFO = re.compile(r"://[^/\s?#]*@")
 
@@ -139,18 +134,3 @@ def explained(error: BaseException) -> ModelwayError | None:
             )
         seen = seen.__cause__ or seen.__context__
     return None
-
-
-def report_in_task(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """An excepthook that ends a task's log with the readable error instead of a traceback."""
-    readable = explained(error)
-    if readable is not None and not os.environ.get("MODELWAY_DEBUG"):
-        sys.stderr.write(f"error: {readable}\n")
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-if os.environ.get("_KFP_RUNTIME") == "true":  # inside a component's container
-    sys.excepthook = report_in_task
-    if "--function_to_execute" in sys.argv:  # which a process that only forks tasks has not
-        record_stop_of_task()

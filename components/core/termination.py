@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,17 +33,6 @@ def sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def record_stop_of_task() -> None:
-    """Has the task that this process runs, by KFP's executor, record when it is told to end (`stop_record`)."""
-
-    def record() -> None:
-        from modelway.components.core.evidence.stop_record import record_stop
-
-        record_stop(sys.argv)
-
-    record_termination(record)
 
 
 def record_termination(record: Callable[[], None]) -> None:

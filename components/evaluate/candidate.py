@@ -16,7 +16,10 @@ from modelway.components.core.measures.metrics import Predictions
 from modelway.components.core.tables.parquet import as_text
 from modelway.components.evaluate.checks.calibration import calibration_check
 from modelway.components.evaluate.checks.fairness import fairness_checks
-from modelway.components.evaluate.checks.metrics import row_checks, slice_checks, threshold_checks, unseen_checks
+from modelway.components.evaluate.checks.metrics import threshold_checks
+from modelway.components.evaluate.checks.metrics.minimum_rows import row_checks
+from modelway.components.evaluate.checks.metrics.slices import slice_checks
+from modelway.components.evaluate.checks.metrics.unseen import unseen_checks
 from modelway.components.evaluate.checks.no_regression import Rival, regression_checks
 from modelway.components.evaluate.checks.robustness import robustness_checks
 from modelway.components.evaluate.checks.rules import rule_checks

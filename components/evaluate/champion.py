@@ -53,5 +53,5 @@ def policy_checks(now: Policy, project: Project, version: str) -> list[Check]:
         before = Policy.parse(content)
     except DamagedError as error:
         message = f"the policy of champion version {version} cannot be read, so nothing is compared: {error.message}"
-        return [inconclusive("policy", message, now.on_weaker_policy)]
+        return [inconclusive("policy", message, now.on_policy_weakened)]
     return weaker_checks(before, now)

@@ -1,1 +1,1 @@
-"""Prepares the features."""
+"""What registered models name by its import path, which therefore never moves."""

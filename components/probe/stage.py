@@ -16,15 +16,12 @@ from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table, to_model_input
 from modelway.components.probe.answers import Outputs, offline
-from modelway.components.probe.checks.answers import (
-    answer_checks,
-    cold_start_check,
-    lives_check,
-    malformed_checks,
-    model_hash_check,
-    no_rows_check,
-    starts_check,
-)
+from modelway.components.probe.checks.answers.cold_start import cold_start_check
+from modelway.components.probe.checks.answers.malformed import malformed_checks
+from modelway.components.probe.checks.answers.model_hash import model_hash_check
+from modelway.components.probe.checks.answers.predictions_match import answer_checks, no_rows_check
+from modelway.components.probe.checks.answers.server_alive import server_alive_check
+from modelway.components.probe.checks.answers.server_starts import server_starts_check
 from modelway.components.probe.checks.sla import load_checks
 from modelway.components.probe.measuring import QUANTILES, Observed, measure, measure_start
 from modelway.components.probe.report import render
@@ -112,7 +109,7 @@ def _probed(
     sample = Sample.of(frame, places.tolist())
     with TemporaryDirectory() as work, ServerProcess(model_path, model_hash, Path(work, "server.log")) as server:
         seconds = measure_start(server, policy)
-        checks = [starts_check(seconds, policy, server.exit_status, server.log_tail())]
+        checks = [server_starts_check(seconds, policy, server.exit_status, server.log_tail())]
         if seconds is None:
             return Observed(log=server.log_tail()), checks, len(table)
         if not len(sample):
@@ -130,7 +127,7 @@ def _probed(
         checks += answer_checks(observed.asked, sample, expected, trouble, policy)
     checks += load_checks(observed, policy)
     checks += malformed_checks(observed, policy)
-    return observed, [*checks, lives_check(observed)], len(table)
+    return observed, [*checks, server_alive_check(observed)], len(table)
 
 
 def _facts(observed: Observed, policy: Serving) -> Facts:

@@ -13,9 +13,10 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.waivers import judged_gate
 from modelway.components.validate.baseline import Approved, approved_baseline, keep_baseline, write_baseline
-from modelway.components.validate.checks.drift import drift_checks, skew_checks
+from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
+from modelway.components.validate.checks.skew import skew_checks
 from modelway.components.validate.counting import SAMPLE_SEED, rows_of, sample_of, together
 from modelway.components.validate.distributions import measure_like
 from modelway.components.validate.profile import Survey, survey

@@ -215,7 +215,7 @@ def drill(
 
     Exits with 0 if all were caught by the gate meant for them and a clean run passes, 1 if not, 2 on an error.
     """
-    from modelway.pipelines.drill import drill as run_drill
+    from modelway.pipelines.drill.drill import drill as run_drill
     from modelway.pipelines.drill.drill import named
 
     faults = named(fault or [])

@@ -169,14 +169,14 @@ def run_task(request: dict[str, Any]) -> None:
     """
     from kfp.dsl.executor_main import executor_main
 
-    from modelway.components.core.termination import record_stop_of_task
+    from modelway.components.core import task
 
     os.environ.update(request["env"])
     with tempfile.TemporaryDirectory() as folder:
         module = Path(folder) / "ephemeral_component.py"
         module.write_text(request["source"], encoding="utf-8")
         sys.argv = ["executor_main", "--component_module_path", str(module), *request["arguments"]]
-        record_stop_of_task()
+        task.begin()
         executor_main()
 
 

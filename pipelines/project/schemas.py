@@ -21,4 +21,4 @@ def generated(kind: str) -> str:
 
 def published(kind: str) -> str:
     """The schema that the package ships."""
-    return (files("modelway.components.core") / f"{kind}.schema.json").read_text(encoding="utf-8")
+    return (files("modelway.components.core.config") / f"{kind}.schema.json").read_text(encoding="utf-8")

@@ -227,7 +227,7 @@ def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
         deployment={"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}}
     )
     assert policy_problems(minimal_policy(), steps) == []
-    allowed = {"on_weaker_policy": "warn"}
+    allowed = {"on_policy_weakened": "warn"}
     assert (
         policy_problems(
             minimal_policy(**allowed), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **allowed)

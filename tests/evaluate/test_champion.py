@@ -60,7 +60,7 @@ def test_without_a_champion_or_its_policy_there_is_nothing_to_compare(versions: 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("block", True), ("warn", False)])
 def test_a_policy_that_cannot_be_read_is_open(versions: dict[str, str], rule: str, blocks: bool) -> None:
-    (check,) = policy_checks(policy(on_weaker_policy=rule), PROJECT, versions["odd"])
+    (check,) = policy_checks(policy(on_policy_weakened=rule), PROJECT, versions["odd"])
     assert (check.name, check.verdict, check.blocks) == ("policy", Verdict.INCONCLUSIVE, blocks)
     assert f"champion version {versions['odd']}" in check.message
 

@@ -29,7 +29,7 @@ class CrashesOnNull:
 
 def test_a_crash_names_the_malformed_request_that_killed_the_server(prober: Any, find: Find) -> None:
     gate = prober(CrashesOnNull, sla={"p50_ms": 10_000})
-    assert failed(gate) == ["malformed[null]", "lives"]
+    assert failed(gate) == ["malformed[null]", "server_alive"]
     message = find(gate, "malformed[null]").message
     assert message.startswith("null (region) was answered no answer")
     assert "it killed the server: null (region); it ended with status 77" in message
@@ -41,8 +41,8 @@ def test_a_crash_names_the_malformed_request_that_killed_the_server(prober: Any,
 def test_a_crash_names_the_real_row_that_killed_the_server(prober: Any, find: Find) -> None:
     rows = prober.table().with_columns(region=pl.when(pl.int_range(pl.len()) < 29).then("region"))
     gate = prober(CrashesOnNull, test=rows, sla={"p50_ms": 10_000})
-    assert failed(gate) == ["answers[v2 single]", "lives"]
-    assert "row 29 of the test split, which has no value in region" in find(gate, "lives").message
+    assert failed(gate) == ["predictions_match[v2 single]", "server_alive"]
+    assert "row 29 of the test split, which has no value in region" in find(gate, "server_alive").message
     check = find(gate, "latency[p50]")
     assert (check.verdict, check.message[:12]) == (INCONCLUSIVE, "not measured")
 
@@ -66,10 +66,10 @@ def test_answers_other_than_offline_are_found(prober: Any, find: Find) -> None:
             return rows["income"].to_numpy() * 2 + (0.01 if served else 0.0)
 
     gate = prober(OffByAHundredth)
-    assert [name for name in failed(gate) if name.startswith("answers")] == failed(gate)
+    assert [name for name in failed(gate) if name.startswith("predictions_match")] == failed(gate)
     assert len(failed(gate)) == 4
     assert find(gate, "cold_start").verdict is INCONCLUSIVE
-    message = find(gate, "answers[v2 single]").message
+    message = find(gate, "predictions_match[v2 single]").message
     assert message.startswith("12 rows in 12 requests: 12 requests were answered other than offline; row 0")
 
 
@@ -90,8 +90,8 @@ def test_a_model_that_fails_on_missing_values_is_found_and_may_be_waived(prober:
 
 def test_an_empty_test_split_is_inconclusive(prober: Any, find: Find) -> None:
     gate = prober(test=prober.table(0))
-    assert find(gate, "starts").verdict is PASSED
-    assert find(gate, "answers[rows]").verdict is INCONCLUSIVE
+    assert find(gate, "server_starts").verdict is PASSED
+    assert find(gate, "predictions_match[rows]").verdict is INCONCLUSIVE
     assert gate.verdict is INCONCLUSIVE
 
 

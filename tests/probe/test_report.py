@@ -33,7 +33,7 @@ def observed() -> Observed:
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    gate = crowded("serving", ("answers", "latency", "malformed"), {"test_rows": 600})
+    gate = crowded("serving", ("predictions_match", "latency", "malformed"), {"test_rows": 600})
     return {
         "calm": render(Gate(name="serving", checks=()), PROJECT, Observed(), POLICY),
         "crowded": render(gate, PROJECT, observed(), POLICY),

@@ -50,14 +50,20 @@ def test_a_good_model_passes_every_check_and_all_is_measured(prober: Any, find: 
     assert left <= {"throughput"}, "on a busy machine the rate's interval is wide; nothing else may depend on the time"
     names = [check.name for check in gate.checks]
     assert len(names) == len(set(names))
-    assert {"model_hash", "starts", "cold_start", "same_answer_twice", "errors", "latency[p50]", "throughput"} < set(
-        names
-    )
-    assert [name for name in names if name.startswith("answers")] == [
-        "answers[v2 single]",
-        "answers[v2 batch]",
-        "answers[v1 single]",
-        "answers[v1 batch]",
+    assert {
+        "model_hash",
+        "server_starts",
+        "cold_start",
+        "same_answer_twice",
+        "errors",
+        "latency[p50]",
+        "throughput",
+    } < set(names)
+    assert [name for name in names if name.startswith("predictions_match")] == [
+        "predictions_match[v2 single]",
+        "predictions_match[v2 batch]",
+        "predictions_match[v1 single]",
+        "predictions_match[v1 batch]",
     ]
     assert sum(name.startswith("malformed") for name in names) == 11
     assert (gate.name, gate.proceed, gate.facts["test_rows"], gate.facts["requests"]) == ("serving", True, 30, 40)
@@ -141,9 +147,9 @@ def test_a_server_that_does_not_start_fails_with_its_last_words(prober: Any, fin
             return int, ("no number",)
 
     gate = prober(Unloadable)
-    assert failed(gate) == ["starts"]
+    assert failed(gate) == ["server_starts"]
     assert "ended with status 3; its log ends with: error: the model cannot be loaded: invalid literal" in (
-        find(gate, "starts").message
+        find(gate, "server_starts").message
     )
     assert "The server&#39;s last words" in prober.page or "The server's last words" in prober.page
 
@@ -154,8 +160,8 @@ def test_a_server_that_is_not_ready_in_time_fails_and_is_stopped(prober: Any, fi
             return time.sleep, (60,)
 
     gate = prober(Endless, timeout_seconds=2)
-    assert failed(gate) == ["starts"]
-    assert "was not ready within 2 seconds" in find(gate, "starts").message
+    assert failed(gate) == ["server_starts"]
+    assert "was not ready within 2 seconds" in find(gate, "server_starts").message
     assert not servers()
 
 

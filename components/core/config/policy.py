@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from modelway.components.core.checks import OnInconclusive
 from modelway.components.core.config.data_policy import DataPolicy
@@ -38,8 +38,10 @@ class Policy(Document):
     registration: Registration = Registration()
     deployment: Deployment = Deployment()
     environments: Environments = DEFAULT_ENVIRONMENTS
-    on_weaker_policy: OnInconclusive = Field(
-        OnInconclusive.BLOCK, description="What to do where this policy asks less than the champion's did."
+    on_policy_weakened: OnInconclusive = Field(
+        OnInconclusive.BLOCK,
+        validation_alias=AliasChoices("on_policy_weakened", "on_weaker_policy"),  # the latter in policies before 0.2
+        description="What to do where this policy asks less than the champion's did.",
     )
     waivers: tuple[Waiver, ...] = ()
 

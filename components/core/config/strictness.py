@@ -51,11 +51,11 @@ def weaker_checks(before: Policy | None, now: Policy) -> list[Check]:
 
     Returns:
         Checks named by the key, ``policy[model.metrics.roc_auc.min]``; they fail if either policy has
-        ``on_weaker_policy: block``, else are inconclusive and do not block. Empty without a champion.
+        ``on_policy_weakened: block``, else are inconclusive and do not block. Empty without a champion.
     """
     if before is None:
         return []
-    blocks = OnInconclusive.BLOCK in {before.on_weaker_policy, now.on_weaker_policy}
+    blocks = OnInconclusive.BLOCK in {before.on_policy_weakened, now.on_policy_weakened}
     found = list(_section(before, now, "", Policy, None, None))
     if not found:
         return [passed_or_failed("policy", True, "this policy asks no less than the champion's did")]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from modelway.components.core.checks import Check, Gate, Mode
+from modelway.components.core.checks import Check, Gate, Mode, former_name
 from modelway.components.core.config.document import Section
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -24,9 +24,10 @@ class Waiver(Section):
     until: dt.date = Field(description="The last day it holds; after it the check blocks again.")
 
     def covers(self, gate: str, check: str) -> bool:
-        """Whether this is about a check."""
-        if gate != self.gate:
-            return False
+        """Whether this is about a check, by its name or by the one that it had before it was renamed."""
+        return gate == self.gate and (self._matches(check) or self._matches(former_name(check)))
+
+    def _matches(self, check: str) -> bool:
         first, *others = self.check.split("*")
         if not others:
             return check == self.check

@@ -44,7 +44,7 @@ class Card:
 def render_card(blessing: Blessing, project: Project) -> Card:
     """The card of a judged model."""
     values = {"title": f"Model card: {project.name}", "blessing": blessing, "parts": _parts(blessing, project)}
-    package = "modelway.components.core"
+    package = "modelway.components.core.evidence"
     return Card(*(render_template(package, f"card.{kind}.j2", **values) for kind in ("md", "html")))
 
 

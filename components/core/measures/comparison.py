@@ -30,7 +30,7 @@ _BOUNDED: dict[str, tuple[str, Literal["min", "max"]]] = {
     "calibration": ("expected_calibration_error", "max"),
     "robustness": ("robustness_{subject}", "max"),
     "prediction_rule": ("worst_prediction_rule", "max"),
-    "starts": ("ready_seconds", "max"),
+    "server_starts": ("ready_seconds", "max"),
     "cold_start": ("cold_start_seconds", "max"),
     "latency": ("{subject}_ms", "max"),
     "errors": ("failed_requests", "max"),

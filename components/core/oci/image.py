@@ -33,6 +33,11 @@ ACCEPTED = (MANIFEST, INDEX, *(name for name, meant in _OCI_NAMES.items() if mea
 _EPOCH = "1970-01-01T00:00:00Z"
 
 
+def is_pinned(image: str) -> bool:
+    """Whether a reference names an image by its digest."""
+    return "@sha256:" in image
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """A blob by its content.

@@ -14,9 +14,9 @@ MOST_CHECKS = 300  # keeps the page of a table with thousands of columns small e
 
 
 def render_template(package: str, template: str, **values: Any) -> str:
-    """Renders a stage's own template, which may extend ``report.html.j2`` of `core` and use its charts."""
+    """Renders a stage's own template, which may extend ``report.html.j2`` of `core.report` and use its charts."""
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(name, "") for name in (package, "modelway.components.core")]),
+        loader=ChoiceLoader([PackageLoader(name, "") for name in (package, "modelway.components.core.report")]),
         autoescape=select_autoescape(("html.j2",), ("md.j2",), default=True),
         undefined=StrictUndefined,
         trim_blocks=True,

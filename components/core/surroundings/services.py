@@ -1,14 +1,8 @@
-"""Whether what a run needs is there before it starts: MLflow, the store and the data sources, asked within seconds.
-
-In a pod, where the command is not: ``python -m modelway.components.core.surroundings.services --store s3://bucket/prefix``.
-"""
+"""Whether what a run needs is there before it starts: MLflow, the store and the data sources, asked within seconds."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +12,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.certificates import bundle, private_authorities
 from modelway.components.core.storage.s3 import S3
 from modelway.components.core.storage.uri import is_uri
-from modelway.components.core.surroundings.findings import Finding, Status, as_error, as_json, as_text, worst_first
+from modelway.components.core.surroundings.findings import Finding, Status, as_error, worst_first
 from modelway.components.core.surroundings.mlflow import load_client, no_tracking_uri, tracking_finding
 from modelway.components.core.surroundings.storage import (
     s3_settings,
@@ -135,22 +129,3 @@ def _answers(questions: dict[str, Question]) -> list[Finding]:
         or Finding(subject, Status.UNREACHABLE, f"{subject}: no answer came within {_SECONDS} s", remedy)
         for subject in questions
     ]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints how each part is; returns 0 if all that a run needs is there, 2 if not."""
-    parser = argparse.ArgumentParser(
-        prog="python -m modelway.components.core.surroundings.services", description=main.__doc__
-    )
-    parser.add_argument("--store", required=True, help="where decisions and reports are kept: a folder or s3://")
-    parser.add_argument("--source", action="append", default=[], help="a data source; may be given several times")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
-    findings = inspect_surroundings(store=options.store, sources=options.source)
-    text = json.dumps(as_json(findings), indent=2, ensure_ascii=False) if options.json else as_text(findings)
-    sys.stdout.write(f"{text}\n")
-    return 2 if any(finding.status.blocks for finding in findings) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,8 +12,10 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.data_policy import Leakage
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.thresholds import Threshold
-from modelway.components.validate.checks.identifiers import duplicate_checks, identifier_checks
-from modelway.components.validate.checks.shared_rows import shared_groups_check, shared_rows_check
+from modelway.components.validate.checks.duplicates import duplicate_checks
+from modelway.components.validate.checks.groups import shared_groups_check
+from modelway.components.validate.checks.identifiers import identifier_checks
+from modelway.components.validate.checks.shared_rows import shared_rows_check
 from modelway.components.validate.checks.single_feature import CONFIDENCE, Skill, Target, skill_of, target_of
 from modelway.components.validate.checks.times import time_checks
 from modelway.components.validate.sample import Sample, draw

@@ -86,6 +86,12 @@ def test_broken_policies_name_the_key(policy_text: Text, changes: dict[str, Any]
     assert caught.value.key == key
 
 
+def test_a_key_by_its_former_name_is_still_read(policy_text: Text) -> None:
+    former, current = (Policy.parse(policy_text(**{key: "warn"})) for key in ("on_weaker_policy", "on_policy_weakened"))
+    assert former == current
+    assert former.sha256() == current.sha256()
+
+
 def test_what_is_not_written_has_its_default(policy_text: Text) -> None:
     policy = Policy.parse(policy_text())
     assert policy.data.on_inconclusive is OnInconclusive.WARN

@@ -242,7 +242,7 @@ def test_a_number_that_asks_less_is_weaker_and_one_that_asks_more_is_not(place: 
         ("environments.production.traffic", "smoke", "environments.production.traffic"),
         ("deployment.analysis.drift", None, "deployment.analysis.drift"),
         ("deployment.analysis.compare_with_stable", ..., "deployment.analysis.compare_with_stable"),
-        ("on_weaker_policy", "warn", "on_weaker_policy"),
+        ("on_policy_weakened", "warn", "on_policy_weakened"),
     ],
 )
 def test_what_is_gone_or_blocks_less_is_weaker_and_its_return_is_not(path: str, value: Any, name: str) -> None:
@@ -350,8 +350,8 @@ def test_a_disabled_gate_asked_nothing() -> None:
     ],
 )
 def test_either_policy_makes_a_weakening_block(before: str, now: str, verdict: Verdict) -> None:
-    loose = changed("on_weaker_policy", now, changed("model.metrics.accuracy.min", 0.5))
-    check = weaker(changed("on_weaker_policy", before), loose)["model.metrics.accuracy.min"]
+    loose = changed("on_policy_weakened", now, changed("model.metrics.accuracy.min", 0.5))
+    check = weaker(changed("on_policy_weakened", before), loose)["model.metrics.accuracy.min"]
     assert check.verdict is verdict
     assert check.blocks is (verdict is Verdict.FAILED)
     assert check.observed == 0.5

@@ -46,6 +46,17 @@ def test_a_waiver_covers_what_its_pattern_says(pattern: str, names: set[str]) ->
     assert not waiver(check=pattern).covers("model", "drift[age]")
 
 
+@pytest.mark.parametrize(
+    ("former", "check"),
+    [("lives", "server_alive"), ("starts", "server_starts"), ("answers[*]", "predictions_match[v2 single]")],
+)
+def test_a_waiver_by_a_checks_former_name_still_covers_it(former: str, check: str) -> None:
+    written = waiver(gate="serving", check=former)
+    assert written.covers("serving", check)
+    assert not written.covers("serving", "malformed[null]")
+    assert not waiver(gate="serving", check="drift[*]").covers("serving", check)
+
+
 def test_a_waived_check_keeps_its_verdict_and_says_who_let_it_pass() -> None:
     gate = judged(waiver())
     check = gate.checks[0]

@@ -182,7 +182,7 @@ def test_what_the_contract_allows_none_of_is_summed() -> None:
 def test_latencies_keep_their_names_and_get_what_is_allowed() -> None:
     checks = [
         check("model_hash", "abc", "abc"),
-        check("starts", 1.5, 60.0),
+        check("server_starts", 1.5, 60.0),
         check("cold_start", 2.5, 30.0),
         check("latency[p95]", 8.0, 20.0),
         check("throughput", 400.0, 100.0),

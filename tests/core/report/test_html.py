@@ -13,7 +13,7 @@ from modelway.components.core.report.html import (
     shorten,
 )
 
-CORE = "modelway.components.core"
+CORE = "modelway.components.core.report"
 
 
 def page(*checks: Check) -> str:

@@ -20,8 +20,9 @@ import pytest
 
 from modelway.components.core import instructions
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.surroundings.__main__ import main
 from modelway.components.core.surroundings.findings import Finding, Status
-from modelway.components.core.surroundings.services import check_surroundings, inspect_surroundings, main
+from modelway.components.core.surroundings.services import check_surroundings, inspect_surroundings
 
 Answer = tuple[int, str, str]  # status, content type, content
 Serve = Callable[[dict[str, Answer]], AbstractContextManager[str]]
@@ -388,7 +389,7 @@ def test_the_command_needs_nothing_that_the_image_lacks(tmp_path: Path) -> None:
     code = (
         f"import runpy, sys\nfor name in {pruned!r}: sys.modules[name] = None\n"
         f"sys.argv[1:] = ['--store', {str(tmp_path)!r}]\n"
-        "runpy.run_module('modelway.components.core.surroundings.services', run_name='__main__')"
+        "runpy.run_module('modelway.components.core.surroundings', run_name='__main__')"
     )
     with serving({SEARCH: EMPTY}) as host:
         env: dict[str, Any] = {**os.environ, "MLFLOW_TRACKING_URI": f"http://{host}"}

@@ -9,7 +9,8 @@ import pytest
 from modelway.components.core.checks import Check, Verdict
 from modelway.components.core.config.data_policy import DataPolicy
 from modelway.components.core.measures.stability import excess_stability_index
-from modelway.components.validate.checks.drift import drift_checks, skew_checks
+from modelway.components.validate.checks.drift import drift_checks
+from modelway.components.validate.checks.skew import skew_checks
 from modelway.components.validate.distributions import Baseline, measure, measure_like
 
 

@@ -1,0 +1,26 @@
+"""Metrics on the rows that nobody has looked at."""
+
+from __future__ import annotations
+
+from modelway.components.core.checks import Check, inconclusive
+from modelway.components.core.config.model_policy import ModelPolicy
+from modelway.components.core.measures.metrics import Predictions
+from modelway.components.evaluate.checks.metrics import threshold_checks
+from modelway.components.evaluate.statistics.intervals import Part, measure
+from modelway.components.evaluate.statistics.resampling import Sampling
+
+
+def unseen_checks(predictions: Predictions | None, sampling: Sampling, policy: ModelPolicy) -> list[Check]:
+    """Thresholds on the unseen split; inconclusive where there is none.
+
+    Args:
+        predictions: Of the unseen rows; None if there are no rows.
+        sampling: How the unseen rows were drawn.
+        policy: What is asked.
+    """
+    rule = policy.on_inconclusive
+    if predictions is None:
+        message = "there are no unseen rows; hold some back with `data.split.unseen_fraction` in the project file"
+        return [inconclusive(f"unseen[{metric}]", message, rule) for metric in policy.unseen]
+    estimates = {metric: measure(metric, Part(predictions), sampling) for metric in policy.unseen}
+    return threshold_checks("unseen", estimates, sampling, policy.unseen, rule, split="unseen")
