@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from modelway.components.core.audit.approvals import promotion_blockers
 from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.released import released
 from modelway.components.core.bundle.bundle import SBOM_FILE, Bundle, verify_bundle
 from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file
 from modelway.components.core.config.deploy_policy import EnvironmentName
@@ -22,7 +23,6 @@ from modelway.components.core.errors import (
     NotFoundError,
     UnavailableError,
 )
-from modelway.components.core.evidence.registered import released
 from modelway.components.core.oci.fetch import fetch_release
 from modelway.components.core.oci.layout import Reference
 from modelway.components.core.storage.uri import join, read_uri

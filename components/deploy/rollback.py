@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from modelway.components.core.audit.environments import Period, periods
 from modelway.components.core.audit.lock import begin, check_held, open_claim
 from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.audit.released import released
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, NotFoundError
-from modelway.components.core.evidence.registered import released
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.preconditions import image_problems, recorded_image
 from modelway.components.deploy.promotion import Attempt, refusal_of

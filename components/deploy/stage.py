@@ -11,10 +11,10 @@ from modelway.components.core.audit.environments import periods, served_versions
 from modelway.components.core.audit.lock import Claim, PromotionOpenError, begin, open_claim
 from modelway.components.core.audit.log import BrokenLogError, Entry
 from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.released import released
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
-from modelway.components.core.evidence.registered import released
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.names import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures, recorded_image

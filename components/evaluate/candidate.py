@@ -17,12 +17,12 @@ from modelway.components.core.tables.parquet import as_text
 from modelway.components.evaluate.checks.calibration import calibration_check
 from modelway.components.evaluate.checks.fairness import fairness_checks
 from modelway.components.evaluate.checks.metrics import threshold_checks
-from modelway.components.evaluate.checks.metrics.minimum_rows import row_checks
-from modelway.components.evaluate.checks.metrics.slices import slice_checks
-from modelway.components.evaluate.checks.metrics.unseen import unseen_checks
+from modelway.components.evaluate.checks.minimum_rows import row_checks
 from modelway.components.evaluate.checks.no_regression import Rival, regression_checks
 from modelway.components.evaluate.checks.robustness import robustness_checks
 from modelway.components.evaluate.checks.rules import rule_checks
+from modelway.components.evaluate.checks.slices import slice_checks
+from modelway.components.evaluate.checks.unseen import unseen_checks
 from modelway.components.evaluate.checks.weak_segments import weak_segment_checks
 from modelway.components.evaluate.predicting import Predict, deterministic_check, sane_check
 from modelway.components.evaluate.slices import Slice, find_slices

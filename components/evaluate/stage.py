@@ -20,7 +20,7 @@ from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table
 from modelway.components.evaluate.candidate import Subject, model_checks, sampling_of
 from modelway.components.evaluate.champion import champion_on, policy_checks
-from modelway.components.evaluate.checks.metrics.minimum_rows import row_checks
+from modelway.components.evaluate.checks.minimum_rows import row_checks
 from modelway.components.evaluate.checks.no_regression import Rival
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
 from modelway.components.evaluate.predicting import predict_table, sane_check

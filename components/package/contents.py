@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.released import Released, released
 from modelway.components.core.bundle.bundle import (
     BASELINE_FILE,
     BLESSING_FILE,
@@ -24,7 +25,6 @@ from modelway.components.core.bundle.bundle import (
     Release,
 )
 from modelway.components.core.errors import DamagedError
-from modelway.components.core.evidence.registered import Released, released
 from modelway.components.core.storage.mlflow import SAMPLE_FILE
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.package.onnx.convert import Conversion, convert

@@ -16,12 +16,12 @@ from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table, to_model_input
 from modelway.components.probe.answers import Outputs, offline
-from modelway.components.probe.checks.answers.cold_start import cold_start_check
-from modelway.components.probe.checks.answers.malformed import malformed_checks
-from modelway.components.probe.checks.answers.model_hash import model_hash_check
-from modelway.components.probe.checks.answers.predictions_match import answer_checks, no_rows_check
-from modelway.components.probe.checks.answers.server_alive import server_alive_check
-from modelway.components.probe.checks.answers.server_starts import server_starts_check
+from modelway.components.probe.checks.cold_start import cold_start_check
+from modelway.components.probe.checks.malformed import malformed_checks
+from modelway.components.probe.checks.model_hash import model_hash_check
+from modelway.components.probe.checks.predictions_match import answer_checks, no_rows_check
+from modelway.components.probe.checks.server_alive import server_alive_check
+from modelway.components.probe.checks.server_starts import server_starts_check
 from modelway.components.probe.checks.sla import load_checks
 from modelway.components.probe.measuring import QUANTILES, Observed, measure, measure_start
 from modelway.components.probe.report import render

@@ -12,11 +12,11 @@ from modelway.components.core.audit.environments import ENVIRONMENTS, Period, pe
 from modelway.components.core.audit.lock import open_claim
 from modelway.components.core.audit.log import BrokenLogError, Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.audit.released import released
 from modelway.components.core.audit.requirements import requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.core.evidence.registered import released
 
 
 def moment(text: str) -> datetime:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from modelway.components.core.audit.environments import has_served
 from modelway.components.core.audit.log import BrokenLogError, Entry
 from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.released import Released, released
 from modelway.components.core.audit.requirements import Requirements, requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -31,7 +32,6 @@ from modelway.components.core.errors import (
     RejectedError,
     UnavailableError,
 )
-from modelway.components.core.evidence.registered import Released, released
 
 
 class Approval(BaseModel):

@@ -17,7 +17,7 @@ from modelway.components.core.config.model_policy import ModelPolicy, NoRegressi
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions, score
-from modelway.components.evaluate.checks.metrics.slices import obstacle
+from modelway.components.evaluate.checks.slices import obstacle
 from modelway.components.evaluate.slices import Slice
 from modelway.components.evaluate.statistics.intervals import Estimate, Part, compare
 from modelway.components.evaluate.statistics.resampling import Sampling

@@ -18,7 +18,7 @@ from modelway.components.core.config.thresholds import threshold_check
 from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.core.report.html import format_number
 from modelway.components.core.tables.parquet import as_numbers, as_text
-from modelway.components.evaluate.checks.metrics.slices import obstacle
+from modelway.components.evaluate.checks.slices import obstacle
 from modelway.components.evaluate.statistics.intervals import Part, measure
 from modelway.components.evaluate.statistics.resampling import Sampling
 

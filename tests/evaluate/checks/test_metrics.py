@@ -10,9 +10,9 @@ from modelway.components.core.checks import OnInconclusive, Verdict
 from modelway.components.core.config.model_policy import ModelPolicy, Slices
 from modelway.components.core.measures.metrics import Predictions, score
 from modelway.components.evaluate.checks.metrics import threshold_checks
-from modelway.components.evaluate.checks.metrics.minimum_rows import row_checks
-from modelway.components.evaluate.checks.metrics.slices import slice_checks
-from modelway.components.evaluate.checks.metrics.unseen import unseen_checks
+from modelway.components.evaluate.checks.minimum_rows import row_checks
+from modelway.components.evaluate.checks.slices import slice_checks
+from modelway.components.evaluate.checks.unseen import unseen_checks
 from modelway.components.evaluate.slices import Slice
 from modelway.components.evaluate.statistics.intervals import Estimate, Interval
 from modelway.components.evaluate.statistics.resampling import Sampling

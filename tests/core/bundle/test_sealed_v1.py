@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from modelway.components.core.bundle.encryption import decrypt_bundle, read_keys
+from modelway.components.core.bundle.sealed_v1 import unseal
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.sealed_v1 import unseal
 
-DATA = Path(__file__).parent / "data" / "sealed_v1"  # by the last version that wrote this format
+DATA = Path(__file__).parent / "sealed_v1"  # by the last version that wrote this format
 CHUNK = (1 << 20) + 16
 HEADER = 9 + 32 + 12 + 48
 KEY, OTHER = b"k" * 32, b"o" * 32

@@ -26,7 +26,7 @@ Command = Callable[..., Ran]
 Edit = Callable[..., None]
 Versions = Callable[[Path, str], list[str]]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NAME = "insurance-high-use"
 PURE = {"ingest_data", "validate_data", "prepare_features", "train_model", "evaluate_model", "probe_model"}
 STAGES = PURE | {"resolve_inputs", "enforce_gate", "register_model", "record_outcome"}

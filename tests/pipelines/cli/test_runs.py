@@ -141,7 +141,7 @@ def test_what_was_decided_before_it_was_stopped_stays(state: State, error: str, 
     assert outcome.error.startswith(error)
 
 
-OLD_RECORDS = Path(__file__).parents[1] / "core" / "old_records"
+OLD_RECORDS = Path(__file__).parents[2] / "core" / "old_records"
 
 
 @pytest.fixture
