@@ -111,9 +111,11 @@ def counted_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
     project = drawn.project
     columns = [*project.features.columns, project.label]
     group = project.data.split.column if project.data.split.by == "group" else None
-    before = measure(drawn.before, columns, "", group)
-    found = survey(drawn.train.lazy(), drawn.test.lazy(), drawn.contract, project, before, "")
-    return [*found.checks, *drift_checks(found.now, before, policy, project.label, found.columns)]
+    before = measure(drawn.before, columns, data_hash="", group=group)
+    found = survey(
+        drawn.train.lazy(), drawn.test.lazy(), contract=drawn.contract, project=project, before=before, data_hash=""
+    )
+    return [*found.checks, *drift_checks(found.now, before, policy=policy, label=project.label, columns=found.columns)]
 
 
 def trained_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
@@ -123,9 +125,20 @@ def trained_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
 
     rule, features = policy.on_inconclusive, drawn.project.features.columns
     train, test = drawn.train.lazy(), drawn.test.lazy()
-    leaks = leakage_checks(train, test, drawn.project, drawn.contract, policy.leakage, rule, None)
+    leaks = leakage_checks(
+        train,
+        test,
+        project=drawn.project,
+        contract=drawn.contract,
+        policy=policy.leakage,
+        rule=rule,
+        serving_columns=None,
+    )
     assert policy.drift.multivariate is not None
-    return [*leaks, multivariate_check(drawn.before, drawn.train, features, policy.drift.multivariate, rule)]
+    return [
+        *leaks,
+        multivariate_check(drawn.before, drawn.train, columns=features, policy=policy.drift.multivariate, rule=rule),
+    ]
 
 
 def main(

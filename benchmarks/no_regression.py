@@ -83,7 +83,9 @@ def verdicts(
         own = alike * noises[0] + np.sqrt(1 - alike**2) * noises[1]
         champion, candidate = model(signal, label, noises[0], NOISE), model(signal, label, own, scale)
         groups = np.arange(rows) // GROUP if grouped else None
-        (check,) = regression_checks(candidate, Rival("1", champion), [], Sampling(rows, groups), policy)
+        (check,) = regression_checks(
+            candidate, Rival("1", champion), slices=[], sampling=Sampling(rows, groups), policy=policy
+        )
         counts[check.verdict] += 1
     return {verdict.value: count / data_sets for verdict, count in counts.items()}
 

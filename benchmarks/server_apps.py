@@ -35,15 +35,15 @@ def make_release(folder: Path) -> None:
     train, columns = folder / "train", list(project.features.columns)
     frame.write_parquet(train)
     prepare(str(train), text, steps_path=str(folder / "steps"), prepared_path=str(folder / "prepared"))
-    pipeline = fit_pipeline(project, pl.read_parquet(folder / "prepared"), folder / "steps" / "steps.skops")
+    pipeline = fit_pipeline(project, pl.read_parquet(folder / "prepared"), steps=folder / "steps" / "steps.skops")
     release = folder / "release"
     release.mkdir()
     example = to_model_input(frame.drop_nulls().head(5), columns)
-    save(pipeline, str(release / "model"), example, model_id="m-1", run_id="r-1", location="models/m-1")
+    save(pipeline, str(release / "model"), examples=example, model_id="m-1", run_id="r-1", location="models/m-1")
     conversion = convert(release / "model", frame.head(2000))
     if conversion.content is None:
         sys.exit(conversion.reason)
-    measure(frame, columns, "").write(release / "baseline.json")
+    measure(frame, columns, data_hash="").write(release / "baseline.json")
     (release / "policy.json").write_text(Policy.load(EXAMPLE / "policy.yaml").canonical(), encoding="utf-8")
     blessing = json.dumps({"blessed": True, "hashes": {"model": folder_sha256(release / "model")}})
     (release / "blessing.json").write_text(blessing, encoding="utf-8")
@@ -71,7 +71,7 @@ def finish_release(bundle: Path, key: Path) -> None:
         "created_by": "benchmark",
     }
     (bundle / "release.json").write_text(json.dumps(said), encoding="utf-8")
-    sign(bundle, bundle / "release.sig", key)
+    sign(bundle, bundle / "release.sig", private_key=key)
 
 
 def app_of(kind: str, folder: Path) -> Any:

@@ -155,7 +155,9 @@ def write_pipelines(
         texts[target] = spec.comments + _yaml(spec.specification, platform)
         summaries[name] = _summary(spec.specification, target, size=len(texts[target].encode()))
         if kubernetes:
-            objects = pipeline_objects(f"{prefix}{name}", spec.specification, platform, description=spec.description)
+            objects = pipeline_objects(
+                f"{prefix}{name}", spec.specification, platform=platform, description=spec.description
+            )
             texts[folder / f"{name}.kubernetes.yaml"] = _yaml(*objects)
     for name, spec in components.items():  # these have no settings for Kubernetes: a pipeline's tasks do
         texts[folder / "components" / name / "component.yaml"] = spec.comments + _yaml(spec.specification)
@@ -177,7 +179,7 @@ def _summary(specification: Mapping[str, Any], file: Path, *, size: int) -> Comp
 
 
 def pipeline_objects(
-    name: str, specification: Mapping[str, Any], platform: Mapping[str, Any], *, description: str | None = None
+    name: str, specification: Mapping[str, Any], *, platform: Mapping[str, Any], description: str | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """A pipeline as the objects of Kubeflow Pipelines' Kubernetes-native API.
 

@@ -101,18 +101,18 @@ def compiled(policy: Policy, model: str) -> dict[str, str]:
     """
     rules = alert_rules(policy, model)
     files: dict[str, list[dict[str, Any]]] = {
-        "base/analysis/templates.yaml": analysis_templates(policy, model, prometheus_address()),
+        "base/analysis/templates.yaml": analysis_templates(policy, model, prometheus=prometheus_address()),
         "base/monitoring/alerts.yaml": [rules["spec"]],
-        "base/serving/rollout.yaml": [rollout(policy, model, model)],
+        "base/serving/rollout.yaml": [rollout(policy, model, image=model)],
         "base/serving/services.yaml": services(model),
-        "components/deployment/deployment.yaml": [deployment(policy, model, model)],
-        "components/kserve/inference-service.yaml": [inference_service(policy, model, model)],
+        "components/deployment/deployment.yaml": [deployment(policy, model, image=model)],
+        "components/kserve/inference-service.yaml": [inference_service(policy, model, image=model)],
         "components/prometheusrule/alerts.yaml": [rules],
     }
     return {path: _text(contents) for path, contents in files.items()}
 
 
-def write(policy: Policy, model: str, folder: Path) -> list[Path]:
+def write(policy: Policy, model: str, *, folder: Path) -> list[Path]:
     """Writes what is compiled from the policy below `folder`, which holds the manifests; returns the files."""
     written = []
     for path, text in compiled(policy, model).items():

@@ -73,7 +73,7 @@ def compile_project(
             written.
     """
     if until != "registered":
-        Reference.pinned(packaging.get("serving_base", ""), "base", "serving base")
+        Reference.pinned(packaging.get("serving_base", ""), "base", title="serving base")
         Reference.parse(packaging.get("image", ""), "target")
     check_files(workspace.files, workspace.names(), trains_here=False)
     settings = TaskSettings.of(workspace.project, code_image=project_image)

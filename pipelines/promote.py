@@ -26,6 +26,7 @@ def promote_pipeline(settings: TaskSettings = TaskSettings(), *, form: Form = Fo
     def promote(
         model: str,
         version: str,
+        *,
         environment: str,
         store: str,
         policy: str = "",

@@ -71,7 +71,7 @@ def recorder() -> Iterator[str]:
 
 
 def test_minio_sends_a_condition_as_it_is(recorder: str) -> None:
-    S3(recorder, "key", "secret").create("s3://bucket/entry.json", b"{}")
+    S3(recorder, "key", secret_key="secret").create("s3://bucket/entry.json", b"{}")
     (headers,) = Recorder.headers_of_puts
     assert headers["if-none-match"] == "*"
     assert headers["content-md5"]

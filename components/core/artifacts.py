@@ -42,7 +42,7 @@ def write_values(*artifacts: dsl.Artifact) -> None:
 
 
 def write_comparison(
-    metrics: dsl.Metrics, gate: "Gate", policy: str, measured: Mapping[str, float] = MappingProxyType({})
+    metrics: dsl.Metrics, gate: "Gate", *, policy: str, measured: Mapping[str, float] = MappingProxyType({})
 ) -> None:
     """Logs what people compare between runs: a gate's counts of checks, and what was judged beside its bounds.
 
@@ -55,7 +55,7 @@ def write_comparison(
     from modelway.components.core.config.policy import Policy
     from modelway.components.core.measures.comparison import comparison
 
-    for name, value in comparison(gate, Policy.load(policy), measured).items():
+    for name, value in comparison(gate, Policy.load(policy), measured=measured).items():
         metrics.log_metric(name, value)
     write_values(metrics)
 

@@ -71,9 +71,9 @@ class Check(BaseModel):
 def judged(
     name: str,
     verdict: Verdict,
+    *,
     message: str,
     rule: OnInconclusive,
-    *,
     observed: float | str | None = None,
     threshold: float | str | None = None,
     interval: tuple[float, float] | None = None,
@@ -93,29 +93,29 @@ def judged(
 def passed_or_failed(
     name: str,
     passed: bool,
-    message: str,
     *,
+    message: str,
     observed: float | str | None = None,
     threshold: float | str | None = None,
     interval: tuple[float, float] | None = None,
 ) -> Check:
     """A check whose evidence suffices; a failed one blocks."""
     verdict, rule = Verdict.PASSED if passed else Verdict.FAILED, OnInconclusive.BLOCK
-    return judged(name, verdict, message, rule, observed=observed, threshold=threshold, interval=interval)
+    return judged(name, verdict, message=message, rule=rule, observed=observed, threshold=threshold, interval=interval)
 
 
 def inconclusive(
     name: str,
     message: str,
-    rule: OnInconclusive,
     *,
+    rule: OnInconclusive,
     observed: float | str | None = None,
     threshold: float | str | None = None,
     interval: tuple[float, float] | None = None,
 ) -> Check:
     """A check whose evidence does not suffice; the policy's rule says whether it blocks."""
     verdict = Verdict.INCONCLUSIVE
-    return judged(name, verdict, message, rule, observed=observed, threshold=threshold, interval=interval)
+    return judged(name, verdict, message=message, rule=rule, observed=observed, threshold=threshold, interval=interval)
 
 
 class Gate(BaseModel):

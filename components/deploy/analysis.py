@@ -35,7 +35,7 @@ def prometheus_address() -> str:
     return os.environ.get(PROMETHEUS) or _PROMETHEUS
 
 
-def analysis_templates(policy: Policy, model: str, prometheus: str) -> list[dict[str, Any]]:
+def analysis_templates(policy: Policy, model: str, *, prometheus: str) -> list[dict[str, Any]]:
     """The AnalysisTemplates of a model, compiled from the policy.
 
     Error rate and drift are bounded by `deployment.analysis`, latencies by `serving.sla`; what has no bound is not
@@ -60,8 +60,14 @@ def analysis_templates(policy: Policy, model: str, prometheus: str) -> list[dict
         "successCondition": _condition(f">= {asked.minimum_requests}"),
         "provider": {"prometheus": {"address": prometheus, "query": requests(_scope(model, _CANARY))}},
     }
-    decided = [*(_metric(policy, *one, prometheus, asked.count) for one in judged), traffic]
-    watched = [_metric(policy, *one, prometheus) for one in judged]
+    decided = [
+        *(
+            _metric(policy, name, query=query, bound=bound, prometheus=prometheus, count=asked.count)
+            for name, query, bound in judged
+        ),
+        traffic,
+    ]
+    watched = [_metric(policy, name, query=query, bound=bound, prometheus=prometheus) for name, query, bound in judged]
     made = {f"{model}-analysis": decided, f"{model}-watch": watched}
     return [
         {
@@ -75,7 +81,7 @@ def analysis_templates(policy: Policy, model: str, prometheus: str) -> list[dict
     ]
 
 
-def strategy(policy: Policy, model: str, present: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def strategy(policy: Policy, model: str, *, present: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The `strategy` of a model's Rollout, with the analysis in it.
 
     ``canary`` takes the policy's steps, watched throughout, and is decided after the last one. ``rolling`` replaces the
@@ -141,7 +147,7 @@ def _arguments() -> list[dict[str, Any]]:
 
 
 def _metric(
-    policy: Policy, name: str, query: str, bound: float, prometheus: str, count: int | None = None
+    policy: Policy, name: str, *, query: str, bound: float, prometheus: str, count: int | None = None
 ) -> dict[str, Any]:
     asked = policy.deployment.analysis
     return {

@@ -93,7 +93,7 @@ class Cluster:
             ModelwayError: the cluster knows no such kind of object.
         """
         try:
-            return self._ask("GET", resource, name)
+            return self._ask("GET", resource, name=name)
         except NotFoundError:
             return None
 
@@ -106,19 +106,19 @@ class Cluster:
         """Makes an object in the namespace."""
         return self._ask("POST", resource, body=body)
 
-    def patch(self, resource: str, name: str, operations: Sequence[Operation], subresource: str = "") -> Object:
+    def patch(self, resource: str, name: str, *, operations: Sequence[Operation], subresource: str = "") -> Object:
         """Changes an object by a JSON patch."""
         kind = "application/json-patch+json"
-        return self._ask("PATCH", resource, name, subresource=subresource, body=list(operations), kind=kind)
+        return self._ask("PATCH", resource, name=name, subresource=subresource, body=list(operations), kind=kind)
 
     def delete(self, resource: str, name: str) -> None:
         """Removes an object at once, if it is there."""
         try:
-            self._ask("DELETE", resource, name, query={"gracePeriodSeconds": "0"})
+            self._ask("DELETE", resource, name=name, query={"gracePeriodSeconds": "0"})
         except NotFoundError:
             return
 
-    def log(self, pod: str, container: str, lines: int, *, previous: bool) -> list[str]:
+    def log(self, pod: str, container: str, *, lines: int, previous: bool) -> list[str]:
         """The last lines that a container wrote; none where they cannot be had.
 
         Args:
@@ -196,8 +196,8 @@ class Cluster:
         self,
         method: str,
         resource: str,
-        name: str = "",
         *,
+        name: str = "",
         subresource: str = "",
         body: Any = None,
         query: Mapping[str, str] | None = None,
@@ -239,7 +239,7 @@ class Cluster:
         try:
             yield
         except ApiException as error:
-            raise self._explained(error, resource, name) from error
+            raise self._explained(error, resource, name=name) from error
         except HTTPError as error:
             raise UnavailableError(
                 f"the cluster's API server cannot be reached: {first_line(error)}",
@@ -247,7 +247,7 @@ class Cluster:
                 remedy="check KUBECONFIG and that the cluster runs, then run again: it goes on where it stopped",
             ) from error
 
-    def _explained(self, error: ApiException, resource: str, name: str) -> ModelwayError:
+    def _explained(self, error: ApiException, resource: str, *, name: str) -> ModelwayError:
         said, where = _said(error), f"{self.namespace}/{resource}/{name}".rstrip("/")
         if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in said):
             return CredentialsError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from modelway.components.deploy.cluster import Cluster, Object
@@ -114,16 +115,14 @@ def log_end(cluster: Cluster, pod: Object) -> str:
 
 def _log(cluster: Cluster, pod: Object) -> list[str]:
     for one in (pod.get("status") or {}).get("containerStatuses") or ():
-        asked = (pod["metadata"]["name"], one["name"], _LOG_LINES)
-        lines = cluster.log(*asked, previous=False) or (
-            cluster.log(*asked, previous=True) if one.get("restartCount") else []
-        )
+        log = partial(cluster.log, pod["metadata"]["name"], one["name"], lines=_LOG_LINES)
+        lines = log(previous=False) or (log(previous=True) if one.get("restartCount") else [])
         if lines:
             return [line[:300] for line in lines]
     return []
 
 
-def reasons(cluster: Cluster, name: str, state: State, pods: Iterable[str]) -> tuple[str, ...]:
+def reasons(cluster: Cluster, name: str, *, state: State, pods: Iterable[str]) -> tuple[str, ...]:
     """Why a rollout failed: the metrics that did and what its pods came to, else what its controller says.
 
     Args:

@@ -23,7 +23,7 @@ _SCALED = {"minReplicas": 2, "maxReplicas": 4, "scaleMetric": "cpu", "scaleTarge
 _BY_ROLLOUTS, _BY_DEPLOYMENTS = "rollouts-pod-template-hash", "pod-template-hash"
 
 
-def rollout(policy: Policy, model: str, image: str) -> dict[str, Any]:
+def rollout(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
     """Argo Rollouts' Rollout of a model, by the policy's strategy; a version that never gets ready is undone too.
 
     Args:
@@ -34,35 +34,35 @@ def rollout(policy: Policy, model: str, image: str) -> dict[str, Any]:
     return _object(
         "argoproj.io/v1alpha1",
         "Rollout",
-        model,
-        {
+        name=model,
+        spec={
             "revisionHistoryLimit": _KEPT_REVISIONS,
             "progressDeadlineSeconds": policy.deployment.progress_deadline_seconds,
             "progressDeadlineAbort": True,
             "selector": {"matchLabels": _labels(model)},
             "strategy": strategy(policy, model),
-            "template": _template(policy, model, image, _BY_ROLLOUTS),
+            "template": _template(policy, model, image=image, revision=_BY_ROLLOUTS),
         },
     )
 
 
-def deployment(policy: Policy, model: str, image: str) -> dict[str, Any]:
+def deployment(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
     """A plain Deployment of a model, pod by pod; arguments as for `rollout`."""
     return _object(
         "apps/v1",
         "Deployment",
-        model,
-        {
+        name=model,
+        spec={
             "revisionHistoryLimit": _KEPT_REVISIONS,
             "progressDeadlineSeconds": policy.deployment.progress_deadline_seconds,
             "selector": {"matchLabels": _labels(model)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "template": _template(policy, model, image, _BY_DEPLOYMENTS),
+            "template": _template(policy, model, image=image, revision=_BY_DEPLOYMENTS),
         },
     )
 
 
-def inference_service(policy: Policy, model: str, image: str) -> dict[str, Any]:
+def inference_service(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
     """KServe's InferenceService of a model, which makes its Deployment and Services itself; arguments as for `rollout`.
 
     KServe has its own names for the container and the port.
@@ -76,8 +76,8 @@ def inference_service(policy: Policy, model: str, image: str) -> dict[str, Any]:
     made = _object(
         "serving.kserve.io/v1beta1",
         "InferenceService",
-        model,
-        {
+        name=model,
+        spec={
             "predictor": {
                 **_SCALED,
                 **_pod(container),
@@ -95,13 +95,13 @@ def inference_service(policy: Policy, model: str, image: str) -> dict[str, Any]:
 def services(model: str) -> list[dict[str, Any]]:
     """The Service that clients ask, and the one of the new version alone, whose selectors the Rollout narrows."""
     spec = {"selector": _labels(model), "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
-    made = [_object("v1", "Service", name, spec) for name in (model, f"{model}-preview")]
+    made = [_object("v1", "Service", name=name, spec=spec) for name in (model, f"{model}-preview")]
     for one in made:
         one["metadata"]["labels"] = _labels(model)
     return made
 
 
-def _object(version: str, kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+def _object(version: str, kind: str, *, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {"name": name, "labels": _labels(name)}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": dict(spec)}
 
@@ -110,7 +110,7 @@ def _labels(model: str) -> dict[str, str]:
     return {NAME_LABEL: model}
 
 
-def _template(policy: Policy, model: str, image: str, revision: str) -> dict[str, Any]:
+def _template(policy: Policy, model: str, *, image: str, revision: str) -> dict[str, Any]:
     spread = [
         {
             "maxSkew": 1,

@@ -61,7 +61,7 @@ class Attempt:
         self.site.progress(f"rehearsing the way back to {image_of(self.served)}")
         limit = self.site.policy.deployment.progress_deadline_seconds
         cluster, name, served = self.site.cluster, self.site.name, self.served
-        found = refusal_of(lambda: rehearse(cluster, name, served, limit))
+        found = refusal_of(lambda: rehearse(cluster, name, template=served, seconds=limit))
         return tuple(f"the way back does not work, as its rehearsal shows: {reason}" for reason in found)
 
     def begin(self, found: Object | None, *, plain: bool) -> None:
@@ -73,7 +73,7 @@ class Attempt:
         """
         site, claim = self.site, self.claim
         check_held(self.log, claim)
-        strategy = {} if found is None else site.target.strategy(site.policy, site.name, found, plain=plain)
+        strategy = {} if found is None else site.target.strategy(site.policy, site.name, found=found, plain=plain)
         deadline = site.policy.deployment.progress_deadline_seconds
         about = (claim.model, claim.version, self.image, claim.run, self.served)
         site.begin(found, Change(*about, strategy=strategy, progress_deadline_seconds=deadline))
@@ -106,7 +106,7 @@ class Attempt:
         details = {"image": self.image, "run": self.claim.run, **({"reason": reason} if reason else {})}
         if self.smoke is not None:
             details["smoke_requests"] = str(self.smoke.right)
-        finish(self.log, self.claim, event, self.claim.actor, details)
+        finish(self.log, self.claim, event=event, actor=self.claim.actor, details=details)
         return self._ended(event, self._notes())
 
     def _notes(self) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ class Attempt:
         check_held(self.log, self.claim)
         for reason in reasons:
             self.site.progress(f"it is undone: {reason}")
-        whole = self.site.undo(self.image, self.served, "; ".join(reasons))
+        whole = self.site.undo(self.image, self.served, reason="; ".join(reasons))
         return self.undone(reasons, whole=whole)
 
     def undone(self, reasons: tuple[str, ...], *, whole: bool) -> Deployed:
@@ -142,13 +142,13 @@ class Attempt:
             restore_alias(model, self.environment, version=claim.replaces)
         details = {"image": self.image, "run": claim.run, "reason": "; ".join(reasons)}
         details |= {"restored": claim.replaces if restored else "", "restored_image": restored}
-        finish(self.log, claim, "undone", claim.actor, details)
+        finish(self.log, claim, event="undone", actor=claim.actor, details=details)
         return replace(self._ended("undone", reasons), restored=restored)
 
     def refuse(self, reasons: tuple[str, ...]) -> Deployed:
         """Says that nothing was touched, and why."""
         details = {"image": self.image, "run": self.claim.run, "reason": "; ".join(reasons)}
-        finish(self.log, self.claim, "refused", self.claim.actor, details)
+        finish(self.log, self.claim, event="refused", actor=self.claim.actor, details=details)
         return self._ended("refused", reasons)
 
     def undoing(self, found: Object) -> str:

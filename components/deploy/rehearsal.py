@@ -16,7 +16,7 @@ _LABEL = "app.kubernetes.io/name"
 _HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 
 
-def rehearse(cluster: Cluster, name: str, template: Object, seconds: float) -> tuple[str, ...]:
+def rehearse(cluster: Cluster, name: str, *, template: Object, seconds: float) -> tuple[str, ...]:
     """Starts one pod of what serves now, beside what serves, and removes it again.
 
     Its image is pulled even where a node has it. No Service sends it anything and nothing scrapes it; its readiness
@@ -37,7 +37,7 @@ def rehearse(cluster: Cluster, name: str, template: Object, seconds: float) -> t
     body = rehearsal_pod(template, label)
     pod = cluster.create("pods", body)["metadata"]["name"]
     try:
-        return _waited(cluster, pod, time.monotonic() + seconds)
+        return _waited(cluster, pod, deadline=time.monotonic() + seconds)
     finally:
         cluster.delete("pods", pod)
 
@@ -66,7 +66,7 @@ def rehearsal_pod(template: Object, label: str) -> Object:
     }
 
 
-def _waited(cluster: Cluster, name: str, deadline: float) -> tuple[str, ...]:
+def _waited(cluster: Cluster, name: str, *, deadline: float) -> tuple[str, ...]:
     problem = "it was never seen"
     while time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

@@ -66,8 +66,8 @@ def rollback(
     if not reason.strip():
         raise ModelwayError("a rollback without a reason says nothing", key="reason", remedy="say why")
     entries = model.verified_entries()
-    history = periods(entries, model.name, environment)
-    version = model.version(to or _before(history, model.name, environment))
+    history = periods(entries, model.name, environment=environment)
+    version = model.version(to or _before(history, model.name, environment=environment))
     if all(period.version != version.number for period in _judged(history)):
         raise NotFoundError(
             f"{environment} has not served {version}",
@@ -82,10 +82,10 @@ def rollback(
         about = (model.name, version.number, environment, image)
         return Deployed("refused", *about, reasons=tuple(problems), seconds=seconds)
     policy = policy or released(version).policy
-    site = site_of(model.name, environment, policy, cluster, progress)
+    site = site_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
     present = site.found(model.name)
-    before = open_claim(entries, model.name, environment)
-    served = serving(site, present, before)
+    before = open_claim(entries, model.name, environment=environment)
+    served = serving(site, present, before=before)
     run = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     over = reason if take_over else ""
     claim = begin(
@@ -100,7 +100,7 @@ def rollback(
         take_over=over,
     )
     attempt = Attempt(version, site, claim, environment, image, started, served)
-    if reasons := refusal_of(lambda: _begin(attempt, present, reason)):
+    if reasons := refusal_of(lambda: _begin(attempt, present, reason=reason)):
         return attempt.refuse(reasons)
     attempt.record_begun([])
     if failed := attempt.follow():
@@ -108,19 +108,19 @@ def rollback(
     return replace(attempt.complete("rolled-back", reason), reasons=(reason,))
 
 
-def _begin(attempt: Attempt, present: Object | None, reason: str) -> tuple[str, ...]:
+def _begin(attempt: Attempt, present: Object | None, *, reason: str) -> tuple[str, ...]:
     """Asks the cluster for the version: by undoing what is under way where that is in its place, else by a change."""
     site, served = attempt.site, attempt.served
     if present is not None and served is not None and image_of(served) == attempt.image:
         check_held(attempt.log, attempt.claim)
         if site.image(present) != attempt.image:
-            site.undo(site.image(present), served, reason)
+            site.undo(site.image(present), served, reason=reason)
     else:
         attempt.begin(present, plain=True)
     return ()
 
 
-def _before(served: list[Period], model: str, environment: str) -> str:
+def _before(served: list[Period], model: str, *, environment: str) -> str:
     """The version that served before the present one, having been judged: one that is under way is the present one."""
     present = served[-1].version if served else ""
     for one in reversed(_judged(served)):

@@ -163,7 +163,7 @@ class SmokeTraffic:
                 self._unanswered += 1
                 self._last_unanswered = error.message
             return
-        problem = requests.problem(number, answer.status, answer.content)
+        problem = requests.problem(number, answer.status, answer=answer.content)
         with self._lock:
             self._heard_at = time.monotonic()
             if not problem:

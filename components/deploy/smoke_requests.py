@@ -53,7 +53,7 @@ class SmokeRequests:
         tensors = [Tensor(tensor.name, tensor.datatype, [tensor.values[row]]) for tensor in self.tensors]
         return {"id": f"smoke-{number}", **infer_request(tensors)}
 
-    def problem(self, number: int, status: int, answer: object) -> str:
+    def problem(self, number: int, status: int, *, answer: object) -> str:
         """What is wrong with an answer; empty if it is right.
 
         Args:

@@ -75,9 +75,9 @@ def deploy(
         progress(refusal.sentence())
         return refusal
 
-    if by := _taken_over_by(entries, result, run):
+    if by := _taken_over_by(entries, result, run=run):
         return refused((f"run {run} was taken over by {by}, and does not go on: ask with another run",))
-    current = open_claim(entries, model.name, environment)
+    current = open_claim(entries, model.name, environment=environment)
     if current is None or (current.run, current.version) != (run, version.number):  # else it was verified when it began
         progress(f"verifying {version} for {environment}")
         if failures := precondition_failures(version, environment, image=image, policy=policy, insecure=insecure):
@@ -85,9 +85,9 @@ def deploy(
     image = image or recorded_image(version)
     result = replace(result, image=image)
     policy = policy or released(version).policy
-    site = site_of(model.name, environment, policy, cluster, progress)
+    site = site_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
     present = site.found(model.name)
-    if current is None and _serves(entries, site, present, result):
+    if current is None and _serves(entries, site, found=present, asked=result):
         progress(f"{version} serves in {environment} already")
         return replace(result, verdict="promoted", reasons=("it served there already",))
     try:
@@ -112,6 +112,7 @@ def deploy(
 def site_of(
     model: str,
     environment: EnvironmentName,
+    *,
     policy: Policy,
     cluster: Cluster | None,
     progress: Callable[[str], None],
@@ -149,7 +150,7 @@ def lease(policy: Policy) -> timedelta:
     return timedelta(seconds=asked.timeout_seconds + 3 * asked.progress_deadline_seconds + 600)
 
 
-def serving(site: Site, found: Object | None, before: Claim | None) -> Object | None:
+def serving(site: Site, found: Object | None, *, before: Claim | None) -> Object | None:
     """The pod template that serves; None if none does.
 
     Args:
@@ -167,7 +168,7 @@ def _carry_out(attempt: Attempt, before: Claim | None) -> Deployed:
     site, claim = attempt.site, attempt.claim
     entries = attempt.version.model.verified_entries()
     found = site.found(claim.model)
-    attempt = replace(attempt, served=serving(site, found, before))
+    attempt = replace(attempt, served=serving(site, found, before=before))
     if deployed(entries, claim) is not None and found is not None and not attempt.is_under_way(found):
         site.progress("an earlier task of this run had begun to undo it")
         reason = attempt.undoing(found) or f"{site.name} was changed by something else meanwhile"
@@ -188,7 +189,7 @@ def _changed(attempt: Attempt, found: Object | None) -> tuple[str, ...]:
     site = attempt.site
     if found is not None and attempt.served is not None and site.state(found).phase != "healthy":
         site.progress(f"what serves is put back first, in place of {site.image(found)}: {_LEFT}")
-        if not site.undo(site.image(found), attempt.served, _LEFT):
+        if not site.undo(site.image(found), attempt.served, reason=_LEFT):
             return (f"{site.name} is not whole, and does not come to be: repair it first",)
     if reasons := attempt.rehearsed():
         return reasons
@@ -196,15 +197,15 @@ def _changed(attempt: Attempt, found: Object | None) -> tuple[str, ...]:
     return ()
 
 
-def _serves(entries: list[Entry], site: Site, found: Object | None, asked: Deployed) -> bool:
+def _serves(entries: list[Entry], site: Site, *, found: Object | None, asked: Deployed) -> bool:
     """Whether the version serves whole, by the audit log and by the cluster."""
-    served = periods(entries, asked.model, asked.environment)
+    served = periods(entries, asked.model, environment=asked.environment)
     if found is None or not served or served[-1].version != asked.version:
         return False
     return site.image(found) == asked.image and site.state(found).phase == "healthy"
 
 
-def _taken_over_by(entries: list[Entry], asked: Deployed, run: str) -> str:
+def _taken_over_by(entries: list[Entry], asked: Deployed, *, run: str) -> str:
     """What took a run's last promotion over, which its task, tried again, must not repeat; empty if nothing did."""
     about = (asked.model, asked.environment)
     begun = [one for one in entries if one.event == "promotion.begun" and (one.model, one.environment) == about]

@@ -72,7 +72,7 @@ class Site:
     def patch(self, operations: list[Operation]) -> None:
         """Changes the object, if there is something to change."""
         if operations:
-            self.cluster.patch(self.target.resource, self.name, operations)
+            self.cluster.patch(self.target.resource, self.name, operations=operations)
 
     def begin(self, found: Object | None, change: Change) -> None:
         """Makes or changes the object, with what judges it.
@@ -81,10 +81,10 @@ class Site:
             ModelwayError: the cluster refuses it; nothing that serves was changed.
         """
         if self.target.judged:
-            for template in analysis_templates(self.policy, self.name, prometheus_address()):
+            for template in analysis_templates(self.policy, self.name, prometheus=prometheus_address()):
                 self._apply("analysistemplates", template)
         if found is None:
-            for resource, body in self.target.made(self.policy, self.name, change.image):
+            for resource, body in self.target.made(self.policy, self.name, image=change.image):
                 if resource == self.target.resource:
                     self.cluster.create(resource, _marked(body, change))
                 elif self.cluster.get(resource, body["metadata"]["name"]) is None:
@@ -133,7 +133,7 @@ class Site:
                     self.progress(line)
                     return ()
                 if state.phase == "failed" and failed:  # seen twice: a status may be of just before
-                    why = reasons(self.cluster, self.name, replace(state, analyses=tuple(analyses)), seen)
+                    why = reasons(self.cluster, self.name, state=replace(state, analyses=tuple(analyses)), pods=seen)
                     return (*why, *(smoke.notes() if smoke is not None else ()))
                 failed = state.phase == "failed"
                 if time.monotonic() > deadline:
@@ -147,7 +147,7 @@ class Site:
             said = line
             time.sleep(_POLL_SECONDS)
 
-    def undo(self, image: str, template: Object | None, reason: str) -> bool:
+    def undo(self, image: str, template: Object | None, *, reason: str) -> bool:
         """Puts back what served before, unless something else has changed the object meanwhile.
 
         Args:
@@ -162,7 +162,7 @@ class Site:
         if self.image(found) == image:
             if template is not None:
                 self.target.abort(self.cluster, self.name)
-            self.patch(self.target.restore(found, template, reason))
+            self.patch(self.target.restore(found, template, reason=reason))
         return template is None or self.settle(self.policy.deployment.progress_deadline_seconds)
 
     def settle(self, seconds: float) -> bool:
@@ -192,7 +192,7 @@ class Site:
         if self.cluster.get(resource, name) is None:
             self.cluster.create(resource, body)
         else:
-            self.cluster.patch(resource, name, [{"op": "replace", "path": "/spec", "value": body["spec"]}])
+            self.cluster.patch(resource, name, operations=[{"op": "replace", "path": "/spec", "value": body["spec"]}])
 
 
 def _marked(body: Object, change: Change) -> Object:

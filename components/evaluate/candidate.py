@@ -51,7 +51,7 @@ class Subject:
     unseen_sampling: Sampling
 
 
-def sampling_of(table: pl.DataFrame, project: Project, confidence: float | None) -> Sampling:
+def sampling_of(table: pl.DataFrame, project: Project, *, confidence: float | None) -> Sampling:
     """How a split's rows were drawn: by whole groups where the project splits so, else one by one."""
     column = project.data.split.column
     if project.data.split.by != "group" or column is None or column not in table.columns or not len(table):
@@ -61,7 +61,7 @@ def sampling_of(table: pl.DataFrame, project: Project, confidence: float | None)
 
 
 def model_checks(
-    subject: Subject, estimates: Mapping[str, Estimate], champion: Rival, project: Project, policy: ModelPolicy
+    subject: Subject, estimates: Mapping[str, Estimate], *, champion: Rival, project: Project, policy: ModelPolicy
 ) -> list[Check]:
     """Every check of a model whose predictions are sane.
 
@@ -79,26 +79,38 @@ def model_checks(
     slices = _slices(table, policy)
     checks = row_checks(len(table), policy)
     checks += [sane_check(predictions), deterministic_check(subject.ask, table)]
-    checks += threshold_checks("metric", estimates, sampling, policy.metrics, rule)
-    checks += unseen_checks(subject.unseen, subject.unseen_sampling, policy)
-    checks += regression_checks(predictions, champion, slices, sampling, policy)
+    checks += threshold_checks("metric", estimates, sampling=sampling, thresholds=policy.metrics, rule=rule)
+    checks += unseen_checks(subject.unseen, subject.unseen_sampling, policy=policy)
+    checks += regression_checks(predictions, champion, slices=slices, sampling=sampling, policy=policy)
     if policy.slices is not None:
-        checks += slice_checks(predictions, slices, sampling, policy.slices)
+        checks += slice_checks(predictions, slices, sampling=sampling, policy=policy.slices)
     if policy.weak_segments is not None:
         columns = [
             name for name in dict.fromkeys((*project.features.columns, *project.sensitive)) if name in table.columns
         ]
-        checks += weak_segment_checks(table, columns, predictions, sampling, policy.weak_segments)
+        checks += weak_segment_checks(
+            table, columns, predictions=predictions, sampling=sampling, policy=policy.weak_segments
+        )
     if policy.fairness is not None:
         asked = policy.fairness.columns or project.sensitive
-        checks += fairness_checks(predictions, table, asked, policy.fairness, policy.confidence)
+        checks += fairness_checks(
+            predictions, table, columns=asked, policy=policy.fairness, confidence=policy.confidence
+        )
     if policy.calibration is not None and project.task != "regression":
-        checks.append(calibration_check(predictions, sampling, policy.calibration, rule))
+        checks.append(calibration_check(predictions, sampling, policy=policy.calibration, rule=rule))
     if policy.robustness is not None:
         checks += robustness_checks(
-            subject.ask, table, predictions, project.features, sampling, policy.robustness, rule
+            subject.ask,
+            table,
+            predictions=predictions,
+            features=project.features,
+            sampling=sampling,
+            policy=policy.robustness,
+            rule=rule,
         )
-    return checks + rule_checks(subject.ask, table, predictions, sampling, policy.rules, rule)
+    return checks + rule_checks(
+        subject.ask, table, predictions=predictions, sampling=sampling, rules=policy.rules, on_inconclusive=rule
+    )
 
 
 def _slices(table: pl.DataFrame, policy: ModelPolicy) -> list[Slice]:

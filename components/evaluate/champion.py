@@ -19,7 +19,7 @@ from modelway.components.evaluate.predicting import predict_table, sane_check
 POLICY_FILE = "policy.json"
 
 
-def champion_on(table: pl.DataFrame, project: Project, version: str) -> Rival:
+def champion_on(table: pl.DataFrame, project: Project, *, version: str) -> Rival:
     """Downloads the champion and asks it for its predictions of the test rows.
 
     Args:
@@ -30,21 +30,21 @@ def champion_on(table: pl.DataFrame, project: Project, version: str) -> Rival:
     if not version:
         return Rival()
     with TemporaryDirectory() as work:
-        folder = Tracking.from_environment().download_model(project.name, version, work)
+        folder = Tracking.from_environment().download_model(project.name, version, folder=work)
         try:
-            predictions = predict_table(load_model(folder), table, project)
+            predictions = predict_table(load_model(folder), table, project=project)
         except ModelwayError as error:
             return Rival(version, trouble=error.message)
     sane = sane_check(predictions)
     return Rival(version, trouble=sane.message) if sane.blocks else Rival(version, predictions)
 
 
-def policy_checks(now: Policy, project: Project, version: str) -> list[Check]:
+def policy_checks(now: Policy, project: Project, *, version: str) -> list[Check]:
     """Whether the policy asks less than the one that the champion shipped under; nothing without a champion."""
     if not version:
         return []
     try:
-        content = Tracking.from_environment().evidence(project.name, version, POLICY_FILE)
+        content = Tracking.from_environment().evidence(project.name, version, file=POLICY_FILE)
     except NotFoundError:
         return []
     if content is None:  # registered before policies were kept
@@ -53,5 +53,5 @@ def policy_checks(now: Policy, project: Project, version: str) -> list[Check]:
         before = Policy.parse(content)
     except DamagedError as error:
         message = f"the policy of champion version {version} cannot be read, so nothing is compared: {error.message}"
-        return [inconclusive("policy", message, now.on_policy_weakened)]
+        return [inconclusive("policy", message, rule=now.on_policy_weakened)]
     return weaker_checks(before, now)

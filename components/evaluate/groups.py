@@ -34,7 +34,7 @@ class Grouping:
     small: tuple[Slice, ...]
 
 
-def groupings(table: pl.DataFrame, columns: Sequence[str], intersections: bool, minimum_rows: int) -> list[Grouping]:
+def groupings(table: pl.DataFrame, columns: Sequence[str], *, intersections: bool, minimum_rows: int) -> list[Grouping]:
     """The groups that each column makes, then those of each pair of columns if intersections are asked for.
 
     Numbers and times with many values are cut into four ranges of equal size; nulls are a group ``missing``.
@@ -45,7 +45,7 @@ def groupings(table: pl.DataFrame, columns: Sequence[str], intersections: bool, 
     groups = {column: _groups(table, column) for column in columns}
     if intersections:
         for first, second in itertools.combinations(columns, 2):
-            groups[first + _AND + second] = list(_intersections(groups[first], groups[second], len(table)))
+            groups[first + _AND + second] = list(_intersections(groups[first], groups[second], rows=len(table)))
     return [
         Grouping(
             column,
@@ -82,7 +82,7 @@ def _groups(table: pl.DataFrame, column: str) -> list[Slice]:
         ) from error
 
 
-def _intersections(first: Sequence[Slice], second: Sequence[Slice], rows: int) -> Iterator[Slice]:
+def _intersections(first: Sequence[Slice], second: Sequence[Slice], *, rows: int) -> Iterator[Slice]:
     codes = _codes(first, rows) * len(second) + _codes(second, rows)
     order = np.argsort(codes, kind="stable")
     found, starts = np.unique(codes[order], return_index=True)

@@ -25,7 +25,7 @@ def model_columns(model: Any, project: Project) -> list[str]:
     return [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
 
 
-def predict_table(model: Any, table: pl.DataFrame, project: Project) -> Predictions:
+def predict_table(model: Any, table: pl.DataFrame, *, project: Project) -> Predictions:
     """Asks a model for its predictions of a table's rows.
 
     Raises:
@@ -40,7 +40,7 @@ def predict_table(model: Any, table: pl.DataFrame, project: Project) -> Predicti
             column=missing[0],
             remedy="bring the column back, or train a model without it",
         )
-    return predict(model, to_model_input(table, columns), label_of(table, project), project)
+    return predict(model, to_model_input(table, columns), truth=label_of(table, project), project=project)
 
 
 def outcome(predictions: Predictions) -> Array | None:

@@ -73,6 +73,7 @@ class Section:
 def render(
     gate: Gate,
     project: Project,
+    *,
     estimates: Mapping[str, Estimate],
     predictions: Predictions | None,
     rocs: list[Roc],
@@ -95,8 +96,8 @@ def render(
     return render_gate(
         "modelway.components.evaluate",
         "model.html.j2",
-        gate,
-        f"Model of {project.name}",
+        gate=gate,
+        title=f"Model of {project.name}",
         scores={name: one for name, one in estimates.items() if math.isfinite(one.value)},
         rows=0 if predictions is None else len(predictions.truth),
         curves=[(roc.name, list(zip(roc.fpr, roc.tpr, strict=True))) for roc in curves],

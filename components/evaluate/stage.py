@@ -93,35 +93,46 @@ def evaluate(
     }
     if model_hash and sha256 != model_hash:
         gate = Gate(name="model", checks=(_tampered(sha256, model_hash),), facts=facts)
-        return _written(Evaluation(gate), project, None, {}, report_path)
+        return _written(Evaluation(gate), project, predictions=None, estimates={}, report_path=report_path)
     judge = partial(judged_gate, "model", facts=facts, mode=policy.model.mode, waivers=policy.waivers, as_of=as_of)
     if not len(table):
-        return _written(Evaluation(judge(row_checks(0, policy.model))), project, None, {}, report_path)
+        return _written(
+            Evaluation(judge(row_checks(0, policy.model))),
+            project,
+            predictions=None,
+            estimates={},
+            report_path=report_path,
+        )
     ask = partial(predict_table, load_model(model_path), project=project)
     predictions = ask(table)
     sane = sane_check(predictions)
     if sane.blocks:
-        return _written(Evaluation(judge([sane])), project, None, {}, report_path)
-    sampling = sampling_of(table, project, policy.model.confidence)
-    estimates = _estimates(predictions, sampling, project, policy)
+        return _written(Evaluation(judge([sane])), project, predictions=None, estimates={}, report_path=report_path)
+    sampling = sampling_of(table, project, confidence=policy.model.confidence)
+    estimates = _estimates(predictions, sampling, project=project, policy=policy)
     checks: list[Check] = []
     rival = Rival(champion)
     if policy.model.mode is not Mode.DISABLED:
         held_back = ask(unseen) if len(unseen) and policy.model.unseen else None
         subject = Subject(
-            ask, table, predictions, sampling, held_back, sampling_of(unseen, project, policy.model.confidence)
+            ask,
+            table,
+            predictions,
+            sampling,
+            held_back,
+            sampling_of(unseen, project, confidence=policy.model.confidence),
         )
         if policy.model.no_regression is not None:
-            rival = champion_on(table, project, champion)
-        checks = model_checks(subject, estimates, rival, project, policy.model)
-        checks += policy_checks(policy, project, champion)
+            rival = champion_on(table, project, version=champion)
+        checks = model_checks(subject, estimates, champion=rival, project=project, policy=policy.model)
+        checks += policy_checks(policy, project, version=champion)
     scores = {name: one.value for name, one in estimates.items() if np.isfinite(one.value)}
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})
     rocs = roc_curves(predictions) if predictions.classes else []
     matrix = confusion(predictions) if predictions.classes else []
     evaluation = Evaluation(judge(checks), scores, rocs, list(predictions.classes), matrix)
-    return _written(evaluation, project, predictions, estimates, report_path)
+    return _written(evaluation, project, predictions=predictions, estimates=estimates, report_path=report_path)
 
 
 def _tampered(sha256: str, expected: str) -> Check:
@@ -133,26 +144,36 @@ def _tampered(sha256: str, expected: str) -> Check:
     return passed_or_failed("model_hash", passed=False, message=message, observed=sha256, threshold=expected)
 
 
-def _estimates(predictions: Predictions, sampling: Sampling, project: Project, policy: Policy) -> dict[str, Estimate]:
+def _estimates(
+    predictions: Predictions, sampling: Sampling, *, project: Project, policy: Policy
+) -> dict[str, Estimate]:
     """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown by one."""
-    estimates = {name: measure(name, Part(predictions), sampling) for name in policy.model.metrics}
+    estimates = {name: measure(name, Part(predictions), sampling=sampling) for name in policy.model.metrics}
     for name in policy.metric_names:
         if name not in estimates:
             estimates[name] = Estimate(score(name, predictions))
     for name in _CUSTOMARY[project.task]:
         with suppress(ModelwayError):
             if name not in estimates or estimates[name].interval is None:
-                estimates[name] = measure(name, Part(predictions), sampling)
+                estimates[name] = measure(name, Part(predictions), sampling=sampling)
     return estimates
 
 
 def _written(
     evaluation: Evaluation,
     project: Project,
+    *,
     predictions: Predictions | None,
     estimates: dict[str, Estimate],
     report_path: str,
 ) -> Evaluation:
-    page = render(evaluation.gate, project, estimates, predictions, evaluation.rocs, evaluation.confusion)
+    page = render(
+        evaluation.gate,
+        project,
+        estimates=estimates,
+        predictions=predictions,
+        rocs=evaluation.rocs,
+        confusion=evaluation.confusion,
+    )
     Path(report_path).write_text(page, encoding="utf-8")
     return evaluation

@@ -20,7 +20,7 @@ from modelway.components.ingest.types import with_contract_types
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
 
-def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
+def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path) -> pl.DataFrame:
     """Reads a file, or all CSV or Parquet files of a folder, one below the other.
 
     Text that all parses as the contract's type is converted; a column with a value that does not stays text, for
@@ -43,7 +43,7 @@ def read_source(path: Path, data: Data, contract: Contract | None, work: Path) -
             key="data.source",
             remedy=f"put files ending in {', '.join(_SUFFIXES)} there, or correct `data.source`",
         )
-    tables = [_read_file(file, data, contract, work) for file in files]
+    tables = [_read_file(file, data, contract=contract, work=work) for file in files]
     for file, table in zip(files, tables, strict=True):
         if table.columns != tables[0].columns:
             odd = sorted(set(table.columns) ^ set(tables[0].columns)) or ["their order"]
@@ -97,7 +97,7 @@ def _kind(dtype: pl.DataType) -> object:
     return "moment" if dtype in {pl.Date, pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("ns")} else dtype
 
 
-def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
+def _read_file(file: Path, data: Data, *, contract: Contract | None, work: Path) -> pl.DataFrame:
     if file.stat().st_size == 0:
         raise ModelwayError(f"{file} is empty", file=str(file), key="data.source", remedy="export it again")
     kind = data.format or _SUFFIXES.get(file.suffix.lower())
@@ -113,7 +113,7 @@ def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) ->
                 remedy="write it again as Parquet, or set `data.format: csv`",
             ) from error
     if kind == "csv":
-        return _read_csv(file, data, contract, work)
+        return _read_csv(file, data, contract=contract, work=work)
     raise ModelwayError(
         f"{file}'s ending tells no format",
         file=str(file),
@@ -123,10 +123,10 @@ def _read_file(file: Path, data: Data, contract: Contract | None, work: Path) ->
     )
 
 
-def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> pl.DataFrame:
+def _read_csv(file: Path, data: Data, *, contract: Contract | None, work: Path) -> pl.DataFrame:
     delimiter = "\t" if file.suffix.lower() == ".tsv" and data.delimiter == "," else data.delimiter
-    text = _as_utf8(file, data.encoding, work)
-    header = _header(file, text, delimiter)
+    text = _as_utf8(file, data.encoding, work=work)
+    header = _header(file, text, delimiter=delimiter)
     columns = {} if contract is None else contract.columns
     as_text = [name for name in header if name in columns and columns[name].type != "number"]
     try:
@@ -142,7 +142,7 @@ def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> 
         raise ModelwayError(f"{file} holds no rows", file=str(file), remedy="export it again") from error
     except polars.exceptions.PolarsError as error:
         raise DamagedError(
-            f"{file} cannot be read as CSV: {_ragged(text, delimiter, len(header)) or first_line(error)}",
+            f"{file} cannot be read as CSV: {_ragged(text, delimiter, fields=len(header)) or first_line(error)}",
             file=str(file),
             key="data.delimiter",
             value=delimiter,
@@ -150,7 +150,7 @@ def _read_csv(file: Path, data: Data, contract: Contract | None, work: Path) -> 
         ) from error
 
 
-def _as_utf8(file: Path, encoding: str, work: Path) -> Path:
+def _as_utf8(file: Path, encoding: str, *, work: Path) -> Path:
     """The file itself if it is UTF-8, else a converted copy."""
     try:
         name = codecs.lookup(encoding).name
@@ -191,7 +191,7 @@ def _undecodable_line(file: Path, encoding: str) -> int:
         return 1
 
 
-def _ragged(text: Path, delimiter: str, fields: int) -> str:
+def _ragged(text: Path, delimiter: str, *, fields: int) -> str:
     """Which line has more fields than the header, if one has."""
     try:
         with text.open(encoding="utf-8-sig", newline="") as lines:
@@ -208,7 +208,7 @@ def _ragged(text: Path, delimiter: str, fields: int) -> str:
         return ""
 
 
-def _header(file: Path, text: Path, delimiter: str) -> list[str]:
+def _header(file: Path, text: Path, *, delimiter: str) -> list[str]:
     with text.open(encoding="utf-8-sig", newline="") as lines:
         header = next(csv.reader(lines, delimiter=delimiter), [])
     if len(header) == 1:

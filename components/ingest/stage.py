@@ -64,9 +64,9 @@ def ingest(
                 remedy="run again, on the data as it is now",
             )
         data_hash = sha256_of(local)
-        table = read_source(local, data, contract, Path(work))
+        table = read_source(local, data, contract=contract, work=Path(work))
     parts = split_table(table, data.split)
-    serving = table.clear() if data.serving is None else _served(data.serving, data, contract)
+    serving = table.clear() if data.serving is None else _served(data.serving, data, contract=contract)
     written = ((parts.train, train_path), (parts.test, test_path), (parts.unseen, unseen_path), (serving, serving_path))
     for part, path in written:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -74,10 +74,10 @@ def ingest(
     return Ingested(data_hash, table.width, len(parts.train), len(parts.test), len(parts.unseen), len(serving))
 
 
-def _served(source: str, data: Data, contract: Contract) -> pl.DataFrame:
+def _served(source: str, data: Data, *, contract: Contract) -> pl.DataFrame:
     with TemporaryDirectory() as work:
         try:
-            return read_source(fetch(source, Path(work)), data, contract, Path(work))
+            return read_source(fetch(source, Path(work)), data, contract=contract, work=Path(work))
         except ModelwayError as error:
             error.key = "data.serving"
             raise

@@ -94,7 +94,7 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
     return Contents(folder, release, evidence, conversion)
 
 
-def add_bills(contents: Contents, bill: Bill, base: str, base_digest: str) -> None:
+def add_bills(contents: Contents, bill: Bill, *, base: str, base_digest: str) -> None:
     """Adds the frozen requirements and the bill of materials to a bundle's files.
 
     Args:
@@ -109,7 +109,7 @@ def add_bills(contents: Contents, bill: Bill, base: str, base_digest: str) -> No
     folder, release = contents.folder, contents.release
     if not release.onnx:
         needed = (folder / MODEL_FOLDER / "requirements.txt").read_text(encoding="utf-8")
-        check_served(needed, bill, base)
+        check_served(needed, bill, base=base)
     (folder / REQUIREMENTS_FILE).write_text(bill.requirements, encoding="utf-8")
     subject = Subject(
         name=release.name,
@@ -123,4 +123,4 @@ def add_bills(contents: Contents, bill: Bill, base: str, base_digest: str) -> No
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
-    (folder / SBOM_FILE).write_text(write_sbom(subject, bill, files), encoding="utf-8")
+    (folder / SBOM_FILE).write_text(write_sbom(subject, bill, files=files), encoding="utf-8")

@@ -41,7 +41,7 @@ class Subject:
     base_digest: str
 
 
-def write_sbom(subject: Subject, bill: Bill, files: Mapping[str, bytes]) -> str:
+def write_sbom(subject: Subject, bill: Bill, *, files: Mapping[str, bytes]) -> str:
     """The bill of materials as CycloneDX 1.6 JSON; the same inputs give the same text.
 
     Args:

@@ -56,7 +56,7 @@ class Bill:
         return parse_requirements(self.requirements)
 
 
-def read_bill(images: Images, image: Image, name: str) -> Bill:
+def read_bill(images: Images, image: Image, *, name: str) -> Bill:
     """Reads a base's bill from its topmost layer that has one.
 
     Args:
@@ -126,7 +126,7 @@ def parse_requirements(text: str) -> tuple[Requirement, ...]:
     return tuple(sorted(found, key=lambda one: one.name))
 
 
-def check_served(model: str, bill: Bill, base: str) -> None:
+def check_served(model: str, bill: Bill, *, base: str) -> None:
     """Checks that a base holds what a model's pipeline needs, in the same versions.
 
     Args:

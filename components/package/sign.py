@@ -47,12 +47,12 @@ def seal_and_sign(folder: Path, store: str, *, signing_key: Path, recipient: str
 
     def is_valid(content: bytes) -> bool:
         signature.write_bytes(content)
-        return is_signed_by(folder, signature, signing_key)
+        return is_signed_by(folder, signature, private_key=signing_key)
 
     def make() -> bytes:
-        return _signature(folder, signature, signing_key)
+        return _signature(folder, signature, signing_key=signing_key)
 
-    signature.write_bytes(_taken_or_made(join(home, f"{_short_id(signing_key)}.sig"), is_valid, make))
+    signature.write_bytes(_taken_or_made(join(home, f"{_short_id(signing_key)}.sig"), is_valid, make=make))
 
 
 def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str) -> None:
@@ -81,11 +81,11 @@ def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str
         return True
 
     def make() -> bytes:
-        encrypt(plain, ciphertext, recipient)
+        encrypt(plain, ciphertext, recipient=recipient)
         copy_in(ciphertext, join(home, f"{sha256_of(ciphertext)}.age"))
-        return _signature(work, record, signing_key)
+        return _signature(work, record, signing_key=signing_key)
 
-    _taken_or_made(join(home, f"{_short_id(signing_key)}.record"), is_valid, make)
+    _taken_or_made(join(home, f"{_short_id(signing_key)}.record"), is_valid, make=make)
     shutil.rmtree(folder / MODEL_FOLDER)
     (folder / ONNX_FILE).unlink(missing_ok=True)
     ciphertext.replace(folder / ENCRYPTED_FILE)
@@ -103,10 +103,10 @@ def _write_tar(folder: Path, target: Path) -> None:
                     archive.addfile(entry, file)
 
 
-def _signature(folder: Path, target: Path, signing_key: Path) -> bytes:
+def _signature(folder: Path, target: Path, *, signing_key: Path) -> bytes:
     """A new signature over a folder; the target's old one is no part of it."""
     target.unlink(missing_ok=True)
-    sign(folder, target, signing_key)
+    sign(folder, target, private_key=signing_key)
     return target.read_bytes()
 
 
@@ -114,7 +114,7 @@ def _short_id(signing_key: Path) -> str:
     return key_id(signing_key)[:16]
 
 
-def _taken_or_made(target: str, is_valid: Callable[[bytes], bool], make: Callable[[], bytes]) -> bytes:
+def _taken_or_made(target: str, is_valid: Callable[[bytes], bool], *, make: Callable[[], bytes]) -> bytes:
     """What is kept at a URI if it is valid, else what is made and kept there now; of two at once, both take one."""
     kept = _present(lambda: read_uri(target))
     if kept is not None and is_valid(kept):

@@ -138,19 +138,27 @@ def package(
     signing_key = key_file(SIGNING_KEY)
     recipient = _recipient()
     bases = images_at(from_base, insecure=insecure)
-    below = pull(bases, from_base, platform)
-    bill = read_bill(bases, below, str(from_base))
+    below = pull(bases, from_base, platform=platform)
+    bill = read_bill(bases, below, name=str(from_base))
     if recipient is not None:
         check_decrypts(bill, str(from_base))
     with TemporaryDirectory() as work:
         contents = gather(version, Path(work) / RELEASE_ROOT)
-        add_bills(contents, bill, _base_name(from_base), below.digest)
+        add_bills(contents, bill, base=_base_name(from_base), base_digest=below.digest)
         seal_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
         _check(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
-        layer = write_layer(contents.folder, RELEASE_ROOT, layer_file)
-        image = on_top(below, layer, _labels(contents), _annotations(contents, from_base, below), "package_model")
-        pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or version.number)
+        layer = write_layer(contents.folder, RELEASE_ROOT, target=layer_file)
+        image = on_top(
+            below,
+            layer,
+            labels=_labels(contents),
+            annotations=_annotations(contents, from_base, below=below),
+            created_by="package_model",
+        )
+        pushed = push(
+            images_at(to, insecure=insecure), image, layer=layer_file, base=bases, tag=to.tag or version.number
+        )
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
         result = Packaged(
             image=pushed,
@@ -177,7 +185,7 @@ def check(base: str, target: str) -> tuple[Reference, Reference]:
     Raises:
         ModelwayError: one is no reference, the base is not pinned, or there is no signing key.
     """
-    from_base, to = Reference.pinned(base, "base", "serving base"), Reference.parse(target, "target")
+    from_base, to = Reference.pinned(base, "base", title="serving base"), Reference.parse(target, "target")
     key_id(key_file(SIGNING_KEY))
     return from_base, to
 
@@ -209,7 +217,7 @@ def _check(folder: Path, signing_key: Path) -> None:
     """Verifies the bundle as a server will, before anything is pushed."""
     bundle = Bundle(folder)
     bundle.check()
-    if not is_signed_by(folder, folder / SIGNATURE_FILE, signing_key):
+    if not is_signed_by(folder, folder / SIGNATURE_FILE, private_key=signing_key):
         raise ModelwayError(
             "the release changed while it was packaged", file=str(folder), remedy="run again; nothing was pushed"
         )
@@ -224,7 +232,7 @@ def _labels(contents: Contents) -> dict[str, str]:
     }
 
 
-def _annotations(contents: Contents, base: Reference, below: Image) -> dict[str, str]:
+def _annotations(contents: Contents, base: Reference, *, below: Image) -> dict[str, str]:
     return _labels(contents) | {
         "org.opencontainers.image.base.digest": below.digest,
         "org.opencontainers.image.base.name": _base_name(base),

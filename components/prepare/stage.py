@@ -40,7 +40,7 @@ def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: st
     try:
         prepared = steps.fit_transform(to_model_input(frame, described.features.columns))
     except ValueError as error:
-        raise _unprepared(first_line(error), frame, described) from error
+        raise _unprepared(first_line(error), frame, project=described) from error
     if described.label in prepared.columns:
         raise ModelwayError(
             f"a prepared feature has the name of the label, {described.label!r}",
@@ -56,7 +56,7 @@ def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: st
     return len(columns)
 
 
-def _unprepared(reason: str, frame: pl.DataFrame, project: Project) -> ModelwayError:
+def _unprepared(reason: str, frame: pl.DataFrame, *, project: Project) -> ModelwayError:
     """The error of a preparation that failed, at the first numeric column that is at fault, if one is."""
     numeric = [frame[name] for name in project.features.numeric]
     odd = [series for series in numeric if not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null})]

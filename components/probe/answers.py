@@ -74,7 +74,7 @@ def ask(client: Client, sample: Sample) -> Asked:
             if number and time.perf_counter() > stop_at:
                 break
             again = number < _ENOUGH_SINGLE and kind.startswith("v2")
-            asked = [ask_once(client, sample, kind, rows) for _ in range(2 if again else 1)]
+            asked = [ask_once(client, sample, kind=kind, rows=rows) for _ in range(2 if again else 1)]
             kinds[kind].append(asked[0])
             if again:
                 repeated.append((asked[0], asked[1]))
@@ -84,7 +84,7 @@ def ask(client: Client, sample: Sample) -> Asked:
     return Asked(kinds, repeated)
 
 
-def ask_once(client: Client, sample: Sample, kind: str, rows: tuple[int, ...]) -> Answer:
+def ask_once(client: Client, sample: Sample, *, kind: str, rows: tuple[int, ...]) -> Answer:
     """Asks about some rows in one request."""
     if kind.startswith("v2"):
         reply = client.post(V2, sample.v2(rows))
@@ -99,7 +99,7 @@ def offline(model: Any, frame: pd.DataFrame) -> Outputs:
     return {name: np.asarray(getattr(model, name)(frame)) for name in names}
 
 
-def difference(answer: Answer, expected: Outputs, tolerance: float, sample: Sample) -> str:
+def difference(answer: Answer, expected: Outputs, *, tolerance: float, sample: Sample) -> str:
     """How an answer differs from what is expected, in words; empty if it does not.
 
     Args:
@@ -114,7 +114,7 @@ def difference(answer: Answer, expected: Outputs, tolerance: float, sample: Samp
         wanted, found = values[list(answer.rows)], answer.outputs.get(name)
         if found is None or found.shape != wanted.shape:
             return f"{answer.describe(sample)}: `{name}` is missing from the answer, or of another shape"
-        wrong = ~_equal(found, wanted, tolerance)
+        wrong = ~_equal(found, wanted, tolerance=tolerance)
         if wrong.any():
             place = np.argwhere(wrong)[0]
             row = answer.rows[int(place[0])]
@@ -126,10 +126,12 @@ def same(first: Answer, second: Answer) -> bool:
     """Whether two answers to the same request say the same, up to the rounding of sums that threads add up."""
     if first.reply.status != second.reply.status or first.outputs.keys() != second.outputs.keys():
         return False
-    return all(bool(_equal(first.outputs[name], second.outputs[name], _ROUNDING).all()) for name in first.outputs)
+    return all(
+        bool(_equal(first.outputs[name], second.outputs[name], tolerance=_ROUNDING).all()) for name in first.outputs
+    )
 
 
-def _equal(found: Array, wanted: Array, tolerance: float) -> Array:
+def _equal(found: Array, wanted: Array, *, tolerance: float) -> Array:
     if wanted.dtype.kind in "biuf" and found.dtype.kind in "biuf":
         if wanted.dtype.kind == found.dtype.kind == "f":
             return np.isclose(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)

@@ -51,17 +51,17 @@ class Client:
 
     def get(self, path: str) -> Reply:
         """Asks for what is at a path."""
-        return self._ask("GET", path, None, {})
+        return self._ask("GET", path, body=None, headers={})
 
     def post(self, path: str, body: bytes) -> Reply:
         """Sends JSON to a path."""
-        return self._ask("POST", path, body, _JSON)
+        return self._ask("POST", path, body=body, headers=_JSON)
 
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
 
-    def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
+    def _ask(self, method: str, path: str, *, body: bytes | None, headers: dict[str, str]) -> Reply:
         try:
             self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()

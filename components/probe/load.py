@@ -49,7 +49,7 @@ class Load:
 
     def rate_interval(self, confidence: float) -> Interval | None:
         """The rate's confidence interval; None of too few requests."""
-        return rate_interval(self.ends, self.rate, confidence)
+        return rate_interval(self.ends, self.rate, confidence=confidence)
 
     def quantile(self, quantile: float) -> float:
         """A quantile of the milliseconds: the least value that at least this share lies at or below."""
@@ -57,10 +57,10 @@ class Load:
 
     def interval(self, quantile: float, confidence: float) -> Interval:
         """The quantile's confidence interval; infinite where there are too few requests."""
-        return quantile_interval(self.milliseconds, quantile, confidence)
+        return quantile_interval(self.milliseconds, quantile, confidence=confidence)
 
 
-def run_load(port: int, path: str, bodies: Sequence[bytes], *, count: int, connections: int, seconds: float) -> Load:
+def run_load(port: int, path: str, *, bodies: Sequence[bytes], count: int, connections: int, seconds: float) -> Load:
     """Sends requests and times them.
 
     Args:

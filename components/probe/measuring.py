@@ -82,7 +82,7 @@ def measure_start(server: ServerProcess, policy: Serving) -> float | None:
     return time.perf_counter() - server.started
 
 
-def measure(server: ServerProcess, ready_seconds: float, sample: Sample, policy: Serving) -> Observed:
+def measure(server: ServerProcess, ready_seconds: float, *, sample: Sample, policy: Serving) -> Observed:
     """Asks a server that is ready: real rows, then timed load, then malformed requests.
 
     Args:
@@ -93,19 +93,19 @@ def measure(server: ServerProcess, ready_seconds: float, sample: Sample, policy:
     """
     client = Client(server.port)
     try:
-        first = ask_once(client, sample, "v2 single", (0,))
+        first = ask_once(client, sample, kind="v2 single", rows=(0,))
         first_seconds = time.perf_counter() - server.started
         answers = ask(client, sample) if first.reply.status else Asked({}, [], f"{sample.describe(0)}: {first.reply}")
         if answers.unanswered and server.died():
             death = f"{answers.unanswered}; it ended with status {server.exit_status}"
             return Observed(ready_seconds, first, first_seconds, answers, death=death, log=server.log_tail())
-        warm_up, load = _loads(server, sample, policy)
+        warm_up, load = _loads(server, sample, policy=policy)
         memory = server.peak_memory_mib()
         if server.died(0.0):
             trials: tuple[Trial, ...] = ()
             death = f"the timed load; it ended with status {server.exit_status}"
         else:
-            trials = tuple(_tried(server, client, malformed(sample)))
+            trials = tuple(_tried(server, client, requests=malformed(sample)))
             lost = trials[-1] if not trials[-1].survived and server.died() else None
             death = f"{wording(lost.request)}; it ended with status {server.exit_status}" if lost else ""
         log = server.log_tail()
@@ -119,17 +119,17 @@ def wording(request: Malformed) -> str:
     return f"{request.kind} ({request.detail})" if request.detail else request.kind
 
 
-def _loads(server: ServerProcess, sample: Sample, policy: Serving) -> tuple[Load, Load]:
+def _loads(server: ServerProcess, sample: Sample, *, policy: Serving) -> tuple[Load, Load]:
     bodies = [sample.v2([row]) for row in range(len(sample))]
     count = policy.requests or requests_needed(policy.sla, policy.confidence)
     warm_up, load = (
-        run_load(server.port, V2, bodies, count=number, connections=policy.connections, seconds=seconds)
+        run_load(server.port, V2, bodies=bodies, count=number, connections=policy.connections, seconds=seconds)
         for number, seconds in ((policy.warm_up, _WARM_UP_SECONDS), (count, _LOAD_SECONDS))
     )
     return warm_up, load
 
 
-def _tried(server: ServerProcess, client: Client, requests: Iterable[Malformed]) -> Iterable[Trial]:
+def _tried(server: ServerProcess, client: Client, *, requests: Iterable[Malformed]) -> Iterable[Trial]:
     """Each request and what came of it, as far as the server lives."""
     for request in requests:
         reply = client.post(request.path, request.body)

@@ -24,7 +24,7 @@ def fewest(quantile: float, confidence: float) -> int:
     return math.ceil(math.log((1 - confidence) / 2) / math.log(max(quantile, 1 - quantile)))
 
 
-def quantile_interval(ordered: Array, quantile: float, confidence: float) -> Interval:
+def quantile_interval(ordered: Array, quantile: float, *, confidence: float) -> Interval:
     """The confidence interval of a quantile, from two order statistics (Thompson, 1936; David and Nagaraja, 2003).
 
     The number of values below the quantile is binomial whatever the distribution, as long as the values are
@@ -50,7 +50,7 @@ def quantile_interval(ordered: Array, quantile: float, confidence: float) -> Int
     )
 
 
-def rate_interval(ends: Array, rate: float, confidence: float) -> Interval | None:
+def rate_interval(ends: Array, rate: float, *, confidence: float) -> Interval | None:
     """The confidence interval of a steady rate by batch means (Law, 2015): Student's t over ten consecutive blocks.
 
     Args:

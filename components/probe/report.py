@@ -16,7 +16,7 @@ from modelway.components.probe.measuring import QUANTILES, Observed, allowed
 _BARS = 24
 
 
-def render(gate: Gate, project: Project, observed: Observed, policy: Serving) -> str:
+def render(gate: Gate, project: Project, *, observed: Observed, policy: Serving) -> str:
     """The page: why, the latency's percentiles and histogram, the malformed requests, and every check.
 
     Args:
@@ -30,8 +30,8 @@ def render(gate: Gate, project: Project, observed: Observed, policy: Serving) ->
     return render_gate(
         "modelway.components.probe",
         "serving.html.j2",
-        gate,
-        f"Serving of {project.name}",
+        gate=gate,
+        title=f"Serving of {project.name}",
         load=load,
         percentiles=_percentiles(load, policy) if load is not None else [],
         labels=labels,

@@ -29,7 +29,7 @@ class ServerProcess:
         port: Where it listens; 0 until it is ready.
     """
 
-    def __init__(self, model_path: str, model_hash: str, log: Path) -> None:
+    def __init__(self, model_path: str, model_hash: str, *, log: Path) -> None:
         self.port = 0
         self._log = log
         command = [sys.executable, "-m", _MODULE, "--model", model_path, "--name", NAME, "--port", "0"]

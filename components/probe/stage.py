@@ -77,11 +77,13 @@ def probe(
         if model_hash:
             checks.append(model_hash_check(sha256, model_hash))
         if not model_hash or sha256 == model_hash:
-            observed, probe_checks, rows = _probed(model_path, test_path, project, serving, sha256)
+            observed, probe_checks, rows = _probed(
+                model_path, test_path, project=project, policy=serving, model_hash=sha256
+            )
             checks += probe_checks
             facts |= {"test_rows": rows, **_facts(observed, serving)}
-    gate = judged_gate("serving", checks, facts, serving.mode, policy.waivers, as_of)
-    Path(report_path).write_text(render(gate, project, observed, serving), encoding="utf-8")
+    gate = judged_gate("serving", checks, facts=facts, mode=serving.mode, waivers=policy.waivers, as_of=as_of)
+    Path(report_path).write_text(render(gate, project, observed=observed, policy=serving), encoding="utf-8")
     return gate
 
 
@@ -92,7 +94,7 @@ def measured(gate: Gate) -> dict[str, float]:
 
 
 def _probed(
-    model_path: str, test_path: str, project: Project, policy: Serving, model_hash: str
+    model_path: str, test_path: str, *, project: Project, policy: Serving, model_hash: str
 ) -> tuple[Observed, list[Check], int]:
     """What was seen, the checks of it, and how many rows the test split has."""
     columns = project.features.columns
@@ -107,14 +109,14 @@ def _probed(
     places = np.unique(np.linspace(0, max(len(table) - 1, 0), min(policy.rows, len(table))).astype(int))
     frame = to_model_input(table[places.tolist()], columns)
     sample = Sample.of(frame, places.tolist())
-    with TemporaryDirectory() as work, ServerProcess(model_path, model_hash, Path(work, "server.log")) as server:
+    with TemporaryDirectory() as work, ServerProcess(model_path, model_hash, log=Path(work, "server.log")) as server:
         seconds = measure_start(server, policy)
-        checks = [server_starts_check(seconds, policy, server.exit_status, server.log_tail())]
+        checks = [server_starts_check(seconds, policy, exit_status=server.exit_status, log=server.log_tail())]
         if seconds is None:
             return Observed(log=server.log_tail()), checks, len(table)
         if not len(sample):
             return Observed(ready_seconds=seconds), [*checks, no_rows_check(policy.on_inconclusive)], len(table)
-        observed = measure(server, seconds, sample, policy)
+        observed = measure(server, seconds, sample=sample, policy=policy)
     expected: Outputs | None = None
     trouble = "the server died"
     if not observed.died_of_a_row:  # a model that ends its process upon a row would end this one, too
@@ -122,9 +124,9 @@ def _probed(
             expected, trouble = offline(load_model(model_path), frame), ""
         except Exception as error:  # whatever the model raises
             trouble = f"the model fails on these rows offline: {first_line(error)}"
-    checks += cold_start_check(observed, sample, expected, policy)
+    checks += cold_start_check(observed, sample, expected=expected, policy=policy)
     if observed.asked is not None:
-        checks += answer_checks(observed.asked, sample, expected, trouble, policy)
+        checks += answer_checks(observed.asked, sample, expected=expected, trouble=trouble, policy=policy)
     checks += load_checks(observed, policy)
     checks += malformed_checks(observed, policy)
     return observed, [*checks, server_alive_check(observed)], len(table)

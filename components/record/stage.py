@@ -57,11 +57,11 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
         )
     package = PackageRecord.read(context.store, context.run)
     deployment = DeploymentRecord.read(context.store, context.run)
-    before = Outcome.read(context.store, context.run, OUTCOME)
+    before = Outcome.read(context.store, context.run, file=OUTCOME)
     stop = StopRecord.read(context.store, context.run)
     if stop is not None and before is not None and stop.at <= before.at:
         stop = None  # of an attempt before this one
-    decision = Outcome.read(context.store, context.run, DECISION)
+    decision = Outcome.read(context.store, context.run, file=DECISION)
     if decision is None:
         state, error = State.FAILED, _UNDECIDED.get(goal, _NO_DECISION)
         if stop is not None:
@@ -122,4 +122,6 @@ def _end_training(outcome: Outcome) -> None:
     """Ends what a killed task left running in MLflow; a server that is away keeps no outcome from being recorded."""
     stopped = outcome.state is State.STOPPED
     with suppress(ModelwayError):
-        Tracking.from_environment().end_unfinished(outcome.project, outcome.run, "KILLED" if stopped else "FAILED")
+        Tracking.from_environment().end_unfinished(
+            outcome.project, outcome.run, status="KILLED" if stopped else "FAILED"
+        )

@@ -111,7 +111,7 @@ class Registry:
             ModelwayError: one of it cannot be done; then no version is left, and the decision says so.
         """
         release, tracking = self._release, self._model.tracking
-        same = tracking.with_tag(self._model.name, "blessing", release.blessing.identity)
+        same = tracking.with_tag(self._model.name, "blessing", value=release.blessing.identity)
         if same is not None:
             version = self._model.version(str(same.version))
             if same.tags.get(f"{TAG}run") == release.context.run:
@@ -126,9 +126,9 @@ class Registry:
                 shutil.copyfile(path, Path(work) / file)
             for file, text in release.texts().items():
                 (Path(work) / file).write_text(text, encoding="utf-8")
-            tracking.log_evidence(release.training.run_id, Path(work), folder)
-        ids = (release.training.model_id, release.training.run_id)
-        with tracking.new_version(self._model.name, *ids, release.tags(folder)) as number:
+            tracking.log_evidence(release.training.run_id, Path(work), path=folder)
+        training, tags = release.training, release.tags(folder)
+        with tracking.new_version(self._model.name, training.model_id, run_id=training.run_id, tags=tags) as number:
             return self._admit(self._model.version(number), release.blessing.sha256())
 
     def _admit(self, version: ModelVersion, blessing_sha256: str) -> RegisteredVersion:
@@ -167,7 +167,7 @@ class Registry:
     def _log(self, version: ModelVersion, blessing_sha256: str) -> None:
         """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
         context = self._release.context
-        served = periods(self._model.audit_log.entries(), version.name, DEVELOPMENT)
+        served = periods(self._model.audit_log.entries(), version.name, environment=DEVELOPMENT)
         if served and served[-1].version == version.number:
             return
         details = {"blessing_sha256": blessing_sha256, "run": context.run, "git_commit": context.git_commit}

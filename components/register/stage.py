@@ -83,7 +83,7 @@ def register(
         ModelwayError: a waiver holds no more, or the evidence is of another model, project, contract or policy.
     """
     gates, model_hash = evidence.read(), folder_sha256(model_path)
-    _check_bindings(gates, model_hash, files)
+    _check_bindings(gates, model_hash, files=files)
     if not all(gate.proceed for gate in gates):
         reject(gates, evidence.reports, files=files, context=context)
     _check_waivers(gates, files)
@@ -104,7 +104,9 @@ def register(
         compared_with=context.champion,
     )
     card = render_card(blessing, files.project)
-    reports = keep_reports(context.store, context.run, evidence.reports) | keep_blessing(context.store, blessing, card)
+    reports = keep_reports(context.store, context.run, reports=evidence.reports) | keep_blessing(
+        context.store, blessing, card=card
+    )
     release = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
     model = Registry(Tracking.from_environment(), release).register(evidence.files)
     return Registration(model, blessing, card)
@@ -121,7 +123,7 @@ def _check_waivers(gates: tuple[Gate, ...], files: UserFiles) -> None:
         )
 
 
-def _check_bindings(gates: tuple[Gate, ...], model_hash: str, files: UserFiles) -> None:
+def _check_bindings(gates: tuple[Gate, ...], model_hash: str, *, files: UserFiles) -> None:
     """Refuses evidence that is not of this model under these files."""
     data, model, serving = gates
     expected = (

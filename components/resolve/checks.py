@@ -24,10 +24,10 @@ def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool
     Raises:
         ModelwayError: whatever would make the run fail later; names file and key.
     """
-    check_agreement(files.project, files.contract, names["project"], names["contract"])
+    check_agreement(files.project, files.contract, project_name=names["project"], contract_name=names["contract"])
     check_rules(files.contract, names["contract"])
     for metric in files.policy.metric_names:
-        check_metric(metric, f"model.metrics.{metric}", names["policy"])
+        check_metric(metric, f"model.metrics.{metric}", file=names["policy"])
     _check_policy_columns(files, names)
     _check_fairness(files, names)
     _check_label_time(files, names)

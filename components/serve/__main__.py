@@ -51,16 +51,16 @@ def _app(asked: argparse.Namespace) -> App:
     served = _served(asked)
     log = None
     if asked.log_to:
-        log = PredictionLog(LogSettings(asked.log_to, asked.log_sample), served.name, served.version)
+        log = PredictionLog(LogSettings(asked.log_to, asked.log_sample), served.name, version=served.version)
     observer = Observer(served.drift, log)
     metrics = Metrics(
         {"name": served.name, "version": served.version, "model_hash": served.model_hash},
         served.bounds,
-        observer.drift_scores,
-        log.counts if log is not None else None,
+        drift=observer.drift_scores,
+        log=log.counts if log is not None else None,
     )
     limits = Limits(asked.max_request_bytes, asked.max_requests)
-    return App(served.predictor, served.name, served.version, limits, metrics, observer)
+    return App(served.predictor, served.name, version=served.version, limits=limits, metrics=metrics, observer=observer)
 
 
 def _served(asked: argparse.Namespace) -> Served:

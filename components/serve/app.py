@@ -74,6 +74,7 @@ class App:
         self,
         predictor: Predictor | OnnxPredictor,
         name: str,
+        *,
         version: str = "",
         limits: Limits | None = None,
         metrics: Metrics | None = None,
@@ -110,12 +111,12 @@ class App:
         started = time.perf_counter()
         work = self._predictions.get(scope["path"])
         try:
-            response = await self._predict(scope, receive, work) if work is not None else self._read(scope)
+            response = await self._predict(scope, receive, work=work) if work is not None else self._read(scope)
         except RequestError as error:
             response = Response(error.status, write_object({"error": error.message}), error.headers)
         except ConnectionError:
             return
-        await send_response(send, response, self.draining)
+        await send_response(send, response, last=self.draining)
         if work is not None:
             self.metrics.observe(response.status, time.perf_counter() - started)
 
@@ -133,18 +134,18 @@ class App:
         if path not in self._reads:
             raise RequestError(404, f"nothing is served at {shown(path)}; the model's name is {self.name!r}")
         if scope["method"] != "GET":
-            raise RequestError(405, f"{path} takes GET only", {"allow": "GET"})
+            raise RequestError(405, f"{path} takes GET only", headers={"allow": "GET"})
         return self._reads[path]()
 
-    async def _predict(self, scope: Scope, receive: Receive, work: _Work) -> Response:
+    async def _predict(self, scope: Scope, receive: Receive, *, work: _Work) -> Response:
         if scope["method"] != "POST":
-            raise RequestError(405, f"{scope['path']} takes POST only", {"allow": "POST"})
+            raise RequestError(405, f"{scope['path']} takes POST only", headers={"allow": "POST"})
         metrics = self.metrics
         if metrics.in_flight >= self.limits.requests:
-            raise RequestError(503, "too many requests are under way; try again", {"retry-after": "1"})
+            raise RequestError(503, "too many requests are under way; try again", headers={"retry-after": "1"})
         metrics.in_flight += 1
         try:
-            body = await read_body(scope, receive, self.limits)
+            body = await read_body(scope, receive, limits=self.limits)
             if self.predictor.quick and len(body.content) <= _INLINE_BYTES:
                 found = work(body)
             else:
@@ -163,14 +164,14 @@ class App:
 
     def _record(self, found: _Predicted) -> None:
         try:
-            self._observer.record(found.columns, found.outputs, found.identity)
+            self._observer.record(found.columns, found.outputs, identity=found.identity)
         except Exception:  # what is only watched must not fail a request
             log.exception("a prediction could not be recorded")
 
     def _predict_v2(self, body: Body) -> _Predicted:
         request = decode_v2(body.content, body.json_length)
         columns, outputs = self._asked(request)
-        content, json_length = encode_binary_v2(outputs, self.name, self.version, request)
+        content, json_length = encode_binary_v2(outputs, self.name, version=self.version, request=request)
         headers = {} if json_length is None else {"content-type": OCTETS, JSON_LENGTH: str(json_length)}
         return _Predicted(Response(200, content, headers), columns, outputs, request.id)
 

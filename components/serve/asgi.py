@@ -55,7 +55,7 @@ class Body(NamedTuple):
     json_length: int | None = None
 
 
-async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
+async def read_body(scope: Scope, receive: Receive, *, limits: Limits) -> Body:
     """Reads a request's body.
 
     Raises:
@@ -81,15 +81,15 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> Body:
         message: Message = arrived.value
         content = _part(message)
         if message.get("more_body", False):
-            content = await _in_time(_rest(receive, content, limits), limits)
+            content = await _in_time(_rest(receive, content, limits=limits), limits)
     else:
-        content = await _in_time(_rest(receive, b"", limits, _Begun(waiting, receiving)), limits)
+        content = await _in_time(_rest(receive, b"", limits=limits, begun=_Begun(waiting, receiving)), limits)
     if len(content) > limits.request_bytes:
         raise _too_large(limits)
     return Body(content, None if json_length is None else _length(json_length))
 
 
-async def send_response(send: Send, response: Response, last: bool) -> None:
+async def send_response(send: Send, response: Response, *, last: bool) -> None:
     """Sends an answer; a last one says that the connection is closed after it."""
     headers = [(b"content-length", b"%d" % len(response.body))]
     if "content-type" not in response.headers:
@@ -124,10 +124,10 @@ async def _in_time(reading: Awaitable[bytes], limits: Limits) -> bytes:
             return await reading
     except TimeoutError as error:
         late = f"the body did not arrive within {limits.read_seconds:g} seconds"
-        raise RequestError(408, late, {"connection": "close"}) from error
+        raise RequestError(408, late, headers={"connection": "close"}) from error
 
 
-async def _rest(receive: Receive, first: bytes, limits: Limits, begun: Awaitable[Message] | None = None) -> bytes:
+async def _rest(receive: Receive, first: bytes, *, limits: Limits, begun: Awaitable[Message] | None = None) -> bytes:
     parts, size = [first], len(first)
     while size <= limits.request_bytes:
         message = await (begun or receive())

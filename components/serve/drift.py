@@ -73,7 +73,7 @@ class DriftWindow:
         self._filled = 0
 
     @classmethod
-    def read(cls, path: Path, signature: Signature, rows: int = WINDOW_ROWS) -> DriftWindow:
+    def read(cls, path: Path, signature: Signature, *, rows: int = WINDOW_ROWS) -> DriftWindow:
         """A window of the columns that both the model and its baseline have, in the same type.
 
         Raises:

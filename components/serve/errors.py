@@ -12,7 +12,7 @@ class RequestError(Exception):
         headers: Headers to answer with, such as ``Retry-After``.
     """
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message

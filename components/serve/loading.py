@@ -59,7 +59,7 @@ def load_release(folder: Path, public_key: Path | None = None) -> Served:
     if public_key is None:
         log.warning("the signature is not looked at: only that the parts of the release fit together is verified")
     with _work_folder(folder) as work:
-        bundle = verify_bundle(folder, public_key, work)
+        bundle = verify_bundle(folder, public_key, work=work)
         release = bundle.release()
         signature = Signature.read(bundle.model)
         predictor: Predictor | OnnxPredictor

@@ -30,7 +30,7 @@ class Metrics:
     """
 
     def __init__(
-        self, model: Mapping[str, str], bounds: Iterable[float] = (), drift: Gauges = dict, log: Gauges | None = None
+        self, model: Mapping[str, str], bounds: Iterable[float] = (), *, drift: Gauges = dict, log: Gauges | None = None
     ) -> None:
         self.in_flight = 0
         self._model = dict(model)

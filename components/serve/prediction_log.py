@@ -61,7 +61,7 @@ class PredictionLog:
         version: Its version.
     """
 
-    def __init__(self, settings: LogSettings, name: str, version: str) -> None:
+    def __init__(self, settings: LogSettings, name: str, *, version: str) -> None:
         self.settings = settings
         self._root = join(settings.target, name, version or "0")
         self._blocks: deque[Columns] = deque()

@@ -83,7 +83,7 @@ def decode_v2(body: bytes, json_length: int | None = None) -> Request:
     )
 
 
-def encode_v2(outputs: Mapping[str, Array], name: str, version: str, identity: str = "") -> dict[str, Any]:
+def encode_v2(outputs: Mapping[str, Array], name: str, *, version: str, identity: str = "") -> dict[str, Any]:
     """An inference answer, each output of shape [rows] or [rows, classes], its data row by row.
 
     A value that is not finite, such as a prediction of NaN, is null: JSON has no other word for it.
@@ -96,14 +96,14 @@ def encode_v2(outputs: Mapping[str, Array], name: str, version: str, identity: s
 
 
 def encode_binary_v2(
-    outputs: Mapping[str, Array], name: str, version: str, request: Request
+    outputs: Mapping[str, Array], name: str, *, version: str, request: Request
 ) -> tuple[bytes, int | None]:
     """An inference answer, of which the outputs that the request wants so are binary tensors.
 
     Returns:
         The body, and how much of it is JSON; None where all of it is.
     """
-    answer = encode_v2(outputs, name, version, request.id)
+    answer = encode_v2(outputs, name, version=version, identity=request.id)
     blobs = []
     for output in answer["outputs"]:
         if request.binary.get(output["name"], request.all_binary):
@@ -177,7 +177,7 @@ def _tensor(tensor: object, blob: Callable[[str, int], bytes]) -> tuple[str, Val
     if data is None:
         size = _parameter(tensor, "binary_data_size")
         if type(size) is int and size >= 0:
-            return name, Values(read_values(name, datatype, shape[0], blob(name, size)), datatype)
+            return name, Values(read_values(name, datatype, count=shape[0], content=blob(name, size)), datatype)
     if not isinstance(data, list):
         raise RequestError(400, f"the tensor {shown(name)} has no list of `data`")
     if len(shape) == 2 and data and all(isinstance(row, list) for row in data):

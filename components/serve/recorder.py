@@ -49,7 +49,7 @@ class Observer:
     """
 
     def __init__(
-        self, drift: DriftWindow | None = None, log: PredictionLog | None = None, seed: int | None = None
+        self, drift: DriftWindow | None = None, log: PredictionLog | None = None, *, seed: int | None = None
     ) -> None:
         self._drift, self._log = drift, log
         self._sample = log.settings.sample if log is not None else 0.0
@@ -57,7 +57,7 @@ class Observer:
         self._pending: list[Observed] = []
         self._rows = 0
 
-    def record(self, columns: Mapping[str, Array], outputs: Mapping[str, Array], identity: str = "") -> None:
+    def record(self, columns: Mapping[str, Array], outputs: Mapping[str, Array], *, identity: str = "") -> None:
         """Takes in a request that was answered with all of the model's outputs."""
         logged = self._sample > 0 and (self._sample >= 1 or self._random() < self._sample)
         if self._drift is None and not logged:
@@ -76,7 +76,7 @@ class Observer:
         if self._drift is not None:
             self._drift.add(columns)
         if self._log is not None:
-            self._offer(self._log, pending, columns)
+            self._offer(self._log, pending, columns=columns)
 
     def drift_scores(self) -> Mapping[str, float]:
         """Each column's drift score, of all rows up to now."""
@@ -90,7 +90,7 @@ class Observer:
             self._log.close()
 
     @staticmethod
-    def _offer(log: PredictionLog, requests: list[Observed], columns: Mapping[str, Array]) -> None:
+    def _offer(log: PredictionLog, requests: list[Observed], *, columns: Mapping[str, Array]) -> None:
         by_outputs: dict[tuple[str, ...], list[Observed]] = {}
         for one in requests:
             if one.logged:

@@ -155,7 +155,7 @@ def _numbers(name: str, given: Values) -> Array:
         raise RequestError(422, f"column {name!r} takes numbers, but its datatype is {datatype}")
     if isinstance(values, np.ndarray):
         numbers: Array = values.astype(np.float64)
-        _check_finite(name, given, numbers)
+        _check_finite(name, given, found=numbers)
         return numbers
     allowed: tuple[type, ...] = (bool,) if datatype == "BOOL" else (int, float)
     if not given.datatype:
@@ -163,34 +163,36 @@ def _numbers(name: str, given: Values) -> Array:
     for row, value in enumerate(given.values):
         if value is not None and type(value) not in allowed:
             wanted = "true or false" if datatype == "BOOL" else "a number"
-            raise _refused(name, row, value, f"is not {wanted}")
+            raise _refused(name, row, value=value, why=f"is not {wanted}")
     try:
         found = np.array([math.nan if value is None else value for value in given.values], dtype=np.float64)
     except OverflowError as error:
         raise RequestError(422, f"column {name!r} holds an integer too great for a 64-bit number") from error
-    _check_range(name, given, found, datatype)
-    return _narrowed(name, given, found, datatype)
+    _check_range(name, given, found=found, datatype=datatype)
+    return _narrowed(name, given, found=found, datatype=datatype)
 
 
-def _check_range(name: str, given: Values, found: Array, datatype: str) -> None:
-    _check_finite(name, given, found)
+def _check_range(name: str, given: Values, *, found: Array, datatype: str) -> None:
+    _check_finite(name, given, found=found)
     limits = _INTEGERS.get(datatype)
     if limits is None:
         return
     for row, value in enumerate(given.values):
         if value is not None and not (int(value) == value and limits.min <= int(value) <= limits.max):
-            raise _refused(name, row, value, f"is no {datatype}")
+            raise _refused(name, row, value=value, why=f"is no {datatype}")
 
 
-def _check_finite(name: str, given: Values, found: Array) -> None:
+def _check_finite(name: str, given: Values, *, found: Array) -> None:
     infinite = np.isinf(found)
     if infinite.any():
         row = int(infinite.argmax())
         value = given.values[row]
-        raise _refused(name, row, value.item() if isinstance(value, np.generic) else value, "is not a finite number")
+        raise _refused(
+            name, row, value=value.item() if isinstance(value, np.generic) else value, why="is not a finite number"
+        )
 
 
-def _narrowed(name: str, given: Values, found: Array, datatype: str) -> Array:
+def _narrowed(name: str, given: Values, *, found: Array, datatype: str) -> Array:
     narrow = _NARROW_FLOATS.get(datatype)
     if narrow is None:
         return found
@@ -198,7 +200,7 @@ def _narrowed(name: str, given: Values, found: Array, datatype: str) -> Array:
         rounded: Array = found.astype(narrow).astype(np.float64)
     if np.isinf(rounded).any():
         row = int(np.isinf(rounded).argmax())
-        raise _refused(name, row, given.values[row], f"is too great for {datatype}")
+        raise _refused(name, row, value=given.values[row], why=f"is too great for {datatype}")
     return rounded
 
 
@@ -207,7 +209,7 @@ def _texts(name: str, given: Values) -> Array:
         raise RequestError(422, f"column {name!r} takes text (BYTES), but its datatype is {given.datatype}")
     for row, value in enumerate(given.values):
         if value is not None and type(value) is not str:
-            raise _refused(name, row, value, "is not text")
+            raise _refused(name, row, value=value, why="is not text")
     return np.array(given.values, dtype=object)
 
 
@@ -216,10 +218,10 @@ def _times(name: str, given: Values) -> Array:
         raise RequestError(
             422, f"column {name!r} takes times as ISO 8601 text (BYTES), but its datatype is {given.datatype}"
         )
-    return np.array([_time(name, row, value) for row, value in enumerate(given.values)], dtype="datetime64[us]")
+    return np.array([_time(name, row, value=value) for row, value in enumerate(given.values)], dtype="datetime64[us]")
 
 
-def _time(name: str, row: int, value: object) -> dt.datetime | None:
+def _time(name: str, row: int, *, value: object) -> dt.datetime | None:
     """A time in UTC without a zone, as data files are read."""
     if value is None:
         return None
@@ -227,10 +229,10 @@ def _time(name: str, row: int, value: object) -> dt.datetime | None:
         found = dt.datetime.fromisoformat(value)  # type: ignore[arg-type]
         return found if found.tzinfo is None else found.astimezone(dt.UTC).replace(tzinfo=None)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _refused(name, row, value, "is not a time in ISO 8601, such as 2026-03-01T12:00:00") from error
+        raise _refused(name, row, value=value, why="is not a time in ISO 8601, such as 2026-03-01T12:00:00") from error
 
 
-def _refused(name: str, row: int, value: object, why: str) -> RequestError:
+def _refused(name: str, row: int, *, value: object, why: str) -> RequestError:
     return RequestError(422, f"column {name!r}, row {row}: {shown(value)} {why}")
 
 

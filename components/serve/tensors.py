@@ -25,17 +25,17 @@ _DTYPES: dict[str, str] = {
 _LENGTH = struct.Struct("<I")
 
 
-def read_values(name: str, datatype: str, count: int, content: bytes) -> list[str] | Array:
+def read_values(name: str, datatype: str, *, count: int, content: bytes) -> list[str] | Array:
     """A tensor's values, of shape (count,).
 
     Raises:
         RequestError: 400; there are fewer or more than that, or they are no such values.
     """
     if datatype == "BYTES":
-        return _texts(name, count, content)
+        return _texts(name, count, content=content)
     dtype = np.dtype(_DTYPES[datatype])
     if len(content) != count * dtype.itemsize:
-        raise _of_size(name, count * dtype.itemsize, len(content))
+        raise _of_size(name, count * dtype.itemsize, found=len(content))
     if datatype != "BOOL":
         return np.frombuffer(content, dtype)
     flags: Array = np.frombuffer(content, np.uint8) != 0
@@ -50,7 +50,7 @@ def write_values(values: Array, datatype: str) -> bytes:
     return b"".join(part for text in texts for part in (_LENGTH.pack(len(text)), text))
 
 
-def _texts(name: str, count: int, content: bytes) -> list[str]:
+def _texts(name: str, count: int, *, content: bytes) -> list[str]:
     found: list[str] = []
     place = 0
     try:
@@ -58,7 +58,7 @@ def _texts(name: str, count: int, content: bytes) -> list[str]:
             start = place + _LENGTH.size
             place = start + _LENGTH.unpack_from(content, place)[0]
             if place > len(content):
-                raise _of_size(name, place, len(content))
+                raise _of_size(name, place, found=len(content))
             found.append(content[start:place].decode())
     except (struct.error, UnicodeDecodeError) as error:
         raise RequestError(400, f"the binary tensor {shown(name)} holds no UTF-8 texts with their lengths") from error
@@ -67,5 +67,5 @@ def _texts(name: str, count: int, content: bytes) -> list[str]:
     return found
 
 
-def _of_size(name: str, wanted: int, found: int) -> RequestError:
+def _of_size(name: str, wanted: int, *, found: int) -> RequestError:
     return RequestError(400, f"the binary tensor {shown(name)} has {found:,} bytes, but needs {wanted:,}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Labels = np.ndarray[Any, Any]
 
 
-def fit_pipeline(project: Project, prepared: pl.DataFrame, steps: Path) -> Pipeline:
+def fit_pipeline(project: Project, prepared: pl.DataFrame, *, steps: Path) -> Pipeline:
     """Fits the project's model on prepared rows.
 
     Args:
@@ -41,11 +41,11 @@ def fit_pipeline(project: Project, prepared: pl.DataFrame, steps: Path) -> Pipel
     """
     label = label_of(prepared, project)
     features = to_model_input(prepared, [name for name in prepared.columns if name != project.label])
-    estimator = _fit(project, features, label)
+    estimator = _fit(project, features, label=label)
     return Pipeline([("features", load_skops(steps)), ("model", estimator)])
 
 
-def _fit(project: Project, features: pd.DataFrame, label: Labels) -> Any:
+def _fit(project: Project, features: pd.DataFrame, *, label: Labels) -> Any:
     import pandas as pd
 
     model = project.model

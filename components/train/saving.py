@@ -23,7 +23,7 @@ _COLUMN_TYPES = {"f": "double", "M": "datetime", "O": "string"}
 _PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
 
 
-def save(pipeline: Pipeline, folder: str, examples: pd.DataFrame, *, model_id: str, run_id: str, location: str) -> str:
+def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: str, run_id: str, location: str) -> str:
     """Saves a pipeline with its signature and input examples.
 
     Args:

@@ -66,23 +66,25 @@ def train(
     check_code(project, code_version)
     prepared = read_table(prepared_path)
     columns = project.features.columns
-    examples = to_model_input(read_table(train_path, columns, EXAMPLE_ROWS), columns)
+    examples = to_model_input(read_table(train_path, columns, rows=EXAMPLE_ROWS), columns)
     tracking = Tracking.from_environment()
-    with tracking.run(project.name, "train", {"data_hash": data_hash, "project_hash": project.sha256()}) as run_id:
-        params = _parameters(project, len(prepared), prepared.width - 1)
+    with tracking.run(project.name, "train", tags={"data_hash": data_hash, "project_hash": project.sha256()}) as run_id:
+        params = _parameters(project, len(prepared), features=prepared.width - 1)
         tracking.log(run_id, params=params)
         started = time.perf_counter()
-        pipeline = fit_pipeline(project, prepared, Path(steps_path) / STEPS_FILE)
+        pipeline = fit_pipeline(project, prepared, steps=Path(steps_path) / STEPS_FILE)
         seconds = time.perf_counter() - started
-        with tracking.logged_model(run_id, project.name, params) as (model_id, location):
-            serialization = save(pipeline, model_path, examples, model_id=model_id, run_id=run_id, location=location)
+        with tracking.logged_model(run_id, project.name, params=params) as (model_id, location):
+            serialization = save(
+                pipeline, model_path, examples=examples, model_id=model_id, run_id=run_id, location=location
+            )
             tracking.upload_model(model_id, model_path)
         tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared)})
-        tracking.tag_run(run_id, "serialization", serialization)
+        tracking.tag_run(run_id, "serialization", value=serialization)
     return Trained(run_id, model_id, folder_sha256(model_path), serialization, len(prepared), seconds)
 
 
-def _parameters(project: Project, rows: int, features: int) -> dict[str, object]:
+def _parameters(project: Project, rows: int, *, features: int) -> dict[str, object]:
     model = project.model
     return {
         "model": model.estimator or model.entrypoint,

@@ -38,13 +38,13 @@ def approved_baseline(name: str, version: str) -> Approved | None:
     if not version:
         return None
     tracking = Tracking.from_environment()
-    content = tracking.evidence(name, version, BASELINE_FILE)
+    content = tracking.evidence(name, version, file=BASELINE_FILE)
     if content is None:
         return None
-    return Approved(Baseline.model_validate_json(content), content, tracking.evidence(name, version, SAMPLE_FILE))
+    return Approved(Baseline.model_validate_json(content), content, tracking.evidence(name, version, file=SAMPLE_FILE))
 
 
-def write_baseline(folder: Path, made: Baseline, sample: pl.DataFrame | None) -> None:
+def write_baseline(folder: Path, made: Baseline, *, sample: pl.DataFrame | None) -> None:
     """Writes this data's own baseline.
 
     Args:

@@ -62,5 +62,5 @@ def validate_data(
         report_path=report.path,
     ).model_copy(update={"report": report.uri})
     judged.write(gate.path)
-    write_comparison(metrics, judged, policy)
+    write_comparison(metrics, judged, policy=policy)
     return (judged.verdict.value, judged.proceed)

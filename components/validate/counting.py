@@ -58,7 +58,7 @@ class Counts:
         return Counts(self.rows + other.rows, numbers, {})
 
 
-def count(table: pl.LazyFrame, tally: Tally, few: Collection[str] = ()) -> Counts:
+def count(table: pl.LazyFrame, tally: Tally, *, few: Collection[str] = ()) -> Counts:
     """Counts everything in one pass over the columns concerned.
 
     Args:
@@ -82,7 +82,7 @@ def count(table: pl.LazyFrame, tally: Tally, few: Collection[str] = ()) -> Count
     keys = {name: f"{number}" for number, name in enumerate(asked)}
     plans = [table.select(pl.len().alias("rows"), **{keys[name]: one.sum() for name, one in asked.items()})]
     plans += [table.group_by(column).len(_ROWS) for column in alone]
-    plans += [_value_counts(table, text, list(wanted[column])) for column, text in texts.items()]
+    plans += [_value_counts(table, text, values=list(wanted[column])) for column, text in texts.items()]
     found = collected(plans)
     numbers = {name: int(found[0].item(0, key) or 0) for name, key in keys.items()}
     counted: dict[str, dict[str, int]] = {}
@@ -105,7 +105,7 @@ def _weighted(values: pl.DataFrame, conditions: Mapping[str, pl.Expr]) -> dict[s
     return {name: int(found.item(0, key)) for name, key in keys.items()}
 
 
-def _value_counts(table: pl.LazyFrame, text: pl.Expr, values: Sequence[str]) -> pl.LazyFrame:
+def _value_counts(table: pl.LazyFrame, text: pl.Expr, *, values: Sequence[str]) -> pl.LazyFrame:
     listed = pl.col("value").is_in(pl.Series(values, dtype=pl.String).implode())
     return table.select(text.alias("value")).filter(listed).group_by("value").len("rows")
 
@@ -135,7 +135,7 @@ def rows_of(table: pl.LazyFrame) -> int:
     return int(table.select(pl.len()).collect(engine="streaming").item())
 
 
-def sample_of(table: pl.LazyFrame, columns: Sequence[str], most: int, seed: int = SAMPLE_SEED) -> pl.DataFrame:
+def sample_of(table: pl.LazyFrame, columns: Sequence[str], *, most: int, seed: int = SAMPLE_SEED) -> pl.DataFrame:
     """At most so many rows in a random order, the same ones each time; all rows of a table that has no more.
 
     The rows are those whose number in the table hashes to the smallest values, so the table is streamed once.
@@ -151,7 +151,7 @@ def sample_of(table: pl.LazyFrame, columns: Sequence[str], most: int, seed: int 
     return numbered.select(*columns, mixed.alias(_HASH)).sort(_HASH).head(most).drop(_HASH).collect(engine="streaming")
 
 
-def multiplicities(table: pl.LazyFrame, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+def multiplicities(table: pl.LazyFrame, columns: Sequence[str], *, rows: int) -> Iterator[pl.DataFrame]:
     """How many rows have the same values in some columns: frames of ``key`` (a 64-bit hash of them) and ``rows``.
 
     A few million keys are held at a time: a longer table is read several times, each for its share of the keys. Two
@@ -176,7 +176,7 @@ def rows_per_group(table: pl.LazyFrame, column: str) -> float:
     of one, its upper bound (Kish, Survey Sampling, 1965). 1 for a table without rows.
     """
     total, squares = 0, 0
-    for frame in multiplicities(table, [column], rows_of(table)):
+    for frame in multiplicities(table, [column], rows=rows_of(table)):
         sizes = frame["rows"].cast(pl.Int64)
         total += int(sizes.sum())
         squares += int((sizes * sizes).sum())

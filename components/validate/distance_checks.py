@@ -67,18 +67,21 @@ class Distance:
     test: tuple[str, str]
 
 
-def too_few_rows(name: str, current: Baseline, reference: Baseline, least: int, rule: OnInconclusive) -> Check | None:
+def too_few_rows(
+    name: str, current: Baseline, *, reference: Baseline, least: int, rule: OnInconclusive
+) -> Check | None:
     """The one check there is where either side has too few rows to compare columns by."""
     fewest = min(current.rows, reference.rows)
     if fewest >= least:
         return None
     message = f"{fewest:,} rows on one side; the policy asks for {least:,} to tell {name} by; bring more rows"
-    return inconclusive(name, message, rule, observed=fewest, threshold=least)
+    return inconclusive(name, message, rule=rule, observed=fewest, threshold=least)
 
 
 def distance_checks(
     current: Baseline,
     reference: Baseline,
+    *,
     thresholds: Mapping[str, Distances],
     names: Mapping[str, str],
     alpha: float,
@@ -89,10 +92,10 @@ def distance_checks(
     p_values: dict[tuple[str, str], float] = {}
     found: dict[str, list[Distance]] = {}
     for name, asked in thresholds.items():
-        found[name] = _distances(name, reference, current, asked)
+        found[name] = _distances(name, reference, current=current, asked=asked)
         for one in found[name]:
             if one.test not in p_values:
-                p_values[one.test] = _p_value(one, reference, current)
+                p_values[one.test] = _p_value(one, reference, current=current)
     certain = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     rows = (
         f"over {wording.current.format(f'{current.rows:,}')} against {wording.reference.format(f'{reference.rows:,}')}"
@@ -100,13 +103,13 @@ def distance_checks(
     if max(current.rows_per_group, reference.rows_per_group) > 1:
         rows += " (rows of a group are alike and weigh less)"
     return [
-        _judged(names[name], distances, certain, alpha, rule, rows, wording.remedy)
+        _judged(names[name], distances, certain=certain, alpha=alpha, rule=rule, rows=rows, remedy=wording.remedy)
         for name, distances in found.items()
         if distances
     ]
 
 
-def _distances(name: str, reference: Baseline, current: Baseline, asked: Distances) -> list[Distance]:
+def _distances(name: str, reference: Baseline, *, current: Baseline, asked: Distances) -> list[Distance]:
     kind, shares = reference.columns[name].kind, (reference.columns[name].shares, current.columns[name].shares)
     found = []
     for measured in _NAMES:
@@ -122,21 +125,22 @@ def _distances(name: str, reference: Baseline, current: Baseline, asked: Distanc
     return found
 
 
-def _p_value(found: Distance, reference: Baseline, current: Baseline) -> float:
+def _p_value(found: Distance, reference: Baseline, *, current: Baseline) -> float:
     name, test = found.test
     shape = reference.columns[name]
     counts = [np.array(side.columns[name].shares) * side.weight for side in (reference, current)]
     if test == "Kolmogorov-Smirnov":
-        return kolmogorov_smirnov_p(found.effect, counts[0][:-1].sum(), counts[1][:-1].sum())
+        return kolmogorov_smirnov_p(found.effect, counts[0][:-1].sum(), now=counts[1][:-1].sum())
     if shape.chosen_by:
         counts[0] -= np.array(shape.chosen_by) / reference.rows_per_group
     rest = None if shape.kind == "numeric" else len(shape.shares) - 2
-    return chi_squared_p(counts[0].tolist(), counts[1].tolist(), rest)
+    return chi_squared_p(counts[0].tolist(), counts[1].tolist(), rest=rest)
 
 
 def _judged(
     name: str,
     distances: Sequence[Distance],
+    *,
     certain: Mapping[tuple[str, str], float],
     alpha: float,
     rule: OnInconclusive,
@@ -154,7 +158,7 @@ def _judged(
     elif above:
         message += f"; too few rows to tell a shift from chance (p must be below {alpha:g}): bring more of them"
     verdict = Verdict.FAILED if failed else Verdict.INCONCLUSIVE if above else Verdict.PASSED
-    return judged(name, verdict, message, rule, observed=round(worst.effect, 6), threshold=worst.threshold)
+    return judged(name, verdict, message=message, rule=rule, observed=round(worst.effect, 6), threshold=worst.threshold)
 
 
 def _shown(p_value: float) -> str:

@@ -45,7 +45,7 @@ def cramers_v(expected: Sequence[float], observed: Sequence[float]) -> float:
     return float(np.sqrt(terms.sum() / 2))
 
 
-def chi_squared_p(before: Sequence[float], now: Sequence[float], rest: int | None = None) -> float:
+def chi_squared_p(before: Sequence[float], now: Sequence[float], *, rest: int | None = None) -> float:
     """The p-value of Pearson's chi-squared test that two samples are of one distribution.
 
     Bins in which fewer than five rows are expected on either side are taken together, since the test's distribution
@@ -77,7 +77,7 @@ def chi_squared_p(before: Sequence[float], now: Sequence[float], rest: int | Non
     return float(chdtrc(table.shape[1] - 1, np.sum((table - wanted) ** 2 / wanted)))
 
 
-def kolmogorov_smirnov_p(distance: float, before: float, now: float) -> float:
+def kolmogorov_smirnov_p(distance: float, before: float, *, now: float) -> float:
     """The asymptotic p-value of the two-sample Kolmogorov-Smirnov test; too great rather than too small for ties.
 
     Args:

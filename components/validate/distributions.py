@@ -68,7 +68,7 @@ class Baseline(BaseModel):
 
 
 def measure(
-    table: pl.DataFrame | pl.LazyFrame, columns: Sequence[str], data_hash: str, group: str | None = None
+    table: pl.DataFrame | pl.LazyFrame, columns: Sequence[str], *, data_hash: str, group: str | None = None
 ) -> Baseline:
     """The distributions of some columns: deciles of numbers and times, shares of everything else.
 
@@ -82,20 +82,20 @@ def measure(
         group: A column whose equal values mark rows that are alike, such as those of one person.
     """
     lazy = table.lazy()
-    return _counted(bins_of(sample_of(lazy, columns, SAMPLE_ROWS)), lazy, data_hash, group)
+    return _counted(bins_of(sample_of(lazy, columns, most=SAMPLE_ROWS)), lazy, data_hash=data_hash, group=group)
 
 
 def measure_like(
-    table: pl.DataFrame | pl.LazyFrame, baseline: Baseline, data_hash: str, group: str | None = None
+    table: pl.DataFrame | pl.LazyFrame, baseline: Baseline, *, data_hash: str, group: str | None = None
 ) -> Baseline:
     """The distributions of those columns that a baseline has too, counted over every row in the baseline's bins."""
     lazy = table.lazy()
     schema = lazy.collect_schema()
     shapes = {name: shape for name, shape in baseline.columns.items() if name in schema}
-    return _counted(shapes, lazy, data_hash, group)
+    return _counted(shapes, lazy, data_hash=data_hash, group=group)
 
 
-def _counted(shapes: Mapping[str, Distribution], table: pl.LazyFrame, data_hash: str, group: str | None) -> Baseline:
+def _counted(shapes: Mapping[str, Distribution], table: pl.LazyFrame, *, data_hash: str, group: str | None) -> Baseline:
     found = count(table, tally_of(shapes, table.collect_schema()))
     return Baseline(
         data_hash=data_hash,
@@ -151,7 +151,7 @@ def _most_frequent(texts: pl.Series) -> pl.DataFrame:
     return counted.sort(["rows", "value"], descending=[True, False])
 
 
-def tally_of(shapes: Mapping[str, Distribution], schema: pl.Schema, prefix: str = "") -> Tally:
+def tally_of(shapes: Mapping[str, Distribution], schema: pl.Schema, *, prefix: str = "") -> Tally:
     """What to count to fill the bins.
 
     Args:
@@ -179,19 +179,19 @@ def tally_of(shapes: Mapping[str, Distribution], schema: pl.Schema, prefix: str 
             if _is_float(dtype):
                 numbers[f"{key}/least"] = value == -np.inf
             for place, edge in enumerate(shape.edges):
-                numbers[f"{key}/{place}"] = _within(value, edge, shape.kind == "numeric", dtype)
+                numbers[f"{key}/{place}"] = _within(value, edge, cumulative=shape.kind == "numeric", dtype=dtype)
     return Tally(numbers, values)
 
 
-def distributions_of(shapes: Mapping[str, Distribution], found: Counts, prefix: str = "") -> dict[str, Distribution]:
+def distributions_of(shapes: Mapping[str, Distribution], found: Counts, *, prefix: str = "") -> dict[str, Distribution]:
     """The distributions that were counted by `tally_of` with the same prefix."""
     return {
-        name: shape.model_copy(update={"shares": _shares(shape, f"{prefix}{name}", found)})
+        name: shape.model_copy(update={"shares": _shares(shape, f"{prefix}{name}", found=found)})
         for name, shape in shapes.items()
     }
 
 
-def _shares(shape: Distribution, key: str, found: Counts) -> list[float]:
+def _shares(shape: Distribution, key: str, *, found: Counts) -> list[float]:
     """The share of rows in each bin; a column of another type than the bins' counts as missing throughout."""
     known = found.numbers.get(f"{key}/known", 0)
     if shape.kind == "categorical":
@@ -229,7 +229,7 @@ def _is_float(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() and dtype not in _SMALL_INTEGERS
 
 
-def _within(value: pl.Expr, edge: float, cumulative: bool, dtype: pl.DataType) -> pl.Expr:
+def _within(value: pl.Expr, edge: float, *, cumulative: bool, dtype: pl.DataType) -> pl.Expr:
     """Whether a value is at most the edge, or equal to it; whole numbers are compared as such, which is faster."""
     if _is_float(dtype) or abs(edge) >= _GREATEST or not (cumulative or edge.is_integer()):
         bound = pl.lit(edge, pl.Float64)

@@ -68,6 +68,7 @@ class Comparison:
 def write_evidently(
     current: pl.DataFrame,
     reference: pl.DataFrame,
+    *,
     columns: Sequence[str],
     asked: Drift,
     path: Path,
@@ -101,8 +102,10 @@ def write_evidently(
         raise ModelwayError("a table to compare has no rows", remedy="bring data that has rows")
     here, there = set(current.columns), set(reference.columns)
     both = [name for name in dict.fromkeys(columns) if name in here and name in there]
-    shapes = measure(reference, both, "").columns
-    judged = {(one, name): most for name in both for one, most in _asked(name, label, asked, shapes[name]).items()}
+    shapes = measure(reference, both, data_hash="").columns
+    judged = {
+        (one, name): most for name in both for one, most in _asked(name, label, asked=asked, shape=shapes[name]).items()
+    }
     samples = [_sample(table) for table in (current, reference)]
     tables = [_handed_over(table, shapes) for table in samples]
     kinds = {name: tables[1][name].dtype.kind for name in both}
@@ -138,13 +141,13 @@ def write_evidently(
         reference_sample_rows=len(samples[1]),
         distances=distances,
         sampling_errors={
-            one: {name: _error(name, one, tables, (len(current), len(reference))) for name in found}
+            one: {name: _error(name, one, tables=tables, rows=(len(current), len(reference))) for name in found}
             for one, found in distances.items()
         },
     )
 
 
-def _asked(name: str, label: str, asked: Drift, shape: Distribution) -> dict[str, float]:
+def _asked(name: str, label: str, *, asked: Drift, shape: Distribution) -> dict[str, float]:
     """The thresholds of one column, by distance."""
     thresholds: Distances = asked.columns.get(name, asked)
     if name == label and name not in asked.columns:
@@ -236,7 +239,7 @@ def _names(shape: Distribution, dtype: pl.DataType) -> list[str]:
     return [f"up to {edges[0]}", *(f"{low} to {high}" for low, high in pairwise(edges)), f"over {edges[-1]}"]
 
 
-def _error(name: str, distance: str, tables: Sequence[pd.DataFrame], rows: tuple[int, int]) -> float:
+def _error(name: str, distance: str, *, tables: Sequence[pd.DataFrame], rows: tuple[int, int]) -> float:
     """How far a sample's distance is from that of all rows, at most, with 95 % confidence.
 
     By the parametric bootstrap (Efron, 1979): samples drawn from the sample's own shares, and corrected for how much

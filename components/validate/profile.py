@@ -55,6 +55,7 @@ class Survey:
 def survey(
     train: pl.LazyFrame,
     test: pl.LazyFrame,
+    *,
     contract: Contract | None,
     project: Project,
     before: Baseline | None,
@@ -79,33 +80,37 @@ def survey(
     """
     schema = train.collect_schema()
     columns = tuple(name for name in (*project.features.columns, project.label) if name in schema)
-    asked = bad_rows(contract, project, schema) if contract is not None else []
+    asked = bad_rows(contract, project, schema=schema) if contract is not None else []
     earlier = {name: shape for name, shape in (before.columns if before else {}).items() if name in schema}
-    sample = sample_of(train, columns, SAMPLE_ROWS) if before is None else None
+    sample = sample_of(train, columns, most=SAMPLE_ROWS) if before is None else None
     own = bins_of(sample) if sample is not None else {}
     seen = sample if sample is not None else train.head(PROBED_ROWS).collect(engine="streaming")
     few = _few_values(seen) if len(seen) >= PROBED_ROWS else []
-    in_train = count(train, bad_tally(asked) | tally_of(own, schema, _OWN) | tally_of(earlier, schema, _BEFORE), few)
-    in_test = count(test, bad_tally(asked), few)
-    shapes = distributions_of(own, in_train, _OWN)
-    in_earlier = distributions_of(earlier, in_train, _BEFORE)
+    in_train = count(
+        train,
+        bad_tally(asked) | tally_of(own, schema, prefix=_OWN) | tally_of(earlier, schema, prefix=_BEFORE),
+        few=few,
+    )
+    in_test = count(test, bad_tally(asked), few=few)
+    shapes = distributions_of(own, in_train, prefix=_OWN)
+    in_earlier = distributions_of(earlier, in_train, prefix=_BEFORE)
     if before is not None:
         shapes = {name: _reused(shape) for name, shape in in_earlier.items() if _still_fits(earlier[name], shape)}
         left = [name for name in columns if name not in shapes]
         if left:
-            own = bins_of(sample_of(train, left, SAMPLE_ROWS))
-            shapes |= distributions_of(own, count(train, tally_of(own, schema, _OWN), few), _OWN)
+            own = bins_of(sample_of(train, left, most=SAMPLE_ROWS))
+            shapes |= distributions_of(own, count(train, tally_of(own, schema, prefix=_OWN), few=few), prefix=_OWN)
     made = Baseline(
         data_hash=data_hash,
         rows=in_train.rows,
-        rows_per_group=_rows_per_group(train, project, schema),
+        rows_per_group=_rows_per_group(train, project, schema=schema),
         columns={name: shapes[name] for name in columns},
     )
     now = made.model_copy(update={"columns": in_earlier}) if before is not None else made
     checks: Sequence[Check] = ()
     if contract is not None:
         both = pl.concat([train, test])
-        checks = counted_contract_checks(both, contract, project, asked, in_train + in_test)
+        checks = counted_contract_checks(both, contract, project=project, asked=asked, counted=in_train + in_test)
     return Survey(schema, columns, in_train.rows, in_test.rows, sample, made, now, list(checks))
 
 
@@ -129,7 +134,7 @@ def _few_values(sample: pl.DataFrame) -> list[str]:
     return [series.name for series in sample if series.dtype == pl.String and series.n_unique() <= MOST_VALUES]
 
 
-def _rows_per_group(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> float:
+def _rows_per_group(table: pl.LazyFrame, project: Project, *, schema: pl.Schema) -> float:
     split = project.data.split
     if split.by != "group" or split.column is None or split.column not in schema:
         return 1.0

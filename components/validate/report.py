@@ -24,7 +24,7 @@ _SECTIONS = (
 )
 
 
-def render(gate: Gate, project: Project, now: Baseline, before: Baseline | None) -> str:
+def render(gate: Gate, project: Project, *, now: Baseline, before: Baseline | None) -> str:
     """The page: why, the columns' distributions beside the baseline's (most drifted first), and every check.
 
     Args:
@@ -40,13 +40,13 @@ def render(gate: Gate, project: Project, now: Baseline, before: Baseline | None)
     return render_gate(
         "modelway.components.validate",
         "data.html.j2",
-        gate,
-        f"Data of {project.name}",
-        columns=[_column(name, now.columns[name], earlier.get(name), drift[name]) for name in most],
+        gate=gate,
+        title=f"Data of {project.name}",
+        columns=[_column(name, now.columns[name], before=earlier.get(name), check=drift[name]) for name in most],
         columns_left_out=len(drift) - len(most),
         baseline_rows=before.rows if before else None,
         rows=now.rows,
-        sections=[section for title, starts in _SECTIONS if (section := _section(title, starts, gate))],
+        sections=[section for title, starts in _SECTIONS if (section := _section(title, starts, gate=gate))],
     )
 
 
@@ -57,7 +57,7 @@ def _excess(check: Check | None) -> float:
     return check.observed / check.threshold
 
 
-def _section(title: str, starts: tuple[str, ...], gate: Gate) -> dict[str, Any] | None:
+def _section(title: str, starts: tuple[str, ...], *, gate: Gate) -> dict[str, Any] | None:
     """The checks of one kind that did not pass; how many did."""
     found = [check for check in gate.checks if check.name.startswith(starts)]
     if not found:
@@ -71,7 +71,7 @@ def _section(title: str, starts: tuple[str, ...], gate: Gate) -> dict[str, Any] 
     }
 
 
-def _column(name: str, now: Distribution, before: Distribution | None, check: Check | None) -> dict[str, Any]:
+def _column(name: str, now: Distribution, *, before: Distribution | None, check: Check | None) -> dict[str, Any]:
     return {
         "name": name,
         "labels": _labels(now),

@@ -39,7 +39,7 @@ class Sample:
         return f"{self.total:,}" if self.whole else f"a random sample of {len(self.table):,} of {self.total:,}"
 
 
-def draw(table: pl.LazyFrame, columns: Sequence[str], most: int) -> Sample:
+def draw(table: pl.LazyFrame, columns: Sequence[str], *, most: int) -> Sample:
     """Draws rows without replacement, the same ones each time; the table is streamed, never held.
 
     Args:

@@ -60,22 +60,29 @@ def validate(
     )
     approved = approved_baseline(project.name, champion)
     before = approved.baseline if approved is not None else None
-    found = survey(splits["train"], splits["test"], contract if judged else None, project, before, data_hash)
-    serving, kept = _serving(serving_path), _sample(found, splits["train"], policy)
+    found = survey(
+        splits["train"],
+        splits["test"],
+        contract=contract if judged else None,
+        project=project,
+        before=before,
+        data_hash=data_hash,
+    )
+    serving, kept = _serving(serving_path), _sample(found, splits["train"], policy=policy)
     checks = []
     if judged:
         checks = [
             *_split_checks(found),
             *found.checks,
-            *_leakage_checks(splits, found, project, contract, policy, serving),
-            *drift_checks(found.now, before, policy.data, project.label, found.columns),
-            *_multivariate_checks(found, kept, approved, project, contract, policy),
-            *(_skew_checks(serving, found, project, policy) if serving is not None else ()),
+            *_leakage_checks(splits, found, project=project, contract=contract, policy=policy, serving=serving),
+            *drift_checks(found.now, before, policy=policy.data, label=project.label, columns=found.columns),
+            *_multivariate_checks(found, kept, approved=approved, project=project, contract=contract, policy=policy),
+            *(_skew_checks(serving, found, project=project, policy=policy) if serving is not None else ()),
         ]
     if approved is not None and not policy.data.register_new_baseline:
         keep_baseline(Path(baseline_path), approved)
     else:
-        write_baseline(Path(baseline_path), found.made, kept)
+        write_baseline(Path(baseline_path), found.made, sample=kept)
     facts: dict[str, str | int | float | None] = {
         "data_hash": data_hash,
         "contract_hash": contract.sha256(),
@@ -88,17 +95,17 @@ def validate(
         "sample_rows": len(kept) if kept is not None else None,
         "sample_seed": SAMPLE_SEED,
     }
-    gate = judged_gate("data", checks, facts, policy.data.mode, policy.waivers, as_of)
-    Path(report_path).write_text(render(gate, project, found.now, before), encoding="utf-8")
+    gate = judged_gate("data", checks, facts=facts, mode=policy.data.mode, waivers=policy.waivers, as_of=as_of)
+    Path(report_path).write_text(render(gate, project, now=found.now, before=before), encoding="utf-8")
     return gate
 
 
-def _sample(found: Survey, train: pl.LazyFrame, policy: Policy) -> pl.DataFrame | None:
+def _sample(found: Survey, train: pl.LazyFrame, *, policy: Policy) -> pl.DataFrame | None:
     """Rows of the training split by chance, for telling it from others; None where the policy does not ask."""
     asked = policy.data.drift.multivariate
     if asked is None:
         return None
-    drawn = found.sample if found.sample is not None else sample_of(train, found.columns, asked.sample_rows)
+    drawn = found.sample if found.sample is not None else sample_of(train, found.columns, most=asked.sample_rows)
     return drawn.head(asked.sample_rows)
 
 
@@ -115,7 +122,8 @@ def _split_checks(found: Survey) -> list[Check]:
         passed_or_failed(
             f"rows[{side}]",
             rows > 0,
-            f"{rows:,} rows in the {side} split" + ("" if rows else "; bring more rows, or correct `data.split`"),
+            message=f"{rows:,} rows in the {side} split"
+            + ("" if rows else "; bring more rows, or correct `data.split`"),
             observed=rows,
             threshold=1,
         )
@@ -123,7 +131,7 @@ def _split_checks(found: Survey) -> list[Check]:
     ]
 
 
-def _obstacle(found: Survey, project: Project, contract: Contract) -> str:
+def _obstacle(found: Survey, project: Project, *, contract: Contract) -> str:
     """Why rows cannot be looked at closely; empty if they can."""
     for name in (*project.features.columns, project.label):
         if name not in found.schema:
@@ -136,22 +144,32 @@ def _obstacle(found: Survey, project: Project, contract: Contract) -> str:
 def _leakage_checks(
     splits: dict[str, pl.LazyFrame],
     found: Survey,
+    *,
     project: Project,
     contract: Contract,
     policy: Policy,
     serving: pl.LazyFrame | None,
 ) -> list[Check]:
     asked, rule = policy.data.leakage, policy.data.on_inconclusive
-    obstacle = _obstacle(found, project, contract)
+    obstacle = _obstacle(found, project, contract=contract)
     if obstacle:
-        return [inconclusive("leakage", f"not judged: {obstacle}; see the contract's checks", rule)]
+        return [inconclusive("leakage", f"not judged: {obstacle}; see the contract's checks", rule=rule)]
     served = list(serving.collect_schema()) if serving is not None else None
-    return leakage_checks(splits["train"], splits["test"], project, contract, asked, rule, served)
+    return leakage_checks(
+        splits["train"],
+        splits["test"],
+        project=project,
+        contract=contract,
+        policy=asked,
+        rule=rule,
+        serving_columns=served,
+    )
 
 
 def _multivariate_checks(
     found: Survey,
     sample: pl.DataFrame | None,
+    *,
     approved: Approved | None,
     project: Project,
     contract: Contract,
@@ -160,21 +178,21 @@ def _multivariate_checks(
     asked, rule = policy.data.drift.multivariate, policy.data.on_inconclusive
     if asked is None or sample is None or approved is None:
         return []
-    before, obstacle = approved.rows(), _obstacle(found, project, contract)
+    before, obstacle = approved.rows(), _obstacle(found, project, contract=contract)
     if before is None:
         obstacle = "no sample was registered with the baseline; the next approved model's will be"
     if before is None or obstacle:
-        return [inconclusive("drift[multivariate]", f"not judged: {obstacle}", rule)]
-    return [multivariate_check(before, sample, list(project.features.columns), asked, rule)]
+        return [inconclusive("drift[multivariate]", f"not judged: {obstacle}", rule=rule)]
+    return [multivariate_check(before, sample, columns=list(project.features.columns), policy=asked, rule=rule)]
 
 
-def _skew_checks(serving: pl.LazyFrame, found: Survey, project: Project, policy: Policy) -> list[Check]:
+def _skew_checks(serving: pl.LazyFrame, found: Survey, *, project: Project, policy: Policy) -> list[Check]:
     """What is served against what is trained on, of the features in the training split's bins."""
     features = {name: shape for name, shape in found.made.columns.items() if name != project.label}
     trained = found.made.model_copy(update={"columns": features})
     group = project.data.split.column if project.data.split.by == "group" else None
     known = group is not None and group in serving.collect_schema()
-    served = measure_like(serving, trained, "", group if known else None)
+    served = measure_like(serving, trained, data_hash="", group=group if known else None)
     if not known:  # as alike as the rows trained on, for want of better knowledge
         served = served.model_copy(update={"rows_per_group": trained.rows_per_group})
-    return skew_checks(served, trained, policy.data)
+    return skew_checks(served, trained, policy=policy.data)

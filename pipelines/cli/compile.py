@@ -31,6 +31,7 @@ def compile_(
         ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
+    *,
     until: Annotated[ReleaseGoal, typer.Option(help="How far a release goes.")] = "registered",
     image: Annotated[
         str | None, typer.Option(help="The image that the components run in, best by digest.", envvar="MODELWAY_IMAGE")

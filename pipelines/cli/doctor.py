@@ -27,6 +27,7 @@ _COLOURS = {
 def doctor(
     project: Folder = None,
     store: Store = None,
+    *,
     home: Home = None,
     namespace: Annotated[
         str | None, typer.Option(help="The namespace of the runs on the cluster. Without it: kubeflow, if it is there.")

@@ -90,7 +90,7 @@ def promote_check(
         entries = model.verified_entries()
     except BrokenLogError:  # which `promotion_blockers` has said
         entries = []
-    current = open_claim(entries, model.name, environment)
+    current = open_claim(entries, model.name, environment=environment)
     if current is not None:
         blockers.append(f"{environment} is being changed: {current} is open")
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
@@ -102,7 +102,7 @@ def promote_check(
         raise
     except ModelwayError:  # likewise
         pass
-    version_approvals = approvals(entries, model.name, version.number, environment)
+    version_approvals = approvals(entries, model.name, version=version.number, environment=environment)
     return {
         "allowed": not blockers,
         "refusals": blockers,
@@ -168,20 +168,20 @@ def history(model: RegisteredModel, *, at: datetime | None = None) -> list[dict[
     """
     entries = model.verified_entries()
     return [
-        _served(entries, period, _first_served(entries, period))
+        _served(entries, period, came=_first_served(entries, period))
         for name in ENVIRONMENTS
-        for period in reversed(periods(entries, model.name, name))
+        for period in reversed(periods(entries, model.name, environment=name))
         if at is None or (period.since <= at and (period.until is None or at < period.until))
     ]
 
 
 def _first_served(entries: Sequence[Entry], period: Period) -> datetime:
     """When a version first came to where it went back to later: its approvals held then."""
-    came = periods(entries, period.entry.model, period.environment)
+    came = periods(entries, period.entry.model, environment=period.environment)
     return min(one.since for one in came if one.version == period.version)
 
 
-def _served(entries: Sequence[Entry], period: Period, came: datetime) -> dict[str, Any]:
+def _served(entries: Sequence[Entry], period: Period, *, came: datetime) -> dict[str, Any]:
     entry = period.entry
     before = entries[: entry.number]
     of_version = [one for one in before if (one.model, one.version) == (entry.model, period.version)]
@@ -189,7 +189,7 @@ def _served(entries: Sequence[Entry], period: Period, came: datetime) -> dict[st
     blessing = registered.details.get("blessing_sha256", "") if registered is not None else ""
     held = [
         one
-        for one in approvals(of_version, entry.model, period.version, period.environment)
+        for one in approvals(of_version, entry.model, version=period.version, environment=period.environment)
         if datetime.fromisoformat(one.until) >= came and one.blessing_sha256 == (blessing or one.blessing_sha256)
     ]
     return {
@@ -203,11 +203,11 @@ def _served(entries: Sequence[Entry], period: Period, came: datetime) -> dict[st
         "blessing": blessing or next((one.blessing_sha256 for one in held), ""),
         "image": entry.details.get("image", ""),
         "approvals": [one.model_dump(include={"by", "reason", "at", "until"}) for one in held],
-        "why": _why(period, registered, held),
+        "why": _why(period, registered, held=held),
     }
 
 
-def _why(period: Period, registered: Entry | None, held: Sequence[Approval]) -> list[str]:
+def _why(period: Period, registered: Entry | None, *, held: Sequence[Approval]) -> list[str]:
     entry = period.entry
     told = []
     if registered is not None:

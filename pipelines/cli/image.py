@@ -30,6 +30,7 @@ def image(
             help="Where the project's image goes, host/repository:tag, or a folder.", envvar="MODELWAY_PROJECT_TARGET"
         ),
     ],
+    *,
     project: Folder = None,
     platform: Annotated[str, typer.Option(help="The image's platform, os/architecture.")] = "linux/amd64",
     insecure: Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the image registries.")] = False,
@@ -49,7 +50,7 @@ def image(
         result = make_project_image(
             workspace,
             image,
-            target,
+            target=target,
             platform=platform,
             insecure=insecure,
             report=lambda text: progress.update(task, description=text),

@@ -66,7 +66,7 @@ def package(
     """Makes a blessed version a signed OCI image, without a daemon, and prints its digest."""
     from modelway.components.package.stage import package as make
 
-    at = desk(project, home, store)
+    at = desk(project, home, store=store)
     sys.path.append(str(at.workspace.folder))  # where a pickled model's own modules are
     with TemporaryDirectory() as work:
         result = make(
@@ -97,7 +97,7 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approves that a version goes to an environment: by name, with a reason, until a day, for this very blessing."""
-    at = desk(project, home, store, by)
+    at = desk(project, home, store=store, by=by)
     model_version, environment = at.model.version_named(version), environment_named(to)
     if withdraw:
         entry = governance.withdraw(model_version, environment, by=at.by, reason=reason)
@@ -134,7 +134,7 @@ def promote(
 
     Exits with 0 if it is served there now, 1 if it was refused or undone, 2 on an error.
     """
-    at = desk(project, home, store, by)
+    at = desk(project, home, store=store, by=by)
     model_version, environment = at.model.version_named(version), environment_named(to)
     if check:
         answer = governance.promote_check(model_version, environment, policy=at.workspace.policy)
@@ -174,7 +174,7 @@ def rollback(
     """Goes back to the version that an environment served before, at once, even amid a promotion."""
     from modelway.components.deploy.rollback import rollback as go_back
 
-    at = desk(project, home, store, by)
+    at = desk(project, home, store=store, by=by)
     deployed = go_back(
         at.model,
         environment_named(environment),
@@ -200,7 +200,7 @@ def manifests(
     from modelway.pipelines.manifests import write
 
     workspace = Workspace.load(project_folder(project))
-    written = write(workspace.policy, kubernetes_name(workspace.project.name), output)
+    written = write(workspace.policy, kubernetes_name(workspace.project.name), folder=output)
     if as_json:
         console.print_json({"files": [str(path) for path in written]})
     else:
@@ -216,7 +216,7 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Shows which version each environment served when, why, and who let it."""
-    where = desk(project, home, store)
+    where = desk(project, home, store=store)
     periods = governance.history(where.model, at=governance.moment(at) if at else None)
     if as_json:
         console.print_json(periods)
@@ -227,7 +227,7 @@ def history(
 @audit.command()
 def verify(project: Project = None, home: Home = None, store: Store = None, as_json: Json = False) -> None:
     """Follows the chain of the audit log and names its first broken link; exits with 1 if there is one."""
-    at = desk(project, home, store)
+    at = desk(project, home, store=store)
     result = governance.audit_verify(at.model)
     if as_json:
         console.print_json(result)
@@ -246,7 +246,7 @@ def log(
     as_json: Json = False,
 ) -> None:
     """Prints the entries of the audit log about the project's model, in order."""
-    at = desk(project, home, store)
+    at = desk(project, home, store=store)
     entries = governance.audit_log(at.model, environment=environment, last=last)
     if as_json:
         console.print_json(entries)

@@ -87,8 +87,8 @@ def run(
         result = run_release(
             workspace,
             place,
-            store or str(place),
-            progress,
+            store=store or str(place),
+            on_event=progress,
             data_version=data_version,
             champion=champion,
             reason=reason,
@@ -100,7 +100,7 @@ def run(
     if as_json:
         console.print_json(summary)
     else:
-        console.print_summary(result, seconds, tracking_uri(place))
+        console.print_summary(result, seconds, tracking=tracking_uri(place))
     if result.error is not None:
         raise typer.Exit(exit_code_of(result.error))
     raise typer.Exit(2 if result.outcome is None else console.exit_code(result.outcome))
@@ -119,7 +119,7 @@ def init(
     from modelway.pipelines.project.schemas import DOCUMENTS, published
 
     folder = Path(name)
-    proposal = propose(folder, folder.name, data, label)
+    proposal = propose(folder, folder.name, source=data, label=label)
     existing = [folder / file for file in proposal.files if (folder / file).exists()]
     if existing and not force:
         raise ModelwayError(
@@ -169,7 +169,7 @@ def report(
     """Writes Evidently's report of some data against the project's own; needs modelway[evidently]."""
     from modelway.pipelines.cli.report import compare, summary
 
-    found = compare(project_folder(project), data, output)
+    found = compare(project_folder(project), data, output=output)
     if as_json:
         console.print_json({"report": str(output), **asdict(found)})
     else:
@@ -221,7 +221,7 @@ def drill(
     faults = named(fault or [])
     progress = console.DrillProgress(len(faults) + 1)
     try:
-        results = run_drill(Workspace.load(project_folder(project)), faults, progress)
+        results = run_drill(Workspace.load(project_folder(project)), faults, on_result=progress)
     finally:
         seconds = progress.stop()
     if as_json:

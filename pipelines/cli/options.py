@@ -59,7 +59,7 @@ class Desk:
     by: str
 
 
-def desk(project: Path | None, home: Path | None, store: str | None, by: str | None = None) -> Desk:
+def desk(project: Path | None, home: Path | None, *, store: str | None, by: str | None = None) -> Desk:
     """The project that a command is about, with its store and its registry."""
     folder = project_folder(project)
     workspace, place = Workspace.load(folder), home_of(folder, home)

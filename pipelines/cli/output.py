@@ -97,7 +97,7 @@ def _warnings(outcome: Outcome | None) -> list[str]:
     ]
 
 
-def print_summary(result: LocalResult, seconds: float, tracking: str) -> None:
+def print_summary(result: LocalResult, seconds: float, *, tracking: str) -> None:
     """Prints the run's gates, reasons, model and reports for people."""
     console = Console(highlight=False)
     outcome = result.outcome

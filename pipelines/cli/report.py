@@ -13,7 +13,7 @@ from modelway.components.validate.evidently_report import Comparison, write_evid
 from modelway.pipelines.project.workspace import Workspace
 
 
-def compare(folder: Path, data: str, output: Path) -> Comparison:
+def compare(folder: Path, data: str, *, output: Path) -> Comparison:
     """Writes Evidently's page of some data against the project's own.
 
     Args:
@@ -27,7 +27,9 @@ def compare(folder: Path, data: str, output: Path) -> Comparison:
     asked, own = Workspace.load(folder, data), Workspace.load(folder)
     project = own.project
     columns = [*project.features.columns, project.label]
-    return write_evidently(_read(asked), _read(own), columns, own.policy.data.drift, output, project.label)
+    return write_evidently(
+        _read(asked), _read(own), columns=columns, asked=own.policy.data.drift, path=output, label=project.label
+    )
 
 
 def summary(found: Comparison) -> str:
@@ -43,4 +45,4 @@ def summary(found: Comparison) -> str:
 def _read(workspace: Workspace) -> pl.DataFrame:
     data = workspace.project.data
     with TemporaryDirectory() as work:
-        return read_source(fetch(data.source, Path(work)), data, workspace.contract, Path(work))
+        return read_source(fetch(data.source, Path(work)), data, contract=workspace.contract, work=Path(work))

@@ -10,6 +10,7 @@ from modelway.pipelines.project.workspace import Workspace
 def resolve(
     project: Folder = None,
     home: Home = None,
+    *,
     store: Store = None,
     champion: Champion = "",
     as_json: Json = False,

@@ -20,6 +20,7 @@ _OPEN = "no outcome"
 def runs(
     project: Folder = None,
     home: Home = None,
+    *,
     store: Store = None,
     last: Annotated[int, typer.Option(min=0, help="Only so many, the newest; 0: all.")] = 20,
     as_json: Json = False,

@@ -95,7 +95,7 @@ def check_project(
     problems = [
         *_images(lines, image=image, project_image=project_image),
         *([] if project_image else _code(lines)),
-        *_other_code(lines, project_image, codes, code=workspace.project_code),
+        *_other_code(lines, project_image, codes=codes, code=workspace.project_code),
         *_gpus(lines),
         *_local_paths(lines, store),
     ]
@@ -211,7 +211,7 @@ def _image_distributions() -> frozenset[str]:
 
 
 def _other_code(
-    lines: ProjectLines, project_image: str, codes: Mapping[str, str | None], *, code: str
+    lines: ProjectLines, project_image: str, *, codes: Mapping[str, str | None], code: str
 ) -> Iterator[Problem]:
     """Images that the project's code is to run in, with other code than lies beside project.yaml."""
     keys: dict[str, str | None] = {project_image: None} if project_image else {}

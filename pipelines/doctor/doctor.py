@@ -89,9 +89,9 @@ def _verified() -> str:
         signature = Path(work) / "signature"
         if not has_key(SIGNING_KEY):
             return "it is named; without a signing key here it is not tried"
-        sign(folder, signature, key_file(SIGNING_KEY))
+        sign(folder, signature, private_key=key_file(SIGNING_KEY))
         try:
-            verify(folder, signature, key)
+            verify(folder, signature, public_key=key)
         except ModelwayError as error:
             raise CredentialsError(
                 "what the signing key signs is not verified by it: they are no pair",

@@ -59,7 +59,7 @@ class Caught:
     caught: bool
 
 
-def drill(workspace: Workspace, faults: tuple[Fault, ...], on_result: Callable[[Caught], None]) -> list[Caught]:
+def drill(workspace: Workspace, faults: tuple[Fault, ...], *, on_result: Callable[[Caught], None]) -> list[Caught]:
     """Runs the clean project and then each fault.
 
     Args:
@@ -96,7 +96,7 @@ def _scene(workspace: Workspace) -> Scene:
     """A copy of the project with a date and a consent in it, where it has none, for faults to go into."""
     project, contract = workspace.project, workspace.contract
     with TemporaryDirectory() as work:
-        table = read_source(fetch(project.data.source, Path(work)), project.data, contract, Path(work))
+        table = read_source(fetch(project.data.source, Path(work)), project.data, contract=contract, work=Path(work))
     if not project.features.numeric or not project.features.categorical:
         raise ModelwayError(
             "the drill needs a numeric and a categorical feature to inject faults into",
@@ -132,16 +132,19 @@ class _Road:
         data = self._validate(place, self.scene)
         _must_pass(data)
         trained = self._train(place, self.scene)
-        model, serving = self._evaluate(place, self.scene, trained), self._probe(place, self.scene, trained)
+        model, serving = (
+            self._evaluate(place, self.scene, trained=trained),
+            self._probe(place, self.scene, trained=trained),
+        )
         _must_pass(model)
         _must_pass(serving)
-        self.champion = self._register(place, self.scene, trained)
+        self.champion = self._register(place, self.scene, trained=trained)
         seeded = self.scene.project.model.model_copy(update={"seed": self.scene.project.model.seed + 1})
         self.scene = replace(self.scene, project=self.scene.project.model_copy(update={"model": seeded}))
         place = self.folder / "clean"
         gates = [self._validate(place, self.scene)]
         trained = self._train(place, self.scene)
-        gates += [self._evaluate(place, self.scene, trained), self._probe(place, self.scene, trained)]
+        gates += [self._evaluate(place, self.scene, trained=trained), self._probe(place, self.scene, trained=trained)]
         self.data_gate = gates[0]
         blocking = [gate for gate in gates if not gate.proceed]
         return Caught(CLEAN, "", blocking[0].name if blocking else "", _blocking(blocking), not blocking)
@@ -151,15 +154,15 @@ class _Road:
         place, rng = self.folder / f"fault-{number:02d}", np.random.default_rng(number)
         scene = self.scene
         if fault.at == "table":
-            scene = _changed(fault, replace(scene, splits=None), rng)
+            scene = _changed(fault, replace(scene, splits=None), rng=rng)
             scene = replace(scene, splits=split_table(scene.table, scene.project.data.split))
         elif fault.at == "splits":
-            scene = _changed(fault, scene, rng)
+            scene = _changed(fault, scene, rng=rng)
         gate = self.data_gate if fault.at not in {"table", "splits"} else self._validate(place, scene)
         assert gate is not None  # noqa: S101 - the clean run comes first
         gates = [gate]
         if gate.proceed and fault.gate != "data":
-            gates.append(self._judge(fault, scene, place, rng))
+            gates.append(self._judge(fault, scene, place=place, rng=rng))
         blocking = [one for one in gates if not one.proceed]
         meant = next((one for one in blocking if one.name == fault.gate), None)
         by = meant or next(iter(blocking), None)
@@ -167,16 +170,16 @@ class _Road:
         caught = meant is not None and any(name.startswith(fault.check) for name in checks)
         return Caught(fault.name, fault.gate, by.name if by is not None else "", checks, caught)
 
-    def _judge(self, fault: Fault, scene: Scene, place: Path, rng: np.random.Generator) -> Gate:
+    def _judge(self, fault: Fault, scene: Scene, *, place: Path, rng: np.random.Generator) -> Gate:
         assert scene.splits is not None  # noqa: S101 - set by `run`
         scene = replace(scene, training=scene.splits.train)
         if fault.at in {"training", "model"}:
-            scene = _changed(fault, scene, rng)
+            scene = _changed(fault, scene, rng=rng)
         trained = self._train(place, scene)
         if fault.tamper is not None:
             fault.tamper(place / "model")
         judge = self._probe if fault.gate == "serving" else self._evaluate
-        return judge(place, scene, trained)
+        return judge(place, scene, trained=trained)
 
     def _validate(self, place: Path, scene: Scene) -> Gate:
         place.mkdir(parents=True, exist_ok=True)
@@ -218,7 +221,7 @@ class _Road:
             model_path=paths["model"],
         )
 
-    def _evaluate(self, place: Path, scene: Scene, trained: Trained) -> Gate:
+    def _evaluate(self, place: Path, scene: Scene, *, trained: Trained) -> Gate:
         gate = evaluate(
             str(place / "model"),
             str(place / "test.parquet"),
@@ -233,7 +236,7 @@ class _Road:
         gate.write(place / "model.json")
         return gate
 
-    def _probe(self, place: Path, scene: Scene, trained: Trained) -> Gate:
+    def _probe(self, place: Path, scene: Scene, *, trained: Trained) -> Gate:
         gate = probe(
             str(place / "model"),
             str(place / "test.parquet"),
@@ -245,7 +248,7 @@ class _Road:
         gate.write(place / "serving.json")
         return gate
 
-    def _register(self, place: Path, scene: Scene, trained: Trained) -> str:
+    def _register(self, place: Path, scene: Scene, *, trained: Trained) -> str:
         evidence = Evidence(
             {name: str(place / f"{name}.json") for name in GATES},
             {name: str(place / f"{name}.html") for name in GATES},
@@ -260,7 +263,7 @@ class _Road:
         ).model.version
 
 
-def _changed(fault: Fault, scene: Scene, rng: np.random.Generator) -> Scene:
+def _changed(fault: Fault, scene: Scene, *, rng: np.random.Generator) -> Scene:
     assert fault.change is not None  # noqa: S101 - only faults in files have none
     return fault.change(scene, rng)
 

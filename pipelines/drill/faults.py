@@ -112,7 +112,7 @@ def _on_training(change: Callable[[Scene, np.random.Generator], pl.DataFrame]) -
     return lambda scene, rng: replace(scene, training=change(scene, rng))
 
 
-def _some(rows: int, share: float, rng: np.random.Generator) -> pl.Series:
+def _some(rows: int, share: float, *, rng: np.random.Generator) -> pl.Series:
     return pl.Series(rng.random(rows) < share)
 
 
@@ -120,7 +120,7 @@ def _rarest(series: pl.Series) -> Any:
     return series.drop_nulls().value_counts(sort=True)[series.name][-1]
 
 
-def _put(table: pl.DataFrame, name: str, where: pl.Series, value: Any) -> pl.DataFrame:
+def _put(table: pl.DataFrame, name: str, *, where: pl.Series, value: Any) -> pl.DataFrame:
     return table.with_columns(pl.when(where).then(value).otherwise(pl.col(name)).alias(name))
 
 
@@ -130,7 +130,7 @@ def _schema_break(scene: Scene, _: np.random.Generator) -> pl.DataFrame:
 
 def _type_change(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     table, name = scene.table.with_columns(pl.col(scene.numeric).cast(pl.String)), scene.numeric
-    return _put(table, name, _some(len(table), 0.02, rng), pl.lit("n/a"))
+    return _put(table, name, where=_some(len(table), 0.02, rng=rng), value=pl.lit("n/a"))
 
 
 def _unit_change(scene: Scene, _: np.random.Generator) -> pl.DataFrame:
@@ -138,13 +138,13 @@ def _unit_change(scene: Scene, _: np.random.Generator) -> pl.DataFrame:
 
 
 def _null_burst(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
-    return _put(scene.table, scene.numeric, _some(len(scene.table), 0.3, rng), None)
+    return _put(scene.table, scene.numeric, where=_some(len(scene.table), 0.3, rng=rng), value=None)
 
 
 def _category_explosion(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     codes = pl.Series([f"code-{number}" for number in rng.integers(0, 10**9, len(scene.table))])
     table = scene.table.with_columns(pl.col(scene.categorical).cast(pl.String))
-    return _put(table, scene.categorical, _some(len(table), 0.5, rng), codes)
+    return _put(table, scene.categorical, where=_some(len(table), 0.5, rng=rng), value=codes)
 
 
 def _duplicate_rows(scene: Scene, _: np.random.Generator) -> pl.DataFrame:
@@ -168,7 +168,7 @@ def _label_copied(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
 
 def _label_in_nulls(scene: Scene, _: np.random.Generator) -> Scene:
     label = scene.table[scene.project.label]
-    table = _put(scene.table, scene.numeric, label == label.max(), None)
+    table = _put(scene.table, scene.numeric, where=label == label.max(), value=None)
     columns = {name: column.model_dump(exclude_none=True) for name, column in scene.contract.columns.items()}
     columns[scene.numeric]["max_nulls"] = 1.0
     contract = Contract.model_validate({**scene.contract.model_dump(exclude_none=True), "columns": columns})
@@ -178,11 +178,11 @@ def _label_in_nulls(scene: Scene, _: np.random.Generator) -> Scene:
 def _future_timestamp(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     name = (*scene.project.features.datetime, DAY)[0]
     later = pl.lit(dt.date(2199, 1, 1)).cast(scene.table[name].dtype)
-    return _put(scene.table, name, _some(len(scene.table), 0.01, rng), later)
+    return _put(scene.table, name, where=_some(len(scene.table), 0.01, rng=rng), value=later)
 
 
 def _no_consent(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
-    return _put(scene.table, CONSENT, _some(len(scene.table), 0.001, rng), pl.lit(value=False))
+    return _put(scene.table, CONSENT, where=_some(len(scene.table), 0.001, rng=rng), value=pl.lit(value=False))
 
 
 def _covariate_shift(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
@@ -194,7 +194,7 @@ def _label_shift(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     label = scene.table[scene.project.label]
     common = label.drop_nulls().median() if scene.project.task == "regression" else label.mode()[0]
     keep = (label > common) if scene.project.task == "regression" else (label != common)
-    return scene.table.filter(keep | _some(len(label), 0.2, rng))
+    return scene.table.filter(keep | _some(len(label), 0.2, rng=rng))
 
 
 def _joint_shift(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
@@ -228,11 +228,11 @@ def _empty_test_set(scene: Scene, _: np.random.Generator) -> Scene:
 
 def _concept_shift(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     """What the model learns holds no more in most of the rows that it is judged on: the labels there change sides."""
-    return _other_labels(scene, _some(len(_training(scene)), 0.65, rng))
+    return _other_labels(scene, _some(len(_training(scene)), 0.65, rng=rng))
 
 
 def _weak_model(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
-    return _other_labels(scene, _some(len(_training(scene)), 0.42, rng))
+    return _other_labels(scene, _some(len(_training(scene)), 0.42, rng=rng))
 
 
 def _broken_slice(scene: Scene, _: np.random.Generator) -> pl.DataFrame:
@@ -246,8 +246,8 @@ def _unfair_group(scene: Scene, rng: np.random.Generator) -> pl.DataFrame:
     table, label = _training(scene), scene.project.label
     name, group = scene.group
     best = table[label].max() if scene.project.positive is None else scene.project.positive
-    hit = (table[name] == group).fill_null(value=False) & _some(len(table), 0.95, rng)
-    return _put(table, label, hit, pl.lit(best).cast(table[label].dtype))
+    hit = (table[name] == group).fill_null(value=False) & _some(len(table), 0.95, rng=rng)
+    return _put(table, label, where=hit, value=pl.lit(best).cast(table[label].dtype))
 
 
 def _training(scene: Scene) -> pl.DataFrame:
@@ -265,7 +265,7 @@ def _other_labels(scene: Scene, where: pl.Series) -> pl.DataFrame:
         classes = label.unique().sort()
         following = dict(zip(classes, [*classes[1:], classes[0]], strict=True))
         other = label.replace_strict(following, return_dtype=label.dtype)
-    return _put(table, name, where, other)
+    return _put(table, name, where=where, value=other)
 
 
 def _tampered(folder: Path) -> None:

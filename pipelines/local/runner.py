@@ -64,9 +64,9 @@ class LocalResult:
 def run_release(
     workspace: Workspace,
     home: Path,
+    *,
     store: str,
     on_event: Callable[[Event], None],
-    *,
     data_version: str = "",
     champion: str = "",
     reason: str = "",
@@ -95,8 +95,8 @@ def run_release(
         run = _Run(worker, on_event)
         worker.preflight(workspace, champion=champion)
         workspace.files.keep(store)
-        run.carry_out(pipeline, arguments | workspace.arguments(store), home)
-        run.result.outcome = Outcome.read(store, run.run, OUTCOME)
+        run.carry_out(pipeline, arguments | workspace.arguments(store), home=home)
+        run.result.outcome = Outcome.read(store, run.run, file=OUTCOME)
     return run.result
 
 
@@ -126,7 +126,7 @@ class _Run:
         self.result = LocalResult(log=worker.folder)
         self.run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}"
 
-    def carry_out(self, pipeline: Any, arguments: dict[str, str], home: Path) -> None:
+    def carry_out(self, pipeline: Any, arguments: dict[str, str], *, home: Path) -> None:
         """Runs a compiled pipeline."""
         from kfp import local
 

@@ -44,8 +44,8 @@ class ProjectImage:
 def make_project_image(
     workspace: Workspace,
     base: str,
-    target: str,
     *,
+    target: str,
     platform: str = "linux/amd64",
     insecure: bool = False,
     report: Report,
@@ -68,7 +68,7 @@ def make_project_image(
         ModelwayError: the project has no code of its own, or something is wrong with it; the base is not pinned or is
             no image of the components; or a registry or the package index refuses. Nothing is pushed then.
     """
-    from_base, to = Reference.pinned(base, "image", "image of the components"), Reference.parse(target, "target")
+    from_base, to = Reference.pinned(base, "image", title="image of the components"), Reference.parse(target, "target")
     code = ProjectCode.beside(workspace.folder, workspace.project)
     if not code.version:
         raise ModelwayError(
@@ -81,7 +81,7 @@ def make_project_image(
         )
     report("looking up the image of the components")
     bases = images_at(from_base, insecure=insecure)
-    below = pull(bases, from_base, platform)
+    below = pull(bases, from_base, platform=platform)
     if CODE_LABEL in _labels(below):
         raise ModelwayError(
             f"{base} has a project's code in it already",
@@ -91,19 +91,19 @@ def make_project_image(
         )
     with TemporaryDirectory() as work:
         folder = Path(work) / "layer"
-        packages = _fill(folder, code, bases, below, name=str(from_base), platform=platform, report=report)
+        packages = _fill(folder, code, bases=bases, below=below, name=str(from_base), platform=platform, report=report)
         layer_file = Path(work) / "layer.tar"
-        layer = write_layer(folder, ROOT, layer_file)
+        layer = write_layer(folder, ROOT, target=layer_file)
         image = on_top(
             below,
             layer,
-            {CODE_LABEL: code.version},
-            _annotations(from_base, below),
-            "modelway image",
+            labels={CODE_LABEL: code.version},
+            annotations=_annotations(from_base, below),
+            created_by="modelway image",
             environment=_environment(below),
         )
         report(f"pushing a layer of {layer.size / 1000:,.0f} KB, and those below it where they are not there yet")
-        pushed = push(images_at(to, insecure=insecure), image, layer_file, bases, to.tag or code.version)
+        pushed = push(images_at(to, insecure=insecure), image, layer=layer_file, base=bases, tag=to.tag or code.version)
     names = tuple(f"{package.name}=={package.version}" for package in packages)
     return ProjectImage(pushed, code.version, code.files, names, layer.size)
 
@@ -118,12 +118,12 @@ def code_of_image(reference: str, *, insecure: bool = False) -> str | None:
     Raises:
         ModelwayError: it is not pinned, or cannot be looked up.
     """
-    pinned = Reference.pinned(reference, "project-image", "project's image")
-    return _labels(pull(images_at(pinned, insecure=insecure), pinned, "")).get(CODE_LABEL)
+    pinned = Reference.pinned(reference, "project-image", title="project's image")
+    return _labels(pull(images_at(pinned, insecure=insecure), pinned, platform="")).get(CODE_LABEL)
 
 
 def _fill(
-    folder: Path, code: ProjectCode, bases: Images, below: Image, *, name: str, platform: str, report: Report
+    folder: Path, code: ProjectCode, *, bases: Images, below: Image, name: str, platform: str, report: Report
 ) -> tuple[LockedRequirement, ...]:
     """Puts the modules and the packages that the image below lacks into a folder; returns those packages."""
     for file in code.files:
@@ -134,11 +134,11 @@ def _fill(
     lock = Lock.read(code.folder)
     if not lock.requirements:
         return ()
-    installed = packages_of(bases, below, name, report=report)
+    installed = packages_of(bases, below, name=name, report=report)
     missing = missing_packages(lock, installed, folder=code.folder, platform=platform)
     if missing:
         place = folder / PACKAGES
-        install(lock, missing, installed, place, folder=code.folder, platform=platform, report=report)
+        install(lock, missing, installed=installed, target=place, folder=code.folder, platform=platform, report=report)
     return missing
 
 

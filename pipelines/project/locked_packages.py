@@ -43,7 +43,7 @@ class InstalledPackages:
     versions: Mapping[str, str]
 
 
-def packages_of(images: Images, image: Image, name: str, *, report: Report) -> InstalledPackages:
+def packages_of(images: Images, image: Image, *, name: str, report: Report) -> InstalledPackages:
     """Reads from an image's layers which packages are installed beside modelway in it.
 
     Args:
@@ -112,7 +112,7 @@ def missing_packages(
     """
     missing = []
     for requirement in lock.requirements:
-        if not _applies(requirement.requirement, installed.python, platform):
+        if not _applies(requirement.requirement, installed.python, platform=platform):
             continue
         version = installed.versions.get(requirement.name)
         if version is None:
@@ -133,9 +133,9 @@ def missing_packages(
 def install(
     lock: Lock,
     missing: Sequence[LockedRequirement],
+    *,
     installed: InstalledPackages,
     target: Path,
-    *,
     folder: Path,
     platform: str,
     report: Report,
@@ -177,7 +177,7 @@ def install(
             f"--python-version {installed.python} requirements.in -o requirements.txt",
         )
     _remove_what_varies(target)
-    _check_needs(missing, installed, target, folder=folder, platform=platform)
+    _check_needs(missing, installed, target=target, folder=folder, platform=platform)
 
 
 def _remove_what_varies(target: Path) -> None:
@@ -195,7 +195,7 @@ def _remove_what_varies(target: Path) -> None:
 
 
 def _check_needs(
-    missing: Sequence[LockedRequirement], installed: InstalledPackages, target: Path, *, folder: Path, platform: str
+    missing: Sequence[LockedRequirement], installed: InstalledPackages, *, target: Path, folder: Path, platform: str
 ) -> None:
     by_name = {requirement.name: requirement for requirement in missing}
     versions = {**installed.versions, **{name: requirement.version for name, requirement in by_name.items()}}
@@ -204,7 +204,7 @@ def _check_needs(
         for need in map(Requirement, distribution.requires or ()):
             version = versions.get(canonicalize_name(need.name))
             is_met = version is not None and need.specifier.contains(version, prereleases=True)
-            if is_met or not _applies(need, installed.python, platform, extras=locked.requirement.extras):
+            if is_met or not _applies(need, installed.python, platform=platform, extras=locked.requirement.extras):
                 continue
             reason = f"there is {version}" if version else "neither the lock nor the image of the components has it"
             raise ModelwayError(
@@ -216,7 +216,7 @@ def _check_needs(
             )
 
 
-def _applies(requirement: Requirement, python: str, platform: str, *, extras: Iterable[str] = ()) -> bool:
+def _applies(requirement: Requirement, python: str, *, platform: str, extras: Iterable[str] = ()) -> bool:
     """Whether a requirement's marker holds in an image, for a package that is installed with some extras."""
     system, _, architecture = platform.partition("/")
     environment = {

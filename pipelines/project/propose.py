@@ -47,7 +47,7 @@ class Proposal:
     unused: dict[str, str]
 
 
-def propose(folder: Path, name: str, source: str, label: str) -> Proposal:
+def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
     """Reads the data and proposes the three files of a project.
 
     Args:
@@ -62,7 +62,7 @@ def propose(folder: Path, name: str, source: str, label: str) -> Proposal:
     with TemporaryDirectory() as work:
         local = fetch(source, Path(work))
         data = _sniffed(local, source if is_uri(source) else os.path.relpath(Path(source).resolve(), folder.resolve()))
-        table = _typed(read_source(local, data, None, Path(work)))
+        table = _typed(read_source(local, data, contract=None, work=Path(work)))
     if label not in table.columns:
         close = difflib.get_close_matches(label, table.columns, n=3)
         raise ModelwayError(
@@ -95,9 +95,12 @@ def propose(folder: Path, name: str, source: str, label: str) -> Proposal:
             column=label,
             remedy="bring columns that are neither constant nor identifiers",
         )
-    policy = _policy(task, table[label].n_unique(), len(table))
+    policy = _policy(task, table[label].n_unique(), rows=len(table))
     return Proposal(
-        _texts(project, contract, policy, unused), task, tuple(chain.from_iterable(features.values())), unused
+        _texts(project, contract, policy=policy, unused=unused),
+        task,
+        tuple(chain.from_iterable(features.values())),
+        unused,
     )
 
 
@@ -226,7 +229,7 @@ _KEYS = {
 }
 
 
-def _policy(task: str, classes: int, rows: int) -> dict[str, Any]:
+def _policy(task: str, classes: int, *, rows: int) -> dict[str, Any]:
     """Thresholds that a model passes which is certainly better than guessing: the first run says where it is."""
     metric, least = {
         "binary": ("roc_auc", 0.5),
@@ -252,7 +255,7 @@ def _policy(task: str, classes: int, rows: int) -> dict[str, Any]:
 
 
 def _texts(
-    project: dict[str, Any], contract: dict[str, Any], policy: dict[str, Any], unused: dict[str, str]
+    project: dict[str, Any], contract: dict[str, Any], *, policy: dict[str, Any], unused: dict[str, str]
 ) -> dict[str, str]:
     """The files' texts, each read back once by its model."""
     listed = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])

@@ -59,7 +59,7 @@ class Releases:
 
     def outcome(self, run: Run) -> Outcome:
         """What the exit task recorded."""
-        outcome = Outcome.read(str(self.store), run.identifier, OUTCOME)
+        outcome = Outcome.read(str(self.store), run.identifier, file=OUTCOME)
         assert outcome is not None
         return outcome
 

@@ -53,7 +53,7 @@ class Project:
         return run
 
     def outcome(self, run: Run) -> Outcome:
-        outcome = Outcome.read(str(self.store), run.identifier, OUTCOME)
+        outcome = Outcome.read(str(self.store), run.identifier, file=OUTCOME)
         assert outcome is not None
         return outcome
 
@@ -103,7 +103,7 @@ def here(project: Project) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", project.tracking.uri)
         workspace = Workspace.load(project.folder)
-        result = run_release(workspace, project.folder / "home", str(project.store), lambda _: None)
+        result = run_release(workspace, project.folder / "home", store=str(project.store), on_event=lambda _: None)
     assert result.outcome is not None
     assert result.outcome.state is State.REGISTERED
     return result.outcome
@@ -169,7 +169,7 @@ def test_a_changed_module_changes_its_image_and_trains_again_and_the_rest_comes_
 
     def make_image() -> str:
         workspace, target = Workspace.load(own_code.folder), str(own_code.folder / "images")
-        return make_project_image(workspace, components, target, report=lambda _: None).image
+        return make_project_image(workspace, components, target=target, report=lambda _: None).image
 
     first_image = make_image()
     assert own_code.start(project_image=first_image).state == "SUCCEEDED"

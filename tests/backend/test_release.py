@@ -227,6 +227,6 @@ def test_changed_data_at_the_same_address_is_judged_and_registered(releases: Rel
     assert blessing(releases, run)["compared_with"] == "1"
     assert releases.versions() == {"2": ["champion", "development"], "1": []}
     assert run.tasks["register-model"].parameters == {"name": "visits", "version": "2"}
-    latest = Outcome.read(str(releases.store), LATEST, OUTCOME)
+    latest = Outcome.read(str(releases.store), LATEST, file=OUTCOME)
     assert latest is not None
     assert latest.run == run.identifier

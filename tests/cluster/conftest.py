@@ -19,4 +19,7 @@ def minio_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def client() -> Minio:
-    return S3(*(os.environ[f"MINIO_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"))).client
+    endpoint, access_key, secret_key = (
+        os.environ[f"MINIO_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")
+    )
+    return S3(endpoint, access_key, secret_key=secret_key).client

@@ -66,7 +66,8 @@ def components(registry: Any) -> str:
     run("docker", "push", "--quiet", tag)
     run("docker", "rmi", tag)
     reference = Reference.parse(tag, "image")
-    return f"{registry.host}/components@{pull(images_at(reference, insecure=False), reference, 'linux/amd64').digest}"
+    image = pull(images_at(reference, insecure=False), reference, platform="linux/amd64")
+    return f"{registry.host}/components@{image.digest}"
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +204,7 @@ def image_of(components: str, registry: Any) -> Callable[[Path], ProjectImage]:
 
     def project_image(folder: Path) -> ProjectImage:
         target = f"{registry.host}/visits:1"
-        return make_project_image(Workspace.load(folder), components, target, report=lambda _: None)
+        return make_project_image(Workspace.load(folder), components, target=target, report=lambda _: None)
 
     return project_image
 
@@ -217,7 +218,7 @@ def started_for(project: Path) -> str:
 
 def _layers(image: str) -> tuple[Descriptor, ...]:
     reference = Reference.parse(image, "image")
-    return pull(images_at(reference, insecure=False), reference, "linux/amd64").layers
+    return pull(images_at(reference, insecure=False), reference, platform="linux/amd64").layers
 
 
 def test_the_image_of_the_components_alone_says_that_the_module_is_not_there(

@@ -60,7 +60,7 @@ class Bucket:
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Bucket]:
     endpoint, access_key, secret_key = (os.environ[name] for name in CREDENTIALS)
-    made = Bucket(S3(endpoint, access_key, secret_key).client, f"modelway-test-{uuid.uuid4().hex[:12]}")
+    made = Bucket(S3(endpoint, access_key, secret_key=secret_key).client, f"modelway-test-{uuid.uuid4().hex[:12]}")
     made.client.make_bucket(bucket_name=made.name)
     yield made
     for key in made.listing():
@@ -247,7 +247,7 @@ def test_records_and_reports_are_in_s3(from_file: Run, bucket: Bucket) -> None:
     for name, report in from_file.found["reports"].items():
         assert report == bucket.uri(f"store/runs/{run}/{name}.html")
         assert from_file.found["verdicts"].get(name, "Model card") in read_uri(report).decode()
-    outcome = Outcome.read(bucket.uri("store"), run, OUTCOME)
+    outcome = Outcome.read(bucket.uri("store"), run, file=OUTCOME)
     assert outcome is not None
     assert outcome.state is State.REGISTERED
     assert dict(recorded_runs(bucket.uri("store")))[run] == outcome
@@ -259,10 +259,10 @@ def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, 
     assert holder is not None
     assert str(holder.version) == "1"
     for name in ("data", "model", "serving", "card"):
-        kept = tracking.evidence("flats", "1", f"{name}.html")
+        kept = tracking.evidence("flats", "1", file=f"{name}.html")
         assert kept == read_uri(bucket.uri(f"store/runs/{from_file.found['run']}/{name}.html"))
-    assert tracking.evidence("flats", "1", "baseline.json")
-    assert (tracking.download_model("flats", "1", str(tmp_path)) / "MLmodel").is_file()
+    assert tracking.evidence("flats", "1", file="baseline.json")
+    assert (tracking.download_model("flats", "1", folder=str(tmp_path)) / "MLmodel").is_file()
     stored = {file.name for file in (server.folder / "artifacts").rglob("*") if file.is_file()}
     assert {"MLmodel", "baseline.json", "blessing.json", "card.md", "serving.html"} <= stored
 
@@ -432,7 +432,7 @@ def test_a_server_that_goes_down_in_the_middle_leaves_nothing_half_registered(
     assert found["error"]["stage"] == "train_model"
     assert found["error"]["message"] == f"MLflow at {stopping.uri} cannot be reached"
     assert found["model"] is None
-    recorded = Outcome.read(bucket.uri("store"), found["run"], OUTCOME)
+    recorded = Outcome.read(bucket.uri("store"), found["run"], file=OUTCOME)
     assert recorded is not None
     assert recorded.state is State.FAILED
     stopping.stop()
@@ -475,10 +475,10 @@ def test_a_prefix_is_versioned_by_all_that_is_below_it_and_fetched_with_its_fold
 def test_a_record_that_is_missing_is_none_and_one_that_is_out_of_reach_is_an_error(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert Outcome.read(bucket.uri("store"), "no-such-run", DECISION) is None
+    assert Outcome.read(bucket.uri("store"), "no-such-run", file=DECISION) is None
     monkeypatch.setenv("MINIO_SECRET_KEY", "wrong-secret")
     with pytest.raises(CredentialsError) as refused:
-        Outcome.read(bucket.uri("store"), "no-such-run", DECISION)
+        Outcome.read(bucket.uri("store"), "no-such-run", file=DECISION)
     assert bucket.name in str(refused.value.file)
 
 

@@ -36,7 +36,9 @@ def train_model(project: str) -> str:
 @pytest.fixture
 def store() -> Iterator[str]:
     names = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")
-    client, bucket = S3(*(os.environ[name] for name in names)).client, f"modelway-test-{uuid.uuid4().hex[:12]}"
+    endpoint, access_key, secret_key = (os.environ[name] for name in names)
+    client = S3(endpoint, access_key, secret_key=secret_key).client
+    bucket = f"modelway-test-{uuid.uuid4().hex[:12]}"
     client.make_bucket(bucket_name=bucket)
     yield f"s3://{bucket}/store"
     for item in client.list_objects(bucket_name=bucket, recursive=True):

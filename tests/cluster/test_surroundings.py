@@ -59,7 +59,7 @@ class Bucket:
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     endpoint, access, secret = (os.environ[f"MINIO_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"))
     name, folder = f"mw{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("policies")
-    owner = S3(endpoint, access, secret).client
+    owner = S3(endpoint, access, secret_key=secret).client
     admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(access, secret), secure=False)
     owner.make_bucket(bucket_name=name, object_lock=True)
     policies = {"pipelines": POLICY.read_text(encoding="utf-8"), "reader": READ_ONLY, "object": OBJECT_ONLY}
@@ -283,8 +283,10 @@ def test_mlflow_behind_a_private_authority(
             tracking = Tracking(f"https://{host}")
             (tmp_path / "evidence").mkdir()
             (tmp_path / "evidence" / "report.html").write_text("<p>", encoding="utf-8")
-            with tracking.run("claims", "release-1", {}) as run_id:
-                tracking.log_evidence(run_id, tmp_path / "evidence", "evidence")  # through the server, over TLS too
+            with tracking.run("claims", "release-1", tags={}) as run_id:
+                tracking.log_evidence(
+                    run_id, tmp_path / "evidence", path="evidence"
+                )  # through the server, over TLS too
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://localhost:{port}")
         (finding,) = findings(str(tmp_path))
         assert "refuses requests for the host 'localhost'" in finding.message

@@ -44,14 +44,14 @@ def test_passed_needs_all_to_pass(verdicts: tuple[Verdict, ...]) -> None:
 
 
 def test_a_failed_check_blocks_and_a_passed_one_does_not() -> None:
-    assert passed_or_failed("a", False, "bad").blocks
-    assert not passed_or_failed("a", True, "good").blocks
+    assert passed_or_failed("a", False, message="bad").blocks
+    assert not passed_or_failed("a", True, message="good").blocks
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [(OnInconclusive.BLOCK, True), (OnInconclusive.WARN, False)])
 def test_the_policy_says_whether_inconclusive_blocks(rule: OnInconclusive, blocks: bool) -> None:
-    check = inconclusive("a", "too few rows", rule, observed=3, threshold=100)
-    gate = Gate(name="data", checks=(passed_or_failed("b", True, "good"), check))
+    check = inconclusive("a", "too few rows", rule=rule, observed=3, threshold=100)
+    gate = Gate(name="data", checks=(passed_or_failed("b", True, message="good"), check))
     assert check.verdict is I
     assert gate.verdict is I
     assert gate.proceed is not blocks
@@ -62,11 +62,11 @@ def test_reasons_are_what_blocks_failures_first() -> None:
     gate = Gate(
         name="model",
         checks=(
-            inconclusive("slice[a]", "few rows", OnInconclusive.BLOCK),
-            passed_or_failed("metric[f1]", True, "good"),
-            passed_or_failed("metric[auc]", False, "0.5, asked 0.7"),
-            inconclusive("slice[b]", "fewer rows", OnInconclusive.WARN),
-            passed_or_failed("metric[loss]", False, "1.2, asked 1.0"),
+            inconclusive("slice[a]", "few rows", rule=OnInconclusive.BLOCK),
+            passed_or_failed("metric[f1]", True, message="good"),
+            passed_or_failed("metric[auc]", False, message="0.5, asked 0.7"),
+            inconclusive("slice[b]", "fewer rows", rule=OnInconclusive.WARN),
+            passed_or_failed("metric[loss]", False, message="1.2, asked 1.0"),
         ),
     )
     assert gate.reasons == ["metric[auc]: 0.5, asked 0.7", "metric[loss]: 1.2, asked 1.0", "slice[a]: few rows"]
@@ -85,10 +85,10 @@ def test_a_gate_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     gate = Gate(
         name="data",
         checks=(
-            passed_or_failed("nulls[größe]", False, "3 of 10: “½”", observed=0.3, threshold=0.0),
-            passed_or_failed("type[a]", True, "is text", observed="String", threshold="string"),
-            inconclusive("drift", "no baseline", OnInconclusive.WARN),
-            passed_or_failed("rows", True, "10 rows", observed=10, threshold=1),
+            passed_or_failed("nulls[größe]", False, message="3 of 10: “½”", observed=0.3, threshold=0.0),
+            passed_or_failed("type[a]", True, message="is text", observed="String", threshold="string"),
+            inconclusive("drift", "no baseline", rule=OnInconclusive.WARN),
+            passed_or_failed("rows", True, message="10 rows", observed=10, threshold=1),
         ),
         facts={"rows": 10, "share": 0.5, "hash": "abc", "baseline": None},
         report="s3://bucket/report.html",

@@ -65,7 +65,7 @@ class Packages:
         change(bundle)
         if signed:
             (bundle / SIGNATURE_FILE).unlink()
-            sign(bundle, bundle / SIGNATURE_FILE, self.key)
+            sign(bundle, bundle / SIGNATURE_FILE, private_key=self.key)
         image = with_layer(str(self.base), bundle, RELEASE_ROOT, f"{self.host}/{model}")
         write_uri(f"{self.store}/packages/{model}/{version}.json", json.dumps({"image": image}).encode())
         return image

@@ -28,7 +28,7 @@ def _metrics(policy: Policy) -> dict[str, dict[str, dict[str, Any]]]:
     """The metrics by name, of each template by what comes after the model in its name."""
     return {
         template["metadata"]["name"].removeprefix("claims-"): {one["name"]: one for one in template["spec"]["metrics"]}
-        for template in analysis_templates(policy, "claims", ADDRESS)
+        for template in analysis_templates(policy, "claims", prometheus=ADDRESS)
     }
 
 
@@ -170,7 +170,7 @@ def test_every_template_that_a_strategy_names_is_compiled_with_the_same_argument
     policy = _policy(strategy=kind)
     templates = {
         one["metadata"]["name"]: [argument["name"] for argument in one["spec"]["args"]]
-        for one in analysis_templates(policy, "claims", ADDRESS)
+        for one in analysis_templates(policy, "claims", prometheus=ADDRESS)
     }
 
     def analyses(found: Any) -> list[dict[str, Any]]:
@@ -188,12 +188,12 @@ def test_every_template_that_a_strategy_names_is_compiled_with_the_same_argument
 def test_a_router_stays_and_what_else_the_strategy_was_goes() -> None:
     routed = {"stableService": "claims", "canaryService": "claims-preview", "trafficRouting": {"traefik": {"a": "b"}}}
     present = {"canary": {**routed, "steps": [{"setWeight": 1}], "maxSurge": "10%"}}
-    canary = strategy(_policy(), "claims", present)["canary"]
+    canary = strategy(_policy(), "claims", present=present)["canary"]
     assert routed.items() <= canary.items()
     assert canary["maxSurge"] == 1
     assert {key: value for key, value in canary.items() if key not in routed} == strategy(_policy(), "claims")["canary"]
-    assert set(strategy(_policy(strategy="blue-green"), "claims", present)) == {"blueGreen"}
-    assert set(strategy(_policy(), "claims", {"blueGreen": {"activeService": "claims"}})) == {"canary"}
+    assert set(strategy(_policy(strategy="blue-green"), "claims", present=present)) == {"blueGreen"}
+    assert set(strategy(_policy(), "claims", present={"blueGreen": {"activeService": "claims"}})) == {"canary"}
 
 
 def test_prometheus_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,15 +73,15 @@ def test_objects_are_made_found_changed_and_removed(namespace: str) -> None:
     assert cluster.get("pods", "one") is None
     cluster.delete("pods", "one")
     cluster.create("pods", POD)
-    cluster.patch("pods", "one", [{"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}}])
+    cluster.patch("pods", "one", operations=[{"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}}])
     (found,) = cluster.find("pods", "app=one")
     assert found["metadata"]["annotations"] == {"a": "b"}
     assert cluster.find("pods", "app=two") == []
-    assert cluster.log("one", "server", 3, previous=False) == []
+    assert cluster.log("one", "server", lines=3, previous=False) == []
     with pytest.raises(ModelwayError, match=r"refuses the change: pods \"one\" already exists"):
         cluster.create("pods", POD)
     with pytest.raises(ModelwayError, match="refuses the change"):
-        cluster.patch("pods", "one", [{"op": "test", "path": "/metadata/name", "value": "two"}])
+        cluster.patch("pods", "one", operations=[{"op": "test", "path": "/metadata/name", "value": "two"}])
     cluster.delete("pods", "one")
 
 
@@ -89,7 +89,7 @@ def test_objects_are_made_found_changed_and_removed(namespace: str) -> None:
 def test_what_is_not_there_names_how_it_is_made(namespace: str) -> None:
     cluster = Cluster.connect(namespace)
     with pytest.raises(ModelwayError, match=f"{namespace}/rollouts/loans is not there") as caught:
-        cluster.patch("rollouts", "loans", [{"op": "add", "path": "/spec/paused", "value": True}])
+        cluster.patch("rollouts", "loans", operations=[{"op": "add", "path": "/spec/paused", "value": True}])
     assert "kubectl apply -k" in caught.value.remedy
     with pytest.raises(ModelwayError, match="the cluster has no inferenceservices") as caught:
         cluster.get("inferenceservices", "loans")

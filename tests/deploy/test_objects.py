@@ -64,7 +64,7 @@ def test_a_pod_has_twice_the_policys_time_to_start(make: Any, cold_start: float 
 @pytest.mark.parametrize("kind", ["canary", "blue-green", "rolling"])
 def test_a_rollout_is_undone_where_it_does_not_progress(kind: str) -> None:
     policy = minimal_policy(deployment={"strategy": kind, "progress_deadline_seconds": 77})
-    spec = rollout(policy, "claims", IMAGE)["spec"]
+    spec = rollout(policy, "claims", image=IMAGE)["spec"]
     assert spec["progressDeadlineAbort"] is True
     assert spec["progressDeadlineSeconds"] == 77
     assert spec["strategy"] == strategy(policy, "claims")
@@ -72,7 +72,7 @@ def test_a_rollout_is_undone_where_it_does_not_progress(kind: str) -> None:
 
 
 def test_a_deployment_never_has_fewer_pods_than_it_is_asked_for() -> None:
-    spec = deployment(minimal_policy(), "claims", IMAGE)["spec"]
+    spec = deployment(minimal_policy(), "claims", image=IMAGE)["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert "replicas" not in spec
 

@@ -9,7 +9,7 @@ from modelway.components.deploy.rehearsal import rehearsal_pod
 
 
 def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it() -> None:
-    template = rollout(minimal_policy(), "loans", f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
+    template = rollout(minimal_policy(), "loans", image=f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
     pod = rehearsal_pod(template, "loans-rehearsal")
     for service in services("loans"):
         wanted = service["spec"]["selector"].items()

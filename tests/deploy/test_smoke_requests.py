@@ -52,7 +52,7 @@ def registered(release: Callable[..., str], tracking: Tracking, tmp_path: Path) 
             rows.write_parquet(folder / "sample.parquet")
         if project is not None:
             (folder / "project.json").write_text(json.dumps(project), encoding="utf-8")
-        tracking.log_evidence(found.run_id, folder, EVIDENCE)
+        tracking.log_evidence(found.run_id, folder, path=EVIDENCE)
         return smoke_requests(RegisteredModel("loans-with-rows", str(tmp_path), tracking).version(version))
 
     return register
@@ -109,11 +109,11 @@ def test_a_version_without_rows_to_send_says_what_to_do(
     ],
 )
 def test_a_wrong_answer_is_said_in_words(status: int, answer: Any, says: str) -> None:
-    assert says in REQUESTS.problem(3, status, answer)
+    assert says in REQUESTS.problem(3, status, answer=answer)
 
 
 def test_a_right_answer_has_no_problem() -> None:
-    assert REQUESTS.problem(3, 200, RIGHT) == ""
+    assert REQUESTS.problem(3, 200, answer=RIGHT) == ""
 
 
 def test_a_models_name_is_written_as_a_path_takes_it() -> None:

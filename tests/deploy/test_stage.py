@@ -85,7 +85,7 @@ def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
     asked = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
     claim = begin(log, version="7", actor="eve", run="other", **asked)  # type: ignore[arg-type]
     assert ask("busy", version).verdict == "refused"
-    assert open_claim(log.entries(), "busy", "staging") == claim
+    assert open_claim(log.entries(), "busy", environment="staging") == claim
 
 
 def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
@@ -103,7 +103,7 @@ def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
         assert made.reasons == (
             "run run-1 was taken over by eve (run back: it is slow), and does not go on: ask with another run",
         )
-        finish(log, rescue, "rolled-back", "eve")
+        finish(log, rescue, event="rolled-back", actor="eve")
 
 
 def test_a_broken_audit_log_refuses(
@@ -142,7 +142,7 @@ def test_there_is_a_way_back_only_to_what_served_before(
     for version in versions[:2]:
         about = {"model": "back", "version": version, "environment": "staging", "actor": "ada"}
         claim = begin(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
-        finish(log, claim, "promoted", "ada")
+        finish(log, claim, event="promoted", actor="ada")
     with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
         back(to="3")
     with pytest.raises(ModelwayError, match="a rollback without a reason"):
@@ -174,7 +174,7 @@ def test_without_rows_to_send_an_environment_without_traffic_is_refused(
         made = ask("rowless", version, cluster=api.cluster())
     assert made.verdict == "refused"
     assert "so that no smoke requests can be made" in made.reasons[0]
-    assert open_claim(AuditLog(packages.store, tracking).entries(), "rowless", "staging") is None
+    assert open_claim(AuditLog(packages.store, tracking).entries(), "rowless", environment="staging") is None
 
 
 def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
@@ -188,7 +188,7 @@ def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
     folder.mkdir()
     (folder / "project.json").write_text(Project.model_validate(project).canonical(), encoding="utf-8")
     pl.DataFrame({"age": [21.0], "late": [0]}).write_parquet(folder / "sample.parquet")
-    tracking.log_evidence(str(tracking.versions("unbound")[0].run_id), folder, EVIDENCE)
+    tracking.log_evidence(str(tracking.versions("unbound")[0].run_id), folder, path=EVIDENCE)
     with listening() as api:
         api.default = status(403, 'User "ada" cannot create resource "pods/proxy" in API group ""')
         with pytest.raises(CredentialsError, match="pods/proxy"):

@@ -346,7 +346,7 @@ class Workplace:
         sys.stdout.write(ran.stdout + ran.stderr)
         made = {path for path in runs.glob("*") if path.name != LATEST} - before
         assert len(made) == 1
-        outcome = Outcome.read(str(self.store), made.pop().name, OUTCOME)
+        outcome = Outcome.read(str(self.store), made.pop().name, file=OUTCOME)
         assert outcome is not None
         return outcome
 
@@ -380,7 +380,7 @@ def test_a_release_in_containers_registers_its_model(
     versions = [str(one.version) for one in workplace.tracking.versions(made.name)]
     assert versions == [made.version] == [str(holder.version)]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", workplace.tracking.uri)
-    folder = Tracking.from_environment().download_model(made.name, made.version, str(tmp_path))
+    folder = Tracking.from_environment().download_model(made.name, made.version, folder=str(tmp_path))
     project = Project.load(workplace.project / "project.yaml")
     rows = pl.read_parquet(workplace.project / "claims.parquet").head(200)
     probabilities = load_model(folder).predict_proba(to_model_input(rows, project.features.columns))

@@ -11,7 +11,7 @@ from modelway.components.core.evidence.rejection import RejectedError
 from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext
 from modelway.components.enforce.stage import enforce
 
-BAD = passed_or_failed("drift[income]", False, "PSI 0.412 against the baseline, above 0.2")
+BAD = passed_or_failed("drift[income]", False, message="PSI 0.412 against the baseline, above 0.2")
 FILES = {
     "project": (
         '{"name": "loans", "task": "binary", "label": "default", "data": {"source": "loans.csv"},'
@@ -32,8 +32,8 @@ def _enforced(folder: Path, check: Check, mode: Mode = Mode.ENABLED) -> Gate:
 @pytest.mark.parametrize(
     ("check", "mode"),
     [
-        (passed_or_failed("columns", True, "all there"), Mode.ENABLED),
-        (inconclusive("drift", "no baseline", OnInconclusive.WARN), Mode.ENABLED),
+        (passed_or_failed("columns", True, message="all there"), Mode.ENABLED),
+        (inconclusive("drift", "no baseline", rule=OnInconclusive.WARN), Mode.ENABLED),
         (BAD, Mode.DRY_RUN),
     ],
 )
@@ -42,11 +42,11 @@ def test_what_does_not_block_goes_on_and_nothing_is_recorded(check: Check, mode:
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize("check", [BAD, inconclusive("drift", "no baseline", OnInconclusive.BLOCK)])
+@pytest.mark.parametrize("check", [BAD, inconclusive("drift", "no baseline", rule=OnInconclusive.BLOCK)])
 def test_what_blocks_is_recorded_and_ends_the_run(check: Check, tmp_path: Path) -> None:
     with pytest.raises(RejectedError, match="rejected by the data gate"):
         _enforced(tmp_path, check)
-    decision = Outcome.read(str(tmp_path / "store"), "id-1", DECISION)
+    decision = Outcome.read(str(tmp_path / "store"), "id-1", file=DECISION)
     assert decision is not None
     assert decision.reasons == [f"{check.name}: {check.message}"]
     assert Path(decision.reports["data"]).read_text(encoding="utf-8") == "<p>data</p>"

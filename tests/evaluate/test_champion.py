@@ -48,24 +48,24 @@ def _model(folder: Path) -> Path:
 def test_a_policy_that_asks_less_than_the_champions_is_found(
     versions: dict[str, str], least: float, verdict: Verdict
 ) -> None:
-    (check,) = policy_checks(policy(least), PROJECT, versions["policy"])
+    (check,) = policy_checks(policy(least), PROJECT, version=versions["policy"])
     assert check.verdict is verdict
     assert check.name == ("policy" if verdict is Verdict.PASSED else "policy[model.metrics.roc_auc.min]")
 
 
 def test_without_a_champion_or_its_policy_there_is_nothing_to_compare(versions: dict[str, str]) -> None:
-    assert policy_checks(policy(), PROJECT, "") == []
-    assert policy_checks(policy(), PROJECT, versions["none"]) == []
+    assert policy_checks(policy(), PROJECT, version="") == []
+    assert policy_checks(policy(), PROJECT, version=versions["none"]) == []
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("block", True), ("warn", False)])
 def test_a_policy_that_cannot_be_read_is_open(versions: dict[str, str], rule: str, blocks: bool) -> None:
-    (check,) = policy_checks(policy(on_policy_weakened=rule), PROJECT, versions["odd"])
+    (check,) = policy_checks(policy(on_policy_weakened=rule), PROJECT, version=versions["odd"])
     assert (check.name, check.verdict, check.blocks) == ("policy", Verdict.INCONCLUSIVE, blocks)
     assert f"champion version {versions['odd']}" in check.message
 
 
 def test_a_champion_that_cannot_be_loaded_here_is_nothing_to_compare_with(versions: dict[str, str]) -> None:
-    rival = champion_on(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, versions["none"])
+    rival = champion_on(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, version=versions["none"])
     assert (rival.version, rival.predictions) == (versions["none"], None)
     assert "holds no scikit-learn model" in rival.trouble

@@ -107,7 +107,7 @@ def page(classes: int, gate: Gate) -> str:
     answers = predictions(classes)
     estimates = {"roc_auc": Estimate(0.6, (0.5, 0.7)), "neg_root_mean_squared_log_error": Estimate(-0.612345)}
     counts = [[100 * count for count in row] for row in confusion(answers)]
-    return render(gate, PROJECT, estimates, answers, roc_curves(answers), counts)
+    return render(gate, PROJECT, estimates=estimates, predictions=answers, rocs=roc_curves(answers), confusion=counts)
 
 
 @pytest.fixture(scope="module")

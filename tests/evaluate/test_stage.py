@@ -407,7 +407,7 @@ def test_a_model_worse_than_the_champion_is_rejected(tmp_path: Path, champions: 
 
 def test_the_scores_are_logged_in_the_models_run(judge: Judge, tracking: Tracking, champions: dict[str, str]) -> None:
     assert champions
-    with tracking.run("loans-evaluate", "train", {}) as run_id:
+    with tracking.run("loans-evaluate", "train", tags={}) as run_id:
         found = judge(run_id=run_id)
     logged = tracking.client.get_run(run_id).data.metrics
     assert logged == pytest.approx({f"test_{name}": value for name, value in found.scores.items()})

@@ -40,7 +40,7 @@ def read(tmp_path: Path) -> Read:
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
         asked = contract(**types) if types is not None else None
-        return read_source(file, Data(source=str(file), **how), asked, work)
+        return read_source(file, Data(source=str(file), **how), contract=asked, work=work)
 
     return reader
 
@@ -67,7 +67,7 @@ def table() -> pl.DataFrame:
 def test_parquet_is_read_as_it_was_written(tmp_path: Path, table: pl.DataFrame, types: dict[str, str] | None) -> None:
     table.write_parquet(tmp_path / "data.parquet")
     asked = contract(**types) if types else None
-    found = read_source(tmp_path / "data.parquet", Data(source="x"), asked, tmp_path)
+    found = read_source(tmp_path / "data.parquet", Data(source="x"), contract=asked, work=tmp_path)
     assert_frame_equal(found, table)
 
 
@@ -82,7 +82,7 @@ def test_csv_and_parquet_give_the_same_table(
     content = bom + table.write_csv(separator=delimiter).encode(encoding)
     (tmp_path / "data.csv").write_bytes(content)
     how = Data(source="x", delimiter=delimiter, encoding=encoding)
-    found = read_source(tmp_path / "data.csv", how, contract(**TYPES), tmp_path)
+    found = read_source(tmp_path / "data.csv", how, contract=contract(**TYPES), work=tmp_path)
     assert_frame_equal(found, table)
 
 
@@ -96,7 +96,7 @@ def test_a_folder_is_one_table(tmp_path: Path, table: pl.DataFrame) -> None:
     (folder / ".ipynb_checkpoints").mkdir()
     table.write_csv(folder / ".ipynb_checkpoints" / "1-checkpoint.csv")
     table.write_csv(folder / "._1.csv")
-    found = read_source(folder, Data(source="x"), contract(**TYPES), tmp_path)
+    found = read_source(folder, Data(source="x"), contract=contract(**TYPES), work=tmp_path)
     assert_frame_equal(found, table)
 
 
@@ -209,7 +209,7 @@ def test_stored_values_become_the_contracts_type_where_nothing_is_lost(
     tmp_path: Path, series: pl.Series, kind: str, dtype: pl.DataType, values: list[Any]
 ) -> None:
     series.alias("a").to_frame().write_parquet(tmp_path / "data.parquet")
-    found = read_source(tmp_path / "data.parquet", Data(source="x"), contract(a=kind), tmp_path)["a"]
+    found = read_source(tmp_path / "data.parquet", Data(source="x"), contract=contract(a=kind), work=tmp_path)["a"]
     assert found.dtype == dtype
     assert found.to_list() == values
 
@@ -320,7 +320,7 @@ def test_files_of_a_folder_that_differ(
 ) -> None:
     folder = folder_of(tmp_path, files)
     with pytest.raises(ModelwayError) as caught:
-        read_source(folder, Data(source="x"), None, tmp_path)
+        read_source(folder, Data(source="x"), contract=None, work=tmp_path)
     assert says in caught.value.message
     assert caught.value.column == column
     assert caught.value.file == str(folder / sorted(files)[1])
@@ -339,17 +339,17 @@ def test_files_of_a_folder_may_store_a_column_in_several_ways(
     tmp_path: Path, first: list[Any], second: list[Any], values: list[Any]
 ) -> None:
     folder = folder_of(tmp_path, {"1.parquet": pl.DataFrame({"a": first}), "2.parquet": pl.DataFrame({"a": second})})
-    assert read_source(folder, Data(source="x"), None, tmp_path)["a"].to_list() == values
+    assert read_source(folder, Data(source="x"), contract=None, work=tmp_path)["a"].to_list() == values
 
 
 def test_a_folder_without_data(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"README.md": "no data here"})
     with pytest.raises(ModelwayError, match="holds no CSV or Parquet file") as caught:
-        read_source(folder, Data(source="x"), None, tmp_path)
+        read_source(folder, Data(source="x"), contract=None, work=tmp_path)
     assert (caught.value.file, caught.value.key) == (str(folder), "data.source")
 
 
 def test_parquet_without_rows(tmp_path: Path) -> None:
     pl.DataFrame({"a": pl.Series([], dtype=pl.Int64)}).write_parquet(tmp_path / "data.parquet")
     with pytest.raises(ModelwayError, match="holds no rows"):
-        read_source(tmp_path / "data.parquet", Data(source="x"), None, tmp_path)
+        read_source(tmp_path / "data.parquet", Data(source="x"), contract=None, work=tmp_path)

@@ -74,7 +74,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Pipeline], Path
         examples = to_model_input(
             loans(50).drop_nulls().head(5), [str(name) for name in pipeline.steps[0][1].feature_names_in_]
         )
-        save(pipeline, str(folder), examples, model_id="m-1", run_id="r-1", location="models/m-1")
+        save(pipeline, str(folder), examples=examples, model_id="m-1", run_id="r-1", location="models/m-1")
         return folder
 
     return write
@@ -102,12 +102,12 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
         name, work = f"loans-{next(names)}", tmp_path_factory.mktemp("evidence")
         policy = minimal_policy()
         hashes = Hashes(model=folder_sha256(model), data="d", project="p", contract="c", policy=policy.sha256())
-        gates = [Gate(name=gate, checks=(passed_or_failed("rows", blessed, "400 rows."),)) for gate in GATES]
+        gates = [Gate(name=gate, checks=(passed_or_failed("rows", blessed, message="400 rows."),)) for gate in GATES]
         blessing = bless(
             gates, hashes, project=name, run="run-1", git_commit="abc", requested_by="ada", compared_with=""
         ).model_copy(update={"at": "2026-03-01T12:00:00+00:00"})
         loans().write_parquet(work / "sample.parquet")
-        measure(loans(), FEATURES.columns, "d").write(work / "baseline.json")
+        measure(loans(), FEATURES.columns, data_hash="d").write(work / "baseline.json")
         files = {"blessing.json": blessing.content(), "policy.json": policy.canonical().encode(), **(evidence or {})}
         for file, content in files.items():
             (work / file).write_bytes(content)

@@ -109,7 +109,12 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             monkeypatch.delenv(name)
     for name, value in zip(CREDENTIALS, credentials, strict=True):
         monkeypatch.setenv(name, value)
-    made = Store(S3(*credentials).client, f"modelway-package-{uuid.uuid4().hex[:12]}", credentials, disk)
+    made = Store(
+        S3(credentials[0], credentials[1], secret_key=credentials[2]).client,
+        f"modelway-package-{uuid.uuid4().hex[:12]}",
+        credentials,
+        disk,
+    )
     made.client.make_bucket(bucket_name=made.bucket)
     try:
         if disk is not None:
@@ -199,7 +204,7 @@ def test_a_kept_ciphertext_that_was_tampered_with_is_not_taken(
     third = run("third")
     assert digest(third) != digest(made)
     assert digest(run("fourth")) == digest(third)
-    verify_bundle(tmp_path / "third", keys / "key.pub", tmp_path / "memory")
+    verify_bundle(tmp_path / "third", keys / "key.pub", work=tmp_path / "memory")
 
 
 def test_nothing_is_packaged_where_the_store_cannot_be_reached(

@@ -22,7 +22,7 @@ FILES = {"policy.json": b"{}", "model/weights": b"w"}
 
 
 def test_it_lists_the_model_its_files_and_the_bases_packages() -> None:
-    found = json.loads(write_sbom(SUBJECT, BILL, FILES))
+    found = json.loads(write_sbom(SUBJECT, BILL, files=FILES))
     assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
     assert found["metadata"]["timestamp"] == "2026-03-01T12:00:00+00:00"
     assert found["metadata"]["component"]["name"] == "loans"
@@ -44,9 +44,9 @@ def test_it_is_valid() -> None:
     validation = pytest.importorskip("cyclonedx.validation.json")
     from cyclonedx.schema import SchemaVersion
 
-    assert validation.JsonValidator(SchemaVersion.V1_6).validate_str(write_sbom(SUBJECT, BILL, FILES)) is None
+    assert validation.JsonValidator(SchemaVersion.V1_6).validate_str(write_sbom(SUBJECT, BILL, files=FILES)) is None
 
 
 def test_the_same_release_gives_the_same_bill() -> None:
-    assert write_sbom(SUBJECT, BILL, FILES) == write_sbom(SUBJECT, BILL, dict(reversed(FILES.items())))
-    assert write_sbom(SUBJECT, BILL, {}) != write_sbom(SUBJECT, BILL, FILES)
+    assert write_sbom(SUBJECT, BILL, files=FILES) == write_sbom(SUBJECT, BILL, files=dict(reversed(FILES.items())))
+    assert write_sbom(SUBJECT, BILL, files={}) != write_sbom(SUBJECT, BILL, files=FILES)

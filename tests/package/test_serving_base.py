@@ -36,7 +36,7 @@ def bill(text: str) -> Bill:
 
 
 def image(base: Path) -> tuple[Layout, Image]:
-    return Layout(base), pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
+    return Layout(base), pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
 
 
 def test_requirements_are_read_with_their_hashes() -> None:
@@ -48,7 +48,7 @@ def test_requirements_are_read_with_their_hashes() -> None:
 
 
 def test_a_base_says_what_is_in_it(base: Path) -> None:
-    found = read_bill(*image(base), "base")
+    found = read_bill(*image(base), name="base")
     assert [one.name for one in found.packages] == ["numpy", "onnxruntime", "prometheus-client", "pyrage"]
     assert (found.python, found.distribution) == ("3.11.9", "debian")
     assert found.system == ({"name": "libc6", "version": "2.36-9", "architecture": "amd64"},)
@@ -57,7 +57,7 @@ def test_a_base_says_what_is_in_it(base: Path) -> None:
 def test_a_base_that_does_not_say_is_refused(base: Path) -> None:
     layout, below = image(base)
     with pytest.raises(ModelwayError, match="it holds no /opt/modelway/bill") as caught:
-        read_bill(layout, Image(below.manifest, below.config, below.layers[:1]), "base")
+        read_bill(layout, Image(below.manifest, below.config, below.layers[:1]), name="base")
     assert "Dockerfile.serving" in caught.value.remedy
 
 
@@ -67,10 +67,10 @@ def test_a_base_that_does_not_say_is_refused(base: Path) -> None:
 )
 def test_a_pipeline_needs_its_libraries_in_their_versions(held: str, says: str | None) -> None:
     if says is None:
-        check_served("NumPy==2.4.6\nmodelway==0.1.0\n", bill(held), "base")
+        check_served("NumPy==2.4.6\nmodelway==0.1.0\n", bill(held), base="base")
         return
     with pytest.raises(ModelwayError, match=f"needs numpy 2.4.6, but {says}"):
-        check_served("NumPy==2.4.6\n", bill(held), "base")
+        check_served("NumPy==2.4.6\n", bill(held), base="base")
 
 
 def test_a_base_from_before_the_age_format_takes_no_encrypted_model() -> None:

@@ -48,8 +48,8 @@ def test_it_needs_no_secret_but_the_signing_key_and_leaves_no_plain_copy(
     secret = (keys / "encryption").rename(tmp_path / "elsewhere")
     folder = seal("one")
     assert {path.name for path in folder.iterdir()} == {ENCRYPTED_FILE, "release.json", "release.sig"}
-    verify(folder, folder / "release.sig", keys / "key.pub")
-    opened = contents(decrypt_bundle(folder, tmp_path / "opened", read_keys(secret)))
+    verify(folder, folder / "release.sig", public_key=keys / "key.pub")
+    opened = contents(decrypt_bundle(folder, tmp_path / "opened", keys=read_keys(secret)))
     assert {name: opened[name].decode() for name in FILES} == FILES
     stored = b"".join(contents(tmp_path / "store").values())
     assert b"weights" not in stored
@@ -82,12 +82,12 @@ def test_a_ciphertext_that_is_not_the_recorded_one_is_not_taken(
     path = kept(tmp_path, ".age")
     recipient = (keys / "recipient").read_text().strip()
     (tmp_path / "else").write_text("another model, to the same recipient")
-    path.unlink() if lacking else encrypt(tmp_path / "else", path, recipient)
+    path.unlink() if lacking else encrypt(tmp_path / "else", path, recipient=recipient)
     folder = seal("again")
     assert contents(folder)[ENCRYPTED_FILE] != first[ENCRYPTED_FILE]
-    decrypt_bundle(folder, tmp_path / "opened", read_keys(keys / "encryption"))
+    decrypt_bundle(folder, tmp_path / "opened", keys=read_keys(keys / "encryption"))
     assert (tmp_path / "opened" / "model.onnx").read_text() == "graph"
-    verify(folder, folder / "release.sig", keys / "key.pub")
+    verify(folder, folder / "release.sig", public_key=keys / "key.pub")
     assert contents(seal("third")) == contents(folder)
 
 
@@ -116,6 +116,6 @@ def test_a_record_of_another_model_or_with_a_false_signature_is_not_taken(
     forge(record, other_record)
     folder = seal("again")
     assert contents(folder)[ENCRYPTED_FILE] not in {first[ENCRYPTED_FILE], other[ENCRYPTED_FILE]}
-    decrypt_bundle(folder, tmp_path / "opened", read_keys(keys / "encryption"))
+    decrypt_bundle(folder, tmp_path / "opened", keys=read_keys(keys / "encryption"))
     assert (tmp_path / "opened" / "model.onnx").read_text() == "graph"
     assert contents(seal("third")) == contents(folder)

@@ -42,7 +42,7 @@ def run(base: Path, tmp_path: Path) -> Callable[..., Packaged]:
 def image_of(made: Packaged) -> tuple[Layout, Image]:
     reference = Reference.parse(made.image, "image")
     layout = Layout(Path(reference.repository))
-    return layout, pull(layout, reference, "linux/amd64")
+    return layout, pull(layout, reference, platform="linux/amd64")
 
 
 def test_a_version_becomes_one_layer_on_the_base(
@@ -50,7 +50,7 @@ def test_a_version_becomes_one_layer_on_the_base(
 ) -> None:
     made = run(registered)
     layout, image = image_of(made)
-    below = pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
+    below = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
     assert image.layers[:-1] == below.layers
     assert all(layout.has(layer) for layer in image.layers)
     described = image.described
@@ -108,12 +108,12 @@ def test_an_encrypted_model_is_opened_by_its_identity_only(
     assert {path.name for path in folder.iterdir()} == expected
     assert verify_bundle(folder, keys / "key.pub").sealed
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
-    opened = verify_bundle(folder, keys / "key.pub", tmp_path / "memory")
+    opened = verify_bundle(folder, keys / "key.pub", work=tmp_path / "memory")
     assert folder_sha256(opened.model) == folder_sha256(registered.model)
     assert opened.onnx is not None
     monkeypatch.delenv("MODELWAY_ENCRYPTION_KEY")
     with pytest.raises(ModelwayError, match="MODELWAY_ENCRYPTION_KEY is not set"):
-        verify_bundle(folder, keys / "key.pub", tmp_path / "other")
+        verify_bundle(folder, keys / "key.pub", work=tmp_path / "other")
 
 
 def test_a_key_without_a_recipient_does_not_package_the_model_in_plain(
@@ -188,7 +188,7 @@ def test_a_base_of_a_registry_must_be_pinned(run: Callable[..., Packaged], regis
 def test_it_goes_from_a_registry_to_a_registry_by_digest(
     run: Callable[..., Packaged], registered: Any, registry: Any, base: Path
 ) -> None:
-    plain = pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
+    plain = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
     serving = Registry(registry.host, "modelway/serving")
     for one in (*plain.layers, Descriptor.of(plain.config, CONFIG)):
         with Layout(base).blob(one.digest) as content:
@@ -197,8 +197,8 @@ def test_it_goes_from_a_registry_to_a_registry_by_digest(
     made = run(registered, f"{registry.host}/team/loans:1", base=pinned)
     assert made.image.startswith(f"{registry.host}/team/loans@sha256:")
     released = Registry(registry.host, "team/loans")
-    by_tag = pull(released, Reference.parse(f"{registry.host}/team/loans:1", "image"), "linux/amd64")
-    assert pull(released, Reference.parse(made.image, "image"), "linux/amd64") == by_tag
+    by_tag = pull(released, Reference.parse(f"{registry.host}/team/loans:1", "image"), platform="linux/amd64")
+    assert pull(released, Reference.parse(made.image, "image"), platform="linux/amd64") == by_tag
     assert by_tag.layers[:-1] == plain.layers
     assert all(released.has(layer) for layer in by_tag.layers)
     again = run(registered, f"{registry.host}/team/again:1", "again", base=pinned)

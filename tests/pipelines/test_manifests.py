@@ -28,7 +28,7 @@ def test_the_committed_manifests_are_those_of_the_example(root: Path) -> None:
 
 
 def test_what_is_written_is_what_is_compiled(tmp_path: Path) -> None:
-    written = write(minimal_policy(), "claims", tmp_path)
+    written = write(minimal_policy(), "claims", folder=tmp_path)
     made = compiled(minimal_policy(), "claims")
     assert {str(file.relative_to(tmp_path)): file.read_text(encoding="utf-8") for file in written} == made
     rules = yaml.safe_load(made["base/monitoring/alerts.yaml"])

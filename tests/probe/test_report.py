@@ -35,8 +35,8 @@ def observed() -> Observed:
 def pages() -> dict[str, str]:
     gate = crowded("serving", ("predictions_match", "latency", "malformed"), {"test_rows": 600})
     return {
-        "calm": render(Gate(name="serving", checks=()), PROJECT, Observed(), POLICY),
-        "crowded": render(gate, PROJECT, observed(), POLICY),
+        "calm": render(Gate(name="serving", checks=()), PROJECT, observed=Observed(), policy=POLICY),
+        "crowded": render(gate, PROJECT, observed=observed(), policy=POLICY),
     }
 
 

@@ -100,10 +100,10 @@ def test_a_trained_pipeline_with_nulls_and_times_answers_as_offline(tmp_path: Pa
     rows.write_parquet(tmp_path / "rows")
     prepare(str(tmp_path / "rows"), text, steps_path=str(tmp_path / "steps"), prepared_path=str(tmp_path / "prepared"))
     project = Project.parse(text)
-    pipeline = fit_pipeline(project, pl.read_parquet(tmp_path / "prepared"), tmp_path / "steps" / "steps.skops")
+    pipeline = fit_pipeline(project, pl.read_parquet(tmp_path / "prepared"), steps=tmp_path / "steps" / "steps.skops")
     raw = to_model_input(rows.head(5), project.features.columns)
     location = (tmp_path / "artifacts").as_uri()
-    save(pipeline, str(tmp_path / "model"), raw, model_id="m-" + "0" * 32, run_id="1" * 32, location=location)
+    save(pipeline, str(tmp_path / "model"), examples=raw, model_id="m-" + "0" * 32, run_id="1" * 32, location=location)
     policy = {"model": {"metrics": {"accuracy": {"min": 0}}}, "serving": {"requests": 20, "warm_up": 5}}
     gate = probe(
         str(tmp_path / "model"),

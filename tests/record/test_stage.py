@@ -26,7 +26,7 @@ from modelway.components.record.stage import record
 
 PROJECT = minimal_project_text(label="default")
 MODEL = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")
-GATE = Gate(name="data", checks=(passed_or_failed("columns", False, "one is missing"),))
+GATE = Gate(name="data", checks=(passed_or_failed("columns", False, message="one is missing"),))
 IMAGE = "registry.example/loans@sha256:" + "a" * 64
 UNDECIDED = "the run ended before a gate decided; the task that failed says why in its log"
 
@@ -103,7 +103,7 @@ def test_the_records_are_compared_with_how_far_the_run_was_to_go(
     assert outcome.model == (MODEL if decision is State.REGISTERED else None)
     assert outcome.image == (IMAGE if packaged else "")
     assert (outcome.deployment.verdict if outcome.deployment else "") == verdict
-    assert Outcome.read(str(tmp_path), "id-1", OUTCOME) == outcome
+    assert Outcome.read(str(tmp_path), "id-1", file=OUTCOME) == outcome
 
 
 def test_a_promotion_that_was_killed_has_no_verdict(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_each_run_has_a_record_of_its_own_whatever_its_name(tmp_path: Path) -> N
 def test_the_last_outcome_is_found_without_its_id(tmp_path: Path) -> None:
     for run in ("id-1", "id-2"):
         record("registered", context=_context(tmp_path, run), project=PROJECT)
-    latest = Outcome.read(str(tmp_path), LATEST, OUTCOME)
+    latest = Outcome.read(str(tmp_path), LATEST, file=OUTCOME)
     assert latest is not None
     assert latest.run == "id-2"
 
@@ -227,7 +227,7 @@ def test_training_that_a_killed_task_left_running_is_ended(
     stopped: bool, tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    run_id = tracking._start_run("loans", "train", {"modelway.pipeline_run": "id-1"})
+    run_id = tracking._start_run("loans", "train", tags={"modelway.pipeline_run": "id-1"})
     if stopped:
         StopRecord(stage="train_model").write(str(tmp_path), "id-1")
     record("registered", context=_context(tmp_path), project=PROJECT)

@@ -81,7 +81,7 @@ class Request:
 
     def decision(self) -> Outcome | None:
         """What was recorded."""
-        return Outcome.read(self.context.store, self.context.run, DECISION)
+        return Outcome.read(self.context.store, self.context.run, file=DECISION)
 
     def log(self) -> list[Entry]:
         """What the audit log says."""
@@ -250,13 +250,13 @@ def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Reques
     assert len(tags["request_hash"]) == len(tags["blessing"]) == 64
     assert holder.run_id == request_.training.run_id
     for name, file in request_.evidence.files.items():
-        assert tracking.evidence(NAME, "1", name) == file.read_bytes()
-    assert tracking.evidence(NAME, "1", BASELINE_FILE) is not None
+        assert tracking.evidence(NAME, "1", file=name) == file.read_bytes()
+    assert tracking.evidence(NAME, "1", file=BASELINE_FILE) is not None
 
 
 def test_the_registered_files_are_those_that_were_judged(request_: Request, tracking: Tracking, tmp_path: Path) -> None:
     request_.register()
-    downloaded = tracking.download_model(NAME, "1", str(tmp_path / "downloaded"))
+    downloaded = tracking.download_model(NAME, "1", folder=str(tmp_path / "downloaded"))
     names = {str(file.relative_to(request_.model)) for file in request_.model.rglob("*") if file.is_file()}
     assert "MLmodel" in names
     for name in names:
@@ -282,7 +282,7 @@ def test_the_decision_and_the_reports_are_kept_in_the_store(request_: Request) -
 
 def test_the_blessing_is_bound_to_the_version_and_kept_beside_it(request_: Request, tracking: Tracking) -> None:
     request_.register()
-    decision, kept = request_.decision(), tracking.evidence(NAME, "1", "blessing.json")
+    decision, kept = request_.decision(), tracking.evidence(NAME, "1", file="blessing.json")
     assert decision is not None
     assert kept is not None
     blessing = Blessing.model_validate_json(kept)
@@ -300,7 +300,7 @@ def test_the_card_and_the_three_files_are_kept_with_the_version(
     file: str, request_: Request, tracking: Tracking
 ) -> None:
     request_.register()
-    kept = tracking.evidence(NAME, "1", file)
+    kept = tracking.evidence(NAME, "1", file=file)
     assert kept is not None
     documents = {"policy.json": Policy, "contract.json": Contract, "project.json": Project}
     if file in documents:
@@ -308,7 +308,7 @@ def test_the_card_and_the_three_files_are_kept_with_the_version(
         assert documents[file].parse(kept.decode()) == documents[file].load(text)
     else:
         assert b"Model card: loans" in kept
-    assert tracking.evidence(NAME, "1", f"no-{file}") is None
+    assert tracking.evidence(NAME, "1", file=f"no-{file}") is None
 
 
 def _waived(request: Request, until: str, *, in_policy: bool) -> Request:
@@ -316,7 +316,7 @@ def _waived(request: Request, until: str, *, in_policy: bool) -> Request:
     waiver = {"gate": "data", "check": "made[up]", "reason": "known", "by": "ada", "until": until}
     waivers = {"waivers": [waiver]} if in_policy else {}
     policy = yaml.safe_dump({**yaml.safe_load(request.policy), **waivers})
-    bad = passed_or_failed("made[up]", False, "too bad to ship")
+    bad = passed_or_failed("made[up]", False, message="too bad to ship")
     waived = bad.model_copy(update={"blocks": False, "waiver": str(Waiver.model_validate(waiver))})
     for name in NAMES:
         gate = Gate.read(request.evidence.gates[name])
@@ -328,7 +328,7 @@ def _waived(request: Request, until: str, *, in_policy: bool) -> Request:
 
 def test_a_waiver_that_holds_is_let_pass_and_stands_on_the_card(request_: Request, tracking: Tracking) -> None:
     assert _waived(request_, "2999-01-01", in_policy=True).register() == "1"
-    card = tracking.evidence(NAME, "1", "card.md")
+    card = tracking.evidence(NAME, "1", file="card.md")
     assert card is not None
     assert "waived by ada until 2999-01-01: known" in card.decode()
 
@@ -389,7 +389,7 @@ def test_the_aliases_move_and_the_log_says_when(request_: Request, other: Reques
     first, second = request_.log()
     assert (first.event, first.environment, first.version, second.version) == ("registered", "development", "1", "2")
     for entry in (first, second):
-        kept = tracking.evidence(NAME, entry.version, BLESSING_FILE)
+        kept = tracking.evidence(NAME, entry.version, file=BLESSING_FILE)
         assert kept is not None
         assert entry.details["blessing_sha256"] == hashlib.sha256(kept).hexdigest()
     assert AuditLog(str(request_.store), tracking).verify(NAME) is None
@@ -447,7 +447,7 @@ def _blocked(name: str) -> Any:
     def changed(request: Request) -> Request:
         path = request.evidence.files[f"{name}.json"]
         gate = Gate.read(path)
-        bad = passed_or_failed("made[up]", False, "too bad to ship")
+        bad = passed_or_failed("made[up]", False, message="too bad to ship")
         gate.model_copy(update={"checks": (*gate.checks, bad), "mode": Mode.ENABLED}).write(path)
         return request
 
@@ -523,9 +523,9 @@ def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -
 
 
 def _register_as(tracking: Tracking, training: Training, alias: str) -> None:
-    with tracking.new_version(NAME, training.model_id, training.run_id, {"blessing": "b"}) as version:
+    with tracking.new_version(NAME, training.model_id, run_id=training.run_id, tags={"blessing": "b"}) as version:
         assert _numbers(tracking) == [version]
-        tracking.set_alias(NAME, version, alias)
+        tracking.set_alias(NAME, version, alias=alias)
 
 
 @pytest.mark.parametrize("alias", ["v1", "no spaces"])
@@ -588,10 +588,10 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
 
 def test_the_evidence_in_the_registry_is_what_the_gates_wrote(request_: Request, tracking: Tracking) -> None:
     request_.register()
-    kept = tracking.evidence(NAME, "1", "model.json")
+    kept = tracking.evidence(NAME, "1", file="model.json")
     assert kept is not None
     assert json.loads(kept)["facts"]["model_hash"] == folder_sha256(request_.model)
-    assert tracking.evidence(NAME, "1", "data.html") is not None
+    assert tracking.evidence(NAME, "1", file="data.html") is not None
 
 
 OWN_CLASS = """

@@ -89,7 +89,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> Tra
     rows.write_parquet(folder / "train")
     prepare(str(folder / "train"), text, steps_path=str(folder / "steps"), prepared_path=str(folder / "prepared"))
     project = Project.parse(text)
-    pipeline = fit_pipeline(project, pl.read_parquet(folder / "prepared"), folder / "steps" / "steps.skops")
+    pipeline = fit_pipeline(project, pl.read_parquet(folder / "prepared"), steps=folder / "steps" / "steps.skops")
     (folder / "model").mkdir()
     skops.io.dump(pipeline, folder / "model" / "model.skops")
     describe_model(folder / "model", "model.skops", "skops", COLUMNS)
@@ -114,7 +114,7 @@ class Released:
             "created_by": "a test",
         }
         (self.folder / "release.json").write_text(json.dumps(said), encoding="utf-8")
-        sign(self.folder, self.folder / "release.sig", self.keys / "key")
+        sign(self.folder, self.folder / "release.sig", private_key=self.keys / "key")
         return self
 
 
@@ -129,7 +129,7 @@ def release(trained: Trained, rows: pl.DataFrame, tmp_path: Path) -> Released:
     conversion = convert(folder / "model", rows)
     assert conversion.content is not None, conversion.reason
     (folder / "model.onnx").write_bytes(conversion.content)
-    measure(rows, list(COLUMNS), "").write(folder / "baseline.json")
+    measure(rows, list(COLUMNS), data_hash="").write(folder / "baseline.json")
     (folder / "policy.json").write_text('{"serving": {"sla": {"p95_ms": 7.5, "p99_ms": null}}}', encoding="utf-8")
     blessing = {"blessed": True, "hashes": {"model": folder_sha256(folder / "model")}}
     (folder / "blessing.json").write_text(json.dumps(blessing), encoding="utf-8")

@@ -50,7 +50,7 @@ def tensors(*rows: dict[str, Any]) -> dict[str, Any]:
 
 
 def app(model: object | None = None, **limits: Any) -> App:
-    return App(Predictor(model or Model(), SIGNATURE), "loans", "3", Limits(**limits))
+    return App(Predictor(model or Model(), SIGNATURE), "loans", version="3", limits=Limits(**limits))
 
 
 def ask(served: App, method: str, path: str, **more: Any) -> httpx.Response:

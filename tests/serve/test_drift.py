@@ -56,7 +56,7 @@ def columns_of(frame: pl.DataFrame) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("baseline") / "baseline.json"
-    measure(table(5000, 0), NAMES, "").write(path)
+    measure(table(5000, 0), NAMES, data_hash="").write(path)
     return path
 
 
@@ -66,12 +66,12 @@ def test_scores_are_what_the_data_gate_measures(baseline: Path, shift: float) ->
     for start in range(0, 2000, 250):
         window.add(columns_of(frame[start : start + 250]))
     before = Baseline.model_validate_json(baseline.read_bytes())
-    now = measure_like(frame, before, "")
+    now = measure_like(frame, before, data_hash="")
     expected = {}
     for name, shape in before.columns.items():
         shares = shape.shares, now.columns[name].shares
         expected[name] = excess_stability_index(*shares, expected_rows=before.rows, rows=2000)
-    (checks,) = [drift_checks(now, before, DataPolicy(drift=Drift(psi=1e-9)))]
+    (checks,) = [drift_checks(now, before, policy=DataPolicy(drift=Drift(psi=1e-9)))]
     by_gate = {check.name: check.observed for check in checks}
     assert by_gate == pytest.approx({f"drift[{name}]": index for name, index in expected.items()}, abs=1e-6)
     assert window.scores() == pytest.approx(expected, abs=1e-12)
@@ -97,7 +97,7 @@ def test_a_few_rows_are_not_scored(baseline: Path) -> None:
 
 
 def test_the_window_forgets_the_oldest_rows(baseline: Path) -> None:
-    slides, whole = DriftWindow.read(baseline, SIGNATURE, 300), DriftWindow.read(baseline, SIGNATURE, 300)
+    slides, whole = DriftWindow.read(baseline, SIGNATURE, rows=300), DriftWindow.read(baseline, SIGNATURE, rows=300)
     for start in range(0, 700, 70):
         slides.add(columns_of(table(70, start, 0.8)))
     latest = table(500, 3)

@@ -212,10 +212,10 @@ def test_an_encrypted_release_is_served_from_memory(
     with tarfile.open(tmp_path / "model.tar", "w") as archive:
         for name in ("model", "model.onnx"):
             archive.add(release.folder / name, name)
-    encrypt(tmp_path / "model.tar", release.folder / ENCRYPTED_FILE, recipient)
+    encrypt(tmp_path / "model.tar", release.folder / ENCRYPTED_FILE, recipient=recipient)
     shutil.rmtree(release.folder / "model")
     (release.folder / "model.onnx").unlink()
-    sign(release.folder, release.folder / "release.sig", release.keys / "key")
+    sign(release.folder, release.folder / "release.sig", private_key=release.keys / "key")
     key = ("--public-key", str(release.keys / "key.pub"))
     status, said = refused(release.folder, *key, source="--release")
     assert status == 3
@@ -223,7 +223,9 @@ def test_an_encrypted_release_is_served_from_memory(
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(release.keys / "encryption"))
     with serving(release.folder, tmp_path / "log", *key, source="--release") as (_, url):
         assert get(f"{url}/v2/models/loans/ready") == 200
-    encrypt(tmp_path / "model.tar", release.folder / ENCRYPTED_FILE, recipient)  # the same, but not what was signed
+    encrypt(
+        tmp_path / "model.tar", release.folder / ENCRYPTED_FILE, recipient=recipient
+    )  # the same, but not what was signed
     status, said = refused(release.folder, *key, source="--release")
     assert (status, "model.tar.age is not as it was signed" in said) == (3, True)
     assert not list(Path("/dev/shm").glob("release-*"))  # noqa: S108 - where it was decrypted to

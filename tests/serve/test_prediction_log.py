@@ -29,7 +29,7 @@ def wait_for(log: PredictionLog, rows: int) -> None:
 
 
 def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path) -> None:
-    log = PredictionLog(LogSettings(str(tmp_path)), "loans", "3")
+    log = PredictionLog(LogSettings(str(tmp_path)), "loans", version="3")
     log.offer(block(3, _predict=np.array([1, 0, 1])))
     log.offer(block(2))
     log.close()
@@ -46,7 +46,7 @@ def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path) -> N
 
 def test_a_file_is_written_as_soon_as_it_is_full_or_old(tmp_path: Path) -> None:
     for settings in (LogSettings(str(tmp_path), file_rows=4), LogSettings(str(tmp_path), file_seconds=0.1)):
-        log = PredictionLog(settings, "loans", "3")
+        log = PredictionLog(settings, "loans", version="3")
         log.offer(block(4))
         wait_for(log, 4)
         log.close()
@@ -54,7 +54,7 @@ def test_a_file_is_written_as_soon_as_it_is_full_or_old(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_waits_and_then_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the folder should be")
-    log = PredictionLog(LogSettings(str(tmp_path / "log"), file_seconds=0.1, held_rows=10), "loans", "3")
+    log = PredictionLog(LogSettings(str(tmp_path / "log"), file_seconds=0.1, held_rows=10), "loans", version="3")
     for _ in range(3):
         log.offer(block(4))
     assert log.counts() == {"written": 0, "dropped": 4}
@@ -66,11 +66,11 @@ def test_what_cannot_be_written_waits_and_then_is_dropped(tmp_path: Path) -> Non
 
 
 def test_a_sample_of_requests_is_logged_with_all_their_rows(tmp_path: Path) -> None:
-    log = PredictionLog(LogSettings(str(tmp_path), sample=0.2), "loans", "3")
+    log = PredictionLog(LogSettings(str(tmp_path), sample=0.2), "loans", version="3")
     observer = Observer(None, log, seed=0)
     for number in range(2000):
         outputs = {"predict": np.array(["a", "b"], dtype=object), "predict_proba": np.array([[0.1, 0.9], [1.0, 0.0]])}
-        observer.record({"income": np.array([number, number + 0.5])}, outputs, f"r{number}")
+        observer.record({"income": np.array([number, number + 0.5])}, outputs, identity=f"r{number}")
     observer.close()
     found = written(tmp_path)
     assert 350 <= found["_request"].n_unique() <= 450
@@ -82,7 +82,7 @@ def test_a_sample_of_requests_is_logged_with_all_their_rows(tmp_path: Path) -> N
 
 
 def test_requests_that_want_other_outputs_are_logged_beside_each_other(tmp_path: Path) -> None:
-    observer = Observer(None, PredictionLog(LogSettings(str(tmp_path)), "loans", ""))
+    observer = Observer(None, PredictionLog(LogSettings(str(tmp_path)), "loans", version=""))
     observer.record({"x": np.array([1.0])}, {"predict": np.array([5])})
     observer.record({"x": np.array([2.0])}, {"other": np.array([6])})
     observer.close()
@@ -93,7 +93,7 @@ def test_requests_that_want_other_outputs_are_logged_beside_each_other(tmp_path:
 
 def test_what_has_piled_up_is_written_in_files_of_the_same_size(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the folder should be")
-    log = PredictionLog(LogSettings(str(tmp_path / "log"), file_rows=10, file_seconds=0.1), "loans", "3")
+    log = PredictionLog(LogSettings(str(tmp_path / "log"), file_rows=10, file_seconds=0.1), "loans", version="3")
     for _ in range(9):
         log.offer(block(4))
     time.sleep(0.8)

@@ -108,7 +108,7 @@ def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message
     ],
 )
 def test_outputs_are_tensors_of_their_type(values: Any, datatype: str, data: list[Any]) -> None:
-    answer = encode_v2({"predict": values}, "loans", "3", "a7")
+    answer = encode_v2({"predict": values}, "loans", version="3", identity="a7")
     assert answer == {
         "model_name": "loans",
         "model_version": "3",

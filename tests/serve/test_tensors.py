@@ -23,13 +23,13 @@ from modelway.components.serve.tensors import read_values, write_values
     ],
 )
 def test_numbers_come_back_as_they_were_sent(datatype: str, values: Any) -> None:
-    found = read_values("x", datatype, len(values), write_values(values, datatype))
+    found = read_values("x", datatype, count=len(values), content=write_values(values, datatype))
     np.testing.assert_array_equal(found, values)
 
 
 def test_texts_come_back_as_they_were_sent() -> None:
     texts = ["", "Zürich", "north"]
-    assert read_values("x", "BYTES", 3, write_values(np.array(texts, dtype=object), "BYTES")) == texts
+    assert read_values("x", "BYTES", count=3, content=write_values(np.array(texts, dtype=object), "BYTES")) == texts
     assert write_values(np.array(["ab"], dtype=object), "BYTES") == b"\x02\x00\x00\x00ab"
 
 
@@ -45,7 +45,7 @@ def test_texts_come_back_as_they_were_sent() -> None:
 )
 def test_bytes_that_are_no_such_values_are_refused(datatype: str, count: int, content: bytes, message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        read_values("x", datatype, count, content)
+        read_values("x", datatype, count=count, content=content)
     assert caught.value.status == 400
     assert message in caught.value.message
 
@@ -82,7 +82,7 @@ def test_a_body_of_another_length_is_refused(size: int, sent: int, said: int, me
 def test_outputs_are_binary_where_they_are_asked_for_so(by: str) -> None:
     outputs = {"predict": np.array(["yes"], dtype=object), "predict_proba": np.array([[0.25, 0.75]])}
     request = Request({}, binary={"predict_proba": True}) if by == "each" else Request({}, all_binary=True)
-    content, length = encode_binary_v2(outputs, "loans", "3", request)
+    content, length = encode_binary_v2(outputs, "loans", version="3", request=request)
     assert length is not None
     label, probabilities = json.loads(content[:length])["outputs"]
     assert content.endswith(np.array([0.25, 0.75]).tobytes())

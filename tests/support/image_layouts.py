@@ -45,6 +45,6 @@ def with_layer(base: str, folder: Path, root: str, target: str) -> str:
     """An image with one more layer, made of a folder; by its digest."""
     below, to = Reference.parse(base, "base"), Reference.parse(target, "target")
     bases, file = images_at(below, insecure=False), folder.parent / f"{folder.name}.tar"
-    layer = write_layer(folder, root, file)
-    image = on_top(pull(bases, below, "linux/amd64"), layer, {}, {}, "a test")
-    return push(images_at(to, insecure=False), image, file, bases, to.tag or "")
+    layer = write_layer(folder, root, target=file)
+    image = on_top(pull(bases, below, platform="linux/amd64"), layer, labels={}, annotations={}, created_by="a test")
+    return push(images_at(to, insecure=False), image, layer=file, base=bases, tag=to.tag or "")

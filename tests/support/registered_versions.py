@@ -37,14 +37,14 @@ def register_version(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)  # where MLflow looks a model up that is registered
         patch.delenv("MLFLOW_RUN_ID", raising=False)
-        with tracking.run(name, "train", {}) as run_id:
-            with tracking.logged_model(run_id, name, {}) as (model_id, _):
+        with tracking.run(name, "train", tags={}) as run_id:
+            with tracking.logged_model(run_id, name, params={}) as (model_id, _):
                 if model is not None:
                     tracking.upload_model(model_id, str(model))
             if evidence is not None:
-                tracking.log_evidence(run_id, evidence, EVIDENCE)
+                tracking.log_evidence(run_id, evidence, path=EVIDENCE)
         where = {"evidence": EVIDENCE} if evidence is not None else {}
-        with tracking.new_version(name, model_id, run_id, where | dict(tags or {})) as version:
+        with tracking.new_version(name, model_id, run_id=run_id, tags=where | dict(tags or {})) as version:
             if alias:
-                tracking.set_alias(name, version, alias)
+                tracking.set_alias(name, version, alias=alias)
         return version

@@ -64,15 +64,15 @@ def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
     fitted = LogisticRegression(C=1 + seed, solver="newton-cholesky").fit(prepared, frame["late"].to_numpy())
     pipeline = Pipeline([("features", steps), ("model", fitted)])
     examples = to_model_input(frame.head(5), FEATURES.columns)
-    save(pipeline, str(work / "model"), examples, model_id="m-1", run_id="r-1", location="models/m-1")
+    save(pipeline, str(work / "model"), examples=examples, model_id="m-1", run_id="r-1", location="models/m-1")
     hashes = Hashes(model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256())
-    gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, "2000 rows."),)) for gate in GATES]
+    gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, message="2000 rows."),)) for gate in GATES]
     origin = {"project": MODEL, "run": f"release-{seed}", "git_commit": "abc", "requested_by": ADA}
     blessing = bless(gates, hashes, **origin, compared_with="")
     evidence = work / "evidence"
     evidence.mkdir()
     frame.write_parquet(evidence / "sample.parquet")
-    measure(frame, FEATURES.columns, "d").write(evidence / "baseline.json")
+    measure(frame, FEATURES.columns, data_hash="d").write(evidence / "baseline.json")
     (evidence / "blessing.json").write_bytes(blessing.content())
     (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
     (evidence / "project.json").write_text(PROJECT.canonical(), encoding="utf-8")

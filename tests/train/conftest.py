@@ -54,7 +54,7 @@ class Prepared:
     steps: Path
 
     def fit(self) -> Pipeline:
-        return fit_pipeline(self.project, self.table, self.steps)
+        return fit_pipeline(self.project, self.table, steps=self.steps)
 
 
 Prepare = Callable[..., Prepared]

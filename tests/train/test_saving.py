@@ -47,7 +47,7 @@ def saved(made: Any, pipeline: Pipeline, folder: Path) -> str:
     return save(
         pipeline,
         str(folder),
-        made.raw.head(5),
+        examples=made.raw.head(5),
         model_id="m-" + "0" * 32,
         run_id="1" * 32,
         location=(folder.parent / "artifacts").as_uri(),

@@ -44,7 +44,7 @@ def test_columns_of_few_values_give_the_same_counts() -> None:
     letter, number = pl.col("letter"), pl.col("number")
     conditions = {"b": letter == "b", "null": letter.is_null(), "both": (letter == "a") & (number < 9), "n": number < 5}
     tally = Tally(conditions | {"all": pl.repeat(value=True, n=pl.len())}, {"v": ("letter", letter, ["a"])})
-    plain, quick = count(TABLE, tally), count(TABLE, tally, ["letter"])
+    plain, quick = count(TABLE, tally), count(TABLE, tally, few=["letter"])
     assert (plain.rows, plain.numbers) == (quick.rows, quick.numbers)
     assert plain.numbers == {"b": 250, "null": 250, "both": 5, "n": 5, "all": 1000}
     assert plain.values["v"]["a"] == quick.values["v"]["a"] == 500
@@ -78,34 +78,34 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> pl.LazyFrame:
 
 
 def test_a_sample_is_as_large_as_asked_drawn_everywhere_and_always_the_same(stored: pl.LazyFrame) -> None:
-    places = sample_of(stored, ["place"], 5_000)["place"].to_numpy()
+    places = sample_of(stored, ["place"], most=5_000)["place"].to_numpy()
     assert len(np.unique(places)) == 5_000
     tenths = np.bincount(places // 20_000, minlength=10)
     assert (abs(tenths - 500) < 100).all()
     assert abs(np.corrcoef(places, np.arange(5_000))[0, 1]) < 0.05  # in random order, so that its head is a sample too
-    assert (places == sample_of(stored, ["place"], 5_000)["place"].to_numpy()).all()
-    assert set(places) != set(sample_of(stored, ["place"], 5_000, seed=1)["place"])
+    assert (places == sample_of(stored, ["place"], most=5_000)["place"].to_numpy()).all()
+    assert set(places) != set(sample_of(stored, ["place"], most=5_000, seed=1)["place"])
 
 
 def test_a_sample_of_a_file_is_that_of_the_same_rows_in_memory(stored: pl.LazyFrame) -> None:
-    assert sample_of(stored, ["place"], 5_000).equals(sample_of(stored.collect().lazy(), ["place"], 5_000))
+    assert sample_of(stored, ["place"], most=5_000).equals(sample_of(stored.collect().lazy(), ["place"], most=5_000))
 
 
 def test_neighbours_in_a_sample_are_as_far_apart_as_chance_has_them(stored: pl.LazyFrame) -> None:
-    gaps = np.diff(np.sort(sample_of(stored, ["place"], 5_000)["place"].to_numpy()))
+    gaps = np.diff(np.sort(sample_of(stored, ["place"], most=5_000)["place"].to_numpy()))
     assert np.std(gaps) == pytest.approx(np.mean(gaps), rel=0.1)  # geometric, unlike those of every n-th row
 
 
 @pytest.mark.parametrize("most", [1000, 2000])
 def test_a_sample_of_a_small_table_is_all_of_it(most: int) -> None:
-    assert sorted(sample_of(TABLE, ["number"], most)["number"]) == list(range(1000))
+    assert sorted(sample_of(TABLE, ["number"], most=most)["number"]) == list(range(1000))
 
 
 @pytest.mark.parametrize("at_once", [10, 100, 10_000])
 def test_equal_keys_are_found_however_few_rows_are_held(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "ROWS_AT_ONCE", at_once)
     table = TABLE.with_columns(pl.col("number") // 3)
-    frames = list(multiplicities(table, ["number", "letter"], 1000))
+    frames = list(multiplicities(table, ["number", "letter"], rows=1000))
     assert len(frames) == -(-1000 // at_once)
     found = pl.concat(frames)
     expected = table.group_by("number", "letter").len().collect()["len"].to_list()

@@ -23,8 +23,8 @@ from modelway.components.validate.distributions import (
 
 def psi(before: pl.Series, now: pl.Series) -> float:
     """The index of one column, as the gate takes it."""
-    baseline = measure(before.alias("x").to_frame(), ["x"], "")
-    later = measure_like(now.alias("x").to_frame(), baseline, "")
+    baseline = measure(before.alias("x").to_frame(), ["x"], data_hash="")
+    later = measure_like(now.alias("x").to_frame(), baseline, data_hash="")
     return population_stability_index(baseline.columns["x"].shares, later.columns["x"].shares)
 
 
@@ -57,7 +57,7 @@ def test_two_samples_of_one_thing_are_close() -> None:
     ],
 )
 def test_the_shares_of_a_column(series: pl.Series, shares: list[float]) -> None:
-    found = measure(series.alias("x").to_frame(), ["x"], "").columns["x"].shares
+    found = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"].shares
     assert found == pytest.approx(shares)
 
 
@@ -72,7 +72,7 @@ def test_the_shares_of_a_column(series: pl.Series, shares: list[float]) -> None:
 )
 def test_dates_and_times_are_binned_by_deciles(values: list[Any]) -> None:
     series = pl.Series(values)
-    shape = measure(series.alias("x").to_frame(), ["x"], "").columns["x"]
+    shape = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"]
     assert shape.kind == "numeric"
     assert shape.shares == pytest.approx([0.1] * BINS + [0.0])
     assert psi(series, series.sample(fraction=1, shuffle=True, seed=0)) == 0
@@ -88,7 +88,7 @@ def test_a_date_is_the_same_day_however_it_is_stored() -> None:
     "series", [pl.Series([[1], [2]] * 10), pl.Series([b"\xff", b"\xfe"] * 10), pl.Series([{"a": 1}] * 20)]
 )
 def test_what_is_neither_number_nor_text_is_counted_by_value(series: pl.Series) -> None:
-    shape = measure(series.alias("x").to_frame(), ["x"], "").columns["x"]
+    shape = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"]
     assert shape.kind == "categorical"
     assert sum(shape.shares) == pytest.approx(1)
 
@@ -101,16 +101,16 @@ def test_missing_values_are_a_bin_of_their_own() -> None:
 
 
 def test_a_category_not_seen_before_is_among_the_others() -> None:
-    baseline = measure(pl.DataFrame({"x": ["a", "a", "b", "b"]}), ["x"], "")
+    baseline = measure(pl.DataFrame({"x": ["a", "a", "b", "b"]}), ["x"], data_hash="")
     assert baseline.columns["x"].values == ["a", "b"]
-    later = measure_like(pl.DataFrame({"x": ["a", "new", "newer", "b"]}), baseline, "")
+    later = measure_like(pl.DataFrame({"x": ["a", "new", "newer", "b"]}), baseline, data_hash="")
     assert later.columns["x"].shares == [0.25, 0.25, 0.5, 0.0]
 
 
 def test_rare_categories_beyond_the_most_frequent_are_one_bin() -> None:
     values = [f"c{number:03}" for number in range(MOST_CATEGORIES + 20)]
     table = pl.DataFrame({"x": values + values[20:]})
-    shape = measure(pl.concat([table] * 50), ["x"], "").columns["x"]
+    shape = measure(pl.concat([table] * 50), ["x"], data_hash="").columns["x"]
     assert len(shape.values) == MOST_CATEGORIES
     assert len(set(shape.values) & set(values[20:])) > 95
     assert shape.shares[-2] == pytest.approx(20 / len(table), abs=0.03)
@@ -120,7 +120,7 @@ def test_rare_categories_beyond_the_most_frequent_are_one_bin() -> None:
 def test_ties_are_broken_the_same_way_each_time() -> None:
     values = [f"c{number:03}" for number in range(MOST_CATEGORIES)]
     found = {
-        tuple(measure(pl.DataFrame({"x": values[turn:] + values[:turn]}), ["x"], "").columns["x"].values)
+        tuple(measure(pl.DataFrame({"x": values[turn:] + values[:turn]}), ["x"], data_hash="").columns["x"].values)
         for turn in range(5)
     }
     assert found == {tuple(values)}
@@ -128,7 +128,7 @@ def test_ties_are_broken_the_same_way_each_time() -> None:
 
 @pytest.mark.parametrize("name", ["rows", "value", "count", "x y"])
 def test_a_column_may_have_any_name(name: str) -> None:
-    assert measure(pl.DataFrame({name: ["a", "b"]}), [name], "").columns[name].shares == [0.5, 0.5, 0.0, 0.0]
+    assert measure(pl.DataFrame({name: ["a", "b"]}), [name], data_hash="").columns[name].shares == [0.5, 0.5, 0.0, 0.0]
 
 
 def test_numbers_that_became_text_are_all_missing() -> None:
@@ -137,14 +137,14 @@ def test_numbers_that_became_text_are_all_missing() -> None:
 
 def test_a_baseline_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     table = pl.DataFrame({"a": [0.1, 1 / 3, None], "b": ["x", "größe", None]})
-    baseline = measure(table, ["a", "b"], "hash")
+    baseline = measure(table, ["a", "b"], data_hash="hash")
     baseline.write(tmp_path / "baseline.json")
     assert Baseline.model_validate_json((tmp_path / "baseline.json").read_text(encoding="utf-8")) == baseline
-    assert measure(table.reverse(), ["a", "b"], "hash") == baseline
+    assert measure(table.reverse(), ["a", "b"], data_hash="hash") == baseline
 
 
 def of(series: pl.Series) -> Distribution:
-    return measure(series.alias("x").to_frame(), ["x"], "").columns["x"]
+    return measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"]
 
 
 def test_whole_numbers_with_few_values_have_a_bin_for_each() -> None:
@@ -182,7 +182,9 @@ def test_text_that_becomes_flags_or_numbers_is_compared_by_what_it_says() -> Non
 def test_a_value_may_be_named_as_anything() -> None:
     before = pl.Series(["known", "least", "0", "true"] * 5)
     assert psi(before, pl.Series(["x", "least"] * 10)) > 1
-    later = measure_like(pl.DataFrame({"x": ["x"] * 4}), measure(before.alias("x").to_frame(), ["x"], ""), "")
+    later = measure_like(
+        pl.DataFrame({"x": ["x"] * 4}), measure(before.alias("x").to_frame(), ["x"], data_hash=""), data_hash=""
+    )
     assert later.columns["x"].shares == [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
 
 
@@ -218,7 +220,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> pl.LazyFrame:
 
 
 def test_the_bins_of_a_large_table_are_counted_over_every_row(large: pl.LazyFrame) -> None:
-    found = measure(large, ["number", "whole", "text"], "")
+    found = measure(large, ["number", "whole", "text"], data_hash="")
     table = large.collect()
     assert found.rows == len(table)
     for name in ("number", "whole"):
@@ -237,7 +239,11 @@ def test_the_bins_of_a_large_table_are_counted_over_every_row(large: pl.LazyFram
 
 def test_a_large_table_gives_the_same_baseline_each_time(large: pl.LazyFrame) -> None:
     names = ["number", "whole", "text"]
-    assert measure(large, names, "") == measure(large, names, "") == measure(large.collect(), names, "")
+    assert (
+        measure(large, names, data_hash="")
+        == measure(large, names, data_hash="")
+        == measure(large.collect(), names, data_hash="")
+    )
 
 
 def test_a_baseline_written_before_groups_were_known_is_read() -> None:
@@ -247,5 +253,5 @@ def test_a_baseline_written_before_groups_were_known_is_read() -> None:
 
 def test_rows_of_a_group_weigh_as_one() -> None:
     table = pl.DataFrame({"x": range(60), "person": [number // 4 for number in range(60)]})
-    assert measure(table, ["x"], "", "person").rows_per_group == 4
-    assert measure(table, ["x"], "", "x").rows_per_group == 1
+    assert measure(table, ["x"], data_hash="", group="person").rows_per_group == 4
+    assert measure(table, ["x"], data_hash="", group="x").rows_per_group == 1

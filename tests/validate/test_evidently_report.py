@@ -30,8 +30,8 @@ ASKED = Drift(jensen_shannon=0.1, kolmogorov_smirnov=0.1, cramers_v=0.1)
 
 def gates_own(current: pl.DataFrame, reference: pl.DataFrame, column: str, distance: str) -> float:
     """The distance as the gate takes it."""
-    before = measure(reference, [column], "")
-    now = measure_like(current, before, "")
+    before = measure(reference, [column], data_hash="")
+    now = measure_like(current, before, data_hash="")
     return MEASURES[distance](before.columns[column].shares, now.columns[column].shares)
 
 
@@ -65,7 +65,7 @@ def compared(
     tables: tuple[pl.DataFrame, pl.DataFrame], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Comparison, Path]:
     page = tmp_path_factory.mktemp("evidently") / "pages" / "page.html"
-    return write_evidently(*tables, [*tables[0].columns, "not_there"], ASKED, page), page
+    return write_evidently(*tables, columns=[*tables[0].columns, "not_there"], asked=ASKED, path=page), page
 
 
 @pytest.mark.parametrize("column", table(0, 1, 0).columns)
@@ -101,7 +101,7 @@ def test_all_rows_leave_no_sampling_error(compared: tuple[Comparison, Path]) -> 
 def test_a_sample_states_its_size_and_an_error_that_holds(tmp_path: Path) -> None:
     current, reference = table(3, 60_000, 0.3), table(4, 50_000, 0.0)
     columns = ("number", "with_nulls", "few", "flag")
-    found = write_evidently(current, reference, columns, Drift(), tmp_path / "page.html")
+    found = write_evidently(current, reference, columns=columns, asked=Drift(), path=tmp_path / "page.html")
     assert (found.sample_rows, found.reference_sample_rows) == (SAMPLE_ROWS, SAMPLE_ROWS)
     assert (found.rows, found.reference_rows) == (60_000, 50_000)
     for column, shown in found.distances["psi"].items():
@@ -115,7 +115,9 @@ def test_thresholds_are_those_of_the_policy_for_each_column(tmp_path: Path) -> N
         {"psi": None, "columns": {"health": {"psi": None, "jensen_shannon": 0.2}}, "label": {"psi": 0.1}}
     )
     columns = ("health", "chronic_diseases", "high_use")
-    found = write_evidently(week(3), week(4), columns, asked, tmp_path / "page.html", "high_use")
+    found = write_evidently(
+        week(3), week(4), columns=columns, asked=asked, path=tmp_path / "page.html", label="high_use"
+    )
     assert {distance: set(names) for distance, names in found.distances.items()} == {
         "jensen_shannon": {"health"},
         "psi": {"high_use"},
@@ -123,17 +125,17 @@ def test_thresholds_are_those_of_the_policy_for_each_column(tmp_path: Path) -> N
 
 
 def test_without_thresholds_the_page_only_summarizes(tmp_path: Path) -> None:
-    found = write_evidently(week(3), week(4), ("health",), Drift(psi=None), tmp_path / "page.html")
+    found = write_evidently(week(3), week(4), columns=("health",), asked=Drift(psi=None), path=tmp_path / "page.html")
     assert found.distances == {}
     assert "health" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_column_that_is_missing_throughout_has_drifted(tmp_path: Path) -> None:
     gone = week(3).with_columns(health=pl.lit(None, pl.String))
-    found = write_evidently(gone, week(4), ("health",), Drift(), tmp_path / "page.html")
+    found = write_evidently(gone, week(4), columns=("health",), asked=Drift(), path=tmp_path / "page.html")
     assert found.distances["psi"]["health"] > 1
 
 
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelwayError, match="no rows"):
-        write_evidently(week(3).head(0), week(4), ("health",), Drift(), tmp_path / "page.html")
+        write_evidently(week(3).head(0), week(4), columns=("health",), asked=Drift(), path=tmp_path / "page.html")

@@ -56,11 +56,11 @@ def test_one_pass_finds_what_each_function_finds_alone(tmp_path: Path, count: in
     rows(1, 2_000).write_parquet(tmp_path / "test")
     train, test = (pl.scan_parquet(tmp_path / side) for side in ("train", "test"))
     names = ["income", "region", "street", "late"]
-    before = measure(rows(2, 4_000), names, "before")
-    found = survey(train, test, CONTRACT, PROJECT, before, "abc")
+    before = measure(rows(2, 4_000), names, data_hash="before")
+    found = survey(train, test, contract=CONTRACT, project=PROJECT, before=before, data_hash="abc")
     assert (found.train_rows, found.test_rows, found.columns) == (count, 2_000, tuple(names))
-    assert found.checks == contract_checks(pl.concat([train, test]), CONTRACT, PROJECT)
-    assert found.now == measure_like(train, before, "abc", "person")
+    assert found.checks == contract_checks(pl.concat([train, test]), CONTRACT, project=PROJECT)
+    assert found.now == measure_like(train, before, data_hash="abc", group="person")
     assert found.made == found.now.model_copy(
         update={
             "columns": {name: shape.model_copy(update={"chosen_by": []}) for name, shape in found.now.columns.items()}
@@ -77,8 +77,8 @@ def test_one_pass_finds_what_each_function_finds_alone(tmp_path: Path, count: in
 def test_the_first_table_is_measured_in_bins_of_its_own() -> None:
     train = rows(0, 3_000).lazy()
     names = ["income", "region", "street", "late"]
-    found = survey(train, rows(1, 500).lazy(), CONTRACT, PROJECT, None, "abc")
-    assert found.made == found.now == measure(train, names, "abc", "person")
+    found = survey(train, rows(1, 500).lazy(), contract=CONTRACT, project=PROJECT, before=None, data_hash="abc")
+    assert found.made == found.now == measure(train, names, data_hash="abc", group="person")
     assert found.sample is not None
     assert len(found.sample) == 3_000
 
@@ -93,10 +93,10 @@ def test_the_first_table_is_measured_in_bins_of_its_own() -> None:
     ids=["numbers", "categories", "nothing left"],
 )
 def test_a_column_that_the_baselines_bins_no_longer_fit_gets_its_own(name: str, moved: pl.Expr) -> None:
-    before = measure(rows(2, 4_000), ["income", "region", "street", "late"], "before")
+    before = measure(rows(2, 4_000), ["income", "region", "street", "late"], data_hash="before")
     train = rows(0, 3_000).with_columns(moved.alias(name))
-    found = survey(train.lazy(), rows(1, 500).lazy(), None, PROJECT, before, "abc")
-    assert found.made.columns[name] == measure(train, [name], "abc").columns[name]
+    found = survey(train.lazy(), rows(1, 500).lazy(), contract=None, project=PROJECT, before=before, data_hash="abc")
+    assert found.made.columns[name] == measure(train, [name], data_hash="abc").columns[name]
     others = {"income", "region", "street", "late"} - {name}
     edges = {other: (found.made.columns[other].edges, found.made.columns[other].values) for other in others}
     assert edges == {other: (before.columns[other].edges, before.columns[other].values) for other in others}

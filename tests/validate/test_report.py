@@ -25,11 +25,11 @@ BEFORE = pl.DataFrame(
 
 
 def page(now: pl.DataFrame, *more: str) -> str:
-    baseline = measure(BEFORE, BEFORE.columns, "")
-    later = measure_like(now, baseline, "")
-    checks = drift_checks(later, baseline, DataPolicy())
-    checks += [passed_or_failed(name, False, f"this is {name}") for name in more]
-    return render(Gate(name="data", checks=tuple(checks)), PROJECT, later, baseline)
+    baseline = measure(BEFORE, BEFORE.columns, data_hash="")
+    later = measure_like(now, baseline, data_hash="")
+    checks = drift_checks(later, baseline, policy=DataPolicy())
+    checks += [passed_or_failed(name, False, message=f"this is {name}") for name in more]
+    return render(Gate(name="data", checks=tuple(checks)), PROJECT, now=later, before=baseline)
 
 
 def test_the_most_drifted_column_comes_first_with_its_distances() -> None:
@@ -61,7 +61,7 @@ def test_dates_are_shown_as_dates() -> None:
 
 def test_the_edge_below_a_frequent_zero_is_shown_in_words() -> None:
     paid = pl.DataFrame({"age": [0.0] * 600 + [float(number) for number in range(1, 401)]})
-    text = render(Gate(name="data", checks=()), PROJECT, measure(paid, ["age"], ""), None)
+    text = render(Gate(name="data", checks=()), PROJECT, now=measure(paid, ["age"], data_hash=""), before=None)
     assert "just below 0" in text
     assert "e-3" not in text
 
@@ -72,10 +72,10 @@ def pages() -> dict[str, str]:
     words = {f"{LONG}_{number}": [f"{LONG * 2}_{row % 15}" for row in range(600)] for number in range(5)}
     wide = pl.DataFrame(words | {"age": [float(row) for row in range(600)]})
     kinds = ("nulls", "leakage", "drift", "skew", "rule")
-    distributions = measure(wide, wide.columns, "")
+    distributions = measure(wide, wide.columns, data_hash="")
     return {
         "calm": page(BEFORE),
-        "crowded": render(crowded("data", kinds, {"rows": 1_200}), PROJECT, distributions, distributions),
+        "crowded": render(crowded("data", kinds, {"rows": 1_200}), PROJECT, now=distributions, before=distributions),
     }
 
 
@@ -89,9 +89,11 @@ def test_pages_are_read_in_a_narrow_panel_without_scrolling_sideways(pages: dict
 
 def test_findings_that_do_not_block_are_said_before_the_charts() -> None:
     text = render(
-        Gate(name="data", checks=tuple(drift_checks(measure(BEFORE, ["age"], ""), None, DataPolicy()))),
+        Gate(
+            name="data", checks=tuple(drift_checks(measure(BEFORE, ["age"], data_hash=""), None, policy=DataPolicy()))
+        ),
         PROJECT,
-        measure(BEFORE, ["age"], ""),
-        None,
+        now=measure(BEFORE, ["age"], data_hash=""),
+        before=None,
     )
     assert text.index("Did not pass, but does not block") < text.index("no approved model yet") < text.index("<svg")

@@ -125,7 +125,7 @@ def test_the_baseline_is_that_of_the_training_split(tmp_path: Path) -> None:
     train = table()
     judge(tmp_path, train, table(100, seed=1, shift=5))
     written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
-    assert written == measure(train, ["income", "region", "late"], "abc")
+    assert written == measure(train, ["income", "region", "late"], data_hash="abc")
 
 
 @pytest.mark.parametrize("side", ["train", "test"])
@@ -147,7 +147,7 @@ def test_data_with_a_feature_missing_is_judged_all_the_same(tmp_path: Path) -> N
 def champion(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A registered version whose evidence holds a baseline."""
     folder = tmp_path_factory.mktemp("evidence")
-    write_baseline(folder, measure(table(600), ["income", "region", "late"], "old"), table(600))
+    write_baseline(folder, measure(table(600), ["income", "region", "late"], data_hash="old"), sample=table(600))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
         yield register_version(tracking, "loans-validate", evidence=folder)
@@ -174,7 +174,7 @@ def test_drift_is_measured_from_the_champions_data(
     page = assert_self_contained(tmp_path / "report.html")
     assert "grey: the baseline (600 rows)" in page.shown
     written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
-    own = measure(train, ["income", "region", "late"], "abc")
+    own = measure(train, ["income", "region", "late"], data_hash="abc")
     moved = Verdict.PASSED is not verdict
     assert (written.columns["income"] == own.columns["income"]) is moved  # only where the champion's bins do not fit
     assert (written.rows, written.data_hash) == (rows, "abc")

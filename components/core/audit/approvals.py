@@ -108,7 +108,7 @@ def approve(
             value=_shown(until),
             remedy=f"choose a time before {_shown(latest)}",
         )
-    if refusal := _own(by, release, needs):
+    if refusal := _own(by, release, needs=needs):
         raise RejectedError(refusal, key="by", value=by, remedy="let somebody else approve it")
     version.model.verified_entries()
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
@@ -122,7 +122,9 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
     Raises:
         ModelwayError: there is no such approval, or the audit log is broken.
     """
-    version_approvals = approvals(version.model.verified_entries(), version.name, version.number, environment)
+    version_approvals = approvals(
+        version.model.verified_entries(), version.name, version=version.number, environment=environment
+    )
     if not any(person(approval.by) == person(by) for approval in version_approvals):
         raise NotFoundError(
             f"{by} has no approval of {version} for {environment} to withdraw",
@@ -133,7 +135,7 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
     return version.log_event("withdrawn", by, environment=environment, details={"reason": reason})
 
 
-def approvals(entries: Iterable[Entry], model: str, version: str, environment: str) -> list[Approval]:
+def approvals(entries: Iterable[Entry], model: str, *, version: str, environment: str) -> list[Approval]:
     """The approvals that were given and not withdrawn: of each person and blessing the latest, in their order."""
     found: dict[tuple[str, str], Approval] = {}
     for entry in entries:
@@ -191,27 +193,29 @@ def promotion_blockers(
     blockers += [
         f"{version} has not been served in {before}, and {environment} comes after it"
         for before in needs.after
-        if not has_served(entries, version.name, before, version.number)
+        if not has_served(entries, version.name, environment=before, version=version.number)
     ]
-    version_approvals = approvals(entries, *about, environment)
-    approvers = {person(approval.by) for approval in version_approvals if not _flaw(approval, release, needs, now)}
+    version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
+    approvers = {
+        person(approval.by) for approval in version_approvals if not _flaw(approval, release, needs=needs, now=now)
+    }
     if len(approvers) < needs.quorum:
         flaws = [
             f"{approval.by}'s does not count: {flaw}"
             for approval in version_approvals
-            if (flaw := _flaw(approval, release, needs, now))
+            if (flaw := _flaw(approval, release, needs=needs, now=now))
         ]
-        blockers.append("; ".join([_short_of_quorum(environment, needs.quorum, len(approvers)), *flaws]))
+        blockers.append("; ".join([_short_of_quorum(environment, needs.quorum, count=len(approvers)), *flaws]))
     return blockers
 
 
-def _short_of_quorum(environment: str, quorum: int, count: int) -> str:
+def _short_of_quorum(environment: str, quorum: int, *, count: int) -> str:
     people = "1 person" if quorum == 1 else f"{quorum} people"
     number = "none is" if not count else f"only {count} is" if count == 1 else f"only {count} are"
     return f"{environment} asks for approvals by {people}, and {number} there that counts"
 
 
-def _flaw(approval: Approval, release: Released, needs: Requirements, now: datetime) -> str:
+def _flaw(approval: Approval, release: Released, *, needs: Requirements, now: datetime) -> str:
     """Why an approval does not count; empty if it does."""
     at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
     until = min(until, at + timedelta(days=needs.valid_days))
@@ -219,10 +223,10 @@ def _flaw(approval: Approval, release: Released, needs: Requirements, now: datet
         return f"it is for another blessing ({approval.blessing_sha256[:12]})"
     if now > until:
         return f"it ended at {_shown(until)}"
-    return _own(approval.by, release, needs)
+    return _own(approval.by, release, needs=needs)
 
 
-def _own(by: str, release: Released, needs: Requirements) -> str:
+def _own(by: str, release: Released, *, needs: Requirements) -> str:
     """Why a person's approval would be one of their own work; empty if it is not, or may be."""
     requester = release.blessing.requested_by
     if needs.self_approval:

@@ -46,7 +46,7 @@ class Period:
     undone: bool = False
 
 
-def periods(entries: Iterable[Entry], model: str, environment: str) -> list[Period]:
+def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[Period]:
     """What an environment served when, by the audit log; the oldest first.
 
     Args:
@@ -64,26 +64,26 @@ def periods(entries: Iterable[Entry], model: str, environment: str) -> list[Peri
                 if now.entry.event == "deployed":
                     found[-1] = replace(now, entry=entry)
                 continue
-            _follow(found, entry, entry.version)
+            _follow(found, entry, version=entry.version)
         elif entry.event == "undone" and now is not None and now.version == entry.version:
             before = next((one.version for one in reversed(found[:-1]) if not one.undone), "")
             restored = entry.details.get("restored", before if now.entry.event == "deployed" else now.version)
             if restored != now.version:
                 found[-1] = replace(now, undone=True)
-                _follow(found, entry, restored)
+                _follow(found, entry, version=restored)
     return found
 
 
-def _follow(found: list[Period], entry: Entry, version: str) -> None:
+def _follow(found: list[Period], entry: Entry, *, version: str) -> None:
     if found and found[-1].until is None:
         found[-1] = replace(found[-1], until=entry.time)
     if version:
         found.append(Period(entry.environment, version, entry.time, None, entry))
 
 
-def has_served(entries: Iterable[Entry], model: str, environment: str, version: str) -> bool:
+def has_served(entries: Iterable[Entry], model: str, *, environment: str, version: str) -> bool:
     """Whether an environment has served a version, at any time: promoted, and not merely tried."""
-    served = (one for one in periods(entries, model, environment) if one.entry.event != "deployed")
+    served = (one for one in periods(entries, model, environment=environment) if one.entry.event != "deployed")
     return any(one.version == version and not one.undone for one in served)
 
 

@@ -82,7 +82,7 @@ class ClaimLostError(ModelwayError):
     """The promotion was taken over or has ended: its run must touch nothing any more."""
 
 
-def open_claim(entries: Iterable[Entry], model: str, environment: str) -> Claim | None:
+def open_claim(entries: Iterable[Entry], model: str, *, environment: str) -> Claim | None:
     """The promotion that an environment is claimed by; None if it is free."""
     found: Claim | None = None
     for entry in entries:
@@ -129,7 +129,7 @@ def begin(
     for _ in range(_TRIES):
         moment = now or datetime.now(UTC)
         entries, head = log.verified_entries(model)
-        current = open_claim(entries, model, environment)
+        current = open_claim(entries, model, environment=environment)
         details = {"run": run, "replaces": replaces, "until": (moment + lease).isoformat(timespec="seconds")}
         if current is not None:
             stale = moment >= current.until
@@ -161,7 +161,7 @@ def check_held(log: AuditLog, claim: Claim) -> Head:
         ClaimLostError: another promotion took it over, or it has ended.
     """
     entries, head = log.verified_entries(claim.model)
-    current = open_claim(entries, claim.model, claim.environment)
+    current = open_claim(entries, claim.model, environment=claim.environment)
     if current is not None and current.id == claim.id:
         return head
     by = f"was taken over by {current}" if current is not None else "has ended"
@@ -172,7 +172,7 @@ def check_held(log: AuditLog, claim: Claim) -> Head:
     )
 
 
-def finish(log: AuditLog, claim: Claim, event: End, actor: str, details: Mapping[str, str] | None = None) -> Entry:
+def finish(log: AuditLog, claim: Claim, *, event: End, actor: str, details: Mapping[str, str] | None = None) -> Entry:
     """Ends a promotion and gives the environment free; running it again gives the entry that ended it.
 
     Args:

@@ -224,7 +224,7 @@ class AuditLog:
 
     def _write(self, entry: Entry) -> bool:
         file, content = self._file(entry.number), entry.content()
-        if not create_uri(file, content, RETAIN_DAYS):
+        if not create_uri(file, content, retain_days=RETAIN_DAYS):
             return False
         if entry.number == 1 and not is_exclusive(file, content):
             raise ModelwayError(

@@ -106,12 +106,12 @@ class ModelVersion:
 
     def set_alias(self, alias: str) -> None:
         """Moves an alias to this version."""
-        self.model.tracking.set_alias(self.name, self.number, alias)
+        self.model.tracking.set_alias(self.name, self.number, alias=alias)
 
     def evidence(self, file: str) -> bytes | None:
         """One file of the evidence that it was registered with; None if it has no such file."""
-        return self.model.tracking.evidence(self.name, self.number, file)
+        return self.model.tracking.evidence(self.name, self.number, file=file)
 
     def download(self, folder: str) -> Path:
         """Downloads the model's folder."""
-        return self.model.tracking.download_model(self.name, self.number, folder)
+        return self.model.tracking.download_model(self.name, self.number, folder=folder)

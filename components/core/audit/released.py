@@ -49,22 +49,26 @@ def released(version: ModelVersion) -> Released:
     blessing_text, policy_text = texts[BLESSING_FILE], texts[POLICY_FILE]
     if blessing_text is None or policy_text is None:
         missing = " and ".join(file for file, content in texts.items() if content is None)
-        raise _invalid(NotFoundError, version, f"has no {missing} among its evidence")
+        raise _invalid(NotFoundError, version, problem=f"has no {missing} among its evidence")
     sha256 = hashlib.sha256(blessing_text).hexdigest()
     if sha256 != entry.tags.get(f"{TAG}blessing_sha256"):
-        raise _invalid(DamagedError, version, "was registered with another blessing than the one that is kept with it")
+        raise _invalid(
+            DamagedError, version, problem="was registered with another blessing than the one that is kept with it"
+        )
     try:
         blessing = Blessing.model_validate_json(blessing_text)
     except ValidationError as error:
-        raise _invalid(DamagedError, version, "has a blessing that cannot be read") from error
+        raise _invalid(DamagedError, version, problem="has a blessing that cannot be read") from error
     if hashlib.sha256(policy_text).hexdigest() != blessing.hashes.policy:
-        raise _invalid(DamagedError, version, "was judged by another policy than the one that is kept with it")
+        raise _invalid(DamagedError, version, problem="was judged by another policy than the one that is kept with it")
     if not blessing.blessed:
-        raise _invalid(RejectedError, version, f"is not blessed: {'; '.join(blessing.reasons) or blessing.verdict}")
+        raise _invalid(
+            RejectedError, version, problem=f"is not blessed: {'; '.join(blessing.reasons) or blessing.verdict}"
+        )
     return Released(blessing, sha256, Policy.parse(policy_text, f"{POLICY_FILE} of version {version.number}"))
 
 
-def _invalid(kind: type[ModelwayError], version: ModelVersion, problem: str) -> ModelwayError:
+def _invalid(kind: type[ModelwayError], version: ModelVersion, *, problem: str) -> ModelwayError:
     return kind(
         f"{version} {problem}",
         value=version.number,

@@ -128,7 +128,7 @@ class Bundle:
         found = self.blessing_sha256()
         if found != release.blessing_sha256:
             raise self._differs(
-                BLESSING_FILE, f"the blessing is not the one of {release.name} {release.version}", found
+                BLESSING_FILE, f"the blessing is not the one of {release.name} {release.version}", found=found
             )
         if blessing.get("blessed") is not True:
             raise RejectedError(
@@ -139,7 +139,9 @@ class Bundle:
             )
         blessed = blessing.get("hashes", {}).get("model")
         if release.model_hash != blessed:
-            raise self._differs(RELEASE_FILE, "the release is of another model than was blessed", release.model_hash)
+            raise self._differs(
+                RELEASE_FILE, "the release is of another model than was blessed", found=release.model_hash
+            )
         if not self.sealed:
             self._check_model(blessed)
 
@@ -148,9 +150,9 @@ class Bundle:
             raise self._damaged(MODEL_FOLDER)
         found = folder_sha256(self.model)
         if found != blessed:
-            raise self._differs(MODEL_FOLDER, "the model's files are not those that were blessed", found)
+            raise self._differs(MODEL_FOLDER, "the model's files are not those that were blessed", found=found)
         if self.release().onnx != (self.onnx is not None):
-            raise self._differs(ONNX_FILE, "the converted model is missing, or is not of this release", None)
+            raise self._differs(ONNX_FILE, "the converted model is missing, or is not of this release", found=None)
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -174,11 +176,11 @@ class Bundle:
             remedy=_AGAIN,
         )
 
-    def _differs(self, name: str, what: str, found: str | None) -> DamagedError:
+    def _differs(self, name: str, what: str, *, found: str | None) -> DamagedError:
         return DamagedError(what, file=str(self.folder / name), value=found, remedy=_AGAIN)
 
 
-def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = None) -> Bundle:
+def verify_bundle(folder: Path, public_key: Path | None, *, work: Path | None = None) -> Bundle:
     """Verifies a bundle: its signature, its blessing, and that its model is the one that was blessed.
 
     Args:
@@ -199,7 +201,7 @@ def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = Non
     if not folder.is_dir():
         raise bundle._damaged(RELEASE_FILE)  # noqa: SLF001 - this module's own
     if public_key is not None:
-        verify(folder, folder / SIGNATURE_FILE, public_key)
+        verify(folder, folder / SIGNATURE_FILE, public_key=public_key)
     bundle.check()
     if bundle.sealed and work is not None:
         if public_key is None:
@@ -209,6 +211,6 @@ def verify_bundle(folder: Path, public_key: Path | None, work: Path | None = Non
                 key=VERIFYING_KEY,
                 remedy="name the public key that signed the release; anyone can encrypt to a public recipient",
             )
-        bundle = Bundle(decrypt_bundle(folder, work, read_keys()))
+        bundle = Bundle(decrypt_bundle(folder, work, keys=read_keys()))
         bundle.check()
     return bundle

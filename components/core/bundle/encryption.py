@@ -116,7 +116,7 @@ def read_keys(path: Path | None = None) -> DecryptionKeys:
     return DecryptionKeys(tuple(identities), tuple(sealing_keys))
 
 
-def encrypt(source: Path, target: Path, recipient: str) -> None:
+def encrypt(source: Path, target: Path, *, recipient: str) -> None:
     """Encrypts a file to a recipient; each time into other bytes. Neither is held in memory.
 
     Args:
@@ -136,7 +136,7 @@ def encrypted_file(folder: Path) -> Path | None:
     return next((path for path in paths if path.exists()), None)
 
 
-def decrypt_bundle(folder: Path, target: Path, keys: DecryptionKeys) -> Path:
+def decrypt_bundle(folder: Path, target: Path, *, keys: DecryptionKeys) -> Path:
     """Decrypts an encrypted bundle into a folder, which should be in memory (``emptyDir`` with ``medium: Memory``).
 
     Args:
@@ -159,13 +159,13 @@ def decrypt_bundle(folder: Path, target: Path, keys: DecryptionKeys) -> Path:
     return target
 
 
-def _decrypt(path: Path, keys: DecryptionKeys, target: BufferedIOBase) -> None:
+def _decrypt(path: Path, keys: DecryptionKeys, *, target: BufferedIOBase) -> None:
     """Decrypts a file; each chunk is authentic when it is written."""
     import pyrage
 
     with path.open("rb") as source:
         if path.name == SEALED_FILE:
-            unseal(source, target, keys.sealing_keys, name=str(path))
+            unseal(source, target, keys=keys.sealing_keys, name=str(path))
             return
         if not keys.identities:
             raise _not_decrypted(path, "the key's file holds no identity of age")

@@ -25,7 +25,7 @@ _CHUNK, _TAG = 1 << 20, 16
 _HEADER = len(_MAGIC) + 32 + 12 + 32 + _TAG
 
 
-def unseal(source: BufferedIOBase, target: BufferedIOBase, keys: Sequence[bytes], *, name: str = SEALED_FILE) -> None:
+def unseal(source: BufferedIOBase, target: BufferedIOBase, *, keys: Sequence[bytes], name: str = SEALED_FILE) -> None:
     """Decrypts a sealed file, chunk by chunk; each chunk is authentic when it is written.
 
     Args:

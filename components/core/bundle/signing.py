@@ -91,7 +91,7 @@ def write_pair(private: Path, public: Path, *, secret: bytes, published: bytes) 
     public.write_bytes(published)
 
 
-def sign(folder: Path, signature: Path, private_key: Path) -> None:
+def sign(folder: Path, signature: Path, *, private_key: Path) -> None:
     """Signs every file of a folder, but for the signature itself where that lies in it.
 
     Args:
@@ -119,7 +119,7 @@ def sign(folder: Path, signature: Path, private_key: Path) -> None:
         ) from error
 
 
-def verify(folder: Path, signature: Path, public_key: Path) -> None:
+def verify(folder: Path, signature: Path, *, public_key: Path) -> None:
     """Verifies that a folder holds exactly the files that were signed.
 
     Args:
@@ -131,14 +131,14 @@ def verify(folder: Path, signature: Path, public_key: Path) -> None:
         ModelwayError: there is no signature, it is of another key or not valid, or a file differs, is missing or was
             added; names the file.
     """
-    _verify(folder, signature, _public(public_key))
+    _verify(folder, signature, key=_public(public_key))
 
 
-def is_signed_by(folder: Path, signature: Path, private_key: Path) -> bool:
+def is_signed_by(folder: Path, signature: Path, *, private_key: Path) -> bool:
     """Whether a signature is one that the private key made for exactly this folder."""
     key = _private(private_key).public_key()
     try:
-        _verify(folder, signature, key)
+        _verify(folder, signature, key=key)
     except ModelwayError:
         return False
     return True
@@ -158,7 +158,7 @@ def key_id(private_key: Path) -> str:
     return hashlib.sha256(_pem(_private(private_key).public_key())).hexdigest()
 
 
-def _verify(folder: Path, signature: Path, key: ec.EllipticCurvePublicKey) -> None:
+def _verify(folder: Path, signature: Path, *, key: ec.EllipticCurvePublicKey) -> None:
     signed = _signed_hashes(signature, key)
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -204,11 +204,11 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
             value=material,
             remedy="take a release that the trusted key signed, or name the public key of whoever signs here",
         )
-    _check_ecdsa(signature, key, signed_by, payload)
+    _check_ecdsa(signature, key, signed_by=signed_by, payload=payload)
     return _statement(signature, payload)
 
 
-def _check_ecdsa(signature: Path, key: ec.EllipticCurvePublicKey, signed_by: bytes, payload: bytes) -> None:
+def _check_ecdsa(signature: Path, key: ec.EllipticCurvePublicKey, *, signed_by: bytes, payload: bytes) -> None:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -236,7 +236,7 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    key = _loaded(path, SIGNING_KEY, lambda content: load_pem_private_key(content, None))
+    key = _loaded(path, SIGNING_KEY, load=lambda content: load_pem_private_key(content, None))
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _wrong_kind(path, SIGNING_KEY)
     return key
@@ -246,13 +246,13 @@ def _public(path: Path) -> ec.EllipticCurvePublicKey:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    key = _loaded(path, VERIFYING_KEY, load_pem_public_key)
+    key = _loaded(path, VERIFYING_KEY, load=load_pem_public_key)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _wrong_kind(path, VERIFYING_KEY)
     return key
 
 
-def _loaded(path: Path, variable: str, load: Any) -> Any:
+def _loaded(path: Path, variable: str, *, load: Any) -> Any:
     try:
         return load(path.read_bytes())
     except (OSError, ValueError, TypeError) as error:

@@ -17,7 +17,7 @@ _MOST_BYTES, _MOST_MEMBERS = 64 << 30, 100_000
 
 
 def extract_tar(
-    archive: tarfile.TarFile, target: Path, most_bytes: int = _MOST_BYTES, most_members: int = _MOST_MEMBERS
+    archive: tarfile.TarFile, target: Path, *, most_bytes: int = _MOST_BYTES, most_members: int = _MOST_MEMBERS
 ) -> None:
     """Extracts regular files and folders; owners, modes and times are not taken over.
 
@@ -37,7 +37,7 @@ def extract_tar(
             members, size = members + 1, size + max(member.size, 0)
             if members > most_members or size > most_bytes:
                 raise _refused(member.name, f"is more than {most_members:,} files or {most_bytes:,} bytes come to")
-            _extract(archive, member, target)
+            _extract(archive, member, target=target)
     except tarfile.TarError as error:
         raise DamagedError(
             f"the archive is damaged: {error}",
@@ -46,7 +46,7 @@ def extract_tar(
         ) from error
 
 
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, *, target: Path) -> None:
     parts = PurePosixPath(member.name).parts
     if member.name.startswith("/") or ".." in parts or "\0" in member.name:
         raise _refused(member.name, "would be written outside of its folder")

@@ -57,7 +57,7 @@ def build_estimator(project: Project) -> Any:
             value=path,
             remedy="correct them, or make and fit the model in a function of your own, as `model.entrypoint`",
         ) from error
-    _check_task(estimator, project, path)
+    _check_task(estimator, project, path=path)
     return estimator
 
 
@@ -101,7 +101,7 @@ def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
         ) from error
 
 
-def _check_task(estimator: Any, project: Project, path: str) -> None:
+def _check_task(estimator: Any, project: Project, *, path: str) -> None:
     fits = is_regressor(estimator) if project.task == "regression" else is_classifier(estimator)
     if not fits:
         raise ModelwayError(

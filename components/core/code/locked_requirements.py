@@ -76,7 +76,7 @@ class Lock:
             if line.startswith(_INDEXES):
                 indexes.append(line)
             else:
-                requirements.append(_parsed(line, number, file))
+                requirements.append(_parsed(line, number, file=file))
         return cls(tuple(sorted(requirements, key=str)), tuple(indexes))
 
 
@@ -109,20 +109,20 @@ def _logical_lines(file: Path) -> list[tuple[int, str]]:
     return [(position, line) for position, line in lines if line]
 
 
-def _parsed(line: str, number: int, file: Path) -> LockedRequirement:
+def _parsed(line: str, number: int, *, file: Path) -> LockedRequirement:
     try:
         requirement = Requirement(_HASH.sub("", line).strip())
     except InvalidRequirement as error:
-        raise _unlocked(line, number, file, "is no package of one version") from error
+        raise _unlocked(line, number, file=file, reason="is no package of one version") from error
     specifiers = list(requirement.specifier)
     if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
-        raise _unlocked(line, number, file, "is not pinned to one version by `==`")
+        raise _unlocked(line, number, file=file, reason="is not pinned to one version by `==`")
     hashes = tuple(sorted({digest.lower() for digest in _HASH.findall(line)}))
     if not hashes:
-        raise _unlocked(line, number, file, "has no `--hash`")
+        raise _unlocked(line, number, file=file, reason="has no `--hash`")
     return LockedRequirement(requirement, hashes, number)
 
 
-def _unlocked(line: str, number: int, file: Path, reason: str) -> ModelwayError:
+def _unlocked(line: str, number: int, *, file: Path, reason: str) -> ModelwayError:
     value = _HASH.sub("", line).strip()
     return ModelwayError(f"{value!r} {reason}", file=str(file), line=number, value=value, remedy=_REMEDY)

@@ -150,7 +150,7 @@ _FITTING: dict[str, set[ColumnType]] = {
 }
 
 
-def check_agreement(project: Project, contract: Contract, project_name: str, contract_name: str) -> None:
+def check_agreement(project: Project, contract: Contract, *, project_name: str, contract_name: str) -> None:
     """Checks that the contract covers every column that the project uses, with a type that fits its use.
 
     Raises:

@@ -33,7 +33,7 @@ def check_rules(contract: Contract, file: str) -> None:
     """
     for name, column in contract.columns.items():
         if column.pattern is not None:
-            check_pattern(name, column.pattern, file)
+            check_pattern(name, column.pattern, file=file)
     kinds = {name: _STORED_AS[column.type][0] for name, column in contract.columns.items()}
     schema = pl.Schema({name: getattr(pl, kind)() for name, kind in kinds.items()})
     for rule in contract.rules:
@@ -62,7 +62,7 @@ def rule_condition(rule: Rule, schema: pl.Schema) -> pl.Expr:
         raise _wrong(
             rule,
             f"cannot be evaluated: {first_line(error)}",
-            "correct the rule: its columns' types must fit what it does with them",
+            remedy="correct the rule: its columns' types must fit what it does with them",
         ) from error
     condition = of_nothing.dtypes[0]
     if condition != pl.Boolean:
@@ -70,19 +70,19 @@ def rule_condition(rule: Rule, schema: pl.Schema) -> pl.Expr:
         raise _wrong(
             rule,
             f"gives {condition} where it must say true or false",
-            f"write a SQL condition over the {over}, such as {_EXAMPLES[rule.per]}",
+            remedy=f"write a SQL condition over the {over}, such as {_EXAMPLES[rule.per]}",
         )
     if beyond:
         raise _wrong(
             rule,
             "is checked row by row, but looks at other rows than its own",
-            "set `per: table`, or `per: group` and `by`, and write the condition over aggregates alone",
+            remedy="set `per: table`, or `per: group` and `by`, and write the condition over aggregates alone",
         )
     if rule.per != "row" and len(of_nothing) != 1:
         raise _wrong(
             rule,
             f"is checked per {rule.per}, but has a column outside an aggregate",
-            f"write it over aggregates, such as {_EXAMPLES[rule.per]} or `MIN(paid) >= 0`, or leave `per` out",
+            remedy=f"write it over aggregates, such as {_EXAMPLES[rule.per]} or `MIN(paid) >= 0`, or leave `per` out",
         )
     kept = expression.fill_null(value=False)
     if rule.per == "row" and not expression.meta.root_names():  # one answer, which is then that of every row
@@ -101,7 +101,7 @@ def sides_of(rule: Rule, schema: pl.Schema) -> list[pl.Expr]:
     return [side for side in reversed(sides) if not side.meta.is_literal(allow_aliasing=True)]
 
 
-def obstacle_of(rule: Rule, contract: Contract, schema: pl.Schema) -> str:
+def obstacle_of(rule: Rule, contract: Contract, *, schema: pl.Schema) -> str:
     """Why a rule cannot be checked; empty if it can."""
     for name in (*sorted(_columns_of(rule)), *rule.by):
         if name not in schema:
@@ -121,7 +121,7 @@ def in_full(pattern: str) -> str:
     return f"^(?:{pattern})$"
 
 
-def check_pattern(name: str, pattern: str, file: str | None) -> None:
+def check_pattern(name: str, pattern: str, *, file: str | None) -> None:
     """Checks that a column's pattern can be matched.
 
     Raises:
@@ -153,7 +153,7 @@ def _check_columns(rule: Rule, schema: pl.Schema) -> None:
         )
 
 
-def _wrong(rule: Rule, says: str, remedy: str) -> ModelwayError:
+def _wrong(rule: Rule, says: str, *, remedy: str) -> ModelwayError:
     return ModelwayError(f"the rule {rule.name!r} {says}", key=f"rules.{rule.name}", value=rule.rule, remedy=remedy)
 
 
@@ -164,7 +164,7 @@ def _expression_of(rule: Rule) -> pl.Expr:
         raise _wrong(
             rule,
             f"is not a SQL expression: {first_line(error)}",
-            f"write a SQL condition, such as {_EXAMPLES[rule.per]}",
+            remedy=f"write a SQL condition, such as {_EXAMPLES[rule.per]}",
         ) from error
 
 

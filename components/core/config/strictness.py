@@ -56,9 +56,9 @@ def weaker_checks(before: Policy | None, now: Policy) -> list[Check]:
     if before is None:
         return []
     blocks = OnInconclusive.BLOCK in {before.on_policy_weakened, now.on_policy_weakened}
-    found = list(_section(before, now, "", Policy, None, None))
+    found = list(_section(before, now, place="", kind=Policy, rule_before=None, rule_now=None))
     if not found:
-        return [passed_or_failed("policy", True, "this policy asks no less than the champion's did")]
+        return [passed_or_failed("policy", True, message="this policy asks no less than the champion's did")]
     return [_check(weaker, blocks) for weaker in found]
 
 
@@ -95,6 +95,7 @@ def _shown(value: object) -> float | int | str:
 def _section(
     before: BaseModel,
     now: BaseModel,
+    *,
     place: str,
     kind: type[BaseModel],
     rule_before: OnInconclusive | None,
@@ -117,7 +118,7 @@ def _section(
         old, new = getattr(before, name), getattr(now, name)
         general = _overridden(field.annotation, kind)
         if general is not None:
-            yield from _overrides(before, now, _keyed(old, key), _keyed(new, key), general)
+            yield from _overrides(before, now, old=_keyed(old, key), new=_keyed(new, key), general=general)
             continue
         if name == "on_inconclusive":
             if old is None and new is None:
@@ -128,30 +129,31 @@ def _section(
                 continue
             old = "every row" if old is None else old
         direction = HIGHER if name in _HIGHER_BY_NAME else _direction([*field.metadata, field.annotation])
-        yield from _value(old, new, key, direction, rules)
+        yield from _value(old, new, place=key, direction=direction, rules=rules)
 
 
 def _value(
     old: Any,
     new: Any,
+    *,
     place: str,
     direction: Stricter | None,
     rules: tuple[OnInconclusive | None, OnInconclusive | None],
 ) -> Iterator[_Weaker]:
     if isinstance(old, BaseModel) and new is not None:
-        yield from _section(old, new, place, type(old), *rules)
+        yield from _section(old, new, place=place, kind=type(old), rule_before=rules[0], rule_now=rules[1])
     elif isinstance(old, Mapping | tuple):
         found, others = _keyed(old, place), _keyed(new, place)
         for key, value in found.items():
             if key in others:
-                yield from _value(value, others[key], key, direction, rules)
+                yield from _value(value, others[key], place=key, direction=direction, rules=rules)
             else:
                 yield _Weaker(key, value, None)
-    elif _asks_less(old, new, direction):
+    elif _asks_less(old, new, direction=direction):
         yield _Weaker(place, old, new)
 
 
-def _asks_less(old: Any, new: Any, direction: Stricter | None) -> bool:
+def _asks_less(old: Any, new: Any, *, direction: Stricter | None) -> bool:
     if old is None or old == new:
         return False
     if isinstance(old, bool):
@@ -184,11 +186,13 @@ def _keyed(value: Any, place: str) -> dict[str, Any]:
 
 
 def _overrides(
-    before: BaseModel, now: BaseModel, old: Mapping[str, Any], new: Mapping[str, Any], general: type[BaseModel]
+    before: BaseModel, now: BaseModel, *, old: Mapping[str, Any], new: Mapping[str, Any], general: type[BaseModel]
 ) -> Iterator[_Weaker]:
     """What is weaker for the parts that one policy or the other has thresholds of their own for."""
     for key in dict.fromkeys((*old, *new)):
-        yield from _section(old.get(key, before), new.get(key, now), key, general, None, None)
+        yield from _section(
+            old.get(key, before), new.get(key, now), place=key, kind=general, rule_before=None, rule_now=None
+        )
 
 
 def _overridden(annotation: Any, kind: type[BaseModel]) -> type[BaseModel] | None:

@@ -91,9 +91,9 @@ class Threshold(Section):
 def threshold_check(
     name: str,
     observed: float,
+    *,
     threshold: Threshold,
     rule: OnInconclusive,
-    *,
     where: str,
     interval: Interval | None = None,
     confidence: float | None = None,
@@ -117,8 +117,8 @@ def threshold_check(
     return judged(
         name,
         verdict,
-        message,
-        rule,
+        message=message,
+        rule=rule,
         observed=round(observed, 6),
         interval=(round(interval[0], 6), round(interval[1], 6)) if interval is not None else None,
         threshold=threshold.nearest(observed),

@@ -48,6 +48,7 @@ class Waiver(Section):
 def judged_gate(
     name: str,
     checks: Iterable[Check],
+    *,
     facts: dict[str, str | int | float | None],
     mode: Mode,
     waivers: Sequence[Waiver],
@@ -64,10 +65,12 @@ def judged_gate(
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
     """
     holding = _holding(waivers, as_of)
-    return Gate(name=name, checks=tuple(_waived(name, check, holding) for check in checks), facts=facts, mode=mode)
+    return Gate(
+        name=name, checks=tuple(_waived(name, check, waivers=holding) for check in checks), facts=facts, mode=mode
+    )
 
 
-def lapsed(gate: Gate, waivers: Sequence[Waiver], as_of: str = "") -> list[Check]:
+def lapsed(gate: Gate, waivers: Sequence[Waiver], *, as_of: str = "") -> list[Check]:
     """The checks that a gate waived by what the policy does not hold, or holds no more."""
     holding = {str(waiver) for waiver in _holding(waivers, as_of)}
     return [check for check in gate.checks if check.waiver is not None and check.waiver not in holding]
@@ -78,7 +81,7 @@ def _holding(waivers: Sequence[Waiver], as_of: str) -> list[Waiver]:
     return [waiver for waiver in waivers if waiver.until >= today]
 
 
-def _waived(gate: str, check: Check, waivers: Sequence[Waiver]) -> Check:
+def _waived(gate: str, check: Check, *, waivers: Sequence[Waiver]) -> Check:
     if not check.blocks:
         return check
     found = next((waiver for waiver in waivers if waiver.covers(gate, check.name)), None)

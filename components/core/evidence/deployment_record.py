@@ -49,7 +49,7 @@ class DeploymentRecord(BaseModel):
 
     def write(self, store: str) -> str:
         """Writes this below the run's folder in place of an earlier one; returns where."""
-        target = record_file(store, self.run, DEPLOYMENT)
+        target = record_file(store, self.run, name=DEPLOYMENT)
         write_uri(target, self.model_dump_json(indent=2).encode())
         return target
 
@@ -64,7 +64,7 @@ class DeploymentRecord(BaseModel):
         """
         return read_record(
             cls,
-            record_file(store, run, DEPLOYMENT),
+            record_file(store, run, name=DEPLOYMENT),
             damage="is no record of a deployment: it is damaged, or of another version of Modelway",
             remedy="see who wrote it; the audit log (`modelway history`) says what became of the deployment",
         )

@@ -38,9 +38,9 @@ def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFile
     blocking = [gate for gate in gates if not gate.proceed]
     location = blocking[0].report
     if context.store:
-        blessing = _refused_blessing(gates, files, context)
-        locations = keep_reports(context.store, context.run, dict(reports))
-        locations |= keep_blessing(context.store, blessing, render_card(blessing, files.project))
+        blessing = _refused_blessing(gates, files, context=context)
+        locations = keep_reports(context.store, context.run, reports=dict(reports))
+        locations |= keep_blessing(context.store, blessing, card=render_card(blessing, files.project))
         decision = decision.model_copy(update={"reports": locations, "blessing": blessing.sha256()})
         decision.write(context.store, DECISION)
         location = decision.reports[blocking[0].name]
@@ -54,7 +54,7 @@ def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFile
     )
 
 
-def _refused_blessing(gates: Sequence[Gate], files: UserFiles, context: RunContext) -> Blessing:
+def _refused_blessing(gates: Sequence[Gate], files: UserFiles, *, context: RunContext) -> Blessing:
     facts = {name: value for gate in gates for name, value in gate.facts.items()}
     return bless(
         gates,

@@ -158,19 +158,19 @@ class Outcome(BaseModel):
 
     def write(self, store: str, file: str) -> str:
         """Writes this below the run's folder; returns where."""
-        target = record_file(store, self.run, file)
+        target = record_file(store, self.run, name=file)
         write_uri(target, self.model_dump_json(indent=2).encode())
         return target
 
     @classmethod
-    def read(cls, store: str, run: str, file: str) -> Outcome | None:
+    def read(cls, store: str, run: str, *, file: str) -> Outcome | None:
         """Reads a run's decision or outcome; None if there is none.
 
         Raises:
             DamagedError: it is there and damaged.
             ModelwayError: the store cannot be read.
         """
-        return read_record(cls, record_file(store, run, file), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
+        return read_record(cls, record_file(store, run, name=file), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
 
 
 class PackageRecord(BaseModel):
@@ -182,12 +182,12 @@ class PackageRecord(BaseModel):
 
     def write(self, store: str, run: str) -> None:
         """Writes this below the run's folder."""
-        write_uri(record_file(store, run, PACKAGE), self.model_dump_json().encode())
+        write_uri(record_file(store, run, name=PACKAGE), self.model_dump_json().encode())
 
     @classmethod
     def read(cls, store: str, run: str) -> PackageRecord | None:
         """Reads a run's package; None if it made none."""
-        return read_record(cls, record_file(store, run, PACKAGE), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
+        return read_record(cls, record_file(store, run, name=PACKAGE), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
 
 
 def read_outcome(store: str, run: str) -> Outcome | None:
@@ -197,13 +197,13 @@ def read_outcome(store: str, run: str) -> Outcome | None:
         DamagedError: a record is damaged.
         ModelwayError: the store cannot be read.
     """
-    outcome = Outcome.read(store, run, OUTCOME)
+    outcome = Outcome.read(store, run, file=OUTCOME)
     if outcome is not None:
         return outcome
     stop = StopRecord.read(store, run)
     if stop is None:
         return None
-    decision = Outcome.read(store, run, DECISION) or Outcome(run=run, project="", state=State.STOPPED)
+    decision = Outcome.read(store, run, file=DECISION) or Outcome(run=run, project="", state=State.STOPPED)
     return decision.model_copy(update={"error": decision.error or stop.sentence, "at": stop.at})
 
 
@@ -227,7 +227,7 @@ def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
     return sorted(runs, key=lambda run: run[1].at if run[1] is not None else "9", reverse=True)
 
 
-def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:
+def keep_blessing(store: str, blessing: Blessing, *, card: Card) -> dict[str, str]:
     """Writes the blessing and the model card into the run's folder; returns where the card's page is, by its name."""
     root = join(store, "runs", blessing.run)
     for name, content in (
@@ -239,9 +239,9 @@ def keep_blessing(store: str, blessing: Blessing, card: Card) -> dict[str, str]:
     return {"card": join(root, "card.html")}
 
 
-def keep_reports(store: str, run: str, reports: dict[str, str]) -> dict[str, str]:
+def keep_reports(store: str, run: str, *, reports: dict[str, str]) -> dict[str, str]:
     """Copies reports into the run's folder; returns where each one is now."""
-    locations = {name: record_file(store, run, f"{name}.html") for name in reports}
+    locations = {name: record_file(store, run, name=f"{name}.html") for name in reports}
     for name, path in reports.items():
         copy_in(Path(path), locations[name])
     return locations

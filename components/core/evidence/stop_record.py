@@ -40,7 +40,7 @@ class StopRecord(BaseModel):
 
     def write(self, store: str, run: str) -> None:
         """Writes this below the run's folder."""
-        write_uri(record_file(store, run, STOPPED), self.model_dump_json(indent=2).encode())
+        write_uri(record_file(store, run, name=STOPPED), self.model_dump_json(indent=2).encode())
 
     @classmethod
     def read(cls, store: str, run: str) -> StopRecord | None:
@@ -51,7 +51,7 @@ class StopRecord(BaseModel):
         """
         return read_record(
             cls,
-            record_file(store, run, STOPPED),
+            record_file(store, run, name=STOPPED),
             damage="is damaged: it is not what a stage writes there",
             remedy="delete it; nothing else depends on it",
         )

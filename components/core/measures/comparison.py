@@ -76,7 +76,7 @@ class _Parts(NamedTuple):
         return cls(kind, subject, metric.removeprefix("."))
 
 
-def comparison(gate: Gate, policy: Policy, measured: Mapping[str, float] = NOTHING) -> dict[str, float]:
+def comparison(gate: Gate, policy: Policy, *, measured: Mapping[str, float] = NOTHING) -> dict[str, float]:
     """The numbers of a gate to compare between runs: counts of checks, and what was judged beside its bounds.
 
     Every number is finite. A bound has the number's name and ``_min`` or ``_max``. Of checks that repeat over columns,

@@ -45,7 +45,7 @@ class Predictions:
         return Predictions(self.truth[rows], self.predicted[rows], probabilities, self.classes)
 
 
-def predict(model: Any, features: pd.DataFrame, truth: Array, project: Project) -> Predictions:
+def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Project) -> Predictions:
     """Asks a model for its predictions of some rows, once.
 
     Raises:
@@ -99,7 +99,7 @@ def higher_is_better(name: str) -> bool:
     return _scorer(name)[1] > 0
 
 
-def check_metric(name: str, key: str, file: str) -> None:
+def check_metric(name: str, key: str, *, file: str) -> None:
     """Checks that a metric of this name exists.
 
     Raises:

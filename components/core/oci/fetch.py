@@ -40,23 +40,23 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
     if reference.host and not reference.digest:
         raise ModelwayError(f"{image} is not named by its digest", key="image", value=image, remedy=_REMEDY)
     images = images_at(reference, insecure=insecure)
-    layers = pull(images, reference, "").layers
+    layers = pull(images, reference, platform="").layers
     if not layers or layers[-1].media_type != LAYER:
         raise _no_release(image, "it is of another kind")
     with images.blob(layers[-1].digest) as blob:
-        _check(blob, layers[-1], image)
-        _extract(blob, work, image)
+        _check(blob, layers[-1], image=image)
+        _extract(blob, work, image=image)
     return work / RELEASE_ROOT
 
 
-def _check(blob: IO[bytes], layer: Descriptor, image: str) -> None:
+def _check(blob: IO[bytes], layer: Descriptor, *, image: str) -> None:
     """Checks a layer as it lies here: a layout's blobs are whatever somebody left in its folder."""
     if f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}" != layer.digest:  # type: ignore[arg-type]
         raise differs(layer.digest, image)
     blob.seek(0)
 
 
-def _extract(blob: IO[bytes], work: Path, image: str) -> None:
+def _extract(blob: IO[bytes], work: Path, *, image: str) -> None:
     """Extracts a layer, which may hold nothing outside of the release and remove nothing of what lies below."""
     try:
         with tarfile.open(fileobj=blob, mode="r:") as archive:

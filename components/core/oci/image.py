@@ -94,7 +94,7 @@ class Image:
         return found
 
 
-def write_layer(folder: Path, root: str, target: Path) -> Descriptor:
+def write_layer(folder: Path, root: str, *, target: Path) -> Descriptor:
     """Writes a folder as an uncompressed layer whose bytes depend on the files' names and contents alone.
 
     Everything belongs to root and can be written by nobody; the order is by name, the time is 1970. It is not
@@ -131,10 +131,10 @@ def _entry(name: str, size: int | None) -> tarfile.TarInfo:
 def on_top(
     base: Image,
     layer: Descriptor,
+    *,
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
     created_by: str,
-    *,
     environment: Sequence[str] = (),
 ) -> Image:
     """An image that is another one with an uncompressed layer on top; the same inputs give the same digest.
@@ -167,7 +167,7 @@ def on_top(
     return Image(_document(manifest), content, layers)
 
 
-def chosen(index: Mapping[str, Any], platform: str, source: str) -> Descriptor:
+def chosen(index: Mapping[str, Any], platform: str, *, source: str) -> Descriptor:
     """The manifest of an index for a platform.
 
     Args:

@@ -93,7 +93,7 @@ class Reference:
         return cls(found["host"], found["repository"], found["tag"] or "", found["digest"] or "")
 
     @classmethod
-    def pinned(cls, text: str, key: str, title: str) -> Reference:
+    def pinned(cls, text: str, key: str, *, title: str) -> Reference:
         """Reads the reference of an image that others are made of.
 
         Args:
@@ -158,7 +158,7 @@ class Layout:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}")
         with draft.open("wb") as file:
-            copy_checked(content, file, blob, str(self.folder))
+            copy_checked(content, file, blob=blob, where=str(self.folder))
         draft.replace(path)
 
     def mount(self, blob: Descriptor, other: Images) -> bool:  # noqa: ARG002 - a registry's
@@ -198,7 +198,7 @@ class Layout:
 _REF_NAME = "org.opencontainers.image.ref.name"
 
 
-def copy_checked(source: Source, target: IO[bytes], blob: Descriptor, where: str) -> None:
+def copy_checked(source: Source, target: IO[bytes], *, blob: Descriptor, where: str) -> None:
     """Copies a blob's content.
 
     Raises:
@@ -222,7 +222,7 @@ def differs(digest: str, where: str) -> DamagedError:
     )
 
 
-def pull(images: Images, reference: Reference, platform: str) -> Image:
+def pull(images: Images, reference: Reference, *, platform: str) -> Image:
     """Reads an image's manifest and configuration; its layers stay where they are.
 
     Args:
@@ -236,7 +236,7 @@ def pull(images: Images, reference: Reference, platform: str) -> Image:
         ModelwayError: it is of another platform.
     """
     try:
-        image = _pulled(images, reference, platform)
+        image = _pulled(images, reference, platform=platform)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(
             f"what is at {reference} is no image: its documents cannot be read",
@@ -255,33 +255,33 @@ def pull(images: Images, reference: Reference, platform: str) -> Image:
     return image
 
 
-def _pulled(images: Images, reference: Reference, platform: str) -> Image:
+def _pulled(images: Images, reference: Reference, *, platform: str) -> Image:
     content = images.manifest(reference.digest or reference.tag)
     if reference.digest:
-        _check(content, reference.digest, str(reference))
+        _check(content, reference.digest, where=str(reference))
     document = json.loads(content)
     for _ in range(3):  # an index may hold an index, as those do that Docker saves
         if "manifests" not in document:
             break
-        entry = chosen(document, platform, str(reference))
+        entry = chosen(document, platform, source=str(reference))
         content = images.manifest(entry.digest)
-        _check(content, entry.digest, str(reference))
+        _check(content, entry.digest, where=str(reference))
         document = json.loads(content)
     config = Descriptor.read(document["config"])
     with images.blob(config.digest) as file:
         config_json = file.read()
-    _check(config_json, config.digest, str(reference))
+    _check(config_json, config.digest, where=str(reference))
     if not isinstance(json.loads(config_json), dict):
         raise TypeError("the configuration is no JSON object")
     return Image(content, config_json, tuple(Descriptor.read(layer) for layer in document["layers"]))
 
 
-def _check(content: bytes, digest: str, where: str) -> None:
+def _check(content: bytes, digest: str, *, where: str) -> None:
     if Descriptor.of(content, MANIFEST).digest != digest:
         raise differs(digest, where)
 
 
-def push(images: Images, image: Image, layer: Path, base: Images, tag: str) -> str:
+def push(images: Images, image: Image, *, layer: Path, base: Images, tag: str) -> str:
     """Stores an image: of its layers those that are not there yet.
 
     Args:

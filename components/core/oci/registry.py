@@ -64,7 +64,7 @@ class Registry:
         with tempfile.TemporaryFile() as file:
             with self._ask("GET", f"blobs/{digest}", stream=True) as response:
                 response.raw.decode_content = False
-                copy_checked(response.raw, file, Descriptor("", digest, 0), self._name)
+                copy_checked(response.raw, file, blob=Descriptor("", digest, 0), where=self._name)
             file.seek(0)
             yield file
 
@@ -139,7 +139,7 @@ class Registry:
         """The certificate authorities, as `requests` takes them."""
         return bundle() or True
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], data: Any, stream: bool) -> Response:
+    def _send(self, method: str, url: str, *, headers: Mapping[str, str], data: Any, stream: bool) -> Response:
         """Sends a request, and once more with the answer to what the registry asks for."""
         from requests import RequestException
 
@@ -176,7 +176,7 @@ class Registry:
 
         url = path if "://" in path else self._url(path)
         try:
-            response = self._send(method, url, headers or {}, data, stream)
+            response = self._send(method, url, headers=headers or {}, data=data, stream=stream)
         except requests.RequestException as error:
             raise distrust(error, f"the registry {self.host}") or UnavailableError(
                 f"the registry {self.host} cannot be reached: {first_line(error)}",

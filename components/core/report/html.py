@@ -28,7 +28,7 @@ def render_template(package: str, template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def render_gate(package: str, template: str, gate: Gate, title: str, **values: Any) -> str:
+def render_gate(package: str, template: str, *, gate: Gate, title: str, **values: Any) -> str:
     """Renders a gate's report: its checks worst first, cut to the first few hundred, and what the stage adds."""
     worst_first = sorted(gate.checks, key=lambda check: (not check.blocks, WORST_FIRST[check.verdict]))
     warnings = [check for check in worst_first if not check.blocks and check.verdict is not Verdict.PASSED]

@@ -77,7 +77,7 @@ class Tracking:
             self.client.search_experiments(max_results=1)
 
     @contextmanager
-    def run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    def run(self, experiment: str, name: str, *, tags: Mapping[str, str]) -> Iterator[str]:
         """A run to log into: the one that KFP's MLflow integration injected, else a new one that ends with the block.
 
         A new run is tagged with the pipeline run that ``MODELWAY_RUN`` names, so that `end_unfinished` knows it. It
@@ -101,7 +101,7 @@ class Tracking:
                 yield injected
                 return
             with self.translate_errors():
-                run_id = self._start_run(experiment, name, tags)
+                run_id = self._start_run(experiment, name, tags=tags)
             try:
                 yield run_id
             except BaseException as error:
@@ -112,7 +112,7 @@ class Tracking:
             with self.translate_errors():
                 self.client.set_terminated(run_id, "FINISHED")
 
-    def _start_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+    def _start_run(self, experiment: str, name: str, *, tags: Mapping[str, str]) -> str:
         existing = self.client.get_experiment_by_name(experiment)
         if existing is None:
             location = _local_artifacts(self.uri)
@@ -125,7 +125,7 @@ class Tracking:
         return str(self.client.create_run(identifier, run_name=name, tags=dict(tags)).info.run_id)
 
     def end_unfinished(
-        self, experiment: str, pipeline_run: str, status: Literal["FAILED", "KILLED"] = "FAILED"
+        self, experiment: str, pipeline_run: str, *, status: Literal["FAILED", "KILLED"] = "FAILED"
     ) -> list[str]:
         """Ends what `run` began for a pipeline run and could not end: its process was killed.
 
@@ -154,7 +154,7 @@ class Tracking:
         return unfinished
 
     def log(
-        self, run_id: str, params: Mapping[str, object] | None = None, metrics: Mapping[str, float] | None = None
+        self, run_id: str, params: Mapping[str, object] | None = None, *, metrics: Mapping[str, float] | None = None
     ) -> None:
         """Logs parameters and metrics into a run."""
         from mlflow.entities import Metric, Param
@@ -167,18 +167,18 @@ class Tracking:
                 params=[Param(key, str(value)[:6000]) for key, value in (params or {}).items()],
             )
 
-    def log_evidence(self, run_id: str, folder: Path, path: str) -> None:
+    def log_evidence(self, run_id: str, folder: Path, *, path: str) -> None:
         """Uploads a folder of evidence below a path among a run's artifacts."""
         with self.translate_errors():
             self.client.log_artifacts(run_id, str(folder), path)
 
-    def tag_run(self, run_id: str, key: str, value: str) -> None:
+    def tag_run(self, run_id: str, key: str, *, value: str) -> None:
         """Tags a run."""
         with self.translate_errors():
             self.client.set_tag(run_id, f"{TAG}{key}", value)
 
     @contextmanager
-    def logged_model(self, run_id: str, name: str, params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    def logged_model(self, run_id: str, name: str, *, params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         """A model entry of a run, made ready at the end or marked as failed.
 
         Yields:
@@ -218,7 +218,7 @@ class Tracking:
                     return None
                 raise
 
-    def with_tag(self, name: str, key: str, value: str) -> ModelVersion | None:
+    def with_tag(self, name: str, key: str, *, value: str) -> ModelVersion | None:
         """The version of a registered model that carries one of our tags with this value, if any."""
         return next((one for one in self.versions(name) if one.tags.get(f"{TAG}{key}") == value), None)
 
@@ -229,7 +229,7 @@ class Tracking:
         return sorted(found, key=lambda one: -int(one.version))
 
     @contextmanager
-    def new_version(self, name: str, model_id: str, run_id: str, tags: Mapping[str, str]) -> Iterator[str]:
+    def new_version(self, name: str, model_id: str, *, run_id: str, tags: Mapping[str, str]) -> Iterator[str]:
         """A new version of a registered model, which is gone again if the block fails.
 
         Args:
@@ -263,7 +263,7 @@ class Tracking:
                 self.client.delete_model_version(name, made.version)
             raise
 
-    def set_alias(self, name: str, version: str, alias: str) -> None:
+    def set_alias(self, name: str, version: str, *, alias: str) -> None:
         """Moves an alias to a version."""
         with self.translate_errors():
             self.client.set_registered_model_alias(name, alias, version)
@@ -274,7 +274,7 @@ class Tracking:
             with self.translate_errors():
                 self.client.delete_registered_model_alias(name, alias)
 
-    def download_model(self, name: str, version: str, folder: str) -> Path:
+    def download_model(self, name: str, version: str, *, folder: str) -> Path:
         """Downloads a registered model's folder."""
         from mlflow.artifacts import download_artifacts
 
@@ -283,7 +283,7 @@ class Tracking:
             path = download_artifacts(location, dst_path=folder, tracking_uri=self.uri)
         return Path(path)
 
-    def evidence(self, name: str, version: str, file: str) -> bytes | None:
+    def evidence(self, name: str, version: str, *, file: str) -> bytes | None:
         """One file of the evidence that a version was registered with; None if it has no such file."""
         with self.translate_errors():
             found = self.client.get_model_version(name, version)

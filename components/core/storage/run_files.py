@@ -13,7 +13,7 @@ from modelway.components.core.storage.uri import join, read_uri
 Record = TypeVar("Record", bound=BaseModel)
 
 
-def record_file(store: str, run: str, name: str) -> str:
+def record_file(store: str, run: str, *, name: str) -> str:
     """Where a run keeps a record."""
     return join(store, "runs", run, name)
 

@@ -64,8 +64,8 @@ class S3:
         self,
         endpoint: str,
         access_key: str | None,
-        secret_key: str | None,
         *,
+        secret_key: str | None,
         region: str | None = None,
         brief: bool = False,
     ) -> None:
@@ -118,7 +118,7 @@ class S3:
                 remedy="set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL "
                 "(on a cluster: the Secret that the pipeline mounts)",
             )
-        return cls(endpoint, access, secret, region=_first("AWS_REGION", "AWS_DEFAULT_REGION"), brief=brief)
+        return cls(endpoint, access, secret_key=secret, region=_first("AWS_REGION", "AWS_DEFAULT_REGION"), brief=brief)
 
     def read(self, uri: str) -> bytes:
         """The bytes of an object."""
@@ -137,7 +137,7 @@ class S3:
         with self._explaining(uri):
             self.client.put_object(bucket_name=bucket, object_name=key, data=BytesIO(content), length=len(content))
 
-    def create(self, uri: str, content: bytes, retain_days: int = 0) -> bool:
+    def create(self, uri: str, content: bytes, *, retain_days: int = 0) -> bool:
         """Writes an object if there is none: of several writers at once exactly one does.
 
         Args:
@@ -150,9 +150,9 @@ class S3:
         Returns:
             Whether this call wrote it.
         """
-        return self.put_new(uri, content, retain_days) or self.read(uri) == content
+        return self.put_new(uri, content, retain_days=retain_days) or self.read(uri) == content
 
-    def put_new(self, uri: str, content: bytes, retain_days: int = 0) -> bool:
+    def put_new(self, uri: str, content: bytes, *, retain_days: int = 0) -> bool:
         """Like `create`, but says False too where the object is there with the same content."""
         from minio.error import S3Error
 

@@ -95,7 +95,7 @@ def write_uri(target: str, content: bytes) -> None:
             draft.unlink(missing_ok=True)
 
 
-def create_uri(target: str, content: bytes, retain_days: int = 0) -> bool:
+def create_uri(target: str, content: bytes, *, retain_days: int = 0) -> bool:
     """Writes a local file or an S3 object whole if there is none: of several writers at once exactly one does.
 
     Args:
@@ -107,7 +107,7 @@ def create_uri(target: str, content: bytes, retain_days: int = 0) -> bool:
         Whether this call wrote it.
     """
     if is_uri(target):
-        return S3.from_environment().create(target, content, retain_days)
+        return S3.from_environment().create(target, content, retain_days=retain_days)
     path = Path(target)
     with _explaining(target):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelway.components.core.config.project import Project
 
 
-def read_table(path: str, columns: Sequence[str] | None = None, rows: int | None = None) -> pl.DataFrame:
+def read_table(path: str, columns: Sequence[str] | None = None, *, rows: int | None = None) -> pl.DataFrame:
     """Reads a Parquet table that a stage wrote: all of it, or some columns, or the first rows."""
     return pl.read_parquet(path, columns=list(columns) if columns is not None else None, n_rows=rows, glob=False)
 

@@ -78,7 +78,7 @@ class Target(Protocol):
     def selector(self, name: str) -> str:
         """What selects an object's pods."""
 
-    def made(self, policy: Policy, name: str, image: str) -> list[tuple[str, Object]]:
+    def made(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """All that is made where nothing is there yet, each by its resource."""
 
     def template(self, found: Object) -> Object:
@@ -93,7 +93,7 @@ class Target(Protocol):
             changing: Whether a change of ours is under way, so that what serves is not what the object asks for.
         """
 
-    def strategy(self, policy: Policy, name: str, found: Object, *, plain: bool) -> dict[str, Any]:
+    def strategy(self, policy: Policy, name: str, *, found: Object, plain: bool) -> dict[str, Any]:
         """How pods are replaced: by the policy, or plainly, one by one and unwatched, to go back in a hurry."""
 
     def prepare(self, found: Object, change: Change) -> list[Operation]:
@@ -102,7 +102,7 @@ class Target(Protocol):
     def change(self, found: Object, change: Change) -> list[Operation]:
         """The patch that begins a change."""
 
-    def restore(self, found: Object, template: Object | None, reason: str) -> list[Operation]:
+    def restore(self, found: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The patch that undoes a change: back to a pod template; None: nothing is to serve."""
 
     def abort(self, cluster: Cluster, name: str) -> None:
@@ -138,7 +138,7 @@ def version_of(template: Object) -> str:
     return str((template["metadata"].get("annotations") or {}).get(VERSION, ""))
 
 
-def set_image(path: str, containers: Sequence[Object], image: str) -> list[Operation]:
+def set_image(path: str, containers: Sequence[Object], *, image: str) -> list[Operation]:
     """Sets the server's image, in an object that still has its containers in this order."""
     index = container(containers)
     return [
@@ -147,7 +147,7 @@ def set_image(path: str, containers: Sequence[Object], image: str) -> list[Opera
     ]
 
 
-def annotate(present: Mapping[str, Any] | None, path: str, annotations: Mapping[str, str]) -> list[Operation]:
+def annotate(present: Mapping[str, Any] | None, path: str, *, annotations: Mapping[str, str]) -> list[Operation]:
     """Adds annotations one by one, so that those that others write meanwhile stay.
 
     Args:
@@ -173,7 +173,7 @@ def is_stopped(found: Object) -> bool:
 def scale_down(found: Object) -> list[Operation]:
     """Stops all pods of an object, and keeps how many it asked for."""
     asked = found["spec"].get("replicas", 1)
-    kept = annotate(found["metadata"].get("annotations"), "/metadata/annotations", {REPLICAS: str(asked)})
+    kept = annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations={REPLICAS: str(asked)})
     return [{"op": "add", "path": "/spec/replicas", "value": 0}, *kept] if asked else []
 
 
@@ -184,7 +184,7 @@ def scale_up(found: Object) -> list[Operation]:
     return [{"op": "add", "path": "/spec/replicas", "value": int(annotation(found, REPLICAS) or 1)}]
 
 
-def new_version(found: Object, template: Object, change: Change, annotations: Mapping[str, str]) -> list[Operation]:
+def new_version(found: Object, template: Object, *, change: Change, annotations: Mapping[str, str]) -> list[Operation]:
     """Sets a version's image in an object with a pod template, with the strategy to get there by, and starts its pods.
 
     Args:
@@ -196,18 +196,20 @@ def new_version(found: Object, template: Object, change: Change, annotations: Ma
     return [
         {"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)},
         {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": change.progress_deadline_seconds},
-        *set_image("/spec/template/spec", template["spec"]["containers"], change.image),
+        *set_image("/spec/template/spec", template["spec"]["containers"], image=change.image),
         *annotate(
-            template["metadata"].get("annotations"), "/spec/template/metadata/annotations", {VERSION: change.version}
+            template["metadata"].get("annotations"),
+            "/spec/template/metadata/annotations",
+            annotations={VERSION: change.version},
         ),
-        *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations),
+        *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations=annotations),
         *scale_up(found),
     ]
 
 
-def put_back(found: Object, template: Object | None, reason: str) -> list[Operation]:
+def put_back(found: Object, template: Object | None, *, reason: str) -> list[Operation]:
     """Puts an object's pod template back, or stops its pods where there is none; and says why."""
-    said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", {UNDONE: reason})
+    said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations={UNDONE: reason})
     if template is None:
         return [*said, *scale_down(found)]
     return [*said, {"op": "replace", "path": "/spec/template", "value": template}]
@@ -232,7 +234,7 @@ def is_ready(pod: Object) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
-def with_label(pods: Iterable[Object], label: str, value: str) -> tuple[Object, ...]:
+def with_label(pods: Iterable[Object], label: str, *, value: str) -> tuple[Object, ...]:
     """The pods that carry a label, without those that are going."""
     return tuple(
         pod

@@ -35,9 +35,9 @@ class DeploymentTarget:
         """What selects a Deployment's pods."""
         return f"app.kubernetes.io/name={name}"
 
-    def made(self, policy: Policy, name: str, image: str) -> list[tuple[str, Object]]:
+    def made(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The Deployment with its Services."""
-        return [*(("services", one) for one in services(name)), ("deployments", deployment(policy, name, image))]
+        return [*(("services", one) for one in services(name)), ("deployments", deployment(policy, name, image=image))]
 
     def template(self, found: Object) -> Object:
         """The pod template that the Deployment asks for."""
@@ -60,7 +60,7 @@ class DeploymentTarget:
             remedy="wait until it is whole (`kubectl rollout status`), then run again",
         )
 
-    def strategy(self, policy: Policy, name: str, found: Object, *, plain: bool) -> dict[str, Any]:  # noqa: ARG002 - see `Target`
+    def strategy(self, policy: Policy, name: str, *, found: Object, plain: bool) -> dict[str, Any]:  # noqa: ARG002 - see `Target`
         """One by one, none before another is ready."""
         return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
@@ -71,11 +71,11 @@ class DeploymentTarget:
     def change(self, found: Object, change: Change) -> list[Operation]:
         """The image, and what was there before to go back to."""
         annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous)}
-        return new_version(found, self.template(found), change, annotations)
+        return new_version(found, self.template(found), change=change, annotations=annotations)
 
-    def restore(self, found: Object, template: Object | None, reason: str) -> list[Operation]:
+    def restore(self, found: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The template that served before."""
-        return put_back(found, template, reason)
+        return put_back(found, template, reason=reason)
 
     def abort(self, cluster: Cluster, name: str) -> None:
         """Nothing: the template that is put back turns the traffic back."""

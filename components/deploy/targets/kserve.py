@@ -55,9 +55,9 @@ class InferenceServiceTarget:
         """What selects an InferenceService's pods."""
         return f"{_PODS}={name}"
 
-    def made(self, policy: Policy, name: str, image: str) -> list[tuple[str, Object]]:
+    def made(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The InferenceService, which makes its Services itself."""
-        return [("inferenceservices", inference_service(policy, name, image))]
+        return [("inferenceservices", inference_service(policy, name, image=image))]
 
     def template(self, found: Object) -> Object:
         """What its predictor's pods are made from, as a pod template."""
@@ -71,7 +71,7 @@ class InferenceServiceTarget:
             return remembered(found)
         return self.template(found) if _is_ready(found) else None
 
-    def strategy(self, policy: Policy, name: str, found: Object, *, plain: bool) -> dict[str, Any]:  # noqa: ARG002 - see `Target`
+    def strategy(self, policy: Policy, name: str, *, found: Object, plain: bool) -> dict[str, Any]:  # noqa: ARG002 - see `Target`
         """What the service says itself, as its predictor's deploymentStrategy."""
         return {}
 
@@ -84,13 +84,13 @@ class InferenceServiceTarget:
         annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous)}
         containers = found["spec"]["predictor"]["containers"]
         return [
-            *set_image("/spec/predictor", containers, change.image),
-            *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations),
+            *set_image("/spec/predictor", containers, image=change.image),
+            *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations=annotations),
         ]
 
-    def restore(self, found: Object, template: Object | None, reason: str) -> list[Operation]:
+    def restore(self, found: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The predictor's pods as they were; where there were none, it stays as it is, which KServe sends nothing."""
-        said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", {UNDONE: reason})
+        said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations={UNDONE: reason})
         if template is None:
             return said
         kept = {key: value for key, value in found["spec"]["predictor"].items() if key in _ITS_OWN}

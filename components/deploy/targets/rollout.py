@@ -34,9 +34,9 @@ class RolloutTarget:
         """What selects a Rollout's pods."""
         return f"app.kubernetes.io/name={name}"
 
-    def made(self, policy: Policy, name: str, image: str) -> list[tuple[str, Object]]:
+    def made(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The Rollout with its Services."""
-        return [*(("services", one) for one in services(name)), ("rollouts", rollout(policy, name, image))]
+        return [*(("services", one) for one in services(name)), ("rollouts", rollout(policy, name, image=image))]
 
     def template(self, found: Object) -> Object:
         """The pod template that the Rollout asks for.
@@ -69,11 +69,11 @@ class RolloutTarget:
         labels = {key: value for key, value in template["metadata"]["labels"].items() if key != _HASH}
         return {**template, "metadata": {**template["metadata"], "labels": labels}}
 
-    def strategy(self, policy: Policy, name: str, found: Object, *, plain: bool) -> dict[str, Any]:
+    def strategy(self, policy: Policy, name: str, *, found: Object, plain: bool) -> dict[str, Any]:
         """The policy's strategy; plainly: without steps and analysis, yet no pod goes before another is ready."""
         present = found["spec"].get("strategy") or {}
         if not plain and not is_stopped(found):
-            return policy_strategy(policy, name, present)
+            return policy_strategy(policy, name, present=present)
         kind, section = _kind(present), present.get(_kind(present)) or {}
         kept = {key: value for key, value in section.items() if key not in _JUDGING}
         return {kind: kept | ({"autoPromotionEnabled": True} if kind == "blueGreen" else {})}
@@ -87,21 +87,23 @@ class RolloutTarget:
     def change(self, found: Object, change: Change) -> list[Operation]:
         """The image, with the strategy to get there by."""
         abort: Operation = {"op": "add", "path": "/spec/progressDeadlineAbort", "value": True}
-        return [abort, *new_version(found, self.template(found), change, change.annotations())]
+        return [abort, *new_version(found, self.template(found), change=change, annotations=change.annotations())]
 
-    def restore(self, found: Object, template: Object | None, reason: str) -> list[Operation]:
+    def restore(self, found: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The stable template put back: an abort alone leaves the bad version in the spec."""
-        return put_back(found, template, reason)
+        return put_back(found, template, reason=reason)
 
     def abort(self, cluster: Cluster, name: str) -> None:
         """Turns all traffic back to the stable version."""
-        cluster.patch("rollouts", name, [{"op": "add", "path": "/status/abort", "value": True}], "status")
+        cluster.patch(
+            "rollouts", name, operations=[{"op": "add", "path": "/status/abort", "value": True}], subresource="status"
+        )
 
     def state(self, found: Object, pods: Sequence[Object]) -> State:
         """Where it is, by its status if that is of what the Rollout asks for now."""
         status, asked = found.get("status") or {}, str(found["metadata"].get("generation", ""))
         phase, current = str(status.get("phase", "")), str(status.get("currentPodHash", ""))
-        mine = with_label(pods, _HASH, current)
+        mine = with_label(pods, _HASH, value=current)
         if str(status.get("observedGeneration", "")) != asked:
             return State("progressing", "the controller has not seen the change yet")
         if is_stopped(found):

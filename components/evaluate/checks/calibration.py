@@ -45,7 +45,7 @@ def reliability(predictions: Predictions, bins: int) -> Reliability | None:
     return Reliability(claims.tolist(), trues.tolist(), rows.tolist())
 
 
-def calibration_error(predictions: Predictions, bins: int, sampling: Sampling) -> tuple[Estimate, float] | None:
+def calibration_error(predictions: Predictions, bins: int, *, sampling: Sampling) -> tuple[Estimate, float] | None:
     """The expected calibration error (Naeini et al. 2015) over bins of equally many rows.
 
     Noise makes a bin's shares differ from its predictions even for a perfectly calibrated model, so the plain error is
@@ -87,19 +87,21 @@ def calibration_error(predictions: Predictions, bins: int, sampling: Sampling) -
     return Estimate(value, (max(0.0, min(value, least) - reach), plain + reach), error), plain
 
 
-def calibration_check(predictions: Predictions, sampling: Sampling, policy: Calibration, rule: OnInconclusive) -> Check:
+def calibration_check(
+    predictions: Predictions, sampling: Sampling, *, policy: Calibration, rule: OnInconclusive
+) -> Check:
     """The check ``calibration``: whether the expected calibration error is at most the policy's."""
     rule = policy.on_inconclusive or rule
-    found = calibration_error(predictions, policy.bins, sampling)
+    found = calibration_error(predictions, policy.bins, sampling=sampling)
     if found is None:
         message = "the model gives no probabilities (predict_proba), so nothing tells how they are calibrated"
-        return inconclusive("calibration", message, rule)
+        return inconclusive("calibration", message, rule=rule)
     error, plain = found
     return threshold_check(
         "calibration",
         error.value,
-        Threshold(max=policy.expected_calibration_error),
-        rule,
+        threshold=Threshold(max=policy.expected_calibration_error),
+        rule=rule,
         where=f"expected calibration error on {sampling.rows:,} test rows ({plain:.4f} before its bias is taken off)",
         interval=error.interval,
         confidence=sampling.confidence,

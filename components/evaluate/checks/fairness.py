@@ -47,7 +47,7 @@ class _Rate:
 
 
 def fairness_checks(
-    predictions: Predictions, table: pl.DataFrame, columns: Sequence[str], policy: Fairness, confidence: float | None
+    predictions: Predictions, table: pl.DataFrame, *, columns: Sequence[str], policy: Fairness, confidence: float | None
 ) -> list[Check]:
     """The checks of how alike the model treats the groups that some columns make.
 
@@ -82,12 +82,18 @@ def fairness_checks(
             remedy="put limits on metrics of this task under `model.fairness.groups` instead",
         )
     checks: list[Check] = []
-    for grouping in groupings(table, tuple(dict.fromkeys(columns)), policy.intersections, policy.minimum_rows):
+    for grouping in groupings(
+        table, tuple(dict.fromkeys(columns)), intersections=policy.intersections, minimum_rows=policy.minimum_rows
+    ):
         checks += _small_checks(grouping, policy)
         for measure, asked in policy.metrics.items():
-            checks += _measure_checks(measure, asked, predictions, grouping, policy, confidence)
+            checks += _measure_checks(
+                measure, asked, predictions=predictions, grouping=grouping, policy=policy, confidence=confidence
+            )
         for metric, limits in policy.groups.items():
-            checks += _metric_checks(metric, limits, predictions, grouping, policy, confidence)
+            checks += _metric_checks(
+                metric, limits, predictions=predictions, grouping=grouping, policy=policy, confidence=confidence
+            )
     return checks
 
 
@@ -97,19 +103,24 @@ def _small_checks(grouping: Grouping, policy: Fairness) -> Iterator[Check]:
     asked = f"the policy asks for {least} to judge a group by: bring more of them, or lower `minimum_rows`"
     if len(grouping.small) > _MOST_SMALL:
         message = f"{len(grouping.small)} groups have too few rows, {named(grouping.small)}; {asked}"
-        yield inconclusive(f"fairness[{grouping.column}].small_groups", message, policy.on_inconclusive)
+        yield inconclusive(f"fairness[{grouping.column}].small_groups", message, rule=policy.on_inconclusive)
         return
     for group in grouping.small:
         rows = len(group.rows)
         message = f"{rows:,} rows; {asked}"
         yield inconclusive(
-            f"fairness[{group.name}]", message, policy.on_inconclusive, observed=rows, threshold=policy.minimum_rows
+            f"fairness[{group.name}]",
+            message,
+            rule=policy.on_inconclusive,
+            observed=rows,
+            threshold=policy.minimum_rows,
         )
 
 
 def _measure_checks(
     measure: str,
     asked: Threshold,
+    *,
     predictions: Predictions,
     grouping: Grouping,
     policy: Fairness,
@@ -127,43 +138,45 @@ def _measure_checks(
             continue
         left_out.append(group)
         message = f"none of {len(group.rows):,} rows is {lacks} in truth, which the measure needs; bring such rows"
-        yield inconclusive(f"fairness[{group.name}].{measure}", message, policy.on_inconclusive)
+        yield inconclusive(f"fairness[{group.name}].{measure}", message, rule=policy.on_inconclusive)
     name, kind = f"fairness[{grouping.column}].{measure}", measure.rpartition("_")[2]
     if len(kept) < 2:
-        yield _too_few(name, kept, left_out, policy)
+        yield _too_few(name, kept, left_out=left_out, policy=policy)
         return
-    observed = _fairlearn(measure, truth, predicted, kept)
-    rates = list(_rates(measure, truth, predicted, kept))
+    observed = _fairlearn(measure, truth, predicted=predicted, groups=kept)
+    rates = list(_rates(measure, truth, predicted=predicted, groups=kept))
     if not np.isfinite(observed) or any(not rate.hits.any() for rate in rates if kind == "ratio"):
         message = "a ratio is not defined where a rate is zero in every group; limit the difference instead"
-        yield inconclusive(name, message, policy.on_inconclusive)
+        yield inconclusive(name, message, rule=policy.on_inconclusive)
         return
     worst = max if kind == "difference" else min
     interval = None
     if confidence is not None:
         # Two rates are of different rows, so independent: both intervals hold together at the level asked for.
-        found = [apart(kind, *rate.centre(), confidence ** (1 / len(rates))) for rate in rates]
+        level = confidence ** (1 / len(rates))
+        centres = [rate.centre() for rate in rates]
+        found = [apart(kind, values, errors=errors, confidence=level) for values, errors in centres]
         interval = worst(low for low, _ in found), worst(high for _, high in found)
     decides = worst(rates, key=lambda rate: point(kind, rate.hits / rate.of))
-    where = _where(decides.title, decides.hits / decides.of, kept, left_out)
-    yield _judged(name, observed, asked, policy, where, interval, confidence)
+    where = _where(decides.title, decides.hits / decides.of, groups=kept, left_out=left_out)
+    yield _judged(name, observed, asked=asked, policy=policy, where=where, interval=interval, confidence=confidence)
 
 
-def _rates(measure: str, truth: Array, predicted: Array, groups: Sequence[Slice]) -> Iterator[_Rate]:
+def _rates(measure: str, truth: Array, *, predicted: Array, groups: Sequence[Slice]) -> Iterator[_Rate]:
     if measure.startswith("demographic"):
-        yield _rate("selection rates", np.ones_like(truth), predicted, groups)
+        yield _rate("selection rates", np.ones_like(truth), predicted=predicted, groups=groups)
         return
-    yield _rate("true positive rates", truth, predicted, groups)
+    yield _rate("true positive rates", truth, predicted=predicted, groups=groups)
     if measure.startswith("equalized"):
-        yield _rate("false positive rates", ~truth, predicted, groups)
+        yield _rate("false positive rates", ~truth, predicted=predicted, groups=groups)
 
 
-def _rate(title: str, among: Array, predicted: Array, groups: Sequence[Slice]) -> _Rate:
+def _rate(title: str, among: Array, *, predicted: Array, groups: Sequence[Slice]) -> _Rate:
     hits = np.array([int((among & predicted)[group.rows].sum()) for group in groups])
     return _Rate(title, hits, np.array([int(among[group.rows].sum()) for group in groups]))
 
 
-def _fairlearn(measure: str, truth: Array, predicted: Array, groups: Sequence[Slice]) -> float:
+def _fairlearn(measure: str, truth: Array, *, predicted: Array, groups: Sequence[Slice]) -> float:
     """The value that fairlearn gives from the counts of truth and prediction in each group: quick on any size."""
     cells = [
         (number, one, other, int(((truth[group.rows] == one) & (predicted[group.rows] == other)).sum()))
@@ -179,6 +192,7 @@ def _fairlearn(measure: str, truth: Array, predicted: Array, groups: Sequence[Sl
 def _metric_checks(
     metric: str,
     limits: GroupLimits,
+    *,
     predictions: Predictions,
     grouping: Grouping,
     policy: Fairness,
@@ -194,26 +208,45 @@ def _metric_checks(
         if isinstance(found, str):
             left_out.append(group)
             message = f"{found} on these {rows:,} rows; bring rows of every kind"
-            yield inconclusive(name, message, policy.on_inconclusive, observed=rows)
+            yield inconclusive(name, message, rule=policy.on_inconclusive, observed=rows)
             continue
         groups.append(group)
         estimates.append(found)
         if limits.min is not None or limits.max is not None:
             interval = None if confidence is None else found.interval(confidence)
-            yield _judged(name, found.value, limits, policy, f"on {rows:,} rows", interval, confidence)
+            yield _judged(
+                name,
+                found.value,
+                asked=limits,
+                policy=policy,
+                where=f"on {rows:,} rows",
+                interval=interval,
+                confidence=confidence,
+            )
     name = f"fairness[{grouping.column}].{metric}"
     where = groups, left_out
     if limits.difference is not None:
         asked = Threshold(min=None, max=limits.difference)
-        yield _compared(f"{name}.difference", metric, asked, estimates, where, policy, confidence)
+        yield _compared(
+            f"{name}.difference",
+            metric,
+            asked=asked,
+            estimates=estimates,
+            where=where,
+            policy=policy,
+            confidence=confidence,
+        )
     if limits.ratio is not None:
         asked = Threshold(min=limits.ratio, max=None)
-        yield _compared(f"{name}.ratio", metric, asked, estimates, where, policy, confidence)
+        yield _compared(
+            f"{name}.ratio", metric, asked=asked, estimates=estimates, where=where, policy=policy, confidence=confidence
+        )
 
 
 def _compared(
     name: str,
     metric: str,
+    *,
     asked: Threshold,
     estimates: Sequence[Estimate],
     where: tuple[Sequence[Slice], Sequence[Slice]],
@@ -222,26 +255,36 @@ def _compared(
 ) -> Check:
     """The check of how far apart a metric is in the groups; `where` is those groups, and those left out."""
     if len(estimates) < 2:
-        return _too_few(name, *where, policy)
+        return _too_few(name, where[0], left_out=where[1], policy=policy)
     kind, values = name.rpartition(".")[2], np.array([found.value for found in estimates])
     if kind == "ratio" and (values.min() < 0 or values.max() == 0 or estimates[0].bounds[0] < 0):
         message = f"{metric} may be zero or below, so that a ratio says nothing; limit the `difference` instead"
-        return inconclusive(name, message, policy.on_inconclusive)
+        return inconclusive(name, message, rule=policy.on_inconclusive)
     interval = None
     if confidence is not None:
         centres = np.array([found.centre for found in estimates])
         errors = np.array([found.error for found in estimates])
-        interval = apart(kind, centres, errors, confidence, min(found.freedom for found in estimates))
-    return _judged(name, point(kind, values), asked, policy, _where(metric, values, *where), interval, confidence)
+        interval = apart(
+            kind, centres, errors=errors, confidence=confidence, freedom=min(found.freedom for found in estimates)
+        )
+    return _judged(
+        name,
+        point(kind, values),
+        asked=asked,
+        policy=policy,
+        where=_where(metric, values, groups=where[0], left_out=where[1]),
+        interval=interval,
+        confidence=confidence,
+    )
 
 
-def _too_few(name: str, kept: Sequence[Slice], left_out: Sequence[Slice], policy: Fairness) -> Check:
+def _too_few(name: str, kept: Sequence[Slice], *, left_out: Sequence[Slice], policy: Fairness) -> Check:
     message = f"only one group, {named(kept)}, can be judged" if kept else "no group can be judged"
     message += f" (left out: {named(left_out)})" if left_out else ""
-    return inconclusive(name, f"{message}; bring rows of two groups at least to compare", policy.on_inconclusive)
+    return inconclusive(name, f"{message}; bring rows of two groups at least to compare", rule=policy.on_inconclusive)
 
 
-def _where(title: str, values: Array, groups: Sequence[Slice], left_out: Sequence[Slice]) -> str:
+def _where(title: str, values: Array, *, groups: Sequence[Slice], left_out: Sequence[Slice]) -> str:
     least, most = int(values.argmin()), int(values.argmax())
     text = (
         f"between {title} {values[least]:.4f} of {groups[least].name} and {values[most]:.4f} of {groups[most].name}, "
@@ -253,6 +296,7 @@ def _where(title: str, values: Array, groups: Sequence[Slice], left_out: Sequenc
 def _judged(
     name: str,
     observed: float,
+    *,
     asked: Threshold,
     policy: Fairness,
     where: str,
@@ -262,7 +306,13 @@ def _judged(
     if interval is not None:
         interval = min(interval[0], observed), max(interval[1], observed)
     check = threshold_check(
-        name, observed, asked, policy.on_inconclusive, where=where, interval=interval, confidence=confidence
+        name,
+        observed,
+        threshold=asked,
+        rule=policy.on_inconclusive,
+        where=where,
+        interval=interval,
+        confidence=confidence,
     )
     if check.verdict is not Verdict.FAILED:
         return check

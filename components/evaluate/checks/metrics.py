@@ -15,10 +15,10 @@ from modelway.components.evaluate.statistics.resampling import Sampling
 def threshold_checks(
     kind: str,
     estimates: Mapping[str, Estimate],
+    *,
     sampling: Sampling,
     thresholds: Mapping[str, Threshold],
     rule: OnInconclusive,
-    *,
     split: str = "test",
 ) -> list[Check]:
     """A check ``kind[metric]`` for each threshold, by the metric's confidence interval on a split.
@@ -37,14 +37,14 @@ def threshold_checks(
         found, name = estimates[metric], f"{kind}[{metric}]"
         if np.isnan(found.value):
             message = f"{metric} is not defined {where}; bring rows of every class"
-            checks.append(inconclusive(name, message, rule))
+            checks.append(inconclusive(name, message, rule=rule))
             continue
         checks.append(
             threshold_check(
                 name,
                 found.value,
-                threshold,
-                rule,
+                threshold=threshold,
+                rule=rule,
                 where=where,
                 interval=found.interval,
                 confidence=sampling.confidence,

@@ -17,6 +17,8 @@ def row_checks(rows: int, policy: ModelPolicy) -> list[Check]:
             "raise `data.split.test_fraction`"
         )
         return [
-            inconclusive("test_rows", message, policy.on_inconclusive, observed=rows, threshold=policy.minimum_rows)
+            inconclusive(
+                "test_rows", message, rule=policy.on_inconclusive, observed=rows, threshold=policy.minimum_rows
+            )
         ]
     return []

@@ -41,7 +41,7 @@ class Rival:
 
 
 def regression_checks(
-    candidate: Predictions, champion: Rival, slices: Sequence[Slice], sampling: Sampling, policy: ModelPolicy
+    candidate: Predictions, champion: Rival, *, slices: Sequence[Slice], sampling: Sampling, policy: ModelPolicy
 ) -> list[Check]:
     """A check ``no_regression[metric]`` on all rows, and one of each slice where the policy asks for it.
 
@@ -59,16 +59,22 @@ def regression_checks(
     name = f"no_regression[{asked.metric}]"
     if champion.predictions is None:
         observed = score(asked.metric, candidate)
-        return [_incomparable(name, None if np.isnan(observed) else observed, champion, asked, rule)]
-    checks = [_compared(name, candidate, champion, None, sampling, asked, rule)]
+        return [
+            _incomparable(name, None if np.isnan(observed) else observed, champion=champion, asked=asked, rule=rule)
+        ]
+    checks = [_compared(name, candidate, champion=champion, part=None, sampling=sampling, asked=asked, rule=rule)]
     part_rule = asked.on_inconclusive or (policy.slices.on_inconclusive if policy.slices else rule)
     for part in slices if asked.slices else ():
         name = f"no_regression[{part.name}].{asked.metric}"
-        reason = obstacle(candidate, part.rows, policy.slices.minimum_rows if policy.slices else policy.minimum_rows)
+        reason = obstacle(
+            candidate, part.rows, minimum=policy.slices.minimum_rows if policy.slices else policy.minimum_rows
+        )
         if reason:
-            checks.append(inconclusive(name, reason, part_rule, observed=len(part.rows)))
+            checks.append(inconclusive(name, reason, rule=part_rule, observed=len(part.rows)))
         else:
-            checks.append(_compared(name, candidate, champion, part, sampling, asked, part_rule))
+            checks.append(
+                _compared(name, candidate, champion=champion, part=part, sampling=sampling, asked=asked, rule=part_rule)
+            )
     return checks
 
 
@@ -85,24 +91,25 @@ def detectable(error: float, confidence: float) -> float:
 
 
 def _incomparable(
-    name: str, observed: float | None, champion: Rival, asked: NoRegression, rule: OnInconclusive
+    name: str, observed: float | None, *, champion: Rival, asked: NoRegression, rule: OnInconclusive
 ) -> Check:
     if champion.version:
         message = (
             f"champion version {champion.version} cannot judge these rows: {champion.trouble}; bring what it needs "
             "back, or waive this check to replace it"
         )
-        return inconclusive(name, message, rule, observed=observed)
+        return inconclusive(name, message, rule=rule, observed=observed)
     allowed = asked.first_model == "allow"
     message = "no champion yet: this is the first model, which the policy " + (
         "allows" if allowed else "does not allow; set `model.no_regression.first_model: allow` for the first one"
     )
-    return inconclusive(name, message, OnInconclusive.WARN if allowed else OnInconclusive.BLOCK, observed=observed)
+    return inconclusive(name, message, rule=OnInconclusive.WARN if allowed else OnInconclusive.BLOCK, observed=observed)
 
 
 def _compared(
     name: str,
     candidate: Predictions,
+    *,
     champion: Rival,
     part: Slice | None,
     sampling: Sampling,
@@ -114,11 +121,13 @@ def _compared(
     ours, theirs = Part(candidate, rows), Part(champion.predictions, rows)
     count = sampling.rows if rows is None else len(rows)
     try:
-        found = compare(asked.metric, ours, theirs, sampling, one_sided=True)
+        found = compare(asked.metric, ours, second=theirs, sampling=sampling, one_sided=True)
     except ModelwayError as error:
-        return inconclusive(name, error.message, rule)
+        return inconclusive(name, error.message, rule=rule)
     if np.isnan(found.value):
-        return inconclusive(name, f"{asked.metric} is not defined on {count:,} rows; bring rows of every class", rule)
+        return inconclusive(
+            name, f"{asked.metric} is not defined on {count:,} rows; bring rows of every class", rule=rule
+        )
     least = Threshold(min=0.0 - asked.margin)
     interval = found.interval if found.interval is not None else (found.value, found.value)
     verdict = least.judge(interval)
@@ -134,8 +143,8 @@ def _compared(
     return judged(
         name,
         verdict,
-        message,
-        rule,
+        message=message,
+        rule=rule,
         observed=round(found.value, 6) + 0.0,
         interval=None if found.interval is None else (round(interval[0], 6) + 0.0, round(interval[1], 6) + 0.0),
         threshold=0.0 - asked.margin,

@@ -21,6 +21,7 @@ UNSEEN = "a category never seen"
 def robustness_checks(
     ask: Predict,
     table: pl.DataFrame,
+    *,
     predictions: Predictions,
     features: Features,
     sampling: Sampling,
@@ -45,17 +46,28 @@ def robustness_checks(
     }
     checks = []
     for kind, section in asked.items():
-        changed = None if section is None else disturbed(kind, table, features, section, sampling.seed)
+        changed = (
+            None if section is None else disturbed(kind, table, features=features, section=section, seed=sampling.seed)
+        )
         if section is None or changed is None:
             continue
         checks.append(
-            _check(kind, section, ask, changed, predictions, sampling, policy.metric, policy.on_inconclusive or rule)
+            _check(
+                kind,
+                section,
+                ask=ask,
+                changed=changed,
+                predictions=predictions,
+                sampling=sampling,
+                metric=policy.metric,
+                rule=policy.on_inconclusive or rule,
+            )
         )
     return checks
 
 
 def disturbed(
-    kind: str, table: pl.DataFrame, features: Features, section: Perturbation, seed: int = 0
+    kind: str, table: pl.DataFrame, *, features: Features, section: Perturbation, seed: int = 0
 ) -> pl.DataFrame | None:
     """The table with a share of each feature's values disturbed; the same seed disturbs the same ones.
 
@@ -76,7 +88,7 @@ def disturbed(
         if name not in present:
             continue
         hit = pl.Series(dice.random(len(table)) < section.share)
-        new = _new_values(kind, table[name], name in features.categorical, section, dice)
+        new = _new_values(kind, table[name], is_category=name in features.categorical, section=section, dice=dice)
         if new is not None:
             old = table[name].cast(new.dtype) if table[name].dtype != new.dtype else table[name]
             changed.append(new.zip_with(hit, old).alias(name))
@@ -84,7 +96,7 @@ def disturbed(
 
 
 def _new_values(
-    kind: str, series: pl.Series, is_category: bool, section: Perturbation, dice: np.random.Generator
+    kind: str, series: pl.Series, *, is_category: bool, section: Perturbation, dice: np.random.Generator
 ) -> pl.Series | None:
     if kind == "missing_values":
         return pl.Series(series.name, [None], dtype=series.dtype).new_from_index(0, len(series))
@@ -106,6 +118,7 @@ def _new_values(
 def _check(
     kind: str,
     section: Perturbation,
+    *,
     ask: Predict,
     changed: pl.DataFrame,
     predictions: Predictions,
@@ -121,17 +134,17 @@ def _check(
         if insane.blocks:
             message = f"with {words}, {insane.message}"
             return passed_or_failed(name, passed=False, message=message, threshold=section.max_drop)
-        found = compare(metric, Part(predictions), Part(answers), sampling)
+        found = compare(metric, Part(predictions), second=Part(answers), sampling=sampling)
     except ModelwayError as error:
         message = f"with {words} in {section.share:.0%} of the values, {error.message}; let the model bear them"
         return passed_or_failed(name, passed=False, message=message, threshold=section.max_drop)
     if np.isnan(found.value):
-        return inconclusive(name, f"{metric} is not defined on the test split; bring rows of every class", rule)
+        return inconclusive(name, f"{metric} is not defined on the test split; bring rows of every class", rule=rule)
     return threshold_check(
         name,
         found.value,
-        Threshold(max=section.max_drop),
-        rule,
+        threshold=Threshold(max=section.max_drop),
+        rule=rule,
         where=f"lost in {metric} with {words} in {section.share:.0%} of each feature's values, on the same "
         f"{sampling.rows:,} test rows",
         interval=found.interval,

@@ -25,6 +25,7 @@ MOST_VALUES = 11
 def rule_checks(
     ask: Predict,
     table: pl.DataFrame,
+    *,
     predictions: Predictions,
     sampling: Sampling,
     rules: Sequence[PredictionRule],
@@ -46,12 +47,16 @@ def rule_checks(
     Raises:
         ModelwayError: a rule names a column that is not there, or its condition is none.
     """
-    return [_check(ask, table, predictions, sampling, rule, on_inconclusive) for rule in rules]
+    return [
+        _check(ask, table, predictions=predictions, sampling=sampling, rule=rule, on_inconclusive=on_inconclusive)
+        for rule in rules
+    ]
 
 
 def _check(
     ask: Predict,
     table: pl.DataFrame,
+    *,
     predictions: Predictions,
     sampling: Sampling,
     rule: PredictionRule,
@@ -61,21 +66,21 @@ def _check(
     numbers = outcome(predictions)
     if numbers is None:
         message = "there is no probability of a positive class and no predicted number that the rule could be about"
-        return inconclusive(name, message, on_inconclusive)
+        return inconclusive(name, message, rule=on_inconclusive)
     rows = _rows_of(rule, table)
     if rule.within is None and len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(sampling.seed).choice(rows, MOST_ROWS, replace=False))
     if not len(rows):
         message = f"no row meets the condition {rule.where!r}; bring such rows, or correct it"
-        return inconclusive(name, message, on_inconclusive, observed=0)
-    breaks = _breaks(rule, ask, table, numbers, rows) > rule.slack + TOLERANCE
-    found = share_of(share(breaks), sampling, rows)
+        return inconclusive(name, message, rule=on_inconclusive, observed=0)
+    breaks = _breaks(rule, ask, table=table, numbers=numbers, rows=rows) > rule.slack + TOLERANCE
+    found = share_of(share(breaks), sampling, rows=rows)
     strict = rule.tolerance == 0
     return threshold_check(
         name,
         found.value,
-        Threshold(max=rule.tolerance),
-        on_inconclusive,
+        threshold=Threshold(max=rule.tolerance),
+        rule=on_inconclusive,
         where=f"is the share of {len(rows):,} test rows on which predictions {_told(rule)}",
         interval=None if strict else found.interval,
         confidence=sampling.confidence,
@@ -98,15 +103,15 @@ def _rows_of(rule: PredictionRule, table: pl.DataFrame) -> Array:
     try:
         found = table.lazy().select(pl.sql_expr(rule.where).alias("met")).collect()["met"]
         if found.dtype != pl.Boolean:
-            raise _wrong(rule, "where", f"gives {found.dtype} where it must say true or false")
+            raise _wrong(rule, "where", what=f"gives {found.dtype} where it must say true or false")
     except polars.exceptions.PolarsError as error:
-        raise _wrong(rule, "where", f"cannot be evaluated: {first_line(error)}") from error
+        raise _wrong(rule, "where", what=f"cannot be evaluated: {first_line(error)}") from error
     if len(found) != len(table):
         found = found.new_from_index(0, len(table))
     return found.fill_null(value=False).arg_true().to_numpy()
 
 
-def _wrong(rule: PredictionRule, key: str, what: str) -> ModelwayError:
+def _wrong(rule: PredictionRule, key: str, *, what: str) -> ModelwayError:
     value = getattr(rule, key)
     return ModelwayError(
         f"the prediction rule {rule.name!r} has `{key}: {value}`, which {what}",
@@ -116,7 +121,7 @@ def _wrong(rule: PredictionRule, key: str, what: str) -> ModelwayError:
     )
 
 
-def _breaks(rule: PredictionRule, ask: Predict, table: pl.DataFrame, numbers: Array, rows: Array) -> Array:
+def _breaks(rule: PredictionRule, ask: Predict, *, table: pl.DataFrame, numbers: Array, rows: Array) -> Array:
     """By how much each of the rows breaks the rule, at least 0."""
     if rule.within is not None:
         low, high = rule.within.min, rule.within.max
@@ -126,10 +131,10 @@ def _breaks(rule: PredictionRule, ask: Predict, table: pl.DataFrame, numbers: Ar
     key = "monotone" if rule.monotone is not None else "invariant_to"
     column = str(getattr(rule, key))
     if column not in table.columns:
-        raise _wrong(rule, key, "is not a column of the data")
+        raise _wrong(rule, key, what="is not a column of the data")
     values = _values_of(table[column])
     if rule.monotone is not None and not table[column].dtype.is_numeric():
-        raise _wrong(rule, key, "is no number")
+        raise _wrong(rule, key, what="is no number")
     some = table[rows]
     varied = [some.with_columns(pl.lit(value, dtype=table[column].dtype).alias(column)) for value in values]
     if rule.monotone is None:

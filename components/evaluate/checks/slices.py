@@ -17,25 +17,27 @@ from modelway.components.evaluate.statistics.intervals import Estimate, Part, co
 from modelway.components.evaluate.statistics.resampling import Sampling
 
 
-def slice_checks(predictions: Predictions, slices: Iterable[Slice], sampling: Sampling, policy: Slices) -> list[Check]:
+def slice_checks(
+    predictions: Predictions, slices: Iterable[Slice], *, sampling: Sampling, policy: Slices
+) -> list[Check]:
     """Checks of each slice by itself and against all rows; inconclusive for a slice that is small or has one class."""
     checks = []
     for part in slices:
         rows, inside = len(part.rows), Part(predictions, part.rows)
-        reason = obstacle(predictions, part.rows, policy.minimum_rows)
+        reason = obstacle(predictions, part.rows, minimum=policy.minimum_rows)
         check = partial(_part_check, part, reason=reason, confidence=sampling.confidence, policy=policy)
         for metric, threshold in policy.metrics.items():
-            estimate, where = partial(measure, metric, inside, sampling), f"on {rows:,} rows"
+            estimate, where = partial(measure, metric, inside, sampling=sampling), f"on {rows:,} rows"
             checks.append(check("slice", metric=metric, estimate=estimate, threshold=threshold, where=where))
         for metric, most in policy.max_gap.items():
-            difference = partial(compare, metric, Part(predictions), inside, sampling)
+            difference = partial(compare, metric, Part(predictions), second=inside, sampling=sampling)
             where = f"worse in {metric} on these {rows:,} rows than on all {sampling.rows:,}"
             gap = Threshold(max=most)
             checks.append(check("slice_gap", metric=metric, estimate=difference, threshold=gap, where=where))
     return checks
 
 
-def obstacle(predictions: Predictions, rows: np.ndarray[tuple[int], np.dtype[np.int64]], minimum: int) -> str:
+def obstacle(predictions: Predictions, rows: np.ndarray[tuple[int], np.dtype[np.int64]], *, minimum: int) -> str:
     """Why some rows tell nothing of a metric: too few, or of one class; empty if they may."""
     count = len(rows)
     if count < minimum:
@@ -66,7 +68,7 @@ def _part_check(
     if found is None or np.isnan(found.value):
         reason = reason or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
         least = policy.minimum_rows if rows < policy.minimum_rows else None
-        return inconclusive(name, reason, rule, observed=rows, threshold=least)
+        return inconclusive(name, reason, rule=rule, observed=rows, threshold=least)
     return threshold_check(
-        name, found.value, threshold, rule, where=where, interval=found.interval, confidence=confidence
+        name, found.value, threshold=threshold, rule=rule, where=where, interval=found.interval, confidence=confidence
     )

@@ -10,7 +10,7 @@ from modelway.components.evaluate.statistics.intervals import Part, measure
 from modelway.components.evaluate.statistics.resampling import Sampling
 
 
-def unseen_checks(predictions: Predictions | None, sampling: Sampling, policy: ModelPolicy) -> list[Check]:
+def unseen_checks(predictions: Predictions | None, sampling: Sampling, *, policy: ModelPolicy) -> list[Check]:
     """Thresholds on the unseen split; inconclusive where there is none.
 
     Args:
@@ -21,6 +21,6 @@ def unseen_checks(predictions: Predictions | None, sampling: Sampling, policy: M
     rule = policy.on_inconclusive
     if predictions is None:
         message = "there are no unseen rows; hold some back with `data.split.unseen_fraction` in the project file"
-        return [inconclusive(f"unseen[{metric}]", message, rule) for metric in policy.unseen]
-    estimates = {metric: measure(metric, Part(predictions), sampling) for metric in policy.unseen}
-    return threshold_checks("unseen", estimates, sampling, policy.unseen, rule, split="unseen")
+        return [inconclusive(f"unseen[{metric}]", message, rule=rule) for metric in policy.unseen]
+    estimates = {metric: measure(metric, Part(predictions), sampling=sampling) for metric in policy.unseen}
+    return threshold_checks("unseen", estimates, sampling=sampling, thresholds=policy.unseen, rule=rule, split="unseen")

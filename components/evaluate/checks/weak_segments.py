@@ -64,7 +64,7 @@ class _Conditions:
 
 
 def weak_segment_checks(
-    table: pl.DataFrame, columns: list[str], predictions: Predictions, sampling: Sampling, policy: WeakSegments
+    table: pl.DataFrame, columns: list[str], *, predictions: Predictions, sampling: Sampling, policy: WeakSegments
 ) -> list[Check]:
     """A check ``weak_segment[conditions].metric`` for the worst segments, the worst first.
 
@@ -83,9 +83,19 @@ def weak_segment_checks(
             f"{4 * least:,}; bring more rows, or lower `model.weak_segments.minimum_rows`"
         )
         return [
-            inconclusive("weak_segments", message, policy.on_inconclusive, observed=sampling.rows, threshold=4 * least)
+            inconclusive(
+                "weak_segments", message, rule=policy.on_inconclusive, observed=sampling.rows, threshold=4 * least
+            )
         ]
-    segments = find_segments(table, columns, row_errors(predictions), finding, judging, policy, sampling.seed)
+    segments = find_segments(
+        table,
+        columns,
+        errors=row_errors(predictions),
+        finding=finding,
+        judging=judging,
+        policy=policy,
+        seed=sampling.seed,
+    )
     if not segments:
         message = f"no condition on a column tells rows with greater errors apart, on {len(finding):,} rows"
         return [passed_or_failed("weak_segments", passed=True, message=message, observed=0)]
@@ -93,18 +103,18 @@ def weak_segment_checks(
     for segment in segments[: policy.most]:
         for metric, threshold in policy.metrics.items():
             name = f"weak_segment[{segment.name}].{metric}"
-            reason = obstacle(predictions, segment.rows, min(least // 2, len(judging)))
-            found = None if reason else measure(metric, Part(predictions, segment.rows), sampling)
+            reason = obstacle(predictions, segment.rows, minimum=min(least // 2, len(judging)))
+            found = None if reason else measure(metric, Part(predictions, segment.rows), sampling=sampling)
             if found is None or np.isnan(found.value):
                 reason = reason or f"{metric} is not defined on these {len(segment.rows):,} rows; bring more of them"
-                checks.append(inconclusive(name, reason, policy.on_inconclusive, observed=len(segment.rows)))
+                checks.append(inconclusive(name, reason, rule=policy.on_inconclusive, observed=len(segment.rows)))
                 continue
             checks.append(
                 threshold_check(
                     name,
                     found.value,
-                    threshold,
-                    policy.on_inconclusive,
+                    threshold=threshold,
+                    rule=policy.on_inconclusive,
                     where=f"on the segment's {len(segment.rows):,} rows in the half that it was not found in",
                     interval=found.interval,
                     confidence=sampling.confidence,
@@ -128,6 +138,7 @@ def row_errors(predictions: Predictions) -> Array:
 def find_segments(
     table: pl.DataFrame,
     columns: list[str],
+    *,
     errors: Array,
     finding: Array,
     judging: Array,
@@ -195,7 +206,7 @@ def _paths(tree: Any, questions: list[_Question]) -> dict[int, dict[str, _Condit
 
     def walk(node: int, steps: list[tuple[int, bool]]) -> None:
         if tree.children_left[node] == -1:
-            found[node] = _together(tree, questions, steps)
+            found[node] = _together(tree, questions, steps=steps)
             return
         walk(int(tree.children_left[node]), [*steps, (node, True)])
         walk(int(tree.children_right[node]), [*steps, (node, False)])
@@ -204,7 +215,7 @@ def _paths(tree: Any, questions: list[_Question]) -> dict[int, dict[str, _Condit
     return found
 
 
-def _together(tree: Any, questions: list[_Question], steps: list[tuple[int, bool]]) -> dict[str, _Conditions]:
+def _together(tree: Any, questions: list[_Question], *, steps: list[tuple[int, bool]]) -> dict[str, _Conditions]:
     known: dict[str, _Conditions] = {}
     for node, left in steps:
         question, cut = questions[tree.feature[node]], float(tree.threshold[node])

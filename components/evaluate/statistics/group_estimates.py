@@ -100,7 +100,7 @@ def point(kind: str, values: Array) -> float:
     return float(values.min() / values.max())
 
 
-def apart(kind: str, values: Array, errors: Array, confidence: float, freedom: float = np.inf) -> Interval:
+def apart(kind: str, values: Array, *, errors: Array, confidence: float, freedom: float = np.inf) -> Interval:
     """The interval of the `difference`, greatest minus smallest, or of the `ratio`, smallest by greatest, of groups.
 
     All pairwise differences, of logarithms for the ratio (Katz et al. 1978), lie in their intervals at once, by the
@@ -117,16 +117,16 @@ def apart(kind: str, values: Array, errors: Array, confidence: float, freedom: f
     if not np.isfinite(errors).all():
         return (0.0, np.inf) if kind == "difference" else (0.0, 1.0)
     if kind == "ratio":
-        low, high = apart("difference", np.log(values), errors / values, confidence, freedom)
+        low, high = apart("difference", np.log(values), errors=errors / values, confidence=confidence, freedom=freedom)
         return float(np.exp(-high)), float(np.exp(-low))
-    reach = _reach(confidence, len(values), freedom)
+    reach = _reach(confidence, len(values), freedom=freedom)
     far, error = np.subtract.outer(values, values), reach * np.hypot.outer(errors, errors)
     np.fill_diagonal(far, -np.inf)
     return max(0.0, float((far - error).max())), float((far + error).max())
 
 
 @lru_cache
-def _reach(confidence: float, groups: int, freedom: float) -> float:
+def _reach(confidence: float, groups: int, *, freedom: float) -> float:
     """In how many standard errors all pairs of so many groups lie at once; 10 ms to compute."""
     from scipy.stats import studentized_range
 

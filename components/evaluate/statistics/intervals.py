@@ -70,7 +70,7 @@ class _Spread:
     left_out: Array | None = None
 
 
-def measure(metric: str, part: Part, sampling: Sampling) -> Estimate:
+def measure(metric: str, part: Part, *, sampling: Sampling) -> Estimate:
     """A metric on some rows with its confidence interval, two-sided.
 
     Raises:
@@ -82,15 +82,15 @@ def measure(metric: str, part: Part, sampling: Sampling) -> Estimate:
         return Estimate(value)
     found = additive(metric, part.taken)
     if found is not None and found.is_share:
-        return share_of(found, sampling, part.rows)
-    spread = _spread(metric, part, value, found, sampling)
+        return share_of(found, sampling, rows=part.rows)
+    spread = _spread(metric, part, value=value, found=found, sampling=sampling)
     if spread.influence is not None:
         error = _standard_error(spread.influence, sampling)
-        return Estimate(value, _logit(value, error, part, sampling, level), error)
+        return Estimate(value, _logit(value, error, part=part, sampling=sampling, level=level), error)
     return _bootstrapped(spread, ((1 - level) / 2, (1 + level) / 2))
 
 
-def compare(metric: str, first: Part, second: Part, sampling: Sampling, *, one_sided: bool = False) -> Comparison:
+def compare(metric: str, first: Part, *, second: Part, sampling: Sampling, one_sided: bool = False) -> Comparison:
     """How much better a metric is on one part than on another of the same split: paired, positive is better.
 
     Args:
@@ -111,7 +111,7 @@ def compare(metric: str, first: Part, second: Part, sampling: Sampling, *, one_s
         return Comparison(value, None, None, *values)
     tail = (1 - level) if one_sided else (1 - level) / 2
     one, other = (
-        _spread(metric, part, known, additive(metric, part.taken), sampling)
+        _spread(metric, part, value=known, found=additive(metric, part.taken), sampling=sampling)
         for part, known in zip((first, second), values, strict=True)
     )
     if one.influence is not None and other.influence is not None:
@@ -128,16 +128,16 @@ def compare(metric: str, first: Part, second: Part, sampling: Sampling, *, one_s
     return Comparison(found.value, found.interval, found.error, *values)
 
 
-def share_of(terms: Additive, sampling: Sampling, rows: Array | None = None) -> Estimate:
+def share_of(terms: Additive, sampling: Sampling, *, rows: Array | None = None) -> Estimate:
     """A proportion of rows with its exact interval."""
     hits, tried = terms.terms.sum(axis=0)
     value = float(hits / tried) if tried else float("nan")
     if sampling.confidence is None or not tried:
         return Estimate(value)
-    return Estimate(value, _exact(terms.terms, rows, sampling, sampling.confidence))
+    return Estimate(value, _exact(terms.terms, rows, sampling=sampling, level=sampling.confidence))
 
 
-def _spread(metric: str, part: Part, value: float, found: Additive | None, sampling: Sampling) -> _Spread:
+def _spread(metric: str, part: Part, *, value: float, found: Additive | None, sampling: Sampling) -> _Spread:
     if np.isnan(value):
         return _Spread(value)
     if found is not None:
@@ -148,10 +148,10 @@ def _spread(metric: str, part: Part, value: float, found: Additive | None, sampl
         placed = np.zeros(sampling.rows)
         placed[slice(None) if part.rows is None else part.rows] = influence
         return _Spread(value, placed)
-    return _Spread(value, None, _rescored(metric, part, value, sampling))
+    return _Spread(value, None, _rescored(metric, part, value=value, sampling=sampling))
 
 
-def _rescored(metric: str, part: Part, value: float, sampling: Sampling) -> Array:
+def _rescored(metric: str, part: Part, *, value: float, sampling: Sampling) -> Array:
     """The metric on resamples, by its scorer; what is resampled of many rows is spread as all of them would be."""
     rows, times = sampling.scored
     if part.rows is not None:
@@ -162,16 +162,16 @@ def _rescored(metric: str, part: Part, value: float, sampling: Sampling) -> Arra
     if metric == "average_precision" and kept.probabilities is not None and len(kept.classes) == 2:
         parts = np.array_split(times, max(1, len(times) * len(rows) // 2_000_000))
         positive, scores = kept.truth == 1, kept.probabilities[:, 1]
-        found = np.concatenate([average_precisions(positive, scores, some[:, blocks]) for some in parts])
+        found = np.concatenate([average_precisions(positive, scores, weights=some[:, blocks]) for some in parts])
     else:
-        found = np.asarray([_scored(metric, kept, some[blocks]) for some in times[:SCORER_RESAMPLES]])
+        found = np.asarray([_scored(metric, kept, times=some[blocks]) for some in times[:SCORER_RESAMPLES]])
     total = len(part.taken.truth)
     if len(rows) < total:
-        found = value + (found - _scored(metric, kept, np.ones(len(rows)))) * np.sqrt(len(rows) / total)
+        found = value + (found - _scored(metric, kept, times=np.ones(len(rows)))) * np.sqrt(len(rows) / total)
     return np.asarray(found)
 
 
-def _scored(metric: str, predictions: Predictions, times: Array) -> float:
+def _scored(metric: str, predictions: Predictions, *, times: Array) -> float:
     import warnings
 
     drawn = np.repeat(np.arange(len(times)), times.astype(np.int64))
@@ -206,7 +206,7 @@ def _bootstrapped(spread: _Spread, levels: tuple[float, float]) -> Estimate:
     return Estimate(spread.value, (float(low), float(high)), float(defined.std()))
 
 
-def _exact(terms: Array, rows: Array | None, sampling: Sampling, level: float) -> Interval:
+def _exact(terms: Array, rows: Array | None, *, sampling: Sampling, level: float) -> Interval:
     """Clopper and Pearson's interval of a proportion; by groups with the sample size that they are worth."""
     from scipy.special import betaincinv
 
@@ -243,7 +243,7 @@ def _quantile(tail: float, sampling: Sampling) -> float:
     return float(stdtrit(max(len(np.unique(sampling.groups)) - 1, 1), tail))
 
 
-def _logit(value: float, error: float, part: Part, sampling: Sampling, level: float) -> Interval:
+def _logit(value: float, error: float, *, part: Part, sampling: Sampling, level: float) -> Interval:
     tail = (1 - level) / 2
     if error > 0 and 0 < value < 1:
         place, reach = np.log(value / (1 - value)), error / (value * (1 - value)) * -_quantile(tail, sampling)

@@ -42,14 +42,14 @@ class Sampling:
     @cached_property
     def times(self) -> Array:
         """How often each block is in each resample, shape (resamples, blocks)."""
-        return _resampled(int(self.blocks.max()) + 1, RESAMPLES, self.seed + 1)
+        return _resampled(int(self.blocks.max()) + 1, RESAMPLES, seed=self.seed + 1)
 
     @cached_property
     def scored(self) -> tuple[Array, Array]:
         """The rows that scorers are run on, and how often each block is in each resample of those."""
         blocks = int(self.blocks.max()) + 1
         kept = max(1, min(blocks, blocks * SCORED_ROWS // self.rows))
-        return np.flatnonzero(self.blocks < kept), _resampled(kept, SCORED_RESAMPLES, self.seed + 2)
+        return np.flatnonzero(self.blocks < kept), _resampled(kept, SCORED_RESAMPLES, seed=self.seed + 2)
 
     def sums(self, terms: Array, rows: Array | None) -> Array:
         """What each block adds to the sums, shape (blocks, sums)."""
@@ -59,7 +59,7 @@ class Sampling:
 
 
 @lru_cache(maxsize=4)
-def _resampled(blocks: int, resamples: int, seed: int) -> Array:
+def _resampled(blocks: int, resamples: int, *, seed: int) -> Array:
     drawn = np.random.default_rng(seed).integers(blocks, size=(resamples, blocks))
     drawn += np.arange(resamples)[:, None] * blocks
     times = np.bincount(drawn.ravel(), minlength=resamples * blocks).reshape(resamples, blocks).astype(np.float64)

@@ -53,7 +53,7 @@ def _binary(positive: Array, scores: Array) -> tuple[float, Array]:
     return area, influence
 
 
-def average_precisions(positive: Array, scores: Array, weights: Array) -> Array:
+def average_precisions(positive: Array, scores: Array, *, weights: Array) -> Array:
     """scikit-learn's average precision under several weightings of the same rows.
 
     Args:

@@ -67,15 +67,15 @@ def _of_classes(name: str, predictions: Predictions) -> Additive | None:
     if name in binary and classes == 2:
         return share(right, binary[name])
     if name in {"log_loss", "brier_score"} and predictions.probabilities is not None and truth.max() < classes:
-        return _of_probabilities(name, truth, predictions.probabilities)
+        return _of_probabilities(name, truth, probabilities=predictions.probabilities)
     value: Callable[[Array], Array] | None = {"balanced_accuracy": _balanced, "matthews_corrcoef": _matthews}.get(name)
     if metric in _COUNTED and (average or classes == 2):
         value = partial(_counted, metric, average)
     labels = max(classes, int(max(truth.max(), predicted.max())) + 1)
-    return None if value is None or labels > MOST_CLASSES else Additive(_counts(truth, predicted, labels), value)
+    return None if value is None or labels > MOST_CLASSES else Additive(_counts(truth, predicted, labels=labels), value)
 
 
-def _of_probabilities(name: str, truth: Array, probabilities: Array) -> Additive:
+def _of_probabilities(name: str, truth: Array, *, probabilities: Array) -> Additive:
     rows = np.arange(len(truth))
     if name == "log_loss":
         least = np.finfo(probabilities.dtype).eps  # scikit-learn's bound
@@ -111,13 +111,13 @@ def _mean(losses: Array, *, root: bool = False) -> Additive:
     return Additive(terms, (lambda sums: np.sqrt(_ratio_of_sums(sums))) if root else _ratio_of_sums)
 
 
-def _counts(truth: Array, predicted: Array, labels: int) -> Array:
+def _counts(truth: Array, predicted: Array, *, labels: int) -> Array:
     """For each class: whether it was rightly predicted, whether it was predicted, whether it was true."""
     true, said = np.eye(labels)[truth], np.eye(labels)[predicted]
     return np.hstack([true * said, said, true])
 
 
-def _divided(above: Array, below: Array, empty: float = float("nan")) -> Array:
+def _divided(above: Array, below: Array, *, empty: float = float("nan")) -> Array:
     found: Array = np.divide(above, below, out=np.full(np.broadcast(above, below).shape, empty), where=below != 0)
     return found
 
@@ -126,13 +126,13 @@ def _ratio_of_sums(sums: Array) -> Array:
     return _divided(sums[..., 0], sums[..., 1])
 
 
-def _counted(metric: str, average: str, sums: Array) -> Array:
+def _counted(metric: str, average: str, *, sums: Array) -> Array:
     """Precision, recall, F1 or Jaccard's index; 0 where nothing was predicted or true, as scikit-learn has it."""
     hits, said, true = np.split(sums, 3, axis=-1)
     if average == "_micro":
         hits, said, true = (part.sum(axis=-1, keepdims=True) for part in (hits, said, true))
     below = {"precision": said, "recall": true, "f1": (said + true) / 2}.get(metric, said + true - hits)
-    found = _divided(hits, below, 0.0)
+    found = _divided(hits, below, empty=0.0)
     if average == "_macro":
         seen = said + true > 0
         return _divided((found * seen).sum(axis=-1), seen.sum(axis=-1))
@@ -143,7 +143,7 @@ def _counted(metric: str, average: str, sums: Array) -> Array:
 
 def _balanced(sums: Array) -> Array:
     hits, _, true = np.split(sums, 3, axis=-1)
-    return _divided(_divided(hits, true, 0.0).sum(axis=-1), (true > 0).sum(axis=-1))
+    return _divided(_divided(hits, true, empty=0.0).sum(axis=-1), (true > 0).sum(axis=-1))
 
 
 def _matthews(sums: Array) -> Array:
@@ -151,7 +151,7 @@ def _matthews(sums: Array) -> Array:
     rows = true.sum(axis=-1)
     above = hits.sum(axis=-1) * rows - (said * true).sum(axis=-1)
     below = np.sqrt((rows**2 - (said**2).sum(axis=-1)) * (rows**2 - (true**2).sum(axis=-1)))
-    return _divided(above, below, 0.0)
+    return _divided(above, below, empty=0.0)
 
 
 def _r2(sums: Array) -> Array:

@@ -74,10 +74,10 @@ def convert(model: Path, sample: pl.DataFrame) -> Conversion:
         return Conversion(None, f"The sample to compare on lacks {lacks}.")
     rows = to_model_input(sample.head(SAMPLE_ROWS), list(kinds))
     try:
-        refusing = _refusing(pipeline, rows.head(1), list(kinds))
-        content = _converted(pipeline, kinds, rows, refusing)
-        rows = _with_corners(rows, kinds, refusing)
-        return _compared(pipeline, content, rows)
+        refusing = _refusing(pipeline, rows.head(1), columns=list(kinds))
+        content = _converted(pipeline, kinds, rows=rows, refusing=refusing)
+        rows = _with_corners(rows, kinds, refusing=refusing)
+        return _compared(pipeline, content, rows=rows)
     except UnsupportedError as error:
         return Conversion(None, f"It does not convert: {error}.")
     except Exception as error:  # whatever an estimator of the user's own brings up: the pipeline serves it then
@@ -104,15 +104,15 @@ def _kinds(model: Path) -> dict[str, str]:
     return {str(one["name"]): str(one["type"]) for one in json.loads(stated)}
 
 
-def _converted(pipeline: Any, kinds: Mapping[str, str], rows: pd.DataFrame, refusing: Sequence[str]) -> bytes:
+def _converted(pipeline: Any, kinds: Mapping[str, str], *, rows: pd.DataFrame, refusing: Sequence[str]) -> bytes:
     preparation, estimator = pipeline.steps[0][1], pipeline.steps[-1][1]
     if len(pipeline.steps) != 2 or type(preparation).__name__ != "ColumnTransformer":
         raise UnsupportedError("the pipeline is not a preparation and an estimator")
     graph = Graph()
     inputs = {name: graph.input(name, _DTYPES[kind]) for name, kind in kinds.items()}
     width = preparation.transform(rows.head(1)).shape[1]
-    features = add_preparation(graph, preparation, inputs)
-    found = add_estimator(graph, estimator, features, width)
+    features = add_preparation(graph, preparation, inputs=inputs)
+    found = add_estimator(graph, estimator, features=features, width=width)
     classes = getattr(estimator, "classes_", None)
     dtype: Any = np.float64
     if classes is not None:
@@ -127,7 +127,7 @@ def _converted(pipeline: Any, kinds: Mapping[str, str], rows: pd.DataFrame, refu
     return bytes(made.SerializeToString(deterministic=True))
 
 
-def _refusing(pipeline: Any, row: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+def _refusing(pipeline: Any, row: pd.DataFrame, *, columns: Sequence[str]) -> list[str]:
     """The columns in which the pipeline refuses a missing value."""
     tried = row.copy()
     for name in columns:
@@ -138,7 +138,7 @@ def _refusing(pipeline: Any, row: pd.DataFrame, columns: Sequence[str]) -> list[
         if len(columns) == 1:
             return list(columns)
         half = len(columns) // 2
-        return _refusing(pipeline, row, columns[:half]) + _refusing(pipeline, row, columns[half:])
+        return _refusing(pipeline, row, columns=columns[:half]) + _refusing(pipeline, row, columns=columns[half:])
     return []
 
 
@@ -150,7 +150,7 @@ def _missing_like(values: pd.Series[Any]) -> Any:
     return pd.Series(np.full(len(values), np.nan), index=values.index).astype(values.dtype)
 
 
-def _with_corners(rows: pd.DataFrame, kinds: Mapping[str, str], refusing: Sequence[str]) -> pd.DataFrame:
+def _with_corners(rows: pd.DataFrame, kinds: Mapping[str, str], *, refusing: Sequence[str]) -> pd.DataFrame:
     """The rows and, made of the first of them, some with one column missing, unseen or extreme in turn."""
     import pandas as pd
 
@@ -166,18 +166,18 @@ def _with_corners(rows: pd.DataFrame, kinds: Mapping[str, str], refusing: Sequen
             changes += [pd.Timestamp("1903-02-28T23:59:59"), pd.Timestamp("2400-02-29T00:00:00")]
         for change in changes:
             copy = rows.head(per_column).copy()
-            copy[name] = change if isinstance(change, pd.Series) else _constant(rows[name], change, len(copy))
+            copy[name] = change if isinstance(change, pd.Series) else _constant(rows[name], change, rows=len(copy))
             parts.append(copy)
     return pd.concat(parts, ignore_index=True)
 
 
-def _constant(like: pd.Series[Any], value: Any, rows: int) -> Any:
+def _constant(like: pd.Series[Any], value: Any, *, rows: int) -> Any:
     import pandas as pd
 
     return pd.Series([value] * rows, index=like.index[:rows], dtype=like.dtype)
 
 
-def _compared(pipeline: Any, content: bytes, rows: pd.DataFrame) -> Conversion:
+def _compared(pipeline: Any, content: bytes, *, rows: pd.DataFrame) -> Conversion:
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
@@ -188,7 +188,7 @@ def _compared(pipeline: Any, content: bytes, rows: pd.DataFrame) -> Conversion:
     answers = dict(zip(names, session.run(names, feed), strict=True))
     label = pipeline.predict(rows)
     if getattr(pipeline, "classes_", None) is None:
-        return _judged_numbers(content, np.asarray(label, dtype=np.float64), answers[LABEL])
+        return _judged_numbers(content, np.asarray(label, dtype=np.float64), found=answers[LABEL])
     different = int(np.sum(np.asarray(answers[LABEL]) != np.asarray(label)))
     if different:
         return Conversion(
@@ -199,15 +199,15 @@ def _compared(pipeline: Any, content: bytes, rows: pd.DataFrame) -> Conversion:
             return Conversion(None, "The converted model gives no probabilities.", len(rows))
         return Conversion(content, f"All labels of {len(rows)} rows are equal.", len(rows), 0.0)
     difference = float(np.max(np.abs(answers[PROBABILITIES] - pipeline.predict_proba(rows))))
-    return _judged(content, difference, len(rows), "a probability")
+    return _judged(content, difference, rows=len(rows), what="a probability")
 
 
-def _judged_numbers(content: bytes, wanted: Array, found: Array) -> Conversion:
+def _judged_numbers(content: bytes, wanted: Array, *, found: Array) -> Conversion:
     difference = float(np.max(np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))))
-    return _judged(content, difference, len(wanted), "a prediction")
+    return _judged(content, difference, rows=len(wanted), what="a prediction")
 
 
-def _judged(content: bytes, difference: float, rows: int, what: str) -> Conversion:
+def _judged(content: bytes, difference: float, *, rows: int, what: str) -> Conversion:
     if difference <= TOLERANCE:
         reason = f"{what.capitalize()} differs by at most {difference:.2g} on {rows} rows."
         return Conversion(content, reason, rows, difference)

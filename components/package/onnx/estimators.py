@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LABEL, PROBABILITIES = "label", "probabilities"
 
 
-def add_estimator(graph: Graph, estimator: Any, features: str, width: int) -> dict[str, str]:
+def add_estimator(graph: Graph, estimator: Any, *, features: str, width: int) -> dict[str, str]:
     """Adds a fitted estimator.
 
     Args:
@@ -38,27 +38,27 @@ def add_estimator(graph: Graph, estimator: Any, features: str, width: int) -> di
     """
     kind = type(estimator).__name__
     if type(estimator).__module__.startswith("sklearn.") and kind.startswith("HistGradientBoosting"):
-        raw = add_boosted_trees(graph, estimator, features, width)
+        raw = add_boosted_trees(graph, estimator, features=features, width=width)
         if kind.endswith("Classifier"):
-            return _add_classes(graph, estimator, raw)
+            return _add_classes(graph, estimator, raw=raw)
         link = type(estimator._loss.link).__name__  # noqa: SLF001
         if link not in {"IdentityLink", "LogLink"}:
             raise UnsupportedError(f"the link function {link} has no counterpart in ONNX here")
         return {LABEL: _flat(graph, raw if link == "IdentityLink" else graph.add("Exp", raw))}
     if kind in {"RandomForestClassifier", "ExtraTreesClassifier"} and estimator.n_outputs_ == 1:
-        votes = add_forest(graph, estimator, features)
-        return {LABEL: _chosen(graph, estimator, votes), PROBABILITIES: votes}
-    return _add_converted(graph, estimator, features, width)
+        votes = add_forest(graph, estimator, features=features)
+        return {LABEL: _chosen(graph, estimator, scores=votes), PROBABILITIES: votes}
+    return _add_converted(graph, estimator, features=features, width=width)
 
 
 def _flat(graph: Graph, value: str) -> str:
     return graph.add("Reshape", value, graph.constant([-1], np.int64))
 
 
-def _add_classes(graph: Graph, estimator: Any, raw: str) -> dict[str, str]:
+def _add_classes(graph: Graph, estimator: Any, *, raw: str) -> dict[str, str]:
     classes = _classes(estimator)
     if len(classes) != 2:
-        return {LABEL: _chosen(graph, estimator, raw), PROBABILITIES: graph.add("Softmax", raw, axis=1)}
+        return {LABEL: _chosen(graph, estimator, scores=raw), PROBABILITIES: graph.add("Softmax", raw, axis=1)}
     above = graph.add("Greater", _flat(graph, raw), graph.constant(0.0))
     label = graph.add("Where", above, *(graph.constant(classes[[one]], classes.dtype) for one in (1, 0)))
     positive = graph.add("Sigmoid", raw)
@@ -66,7 +66,7 @@ def _add_classes(graph: Graph, estimator: Any, raw: str) -> dict[str, str]:
     return {LABEL: label, PROBABILITIES: graph.add("Concat", negative, positive, axis=1)}
 
 
-def _chosen(graph: Graph, estimator: Any, scores: str) -> str:
+def _chosen(graph: Graph, estimator: Any, *, scores: str) -> str:
     """The class with the greatest score, the first of equal ones."""
     classes = _classes(estimator)
     return graph.add("Gather", graph.constant(classes, classes.dtype), graph.add("ArgMax", scores, axis=1, keepdims=0))
@@ -77,11 +77,11 @@ def _classes(estimator: Any) -> np.ndarray[Any, Any]:
     return found.astype(np.int64) if found.dtype.kind in "iub" else found.astype(object)
 
 
-def _add_converted(graph: Graph, estimator: Any, features: str, width: int) -> dict[str, str]:
+def _add_converted(graph: Graph, estimator: Any, *, features: str, width: int) -> dict[str, str]:
     """What skl2onnx makes of an estimator, in double precision if it can, else in single."""
     for dtype in (np.float64, np.float32):
         try:
-            made, outputs = _converted(estimator, width, dtype)
+            made, outputs = _converted(estimator, width, dtype=dtype)
         except Exception as error:  # whatever it stumbles over
             refused = error
             continue
@@ -94,7 +94,7 @@ def _add_converted(graph: Graph, estimator: Any, features: str, width: int) -> d
     raise UnsupportedError(f"{type(estimator).__name__} does not convert: {first_line(refused)}") from refused
 
 
-def _converted(estimator: Any, width: int, dtype: Any) -> tuple[GraphProto, list[str]]:
+def _converted(estimator: Any, width: int, *, dtype: Any) -> tuple[GraphProto, list[str]]:
     import onnxruntime  # type: ignore[import-untyped]
     from skl2onnx import convert_sklearn  # type: ignore[import-untyped]
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # type: ignore[import-untyped]

@@ -34,7 +34,7 @@ class Graph:
     constants: list[TensorProto] = field(default_factory=list)
     ml_opset: int = 3
 
-    def input(self, name: str, dtype: Any, width: int | None = 1) -> str:
+    def input(self, name: str, dtype: Any, *, width: int | None = 1) -> str:
         """Adds an input of shape (rows, width); returns its name."""
         from onnx import helper
 
@@ -61,11 +61,11 @@ class Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], domain=domain, **attributes))
         return output
 
-    def cast(self, value: str, dtype: Any, output: str | None = None) -> str:
+    def cast(self, value: str, dtype: Any, *, output: str | None = None) -> str:
         """Adds a conversion to another type."""
         return self.add("Cast", value, output=output, to=element_type(dtype))
 
-    def embed(self, other: GraphProto, taken: str, prefix: str = "modelway.model_") -> dict[str, str]:
+    def embed(self, other: GraphProto, taken: str, *, prefix: str = "modelway.model_") -> dict[str, str]:
         """Adds another graph's nodes with a value as its only input; returns its outputs' names in this graph."""
         from onnx import compose
 

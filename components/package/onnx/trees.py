@@ -28,7 +28,7 @@ _NODES = (
 )
 
 
-def add_boosted_trees(graph: Graph, estimator: Any, features: str, width: int) -> str:
+def add_boosted_trees(graph: Graph, estimator: Any, *, features: str, width: int) -> str:
     """Adds histogram gradient boosting, by the operator TreeEnsemble of ai.onnx.ml 5.
 
     Args:
@@ -53,7 +53,7 @@ def add_boosted_trees(graph: Graph, estimator: Any, features: str, width: int) -
     for iteration in estimator._predictors:  # noqa: SLF001
         for target, tree in enumerate(iteration):
             roots.append(len(inner["featureids"]))
-            _append_tree(tree.nodes, target, inner, leaves)
+            _append_tree(tree.nodes, target, inner=inner, leaves=leaves)
     modes = numpy_helper.from_array(np.full(len(inner["featureids"]), _LESS_OR_EQUAL, dtype=np.uint8))
     graph.ml_opset = 5
     nodes: dict[str, Any] = {f"nodes_{name}": values for name, values in inner.items() if name != "splits"}
@@ -75,7 +75,7 @@ def add_boosted_trees(graph: Graph, estimator: Any, features: str, width: int) -
     return graph.add("Add", summed, graph.constant(baseline))
 
 
-def _append_tree(nodes: Any, target: int, inner: dict[str, list[Any]], leaves: dict[str, list[Any]]) -> None:
+def _append_tree(nodes: Any, target: int, *, inner: dict[str, list[Any]], leaves: dict[str, list[Any]]) -> None:
     """Appends a tree: TreeEnsemble numbers inner nodes and leaves apart from each other, over all trees."""
     is_leaf = nodes["is_leaf"].astype(bool)
     if nodes["is_categorical"].any():
@@ -98,7 +98,7 @@ def _append_tree(nodes: Any, target: int, inner: dict[str, list[Any]], leaves: d
     inner["missing_value_tracks_true"] += kept["missing_go_to_left"].astype(int).tolist()
 
 
-def add_forest(graph: Graph, forest: Any, features: str) -> str:
+def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
     """Adds a forest of classification trees, by the operator TreeEnsembleRegressor of ai.onnx.ml 3.
 
     The votes are summed and then divided, as scikit-learn does, and not weighed one by one: so a tie stays a tie.

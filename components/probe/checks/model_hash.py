@@ -13,4 +13,6 @@ def model_hash_check(found: str, expected: str) -> Check:
         else f"the model's files are not those that were trained: their SHA-256 is {found}, not {expected}; nothing "
         "was started; train it again, and let nothing but the pipeline write to its artifacts"
     )
-    return passed_or_failed("model_hash", found == expected, message, observed=found[:12], threshold=expected[:12])
+    return passed_or_failed(
+        "model_hash", found == expected, message=message, observed=found[:12], threshold=expected[:12]
+    )

@@ -13,11 +13,11 @@ from modelway.components.probe.requests import Sample
 def no_rows_check(rule: OnInconclusive) -> Check:
     """That nothing could be asked."""
     message = "the test split has no rows, so the server was started and asked nothing; bring rows"
-    return inconclusive("predictions_match[rows]", message, rule, observed=0, threshold=1)
+    return inconclusive("predictions_match[rows]", message, rule=rule, observed=0, threshold=1)
 
 
 def answer_checks(
-    answers: Asked, sample: Sample, expected: Outputs | None, trouble: str, policy: Serving
+    answers: Asked, sample: Sample, *, expected: Outputs | None, trouble: str, policy: Serving
 ) -> list[Check]:
     """Whether the answers equal offline predictions, a check per protocol and size; and are the same when asked twice.
 
@@ -30,7 +30,9 @@ def answer_checks(
     """
     checks = []
     for kind, given in answers.kinds.items():
-        checks += [_answers(kind, given, sample, expected, trouble, policy)] if given else []
+        checks += (
+            [_answers(kind, given, sample=sample, expected=expected, trouble=trouble, policy=policy)] if given else []
+        )
     if answers.repeated:
         differing = [first for first, second in answers.repeated if not same(first, second)]
         message = f"{len(answers.repeated)} requests were sent twice: "
@@ -41,22 +43,24 @@ def answer_checks(
             else "each was answered the same"
         )
         checks.append(
-            passed_or_failed("same_answer_twice", not differing, message, observed=len(differing), threshold=0)
+            passed_or_failed("same_answer_twice", not differing, message=message, observed=len(differing), threshold=0)
         )
     return checks
 
 
 def _answers(
-    kind: str, given: Sequence[Answer], sample: Sample, expected: Outputs | None, trouble: str, policy: Serving
+    kind: str, given: Sequence[Answer], *, sample: Sample, expected: Outputs | None, trouble: str, policy: Serving
 ) -> Check:
     name = f"predictions_match[{kind}]"
     unanswered = next((one for one in given if not one.outputs), None)
     if unanswered is not None:
         message = f"{unanswered.describe(sample)} was answered {unanswered.reply}"
-        return passed_or_failed(name, False, f"{message}; a real row must be answered 200")
+        return passed_or_failed(name, False, message=f"{message}; a real row must be answered 200")
     if expected is None:
-        return inconclusive(name, f"there is nothing to compare with: {trouble}", policy.on_inconclusive)
-    differences = [found for one in given if (found := difference(one, expected, policy.tolerance, sample))]
+        return inconclusive(name, f"there is nothing to compare with: {trouble}", rule=policy.on_inconclusive)
+    differences = [
+        found for one in given if (found := difference(one, expected, tolerance=policy.tolerance, sample=sample))
+    ]
     rows = sum(len(one.rows) for one in given)
     message = f"{rows} rows in {len(given)} requests: "
     message += (
@@ -65,4 +69,4 @@ def _answers(
         if differences
         else f"all answers equal offline predictions within {policy.tolerance:g}"
     )
-    return passed_or_failed(name, not differences, message, observed=len(differences), threshold=0)
+    return passed_or_failed(name, not differences, message=message, observed=len(differences), threshold=0)

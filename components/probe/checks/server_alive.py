@@ -14,4 +14,4 @@ def server_alive_check(observed: Observed) -> Check:
             f"the server died when it was asked {observed.death}; its log ends with: {observed.log or 'nothing'}; "
             "a model must raise an exception and never end its process"
         )
-    return passed_or_failed("server_alive", not observed.death, message)
+    return passed_or_failed("server_alive", not observed.death, message=message)

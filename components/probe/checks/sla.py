@@ -20,7 +20,7 @@ def load_checks(observed: Observed, policy: Serving) -> list[Check]:
         if sla.requests_per_second is not None:
             wanted["throughput"] = sla.requests_per_second
         why = "not measured, since the server had died; see the failed checks"
-        return [inconclusive(name, why, policy.on_inconclusive, threshold=asks) for name, asks in wanted.items()]
+        return [inconclusive(name, why, rule=policy.on_inconclusive, threshold=asks) for name, asks in wanted.items()]
     failures = [*warm_up.failures, *load.failures]
     sent = warm_up.requests + load.requests + len(failures)
     message = (
@@ -28,18 +28,20 @@ def load_checks(observed: Observed, policy: Serving) -> list[Check]:
     )
     if failures:
         message += f"; the first: {failures[0]}; the server's log ends with: {observed.log}"
-    checks = [passed_or_failed("errors", not failures, message, observed=len(failures), threshold=0)]
-    checks += [_latency(name, load, most, policy) for name in QUANTILES if (most := allowed(sla, name)) is not None]
+    checks = [passed_or_failed("errors", not failures, message=message, observed=len(failures), threshold=0)]
+    checks += [
+        _latency(name, load, most=most, policy=policy) for name in QUANTILES if (most := allowed(sla, name)) is not None
+    ]
     if sla.requests_per_second is not None:
-        checks.append(_throughput(load, sla.requests_per_second, policy))
+        checks.append(_throughput(load, sla.requests_per_second, policy=policy))
     return checks
 
 
-def _latency(percentile: str, load: Load, most: float, policy: Serving) -> Check:
+def _latency(percentile: str, load: Load, *, most: float, policy: Serving) -> Check:
     name, quantile = f"latency[{percentile}]", QUANTILES[percentile]
     needed = fewest(quantile, policy.confidence)
     if not load.requests:
-        return inconclusive(name, "no request was answered; see `errors`", policy.on_inconclusive, threshold=most)
+        return inconclusive(name, "no request was answered; see `errors`", rule=policy.on_inconclusive, threshold=most)
     observed, (low, high) = load.quantile(quantile), load.interval(quantile, policy.confidence)
     low = max(low, 0.0)
     verdict = Threshold(max=most).judge((low, high))
@@ -58,11 +60,17 @@ def _latency(percentile: str, load: Load, most: float, policy: Serving) -> Check
     elif verdict is Verdict.INCONCLUSIVE:
         message += "; the interval holds the bound: set `serving.requests` higher, or relax the threshold"
     return judged(
-        name, verdict, message, policy.on_inconclusive, observed=round(observed, 3), threshold=most, interval=interval
+        name,
+        verdict,
+        message=message,
+        rule=policy.on_inconclusive,
+        observed=round(observed, 3),
+        threshold=most,
+        interval=interval,
     )
 
 
-def _throughput(load: Load, least: float, policy: Serving) -> Check:
+def _throughput(load: Load, least: float, *, policy: Serving) -> Check:
     interval = load.rate_interval(policy.confidence)
     message = f"{load.rate:.1f} requests/s"
     if interval is not None:
@@ -76,7 +84,13 @@ def _throughput(load: Load, least: float, policy: Serving) -> Check:
     elif verdict is Verdict.FAILED:
         message += "; make the model faster, or relax `serving.sla.requests_per_second`"
     return judged(
-        "throughput", verdict, message, policy.on_inconclusive, observed=observed, threshold=least, interval=rounded
+        "throughput",
+        verdict,
+        message=message,
+        rule=policy.on_inconclusive,
+        observed=observed,
+        threshold=least,
+        interval=rounded,
     )
 
 

@@ -43,7 +43,7 @@ class BadRows:
     present: pl.Expr | None = None
 
 
-def bad_rows(contract: Contract, project: Project, schema: pl.Schema) -> list[BadRows]:
+def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list[BadRows]:
     """Everything that can be bad about a single row of a table with these columns.
 
     Raises:
@@ -54,13 +54,13 @@ def bad_rows(contract: Contract, project: Project, schema: pl.Schema) -> list[Ba
             asked
             for name in schema
             if name in contract.columns
-            for asked in _of_column(name, contract.columns[name], schema[name])
+            for asked in _of_column(name, contract.columns[name], dtype=schema[name])
         ),
         *_of_label(project, schema),
         *(
             _of_rule(rule, schema)
             for rule in contract.rules
-            if rule.per == "row" and not obstacle_of(rule, contract, schema)
+            if rule.per == "row" and not obstacle_of(rule, contract, schema=schema)
         ),
     ]
 
@@ -73,11 +73,11 @@ def bad_tally(asked: Sequence[BadRows]) -> Tally:
     )
 
 
-def bad_row_checks(table: pl.LazyFrame, asked: Sequence[BadRows], counted: Counts) -> list[Check]:
+def bad_row_checks(table: pl.LazyFrame, asked: Sequence[BadRows], *, counted: Counts) -> list[Check]:
     """A check of each count; the values of failed ones are looked for in one more pass over the columns concerned."""
     bad = {one.name: counted.numbers[f"{_PREFIX}{one.name}"] for one in asked}
-    examples = _examples([one for one in asked if _is_failed(one, bad[one.name], counted.rows)], table)
-    return [_judged(one, bad[one.name], counted.rows, examples.get(one.name, "")) for one in asked]
+    examples = _examples([one for one in asked if _is_failed(one, bad[one.name], rows=counted.rows)], table)
+    return [_judged(one, bad[one.name], rows=counted.rows, examples=examples.get(one.name, "")) for one in asked]
 
 
 def is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -95,7 +95,7 @@ def shown_values(values: Sequence[str]) -> str:
     return ", ".join(repr(value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…") for value in values)
 
 
-def _of_column(name: str, column: Column, dtype: pl.DataType) -> list[BadRows]:
+def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows]:
     value = pl.col(name)
     remedy = "fill them in at their source, or raise `max_nulls` in the contract"
     missing, most = is_missing(name, dtype), column.max_nulls
@@ -119,7 +119,7 @@ def _of_column(name: str, column: Column, dtype: pl.DataType) -> list[BadRows]:
         bad = ~value.is_in(list(column.categories))
         asked.append(BadRows(f"categories[{name}]", bad, 0.0, "values outside the categories", shown, name, remedy))
     if column.pattern is not None:
-        check_pattern(name, column.pattern, None)
+        check_pattern(name, column.pattern, file=None)
         bad = ~value.str.contains(in_full(column.pattern))
         asked.append(BadRows(f"pattern[{name}]", bad, 0.0, "values that do not match", column.pattern, name, remedy))
     return asked
@@ -145,16 +145,16 @@ def _of_label(project: Project, schema: pl.Schema) -> list[BadRows]:
     return [BadRows("label", missing, 0.0, says, 0, None, remedy, present)]
 
 
-def _is_failed(asked: BadRows, bad: int, rows: int) -> bool:
+def _is_failed(asked: BadRows, bad: int, *, rows: int) -> bool:
     return bool(rows) and bad / rows > asked.tolerance
 
 
-def _judged(asked: BadRows, bad: int, rows: int, examples: str) -> Check:
+def _judged(asked: BadRows, bad: int, *, rows: int, examples: str) -> Check:
     share = bad / rows if rows else 0.0
-    failed = _is_failed(asked, bad, rows)
+    failed = _is_failed(asked, bad, rows=rows)
     message = f"{bad:,} of {rows:,} {asked.says}" + (f"{examples}; {asked.remedy}" if failed else "")
     observed: Any = round(share, 6) if asked.shows is None and asked.threshold == asked.tolerance else bad
-    return passed_or_failed(asked.name, not failed, message, observed=observed, threshold=asked.threshold)
+    return passed_or_failed(asked.name, not failed, message=message, observed=observed, threshold=asked.threshold)
 
 
 def _examples(asked: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:

@@ -15,18 +15,20 @@ from modelway.components.validate.checks.whole_table import class_checks, rule_c
 from modelway.components.validate.counting import Counts, count
 
 
-def contract_checks(table: pl.LazyFrame, contract: Contract, project: Project) -> list[Check]:
+def contract_checks(table: pl.LazyFrame, contract: Contract, *, project: Project) -> list[Check]:
     """Every check that the contract asks for.
 
     Raises:
         ModelwayError: a rule is not a SQL condition over the contract's columns.
     """
-    asked = bad_rows(contract, project, table.collect_schema())
-    return counted_contract_checks(table, contract, project, asked, count(table, bad_tally(asked)))
+    asked = bad_rows(contract, project, schema=table.collect_schema())
+    return counted_contract_checks(
+        table, contract, project=project, asked=asked, counted=count(table, bad_tally(asked))
+    )
 
 
 def counted_contract_checks(
-    table: pl.LazyFrame, contract: Contract, project: Project, asked: Sequence[BadRows], counted: Counts
+    table: pl.LazyFrame, contract: Contract, *, project: Project, asked: Sequence[BadRows], counted: Counts
 ) -> list[Check]:
     """Every check that the contract asks for, where the bad rows have been counted already.
 
@@ -46,11 +48,11 @@ def counted_contract_checks(
         _row_check(counted.rows, contract),
         *_presence_checks(contract, schema),
         *_label_check(project, schema),
-        *(_type_check(name, column, schema[name]) for name, column in present.items()),
-        *bad_row_checks(table, asked, counted),
-        *unique_checks(table, contract, schema, counted.rows),
-        *rule_checks(table, contract, schema, counted.rows),
-        *class_checks(table, project, schema),
+        *(_type_check(name, column, dtype=schema[name]) for name, column in present.items()),
+        *bad_row_checks(table, asked, counted=counted),
+        *unique_checks(table, contract, schema=schema, rows=counted.rows),
+        *rule_checks(table, contract, schema=schema, rows=counted.rows),
+        *class_checks(table, project, schema=schema),
     ]
 
 
@@ -58,7 +60,7 @@ def _row_check(rows: int, contract: Contract) -> Check:
     return passed_or_failed(
         "rows",
         rows >= contract.minimum_rows,
-        f"{rows:,} rows; the contract asks for {contract.minimum_rows:,}",
+        message=f"{rows:,} rows; the contract asks for {contract.minimum_rows:,}",
         observed=rows,
         threshold=contract.minimum_rows,
     )
@@ -71,7 +73,7 @@ def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
         passed_or_failed(
             f"column[{name}]",
             False,
-            f"the column {name!r} is missing; bring it back, or set `required: false` in the contract"
+            message=f"the column {name!r} is missing; bring it back, or set `required: false` in the contract"
             + (f" (new in the data: {', '.join(extra[:5])})" if extra else ""),
             threshold="present",
             observed="missing",
@@ -80,14 +82,16 @@ def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
     ]
     if not missing:
         checks.append(
-            passed_or_failed("columns", True, f"all {len(contract.columns)} columns are there", observed=len(schema))
+            passed_or_failed(
+                "columns", True, message=f"all {len(contract.columns)} columns are there", observed=len(schema)
+            )
         )
     if contract.extra_columns == "forbid":
         checks += [
             passed_or_failed(
                 f"column[{name}]",
                 False,
-                f"the column {name!r} is not in the contract; describe it there, or remove it",
+                message=f"the column {name!r} is not in the contract; describe it there, or remove it",
                 threshold="absent",
                 observed="present",
             )
@@ -100,10 +104,10 @@ def _label_check(project: Project, schema: pl.Schema) -> list[Check]:
     if project.label in schema:
         return []
     message = f"the label {project.label!r} is not in the data; bring it back, or name another in the project"
-    return [passed_or_failed("label", False, message, observed="missing", threshold="present")]
+    return [passed_or_failed("label", False, message=message, observed="missing", threshold="present")]
 
 
-def _type_check(name: str, column: Column, dtype: pl.DataType) -> Check:
+def _type_check(name: str, column: Column, *, dtype: pl.DataType) -> Check:
     stored = dtype.base_type().__name__
     right = is_stored_as(column.type, dtype)
     message = f"is {column.type}"
@@ -112,4 +116,4 @@ def _type_check(name: str, column: Column, dtype: pl.DataType) -> Check:
             f"{name!r} is stored as {stored}, not as {column.type}: some value does not parse as one; "
             "correct the values at their source, or the type in the contract"
         )
-    return passed_or_failed(f"type[{name}]", right, message, observed=stored, threshold=column.type)
+    return passed_or_failed(f"type[{name}]", right, message=message, observed=stored, threshold=column.type)

@@ -15,7 +15,7 @@ _WORDING = Wording(
 
 
 def drift_checks(
-    current: Baseline, baseline: Baseline | None, policy: DataPolicy, label: str = "", columns: Sequence[str] = ()
+    current: Baseline, baseline: Baseline | None, *, policy: DataPolicy, label: str = "", columns: Sequence[str] = ()
 ) -> list[Check]:
     """A check for each column: its distances from the baseline in the baseline's bins, and how certain they are.
 
@@ -31,8 +31,8 @@ def drift_checks(
     asked = policy.drift
     if baseline is None:
         message = "no approved model yet, so no baseline to compare with; this data becomes the first"
-        return [inconclusive("drift", message, policy.on_inconclusive)]
-    few = too_few_rows("drift", current, baseline, asked.minimum_rows, policy.on_inconclusive)
+        return [inconclusive("drift", message, rule=policy.on_inconclusive)]
+    few = too_few_rows("drift", current, reference=baseline, least=asked.minimum_rows, rule=policy.on_inconclusive)
     if few is not None:
         return [few]
     thresholds = {name: asked.columns.get(name, asked) for name in current.columns}
@@ -43,12 +43,20 @@ def drift_checks(
         return f"label_drift[{column}]" if column == label else f"drift[{column}]"
 
     names = {name: named(name) for name in current.columns}
-    checks = distance_checks(current, baseline, thresholds, names, asked.alpha, policy.on_inconclusive, _WORDING)
+    checks = distance_checks(
+        current,
+        baseline,
+        thresholds=thresholds,
+        names=names,
+        alpha=asked.alpha,
+        rule=policy.on_inconclusive,
+        wording=_WORDING,
+    )
     return checks + [
         inconclusive(
             named(name),
             f"the baseline has no column {name!r} to compare with; the next approved model's will",
-            policy.on_inconclusive,
+            rule=policy.on_inconclusive,
         )
         for name in columns
         if name not in baseline.columns

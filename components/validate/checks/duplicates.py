@@ -15,7 +15,7 @@ from modelway.components.validate.checks.single_feature import MINIMUM_ROWS
 from modelway.components.validate.sample import Sample, is_ordered, plain, ranks
 
 
-def duplicate_checks(sample: Sample, label: str, features: Sequence[str], rule: OnInconclusive) -> list[Check]:
+def duplicate_checks(sample: Sample, label: str, *, features: Sequence[str], rule: OnInconclusive) -> list[Check]:
     """Finds features that are the label under another name, and features that are the same as one another.
 
     A feature is the label if it equals it, if its values and the label's stand one to one for each other, or, where
@@ -31,7 +31,7 @@ def duplicate_checks(sample: Sample, label: str, features: Sequence[str], rule: 
     """
     if len(sample.table) < MINIMUM_ROWS:
         message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to tell repeated columns by"
-        return [inconclusive("duplicate[features]", message, rule)]
+        return [inconclusive("duplicate[features]", message, rule=rule)]
     checks = []
     if label in sample.table.columns:
         labelled = sample.table.filter(plain(sample.table[label]).is_not_null())
@@ -39,16 +39,16 @@ def duplicate_checks(sample: Sample, label: str, features: Sequence[str], rule: 
             how = _repeats_label(labelled[feature], labelled[label])
             if how:
                 message = f"{how} {label!r} on {sample.rows} training rows; take it out of `features`"
-                checks.append(passed_or_failed(f"duplicate[{feature}]", False, message))
+                checks.append(passed_or_failed(f"duplicate[{feature}]", False, message=message))
     for first, *others in _alike(sample.table, features):
         for feature in others:
             message = f"the same as {first!r} in {sample.rows} training rows; keep one of the two in `features`"
             if all(check.name != f"duplicate[{feature}]" for check in checks):
-                checks.append(inconclusive(f"duplicate[{feature}]", message, rule))
+                checks.append(inconclusive(f"duplicate[{feature}]", message, rule=rule))
     if checks:
         return checks
     message = f"none of {len(features)} features repeats the label or another feature, on {sample.rows} training rows"
-    return [passed_or_failed("duplicate[features]", True, message)]
+    return [passed_or_failed("duplicate[features]", True, message=message)]
 
 
 def _repeats_label(feature: pl.Series, label: pl.Series) -> str:

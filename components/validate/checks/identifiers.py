@@ -31,6 +31,7 @@ _TELLS = {"ROC AUC": 0.6, "R²": 0.1}
 def identifier_checks(
     sample: Sample,
     table: pl.LazyFrame,
+    *,
     features: Sequence[str],
     categorical: Sequence[str],
     skills: Sequence[Skill],
@@ -57,29 +58,31 @@ def identifier_checks(
     """
     if len(sample.table) < MINIMUM_ROWS:
         message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to tell identifiers by"
-        return [inconclusive("identifier[features]", message, rule)]
+        return [inconclusive("identifier[features]", message, rule=rule)]
     names, skilful = set(categorical), {skill.feature: skill for skill in skills if skill.interval[0] > _TELLS[measure]}
     suspects = {}
     for feature in features:
         series = plain(sample.table[feature])
         differs = _differs(series)
-        found = _names_rows(series, sample, feature in names) if differs else None
+        found = _names_rows(series, sample, categorical=feature in names) if differs else None
         if found is None and feature in skilful and not series.dtype.is_temporal() and _follows_order(series, sample):
             found = _in_order(differs, f"{measure} {skilful[feature].observed:.3f}")
         if found is not None:
             suspects[feature] = (differs, found)
-    repeated = _repeated(sample, table, [feature for feature, (differs, _) in suspects.items() if differs])
+    repeated = _repeated(sample, table, features=[feature for feature, (differs, _) in suspects.items() if differs])
     checks = []
     for feature, (_, (certain, says)) in suspects.items():
         if feature not in repeated:
             message = f"{says} (on {sample.rows} training rows); take it out of `features`"
             message += "" if certain else " unless it means something by itself"
             name = f"identifier[{feature}]"
-            checks.append(passed_or_failed(name, False, message) if certain else inconclusive(name, message, rule))
+            checks.append(
+                passed_or_failed(name, False, message=message) if certain else inconclusive(name, message, rule=rule)
+            )
     if checks:
         return checks
     message = f"none of {len(features)} features identifies a row or follows the rows' order, on {sample.rows} rows"
-    return [passed_or_failed("identifier[features]", True, message)]
+    return [passed_or_failed("identifier[features]", True, message=message)]
 
 
 def _differs(series: pl.Series) -> bool:
@@ -88,7 +91,7 @@ def _differs(series: pl.Series) -> bool:
     return len(known) >= MINIMUM_ROWS and known.n_unique() >= _DISTINCT * len(known)
 
 
-def _repeated(sample: Sample, table: pl.LazyFrame, features: Sequence[str]) -> set[str]:
+def _repeated(sample: Sample, table: pl.LazyFrame, *, features: Sequence[str]) -> set[str]:
     """Those features that differ in nearly every row of the sample, but not of the table."""
     countable = [name for name in features if not sample.table.schema[name].is_nested()]
     if sample.whole or not countable:
@@ -104,7 +107,7 @@ def _repeated(sample: Sample, table: pl.LazyFrame, features: Sequence[str]) -> s
     return {name for name in countable if counted[f"{name}:distinct"] < _DISTINCT_OF_ALL * counted[f"{name}:rows"]}
 
 
-def _names_rows(series: pl.Series, sample: Sample, categorical: bool) -> tuple[bool, str] | None:
+def _names_rows(series: pl.Series, sample: Sample, *, categorical: bool) -> tuple[bool, str] | None:
     """Whether a feature that differs in nearly every row is certainly an identifier, and why; None if it is none."""
     known = series.drop_nulls()
     if known.dtype.is_temporal():

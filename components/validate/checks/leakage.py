@@ -26,12 +26,12 @@ _SKILLS = "leakage[single features]"
 def leakage_checks(
     train: pl.LazyFrame,
     test: pl.LazyFrame,
+    *,
     project: Project,
     contract: Contract,
     policy: Leakage,
     rule: OnInconclusive,
     serving_columns: Sequence[str] | None,
-    *,
     today: dt.datetime | None = None,
 ) -> list[Check]:
     """Looks for every kind of leakage that the policy asks about.
@@ -56,21 +56,27 @@ def leakage_checks(
     checks = []
     if policy.single_feature is not None or policy.duplicates or policy.identifiers:
         labelled = [project.label] if project.label in named else []
-        sample = draw(train, [*features, *labelled], policy.sample_rows)
-        checks += _column_checks(sample, train, project, features, policy, rule)
+        sample = draw(train, [*features, *labelled], most=policy.sample_rows)
+        checks += _column_checks(sample, train, project=project, features=features, policy=policy, rule=rule)
     if policy.shared_rows is not None:
-        checks.append(shared_rows_check(train, test, policy.shared_rows, policy.sample_rows, rule))
+        checks.append(
+            shared_rows_check(train, test, most=policy.shared_rows, sample_rows=policy.sample_rows, rule=rule)
+        )
     split = project.data.split
     groups = [*policy.groups, *([split.column] if split.by == "group" and split.column is not None else [])]
-    checks += [shared_groups_check(name, train, test, policy.sample_rows, rule) for name in dict.fromkeys(groups)]
+    checks += [
+        shared_groups_check(name, train, test=test, sample_rows=policy.sample_rows, rule=rule)
+        for name in dict.fromkeys(groups)
+    ]
     if policy.times:
-        checks += time_checks(train, test, project, contract, rule, today)
-    return checks + _serving_checks(project.features.columns, contract, serving_columns)
+        checks += time_checks(train, test, project=project, contract=contract, rule=rule, today=today)
+    return checks + _serving_checks(project.features.columns, contract, serving_columns=serving_columns)
 
 
 def _column_checks(
     sample: Sample,
     train: pl.LazyFrame,
+    *,
     project: Project,
     features: Sequence[str],
     policy: Leakage,
@@ -86,52 +92,54 @@ def _column_checks(
         skills = [skill_of(sample.table[name], target, categorical=name in named) for name in features]
     checks: list[Check] = []
     if policy.single_feature is not None:
-        checks += _skill_checks(skills, target, sample, policy.single_feature, rule)
+        checks += _skill_checks(skills, target, sample=sample, most=policy.single_feature, rule=rule)
     if policy.duplicates:
-        checks += duplicate_checks(sample, project.label, features, rule)
+        checks += duplicate_checks(sample, project.label, features=features, rule=rule)
     if policy.identifiers:
         measure = target.measure if isinstance(target, Target) else "ROC AUC"
-        checks += identifier_checks(sample, train, features, categorical, skills, measure, rule)
+        checks += identifier_checks(
+            sample, train, features=features, categorical=categorical, skills=skills, measure=measure, rule=rule
+        )
     return checks
 
 
 def _skill_checks(
-    skills: Sequence[Skill], target: Target | str, sample: Sample, most: float, rule: OnInconclusive
+    skills: Sequence[Skill], target: Target | str, *, sample: Sample, most: float, rule: OnInconclusive
 ) -> list[Check]:
     if isinstance(target, str):
-        return [inconclusive(_SKILLS, f"what single features tell of the label cannot be judged: {target}", rule)]
+        return [inconclusive(_SKILLS, f"what single features tell of the label cannot be judged: {target}", rule=rule)]
     if not skills:
-        return [inconclusive(_SKILLS, "none of the features is in the data", rule)]
+        return [inconclusive(_SKILLS, "none of the features is in the data", rule=rule)]
     passing, checks = [], []
     for skill in skills:
         verdict = Threshold(max=most).judge(skill.interval)
         if verdict is Verdict.PASSED:
             passing.append(skill)
         else:
-            checks.append(_skill_check(skill, verdict, target, sample, most, rule))
+            checks.append(_skill_check(skill, verdict, target=target, sample=sample, most=most, rule=rule))
     if passing:
         best = max(passing, key=lambda skill: skill.observed)
         message = f"none of {len(passing)} features alone predicts the label too well; most so {best.feature!r}: "
-        message += f"{_shown(best, target, sample)}; the policy asks for at most {most:g}"
+        message += f"{_shown(best, target, sample=sample)}; the policy asks for at most {most:g}"
         shown = {"observed": round(best.observed, 6), "threshold": most, "interval": _rounded(best)}
         checks.append(Check(name=_SKILLS, verdict=Verdict.PASSED, message=message, **shown))
     return checks
 
 
 def _skill_check(
-    skill: Skill, verdict: Verdict, target: Target, sample: Sample, most: float, rule: OnInconclusive
+    skill: Skill, verdict: Verdict, *, target: Target, sample: Sample, most: float, rule: OnInconclusive
 ) -> Check:
     name, observed, interval = f"leakage[{skill.feature}]", round(skill.observed, 6), _rounded(skill)
     tells = "whether it is missing alone predicts the label" if skill.missing else "alone predicts the label"
-    message = f"{tells}: {_shown(skill, target, sample)}; the policy asks for at most {most:g}; "
+    message = f"{tells}: {_shown(skill, target, sample=sample)}; the policy asks for at most {most:g}; "
     if verdict is Verdict.INCONCLUSIVE:
         message += "these rows cannot tell: bring more of them, or look at how the feature comes about"
     else:
         message += "take it out of `features` if it is not known before the label is"
-    return judged(name, verdict, message, rule, observed=observed, threshold=most, interval=interval)
+    return judged(name, verdict, message=message, rule=rule, observed=observed, threshold=most, interval=interval)
 
 
-def _shown(skill: Skill, target: Target, sample: Sample) -> str:
+def _shown(skill: Skill, target: Target, *, sample: Sample) -> str:
     low, high = skill.interval
     one_of = f", of the class that it tells best of {target.classes}" if len(target.judged) > 1 else ""
     interval = f"{CONFIDENCE:.0%} interval {low:.4f} to {high:.4f}"
@@ -142,7 +150,9 @@ def _rounded(skill: Skill) -> tuple[float, float]:
     return round(skill.interval[0], 6), round(skill.interval[1], 6)
 
 
-def _serving_checks(features: Sequence[str], contract: Contract, serving_columns: Sequence[str] | None) -> list[Check]:
+def _serving_checks(
+    features: Sequence[str], contract: Contract, *, serving_columns: Sequence[str] | None
+) -> list[Check]:
     served = None if serving_columns is None else set(serving_columns)
     checks = []
     for name in features:
@@ -153,9 +163,9 @@ def _serving_checks(features: Sequence[str], contract: Contract, serving_columns
             message = "what is served has no such column (`data.serving` in the project)"
         if message:
             message += "; take it out of `features`"
-            checks.append(passed_or_failed(f"at_serving[{name}]", False, message))
+            checks.append(passed_or_failed(f"at_serving[{name}]", False, message=message))
     if checks:
         return checks
     by = "the contract" if served is None else "the contract and what is served"
     message = f"all {len(features)} features are known when a prediction is asked for, by {by}"
-    return [passed_or_failed("at_serving[features]", True, message)]
+    return [passed_or_failed("at_serving[features]", True, message=message)]

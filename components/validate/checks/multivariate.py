@@ -26,7 +26,7 @@ Rows = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def multivariate_check(
-    before: pl.DataFrame, now: pl.DataFrame, columns: Sequence[str], policy: Multivariate, rule: OnInconclusive
+    before: pl.DataFrame, now: pl.DataFrame, *, columns: Sequence[str], policy: Multivariate, rule: OnInconclusive
 ) -> Check:
     """Trains a classifier to tell two tables apart, and judges the area under its ROC curve on rows it did not see.
 
@@ -51,17 +51,17 @@ def multivariate_check(
     fewest = min(len(table) for table in tables)
     if fewest < MINIMUM_ROWS:
         message = f"{fewest:,} rows on one side; {MINIMUM_ROWS} are needed to tell drift of columns together by"
-        return inconclusive(_NAME, message, rule, observed=fewest, threshold=MINIMUM_ROWS)
+        return inconclusive(_NAME, message, rule=rule, observed=fewest, threshold=MINIMUM_ROWS)
     named = [set(table.columns) for table in tables]
     there = [name for name in dict.fromkeys(columns) if all(name in names for names in named)]
     encoded = {name: _encoded(*(table[name] for table in tables)) for name in there}
     used = {name: values for name, values in encoded.items() if values is not None}
     if not used:
-        return inconclusive(_NAME, "no column to tell the rows apart by", rule)
+        return inconclusive(_NAME, "no column to tell the rows apart by", rule=rule)
     matrix = np.column_stack([values for values, _ in used.values()])
     is_now = np.repeat([False, True], [len(table) for table in tables])
     categorical = [is_categorical for _, is_categorical in used.values()]
-    scores, models = _out_of_fold(matrix, is_now, categorical)
+    scores, models = _out_of_fold(matrix, is_now, categorical=categorical)
     area, interval = roc_auc(is_now, scores)
     verdict = Threshold(max=most).judge(interval)
     rounded = round(interval[0], 6), round(interval[1], 6)
@@ -71,13 +71,13 @@ def multivariate_check(
         f"; the policy asks for at most {most:g}"
     )
     if verdict is not Verdict.PASSED:
-        names = np.array(list(used))[np.argsort(-_importance(matrix, is_now, models), kind="stable")]
+        names = np.array(list(used))[np.argsort(-_importance(matrix, is_now, models=models), kind="stable")]
         message += f"; most by {', '.join(repr(str(name)) for name in names[:_SHOWN])}; "
     if verdict is Verdict.INCONCLUSIVE:
         message += "these rows cannot tell: raise `data.drift.multivariate.sample_rows`"
     elif verdict is Verdict.FAILED:
         message += "look at their source, or retrain on purpose"
-    return judged(_NAME, verdict, message, rule, observed=round(area, 6), threshold=most, interval=rounded)
+    return judged(_NAME, verdict, message=message, rule=rule, observed=round(area, 6), threshold=most, interval=rounded)
 
 
 def _sampled(table: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -101,7 +101,7 @@ def _encoded(before: pl.Series, now: pl.Series) -> tuple[Matrix, bool] | None:
     return codes.set(text.is_null(), None).to_numpy(), True
 
 
-def _out_of_fold(matrix: Matrix, is_now: Rows, categorical: Sequence[bool]) -> tuple[Matrix, list[tuple[Any, Rows]]]:
+def _out_of_fold(matrix: Matrix, is_now: Rows, *, categorical: Sequence[bool]) -> tuple[Matrix, list[tuple[Any, Rows]]]:
     """Each row's score by a classifier that did not see it, and the classifiers with the rows that they did not see."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -125,7 +125,7 @@ def _out_of_fold(matrix: Matrix, is_now: Rows, categorical: Sequence[bool]) -> t
     return scores, models
 
 
-def _importance(matrix: Matrix, is_now: Rows, models: Sequence[tuple[Any, Rows]]) -> Matrix:
+def _importance(matrix: Matrix, is_now: Rows, *, models: Sequence[tuple[Any, Rows]]) -> Matrix:
     """How much worse the rows are told apart with one column shuffled (Breiman, 2001), by the first classifier."""
     found, dice = np.zeros(matrix.shape[1]), np.random.default_rng(_SEED)
     model, held = models[0]

@@ -11,7 +11,7 @@ from modelway.components.validate.sample import Sample, draw
 
 
 def shared_rows_check(
-    train: pl.LazyFrame, test: pl.LazyFrame, most: float, sample_rows: int, rule: OnInconclusive
+    train: pl.LazyFrame, test: pl.LazyFrame, *, most: float, sample_rows: int, rule: OnInconclusive
 ) -> Check:
     """Looks for test rows whose every column equals some training row's; missing values equal each other.
 
@@ -28,20 +28,20 @@ def shared_rows_check(
     """
     ours, theirs = train.collect_schema(), test.collect_schema()
     columns = [name for name, dtype in theirs.items() if ours.get(name) == dtype and not dtype.is_nested()]
-    sample = draw(test, columns, sample_rows)
+    sample = draw(test, columns, most=sample_rows)
     if not columns or not len(sample.table):
         message = "the test split is empty, or shares no column with the training split"
-        return inconclusive("shared_rows", message, rule)
+        return inconclusive("shared_rows", message, rule=rule)
     key = max(columns, key=lambda name: sample.table[name].n_unique())
     # One column is looked at first, so that the others need to be read only where it agrees.
     first = pl.col(key).is_in(sample.table[key].unique().implode(), nulls_equal=True)
     same = train.select(columns).filter(first).join(sample.table.lazy(), on=columns, how="semi", nulls_equal=True)
     alike = same.unique().collect(engine="streaming")
     found = sample.table.join(alike, on=columns, how="semi", nulls_equal=True).height
-    return _shared_check(found, sample, most, rule)
+    return _shared_check(found, sample, most=most, rule=rule)
 
 
-def _shared_check(found: int, sample: Sample, most: float, rule: OnInconclusive) -> Check:
+def _shared_check(found: int, sample: Sample, *, most: float, rule: OnInconclusive) -> Check:
     rows, share = len(sample.table), found / len(sample.table)
     interval = None if sample.whole else _exact_interval(found, rows)
     shown = f", {interval[0]:.4%} to {interval[1]:.4%} of all with 95% confidence" if interval else ""
@@ -52,7 +52,7 @@ def _shared_check(found: int, sample: Sample, most: float, rule: OnInconclusive)
         message += f"; the policy asks for at most {most:.2%}: raise `data.leakage.sample_rows`"
     elif verdict is Verdict.FAILED:
         message += f"; the policy asks for at most {most:.2%}: take them out of the one or the other"
-    return judged("shared_rows", verdict, message, rule, observed=share, threshold=most, interval=rounded)
+    return judged("shared_rows", verdict, message=message, rule=rule, observed=share, threshold=most, interval=rounded)
 
 
 def _exact_interval(found: int, rows: int) -> Interval:

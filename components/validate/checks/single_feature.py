@@ -128,18 +128,18 @@ def skill_of(series: pl.Series, target: Target, *, categorical: bool) -> Skill:
     if series.n_unique() < 2:
         return Skill(series.name, *((0.5, (0.5, 0.5)) if target.classes else (0.0, (0.0, 0.0))))
     if is_ordered(series) and not categorical:
-        found = _of_scores(series.name, _fitted_by_tree(series, target), target)
+        found = _of_scores(series.name, _fitted_by_tree(series, target), target=target)
         if not target.classes:
             ordered = replace(target, values=ranks(pl.Series(target.values)))
             by_line = [(as_numbers(series), target), (ranks(series), ordered)]
-            lines = [_of_scores(series.name, _fitted_by_line(*one), one[1]) for one in by_line]
+            lines = [_of_scores(series.name, _fitted_by_line(*one), target=one[1]) for one in by_line]
             found = max(found, *lines, key=_observed)
     else:
-        found = _of_scores(series.name, _fitted_by_encoding(series, target), target)
+        found = _of_scores(series.name, _fitted_by_encoding(series, target), target=target)
     absent = series.is_null().to_numpy()
     if not absent.any():
         return found
-    return max(found, _of_missing(series.name, absent, target), key=_observed)
+    return max(found, _of_missing(series.name, absent, target=target), key=_observed)
 
 
 def roc_auc(positive: np.ndarray[Any, np.dtype[np.bool_]], scores: Numbers) -> tuple[float, Interval]:
@@ -154,10 +154,10 @@ def roc_auc(positive: np.ndarray[Any, np.dtype[np.bool_]], scores: Numbers) -> t
     count = int(positive.sum())
     others = len(positive) - count
     area = float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / (count * others))
-    return area, roc_auc_interval(area, count, others)
+    return area, roc_auc_interval(area, count, negatives=others)
 
 
-def roc_auc_interval(observed: float, positives: int, negatives: int) -> Interval:
+def roc_auc_interval(observed: float, positives: int, *, negatives: int) -> Interval:
     """The 95 % confidence interval of an area under the ROC curve (Hanley and McNeil, 1982).
 
     An area of exactly 0 or 1 is moved in by half a pair, since its standard error would be zero.
@@ -180,7 +180,7 @@ def _observed(skill: Skill) -> float:
     return skill.observed
 
 
-def _of_scores(feature: str, scores: Numbers, target: Target) -> Skill:
+def _of_scores(feature: str, scores: Numbers, *, target: Target) -> Skill:
     """The skill of predictions: a column of scores for each judged class, or one of numbers."""
     if not target.classes:
         return Skill(feature, *_r_squared(target.values, scores[:, 0]))
@@ -191,7 +191,7 @@ def _of_scores(feature: str, scores: Numbers, target: Target) -> Skill:
     return max(found, key=_observed)
 
 
-def _of_missing(feature: str, absent: np.ndarray[Any, np.dtype[np.bool_]], target: Target) -> Skill:
+def _of_missing(feature: str, absent: np.ndarray[Any, np.dtype[np.bool_]], *, target: Target) -> Skill:
     if not target.classes:
         means = np.where(absent, target.values[absent].mean(), target.values[~absent].mean())
         return Skill(feature, *_r_squared(target.values, means), missing=True)
@@ -201,7 +201,7 @@ def _of_missing(feature: str, absent: np.ndarray[Any, np.dtype[np.bool_]], targe
         count = int(positive.sum())
         # One threshold only: the area is half of one plus the difference of the two shares.
         area = 0.5 + abs(float(absent[positive].mean() - absent[~positive].mean())) / 2
-        found.append(Skill(feature, area, roc_auc_interval(area, count, len(positive) - count), missing=True))
+        found.append(Skill(feature, area, roc_auc_interval(area, count, negatives=len(positive) - count), missing=True))
     return max(found, key=_observed)
 
 

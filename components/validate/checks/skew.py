@@ -14,7 +14,7 @@ _WORDING = Wording(
 )
 
 
-def skew_checks(serving: Baseline, train: Baseline, policy: DataPolicy) -> list[Check]:
+def skew_checks(serving: Baseline, train: Baseline, *, policy: DataPolicy) -> list[Check]:
     """A check for each feature: the distances of what is served from what is trained on, in the latter's bins.
 
     Args:
@@ -23,9 +23,17 @@ def skew_checks(serving: Baseline, train: Baseline, policy: DataPolicy) -> list[
         policy: The thresholds.
     """
     asked = policy.skew
-    few = too_few_rows("skew", serving, train, asked.minimum_rows, policy.on_inconclusive)
+    few = too_few_rows("skew", serving, reference=train, least=asked.minimum_rows, rule=policy.on_inconclusive)
     if few is not None:
         return [few]
     thresholds: dict[str, Distances] = dict.fromkeys(serving.columns, asked)
     names = {name: f"skew[{name}]" for name in serving.columns}
-    return distance_checks(serving, train, thresholds, names, asked.alpha, policy.on_inconclusive, _WORDING)
+    return distance_checks(
+        serving,
+        train,
+        thresholds=thresholds,
+        names=names,
+        alpha=asked.alpha,
+        rule=policy.on_inconclusive,
+        wording=_WORDING,
+    )

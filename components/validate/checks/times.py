@@ -17,6 +17,7 @@ _SLACK = dt.timedelta(days=1)  # times without a zone may be those of a place th
 def time_checks(
     train: pl.LazyFrame,
     test: pl.LazyFrame,
+    *,
     project: Project,
     contract: Contract,
     rule: OnInconclusive,
@@ -41,31 +42,32 @@ def time_checks(
     features = [name for name in project.features.datetime if all(name in schema for schema in schemas)]
     checks = []
     if project.data.label_time is not None:
-        checks += _label_time_checks(both, schemas, features, project.data.label_time, rule)
-    limited = [name for name in features if not _may_be_later(contract, name, now)]
+        checks += _label_time_checks(both, schemas, features=features, label_time=project.data.label_time, rule=rule)
+    limited = [name for name in features if not _may_be_later(contract, name, now=now)]
     timed = [name for name in limited if _is_time(schemas, name)]
     late = _counts(both, {name: _moment(name, schemas[0]) > now + _SLACK for name in timed})
     for name, (rows, total) in late.items():
         says = f"{rows:,} of {total:,} rows have a time after {now.date()}"
         if rows:
             says += "; correct them, or set a later `maximum` in the contract if such times are planned ones"
-        checks.append(passed_or_failed(f"future[{name}]", not rows, says, observed=rows, threshold=0))
+        checks.append(passed_or_failed(f"future[{name}]", not rows, message=says, observed=rows, threshold=0))
     split = project.data.split
     if split.by == "time" and split.column is not None and all(split.column in schema for schema in schemas):
-        checks.append(_order_check(split.column, train, test, rule))
+        checks.append(_order_check(split.column, train, test=test, rule=rule))
     return checks
 
 
 def _label_time_checks(
     both: Sequence[pl.LazyFrame],
     schemas: Sequence[pl.Schema],
+    *,
     features: Sequence[str],
     label_time: str,
     rule: OnInconclusive,
 ) -> list[Check]:
     if not all(label_time in schema for schema in schemas) or not _is_time(schemas, label_time):
         message = f"the data has no times in {label_time!r}; correct `data.label_time` in the project"
-        return [inconclusive("label_time", message, rule)]
+        return [inconclusive("label_time", message, rule=rule)]
     compared = [name for name in features if name != label_time and _is_time(schemas, name)]
     later = {}
     for name in compared:
@@ -78,19 +80,19 @@ def _label_time_checks(
         says = f"{rows:,} of {total:,} rows have a time after that of the label ({label_time!r})"
         if rows:
             says += "; it was not known when the label was, so take it out of `features` or correct it"
-        checks.append(passed_or_failed(f"label_time[{name}]", not rows, says, observed=rows, threshold=0))
+        checks.append(passed_or_failed(f"label_time[{name}]", not rows, message=says, observed=rows, threshold=0))
     return checks
 
 
-def _order_check(column: str, train: pl.LazyFrame, test: pl.LazyFrame, rule: OnInconclusive) -> Check:
+def _order_check(column: str, train: pl.LazyFrame, *, test: pl.LazyFrame, rule: OnInconclusive) -> Check:
     last = train.select(pl.col(column).max()).collect(engine="streaming").item()
     first = test.select(pl.col(column).min()).collect(engine="streaming").item()
     if last is None or first is None or type(last) is not type(first):
-        return inconclusive("time_order", f"a split has no times in {column!r} to be compared", rule)
+        return inconclusive("time_order", f"a split has no times in {column!r} to be compared", rule=rule)
     says = f"the training rows end at {last}, the test rows begin at {first} ({column!r})"
     if last > first:
         says += "; train on what came before the test rows only"
-    return passed_or_failed("time_order", last <= first, says, observed=str(last), threshold=str(first))
+    return passed_or_failed("time_order", last <= first, message=says, observed=str(last), threshold=str(first))
 
 
 def _counts(both: Sequence[pl.LazyFrame], conditions: dict[str, pl.Expr]) -> dict[str, tuple[int, int]]:
@@ -115,7 +117,7 @@ def _is_time(schemas: Sequence[pl.Schema], name: str) -> bool:
     return isinstance(schemas[0][name], pl.Date | pl.Datetime) and schemas[1][name] == schemas[0][name]
 
 
-def _may_be_later(contract: Contract, name: str, now: dt.datetime) -> bool:
+def _may_be_later(contract: Contract, name: str, *, now: dt.datetime) -> bool:
     latest = contract.columns[name].maximum if name in contract.columns else None
     if not isinstance(latest, dt.date):
         return False

@@ -14,7 +14,7 @@ from modelway.components.validate.counting import collected, multiplicities, row
 _SHOWN = 3
 
 
-def unique_checks(table: pl.LazyFrame, contract: Contract, schema: pl.Schema, rows: int) -> list[Check]:
+def unique_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema, rows: int) -> list[Check]:
     """A check of each column and each set of columns whose values may occur once only."""
     alone = [
         name
@@ -24,30 +24,30 @@ def unique_checks(table: pl.LazyFrame, contract: Contract, schema: pl.Schema, ro
     checks = []
     for name in alone:
         known = table.filter(~is_missing(name, schema[name]))
-        bad, keys = _repeated(known, [name], rows)
+        bad, keys = _repeated(known, [name], rows=rows)
         remedy = "correct the values at their source, or the contract"
         says = "values that occur more than once"
         if bad:
             found = known.filter(row_hash([name]).is_in(keys.implode())).select(pl.col(name).cast(pl.String))
             says += f", such as {shown_values(found.unique(maintain_order=True).collect()[name].to_list())}"
-        checks.append(_unique_check(name, bad, rows, says, remedy))
+        checks.append(_unique_check(name, bad, rows=rows, says=says, remedy=remedy))
     for columns in contract.unique:
         if all(column in schema for column in columns):
-            bad, _ = _repeated(table, list(columns), rows)
+            bad, _ = _repeated(table, list(columns), rows=rows)
             says, remedy = "rows whose key occurs more than once", "remove the duplicates at their source"
-            checks.append(_unique_check(", ".join(columns), bad, rows, says, remedy))
+            checks.append(_unique_check(", ".join(columns), bad, rows=rows, says=says, remedy=remedy))
     return checks
 
 
-def _unique_check(name: str, bad: int, rows: int, says: str, remedy: str) -> Check:
+def _unique_check(name: str, bad: int, *, rows: int, says: str, remedy: str) -> Check:
     message = f"{bad:,} of {rows:,} {says}" + (f"; {remedy}" if bad else "")
-    return passed_or_failed(f"unique[{name}]", not bad, message, observed=bad, threshold="unique")
+    return passed_or_failed(f"unique[{name}]", not bad, message=message, observed=bad, threshold="unique")
 
 
-def _repeated(table: pl.LazyFrame, columns: list[str], rows: int) -> tuple[int, pl.Series]:
+def _repeated(table: pl.LazyFrame, columns: list[str], *, rows: int) -> tuple[int, pl.Series]:
     """How many rows share their key with another, and the keys that occur most often."""
     bad, most = 0, pl.DataFrame(schema={"key": pl.UInt64, "rows": pl.UInt32})
-    for counted in multiplicities(table, columns, rows):
+    for counted in multiplicities(table, columns, rows=rows):
         several = counted.filter(pl.col("rows") > 1)
         bad += int(several["rows"].sum())
         most = pl.concat([most, several], how="vertical_relaxed")
@@ -55,7 +55,7 @@ def _repeated(table: pl.LazyFrame, columns: list[str], rows: int) -> tuple[int, 
     return bad, most["key"]
 
 
-def rule_checks(table: pl.LazyFrame, contract: Contract, schema: pl.Schema, rows: int) -> list[Check]:
+def rule_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema, rows: int) -> list[Check]:
     """A check of each rule per group and per table, and of each rule that cannot be checked.
 
     Raises:
@@ -63,18 +63,18 @@ def rule_checks(table: pl.LazyFrame, contract: Contract, schema: pl.Schema, rows
     """
     checks, single = [], []
     for rule in contract.rules:
-        obstacle = obstacle_of(rule, contract, schema)
+        obstacle = obstacle_of(rule, contract, schema=schema)
         if obstacle:
             message = f"cannot be checked: {obstacle}"
-            checks.append(passed_or_failed(f"rule[{rule.name}]", False, message, threshold=rule.rule))
+            checks.append(passed_or_failed(f"rule[{rule.name}]", False, message=message, threshold=rule.rule))
         elif rule.per == "group":
-            checks.append(_group_check(rule, table, schema))
+            checks.append(_group_check(rule, table, schema=schema))
         elif rule.per == "table":
             single.append(rule)
-    return checks + _table_checks(single, table, schema, rows)
+    return checks + _table_checks(single, table, schema=schema, rows=rows)
 
 
-def _group_check(rule: Rule, table: pl.LazyFrame, schema: pl.Schema) -> Check:
+def _group_check(rule: Rule, table: pl.LazyFrame, *, schema: pl.Schema) -> Check:
     keys = [pl.col(column).alias(f"{number}") for number, column in enumerate(rule.by)]
     groups = table.group_by(keys).agg(rule_condition(rule, schema).alias("kept"), pl.len().alias("rows"))
     broken = groups.filter(~pl.col("kept"))
@@ -94,7 +94,7 @@ def _group_check(rule: Rule, table: pl.LazyFrame, schema: pl.Schema) -> Check:
         remedy = rule.description or "correct the rows at their source, or the rule in the contract"
         message += f", the largest being {'; '.join(shown)}; {remedy}"
     observed = round(share, 6)
-    return passed_or_failed(f"rule[{rule.name}]", passed, message, observed=observed, threshold=rule.tolerance)
+    return passed_or_failed(f"rule[{rule.name}]", passed, message=message, observed=observed, threshold=rule.tolerance)
 
 
 def _group(rule: Rule, row: tuple[object, ...]) -> str:
@@ -102,7 +102,7 @@ def _group(rule: Rule, row: tuple[object, ...]) -> str:
     return f"{values} ({row[-1]:,} rows)"
 
 
-def _table_checks(rules: list[Rule], table: pl.LazyFrame, schema: pl.Schema, rows: int) -> list[Check]:
+def _table_checks(rules: list[Rule], table: pl.LazyFrame, *, schema: pl.Schema, rows: int) -> list[Check]:
     if not rules:
         return []
     asked: dict[str, pl.Expr] = {}
@@ -120,7 +120,9 @@ def _table_checks(rules: list[Rule], table: pl.LazyFrame, schema: pl.Schema, row
         if not passed:
             message += f"; {rule.description or 'correct the rows at their source, or the rule in the contract'}"
         observed = ", ".join(sides) or str(passed).lower()
-        checks.append(passed_or_failed(f"rule[{rule.name}]", passed, message, observed=observed, threshold=rule.rule))
+        checks.append(
+            passed_or_failed(f"rule[{rule.name}]", passed, message=message, observed=observed, threshold=rule.rule)
+        )
     return checks
 
 
@@ -128,7 +130,7 @@ def _side(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def class_checks(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> list[Check]:
+def class_checks(table: pl.LazyFrame, project: Project, *, schema: pl.Schema) -> list[Check]:
     """Whether the label has as many classes as the task needs."""
     if project.task == "regression" or project.label not in schema:
         return []
@@ -140,4 +142,4 @@ def class_checks(table: pl.LazyFrame, project: Project, schema: pl.Schema) -> li
     message = f"the label {project.label!r} has {len(classes)} classes ({shown}); {project.task} needs {asked}" + (
         "" if right else f"; bring rows of every class, or correct `task` ({project.task})"
     )
-    return [passed_or_failed("classes", right, message, observed=len(classes), threshold=asked)]
+    return [passed_or_failed("classes", right, message=message, observed=len(classes), threshold=asked)]

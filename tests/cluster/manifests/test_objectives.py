@@ -95,7 +95,9 @@ def model(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any])
 def analysed(model: str, policy: Policy) -> dict[str, str]:
     """The queries of the analysis by metric, for the pods of the model's one version."""
     (template,) = [
-        entry for entry in analysis_templates(policy, model, "") if entry["metadata"]["name"].endswith("-watch")
+        entry
+        for entry in analysis_templates(policy, model, prometheus="")
+        if entry["metadata"]["name"].endswith("-watch")
     ]
     arguments = {"{{args.namespace}}": model, "{{args.canary-hash}}": HASH}
     queries = {}

@@ -89,7 +89,8 @@ def served_from(registry: Any) -> str:
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60, check=False)
     reference = Reference.parse(tag, "base")
-    return f"{registry.host}/serving@{pull(images_at(reference, insecure=False), reference, 'linux/amd64').digest}"
+    image = pull(images_at(reference, insecure=False), reference, platform="linux/amd64")
+    return f"{registry.host}/serving@{image.digest}"
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +116,10 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     folder, bucket = tmp_path_factory.mktemp("services"), f"modelway-rollouts-{uuid.uuid4().hex[:8]}"
     new_keys(folder / "signing.pem", folder / "verifying.pem")
     (folder / "verifying.pem").chmod(0o644)
-    client = S3(*(os.environ[name] for name in ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"))).client
+    endpoint, access_key, secret_key = (
+        os.environ[f"MINIO_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")
+    )
+    client = S3(endpoint, access_key, secret_key=secret_key).client
     client.make_bucket(bucket_name=bucket)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -64,7 +64,7 @@ def _changed(name: str) -> Callable[[Path], None]:
 def _signed_by_another(release: Path) -> None:
     new_keys(release.parent / "other", release.parent / "other.pub")
     (release / "release.sig").unlink()
-    sign(release, release / "release.sig", release.parent / "other")
+    sign(release, release / "release.sig", private_key=release.parent / "other")
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_an_approval_for_another_blessing_does_not_count(desk: Callable[..., Des
 def test_an_entry_that_says_too_little_is_no_approval(desk: Callable[..., Desk]) -> None:
     one = desk(ONE)
     one.log.append("approved", "bob", model=one.name, version="1", environment="production")
-    assert approvals(one.log.entries(), one.name, "1", "production") == []
+    assert approvals(one.log.entries(), one.name, version="1", environment="production") == []
     assert "none is there" in one.refusals()[0]
 
 

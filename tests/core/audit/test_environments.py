@@ -76,7 +76,7 @@ def said(tmp_path: Path) -> Callable[[list[Said]], list[Entry]]:
 def test_what_an_environment_served(
     said: Callable[[list[Said]], list[Entry]], events: list[Said], served: list[tuple[str, bool]]
 ) -> None:
-    found = periods(said(events), "loans", "production")
+    found = periods(said(events), "loans", environment="production")
     assert [(one.version, one.undone) for one in found] == served
     for one, after in itertools.pairwise(found):
         assert one.until == after.since
@@ -87,22 +87,22 @@ def test_a_period_begins_with_the_deployment_and_is_told_by_the_promotion(
     said: Callable[[list[Said]], list[Entry]],
 ) -> None:
     entries = said([("deployed", "1", {}), ("promoted", "1", {"image": "x"})])
-    (found,) = periods(entries, "loans", "production")
+    (found,) = periods(entries, "loans", environment="production")
     assert (found.since, found.until) == (entries[0].time, None)
     assert found.entry == entries[1]
 
 
 def test_other_models_and_environments_are_their_own(said: Callable[[list[Said]], list[Entry]]) -> None:
     entries = said([("promoted", "1", {})])
-    assert periods(entries, "cars", "production") == []
-    assert periods(entries, "loans", "staging") == []
+    assert periods(entries, "cars", environment="production") == []
+    assert periods(entries, "loans", environment="staging") == []
 
 
 def test_what_was_undone_has_not_served(said: Callable[[list[Said]], list[Entry]]) -> None:
     entries = said([("promoted", "1", {}), ("deployed", "2", {}), ("undone", "2", {})])
-    assert has_served(entries, "loans", "production", "1")
-    assert not has_served(entries, "loans", "production", "2")
-    assert not has_served(entries, "loans", "production", "3")
+    assert has_served(entries, "loans", environment="production", version="1")
+    assert not has_served(entries, "loans", environment="production", version="2")
+    assert not has_served(entries, "loans", environment="production", version="3")
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def written(folder: Path, *, blessed: bool = True, onnx: bool = True) -> Path:
     if onnx:
         (folder / "model.onnx").write_bytes(b"graph")
     hashes = Hashes(model=folder_sha256(folder / "model"), project="p", contract="c", policy="q")
-    gates = [Gate(name=name, checks=(passed_or_failed("rows", blessed, "few rows."),)) for name in GATES]
+    gates = [Gate(name=name, checks=(passed_or_failed("rows", blessed, message="few rows."),)) for name in GATES]
     blessing = bless(gates, hashes, project="loans", run="r", git_commit="", requested_by="ada", compared_with="")
     (folder / "blessing.json").write_bytes(blessing.content())
     (folder / "policy.json").write_text('{"model": {"metrics": {"roc_auc": {"min": 0.7}}}}')
@@ -49,7 +49,7 @@ def seal_model(folder: Path, recipient: Path) -> None:
             entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
             entry.size = path.stat().st_size
             archive.addfile(entry, io.BytesIO(path.read_bytes()))
-    encrypt(plain, folder / ENCRYPTED_FILE, recipient.read_text().strip())
+    encrypt(plain, folder / ENCRYPTED_FILE, recipient=recipient.read_text().strip())
     shutil.rmtree(folder / "model")
     (folder / "model.onnx").unlink()
 
@@ -63,7 +63,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         written(made / name)
     seal_model(made / "sealed", made / "recipient")
     for name in ("plain", "sealed"):
-        sign(made / name, made / name / "release.sig", made / "key")
+        sign(made / name, made / name / "release.sig", private_key=made / "key")
     return made
 
 
@@ -148,7 +148,7 @@ def test_parts_that_do_not_belong_together_are_refused(
     with pytest.raises(ModelwayError, match=says):
         verify_bundle(plain, None)
     (plain / "release.sig").unlink()
-    sign(plain, plain / "release.sig", root / "key")
+    sign(plain, plain / "release.sig", private_key=root / "key")
     with pytest.raises(ModelwayError, match=says):
         verify_bundle(plain, root / "key.pub")
 
@@ -164,7 +164,7 @@ def test_a_sealed_bundle_is_verified_sealed_and_opened_where_it_may_be(
     bundle = verify_bundle(sealed, root / "key.pub")
     assert (bundle.sealed, bundle.onnx, bundle.folder) == (True, None, sealed)
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
-    opened = verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+    opened = verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
     assert (opened.sealed, opened.onnx) == (False, tmp_path / "memory" / "model.onnx")
     assert folder_sha256(opened.model) == opened.release().model_hash
 
@@ -177,10 +177,10 @@ def test_a_sealed_model_of_another_release_is_refused(
     seal_model(other, root / "recipient")
     (sealed / "release.sig").unlink()
     shutil.copy(other / ENCRYPTED_FILE, sealed / ENCRYPTED_FILE)
-    sign(sealed, sealed / "release.sig", root / "key")
+    sign(sealed, sealed / "release.sig", private_key=root / "key")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
     with pytest.raises(ModelwayError, match="not those that were blessed"):
-        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
 
 
 def test_another_ciphertext_to_the_same_recipient_is_refused_before_it_is_decrypted(
@@ -191,12 +191,12 @@ def test_another_ciphertext_to_the_same_recipient_is_refused_before_it_is_decryp
     shutil.copy(again / ENCRYPTED_FILE, sealed / ENCRYPTED_FILE)
     monkeypatch.delenv("MODELWAY_ENCRYPTION_KEY", raising=False)
     with pytest.raises(ModelwayError, match=r"model\.tar\.age is not as it was signed"):  # not: the key is not set
-        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
     with pytest.raises(ModelwayError, match=r"model\.tar\.age is not as it was signed"):
-        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
     with pytest.raises(ModelwayError, match="its signature was not verified") as caught:
-        verify_bundle(sealed, None, tmp_path / "memory")
+        verify_bundle(sealed, None, work=tmp_path / "memory")
     assert caught.value.key == "MODELWAY_VERIFYING_KEY"
     assert not (tmp_path / "memory").exists()
 
@@ -207,7 +207,7 @@ def test_a_sealed_model_does_not_open_with_another_key(
     new_identity(tmp_path / "other", tmp_path / "other.recipient")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(tmp_path / "other"))
     with pytest.raises(ModelwayError, match="cannot be decrypted with this key"):
-        verify_bundle(sealed, root / "key.pub", tmp_path / "memory")
+        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
 
 
 def test_verifying_loads_nothing_that_a_server_does_not_need(plain: Path, root: Path) -> None:

@@ -51,7 +51,7 @@ def encrypted(folder: Path, files: dict[str, bytes], recipient: Path) -> Path:
     bundle.mkdir()
     (bundle / "blessing.json").write_text("{}")
     plain = write_tar(folder / "model.tar", files)
-    encrypt(plain, bundle / ENCRYPTED_FILE, recipient.read_text().strip())
+    encrypt(plain, bundle / ENCRYPTED_FILE, recipient=recipient.read_text().strip())
     return bundle
 
 
@@ -65,7 +65,7 @@ MODEL = {"model/weights": b"bytes", "model.onnx": b"graph"}
 def test_a_bundle_is_decrypted_beside_its_plain_files(tmp_path: Path, keys: Path) -> None:
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
     assert b"weights" not in (bundle / ENCRYPTED_FILE).read_bytes()
-    assert decrypt_bundle(bundle, tmp_path / "target", read_keys(keys / "own.key")) == tmp_path / "target"
+    assert decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "own.key")) == tmp_path / "target"
     assert texts(tmp_path / "target") == {"blessing.json": "{}", "model/weights": "bytes", "model.onnx": "graph"}
 
 
@@ -76,14 +76,14 @@ def test_age_opens_it_and_it_opens_what_age_encrypts(tmp_path: Path, keys: Path,
     assert opened.stdout == (tmp_path / "model.tar").read_bytes()
     plain = write_tar(tmp_path / "other.tar", {"model/weights": b"by age"})
     subprocess.run([age_command, "-R", keys / "own.recipient", "-o", path, plain], check=True)
-    decrypt_bundle(bundle, tmp_path / "target", read_keys(keys / "own.key"))
+    decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "own.key"))
     assert texts(tmp_path / "target") == {"blessing.json": "{}", "model/weights": "by age"}
 
 
 def test_another_identity_does_not_open_it(tmp_path: Path, keys: Path) -> None:
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
     with pytest.raises(ModelwayError, match="cannot be decrypted with this key: No matching keys") as caught:
-        decrypt_bundle(bundle, tmp_path / "target", read_keys(keys / "other.key"))
+        decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "other.key"))
     assert caught.value.key == "MODELWAY_ENCRYPTION_KEY"
     assert caught.value.file == str(bundle / ENCRYPTED_FILE)
 
@@ -92,11 +92,11 @@ def test_a_key_of_before_does_not_open_it_and_beside_an_identity_does_no_harm(tm
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
     (keys / "old.key").write_text(f"{OLD_KEY}\n")
     with pytest.raises(ModelwayError, match="holds no identity of age") as caught:
-        decrypt_bundle(bundle, tmp_path / "target", read_keys(keys / "old.key"))
+        decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "old.key"))
     assert "AGE-SECRET-KEY-1" in caught.value.remedy
     several = "".join((keys / f"{name}.key").read_text() for name in ("old", "other", "own"))
     (keys / "several.key").write_text(several)
-    decrypt_bundle(bundle, tmp_path / "later", read_keys(keys / "several.key"))
+    decrypt_bundle(bundle, tmp_path / "later", keys=read_keys(keys / "several.key"))
     assert texts(tmp_path / "later")["model.onnx"] == "graph"
 
 
@@ -107,7 +107,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, keys: Path, cut: int)
     path = bundle / ENCRYPTED_FILE
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(ModelwayError, match=r"cannot be decrypted|changed or cut off") as caught:
-        decrypt_bundle(bundle, tmp_path / "target", read_keys(keys / "own.key"))
+        decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "own.key"))
     assert caught.value.file == str(path)
 
 
@@ -116,19 +116,19 @@ def test_a_changed_byte_is_refused_even_after_the_archives_end(tmp_path: Path, k
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
     plain = tmp_path / "model.tar"
     plain.write_bytes(plain.read_bytes() + bytes(1 << 18))
-    encrypt(plain, bundle / ENCRYPTED_FILE, (keys / "own.recipient").read_text().strip())
+    encrypt(plain, bundle / ENCRYPTED_FILE, recipient=(keys / "own.recipient").read_text().strip())
     content = bytearray((bundle / ENCRYPTED_FILE).read_bytes())
     content[position] ^= 1
     (bundle / ENCRYPTED_FILE).write_bytes(content)
     with pytest.raises(ModelwayError, match=r"cannot be decrypted|changed or cut off"):
-        decrypt_bundle(bundle, tmp_path / "target", read_keys(keys / "own.key"))
+        decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "own.key"))
 
 
 def test_an_archive_cannot_write_outside_of_its_folder(tmp_path: Path, keys: Path) -> None:
     files = {"../escaped": b"", "model/weights": bytes(4 << 20)}  # more than is read ahead: the writer is left behind
     bundle = encrypted(tmp_path, files, keys / "own.recipient")
     with pytest.raises(ModelwayError, match="outside of its folder"):
-        decrypt_bundle(bundle, tmp_path / "deep" / "target", read_keys(keys / "own.key"))
+        decrypt_bundle(bundle, tmp_path / "deep" / "target", keys=read_keys(keys / "own.key"))
     assert not list(tmp_path.rglob("escaped"))
 
 

@@ -31,7 +31,7 @@ def sealed(content: bytes, key: bytes = KEY) -> bytes:
 
 def opened(content: bytes, *keys: bytes) -> bytes:
     plain = io.BytesIO()
-    unseal(io.BytesIO(content), plain, keys or (KEY,))
+    unseal(io.BytesIO(content), plain, keys=keys or (KEY,))
     return plain.getvalue()
 
 
@@ -40,7 +40,7 @@ def random(size: int) -> bytes:
 
 
 def test_a_file_of_the_last_version_that_wrote_them_opens_with_its_key(tmp_path: Path) -> None:
-    decrypt_bundle(DATA, tmp_path / "target", read_keys(DATA / "key"))
+    decrypt_bundle(DATA, tmp_path / "target", keys=read_keys(DATA / "key"))
     files = {path.relative_to(tmp_path / "target").as_posix(): path for path in (tmp_path / "target").rglob("*")}
     texts = {name: path.read_text() for name, path in files.items() if path.is_file()}
     assert texts.pop("key")
@@ -50,7 +50,7 @@ def test_a_file_of_the_last_version_that_wrote_them_opens_with_its_key(tmp_path:
 def test_it_does_not_open_with_an_identity(tmp_path: Path) -> None:
     keys = read_keys(DATA / "key")
     with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as caught:
-        decrypt_bundle(DATA, tmp_path / "target", type(keys)())
+        decrypt_bundle(DATA, tmp_path / "target", keys=type(keys)())
     assert "32 bytes in base64" in caught.value.remedy
     assert caught.value.file == str(DATA / "model.sealed")
 

@@ -25,7 +25,7 @@ def signed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "model" / "weights").write_bytes(bytes(range(256)) * 9000)
     (folder / "model" / "nested" / "empty").write_bytes(b"")
     (folder / ".gitignore").write_text("signed like any other")
-    sign(folder, folder / "release.sig", root / "key")
+    sign(folder, folder / "release.sig", private_key=root / "key")
     return root
 
 
@@ -35,7 +35,7 @@ def signed(signed_once: Path, tmp_path: Path) -> Path:
 
 
 def check(folder: Path, public: Path | None = None) -> None:
-    verify(folder, folder / "release.sig", public or folder.parent / "key.pub")
+    verify(folder, folder / "release.sig", public_key=public or folder.parent / "key.pub")
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
@@ -93,21 +93,21 @@ def test_whatever_differs_from_what_was_signed_is_refused_by_name(
     change(signed)
     with pytest.raises(ModelwayError, match=says):
         check(signed)
-    assert not is_signed_by(signed, signed / "release.sig", signed.parent / "key")
+    assert not is_signed_by(signed, signed / "release.sig", private_key=signed.parent / "key")
 
 
 def test_a_signature_of_another_key_is_refused(signed: Path) -> None:
     new_keys(signed.parent / "other", signed.parent / "other.pub")
     with pytest.raises(ModelwayError, match="made with another key"):
         check(signed, signed.parent / "other.pub")
-    assert not is_signed_by(signed, signed / "release.sig", signed.parent / "other")
-    assert is_signed_by(signed, signed / "release.sig", signed.parent / "key")
+    assert not is_signed_by(signed, signed / "release.sig", private_key=signed.parent / "other")
+    assert is_signed_by(signed, signed / "release.sig", private_key=signed.parent / "key")
 
 
 def test_a_signature_that_only_claims_the_key_is_refused(signed: Path) -> None:
     hint = json.loads((signed / "release.sig").read_text())["verificationMaterial"]
     new_keys(signed.parent / "other", signed.parent / "other.pub")
-    sign(signed, signed / "release.sig", signed.parent / "other")
+    sign(signed, signed / "release.sig", private_key=signed.parent / "other")
     forged = json.loads((signed / "release.sig").read_text()) | {"verificationMaterial": hint}
     (signed / "release.sig").write_text(json.dumps(forged))
     with pytest.raises(ModelwayError, match="does not belong to what it lists"):
@@ -116,17 +116,17 @@ def test_a_signature_that_only_claims_the_key_is_refused(signed: Path) -> None:
 
 def test_a_signature_elsewhere_covers_every_file(signed: Path) -> None:
     elsewhere = signed.parent / "detached.sig"
-    sign(signed, elsewhere, signed.parent / "key")
-    verify(signed, elsewhere, signed.parent / "key.pub")
+    sign(signed, elsewhere, private_key=signed.parent / "key")
+    verify(signed, elsewhere, public_key=signed.parent / "key.pub")
     (signed / "release.sig").write_text("a file like any other")
     with pytest.raises(ModelwayError, match=r"release\.sig is not as it was signed"):
-        verify(signed, elsewhere, signed.parent / "key.pub")
+        verify(signed, elsewhere, public_key=signed.parent / "key.pub")
 
 
 def test_a_link_is_not_signed(signed: Path) -> None:
     (signed / "link").symlink_to(signed / "blessing.json")
     with pytest.raises(ModelwayError, match="cannot be signed"):
-        sign(signed, signed / "release.sig", signed.parent / "key")
+        sign(signed, signed / "release.sig", private_key=signed.parent / "key")
 
 
 def test_only_the_owner_reads_a_new_private_key_and_no_key_is_written_over(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_key_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> None:
         key.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     (tmp_path / "folder").mkdir()
     with pytest.raises(ModelwayError) as caught:
-        sign(tmp_path / "folder", tmp_path / "folder.sig", key)
+        sign(tmp_path / "folder", tmp_path / "folder.sig", private_key=key)
     assert (caught.value.file, caught.value.key) == (str(key), "MODELWAY_SIGNING_KEY")
     assert not (tmp_path / "folder.sig").exists()
 

@@ -92,7 +92,12 @@ def test_bounds_are_kept_as_the_column_holds_them(contract_text: Text, kind: str
 
 
 def test_agreement(project_text: Text, contract_text: Text) -> None:
-    check_agreement(Project.parse(project_text()), Contract.parse(contract_text()), "project.yaml", "contract.yaml")
+    check_agreement(
+        Project.parse(project_text()),
+        Contract.parse(contract_text()),
+        project_name="project.yaml",
+        contract_name="contract.yaml",
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ def test_disagreements_name_key_and_column(
 ) -> None:
     project, contract = Project.parse(project_text(in_project)), Contract.parse(contract_text(in_contract))
     with pytest.raises(ModelwayError) as caught:
-        check_agreement(project, contract, "project.yaml", "contract.yaml")
+        check_agreement(project, contract, project_name="project.yaml", contract_name="contract.yaml")
     assert (caught.value.file, caught.value.key, caught.value.column) == ("contract.yaml", key, column)
     assert caught.value.remedy
 
@@ -141,7 +146,7 @@ def test_which_types_fit_which_features(project_text: Text, contract_text: Text,
     for name in ("boolean", "integer", "number", "string", "date", "datetime"):
         contract = Contract.parse(contract_text({"columns.x": {"type": name}}))
         try:
-            check_agreement(project, contract, "project.yaml", "contract.yaml")
+            check_agreement(project, contract, project_name="project.yaml", contract_name="contract.yaml")
         except ModelwayError as error:
             assert error.value == name  # noqa: PT017
         else:

@@ -372,8 +372,10 @@ def test_a_weakening_is_waived_by_its_name() -> None:
         ),
     )
     checks = weaker_checks(before, now)
-    assert not judged_gate("model", checks, {}, now.model.mode, before.waivers, "2029-01-01").proceed
-    assert judged_gate("model", checks, {}, now.model.mode, now.waivers, "2029-01-01").proceed
+    assert not judged_gate(
+        "model", checks, facts={}, mode=now.model.mode, waivers=before.waivers, as_of="2029-01-01"
+    ).proceed
+    assert judged_gate("model", checks, facts={}, mode=now.model.mode, waivers=now.waivers, as_of="2029-01-01").proceed
 
 
 def test_without_a_champion_nothing_is_compared() -> None:

@@ -34,7 +34,13 @@ def test_an_interval_is_within_outside_or_across(
 @pytest.mark.parametrize(("rule", "blocks"), [(OnInconclusive.BLOCK, True), (OnInconclusive.WARN, False)])
 def test_what_an_interval_across_the_threshold_does_is_the_policys(rule: OnInconclusive, blocks: bool) -> None:
     found = threshold_check(
-        "metric[f1]", 0.62, Threshold(min=0.6), rule, where="on 80 rows", interval=(0.55, 0.69), confidence=0.95
+        "metric[f1]",
+        0.62,
+        threshold=Threshold(min=0.6),
+        rule=rule,
+        where="on 80 rows",
+        interval=(0.55, 0.69),
+        confidence=0.95,
     )
     assert (found.verdict, found.blocks, found.interval, found.threshold) == (I, blocks, (0.55, 0.69), 0.6)
     assert found.message.startswith(
@@ -45,7 +51,7 @@ def test_what_an_interval_across_the_threshold_does_is_the_policys(rule: OnIncon
 
 @pytest.mark.parametrize(("observed", "verdict"), [(0.6, P), (0.599, F)])
 def test_without_an_interval_the_point_decides(observed: float, verdict: Verdict) -> None:
-    found = threshold_check("m", observed, Threshold(min=0.6), OnInconclusive.WARN, where="on 9 rows")
+    found = threshold_check("m", observed, threshold=Threshold(min=0.6), rule=OnInconclusive.WARN, where="on 9 rows")
     assert found.verdict is verdict
     assert found.blocks is (verdict is F)
     assert found.interval is None

@@ -13,9 +13,9 @@ from modelway.components.core.errors import ModelwayError
 
 Text = Callable[..., str]
 CHECKS = (
-    passed_or_failed("drift[age]", False, "PSI 0.4"),
-    inconclusive("drift[sex]", "few rows", OnInconclusive.BLOCK),
-    passed_or_failed("columns", True, "all there"),
+    passed_or_failed("drift[age]", False, message="PSI 0.4"),
+    inconclusive("drift[sex]", "few rows", rule=OnInconclusive.BLOCK),
+    passed_or_failed("columns", True, message="all there"),
 )
 
 
@@ -25,7 +25,7 @@ def waiver(**changes: Any) -> Waiver:
 
 
 def judged(*waivers: Waiver, as_of: str = "2026-06-01", mode: Mode = Mode.ENABLED) -> Gate:
-    return judged_gate("data", CHECKS, {}, mode, waivers, as_of)
+    return judged_gate("data", CHECKS, facts={}, mode=mode, waivers=waivers, as_of=as_of)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_only_an_enabled_gate_blocks(mode: Mode, proceeds: bool) -> None:
 
 def test_a_waiver_that_ended_or_was_taken_back_is_found_out() -> None:
     gate = judged(waiver())
-    assert lapsed(gate, [waiver()], "2026-06-30") == []
-    assert [check.name for check in lapsed(gate, [waiver()], "2026-07-01")] == ["drift[age]"]
-    assert [check.name for check in lapsed(gate, [], "2026-06-01")] == ["drift[age]"]
-    assert lapsed(judged(), [], "2026-06-01") == []
+    assert lapsed(gate, [waiver()], as_of="2026-06-30") == []
+    assert [check.name for check in lapsed(gate, [waiver()], as_of="2026-07-01")] == ["drift[age]"]
+    assert [check.name for check in lapsed(gate, [], as_of="2026-06-01")] == ["drift[age]"]
+    assert lapsed(judged(), [], as_of="2026-06-01") == []
 
 
 @pytest.mark.parametrize("key", ["gate", "check", "reason", "by", "until"])

@@ -8,9 +8,9 @@ import pytest
 from modelway.components.core.checks import Check, Gate, Mode, OnInconclusive, Verdict, inconclusive, passed_or_failed
 from modelway.components.core.evidence.blessing import Blessing, Hashes, bless
 
-GOOD = passed_or_failed("metric[f1]", True, "0.9", observed=0.9, threshold=0.5, interval=(0.88, 0.92))
-BAD = passed_or_failed("latency[p99]", False, "900 ms", observed=900.0, threshold=100.0)
-UNSURE = inconclusive("drift", "no baseline", OnInconclusive.WARN)
+GOOD = passed_or_failed("metric[f1]", True, message="0.9", observed=0.9, threshold=0.5, interval=(0.88, 0.92))
+BAD = passed_or_failed("latency[p99]", False, message="900 ms", observed=900.0, threshold=100.0)
+UNSURE = inconclusive("drift", "no baseline", rule=OnInconclusive.WARN)
 
 
 def gate(name: str, *checks: Check, mode: Mode = Mode.ENABLED) -> Gate:

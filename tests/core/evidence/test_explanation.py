@@ -12,11 +12,13 @@ from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.evidence.explanation import as_json, as_markdown, findings, headline, sentences
 from modelway.components.core.evidence.runs import Attempt, Outcome, RegisteredVersion, State
 
-GOOD = passed_or_failed("columns", True, "all there")
-BAD = passed_or_failed("metric[roc_auc]", False, "0.51 on 900 rows | at least 0.6", observed=0.51, threshold=0.6)
-UNSURE = inconclusive("test_rows", "12 test rows", OnInconclusive.BLOCK)
-WARNED = inconclusive("drift", "no baseline yet", OnInconclusive.WARN)
-WAIVED = passed_or_failed("slice[a].f1", False, "0.2").model_copy(
+GOOD = passed_or_failed("columns", True, message="all there")
+BAD = passed_or_failed(
+    "metric[roc_auc]", False, message="0.51 on 900 rows | at least 0.6", observed=0.51, threshold=0.6
+)
+UNSURE = inconclusive("test_rows", "12 test rows", rule=OnInconclusive.BLOCK)
+WARNED = inconclusive("drift", "no baseline yet", rule=OnInconclusive.WARN)
+WAIVED = passed_or_failed("slice[a].f1", False, message="0.2").model_copy(
     update={"blocks": False, "waiver": "waived by ada until 2026-06-30: known"}
 )
 
@@ -120,7 +122,7 @@ def test_the_comment_is_whole_markdown() -> None:
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
-    checks = [passed_or_failed(f"nulls[c{number}]", False, "many") for number in range(25)]
+    checks = [passed_or_failed(f"nulls[c{number}]", False, message="many") for number in range(25)]
     text = as_markdown(outcome(State.REJECTED, gate("data", *checks)))
     assert text.count("\n- `nulls[") == 20
     assert "\n- and 5 more\n" in text

@@ -13,7 +13,7 @@ from modelway.components.core.evidence.blessing import Blessing, Hashes, bless
 from modelway.components.core.evidence.model_card import render_card
 
 Text = Callable[..., str]
-WAIVED = passed_or_failed("slice[age>60].f1", False, "0.2 on 300 rows <b>|").model_copy(
+WAIVED = passed_or_failed("slice[age>60].f1", False, message="0.2 on 300 rows <b>|").model_copy(
     update={"blocks": False, "waiver": "waived by ada until 2026-06-30: known"}
 )
 
@@ -22,18 +22,21 @@ def blessing() -> Blessing:
     gates = (
         Gate(
             name="data",
-            checks=(passed_or_failed("columns", True, "all there"),),
+            checks=(passed_or_failed("columns", True, message="all there"),),
             facts={"rows": 1200, "train_rows": 900, "test_rows": 300, "baseline": None},
         ),
         Gate(
             name="model",
             checks=(
-                passed_or_failed("metric[f1]", True, "0.9", observed=0.9, threshold=0.5, interval=(0.88, 0.92)),
+                passed_or_failed("metric[f1]", True, message="0.9", observed=0.9, threshold=0.5, interval=(0.88, 0.92)),
                 WAIVED,
-                passed_or_failed("fairness[sex].demographic_parity_difference", True, "0.02", observed=0.02),
+                passed_or_failed("fairness[sex].demographic_parity_difference", True, message="0.02", observed=0.02),
             ),
         ),
-        Gate(name="serving", checks=(passed_or_failed("latency[p99]", True, "9 ms", observed=9.1, threshold=100.0),)),
+        Gate(
+            name="serving",
+            checks=(passed_or_failed("latency[p99]", True, message="9 ms", observed=9.1, threshold=100.0),),
+        ),
     )
     hashes = Hashes(model="a" * 64, data="b" * 64, project="c", contract="d", policy="e")
     return bless(gates, hashes, project="loans", run="run-1", git_commit="f" * 40, requested_by="ada", compared_with="")
@@ -82,7 +85,7 @@ def test_the_page_holds_no_markup_of_the_data(project_text: Text) -> None:
 
 
 def test_a_run_that_ended_at_the_data_gate_has_a_card_too(project_text: Text) -> None:
-    bad = Gate(name="data", checks=(passed_or_failed("nulls[age]", False, "3 of 10"),))
+    bad = Gate(name="data", checks=(passed_or_failed("nulls[age]", False, message="3 of 10"),))
     hashes = Hashes(project="c", contract="d", policy="e")
     made = bless((bad,), hashes, project="loans", run="run-1", git_commit="", requested_by="", compared_with="2")
     card = render_card(made, Project.parse(project_text()))
@@ -114,7 +117,7 @@ def test_pages_are_read_in_a_narrow_panel_without_scrolling_sideways(pages: dict
 
 
 def test_the_worst_checks_of_a_section_come_first(project_text: Text) -> None:
-    checks = [passed_or_failed(f"slice[age={age}].f1", age > 40, "said", observed=0.5) for age in (60, 50, 30)]
+    checks = [passed_or_failed(f"slice[age={age}].f1", age > 40, message="said", observed=0.5) for age in (60, 50, 30)]
     gates = (Gate(name="model", checks=tuple(checks)),)
     hashes = Hashes(project="c", contract="d", policy="e")
     judged = bless(gates, hashes, project="loans", run="r", git_commit="", requested_by="", compared_with="")

@@ -19,11 +19,11 @@ PROJECT = minimal_project_text(label="default")
 CONTRACT = yaml.safe_dump({"columns": {"income": {"type": "number"}, "default": {"type": "integer"}}})
 POLICY = yaml.safe_dump({"model": {"metrics": {"roc_auc": {"min": 0.6}}}})
 FILES = UserFiles.load(project=PROJECT, contract=CONTRACT, policy=POLICY)
-GOOD = passed_or_failed("columns", True, "all are there")
+GOOD = passed_or_failed("columns", True, message="all are there")
 BAD = passed_or_failed(
-    "drift[income]", False, "PSI 0.412 against the baseline, above 0.2", observed=0.412, threshold=0.2
+    "drift[income]", False, message="PSI 0.412 against the baseline, above 0.2", observed=0.412, threshold=0.2
 )
-UNSURE = inconclusive("test_rows", "12 test rows; the policy asks for 200", OnInconclusive.BLOCK, observed=12)
+UNSURE = inconclusive("test_rows", "12 test rows; the policy asks for 200", rule=OnInconclusive.BLOCK, observed=12)
 
 
 def _context(store: Path | str) -> RunContext:
@@ -42,7 +42,7 @@ def _gates(folder: Path, **gates: tuple[Check, ...]) -> tuple[list[Gate], dict[s
 def _rejected(gates: tuple[list[Gate], dict[str, str]], store: Path) -> tuple[RejectedError, Outcome]:
     with pytest.raises(RejectedError) as rejected:
         reject(*gates, files=FILES, context=_context(store))
-    decision = Outcome.read(str(store), "run-1", DECISION)
+    decision = Outcome.read(str(store), "run-1", file=DECISION)
     assert decision is not None
     return rejected.value, decision
 
@@ -95,7 +95,7 @@ def test_the_blessing_that_is_refused_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("count", "more"), [(10, None), (11, "and 1 more"), (25, "and 15 more")])
 def test_the_error_stays_short_and_the_record_complete(count: int, more: str | None, tmp_path: Path) -> None:
-    checks = tuple(passed_or_failed(f"nulls[c{number}]", False, "too many") for number in range(count))
+    checks = tuple(passed_or_failed(f"nulls[c{number}]", False, message="too many") for number in range(count))
     error, decision = _rejected(_gates(tmp_path, data=checks), tmp_path / "store")
     assert error.message.count("\n  - ") == 10
     assert (more in error.message) if more else (" more" not in error.message)

@@ -27,8 +27,8 @@ Text = Callable[..., str]
 @pytest.fixture
 def outcome() -> Outcome:
     gates = (
-        Gate(name="data", checks=(inconclusive("drift", "no baseline", OnInconclusive.BLOCK),)),
-        Gate(name="model", checks=(passed_or_failed("metric[f1]", False, "0.1", observed=0.1, threshold=0.5),)),
+        Gate(name="data", checks=(inconclusive("drift", "no baseline", rule=OnInconclusive.BLOCK),)),
+        Gate(name="model", checks=(passed_or_failed("metric[f1]", False, message="0.1", observed=0.1, threshold=0.5),)),
     )
     return Outcome(
         run="release-7",
@@ -45,7 +45,7 @@ def outcome() -> Outcome:
 def test_an_outcome_is_read_back_as_it_was_written(tmp_path: Path, outcome: Outcome) -> None:
     where = outcome.write(str(tmp_path), OUTCOME)
     assert where == f"{tmp_path}/runs/release-7/outcome.json"
-    assert Outcome.read(str(tmp_path), "release-7", OUTCOME) == outcome
+    assert Outcome.read(str(tmp_path), "release-7", file=OUTCOME) == outcome
 
 
 def test_a_run_without_an_id_keeps_no_records(tmp_path: Path) -> None:
@@ -67,20 +67,20 @@ def test_the_time_is_in_utc(outcome: Outcome) -> None:
 
 def test_a_run_without_a_record_has_none(tmp_path: Path, outcome: Outcome) -> None:
     outcome.write(str(tmp_path), OUTCOME)
-    assert Outcome.read(str(tmp_path), "release-7", DECISION) is None
-    assert Outcome.read(str(tmp_path), "release-8", OUTCOME) is None
+    assert Outcome.read(str(tmp_path), "release-7", file=DECISION) is None
+    assert Outcome.read(str(tmp_path), "release-8", file=OUTCOME) is None
 
 
 def test_a_store_that_refuses_is_not_a_missing_record(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(CredentialsError):
-        Outcome.read("s3://bucket/store", "release-7", OUTCOME)
+        Outcome.read("s3://bucket/store", "release-7", file=OUTCOME)
 
 
 def test_reports_are_kept_beside_the_record(tmp_path: Path) -> None:
     (tmp_path / "made.html").write_text("<p>", encoding="utf-8")
-    kept = keep_reports(str(tmp_path / "store"), "release-7", {"data": str(tmp_path / "made.html")})
+    kept = keep_reports(str(tmp_path / "store"), "release-7", reports={"data": str(tmp_path / "made.html")})
     assert kept == {"data": f"{tmp_path}/store/runs/release-7/data.html"}
     assert Path(kept["data"]).read_text(encoding="utf-8") == "<p>"
 

@@ -35,7 +35,7 @@ def check(
 def values(checks: Iterable[Check], measured: dict[str, float] | None = None) -> dict[str, float]:
     """The numbers of a gate that went through its file, as a gate of another task does."""
     gate = Gate.model_validate_json(Gate(name="any", checks=tuple(checks)).model_dump_json())
-    numbers = comparison(gate, POLICY, measured or {})
+    numbers = comparison(gate, POLICY, measured=measured or {})
     assert all(type(number) is float and math.isfinite(number) for number in numbers.values())
     return {name: number for name, number in numbers.items() if not name.startswith("checks_")}
 
@@ -66,8 +66,8 @@ def test_a_metric_stands_beside_what_the_policy_asks_of_it() -> None:
 
 def test_what_was_not_measured_leaves_its_bound() -> None:
     checks = [
-        inconclusive("metric[roc_auc]", "one class", WARN),
-        inconclusive("latency[p99]", "died", WARN, threshold=9.0),
+        inconclusive("metric[roc_auc]", "one class", rule=WARN),
+        inconclusive("latency[p99]", "died", rule=WARN, threshold=9.0),
     ]
     assert values(checks) == {"roc_auc_min": 0.6, "p99_ms_max": 9.0}
 
@@ -147,12 +147,12 @@ def test_distances_from_the_champion_and_between_groups_have_bounds_of_their_own
 
 def test_too_few_rows_are_no_value_of_what_they_cannot_tell() -> None:
     checks = [
-        inconclusive("drift", "few rows", WARN, observed=20, threshold=500),
-        inconclusive("drift[multivariate]", "few rows", WARN, observed=20, threshold=500),
-        inconclusive("slice[region=north].roc_auc", "few rows", WARN, observed=93, threshold=200),
-        inconclusive("fairness[sex=f]", "few rows", WARN, observed=3, threshold=100),
-        inconclusive("no_regression[roc_auc]", "no champion yet", WARN, observed=0.7),
-        inconclusive("test_rows", "few rows", WARN, observed=3, threshold=100),
+        inconclusive("drift", "few rows", rule=WARN, observed=20, threshold=500),
+        inconclusive("drift[multivariate]", "few rows", rule=WARN, observed=20, threshold=500),
+        inconclusive("slice[region=north].roc_auc", "few rows", rule=WARN, observed=93, threshold=200),
+        inconclusive("fairness[sex=f]", "few rows", rule=WARN, observed=3, threshold=100),
+        inconclusive("no_regression[roc_auc]", "no champion yet", rule=WARN, observed=0.7),
+        inconclusive("test_rows", "few rows", rule=WARN, observed=3, threshold=100),
     ]
     assert values(checks) == {"worst_slice_roc_auc_min": 0.55}
 
@@ -211,7 +211,7 @@ def test_what_is_no_finite_number_is_left_out(number: float) -> None:
         check("nulls[age]", 0.1, number),
         check("metric[roc_auc]", number, number),
     ]
-    numbers = comparison(Gate(name="data", checks=tuple(checks)), POLICY, {"r2": number})
+    numbers = comparison(Gate(name="data", checks=tuple(checks)), POLICY, measured={"r2": number})
     assert {name for name in numbers if not name.startswith("checks_")} == {"worst_drift_max", "roc_auc_min"}
 
 

@@ -43,7 +43,7 @@ def binary(request: pytest.FixtureRequest) -> dict[str, Any]:
     model = LogisticRegression().fit(FEATURES, label)
     column = list(model.classes_).index(positive)
     return {
-        "found": predict(model, LATER, truth, project("binary", asked)),
+        "found": predict(model, LATER, truth=truth, project=project("binary", asked)),
         "truth": (truth == positive).astype(int),
         "predicted": (model.predict(LATER) == positive).astype(int),
         "probability": model.predict_proba(LATER)[:, column],
@@ -101,7 +101,7 @@ def test_scores_of_several_classes_are_scikit_learns(names: Any, name: str, by_h
     label = names[np.digitize(SIGNAL, [-0.5, 0.5])]
     truth = names[np.digitize(LATER_SIGNAL, [-0.5, 0.5])]
     model = RandomForestClassifier(n_estimators=9, random_state=0).fit(FEATURES, label)
-    found = predict(model, LATER, truth, project("multiclass"))
+    found = predict(model, LATER, truth=truth, project=project("multiclass"))
     assert found.classes == tuple(str(value) for value in model.classes_)
     expected = by_hand(truth, model.predict(LATER), model.predict_proba(LATER), model.classes_)
     assert score(name, found) == pytest.approx(expected, abs=1e-12)
@@ -123,7 +123,7 @@ def test_scores_of_several_classes_are_scikit_learns(names: Any, name: str, by_h
 )
 def test_scores_of_numbers_are_scikit_learns(name: str, by_hand: Any) -> None:
     model = LinearRegression().fit(FEATURES, SIGNAL)
-    found = predict(model, LATER, LATER_SIGNAL, project("regression"))
+    found = predict(model, LATER, truth=LATER_SIGNAL, project=project("regression"))
     assert found.classes == ()
     assert score(name, found) == pytest.approx(by_hand(LATER_SIGNAL, model.predict(LATER)), abs=1e-12)
 
@@ -148,14 +148,14 @@ def test_which_way_is_better(name: str, higher: bool) -> None:
 )
 def test_a_metric_that_there_is_not_is_answered_with_the_nearest(name: str, remedy: str) -> None:
     with pytest.raises(ModelwayError, match="scikit-learn has no metric") as caught:
-        check_metric(name, f"model.metrics.{name}", "policy.yaml")
+        check_metric(name, f"model.metrics.{name}", file="policy.yaml")
     assert (caught.value.file, caught.value.key, caught.value.value) == ("policy.yaml", f"model.metrics.{name}", name)
     assert remedy in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", sorted(reference.get_scorer_names()))
 def test_every_scorer_is_a_metric_and_every_loss_one_without_its_sign(name: str) -> None:
-    check_metric(name, "key", "policy.yaml")
+    check_metric(name, "key", file="policy.yaml")
     assert higher_is_better(name)
     if name.startswith("neg_"):
         assert not higher_is_better(name.removeprefix("neg_"))
@@ -163,7 +163,9 @@ def test_every_scorer_is_a_metric_and_every_loss_one_without_its_sign(name: str)
 
 def test_a_model_without_probabilities_has_the_other_metrics() -> None:
     label = (SIGNAL > 0).astype(int)
-    found = predict(LinearSVC().fit(FEATURES, label), LATER, (LATER_SIGNAL > 0).astype(int), project("binary"))
+    found = predict(
+        LinearSVC().fit(FEATURES, label), LATER, truth=(LATER_SIGNAL > 0).astype(int), project=project("binary")
+    )
     assert found.probabilities is None
     assert 0.5 < score("accuracy", found) <= 1
     with pytest.raises(ModelwayError, match="log_loss cannot be computed") as caught:
@@ -190,7 +192,7 @@ def test_a_metric_that_does_not_fit_the_task_is_explained(name: str, task: str) 
 def test_a_class_that_the_model_never_saw_is_always_wrong() -> None:
     model = LogisticRegression().fit(FEATURES, np.where(SIGNAL > 0, "b", "a"))
     truth = np.array(["a", "b", "new"] * 30, dtype=object)
-    found = predict(model, LATER, truth, project("multiclass"))
+    found = predict(model, LATER, truth=truth, project=project("multiclass"))
     assert found.truth.tolist() == [0, 1, 2] * 30
     assert score("accuracy", found) == pytest.approx((model.predict(LATER) == truth).mean())
 
@@ -198,18 +200,23 @@ def test_a_class_that_the_model_never_saw_is_always_wrong() -> None:
 def test_a_positive_class_that_the_model_does_not_know() -> None:
     model = LogisticRegression().fit(FEATURES, np.where(SIGNAL > 0, "yes", "no"))
     with pytest.raises(ModelwayError, match="does not occur"):
-        predict(model, LATER, np.array(["no"] * 90, dtype=object), project("binary", "ja"))
+        predict(model, LATER, truth=np.array(["no"] * 90, dtype=object), project=project("binary", "ja"))
 
 
 def test_a_model_that_fails_is_explained() -> None:
     model = LogisticRegression().fit(FEATURES, SIGNAL > 0)
     with pytest.raises(ModelwayError, match="the model failed to predict"):
-        predict(model, LATER.assign(a=np.nan), LATER_SIGNAL > 0, project("binary"))
+        predict(model, LATER.assign(a=np.nan), truth=LATER_SIGNAL > 0, project=project("binary"))
 
 
 def test_predictions_of_some_rows() -> None:
     label = (SIGNAL > 0).astype(int)
-    found = predict(LogisticRegression().fit(FEATURES, label), LATER, (LATER_SIGNAL > 0).astype(int), project("binary"))
+    found = predict(
+        LogisticRegression().fit(FEATURES, label),
+        LATER,
+        truth=(LATER_SIGNAL > 0).astype(int),
+        project=project("binary"),
+    )
     rows = np.arange(0, 90, 3)
     part = found.take(rows)
     np.testing.assert_array_equal(part.truth, found.truth[rows])

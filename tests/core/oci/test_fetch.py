@@ -41,9 +41,9 @@ def put(base: Path, tmp_path: Path) -> Callable[..., str]:
     def store(layer: bytes, kind: str = LAYER) -> str:
         file = tmp_path / "layer.tar"
         file.write_bytes(layer)
-        below = pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
-        image = on_top(below, Descriptor.of(layer, kind), {}, {}, "a test")
-        return push(Layout(tmp_path / "images"), image, file, Layout(base), "")
+        below = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
+        image = on_top(below, Descriptor.of(layer, kind), labels={}, annotations={}, created_by="a test")
+        return push(Layout(tmp_path / "images"), image, layer=file, base=Layout(base), tag="")
 
     return store
 
@@ -77,9 +77,9 @@ def test_a_release_is_fetched_from_a_registry_and_a_tag_is_refused(
     bundle, layer = tmp_path / "bundle", tmp_path / "layer.tar"
     (bundle / "model").mkdir(parents=True)
     (bundle / "model" / "MLmodel").write_bytes(b"m")
-    below = pull(Layout(base), Reference.parse(str(base), "base"), "linux/amd64")
-    image = on_top(below, write_layer(bundle, "release", layer), {}, {}, "a test")
-    pushed = push(Registry(registry.host, "loans"), image, layer, Layout(base), "1")
+    below = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
+    image = on_top(below, write_layer(bundle, "release", target=layer), labels={}, annotations={}, created_by="a test")
+    pushed = push(Registry(registry.host, "loans"), image, layer=layer, base=Layout(base), tag="1")
     assert (fetch_release(pushed, work) / "model" / "MLmodel").read_bytes() == b"m"
     with pytest.raises(ModelwayError, match="is not named by its digest") as caught:
         fetch_release(f"{registry.host}/loans:1", work)

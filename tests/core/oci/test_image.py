@@ -36,16 +36,16 @@ def test_a_layer_does_not_tell_when_by_whom_or_in_which_order_its_files_were_mad
     for path in second.rglob("*"):
         path.chmod(0o700)
         os.utime(path, (1, 1))
-    layers = [write_layer(folder, "release", tmp_path / f"{folder.name}.tar") for folder in (first, second)]
+    layers = [write_layer(folder, "release", target=tmp_path / f"{folder.name}.tar") for folder in (first, second)]
     assert layers[0] == layers[1]
     assert layers[0].digest == f"sha256:{hashlib.sha256((tmp_path / 'first.tar').read_bytes()).hexdigest()}"
     assert layers[0].size == (tmp_path / "first.tar").stat().st_size
     (second / "a").write_text("changed")
-    assert write_layer(second, "release", tmp_path / "third.tar").digest != layers[0].digest
+    assert write_layer(second, "release", target=tmp_path / "third.tar").digest != layers[0].digest
 
 
 def test_a_layers_files_are_below_its_root_and_read_only(tmp_path: Path) -> None:
-    write_layer(filled(tmp_path / "files", ["b/two", "a"]), "release", tmp_path / "layer.tar")
+    write_layer(filled(tmp_path / "files", ["b/two", "a"]), "release", target=tmp_path / "layer.tar")
     with tarfile.open(tmp_path / "layer.tar") as archive:
         found = [(one.name, one.isdir(), oct(one.mode), one.uid, one.mtime) for one in archive]
     assert found == [
@@ -58,7 +58,7 @@ def test_a_layers_files_are_below_its_root_and_read_only(tmp_path: Path) -> None
 
 def test_an_image_on_top_keeps_the_base_and_adds_its_layer_and_labels() -> None:
     layer = Descriptor(LAYER, "sha256:2", 7)
-    made = on_top(BASE, layer, {"title": "loans"}, {"base": "b"}, "package_model")
+    made = on_top(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model")
     manifest = json.loads(made.manifest)
     assert manifest["mediaType"] == MANIFEST
     assert manifest["config"] == Descriptor.of(made.config, CONFIG).as_json()
@@ -67,7 +67,10 @@ def test_an_image_on_top_keeps_the_base_and_adds_its_layer_and_labels() -> None:
     assert made.described["config"] == {"User": "1", "Labels": {"title": "loans"}}
     assert made.described["rootfs"]["diff_ids"] == ["sha256:0", "sha256:2"]
     assert made.described["history"] == [{"created": "1970-01-01T00:00:00Z", "created_by": "package_model"}]
-    assert on_top(BASE, layer, {"title": "loans"}, {"base": "b"}, "package_model").digest == made.digest
+    assert (
+        on_top(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model").digest
+        == made.digest
+    )
 
 
 def entry(platform: str | None, digest: str = "sha256:a") -> dict[str, Any]:
@@ -80,11 +83,11 @@ def entry(platform: str | None, digest: str = "sha256:a") -> dict[str, Any]:
 
 def test_an_index_gives_the_platforms_manifest() -> None:
     index = {"manifests": [entry("linux/arm64"), entry("linux/amd64", "sha256:b"), {"mediaType": "other"}]}
-    assert chosen(index, "linux/amd64", "base").digest == "sha256:b"
+    assert chosen(index, "linux/amd64", source="base").digest == "sha256:b"
 
 
 @pytest.mark.parametrize("manifests", [[], [entry("linux/arm64")], [entry("linux/amd64"), entry("linux/amd64")]])
 def test_an_index_without_one_manifest_for_the_platform_is_refused(manifests: list[Any]) -> None:
     with pytest.raises(ModelwayError, match=f"has {max(0, len(manifests) - 1) and 2} images for linux/amd64") as caught:
-        chosen({"manifests": manifests}, "linux/amd64", "base")
+        chosen({"manifests": manifests}, "linux/amd64", source="base")
     assert caught.value.key == "platform"

@@ -17,38 +17,42 @@ CORE = "modelway.components.core.report"
 
 
 def page(*checks: Check) -> str:
-    return render_gate(CORE, "report.html.j2", Gate(name="data", checks=checks), "Data of loans")
+    return render_gate(CORE, "report.html.j2", gate=Gate(name="data", checks=checks), title="Data of loans")
 
 
 def test_the_worst_check_comes_first() -> None:
     text = page(
-        passed_or_failed("fine", True, "said"),
-        inconclusive("open", "said", OnInconclusive.WARN),
-        inconclusive("blocking", "said", OnInconclusive.BLOCK),
-        passed_or_failed("bad", False, "said"),
+        passed_or_failed("fine", True, message="said"),
+        inconclusive("open", "said", rule=OnInconclusive.WARN),
+        inconclusive("blocking", "said", rule=OnInconclusive.BLOCK),
+        passed_or_failed("bad", False, message="said"),
     )
     places = [text.index(f"<code>{name}</code>") for name in ("bad", "blocking", "open", "fine")]
     assert places == sorted(places)
 
 
 def test_why_a_run_is_rejected_and_what_else_did_not_pass_stand_at_the_top() -> None:
-    waived = passed_or_failed("waived", False, "said").model_copy(update={"blocks": False, "waiver": "by ada"})
-    text = page(passed_or_failed("bad", False, "is bad"), waived, inconclusive("open", "is open", OnInconclusive.WARN))
+    waived = passed_or_failed("waived", False, message="said").model_copy(update={"blocks": False, "waiver": "by ada"})
+    text = page(
+        passed_or_failed("bad", False, message="is bad"),
+        waived,
+        inconclusive("open", "is open", rule=OnInconclusive.WARN),
+    )
     top = text[: text.index("<h2>Checks")]
     assert top.index("Why it is rejected") < top.index("bad: is bad") < top.index("Did not pass, but does not block")
     assert top.index("does not block") < top.index("waived: said") < top.index("open: is open")
-    assert "Did not pass" not in page(passed_or_failed("bad", False, "is bad"))
+    assert "Did not pass" not in page(passed_or_failed("bad", False, message="is bad"))
 
 
 def test_a_message_is_cut_at_the_top_and_whole_among_the_checks() -> None:
     message = " ".join(["word"] * 200)
-    text = page(passed_or_failed("bad", False, message))
+    text = page(passed_or_failed("bad", False, message=message))
     assert text.count(message) == 1
     assert text.index(message) > text.index("<h2>Checks")
 
 
 def test_a_page_of_thousands_of_checks_stays_small() -> None:
-    many = [inconclusive(f"drift[column_{number}]", "said", OnInconclusive.WARN) for number in range(10_000)]
+    many = [inconclusive(f"drift[column_{number}]", "said", rule=OnInconclusive.WARN) for number in range(10_000)]
     text = page(*many)
     assert text.count("<tr>") == MOST_CHECKS + 1
     assert text.count("<li>") == MOST_WARNINGS

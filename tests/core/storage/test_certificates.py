@@ -74,7 +74,7 @@ def plain_port() -> Iterator[int]:
 
 
 def read_object(host: str) -> bytes:
-    return S3(f"https://{host}", "key", "secret", brief=True).read("s3://bucket/key")
+    return S3(f"https://{host}", "key", secret_key="secret", brief=True).read("s3://bucket/key")
 
 
 def search_experiments(host: str) -> None:
@@ -204,7 +204,7 @@ def test_what_is_no_certificate_is_said(content: bytes, monkeypatch: pytest.Monk
     file.write_bytes(content)
     monkeypatch.setenv("MODELWAY_CA", str(file))
     with pytest.raises(CredentialsError, match="certificates cannot be read") as caught:
-        S3("https://127.0.0.1:9", "key", "secret")
+        S3("https://127.0.0.1:9", "key", secret_key="secret")
     assert caught.value.file == str(file)
     assert caught.value.key == "MODELWAY_CA"
     assert "PEM" in caught.value.remedy

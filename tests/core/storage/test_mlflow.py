@@ -70,7 +70,7 @@ def test_a_run_ends_as_finished_and_knows_its_pipeline_run(
     tracking: Tracking, experiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODELWAY_RUN", "run-1")
-    with tracking.run(experiment, "train", {"data_hash": "abc"}) as run_id:
+    with tracking.run(experiment, "train", tags={"data_hash": "abc"}) as run_id:
         assert status(tracking, run_id) == "RUNNING"
     assert status(tracking, run_id) == "FINISHED"
     assert tags(tracking, run_id).items() >= {"modelway.data_hash": "abc", "modelway.pipeline_run": "run-1"}.items()
@@ -82,13 +82,13 @@ def test_without_a_pipeline_run_there_is_no_tag_of_one(
 ) -> None:
     if value is not None:
         monkeypatch.setenv("MODELWAY_RUN", value)
-    with tracking.run(experiment, "train", {}) as run_id:
+    with tracking.run(experiment, "train", tags={}) as run_id:
         pass
     assert "modelway.pipeline_run" not in tags(tracking, run_id)
 
 
 def test_a_run_whose_block_fails_ends_as_failed(tracking: Tracking, experiment: str) -> None:
-    with pytest.raises(ZeroDivisionError), tracking.run(experiment, "train", {}) as run_id:
+    with pytest.raises(ZeroDivisionError), tracking.run(experiment, "train", tags={}) as run_id:
         raise ZeroDivisionError
     assert status(tracking, run_id) == "FAILED"
 
@@ -98,7 +98,7 @@ def test_what_failed_is_said_even_where_the_run_can_no_longer_be_ended(
 ) -> None:
     unreachable = Tracking(tracking.uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(ZeroDivisionError), unreachable.run(experiment, "train", {}):  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), unreachable.run(experiment, "train", tags={}):  # noqa: PT012
         unreachable.client = Tracking("http://127.0.0.1:1").client
         raise ZeroDivisionError
     with pytest.raises(UnavailableError):
@@ -119,7 +119,7 @@ def test_a_process_told_to_end_leaves_a_killed_run(tracking: Tracking, experimen
 def test_a_killed_process_leaves_a_run_that_is_ended_by_its_pipeline_run(tracking: Tracking, experiment: str) -> None:
     with (
         training(tracking, experiment, MODELWAY_RUN="run-3") as (process, run_id, _),
-        tracking.run(experiment, "another pipeline run's", {}) as other,
+        tracking.run(experiment, "another pipeline run's", tags={}) as other,
     ):
         process.kill()
         process.wait(timeout=30)
@@ -141,7 +141,7 @@ def test_runs_beyond_the_first_page_are_ended_too(
     tracking: Tracking, experiment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODELWAY_RUN", "run-6")
-    run_ids = {tracking._start_run(experiment, "train", {}) for _ in range(3)}
+    run_ids = {tracking._start_run(experiment, "train", tags={}) for _ in range(3)}
     search = tracking.client.search_runs
     monkeypatch.setattr(
         tracking.client, "search_runs", lambda *args, **options: search(*args, **options, max_results=1)
@@ -151,7 +151,7 @@ def test_runs_beyond_the_first_page_are_ended_too(
 
 
 def test_an_injected_run_is_ended_by_whoever_injected_it(tracking: Tracking, experiment: str) -> None:
-    with tracking.run(experiment, "injected", {}) as injected:
+    with tracking.run(experiment, "injected", tags={}) as injected:
         with training(tracking, experiment, INJECTED=injected, MODELWAY_RUN="run-7") as (process, run_id, model_id):
             assert run_id == injected
             process.terminate()
@@ -168,7 +168,7 @@ def test_a_program_keeps_its_own_way_to_end(tracking: Tracking, experiment: str)
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
-        with tracking.run(experiment, "train", {}) as run_id:
+        with tracking.run(experiment, "train", tags={}) as run_id:
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -179,7 +179,7 @@ def test_a_program_keeps_its_own_way_to_end(tracking: Tracking, experiment: str)
 def test_the_signal_is_left_as_it_was(tracking: Tracking, experiment: str) -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with pytest.raises(SystemExit) as ended, tracking.run(experiment, "train", {}) as run_id:
+        with pytest.raises(SystemExit) as ended, tracking.run(experiment, "train", tags={}) as run_id:
             signal.raise_signal(signal.SIGTERM)
         assert ended.value.code == 143
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -192,7 +192,7 @@ def test_runs_in_other_threads_are_logged_too(tracking: Tracking, experiment: st
     run_ids: list[str] = []
 
     def log() -> None:
-        with tracking.run(experiment, "train", {}) as run_id:
+        with tracking.run(experiment, "train", tags={}) as run_id:
             run_ids.append(run_id)
 
     thread = threading.Thread(target=log)

@@ -19,7 +19,7 @@ NOWHERE: Any = None
 
 @pytest.fixture
 def found() -> dict[str, Any]:
-    made = copy.deepcopy(dict(TARGET.made(minimal_policy(), "loans", IMAGE))["deployments"])
+    made = copy.deepcopy(dict(TARGET.made(minimal_policy(), "loans", image=IMAGE))["deployments"])
     made["spec"]["replicas"] = 2
     made["metadata"]["generation"] = 2
     counts = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
@@ -63,7 +63,7 @@ def test_what_served_before_is_remembered_while_it_is_changed(found: dict[str, A
     found["metadata"]["annotations"] = {"modelway.io/previous": set_to["/metadata/annotations/modelway.io~1previous"]}
     found["spec"]["template"]["spec"]["containers"][0]["image"] = NEXT
     assert TARGET.served(NOWHERE, found, changing=True) == served
-    back = {one["path"]: one["value"] for one in TARGET.restore(found, served, "it was slow")}
+    back = {one["path"]: one["value"] for one in TARGET.restore(found, served, reason="it was slow")}
     assert image_of(back["/spec/template"]) == IMAGE
 
 

@@ -18,7 +18,7 @@ NOWHERE: Any = None
 
 @pytest.fixture
 def found() -> dict[str, Any]:
-    ((_, made),) = TARGET.made(minimal_policy(), "loans", IMAGE)
+    ((_, made),) = TARGET.made(minimal_policy(), "loans", image=IMAGE)
     status = {"observedGeneration": 2, "conditions": [{"type": "Ready", "status": "True"}]}
     return {**made, "metadata": {**made["metadata"], "generation": 2}, "status": status}
 
@@ -70,7 +70,9 @@ def test_a_change_remembers_what_served_and_is_undone_to_it(found: dict[str, Any
     found["metadata"]["annotations"]["modelway.io/previous"] = set_to["/metadata/annotations/modelway.io~1previous"]
     found["spec"]["predictor"]["containers"][0]["image"] = NEXT
     assert TARGET.served(NOWHERE, found, changing=True) == served
-    back = {one["path"]: one["value"] for one in TARGET.restore(found, served, "it was slow")}
+    back = {one["path"]: one["value"] for one in TARGET.restore(found, served, reason="it was slow")}
     assert back["/spec/predictor"]["containers"][0]["image"] == IMAGE
     assert back["/spec/predictor"]["minReplicas"] == found["spec"]["predictor"]["minReplicas"]
-    assert [one["path"] for one in TARGET.restore(found, None, "x")] == ["/metadata/annotations/modelway.io~1undone"]
+    assert [one["path"] for one in TARGET.restore(found, None, reason="x")] == [
+        "/metadata/annotations/modelway.io~1undone"
+    ]

@@ -34,7 +34,7 @@ def patched(found: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str
 
 @pytest.fixture
 def found() -> dict[str, Any]:
-    made = dict(TARGET.made(minimal_policy(), "loans", IMAGE))["rollouts"]
+    made = dict(TARGET.made(minimal_policy(), "loans", image=IMAGE))["rollouts"]
     status = {
         "observedGeneration": "4",
         "phase": "Healthy",
@@ -129,7 +129,9 @@ def change(previous: dict[str, Any] | None, strategy: dict[str, Any]) -> Change:
 
 def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any]) -> None:
     found["metadata"]["annotations"] = {"rollout.argoproj.io/revision": "3"}
-    strategy = TARGET.strategy(minimal_policy(deployment={"steps": [{"weight": 10}]}), "loans", found, plain=False)
+    strategy = TARGET.strategy(
+        minimal_policy(deployment={"steps": [{"weight": 10}]}), "loans", found=found, plain=False
+    )
     made = patched(found, TARGET.change(found, change(found["spec"]["template"], strategy)))
     assert image_of(made["spec"]["template"]) == NEXT
     assert made["spec"]["template"]["metadata"]["annotations"]["modelway.io/version"] == "2"
@@ -144,7 +146,7 @@ def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any]) -
         "modelway.io/previous-image": IMAGE,
         "modelway.io/undone": "",
     }
-    back = patched(made, TARGET.restore(made, found["spec"]["template"], "it was slow"))
+    back = patched(made, TARGET.restore(made, found["spec"]["template"], reason="it was slow"))
     assert back["spec"]["template"] == found["spec"]["template"]
     assert back["metadata"]["annotations"]["modelway.io/undone"] == "it was slow"
 
@@ -152,18 +154,18 @@ def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any]) -
 def test_only_another_kind_of_strategy_has_to_come_first(found: dict[str, Any]) -> None:
     template = found["spec"]["template"]
     for strategy, first in (("canary", False), ("rolling", False), ("blue-green", True)):
-        wanted = TARGET.strategy(minimal_policy(deployment={"strategy": strategy}), "loans", found, plain=False)
+        wanted = TARGET.strategy(minimal_policy(deployment={"strategy": strategy}), "loans", found=found, plain=False)
         assert bool(TARGET.prepare(found, change(template, wanted))) is first
         assert TARGET.prepare(found, change(None, wanted)) == []
 
 
 def test_going_back_in_a_hurry_keeps_the_kind_and_leaves_steps_and_analysis_out(found: dict[str, Any]) -> None:
-    plain = TARGET.strategy(minimal_policy(), "loans", found, plain=True)
+    plain = TARGET.strategy(minimal_policy(), "loans", found=found, plain=True)
     assert plain == {"canary": {"maxSurge": 1, "maxUnavailable": 0}}
     found["spec"]["strategy"] = TARGET.strategy(
-        minimal_policy(deployment={"strategy": "blue-green"}), "loans", found, plain=False
+        minimal_policy(deployment={"strategy": "blue-green"}), "loans", found=found, plain=False
     )
-    section = TARGET.strategy(minimal_policy(), "loans", found, plain=True)["blueGreen"]
+    section = TARGET.strategy(minimal_policy(), "loans", found=found, plain=True)["blueGreen"]
     assert section["activeService"] == "loans"
     assert section["autoPromotionEnabled"] is True
     assert not {"prePromotionAnalysis", "postPromotionAnalysis"} & set(section)
@@ -171,9 +173,9 @@ def test_going_back_in_a_hurry_keeps_the_kind_and_leaves_steps_and_analysis_out(
 
 def test_what_never_served_is_stopped_and_started_again_with_as_many_pods(found: dict[str, Any]) -> None:
     found["spec"]["replicas"] = 3
-    stopped = patched(found, TARGET.restore(found, None, "it crashed"))
+    stopped = patched(found, TARGET.restore(found, None, reason="it crashed"))
     assert stopped["spec"]["replicas"] == 0
-    strategy = TARGET.strategy(minimal_policy(), "loans", stopped, plain=False)
+    strategy = TARGET.strategy(minimal_policy(), "loans", found=stopped, plain=False)
     assert "steps" not in strategy["canary"]  # a stopped version is nothing to compare with, or to go back to
     assert patched(stopped, TARGET.change(stopped, change(None, strategy)))["spec"]["replicas"] == 3
 

@@ -46,7 +46,9 @@ def fairness(
 ) -> dict[str, Check]:
     """The checks of groups in a column `sex`, by what is in their names after `fairness`."""
     table = pl.DataFrame({"sex": pl.Series(list(members), strict=False), **(more or {})})
-    checks = fairness_checks(predictions, table, columns, Fairness.model_validate(policy), confidence)
+    checks = fairness_checks(
+        predictions, table, columns=columns, policy=Fairness.model_validate(policy), confidence=confidence
+    )
     assert len({check.name for check in checks}) == len(checks)
     return {check.name.removeprefix("fairness"): check for check in checks}
 
@@ -229,7 +231,7 @@ def test_intervals_hold_what_is_true_as_often_as_they_say(shares: list[float], r
         share = (random.binomial(many, true) + 1) / (many + 2)
         errors = np.sqrt(share * (1 - share) / (many + 2))
         for kind, value in (("difference", np.ptp(true)), ("ratio", true.min() / true.max())):
-            low, high = apart(kind, share, errors, 0.95)
+            low, high = apart(kind, share, errors=errors, confidence=0.95)
             held[kind] += low <= value <= high
     assert min(held.values()) / trials > 0.93
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def model(rows: int, noise: float, seed: int = 0) -> Predictions:
 
 
 def compared(candidate: Predictions, champion: Predictions, asked: ModelPolicy, **how: Any) -> Check:
-    (check,) = regression_checks(candidate, Rival("3", champion), [], Sampling(len(candidate.truth), **how), asked)
+    (check,) = regression_checks(
+        candidate, Rival("3", champion), slices=[], sampling=Sampling(len(candidate.truth), **how), policy=asked
+    )
     return check
 
 
@@ -120,8 +123,8 @@ def test_each_slice_is_compared_where_asked_for() -> None:
         Slice("x=c", np.arange(50)),
         Slice("x=d", np.flatnonzero(champion.truth == 1)[:200]),
     ]
-    made = (candidate, Rival("3", champion), slices, Sampling(4000))
-    found = {check.name: check for check in regression_checks(*made, policy(slices=True))}
+    compare = partial(regression_checks, candidate, Rival("3", champion), slices=slices, sampling=Sampling(4000))
+    found = {check.name: check for check in compare(policy=policy(slices=True))}
     names = ("[roc_auc]", "[x=a].roc_auc", "[x=b].roc_auc", "[x=c].roc_auc", "[x=d].roc_auc")
     assert list(found) == [f"no_regression{name}" for name in names]
     verdicts = [check.verdict for check in found.values()]
@@ -129,14 +132,16 @@ def test_each_slice_is_compared_where_asked_for() -> None:
     assert verdicts[3:] == [Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE]
     assert not found["no_regression[x=c].roc_auc"].blocks  # the slices' rule is to warn
     assert "on 800 rows" in found["no_regression[x=a].roc_auc"].message
-    assert len(regression_checks(*made, policy())) == 1
+    assert len(compare(policy=policy())) == 1
 
 
 @pytest.mark.parametrize("rule", ["block", "warn"])
 @pytest.mark.parametrize(("first", "blocks"), [("allow", False), ("block", True)])
 def test_the_first_model_has_nothing_to_be_compared_with(rule: str, first: str, blocks: bool) -> None:
     made = model(100, 0.5)
-    (check,) = regression_checks(made, Rival(), [], Sampling(100), policy("f1", first_model=first, rule=rule))
+    (check,) = regression_checks(
+        made, Rival(), slices=[], sampling=Sampling(100), policy=policy("f1", first_model=first, rule=rule)
+    )
     assert (check.verdict, check.blocks, check.observed) == (Verdict.INCONCLUSIVE, blocks, score("f1", made))
     assert "the first model" in check.message
     assert ("first_model: allow" in check.message) is blocks
@@ -147,7 +152,7 @@ def test_the_first_model_has_nothing_to_be_compared_with(rule: str, first: str, 
 def test_a_champion_that_cannot_judge_leaves_the_answer_open(rule: str, blocks: bool, first: str) -> None:
     asked = policy("f1", first_model=first, rule=rule)
     rival = Rival("3", trouble="it needs the column 'age'")
-    (check,) = regression_checks(model(100, 0.5), rival, [], Sampling(100), asked)
+    (check,) = regression_checks(model(100, 0.5), rival, slices=[], sampling=Sampling(100), policy=asked)
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
     assert "champion version 3 cannot judge these rows: it needs the column 'age'" in check.message
 
@@ -162,4 +167,7 @@ def test_scores_that_are_not_defined_cannot_be_compared() -> None:
 
 def test_nothing_is_compared_unless_asked_for() -> None:
     asked = ModelPolicy.model_validate({"metrics": {"f1": {"min": 0}}})
-    assert regression_checks(model(50, 0.5), Rival("3", model(50, 0.5)), [], Sampling(50), asked) == []
+    assert (
+        regression_checks(model(50, 0.5), Rival("3", model(50, 0.5)), slices=[], sampling=Sampling(50), policy=asked)
+        == []
+    )

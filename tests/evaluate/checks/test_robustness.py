@@ -41,13 +41,15 @@ def ask(table: pl.DataFrame) -> Predictions:
 
 def checks(rule: OnInconclusive = OnInconclusive.BLOCK, features: Features = FEATURES, **asked: Any) -> list[Check]:
     policy = Robustness.model_validate({"metric": "log_loss", **asked})
-    return robustness_checks(ask, TABLE, ask(TABLE), features, Sampling(ROWS), policy, rule)
+    return robustness_checks(
+        ask, TABLE, predictions=ask(TABLE), features=features, sampling=Sampling(ROWS), policy=policy, rule=rule
+    )
 
 
 @pytest.mark.parametrize("kind", ["missing_values", "unseen_categories", "noise"])
 def test_a_share_of_values_is_disturbed_the_same_ones_each_time(kind: str) -> None:
     section = Noise(max_drop=1, share=0.2) if kind == "noise" else Perturbation(max_drop=1, share=0.2)
-    found, again = (disturbed(kind, TABLE, FEATURES, section) for _ in range(2))
+    found, again = (disturbed(kind, TABLE, features=FEATURES, section=section) for _ in range(2))
     assert found is not None
     assert again is not None
     assert found.equals(again)
@@ -62,7 +64,7 @@ def test_a_share_of_values_is_disturbed_the_same_ones_each_time(kind: str) -> No
 
 
 def test_unseen_categories_are_unseen_and_codes_stay_numbers() -> None:
-    found = disturbed("unseen_categories", TABLE, FEATURES, Perturbation(max_drop=1, share=0.5))
+    found = disturbed("unseen_categories", TABLE, features=FEATURES, section=Perturbation(max_drop=1, share=0.5))
     assert found is not None
     assert set(found["code"].unique()) - set(TABLE["code"].unique()) == {5.0}
     assert found["code"].dtype.is_numeric()
@@ -70,7 +72,7 @@ def test_unseen_categories_are_unseen_and_codes_stay_numbers() -> None:
 
 
 def test_noise_is_in_standard_deviations_of_the_feature() -> None:
-    found = disturbed("noise", TABLE, FEATURES, Noise(max_drop=1, scale=0.25))
+    found = disturbed("noise", TABLE, features=FEATURES, section=Noise(max_drop=1, scale=0.25))
     assert found is not None
     assert (found["income"] - TABLE["income"]).std() == pytest.approx(2.5, rel=0.1)
 
@@ -126,6 +128,14 @@ def test_a_model_that_answers_nonsense_has_failed() -> None:
         said = table["income"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return Predictions(TABLE["income"].to_numpy(), said, None, ())
 
-    (check,) = robustness_checks(number, TABLE, number(TABLE), FEATURES, Sampling(ROWS), policy, OnInconclusive.BLOCK)
+    (check,) = robustness_checks(
+        number,
+        TABLE,
+        predictions=number(TABLE),
+        features=FEATURES,
+        sampling=Sampling(ROWS),
+        policy=policy,
+        rule=OnInconclusive.BLOCK,
+    )
     assert check.verdict is Verdict.FAILED
     assert "no finite number" in check.message

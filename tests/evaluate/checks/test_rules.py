@@ -35,7 +35,9 @@ def ask(table: pl.DataFrame) -> Predictions:
 
 def judged(rule: OnInconclusive = OnInconclusive.BLOCK, **asked: Any) -> Check:
     made = PredictionRule.model_validate({"name": "rule", **asked})
-    (check,) = rule_checks(ask, TABLE, ask(TABLE), Sampling(ROWS), [made], rule)
+    (check,) = rule_checks(
+        ask, TABLE, predictions=ask(TABLE), sampling=Sampling(ROWS), rules=[made], on_inconclusive=rule
+    )
     assert check.name == "prediction_rule[rule]"
     return check
 
@@ -118,5 +120,12 @@ def test_several_classes_have_no_number_to_judge() -> None:
     truth = np.zeros(5, int)
     made = Predictions(truth, truth, np.full((5, 3), 1 / 3), ("a", "b", "c"))
     rule = PredictionRule.model_validate({"name": "rule", "within": {"max": 1}})
-    (check,) = rule_checks(lambda _: made, TABLE.head(5), made, Sampling(5), [rule], OnInconclusive.WARN)
+    (check,) = rule_checks(
+        lambda _: made,
+        TABLE.head(5),
+        predictions=made,
+        sampling=Sampling(5),
+        rules=[rule],
+        on_inconclusive=OnInconclusive.WARN,
+    )
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, False)

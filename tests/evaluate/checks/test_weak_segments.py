@@ -43,7 +43,9 @@ def policy(**more: Any) -> WeakSegments:
 
 
 def checks(broken: Any, columns: list[str], groups: Any = None, **more: Any) -> list[Any]:
-    return weak_segment_checks(TABLE, columns, model(broken), Sampling(ROWS, groups), policy(**more))
+    return weak_segment_checks(
+        TABLE, columns, predictions=model(broken), sampling=Sampling(ROWS, groups), policy=policy(**more)
+    )
 
 
 def test_the_broken_part_is_found_and_described_by_raw_columns() -> None:
@@ -74,7 +76,9 @@ def test_the_broken_part_is_found_and_described_by_raw_columns() -> None:
 def test_every_kind_of_column_can_describe_a_segment(broken: pl.Series, column: str, name: str) -> None:
     half = np.arange(0, ROWS, 2)
     asked = policy(depth=2 if "<=" in name else 1)
-    found = find_segments(TABLE, [column], broken.to_numpy().astype(float), half, half + 1, asked)
+    found = find_segments(
+        TABLE, [column], errors=broken.to_numpy().astype(float), finding=half, judging=half + 1, policy=asked
+    )
     assert [segment.name for segment in found] == [name]
     assert found[0].error == 1.0
     assert found[0].rows.tolist() == [row for row in half + 1 if broken[int(row)]]
@@ -96,9 +100,9 @@ def test_a_model_without_a_weak_part_is_not_blamed_for_chance() -> None:
         found = weak_segment_checks(
             TABLE,
             ["age", "city", "income"],
-            made,
-            Sampling(ROWS, seed=seed),
-            policy(metrics={"accuracy": {"min": 0.9}}),
+            predictions=made,
+            sampling=Sampling(ROWS, seed=seed),
+            policy=policy(metrics={"accuracy": {"min": 0.9}}),
         )
         blamed += any(check.verdict is Verdict.FAILED for check in found)
     assert blamed <= 6  # five segments of 2.5 % each would be two or three
@@ -107,7 +111,7 @@ def test_a_model_without_a_weak_part_is_not_blamed_for_chance() -> None:
 def test_the_rows_that_judge_are_not_those_that_it_was_found_in() -> None:
     errors = DICE.normal(size=ROWS)
     finding, judging = np.arange(0, ROWS, 2), np.arange(1, ROWS, 2)
-    found = find_segments(TABLE, ["age", "income"], errors, finding, judging, policy())
+    found = find_segments(TABLE, ["age", "income"], errors=errors, finding=finding, judging=judging, policy=policy())
     assert found
     for segment in found:
         assert set(segment.rows) <= set(judging)
@@ -135,7 +139,11 @@ def test_too_few_rows_to_look_in_are_open(rule: str, blocks: bool) -> None:
 
 def test_without_a_column_that_tells_rows_apart_nothing_is_found() -> None:
     (check,) = weak_segment_checks(
-        TABLE.with_columns(same=pl.lit(1)), ["same"], model(AGE > 61), Sampling(ROWS), policy()
+        TABLE.with_columns(same=pl.lit(1)),
+        ["same"],
+        predictions=model(AGE > 61),
+        sampling=Sampling(ROWS),
+        policy=policy(),
     )
     assert (check.name, check.verdict) == ("weak_segments", Verdict.PASSED)
 

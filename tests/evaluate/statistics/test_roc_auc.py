@@ -59,12 +59,14 @@ def test_average_precisions_are_scikit_learns(digits: int) -> None:
     made = ranked(200, 3, digits)
     assert made.probabilities is not None
     weights = np.random.default_rng(0).integers(0, 4, size=(6, 200)).astype(float)
-    found = average_precisions(made.truth == 1, made.probabilities[:, 1], weights)
+    found = average_precisions(made.truth == 1, made.probabilities[:, 1], weights=weights)
     expected = [average_precision_score(made.truth, made.probabilities[:, 1], sample_weight=some) for some in weights]
     assert found == pytest.approx(expected)
 
 
 def test_average_precision_without_a_positive_row_is_not_defined() -> None:
-    found = average_precisions(np.array([True, False]), np.array([0.3, 0.7]), np.array([[0.0, 1.0], [1.0, 1.0]]))
+    found = average_precisions(
+        np.array([True, False]), np.array([0.3, 0.7]), weights=np.array([[0.0, 1.0], [1.0, 1.0]])
+    )
     assert np.isnan(found[0])
     assert found[1] == 0.5

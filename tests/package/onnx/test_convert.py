@@ -119,11 +119,11 @@ def test_a_conversion_that_answers_otherwise_is_not_taken(
     assert found.content is not None
     rows = to_model_input(frame, COLUMNS)
     other = fit(HistGradientBoostingClassifier(max_iter=3))
-    compared = _compared(other, found.content, rows)
+    compared = _compared(other, found.content, rows=rows)
     assert compared.content is None
     assert "another label for" in compared.reason
     alike = other.predict(rows) == answers(found, frame)["label"]
-    compared = _compared(other, found.content, rows[alike])
+    compared = _compared(other, found.content, rows=rows[alike])
     assert compared.content is None
     assert "A probability differs by up to" in compared.reason
 

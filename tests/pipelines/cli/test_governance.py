@@ -102,7 +102,7 @@ def test_a_check_names_the_promotion_that_has_the_environment(office: Office) ->
     assert not found["allowed"]
     assert "production is being changed" in found["refusals"][0]
     assert (found["open"]["run"], found["open"]["by"]) == ("promote-7", "cyd")
-    finish(office.log, claim, "undone", "bot")
+    finish(office.log, claim, event="undone", actor="bot")
     assert office.check()["allowed"]
 
 

@@ -31,7 +31,7 @@ from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.pipelines.cli.main import app
 
 MODEL = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")
-BAD = Gate(name="data", checks=(passed_or_failed("columns", False, "income is missing"),))
+BAD = Gate(name="data", checks=(passed_or_failed("columns", False, message="income is missing"),))
 
 
 @pytest.fixture

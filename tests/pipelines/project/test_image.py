@@ -82,7 +82,7 @@ def own(small: Path) -> Path:
 def make(own: Path, components: str, tmp_path: Path) -> Callable[..., ProjectImage]:
     def project_image(target: str = "images", base: str = components, **options: Any) -> ProjectImage:
         to = target if ":" in target else str(tmp_path / target)
-        return make_project_image(Workspace.load(own), base, to, report=lambda _: None, **options)
+        return make_project_image(Workspace.load(own), base, target=to, report=lambda _: None, **options)
 
     return project_image
 
@@ -94,7 +94,7 @@ def lock(project: Path, *lines: str) -> None:
 def image_at(reference: str) -> tuple[Layout, Image]:
     parsed = Reference.parse(reference, "image")
     layout = Layout(Path(parsed.repository))
-    return layout, pull(layout, parsed, "linux/amd64")
+    return layout, pull(layout, parsed, platform="linux/amd64")
 
 
 def layer_of(result: ProjectImage) -> dict[str, bytes]:
@@ -179,7 +179,9 @@ def test_a_target_without_a_tag_is_tagged_by_the_code(make: Callable[..., Projec
     assert result.image.startswith(f"{registry.host}/team/visits@sha256:")
     assert code_of_image(result.image) == result.code
     tagged = Reference.parse(f"{registry.host}/team/visits:{result.code}", "image")
-    assert pull(images_at(tagged, insecure=False), tagged, "linux/amd64").digest == result.image.partition("@")[2]
+    assert (
+        pull(images_at(tagged, insecure=False), tagged, platform="linux/amd64").digest == result.image.partition("@")[2]
+    )
 
 
 # ---- what is wrong

@@ -31,7 +31,7 @@ def _proposed(folder: Path, table: pl.DataFrame, label: str = "label", **how: An
     """The proposal for a table written as CSV, and its files as read by YAML."""
     text = table.write_csv(None, **{key: how[key] for key in ("separator",) if key in how})
     (folder / "data.csv").write_bytes(text.encode(how.get("encoding", "utf-8")))
-    proposal = propose(folder / "made", "made", str(folder / "data.csv"), label)
+    proposal = propose(folder / "made", "made", source=str(folder / "data.csv"), label=label)
     return proposal, {name.removesuffix(".yaml"): yaml.safe_load(text) for name, text in proposal.files.items()}
 
 
@@ -192,7 +192,7 @@ def test_plain_csv_and_parquet_need_no_reading_options(tmp_path: Path) -> None:
     _, files = _proposed(tmp_path, table)
     assert set(files["project"]["data"]) == {"source", "split"}
     table.write_parquet(tmp_path / "data.parquet")
-    from_parquet = propose(tmp_path / "made", "made", str(tmp_path / "data.parquet"), "label")
+    from_parquet = propose(tmp_path / "made", "made", source=str(tmp_path / "data.parquet"), label="label")
     assert yaml.safe_load(from_parquet.files["contract.yaml"]) == files["contract"]
 
 
@@ -201,7 +201,7 @@ def test_the_proposal_loads_agrees_and_points_to_the_data(tmp_path: Path, monkey
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     _with("column", [i % 50 for i in INTEGERS]).write_csv("data/table.csv")
-    proposal = propose(Path("projects/made"), "made", "data/table.csv", "label")
+    proposal = propose(Path("projects/made"), "made", source="data/table.csv", label="label")
     for name, text in proposal.files.items():
         target = tmp_path / "projects" / "made" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ def test_the_proposal_loads_agrees_and_points_to_the_data(tmp_path: Path, monkey
     workspace = Workspace.load(tmp_path / "projects" / "made")
     assert Path(workspace.project.data.source).resolve() == tmp_path / "data" / "table.csv"
     assert "../../data/table.csv" in proposal.files["project.yaml"]
-    check_agreement(workspace.project, workspace.contract, "project.yaml", "contract.yaml")
+    check_agreement(workspace.project, workspace.contract, project_name="project.yaml", contract_name="contract.yaml")
     for kind, model in {"project": Project, "contract": Contract, "policy": Policy}.items():
         text = proposal.files[f"{kind}.yaml"]
         assert text.startswith(f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n")
@@ -222,7 +222,7 @@ def test_a_folder_of_files_is_one_table(tmp_path: Path) -> None:
     table = _with("column", [i % 50 for i in INTEGERS])
     table[:40].write_csv(tmp_path / "parts" / "a.csv", separator=";")
     table[40:].write_csv(tmp_path / "parts" / "b.csv", separator=";")
-    proposal = propose(tmp_path / "made", "made", str(tmp_path / "parts"), "label")
+    proposal = propose(tmp_path / "made", "made", source=str(tmp_path / "parts"), label="label")
     project = yaml.safe_load(proposal.files["project.yaml"])
     assert project["data"] | {"split": {}} == {"source": "../parts", "delimiter": ";", "split": {}}
 

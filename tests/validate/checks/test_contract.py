@@ -55,7 +55,7 @@ def contract(columns: dict[str, Any] | None = None, **others: Any) -> Contract:
 
 
 def checks(table: pl.DataFrame, asked: Contract, described: Project | None = None) -> dict[str, Check]:
-    found = contract_checks(table.lazy(), asked, described or project())
+    found = contract_checks(table.lazy(), asked, project=described or project())
     assert len({check.name for check in found}) == len(found)
     return {check.name: check for check in found}
 
@@ -404,6 +404,8 @@ def test_both_files_of_a_split_are_read(tmp_path: Path) -> None:
     GOOD[:3].write_parquet(tmp_path / "train")
     with_values("age", [1, 2, 3, 17])[3:].write_parquet(tmp_path / "test")
     table = pl.scan_parquet([tmp_path / "train", tmp_path / "test"])
-    found = {check.name: check for check in contract_checks(table, contract({"age": {"minimum": 18}}), project())}
+    found = {
+        check.name: check for check in contract_checks(table, contract({"age": {"minimum": 18}}), project=project())
+    }
     assert found["rows"].observed == 4
     assert "1 of 4 values below 18, such as '17'" in found["minimum[age]"].message

@@ -21,18 +21,21 @@ def policy(psi: float | None = 0.2, minimum_rows: int = 2, rule: str = "warn", *
 
 def drift(before: pl.DataFrame, now: pl.DataFrame, asked: DataPolicy, label: str = "") -> dict[str, Check]:
     """The checks of all columns, by their names."""
-    baseline = measure(before, before.columns, "")
-    return {check.name: check for check in drift_checks(measure_like(now, baseline, ""), baseline, asked, label)}
+    baseline = measure(before, before.columns, data_hash="")
+    return {
+        check.name: check
+        for check in drift_checks(measure_like(now, baseline, data_hash=""), baseline, policy=asked, label=label)
+    }
 
 
 @pytest.fixture
 def baseline() -> Baseline:
-    return measure(pl.DataFrame({"same": range(100), "moved": range(100)}), ["same", "moved"], "before")
+    return measure(pl.DataFrame({"same": range(100), "moved": range(100)}), ["same", "moved"], data_hash="before")
 
 
 def test_each_column_is_compared(baseline: Baseline) -> None:
-    now = measure_like(pl.DataFrame({"same": range(100), "moved": range(50, 150)}), baseline, "now")
-    same, moved = drift_checks(now, baseline, policy())
+    now = measure_like(pl.DataFrame({"same": range(100), "moved": range(50, 150)}), baseline, data_hash="now")
+    same, moved = drift_checks(now, baseline, policy=policy())
     assert (same.name, same.verdict, same.observed) == ("drift[same]", Verdict.PASSED, 0.0)
     assert (moved.name, moved.verdict, moved.blocks) == ("drift[moved]", Verdict.FAILED, True)
     assert moved.threshold == 0.2
@@ -42,16 +45,16 @@ def test_each_column_is_compared(baseline: Baseline) -> None:
 
 
 def test_the_threshold_itself_passes(baseline: Baseline) -> None:
-    now = measure_like(pl.DataFrame({"same": range(30, 130)}), baseline, "now")
+    now = measure_like(pl.DataFrame({"same": range(30, 130)}), baseline, data_hash="now")
     shares = baseline.columns["same"].shares, now.columns["same"].shares
     index = excess_stability_index(*shares, expected_rows=baseline.rows, rows=now.rows)
-    assert drift_checks(now, baseline, policy(index))[0].verdict is Verdict.PASSED
-    assert drift_checks(now, baseline, policy(index * 0.999))[0].verdict is Verdict.FAILED
+    assert drift_checks(now, baseline, policy=policy(index))[0].verdict is Verdict.PASSED
+    assert drift_checks(now, baseline, policy=policy(index * 0.999))[0].verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
 def test_without_a_baseline_the_answer_is_open(baseline: Baseline, rule: str, blocks: bool) -> None:
-    (check,) = drift_checks(baseline, None, policy(rule=rule))
+    (check,) = drift_checks(baseline, None, policy=policy(rule=rule))
     assert (check.name, check.verdict, check.blocks) == ("drift", Verdict.INCONCLUSIVE, blocks)
     assert "no approved model yet" in check.message
 
@@ -61,14 +64,14 @@ def test_without_a_baseline_the_answer_is_open(baseline: Baseline, rule: str, bl
 def test_with_too_few_rows_the_answer_is_open(
     baseline: Baseline, least: int, rows: int, fewest: int, rule: str, blocks: bool
 ) -> None:
-    now = measure_like(pl.DataFrame({"same": range(rows)}), baseline, "now")
-    (check,) = drift_checks(now, baseline, policy(minimum_rows=least, rule=rule))
+    now = measure_like(pl.DataFrame({"same": range(rows)}), baseline, data_hash="now")
+    (check,) = drift_checks(now, baseline, policy=policy(minimum_rows=least, rule=rule))
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
     assert (check.observed, check.threshold) == (fewest, least)
 
 
 def test_columns_that_only_one_side_has_are_not_compared(baseline: Baseline) -> None:
-    now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, "now")
+    now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, data_hash="now")
     assert list(now.columns) == ["same"]
 
 
@@ -164,8 +167,8 @@ def test_the_label_is_named_and_judged_as_such(thresholds: dict[str, Any], verdi
 
 
 def test_a_column_that_the_baseline_lacks_is_inconclusive(baseline: Baseline) -> None:
-    now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, "now")
-    found = drift_checks(now, baseline, policy(), "", ["same", "new"])
+    now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, data_hash="now")
+    found = drift_checks(now, baseline, policy=policy(), label="", columns=["same", "new"])
     assert [(check.name, check.verdict) for check in found] == [
         ("drift[same]", Verdict.PASSED),
         ("drift[new]", Verdict.INCONCLUSIVE),
@@ -181,8 +184,8 @@ def of_people(seed: int, people: int) -> pl.DataFrame:
 def test_equal_rows_of_a_group_are_no_evidence_of_their_own() -> None:
     before, now = of_people(6, 60), of_people(18, 60)
     alone = drift(before.select("x"), now.select("x"), policy())["drift[x]"]
-    baseline = measure(before, ["x"], "", "person")
-    (grouped,) = drift_checks(measure_like(now, baseline, "", "person"), baseline, policy())
+    baseline = measure(before, ["x"], data_hash="", group="person")
+    (grouped,) = drift_checks(measure_like(now, baseline, data_hash="", group="person"), baseline, policy=policy())
     assert alone.verdict is Verdict.FAILED
     assert grouped.verdict is Verdict.INCONCLUSIVE
     assert "rows of a group are alike" in grouped.message
@@ -190,15 +193,17 @@ def test_equal_rows_of_a_group_are_no_evidence_of_their_own() -> None:
 
 def test_skew_compares_what_is_served_with_what_is_trained_on() -> None:
     dice = np.random.default_rng(7)
-    train = measure(pl.DataFrame({"x": dice.normal(size=3000), "y": dice.normal(size=3000)}), ["x", "y"], "")
+    train = measure(pl.DataFrame({"x": dice.normal(size=3000), "y": dice.normal(size=3000)}), ["x", "y"], data_hash="")
     served = pl.DataFrame({"x": dice.normal(size=600) * 100, "y": dice.normal(size=600)})
-    found = {check.name: check for check in skew_checks(measure_like(served, train, ""), train, policy())}
+    found = {
+        check.name: check for check in skew_checks(measure_like(served, train, data_hash=""), train, policy=policy())
+    }
     assert {name: check.verdict for name, check in found.items()} == {
         "skew[x]": Verdict.FAILED,
         "skew[y]": Verdict.PASSED,
     }
     assert "600 rows of the serving data against the 3,000 trained on" in found["skew[x]"].message
-    (few,) = skew_checks(measure_like(served.head(499), train, ""), train, policy())
+    (few,) = skew_checks(measure_like(served.head(499), train, data_hash=""), train, policy=policy())
     assert (few.name, few.verdict, few.observed, few.threshold) == ("skew", Verdict.INCONCLUSIVE, 499, 500)
 
 

@@ -64,11 +64,11 @@ def found(
     checks = leakage_checks(
         train.lazy(),
         (table(99, 500) if test is None else test).lazy(),
-        project,
-        described,
-        asked,
-        rule,
-        serving,
+        project=project,
+        contract=described,
+        policy=asked,
+        rule=rule,
+        serving_columns=serving,
         today=NOW,
     )
     assert len({check.name for check in checks}) == len(checks)
@@ -106,7 +106,13 @@ def test_the_example_is_clean(root: Path) -> None:
     splits = split_table(pl.read_parquet(folder / "claims.parquet"), project.data.split)
     contract = Contract.load(str(folder / "contract.yaml"))
     checks = leakage_checks(
-        splits.train.lazy(), splits.test.lazy(), project, contract, Leakage(), OnInconclusive.WARN, None
+        splits.train.lazy(),
+        splits.test.lazy(),
+        project=project,
+        contract=contract,
+        policy=Leakage(),
+        rule=OnInconclusive.WARN,
+        serving_columns=None,
     )
     assert {check.verdict for check in checks} == {Verdict.PASSED}
     assert "shared_groups[person]" in {check.name for check in checks}
@@ -182,7 +188,7 @@ def test_skill_is_inconclusive_without_a_label_that_can_be_judged(rows: int, lab
 
 def test_the_interval_is_that_of_hanley_and_mcneil() -> None:
     # Their example (1982, table II): an area of 0.893 with 51 and 58 images has a standard error of 0.032.
-    low, high = roc_auc_interval(0.893, 51, 58)
+    low, high = roc_auc_interval(0.893, 51, negatives=58)
     assert (high - low) / 2 / 1.96 == pytest.approx(0.032, abs=0.0015)
 
 

@@ -33,7 +33,9 @@ def table(seed: int, rows: int = 2000, correlation: float = 0.0) -> pl.DataFrame
 def judged(
     before: pl.DataFrame, now: pl.DataFrame, rule: OnInconclusive = OnInconclusive.WARN, **policy: float
 ) -> Check:
-    return multivariate_check(before, now, before.columns, Multivariate.model_validate(policy), rule)
+    return multivariate_check(
+        before, now, columns=before.columns, policy=Multivariate.model_validate(policy), rule=rule
+    )
 
 
 def test_a_correlation_that_turns_is_told_though_no_column_changes() -> None:
@@ -99,7 +101,9 @@ def test_too_few_rows_are_inconclusive() -> None:
 
 def test_times_and_missing_columns_are_left_out() -> None:
     before, now = table(1).select("time", "other"), table(2).select("time", "flag")
-    found = multivariate_check(before, now, ["time", "other", "flag"], Multivariate(), OnInconclusive.WARN)
+    found = multivariate_check(
+        before, now, columns=["time", "other", "flag"], policy=Multivariate(), rule=OnInconclusive.WARN
+    )
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "no column" in found.message
 
@@ -130,5 +134,11 @@ def test_only_a_sample_is_looked_at_and_the_same_one_each_time() -> None:
 def test_weeks_of_the_example_are_told_apart_only_with_drift() -> None:
     columns = ["log_coinsurance", "chronic_diseases", "health", "physical_limitation", "high_use"]
     rule = OnInconclusive.WARN
-    assert multivariate_check(week(4), week(5), columns, Multivariate(), rule).verdict is Verdict.PASSED
-    assert multivariate_check(week(4), week(5, drift=1.0), columns, Multivariate(), rule).verdict is Verdict.FAILED
+    assert (
+        multivariate_check(week(4), week(5), columns=columns, policy=Multivariate(), rule=rule).verdict
+        is Verdict.PASSED
+    )
+    assert (
+        multivariate_check(week(4), week(5, drift=1.0), columns=columns, policy=Multivariate(), rule=rule).verdict
+        is Verdict.FAILED
+    )

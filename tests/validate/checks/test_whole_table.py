@@ -27,7 +27,7 @@ COLUMNS = {
 def checked(text: str, per: str, table: pl.DataFrame = TABLE, **others: Any) -> Check:
     asked = {"name": "r", "rule": text, "per": per, **others}
     contract = Contract.model_validate({"columns": COLUMNS, "rules": [asked]})
-    (check,) = rule_checks(table.lazy(), contract, table.schema, len(table))
+    (check,) = rule_checks(table.lazy(), contract, schema=table.schema, rows=len(table))
     assert check.name == "rule[r]"
     return check
 
@@ -72,7 +72,7 @@ def test_names_that_the_check_uses_itself_may_be_columns() -> None:
         {"name": "b", "rule": "MIN(rows) > 0", "per": "group", "by": ["kept"]},
     ]
     contract = Contract.model_validate({"columns": columns, "rules": rules})
-    found = rule_checks(table.lazy(), contract, table.schema, 3)
+    found = rule_checks(table.lazy(), contract, schema=table.schema, rows=3)
     assert [check.observed for check in found] == [0.5, 0.0]
 
 
@@ -118,7 +118,7 @@ def test_keys_are_unique_however_few_rows_are_held(at_once: int, monkeypatch: py
     table = pl.DataFrame({"id": [f"k{number}" for number in range(100)] + ["k7", "k7", "k3", None, None]})
     contract = Contract.model_validate({"columns": {"id": {"type": "string", "unique": True}}, "unique": [["id"]]})
     alone, key = pl.concat([table, pl.DataFrame({"id": ["k100"]})]).pipe(
-        lambda rows: unique_checks(rows.lazy(), contract, rows.schema, len(rows))
+        lambda rows: unique_checks(rows.lazy(), contract, schema=rows.schema, rows=len(rows))
     )
     assert (alone.observed, key.observed) == (5, 7)
     assert "such as 'k3', 'k7'; " in alone.message or "such as 'k7', 'k3'; " in alone.message
