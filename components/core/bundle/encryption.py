@@ -154,10 +154,8 @@ def decrypt_bundle(folder: Path, target: Path, *, keys: DecryptionKeys) -> Path:
     if encrypted is None:
         raise ValueError(f"{folder} is not encrypted")
     shutil.copytree(folder, target, ignore=lambda *_: {ENCRYPTED_FILE, SEALED_FILE}, dirs_exist_ok=True)
-    with (
-        _written_by(partial(_decrypt, encrypted, keys=keys)) as plain,
-        tarfile.open(fileobj=plain, mode="r|") as archive,
-    ):
+    write = partial(_decrypt, encrypted, keys=keys)
+    with _written_by(write) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
         extract_tar(archive, target)
     return target
 
