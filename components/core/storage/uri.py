@@ -220,7 +220,7 @@ def _listing_of_prefix(folder: str) -> Listing:
 def _states_in_folder(folder: str) -> dict[str, str]:
     settled = time.time_ns() - _SETTLED_NS
     states: dict[str, str] = {}
-    with suppress(FileNotFoundError):
+    with _explaining(folder), suppress(FileNotFoundError):
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if entry.is_file() and not entry.name.startswith("."):
                 stat = entry.stat()

@@ -141,7 +141,7 @@ from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, decrypt_b
 folder, keys = Path({str(tmp_path)!r}), Path({str(keys)!r})
 recipient = (keys / "own.recipient").read_text().strip()
 encrypt(folder / "model.tar", folder / "bundle" / ENCRYPTED_FILE, recipient=recipient)
-decrypt_bundle(folder / "bundle", folder / "target", read_keys(keys / "own.key"))
+decrypt_bundle(folder / "bundle", folder / "target", keys=read_keys(keys / "own.key"))
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
