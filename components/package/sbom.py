@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from modelway.components.package.serving_base import Bill
+from modelway.components.package.serving_base import ServingBase
 
 if TYPE_CHECKING:
     from cyclonedx.model import HashType
@@ -20,14 +20,14 @@ _PURL_TYPES = {"debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk"
 
 @dataclass(frozen=True)
 class Subject:
-    """What a bill of materials is of.
+    """The packaged version that a bill of materials describes.
 
     Attributes:
         name: The registered model's name.
         version: Its version.
         model_hash: The SHA-256 of the model's folder.
         blessing_sha256: The SHA-256 of the blessing's document.
-        at: When the model was blessed, ISO 8601; stands for the time, so that the same release gives the same bill.
+        at: When the model was blessed, ISO 8601; as the document's time, it keeps the text of a release the same.
         base: The serving base's reference.
         base_digest: Its digest.
     """
@@ -41,13 +41,13 @@ class Subject:
     base_digest: str
 
 
-def write_sbom(subject: Subject, bill: Bill, *, files: Mapping[str, bytes]) -> str:
-    """The bill of materials as CycloneDX 1.6 JSON; the same inputs give the same text.
+def write_sbom(subject: Subject, serving_base: ServingBase, *, files: Mapping[str, bytes]) -> str:
+    """Returns the bill of materials as CycloneDX 1.6 JSON; the same inputs give the same text.
 
     Args:
-        subject: What it is of.
-        bill: What is in the serving base.
-        files: The release's files by their names, of which the hashes are stated.
+        subject: The packaged version.
+        serving_base: The packages of the serving base.
+        files: The release's files by their names; their hashes are listed.
     """
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
@@ -79,9 +79,9 @@ def write_sbom(subject: Subject, bill: Bill, *, files: Mapping[str, bytes]) -> s
         version=subject.base_digest,
         type=ComponentType.CONTAINER,
         bom_ref="base",
-        components=_packages(bill),
+        components=_packages(serving_base),
     )
-    identity = f"{subject} {sorted(files)} {bill}"
+    identity = f"{subject} {sorted(files)} {serving_base}"
     bom = Bom(
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, identity),
         metadata=BomMetaData(component=image, timestamp=datetime.fromisoformat(subject.at)),
@@ -91,27 +91,25 @@ def write_sbom(subject: Subject, bill: Bill, *, files: Mapping[str, bytes]) -> s
     return JsonV1Dot6(bom).output_as_string(indent=2)
 
 
-def _packages(bill: Bill) -> list[Component]:
+def _packages(serving_base: ServingBase) -> list[Component]:
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
-    found = [
-        Component(
-            name="python",
-            version=bill.python,
-            type=ComponentType.PLATFORM,
-            bom_ref=f"pkg:generic/python@{bill.python}",
-            purl=PackageURL("generic", None, "python", bill.python),
-        )
-    ]
-    urls = [PackageURL("pypi", None, one.name, one.version) for one in bill.packages]
-    urls.append(PackageURL("pypi", None, "modelway", bill.modelway))
-    kind = _PURL_TYPES.get(bill.distribution, "generic")
-    urls += [
-        PackageURL(kind, bill.distribution, one["name"], one["version"], {"arch": one["architecture"]})
-        for one in bill.system
-    ]
-    return found + [
+    python = Component(
+        name="python",
+        version=serving_base.python,
+        type=ComponentType.PLATFORM,
+        bom_ref=f"pkg:generic/python@{serving_base.python}",
+        purl=PackageURL("generic", None, "python", serving_base.python),
+    )
+    urls = [PackageURL("pypi", None, package.name, package.version) for package in serving_base.packages]
+    urls.append(PackageURL("pypi", None, "modelway", serving_base.modelway))
+    distribution = serving_base.distribution
+    purl_type = _PURL_TYPES.get(distribution, "generic")
+    for package in serving_base.system:
+        architecture = {"arch": package["architecture"]}
+        urls.append(PackageURL(purl_type, distribution, package["name"], package["version"], architecture))
+    return [python] + [
         Component(name=url.name, version=url.version, type=ComponentType.LIBRARY, bom_ref=str(url), purl=url)
         for url in urls
     ]

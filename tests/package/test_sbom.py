@@ -8,10 +8,10 @@ import json
 import pytest
 
 from modelway.components.package.sbom import Subject, write_sbom
-from modelway.components.package.serving_base import Bill
+from modelway.components.package.serving_base import ServingBase
 
 SUBJECT = Subject("loans", "3", "a" * 64, "b" * 64, "2026-03-01T12:00:00+00:00", "registry.example/serving", "sha256:c")
-BILL = Bill(
+BILL = ServingBase(
     "numpy==2.4.6 --hash=sha256:aa\n",
     "0.1.0",
     "3.11.9",

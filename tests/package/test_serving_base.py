@@ -12,12 +12,12 @@ from modelway.components.core.oci.image import Image
 from modelway.components.core.oci.layout import Layout, Reference, pull
 from modelway.components.package import list_packages as base_bill
 from modelway.components.package.serving_base import (
-    Bill,
-    Requirement,
-    check_decrypts,
-    check_served,
+    ServingBase,
+    PinnedPackage,
+    check_can_decrypt,
+    check_libraries,
     parse_requirements,
-    read_bill,
+    read_serving_base,
 )
 
 TEXT = """
@@ -31,8 +31,8 @@ loose==1.0
 """
 
 
-def bill(text: str) -> Bill:
-    return Bill(text, modelway="0.1.0", python="3.11", distribution="debian", system=())
+def bill(text: str) -> ServingBase:
+    return ServingBase(text, modelway="0.1.0", python="3.11", distribution="debian", system=())
 
 
 def image(base: Path) -> tuple[Layout, Image]:
@@ -41,14 +41,14 @@ def image(base: Path) -> tuple[Layout, Image]:
 
 def test_requirements_are_read_with_their_hashes() -> None:
     assert parse_requirements(TEXT) == (
-        Requirement("foo-bar", "1.0", ("sha256:cc",)),
-        Requirement("loose", "1.0", ()),
-        Requirement("numpy", "2.4.6", ("sha256:aa", "sha256:bb")),
+        PinnedPackage("foo-bar", "1.0", ("sha256:cc",)),
+        PinnedPackage("loose", "1.0", ()),
+        PinnedPackage("numpy", "2.4.6", ("sha256:aa", "sha256:bb")),
     )
 
 
 def test_a_base_says_what_is_in_it(base: Path) -> None:
-    found = read_bill(*image(base), name="base")
+    found = read_serving_base(*image(base), name="base")
     assert [one.name for one in found.packages] == ["numpy", "onnxruntime", "prometheus-client", "pyrage"]
     assert (found.python, found.distribution) == ("3.11.9", "debian")
     assert found.system == ({"name": "libc6", "version": "2.36-9", "architecture": "amd64"},)
@@ -57,7 +57,7 @@ def test_a_base_says_what_is_in_it(base: Path) -> None:
 def test_a_base_that_does_not_say_is_refused(base: Path) -> None:
     layout, below = image(base)
     with pytest.raises(ModelwayError, match="it holds no /opt/modelway/bill") as caught:
-        read_bill(layout, Image(below.manifest, below.config, below.layers[:1]), name="base")
+        read_serving_base(layout, Image(below.manifest, below.config, below.layers[:1]), name="base")
     assert "Dockerfile.serving" in caught.value.remedy
 
 
@@ -67,16 +67,16 @@ def test_a_base_that_does_not_say_is_refused(base: Path) -> None:
 )
 def test_a_pipeline_needs_its_libraries_in_their_versions(held: str, says: str | None) -> None:
     if says is None:
-        check_served("NumPy==2.4.6\nmodelway==0.1.0\n", bill(held), base="base")
+        check_libraries("NumPy==2.4.6\nmodelway==0.1.0\n", bill(held), base="base")
         return
     with pytest.raises(ModelwayError, match=f"needs numpy 2.4.6, but {says}"):
-        check_served("NumPy==2.4.6\n", bill(held), base="base")
+        check_libraries("NumPy==2.4.6\n", bill(held), base="base")
 
 
 def test_a_base_from_before_the_age_format_takes_no_encrypted_model() -> None:
-    check_decrypts(bill("numpy==2.4.6\npyrage==1.4.0\n"), "base")
+    check_can_decrypt(bill("numpy==2.4.6\npyrage==1.4.0\n"), "base")
     with pytest.raises(ModelwayError, match="the base lacks pyrage") as caught:
-        check_decrypts(bill("numpy==2.4.6\ncryptography==46.0\n"), "base")
+        check_can_decrypt(bill("numpy==2.4.6\ncryptography==46.0\n"), "base")
     assert "Dockerfile.serving" in caught.value.remedy
 
 

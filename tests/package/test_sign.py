@@ -12,7 +12,7 @@ import pytest
 
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, decrypt_bundle, encrypt, new_identity, read_keys
 from modelway.components.core.bundle.signing import new_keys, verify
-from modelway.components.package.sign import seal_and_sign
+from modelway.components.package.sign import encrypt_and_sign
 
 FILES = {"model/MLmodel": "flavors: {}", "model/data/weights": "weights", "model.onnx": "graph", "release.json": "{}"}
 
@@ -27,7 +27,7 @@ def seal(tmp_path: Path, keys: Path) -> Callable[..., Path]:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text)
         address = (keys / recipient).read_text().strip() if recipient else None
-        seal_and_sign(folder, str(tmp_path / "store"), signing_key=keys / key, recipient=address)
+        encrypt_and_sign(folder, str(tmp_path / "store"), signing_key=keys / key, recipient=address)
         return folder
 
     return sealed

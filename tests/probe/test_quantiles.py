@@ -7,7 +7,7 @@ import pytest
 
 from modelway.components.core.config.serving_policy import Sla
 from modelway.components.probe.measuring import requests_needed
-from modelway.components.probe.quantiles import fewest, quantile_interval, rate_interval
+from modelway.components.probe.quantiles import minimum_samples, quantile_interval, rate_interval
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from modelway.components.probe.quantiles import fewest, quantile_interval, rate_
 def test_the_fewest_values_are_those_from_which_the_interval_is_finite(
     quantile: float, confidence: float, expected: int
 ) -> None:
-    assert fewest(quantile, confidence) == expected
+    assert minimum_samples(quantile, confidence) == expected
     enough = quantile_interval(np.arange(expected, dtype=np.float64), quantile, confidence=confidence)
     short = quantile_interval(np.arange(expected - 1, dtype=np.float64), quantile, confidence=confidence)
     assert all(map(math.isfinite, enough))

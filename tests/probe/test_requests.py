@@ -41,7 +41,7 @@ def test_a_row_is_described_by_its_number_and_what_it_lacks() -> None:
 
 
 def test_each_malformed_request_has_one_thing_wrong() -> None:
-    made = {f"{one.kind} {one.detail}".strip(): one for one in malformed(sample())}
+    made = {f"{one.kind} {one.detail}".strip(): one for one in malformed_requests(sample())}
     sent = {name: one.body for name, one in made.items()}
     names = [one["name"] for one in json.loads(sent["missing column income"])["inputs"]]
     assert names == ["region", "opened"]
@@ -62,7 +62,7 @@ def test_each_malformed_request_has_one_thing_wrong() -> None:
 
 def test_many_columns_are_emptied_a_few_at_a_time() -> None:
     wide = pl.DataFrame({f"c{number}": [1.0, 2.0] for number in range(120)})
-    nulls = [one for one in malformed(sample(wide)) if one.kind == "null"]
+    nulls = [one for one in malformed_requests(sample(wide)) if one.kind == "null"]
     assert len(nulls) == 40
     emptied = [tensor["name"] for one in nulls for tensor in json.loads(one.body)["inputs"] if tensor["data"] == [None]]
     assert emptied == wide.columns
@@ -81,7 +81,7 @@ def test_a_batch_is_as_many_rows_as_the_server_takes(columns: int, rows: int | N
 @pytest.mark.parametrize(("columns", "most"), [(40, 40), (1_000, 50), (3_000, 10)])
 def test_every_column_is_sent_empty_in_a_bounded_number_of_requests(columns: int, most: int) -> None:
     frame = pd.DataFrame(np.zeros((1, columns)), columns=[f"c{n}" for n in range(columns)])
-    sent = [json.loads(one.body)["inputs"] for one in malformed(Sample.of(frame, [0])) if one.kind == "null"]
+    sent = [json.loads(one.body)["inputs"] for one in malformed_requests(Sample.of(frame, [0])) if one.kind == "null"]
     assert len(sent) == most
     emptied = [tensor["name"] for inputs in sent for tensor in inputs if tensor["data"] == [None]]
     assert sorted(emptied) == sorted(frame.columns)

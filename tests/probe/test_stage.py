@@ -18,7 +18,7 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.prepare.stage import prepare
-from modelway.components.probe.stage import measured, probe
+from modelway.components.probe.stage import dashboard_metrics, probe
 from modelway.components.train.fit import fit_pipeline
 from modelway.components.train.saving import save
 
@@ -67,7 +67,7 @@ def test_a_good_model_passes_every_check_and_all_is_measured(prober: Any, find: 
     ]
     assert sum(name.startswith("malformed") for name in names) == 11
     assert (gate.name, gate.proceed, gate.facts["test_rows"], gate.facts["requests"]) == ("serving", True, 30, 40)
-    found = measured(gate)
+    found = dashboard_metrics(gate)
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
     assert 0 < found["ready_seconds"] < found["cold_start_seconds"] < 30
     assert found["requests_per_second"] > 1
@@ -128,7 +128,7 @@ def test_a_tampered_model_fails_and_nothing_is_started(prober: Any, tmp_path: Pa
 def test_a_disabled_gate_starts_nothing_and_proceeds(prober: Any, tmp_path: Path) -> None:
     gate = prober(_spy(tmp_path / "loaded"), mode="disabled")
     assert (gate.mode, gate.checks, gate.proceed) == (Mode.DISABLED, (), True)
-    assert measured(gate) == {}
+    assert dashboard_metrics(gate) == {}
     assert "disabled" in prober.page
     assert not (tmp_path / "loaded").exists()
 

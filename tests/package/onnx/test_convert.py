@@ -30,7 +30,7 @@ from modelway.components.core.config.project import Features
 from modelway.components.core.storage.models import load_model
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import DatetimeParts, build
-from modelway.components.package.onnx.convert import Conversion, _compared, convert, to_feed
+from modelway.components.package.onnx.convert import Conversion, _compare, convert, to_feed
 from modelway.components.package.onnx.graph import Graph
 from modelway.components.package.onnx.preparation import _add_time_parts
 
@@ -119,11 +119,11 @@ def test_a_conversion_that_answers_otherwise_is_not_taken(
     assert found.content is not None
     rows = to_model_input(frame, COLUMNS)
     other = fit(HistGradientBoostingClassifier(max_iter=3))
-    compared = _compared(other, found.content, rows=rows)
+    compared = _compare(other, found.content, rows=rows)
     assert compared.content is None
     assert "another label for" in compared.reason
     alike = other.predict(rows) == answers(found, frame)["label"]
-    compared = _compared(other, found.content, rows=rows[alike])
+    compared = _compare(other, found.content, rows=rows[alike])
     assert compared.content is None
     assert "A probability differs by up to" in compared.reason
 

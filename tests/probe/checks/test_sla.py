@@ -9,7 +9,7 @@ from modelway.components.core.checks import Check, Verdict
 from modelway.components.core.config.serving_policy import Serving
 from modelway.components.probe.checks.sla import load_checks
 from modelway.components.probe.load import Load
-from modelway.components.probe.measuring import Observed
+from modelway.components.probe.measuring import Measurements
 
 
 def load(count: int = 400, asked: int | None = None, failures: tuple[str, ...] = (), slowest: float = 30.0) -> Load:
@@ -24,7 +24,7 @@ def load(count: int = 400, asked: int | None = None, failures: tuple[str, ...] =
 
 
 def judged(timed: Load, **sla: Any) -> list[Check]:
-    observed = Observed(warm_up=load(5), load=timed, log="its log")
+    observed = Measurements(warm_up=load(5), load=timed, log="its log")
     return load_checks(observed, Serving.model_validate({"sla": sla, "on_inconclusive": "block"}))
 
 
@@ -84,7 +84,7 @@ def test_no_answers_at_all_are_inconclusive() -> None:
 
 def test_what_was_not_measured_is_inconclusive() -> None:
     policy = Serving.model_validate({"sla": {"p50_ms": 5, "requests_per_second": 9}})
-    checks = load_checks(Observed(death="a row"), policy)
+    checks = load_checks(Measurements(death="a row"), policy)
     assert [(check.name, check.verdict) for check in checks] == [
         ("latency[p50]", Verdict.INCONCLUSIVE),
         ("throughput", Verdict.INCONCLUSIVE),
