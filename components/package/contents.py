@@ -28,7 +28,7 @@ from modelway.components.core.errors import DamagedError
 from modelway.components.core.storage.mlflow import SAMPLE_FILE
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.package.onnx.convert import Conversion, convert
-from modelway.components.package.sbom import Subject, write_sbom
+from modelway.components.package.sbom import write_sbom
 from modelway.components.package.serving_base import ServingBase, check_libraries
 
 
@@ -111,16 +111,9 @@ def add_sbom(contents: Contents, serving_base: ServingBase, *, base: str, base_d
         requirements = (folder / MODEL_FOLDER / "requirements.txt").read_text(encoding="utf-8")
         check_libraries(requirements, serving_base, base=base)
     (folder / REQUIREMENTS_FILE).write_text(serving_base.requirements, encoding="utf-8")
-    subject = Subject(
-        name=release.name,
-        version=release.version,
-        model_hash=release.model_hash,
-        blessing_sha256=release.blessing_sha256,
-        at=contents.evidence.blessing.at,
-        base=base,
-        base_digest=base_digest,
-    )
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
-    (folder / SBOM_FILE).write_text(write_sbom(subject, serving_base, files=files), encoding="utf-8")
+    at = contents.evidence.blessing.at
+    sbom = write_sbom(release, serving_base, base=base, base_digest=base_digest, at=at, files=files)
+    (folder / SBOM_FILE).write_text(sbom, encoding="utf-8")

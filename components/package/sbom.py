@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from modelway.components.core.bundle.bundle import Release
 from modelway.components.package.serving_base import ServingBase
 
 if TYPE_CHECKING:
@@ -18,35 +18,17 @@ if TYPE_CHECKING:
 _PURL_TYPES = {"debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "fedora": "rpm", "rhel": "rpm"}
 
 
-@dataclass(frozen=True)
-class Subject:
-    """The packaged version that a bill of materials describes.
-
-    Attributes:
-        name: The registered model's name.
-        version: Its version.
-        model_hash: The SHA-256 of the model's folder.
-        blessing_sha256: The SHA-256 of the blessing's document.
-        at: When the model was blessed, ISO 8601; as the document's time, it keeps the text of a release the same.
-        base: The serving base's reference.
-        base_digest: Its digest.
-    """
-
-    name: str
-    version: str
-    model_hash: str
-    blessing_sha256: str
-    at: str
-    base: str
-    base_digest: str
-
-
-def write_sbom(subject: Subject, serving_base: ServingBase, *, files: Mapping[str, bytes]) -> str:
+def write_sbom(
+    release: Release, serving_base: ServingBase, *, base: str, base_digest: str, at: str, files: Mapping[str, bytes]
+) -> str:
     """Returns the bill of materials as CycloneDX 1.6 JSON; the same inputs give the same text.
 
     Args:
-        subject: The packaged version.
+        release: The packaged version.
         serving_base: The packages of the serving base.
+        base: The base's reference.
+        base_digest: Its digest.
+        at: When the model was blessed, ISO 8601; as the document's time, it keeps the text of a release the same.
         files: The release's files by their names; their hashes are listed.
     """
     from cyclonedx.model import Property
@@ -55,15 +37,15 @@ def write_sbom(subject: Subject, serving_base: ServingBase, *, files: Mapping[st
     from cyclonedx.output.json import JsonV1Dot6
 
     image = Component(
-        name=subject.name, version=subject.version, type=ComponentType.CONTAINER, bom_ref=f"image:{subject.name}"
+        name=release.name, version=release.version, type=ComponentType.CONTAINER, bom_ref=f"image:{release.name}"
     )
     model = Component(
-        name=subject.name,
-        version=subject.version,
+        name=release.name,
+        version=release.version,
         type=ComponentType.MACHINE_LEARNING_MODEL,
-        bom_ref=f"model:{subject.name}",
-        hashes=[_sha256(subject.model_hash)],
-        properties=[Property(name="modelway:blessing", value=subject.blessing_sha256)],
+        bom_ref=f"model:{release.name}",
+        hashes=[_sha256(release.model_hash)],
+        properties=[Property(name="modelway:blessing", value=release.blessing_sha256)],
         components=[
             Component(
                 name=name,
@@ -74,20 +56,20 @@ def write_sbom(subject: Subject, serving_base: ServingBase, *, files: Mapping[st
             for name, content in sorted(files.items())
         ],
     )
-    base = Component(
-        name=subject.base.partition("@")[0],
-        version=subject.base_digest,
+    base_image = Component(
+        name=base.partition("@")[0],
+        version=base_digest,
         type=ComponentType.CONTAINER,
         bom_ref="base",
         components=_packages(serving_base),
     )
-    identity = f"{subject} {sorted(files)} {serving_base}"
+    identity = f"{release} {at} {base} {base_digest} {sorted(files)} {serving_base}"
     bom = Bom(
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, identity),
-        metadata=BomMetaData(component=image, timestamp=datetime.fromisoformat(subject.at)),
-        components=[model, base],
+        metadata=BomMetaData(component=image, timestamp=datetime.fromisoformat(at)),
+        components=[model, base_image],
     )
-    bom.register_dependency(image, [model, base])
+    bom.register_dependency(image, [model, base_image])
     return JsonV1Dot6(bom).output_as_string(indent=2)
 
 

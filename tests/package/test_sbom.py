@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-from modelway.components.package.sbom import Subject, write_sbom
+from modelway.components.core.bundle.bundle import Release
+from modelway.components.package.sbom import write_sbom
 from modelway.components.package.serving_base import ServingBase
 
-SUBJECT = Subject("loans", "3", "a" * 64, "b" * 64, "2026-03-01T12:00:00+00:00", "registry.example/serving", "sha256:c")
+RELEASE = Release("loans", "3", "b" * 64, "a" * 64, True, "modelway 0.1.0")
 SERVING_BASE = ServingBase(
     "numpy==2.4.6 --hash=sha256:aa\n",
     "0.1.0",
@@ -21,8 +22,13 @@ SERVING_BASE = ServingBase(
 FILES = {"policy.json": b"{}", "model/weights": b"w"}
 
 
+def sbom(files: dict[str, bytes]) -> str:
+    base, at = "registry.example/serving", "2026-03-01T12:00:00+00:00"
+    return write_sbom(RELEASE, SERVING_BASE, base=base, base_digest="sha256:c", at=at, files=files)
+
+
 def test_it_lists_the_model_its_files_and_the_bases_packages() -> None:
-    bom = json.loads(write_sbom(SUBJECT, SERVING_BASE, files=FILES))
+    bom = json.loads(sbom(FILES))
     assert (bom["bomFormat"], bom["specVersion"]) == ("CycloneDX", "1.6")
     assert bom["metadata"]["timestamp"] == "2026-03-01T12:00:00+00:00"
     assert bom["metadata"]["component"]["name"] == "loans"
@@ -44,14 +50,9 @@ def test_it_is_valid() -> None:
     validation = pytest.importorskip("cyclonedx.validation.json")
     from cyclonedx.schema import SchemaVersion
 
-    assert (
-        validation.JsonValidator(SchemaVersion.V1_6).validate_str(write_sbom(SUBJECT, SERVING_BASE, files=FILES))
-        is None
-    )
+    assert validation.JsonValidator(SchemaVersion.V1_6).validate_str(sbom(FILES)) is None
 
 
 def test_the_same_release_gives_the_same_bill() -> None:
-    assert write_sbom(SUBJECT, SERVING_BASE, files=FILES) == write_sbom(
-        SUBJECT, SERVING_BASE, files=dict(reversed(FILES.items()))
-    )
-    assert write_sbom(SUBJECT, SERVING_BASE, files={}) != write_sbom(SUBJECT, SERVING_BASE, files=FILES)
+    assert sbom(FILES) == sbom(dict(reversed(FILES.items())))
+    assert sbom({}) != sbom(FILES)
