@@ -88,19 +88,17 @@ class MalformedRequest:
 def malformed_requests(sample: Sample) -> Iterator[MalformedRequest]:
     """Yields requests of the sample's first row, each with one thing wrong."""
     row = [Tensor(tensor.name, tensor.datatype, tensor.values[:1]) for tensor in sample.tensors]
-    first, *others = row
+    first, *rest = row
     bad_value: Any = "no number" if first.datatype == "FP64" else 1.5
     values = {tensor.name: tensor.values[0] for tensor in row}
-    rest = {tensor.name: tensor.values[0] for tensor in others}
-    yield MalformedRequest("missing column", first.name, V2, _v2(others))
-    yield MalformedRequest("missing column in V1", first.name, V1, _v1([rest]))
-    yield MalformedRequest(
-        "wrong type", first.name, V2, _v2([Tensor(first.name, first.datatype, [bad_value]), *others])
-    )
+    rest_values = {tensor.name: tensor.values[0] for tensor in rest}
+    yield MalformedRequest("missing column", first.name, V2, _v2(rest))
+    yield MalformedRequest("missing column in V1", first.name, V1, _v1([rest_values]))
+    yield MalformedRequest("wrong type", first.name, V2, _v2([Tensor(first.name, first.datatype, [bad_value]), *rest]))
     yield MalformedRequest("wrong type in V1", first.name, V1, _v1([{**values, first.name: bad_value}]))
     yield MalformedRequest("unknown column", "no_such_column", V2, _v2([*row, Tensor("no_such_column", "FP64", [1.0])]))
     yield MalformedRequest(
-        "wrong shape", first.name, V2, _v2([Tensor(first.name, first.datatype, [*first.values] * 2), *others])
+        "wrong shape", first.name, V2, _v2([Tensor(first.name, first.datatype, [*first.values] * 2), *rest])
     )
     yield MalformedRequest("empty body", "", V2, b"")
     yield MalformedRequest("broken JSON", "", V2, _v2(row)[:-2])
