@@ -19,9 +19,9 @@ def package_model(
     platform: str = "linux/amd64",
     insecure: bool = False,
 ) -> str:
-    """Makes a registered, blessed version a signed OCI image: one layer on a pinned serving base.
+    """Packages a registered, blessed version as a signed OCI image: one layer on a pinned serving base.
 
-    MODELWAY_SIGNING_KEY names the key's file; MODELWAY_ENCRYPTION_RECIPIENT, if set, whom the model is encrypted to.
+    MODELWAY_SIGNING_KEY names the key's file; MODELWAY_ENCRYPTION_RECIPIENT, if set, is whom the model is encrypted to.
 
     Args:
         model: The registered model's name.
@@ -29,14 +29,14 @@ def package_model(
         store: The root of the project's store.
         base: The serving base by digest, host/repository@sha256:…, or the folder of an OCI layout.
         target: Where the image goes, host/repository:tag, or the folder of an OCI layout.
-        run: The run's id, whose records say that it was result.
+        run: The id of the run that the package is recorded in; empty: none.
         platform: The image's platform.
-        insecure: Whether registries are spoken to by plain HTTP.
+        insecure: Whether registries are reached by plain HTTP.
 
     Returns:
-        bundle: The signed release, as it lies in the image at /release.
+        bundle: The signed release bundle, as it is in the image at /release.
         sbom: The bill of materials of the image, CycloneDX JSON.
-        summary: What was result.
+        summary: The summary that people read.
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts

@@ -28,8 +28,8 @@ from modelway.components.core.errors import DamagedError
 from modelway.components.core.storage.mlflow import SAMPLE_FILE
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.package.onnx.convert import Conversion, convert
-from modelway.components.package.sbom import Subject, write_sbom
-from modelway.components.package.serving_base import Bill, check_served
+from modelway.components.package.sbom import write_sbom
+from modelway.components.package.serving_base import ServingBase, check_libraries
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Contents:
 
     Attributes:
         folder: Where they are.
-        release: What they are of.
-        evidence: What the version was released on.
-        conversion: What came of converting the model to ONNX.
+        release: The model and version that they belong to.
+        evidence: What backs the version's blessing.
+        conversion: The model as ONNX, or why it was not converted.
     """
 
     folder: Path
@@ -50,25 +50,25 @@ class Contents:
 
 
 def gather(version: ModelVersion, folder: Path) -> Contents:
-    """Fetches a registered version with its evidence, and converts it.
+    """Fetches a registered version with its evidence, and converts the model to ONNX.
 
     Args:
         version: The version.
         folder: A new folder for the bundle's files.
 
     Raises:
-        ModelwayError: the version is not registered or not blessed, or its model or evidence was changed.
+        ModelwayError: the version is not registered or not blessed, or its model or evidence has changed.
     """
     evidence = released(version)
     folder.mkdir(parents=True)
-    with_model = version.download(str(folder.parent / "download"))
-    shutil.copytree(with_model, folder / MODEL_FOLDER)
-    sha256, blessed = folder_sha256(folder / MODEL_FOLDER), evidence.blessing.hashes.model
-    if sha256 != blessed:
+    model_folder = version.download(str(folder.parent / "download"))
+    shutil.copytree(model_folder, folder / MODEL_FOLDER)
+    model_hash, blessed_hash = folder_sha256(folder / MODEL_FOLDER), evidence.blessing.hashes.model
+    if model_hash != blessed_hash:
         raise DamagedError(
-            f"the model of {version} is not the one that was blessed: its SHA-256 is not {blessed}",
-            file=str(with_model),
-            value=sha256,
+            f"the model of {version} is not the one that was blessed: its SHA-256 is not {blessed_hash}",
+            file=str(model_folder),
+            value=model_hash,
             remedy="see who can write to MLflow's artifact store; release the model again with `modelway run`",
         )
     for file in (BLESSING_FILE, POLICY_FILE, BASELINE_FILE):
@@ -77,7 +77,7 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
             (folder / file).write_bytes(content)
     sample = version.evidence(SAMPLE_FILE)
     if sample is None:
-        conversion = Conversion(None, "The version was registered without rows to compare on.")
+        conversion = Conversion(None, "The version was registered without a sample of rows to compare on.")
     else:
         conversion = convert(folder / MODEL_FOLDER, pl.read_parquet(BytesIO(sample)))
     if conversion.content is not None:
@@ -86,7 +86,7 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
         name=version.name,
         version=version.number,
         blessing_sha256=evidence.blessing_sha256,
-        model_hash=blessed,
+        model_hash=blessed_hash,
         onnx=conversion.content is not None,
         created_by=f"modelway {installed_version('modelway')}",
     )
@@ -94,33 +94,26 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
     return Contents(folder, release, evidence, conversion)
 
 
-def add_bills(contents: Contents, bill: Bill, *, base: str, base_digest: str) -> None:
+def add_sbom(contents: Contents, serving_base: ServingBase, *, base: str, base_digest: str) -> None:
     """Adds the frozen requirements and the bill of materials to a bundle's files.
 
     Args:
         contents: The bundle's files.
-        bill: What is in the serving base.
+        serving_base: The packages of the serving base.
         base: The base's reference.
         base_digest: Its digest.
 
     Raises:
-        ModelwayError: the base lacks what the model's pipeline needs.
+        ModelwayError: the base lacks a library that the model's pipeline needs.
     """
     folder, release = contents.folder, contents.release
     if not release.onnx:
-        needed = (folder / MODEL_FOLDER / "requirements.txt").read_text(encoding="utf-8")
-        check_served(needed, bill, base=base)
-    (folder / REQUIREMENTS_FILE).write_text(bill.requirements, encoding="utf-8")
-    subject = Subject(
-        name=release.name,
-        version=release.version,
-        model_hash=release.model_hash,
-        blessing_sha256=release.blessing_sha256,
-        at=contents.evidence.blessing.at,
-        base=base,
-        base_digest=base_digest,
-    )
+        requirements = (folder / MODEL_FOLDER / "requirements.txt").read_text(encoding="utf-8")
+        check_libraries(requirements, serving_base, base=base)
+    (folder / REQUIREMENTS_FILE).write_text(serving_base.requirements, encoding="utf-8")
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
-    (folder / SBOM_FILE).write_text(write_sbom(subject, bill, files=files), encoding="utf-8")
+    at = contents.evidence.blessing.at
+    sbom = write_sbom(release, serving_base, base=base, base_digest=base_digest, at=at, files=files)
+    (folder / SBOM_FILE).write_text(sbom, encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Writes what an image holds besides its Python packages; run by Dockerfile.serving, by the standard library alone."""
+"""Lists an image's system packages, and the versions of Python and Modelway.
+
+Run by Dockerfile.serving with the standard library alone.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ import sys
 from importlib.metadata import distributions
 
 
-def packages(site_packages: str) -> dict[str, object]:
-    """The versions of our own code and of Python, the distribution, and its packages.
+def list_packages(site_packages: str) -> dict[str, object]:
+    """Returns the versions of Modelway and Python, the distribution, and its packages.
 
     Args:
-        site_packages: Where our own code is installed.
+        site_packages: The folder that Modelway is installed in.
     """
-    own = {one.metadata["Name"]: one.version for one in distributions(path=[site_packages])}
+    own = {distribution.metadata["Name"]: distribution.version for distribution in distributions(path=[site_packages])}
     return {
         "modelway": own["modelway"],
         "python": platform.python_version(),
@@ -28,8 +31,8 @@ def packages(site_packages: str) -> dict[str, object]:
 def _system() -> list[dict[str, str]]:
     """The distribution's packages, as dpkg or apk lists them."""
     if shutil.which("dpkg-query"):
-        listed = _lines("dpkg-query", "--show", "--showformat", r"${Package}\t${Version}\t${Architecture}\n")
-        rows = [line.split("\t") for line in listed]
+        lines = _lines("dpkg-query", "--show", "--showformat", r"${Package}\t${Version}\t${Architecture}\n")
+        rows = [line.split("\t") for line in lines]
     else:
         machine = platform.machine()
         rows = [[*line.split(" ")[0].rsplit("-", 2), machine] for line in _lines("apk", "list", "--installed")]
@@ -42,4 +45,4 @@ def _lines(*command: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    json.dump(packages(sys.argv[1]), sys.stdout, indent=1)
+    json.dump(list_packages(sys.argv[1]), sys.stdout, indent=1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from modelway.components.package.serving_base import Bill
+from modelway.components.core.bundle.bundle import Release
+from modelway.components.package.serving_base import ServingBase
 
 if TYPE_CHECKING:
     from cyclonedx.model import HashType
@@ -18,36 +18,18 @@ if TYPE_CHECKING:
 _PURL_TYPES = {"debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "fedora": "rpm", "rhel": "rpm"}
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What a bill of materials is of.
-
-    Attributes:
-        name: The registered model's name.
-        version: Its version.
-        model_hash: The SHA-256 of the model's folder.
-        blessing_sha256: The SHA-256 of the blessing's document.
-        at: When the model was blessed, ISO 8601; stands for the time, so that the same release gives the same bill.
-        base: The serving base's reference.
-        base_digest: Its digest.
-    """
-
-    name: str
-    version: str
-    model_hash: str
-    blessing_sha256: str
-    at: str
-    base: str
-    base_digest: str
-
-
-def write_sbom(subject: Subject, bill: Bill, *, files: Mapping[str, bytes]) -> str:
-    """The bill of materials as CycloneDX 1.6 JSON; the same inputs give the same text.
+def write_sbom(
+    release: Release, serving_base: ServingBase, *, base: str, base_digest: str, at: str, files: Mapping[str, bytes]
+) -> str:
+    """Returns the bill of materials as CycloneDX 1.6 JSON; the same inputs give the same text.
 
     Args:
-        subject: What it is of.
-        bill: What is in the serving base.
-        files: The release's files by their names, of which the hashes are stated.
+        release: The packaged version.
+        serving_base: The packages of the serving base.
+        base: The base's reference.
+        base_digest: Its digest.
+        at: When the model was blessed, ISO 8601; as the document's time, it keeps the text of a release the same.
+        files: The release's files by their names; their hashes are listed.
     """
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
@@ -55,15 +37,15 @@ def write_sbom(subject: Subject, bill: Bill, *, files: Mapping[str, bytes]) -> s
     from cyclonedx.output.json import JsonV1Dot6
 
     image = Component(
-        name=subject.name, version=subject.version, type=ComponentType.CONTAINER, bom_ref=f"image:{subject.name}"
+        name=release.name, version=release.version, type=ComponentType.CONTAINER, bom_ref=f"image:{release.name}"
     )
     model = Component(
-        name=subject.name,
-        version=subject.version,
+        name=release.name,
+        version=release.version,
         type=ComponentType.MACHINE_LEARNING_MODEL,
-        bom_ref=f"model:{subject.name}",
-        hashes=[_sha256(subject.model_hash)],
-        properties=[Property(name="modelway:blessing", value=subject.blessing_sha256)],
+        bom_ref=f"model:{release.name}",
+        hashes=[_sha256(release.model_hash)],
+        properties=[Property(name="modelway:blessing", value=release.blessing_sha256)],
         components=[
             Component(
                 name=name,
@@ -74,44 +56,42 @@ def write_sbom(subject: Subject, bill: Bill, *, files: Mapping[str, bytes]) -> s
             for name, content in sorted(files.items())
         ],
     )
-    base = Component(
-        name=subject.base.partition("@")[0],
-        version=subject.base_digest,
+    base_image = Component(
+        name=base.partition("@")[0],
+        version=base_digest,
         type=ComponentType.CONTAINER,
         bom_ref="base",
-        components=_packages(bill),
+        components=_packages(serving_base),
     )
-    identity = f"{subject} {sorted(files)} {bill}"
+    identity = f"{release} {at} {base} {base_digest} {sorted(files)} {serving_base}"
     bom = Bom(
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, identity),
-        metadata=BomMetaData(component=image, timestamp=datetime.fromisoformat(subject.at)),
-        components=[model, base],
+        metadata=BomMetaData(component=image, timestamp=datetime.fromisoformat(at)),
+        components=[model, base_image],
     )
-    bom.register_dependency(image, [model, base])
+    bom.register_dependency(image, [model, base_image])
     return JsonV1Dot6(bom).output_as_string(indent=2)
 
 
-def _packages(bill: Bill) -> list[Component]:
+def _packages(serving_base: ServingBase) -> list[Component]:
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
-    found = [
-        Component(
-            name="python",
-            version=bill.python,
-            type=ComponentType.PLATFORM,
-            bom_ref=f"pkg:generic/python@{bill.python}",
-            purl=PackageURL("generic", None, "python", bill.python),
-        )
-    ]
-    urls = [PackageURL("pypi", None, one.name, one.version) for one in bill.packages]
-    urls.append(PackageURL("pypi", None, "modelway", bill.modelway))
-    kind = _PURL_TYPES.get(bill.distribution, "generic")
-    urls += [
-        PackageURL(kind, bill.distribution, one["name"], one["version"], {"arch": one["architecture"]})
-        for one in bill.system
-    ]
-    return found + [
+    python = Component(
+        name="python",
+        version=serving_base.python,
+        type=ComponentType.PLATFORM,
+        bom_ref=f"pkg:generic/python@{serving_base.python}",
+        purl=PackageURL("generic", None, "python", serving_base.python),
+    )
+    urls = [PackageURL("pypi", None, package.name, package.version) for package in serving_base.packages]
+    urls.append(PackageURL("pypi", None, "modelway", serving_base.modelway))
+    distribution = serving_base.distribution
+    purl_type = _PURL_TYPES.get(distribution, "generic")
+    for package in serving_base.system:
+        architecture = {"arch": package["architecture"]}
+        urls.append(PackageURL(purl_type, distribution, package["name"], package["version"], architecture))
+    return [python] + [
         Component(name=url.name, version=url.version, type=ComponentType.LIBRARY, bom_ref=str(url), purl=url)
         for url in urls
     ]

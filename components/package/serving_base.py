@@ -1,9 +1,9 @@
-"""What is in a serving base: the bill that its Dockerfile leaves in the image, read without pulling the whole image.
+"""The packages of a serving base, as its Dockerfile lists them in the image; read without pulling the whole image.
 
-Below ``/opt/modelway/bill`` are ``requirements.txt``, the Python packages with their versions and hashes, from which
-the image was installed, and ``packages.json``: ``modelway`` and ``python``, their versions; ``distribution``, such as
-``debian``; and ``system``, its packages, each with name, version and architecture. So nothing has to be resolved, and
-no network is needed, when a release is packaged.
+The folder ``/opt/modelway/bill`` holds ``requirements.txt``, which the image was installed from: the Python packages
+with versions and hashes; and ``packages.json``: the versions of ``modelway`` and ``python``; the ``distribution``, such
+as ``debian``; and ``system``, its packages, each with name, version and architecture. So packaging a release resolves
+nothing and needs no package index.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from modelway.components.core.oci.image import Image
 from modelway.components.core.oci.layout import Images
 
 BILL_FOLDER, REQUIREMENTS, PACKAGES = "opt/modelway/bill", "requirements.txt", "packages.json"
-_MOST_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;\\]+)")
 
 
 @dataclass(frozen=True)
-class Requirement:
+class PinnedPackage:
     """A Python package of one version; its name is normalised, as in PEP 503."""
 
     name: str
@@ -33,12 +33,12 @@ class Requirement:
 
 
 @dataclass(frozen=True)
-class Bill:
-    """What is in a serving base.
+class ServingBase:
+    """The packages of a serving base.
 
     Attributes:
-        requirements: The Python packages, as the text that they were installed from.
-        modelway: The version of the server's own code.
+        requirements: The text of the requirements file that the Python packages were installed from.
+        modelway: The version of Modelway.
         python: The interpreter's version.
         distribution: The operating system's distribution.
         system: The distribution's packages, each with name, version and architecture.
@@ -51,119 +51,120 @@ class Bill:
     system: tuple[dict[str, str], ...]
 
     @property
-    def packages(self) -> tuple[Requirement, ...]:
+    def packages(self) -> tuple[PinnedPackage, ...]:
         """The Python packages."""
         return parse_requirements(self.requirements)
 
 
-def read_bill(images: Images, image: Image, *, name: str) -> Bill:
-    """Reads a base's bill from its topmost layer that has one.
+def read_serving_base(images: Images, image: Image, *, name: str) -> ServingBase:
+    """Reads the lists of packages from the topmost layer that has them.
 
     Args:
-        images: Where the base is.
+        images: The registry or layout that holds the base.
         image: The base.
         name: Its reference, for errors.
 
     Raises:
-        ModelwayError: it has none, or a Python package in it is not frozen by hashes.
+        ModelwayError: the base has no such lists, or a Python package in them is not pinned by hashes.
     """
-    wanted = {f"{BILL_FOLDER}/{REQUIREMENTS}": REQUIREMENTS, f"{BILL_FOLDER}/{PACKAGES}": PACKAGES}
+    paths = {f"{BILL_FOLDER}/{REQUIREMENTS}", f"{BILL_FOLDER}/{PACKAGES}"}
     for layer in reversed(image.layers):
-        found: dict[str, bytes] = {}
+        files: dict[str, bytes] = {}
         with images.blob(layer.digest) as blob, tarfile.open(fileobj=blob, mode="r|*") as archive:
             for entry in archive:
-                short = wanted.get(entry.name.removeprefix("./"))
-                file = archive.extractfile(entry) if short and entry.isfile() and entry.size <= _MOST_BYTES else None
-                if short and file is not None:
-                    found[short] = file.read()
-                if len(found) == len(wanted):
+                path = entry.name.removeprefix("./")
+                readable = path in paths and entry.isfile() and entry.size <= _MAX_BYTES
+                if readable and (file := archive.extractfile(entry)):
+                    files[path.rpartition("/")[2]] = file.read()
+                if len(files) == len(paths):
                     break
-        if found:
-            return _parsed(found, name)
-    raise _unknown(name, f"it holds no /{BILL_FOLDER}")
+        if files:
+            return _parse(files, name)
+    raise _unreadable(name, f"it has no /{BILL_FOLDER}")
 
 
-def _parsed(found: dict[str, bytes], name: str) -> Bill:
+def _parse(files: dict[str, bytes], name: str) -> ServingBase:
     try:
-        packages: dict[str, Any] = json.loads(found[PACKAGES])
+        packages: dict[str, Any] = json.loads(files[PACKAGES])
         system = tuple(
-            {key: str(one[key]) for key in ("name", "version", "architecture")} for one in packages["system"]
+            {key: str(package[key]) for key in ("name", "version", "architecture")} for package in packages["system"]
         )
-        bill = Bill(
-            requirements=found[REQUIREMENTS].decode(),
+        serving_base = ServingBase(
+            requirements=files[REQUIREMENTS].decode(),
             modelway=str(packages["modelway"]),
             python=str(packages["python"]),
             distribution=str(packages["distribution"]),
             system=system,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _unknown(name, "its bill is damaged") from error
-    if not bill.packages:
-        raise _unknown(name, "its bill lists no packages")
-    for one in bill.packages:
-        if not one.hashes:
-            raise _unknown(name, f"{one.name} is not frozen by its hashes")
-    return bill
+        raise _unreadable(name, f"/{BILL_FOLDER} is damaged") from error
+    if not serving_base.packages:
+        raise _unreadable(name, f"/{BILL_FOLDER} lists no packages")
+    for package in serving_base.packages:
+        if not package.hashes:
+            raise _unreadable(name, f"{package.name} is not pinned by hashes")
+    return serving_base
 
 
-def _unknown(name: str, why: str) -> ModelwayError:
+def _unreadable(name: str, reason: str) -> ModelwayError:
     return ModelwayError(
-        f"what is in the serving base {name} is not known: {why}",
+        f"the packages of the serving base {name} cannot be read: {reason}",
         file=name,
         key="base",
-        remedy="build the base from Dockerfile.serving, or your own one FROM an image that was",
+        remedy="build the base from Dockerfile.serving, or your own FROM an image that was",
     )
 
 
-def parse_requirements(text: str) -> tuple[Requirement, ...]:
-    """The pinned requirements in a requirements file, with their hashes, in order of their names."""
-    found = []
+def parse_requirements(text: str) -> tuple[PinnedPackage, ...]:
+    """Returns the pinned packages of a requirements file with their hashes, sorted by name."""
+    packages = []
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
-        pinned = _REQUIREMENT.match(line.strip())
-        if pinned:
+        match = _REQUIREMENT.match(line.strip())
+        if match:
             hashes = tuple(sorted(re.findall(r"--hash=(\w+:[0-9a-f]+)", line)))
-            found.append(Requirement(re.sub(r"[-_.]+", "-", pinned[1]).lower(), pinned[2], hashes))
-    return tuple(sorted(found, key=lambda one: one.name))
+            packages.append(PinnedPackage(re.sub(r"[-_.]+", "-", match[1]).lower(), match[2], hashes))
+    return tuple(sorted(packages, key=lambda package: package.name))
 
 
-def check_served(model: str, bill: Bill, *, base: str) -> None:
-    """Checks that a base holds what a model's pipeline needs, in the same versions.
+def check_libraries(requirements: str, serving_base: ServingBase, *, base: str) -> None:
+    """Checks that a base has the libraries that a model's pipeline needs, in the same versions.
 
     Args:
-        model: The model's requirements, pinned.
-        bill: What is in the base.
+        requirements: The model's pinned requirements.
+        serving_base: The packages of the base.
         base: The base's reference, for errors.
 
     Raises:
         ModelwayError: a package is missing or of another version; names it.
     """
-    has = {one.name: one.version for one in bill.packages} | {"modelway": bill.modelway}
-    for one in parse_requirements(model):
-        if has.get(one.name) != one.version:
-            held = f"has {has[one.name]}" if one.name in has else "lacks it"
+    versions = {package.name: package.version for package in serving_base.packages}
+    versions["modelway"] = serving_base.modelway
+    for package in parse_requirements(requirements):
+        if versions.get(package.name) != package.version:
+            version = f"has {versions[package.name]}" if package.name in versions else "lacks it"
             raise ModelwayError(
-                f"the model is served by its pipeline, which needs {one.name} {one.version}, but the base {held}",
+                f"the model is served by its pipeline, which needs {package.name} {package.version}, "
+                f"but the base {version}",
                 file=base,
                 key="base",
-                value=f"{one.name}=={one.version}",
-                remedy="take the base that is built with `--target pipeline`, from the lock that the model was "
-                "trained with",
+                value=f"{package.name}=={package.version}",
+                remedy="use a base built with `--target pipeline`, from the lock that the model was trained with",
             )
 
 
-def check_decrypts(bill: Bill, base: str) -> None:
+def check_can_decrypt(serving_base: ServingBase, base: str) -> None:
     """Checks that a base's server can decrypt models.
 
     Args:
-        bill: What is in the base.
+        serving_base: The packages of the base.
         base: The base's reference, for errors.
 
     Raises:
-        ModelwayError: it was built before models were encrypted in the age format.
+        ModelwayError: the base was built before models were encrypted in the age format.
     """
-    if all(package.name != "pyrage" for package in bill.packages):
+    if all(package.name != "pyrage" for package in serving_base.packages):
         raise ModelwayError(
-            "the model is to be encrypted, and the base lacks pyrage, which decrypts it",
+            "the model is to be encrypted, but the base lacks pyrage, which decrypts it",
             file=base,
             key="base",
             remedy="build the base from this version's Dockerfile.serving",

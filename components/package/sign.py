@@ -1,15 +1,15 @@
-"""Encrypts a bundle's model if it is asked for, and signs the bundle; the same contents come out the same.
+"""Encrypts a bundle's model if there is a recipient, and signs the bundle; the same contents give the same bytes.
 
-A signature by an elliptic curve and a file of age differ each time that they are made. So those made for a content are
-kept in the store, and taken again where they hold::
+An elliptic-curve signature and an age file differ each time that they are made. So both are kept in the store, and
+reused for the same content as long as they are valid::
 
     packages/<SHA-256 of the content>/<key id>.sig                             the signature of the bundle in plain
     packages/<SHA-256 of the content>/<recipient>/<key id>.sig                 the signature of the encrypted bundle
-    packages/<SHA-256 of the content>/<recipient>/<key id>.record              which ciphertext is the model's
+    packages/<SHA-256 of the content>/<recipient>/<key id>.record              the ciphertext's record
     packages/<SHA-256 of the content>/<recipient>/<SHA-256 of the ciphertext>.age
 
-Anyone can encrypt to a recipient, and others may write to the store. The record is therefore signed too: it is a model
-signature over the plain file, the ciphertext and the recipient, of which it lists the hashes.
+Anyone can encrypt to a recipient, and others may write to the store. The record is therefore signed too: it is a
+signature over the plain file, the ciphertext and the recipient, and lists their hashes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from modelway.components.core.storage.uri import copy_in, create_uri, fetch, joi
 _T = TypeVar("_T")
 
 
-def seal_and_sign(folder: Path, store: str, *, signing_key: Path, recipient: str | None) -> None:
+def encrypt_and_sign(folder: Path, store: str, *, signing_key: Path, recipient: str | None) -> None:
     """Encrypts the model, if there is a recipient for it, and signs the bundle.
 
     Args:
-        folder: The bundle's files; the model's are replaced by one encrypted file, if they are encrypted.
+        folder: The bundle's files; with a recipient, one encrypted file replaces the model's.
         store: The root of the project's store.
         signing_key: The private key's file.
-        recipient: The recipient of age that the model is encrypted to; None: it stays plain.
+        recipient: The age recipient that the model is encrypted to; None: it is not encrypted.
     """
     home = join(store, "packages", folder_sha256(folder))
     if recipient is not None:
@@ -49,14 +49,14 @@ def seal_and_sign(folder: Path, store: str, *, signing_key: Path, recipient: str
         signature.write_bytes(content)
         return is_signed_by(folder, signature, private_key=signing_key)
 
-    def make() -> bytes:
+    def create() -> bytes:
         return _signature(folder, signature, signing_key=signing_key)
 
-    signature.write_bytes(_taken_or_made(join(home, f"{_short_id(signing_key)}.sig"), is_valid, make=make))
+    signature.write_bytes(_reuse_or_create(join(home, f"{_short_id(signing_key)}.sig"), is_valid, create=create))
 
 
 def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str) -> None:
-    """Replaces the model's files by their ciphertext: the one that the record in the store names, or a new one."""
+    """Replaces the model's files by their ciphertext: the one recorded in the store if it is valid, or a new one."""
     work = folder.parent / "encryption"
     work.mkdir()
     plain, ciphertext, record = work / "model.tar", work / ENCRYPTED_FILE, folder.parent / "record"
@@ -71,7 +71,9 @@ def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str
         except ModelwayError:
             return False
         sha256 = hashes.pop(ENCRYPTED_FILE, "")
-        fetched = _present(lambda: fetch(join(home, f"{sha256}.age"), folder.parent)) if hashes == expected else None
+        if hashes != expected:
+            return False
+        fetched = _none_if_missing(lambda: fetch(join(home, f"{sha256}.age"), folder.parent))
         if fetched is None:
             return False
         copy = Path(shutil.copyfile(fetched, folder.parent / "copy"))
@@ -80,12 +82,12 @@ def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str
         copy.replace(ciphertext)
         return True
 
-    def make() -> bytes:
+    def create() -> bytes:
         encrypt(plain, ciphertext, recipient=recipient)
         copy_in(ciphertext, join(home, f"{sha256_of(ciphertext)}.age"))
         return _signature(work, record, signing_key=signing_key)
 
-    _taken_or_made(join(home, f"{_short_id(signing_key)}.record"), is_valid, make=make)
+    _reuse_or_create(join(home, f"{_short_id(signing_key)}.record"), is_valid, create=create)
     shutil.rmtree(folder / MODEL_FOLDER)
     (folder / ONNX_FILE).unlink(missing_ok=True)
     ciphertext.replace(folder / ENCRYPTED_FILE)
@@ -93,7 +95,7 @@ def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str
 
 
 def _write_tar(folder: Path, target: Path) -> None:
-    """Archives the model's files: the same ones into the same bytes."""
+    """Archives the model's files; the same files give the same bytes."""
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
         for path in [*sorted((folder / MODEL_FOLDER).rglob("*")), folder / ONNX_FILE]:
             if path.is_file():
@@ -104,7 +106,7 @@ def _write_tar(folder: Path, target: Path) -> None:
 
 
 def _signature(folder: Path, target: Path, *, signing_key: Path) -> bytes:
-    """A new signature over a folder; the target's old one is no part of it."""
+    """Signs a folder anew; the target's old signature is left out."""
     target.unlink(missing_ok=True)
     sign(folder, target, private_key=signing_key)
     return target.read_bytes()
@@ -114,24 +116,24 @@ def _short_id(signing_key: Path) -> str:
     return key_id(signing_key)[:16]
 
 
-def _taken_or_made(target: str, is_valid: Callable[[bytes], bool], *, make: Callable[[], bytes]) -> bytes:
-    """What is kept at a URI if it is valid, else what is made and kept there now; of two at once, both take one."""
-    kept = _present(lambda: read_uri(target))
-    if kept is not None and is_valid(kept):
-        return kept
-    made = make()
-    if kept is None:
-        if create_uri(target, made):
-            return made
-        other = read_uri(target)
-        if is_valid(other):
-            return other
-    write_uri(target, made)
-    return made
+def _reuse_or_create(target: str, is_valid: Callable[[bytes], bool], *, create: Callable[[], bytes]) -> bytes:
+    """Returns the content of a URI if it is valid, else creates it; two callers at once get the same content."""
+    existing = _none_if_missing(lambda: read_uri(target))
+    if existing is not None and is_valid(existing):
+        return existing
+    content = create()
+    if existing is None:
+        if create_uri(target, content):
+            return content
+        concurrent = read_uri(target)
+        if is_valid(concurrent):
+            return concurrent
+    write_uri(target, content)
+    return content
 
 
-def _present(read: Callable[[], _T]) -> _T | None:
-    """What is read; None where it is missing, as opposed to unreachable or refused."""
+def _none_if_missing(read: Callable[[], _T]) -> _T | None:
+    """Returns what is read; None if it is missing, as opposed to unreachable or refused."""
     try:
         return read()
     except NotFoundError:

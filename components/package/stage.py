@@ -1,4 +1,4 @@
-"""The stage's one function: makes a registered version the image that is deployed."""
+"""Packages a registered version as the image that is deployed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import join, write_uri
-from modelway.components.package.contents import Contents, add_bills, gather
-from modelway.components.package.serving_base import check_decrypts, read_bill
-from modelway.components.package.sign import seal_and_sign
+from modelway.components.package.contents import Contents, add_sbom, gather
+from modelway.components.package.serving_base import check_can_decrypt, read_serving_base
+from modelway.components.package.sign import encrypt_and_sign
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Packaged:
 
     Attributes:
         image: The image's reference by digest.
-        release: What it is of.
-        conversion: What came of converting the model, a sentence.
+        release: The packaged model and version.
+        conversion: How far the ONNX model agrees with the pipeline, or why there is none; a sentence.
         sealed: Whether the model in it is encrypted.
-        layer_bytes: The size of what lies on top of the base.
-        packages: How many Python packages the base has.
+        layer_bytes: The size of the layer on top of the base.
+        packages: The number of Python packages in the base.
         sbom: The bill of materials, CycloneDX JSON.
     """
 
@@ -56,7 +56,7 @@ class Packaged:
     sbom: str
 
     def markdown(self) -> str:
-        """What was packaged, for people."""
+        """Returns the summary that people read."""
         release = self.release
         rows = {
             "Image": f"`{self.image}`",
@@ -67,7 +67,7 @@ class Packaged:
             "Conversion": self.conversion,
             "Encrypted": "yes" if self.sealed else "no",
             "Layer": f"{self.layer_bytes / 1e6:,.1f} MB on the serving base",
-            "Bill of materials": f"`{SBOM_FILE}`, CycloneDX, with {self.packages} Python packages of the base",
+            "ServingBase of materials": f"`{SBOM_FILE}`, CycloneDX, with {self.packages} Python packages of the base",
         }
         lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
         return f"# {release.name} version {release.version} is packaged\n\n| | |\n| --- | --- |\n{lines}\n"
@@ -85,18 +85,18 @@ def package_in_task(
     platform: str,
     insecure: bool,
 ) -> Packaged:
-    """Packages as `package` does, and keeps in the run's records, where there is a run, that it was packaged.
+    """Packages a version as `package` does, and writes the run's package record if there is a run.
 
     Args:
         model: The registered model's name.
         version: Its version's number.
         store: The root of the project's store.
         base: The serving base, as for `package`.
-        target: Where the image goes, likewise.
+        target: The image reference, likewise.
         bundle_path: A folder for the release bundle, likewise.
-        run: The run's id; empty: there is none.
+        run: The run's id; empty: none.
         platform: The image's platform.
-        insecure: Whether registries are spoken to by plain HTTP.
+        insecure: Whether registries are reached by plain HTTP.
     """
     model_version = RegisteredModel(model, store, Tracking.from_environment()).version(version)
     result = package(
@@ -116,57 +116,56 @@ def package(
     platform: str = "linux/amd64",
     insecure: bool = False,
 ) -> Packaged:
-    """Makes a registered version an image: one layer with the signed release on a serving base.
+    """Packages a registered version as an image: one layer with the signed release bundle on a serving base.
 
     Needs no daemon, no privileges, and no network but the registry's. The same inputs give the same digest. The model
     is encrypted if ``MODELWAY_ENCRYPTION_RECIPIENT`` names a recipient.
 
     Args:
-        version: The version; in its store signatures are kept and the package is recorded.
+        version: The version; its store keeps the signature and the record of the package.
         base: The serving base: ``host/repository@sha256:…``, or the folder of an OCI layout.
-        target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout. Without a tag, the tag is
-            the version.
-        bundle_path: A folder for the release bundle, as it lies in the image at ``/release``.
+        target: The image reference: ``host/repository:tag``, or the folder of an OCI layout. The default tag is the
+            version.
+        bundle_path: A folder for the release bundle, as it is in the image at ``/release``.
         platform: The image's platform, ``os/architecture``.
-        insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
+        insecure: Whether registries are reached by plain HTTP; one on this machine always is.
 
     Raises:
-        ModelwayError: there is no signing key, the recipient cannot be read, the version is not blessed or was changed,
-            the base is not pinned or lacks what the model needs, or the registry refuses; nothing was pushed then.
+        ModelwayError: there is no signing key, the recipient cannot be read, the version is not blessed or has changed,
+            the base is not pinned or lacks what the model needs, or the registry refuses; nothing is pushed then.
     """
-    from_base, to = check(base, target)
+    base_reference, target_reference = check_inputs(base, target)
     signing_key = key_file(SIGNING_KEY)
     recipient = _recipient()
-    bases = images_at(from_base, insecure=insecure)
-    below = pull(bases, from_base, platform=platform)
-    bill = read_bill(bases, below, name=str(from_base))
+    base_images = images_at(base_reference, insecure=insecure)
+    base_image = pull(base_images, base_reference, platform=platform)
+    serving_base = read_serving_base(base_images, base_image, name=str(base_reference))
     if recipient is not None:
-        check_decrypts(bill, str(from_base))
+        check_can_decrypt(serving_base, str(base_reference))
     with TemporaryDirectory() as work:
         contents = gather(version, Path(work) / RELEASE_ROOT)
-        add_bills(contents, bill, base=_base_name(from_base), base_digest=below.digest)
-        seal_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
-        _check(contents.folder, signing_key)
+        add_sbom(contents, serving_base, base=_base_name(base_reference), base_digest=base_image.digest)
+        encrypt_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
+        _verify(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, target=layer_file)
         image = on_top(
-            below,
+            base_image,
             layer,
             labels=_labels(contents),
-            annotations=_annotations(contents, from_base, below=below),
+            annotations=_annotations(contents, base_reference, base_image=base_image),
             created_by="package_model",
         )
-        pushed = push(
-            images_at(to, insecure=insecure), image, layer=layer_file, base=bases, tag=to.tag or version.number
-        )
+        images, tag = images_at(target_reference, insecure=insecure), target_reference.tag or version.number
+        image_reference = push(images, image, layer=layer_file, base=base_images, tag=tag)
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
         result = Packaged(
-            image=pushed,
+            image=image_reference,
             release=contents.release,
             conversion=contents.conversion.reason,
             sealed=Bundle(contents.folder).sealed,
             layer_bytes=layer.size,
-            packages=len(bill.packages),
+            packages=len(serving_base.packages),
             sbom=(contents.folder / SBOM_FILE).read_text(encoding="utf-8"),
         )
     record = {name: getattr(result, name) for name in ("image", "sealed", "conversion")} | asdict(result.release)
@@ -175,27 +174,27 @@ def package(
     return result
 
 
-def check(base: str, target: str) -> tuple[Reference, Reference]:
-    """Reads where the base is and where the image goes, and makes sure that there is a key to sign it with.
+def check_inputs(base: str, target: str) -> tuple[Reference, Reference]:
+    """Parses the references of base and target, and checks that there is a signing key.
 
     Args:
         base: The serving base, as for `package`.
-        target: Where the image goes, likewise.
+        target: The image reference, likewise.
 
     Raises:
         ModelwayError: one is no reference, the base is not pinned, or there is no signing key.
     """
-    from_base, to = Reference.pinned(base, "base", title="serving base"), Reference.parse(target, "target")
+    references = Reference.pinned(base, "base", title="serving base"), Reference.parse(target, "target")
     key_id(key_file(SIGNING_KEY))
-    return from_base, to
+    return references
 
 
 def _recipient() -> str | None:
-    """Whom the model is encrypted to; None: it stays plain.
+    """Returns the recipient that the model is encrypted to; None: it is not encrypted.
 
     Raises:
-        ModelwayError: the recipient cannot be read. Or there is only a key, as packaging was given before: the model
-            would go out in plain unnoticed.
+        ModelwayError: the recipient cannot be read, or only a key is set, as for versions before recipients: the model
+            would be packaged unencrypted, unnoticed.
     """
     if has_key(ENCRYPTION_RECIPIENT):
         return read_recipient()
@@ -203,37 +202,36 @@ def _recipient() -> str | None:
         raise ModelwayError(
             f"{ENCRYPTION_KEY} is set, but models are encrypted to a recipient, and {ENCRYPTION_RECIPIENT} is not set",
             key=ENCRYPTION_RECIPIENT,
-            remedy=f"set it to a recipient (age1…) or its file; or unset {ENCRYPTION_KEY} to package it in plain",
+            remedy=f"set it to a recipient (age1…) or its file; or unset {ENCRYPTION_KEY} to leave it unencrypted",
         )
     return None
 
 
 def _base_name(reference: Reference) -> str:
-    """The base's name without where a folder happens to be, which is no part of what it is."""
+    """Returns the base's name; a layout's path differs from machine to machine, so it is left out."""
     return f"{reference.host}/{reference.repository}" if reference.host else "serving"
 
 
-def _check(folder: Path, signing_key: Path) -> None:
+def _verify(folder: Path, signing_key: Path) -> None:
     """Verifies the bundle as a server will, before anything is pushed."""
-    bundle = Bundle(folder)
-    bundle.check()
+    Bundle(folder).check()
     if not is_signed_by(folder, folder / SIGNATURE_FILE, private_key=signing_key):
         raise ModelwayError(
-            "the release changed while it was packaged", file=str(folder), remedy="run again; nothing was pushed"
+            "the release bundle changed while it was packaged", file=str(folder), remedy="run again; nothing was pushed"
         )
 
 
 def _labels(contents: Contents) -> dict[str, str]:
     release, commit = contents.release, contents.evidence.blessing.git_commit
-    described = {"title": release.name, "version": release.version} | ({"revision": commit} if commit else {})
-    return {f"org.opencontainers.image.{key}": value for key, value in described.items()} | {
+    fields = {"title": release.name, "version": release.version} | ({"revision": commit} if commit else {})
+    return {f"org.opencontainers.image.{key}": value for key, value in fields.items()} | {
         "io.modelway.blessing": release.blessing_sha256,
         "io.modelway.model-hash": release.model_hash,
     }
 
 
-def _annotations(contents: Contents, base: Reference, *, below: Image) -> dict[str, str]:
+def _annotations(contents: Contents, base: Reference, *, base_image: Image) -> dict[str, str]:
     return _labels(contents) | {
-        "org.opencontainers.image.base.digest": below.digest,
+        "org.opencontainers.image.base.digest": base_image.digest,
         "org.opencontainers.image.base.name": _base_name(base),
     }

@@ -1,4 +1,4 @@
-"""The server's answers to real rows, and how they compare with what the model says offline."""
+"""The server's answers to real rows, and how they differ from the model's offline predictions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Outputs = dict[str, Array]
 
-_ENOUGH_SINGLE = 8
-_MOST_SECONDS = 5.0
+_SINGLE_REPEATS = 8
+_MAX_SECONDS = 5.0
 _ROUNDING = 1e-12
 
 
@@ -27,9 +27,9 @@ class Answer:
     """One reply to some rows.
 
     Attributes:
-        rows: The rows' places in the sample.
-        reply: What came back.
-        outputs: What the reply says, an array per output; empty if it is no answer.
+        rows: The rows' positions in the sample.
+        reply: The HTTP reply.
+        outputs: An array per output; empty if the reply has none.
     """
 
     rows: tuple[int, ...]
@@ -37,55 +37,55 @@ class Answer:
     outputs: Outputs
 
     def describe(self, sample: Sample) -> str:
-        """What was asked, in words."""
+        """Describes the request."""
         return sample.describe(self.rows[0]) if len(self.rows) == 1 else f"a batch of {len(self.rows)} rows"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked and answered, in the order it was asked.
+class Answers:
+    """The answers to real rows, in the order of the requests.
 
     Attributes:
-        kinds: The answers of each kind: ``v2 single``, ``v2 batch``, ``v1 single``, ``v1 batch``.
-        repeated: Answers asked for twice, in pairs.
-        unanswered: The rows that no answer came to at all, in words; the asking ended there.
+        by_kind: The answers of each kind: ``v2 single``, ``v2 batch``, ``v1 single``, ``v1 batch``.
+        pairs: The answers to requests that were sent twice.
+        unanswered: A description of the request without an answer, after which none was sent.
     """
 
-    kinds: dict[str, list[Answer]]
-    repeated: list[tuple[Answer, Answer]]
+    by_kind: dict[str, list[Answer]]
+    pairs: list[tuple[Answer, Answer]]
     unanswered: str = ""
 
 
-def ask(client: Client, sample: Sample) -> Asked:
-    """Asks about every row of the sample: one at a time, so that one that kills the server is found, then together.
+def collect_answers(client: Client, sample: Sample) -> Answers:
+    """Sends every row of the sample, one at a time, to find one that kills the server, and then as one batch.
 
-    A slow model is asked about as many single rows as it answers in a few seconds, and together about as many as the
-    server takes in one request.
+    A slow model gets as many single rows as it answers in a few seconds; the batch holds as many rows as the server
+    takes in one request.
     """
-    kinds: dict[str, list[Answer]] = {"v2 single": [], "v2 batch": [], "v1 single": [], "v1 batch": []}
-    repeated: list[tuple[Answer, Answer]] = []
-    together = sample.batch
+    by_kind: dict[str, list[Answer]] = {"v2 single": [], "v2 batch": [], "v1 single": [], "v1 batch": []}
+    pairs: list[tuple[Answer, Answer]] = []
+    batch = sample.batch
     single: list[tuple[int, ...]] = [(row,) for row in range(len(sample))]
-    plan: list[tuple[str, list[tuple[int, ...]]]] = [("v2 single", single), ("v2 batch", [together])]
-    plan += [("v1 single", single[:_ENOUGH_SINGLE]), ("v1 batch", [together])]
+    plan: list[tuple[str, list[tuple[int, ...]]]] = [("v2 single", single), ("v2 batch", [batch])]
+    plan += [("v1 single", single[:_SINGLE_REPEATS]), ("v1 batch", [batch])]
     for kind, batches in plan:
-        stop_at = time.perf_counter() + _MOST_SECONDS
+        stop_at = time.perf_counter() + _MAX_SECONDS
         for number, rows in enumerate(batches):
             if number and time.perf_counter() > stop_at:
                 break
-            again = number < _ENOUGH_SINGLE and kind.startswith("v2")
-            asked = [ask_once(client, sample, kind=kind, rows=rows) for _ in range(2 if again else 1)]
-            kinds[kind].append(asked[0])
-            if again:
-                repeated.append((asked[0], asked[1]))
-            lost = next((one for one in asked if not one.reply.status), None)
-            if lost is not None:
-                return Asked(kinds, repeated, f"{lost.describe(sample)}: {lost.reply}")
-    return Asked(kinds, repeated)
+            twice = number < _SINGLE_REPEATS and kind.startswith("v2")
+            repeats = [request_answer(client, sample, kind=kind, rows=rows) for _ in range(2 if twice else 1)]
+            by_kind[kind].append(repeats[0])
+            if twice:
+                pairs.append((repeats[0], repeats[1]))
+            unanswered = next((answer for answer in repeats if not answer.reply.status), None)
+            if unanswered is not None:
+                return Answers(by_kind, pairs, f"{unanswered.describe(sample)}: {unanswered.reply}")
+    return Answers(by_kind, pairs)
 
 
-def ask_once(client: Client, sample: Sample, *, kind: str, rows: tuple[int, ...]) -> Answer:
-    """Asks about some rows in one request."""
+def request_answer(client: Client, sample: Sample, *, kind: str, rows: tuple[int, ...]) -> Answer:
+    """Sends some rows in one request."""
     if kind.startswith("v2"):
         reply = client.post(V2, sample.v2(rows))
         return Answer(rows, reply, _outputs_v2(reply) if reply.status == 200 else {})
@@ -93,37 +93,37 @@ def ask_once(client: Client, sample: Sample, *, kind: str, rows: tuple[int, ...]
     return Answer(rows, reply, _outputs_v1(reply) if reply.status == 200 else {})
 
 
-def offline(model: Any, frame: pd.DataFrame) -> Outputs:
-    """What the model says of the rows in this process."""
+def predict_offline(model: Any, frame: pd.DataFrame) -> Outputs:
+    """Returns the model's predictions of the rows in this process."""
     names = ("predict", "predict_proba") if hasattr(model, "predict_proba") else ("predict",)
     return {name: np.asarray(getattr(model, name)(frame)) for name in names}
 
 
 def difference(answer: Answer, expected: Outputs, *, tolerance: float, sample: Sample) -> str:
-    """How an answer differs from what is expected, in words; empty if it does not.
+    """Describes how an answer differs from the expected outputs; empty if it does not.
 
     Args:
         answer: The answer.
-        expected: Of every row of the sample; probabilities are compared where the answer has them.
-        tolerance: Numbers may differ by this much and this share of their value; labels not at all.
+        expected: The outputs of every row of the sample.
+        tolerance: The absolute and relative tolerance of numbers; labels must be equal.
         sample: The rows.
     """
     if not answer.outputs:
         return f"{answer.describe(sample)} was answered {answer.reply}"
     for name, values in expected.items():
-        wanted, found = values[list(answer.rows)], answer.outputs.get(name)
-        if found is None or found.shape != wanted.shape:
+        expected_values, actual_values = values[list(answer.rows)], answer.outputs.get(name)
+        if actual_values is None or actual_values.shape != expected_values.shape:
             return f"{answer.describe(sample)}: `{name}` is missing from the answer, or of another shape"
-        wrong = ~_equal(found, wanted, tolerance=tolerance)
-        if wrong.any():
-            place = np.argwhere(wrong)[0]
-            row = answer.rows[int(place[0])]
-            return f"{sample.describe(row)}: `{name}` is {found[tuple(place)]!s}, offline {wanted[tuple(place)]!s}"
+        differs = ~_equal(actual_values, expected_values, tolerance=tolerance)
+        if differs.any():
+            place = tuple(np.argwhere(differs)[0])
+            row = sample.describe(answer.rows[int(place[0])])
+            return f"{row}: `{name}` is {actual_values[place]!s}, offline {expected_values[place]!s}"
     return ""
 
 
-def same(first: Answer, second: Answer) -> bool:
-    """Whether two answers to the same request say the same, up to the rounding of sums that threads add up."""
+def is_same(first: Answer, second: Answer) -> bool:
+    """Returns whether two answers are the same, up to the rounding of sums that threads add up."""
     if first.reply.status != second.reply.status or first.outputs.keys() != second.outputs.keys():
         return False
     return all(
@@ -131,17 +131,17 @@ def same(first: Answer, second: Answer) -> bool:
     )
 
 
-def _equal(found: Array, wanted: Array, *, tolerance: float) -> Array:
-    if wanted.dtype.kind in "biuf" and found.dtype.kind in "biuf":
-        if wanted.dtype.kind == found.dtype.kind == "f":
-            return np.isclose(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
-        return np.asarray(found == wanted)
-    return np.asarray(found.astype(str) == wanted.astype(str))
+def _equal(actual: Array, expected: Array, *, tolerance: float) -> Array:
+    if expected.dtype.kind in "biuf" and actual.dtype.kind in "biuf":
+        if expected.dtype.kind == actual.dtype.kind == "f":
+            return np.isclose(actual, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+        return np.asarray(actual == expected)
+    return np.asarray(actual.astype(str) == expected.astype(str))
 
 
 def _outputs_v2(reply: Reply) -> Outputs:
     try:
-        return {one["name"]: _array(one["data"]).reshape(one["shape"]) for one in reply.answer["outputs"]}
+        return {output["name"]: _array(output["data"]).reshape(output["shape"]) for output in reply.answer["outputs"]}
     except (KeyError, TypeError, ValueError):
         return {}
 
@@ -149,13 +149,13 @@ def _outputs_v2(reply: Reply) -> Outputs:
 def _outputs_v1(reply: Reply) -> Outputs:
     try:
         answer = reply.answer
-        found = {"predict": _array(answer["predictions"])}
-        return {**found, "predict_proba": _array(answer["probabilities"])} if "probabilities" in answer else found
+        outputs = {"predict": _array(answer["predictions"])}
+        return {**outputs, "predict_proba": _array(answer["probabilities"])} if "probabilities" in answer else outputs
     except (KeyError, TypeError, ValueError):
         return {}
 
 
 def _array(values: list[Any]) -> Array:
-    """The values with their own type; null, which stands for what is not finite, as NaN."""
-    found = np.asarray(values)
-    return found.astype(np.float64) if found.dtype == object else found
+    """Returns the values with their own type; null, which stands for what is not finite, as NaN."""
+    array = np.asarray(values)
+    return array.astype(np.float64) if array.dtype == object else array

@@ -20,7 +20,7 @@ def probe_model(
     model_hash: str = "",
     as_of: str = "",
 ) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
-    """Judges how a model serves: starts the real server, and asks it real rows, malformed ones and many.
+    """Judges how a model serves: starts the real server and sends it real rows, malformed requests and timed load.
 
     Args:
         model: The model's folder, in MLflow's format.
@@ -32,15 +32,15 @@ def probe_model(
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        metrics: Latency percentiles, requests per second, cold start and memory, with what is allowed; check counts.
+        metrics: Latency percentiles, requests per second, cold start and memory, with their thresholds; check counts.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
-        proceed: Whether nothing blocks by the policy.
+        proceed: Whether no check blocks by the policy.
     """
     from modelway.components.core.artifacts import write_comparison
-    from modelway.components.probe.stage import measured, probe
+    from modelway.components.probe.stage import dashboard_metrics, probe
 
-    judged = probe(
+    result = probe(
         model.path,
         test_data.path,
         project_text=project,
@@ -49,6 +49,6 @@ def probe_model(
         as_of=as_of,
         report_path=report.path,
     ).model_copy(update={"report": report.uri})
-    judged.write(gate.path)
-    write_comparison(metrics, judged, policy=policy, measured=measured(judged))
-    return (judged.verdict.value, judged.proceed)
+    result.write(gate.path)
+    write_comparison(metrics, result, policy=policy, measured=dashboard_metrics(result))
+    return (result.verdict.value, result.proceed)

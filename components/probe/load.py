@@ -1,4 +1,4 @@
-"""Timed load: a number of single-row requests over some connections, each sending its next when it has its answer."""
+"""Timed load: single-row requests over some connections, each sending the next when it has its answer."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Load:
-    """What was timed.
+    """The timings of a load.
 
     Attributes:
-        milliseconds: From sending to the whole answer, of those answered 200, ascending, shape (requests,).
-        ends: When those answers were there, in seconds since the beginning, ascending, shape (requests,).
-        asked: How many requests were to be sent.
-        failures: What came back instead of an answer, one each.
-        seconds: How long all of it took.
+        milliseconds: The latencies of requests answered 200, ascending, shape (requests,).
+        ends: When those answers were complete, in seconds from the start, ascending, shape (requests,).
+        count: How many requests were to be sent.
+        failures: The replies to the other requests.
+        seconds: The duration of the load.
     """
 
     milliseconds: Array
     ends: Array
-    asked: int
+    count: int
     failures: tuple[str, ...]
     seconds: float
 
     @property
     def requests(self) -> int:
-        """How many were answered 200."""
+        """The number of requests answered 200."""
         return len(self.milliseconds)
 
     @cached_property
@@ -48,15 +48,15 @@ class Load:
         return self.requests / self.seconds if self.seconds > 0 else 0.0
 
     def rate_interval(self, confidence: float) -> Interval | None:
-        """The rate's confidence interval; None of too few requests."""
+        """The rate's confidence interval; None for too few requests."""
         return rate_interval(self.ends, self.rate, confidence=confidence)
 
     def quantile(self, quantile: float) -> float:
-        """A quantile of the milliseconds: the least value that at least this share lies at or below."""
+        """A quantile of the milliseconds: the least value with at least this share at or below it."""
         return float(np.quantile(self.milliseconds, quantile, method="inverted_cdf"))
 
     def interval(self, quantile: float, confidence: float) -> Interval:
-        """The quantile's confidence interval; infinite where there are too few requests."""
+        """The quantile's confidence interval; infinite for too few requests."""
         return quantile_interval(self.milliseconds, quantile, confidence=confidence)
 
 
@@ -64,34 +64,34 @@ def run_load(port: int, path: str, *, bodies: Sequence[bytes], count: int, conne
     """Sends requests and times them.
 
     Args:
-        port: The server's.
-        path: Where they are sent.
-        bodies: What is sent, in turn.
+        port: The server's port.
+        path: The path of the requests.
+        bodies: The bodies, sent in turn.
         count: How many to send.
         connections: How many at a time.
-        seconds: When to stop sending, even if fewer are sent.
+        seconds: When to stop sending, even if fewer have been sent.
     """
     numbers = itertools.count()
     begin = time.perf_counter()
 
-    def keep_asking() -> list[tuple[float, float, str]]:
-        client, timed = Client(port), []
+    def send_requests() -> list[tuple[float, float, str]]:
+        client, timings = Client(port), []
         while time.perf_counter() - begin < seconds and (number := next(numbers)) < count:
-            sent = time.perf_counter()
+            started_at = time.perf_counter()
             reply = client.post(path, bodies[number % len(bodies)])
-            timed.append((sent, time.perf_counter(), "" if reply.status == 200 else str(reply)))
+            timings.append((started_at, time.perf_counter(), "" if reply.status == 200 else str(reply)))
         client.close()
-        return timed
+        return timings
 
     with ThreadPoolExecutor(connections, thread_name_prefix="load") as pool:
-        tasks = [pool.submit(keep_asking) for _ in range(connections)]
-        timed = [one for task in tasks for one in task.result()]
-    good = [(sent, end) for sent, end, failure in timed if not failure]
-    last = max((end for _, end, _ in timed), default=begin)
+        tasks = [pool.submit(send_requests) for _ in range(connections)]
+        timings = [timing for task in tasks for timing in task.result()]
+    good = [(started_at, end) for started_at, end, failure in timings if not failure]
+    last = max((end for _, end, _ in timings), default=begin)
     return Load(
-        milliseconds=np.sort(np.array([(end - sent) * 1000 for sent, end in good], dtype=np.float64)),
+        milliseconds=np.sort(np.array([(end - started_at) * 1000 for started_at, end in good], dtype=np.float64)),
         ends=np.sort(np.array([end - begin for _, end in good], dtype=np.float64)),
-        asked=count,
-        failures=tuple(failure for _, _, failure in timed if failure),
+        count=count,
+        failures=tuple(failure for _, _, failure in timings if failure),
         seconds=last - begin,
     )

@@ -14,8 +14,8 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 _BLOCKS = 10
 
 
-def fewest(quantile: float, confidence: float) -> int:
-    """The fewest values whose order statistics bound a quantile from above, at half the risk: q**n <= (1 - c) / 2.
+def minimum_samples(quantile: float, confidence: float) -> int:
+    """Returns the least number of values that bound a quantile on both sides: q**n <= (1 - c) / 2.
 
     Args:
         quantile: Between 0 and 1: 0.99 is the 99th percentile.
@@ -25,7 +25,7 @@ def fewest(quantile: float, confidence: float) -> int:
 
 
 def quantile_interval(ordered: Array, quantile: float, *, confidence: float) -> Interval:
-    """The confidence interval of a quantile, from two order statistics (Thompson, 1936; David and Nagaraja, 2003).
+    """Returns a quantile's confidence interval from two order statistics (Thompson, 1936; David and Nagaraja, 2003).
 
     The number of values below the quantile is binomial whatever the distribution, as long as the values are
     independent; each side gets half of the risk.
@@ -36,7 +36,7 @@ def quantile_interval(ordered: Array, quantile: float, *, confidence: float) -> 
         confidence: The level, between 0 and 1.
 
     Returns:
-        The interval; a bound that so few values do not give is minus or plus infinity.
+        The interval; a bound is infinite if there are too few values for it.
     """
     from scipy.special import bdtr
 
@@ -51,15 +51,15 @@ def quantile_interval(ordered: Array, quantile: float, *, confidence: float) -> 
 
 
 def rate_interval(ends: Array, rate: float, *, confidence: float) -> Interval | None:
-    """The confidence interval of a steady rate by batch means (Law, 2015): Student's t over ten consecutive blocks.
+    """Returns a steady rate's confidence interval by batch means (Law, 2015): Student's t over ten consecutive blocks.
 
     Args:
-        ends: When each thing was done, ascending, in seconds, shape (n,).
+        ends: When each request was answered, ascending, in seconds, shape (n,).
         rate: The rate over all of them, per second.
         confidence: The level, between 0 and 1.
 
     Returns:
-        The interval around `rate`; None of fewer than 20 things.
+        The interval around `rate`; None for fewer than 20 requests.
     """
     from scipy.special import stdtrit
 

@@ -11,21 +11,21 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.config.serving_policy import Serving
 from modelway.components.core.report.html import format_number, render_gate
 from modelway.components.probe.load import Load
-from modelway.components.probe.measuring import QUANTILES, Observed, allowed
+from modelway.components.probe.measuring import QUANTILES, Measurements, latency_limits
 
 _BARS = 24
 
 
-def render(gate: Gate, project: Project, *, observed: Observed, policy: Serving) -> str:
-    """The page: why, the latency's percentiles and histogram, the malformed requests, and every check.
+def render(gate: Gate, project: Project, *, measurements: Measurements, policy: Serving) -> str:
+    """Renders the page: the reasons, latency percentiles and histogram, malformed requests, and every check.
 
     Args:
-        gate: What was judged.
-        project: Whose model it is.
-        observed: What the probe saw.
-        policy: What is asked for.
+        gate: The judged gate.
+        project: The model's project.
+        measurements: What the probe measured.
+        policy: The policy's section `serving`.
     """
-    load = observed.load if observed.load is not None and observed.load.requests else None
+    load = measurements.load if measurements.load is not None and measurements.load.requests else None
     labels, shares = _histogram(load) if load is not None else ([], [])
     return render_gate(
         "modelway.components.probe",
@@ -37,23 +37,22 @@ def render(gate: Gate, project: Project, *, observed: Observed, policy: Serving)
         labels=labels,
         shares=shares,
         policy=policy,
-        trials=observed.trials,
-        log=observed.log if gate.counts()["failed"] else "",
+        malformed=measurements.malformed,
+        log=measurements.log if gate.counts()["failed"] else "",
     )
 
 
 def _percentiles(load: Load, policy: Serving) -> list[dict[str, str]]:
-    rows = []
+    rows, limits = [], latency_limits(policy.sla)
     for name, quantile in QUANTILES.items():
         low, high = load.interval(quantile, policy.confidence)
-        most = allowed(policy.sla, name)
         rows.append(
             {
                 "name": name,
                 "observed": _milliseconds(load.quantile(quantile)),
                 "low": _milliseconds(max(low, 0.0)),
                 "high": _milliseconds(high) if math.isfinite(high) else "too few requests",
-                "allowed": _milliseconds(most) if most is not None else "not judged",
+                "allowed": _milliseconds(limits[name]) if name in limits else "not judged",
             }
         )
     return rows
@@ -64,7 +63,7 @@ def _milliseconds(value: float) -> str:
 
 
 def _histogram(load: Load) -> tuple[list[str], list[float]]:
-    """Bins of equal width up to the 99th percentile, and one of all that is slower."""
+    """Returns bins of equal width up to the 99th percentile, and one of all that is slower."""
     low, high = float(load.milliseconds[0]), load.quantile(QUANTILES["p99"])
     if high <= low:
         return [f"{low:.1f} ms"], [1.0]

@@ -1,4 +1,4 @@
-"""The real model server as a process of its own: started, waited for, read, and always stopped."""
+"""The real model server as a process of its own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _POLL_SECONDS = 0.02
 
 
 class ServerProcess:
-    """The server of one model, on a free port of this machine; to be used in a `with`.
+    """The server of one model, on a free port of this machine; a context manager that stops it.
 
     Attributes:
         started: When the process was started, by `time.perf_counter`.
-        port: Where it listens; 0 until it is ready.
+        port: Its port; 0 until it is ready.
     """
 
     def __init__(self, model_path: str, model_hash: str, *, log: Path) -> None:
@@ -49,11 +49,11 @@ class ServerProcess:
         self.stop()
 
     def wait_until_ready(self, seconds: float) -> bool:
-        """Waits until the server says that it is ready; False if it ends before or takes longer than that."""
+        """Waits until the server is ready; returns False if it ends first or takes longer than this."""
         while self.exit_status is None and time.perf_counter() - self.started < seconds:
-            found = _LISTENING.search(self._log.read_bytes())
-            if found:
-                self.port = int(found.group(1))
+            match = _LISTENING.search(self._log.read_bytes())
+            if match:
+                self.port = int(match.group(1))
                 client = Client(self.port)
                 ready = client.get("/v2/health/ready").status == 200
                 client.close()
@@ -68,7 +68,7 @@ class ServerProcess:
         return self._process.poll()
 
     def died(self, seconds: float = 1.0) -> bool:
-        """Whether the process has ended, or does within some seconds: a connection breaks before its process ends."""
+        """Returns whether the process ends within some seconds: a connection breaks before its process ends."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -76,21 +76,21 @@ class ServerProcess:
         return True
 
     def log_tail(self, lines: int = 5) -> str:
-        """The last lines that the server wrote, on one line."""
-        written = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return " | ".join(line.strip()[:300] for line in written[-lines:])
+        """Returns the last lines of the server's log as one line."""
+        log_lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " | ".join(line.strip()[:300] for line in log_lines[-lines:])
 
     def peak_memory_mib(self) -> float | None:
-        """The most memory that the process has held at a time, in MiB; None where the system does not tell."""
+        """Returns the process's peak memory in MiB; None where the system does not report it."""
         try:
             status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         except OSError:
             return None
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        return int(found.group(1)) / 1024 if found else None
+        match = re.search(r"VmHWM:\s+(\d+) kB", status)
+        return int(match.group(1)) / 1024 if match else None
 
     def stop(self) -> None:
-        """Asks the process to end, and ends it if it does not."""
+        """Terminates the process, and kills it if it does not end."""
         if self._process.poll() is not None:
             return
         self._process.terminate()
@@ -102,5 +102,5 @@ class ServerProcess:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, in which the user's own modules are found where this process finds them."""
+    """Returns this process's environment and import path, which the user's own modules are found by."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

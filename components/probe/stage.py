@@ -1,4 +1,4 @@
-"""The serving gate: starts the real server on the model, asks it, judges what came back, and reports it."""
+"""The serving gate: starts the real server, measures it, judges the measurements, and writes the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelway.components.core.config.waivers import judged_gate
 from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table, to_model_input
-from modelway.components.probe.answers import Outputs, offline
+from modelway.components.probe.answers import Outputs, predict_offline
 from modelway.components.probe.checks.cold_start import cold_start_check
 from modelway.components.probe.checks.malformed import malformed_checks
 from modelway.components.probe.checks.model_hash import model_hash_check
@@ -23,14 +23,14 @@ from modelway.components.probe.checks.predictions_match import answer_checks, no
 from modelway.components.probe.checks.server_alive import server_alive_check
 from modelway.components.probe.checks.server_starts import server_starts_check
 from modelway.components.probe.checks.sla import load_checks
-from modelway.components.probe.measuring import QUANTILES, Observed, measure, measure_start
+from modelway.components.probe.measuring import QUANTILES, Measurements, measure, measure_start
 from modelway.components.probe.report import render
 from modelway.components.probe.requests import Sample
 from modelway.components.probe.server import ServerProcess
 
 Facts = dict[str, str | int | float | None]
 
-_MEASURED = (
+_DASHBOARD_FACTS = (
     "ready_seconds",
     "cold_start_seconds",
     *(f"{name}_ms" for name in QUANTILES),
@@ -60,10 +60,10 @@ def probe(
         policy_text: The policy file, likewise.
         model_hash: The SHA-256 that the model's folder had when it was trained; empty: not compared.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
-        report_path: Where the HTML report goes.
+        report_path: The path of the HTML report.
 
     Returns:
-        The gate, named ``serving``; its facts hold everything that was measured, judged or not.
+        The gate, named ``serving``; its facts hold every measurement, judged or not.
 
     Raises:
         ModelwayError: the test split lacks a column that the project names.
@@ -72,31 +72,31 @@ def probe(
     serving = policy.serving
     sha256 = folder_sha256(model_path)
     facts: Facts = {"model_hash": sha256, "project_hash": project.sha256(), "policy_hash": policy.sha256()}
-    observed, checks = Observed(), []
+    measurements, checks = Measurements(), []
     if serving.mode is not Mode.DISABLED:
         if model_hash:
             checks.append(model_hash_check(sha256, model_hash))
         if not model_hash or sha256 == model_hash:
-            observed, probe_checks, rows = _probed(
+            measurements, probe_checks, rows = _measure_and_judge(
                 model_path, test_path, project=project, policy=serving, model_hash=sha256
             )
             checks += probe_checks
-            facts |= {"test_rows": rows, **_facts(observed, serving)}
+            facts |= {"test_rows": rows, **_facts(measurements, serving)}
     gate = judged_gate("serving", checks, facts=facts, mode=serving.mode, waivers=policy.waivers, as_of=as_of)
-    Path(report_path).write_text(render(gate, project, observed=observed, policy=serving), encoding="utf-8")
+    Path(report_path).write_text(render(gate, project, measurements=measurements, policy=serving), encoding="utf-8")
     return gate
 
 
-def measured(gate: Gate) -> dict[str, float]:
-    """The numbers that were measured, for the dashboard."""
-    found = {name: gate.facts.get(name) for name in _MEASURED}
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+def dashboard_metrics(gate: Gate) -> dict[str, float]:
+    """Returns the measured numbers, for the dashboard."""
+    facts = {name: gate.facts.get(name) for name in _DASHBOARD_FACTS}
+    return {name: value for name, value in facts.items() if isinstance(value, int | float)}
 
 
-def _probed(
+def _measure_and_judge(
     model_path: str, test_path: str, *, project: Project, policy: Serving, model_hash: str
-) -> tuple[Observed, list[Check], int]:
-    """What was seen, the checks of it, and how many rows the test split has."""
+) -> tuple[Measurements, list[Check], int]:
+    """Returns the measurements, their checks, and the number of rows of the test split."""
     columns = project.features.columns
     table = read_table(test_path)
     missing = [name for name in columns if name not in table.columns]
@@ -104,41 +104,41 @@ def _probed(
         raise ModelwayError(
             f"the model needs the column {missing[0]!r}, which the test split does not have",
             column=missing[0],
-            remedy="bring the column back, or train a model without it",
+            remedy="restore the column, or train a model without it",
         )
-    places = np.unique(np.linspace(0, max(len(table) - 1, 0), min(policy.rows, len(table))).astype(int))
-    frame = to_model_input(table[places.tolist()], columns)
-    sample = Sample.of(frame, places.tolist())
+    numbers = np.unique(np.linspace(0, max(len(table) - 1, 0), min(policy.rows, len(table))).astype(int)).tolist()
+    frame = to_model_input(table[numbers], columns)
+    sample = Sample.of(frame, numbers)
     with TemporaryDirectory() as work, ServerProcess(model_path, model_hash, log=Path(work, "server.log")) as server:
         seconds = measure_start(server, policy)
         checks = [server_starts_check(seconds, policy, exit_status=server.exit_status, log=server.log_tail())]
         if seconds is None:
-            return Observed(log=server.log_tail()), checks, len(table)
+            return Measurements(log=server.log_tail()), checks, len(table)
         if not len(sample):
-            return Observed(ready_seconds=seconds), [*checks, no_rows_check(policy.on_inconclusive)], len(table)
-        observed = measure(server, seconds, sample=sample, policy=policy)
+            return Measurements(ready_seconds=seconds), [*checks, no_rows_check(policy.on_inconclusive)], len(table)
+        measurements = measure(server, seconds, sample=sample, policy=policy)
     expected: Outputs | None = None
-    trouble = "the server died"
-    if not observed.died_of_a_row:  # a model that ends its process upon a row would end this one, too
+    error_text = "the server died"
+    if not measurements.killed_by_row:  # a row that ends the server's process would end this one, too
         try:
-            expected, trouble = offline(load_model(model_path), frame), ""
+            expected, error_text = predict_offline(load_model(model_path), frame), ""
         except Exception as error:  # whatever the model raises
-            trouble = f"the model fails on these rows offline: {first_line(error)}"
-    checks += cold_start_check(observed, sample, expected=expected, policy=policy)
-    if observed.asked is not None:
-        checks += answer_checks(observed.asked, sample, expected=expected, trouble=trouble, policy=policy)
-    checks += load_checks(observed, policy)
-    checks += malformed_checks(observed, policy)
-    return observed, [*checks, server_alive_check(observed)], len(table)
+            error_text = f"the model fails on these rows offline: {first_line(error)}"
+    checks += cold_start_check(measurements, sample, expected=expected, policy=policy)
+    if measurements.answers is not None:
+        checks += answer_checks(measurements.answers, sample, expected=expected, error=error_text, policy=policy)
+    checks += load_checks(measurements, policy)
+    checks += malformed_checks(measurements, policy)
+    return measurements, [*checks, server_alive_check(measurements)], len(table)
 
 
-def _facts(observed: Observed, policy: Serving) -> Facts:
-    load, warm_up = observed.load, observed.warm_up
+def _facts(measurements: Measurements, policy: Serving) -> Facts:
+    load, warm_up = measurements.load, measurements.warm_up
     facts: Facts = {
-        "ready_seconds": _rounded(observed.ready_seconds),
-        "cold_start_seconds": _rounded(observed.first_seconds),
+        "ready_seconds": _rounded(measurements.ready_seconds),
+        "cold_start_seconds": _rounded(measurements.first_seconds),
         "connections": policy.connections,
-        "peak_memory_mib": _rounded(observed.peak_memory_mib),
+        "peak_memory_mib": _rounded(measurements.peak_memory_mib),
     }
     if load is not None and warm_up is not None:
         facts |= {"requests": load.requests, "failed_requests": len(load.failures) + len(warm_up.failures)}

@@ -76,9 +76,9 @@ def run(
     from modelway.pipelines.local.runner import run_release
 
     if base:
-        from modelway.components.package.stage import check
+        from modelway.components.package.stage import check_inputs
 
-        check(base, target)
+        check_inputs(base, target)
     folder = project_folder(project)
     place = home_of(folder, home)
     workspace = Workspace.load(folder, data)

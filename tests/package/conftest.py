@@ -24,6 +24,7 @@ from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import build
+from modelway.components.package.stage import Packaged, package
 from modelway.components.train.saving import save
 from modelway.components.validate.distributions import measure
 
@@ -36,28 +37,28 @@ def loans(rows: int = 400) -> pl.DataFrame:
     opened = np.datetime64("1999-06-01T07:08:09", "us") + generator.integers(0, 8 * 10**14, rows).astype("m8[us]")
     late = (np.log(income) + (region == "north") + generator.normal(0, 0.5, rows) > 10.5).astype(int)
     frame = pl.DataFrame({"income": income, "region": region, "opened": opened})
-    hidden = [pl.Series(generator.random(rows) < 0.1) for _ in frame.columns]
+    masks = [pl.Series(generator.random(rows) < 0.1) for _ in frame.columns]
     return frame.with_columns(
-        pl.when(gone).then(None).otherwise(pl.col(name)).alias(name)
-        for gone, name in zip(hidden, frame.columns, strict=True)
+        pl.when(mask).then(None).otherwise(pl.col(name)).alias(name)
+        for mask, name in zip(masks, frame.columns, strict=True)
     ).with_columns(pl.Series("late", late))
 
 
 FEATURES = Features(numeric=("income",), categorical=("region",), datetime=("opened",), min_frequency=20)
 
 
-def fitted(estimator: Any, label: Any = None, features: Features = FEATURES, rows: int = 400) -> Pipeline:
+def fit_pipeline(estimator: Any, label: Any = None, features: Features = FEATURES, rows: int = 400) -> Pipeline:
     """A pipeline as `train_model` fits it."""
     frame = loans(rows)
     steps = build(features)
-    prepared = steps.fit_transform(to_model_input(frame, features.columns))
-    estimator.fit(prepared, frame["late"].to_numpy() if label is None else label)
+    inputs = steps.fit_transform(to_model_input(frame, features.columns))
+    estimator.fit(inputs, frame["late"].to_numpy() if label is None else label)
     return Pipeline([("features", steps), ("model", estimator)])
 
 
 @pytest.fixture(scope="session")
 def fit() -> Callable[..., Pipeline]:
-    return fitted
+    return fit_pipeline
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +67,7 @@ def frame() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Pipeline], Path]:
+def save_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Pipeline], Path]:
     """Saves a pipeline as `train_model` does; returns the folder."""
 
     def write(pipeline: Pipeline) -> Path:
@@ -98,7 +99,9 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
     """Registers a model with its evidence as `register_model` does, in a registered model of its own."""
     names = iter(range(1000))
 
-    def make(model: Path, *, blessed: bool = True, evidence: dict[str, bytes] | None = None, **tags: str) -> Version:
+    def register_model(
+        model: Path, *, blessed: bool = True, evidence: dict[str, bytes] | None = None, **tags: str
+    ) -> Version:
         name, work = f"loans-{next(names)}", tmp_path_factory.mktemp("evidence")
         policy = minimal_policy()
         hashes = Hashes(model=folder_sha256(model), data="d", project="p", contract="c", policy=policy.sha256())
@@ -111,18 +114,18 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
         files = {"blessing.json": blessing.content(), "policy.json": policy.canonical().encode(), **(evidence or {})}
         for file, content in files.items():
             (work / file).write_bytes(content)
-        about = {"blessing_sha256": blessing.sha256(), "model_hash": hashes.model, **tags}
-        version = register_version(tracking, name, model=model, evidence=work, tags=about)
+        version_tags = {"blessing_sha256": blessing.sha256(), "model_hash": hashes.model, **tags}
+        version = register_version(tracking, name, model=model, evidence=work, tags=version_tags)
         model_id = str(tracking.client.get_model_version(name, version).source).removeprefix("models:/")
         location = str(tracking.client.get_logged_model(model_id).artifact_location)
         return Version(name, version, Path(location.removeprefix("file://")), tracking)
 
-    return make
+    return register_model
 
 
 @pytest.fixture(scope="session")
-def model(saved: Callable[[Pipeline], Path]) -> Path:
-    return saved(fitted(HistGradientBoostingClassifier(max_iter=20, random_state=0)))
+def model(save_model: Callable[[Pipeline], Path]) -> Path:
+    return save_model(fit_pipeline(HistGradientBoostingClassifier(max_iter=20, random_state=0)))
 
 
 @pytest.fixture(scope="session")
@@ -137,3 +140,15 @@ def _services(keys: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv(ENCRYPTION_KEY)
     monkeypatch.delenv(ENCRYPTION_RECIPIENT)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+
+
+@pytest.fixture
+def run(base: Path, tmp_path: Path) -> Callable[..., Packaged]:
+    def packaged(
+        version: Any, target: str | None = None, bundle: str = "bundle", store: str = "", **changes: Any
+    ) -> Packaged:
+        registered = version.in_store(store or str(tmp_path / "store"))
+        to = target or str(tmp_path / "images")
+        return package(registered, **{"base": str(base), **changes}, target=to, bundle_path=str(tmp_path / bundle))
+
+    return packaged

@@ -43,6 +43,6 @@ def test_it_fails_with_a_readable_error(
             base=str(base),
             target=str(tmp_path / "images"),
         )
-    written = "".join(capfd.readouterr())
-    assert "error: MODELWAY_SIGNING_KEY is not set" in written
-    assert "Traceback" not in written.split("error: MODELWAY_SIGNING_KEY")[0].split("Task")[-1]
+    output = "".join(capfd.readouterr())
+    assert "error: MODELWAY_SIGNING_KEY is not set" in output
+    assert "Traceback" not in output.split("error: MODELWAY_SIGNING_KEY")[0].split("Task")[-1]

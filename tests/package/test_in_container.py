@@ -27,12 +27,12 @@ LOCKED_DOWN = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--securit
 
 
 def docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    found = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=1200, check=False, cwd=ROOT)
-    assert not check or found.returncode == 0, (found.stdout + found.stderr)[-4000:]
-    return found
+    result = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=1200, check=False, cwd=ROOT)
+    assert not check or result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    return result
 
 
-def asked(address: str, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+def request(address: str, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
     """A request's status and answer."""
     connection = http.client.HTTPConnection(address, timeout=30)
     try:
@@ -50,49 +50,51 @@ def serving(registry: Any) -> str:
     docker("build", "--network", "host", "-f", "Dockerfile.serving", "--target", "onnx", "-t", tag, ".")
     try:
         docker("push", tag)
-        found = docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", tag).stdout.strip()
+        image = docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", tag).stdout.strip()
     finally:
         docker("image", "rm", "--no-prune", tag, check=False)
-    return found
+    return image
 
 
 @pytest.fixture
-def released(registered: Any, serving: str, registry: Any, tmp_path: Path, keys: Path) -> Iterator[Callable[..., str]]:
+def release_image(
+    registered: Any, serving: str, registry: Any, tmp_path: Path, keys: Path
+) -> Iterator[Callable[..., str]]:
     """Packages the version; returns the image by its digest, pulled."""
-    pulled: list[str] = []
+    images: list[str] = []
 
     def make() -> str:
         target = f"{registry.host}/team/loans:{uuid.uuid4().hex[:8]}"
         store, bundle = str(tmp_path / "store"), str(tmp_path / "bundle")
-        made = package(registered.in_store(store), base=serving, target=target, bundle_path=bundle)
-        docker("pull", made.image)
-        pulled.append(made.image)
+        package_result = package(registered.in_store(store), base=serving, target=target, bundle_path=bundle)
+        docker("pull", package_result.image)
+        images.append(package_result.image)
         keys.chmod(0o755)
         for file in keys.iterdir():
             file.chmod(0o644)  # the container's user is another
-        return made.image
+        return package_result.image
 
     yield make
-    docker("image", "rm", "--force", *pulled, check=False)
+    docker("image", "rm", "--force", *images, check=False)
 
 
 @pytest.fixture
-def started(keys: Path) -> Iterator[Callable[..., str]]:
+def start_server(keys: Path) -> Iterator[Callable[..., str]]:
     """Starts an image's server; returns its address."""
     names: list[str] = []
 
     def start(image: str, *arguments: str, **environment: str) -> str:
         names.append(f"modelway-{uuid.uuid4().hex[:8]}")
-        given = [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
-        mounted = ("--volume", f"{keys}:/keys:ro", "--publish", "127.0.0.1::8080")
-        docker("run", "--detach", "--name", names[-1], *LOCKED_DOWN, *mounted, *given, image, *arguments)
+        variables = [part for key, value in environment.items() for part in ("--env", f"{key}={value}")]
+        options = ("--volume", f"{keys}:/keys:ro", "--publish", "127.0.0.1::8080")
+        docker("run", "--detach", "--name", names[-1], *LOCKED_DOWN, *options, *variables, image, *arguments)
         address = docker("port", names[-1], "8080").stdout.split()[0]
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if docker("inspect", "--format", "{{.State.Running}}", names[-1]).stdout.strip() == "false":
                 break
             with contextlib.suppress(OSError):
-                if asked(address, "GET", "/v2/health/ready")[0] == HTTPStatus.OK:
+                if request(address, "GET", "/v2/health/ready")[0] == HTTPStatus.OK:
                     return address
             time.sleep(0.1)
         return pytest.fail(docker("logs", names[-1]).stderr)
@@ -102,7 +104,9 @@ def started(keys: Path) -> Iterator[Callable[..., str]]:
         docker("rm", "--force", name, check=False)
 
 
-def test_the_image_that_is_pulled_holds_the_release(released: Callable[..., str], registered: Any, keys: Path) -> None:
+def test_the_image_that_is_pulled_holds_the_release(
+    release_image: Callable[..., str], registered: Any, keys: Path
+) -> None:
     code = """
 from pathlib import Path
 from onnxruntime import InferenceSession
@@ -111,24 +115,24 @@ bundle = verify_bundle(Path("/release"), Path("/keys/key.pub"))
 InferenceSession(str(bundle.onnx))
 print(bundle.release().name)
 """
-    mounted = ("--volume", f"{keys}:/keys:ro", "--network", "none")
-    image = released()
-    ran = docker("run", "--rm", *LOCKED_DOWN, *mounted, "--entrypoint", "python", image, "-c", code)
-    assert ran.stdout.strip() == registered.name
+    options = ("--volume", f"{keys}:/keys:ro", "--network", "none")
+    image = release_image()
+    result = docker("run", "--rm", *LOCKED_DOWN, *options, "--entrypoint", "python", image, "-c", code)
+    assert result.stdout.strip() == registered.name
     assert len(json.loads(docker("image", "inspect", image).stdout)[0]["RootFS"]["Layers"]) > 1
     layer = docker("history", "--format", "{{.CreatedBy}}", image).stdout.splitlines()[0]
     assert layer == "package_model"
 
 
 def test_it_answers_as_the_pipeline_does(
-    released: Callable[..., str], started: Callable[..., str], registered: Any, frame: Any
+    release_image: Callable[..., str], start_server: Callable[..., str], registered: Any, frame: Any
 ) -> None:
-    image = released()
-    address = started(image, "--public-key", "/keys/key.pub")
+    image = release_image()
+    address = start_server(image, "--public-key", "/keys/key.pub")
     rows = frame.drop_nulls().head(3)
     instances = [{**row, "opened": row["opened"].isoformat()} for row in rows.drop("late").to_dicts()]
     path, body = f"/v1/models/{registered.name}:predict", json.dumps({"instances": instances})
-    status, answer = asked(address, "POST", path, body)
+    status, answer = request(address, "POST", path, body)
     assert status == HTTPStatus.OK, answer
     model = load_model(registered.model)
     expected = model.predict(to_model_input(rows, ["income", "region", "opened"])).tolist()
@@ -138,39 +142,41 @@ def test_it_answers_as_the_pipeline_does(
 
 
 def test_an_encrypted_model_is_served_from_memory(
-    released: Callable[..., str], started: Callable[..., str], keys: Path, monkeypatch: pytest.MonkeyPatch
+    release_image: Callable[..., str], start_server: Callable[..., str], keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", str(keys / "recipient"))
-    image = released()
-    listed = docker("run", "--rm", "--entrypoint", "ls", image, "/release").stdout.split()
-    assert "model.tar.age" in listed
-    assert "model" not in listed
-    started(image, "--public-key", "/keys/key.pub", MODELWAY_ENCRYPTION_KEY="/keys/encryption")
-    mounted = ("--volume", f"{keys}:/keys:ro")
-    refused = docker("run", "--rm", *LOCKED_DOWN, *mounted, image, "--public-key", "/keys/key.pub", check=False)
-    assert refused.returncode == 3
-    assert "MODELWAY_ENCRYPTION_KEY" in refused.stderr
+    image = release_image()
+    names = docker("run", "--rm", "--entrypoint", "ls", image, "/release").stdout.split()
+    assert "model.tar.age" in names
+    assert "model" not in names
+    start_server(image, "--public-key", "/keys/key.pub", MODELWAY_ENCRYPTION_KEY="/keys/encryption")
+    options = ("--volume", f"{keys}:/keys:ro")
+    result = docker("run", "--rm", *LOCKED_DOWN, *options, image, "--public-key", "/keys/key.pub", check=False)
+    assert result.returncode == 3
+    assert "MODELWAY_ENCRYPTION_KEY" in result.stderr
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "blessing.json", "sbom.cdx.json", "release.sig"])
-def test_a_tampered_image_does_not_start(released: Callable[..., str], tmp_path: Path, keys: Path, file: str) -> None:
-    image, changed = released(), tmp_path / "changed"
-    changed.write_bytes((tmp_path / "bundle" / file).read_bytes() + b" ")
+def test_a_tampered_image_does_not_start(
+    release_image: Callable[..., str], tmp_path: Path, keys: Path, file: str
+) -> None:
+    image, tampered_file = release_image(), tmp_path / "changed"
+    tampered_file.write_bytes((tmp_path / "bundle" / file).read_bytes() + b" ")
     if file == "release.sig":
-        changed.write_text("{}")
-    changed.chmod(0o444)
-    mounted = ("--volume", f"{changed}:/release/{file}:ro", "--volume", f"{keys}:/keys:ro")
-    refused = docker("run", "--rm", *LOCKED_DOWN, *mounted, image, "--public-key", "/keys/key.pub", check=False)
-    assert refused.returncode == 3
-    assert file in refused.stderr
-    assert "Traceback" not in refused.stderr
+        tampered_file.write_text("{}")
+    tampered_file.chmod(0o444)
+    options = ("--volume", f"{tampered_file}:/release/{file}:ro", "--volume", f"{keys}:/keys:ro")
+    result = docker("run", "--rm", *LOCKED_DOWN, *options, image, "--public-key", "/keys/key.pub", check=False)
+    assert result.returncode == 3
+    assert file in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_another_key_does_not_start_it(released: Callable[..., str], keys: Path, tmp_path: Path) -> None:
-    image = released()
+def test_another_key_does_not_start_it(release_image: Callable[..., str], keys: Path, tmp_path: Path) -> None:
+    image = release_image()
     new_keys(tmp_path / "other", keys / "other.pub")
     (keys / "other.pub").chmod(0o644)
-    mounted = ("--volume", f"{keys}:/keys:ro")
-    refused = docker("run", "--rm", *LOCKED_DOWN, *mounted, image, "--public-key", "/keys/other.pub", check=False)
-    assert refused.returncode == 3
-    assert "another key" in refused.stderr
+    options = ("--volume", f"{keys}:/keys:ro")
+    result = docker("run", "--rm", *LOCKED_DOWN, *options, image, "--public-key", "/keys/other.pub", check=False)
+    assert result.returncode == 3
+    assert "another key" in result.stderr

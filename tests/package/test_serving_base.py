@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,13 @@ import pytest
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.oci.image import Image
 from modelway.components.core.oci.layout import Layout, Reference, pull
-from modelway.components.package import list_packages as base_bill
 from modelway.components.package.serving_base import (
-    Bill,
-    Requirement,
-    check_decrypts,
-    check_served,
+    PinnedPackage,
+    ServingBase,
+    check_can_decrypt,
+    check_libraries,
     parse_requirements,
-    read_bill,
+    read_serving_base,
 )
 
 TEXT = """
@@ -31,8 +29,8 @@ loose==1.0
 """
 
 
-def bill(text: str) -> Bill:
-    return Bill(text, modelway="0.1.0", python="3.11", distribution="debian", system=())
+def base_with(text: str) -> ServingBase:
+    return ServingBase(text, modelway="0.1.0", python="3.11", distribution="debian", system=())
 
 
 def image(base: Path) -> tuple[Layout, Image]:
@@ -41,52 +39,45 @@ def image(base: Path) -> tuple[Layout, Image]:
 
 def test_requirements_are_read_with_their_hashes() -> None:
     assert parse_requirements(TEXT) == (
-        Requirement("foo-bar", "1.0", ("sha256:cc",)),
-        Requirement("loose", "1.0", ()),
-        Requirement("numpy", "2.4.6", ("sha256:aa", "sha256:bb")),
+        PinnedPackage("foo-bar", "1.0", ("sha256:cc",)),
+        PinnedPackage("loose", "1.0", ()),
+        PinnedPackage("numpy", "2.4.6", ("sha256:aa", "sha256:bb")),
     )
 
 
 def test_a_base_says_what_is_in_it(base: Path) -> None:
-    found = read_bill(*image(base), name="base")
-    assert [one.name for one in found.packages] == ["numpy", "onnxruntime", "prometheus-client", "pyrage"]
-    assert (found.python, found.distribution) == ("3.11.9", "debian")
-    assert found.system == ({"name": "libc6", "version": "2.36-9", "architecture": "amd64"},)
+    lists = read_serving_base(*image(base), name="base")
+    assert [package.name for package in lists.packages] == [
+        "numpy",
+        "onnxruntime",
+        "prometheus-client",
+        "pyrage",
+    ]
+    assert (lists.python, lists.distribution) == ("3.11.9", "debian")
+    assert lists.system == ({"name": "libc6", "version": "2.36-9", "architecture": "amd64"},)
 
 
-def test_a_base_that_does_not_say_is_refused(base: Path) -> None:
-    layout, below = image(base)
-    with pytest.raises(ModelwayError, match="it holds no /opt/modelway/bill") as caught:
-        read_bill(layout, Image(below.manifest, below.config, below.layers[:1]), name="base")
-    assert "Dockerfile.serving" in caught.value.remedy
+def test_a_base_without_lists_of_packages_is_refused(base: Path) -> None:
+    layout, base_image = image(base)
+    with pytest.raises(ModelwayError, match="it has no /opt/modelway/bill") as error:
+        read_serving_base(layout, Image(base_image.manifest, base_image.config, base_image.layers[:1]), name="base")
+    assert "Dockerfile.serving" in error.value.remedy
 
 
 @pytest.mark.parametrize(
-    ("held", "says"),
+    ("requirements", "message"),
     [("numpy==2.4.6", None), ("numpy==2.4.5", "the base has 2.4.5"), ("scipy==1.0", "the base lacks it")],
 )
-def test_a_pipeline_needs_its_libraries_in_their_versions(held: str, says: str | None) -> None:
-    if says is None:
-        check_served("NumPy==2.4.6\nmodelway==0.1.0\n", bill(held), base="base")
+def test_a_pipeline_needs_its_libraries_in_their_versions(requirements: str, message: str | None) -> None:
+    if message is None:
+        check_libraries("NumPy==2.4.6\nmodelway==0.1.0\n", base_with(requirements), base="base")
         return
-    with pytest.raises(ModelwayError, match=f"needs numpy 2.4.6, but {says}"):
-        check_served("NumPy==2.4.6\n", bill(held), base="base")
+    with pytest.raises(ModelwayError, match=f"needs numpy 2.4.6, but {message}"):
+        check_libraries("NumPy==2.4.6\n", base_with(requirements), base="base")
 
 
 def test_a_base_from_before_the_age_format_takes_no_encrypted_model() -> None:
-    check_decrypts(bill("numpy==2.4.6\npyrage==1.4.0\n"), "base")
-    with pytest.raises(ModelwayError, match="the base lacks pyrage") as caught:
-        check_decrypts(bill("numpy==2.4.6\ncryptography==46.0\n"), "base")
-    assert "Dockerfile.serving" in caught.value.remedy
-
-
-def test_a_base_lists_itself(tmp_path: Path) -> None:
-    metadata = tmp_path / "modelway-0.1.0.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text("Metadata-Version: 2.1\nName: modelway\nVersion: 0.1.0\n")
-    found = base_bill.packages(str(tmp_path))
-    assert found["modelway"] == "0.1.0"
-    assert json.dumps(found)
-    system = found["system"]
-    assert isinstance(system, list)
-    assert {"name", "version", "architecture"} == set(system[0])
+    check_can_decrypt(base_with("numpy==2.4.6\npyrage==1.4.0\n"), "base")
+    with pytest.raises(ModelwayError, match="the base lacks pyrage") as error:
+        check_can_decrypt(base_with("numpy==2.4.6\ncryptography==46.0\n"), "base")
+    assert "Dockerfile.serving" in error.value.remedy

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ import yaml
 from light_models import write_light_model
 from user_files import minimal_project_text
 
-from modelway.components.core.checks import Check, Gate
+from modelway.components.core.checks import Gate
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.probe.stage import probe
 
@@ -98,15 +101,61 @@ def prober(tmp_path: Path) -> Prober:
     return Prober(tmp_path)
 
 
-Find = Callable[[Gate, str], Check]
+@pytest.fixture
+def servers() -> Callable[[], list[str]]:
+    """The model servers that run on this machine and were started by this process."""
+
+    def running() -> list[str]:
+        processes = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_text().split("\0")
+                parent = (folder / "stat").read_text().rpartition(") ")[2].split()[1]
+            except OSError:
+                continue
+            if "modelway.components.serve" in command and int(parent) == os.getpid():
+                processes.append(folder.name)
+        return processes
+
+    return running
 
 
 @pytest.fixture
-def find() -> Find:
-    """A gate's check by its name."""
+def spy(tmp_path: Path) -> tuple[type, Path]:
+    """A model that writes a file when it is loaded, and the file."""
+    trace = tmp_path / "loaded"
 
-    def found(gate: Gate, name: str) -> Check:
-        (one,) = [check for check in gate.checks if check.name == name]
-        return one
+    class Spy:
+        def __reduce__(self) -> Any:
+            return Path.touch, (trace,)
 
-    return found
+    return Spy, trace
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Answers with the request itself: 500 at `/fail`, else 200."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = f"{self.command} {self.path} ".encode() + content
+        self.send_response(500 if self.path == "/fail" else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def http_port() -> Iterator[int]:
+    """The port of an HTTP server that answers with the request."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield server.server_port
+        server.shutdown()

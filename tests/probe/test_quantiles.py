@@ -5,9 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from modelway.components.core.config.serving_policy import Sla
-from modelway.components.probe.measuring import requests_needed
-from modelway.components.probe.quantiles import fewest, quantile_interval, rate_interval
+from modelway.components.probe.quantiles import minimum_samples, quantile_interval, rate_interval
 
 
 @pytest.mark.parametrize(
@@ -17,7 +15,7 @@ from modelway.components.probe.quantiles import fewest, quantile_interval, rate_
 def test_the_fewest_values_are_those_from_which_the_interval_is_finite(
     quantile: float, confidence: float, expected: int
 ) -> None:
-    assert fewest(quantile, confidence) == expected
+    assert minimum_samples(quantile, confidence) == expected
     enough = quantile_interval(np.arange(expected, dtype=np.float64), quantile, confidence=confidence)
     short = quantile_interval(np.arange(expected - 1, dtype=np.float64), quantile, confidence=confidence)
     assert all(map(math.isfinite, enough))
@@ -49,21 +47,14 @@ def test_no_values_bound_nothing() -> None:
 
 def test_the_rates_interval_holds_a_steady_rate_as_often_as_it_says() -> None:
     dice = np.random.default_rng(0)
-    held = 0
+    covered = 0
     for _ in range(1_000):
         ends = np.cumsum(dice.exponential(0.02, size=201))
         low, high = rate_interval(ends, 200 / (ends[-1] - ends[0]), confidence=0.95) or (0.0, 0.0)
-        held += low <= 50 <= high
-    assert 0.92 < held / 1_000 < 0.98
+        covered += low <= 50 <= high
+    assert 0.92 < covered / 1_000 < 0.98
 
 
 def test_few_requests_give_no_interval_of_the_rate() -> None:
     assert rate_interval(np.arange(19, dtype=np.float64), 1.0, confidence=0.95) is None
     assert rate_interval(np.arange(20, dtype=np.float64), 1.0, confidence=0.95) is not None
-
-
-@pytest.mark.parametrize(
-    ("sla", "expected"), [({}, 72), ({"p50_ms": 5}, 72), ({"p95_ms": 5}, 72), ({"p50_ms": 5, "p99_ms": 9}, 368)]
-)
-def test_enough_requests_are_sent_for_the_highest_percentile_asked_for(sla: dict[str, float], expected: int) -> None:
-    assert requests_needed(Sla(**sla), 0.95) == expected

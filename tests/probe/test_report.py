@@ -13,30 +13,33 @@ from modelway.components.core.checks import Gate
 from modelway.components.core.config.serving_policy import Serving
 from modelway.components.probe.client import Reply
 from modelway.components.probe.load import Load
-from modelway.components.probe.measuring import Observed, Trial
+from modelway.components.probe.measuring import MalformedResult, Measurements
 from modelway.components.probe.report import render
-from modelway.components.probe.requests import Malformed
+from modelway.components.probe.requests import MalformedRequest
 
 PROJECT = minimal_project(name=LONG.replace("_", "-"))
 POLICY = Serving.model_validate({"sla": {"p95_ms": 20_000, "p99_ms": 30_000}})
 
 
-def observed() -> Observed:
+def measurements() -> Measurements:
     """Slow answers to few requests, and refusals at length."""
     milliseconds = np.sort(np.random.default_rng(0).uniform(10_000, 30_000, 40))
     load = Load(milliseconds, np.cumsum(milliseconds) / 1000, 40, (), 60.0)
-    request = Malformed("missing column", LONG, f"/v2/models/{LONG}/infer", b"{}")
+    request = MalformedRequest("missing column", LONG, f"/v2/models/{LONG}/infer", b"{}")
     reply = Reply(422, json.dumps({"error": f"the column '{LONG}' is missing: {'z' * 200}"}).encode())
-    trials = (Trial(request, reply, survived=True), Trial(request, Reply(0, trouble="no answer"), survived=False))
-    return Observed(load=load, warm_up=load, trials=trials, log=f"Traceback: {LONG * 3}")
+    results = (
+        MalformedResult(request, reply, survived=True),
+        MalformedResult(request, Reply(0, connection_error="no answer"), survived=False),
+    )
+    return Measurements(load=load, warm_up=load, malformed=results, log=f"Traceback: {LONG * 3}")
 
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     gate = crowded("serving", ("predictions_match", "latency", "malformed"), {"test_rows": 600})
     return {
-        "calm": render(Gate(name="serving", checks=()), PROJECT, observed=Observed(), policy=POLICY),
-        "crowded": render(gate, PROJECT, observed=observed(), policy=POLICY),
+        "calm": render(Gate(name="serving", checks=()), PROJECT, measurements=Measurements(), policy=POLICY),
+        "crowded": render(gate, PROJECT, measurements=measurements(), policy=POLICY),
     }
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from modelway.components.core.tables.parquet import to_model_input
-from modelway.components.probe.requests import REQUEST_BYTES, V1, V2, Sample, malformed
+from modelway.components.probe.requests import REQUEST_BYTES, V1, V2, Sample, malformed_requests
 
 ROWS = pl.DataFrame(
     {
@@ -41,30 +41,35 @@ def test_a_row_is_described_by_its_number_and_what_it_lacks() -> None:
 
 
 def test_each_malformed_request_has_one_thing_wrong() -> None:
-    made = {f"{one.kind} {one.detail}".strip(): one for one in malformed(sample())}
-    sent = {name: one.body for name, one in made.items()}
-    names = [one["name"] for one in json.loads(sent["missing column income"])["inputs"]]
+    requests = {f"{request.kind} {request.detail}".strip(): request for request in malformed_requests(sample())}
+    bodies = {name: request.body for name, request in requests.items()}
+    names = [tensor["name"] for tensor in json.loads(bodies["missing column income"])["inputs"]]
     assert names == ["region", "opened"]
-    assert json.loads(sent["wrong type income"])["inputs"][0]["data"] == ["no number"]
-    assert json.loads(sent["wrong type in V1 income"])["instances"][0]["income"] == "no number"
-    assert len(json.loads(sent["unknown column no_such_column"])["inputs"]) == 4
-    assert sent["empty body"] == b""
-    assert len(sent[f"too large {REQUEST_BYTES + 1:,} bytes"]) == REQUEST_BYTES + 1
-    assert [one["data"] for one in json.loads(sent["null region"])["inputs"]] == [
+    assert json.loads(bodies["wrong type income"])["inputs"][0]["data"] == ["no number"]
+    assert json.loads(bodies["wrong type in V1 income"])["instances"][0]["income"] == "no number"
+    assert len(json.loads(bodies["unknown column no_such_column"])["inputs"]) == 4
+    assert bodies["empty body"] == b""
+    assert len(bodies[f"too large {REQUEST_BYTES + 1:,} bytes"]) == REQUEST_BYTES + 1
+    assert [tensor["data"] for tensor in json.loads(bodies["null region"])["inputs"]] == [
         [1.5],
         [None],
         ["2024-03-01T12:30:00.000007"],
     ]
-    assert all(one["data"] == [None] for one in json.loads(sent["null in every column"])["inputs"])
-    assert {one.path for one in made.values()} == {V1, V2}
-    assert {one.kind for one in made.values() if one.may_be_answered} == {"null", "null in every column"}
+    assert all(tensor["data"] == [None] for tensor in json.loads(bodies["null in every column"])["inputs"])
+    assert {request.path for request in requests.values()} == {V1, V2}
+    assert {request.kind for request in requests.values() if request.may_be_answered} == {
+        "null",
+        "null in every column",
+    }
 
 
 def test_many_columns_are_emptied_a_few_at_a_time() -> None:
     wide = pl.DataFrame({f"c{number}": [1.0, 2.0] for number in range(120)})
-    nulls = [one for one in malformed(sample(wide)) if one.kind == "null"]
+    nulls = [request for request in malformed_requests(sample(wide)) if request.kind == "null"]
     assert len(nulls) == 40
-    emptied = [tensor["name"] for one in nulls for tensor in json.loads(one.body)["inputs"] if tensor["data"] == [None]]
+    emptied = [
+        tensor["name"] for request in nulls for tensor in json.loads(request.body)["inputs"] if tensor["data"] == [None]
+    ]
     assert emptied == wide.columns
 
 
@@ -78,10 +83,11 @@ def test_a_batch_is_as_many_rows_as_the_server_takes(columns: int, rows: int | N
     assert len(sample.batch) == rows if rows is not None else 1 < len(sample.batch) < 64
 
 
-@pytest.mark.parametrize(("columns", "most"), [(40, 40), (1_000, 50), (3_000, 10)])
-def test_every_column_is_sent_empty_in_a_bounded_number_of_requests(columns: int, most: int) -> None:
+@pytest.mark.parametrize(("columns", "count"), [(40, 40), (1_000, 50), (3_000, 10)])
+def test_every_column_is_sent_empty_in_a_bounded_number_of_requests(columns: int, count: int) -> None:
     frame = pd.DataFrame(np.zeros((1, columns)), columns=[f"c{n}" for n in range(columns)])
-    sent = [json.loads(one.body)["inputs"] for one in malformed(Sample.of(frame, [0])) if one.kind == "null"]
-    assert len(sent) == most
-    emptied = [tensor["name"] for inputs in sent for tensor in inputs if tensor["data"] == [None]]
+    requests = malformed_requests(Sample.of(frame, [0]))
+    bodies = [json.loads(request.body)["inputs"] for request in requests if request.kind == "null"]
+    assert len(bodies) == count
+    emptied = [tensor["name"] for inputs in bodies for tensor in inputs if tensor["data"] == [None]]
     assert sorted(emptied) == sorted(frame.columns)

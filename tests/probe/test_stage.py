@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,44 +9,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pytest
 import yaml
+from gate_checks import failed_checks, find_check
 from user_files import minimal_project_text
 
-from modelway.components.core.checks import Check, Gate, Mode, Verdict
+from modelway.components.core.checks import Mode, Verdict
 from modelway.components.core.config.project import Project
+from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.prepare.stage import prepare
-from modelway.components.probe.stage import measured, probe
+from modelway.components.probe.stage import dashboard_metrics, probe
 from modelway.components.train.fit import fit_pipeline
 from modelway.components.train.saving import save
 
-Find = Callable[[Gate, str], Check]
-PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE
 
-
-def servers() -> list[str]:
-    """The model servers that run on this machine and were started by this process."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_text().split("\0")
-            parent = (folder / "stat").read_text().rpartition(") ")[2].split()[1]
-        except OSError:
-            continue
-        if "modelway.components.serve" in command and int(parent) == os.getpid():
-            found.append(folder.name)
-    return found
-
-
-def failed(gate: Gate) -> list[str]:
-    return [check.name for check in gate.checks if check.verdict is FAILED]
-
-
-def test_a_good_model_passes_every_check_and_all_is_measured(prober: Any, find: Find) -> None:
+def test_a_good_model_passes_every_check_and_all_is_measured(prober: Any, servers: Callable[[], list[str]]) -> None:
     gate = prober(sla={"p50_ms": 5_000, "requests_per_second": 0.1})
-    left = {check.name for check in gate.checks if check.verdict is not PASSED}
-    assert left <= {"throughput"}, "on a busy machine the rate's interval is wide; nothing else may depend on the time"
+    undecided = {check.name for check in gate.checks if check.verdict is not Verdict.PASSED}
+    assert undecided <= {"throughput"}, "on a busy machine the rate's interval is wide; nothing else may depend on time"
     names = [check.name for check in gate.checks]
     assert len(names) == len(set(names))
     assert {
@@ -67,13 +48,13 @@ def test_a_good_model_passes_every_check_and_all_is_measured(prober: Any, find: 
     ]
     assert sum(name.startswith("malformed") for name in names) == 11
     assert (gate.name, gate.proceed, gate.facts["test_rows"], gate.facts["requests"]) == ("serving", True, 30, 40)
-    found = measured(gate)
-    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
-    assert 0 < found["ready_seconds"] < found["cold_start_seconds"] < 30
-    assert found["requests_per_second"] > 1
-    assert 20 < found["peak_memory_mib"] < 2_000
-    low, high = find(gate, "latency[p50]").interval or (0.0, 0.0)
-    assert low <= found["p50_ms"] <= high
+    metrics = dashboard_metrics(gate)
+    assert 0 < metrics["p50_ms"] <= metrics["p95_ms"] <= metrics["p99_ms"]
+    assert 0 < metrics["ready_seconds"] < metrics["cold_start_seconds"] < 30
+    assert metrics["requests_per_second"] > 1
+    assert 20 < metrics["peak_memory_mib"] < 2_000
+    low, high = find_check(gate, "latency[p50]").interval or (0.0, 0.0)
+    assert low <= metrics["p50_ms"] <= high
     assert "Latency of 40 requests" in prober.page
     assert "Malformed requests" in prober.page
     assert not servers()
@@ -113,56 +94,16 @@ def test_a_trained_pipeline_with_nulls_and_times_answers_as_offline(tmp_path: Pa
         model_hash=folder_sha256(tmp_path / "model"),
         report_path=str(tmp_path / "report.html"),
     )
-    assert gate.verdict is PASSED, gate.reasons
+    assert gate.verdict is Verdict.PASSED, gate.reasons
 
 
-def test_a_tampered_model_fails_and_nothing_is_started(prober: Any, tmp_path: Path) -> None:
-    gate = prober(_spy(tmp_path / "loaded"), model_hash="0" * 64)
-    assert failed(gate) == ["model_hash"]
-    assert [check.name for check in gate.checks] == ["model_hash"]
-    assert not gate.proceed
-    assert folder_sha256(prober.model) in gate.checks[0].message
-    assert not (tmp_path / "loaded").exists()
-
-
-def test_a_disabled_gate_starts_nothing_and_proceeds(prober: Any, tmp_path: Path) -> None:
-    gate = prober(_spy(tmp_path / "loaded"), mode="disabled")
+def test_a_disabled_gate_starts_nothing_and_proceeds(prober: Any, spy: tuple[type, Path]) -> None:
+    model, trace = spy
+    gate = prober(model, mode="disabled")
     assert (gate.mode, gate.checks, gate.proceed) == (Mode.DISABLED, (), True)
-    assert measured(gate) == {}
+    assert dashboard_metrics(gate) == {}
     assert "disabled" in prober.page
-    assert not (tmp_path / "loaded").exists()
-
-
-def _spy(trace: Path) -> type:
-    class Spy:
-        def __reduce__(self) -> Any:
-            return Path.touch, (trace,)
-
-    return Spy
-
-
-def test_a_server_that_does_not_start_fails_with_its_last_words(prober: Any, find: Find) -> None:
-    class Unloadable:
-        def __reduce__(self) -> Any:
-            return int, ("no number",)
-
-    gate = prober(Unloadable)
-    assert failed(gate) == ["server_starts"]
-    assert "ended with status 3; its log ends with: error: the model cannot be loaded: invalid literal" in (
-        find(gate, "server_starts").message
-    )
-    assert "The server&#39;s last words" in prober.page or "The server's last words" in prober.page
-
-
-def test_a_server_that_is_not_ready_in_time_fails_and_is_stopped(prober: Any, find: Find) -> None:
-    class Endless:
-        def __reduce__(self) -> Any:
-            return time.sleep, (60,)
-
-    gate = prober(Endless, timeout_seconds=2)
-    assert failed(gate) == ["server_starts"]
-    assert "was not ready within 2 seconds" in find(gate, "server_starts").message
-    assert not servers()
+    assert not trace.exists()
 
 
 class Slow:
@@ -171,12 +112,17 @@ class Slow:
         return rows["income"].to_numpy() * 2
 
 
-def test_a_slow_model_fails_what_its_service_levels_forbid(prober: Any, find: Find) -> None:
+def test_a_slow_model_fails_what_its_service_levels_forbid(prober: Any) -> None:
     sla = {"p50_ms": 20, "p95_ms": 20, "requests_per_second": 100, "cold_start_seconds": 0.001}
     gate = prober(Slow, connections=1, rows=4, requests=20, sla=sla)
-    assert failed(gate) == ["cold_start", "latency[p50]", "latency[p95]", "throughput"]
-    assert "the policy allows 0.001" in find(gate, "cold_start").message
-    check = find(gate, "latency[p50]")
+    assert failed_checks(gate) == ["cold_start", "latency[p50]", "latency[p95]", "throughput"]
+    assert "the policy allows 0.001" in find_check(gate, "cold_start").message
+    check = find_check(gate, "latency[p50]")
     assert check.interval is not None
     assert check.interval[0] > 50
     assert "the policy asks for at most 20 ms; make the model faster" in check.message
+
+
+def test_a_test_split_without_a_column_is_an_error_that_names_it(prober: Any) -> None:
+    with pytest.raises(ModelwayError, match="the model needs the column 'region'"):
+        prober(test=prober.table().drop("region"))

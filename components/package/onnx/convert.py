@@ -1,4 +1,4 @@
-"""A model's pipeline as ONNX, taken only where its answers are those of the pipeline.
+"""Converts a model's pipeline to ONNX, and keeps the result only if it predicts what the pipeline does.
 
 The converted model takes one tensor of shape (rows, 1) per column, by the column's name: numbers double (missing:
 NaN), text string (missing: `MISSING_TEXT`), dates and times int64 microseconds since 1970 (missing: `MISSING_TIME`). It
@@ -39,10 +39,10 @@ _DTYPES: dict[str, Any] = {"double": np.float64, "string": object, "datetime": n
 
 @dataclass(frozen=True)
 class Conversion:
-    """What came of converting a model.
+    """The result of converting a model.
 
     Attributes:
-        content: The ONNX model; None where the pipeline itself is to be served.
+        content: The ONNX model; None if the pipeline itself is to be served.
         reason: How far the two agree, or why there is none; a sentence.
         rows: How many rows the two were compared on.
         difference: The greatest difference of a probability, or of a prediction relative to its size; None if they
@@ -58,34 +58,34 @@ class Conversion:
 def convert(model: Path, sample: pl.DataFrame) -> Conversion:
     """Converts a model to ONNX, and compares the two on real rows.
 
-    Compared are the sample's rows and, made of them, rows with missing values, unseen categories and extreme numbers.
-    The conversion is taken where all labels are equal and no probability differs by more than 1e-5; of a regressor,
-    no prediction by more than that times its size, or 1 if that is smaller.
+    The rows are the sample's and, made of them, rows with missing values, unseen categories and extreme numbers. The
+    conversion is accepted if all labels are equal and no probability differs by more than 1e-5; of a regressor, if no
+    prediction differs by more than that times its size, or 1 if that is smaller.
 
     Args:
         model: The model's folder, in MLflow's format.
         sample: Rows with the columns that the model takes.
     """
     pipeline = load_model(model)
-    kinds = _kinds(model)
-    absent = [name for name in kinds if name not in sample.columns]
-    if absent or not len(sample):
-        lacks = f"the column {absent[0]!r}" if absent else "rows"
-        return Conversion(None, f"The sample to compare on lacks {lacks}.")
-    rows = to_model_input(sample.head(SAMPLE_ROWS), list(kinds))
+    column_types = _column_types(model)
+    missing = [name for name in column_types if name not in sample.columns]
+    if missing or not len(sample):
+        lacks = f"the column {missing[0]!r}" if missing else "rows"
+        return Conversion(None, f"The sample of rows to compare on lacks {lacks}.")
+    rows = to_model_input(sample.head(SAMPLE_ROWS), list(column_types))
     try:
-        refusing = _refusing(pipeline, rows.head(1), columns=list(kinds))
-        content = _converted(pipeline, kinds, rows=rows, refusing=refusing)
-        rows = _with_corners(rows, kinds, refusing=refusing)
-        return _compared(pipeline, content, rows=rows)
+        no_missing = _columns_refusing_missing(pipeline, rows.head(1), columns=list(column_types))
+        content = _to_onnx(pipeline, column_types, rows=rows, no_missing=no_missing)
+        rows = _with_corners(rows, column_types, no_missing=no_missing)
+        return _compare(pipeline, content, rows=rows)
     except UnsupportedError as error:
         return Conversion(None, f"It does not convert: {error}.")
-    except Exception as error:  # whatever an estimator of the user's own brings up: the pipeline serves it then
+    except Exception as error:  # a user's own estimator may raise anything; the pipeline serves it then
         return Conversion(None, f"It does not convert: {first_line(error)}.")
 
 
 def to_feed(columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Columns, each of shape (rows,) as models here take them, as the converted model takes them."""
+    """Returns the converted model's inputs for columns of shape (rows,)."""
     return {name: _tensor(np.asarray(values)) for name, values in columns.items()}
 
 
@@ -98,47 +98,48 @@ def _tensor(values: Array) -> Array:
     return values.astype(np.float64).reshape(-1, 1)
 
 
-def _kinds(model: Path) -> dict[str, str]:
-    """The type of each column that a model takes, as its signature states them."""
-    stated = yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8"))["signature"]["inputs"]
-    return {str(one["name"]): str(one["type"]) for one in json.loads(stated)}
+def _column_types(model: Path) -> dict[str, str]:
+    """Returns the type of each column in the model's signature."""
+    inputs = yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8"))["signature"]["inputs"]
+    return {str(column["name"]): str(column["type"]) for column in json.loads(inputs)}
 
 
-def _converted(pipeline: Any, kinds: Mapping[str, str], *, rows: pd.DataFrame, refusing: Sequence[str]) -> bytes:
+def _to_onnx(pipeline: Any, column_types: Mapping[str, str], *, rows: pd.DataFrame, no_missing: Sequence[str]) -> bytes:
     preparation, estimator = pipeline.steps[0][1], pipeline.steps[-1][1]
     if len(pipeline.steps) != 2 or type(preparation).__name__ != "ColumnTransformer":
         raise UnsupportedError("the pipeline is not a preparation and an estimator")
     graph = Graph()
-    inputs = {name: graph.input(name, _DTYPES[kind]) for name, kind in kinds.items()}
+    inputs = {name: graph.input(name, _DTYPES[kind]) for name, kind in column_types.items()}
     width = preparation.transform(rows.head(1)).shape[1]
     features = add_preparation(graph, preparation, inputs=inputs)
-    found = add_estimator(graph, estimator, features=features, width=width)
+    values = add_estimator(graph, estimator, features=features, width=width)
     classes = getattr(estimator, "classes_", None)
     dtype: Any = np.float64
     if classes is not None:
         dtype = np.int64 if np.asarray(classes).dtype.kind in "iub" else object
-    label = graph.add("Identity", found[LABEL]) if dtype is object else graph.cast(found[LABEL], dtype)
+    label = graph.add("Identity", values[LABEL]) if dtype is object else graph.cast(values[LABEL], dtype)
     outputs: list[tuple[str, Any, tuple[int | None, ...]]] = [(LABEL, dtype, (None,))]
     graph.add("Identity", label, output=LABEL)
-    if PROBABILITIES in found:
+    if PROBABILITIES in values:
         outputs.append((PROBABILITIES, np.float64, (None, len(estimator.classes_))))
-        graph.add("Identity", found[PROBABILITIES], output=PROBABILITIES)
-    made = graph.model(outputs, {"modelway": json.dumps({"no_missing": list(refusing)}, sort_keys=True)})
-    return bytes(made.SerializeToString(deterministic=True))
+        graph.add("Identity", values[PROBABILITIES], output=PROBABILITIES)
+    onnx_model = graph.model(outputs, {"modelway": json.dumps({"no_missing": list(no_missing)}, sort_keys=True)})
+    return bytes(onnx_model.SerializeToString(deterministic=True))
 
 
-def _refusing(pipeline: Any, row: pd.DataFrame, *, columns: Sequence[str]) -> list[str]:
-    """The columns in which the pipeline refuses a missing value."""
-    tried = row.copy()
+def _columns_refusing_missing(pipeline: Any, row: pd.DataFrame, *, columns: Sequence[str]) -> list[str]:
+    """Returns the columns in which the pipeline refuses a missing value."""
+    probe = row.copy()
     for name in columns:
-        tried[name] = _missing_like(row[name])
+        probe[name] = _missing_like(row[name])
     try:
-        pipeline.predict(tried)
+        pipeline.predict(probe)
     except ValueError:
         if len(columns) == 1:
             return list(columns)
         half = len(columns) // 2
-        return _refusing(pipeline, row, columns=columns[:half]) + _refusing(pipeline, row, columns=columns[half:])
+        halves = (columns[:half], columns[half:])
+        return [name for names in halves for name in _columns_refusing_missing(pipeline, row, columns=names)]
     return []
 
 
@@ -150,14 +151,14 @@ def _missing_like(values: pd.Series[Any]) -> Any:
     return pd.Series(np.full(len(values), np.nan), index=values.index).astype(values.dtype)
 
 
-def _with_corners(rows: pd.DataFrame, kinds: Mapping[str, str], *, refusing: Sequence[str]) -> pd.DataFrame:
-    """The rows and, made of the first of them, some with one column missing, unseen or extreme in turn."""
+def _with_corners(rows: pd.DataFrame, column_types: Mapping[str, str], *, no_missing: Sequence[str]) -> pd.DataFrame:
+    """Adds copies of the first rows with each column in turn missing, unseen or extreme."""
     import pandas as pd
 
     parts = [rows]
-    per_column = max(1, CORNER_ROWS // (4 * len(kinds)))
-    for name, kind in kinds.items():
-        changes: list[Any] = [] if name in refusing else [_missing_like(rows[name].head(per_column))]
+    per_column = max(1, CORNER_ROWS // (4 * len(column_types)))
+    for name, kind in column_types.items():
+        changes: list[Any] = [] if name in no_missing else [_missing_like(rows[name].head(per_column))]
         if kind == "string":
             changes += [_UNSEEN_TEXT, ""]
         elif kind == "double":
@@ -177,39 +178,36 @@ def _constant(like: pd.Series[Any], value: Any, *, rows: int) -> Any:
     return pd.Series([value] * rows, index=like.index[:rows], dtype=like.dtype)
 
 
-def _compared(pipeline: Any, content: bytes, *, rows: pd.DataFrame) -> Conversion:
+def _compare(pipeline: Any, content: bytes, *, rows: pd.DataFrame) -> Conversion:
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_outputs()]
+    names = [output.name for output in session.get_outputs()]
     feed = to_feed({str(name): rows[name].to_numpy() for name in rows.columns})
-    answers = dict(zip(names, session.run(names, feed), strict=True))
-    label = pipeline.predict(rows)
+    outputs = dict(zip(names, session.run(names, feed), strict=True))
+    expected = pipeline.predict(rows)
     if getattr(pipeline, "classes_", None) is None:
-        return _judged_numbers(content, np.asarray(label, dtype=np.float64), found=answers[LABEL])
-    different = int(np.sum(np.asarray(answers[LABEL]) != np.asarray(label)))
+        numbers = np.asarray(expected, dtype=np.float64)
+        difference = float(np.max(np.abs(outputs[LABEL] - numbers) / np.maximum(1.0, np.abs(numbers))))
+        return _accept(content, difference, rows=len(rows), subject="A prediction")
+    different = int(np.sum(np.asarray(outputs[LABEL]) != np.asarray(expected)))
     if different:
-        return Conversion(
-            None, f"The converted model gives another label for {different} of {len(rows)} rows.", len(rows)
-        )
-    if PROBABILITIES not in answers:
+        reason = f"The converted model predicts another label for {different} of {len(rows)} rows."
+        return Conversion(None, reason, len(rows))
+    if PROBABILITIES not in outputs:
         if hasattr(pipeline, "predict_proba"):
-            return Conversion(None, "The converted model gives no probabilities.", len(rows))
+            return Conversion(None, "The converted model predicts no probabilities.", len(rows))
         return Conversion(content, f"All labels of {len(rows)} rows are equal.", len(rows), 0.0)
-    difference = float(np.max(np.abs(answers[PROBABILITIES] - pipeline.predict_proba(rows))))
-    return _judged(content, difference, rows=len(rows), what="a probability")
+    difference = float(np.max(np.abs(outputs[PROBABILITIES] - pipeline.predict_proba(rows))))
+    return _accept(content, difference, rows=len(rows), subject="A probability")
 
 
-def _judged_numbers(content: bytes, wanted: Array, *, found: Array) -> Conversion:
-    difference = float(np.max(np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted))))
-    return _judged(content, difference, rows=len(wanted), what="a prediction")
-
-
-def _judged(content: bytes, difference: float, *, rows: int, what: str) -> Conversion:
+def _accept(content: bytes, difference: float, *, rows: int, subject: str) -> Conversion:
+    """Accepts a conversion whose greatest difference is within the tolerance."""
     if difference <= TOLERANCE:
-        reason = f"{what.capitalize()} differs by at most {difference:.2g} on {rows} rows."
+        reason = f"{subject} differs by at most {difference:.2g} on {rows} rows."
         return Conversion(content, reason, rows, difference)
-    reason = f"{what.capitalize()} differs by up to {difference:.2g} on {rows} rows; at most {TOLERANCE:g} is taken."
+    reason = f"{subject} differs by up to {difference:.2g} on {rows} rows; at most {TOLERANCE:g} is accepted."
     return Conversion(None, reason, rows, difference)

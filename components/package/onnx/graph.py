@@ -15,7 +15,7 @@ ML = "ai.onnx.ml"
 
 
 class UnsupportedError(Exception):
-    """A part of the model has no counterpart in ONNX here; says which."""
+    """A part of the model is not supported in ONNX; names it."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Graph:
         inputs: The graph's inputs.
         nodes: Its nodes, each after those whose outputs it takes.
         constants: Its initializers.
-        ml_opset: The version of ai.onnx.ml: skl2onnx writes operators that version 5, which has TreeEnsemble, has not.
+        ml_opset: The version of ai.onnx.ml. Version 5 has TreeEnsemble, but lacks operators that skl2onnx writes.
     """
 
     inputs: list[ValueInfoProto] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Graph:
         return name
 
     def add(self, operator: str, *inputs: str, output: str | None = None, domain: str = "", **attributes: Any) -> str:
-        """Adds a node with one output; returns that one's name."""
+        """Adds a node with one output; returns the output's name."""
         from onnx import helper
 
         output = output or f"modelway.value_{len(self.nodes)}"
@@ -65,34 +65,34 @@ class Graph:
         """Adds a conversion to another type."""
         return self.add("Cast", value, output=output, to=element_type(dtype))
 
-    def embed(self, other: GraphProto, taken: str, *, prefix: str = "modelway.model_") -> dict[str, str]:
+    def embed(self, other: GraphProto, value: str, *, prefix: str = "modelway.model_") -> dict[str, str]:
         """Adds another graph's nodes with a value as its only input; returns its outputs' names in this graph."""
         from onnx import compose
 
-        renamed = compose.add_prefix_graph(other, prefix)
-        (before,) = (one.name for one in renamed.input)
-        for node in renamed.node:
-            node.input[:] = [taken if name == before else name for name in node.input]
-        self.nodes.extend(renamed.node)
-        self.constants.extend(renamed.initializer)
-        return {one.name: new.name for one, new in zip(other.output, renamed.output, strict=True)}
+        prefixed = compose.add_prefix_graph(other, prefix)
+        (input_name,) = (node.name for node in prefixed.input)
+        for node in prefixed.node:
+            node.input[:] = [value if name == input_name else name for name in node.input]
+        self.nodes.extend(prefixed.node)
+        self.constants.extend(prefixed.initializer)
+        return {old.name: new.name for old, new in zip(other.output, prefixed.output, strict=True)}
 
     def model(self, outputs: list[tuple[str, Any, tuple[int | None, ...]]], properties: dict[str, str]) -> ModelProto:
-        """The checked model with these outputs, each a name, an element type and a shape, and its metadata."""
+        """Returns the checked model with its outputs, each a name, an element type and a shape, and its metadata."""
         import onnx
         from onnx import helper
 
-        described = [helper.make_tensor_value_info(name, element_type(dtype), shape) for name, dtype, shape in outputs]
-        graph = helper.make_graph(self.nodes, "modelway", self.inputs, described, self.constants)
+        infos = [helper.make_tensor_value_info(name, element_type(dtype), shape) for name, dtype, shape in outputs]
+        graph = helper.make_graph(self.nodes, "modelway", self.inputs, infos, self.constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, self.ml_opset)]
-        made = helper.make_model(graph, producer_name="modelway", ir_version=IR_VERSION, opset_imports=opsets)
-        helper.set_model_props(made, properties)
-        onnx.checker.check_model(made)
-        return made
+        model = helper.make_model(graph, producer_name="modelway", ir_version=IR_VERSION, opset_imports=opsets)
+        helper.set_model_props(model, properties)
+        onnx.checker.check_model(model)
+        return model
 
 
 def element_type(dtype: Any) -> int:
-    """ONNX's element type for NumPy's; of object, text."""
+    """Returns ONNX's element type for a NumPy dtype; object is text."""
     from onnx import TensorProto, helper
 
     if np.dtype(dtype) == object:

@@ -8,7 +8,7 @@ import numpy as np
 
 from modelway.components.package.onnx.graph import ML, Graph, UnsupportedError
 
-_SUM, _NO_TRANSFORM, _LESS_OR_EQUAL = 1, 0, 0  # TreeEnsemble's own numbers
+_SUM, _NO_TRANSFORM, _LESS_OR_EQUAL = 1, 0, 0  # TreeEnsemble's codes
 _INNER = (
     "featureids",
     "splits",
@@ -34,19 +34,19 @@ def add_boosted_trees(graph: Graph, estimator: Any, *, features: str, width: int
     Args:
         graph: The graph to add to.
         estimator: The fitted estimator.
-        features: What it takes, doubles of shape (rows, width).
+        features: Its input, doubles of shape (rows, width).
         width: The number of features.
 
     Returns:
         The raw predictions, doubles of shape (rows, trees per iteration).
 
     Raises:
-        UnsupportedError: it treats features as categories itself.
+        UnsupportedError: the estimator encodes categories itself.
     """
     from onnx import numpy_helper
 
     if estimator._preprocessor is not None or estimator.n_features_in_ != width:  # noqa: SLF001
-        raise UnsupportedError("the boosting treats some features as categories itself")
+        raise UnsupportedError("the boosting encodes categories itself")
     roots: list[int] = []
     inner: dict[str, list[Any]] = {name: [] for name in _INNER}
     leaves: dict[str, list[Any]] = {"targetids": [], "weights": []}
@@ -57,7 +57,7 @@ def add_boosted_trees(graph: Graph, estimator: Any, *, features: str, width: int
     modes = numpy_helper.from_array(np.full(len(inner["featureids"]), _LESS_OR_EQUAL, dtype=np.uint8))
     graph.ml_opset = 5
     nodes: dict[str, Any] = {f"nodes_{name}": values for name, values in inner.items() if name != "splits"}
-    summed = graph.add(
+    sums = graph.add(
         "TreeEnsemble",
         features,
         domain=ML,
@@ -72,41 +72,41 @@ def add_boosted_trees(graph: Graph, estimator: Any, *, features: str, width: int
         **nodes,
     )
     baseline = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(1, -1)  # noqa: SLF001
-    return graph.add("Add", summed, graph.constant(baseline))
+    return graph.add("Add", sums, graph.constant(baseline))
 
 
 def _append_tree(nodes: Any, target: int, *, inner: dict[str, list[Any]], leaves: dict[str, list[Any]]) -> None:
-    """Appends a tree: TreeEnsemble numbers inner nodes and leaves apart from each other, over all trees."""
+    """Appends a tree; TreeEnsemble numbers inner nodes and leaves separately, over all trees."""
     is_leaf = nodes["is_leaf"].astype(bool)
     if nodes["is_categorical"].any():
-        raise UnsupportedError("the boosting treats some features as categories itself")
+        raise UnsupportedError("the boosting encodes categories itself")
     first_inner, first_leaf = len(inner["featureids"]), len(leaves["weights"])
     numbers = np.where(is_leaf, first_leaf + np.cumsum(is_leaf) - 1, first_inner + np.cumsum(~is_leaf) - 1)
     leaves["targetids"] += [target] * int(is_leaf.sum())
     leaves["weights"] += nodes["value"][is_leaf].tolist()
-    kept = nodes[~is_leaf]
-    if not len(kept):  # a tree that is one leaf; TreeEnsemble's roots are inner nodes
+    splits = nodes[~is_leaf]
+    if not len(splits):  # a tree that is one leaf; TreeEnsemble's roots are inner nodes
         single = (0, 0.0, first_leaf, 1, first_leaf, 1, 0)
         for name, value in zip(_INNER, single, strict=True):
             inner[name].append(value)
         return
-    inner["featureids"] += kept["feature_idx"].tolist()
-    inner["splits"] += kept["num_threshold"].tolist()
-    for side, child in (("true", kept["left"]), ("false", kept["right"])):
+    inner["featureids"] += splits["feature_idx"].tolist()
+    inner["splits"] += splits["num_threshold"].tolist()
+    for side, child in (("true", splits["left"]), ("false", splits["right"])):
         inner[f"{side}nodeids"] += numbers[child].tolist()
         inner[f"{side}leafs"] += is_leaf[child].astype(int).tolist()
-    inner["missing_value_tracks_true"] += kept["missing_go_to_left"].astype(int).tolist()
+    inner["missing_value_tracks_true"] += splits["missing_go_to_left"].astype(int).tolist()
 
 
 def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
     """Adds a forest of classification trees, by the operator TreeEnsembleRegressor of ai.onnx.ml 3.
 
-    The votes are summed and then divided, as scikit-learn does, and not weighed one by one: so a tie stays a tie.
+    The votes are summed and then divided, as in scikit-learn, and not weighted one by one: so a tie stays a tie.
 
     Args:
         graph: The graph to add to.
         forest: The fitted forest, of one output.
-        features: What it takes, doubles of shape (rows, features).
+        features: Its input, doubles of shape (rows, features).
 
     Returns:
         The probabilities, doubles of shape (rows, classes).
@@ -119,7 +119,7 @@ def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
         tree = member.tree_
         is_leaf = tree.children_left == -1
         count = tree.node_count
-        given = (
+        columns = (
             np.full(count, number),
             np.arange(count),
             np.where(is_leaf, 0, tree.feature),
@@ -128,11 +128,11 @@ def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
             np.where(is_leaf, 0, tree.missing_go_to_left),
             np.where(is_leaf, 0.0, tree.threshold),
         )
-        for name, values in zip(nodes, given, strict=True):
+        for name, values in zip(nodes, columns, strict=True):
             nodes[name] += values.tolist()
-        at, classes = np.nonzero(is_leaf[:, None] & (tree.value[:, 0, :] != 0))
+        leaf, classes = np.nonzero(is_leaf[:, None] & (tree.value[:, 0, :] != 0))
         for name, values in zip(
-            votes, (np.full(len(at), number), at, classes, tree.value[at, 0, classes]), strict=True
+            votes, (np.full(len(leaf), number), leaf, classes, tree.value[leaf, 0, classes]), strict=True
         ):
             votes[name] += values.tolist()
     modes = [
@@ -141,10 +141,10 @@ def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
     ]
     attributes: dict[str, Any] = {f"nodes_{name}": nodes[name] for name in _NODES}
     attributes |= {f"target_{name}": votes[name] for name in ("treeids", "nodeids", "ids")}
-    seen = graph.cast(graph.cast(features, np.float32), np.float64)  # scikit-learn's trees see single precision
-    summed = graph.add(
+    single = graph.cast(graph.cast(features, np.float32), np.float64)  # scikit-learn's trees take single precision
+    sums = graph.add(
         "TreeEnsembleRegressor",
-        seen,
+        single,
         domain=ML,
         n_targets=len(forest.classes_),
         nodes_modes=modes,
@@ -152,4 +152,4 @@ def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
         target_weights_as_tensor=numpy_helper.from_array(np.asarray(votes["weights"], dtype=np.float64)),
         **attributes,
     )
-    return graph.add("Div", graph.cast(summed, np.float64), graph.constant(float(len(forest.estimators_))))
+    return graph.add("Div", graph.cast(sums, np.float64), graph.constant(float(len(forest.estimators_))))

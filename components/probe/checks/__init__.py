@@ -1,1 +1,1 @@
-"""The serving gate's checks: a module a key of the policy's `serving`."""
+"""The serving gate's checks, one module for each check."""

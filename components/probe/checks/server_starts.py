@@ -7,11 +7,11 @@ from modelway.components.core.config.serving_policy import Serving
 
 
 def server_starts_check(seconds: float | None, policy: Serving, *, exit_status: int | None, log: str) -> Check:
-    """Whether the server became ready in time; quotes the last lines of its log where it did not."""
-    most = policy.timeout_seconds
+    """Checks that the server became ready in time; quotes the last lines of its log if it did not."""
+    timeout = policy.timeout_seconds
     if seconds is not None:
-        message = f"the model server was ready after {seconds:.2f} seconds; the policy waits for {most:g}"
-        return passed_or_failed("server_starts", True, message=message, observed=round(seconds, 3), threshold=most)
-    how = f"ended with status {exit_status}" if exit_status is not None else f"was not ready within {most:g} seconds"
+        message = f"the model server was ready after {seconds:.2f} seconds; the policy waits for {timeout:g}"
+        return passed_or_failed("server_starts", True, message=message, observed=round(seconds, 3), threshold=timeout)
+    how = f"ended with status {exit_status}" if exit_status is not None else f"was not ready within {timeout:g} seconds"
     message = f"the model server {how}; its log ends with: {log or 'nothing'}"
-    return passed_or_failed("server_starts", False, message=message, threshold=most)
+    return passed_or_failed("server_starts", False, message=message, threshold=timeout)

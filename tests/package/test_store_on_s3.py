@@ -53,8 +53,8 @@ class Store:
         return f"s3://{self.bucket}/store"
 
     def names(self, end: str = "") -> list[str]:
-        found = self.client.list_objects(bucket_name=self.bucket, recursive=True)
-        return [str(one.object_name) for one in found if str(one.object_name).endswith(end)]
+        objects = self.client.list_objects(bucket_name=self.bucket, recursive=True)
+        return [str(entry.object_name) for entry in objects if str(entry.object_name).endswith(end)]
 
     def read(self, key: str) -> bytes:
         return self.client.get_object(bucket_name=self.bucket, object_name=key).data
@@ -109,23 +109,23 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
             monkeypatch.delenv(name)
     for name, value in zip(CREDENTIALS, credentials, strict=True):
         monkeypatch.setenv(name, value)
-    made = Store(
+    store = Store(
         S3(credentials[0], credentials[1], secret_key=credentials[2]).client,
         f"modelway-package-{uuid.uuid4().hex[:12]}",
         credentials,
         disk,
     )
-    made.client.make_bucket(bucket_name=made.bucket)
+    store.client.make_bucket(bucket_name=store.bucket)
     try:
         if disk is not None:
-            (asked,) = json.loads(RULE.read_text(encoding="utf-8"))["Rules"]
-            algorithm = asked["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
-            made.client.set_bucket_encryption(bucket_name=made.bucket, config=SSEConfig(Rule(algorithm)))
-        yield made
+            (rule,) = json.loads(RULE.read_text(encoding="utf-8"))["Rules"]
+            algorithm = rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+            store.client.set_bucket_encryption(bucket_name=store.bucket, config=SSEConfig(Rule(algorithm)))
+        yield store
     finally:
-        every = [DeleteObject(key) for key in made.names()]
-        assert not list(made.client.remove_objects(bucket_name=made.bucket, delete_object_list=every))
-        made.client.remove_bucket(bucket_name=made.bucket)
+        objects = [DeleteObject(key) for key in store.names()]
+        assert not list(store.client.remove_objects(bucket_name=store.bucket, delete_object_list=objects))
+        store.client.remove_bucket(bucket_name=store.bucket)
 
 
 @pytest.fixture
@@ -137,21 +137,21 @@ def run(base: Path, tmp_path: Path, store: Store, registered: Any) -> Callable[[
     return packaged
 
 
-def digest(made: Packaged) -> str:
-    return made.image.partition("@")[2]
+def digest(package_result: Packaged) -> str:
+    return package_result.image.partition("@")[2]
 
 
 def test_signature_and_record_are_kept_in_the_bucket(
     run: Callable[[str], Packaged], store: Store, registered: Any, tmp_path: Path, keys: Path
 ) -> None:
-    made = run("one")
-    (kept,) = store.names(".sig")
-    assert store.read(kept) == (tmp_path / "one" / "release.sig").read_bytes()
+    first = run("one")
+    (name,) = store.names(".sig")
+    assert store.read(name) == (tmp_path / "one" / "release.sig").read_bytes()
     record = json.loads(store.read(f"store/packages/{registered.name}/{registered.version}.json"))
-    assert (record["image"], record["model_hash"]) == (made.image, folder_sha256(registered.model))
+    assert (record["image"], record["model_hash"]) == (first.image, folder_sha256(registered.model))
     again = run("again")
-    assert digest(again) == digest(made) != ""
-    assert store.names(".sig") == [kept]
+    assert digest(again) == digest(first) != ""
+    assert store.names(".sig") == [name]
     verify_bundle(tmp_path / "again", keys / "key.pub")
 
 
@@ -159,32 +159,32 @@ def test_a_bucket_that_encrypts_keeps_nothing_in_plain(
     run: Callable[[str], Packaged], store: Store, registered: Any
 ) -> None:
     run("one")
-    found = [store.client.stat_object(bucket_name=store.bucket, object_name=name).metadata for name in store.names()]
-    said = [(one or {}).get("x-amz-server-side-encryption") for one in found]
+    metadata = [store.client.stat_object(bucket_name=store.bucket, object_name=name).metadata for name in store.names()]
+    algorithms = [(entry or {}).get("x-amz-server-side-encryption") for entry in metadata]
     if store.disk is None:
-        assert said == [None, None]
+        assert algorithms == [None, None]
         return
-    assert said == ["AES256", "AES256"]
-    written = b"".join(path.read_bytes() for path in (store.disk / store.bucket).rglob("*") if path.is_file())
-    assert len(written) > 1000
-    assert folder_sha256(registered.model).encode() not in written  # as the record has it
+    assert algorithms == ["AES256", "AES256"]
+    disk_content = b"".join(path.read_bytes() for path in (store.disk / store.bucket).rglob("*") if path.is_file())
+    assert len(disk_content) > 1000
+    assert folder_sha256(registered.model).encode() not in disk_content  # as the record has it
 
 
 def test_a_kept_signature_that_was_tampered_with_is_not_taken(
     run: Callable[[str], Packaged], store: Store, tmp_path: Path, keys: Path
 ) -> None:
-    made = run("one")
-    (kept,) = store.names(".sig")
-    signed = json.loads(store.read(kept))
-    signature = signed["dsseEnvelope"]["signatures"][0]["sig"]
-    signed["dsseEnvelope"]["signatures"][0]["sig"] = (
+    first = run("one")
+    (name,) = store.names(".sig")
+    document = json.loads(store.read(name))
+    signature = document["dsseEnvelope"]["signatures"][0]["sig"]
+    document["dsseEnvelope"]["signatures"][0]["sig"] = (
         signature[:20] + ("A" if signature[20] != "A" else "B") + signature[21:]
     )
-    tampered = json.dumps(signed).encode()
-    store.write(kept, tampered)
+    tampered = json.dumps(document).encode()
+    store.write(name, tampered)
     again = run("again")
-    assert store.read(kept) == (tmp_path / "again" / "release.sig").read_bytes() != tampered
-    assert digest(again) != digest(made)
+    assert store.read(name) == (tmp_path / "again" / "release.sig").read_bytes() != tampered
+    assert digest(again) != digest(first)
     verify_bundle(tmp_path / "again", keys / "key.pub")
     (tmp_path / "one" / "release.sig").write_bytes(tampered)
     with pytest.raises(ModelwayError, match=r"release\.sig"):
@@ -196,13 +196,13 @@ def test_a_kept_ciphertext_that_was_tampered_with_is_not_taken(
 ) -> None:
     monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", (keys / "recipient").read_text())
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
-    made = run("one")
-    assert digest(run("again")) == digest(made)
-    (kept,) = store.names(".age")
-    ciphertext = store.read(kept)
-    store.write(kept, ciphertext[:-1] + bytes([ciphertext[-1] ^ 1]))
+    first = run("one")
+    assert digest(run("again")) == digest(first)
+    (name,) = store.names(".age")
+    ciphertext = store.read(name)
+    store.write(name, ciphertext[:-1] + bytes([ciphertext[-1] ^ 1]))
     third = run("third")
-    assert digest(third) != digest(made)
+    assert digest(third) != digest(first)
     assert digest(run("fourth")) == digest(third)
     verify_bundle(tmp_path / "third", keys / "key.pub", work=tmp_path / "memory")
 
