@@ -186,10 +186,10 @@ def blocking_reasons(gates: Iterable[Gate]) -> list[str]:
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict of several: the worst one; nothing checked is inconclusive."""
-    found: Sequence[Verdict] = list(verdicts)
-    if Verdict.FAILED in found:
+    values: Sequence[Verdict] = list(verdicts)
+    if Verdict.FAILED in values:
         return Verdict.FAILED
-    if Verdict.INCONCLUSIVE in found or not found:
+    if Verdict.INCONCLUSIVE in values or not values:
         return Verdict.INCONCLUSIVE
     return Verdict.PASSED
 

@@ -46,7 +46,7 @@ def record_termination(record: Callable[[], None]) -> None:
     """
     if not _ends_at_once():
         return
-    recorded = threading.Event()
+    is_recorded = threading.Event()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 
@@ -55,10 +55,10 @@ def record_termination(record: Callable[[], None]) -> None:
             pass
         with suppress(Exception):
             record()
-        recorded.set()
+        is_recorded.set()
 
     def end(number: int, frame: FrameType | None) -> None:
-        recorded.wait(_LONGEST_WAIT)
+        is_recorded.wait(_LONGEST_WAIT)
         _raise_terminated(number, frame)
 
     def forget() -> None:

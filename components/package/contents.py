@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.released import Released, released
+from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.bundle.bundle import (
     BASELINE_FILE,
     BLESSING_FILE,
@@ -45,7 +45,7 @@ class Contents:
 
     folder: Path
     release: Release
-    evidence: Released
+    evidence: ReleaseEvidence
     conversion: Conversion
 
 
@@ -59,7 +59,7 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
     Raises:
         ModelwayError: the version is not registered or not blessed, or its model or evidence was changed.
     """
-    evidence = released(version)
+    evidence = release_evidence(version)
     folder.mkdir(parents=True)
     with_model = version.download(str(folder.parent / "download"))
     shutil.copytree(with_model, folder / MODEL_FOLDER)

@@ -50,5 +50,5 @@ def probe_model(
         report_path=report.path,
     ).model_copy(update={"report": report.uri})
     judged.write(gate.path)
-    write_comparison(metrics, judged, policy=policy, measured=measured(judged))
+    write_comparison(metrics, judged, policy=policy, measurements=measured(judged))
     return (judged.verdict.value, judged.proceed)

@@ -9,10 +9,10 @@ from typing import Any
 from modelway.components.core.audit import approvals as approving
 from modelway.components.core.audit.approvals import Approval, approvals, promotion_blockers
 from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods, served_versions
-from modelway.components.core.audit.lock import open_claim
+from modelway.components.core.audit.lock import current_lock
 from modelway.components.core.audit.log import BrokenLogError, Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.audit.released import released
+from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.audit.requirements import requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -90,12 +90,12 @@ def promote_check(
         entries = model.verified_entries()
     except BrokenLogError:  # which `promotion_blockers` has said
         entries = []
-    current = open_claim(entries, model.name, environment=environment)
+    current = current_lock(entries, model.name, environment=environment)
     if current is not None:
         blockers.append(f"{environment} is being changed: {current} is open")
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     try:
-        release = released(version)
+        release = release_evidence(version)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
         answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
     except (UnavailableError, CredentialsError):

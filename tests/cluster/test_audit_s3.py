@@ -22,7 +22,7 @@ from minio.objectlockconfig import DAYS, ObjectLockConfig
 
 from modelway.components.core.audit.log import AuditLog, BrokenLogError, Entry
 from modelway.components.core.errors import CredentialsError, ModelwayError
-from modelway.components.core.storage.uri import S3, create_uri, names_below, read_all, read_uri
+from modelway.components.core.storage.uri import S3, create_uri, list_names, read_all, read_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 
@@ -79,8 +79,8 @@ def test_entries_are_objects_in_a_chain(request: pytest.FixtureRequest, kind: st
     written = _write(log, 12)
     assert log.entries() == written
     assert log.verify() is None
-    assert names_below(log.folder) == [f"{number:08}.json" for number in range(1, 13)]
-    assert names_below(log.folder, after="00000010.json") == ["00000011.json", "00000012.json"]
+    assert list_names(log.folder) == [f"{number:08}.json" for number in range(1, 13)]
+    assert list_names(log.folder, after="00000010.json") == ["00000011.json", "00000012.json"]
     assert read_all([f"{log.folder}/00000003.json"]) == [written[2].content()]
 
 
@@ -217,7 +217,7 @@ import json, sys, time
 from datetime import timedelta
 
 from modelway.components.core.audit.log import AuditLog
-from modelway.components.core.audit.lock import PromotionOpenError, begin
+from modelway.components.core.audit.lock import PromotionOpenError, acquire
 
 store, run, start = sys.argv[1:]
 log = AuditLog(store)
@@ -225,7 +225,7 @@ log.head()
 time.sleep(max(0, float(start) - time.time()))
 try:
     about = {"model": "loans", "version": run, "environment": "production"}
-    begin(log, **about, actor=run, run=run, lease=timedelta(hours=1))
+    acquire(log, **about, actor=run, run=run, lease=timedelta(hours=1))
     print(json.dumps({"won": True}))
 except PromotionOpenError as error:
     print(json.dumps({"won": False, "says": error.message}))

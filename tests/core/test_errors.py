@@ -19,13 +19,13 @@ from modelway.components.core.errors import (
     RejectedError,
     UnavailableError,
     exit_code_of,
-    explained,
     first_line,
     from_fields,
+    readable_error,
 )
 from modelway.components.core.evidence.runs import OUTCOME, Outcome
 from modelway.components.core.storage.run_files import record_file
-from modelway.components.core.storage.uri import folders_below, read_uri, write_uri
+from modelway.components.core.storage.uri import list_folders, read_uri, write_uri
 
 
 def test_an_error_says_what_where_and_the_remedy() -> None:
@@ -119,7 +119,7 @@ def test_a_file_where_a_folder_must_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
     for use in (
         lambda: read_uri(f"{tmp_path}/store/runs/outcome.json"),
-        lambda: folders_below(f"{tmp_path}/store/runs"),
+        lambda: list_folders(f"{tmp_path}/store/runs"),
         lambda: write_uri(f"{tmp_path}/store/runs/outcome.json", b""),
         lambda: read_uri(str(tmp_path)),
     ):
@@ -150,7 +150,7 @@ def test_a_readable_error_is_found_behind_others(depth: int, hidden: bool) -> No
     error: BaseException = readable
     for number in range(depth):
         error = behind(RuntimeError(f"task {number} failed"), error, hidden=hidden)
-    assert explained(error) is readable
+    assert readable_error(error) is readable
 
 
 @pytest.mark.parametrize(
@@ -165,21 +165,21 @@ def test_a_readable_error_is_found_behind_others(depth: int, hidden: bool) -> No
     ids=["full", "quota", "in the message", "sqlite", "behind another"],
 )
 def test_a_full_disk_is_said_to_be_one(error: BaseException) -> None:
-    readable = explained(error)
+    readable = readable_error(error)
     assert readable is not None
     assert readable.message == "the disk is full"
     assert "free some space" in readable.remedy
 
 
 def test_the_file_that_did_not_fit_is_named() -> None:
-    readable = explained(OSError(errno.ENOSPC, "No space left on device", "/data/model.skops"))
+    readable = readable_error(OSError(errno.ENOSPC, "No space left on device", "/data/model.skops"))
     assert readable is not None
     assert readable.file == "/data/model.skops"
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "no such file"), KeyError("space left")])
 def test_what_is_not_the_users_to_put_right_stays_as_it_is(error: Exception) -> None:
-    assert explained(error) is None
+    assert readable_error(error) is None
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def test_a_version_becomes_one_layer_on_the_base(
     below = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
     assert image.layers[:-1] == below.layers
     assert all(layout.has(layer) for layer in image.layers)
-    described = image.described
-    assert described["rootfs"]["diff_ids"] == [*below.described["rootfs"]["diff_ids"], image.layers[-1].digest]
+    described = image.config_json
+    assert described["rootfs"]["diff_ids"] == [*below.config_json["rootfs"]["diff_ids"], image.layers[-1].digest]
     assert described["config"]["User"] == "10001:10001"
     assert described["config"]["Labels"] == {
         "org.opencontainers.image.title": registered.name,
@@ -106,7 +106,7 @@ def test_an_encrypted_model_is_opened_by_its_identity_only(
     folder = tmp_path / "bundle"
     expected = {*HELD, ENCRYPTED_FILE} - {"model", "model.onnx"}
     assert {path.name for path in folder.iterdir()} == expected
-    assert verify_bundle(folder, keys / "key.pub").sealed
+    assert verify_bundle(folder, keys / "key.pub").encrypted
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
     opened = verify_bundle(folder, keys / "key.pub", work=tmp_path / "memory")
     assert folder_sha256(opened.model) == folder_sha256(registered.model)

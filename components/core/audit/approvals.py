@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from modelway.components.core.audit.environments import has_served
 from modelway.components.core.audit.log import BrokenLogError, Entry
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.released import Released, released
+from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.audit.requirements import Requirements, requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -92,7 +92,7 @@ def approve(
         ModelwayError: the version's evidence is not whole, the approval would not count, or the audit log is broken.
     """
     now = datetime.now(UTC)
-    release = released(version)
+    release = release_evidence(version)
     needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     latest = now + timedelta(days=needs.valid_days)
     until = until or latest
@@ -103,12 +103,12 @@ def approve(
             )
     if not now < until <= latest:
         raise ModelwayError(
-            f"an approval for {environment} ends within {needs.valid_days} days from now, not at {_shown(until)}",
+            f"an approval for {environment} ends within {needs.valid_days} days from now, not at {_format_time(until)}",
             key="until",
-            value=_shown(until),
-            remedy=f"choose a time before {_shown(latest)}",
+            value=_format_time(until),
+            remedy=f"choose a time before {_format_time(latest)}",
         )
-    if refusal := _own(by, release, needs=needs):
+    if refusal := _self_approval(by, release, needs=needs):
         raise RejectedError(refusal, key="by", value=by, remedy="let somebody else approve it")
     version.model.verified_entries()
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
@@ -137,19 +137,19 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
 
 def approvals(entries: Iterable[Entry], model: str, *, version: str, environment: str) -> list[Approval]:
     """The approvals that were given and not withdrawn: of each person and blessing the latest, in their order."""
-    found: dict[tuple[str, str], Approval] = {}
+    latest: dict[tuple[str, str], Approval] = {}
     for entry in entries:
         if (entry.model, entry.version, entry.environment) != (model, version, environment):
             continue
         if entry.event == "withdrawn":
-            found = {key: one for key, one in found.items() if key[0] != person(entry.actor)}
+            latest = {key: approval_ for key, approval_ in latest.items() if key[0] != person(entry.actor)}
         elif entry.event == "approved":
             with suppress(ValidationError):  # an entry that says too little is no approval
                 approval = _approval(entry)
                 key = (person(approval.by), approval.blessing_sha256)
-                found.pop(key, None)
-                found[key] = approval
-    return list(found.values())
+                latest.pop(key, None)
+                latest[key] = approval
+    return list(latest.values())
 
 
 def _approval(entry: Entry) -> Approval:
@@ -181,7 +181,7 @@ def promotion_blockers(
     except BrokenLogError as error:
         blockers.append(f"{error.message}, so no approval in it counts")
     try:
-        release = released(version)
+        release = release_evidence(version)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     except (UnavailableError, CredentialsError):
         raise
@@ -215,18 +215,18 @@ def _short_of_quorum(environment: str, quorum: int, *, count: int) -> str:
     return f"{environment} asks for approvals by {people}, and {number} there that counts"
 
 
-def _flaw(approval: Approval, release: Released, *, needs: Requirements, now: datetime) -> str:
+def _flaw(approval: Approval, release: ReleaseEvidence, *, needs: Requirements, now: datetime) -> str:
     """Why an approval does not count; empty if it does."""
     at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
     until = min(until, at + timedelta(days=needs.valid_days))
     if approval.blessing_sha256 != release.blessing_sha256:
         return f"it is for another blessing ({approval.blessing_sha256[:12]})"
     if now > until:
-        return f"it ended at {_shown(until)}"
-    return _own(approval.by, release, needs=needs)
+        return f"it ended at {_format_time(until)}"
+    return _self_approval(approval.by, release, needs=needs)
 
 
-def _own(by: str, release: Released, *, needs: Requirements) -> str:
+def _self_approval(by: str, release: ReleaseEvidence, *, needs: Requirements) -> str:
     """Why a person's approval would be one of their own work; empty if it is not, or may be."""
     requester = release.blessing.requested_by
     if needs.self_approval:
@@ -240,5 +240,5 @@ def _own(by: str, release: Released, *, needs: Requirements) -> str:
     return ""
 
 
-def _shown(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -54,37 +54,39 @@ def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[P
         model: The registered model's name.
         environment: Where.
     """
-    found: list[Period] = []
+    history: list[Period] = []
     for entry in entries:
         if (entry.model, entry.environment) != (model, environment):
             continue
-        now = found[-1] if found and found[-1].until is None else None
+        current = history[-1] if history and history[-1].until is None else None
         if entry.event in _SERVES:
-            if now is not None and now.version == entry.version:
-                if now.entry.event == "deployed":
-                    found[-1] = replace(now, entry=entry)
+            if current is not None and current.version == entry.version:
+                if current.entry.event == "deployed":
+                    history[-1] = replace(current, entry=entry)
                 continue
-            _follow(found, entry, version=entry.version)
-        elif entry.event == "undone" and now is not None and now.version == entry.version:
-            before = next((one.version for one in reversed(found[:-1]) if not one.undone), "")
-            restored = entry.details.get("restored", before if now.entry.event == "deployed" else now.version)
-            if restored != now.version:
-                found[-1] = replace(now, undone=True)
-                _follow(found, entry, version=restored)
-    return found
+            _follow(history, entry, version=entry.version)
+        elif entry.event == "undone" and current is not None and current.version == entry.version:
+            before = next((period.version for period in reversed(history[:-1]) if not period.undone), "")
+            serving = entry.details.get("restored", before if current.entry.event == "deployed" else current.version)
+            if serving != current.version:
+                history[-1] = replace(current, undone=True)
+                _follow(history, entry, version=serving)
+    return history
 
 
-def _follow(found: list[Period], entry: Entry, *, version: str) -> None:
-    if found and found[-1].until is None:
-        found[-1] = replace(found[-1], until=entry.time)
+def _follow(history: list[Period], entry: Entry, *, version: str) -> None:
+    if history and history[-1].until is None:
+        history[-1] = replace(history[-1], until=entry.time)
     if version:
-        found.append(Period(entry.environment, version, entry.time, None, entry))
+        history.append(Period(entry.environment, version, entry.time, None, entry))
 
 
 def has_served(entries: Iterable[Entry], model: str, *, environment: str, version: str) -> bool:
     """Whether an environment has served a version, at any time: promoted, and not merely tried."""
-    served = (one for one in periods(entries, model, environment=environment) if one.entry.event != "deployed")
-    return any(one.version == version and not one.undone for one in served)
+    promotions = (
+        period for period in periods(entries, model, environment=environment) if period.entry.event != "deployed"
+    )
+    return any(period.version == version and not period.undone for period in promotions)
 
 
 def environment_named(text: str) -> EnvironmentName:

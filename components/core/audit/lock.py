@@ -26,7 +26,7 @@ _TRIES = 200
 
 
 @dataclass(frozen=True)
-class Claim:
+class PromotionLock:
     """An environment that a promotion has for itself.
 
     Attributes:
@@ -52,7 +52,7 @@ class Claim:
     replaces: str
 
     @classmethod
-    def of(cls, entry: Entry) -> Claim:
+    def of(cls, entry: Entry) -> PromotionLock:
         """The claim that an entry made."""
         details = entry.details
         return cls(
@@ -78,18 +78,18 @@ class PromotionOpenError(ModelwayError):
     """Another promotion has the environment."""
 
 
-class ClaimLostError(ModelwayError):
+class LockLostError(ModelwayError):
     """The promotion was taken over or has ended: its run must touch nothing any more."""
 
 
-def open_claim(entries: Iterable[Entry], model: str, *, environment: str) -> Claim | None:
+def current_lock(entries: Iterable[Entry], model: str, *, environment: str) -> PromotionLock | None:
     """The promotion that an environment is claimed by; None if it is free."""
-    found: Claim | None = None
+    found: PromotionLock | None = None
     for entry in entries:
         if (entry.model, entry.environment) != (model, environment):
             continue
         if entry.event == "promotion.begun":
-            found = Claim.of(entry)
+            found = PromotionLock.of(entry)
         elif entry.event in _ENDS and found is not None and entry.details.get("promotion") == found.id:
             found = None
     return found
@@ -107,7 +107,7 @@ def begin(
     replaces: str = "",
     take_over: str = "",
     now: datetime | None = None,
-) -> Claim:
+) -> PromotionLock:
     """Claims an environment for the promotion of a version; the run that has it already gets its claim again.
 
     Args:
@@ -129,7 +129,7 @@ def begin(
     for _ in range(_TRIES):
         moment = now or datetime.now(UTC)
         entries, head = log.verified_entries(model)
-        current = open_claim(entries, model, environment=environment)
+        current = current_lock(entries, model, environment=environment)
         details = {"run": run, "replaces": replaces, "until": (moment + lease).isoformat(timespec="seconds")}
         if current is not None:
             stale = moment >= current.until
@@ -145,34 +145,36 @@ def begin(
             details |= {"took_over": current.id, "reason": reason, "replaces": current.replaces}
         try:
             about = {"model": model, "version": version, "environment": environment}
-            return Claim.of(log.append("promotion.begun", actor, **about, details=details, expected=head))
+            return PromotionLock.of(log.append("promotion.begun", actor, **about, details=details, expected=head))
         except HeadMovedError:
             _wait()
     raise _busy(log)
 
 
-def check_held(log: AuditLog, claim: Claim) -> Head:
+def assert_held(log: AuditLog, claim: PromotionLock) -> Head:
     """Makes sure that a promotion still has its environment; to be asked before each step that changes something.
 
     Returns:
         The end of the log at which it does.
 
     Raises:
-        ClaimLostError: another promotion took it over, or it has ended.
+        LockLostError: another promotion took it over, or it has ended.
     """
     entries, head = log.verified_entries(claim.model)
-    current = open_claim(entries, claim.model, environment=claim.environment)
+    current = current_lock(entries, claim.model, environment=claim.environment)
     if current is not None and current.id == claim.id:
         return head
     by = f"was taken over by {current}" if current is not None else "has ended"
-    raise ClaimLostError(
+    raise LockLostError(
         f"{claim} {by}",
         value=claim.id[:12],
         remedy="let this run end; `modelway history` says what is served now",
     )
 
 
-def finish(log: AuditLog, claim: Claim, *, event: End, actor: str, details: Mapping[str, str] | None = None) -> Entry:
+def release(
+    log: AuditLog, claim: PromotionLock, *, event: End, actor: str, details: Mapping[str, str] | None = None
+) -> Entry:
     """Ends a promotion and gives the environment free; running it again gives the entry that ended it.
 
     Args:
@@ -183,11 +185,11 @@ def finish(log: AuditLog, claim: Claim, *, event: End, actor: str, details: Mapp
         details: What else there is to say: ``image``, ``reason``, ``restored`` (what is served again), and so on.
 
     Raises:
-        ClaimLostError: another promotion took it over, or it has ended otherwise.
+        LockLostError: another promotion took it over, or it has ended otherwise.
     """
     for _ in range(_TRIES):
         try:
-            head = check_held(log, claim)
+            head = assert_held(log, claim)
             return log.append(
                 event,
                 actor,
@@ -197,7 +199,7 @@ def finish(log: AuditLog, claim: Claim, *, event: End, actor: str, details: Mapp
                 details={**(details or {}), "promotion": claim.id},
                 expected=head,
             )
-        except ClaimLostError:
+        except LockLostError:
             ended = [one for one in log.entries() if one.event == event and one.details.get("promotion") == claim.id]
             if ended:
                 return ended[0]

@@ -37,8 +37,8 @@ from modelway.components.core.storage.uri import (
     is_exclusive,
     is_uri,
     join,
-    listing_below,
-    names_below,
+    list_names,
+    list_states,
     read_all,
     read_uri,
 )
@@ -196,7 +196,9 @@ class AuditLog:
         """The end of the chain that MLflow knows of for a model; None if it knows of none for this store."""
         if self.tracking is None:
             return None
-        text = next((one.tags.get(f"{TAG}{HEAD_TAG}") for one in _registered(self.tracking, model)), None)
+        text = next(
+            (registration.tags.get(f"{TAG}{HEAD_TAG}") for registration in _registered(self.tracking, model)), None
+        )
         number, _, rest = (text or "").partition(" ")
         sha256, _, store = rest.partition(" ")
         return Head(int(number), sha256) if store == self.store and number.isdecimal() else None
@@ -216,7 +218,7 @@ class AuditLog:
         return entry
 
     def _numbers(self, first: int = 1) -> list[int]:
-        names = names_below(self.folder, after=f"{first - 1:08}.json")
+        names = list_names(self.folder, after=f"{first - 1:08}.json")
         return [int(match[1]) for name in names if (match := _NAME.match(name))]
 
     def _contents(self, numbers: Sequence[int]) -> list[tuple[int, bytes]]:
@@ -238,17 +240,17 @@ class AuditLog:
         if self.tracking is None:
             return
         with suppress(ModelwayError):  # the entry is written, and an older witness is still true
-            known = self.witness(entry.model)
-            if (known is None or self._follows(entry, known)) and _registered(self.tracking, entry.model):
+            anchor = self.witness(entry.model)
+            if (anchor is None or self._follows(entry, anchor)) and _registered(self.tracking, entry.model):
                 value = f"{entry.number} {entry.sha256()} {self.store}"
                 with self.tracking.translate_errors():
                     self.tracking.client.set_registered_model_tag(entry.model, f"{TAG}{HEAD_TAG}", value)
 
-    def _follows(self, entry: Entry, known: Head) -> bool:
+    def _follows(self, entry: Entry, anchor: Head) -> bool:
         """Whether what was witnessed is still there before an entry; else the witness must not forget it."""
-        if known.number >= entry.number - 1:
-            return known == Head(entry.number - 1, entry.previous)
-        return known == Head(known.number, hashlib.sha256(read_uri(self._file(known.number))).hexdigest())
+        if anchor.number >= entry.number - 1:
+            return anchor == Head(entry.number - 1, entry.previous)
+        return anchor == Head(anchor.number, hashlib.sha256(read_uri(self._file(anchor.number))).hexdigest())
 
     def _checked(self, models: tuple[str, ...]) -> tuple[list[Entry], Broken | None]:
         chain, broken = self._check(models)
@@ -261,7 +263,7 @@ class AuditLog:
         flaws = [flaw] if flaw is not None else []
         if flaw is None:
             heads = (self.witness(model) for model in sorted({entry.model for entry in chain} | {*models}))
-            flaws += [lost for head in heads if head is not None and (lost := against(chain, head)) is not None]
+            flaws += [mismatch for head in heads if head is not None and (mismatch := against(chain, head)) is not None]
         for name, became in rewritten.items():
             if match := _NAME.match(name):
                 flaws.append((int(match[1]), f"it was {became}: the bucket holds other versions of it"))
@@ -271,7 +273,7 @@ class AuditLog:
 
     def _read_chain(self) -> tuple[list[Entry], tuple[int, str] | None, dict[str, str]]:
         """The entries as far as every link holds, the first that does not, and what the bucket's versions show."""
-        listing = listing_below(self.folder)
+        listing = list_states(self.folder)
         states = [(int(match[1]), state) for name, state in listing.states.items() if (match := _NAME.match(name))]
         pairs = zip(states, self._states, strict=False)
         unchanged = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1] and pair[0][1], pairs))
@@ -279,7 +281,7 @@ class AuditLog:
         self._chain, flaw = continued(self._chain[:unchanged], contents)
         self._states = states[: len(self._chain)]
         if contents:  # what was replaced before it was read is not to pass
-            listing = listing_below(self.folder)
+            listing = list_states(self.folder)
         return list(self._chain), flaw, listing.rewritten
 
 

@@ -29,12 +29,12 @@ class Requirements:
 
 def strictest(environments: Iterable[Environment]) -> Requirements:
     """What holds where several policies speak of an environment: in each point the stricter."""
-    found = list(environments)
+    sections = list(environments)
     return Requirements(
-        quorum=max(one.approvals.quorum for one in found),
-        self_approval=all(one.approvals.self_approval for one in found),
-        valid_days=min(one.approvals.valid_days for one in found),
-        after=tuple(dict.fromkeys(one.after for one in found if one.after is not None)),
+        quorum=max(section.approvals.quorum for section in sections),
+        self_approval=all(section.approvals.self_approval for section in sections),
+        valid_days=min(section.approvals.valid_days for section in sections),
+        after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
     )
 
 
@@ -48,10 +48,10 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
     Raises:
         ModelwayError: a policy names no such environment.
     """
-    for policy, whose in zip(policies, ("that the version was released with", "that was brought"), strict=False):
+    for policy, origin in zip(policies, ("that the version was released with", "that was brought"), strict=False):
         if environment not in policy.environments:
             raise ModelwayError(
-                f"the policy {whose} names no environment {environment}",
+                f"the policy {origin} names no environment {environment}",
                 key="environments",
                 value=environment,
                 remedy=f"choose one of {', '.join(policy.environments)}, or name it there and release again",

@@ -69,7 +69,7 @@ class Bundle:
     folder: Path
 
     @property
-    def sealed(self) -> bool:
+    def encrypted(self) -> bool:
         """Whether the model is encrypted here."""
         return encrypted_file(self.folder) is not None
 
@@ -142,7 +142,7 @@ class Bundle:
             raise self._differs(
                 RELEASE_FILE, "the release is of another model than was blessed", found=release.model_hash
             )
-        if not self.sealed:
+        if not self.encrypted:
             self._check_model(blessed)
 
     def _check_model(self, blessed: str) -> None:
@@ -203,7 +203,7 @@ def verify_bundle(folder: Path, public_key: Path | None, *, work: Path | None = 
     if public_key is not None:
         verify(folder, folder / SIGNATURE_FILE, public_key=public_key)
     bundle.check()
-    if bundle.sealed and work is not None:
+    if bundle.encrypted and work is not None:
         if public_key is None:
             raise ModelwayError(
                 f"{folder} is encrypted, and who encrypted it is not known: its signature was not verified",

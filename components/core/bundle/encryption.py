@@ -63,7 +63,7 @@ def new_identity(identity: Path, recipient: Path) -> None:
 
     secret = x25519.Identity.generate()
     public = f"{secret.to_public()}\n"
-    write_pair(identity, recipient, secret=f"# public key: {public}{secret}\n".encode(), published=public.encode())
+    write_pair(identity, recipient, secret=f"# public key: {public}{secret}\n".encode(), public_content=public.encode())
 
 
 def read_recipient() -> str:
@@ -222,8 +222,8 @@ def _lines(path: Path, variable: str) -> dict[int, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise _unreadable(variable, str(reason), path=path) from error
-    numbered = ((number, line.strip()) for number, line in enumerate(lines, 1))
-    return {number: line for number, line in numbered if line and not line.startswith("#")}
+    stripped_lines = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    return {number: line for number, line in stripped_lines if line and not line.startswith("#")}
 
 
 def _unreadable(variable: str, reason: str, *, path: Path | None, line: int | None = None) -> ModelwayError:

@@ -195,7 +195,7 @@ def _files(folder: Path, entrypoint: str) -> tuple[str, ...]:
         sources = _sources(folder, name)
         files.update(sources)
         if not _is_installation(folder):
-            names += [imported for file in sources if file.suffix == ".py" for imported in _imports(file)]
+            names += [module for file in sources if file.suffix == ".py" for module in _imports(file)]
     relative = {file.relative_to(folder).as_posix() for file in files}
     path = entrypoint.partition(":")[0].replace(".", "/")
     if not any(

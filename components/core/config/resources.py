@@ -28,8 +28,8 @@ _LONGEST = 2**31 - 1  # of a pod's activeDeadlineSeconds
 def _text(value: object) -> object:
     """Refuses what YAML read as something else than text."""
     if isinstance(value, int | float | date):
-        written = str(value).lower() if isinstance(value, bool) else value
-        raise ValueError(f'write "{written}", in quotes: YAML reads it as no text')  # noqa: TRY004 - pydantic's own
+        text = str(value).lower() if isinstance(value, bool) else value
+        raise ValueError(f'write "{text}", in quotes: YAML reads it as no text')  # noqa: TRY004 - pydantic's own
     return value
 
 
@@ -209,6 +209,6 @@ class StageResources(Section):
         None, description="The image that it runs in, by digest."
     )
 
-    def over(self, others: StageResources) -> StageResources:
+    def over(self, defaults: StageResources) -> StageResources:
         """These keys, and the others' where these have none; a null takes the others' away."""
-        return others.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
+        return defaults.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})

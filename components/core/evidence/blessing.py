@@ -105,17 +105,17 @@ def bless(
     compared_with: str,
 ) -> Blessing:
     """Draws up the blessing of what the gates found; a gate that was not reached keeps the model from being blessed."""
-    reached = tuple(gates)
-    complete = {gate.name for gate in reached} == set(GATES)
+    gates_reached = tuple(gates)
+    complete = {gate.name for gate in gates_reached} == set(GATES)
     return Blessing(
         project=project,
         run=run,
-        blessed=complete and all(gate.proceed for gate in reached),
-        verdict=combine(gate.verdict for gate in reached),
+        blessed=complete and all(gate.proceed for gate in gates_reached),
+        verdict=combine(gate.verdict for gate in gates_reached),
         hashes=hashes,
         git_commit=git_commit,
         requested_by=requested_by,
         image=os.environ.get(IMAGE_VARIABLE, f"modelway {installed_version('modelway')}"),
         compared_with=compared_with,
-        gates=reached,
+        gates=gates_reached,
     )

@@ -29,26 +29,28 @@ class Finding:
 
     def sentence(self) -> str:
         """The finding in words."""
-        told = {
+        effect_text = {
             "blocks": "blocks",
             "reported": "would block, but this gate only reports",
             "warns": "warns",
             "waived": self.check.waiver or "",
         }[self.effect]
         verb = "failed" if self.check.verdict is Verdict.FAILED else "cannot be told"
-        return f"The {self.gate} gate's {self.check.name} {verb} ({told}): {self.check.message}."
+        return f"The {self.gate} gate's {self.check.name} {verb} ({effect_text}): {self.check.message}."
 
 
 def findings(outcome: Outcome) -> list[Finding]:
     """Every check that did not pass: what blocks first, then failures, then what is inconclusive."""
-    found = [
+    unsorted = [
         Finding(gate.name, check, _effect(gate, check))
         for gate in outcome.gates
         for check in gate.checks
         if check.verdict is not Verdict.PASSED
     ]
     order = ("blocks", "reported", "waived", "warns")
-    return sorted(found, key=lambda one: (order.index(one.effect), one.check.verdict is not Verdict.FAILED))
+    return sorted(
+        unsorted, key=lambda finding: (order.index(finding.effect), finding.check.verdict is not Verdict.FAILED)
+    )
 
 
 def _effect(gate: Gate, check: Check) -> str:
@@ -63,8 +65,8 @@ def headline(outcome: Outcome) -> str:
     """What became of the run, in one sentence."""
     if outcome.state is State.REGISTERED and outcome.model is not None:
         model, rest = outcome.model, f"; {outcome.error}" if outcome.error else ""
-        held = f"and {model.alias!r}" if model.alias else "as an earlier run registered it, and no alias moved"
-        return f"{model.name} was blessed in {outcome.label}: it is version {model.version}, {held}{rest}."
+        alias_text = f"and {model.alias!r}" if model.alias else "as an earlier run registered it, and no alias moved"
+        return f"{model.name} was blessed in {outcome.label}: it is version {model.version}, {alias_text}{rest}."
     if outcome.state is State.REJECTED:
         blocking = sum(finding.effect == "blocks" for finding in findings(outcome))
         return (
@@ -82,17 +84,17 @@ def headline(outcome: Outcome) -> str:
 
 def sentences(outcome: Outcome) -> list[str]:
     """The whole explanation, a sentence each: what became of it, the findings worst first, what passed."""
-    told = [headline(outcome), *(finding.sentence() for finding in findings(outcome))]
+    lines = [headline(outcome), *(finding.sentence() for finding in findings(outcome))]
     for gate in outcome.gates:
         if gate.mode is Mode.DISABLED:
-            told.append(f"The {gate.name} gate is disabled by the policy, so nothing is known of it.")
+            lines.append(f"The {gate.name} gate is disabled by the policy, so nothing is known of it.")
         else:
             passed = gate.counts()[Verdict.PASSED.value]
-            told.append(f"The {gate.name} gate passed {passed} of {len(gate.checks)} checks.")
+            lines.append(f"The {gate.name} gate passed {passed} of {len(gate.checks)} checks.")
     missing = [name for name in GATES if name not in {gate.name for gate in outcome.gates}]
     if missing and outcome.gates:
-        told.append(f"Not reached: the {' and the '.join(missing)} gate{'s' * (len(missing) > 1)}.")
-    return [*told, *_rest(outcome)]
+        lines.append(f"Not reached: the {' and the '.join(missing)} gate{'s' * (len(missing) > 1)}.")
+    return [*lines, *_rest(outcome)]
 
 
 def _rest(outcome: Outcome) -> list[str]:
@@ -122,13 +124,15 @@ def as_markdown(outcome: Outcome) -> str:
         mode = "" if gate.mode is Mode.ENABLED else f" ({gate.mode.value})"
         cells = " | ".join(str(counts[one.value]) for one in Verdict)
         lines.append(f"| {gate.name}{mode} | {_MARK[gate.verdict]} {gate.verdict} | {cells} |")
-    found = findings(outcome)
+    all_findings = findings(outcome)
     for title, effects in (("Why", {"blocks"}), ("Also", {"reported", "waived", "warns"})):
-        told = [one for one in found if one.effect in effects]
-        if told:
+        chosen_findings = [one for one in all_findings if one.effect in effects]
+        if chosen_findings:
             lines += ["", f"**{title}**", ""]
-            lines += [f"- `{one.check.name}` {one.effect}: {markdown_cell(one.check.message)}" for one in told[:20]]
-            lines += [f"- and {len(told) - 20} more"] * (len(told) > 20)
+            lines += [
+                f"- `{one.check.name}` {one.effect}: {markdown_cell(one.check.message)}" for one in chosen_findings[:20]
+            ]
+            lines += [f"- and {len(chosen_findings) - 20} more"] * (len(chosen_findings) > 20)
     if rest := [f"- {markdown_cell(sentence)}" for sentence in _rest(outcome)]:
         lines += ["", "**The run**", "", *rest]
     if outcome.git_commit or outcome.blessing:
@@ -145,8 +149,13 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "request_reason": outcome.request_reason,
         "headline": headline(outcome),
         "findings": [
-            {"gate": one.gate, "effect": one.effect, "sentence": one.sentence(), **one.check.model_dump(mode="json")}
-            for one in findings(outcome)
+            {
+                "gate": finding.gate,
+                "effect": finding.effect,
+                "sentence": finding.sentence(),
+                **finding.check.model_dump(mode="json"),
+            }
+            for finding in findings(outcome)
         ],
         "verdicts": {gate.name: gate.verdict.value for gate in outcome.gates},
         "model": outcome.model.model_dump() if outcome.model else None,

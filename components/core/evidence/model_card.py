@@ -50,19 +50,19 @@ def render_card(blessing: Blessing, project: Project) -> Card:
 
 def _parts(blessing: Blessing, project: Project) -> list[Part]:
     gates = {gate.name: gate for gate in blessing.gates}
-    found = [_details(blessing, project), _use(project), _data(gates.get("data"), project), _verdicts(blessing)]
+    parts = [_details(blessing, project), _use(project), _data(gates.get("data"), project), _verdicts(blessing)]
     for title, name, prefixes in _PARTS:
         checks = [one for one in (gates[name].checks if name in gates else ()) if one.name.startswith(prefixes)]
         if checks:
-            found.append(Part(title, header=_CHECKS, rows=_rows(checks)))
+            parts.append(Part(title, header=_CHECKS, rows=_rows(checks)))
     waived = [check for gate in blessing.gates for check in gate.checks if check.waiver is not None]
     if waived:
         rows = tuple((check.name, check.message, str(check.waiver)) for check in waived)
-        found.append(
+        parts.append(
             Part("Waivers", "Checks that were let pass on somebody's word.", ("check", "found", "waiver"), rows)
         )
-    found.append(Part("Evidence", rows=tuple(_hashes(blessing))))
-    return found
+    parts.append(Part("Evidence", rows=tuple(_hashes(blessing))))
+    return parts
 
 
 def _details(blessing: Blessing, project: Project) -> Part:
@@ -95,7 +95,7 @@ def _data(gate: Gate | None, project: Project) -> Part:
         names = ("rows", "train_rows", "test_rows", "baseline")
         rows += [(name.replace("_", " "), format_number(gate.facts[name])) for name in names if gate.facts.get(name)]
         counts = gate.counts()
-        rows.append(("checks", ", ".join(f"{counts[one]} {one}" for one in Verdict)))
+        rows.append(("checks", ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)))
         rows += [(check.name, check.message) for check in gate.checks if check.verdict is Verdict.FAILED]
     return Part("Training and evaluation data", rows=tuple(rows))
 
@@ -105,9 +105,9 @@ def _verdicts(blessing: Blessing) -> Part:
     for gate in blessing.gates:
         counts = gate.counts()
         mode = "" if gate.mode is Mode.ENABLED else gate.mode.value
-        rows.append((gate.name, gate.verdict.value, *(str(counts[one]) for one in Verdict), mode))
-    said = "Blessed: every gate lets it proceed." if blessing.blessed else "Not blessed."
-    return Part("Gates", said, ("gate", "verdict", "passed", "failed", "inconclusive", "mode"), tuple(rows))
+        rows.append((gate.name, gate.verdict.value, *(str(counts[verdict]) for verdict in Verdict), mode))
+    summary = "Blessed: every gate lets it proceed." if blessing.blessed else "Not blessed."
+    return Part("Gates", summary, ("gate", "verdict", "passed", "failed", "inconclusive", "mode"), tuple(rows))
 
 
 def _rows(checks: Iterable[Check]) -> tuple[tuple[str, ...], ...]:
@@ -125,6 +125,6 @@ def _rows(checks: Iterable[Check]) -> tuple[tuple[str, ...], ...]:
 
 def _hashes(blessing: Blessing) -> Iterable[tuple[str, str]]:
     yield from ((f"{name} SHA-256", value) for name, value in blessing.hashes.model_dump().items() if value)
-    known = (("commit", blessing.git_commit), ("requested by", blessing.requested_by))
-    yield from ((name, value) for name, value in known if value)
+    origin = (("commit", blessing.git_commit), ("requested by", blessing.requested_by))
+    yield from ((name, value) for name, value in origin if value)
     yield from (("image", blessing.image), ("run", blessing.run), ("blessing SHA-256", blessing.sha256()))

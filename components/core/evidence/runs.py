@@ -26,7 +26,7 @@ from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.evidence.model_card import Card
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.run_files import read_record, record_file
-from modelway.components.core.storage.uri import copy_in, folders_below, join, write_uri
+from modelway.components.core.storage.uri import join, list_folders, upload, write_uri
 
 ReleaseGoal = Literal["registered", "packaged", "staging"]
 Goal = Literal[ReleaseGoal, "promoted"]
@@ -220,7 +220,7 @@ def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
         DamagedError: an outcome is damaged.
         ModelwayError: the store cannot be read.
     """
-    ids = [name for name in folders_below(join(store, "runs")) if name != LATEST]
+    ids = [name for name in list_folders(join(store, "runs")) if name != LATEST]
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda run: read_outcome(store, run), ids))
     runs = zip(ids, outcomes, strict=True)
@@ -243,7 +243,7 @@ def keep_reports(store: str, run: str, *, reports: dict[str, str]) -> dict[str, 
     """Copies reports into the run's folder; returns where each one is now."""
     locations = {name: record_file(store, run, name=f"{name}.html") for name in reports}
     for name, path in reports.items():
-        copy_in(Path(path), locations[name])
+        upload(Path(path), locations[name])
     return locations
 
 

@@ -10,7 +10,7 @@ from typing import IO
 from modelway.components.core.bundle.tar import extract_tar
 from modelway.components.core.errors import DamagedError, ModelwayError
 from modelway.components.core.oci.image import LAYER, Descriptor
-from modelway.components.core.oci.layout import Reference, differs, pull
+from modelway.components.core.oci.layout import Reference, digest_mismatch, pull
 from modelway.components.core.oci.registry import images_at
 
 RELEASE_ROOT = "release"  # /release in the image
@@ -52,7 +52,7 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
 def _check(blob: IO[bytes], layer: Descriptor, *, image: str) -> None:
     """Checks a layer as it lies here: a layout's blobs are whatever somebody left in its folder."""
     if f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}" != layer.digest:  # type: ignore[arg-type]
-        raise differs(layer.digest, image)
+        raise digest_mismatch(layer.digest, image)
     blob.seek(0)
 
 

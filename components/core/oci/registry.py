@@ -55,8 +55,8 @@ class Registry:
 
     def manifest(self, reference: str) -> bytes:
         """The document that a tag or digest names."""
-        found = self._ask("GET", f"manifests/{reference or 'latest'}", headers={"Accept": ", ".join(ACCEPTED)})
-        return bytes(found.content)
+        response = self._ask("GET", f"manifests/{reference or 'latest'}", headers={"Accept": ", ".join(ACCEPTED)})
+        return bytes(response.content)
 
     @contextmanager
     def blob(self, digest: str) -> Iterator[IO[bytes]]:
@@ -64,7 +64,7 @@ class Registry:
         with tempfile.TemporaryFile() as file:
             with self._ask("GET", f"blobs/{digest}", stream=True) as response:
                 response.raw.decode_content = False
-                copy_checked(response.raw, file, blob=Descriptor("", digest, 0), where=self._name)
+                copy_checked(response.raw, file, blob=Descriptor("", digest, 0), location=self._name)
             file.seek(0)
             yield file
 
@@ -84,8 +84,8 @@ class Registry:
         """Takes a blob over from another repository of the same registry, where it allows that."""
         if not isinstance(other, Registry) or other.host != self.host:
             return False
-        asked = urlencode({"mount": blob.digest, "from": other.repository})
-        return self._ask("POST", f"blobs/uploads/?{asked}").status_code == HTTPStatus.CREATED
+        query = urlencode({"mount": blob.digest, "from": other.repository})
+        return self._ask("POST", f"blobs/uploads/?{query}").status_code == HTTPStatus.CREATED
 
     def put_manifest(self, image: Image, tag: str) -> str:
         """Uploads an image's manifest."""

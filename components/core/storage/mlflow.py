@@ -220,13 +220,13 @@ class Tracking:
 
     def with_tag(self, name: str, key: str, *, value: str) -> ModelVersion | None:
         """The version of a registered model that carries one of our tags with this value, if any."""
-        return next((one for one in self.versions(name) if one.tags.get(f"{TAG}{key}") == value), None)
+        return next((version for version in self.versions(name) if version.tags.get(f"{TAG}{key}") == value), None)
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a registered model, the newest first."""
         with self.translate_errors():
-            found = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
-        return sorted(found, key=lambda one: -int(one.version))
+            versions = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
+        return sorted(versions, key=lambda version: -int(version.version))
 
     @contextmanager
     def new_version(self, name: str, model_id: str, *, run_id: str, tags: Mapping[str, str]) -> Iterator[str]:
@@ -249,7 +249,7 @@ class Tracking:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            made = self.client.create_model_version(
+            version = self.client.create_model_version(
                 name,
                 source=f"models:/{model_id}",
                 run_id=run_id,
@@ -257,10 +257,10 @@ class Tracking:
                 model_id=model_id,
             )
         try:
-            yield str(made.version)
+            yield str(version.version)
         except BaseException:
             with self.translate_errors():
-                self.client.delete_model_version(name, made.version)
+                self.client.delete_model_version(name, version.version)
             raise
 
     def set_alias(self, name: str, version: str, *, alias: str) -> None:
@@ -286,14 +286,16 @@ class Tracking:
     def evidence(self, name: str, version: str, *, file: str) -> bytes | None:
         """One file of the evidence that a version was registered with; None if it has no such file."""
         with self.translate_errors():
-            found = self.client.get_model_version(name, version)
-            folder = found.tags.get(f"{TAG}evidence")
-            if folder is None or found.run_id is None:
+            model_version = self.client.get_model_version(name, version)
+            folder = model_version.tags.get(f"{TAG}evidence")
+            if folder is None or model_version.run_id is None:
                 return None
-            if f"{folder}/{file}" not in {one.path for one in self.client.list_artifacts(found.run_id, folder)}:
+            if f"{folder}/{file}" not in {
+                artifact.path for artifact in self.client.list_artifacts(model_version.run_id, folder)
+            }:
                 return None
             with TemporaryDirectory() as work:
-                path = self.client.download_artifacts(found.run_id, f"{folder}/{file}", work)
+                path = self.client.download_artifacts(model_version.run_id, f"{folder}/{file}", work)
                 return Path(path).read_bytes()
 
     @contextmanager

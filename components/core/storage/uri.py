@@ -20,19 +20,19 @@ from modelway.components.core.storage.s3_errors import missing
 __all__ = [
     "S3",
     "Listing",
-    "copy_in",
+    "content_version",
     "create_uri",
     "fetch",
-    "folders_below",
     "is_exclusive",
     "is_uri",
     "join",
-    "listing_below",
-    "names_below",
+    "list_folders",
+    "list_names",
+    "list_states",
     "read_all",
     "read_uri",
     "sha256_of",
-    "version_of",
+    "upload",
     "write_uri",
 ]
 
@@ -40,7 +40,7 @@ _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and o
 
 
 @contextmanager
-def _explaining(path: str) -> Iterator[None]:
+def _translate_errors(path: str) -> Iterator[None]:
     """Says of a local file or folder why it cannot be used."""
     try:
         yield
@@ -75,7 +75,7 @@ def read_uri(source: str) -> bytes:
     """
     if is_uri(source):
         return S3.from_environment().read(source)
-    with _explaining(source):
+    with _translate_errors(source):
         return Path(source).read_bytes()
 
 
@@ -86,7 +86,7 @@ def write_uri(target: str, content: bytes) -> None:
         return
     path = Path(target)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with _explaining(target):
+    with _translate_errors(target):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             draft.write_bytes(content)
@@ -109,7 +109,7 @@ def create_uri(target: str, content: bytes, *, retain_days: int = 0) -> bool:
     if is_uri(target):
         return S3.from_environment().create(target, content, retain_days=retain_days)
     path = Path(target)
-    with _explaining(target):
+    with _translate_errors(target):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     draft = Path(name)
@@ -137,7 +137,7 @@ def is_exclusive(target: str, content: bytes) -> bool:
     return not S3.from_environment().put_new(target, content) if is_uri(target) else True
 
 
-def names_below(folder: str, after: str = "") -> list[str]:
+def list_names(folder: str, after: str = "") -> list[str]:
     """The names of the files directly in a folder or below an S3 prefix, in order; none if there is no such folder.
 
     Args:
@@ -146,13 +146,13 @@ def names_below(folder: str, after: str = "") -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().names(f"{folder.rstrip('/')}/", after)
-    with _explaining(folder), suppress(FileNotFoundError):
-        found = (entry.name for entry in os.scandir(folder) if entry.is_file())
-        return sorted(name for name in found if name > after and not name.startswith("."))
+    with _translate_errors(folder), suppress(FileNotFoundError):
+        names = (entry.name for entry in os.scandir(folder) if entry.is_file())
+        return sorted(name for name in names if name > after and not name.startswith("."))
     return []
 
 
-def folders_below(folder: str) -> list[str]:
+def list_folders(folder: str) -> list[str]:
     """The names of the folders directly in a folder or below an S3 prefix, in order; none if there is no such folder.
 
     Args:
@@ -160,7 +160,7 @@ def folders_below(folder: str) -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().folders(f"{folder.rstrip('/')}/")
-    with _explaining(folder), suppress(FileNotFoundError):
+    with _translate_errors(folder), suppress(FileNotFoundError):
         return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     return []
 
@@ -192,7 +192,7 @@ class Listing:
     rewritten: dict[str, str]
 
 
-def listing_below(folder: str) -> Listing:
+def list_states(folder: str) -> Listing:
     """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read.
 
     Args:
@@ -229,7 +229,7 @@ def _states_in_folder(folder: str) -> dict[str, str]:
     return states
 
 
-def version_of(source: str) -> str:
+def content_version(source: str) -> str:
     """A token that changes when the content of a file, folder, S3 object or S3 prefix does.
 
     Local files give the SHA-256 of their content; S3 objects their ETags, which need no download.
@@ -261,7 +261,7 @@ def fetch(source: str, folder: Path) -> Path:
     return S3.from_environment().download(source, folder)
 
 
-def copy_in(path: Path, target: str) -> None:
+def upload(path: Path, target: str) -> None:
     """Copies a local file to a path or URI."""
     if is_uri(target):
         S3.from_environment().upload(path, target)

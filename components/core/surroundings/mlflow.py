@@ -68,11 +68,11 @@ def _server(uri: str) -> Finding:
     from mlflow.exceptions import MlflowException
 
     try:
-        where = f"{urlsplit(uri).hostname}:{urlsplit(uri).port or ''}".rstrip(":")
+        address = f"{urlsplit(uri).hostname}:{urlsplit(uri).port or ''}".rstrip(":")
     except ValueError:
         message, remedy = f"{_KEY} is no address", "write http(s)://HOST:PORT; escape /, ? and # in a password by %"
         return Finding(_SUBJECT, Status.MISSING, message, remedy, key=_KEY)
-    service = f"MLflow at {where}"
+    service = f"MLflow at {address}"
     try:
         trust_for_mlflow()
         response = _ask_again(uri, "/api/2.0/mlflow/experiments/search?max_results=1")
@@ -106,13 +106,13 @@ def _ask_again(uri: str, path: str) -> Response:
     from requests.exceptions import SSLError, Timeout
 
     for pause in _PAUSES:
-        started = time.monotonic()
+        start = time.monotonic()
         try:
             return _ask(uri, path)
         except MlflowException as error:
             cause = error.__cause__ or error.__context__
             final = not isinstance(cause, NoConnectionError) or isinstance(cause, SSLError | Timeout)
-            if pause is None or final or time.monotonic() - started > 1:
+            if pause is None or final or time.monotonic() - start > 1:
                 raise
             time.sleep(pause)
     raise AssertionError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelway.components.core.config.project import Data
-from modelway.components.core.storage.uri import version_of
+from modelway.components.core.storage.uri import content_version
 
 
 def source_version(data: Data) -> str:
@@ -12,4 +12,4 @@ def source_version(data: Data) -> str:
     Raises:
         ModelwayError: a source is not there or cannot be read.
     """
-    return "+".join(map(version_of, data.locations))
+    return "+".join(map(content_version, data.locations))

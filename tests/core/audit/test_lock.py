@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from modelway.components.core.audit.lock import (
-    Claim,
-    ClaimLostError,
+    LockLostError,
+    PromotionLock,
     PromotionOpenError,
-    begin,
-    check_held,
-    finish,
-    open_claim,
+    acquire,
+    assert_held,
+    current_lock,
+    release,
 )
 from modelway.components.core.audit.log import AuditLog, BrokenLogError
 
@@ -29,9 +29,9 @@ def log(tmp_path: Path) -> AuditLog:
     return AuditLog(str(tmp_path / "store"))
 
 
-def _begin(log: AuditLog, run: str = "run-1", **more: Any) -> Claim:
+def _begin(log: AuditLog, run: str = "run-1", **more: Any) -> PromotionLock:
     about: dict[str, Any] = {"model": "loans", "version": "2", "environment": "production", "replaces": "1"}
-    return begin(log, **{**about, "actor": "ada", "run": run, "lease": HOUR, "now": NOW, **more})
+    return acquire(log, **{**about, "actor": "ada", "run": run, "lease": HOUR, "now": NOW, **more})
 
 
 def test_a_promotion_claims_its_environment(log: AuditLog) -> None:
@@ -40,8 +40,8 @@ def test_a_promotion_claims_its_environment(log: AuditLog) -> None:
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("promotion.begun", "ada", "2", "production")
     assert claim.id == entry.sha256()
     assert (claim.replaces, claim.until) == ("1", (NOW + HOUR).replace(microsecond=0))
-    assert open_claim(log.entries(), "loans", environment="production") == claim
-    assert check_held(log, claim) == log.head()
+    assert current_lock(log.entries(), "loans", environment="production") == claim
+    assert assert_held(log, claim) == log.head()
 
 
 def test_another_is_refused_while_it_is_open(log: AuditLog) -> None:
@@ -63,11 +63,11 @@ def test_other_environments_and_models_are_free(log: AuditLog) -> None:
 @pytest.mark.parametrize("event", ["promoted", "undone", "rolled-back", "refused"])
 def test_an_end_gives_the_environment_free(log: AuditLog, event: Any) -> None:
     claim = _begin(log)
-    ended = finish(log, claim, event=event, actor="bot", details={"image": "sha256:1"})
+    ended = release(log, claim, event=event, actor="bot", details={"image": "sha256:1"})
     assert (ended.event, ended.version, ended.details) == (event, "2", {"image": "sha256:1", "promotion": claim.id})
-    assert open_claim(log.entries(), "loans", environment="production") is None
-    with pytest.raises(ClaimLostError, match="has ended"):
-        check_held(log, claim)
+    assert current_lock(log.entries(), "loans", environment="production") is None
+    with pytest.raises(LockLostError, match="has ended"):
+        assert_held(log, claim)
     assert _begin(log, "run-2").run == "run-2"
 
 
@@ -82,10 +82,10 @@ def test_the_same_run_takes_its_promotion_up_again(log: AuditLog) -> None:
 
 def test_an_end_that_is_said_twice_is_written_once(log: AuditLog) -> None:
     claim = _begin(log)
-    assert finish(log, claim, event="promoted", actor="bot") == finish(log, claim, event="promoted", actor="bot")
+    assert release(log, claim, event="promoted", actor="bot") == release(log, claim, event="promoted", actor="bot")
     assert len(log.entries()) == 2
-    with pytest.raises(ClaimLostError):
-        finish(log, claim, event="undone", actor="bot")
+    with pytest.raises(LockLostError):
+        release(log, claim, event="undone", actor="bot")
 
 
 def test_a_promotion_whose_time_is_up_is_taken_over(log: AuditLog) -> None:
@@ -97,11 +97,11 @@ def test_a_promotion_whose_time_is_up_is_taken_over(log: AuditLog) -> None:
     assert claim.replaces == "1", "what was served before the promotion that died"
     assert log.entries()[1].details["took_over"] == dead.id
     assert "its time was up" in log.entries()[1].details["reason"]
-    with pytest.raises(ClaimLostError, match=r"was taken over by .* \(run run-2"):
-        check_held(log, dead)
-    with pytest.raises(ClaimLostError):
-        finish(log, dead, event="promoted", actor="bot")
-    assert open_claim(log.entries(), "loans", environment="production") == claim
+    with pytest.raises(LockLostError, match=r"was taken over by .* \(run run-2"):
+        assert_held(log, dead)
+    with pytest.raises(LockLostError):
+        release(log, dead, event="promoted", actor="bot")
+    assert current_lock(log.entries(), "loans", environment="production") == claim
 
 
 def test_a_run_whose_own_time_is_up_claims_anew(log: AuditLog) -> None:
@@ -109,7 +109,7 @@ def test_a_run_whose_own_time_is_up_claims_anew(log: AuditLog) -> None:
     again = _begin(log, now=NOW + 2 * HOUR)
     assert again.id != first.id
     assert again.until == first.until + 2 * HOUR
-    assert finish(log, again, event="promoted", actor="bot").details["promotion"] == again.id
+    assert release(log, again, event="promoted", actor="bot").details["promotion"] == again.id
 
 
 def test_a_person_takes_over_with_a_reason(log: AuditLog) -> None:
@@ -117,7 +117,7 @@ def test_a_person_takes_over_with_a_reason(log: AuditLog) -> None:
     claim = _begin(log, "run-2", actor="bob", take_over="its pod was evicted")
     entry = log.entries()[1]
     assert (entry.actor, entry.details["reason"], entry.details["took_over"]) == ("bob", "its pod was evicted", dead.id)
-    assert open_claim(log.entries(), "loans", environment="production") == claim
+    assert current_lock(log.entries(), "loans", environment="production") == claim
 
 
 def test_an_end_of_a_promotion_that_was_taken_over_does_not_end_the_other(log: AuditLog) -> None:
@@ -125,7 +125,7 @@ def test_an_end_of_a_promotion_that_was_taken_over_does_not_end_the_other(log: A
     claim = _begin(log, "run-2", take_over="it hangs")
     about: Any = {"model": "loans", "version": "2", "environment": "production"}
     log.append("promoted", "bot", **about, details={"promotion": dead.id})
-    assert open_claim(log.entries(), "loans", environment="production") == claim
+    assert current_lock(log.entries(), "loans", environment="production") == claim
 
 
 def test_on_a_broken_log_nothing_begins(log: AuditLog) -> None:
@@ -136,7 +136,7 @@ def test_on_a_broken_log_nothing_begins(log: AuditLog) -> None:
     with pytest.raises(BrokenLogError):
         _begin(log, "run-2")
     with pytest.raises(BrokenLogError):
-        finish(log, claim, event="promoted", actor="bot")
+        release(log, claim, event="promoted", actor="bot")
 
 
 PROMOTES = """
@@ -144,16 +144,16 @@ import json, sys, time
 from datetime import timedelta
 
 from modelway.components.core.audit.log import AuditLog
-from modelway.components.core.audit.lock import PromotionOpenError, begin, finish
+from modelway.components.core.audit.lock import PromotionOpenError, acquire, release
 
 store, run, start, ends = sys.argv[1:]
 log = AuditLog(store)
 time.sleep(max(0, float(start) - time.time()))
 try:
     about = {"model": "loans", "version": run, "environment": "production"}
-    claim = begin(log, **about, actor=run, run=run, lease=timedelta(hours=1))
+    claim = acquire(log, **about, actor=run, run=run, lease=timedelta(hours=1))
     if ends == "ends":
-        finish(log, claim, "promoted", run)
+        release(log, claim, "promoted", run)
     print(json.dumps({"won": True}))
 except PromotionOpenError as error:
     print(json.dumps({"won": False, "says": error.message}))

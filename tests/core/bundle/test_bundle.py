@@ -79,7 +79,7 @@ def sealed(root: Path, tmp_path: Path) -> Path:
 
 def test_a_whole_bundle_is_taken(plain: Path, root: Path) -> None:
     bundle = verify_bundle(plain, root / "key.pub")
-    assert (bundle.sealed, bundle.onnx, bundle.baseline) == (False, plain / "model.onnx", None)
+    assert (bundle.encrypted, bundle.onnx, bundle.baseline) == (False, plain / "model.onnx", None)
     assert bundle.release().name == "loans"
     assert bundle.blessing().sha256() == bundle.release().blessing_sha256
     assert bundle.policy().model.metrics["roc_auc"].min == 0.7
@@ -162,10 +162,10 @@ def test_a_sealed_bundle_is_verified_sealed_and_opened_where_it_may_be(
     sealed: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = verify_bundle(sealed, root / "key.pub")
-    assert (bundle.sealed, bundle.onnx, bundle.folder) == (True, None, sealed)
+    assert (bundle.encrypted, bundle.onnx, bundle.folder) == (True, None, sealed)
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
     opened = verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
-    assert (opened.sealed, opened.onnx) == (False, tmp_path / "memory" / "model.onnx")
+    assert (opened.encrypted, opened.onnx) == (False, tmp_path / "memory" / "model.onnx")
     assert folder_sha256(opened.model) == opened.release().model_hash
 
 

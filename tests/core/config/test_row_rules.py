@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from modelway.components.core.config.contract import Contract, Rule
+from modelway.components.core.config.contract import Contract, RowRule
 from modelway.components.core.config.row_rules import check_rules, rule_condition, sides_of
 from modelway.components.core.errors import ModelwayError
 
@@ -30,9 +30,9 @@ CONTRACT: dict[str, Any] = {
 }
 
 
-def rule(text: str, per: str = "row", **others: Any) -> Rule:
+def rule(text: str, per: str = "row", **others: Any) -> RowRule:
     by = {"by": ("region",)} if per == "group" else {}
-    return Rule.model_validate({"name": "r", "rule": text, "per": per, **by, **others})
+    return RowRule.model_validate({"name": "r", "rule": text, "per": per, **by, **others})
 
 
 OF_ONE_ROW = [
@@ -103,7 +103,7 @@ def test_an_aggregate_alone_is_no_condition(per: str) -> None:
 
 
 def test_every_kind_of_rule_is_checked_before_there_is_data() -> None:
-    def asked(one: Rule) -> Contract:
+    def asked(one: RowRule) -> Contract:
         return Contract.model_validate({"columns": CONTRACT, "rules": [one.model_dump()]})
 
     for sound in (rule("consent"), rule("AVG(paid) < 5", "group"), rule("AVG(paid) < 5", "table")):

@@ -38,7 +38,7 @@ def test_what_an_interval_across_the_threshold_does_is_the_policys(rule: OnIncon
         0.62,
         threshold=Threshold(min=0.6),
         rule=rule,
-        where="on 80 rows",
+        scope="on 80 rows",
         interval=(0.55, 0.69),
         confidence=0.95,
     )
@@ -51,7 +51,9 @@ def test_what_an_interval_across_the_threshold_does_is_the_policys(rule: OnIncon
 
 @pytest.mark.parametrize(("observed", "verdict"), [(0.6, P), (0.599, F)])
 def test_without_an_interval_the_point_decides(observed: float, verdict: Verdict) -> None:
-    found = threshold_check("m", observed, threshold=Threshold(min=0.6), rule=OnInconclusive.WARN, where="on 9 rows")
+    found = threshold_check(
+        "m", observed, threshold=Threshold(min=0.6), rule=OnInconclusive.WARN, scope="on 9 rows"
+    )
     assert found.verdict is verdict
     assert found.blocks is (verdict is F)
     assert found.interval is None

@@ -12,7 +12,7 @@ import pytest
 
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.oci.fetch import fetch_release
-from modelway.components.core.oci.image import LAYER, Descriptor, on_top, write_layer
+from modelway.components.core.oci.image import LAYER, Descriptor, append_layer, write_layer
 from modelway.components.core.oci.layout import Layout, Reference, pull, push
 from modelway.components.core.oci.registry import Registry
 
@@ -42,7 +42,7 @@ def put(base: Path, tmp_path: Path) -> Callable[..., str]:
         file = tmp_path / "layer.tar"
         file.write_bytes(layer)
         below = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
-        image = on_top(below, Descriptor.of(layer, kind), labels={}, annotations={}, created_by="a test")
+        image = append_layer(below, Descriptor.of(layer, kind), labels={}, annotations={}, created_by="a test")
         return push(Layout(tmp_path / "images"), image, layer=file, base=Layout(base), tag="")
 
     return store
@@ -78,7 +78,9 @@ def test_a_release_is_fetched_from_a_registry_and_a_tag_is_refused(
     (bundle / "model").mkdir(parents=True)
     (bundle / "model" / "MLmodel").write_bytes(b"m")
     below = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
-    image = on_top(below, write_layer(bundle, "release", target=layer), labels={}, annotations={}, created_by="a test")
+    image = append_layer(
+        below, write_layer(bundle, "release", target=layer), labels={}, annotations={}, created_by="a test"
+    )
     pushed = push(Registry(registry.host, "loans"), image, layer=layer, base=Layout(base), tag="1")
     assert (fetch_release(pushed, work) / "model" / "MLmodel").read_bytes() == b"m"
     with pytest.raises(ModelwayError, match="is not named by its digest") as caught:

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.oci.image import CONFIG, LAYER, MANIFEST, Descriptor, Image, chosen, on_top, write_layer
+from modelway.components.core.oci.image import (
+    CONFIG,
+    LAYER,
+    MANIFEST,
+    Descriptor,
+    Image,
+    append_layer,
+    select_platform,
+    write_layer,
+)
 
 BASE = Image(
     b"{}",
@@ -58,17 +67,19 @@ def test_a_layers_files_are_below_its_root_and_read_only(tmp_path: Path) -> None
 
 def test_an_image_on_top_keeps_the_base_and_adds_its_layer_and_labels() -> None:
     layer = Descriptor(LAYER, "sha256:2", 7)
-    made = on_top(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model")
+    made = append_layer(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model")
     manifest = json.loads(made.manifest)
     assert manifest["mediaType"] == MANIFEST
     assert manifest["config"] == Descriptor.of(made.config, CONFIG).as_json()
     assert [one["digest"] for one in manifest["layers"]] == ["sha256:1", "sha256:2"]
     assert manifest["annotations"] == {"base": "b"}
-    assert made.described["config"] == {"User": "1", "Labels": {"title": "loans"}}
-    assert made.described["rootfs"]["diff_ids"] == ["sha256:0", "sha256:2"]
-    assert made.described["history"] == [{"created": "1970-01-01T00:00:00Z", "created_by": "package_model"}]
+    assert made.config_json["config"] == {"User": "1", "Labels": {"title": "loans"}}
+    assert made.config_json["rootfs"]["diff_ids"] == ["sha256:0", "sha256:2"]
+    assert made.config_json["history"] == [{"created": "1970-01-01T00:00:00Z", "created_by": "package_model"}]
     assert (
-        on_top(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model").digest
+        append_layer(
+            BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model"
+        ).digest
         == made.digest
     )
 
@@ -83,11 +94,11 @@ def entry(platform: str | None, digest: str = "sha256:a") -> dict[str, Any]:
 
 def test_an_index_gives_the_platforms_manifest() -> None:
     index = {"manifests": [entry("linux/arm64"), entry("linux/amd64", "sha256:b"), {"mediaType": "other"}]}
-    assert chosen(index, "linux/amd64", source="base").digest == "sha256:b"
+    assert select_platform(index, "linux/amd64", source="base").digest == "sha256:b"
 
 
 @pytest.mark.parametrize("manifests", [[], [entry("linux/arm64")], [entry("linux/amd64"), entry("linux/amd64")]])
 def test_an_index_without_one_manifest_for_the_platform_is_refused(manifests: list[Any]) -> None:
     with pytest.raises(ModelwayError, match=f"has {max(0, len(manifests) - 1) and 2} images for linux/amd64") as caught:
-        chosen({"manifests": manifests}, "linux/amd64", source="base")
+        select_platform({"manifests": manifests}, "linux/amd64", source="base")
     assert caught.value.key == "platform"

@@ -43,7 +43,7 @@ def test_what_names_no_image_is_refused(text: str) -> None:
 
 def test_a_layouts_only_image_needs_no_digest(base: Path) -> None:
     image = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
-    assert image.described["config"]["User"] == "10001:10001"
+    assert image.config_json["config"]["User"] == "10001:10001"
     assert [layer.media_type for layer in image.layers] == ["application/vnd.oci.image.layer.v1.tar+gzip"] * 2
     assert pull(Layout(base), Reference.parse(f"{base}@{image.digest}", "base"), platform="linux/amd64") == image
 

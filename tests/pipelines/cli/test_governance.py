@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.audit.lock import begin, finish
+from modelway.components.core.audit.lock import acquire, release
 from modelway.components.core.audit.log import AuditLog, BrokenLogError
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.errors import ModelwayError
@@ -97,12 +97,12 @@ def test_a_check_names_the_promotion_that_has_the_environment(office: Office) ->
     office.say("promoted", "1", "staging")
     office.approve()
     about: Any = {"model": office.model, "version": "2", "environment": "production"}
-    claim = begin(office.log, **about, actor="cyd", run="promote-7", lease=timedelta(hours=1))
+    claim = acquire(office.log, **about, actor="cyd", run="promote-7", lease=timedelta(hours=1))
     found = office.check()
     assert not found["allowed"]
     assert "production is being changed" in found["refusals"][0]
     assert (found["open"]["run"], found["open"]["by"]) == ("promote-7", "cyd")
-    finish(office.log, claim, event="undone", actor="bot")
+    release(office.log, claim, event="undone", actor="bot")
     assert office.check()["allowed"]
 
 

@@ -15,7 +15,7 @@ from modelway.components.core.storage.mlflow import POLICY_FILE, TAG
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleaseEvidence:
     """A registered version with the evidence that it was released on.
 
     Attributes:
@@ -29,7 +29,7 @@ class Released:
     policy: Policy
 
 
-def released(version: ModelVersion) -> Released:
+def release_evidence(version: ModelVersion) -> ReleaseEvidence:
     """A version's blessing and policy, as they were registered.
 
     Raises:
@@ -65,7 +65,7 @@ def released(version: ModelVersion) -> Released:
         raise _invalid(
             RejectedError, version, problem=f"is not blessed: {'; '.join(blessing.reasons) or blessing.verdict}"
         )
-    return Released(blessing, sha256, Policy.parse(policy_text, f"{POLICY_FILE} of version {version.number}"))
+    return ReleaseEvidence(blessing, sha256, Policy.parse(policy_text, f"{POLICY_FILE} of version {version.number}"))
 
 
 def _invalid(kind: type[ModelwayError], version: ModelVersion, *, problem: str) -> ModelwayError:
