@@ -58,7 +58,7 @@ def rollback(
 
     Raises:
         ModelwayError: no version was served before, or not the one that was asked for, or no reason is given.
-        PromotionOpenError: a promotion is under way and is not to be taken over.
+        EnvironmentLockedError: a promotion is under way and is not to be taken over.
         UnavailableError: a service cannot be reached; run again.
         CredentialsError: a service refuses access.
     """

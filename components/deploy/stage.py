@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from modelway.components.core.audit.environments import periods, served_versions
-from modelway.components.core.audit.lock import PromotionLock, PromotionOpenError, acquire, current_lock
+from modelway.components.core.audit.lock import PromotionLock, EnvironmentLockedError, acquire, current_lock
 from modelway.components.core.audit.log import BrokenLogError, Entry
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.release_evidence import release_evidence
@@ -103,7 +103,7 @@ def deploy(
             lease=lease(policy),
             replaces="" if current_version is None else current_version.number,
         )
-    except (PromotionOpenError, NoSmokeRequestsError) as error:
+    except (EnvironmentLockedError, NoSmokeRequestsError) as error:
         return refused((error.message,))
     attempt = Attempt(version, site, claim, environment, image, started, smoke=smoke)
     return _carry_out(attempt, current)

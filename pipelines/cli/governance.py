@@ -115,19 +115,19 @@ def audit_verify(model: RegisteredModel) -> dict[str, Any]:
     """What ``modelway audit verify`` does: whether every link of the audit log holds, and what it was checked against.
 
     Args:
-        model: A registered model, whose witness is asked even if no entry names it.
+        model: A registered model, whose anchor is compared even if no entry names it.
 
     Returns:
         ``whole``, ``entries`` (how many), ``head``, ``witnessed`` (up to which entry, by model), and ``broken``: the
         first broken link's ``number``, ``file`` and ``reason``, or None.
     """
     log = model.audit_log
-    broken, witness = log.verify(model.name), log.witness(model.name)
+    broken, anchor = log.verify(model.name), log.anchored_head(model.name)
     return {
         "whole": broken is None,
         "entries": log.count(),
         "head": log.head().sha256 if broken is None else None,
-        "witnessed": {} if witness is None else {model.name: witness.number},
+        "witnessed": {} if anchor is None else {model.name: anchor.number},
         "broken": None if broken is None else {"number": broken.number, "file": broken.file, "reason": broken.reason},
     }
 

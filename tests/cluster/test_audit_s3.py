@@ -150,7 +150,7 @@ def test_what_is_deleted_after_it_was_verified_is_found(
     _write(log, 4)
     head = log.verified_entries()[1]
     client.remove_object(**_place(log, number))
-    if (kind, number) == ("plain", 4):  # without versions only a witness knows of an end that is cut off
+    if (kind, number) == ("plain", 4):  # without versions only an anchor knows of an end that is cut off
         assert log.verified_entries()[1] != head
         return
     with pytest.raises(BrokenLogError, match=f"broken at entry {number}"):
@@ -177,7 +177,7 @@ def test_a_buckets_own_rule_says_how_long_entries_are_kept(client: Minio, ruled:
     assert timedelta(days=2) < kept.retain_until_date - datetime.now(UTC) < timedelta(days=4)
 
 
-def test_with_versions_a_chain_that_was_written_anew_shows_without_a_witness(client: Minio, locked: str) -> None:
+def test_with_versions_a_chain_that_was_rewritten_shows_without_an_anchor(client: Minio, locked: str) -> None:
     log = _log(locked)
     entries = _write(log, 3)
     previous = entries[1].previous
@@ -190,7 +190,7 @@ def test_with_versions_a_chain_that_was_written_anew_shows_without_a_witness(cli
     assert (broken.number, broken.reason) == (2, "it was replaced: the bucket holds other versions of it")
 
 
-def test_with_versions_an_end_that_was_cut_off_shows_without_a_witness(client: Minio, locked: str) -> None:
+def test_with_versions_an_end_that_was_cut_off_shows_without_an_anchor(client: Minio, locked: str) -> None:
     log = _log(locked)
     _write(log, 3)
     client.remove_object(**_place(log, 3))
@@ -217,7 +217,7 @@ import json, sys, time
 from datetime import timedelta
 
 from modelway.components.core.audit.log import AuditLog
-from modelway.components.core.audit.lock import PromotionOpenError, acquire
+from modelway.components.core.audit.lock import EnvironmentLockedError, acquire
 
 store, run, start = sys.argv[1:]
 log = AuditLog(store)
@@ -227,7 +227,7 @@ try:
     about = {"model": "loans", "version": run, "environment": "production"}
     acquire(log, **about, actor=run, run=run, lease=timedelta(hours=1))
     print(json.dumps({"won": True}))
-except PromotionOpenError as error:
+except EnvironmentLockedError as error:
     print(json.dumps({"won": False, "says": error.message}))
 """
 

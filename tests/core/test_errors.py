@@ -106,9 +106,9 @@ def test_what_is_not_there_is_not_what_is_damaged(tmp_path: Path) -> None:
     store = str(tmp_path)
     assert Outcome.read(store, "run-1", file=OUTCOME) is None
     write_uri(record_file(store, "run-1", name=OUTCOME), b"{}")
-    with pytest.raises(DamagedError, match="is damaged") as damaged:
+    with pytest.raises(DamagedError, match="is damaged") as error:
         Outcome.read(store, "run-1", file=OUTCOME)
-    assert damaged.value.file == record_file(store, "run-1", name=OUTCOME)
+    assert error.value.file == record_file(store, "run-1", name=OUTCOME)
     with pytest.raises(NotFoundError):
         Policy.load(tmp_path / "policy.yaml")
     with pytest.raises(DamagedError, match="is not UTF-8 text"):

@@ -184,8 +184,8 @@ def test_all_problems_are_found_at_once(
     )
     signature, before, quorum = found("several", version)
     assert "is not signed" in signature
-    assert before == "version 1 of several has not been served in development, and staging comes after it"
-    assert quorum == "staging asks for approvals by 2 people, and only 1 is there that counts"
+    assert before == "version 1 of several has not been served in development, which staging requires"
+    assert quorum == "staging requires 2 approvals; 1 is valid"
 
 
 def test_a_version_that_is_not_blessed_is_refused(

@@ -54,7 +54,7 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
     assert (made.verdict, made.image, made.live) == ("refused", "", False)
     unsigned, quorum = made.reasons
     assert "is not signed" in unsigned
-    assert "staging asks for approvals by 1 person" in quorum
+    assert "staging requires 1 approval; 0 are valid" in quorum
     assert said[-1] == made.sentence()
     (entry,) = AuditLog(packages.store, tracking).verified_entries("refused")[0]
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")

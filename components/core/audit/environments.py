@@ -1,9 +1,8 @@
 """Where versions are served: development, staging, production, as MLflow aliases and in the audit log.
 
-The alias of an environment is held by the version that it serves; ``champion`` is held by what production serves. The
-aliases say what is now, the audit log what was: of each event the version is the one that it is about, which is served
-after ``deployed``, ``promoted`` and ``rolled-back``, and was not kept in ``undone``; what was ``registered`` last is in
-development.
+The version that an environment serves holds the environment's alias; the version that production serves also holds
+``champion``. The aliases say what is served now, the audit log what was served when: a version serves after
+``deployed``, ``promoted`` and ``rolled-back``, and no longer after ``undone``; ``registered`` puts it in development.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ _SERVES = {"deployed", "promoted", "registered", "rolled-back"}
 
 @dataclass(frozen=True)
 class Period:
-    """A time that an environment served one version.
+    """A period in which an environment served one version.
 
     Attributes:
         environment: Where.
         version: What.
         since: From when.
         until: Until when; None: it still does.
-        entry: What began it; the promotion that was completed where a deployment was before it.
-        undone: Whether it was never promoted, and the version before took its place again.
+        entry: The entry that began it: the promotion's, once a deployment was promoted.
+        undone: Whether the rollout failed and the version before it serves again.
     """
 
     environment: str
@@ -47,10 +46,10 @@ class Period:
 
 
 def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[Period]:
-    """What an environment served when, by the audit log; the oldest first.
+    """What an environment served when, from the audit log; the oldest first.
 
     Args:
-        entries: The log's, in order.
+        entries: The log's entries, in order.
         model: The registered model's name.
         environment: Where.
     """
@@ -82,11 +81,11 @@ def _follow(history: list[Period], entry: Entry, *, version: str) -> None:
 
 
 def has_served(entries: Iterable[Entry], model: str, *, environment: str, version: str) -> bool:
-    """Whether an environment has served a version, at any time: promoted, and not merely tried."""
-    promotions = (
-        period for period in periods(entries, model, environment=environment) if period.entry.event != "deployed"
+    """Whether an environment has served a version, at any time: promoted, not merely deployed."""
+    return any(
+        period.version == version and period.entry.event != "deployed" and not period.undone
+        for period in periods(entries, model, environment=environment)
     )
-    return any(period.version == version and not period.undone for period in promotions)
 
 
 def environment_named(text: str) -> EnvironmentName:
@@ -107,7 +106,7 @@ def environment_named(text: str) -> EnvironmentName:
 
 
 def served_versions(model: RegisteredModel) -> dict[EnvironmentName, ModelVersion]:
-    """The version that holds each environment's alias, without those that nothing holds."""
+    """The version that holds each environment's alias; environments that serve nothing are left out."""
     versions = {environment: model.version_with_alias(environment) for environment in ENVIRONMENTS}
     return {environment: version for environment, version in versions.items() if version is not None}
 
@@ -115,7 +114,7 @@ def served_versions(model: RegisteredModel) -> dict[EnvironmentName, ModelVersio
 def point_environment_at(version: ModelVersion, environment: EnvironmentName) -> None:
     """Gives a version the alias of an environment, and the champion's where that is production.
 
-    Running it again changes nothing, so that it completes one that was cut off between the two.
+    Running it again completes a call that was interrupted between the two.
     """
     for alias in (environment, CHAMPION) if environment == "production" else (environment,):
         version.set_alias(alias)
@@ -127,8 +126,8 @@ def restore_alias(model: RegisteredModel, environment: EnvironmentName, *, versi
     Args:
         model: The registered model.
         environment: Where.
-        version: The version's number. Empty: none held them, and nothing is served there any more; the champion then
-            is who it was made by registering.
+        version: The version's number. Empty: none held them, and the environment serves nothing any more; the champion
+            stays what registering made it.
     """
     if version:
         point_environment_at(model.version(version), environment)
@@ -137,9 +136,9 @@ def restore_alias(model: RegisteredModel, environment: EnvironmentName, *, versi
 
 
 def alias_of_blessed(model: RegisteredModel, alias: str) -> str:
-    """The alias that a newly blessed version gets: what the policy says, but production decides who is the champion.
+    """The alias that a newly blessed version gets: the policy's, except that production decides the champion.
 
     Until a version serves production, the champion is the version that was blessed last.
     """
-    produced = alias == CHAMPION and model.version_with_alias("production") is not None
-    return CHALLENGER if produced else alias
+    is_taken = alias == CHAMPION and model.version_with_alias("production") is not None
+    return CHALLENGER if is_taken else alias

@@ -184,12 +184,12 @@ class Listing:
             time; of a local file its device, inode, size and times, of which the kernel sets that of the last change.
             File systems' clocks tick, so that a file which changed just now may change again within the same tick:
             its state is empty, and says nothing.
-        rewritten: What a bucket with versions shows to have become of an object: ``deleted`` or ``replaced``. Empty for
-            local folders and for buckets that keep no versions.
+        tampered: Of each object that a bucket with versions shows as ``deleted`` or ``replaced``, which of the two.
+            Empty for local folders and for buckets that keep no versions.
     """
 
     states: dict[str, str]
-    rewritten: dict[str, str]
+    tampered: dict[str, str]
 
 
 def list_states(folder: str) -> Listing:
@@ -203,18 +203,18 @@ def list_states(folder: str) -> Listing:
 
 def _listing_of_prefix(folder: str) -> Listing:
     states: dict[str, str] = {}
-    rewritten: dict[str, str] = {}
+    tampered: dict[str, str] = {}
     names: set[str] = set()
     for version in S3.from_environment().versions(f"{folder.rstrip('/')}/"):
         name = version.key.rsplit("/", 1)[-1]
         if version.deletes:
-            rewritten[name] = "deleted"
+            tampered[name] = "deleted"
         elif name in names:
-            rewritten.setdefault(name, "replaced")
+            tampered.setdefault(name, "replaced")
         if version.is_latest and not version.deletes:
             states[name] = version.state
         names.add(name)
-    return Listing(dict(sorted(states.items())), rewritten)
+    return Listing(dict(sorted(states.items())), tampered)
 
 
 def _states_in_folder(folder: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def desk(tracking: Tracking, release: Release, tmp_path: Path) -> Callable[..., 
 def test_an_approval_is_bound_to_the_blessing_and_in_the_log(desk: Callable[..., Desk]) -> None:
     one = desk(ONE)
     assert len(one.refusals()) == 1
-    assert "approvals by 1 person, and none is there that counts" in one.refusals()[0]
+    assert "requires 1 approval; 0 are valid" in one.refusals()[0]
     given = one.approve("  Bob ", reason=" fewer false alarms ")
     assert one.refusals() == []
     blessing = one.model_version.evidence("blessing.json")
@@ -69,7 +69,7 @@ def test_an_approval_is_bound_to_the_blessing_and_in_the_log(desk: Callable[...,
         "reason": "fewer false alarms",
         "until": given.until,
     }
-    assert one.log.witness(one.name) == one.log.head()
+    assert one.log.anchored_head(one.name) == one.log.head()
 
 
 def test_an_approval_is_for_one_version_and_one_environment(desk: Callable[..., Desk], release: Release) -> None:
@@ -101,7 +101,7 @@ def test_a_quorum_is_of_distinct_people(desk: Callable[..., Desk], people: list[
     found = one.refusals()
     assert bool(found) is refused
     if refused:
-        assert "approvals by 2 people, and only 1 is there that counts" in found[0]
+        assert "requires 2 approvals; 1 is valid" in found[0]
 
 
 @pytest.mark.parametrize("by", ["ada@example.org", " ADA@Example.ORG ", "Ada <ada@example.org>"])
@@ -119,7 +119,7 @@ def test_an_approval_of_ones_own_that_is_in_the_log_does_not_count(desk: Callabl
     withdraw(one.model_version, "production", by="bob", reason="not yet")
     about = {"model": one.name, "version": "1", "environment": "production", "details": details}
     one.log.append("approved", "Ada@example.org", **about)
-    assert "Ada@example.org's does not count: Ada@example.org asked for the run" in one.refusals()[0]
+    assert "Ada@example.org's is not: Ada@example.org asked for the run" in one.refusals()[0]
 
 
 def test_self_approval_counts_where_the_policy_allows_it(desk: Callable[..., Desk]) -> None:
@@ -138,9 +138,9 @@ def test_an_approval_ends(desk: Callable[..., Desk]) -> None:
     one = desk({"production": {"approvals": {"quorum": 1, "valid_days": 7}}})
     one.approve("bob")
     assert one.refusals(days=6.9) == []
-    assert "bob's does not count: it ended at" in one.refusals(days=7.1)[0]
+    assert "bob's is not: it expired at" in one.refusals(days=7.1)[0]
     one.approve("cyd", until=datetime.now(UTC) + timedelta(days=1))
-    assert "cyd's does not count" in one.refusals(days=8)[0]
+    assert "cyd's is not" in one.refusals(days=8)[0]
 
 
 def test_an_approval_is_renewed_by_another(desk: Callable[..., Desk]) -> None:
@@ -153,9 +153,9 @@ def test_an_approval_is_renewed_by_another(desk: Callable[..., Desk]) -> None:
 @pytest.mark.parametrize("days", [-1, 31])
 def test_an_approval_cannot_last_longer_than_the_policy_lets_it(desk: Callable[..., Desk], days: int) -> None:
     one = desk(ONE)
-    with pytest.raises(ModelwayError, match="ends within 30 days") as caught:
+    with pytest.raises(ModelwayError, match="expires within 30 days") as error:
         one.approve("bob", until=datetime.now(UTC) + timedelta(days=days))
-    assert caught.value.key == "until"
+    assert error.value.key == "until"
 
 
 @pytest.mark.parametrize("empty", ["by", "reason"])
@@ -182,7 +182,7 @@ def test_an_approval_for_another_blessing_does_not_count(desk: Callable[..., Des
     one = desk(ONE)
     details = {"blessing_sha256": "b" * 64, "reason": "good", "until": "2999-01-01T00:00:00+00:00"}
     one.log.append("approved", "bob", model=one.name, version="1", environment="production", details=details)
-    assert "bob's does not count: it is for another blessing (bbbbbbbbbbbb)" in one.refusals()[0]
+    assert "bob's is not: it is for another blessing (bbbbbbbbbbbb)" in one.refusals()[0]
     one.approve("bob")
     assert one.refusals() == []
 
@@ -197,7 +197,7 @@ def test_an_entry_that_says_too_little_is_no_approval(desk: Callable[..., Desk])
 def test_a_version_comes_from_the_environment_before(desk: Callable[..., Desk]) -> None:
     one = desk({"staging": {}, "production": {"after": "staging"}})
     assert one.refusals() == [
-        f"version 1 of {one.name} has not been served in staging, and production comes after it",
+        f"version 1 of {one.name} has not been served in staging, which production requires",
     ]
     about: Any = {"model": one.name, "environment": "staging"}
     one.log.append("promoted", "bot", version="2", **about)
@@ -247,10 +247,10 @@ def test_a_promoters_policy_makes_it_stricter_and_never_weaker(desk: Callable[..
         one.approve("ada@example.org", policy=weak)
     one.approve("bob")
     assert one.refusals(weak) == []
-    assert "approvals by 2 people, and only 1 is there that counts" in one.refusals(minimal_policy(environments=TWO))[0]
+    assert "requires 2 approvals; 1 is valid" in one.refusals(minimal_policy(environments=TWO))[0]
     short = minimal_policy(environments={"production": {"approvals": {"quorum": 1, "valid_days": 1}}})
     assert one.refusals(short) == []
-    assert "it ended at" in one.refusals(short, days=2)[0]
+    assert "it expired at" in one.refusals(short, days=2)[0]
 
 
 def test_an_environment_that_a_policy_does_not_name_is_no_place_to_go(desk: Callable[..., Desk]) -> None:
@@ -300,7 +300,7 @@ def _not_blessed(release: Release, name: str) -> str:
 @pytest.mark.parametrize(
     ("made", "says"),
     [
-        (_without_blessing, "has no blessing.json among its evidence"),
+        (_without_blessing, "has no blessing.json in its evidence"),
         (_other_blessing, "was registered with another blessing"),
         (_other_tag, "was registered with another blessing"),
         (_unreadable, "has a blessing that cannot be read"),
@@ -345,7 +345,7 @@ def test_with_a_broken_log_nothing_is_approved_and_nothing_goes_anywhere(desk: C
     file.write_bytes(content.replace(b'"actor":"bob"', b'"actor":"cyd"'))
     found = one.refusals()
     assert "the audit log is broken at entry 1" in found[0]
-    assert "none is there that counts" in found[1]
+    assert "0 are valid" in found[1]
     with pytest.raises(ModelwayError, match="the audit log is broken"):
         one.approve("dan")
 

@@ -124,9 +124,9 @@ def _champion(model: RegisteredModel) -> str:
 
 def test_an_environment_that_there_is_not_is_named() -> None:
     assert environment_named("staging") == "staging"
-    with pytest.raises(ModelwayError, match="no environment 'prod'") as caught:
+    with pytest.raises(ModelwayError, match="no environment 'prod'") as error:
         environment_named("prod")
-    assert "development, staging, production" in caught.value.remedy
+    assert "development, staging, production" in error.value.remedy
 
 
 def test_what_production_serves_is_the_champion(model: RegisteredModel) -> None:

@@ -12,7 +12,7 @@ import pytest
 from modelway.components.core.audit.lock import (
     LockLostError,
     PromotionLock,
-    PromotionOpenError,
+    EnvironmentLockedError,
     acquire,
     assert_held,
     current_lock,
@@ -46,11 +46,11 @@ def test_a_promotion_claims_its_environment(log: AuditLog) -> None:
 
 def test_another_is_refused_while_it_is_open(log: AuditLog) -> None:
     _begin(log)
-    with pytest.raises(PromotionOpenError) as refused:
+    with pytest.raises(EnvironmentLockedError) as error:
         _begin(log, "run-2", version="3", actor="bob")
-    assert "production is being changed: the promotion of version 2 of loans" in refused.value.message
-    assert "by ada (run run-1" in refused.value.message
-    assert "take it over" in refused.value.remedy
+    assert "production is locked by the promotion of version 2 of loans" in error.value.message
+    assert "by ada (run run-1" in error.value.message
+    assert "take it over" in error.value.remedy
     assert len(log.entries()) == 1
 
 
@@ -76,7 +76,7 @@ def test_the_same_run_takes_its_promotion_up_again(log: AuditLog) -> None:
     log.append("deployed", "bot", model="loans", version="2", environment="production")
     assert _begin(log, replaces="2") == claim
     assert len(log.entries()) == 2
-    with pytest.raises(PromotionOpenError):
+    with pytest.raises(EnvironmentLockedError):
         _begin(log, version="3")
 
 
@@ -90,13 +90,13 @@ def test_an_end_that_is_said_twice_is_written_once(log: AuditLog) -> None:
 
 def test_a_promotion_whose_time_is_up_is_taken_over(log: AuditLog) -> None:
     dead = _begin(log)
-    with pytest.raises(PromotionOpenError):
+    with pytest.raises(EnvironmentLockedError):
         _begin(log, "run-2", now=NOW + timedelta(minutes=59))
     claim = _begin(log, "run-2", version="3", replaces="2", now=NOW + timedelta(minutes=61))
     assert claim.run == "run-2"
     assert claim.replaces == "1", "what was served before the promotion that died"
     assert log.entries()[1].details["took_over"] == dead.id
-    assert "its time was up" in log.entries()[1].details["reason"]
+    assert "its lease expired" in log.entries()[1].details["reason"]
     with pytest.raises(LockLostError, match=r"was taken over by .* \(run run-2"):
         assert_held(log, dead)
     with pytest.raises(LockLostError):
@@ -144,7 +144,7 @@ import json, sys, time
 from datetime import timedelta
 
 from modelway.components.core.audit.log import AuditLog
-from modelway.components.core.audit.lock import PromotionOpenError, acquire, release
+from modelway.components.core.audit.lock import EnvironmentLockedError, acquire, release
 
 store, run, start, ends = sys.argv[1:]
 log = AuditLog(store)
@@ -155,7 +155,7 @@ try:
     if ends == "ends":
         release(log, claim, "promoted", run)
     print(json.dumps({"won": True}))
-except PromotionOpenError as error:
+except EnvironmentLockedError as error:
     print(json.dumps({"won": False, "says": error.message}))
 """
 

@@ -147,7 +147,7 @@ TOUCHES: dict[str, tuple[Callable[[AuditLog], object], int, str]] = {
     "emptied": (lambda log: _replace(_file(log, 3), b""), 3, "cannot be read as an entry"),
     "not text": (lambda log: _replace(_file(log, 3), b"\xff{}"), 3, "cannot be read as an entry"),
     "last emptied": (lambda log: _replace(_file(log, 5), b"{}"), 5, "cannot be read as an entry"),
-    "written otherwise": (_reformat, 3, "not written as the log writes"),
+    "written otherwise": (_reformat, 3, "not in the log"),
     "swapped": (_swap, 3, "the entries were moved"),
     "swapped with their numbers": (_swap_with_numbers, 3, "one of the two was changed"),
     "another log's": (_from_another, 2, "one of the two was changed"),
@@ -264,10 +264,10 @@ def test_nothing_is_written_on_top_of_an_end_that_was_touched(log: AuditLog) -> 
 @pytest.mark.parametrize(
     ("touch", "number", "says"),
     [
-        (lambda log: _file(log, 4).unlink(), 4, "MLflow has witnessed 4 entries"),
-        (lambda log: _rewritten(log, 4, actor="eve"), 4, "written anew"),
-        (lambda log: _rewritten(log, 2, actor="eve"), 4, "written anew"),
-        (lambda log: shutil.rmtree(log.folder), 1, "MLflow has witnessed 4 entries"),
+        (lambda log: _file(log, 4).unlink(), 4, "anchored in MLflow is entry 4"),
+        (lambda log: _rewritten(log, 4, actor="eve"), 4, "rewritten"),
+        (lambda log: _rewritten(log, 2, actor="eve"), 4, "rewritten"),
+        (lambda log: shutil.rmtree(log.folder), 1, "anchored in MLflow is entry 4"),
     ],
     ids=["the end cut off", "the last changed", "all chained anew", "all removed"],
 )
@@ -293,12 +293,12 @@ def test_what_the_chain_cannot_show_the_witness_does(
 def test_a_witness_that_is_behind_is_true_of_what_it_saw(tmp_path: Path, tracking: Tracking, registered: str) -> None:
     log = AuditLog(str(tmp_path), tracking)
     _write(log, 2, registered)
-    seen = log.witness(registered)
+    seen = log.anchored_head(registered)
     _write(AuditLog(str(tmp_path)), 2, registered)
-    assert log.witness(registered) == seen
+    assert log.anchored_head(registered) == seen
     assert log.verify() is None
     _write(log, 1, registered)
-    assert log.witness(registered) == log.head()
+    assert log.anchored_head(registered) == log.head()
     assert log.head().number == 5
 
 
@@ -307,14 +307,14 @@ def test_a_witness_of_another_store_says_nothing_of_this_one(
 ) -> None:
     _write(AuditLog(str(tmp_path / "other"), tracking), 5, registered)
     log = AuditLog(str(tmp_path / "here"), tracking)
-    assert log.witness(registered) is None
+    assert log.anchored_head(registered) is None
     assert log.verify(registered) is None
 
 
 def test_a_model_that_is_not_registered_has_no_witness(tmp_path: Path, tracking: Tracking) -> None:
     log = AuditLog(str(tmp_path), tracking)
     _write(log, 1, "not-registered")
-    assert log.witness("not-registered") is None
+    assert log.anchored_head("not-registered") is None
     assert log.verify("not-registered") is None
 
 
@@ -328,7 +328,7 @@ def test_the_witness_does_not_forget_what_was_cut_off_when_the_log_grows_again(
     _write(log, 4, registered)
     broken = log.verify()
     assert broken is not None
-    assert (broken.number, "written anew" in broken.reason) == (4, True)
+    assert (broken.number, "rewritten" in broken.reason) == (4, True)
 
 
 def test_the_log_is_written_while_mlflow_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

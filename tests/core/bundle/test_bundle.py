@@ -91,9 +91,9 @@ def test_a_whole_bundle_is_taken(plain: Path, root: Path) -> None:
 def test_a_changed_file_breaks_the_signature_and_is_named(plain: Path, root: Path, file: str) -> None:
     with (plain / file).open("ab") as content:
         content.write(b" ")
-    with pytest.raises(ModelwayError, match=f"{file} is not as it was signed") as caught:
+    with pytest.raises(ModelwayError, match=f"{file} is not as it was signed") as error:
         verify_bundle(plain, root / "key.pub")
-    assert caught.value.file == str(plain / file)
+    assert error.value.file == str(plain / file)
 
 
 def test_an_unsigned_bundle_is_refused_where_a_key_is_trusted(plain: Path, root: Path) -> None:
@@ -195,9 +195,9 @@ def test_another_ciphertext_to_the_same_recipient_is_refused_before_it_is_decryp
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
     with pytest.raises(ModelwayError, match=r"model\.tar\.age is not as it was signed"):
         verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
-    with pytest.raises(ModelwayError, match="its signature was not verified") as caught:
+    with pytest.raises(ModelwayError, match="its signature was not verified") as error:
         verify_bundle(sealed, None, work=tmp_path / "memory")
-    assert caught.value.key == "MODELWAY_VERIFYING_KEY"
+    assert error.value.key == "MODELWAY_VERIFYING_KEY"
     assert not (tmp_path / "memory").exists()
 
 

@@ -49,10 +49,10 @@ def test_a_file_of_the_last_version_that_wrote_them_opens_with_its_key(tmp_path:
 
 def test_it_does_not_open_with_an_identity(tmp_path: Path) -> None:
     keys = read_keys(DATA / "key")
-    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as caught:
+    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as error:
         decrypt_bundle(DATA, tmp_path / "target", keys=type(keys)())
-    assert "32 bytes in base64" in caught.value.remedy
-    assert caught.value.file == str(DATA / "model.sealed")
+    assert "32 bytes in base64" in error.value.remedy
+    assert error.value.file == str(DATA / "model.sealed")
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 3 << 20])
@@ -62,9 +62,9 @@ def test_what_was_sealed_is_opened_by_whichever_key_fits(size: int) -> None:
 
 
 def test_another_key_does_not_open_it() -> None:
-    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as caught:
+    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as error:
         opened(sealed(b"secret"), OTHER)
-    assert caught.value.key == "MODELWAY_ENCRYPTION_KEY"
+    assert error.value.key == "MODELWAY_ENCRYPTION_KEY"
 
 
 @pytest.mark.parametrize("position", [0, 9, 41, 53, HEADER - 1, HEADER, HEADER + CHUNK - 1, HEADER + CHUNK, -1])

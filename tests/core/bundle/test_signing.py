@@ -151,9 +151,9 @@ def test_a_key_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> None:
         made = ec.generate_private_key(ec.SECP384R1() if kind == "another curve" else ec.SECP256R1())
         key.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         sign(tmp_path / "folder", tmp_path / "folder.sig", private_key=key)
-    assert (caught.value.file, caught.value.key) == (str(key), "MODELWAY_SIGNING_KEY")
+    assert (error.value.file, error.value.key) == (str(key), "MODELWAY_SIGNING_KEY")
     assert not (tmp_path / "folder.sig").exists()
 
 

@@ -104,11 +104,11 @@ def test_numbers_as_people_write_them(written: str, value: float) -> None:
 def test_what_cannot_be_built_is_explained(
     estimator: str, task: str, model: dict[str, Any], key: str, says: str, remedy: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         build_estimator(project(estimator, task, parameters=model))
-    assert caught.value.key == key
-    assert says in caught.value.message
-    assert remedy in caught.value.remedy
+    assert error.value.key == key
+    assert says in error.value.message
+    assert remedy in error.value.remedy
 
 
 @pytest.fixture
@@ -136,8 +136,8 @@ def test_a_function_of_the_users_own(module: str) -> None:
 )
 @pytest.mark.usefixtures("module")
 def test_a_function_that_is_not_there(entrypoint: str, says: str, remedy: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         import_function(project(None, entrypoint=entrypoint).model)
-    assert caught.value.key == "model.entrypoint"
-    assert says in caught.value.message
-    assert remedy in caught.value.remedy
+    assert error.value.key == "model.entrypoint"
+    assert says in error.value.message
+    assert remedy in error.value.remedy

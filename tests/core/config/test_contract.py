@@ -43,10 +43,10 @@ Text = Callable[..., str]
     ],
 )
 def test_columns_that_contradict_themselves(column: dict[str, Any], says: str, contract_text: Text) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(contract_text({"columns.x": column}), "contract.yaml")
-    assert (caught.value.key or "").startswith("columns.x")
-    assert says in caught.value.message
+    assert (error.value.key or "").startswith("columns.x")
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_columns_that_contradict_themselves(column: dict[str, Any], says: str, c
     ],
 )
 def test_contracts_that_contradict_themselves(contract_text: Text, changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(contract_text(changes))
-    assert says in caught.value.message
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_disagreements_name_key_and_column(
     column: str,
 ) -> None:
     project, contract = Project.parse(project_text(in_project)), Contract.parse(contract_text(in_contract))
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         check_agreement(project, contract, project_name="project.yaml", contract_name="contract.yaml")
-    assert (caught.value.file, caught.value.key, caught.value.column) == ("contract.yaml", key, column)
-    assert caught.value.remedy
+    assert (error.value.file, error.value.key, error.value.column) == ("contract.yaml", key, column)
+    assert error.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_which_types_fit_which_features(project_text: Text, contract_text: Text,
     ],
 )
 def test_rules_that_contradict_themselves(contract_text: Text, rule: dict[str, Any], says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(contract_text({"rules": [{"name": "r", "rule": "AVG(income) > 1", **rule}]}))
-    assert says in caught.value.message
+    assert says in error.value.message
 
 
 def test_a_rule_is_per_row_unless_said_otherwise(contract_text: Text) -> None:

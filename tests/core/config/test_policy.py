@@ -38,11 +38,11 @@ def test_thresholds_that_no_model_can_pass(
     policy_text: Text, place: str, metric: str, threshold: dict[str, float], says: str
 ) -> None:
     changes: dict[str, Any] = {"model.slices.columns": ["age"]} if "slices" in place else {}
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Policy.parse(policy_text({**changes, f"{place}.{metric}": threshold}), "policy.yaml")
-    assert caught.value.file == "policy.yaml"
-    assert says in caught.value.message
-    assert f"{place}.{metric}" in caught.value.message
+    assert error.value.file == "policy.yaml"
+    assert says in error.value.message
+    assert f"{place}.{metric}" in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_thresholds_that_a_model_can_pass(policy_text: Text, metric: str, thresh
     ],
 )
 def test_broken_policies_name_the_key(policy_text: Text, changes: dict[str, Any], key: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Policy.parse(policy_text(changes))
-    assert caught.value.key == key
+    assert error.value.key == key
 
 
 def test_a_key_by_its_former_name_is_still_read(policy_text: Text) -> None:

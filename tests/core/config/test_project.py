@@ -44,10 +44,10 @@ def test_names_that_a_registry_takes(project_text: Text, name: str) -> None:
     ],
 )
 def test_contradictions_are_refused(project_text: Text, changes: dict[str, Any], key: str | None, says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(project_text(changes), "project.yaml")
-    assert caught.value.key == key
-    assert says in caught.value.message
+    assert error.value.key == key
+    assert says in error.value.message
 
 
 def test_features_keep_their_order(project_text: Text) -> None:

@@ -119,10 +119,10 @@ def test_a_quantity_is_a_number(quantity: str, number: float) -> None:
 def test_what_a_cluster_would_refuse_is_refused_with_its_key(
     project_text: Text, keys: dict[str, Any], key: str, says: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         _project(project_text, keys)
-    assert caught.value.key == f"resources.train_model.{key}"
-    assert says in caught.value.message
+    assert error.value.key == f"resources.train_model.{key}"
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -177,11 +177,11 @@ def test_a_project_that_says_nothing_gives_nothing(project_text: Text) -> None:
     [("train", "did you mean train_model?"), ("train-model", "did you mean train_model?"), ("x", "choose default, ")],
 )
 def test_an_unknown_stage_is_refused_with_what_was_meant(project_text: Text, stage: str, says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         _project(project_text, {"cpu": 1}, stage)
-    assert caught.value.key == f"resources.{stage}"
-    assert f"there is no stage {stage!r}" in caught.value.message
-    assert says in caught.value.message
+    assert error.value.key == f"resources.{stage}"
+    assert f"there is no stage {stage!r}" in error.value.message
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_an_unknown_stage_is_refused_with_what_was_meant(project_text: Text, sta
 def test_labels_are_as_kubernetes_takes_them_and_none_of_kfps_own(
     project_text: Text, labels: dict[str, Any], key: str, says: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(project_text({"labels": labels}))
-    assert caught.value.key == f"labels.{key}"
-    assert says in caught.value.message
+    assert error.value.key == f"labels.{key}"
+    assert says in error.value.message
 
 
 def test_labels_of_ones_own_are_taken(project_text: Text) -> None:

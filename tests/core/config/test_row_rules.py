@@ -82,18 +82,18 @@ def test_conditions_of_many_rows(text: str, per: str) -> None:
 
 @pytest.mark.parametrize("text", OF_MANY_ROWS + MIXED)
 def test_a_rule_per_row_that_looks_at_other_rows_is_an_error(text: str) -> None:
-    with pytest.raises(ModelwayError, match="looks at other rows than its own") as caught:
+    with pytest.raises(ModelwayError, match="looks at other rows than its own") as error:
         rule_condition(rule(text), SCHEMA)
-    assert (caught.value.key, caught.value.value) == ("rules.r", text)
-    assert "per: table" in caught.value.remedy
+    assert (error.value.key, error.value.value) == ("rules.r", text)
+    assert "per: table" in error.value.remedy
 
 
 @pytest.mark.parametrize("text", [text for text in OF_ONE_ROW + MIXED if text != "1 = 1"])
 @pytest.mark.parametrize("per", ["group", "table"])
 def test_a_rule_per_group_or_table_with_a_bare_column_is_an_error(text: str, per: str) -> None:
-    with pytest.raises(ModelwayError, match=f"per {per}, but has a column outside an aggregate") as caught:
+    with pytest.raises(ModelwayError, match=f"per {per}, but has a column outside an aggregate") as error:
         rule_condition(rule(text, per), SCHEMA)
-    assert "AVG(paid)" in caught.value.remedy
+    assert "AVG(paid)" in error.value.remedy
 
 
 @pytest.mark.parametrize("per", ["group", "table"])
@@ -109,9 +109,9 @@ def test_every_kind_of_rule_is_checked_before_there_is_data() -> None:
     for sound in (rule("consent"), rule("AVG(paid) < 5", "group"), rule("AVG(paid) < 5", "table")):
         check_rules(asked(sound), "contract.yaml")
     for wrong in (rule("AVG(paid) < 5"), rule("paid < 5", "group"), rule("paid < 5", "table")):
-        with pytest.raises(ModelwayError) as caught:
+        with pytest.raises(ModelwayError) as error:
             check_rules(asked(wrong), "contract.yaml")
-        assert (caught.value.file, caught.value.key) == ("contract.yaml", "rules.r")
+        assert (error.value.file, error.value.key) == ("contract.yaml", "rules.r")
 
 
 def test_no_birth_date_in_the_future() -> None:

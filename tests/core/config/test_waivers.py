@@ -103,13 +103,13 @@ def test_a_waiver_that_ended_or_was_taken_back_is_found_out() -> None:
 def test_a_waiver_says_everything(policy_text: Text, key: str) -> None:
     given = waiver().model_dump(mode="json")
     del given[key]
-    with pytest.raises(ModelwayError, match="this key is required") as caught:
+    with pytest.raises(ModelwayError, match="this key is required") as error:
         Policy.parse(policy_text({"waivers": [given]}))
-    assert caught.value.key == f"waivers.0.{key}"
+    assert error.value.key == f"waivers.0.{key}"
 
 
 @pytest.mark.parametrize(("key", "value"), [("reason", "  "), ("by", ""), ("until", "soon"), ("gate", "latency")])
 def test_a_waiver_means_something(policy_text: Text, key: str, value: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Policy.parse(policy_text({"waivers": [{**waiver().model_dump(mode="json"), key: value}]}))
-    assert caught.value.key == f"waivers.0.{key}"
+    assert error.value.key == f"waivers.0.{key}"

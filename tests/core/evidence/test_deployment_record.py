@@ -41,9 +41,9 @@ def test_the_time_is_in_utc() -> None:
 def test_a_damaged_record_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
     where = Path(UNDONE.write(str(tmp_path)))
     where.write_text(content, encoding="utf-8")
-    with pytest.raises(ModelwayError, match="is no record of a deployment") as caught:
+    with pytest.raises(ModelwayError, match="is no record of a deployment") as error:
         DeploymentRecord.read(str(tmp_path), "run-7")
-    assert caught.value.file == str(where)
+    assert error.value.file == str(where)
 
 
 def test_a_store_that_refuses_is_not_a_record_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

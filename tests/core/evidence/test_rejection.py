@@ -40,11 +40,11 @@ def _gates(folder: Path, **gates: tuple[Check, ...]) -> tuple[list[Gate], dict[s
 
 
 def _rejected(gates: tuple[list[Gate], dict[str, str]], store: Path) -> tuple[RejectedError, Outcome]:
-    with pytest.raises(RejectedError) as rejected:
+    with pytest.raises(RejectedError) as error:
         reject(*gates, files=FILES, context=_context(store))
     decision = Outcome.read(str(store), "run-1", file=DECISION)
     assert decision is not None
-    return rejected.value, decision
+    return error.value, decision
 
 
 def test_a_rejection_by_the_data_gate(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_store_that_cannot_be_written_is_not_a_rejection(tmp_path: Path) -> No
 
 
 def test_without_a_store_nothing_is_recorded_and_the_gates_own_report_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RejectedError) as rejected:
+    with pytest.raises(RejectedError) as error:
         reject(*_gates(tmp_path, data=(BAD,)), files=FILES, context=_context(""))
-    assert rejected.value.file == "report of data"
+    assert error.value.file == "report of data"
     assert [path.name for path in tmp_path.iterdir()] == ["data-report.html"]

@@ -49,9 +49,9 @@ def test_an_outcome_is_read_back_as_it_was_written(tmp_path: Path, outcome: Outc
 
 
 def test_a_run_without_an_id_keeps_no_records(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="the pipeline's run is empty") as refused:
+    with pytest.raises(ModelwayError, match="the pipeline's run is empty") as error:
         RunContext(run="", store=str(tmp_path))
-    assert refused.value.key == "run"
+    assert error.value.key == "run"
     assert RunContext(run="", store="").store == ""
 
 

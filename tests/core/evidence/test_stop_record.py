@@ -156,6 +156,6 @@ def test_another_location_tells_no_store(location: str, store: str) -> None:
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs" / "id-1").mkdir(parents=True)
     (tmp_path / "runs" / "id-1" / STOPPED).write_text("{", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="is damaged") as damaged:
+    with pytest.raises(ModelwayError, match="is damaged") as error:
         StopRecord.read(str(tmp_path), "id-1")
-    assert damaged.value.file == str(tmp_path / "runs" / "id-1" / STOPPED)
+    assert error.value.file == str(tmp_path / "runs" / "id-1" / STOPPED)

@@ -147,10 +147,10 @@ def test_which_way_is_better(name: str, higher: bool) -> None:
     ],
 )
 def test_a_metric_that_there_is_not_is_answered_with_the_nearest(name: str, remedy: str) -> None:
-    with pytest.raises(ModelwayError, match="scikit-learn has no metric") as caught:
+    with pytest.raises(ModelwayError, match="scikit-learn has no metric") as error:
         check_metric(name, f"model.metrics.{name}", file="policy.yaml")
-    assert (caught.value.file, caught.value.key, caught.value.value) == ("policy.yaml", f"model.metrics.{name}", name)
-    assert remedy in caught.value.remedy
+    assert (error.value.file, error.value.key, error.value.value) == ("policy.yaml", f"model.metrics.{name}", name)
+    assert remedy in error.value.remedy
 
 
 @pytest.mark.parametrize("name", sorted(reference.get_scorer_names()))
@@ -168,9 +168,9 @@ def test_a_model_without_probabilities_has_the_other_metrics() -> None:
     )
     assert found.probabilities is None
     assert 0.5 < score("accuracy", found) <= 1
-    with pytest.raises(ModelwayError, match="log_loss cannot be computed") as caught:
+    with pytest.raises(ModelwayError, match="log_loss cannot be computed") as error:
         score("log_loss", found)
-    assert caught.value.key == "metrics.log_loss"
+    assert error.value.key == "metrics.log_loss"
 
 
 @pytest.mark.parametrize(("name", "task"), [("f1", "multiclass"), ("r2", "binary"), ("log_loss", "regression")])
@@ -184,9 +184,9 @@ def test_a_metric_that_does_not_fit_the_task_is_explained(name: str, task: str) 
     if name == "r2":
         assert score(name, found) == 1.0  # of class numbers: defined, if of no use
         return
-    with pytest.raises(ModelwayError, match=f"the metric {name} cannot be computed") as caught:
+    with pytest.raises(ModelwayError, match=f"the metric {name} cannot be computed") as error:
         score(name, found)
-    assert "fits the task" in caught.value.remedy
+    assert "fits the task" in error.value.remedy
 
 
 def test_a_class_that_the_model_never_saw_is_always_wrong() -> None:

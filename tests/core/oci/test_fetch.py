@@ -83,9 +83,9 @@ def test_a_release_is_fetched_from_a_registry_and_a_tag_is_refused(
     )
     pushed = push(Registry(registry.host, "loans"), image, layer=layer, base=Layout(base), tag="1")
     assert (fetch_release(pushed, work) / "model" / "MLmodel").read_bytes() == b"m"
-    with pytest.raises(ModelwayError, match="is not named by its digest") as caught:
+    with pytest.raises(ModelwayError, match="is not named by its digest") as error:
         fetch_release(f"{registry.host}/loans:1", work)
-    assert caught.value.key == "image"
+    assert error.value.key == "image"
     with pytest.raises(ModelwayError, match="has no manifests/sha256:0000"):
         fetch_release(f"{registry.host}/loans@sha256:{'0' * 64}", work)
     with pytest.raises(UnavailableError, match="cannot be reached"):

@@ -99,6 +99,6 @@ def test_an_index_gives_the_platforms_manifest() -> None:
 
 @pytest.mark.parametrize("manifests", [[], [entry("linux/arm64")], [entry("linux/amd64"), entry("linux/amd64")]])
 def test_an_index_without_one_manifest_for_the_platform_is_refused(manifests: list[Any]) -> None:
-    with pytest.raises(ModelwayError, match=f"has {max(0, len(manifests) - 1) and 2} images for linux/amd64") as caught:
+    with pytest.raises(ModelwayError, match=f"has {max(0, len(manifests) - 1) and 2} images for linux/amd64") as error:
         select_platform({"manifests": manifests}, "linux/amd64", source="base")
-    assert caught.value.key == "platform"
+    assert error.value.key == "platform"

@@ -36,9 +36,9 @@ def test_a_reference_is_read_and_written_again(text: str, expected: Reference) -
     "text", ["", "loans", "team/loans:1", "https://registry.example/a", "registry.example/A:1", "a b"]
 )
 def test_what_names_no_image_is_refused(text: str) -> None:
-    with pytest.raises(ModelwayError, match="names no image") as caught:
+    with pytest.raises(ModelwayError, match="names no image") as error:
         Reference.parse(text, "target")
-    assert caught.value.key == "target"
+    assert error.value.key == "target"
 
 
 def test_a_layouts_only_image_needs_no_digest(base: Path) -> None:
@@ -60,9 +60,9 @@ def test_an_index_within_an_index_is_followed(base: Path) -> None:
 def test_another_platform_is_refused(base: Path) -> None:
     digest = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64").digest
     for reference in (str(base), f"{base}@{digest}"):
-        with pytest.raises(ModelwayError, match=r"linux/amd64") as caught:
+        with pytest.raises(ModelwayError, match=r"linux/amd64") as error:
             pull(Layout(base), Reference.parse(reference, "base"), platform="linux/arm64")
-        assert caught.value.key == "platform"
+        assert error.value.key == "platform"
 
 
 @pytest.mark.parametrize("part", ["manifest", "config"])
@@ -101,9 +101,9 @@ def test_a_folder_without_an_image_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"[1]", b"3", b"{}", b'{"manifests": 3}', b'{"manifests": [1]}', b"\xff\xfe"])
 def test_an_index_that_is_damaged_is_named(base: Path, content: bytes) -> None:
     (base / "index.json").write_bytes(content)
-    with pytest.raises(DamagedError, match="is no image: its documents cannot be read") as damaged:
+    with pytest.raises(DamagedError, match="is no image: its documents cannot be read") as error:
         pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
-    assert damaged.value.file == str(base)
+    assert error.value.file == str(base)
 
 
 def test_an_image_that_is_not_there_is_not_found(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ def test_the_credentials_are_those_of_dockers_configuration(
     if password == "secret":
         assert repository.manifest("1") == b"{}"
         return
-    with pytest.raises(CredentialsError, match="refuses access to team/loans") as caught:
+    with pytest.raises(CredentialsError, match="refuses access to team/loans") as error:
         repository.manifest("1")
-    assert "DOCKER_CONFIG" in caught.value.remedy
+    assert "DOCKER_CONFIG" in error.value.remedy
 
 
 class Tokens(BaseHTTPRequestHandler):

@@ -179,9 +179,9 @@ def test_a_program_keeps_its_own_way_to_end(tracking: Tracking, experiment: str)
 def test_the_signal_is_left_as_it_was(tracking: Tracking, experiment: str) -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with pytest.raises(SystemExit) as ended, tracking.run(experiment, "train", tags={}) as run_id:
+        with pytest.raises(SystemExit) as error, tracking.run(experiment, "train", tags={}) as run_id:
             signal.raise_signal(signal.SIGTERM)
-        assert ended.value.code == 143
+        assert error.value.code == 143
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, before)

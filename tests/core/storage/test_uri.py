@@ -86,10 +86,10 @@ def test_a_reader_sees_the_old_content_or_the_new(tmp_path: Path) -> None:
 @pytest.mark.parametrize("read", [read_uri, content_version])
 def test_what_is_not_there_is_named(tmp_path: Path, read: object) -> None:
     missing = str(tmp_path / "none.csv")
-    with pytest.raises(ModelwayError, match="cannot be read") as caught:
+    with pytest.raises(ModelwayError, match="cannot be read") as error:
         read(missing)  # type: ignore[operator]
-    assert caught.value.file == missing
-    assert caught.value.remedy
+    assert error.value.file == missing
+    assert error.value.remedy
 
 
 def test_a_folder_is_not_read_as_a_file(tmp_path: Path) -> None:
@@ -145,9 +145,9 @@ def test_a_report_is_copied_in(tmp_path: Path) -> None:
 def test_s3_without_credentials_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(CredentialsError, match="no S3 credentials") as caught:
+    with pytest.raises(CredentialsError, match="no S3 credentials") as error:
         read_uri("s3://bucket/key")
-    assert "AWS_ACCESS_KEY_ID" in caught.value.remedy
+    assert "AWS_ACCESS_KEY_ID" in error.value.remedy
 
 
 def test_what_is_there_is_not_created_again(tmp_path: Path) -> None:

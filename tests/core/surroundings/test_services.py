@@ -133,11 +133,11 @@ def test_sources_that_are_not_there_are_all_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "part.csv").write_text("a\n", encoding="utf-8")
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as failure:
         check_surroundings(
             store=str(tmp_path), sources=[str(tmp_path / name) for name in ("none.csv", "empty", "full")]
         )
-    error = caught.value
+    error = failure.value
     assert f"there is no {tmp_path / 'none.csv'} here" in error.message
     assert f"the folder {tmp_path / 'empty'} holds no files" in error.message
     assert "full" not in error.message
@@ -224,9 +224,9 @@ def test_credentials_are_used_and_never_shown(
 
 def test_a_server_that_is_down_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
-    with pytest.raises(UnavailableError, match=r"MLflow at 127\.0\.0\.1:9 cannot be reached: connection refused") as e:
+    with pytest.raises(UnavailableError, match=r"MLflow at 127\.0\.0\.1:9 cannot be reached: connection refused") as error:
         check_surroundings(store=str(tmp_path), sources=[])
-    assert "secret" not in str(e.value)
+    assert "secret" not in str(error.value)
 
 
 def test_a_server_that_is_just_starting_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -335,9 +335,9 @@ def pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("pod")
 def test_a_pod_without_config_map_and_secret_names_both_with_their_commands() -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as failure:
         check_surroundings(store="s3://models/claims", sources=["s3://data/claims.csv"])
-    error = caught.value
+    error = failure.value
     assert "no S3 endpoint is set (Amazon's own would be https://s3.REGION.amazonaws.com)" in error.message
     assert "the ConfigMap modelway in the namespace team-a is missing" in error.message
     assert "MLFLOW_TRACKING_URI is not set" in error.message

@@ -130,7 +130,7 @@ def test_the_positive_class(project_text: Text, classes: list[Any], asked: objec
 
 
 def test_a_positive_class_that_does_not_occur(project_text: Text) -> None:
-    with pytest.raises(ModelwayError, match="does not occur") as caught:
+    with pytest.raises(ModelwayError, match="does not occur") as error:
         positive_class(["no", "yes"], Project.parse(project_text({"positive": "Yes"})))
-    assert (caught.value.key, caught.value.column, caught.value.value) == ("positive", "late", "Yes")
-    assert "no, yes" in caught.value.remedy
+    assert (error.value.key, error.value.column, error.value.value) == ("positive", "late", "Yes")
+    assert "no, yes" in error.value.remedy

@@ -215,7 +215,7 @@ def test_verify_says_what_was_checked_and_where_it_breaks(lived: tuple[Office, d
     }
     last = Path(office.log.folder) / f"{count:08}.json"
     last.unlink()
-    assert AuditLog(office.log.store).verify() is None  # without a witness
+    assert AuditLog(office.log.store).verify() is None  # without an anchor
     found = audit_verify(office.handle)
     assert (found["whole"], found["entries"], found["head"]) == (False, count - 1, None)
     assert found["broken"]["number"] == count
