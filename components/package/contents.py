@@ -14,18 +14,15 @@ import polars as pl
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.bundle.bundle import (
-    BASELINE_FILE,
-    BLESSING_FILE,
     MODEL_FOLDER,
     ONNX_FILE,
-    POLICY_FILE,
     RELEASE_FILE,
     REQUIREMENTS_FILE,
     SBOM_FILE,
     Release,
 )
 from modelway.components.core.errors import DamagedError
-from modelway.components.core.storage.mlflow import SAMPLE_FILE
+from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE, POLICY_FILE, SAMPLE_FILE
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.package.onnx.convert import Conversion, convert
 from modelway.components.package.sbom import Subject, write_sbom

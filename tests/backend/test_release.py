@@ -13,7 +13,7 @@ import pytest
 from backend import Backend, Run, compiled
 from backend_graph import Graph
 
-from modelway.components.core.evidence.blessing import BLESSING_FILE
+from modelway.components.core.evidence.files import BLESSING_FILE
 from modelway.components.core.evidence.runs import DECISION, LATEST, OUTCOME, Outcome, ReleaseGoal, State
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.pipelines.release import release_pipeline

@@ -59,9 +59,9 @@ def test_what_is_not_known_is_left_out() -> None:
     assert str(ModelwayError("it broke", remedy="mend it")) == "it broke\n  remedy: mend it"
 
 
-@pytest.mark.parametrize(("value", "kept"), [(None, None), (0, "0"), (False, "False"), ("x" * 1000, "x" * 200)])
-def test_a_value_is_kept_as_text_of_bounded_length(value: object, kept: str | None) -> None:
-    assert ModelwayError("m", value=value, remedy="r").value == kept
+@pytest.mark.parametrize(("value", "text"), [(None, None), (0, "0"), (False, "False"), ("x" * 1000, "x" * 200)])
+def test_a_value_is_kept_as_text_of_bounded_length(value: object, text: str | None) -> None:
+    assert ModelwayError("m", value=value, remedy="r").value == text
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_a_command_exits_by_the_class_of_its_error(error: ModelwayError, code: i
 def test_an_error_is_told_to_another_process_by_its_kind_and_fields(
     error: ModelwayError, kind: type[ModelwayError]
 ) -> None:
-    told = from_fields(error.kind, error.fields())
-    assert type(told) is kind
-    assert told.fields() == error.fields()
+    copy = from_fields(error.kind, error.fields())
+    assert type(copy) is kind
+    assert copy.fields() == error.fields()
 
 
 def test_what_is_not_there_is_not_what_is_damaged(tmp_path: Path) -> None:
@@ -134,22 +134,22 @@ def test_a_file_that_may_not_be_read_is_a_matter_of_credentials(tmp_path: Path) 
         read_uri(str(tmp_path / "outcome.json"))
 
 
-def behind(outer: BaseException, inner: BaseException, *, hidden: bool = False) -> BaseException:
+def behind(outer: BaseException, inner: BaseException, *, is_context: bool = False) -> BaseException:
     """The outer exception as if raised from the inner one, or while that was handled."""
-    if hidden:
+    if is_context:
         outer.__context__ = inner
     else:
         outer.__cause__ = inner
     return outer
 
 
-@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("is_context", [False, True])
 @pytest.mark.parametrize("depth", [0, 1, 3])
-def test_a_readable_error_is_found_behind_others(depth: int, hidden: bool) -> None:
+def test_a_readable_error_is_found_behind_others(depth: int, is_context: bool) -> None:
     readable = UnavailableError("MLflow cannot be reached", remedy="start it")
     error: BaseException = readable
     for number in range(depth):
-        error = behind(RuntimeError(f"task {number} failed"), error, hidden=hidden)
+        error = behind(RuntimeError(f"task {number} failed"), error, is_context=is_context)
     assert readable_error(error) is readable
 
 
@@ -203,10 +203,10 @@ def test_a_task_ends_its_log_with_the_readable_error(debug: str, traceback: bool
         "except ModelwayError as error:\n    raise RuntimeError('task failed') from error\n"
     )
     environment = {**os.environ, "_KFP_RUNTIME": "true", "MODELWAY_DEBUG": debug}
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=60
     )
-    assert ended.returncode == 1
-    assert ("Traceback" in ended.stderr) is traceback
+    assert process.returncode == 1
+    assert ("Traceback" in process.stderr) is traceback
     if not traceback:
-        assert ended.stderr == "error: the data is empty [file: a.csv]\n  remedy: export it again\n"
+        assert process.stderr == "error: the data is empty [file: a.csv]\n  remedy: export it again\n"

@@ -28,10 +28,11 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import Waiver
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.blessing import Blessing
+from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE
 from modelway.components.core.evidence.rejection import RejectedError
 from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext, State
-from modelway.components.core.storage.mlflow import BASELINE_FILE, Tracking
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.evaluate.stage import evaluate
 from modelway.components.ingest.stage import ingest

@@ -6,8 +6,8 @@ stricter of the two holds in each point: the greater quorum, the shorter validit
 every environment that either requires the version to have been served in.
 
 People are identified by the name that they, or their tools, give: compared without regard to case and width, by the
-address if there is one (``Ada <ada@example.org>``). Whether a name is true is up to the store's and the model registry's
-credentials.
+address if there is one (``Ada <ada@example.org>``). Only the credentials of the store and of MLflow can prove a
+name true.
 """
 
 from __future__ import annotations

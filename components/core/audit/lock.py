@@ -3,8 +3,8 @@
 The lock is the entry ``promotion.begun``, written right after the head that its writer has read: of two promotions at
 once exactly one wins, and the other finds the lock and is refused. ``promoted``, ``undone``, ``rolled-back`` or
 ``refused`` releases it. If a run dies in between, the lock stays held: the same run gets it again; another run may take
-it over once its lease has expired, or earlier with a person's reason (leases: Gray and Cheriton, 1989). A run whose lock
-was taken over learns that from `assert_held`, and can no longer release it.
+it over once its lease has expired, or earlier with a person's reason (leases: Gray and Cheriton, 1989). A run whose
+lock was taken over learns that from `assert_held`, and can no longer release it.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def current_lock(entries: Iterable[Entry], model: str, *, environment: str) -> P
     return current
 
 
-def begin(
+def acquire(
     log: AuditLog,
     *,
     model: str,

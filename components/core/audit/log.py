@@ -29,7 +29,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelway.components.core.audit.chain import Broken, Entry, Event, Head, extend_chain, mismatch_with_anchor, parse_entry
+from modelway.components.core.audit.chain import (
+    Broken,
+    Entry,
+    Event,
+    Head,
+    extend_chain,
+    mismatch_with_anchor,
+    parse_entry,
+)
 from modelway.components.core.errors import DamagedError, ModelwayError, UnavailableError
 from modelway.components.core.storage.mlflow import TAG, Tracking
 from modelway.components.core.storage.uri import (
@@ -201,7 +209,7 @@ class AuditLog:
         """The head that MLflow holds for a model; None if it holds none of this store."""
         if self.tracking is None:
             return None
-        tags = next((registration.tags for registration in _registered(self.tracking, model)), {})
+        tags: Mapping[str, str] = next((registration.tags for registration in _registered(self.tracking, model)), {})
         number, _, rest = tags.get(f"{TAG}{HEAD_TAG}", "").partition(" ")
         sha256, _, store = rest.partition(" ")
         return Head(int(number), sha256) if store == self.store and number.isdecimal() else None
@@ -265,8 +273,9 @@ class AuditLog:
         chain, flaw, tampered = self._read_chain()
         flaws = [flaw] if flaw is not None else []
         if flaw is None:
-            heads = (self.anchored_head(model) for model in sorted({entry.model for entry in chain} | {*models}))
-            flaws += [mismatch for head in heads if head is not None and (mismatch := mismatch_with_anchor(chain, head)) is not None]
+            heads = map(self.anchored_head, sorted({entry.model for entry in chain} | {*models}))
+            mismatches = (mismatch_with_anchor(chain, head) for head in heads if head is not None)
+            flaws += [mismatch for mismatch in mismatches if mismatch is not None]
         for name, change in tampered.items():
             if match := _NAME.match(name):
                 flaws.append((int(match[1]), f"it was {change}: the bucket holds other versions of it"))

@@ -1,4 +1,4 @@
-"""The evidence that a registered version was released on: blessing and policy, verified by the hashes that bind them."""
+"""What a registered version was released on: its blessing and policy, verified by the hashes that bind them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, RejectedError
-from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
-from modelway.components.core.storage.mlflow import POLICY_FILE, TAG
+from modelway.components.core.evidence.blessing import Blessing
+from modelway.components.core.evidence.files import BLESSING_FILE, POLICY_FILE
+from modelway.components.core.storage.mlflow import TAG
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,7 @@ def release_evidence(version: ModelVersion) -> ReleaseEvidence:
         raise _invalid(NotFoundError, version, problem=f"has no {missing} in its evidence")
     sha256 = hashlib.sha256(blessing_text).hexdigest()
     if sha256 != entry.tags.get(f"{TAG}blessing_sha256"):
-        raise _invalid(
-            DamagedError, version, problem="was registered with another blessing than is stored with it"
-        )
+        raise _invalid(DamagedError, version, problem="was registered with another blessing than is stored with it")
     try:
         blessing = Blessing.model_validate_json(blessing_text)
     except ValidationError as error:

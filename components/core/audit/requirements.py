@@ -48,10 +48,11 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
     Raises:
         ModelwayError: a policy has no such environment.
     """
-    for policy, origin in zip(policies, ("that the version was released with", "that the promoter brings"), strict=False):
+    origins = ("that the version was released with", "that the promoter brings")
+    for policy, origin in zip(policies, origins, strict=False):
         if environment not in policy.environments:
             raise ModelwayError(
-                f"the policy {origin} names no environment {environment}",
+                f"the policy {origin} has no environment {environment}",
                 key="environments",
                 value=environment,
                 remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",

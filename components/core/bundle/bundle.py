@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modelway.components.core.bundle.encryption import decrypt_bundle, encrypted_file, read_keys
 from modelway.components.core.bundle.signing import VERIFYING_KEY, verify
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError
+from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE, POLICY_FILE
 from modelway.components.core.storage.models import folder_sha256
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from modelway.components.core.evidence.blessing import Blessing
 
 MODEL_FOLDER, ONNX_FILE = "model", "model.onnx"
-BLESSING_FILE, POLICY_FILE, BASELINE_FILE = "blessing.json", "policy.json", "baseline.json"
 REQUIREMENTS_FILE, SBOM_FILE = "requirements.txt", "sbom.cdx.json"
 RELEASE_FILE, SIGNATURE_FILE = "release.json", "release.sig"
 

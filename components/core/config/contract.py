@@ -133,11 +133,9 @@ class Contract(Document):
                 if column not in self.columns:
                     raise ValueError(f"unique names {column!r}, which is not among the columns")
         for rule in self.rules:
-            unknown_columns = [column for column in rule.by if column not in self.columns]
-            if unknown_columns:
-                raise ValueError(
-                    f"the rule {rule.name!r} groups by {unknown_columns[0]!r}, which is not among the columns"
-                )
+            for column in rule.by:
+                if column not in self.columns:
+                    raise ValueError(f"the rule {rule.name!r} groups by {column!r}, which is not among the columns")
         names = [rule.name for rule in self.rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -109,16 +109,10 @@ def _without_empty(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]
         if name not in dumped or (value is None and field.default is None):
             continue
         if isinstance(value, dict):
-            inside = zip(value.values(), dumped[name].items(), strict=True)
-            content[name] = {
-                key: _without_empty(child, item) if isinstance(child, BaseModel) else item
-                for child, (key, item) in inside
-            }
+            items = zip(value.values(), dumped[name].items(), strict=True)
+            content[name] = {key: _content(part, item) for part, (key, item) in items}
         elif isinstance(value, tuple):
-            pairs = zip(value, dumped[name], strict=True)
-            content[name] = [
-                _without_empty(child, item) if isinstance(child, BaseModel) else item for child, item in pairs
-            ]
+            content[name] = [_content(part, item) for part, item in zip(value, dumped[name], strict=True)]
         else:
             content[name] = _content(value, dumped[name])
     return content

@@ -110,10 +110,10 @@ def threshold_check(
         confidence: The interval's level, to be read.
     """
     verdict = threshold.judge(interval if interval is not None else (observed, observed))
-    interval_text = (
-        f" ({confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})" if interval and confidence else ""
-    )
-    message = f"{observed:.4f}{interval_text} {scope}; the policy asks for {threshold}"
+    message = f"{observed:.4f}"
+    if interval and confidence:
+        message += f" ({confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})"
+    message += f" {scope}; the policy asks for {threshold}"
     if verdict is Verdict.INCONCLUSIVE:
         message += "; these rows cannot tell: bring more of them, or relax the threshold"
     return judged(

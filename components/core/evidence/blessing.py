@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelway.components.core.checks import Gate, Verdict, blocking_reasons, combine
 
-BLESSING_FILE = "blessing.json"
 IMAGE_VARIABLE = "MODELWAY_IMAGE"
 
 

@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelway.components.core.checks import Gate, blocking_reasons
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.blessing import Blessing
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.files import BLESSING_FILE, CARD_FILE, CARD_PAGE_FILE
 from modelway.components.core.evidence.model_card import Card
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.run_files import read_record, record_file
@@ -232,11 +233,11 @@ def keep_blessing(store: str, blessing: Blessing, *, card: Card) -> dict[str, st
     root = join(store, "runs", blessing.run)
     for name, content in (
         (BLESSING_FILE, blessing.content()),
-        ("card.md", card.markdown.encode()),
-        ("card.html", card.page.encode()),
+        (CARD_FILE, card.markdown.encode()),
+        (CARD_PAGE_FILE, card.page.encode()),
     ):
         write_uri(join(root, name), content)
-    return {"card": join(root, "card.html")}
+    return {"card": join(root, CARD_PAGE_FILE)}
 
 
 def keep_reports(store: str, run: str, *, reports: dict[str, str]) -> dict[str, str]:

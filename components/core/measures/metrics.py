@@ -118,9 +118,7 @@ def _scorer(name: str) -> tuple[Callable[..., float], float]:
         return sklearn.metrics.get_scorer(name), 1.0
     if f"neg_{name}" in names:
         return sklearn.metrics.get_scorer(f"neg_{name}"), -1.0
-    metric_names = sorted(
-        names | {scorer_name.removeprefix("neg_") for scorer_name in names if scorer_name.startswith("neg_")}
-    )
+    metric_names = sorted(names | {scorer.removeprefix("neg_") for scorer in names})
     close = difflib.get_close_matches(name, metric_names, n=3)
     raise ModelwayError(
         f"scikit-learn has no metric {name!r}",

@@ -30,7 +30,6 @@ for _name, _value in {
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-BASELINE_FILE, SAMPLE_FILE, POLICY_FILE = "baseline.json", "sample.parquet", "policy.json"
 TAG = "modelway."
 RUN_VARIABLE = "MODELWAY_RUN"  # the pipeline run's id: a task that is cached must not be given it as an argument
 PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
@@ -290,9 +289,8 @@ class Tracking:
             folder = model_version.tags.get(f"{TAG}evidence")
             if folder is None or model_version.run_id is None:
                 return None
-            if f"{folder}/{file}" not in {
-                artifact.path for artifact in self.client.list_artifacts(model_version.run_id, folder)
-            }:
+            artifacts = self.client.list_artifacts(model_version.run_id, folder)
+            if f"{folder}/{file}" not in {artifact.path for artifact in artifacts}:
                 return None
             with TemporaryDirectory() as work:
                 path = self.client.download_artifacts(model_version.run_id, f"{folder}/{file}", work)

@@ -81,8 +81,8 @@ def test_each_file_has_the_hash_that_the_next_one_holds(log: AuditLog) -> None:
     names = sorted(file.name for file in Path(log.folder).iterdir())
     assert names == ["00000001.json", "00000002.json", "00000003.json"]
     hashes = [hashlib.sha256(_file(log, number).read_bytes()).hexdigest() for number in (1, 2, 3)]
-    held = [json.loads(_file(log, number).read_bytes())["previous"] for number in (1, 2, 3)]
-    assert held == ["0" * 64, *hashes[:2]]
+    previous_hashes = [json.loads(_file(log, number).read_bytes())["previous"] for number in (1, 2, 3)]
+    assert previous_hashes == ["0" * 64, *hashes[:2]]
     assert (log.head().number, log.head().sha256) == (3, hashes[2])
 
 
@@ -184,7 +184,7 @@ LATER_TOUCHES = {**TOUCHES, "its times restored": (_replace_keeping_times, 3, "o
 
 
 @pytest.fixture(scope="module")
-def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AuditLog]:
+def verified_logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AuditLog]:
     """A log of five verified entries for each touch, written long enough ago to be told from what is written now."""
     logs = {name: AuditLog(str(tmp_path_factory.mktemp("verified") / "store")) for name in [*LATER_TOUCHES, ""]}
     for log in logs.values():
@@ -209,16 +209,16 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_what_was_verified_is_not_read_again(verified: dict[str, AuditLog], reads: list[str]) -> None:
-    log = verified[""]
+def test_what_was_verified_is_not_read_again(verified_logs: dict[str, AuditLog], reads: list[str]) -> None:
+    log = verified_logs[""]
     entries, head = log.verified_entries()
     assert reads == []
     assert head == log.head()
-    added = AuditLog(log.store).append("approved", "bob", model="loans", version="1")
-    assert log.verified_entries()[0] == [*entries, added]
+    new_entry = AuditLog(log.store).append("approved", "bob", model="loans", version="1")
+    assert log.verified_entries()[0] == [*entries, new_entry]
     assert reads == ["6"]
     _file(log, 3).touch()
-    assert log.verified_entries()[0] == [*entries, added]
+    assert log.verified_entries()[0] == [*entries, new_entry]
     assert reads == ["6", "3", "4", "5", "6"]
     assert log.verify() is None
     assert reads[5:] == ["1", "2", "3", "4", "5", "6"]
@@ -226,9 +226,9 @@ def test_what_was_verified_is_not_read_again(verified: dict[str, AuditLog], read
 
 @pytest.mark.parametrize("name", LATER_TOUCHES)
 def test_what_is_touched_after_it_was_verified_is_found(
-    verified: dict[str, AuditLog], name: str, monkeypatch: pytest.MonkeyPatch
+    verified_logs: dict[str, AuditLog], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log, (touch, number, says) = verified[name], LATER_TOUCHES[name]
+    log, (touch, number, says) = verified_logs[name], LATER_TOUCHES[name]
     touch(log)
     for settled in (0, storage._SETTLED_NS):  # by its state alone, and for being new
         monkeypatch.setattr(storage, "_SETTLED_NS", settled)
@@ -293,9 +293,9 @@ def test_what_the_chain_cannot_show_the_witness_does(
 def test_a_witness_that_is_behind_is_true_of_what_it_saw(tmp_path: Path, tracking: Tracking, registered: str) -> None:
     log = AuditLog(str(tmp_path), tracking)
     _write(log, 2, registered)
-    seen = log.anchored_head(registered)
+    head = log.anchored_head(registered)
     _write(AuditLog(str(tmp_path)), 2, registered)
-    assert log.anchored_head(registered) == seen
+    assert log.anchored_head(registered) == head
     assert log.verify() is None
     _write(log, 1, registered)
     assert log.anchored_head(registered) == log.head()
@@ -341,18 +341,18 @@ def test_the_log_is_written_while_mlflow_is_down(tmp_path: Path, monkeypatch: py
 
 def test_an_entry_that_expects_an_end_is_written_right_after_it_or_not_at_all(log: AuditLog) -> None:
     _write(log, 1)
-    seen = log.head()
-    log.append("approved", "ada", model="loans", version="1", expected=seen)
+    head = log.head()
+    log.append("approved", "ada", model="loans", version="1", expected=head)
     with pytest.raises(HeadMovedError, match="2 entries now, not 1"):
-        log.append("approved", "bob", model="loans", version="1", expected=seen)
+        log.append("approved", "bob", model="loans", version="1", expected=head)
     assert [entry.actor for entry in log.entries()] == ["ada", "ada"]
 
 
 @pytest.mark.parametrize("field", ["actor", "model"])
 def test_an_entry_says_who_and_what(log: AuditLog, field: str) -> None:
-    said = {"actor": "ada", "model": "loans", field: ""}
+    fields = {"actor": "ada", "model": "loans", field: ""}
     with pytest.raises(ValueError, match=field):
-        log.append("deployed", said["actor"], model=said["model"], version="1")
+        log.append("deployed", fields["actor"], model=fields["model"], version="1")
     assert log.entries() == []
 
 

@@ -72,8 +72,8 @@ def test_a_bundle_is_decrypted_beside_its_plain_files(tmp_path: Path, keys: Path
 def test_age_opens_it_and_it_opens_what_age_encrypts(tmp_path: Path, keys: Path, age_command: str) -> None:
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
     path = bundle / ENCRYPTED_FILE
-    opened = subprocess.run([age_command, "-d", "-i", keys / "own.key", path], capture_output=True, check=True)
-    assert opened.stdout == (tmp_path / "model.tar").read_bytes()
+    output = subprocess.run([age_command, "-d", "-i", keys / "own.key", path], capture_output=True, check=True)
+    assert output.stdout == (tmp_path / "model.tar").read_bytes()
     plain = write_tar(tmp_path / "other.tar", {"model/weights": b"by age"})
     subprocess.run([age_command, "-R", keys / "own.recipient", "-o", path, plain], check=True)
     decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "own.key"))
@@ -139,8 +139,8 @@ def test_a_large_model_is_held_neither_encrypting_nor_decrypting(tmp_path: Path,
 from pathlib import Path
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, decrypt_bundle, encrypt, read_keys
 folder, keys = Path({str(tmp_path)!r}), Path({str(keys)!r})
-encrypt(folder / "model.tar", folder / "bundle" / ENCRYPTED_FILE, (keys / "own.recipient").read_text().strip())
-decrypt_bundle(folder / "bundle", folder / "target", read_keys(keys / "own.key"))
+encrypt(folder / "model.tar", folder / "bundle" / ENCRYPTED_FILE, recipient=(keys / "own.recipient").read_text().strip())
+decrypt_bundle(folder / "bundle", folder / "target", keys=read_keys(keys / "own.key"))
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -153,8 +153,8 @@ def test_an_identity_is_the_owners_and_its_recipient_anyones(keys: Path, monkeyp
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "own.key"))
     (identity,) = read_keys().identities
     text = str(identity.to_public())
-    for named in (str(keys / "own.recipient"), text, f" {text}\n"):
-        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", named)
+    for value in (str(keys / "own.recipient"), text, f" {text}\n"):
+        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", value)
         assert read_recipient() == text
     with pytest.raises(ModelwayError, match="is there already"):
         new_identity(keys / "own.key", keys / "new.recipient")
@@ -187,7 +187,7 @@ def test_what_is_no_recipient_is_refused_and_a_secret_not_repeated(
     (tmp_path / "two").write_text((keys / "own.recipient").read_text() + (keys / "other.recipient").read_text())
     (tmp_path / "ssh").write_text("ssh-ed25519 AAAA")
     (tmp_path / "bytes").write_bytes(b"\xff")
-    for named, reason in {
+    for value, reason in {
         "age1notone": "invalid Bech32",
         str(tmp_path / "two"): "names 2 in place of one",
         str(tmp_path / "ssh"): "invalid Bech32",
@@ -196,7 +196,7 @@ def test_what_is_no_recipient_is_refused_and_a_secret_not_repeated(
         secret: "it is a secret identity",
         str(keys / "own.key"): "it is a secret identity",
     }.items():
-        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", named)
+        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", value)
         with pytest.raises(ModelwayError, match=reason) as error:
             read_recipient()
         assert error.value.key == "MODELWAY_ENCRYPTION_RECIPIENT"

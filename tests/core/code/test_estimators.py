@@ -30,28 +30,28 @@ def project(estimator: str | None, task: str = "binary", entrypoint: str | None 
     ],
 )
 def test_any_estimator_by_its_path(estimator: str, task: str) -> None:
-    found = build_estimator(project(estimator, task, seed=5))
-    assert type(found).__name__ == estimator.rsplit(".", maxsplit=1)[-1]
-    assert found.get_params().get("random_state", 5) == 5
+    result = build_estimator(project(estimator, task, seed=5))
+    assert type(result).__name__ == estimator.rsplit(".", maxsplit=1)[-1]
+    assert result.get_params().get("random_state", 5) == 5
 
 
 def test_parameters_and_seed_are_given() -> None:
-    found = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters={"C": 0.5}, seed=7))
-    assert isinstance(found, LogisticRegression)
-    assert (found.C, found.random_state) == (0.5, 7)
+    estimator = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters={"C": 0.5}, seed=7))
+    assert isinstance(estimator, LogisticRegression)
+    assert (estimator.C, estimator.random_state) == (0.5, 7)
 
 
 def test_a_seed_among_the_parameters_wins() -> None:
     parameters = {"random_state": 1}
-    found = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters=parameters, seed=7))
-    assert found.random_state == 1
+    estimator = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters=parameters, seed=7))
+    assert estimator.random_state == 1
 
 
-@pytest.mark.parametrize(("written", "value"), [("1e-3", 0.001), ("2E5", 2e5), (".inf", float("inf"))])
-def test_numbers_as_people_write_them(written: str, value: float) -> None:
+@pytest.mark.parametrize(("notation", "value"), [("1e-3", 0.001), ("2E5", 2e5), (".inf", float("inf"))])
+def test_numbers_as_people_write_them(notation: str, value: float) -> None:
     text = (
         "name: a\ntask: binary\nlabel: y\ndata: {source: x}\nfeatures: {numeric: [x]}\n"
-        f"model: {{estimator: sklearn.linear_model.LogisticRegression, parameters: {{C: {written}}}}}"
+        f"model: {{estimator: sklearn.linear_model.LogisticRegression, parameters: {{C: {notation}}}}}"
     )
     assert value == build_estimator(Project.parse(text)).C
     assert value == build_estimator(Project.parse(Project.parse(text).canonical())).C

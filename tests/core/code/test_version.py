@@ -101,17 +101,17 @@ def test_the_requirements_are_a_part_of_their_own(code: Path) -> None:
     modules = version(code)
     lock = code / "requirements.txt"
     write(code, {"requirements.txt": f"# made today\ninflection==0.5.1 \\\n    --hash=sha256:{HASH}\n    # via x\n"})
-    locked = version(code)
-    assert locked.partition("-")[0] == modules
-    assert locked.partition("-")[2][0] == "r"
+    locked_version = version(code)
+    assert locked_version.partition("-")[0] == modules
+    assert locked_version.partition("-")[2][0] == "r"
     lock.write_text(f"inflection==0.5.1 --hash=sha256:{HASH}", encoding="utf-8")
-    assert version(code) == locked
+    assert version(code) == locked_version
     lock.write_text(f"inflection==0.5.1 --hash=sha256:{HASH[:-1]}b", encoding="utf-8")
-    assert version(code) != locked
+    assert version(code) != locked_version
     lock.write_text(
         "inflection  # of some version: modelway image refuses it, and a run here does not", encoding="utf-8"
     )
-    assert version(code) not in {modules, locked}
+    assert version(code) not in {modules, locked_version}
     only = ProjectCode.beside(code, project(None)).version
     assert only[0] == "r"
     assert "-" not in only

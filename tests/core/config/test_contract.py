@@ -69,7 +69,7 @@ def test_contracts_that_contradict_themselves(contract_text: Text, changes: dict
 
 
 @pytest.mark.parametrize(
-    ("kind", "written", "kept"),
+    ("kind", "text", "expected"),
     [
         ("date", dt.date(2024, 5, 1), dt.date(2024, 5, 1)),
         ("date", dt.datetime(2024, 5, 1), dt.date(2024, 5, 1)),
@@ -84,11 +84,11 @@ def test_contracts_that_contradict_themselves(contract_text: Text, changes: dict
         ("integer", 2.5, 2.5),
     ],
 )
-def test_bounds_are_kept_as_the_column_holds_them(contract_text: Text, kind: str, written: Any, kept: Any) -> None:
-    contract = Contract.parse(contract_text({"columns.x": {"type": kind, "minimum": written}}))
-    found = contract.columns["x"].minimum
-    assert found == kept
-    assert type(found) is type(kept)
+def test_bounds_are_kept_as_the_column_holds_them(contract_text: Text, kind: str, text: Any, expected: Any) -> None:
+    contract = Contract.parse(contract_text({"columns.x": {"type": kind, "minimum": text}}))
+    value = contract.columns["x"].minimum
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 def test_agreement(project_text: Text, contract_text: Text) -> None:
@@ -175,5 +175,5 @@ def test_a_rule_is_per_row_unless_said_otherwise(contract_text: Text) -> None:
         {"name": "a", "rule": "income > 1"},
         {"name": "b", "rule": "AVG(income) > 1", "per": "group", "by": ["region"]},
     ]
-    found = Contract.parse(contract_text({"rules": rules})).rules
-    assert [(rule.per, rule.by) for rule in found] == [("row", ()), ("group", ("region",))]
+    value = Contract.parse(contract_text({"rules": rules})).rules
+    assert [(rule.per, rule.by) for rule in value] == [("row", ()), ("group", ("region",))]

@@ -242,7 +242,7 @@ def test_a_document_is_read_from_a_path_a_name_or_its_text(tmp_path: Path, polic
     as_json = tmp_path / "policy.json"
     as_json.write_text(json.dumps(yaml.safe_load(text), indent=2), encoding="utf-8")
     read = [Policy.load(source) for source in (file, str(file), as_json, text)]
-    assert all(one == read[0] for one in read)
+    assert all(hash_ == read[0] for hash_ in read)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, policy_text: Text) -> None:
@@ -279,8 +279,8 @@ def test_the_hash_does_not_depend_on_the_order_of_keys(
 ) -> None:
     documents = [(Project, project_text()), (Contract, contract_text()), (Policy, policy_text())]
     for model, text in documents:
-        other = yaml.safe_dump(shuffled(yaml.safe_load(text), random.Random(seed)), sort_keys=False)
-        assert model.parse(other).sha256() == model.parse(text).sha256()
+        shuffled_text = yaml.safe_dump(shuffled(yaml.safe_load(text), random.Random(seed)), sort_keys=False)
+        assert model.parse(shuffled_text).sha256() == model.parse(text).sha256()
 
 
 def test_the_hash_changes_with_every_value(project_text: Text) -> None:

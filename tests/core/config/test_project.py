@@ -70,5 +70,5 @@ def test_class_weights_are_by_the_classes_names(project_text: Text, weight: obje
 
 @pytest.mark.parametrize("value", [True, 1, 0.5, "yes", "01"])
 def test_the_positive_class_keeps_its_type(project_text: Text, value: object) -> None:
-    found = Project.parse(project_text({"positive": value})).positive
-    assert (found, type(found)) == (value, type(value))
+    positive = Project.parse(project_text({"positive": value})).positive
+    assert (positive, type(positive)) == (value, type(value))

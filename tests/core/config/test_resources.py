@@ -163,9 +163,9 @@ def test_a_stages_keys_win_over_the_defaults(project_text: Text) -> None:
     stage = {"cpu": 4, "gpu": None, "spot": False}
     project = Project.parse(project_text({"resources": {"default": default, "train_model": stage}}))
     assert project.resources_for("probe_model") == StageResources.model_validate(default)
-    trained = project.resources_for("train_model")
-    assert trained.cpu == Cpu(request="4", limit="4")
-    assert (trained.gpu, trained.spot, trained.timeout) == (None, False, "1h")
+    resources = project.resources_for("train_model")
+    assert resources.cpu == Cpu(request="4", limit="4")
+    assert (resources.gpu, resources.spot, resources.timeout) == (None, False, "1h")
 
 
 def test_a_project_that_says_nothing_gives_nothing(project_text: Text) -> None:

@@ -30,9 +30,9 @@ CONTRACT: dict[str, Any] = {
 }
 
 
-def rule(text: str, per: str = "row", **others: Any) -> RowRule:
+def rule(text: str, per: str = "row", **fields: Any) -> RowRule:
     by = {"by": ("region",)} if per == "group" else {}
-    return RowRule.model_validate({"name": "r", "rule": text, "per": per, **by, **others})
+    return RowRule.model_validate({"name": "r", "rule": text, "per": per, **by, **fields})
 
 
 OF_ONE_ROW = [
@@ -121,14 +121,14 @@ def test_no_birth_date_in_the_future() -> None:
 
 
 def test_consent_is_given_where_it_is_true_and_nowhere_else() -> None:
-    given = pl.DataFrame({"consent": [True, False, None]})
-    assert given.select(rule_condition(rule("consent"), SCHEMA))["consent"].to_list() == [True, False, False]
+    table = pl.DataFrame({"consent": [True, False, None]})
+    assert table.select(rule_condition(rule("consent"), SCHEMA))["consent"].to_list() == [True, False, False]
 
 
 def test_the_sides_of_a_comparison_are_what_was_measured() -> None:
     table = pl.DataFrame({"paid": [1.0, 3.0], "visits": [4, 8]})
-    found = [table.select(side).item() for side in sides_of(rule("AVG(paid) < SUM(visits)", "table"), SCHEMA)]
-    assert found == [2.0, 12]
+    values = [table.select(side).item() for side in sides_of(rule("AVG(paid) < SUM(visits)", "table"), SCHEMA)]
+    assert values == [2.0, 12]
     assert len(sides_of(rule("AVG(paid) < 5", "table"), SCHEMA)) == 1
     assert sides_of(rule("AVG(paid) < 5 AND MAX(paid) < 9", "table"), SCHEMA) == []
 

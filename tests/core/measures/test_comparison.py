@@ -32,10 +32,10 @@ def check(
     return Check(name=name, verdict=verdict, observed=observed, threshold=threshold, message="")
 
 
-def values(checks: Iterable[Check], measured: dict[str, float] | None = None) -> dict[str, float]:
+def values(checks: Iterable[Check], measurements: dict[str, float] | None = None) -> dict[str, float]:
     """The numbers of a gate that went through its file, as a gate of another task does."""
     gate = Gate.model_validate_json(Gate(name="any", checks=tuple(checks)).model_dump_json())
-    numbers = comparison(gate, POLICY, measurements=measured or {})
+    numbers = comparison(gate, POLICY, measurements=measurements or {})
     assert all(type(number) is float and math.isfinite(number) for number in numbers.values())
     return {name: number for name, number in numbers.items() if not name.startswith("checks_")}
 

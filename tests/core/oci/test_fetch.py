@@ -19,8 +19,8 @@ from modelway.components.core.oci.registry import Registry
 
 def archive(*entries: tuple[str, bytes | None] | tarfile.TarInfo) -> bytes:
     """A tar file with files, folders (no content) and whatever else."""
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w") as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for one in entries:
             if isinstance(one, tarfile.TarInfo):
                 tar.addfile(one)
@@ -31,11 +31,11 @@ def archive(*entries: tuple[str, bytes | None] | tarfile.TarInfo) -> bytes:
             else:
                 entry.size = len(one[1])
             tar.addfile(entry, io.BytesIO(one[1] or b""))
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 @pytest.fixture
-def put(base: Path, tmp_path: Path) -> Callable[..., str]:
+def put_image(base: Path, tmp_path: Path) -> Callable[..., str]:
     """Stores an image whose topmost layer is some bytes; returns its reference by digest."""
 
     def store(layer: bytes, kind: str = LAYER) -> str:
@@ -60,14 +60,14 @@ RELEASE = archive(
 )
 
 
-def test_a_release_is_fetched_from_a_layout_by_digest_and_without(put: Callable[..., str], work: Path) -> None:
-    image = put(RELEASE)
-    for number, named in enumerate((image, image.partition("@")[0])):
+def test_a_release_is_fetched_from_a_layout_by_digest_and_without(put_image: Callable[..., str], work: Path) -> None:
+    image = put_image(RELEASE)
+    for number, reference in enumerate((image, image.partition("@")[0])):
         folder = work / str(number)
         folder.mkdir()
-        found = fetch_release(named, folder)
-        assert found == folder / "release"
-        files = {path.relative_to(found).as_posix(): path for path in found.rglob("*") if path.is_file()}
+        folder_ = fetch_release(reference, folder)
+        assert folder_ == folder / "release"
+        files = {path.relative_to(folder_).as_posix(): path for path in folder_.rglob("*") if path.is_file()}
         assert {name: path.read_bytes() for name, path in files.items()} == {"model/MLmodel": b"m", "a.json": b"{}"}
 
 
@@ -81,8 +81,8 @@ def test_a_release_is_fetched_from_a_registry_and_a_tag_is_refused(
     image = append_layer(
         below, write_layer(bundle, "release", target=layer), labels={}, annotations={}, created_by="a test"
     )
-    pushed = push(Registry(registry.host, "loans"), image, layer=layer, base=Layout(base), tag="1")
-    assert (fetch_release(pushed, work) / "model" / "MLmodel").read_bytes() == b"m"
+    reference = push(Registry(registry.host, "loans"), image, layer=layer, base=Layout(base), tag="1")
+    assert (fetch_release(reference, work) / "model" / "MLmodel").read_bytes() == b"m"
     with pytest.raises(ModelwayError, match="is not named by its digest") as error:
         fetch_release(f"{registry.host}/loans:1", work)
     assert error.value.key == "image"
@@ -101,7 +101,7 @@ DEVICE.type = tarfile.CHRTYPE
 
 
 @pytest.mark.parametrize(
-    ("layer", "says"),
+    ("layer", "problem"),
     [
         (archive(("opt/modelway/extra.py", b"import os")), "holds opt/modelway/extra.py"),
         (archive(("release/a", b"a"), ("etc/passwd", b"root")), "holds etc/passwd"),
@@ -119,11 +119,11 @@ DEVICE.type = tarfile.CHRTYPE
     ],
 )
 def test_a_layer_that_is_no_release_is_refused_and_nothing_lands_outside(
-    put: Callable[..., str], work: Path, tmp_path: Path, layer: bytes, says: str
+    put_image: Callable[..., str], work: Path, tmp_path: Path, layer: bytes, problem: str
 ) -> None:
-    image = put(layer)
+    image = put_image(layer)
     before = set(tmp_path.iterdir())
-    with pytest.raises(ModelwayError, match=rf"is no release: it {says}"):
+    with pytest.raises(ModelwayError, match=rf"is no release: it {problem}"):
         fetch_release(image, work)
     assert set(tmp_path.iterdir()) == before
 
@@ -133,14 +133,14 @@ def test_a_serving_base_by_itself_is_no_release(base: Path, work: Path) -> None:
         fetch_release(str(base), work)
 
 
-@pytest.mark.parametrize("touched", ["layer", "manifest"])
+@pytest.mark.parametrize("change", ["layer", "manifest"])
 def test_what_is_not_what_its_digest_names_is_refused(
-    put: Callable[..., str], work: Path, tmp_path: Path, touched: str
+    put_image: Callable[..., str], work: Path, tmp_path: Path, change: str
 ) -> None:
-    image = put(RELEASE)
+    image = put_image(RELEASE)
     digests = {"layer": Descriptor.of(RELEASE, LAYER).digest, "manifest": image.partition("@")[2]}
-    blob = tmp_path / "images" / "blobs" / "sha256" / digests[touched].removeprefix("sha256:")
-    blob.write_bytes(blob.read_bytes().replace(b"{}", b"[]") if touched == "layer" else blob.read_bytes() + b" ")
+    blob = tmp_path / "images" / "blobs" / "sha256" / digests[change].removeprefix("sha256:")
+    blob.write_bytes(blob.read_bytes().replace(b"{}", b"[]") if change == "layer" else blob.read_bytes() + b" ")
     with pytest.raises(ModelwayError, match="gave something else than sha256:"):
         fetch_release(image, work)
     assert not list(work.iterdir())

@@ -51,9 +51,9 @@ def test_a_layouts_only_image_needs_no_digest(base: Path) -> None:
 def test_an_index_within_an_index_is_followed(base: Path) -> None:
     image = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
     inner = (base / "index.json").read_bytes()
-    described = Descriptor.of(inner, "application/vnd.oci.image.index.v1+json")
-    Layout(base).put(described, io.BytesIO(inner))
-    (base / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [described.as_json()]}))
+    descriptor = Descriptor.of(inner, "application/vnd.oci.image.index.v1+json")
+    Layout(base).put(descriptor, io.BytesIO(inner))
+    (base / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [descriptor.as_json()]}))
     assert pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64") == image
 
 

@@ -50,8 +50,8 @@ class Guarded(BaseHTTPRequestHandler):
     """Refuses whoever does not bring the right password, as registries with basic authentication do."""
 
     def do_GET(self) -> None:
-        wanted = f"Basic {base64.b64encode(b'ada:secret').decode()}"
-        if self.headers.get("Authorization") == wanted:
+        expected = f"Basic {base64.b64encode(b'ada:secret').decode()}"
+        if self.headers.get("Authorization") == expected:
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()

@@ -43,8 +43,8 @@ def test_which_types_are_trusted(name: str, expected: bool) -> None:
 
 def test_a_model_of_trusted_types_is_loaded(tmp_path: Path, pipeline: Pipeline) -> None:
     skops.io.dump(pipeline, tmp_path / "model.skops")
-    loaded = load_skops(tmp_path / "model.skops")
-    assert loaded.predict([[0.0], [3.0]]).tolist() == [0, 1]
+    model = load_skops(tmp_path / "model.skops")
+    assert model.predict([[0.0], [3.0]]).tolist() == [0, 1]
     assert untrusted_types(tmp_path / "model.skops") == []
 
 
@@ -74,7 +74,7 @@ def test_a_file_that_was_tampered_with_is_refused(tmp_path: Path, pipeline: Pipe
 
 
 @pytest.mark.parametrize(
-    "described",
+    "metadata",
     [
         None,
         "",
@@ -85,9 +85,9 @@ def test_a_file_that_was_tampered_with_is_refused(tmp_path: Path, pipeline: Pipe
         "flavors: [unclosed",
     ],
 )
-def test_a_folder_without_a_model_of_ours_is_refused(tmp_path: Path, described: str | None) -> None:
-    if described is not None:
-        (tmp_path / "MLmodel").write_text(described, encoding="utf-8")
+def test_a_folder_without_a_model_of_ours_is_refused(tmp_path: Path, metadata: str | None) -> None:
+    if metadata is not None:
+        (tmp_path / "MLmodel").write_text(metadata, encoding="utf-8")
     with pytest.raises(ModelwayError, match="holds no scikit-learn model") as error:
         load_model(tmp_path)
     assert error.value.file == str(tmp_path)

@@ -71,16 +71,16 @@ def test_a_reader_sees_the_old_content_or_the_new(tmp_path: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        seen, until = set(), time.monotonic() + 10
+        reads, until = set(), time.monotonic() + 10
         for number in itertools.count():
-            seen.add(read_uri(target))
-            if number >= 300 and (len(seen) > 1 or time.monotonic() > until):
+            reads.add(read_uri(target))
+            if number >= 300 and (len(reads) > 1 or time.monotonic() > until):
                 break
     finally:
         stop.set()
         writer.join()
-    assert seen <= set(contents)
-    assert len(seen) > 1
+    assert reads <= set(contents)
+    assert len(reads) > 1
 
 
 @pytest.mark.parametrize("read", [read_uri, content_version])
@@ -124,9 +124,9 @@ def test_the_version_of_a_folder_covers_names_and_contents(tmp_path: Path) -> No
     (folder / "sub" / "d.csv").write_text("", encoding="utf-8")
     versions.append(content_version(str(folder)))
     assert len(set(versions)) == 4
-    other = tmp_path / "elsewhere"
-    folder.rename(other)
-    assert content_version(str(other)) == versions[-1]
+    another = tmp_path / "elsewhere"
+    folder.rename(another)
+    assert content_version(str(another)) == versions[-1]
 
 
 def test_a_local_source_is_used_where_it_is(tmp_path: Path) -> None:

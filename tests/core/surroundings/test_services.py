@@ -104,9 +104,9 @@ def test_nothing_is_said_and_nothing_left_behind_where_all_is_there(tmp_path: Pa
 
 def test_folders_are_asked_in_no_time(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("a\n1\n", encoding="utf-8")
-    started = time.monotonic()
+    start = time.monotonic()
     check_surroundings(store=str(tmp_path), sources=[str(tmp_path / "data.csv")])
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - start < 1
 
 
 # ---- stores and sources in folders
@@ -224,7 +224,9 @@ def test_credentials_are_used_and_never_shown(
 
 def test_a_server_that_is_down_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:secret@127.0.0.1:9")
-    with pytest.raises(UnavailableError, match=r"MLflow at 127\.0\.0\.1:9 cannot be reached: connection refused") as error:
+    with pytest.raises(
+        UnavailableError, match=r"MLflow at 127\.0\.0\.1:9 cannot be reached: connection refused"
+    ) as error:
         check_surroundings(store=str(tmp_path), sources=[])
     assert "secret" not in str(error.value)
 
@@ -267,9 +269,9 @@ def test_what_never_answers_ends_within_ten_seconds(silent: str, monkeypatch: py
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{silent}")
     for name, value in {"ENDPOINT_URL": silent, "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    started = time.monotonic()
+    start = time.monotonic()
     findings = inspect_surroundings(store="s3://bucket/store", sources=["s3://bucket/data.csv"])
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - start < 10
     assert {(finding.subject, finding.status) for finding in findings} == {
         ("MLflow", Status.UNREACHABLE),
         ("S3", Status.UNREACHABLE),
