@@ -1,4 +1,7 @@
-"""The feature preparation: fitted on the training split alone, and shipped inside the model against skew."""
+"""The feature preparation: fitted on the training split alone, and shipped inside the model against skew.
+
+The import path of this module's classes is promised: saved models name `DatetimeParts` by it, so that it never moves.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import skops.io
 from sklearn.base import clone
 
 from modelway.components.core.config.project import Features
-from modelway.components.core.storage.models import load_skops
+from modelway.components.core.storage.models import load_model, load_skops
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import DatetimeParts, build
 
@@ -179,3 +179,19 @@ def test_what_is_fitted_survives_its_file(tmp_path: Path, columns: Features) -> 
     before, after = (steps.transform(frame(later, columns)) for steps in (preparation, copy))
     assert before.equals(after)
     assert list(before.columns) == list(after.columns)
+
+
+def test_a_model_of_version_0_1_loads_and_predicts_as_it_did() -> None:
+    """Its files name `DatetimeParts` by its module, as do the models in users' registries."""
+    table = pl.DataFrame(
+        {
+            "income": [6.0, 7.0, None],
+            "region": ["north", "nowhere", None],
+            "opened": [dt.datetime(2024, 6, 6, 6), dt.datetime(2024, 7, 7, 7), None],
+        }
+    )
+    model = load_model(Path(__file__).parent / "model_of_0_1")
+    rows = to_model_input(table, table.columns)
+    output = model.predict_proba(rows)[:, 1]
+    assert output.tolist() == pytest.approx([0.8711883251, 0.8424391053, 0.5012082723], abs=1e-6)
+    assert model.predict(rows).tolist() == [1, 1, 1]
