@@ -11,7 +11,6 @@ from user_files import minimal_policy
 
 from modelway.components.core.audit.approvals import approvals, approve, person, promotion_blockers, withdraw
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.audit.requirements import Requirements, requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
@@ -211,37 +210,6 @@ def test_a_version_comes_from_the_environment_before(desk: Callable[..., Desk]) 
     assert case.refusals() == []
 
 
-@pytest.mark.parametrize(
-    ("released", "brought", "expected"),
-    [
-        (
-            {"approvals": {"quorum": 2, "valid_days": 3, "self_approval": True}},
-            {"approvals": {"quorum": 1, "valid_days": 9}, "after": "staging"},
-            Requirements(2, False, 3, ("staging",)),
-        ),
-        (
-            {"approvals": {"self_approval": True}, "after": "staging"},
-            {"approvals": {"self_approval": True}, "after": "development"},
-            Requirements(0, True, 30, ("staging", "development")),
-        ),
-    ],
-)
-def test_of_two_policies_the_stricter_holds_in_each_point(
-    released: dict[str, Any], brought: dict[str, Any], expected: Requirements
-) -> None:
-    policies = [
-        minimal_policy(environments={"production": released}),
-        minimal_policy(environments={"production": brought}),
-    ]
-    assert requirements(policies, "production") == expected
-    reverse = requirements(policies[::-1], "production")
-    assert (reverse.quorum, reverse.self_approval, reverse.valid_days) == (
-        expected.quorum,
-        expected.self_approval,
-        expected.valid_days,
-    )
-
-
 def test_a_promoters_policy_makes_it_stricter_and_never_weaker(desk: Callable[..., Desk]) -> None:
     case = desk(ONE)
     weak = minimal_policy(environments={"production": {"approvals": {"quorum": 0, "self_approval": True}}})
@@ -273,54 +241,6 @@ def test_the_default_policy_asks_for_staging_and_one_person(desk: Callable[..., 
     assert len(blockers) == 2
     assert "not been served in staging" in blockers[0]
     assert "requires 1 approval;" in blockers[1]
-
-
-def _without_blessing(release: Release, name: str) -> str:
-    return release(name, ONE, blessing=b"")
-
-
-def _other_blessing(release: Release, name: str) -> str:
-    return release(name, ONE, blessing=b'{"blessed": true}')
-
-
-def _other_tag(release: Release, name: str) -> str:
-    return release(name, ONE, tags={"blessing_sha256": "0" * 64})
-
-
-def _unreadable(release: Release, name: str) -> str:
-    return release(name, ONE, blessing=b"{", tags={"blessing_sha256": hashlib.sha256(b"{").hexdigest()})
-
-
-def _weaker_policy(release: Release, name: str) -> str:
-    text = minimal_policy(environments={"production": {"approvals": {"quorum": 0}}}).canonical()
-    return release(name, ONE, policy=text.encode())
-
-
-def _not_blessed(release: Release, name: str) -> str:
-    return release(name, ONE, blessed=False)
-
-
-@pytest.mark.parametrize(
-    ("make_version", "problem"),
-    [
-        (_without_blessing, "has no blessing.json in its evidence"),
-        (_other_blessing, "was registered with another blessing"),
-        (_other_tag, "was registered with another blessing"),
-        (_unreadable, "has a blessing that cannot be read"),
-        (_weaker_policy, "was judged by another policy"),
-        (_not_blessed, "is not blessed"),
-    ],
-)
-def test_evidence_that_is_not_whole_is_refused(
-    tracking: Tracking, release: Release, tmp_path: Path, make_version: Callable[[Release, str], str], problem: str
-) -> None:
-    name = f"evidence-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
-    case = Desk(tracking, str(tmp_path / "store"), name, make_version(release, name))
-    blockers = case.refusals()
-    assert len(blockers) == 1
-    assert problem in blockers[0]
-    with pytest.raises(ModelwayError, match=problem):
-        case.approve("bob")
 
 
 def test_a_version_that_there_is_not_is_refused(desk: Callable[..., Desk]) -> None:

@@ -66,17 +66,7 @@ def test_thresholds_that_a_model_can_pass(policy_text: Text, metric: str, thresh
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"model.metrics": {}}, "model.metrics"),
         ({"model": ...}, "model"),
-        ({"model.no_regression": {"metric": "f1", "margin": -0.1}}, "model.no_regression.margin"),
-        ({"model.no_regression": {"margin": 0.1}}, "model.no_regression.metric"),
-        ({"model.no_regression": {"metric": "f1", "first_model": "yes"}}, "model.no_regression.first_model"),
-        ({"model.slices": {"columns": [], "metrics": {"f1": {"min": 0}}}}, "model.slices.columns"),
-        ({"model.slices": {"columns": ["a"], "metrics": {}}}, "model.slices.metrics"),
-        ({"model.slices": {"columns": ["a"], "metrics": {"f1": {"min": 0}}, "bins": 1}}, "model.slices.bins"),
-        ({"data.drift.psi": 0}, "data.drift.psi"),
-        ({"data.drift.minimum_rows": 1}, "data.drift.minimum_rows"),
-        ({"data.on_inconclusive": "pass"}, "data.on_inconclusive"),
         ({"registration.alias": "Champion!"}, "registration.alias"),
     ],
 )
@@ -117,26 +107,3 @@ def test_ranges_are_mirrored_for_losses(name: str) -> None:
         assert metric_range(name.removeprefix("neg_")) == (-high, -low)
         assert high in {0, float("inf")}
         assert not name.endswith(("_error", "_loss", "_deviance", "_score")) or high == 0
-
-
-@pytest.mark.parametrize(
-    ("environments", "traffic"),
-    [
-        (None, {"staging": "smoke", "production": "live"}),
-        (
-            {"development": {}, "staging": {}, "production": {}},
-            {"development": "smoke", "staging": "smoke", "production": "live"},
-        ),
-        (
-            {"staging": {"traffic": "live"}, "production": {"traffic": "smoke"}},
-            {"staging": "live", "production": "smoke"},
-        ),
-        ({"staging": {"namespace": "models"}}, {"staging": "smoke"}),
-    ],
-)
-def test_only_production_has_traffic_of_its_own_unless_the_policy_says_so(
-    policy_text: Text, environments: Any, traffic: dict[str, str]
-) -> None:
-    policy = Policy.parse(policy_text({"environments": environments} if environments else {}))
-    assert {name: section.traffic for name, section in policy.environments.items()} == traffic
-    assert Policy.parse(policy.canonical()) == policy

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelway.components.core.errors import CredentialsError, ModelwayError
+from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.uri import (
     Listing,
@@ -140,14 +140,6 @@ def test_a_report_is_copied_in(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("<p>", encoding="utf-8")
     upload(tmp_path / "report.html", str(tmp_path / "runs" / "a" / "data.html"))
     assert (tmp_path / "runs" / "a" / "data.html").read_text(encoding="utf-8") == "<p>"
-
-
-def test_s3_without_credentials_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(CredentialsError, match="no S3 credentials") as error:
-        read_uri("s3://bucket/key")
-    assert "AWS_ACCESS_KEY_ID" in error.value.remedy
 
 
 def test_what_is_there_is_not_created_again(tmp_path: Path) -> None:
