@@ -13,7 +13,7 @@ from modelway.components.core.audit.log import AuditLog, Entry
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError
-from modelway.components.core.evidence.deployment_record import DeploymentVerdict
+from modelway.components.core.evidence.deployment_record import DeploymentResult
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.rehearsal import rehearse
 from modelway.components.deploy.result import Deployed
@@ -161,7 +161,7 @@ class Attempt:
             return False
         return annotation(found, RUN) == self.claim.run or self.site.state(found).phase != "failed"
 
-    def _ended(self, verdict: DeploymentVerdict, reasons: tuple[str, ...]) -> Deployed:
+    def _ended(self, verdict: DeploymentResult, reasons: tuple[str, ...]) -> Deployed:
         made = Deployed(
             verdict=verdict,
             model=self.claim.model,

@@ -21,7 +21,7 @@ from modelway.components.core.evidence.files import (
     POLICY_FILE,
     PROJECT_FILE,
 )
-from modelway.components.core.evidence.model_card import Card
+from modelway.components.core.evidence.model_card import ModelCard
 from modelway.components.core.evidence.runs import DECISION, Outcome, RegisteredVersion, RunContext, State
 from modelway.components.core.storage.mlflow import TAG, Tracking
 
@@ -59,7 +59,7 @@ class BlessedModel:
     """
 
     blessing: Blessing
-    card: Card
+    card: ModelCard
     reports: Mapping[str, str]
     training: Training
     files: UserFiles

@@ -64,11 +64,11 @@ def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
     ("touched", "says"),
     [
         (unsigned, "is not signed: there is no release.sig"),
-        (changed("model.tar.age"), "the signature does not hold: model.tar.age is not as it was signed"),
-        (changed("blessing.json"), "the signature does not hold: blessing.json is not as it was signed"),
-        (changed("sbom.cdx.json"), "the signature does not hold: sbom.cdx.json is not as it was signed"),
-        (changed("policy.json"), "the signature does not hold: policy.json is not as it was signed"),
-        (changed("more.py"), "the signature does not hold: more.py is not among the files that were signed"),
+        (changed("model.tar.age"), "the signature does not match the files: model.tar.age is not as it was signed"),
+        (changed("blessing.json"), "the signature does not match the files: blessing.json is not as it was signed"),
+        (changed("sbom.cdx.json"), "the signature does not match the files: sbom.cdx.json is not as it was signed"),
+        (changed("policy.json"), "the signature does not match the files: policy.json is not as it was signed"),
+        (changed("more.py"), "the signature does not match the files: more.py is not among the files that were signed"),
         (lambda bundle: (bundle / "sbom.cdx.json").unlink(), "sbom.cdx.json was signed and is missing"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_release_that_another_key_signed_is_refused(
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "other.pub"))
     assert "was made with another key than is trusted here" in found("foreign", version)[0]
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "nowhere"))
-    assert found("foreign", version) == ("MODELWAY_VERIFYING_KEY names no file",)
+    assert found("foreign", version) == ("the file that MODELWAY_VERIFYING_KEY names does not exist",)
 
 
 def test_without_a_key_to_verify_with_nothing_is_deployed(
@@ -115,7 +115,7 @@ def test_without_a_key_to_verify_with_nothing_is_deployed(
     [
         ({"version": "9"}, "the image is of version 9 of other, and not of version 1 of other"),
         ({"name": "loans"}, "the image is of version 1 of loans, and not of version 1 of other"),
-        ({"model_hash": "n"}, "the release is of another model than was blessed"),
+        ({"model_hash": "n"}, "the release names another model than was blessed"),
         ({"blessing_sha256": "0" * 64}, "the blessing is not the one of other 1"),
     ],
 )

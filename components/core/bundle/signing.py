@@ -53,12 +53,15 @@ def key_file(variable: str) -> Path:
         raise ModelwayError(
             f"{variable} is not set", key=variable, remedy="set it to the key's file, such as a mounted Secret's"
         )
-    named = os.environ.get(variable) or _MOUNTED[variable]
-    if not Path(named).is_file():
+    path = os.environ.get(variable) or _MOUNTED[variable]
+    if not Path(path).is_file():
         raise NotFoundError(
-            f"{variable} names no file", key=variable, file=named, remedy="mount the key there, or correct the path"
+            f"the file that {variable} names does not exist",
+            key=variable,
+            file=path,
+            remedy="mount the key there, or correct the path",
         )
-    return Path(named)
+    return Path(path)
 
 
 def new_keys(private: Path, public: Path) -> None:
@@ -193,7 +196,7 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
             remedy="use a release that `package_model` made, which signs it",
         ) from error
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise _invalid(signature, "it is no model signature") from error
+        raise _invalid(signature, "it is not a model signature") from error
     if kinds != (_MEDIA_TYPE, _PAYLOAD_TYPE):
         raise _invalid(signature, f"it is of another format, {' with '.join(map(str, kinds))}")
     if material != hashlib.sha256(_pem(key)).hexdigest():
@@ -256,12 +259,12 @@ def _load_key(path: Path, variable: str, *, load: Any) -> Any:
     try:
         return load(path.read_bytes())
     except (OSError, ValueError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no such PEM file without a password"
+        reason = error.strerror if isinstance(error, OSError) else "it is not a PEM file without a password"
         raise ModelwayError(
             f"the key cannot be read: {reason}",
             file=str(path),
             key=variable,
-            remedy="name a PEM file of a key on the curve P-256; `signing.new_keys` makes a pair",
+            remedy="name a PEM file of a key on the curve P-256; `modelway keys` makes a pair",
         ) from error
 
 
@@ -270,7 +273,7 @@ def _wrong_kind(path: Path, variable: str) -> ModelwayError:
         "the key is of another kind",
         file=str(path),
         key=variable,
-        remedy="name a key on the curve P-256; `signing.new_keys` makes a pair",
+        remedy="name a key on the curve P-256; `modelway keys` makes a pair",
     )
 
 
@@ -285,4 +288,4 @@ def _invalid(signature: Path, problem: str) -> ModelwayError:
 
 
 def _mismatch(path: Path, problem: str) -> ModelwayError:
-    return DamagedError(f"the signature does not hold: {problem}", file=str(path), remedy=_REMEDY)
+    return DamagedError(f"the signature does not match the files: {problem}", file=str(path), remedy=_REMEDY)

@@ -125,7 +125,7 @@ def check_code(project: Project, code_version: str) -> None:
     code = ProjectCode.imported(project.model.entrypoint)
     if code.modules_version != expected:
         raise ModelwayError(
-            f"{project.model.entrypoint} is other code than the run was started for: {code.modules_version} and not "
+            f"{project.model.entrypoint} is not the code that the run was started for: {code.modules_version}, not "
             f"{expected}",
             file=str(code.folder),
             key="model.entrypoint",

@@ -77,7 +77,7 @@ class Document(Section):
             ) from error
         if not isinstance(raw, dict):
             raise DamagedError(
-                f"{name} holds no mapping of keys",
+                f"{name} is not a mapping of keys",
                 file=name,
                 remedy=f"write the {cls.title}'s keys at the top level; `modelway init` proposes one",
             )

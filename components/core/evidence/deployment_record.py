@@ -14,7 +14,7 @@ from modelway.components.core.storage.run_files import read_record, record_file
 from modelway.components.core.storage.uri import write_uri
 
 DEPLOYMENT = "deployment.json"
-DeploymentVerdict = Literal["promoted", "rolled-back", "undone", "refused"]
+DeploymentResult = Literal["promoted", "rolled-back", "undone", "refused"]
 
 
 class DeploymentRecord(BaseModel):
@@ -40,7 +40,7 @@ class DeploymentRecord(BaseModel):
     model: str
     version: str
     environment: str
-    verdict: DeploymentVerdict
+    verdict: DeploymentResult
     image: str = ""
     restored: str = ""
     reasons: tuple[str, ...] = ()

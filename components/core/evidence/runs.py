@@ -24,7 +24,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.blessing import Blessing
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.evidence.files import BLESSING_FILE, CARD_FILE, CARD_PAGE_FILE
-from modelway.components.core.evidence.model_card import Card
+from modelway.components.core.evidence.model_card import ModelCard
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.run_files import read_record, record_file
 from modelway.components.core.storage.uri import join, list_folders, upload, write_uri
@@ -228,7 +228,7 @@ def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
     return sorted(runs, key=lambda run: run[1].at if run[1] is not None else "9", reverse=True)
 
 
-def keep_blessing(store: str, blessing: Blessing, *, card: Card) -> dict[str, str]:
+def keep_blessing(store: str, blessing: Blessing, *, card: ModelCard) -> dict[str, str]:
     """Writes the blessing and the model card into the run's folder; returns where the card's page is, by its name."""
     root = join(store, "runs", blessing.run)
     for name, content in (

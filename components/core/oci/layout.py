@@ -84,7 +84,7 @@ class Reference:
         match = _REFERENCE.fullmatch(text)
         if match is None:
             raise ModelwayError(
-                f"{text!r} names no image",
+                f"{text!r} is not an image reference",
                 key=key,
                 value=text,
                 remedy="write host/repository:tag or host/repository@sha256:…, with the registry's host; or a folder's "
@@ -189,7 +189,7 @@ class Layout:
 
     def _missing(self, path: Path) -> NotFoundError:
         return NotFoundError(
-            f"{self.folder} is no OCI layout with this image: {path.name} is not there",
+            f"{self.folder} is not an OCI layout with this image: {path.name} is missing",
             file=str(path),
             remedy="name a folder that `docker save`, `skopeo copy … oci:` or `package_model` wrote an image to",
         )
@@ -215,7 +215,7 @@ def copy_checked(source: Source, target: IO[bytes], *, blob: Descriptor, locatio
 def digest_mismatch(digest: str, location: str) -> DamagedError:
     """The error of content that is not what its digest names."""
     return DamagedError(
-        f"{location} gave something else than {digest}",
+        f"{location} returned other content than {digest}",
         file=location,
         value=digest,
         remedy="do not use this image; see who can write to the registry or folder",

@@ -32,7 +32,7 @@ def private_authorities() -> Path | None:
     configured = os.environ.get(VARIABLE)
     if configured and not Path(configured).is_file():
         raise CredentialsError(
-            f"{VARIABLE} names no file",
+            f"the file that {VARIABLE} names does not exist",
             file=configured,
             key=VARIABLE,
             remedy="name the PEM file with the private authority's certificates, or unset it",

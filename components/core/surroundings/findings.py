@@ -113,7 +113,7 @@ def as_error(findings: Sequence[Finding]) -> ModelwayError | None:
         kind = CredentialsError
     message, remedy = wrong[0].message, wrong[0].remedy
     if len(wrong) > 1:
-        message = f"{len(wrong)} things that the run needs are not as they must be"
+        message = f"{len(wrong)} problems with what the run needs"
         message += "".join(f"\n  {number}. {finding.message}" for number, finding in enumerate(wrong, 1))
         remedies: dict[str, list[str]] = {}
         for number, finding in enumerate(wrong, 1):

@@ -144,7 +144,7 @@ def source_in_folder(source: str) -> Finding:
         return _no_data(source, f"the folder {source} holds no files")
     if not os.access(path, os.R_OK):
         remedy = "correct its permissions"
-        return Finding("source", Status.REFUSED, f"{source} must not be read by this account", remedy, file=source)
+        return Finding("source", Status.REFUSED, f"{source} cannot be read by this account", remedy, file=source)
     return Finding("source", Status.OK, f"{source} is there", file=source)
 
 

@@ -23,7 +23,7 @@ def chain_of(length: int) -> list[Entry]:
 def test_an_entry_is_parsed_from_its_own_bytes_alone() -> None:
     content = entry(1).content()
     assert parse_entry(content) == entry(1)
-    assert parse_entry(content.replace(b":", b": ")) == "it is not in the log's own format"
+    assert parse_entry(content.replace(b",", b", ")) == "it is not in the log's own format"
     assert parse_entry(b"{}") == "it cannot be read as an entry"
     assert parse_entry(content.replace(b"+00:00", b"")) == "it cannot be read as an entry"
 

@@ -123,7 +123,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "another file in the model": (lambda folder: (folder / "model" / "x").touch(), "not those that were blessed"),
     "no model": (lambda folder: shutil.rmtree(folder / "model"), "model is missing or cannot be read"),
     "another blessing": (changed_release(blessing_sha256="0" * 64), "the blessing is not the one of loans 3"),
-    "a release of another model": (changed_release(model_hash="0" * 64), "of another model than was blessed"),
+    "a release of another model": (changed_release(model_hash="0" * 64), "names another model than was blessed"),
     "no blessing": (lambda folder: (folder / "blessing.json").unlink(), "blessing.json is missing"),
     "a model that is not blessed": (unblessed, "loans 3 is not blessed"),
     "no converted model": (lambda folder: (folder / "model.onnx").unlink(), "the converted model is missing"),
@@ -154,7 +154,7 @@ def test_parts_that_do_not_belong_together_are_refused(
 
 
 def test_what_is_no_folder_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="is no release bundle"):
+    with pytest.raises(ModelwayError, match="is not a release bundle"):
         verify_bundle(tmp_path / "nothing", None)
 
 

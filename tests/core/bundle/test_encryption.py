@@ -193,7 +193,7 @@ def test_what_is_no_recipient_is_refused_and_a_secret_not_repeated(
         str(tmp_path / "two"): "names 2 in place of one",
         str(tmp_path / "ssh"): "invalid Bech32",
         str(tmp_path / "bytes"): "it is no text",
-        str(tmp_path / "none"): "names no file",
+        str(tmp_path / "none"): "does not exist",
         secret: "it is a secret identity",
         str(keys / "own.key"): "it is a secret identity",
     }.items():

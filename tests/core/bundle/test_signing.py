@@ -77,8 +77,8 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a link to a file": (lambda folder: (folder / "link").symlink_to(folder / "blessing.json"), "no.* plain file"),
     "no signature": (lambda folder: (folder / "release.sig").unlink(), "is not signed: there is no release.sig"),
-    "an empty signature": (lambda folder: (folder / "release.sig").write_text(""), "it is no model signature"),
-    "another document": (lambda folder: (folder / "release.sig").write_text("[]"), "it is no model signature"),
+    "an empty signature": (lambda folder: (folder / "release.sig").write_text(""), "it is not a model signature"),
+    "another document": (lambda folder: (folder / "release.sig").write_text("[]"), "it is not a model signature"),
     "another statement": (
         lambda folder: rewritten(folder, lambda signed_statement: signed_statement.update(subject=[])),
         "does not belong to what it lists",
@@ -162,7 +162,7 @@ def test_a_key_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ModelwayError, match="MODELWAY_SIGNING_KEY is not set"):
         key_file("MODELWAY_SIGNING_KEY")
     monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(tmp_path / "key"))
-    with pytest.raises(ModelwayError, match="names no file"):
+    with pytest.raises(ModelwayError, match="does not exist"):
         key_file("MODELWAY_SIGNING_KEY")
     (tmp_path / "key").write_text("")
     assert key_file("MODELWAY_SIGNING_KEY") == tmp_path / "key"

@@ -213,7 +213,7 @@ def test_a_line_that_is_known_stays(tmp_path: Path) -> None:
 def test_a_file_without_keys_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(ModelwayError, match="holds no mapping of keys") as error:
+    with pytest.raises(ModelwayError, match="is not a mapping of keys") as error:
         Policy.load(file)
     assert error.value.file == str(file)
     assert "modelway init" in error.value.remedy

@@ -9,7 +9,7 @@ import pytest
 
 from modelway.components.core.checks import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
-from modelway.components.core.evidence.explanation import as_json, as_markdown, findings, headline, sentences
+from modelway.components.core.evidence.explanation import as_json, as_markdown, headline, sentences, unpassed_checks
 from modelway.components.core.evidence.runs import Attempt, Outcome, RegisteredVersion, State
 
 GOOD = passed_or_failed("columns", True, message="all there")
@@ -56,7 +56,7 @@ REJECTED = outcome(
 
 
 def test_what_is_worst_comes_first() -> None:
-    assert [(finding.gate, finding.check.name, finding.effect) for finding in findings(REJECTED)] == [
+    assert [(finding.gate, finding.check.name, finding.effect) for finding in unpassed_checks(REJECTED)] == [
         ("model", "metric[roc_auc]", "blocks"),
         ("model", "test_rows", "blocks"),
         ("serving", "metric[roc_auc]", "reported"),
@@ -69,7 +69,7 @@ def test_a_rejection_is_told_in_sentences() -> None:
     lines = sentences(REJECTED)
     assert lines[0] == "loans was not blessed in run-1: 2 checks block it."
     assert lines[1] == ("The model gate's metric[roc_auc] failed (blocks): 0.51 on 900 rows | at least 0.6.")
-    assert lines[2] == "The model gate's test_rows cannot be told (blocks): 12 test rows."
+    assert lines[2] == "The model gate's test_rows is inconclusive (blocks): 12 test rows."
     assert "would block, but this gate only reports" in lines[3]
     assert "waived by ada until 2026-06-30: known" in lines[4]
     assert lines[-3:] == [
@@ -88,12 +88,12 @@ def test_gates_that_were_not_reached_are_named() -> None:
 @pytest.mark.parametrize(
     ("outcome_", "says"),
     [
-        (outcome(State.REGISTERED, gate("data", GOOD)), "loans was blessed in run-1: it is version 4, and 'champion'."),
-        (outcome(State.FAILED, error="out of memory"), "loans was not judged to the end in run-1: out of memory."),
-        (outcome(State.FAILED), "loans was not judged to the end in run-1: the run failed."),
+        (outcome(State.REGISTERED, gate("data", GOOD)), "loans was blessed in run-1: it is version 4, 'champion'."),
+        (outcome(State.FAILED, error="out of memory"), "loans did not complete run-1: out of memory."),
+        (outcome(State.FAILED), "loans did not complete run-1: the run failed."),
         (
             outcome(State.REGISTERED, name="weekly", error="packaging did not finish"),
-            "loans was blessed in weekly (run-1): it is version 4, and 'champion'; packaging did not finish.",
+            "loans was blessed in weekly (run-1): it is version 4, 'champion'; packaging did not finish.",
         ),
         (
             outcome(State.UNDONE, deployment=UNDONE),
@@ -107,7 +107,7 @@ def test_the_headline_says_what_became_of_it(outcome_: Outcome, says: str) -> No
 
 def test_a_disabled_gate_is_no_passed_gate() -> None:
     lines = sentences(outcome(State.REGISTERED, gate("serving", mode=Mode.DISABLED)))
-    assert "The serving gate is disabled by the policy, so nothing is known of it." in lines
+    assert "The serving gate is disabled by the policy, so it was not judged." in lines
 
 
 def test_the_comment_is_whole_markdown() -> None:

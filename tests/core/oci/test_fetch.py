@@ -141,6 +141,6 @@ def test_what_is_not_what_its_digest_names_is_refused(
     digests = {"layer": Descriptor.of(RELEASE, LAYER).digest, "manifest": image.partition("@")[2]}
     blob = tmp_path / "images" / "blobs" / "sha256" / digests[change].removeprefix("sha256:")
     blob.write_bytes(blob.read_bytes().replace(b"{}", b"[]") if change == "layer" else blob.read_bytes() + b" ")
-    with pytest.raises(ModelwayError, match="gave something else than sha256:"):
+    with pytest.raises(ModelwayError, match="returned other content than sha256:"):
         fetch_release(image, work)
     assert not list(work.iterdir())

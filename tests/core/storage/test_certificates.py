@@ -212,7 +212,7 @@ def test_what_is_no_certificate_is_said(content: bytes, monkeypatch: pytest.Monk
 
 def test_a_file_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODELWAY_CA", str(tmp_path / "none.pem"))
-    with pytest.raises(ModelwayError, match="MODELWAY_CA names no file") as error:
+    with pytest.raises(ModelwayError, match="the file that MODELWAY_CA names does not exist") as error:
         Tracking("https://127.0.0.1:9")
     assert error.value.file == str(tmp_path / "none.pem")
 

@@ -43,7 +43,7 @@ def test_several_are_one_error_with_each_remedy_once() -> None:
     error = as_error([DOWN, first, FINE, second])
     assert error is not None
     assert error.message.splitlines() == [
-        "3 things that the run needs are not as they must be",
+        "3 problems with what the run needs",
         "  1. no endpoint is set",
         "  2. no server is named",
         "  3. MLflow cannot be reached",

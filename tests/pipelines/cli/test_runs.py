@@ -181,12 +181,12 @@ def test_runs_of_earlier_versions_are_listed_by_their_names(old_store: Path) -> 
             "claims-release-x7k2p",
             0,
             (
-                "claims was blessed in claims-release-x7k2p: it is version 7, and 'champion'.",
-                "The model gate's no_regression cannot be told (warns): there is no champion.",
+                "claims was blessed in claims-release-x7k2p: it is version 7, 'champion'.",
+                "The model gate's no_regression is inconclusive (warns): there is no champion.",
                 "The serving gate is disabled by the policy",
             ),
         ),
-        ("Täglich #3", 2, ("claims was not judged to the end in Täglich #3: the task train_model failed.",)),
+        ("Täglich #3", 2, ("claims did not complete Täglich #3: the task train_model failed.",)),
     ],
 )
 def test_runs_of_earlier_versions_explain_by_their_names(
