@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class GateResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
-    """A gate's checks and verdict, as JSON (`verdict.Gate`)."""
+    """A gate's checks and verdict, as JSON (`checks.Gate`)."""
 
 
 class BaselineResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
-    """What later data is measured against: a training split's statistics, as JSON, and a sample of it, as Parquet."""
+    """The baseline: a training split's statistics, as JSON, and a sample of it, as Parquet."""
 
 
 class BlessingResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
@@ -33,7 +33,7 @@ class FeatureSteps(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
 
 
 def write_values(*artifacts: dsl.Artifact) -> None:
-    """Writes what metrics artifacts hold as JSON to their files.
+    """Writes the values of metrics artifacts to their files, as JSON.
 
     KFP keeps metrics as metadata alone; without a file, kfp.local takes a cached task's outputs for lost.
     """
@@ -50,7 +50,7 @@ def write_comparison(
         metrics: The task's metrics, which the dashboard's *Compare runs* sets side by side.
         gate: The gate.
         policy: The policy file: its text, or a URI.
-        measurements: What was measured beside, such as scores and latencies.
+        measurements: Other measurements, such as scores and latencies.
     """
     from modelway.components.core.config.policy import Policy
     from modelway.components.core.measures.comparison import comparison

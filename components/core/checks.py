@@ -167,7 +167,7 @@ class Gate(BaseModel):
         """Reads a gate back from JSON.
 
         Raises:
-            DamagedError: it is not what a gate writes.
+            DamagedError: it is not a gate's JSON.
         """
         try:
             return cls.model_validate_json(Path(path).read_bytes())

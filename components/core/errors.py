@@ -1,4 +1,4 @@
-"""The errors that every stage and command raises, by classes that a caller decides by, and what is behind others."""
+"""The errors of all stages and commands: a class for each thing that a caller decides by."""
 
 import errno
 import re
@@ -54,7 +54,7 @@ class ModelwayError(Exception):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def details(self) -> dict[str, str]:
-        """What people read below the message: the fields that are set, the line after its file."""
+        """The lines below the message: the fields that are set, the line number after its file."""
         texts = {name: str(value) for name, value in self.fields().items() if name not in {"message", "line"}}
         if self.file is not None and self.line is not None:
             texts["file"] += f":{self.line}"
@@ -114,7 +114,7 @@ def without_password(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception says, or its type's name."""
+    """The first line of an exception's message, or its type's name."""
     lines = str(error).strip().splitlines()
     return without_password(lines[0])[:300] if lines else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""What a task's process does beside its stage: its log ends with a readable error, and a stop leaves a record."""
+"""The process of a task: its log ends with a readable error, and termination leaves a record."""
 
 from __future__ import annotations
 

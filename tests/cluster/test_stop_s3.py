@@ -69,4 +69,4 @@ def test_a_second_is_enough_for_the_record(store: str, tmp_path: Path) -> None:
     outcome = read_outcome(store, "id-1")
     assert outcome is not None
     assert outcome.state is State.STOPPED
-    assert "train_model was told to end" in outcome.error
+    assert "train_model was terminated" in outcome.error

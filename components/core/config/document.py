@@ -30,10 +30,10 @@ class Section(BaseModel):
 
 
 class Document(Section):
-    """A whole file. Subclasses say what they are called in errors, and which of their keys are no evidence."""
+    """A whole file. Subclasses say what they are called in errors, and which of their keys are settings."""
 
     title: ClassVar[str]
-    settings: ClassVar[frozenset[str]] = frozenset()  # say where and how a run goes, not what comes of it
+    settings: ClassVar[frozenset[str]] = frozenset()  # these keys affect where and how a run goes, not its results
 
     @classmethod
     def load(cls, source: str | Path) -> Self:
@@ -71,7 +71,7 @@ class Document(Section):
                 line=line,
                 remedy="correct the YAML at that line",
             ) from error
-        except ValueError as error:  # of a date that there is not, which the loader does not catch
+        except ValueError as error:  # such as an impossible date, which the loader does not catch
             raise DamagedError(
                 f"{name} holds a value that cannot be read: {error}", file=name, remedy="correct the value"
             ) from error
@@ -102,7 +102,7 @@ class Document(Section):
 
 
 def _without_empty(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:
-    """A dumped section less the keys that are null unless given."""
+    """A dumped section without the keys that are null by default."""
     content: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
@@ -205,7 +205,7 @@ def _decode(content: bytes, name: str) -> str:
 
 
 def _schema_error(error: ValidationError, raw: dict[str, Any], *, text: str, name: str, title: str) -> DamagedError:
-    """One error for all that pydantic found, located at the first."""
+    """One error for all problems that pydantic found, located at the first."""
     problems: dict[str, list[Any]] = {}
     for problem in error.errors(include_url=False):
         problems.setdefault(_dotted(problem, raw), []).append(problem)

@@ -1,4 +1,4 @@
-"""Whether a policy asks less of a model than the champion's did.
+"""Whether a policy is weaker than the champion's was.
 
 Numbers, and switches that permit something, say in which direction they are stricter (`thresholds.Stricter`); nothing
 else is known here of any section. What cannot be ordered, as another metric in place of the one that was asked for,

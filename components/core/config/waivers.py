@@ -1,4 +1,4 @@
-"""Waivers: a check that is let pass by name, for a reason, until a day; and the gate that is judged with them."""
+"""Waivers: checks that are let pass by name, for a reason, until a day; and the gate with waivers applied."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def judged_gate(
     Args:
         name: The gate's name.
         checks: What was compared.
-        facts: What the gate knew.
+        facts: What else was recorded.
         mode: Whether it may block.
         waivers: The policy's.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
@@ -71,7 +71,7 @@ def judged_gate(
 
 
 def lapsed(gate: Gate, waivers: Sequence[Waiver], *, as_of: str = "") -> list[Check]:
-    """The checks that a gate waived by what the policy does not hold, or holds no more."""
+    """The checks of a gate whose waivers are not, or no longer, in the policy."""
     holding = {str(waiver) for waiver in _holding(waivers, as_of)}
     return [check for check in gate.checks if check.waiver is not None and check.waiver not in holding]
 

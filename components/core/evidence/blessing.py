@@ -25,7 +25,7 @@ class Hashes(BaseModel):
         contract: The contract file.
         policy: The policy file.
         code: The components' code, and the user's own training module.
-        request: All that the run was asked for.
+        request: All that the release depends on.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -1,6 +1,6 @@
-"""What became of a deployment, kept in the store: the outputs of a task that fails are lost on a backend.
+"""The deploy result in the store, since a backend loses the outputs of a failed task.
 
-Below the store's root, ``runs/<run>/deployment.json`` holds the record of the run's latest deployment.
+Below the store's root, ``runs/<run>/deployment.json`` holds the result of the run's latest deployment.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ DeploymentResult = Literal["promoted", "rolled-back", "undone", "refused"]
 
 
 class DeploymentRecord(BaseModel):
-    """What became of a run's deployment.
+    """The result of a run's deployment.
 
     Attributes:
         run: The run that deployed.
         model: The registered model's name.
         version: The version that was to serve.
-        environment: Where.
-        verdict: ``promoted`` and ``rolled-back``: the version serves; ``undone``: it was tried, and what served before
-            serves again; ``refused``: nothing was touched.
+        environment: The environment.
+        verdict: ``promoted`` and ``rolled-back``: the version serves; ``undone``: the rollout failed, and what served
+            before serves again; ``refused``: nothing was changed.
         image: Its image by digest; empty where none is known.
-        restored: The image that serves again; empty where nothing was undone, or there was nothing to go back to.
-        reasons: Why it was undone or refused, or what else there is to know; a sentence each.
-        sentence: The verdict in one line.
+        restored: The image that serves again; empty if nothing was undone, or nothing had served before.
+        reasons: Why it was undone or refused, or what else matters; a sentence each.
+        sentence: The result in one line.
         at: When this was written, ISO 8601 in UTC.
     """
 
@@ -48,7 +48,7 @@ class DeploymentRecord(BaseModel):
     at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def write(self, store: str) -> str:
-        """Writes this below the run's folder in place of an earlier one; returns where."""
+        """Writes this to the run's folder, replacing an earlier one; returns the file."""
         target = record_file(store, self.run, name=DEPLOYMENT)
         write_uri(target, self.model_dump_json(indent=2).encode())
         return target
@@ -65,6 +65,6 @@ class DeploymentRecord(BaseModel):
         return read_record(
             cls,
             record_file(store, run, name=DEPLOYMENT),
-            damage="is no record of a deployment: it is damaged, or of another version of Modelway",
-            remedy="see who wrote it; the audit log (`modelway history`) says what became of the deployment",
+            damage="is not a deploy result: it is damaged, or was written by another version of Modelway",
+            remedy="find out who wrote it; the audit log (`modelway history`) says how the deployment ended",
         )

@@ -129,8 +129,6 @@ def as_markdown(outcome: Outcome) -> str:
             lines += ["", f"**{title}**", ""]
             rows = [(item.check, item.effect) for item in items[:20]]
             lines += [f"- `{check.name}` {effect}: {markdown_cell(check.message)}" for check, effect in rows]
-                f"- `{item.check.name}` {item.effect}: {markdown_cell(item.check.message)}" for item in items[:20]
-            ]
             lines += [f"- and {len(items) - 20} more"] * (len(items) > 20)
     if rest := [f"- {markdown_cell(sentence)}" for sentence in _rest(outcome)]:
         lines += ["", "**The run**", "", *rest]

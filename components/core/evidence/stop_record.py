@@ -1,7 +1,7 @@
-"""That a run was stopped while a stage was at work, kept in the store by that stage.
+"""The record, in the store, that a run was stopped while a stage was running.
 
-Below the store's root, ``runs/<run>/stopped.json`` is left by the stage that was told to end last. What a run recorded
-after it tells more: it was retried, or had been decided.
+Below the store's root, ``runs/<run>/stopped.json`` is written by the stage that was terminated last. A run that was
+retried, or had been decided, has later records, which count more.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ STOPPED = "stopped.json"
 
 
 class StopRecord(BaseModel):
-    """That a run was stopped.
+    """The record that a run was stopped.
 
     Attributes:
-        stage: The component that was at work, such as ``train_model``.
-        at: When it was told to end, ISO 8601 in UTC.
+        stage: The component that was running, such as ``train_model``.
+        at: When it was terminated, ISO 8601 in UTC.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,8 +35,8 @@ class StopRecord(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What happened; a process is not told by whom it is told to end."""
-        return f"{self.stage} was told to end, by someone, by a time limit, or since its node went away"
+        """What happened; a process does not learn who terminates it."""
+        return f"{self.stage} was terminated: by somebody, by a time limit, or because its node went away"
 
     def write(self, store: str, run: str) -> None:
         """Writes this below the run's folder."""
@@ -52,13 +52,13 @@ class StopRecord(BaseModel):
         return read_record(
             cls,
             record_file(store, run, name=STOPPED),
-            damage="is damaged: it is not what a stage writes there",
+            damage="is damaged: it is not a stop record",
             remedy="delete it; nothing else depends on it",
         )
 
 
 def record_stop(arguments: Sequence[str]) -> None:
-    """Records that a task was told to end, if it has a run and a store.
+    """Records that a task was terminated, if it has a run and a store.
 
     Args:
         arguments: The arguments of KFP's executor.

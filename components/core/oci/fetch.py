@@ -38,7 +38,7 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
     """
     reference = Reference.parse(image, "image")
     if reference.host and not reference.digest:
-        raise ModelwayError(f"{image} is not named by its digest", key="image", value=image, remedy=_REMEDY)
+        raise ModelwayError(f"{image} is not pinned by a digest", key="image", value=image, remedy=_REMEDY)
     images = images_at(reference, insecure=insecure)
     layers = pull(images, reference, platform="").layers
     if not layers or layers[-1].media_type != LAYER:
@@ -76,4 +76,6 @@ def _is_strange(path: PurePosixPath) -> bool:
 
 
 def _no_release(image: str, why: str) -> DamagedError:
-    return DamagedError(f"the topmost layer of {image} is no release: {why}", key="image", value=image, remedy=_REMEDY)
+    return DamagedError(
+        f"the topmost layer of {image} is not a release: {why}", key="image", value=image, remedy=_REMEDY
+    )

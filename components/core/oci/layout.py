@@ -1,4 +1,4 @@
-"""Where images are: an OCI layout in a local folder, or a registry."""
+"""Places that hold images: the interface, and an OCI layout in a local folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFERENCE = re.compile(
 
 
 class Source(Protocol):
-    """What can be read to its end."""
+    """A readable stream."""
 
     def read(self, size: int = ..., /) -> bytes:
         """The next bytes; none at the end."""
@@ -45,7 +45,7 @@ class Images(Protocol):
         """Stores a blob."""
 
     def mount(self, blob: Descriptor, other: Images) -> bool:
-        """Takes a blob over from another place without moving it; False where that cannot be done."""
+        """Takes a blob over from another place without a copy; False if that is not possible."""
 
     def put_manifest(self, image: Image, tag: str) -> str:
         """Stores an image's manifest, whose blobs are there; returns the image's reference by digest."""
@@ -202,7 +202,7 @@ def copy_checked(source: Source, target: IO[bytes], *, blob: Descriptor, locatio
     """Copies a blob's content.
 
     Raises:
-        ModelwayError: it is not the content that its digest names.
+        DamagedError: the content does not match its digest.
     """
     digest = hashlib.sha256()
     while chunk := source.read(1 << 20):
@@ -213,12 +213,12 @@ def copy_checked(source: Source, target: IO[bytes], *, blob: Descriptor, locatio
 
 
 def digest_mismatch(digest: str, location: str) -> DamagedError:
-    """The error of content that is not what its digest names."""
+    """The error of content that does not match its digest."""
     return DamagedError(
         f"{location} returned other content than {digest}",
         file=location,
         value=digest,
-        remedy="do not use this image; see who can write to the registry or folder",
+        remedy="do not use this image; find out who can write to the registry or folder",
     )
 
 
@@ -239,14 +239,14 @@ def pull(images: Images, reference: Reference, *, platform: str) -> Image:
         image = _read_image(images, reference, platform=platform)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(
-            f"what is at {reference} is no image: its documents cannot be read",
+            f"{reference} is not an image: its documents cannot be read",
             file=str(reference),
             remedy="fetch or make the image again",
         ) from error
     actual = f"{image.config_json.get('os')}/{image.config_json.get('architecture')}"
     if platform and actual != platform:
         raise ModelwayError(
-            f"{reference} is for {actual} and not for {platform}",
+            f"{reference} is for {actual}, not for {platform}",
             file=str(reference),
             key="platform",
             value=actual,

@@ -181,7 +181,7 @@ class Registry:
             raise distrust(error, f"the registry {self.host}") or UnavailableError(
                 f"the registry {self.host} cannot be reached: {first_line(error)}",
                 file=self._name,
-                remedy="check the host, and that it speaks HTTPS, or name it as `insecure`; then run again",
+                remedy="check the host, and that it speaks HTTPS, or allow plain HTTP by `insecure`; then run again",
             ) from error
         if response.status_code in _REFUSALS:
             raise self._refused()
@@ -204,5 +204,5 @@ class Registry:
         return CredentialsError(
             f"the registry {self.host} refuses access to {self.repository}",
             file=self._name,
-            remedy="log in with `docker login`, or mount its configuration and name its folder as DOCKER_CONFIG",
+            remedy="log in with `docker login`, or mount its configuration and set DOCKER_CONFIG to its folder",
         )

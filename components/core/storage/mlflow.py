@@ -36,7 +36,7 @@ PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
 
 
 class Tracking:
-    """What the stages ask of MLflow, with errors that say what to do.
+    """An MLflow server, with errors that say what to do.
 
     Args:
         uri: The tracking server.

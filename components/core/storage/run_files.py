@@ -1,4 +1,4 @@
-"""Where a run's files and records are in the project's store, and reading these: there, not there, or damaged."""
+"""The locations of a run's files and records in the project's store, and reading of records."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 def record_file(store: str, run: str, *, name: str) -> str:
-    """Where a run keeps a record."""
+    """The location of a run's record."""
     return join(store, "runs", run, name)
 
 
 def config_file(store: str, name: str, *, digest: str) -> str:
-    """Where one of the user's files is kept.
+    """The location of one of the user's files.
 
     Args:
         store: The root of the project's store.
@@ -41,8 +41,8 @@ def read_record(kind: type[Record], file: str, *, damage: str, remedy: str) -> R
     Args:
         kind: What it is.
         file: Where it is.
-        damage: What to say of one that cannot be understood, after its name.
-        remedy: What to do about that.
+        damage: The message about one that cannot be read, after its name.
+        remedy: The remedy for that.
 
     Raises:
         DamagedError: it is there and damaged.

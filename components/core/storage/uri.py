@@ -1,4 +1,4 @@
-"""Files by URI: local folders, and S3 (MinIO or any other endpoint; see `core.s3`)."""
+"""Files by URI: in local folders, and in S3 (MinIO or any other endpoint; see `core.storage.s3`)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and o
 
 @contextmanager
 def _translate_errors(path: str) -> Iterator[None]:
-    """Says of a local file or folder why it cannot be used."""
+    """Turns errors about a local file or folder into ones that say what to do."""
     try:
         yield
     except FileNotFoundError as error:
@@ -51,7 +51,9 @@ def _translate_errors(path: str) -> Iterator[None]:
         raise missing(path, "it is a folder" if folder else "a file is where a folder must be") from error
     except PermissionError as error:
         raise CredentialsError(
-            f"this account may not use {path}", file=path, remedy="correct its permissions, or name another place"
+            f"this account has no permission for {path}",
+            file=path,
+            remedy="correct its permissions, or name another place",
         ) from error
 
 
@@ -128,11 +130,11 @@ def create_uri(target: str, content: bytes, *, retain_days: int = 0) -> bool:
 
 
 def is_exclusive(target: str, content: bytes) -> bool:
-    """Whether what `create_uri` has just written is kept from being written again; some S3 endpoints do not.
+    """Whether what `create_uri` has just written cannot be created again; some S3 endpoints allow it.
 
     Args:
         target: What was written.
-        content: Its bytes, which are tried to be written once more.
+        content: Its bytes, with which a second creation is tried.
     """
     return not S3.from_environment().put_new(target, content) if is_uri(target) else True
 

@@ -49,7 +49,7 @@ def test_an_outcome_is_read_back_as_it_was_written(tmp_path: Path, outcome: Outc
 
 
 def test_a_run_without_an_id_keeps_no_records(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="the pipeline's run is empty") as error:
+    with pytest.raises(ModelwayError, match="the run's id is empty") as error:
         RunContext(run="", store=str(tmp_path))
     assert error.value.key == "run"
     assert RunContext(run="", store="").store == ""

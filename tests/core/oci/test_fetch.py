@@ -83,7 +83,7 @@ def test_a_release_is_fetched_from_a_registry_and_a_tag_is_refused(
     )
     reference = push(Registry(registry.host, "loans"), image, layer=layer, base=Layout(base), tag="1")
     assert (fetch_release(reference, work) / "model" / "MLmodel").read_bytes() == b"m"
-    with pytest.raises(ModelwayError, match="is not named by its digest") as error:
+    with pytest.raises(ModelwayError, match="is not pinned by a digest") as error:
         fetch_release(f"{registry.host}/loans:1", work)
     assert error.value.key == "image"
     with pytest.raises(ModelwayError, match="has no manifests/sha256:0000"):
@@ -123,13 +123,13 @@ def test_a_layer_that_is_no_release_is_refused_and_nothing_lands_outside(
 ) -> None:
     image = put_image(layer)
     before = set(tmp_path.iterdir())
-    with pytest.raises(ModelwayError, match=rf"is no release: it {problem}"):
+    with pytest.raises(ModelwayError, match=rf"is not a release: it {problem}"):
         fetch_release(image, work)
     assert set(tmp_path.iterdir()) == before
 
 
 def test_a_serving_base_by_itself_is_no_release(base: Path, work: Path) -> None:
-    with pytest.raises(ModelwayError, match="is no release: it is of another kind"):
+    with pytest.raises(ModelwayError, match="is not a release: it is of another kind"):
         fetch_release(str(base), work)
 
 

@@ -101,7 +101,7 @@ def test_a_folder_without_an_image_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"[1]", b"3", b"{}", b'{"manifests": 3}', b'{"manifests": [1]}', b"\xff\xfe"])
 def test_an_index_that_is_damaged_is_named(base: Path, content: bytes) -> None:
     (base / "index.json").write_bytes(content)
-    with pytest.raises(DamagedError, match="is no image: its documents cannot be read") as error:
+    with pytest.raises(DamagedError, match="is not an image: its documents cannot be read") as error:
         pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
     assert error.value.file == str(base)
 
