@@ -22,7 +22,8 @@ from minio.objectlockconfig import DAYS, ObjectLockConfig
 
 from modelway.components.core.audit.log import AuditLog, BrokenLogError, Entry
 from modelway.components.core.errors import CredentialsError, ModelwayError
-from modelway.components.core.storage.uri import S3, create_uri, list_names, read_all, read_uri
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import create_uri, list_names, read_all, read_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 

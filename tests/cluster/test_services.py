@@ -27,7 +27,8 @@ import yaml
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State, recorded_runs
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.uri import S3, content_version, fetch, read_uri, write_uri
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import content_version, fetch, read_uri, write_uri
 
 if TYPE_CHECKING:
     from minio import Minio

@@ -16,7 +16,8 @@ import pytest
 from user_files import minimal_project_text
 
 from modelway.components.core.evidence.runs import State, read_outcome
-from modelway.components.core.storage.uri import S3, write_uri
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import write_uri
 
 pytestmark = pytest.mark.cluster
 COMPONENT = '''

@@ -13,14 +13,16 @@ import binascii
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, first_line
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
+_Key = TypeVar("_Key", "ec.EllipticCurvePrivateKey", "ec.EllipticCurvePublicKey")
 SIGNING_KEY, VERIFYING_KEY, ENCRYPTION_KEY = (f"MODELWAY_{use}_KEY" for use in ("SIGNING", "VERIFYING", "ENCRYPTION"))
 ENCRYPTION_RECIPIENT = "MODELWAY_ENCRYPTION_RECIPIENT"
 # Where pods have a key mounted, so that a pipeline's task needs no variable for it.
@@ -236,45 +238,33 @@ def _statement(signature: Path, payload: bytes) -> dict[str, str]:
 
 
 def _private(path: Path) -> ec.EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    key = _load_key(path, SIGNING_KEY, load=lambda content: load_pem_private_key(content, None))
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise _wrong_kind(path, SIGNING_KEY)
-    return key
+    return _load_key(
+        path, SIGNING_KEY, kind=EllipticCurvePrivateKey, load=lambda content: load_pem_private_key(content, None)
+    )
 
 
 def _public(path: Path) -> ec.EllipticCurvePublicKey:
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    key = _load_key(path, VERIFYING_KEY, load=load_pem_public_key)
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise _wrong_kind(path, VERIFYING_KEY)
-    return key
+    return _load_key(path, VERIFYING_KEY, kind=EllipticCurvePublicKey, load=load_pem_public_key)
 
 
-def _load_key(path: Path, variable: str, *, load: Any) -> Any:
+def _load_key(path: Path, variable: str, *, kind: type[_Key], load: Callable[[bytes], object]) -> _Key:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+
+    remedy = "name a PEM file of a key on the curve P-256; `modelway keys` makes a pair"
     try:
-        return load(path.read_bytes())
+        key = load(path.read_bytes())
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a PEM file without a password"
-        raise ModelwayError(
-            f"the key cannot be read: {reason}",
-            file=str(path),
-            key=variable,
-            remedy="name a PEM file of a key on the curve P-256; `modelway keys` makes a pair",
-        ) from error
-
-
-def _wrong_kind(path: Path, variable: str) -> ModelwayError:
-    return DamagedError(
-        "the key is of another kind",
-        file=str(path),
-        key=variable,
-        remedy="name a key on the curve P-256; `modelway keys` makes a pair",
-    )
+        raise ModelwayError(f"the key cannot be read: {reason}", file=str(path), key=variable, remedy=remedy) from error
+    if not isinstance(key, kind) or not isinstance(key.curve, SECP256R1):
+        raise DamagedError("the key is of another kind", file=str(path), key=variable, remedy=remedy)
+    return key
 
 
 def _pem(key: ec.EllipticCurvePublicKey) -> bytes:

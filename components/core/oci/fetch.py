@@ -36,9 +36,7 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
         UnavailableError: the registry cannot be reached.
         CredentialsError: the registry refuses access.
     """
-    reference = Reference.parse(image, "image")
-    if reference.host and not reference.digest:
-        raise ModelwayError(f"{image} is not pinned by a digest", key="image", value=image, remedy=_REMEDY)
+    reference = Reference.pinned(image, "image", title="image")
     images = images_at(reference, insecure=insecure)
     layers = pull(images, reference, platform="").layers
     if not layers or layers[-1].media_type != LAYER:

@@ -44,7 +44,7 @@ class Images(Protocol):
     def put(self, blob: Descriptor, content: IO[bytes]) -> None:
         """Stores a blob."""
 
-    def mount(self, blob: Descriptor, other: Images) -> bool:
+    def mount(self, blob: Descriptor, source: Images) -> bool:
         """Takes a blob over from another place without a copy; False if that is not possible."""
 
     def put_manifest(self, image: Image, tag: str) -> str:
@@ -94,7 +94,7 @@ class Reference:
 
     @classmethod
     def pinned(cls, text: str, key: str, *, title: str) -> Reference:
-        """Reads the reference of an image that others are made of.
+        """Reads a reference that names its image by digest, unless it is in a layout's folder.
 
         Args:
             text: ``host/repository@sha256:…``, or the folder of an OCI layout.
@@ -102,7 +102,7 @@ class Reference:
             title: What kind of image it is, likewise.
 
         Raises:
-            ModelwayError: it is neither, or names no digest of an image in a registry.
+            ModelwayError: it is neither, or has no digest.
         """
         reference = cls.parse(text, key)
         if reference.host and not reference.digest:
@@ -110,7 +110,7 @@ class Reference:
                 f"the {title} {text} is not pinned by a digest",
                 key=key,
                 value=text,
-                remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
+                remedy="name it as host/repository@sha256:…: a tag may move to another image",
             )
         return reference
 
@@ -161,7 +161,7 @@ class Layout:
             copy_checked(content, file, blob=blob, location=str(self.folder))
         draft.replace(path)
 
-    def mount(self, blob: Descriptor, other: Images) -> bool:  # noqa: ARG002 - a registry's
+    def mount(self, blob: Descriptor, source: Images) -> bool:  # noqa: ARG002 - a registry's
         """False: a folder holds its own blobs."""
         return False
 
@@ -173,9 +173,9 @@ class Layout:
         (self.folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
         index_path = self.folder / "index.json"
         index = json.loads(index_path.read_bytes()) if index_path.exists() else {}
-        other_entries = [other for other in index.get("manifests", ()) if other["digest"] != descriptor.digest]
+        other_entries = [listed for listed in index.get("manifests", ()) if listed["digest"] != descriptor.digest]
         if tag:
-            other_entries = [other for other in other_entries if other.get("annotations", {}).get(_REF_NAME) != tag]
+            other_entries = [listed for listed in other_entries if listed.get("annotations", {}).get(_REF_NAME) != tag]
         entry = descriptor.as_json() | {
             "platform": {key: image.config_json[key] for key in ("architecture", "os")},
             **({"annotations": {_REF_NAME: tag}} if tag else {}),

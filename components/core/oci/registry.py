@@ -80,11 +80,11 @@ class Registry:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         self._ask("PUT", f"{location}{joint}{urlencode({'digest': blob.digest})}", headers=headers, data=content)
 
-    def mount(self, blob: Descriptor, other: object) -> bool:
+    def mount(self, blob: Descriptor, source: object) -> bool:
         """Takes a blob over from another repository of the same registry, where it allows that."""
-        if not isinstance(other, Registry) or other.host != self.host:
+        if not isinstance(source, Registry) or source.host != self.host:
             return False
-        query = urlencode({"mount": blob.digest, "from": other.repository})
+        query = urlencode({"mount": blob.digest, "from": source.repository})
         return self._ask("POST", f"blobs/uploads/?{query}").status_code == HTTPStatus.CREATED
 
     def put_manifest(self, image: Image, tag: str) -> str:
@@ -154,7 +154,7 @@ class Registry:
         except (AttributeError, ValueError) as error:  # oras has no credentials to answer with
             if isinstance(error, RequestException):
                 raise
-            raise self._refused() from error
+            raise self._no_access() from error
         if not has_changed:
             return response
         response.close()
@@ -184,7 +184,7 @@ class Registry:
                 remedy="check the host, and that it speaks HTTPS, or allow plain HTTP by `insecure`; then run again",
             ) from error
         if response.status_code in _REFUSALS:
-            raise self._refused()
+            raise self._no_access()
         if response.status_code == accept or response.status_code < HTTPStatus.BAD_REQUEST:
             return response
         if response.status_code == HTTPStatus.NOT_FOUND:
@@ -200,7 +200,7 @@ class Registry:
             remedy="see the registry's log, then run again",
         )
 
-    def _refused(self) -> CredentialsError:
+    def _no_access(self) -> CredentialsError:
         return CredentialsError(
             f"the registry {self.host} refuses access to {self.repository}",
             file=self._name,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
-from modelway.components.core.storage.certificates import distrust, trust_for_mlflow
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.certificates import trust_for_mlflow
+from modelway.components.core.storage.mlflow_errors import NO_ALIAS, translate_errors
 from modelway.components.core.termination import TerminatedError, sigterm_raises
 
 for _name, _value in {
@@ -213,7 +214,7 @@ class Tracking:
             try:
                 return self.client.get_model_version_by_alias(name, alias)
             except MlflowException as error:
-                if error.error_code in _NO_ALIAS:
+                if error.error_code in NO_ALIAS:
                     return None
                 raise
 
@@ -296,53 +297,9 @@ class Tracking:
                 path = self.client.download_artifacts(model_version.run_id, f"{folder}/{file}", work)
                 return Path(path).read_bytes()
 
-    @contextmanager
-    def translate_errors(self) -> Iterator[None]:
-        """Turns MLflow's errors into ones that say what to do.
-
-        Raises:
-            NotFoundError: MLflow has no such thing.
-            CredentialsError: it refuses access.
-            UnavailableError: it cannot be reached, or not now.
-            ModelwayError: it answers something else.
-        """
-        from mlflow.exceptions import MlflowException
-        from requests.exceptions import RequestException
-
-        try:
-            yield
-        except MlflowException as error:
-            if error.error_code in _REFUSED:
-                raise CredentialsError(
-                    f"MLflow at {self.uri} refuses access",
-                    key="MLFLOW_TRACKING_URI",
-                    remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
-                ) from error
-            # Of a file among several that could not be had, MLflow keeps the text alone.
-            no_answer = isinstance(error.__context__, RequestException) or "Max retries exceeded" in str(error)
-            if no_answer or error.error_code in _AWAY:
-                raise self._unreachable(error) from error
-            kind = NotFoundError if error.error_code in _ABSENT else ModelwayError
-            raise kind(
-                f"MLflow at {self.uri} answers: {first_line(error)}",
-                key="MLFLOW_TRACKING_URI",
-                remedy="see the MLflow server's log",
-            ) from error
-        except RequestException as error:
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: Exception) -> UnavailableError:
-        return distrust(error, f"MLflow at {self.uri}", key="MLFLOW_TRACKING_URI") or UnavailableError(
-            f"MLflow at {self.uri} cannot be reached",
-            key="MLFLOW_TRACKING_URI",
-            remedy="check MLFLOW_TRACKING_URI and that the server runs, then run again",
-        )
-
-
-_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
-_NO_ALIAS = _ABSENT | {"INVALID_PARAMETER_VALUE"}
-_AWAY = {"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
-_REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+    def translate_errors(self) -> AbstractContextManager[None]:
+        """Turns MLflow's errors into ones that say what to do."""
+        return translate_errors(self.uri)
 
 
 def _local_artifacts(uri: str) -> str | None:

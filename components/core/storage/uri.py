@@ -17,25 +17,6 @@ from modelway.components.core.errors import CredentialsError
 from modelway.components.core.storage.s3 import S3
 from modelway.components.core.storage.s3_errors import missing
 
-__all__ = [
-    "S3",
-    "Listing",
-    "content_version",
-    "create_uri",
-    "fetch",
-    "is_exclusive",
-    "is_uri",
-    "join",
-    "list_folders",
-    "list_names",
-    "list_states",
-    "read_all",
-    "read_uri",
-    "sha256_of",
-    "upload",
-    "write_uri",
-]
-
 _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
 
 

@@ -281,7 +281,7 @@ def test_a_registry_that_cannot_be_reached_is_no_refusal(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("name", "another", "is_same"),
+    ("name", "other_name", "is_same"),
     [
         ("Ada", "ada ", True),
         ("ada@example.org", "Ada Lovelace <ADA@example.org>", True),
@@ -292,5 +292,5 @@ def test_a_registry_that_cannot_be_reached_is_no_refusal(tmp_path: Path, monkeyp
         ("<ada", "ada", False),
     ],
 )
-def test_who_is_the_same_person(name: str, another: str, is_same: bool) -> None:
-    assert (person(name) == person(another)) is is_same
+def test_who_is_the_same_person(name: str, other_name: str, is_same: bool) -> None:
+    assert (person(name) == person(other_name)) is is_same

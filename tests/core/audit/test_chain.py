@@ -28,11 +28,11 @@ def test_an_entry_is_parsed_from_its_own_bytes_alone() -> None:
     assert parse_entry(content.replace(b"+00:00", b"")) == "it cannot be read as an entry"
 
 
-@pytest.mark.parametrize("verified", range(4))
-def test_a_chain_is_extended_from_wherever_it_was_verified(verified: int) -> None:
+@pytest.mark.parametrize("length", range(4))
+def test_a_chain_is_extended_from_wherever_it_was_verified(length: int) -> None:
     entries = chain_of(3)
-    contents = [(item.number, item.content()) for item in entries[verified:]]
-    assert extend_chain(entries[:verified], contents) == (entries, None)
+    contents = [(item.number, item.content()) for item in entries[length:]]
+    assert extend_chain(entries[:length], contents) == (entries, None)
 
 
 def test_a_chain_is_extended_up_to_the_first_break() -> None:

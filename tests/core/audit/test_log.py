@@ -103,9 +103,9 @@ def test_other_files_in_the_folder_are_left_alone(log: AuditLog) -> None:
 
 
 def test_two_stores_have_their_own_logs(tmp_path: Path) -> None:
-    one, other = AuditLog(str(tmp_path / "one")), AuditLog(str(tmp_path / "other/"))
-    _write(one, 2)
-    assert other.entries() == []
+    first, second = AuditLog(str(tmp_path / "one")), AuditLog(str(tmp_path / "other/"))
+    _write(first, 2)
+    assert second.entries() == []
 
 
 def _flip(log: AuditLog) -> None:
@@ -130,9 +130,9 @@ def _swap_with_numbers(log: AuditLog) -> None:
 
 
 def _from_another(log: AuditLog) -> None:
-    other = AuditLog(log.store + "-other")
-    _write(other, 3)
-    _replace(_file(log, 3), _file(other, 3).read_bytes())
+    second = AuditLog(log.store + "-other")
+    _write(second, 3)
+    _replace(_file(log, 3), _file(second, 3).read_bytes())
 
 
 def _add_a_field(log: AuditLog) -> None:
@@ -274,7 +274,7 @@ def test_nothing_is_written_on_top_of_an_end_that_was_touched(log: AuditLog) -> 
 def test_what_the_chain_cannot_show_the_witness_does(
     tmp_path: Path, tracking: Tracking, registered: str, touch: object, number: int, says: str
 ) -> None:
-    log, alone = (AuditLog(str(tmp_path), one) for one in (tracking, None))
+    log, alone = (AuditLog(str(tmp_path), first) for first in (tracking, None))
     _write(log, 4, registered)
     assert log.verify(registered) is None
     assert len(log.verified_entries(registered)[0]) == 4
@@ -374,7 +374,7 @@ for number in range(int(count)):
 def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     actors = ["ada", "bob", "cyd"]
     processes = [subprocess.Popen([sys.executable, "-c", APPENDS, str(tmp_path), actor, "40"]) for actor in actors]
-    while {one.name for one in tmp_path.iterdir()} != set(actors):
+    while {first.name for first in tmp_path.iterdir()} != set(actors):
         assert all(process.poll() is None for process in processes)
         time.sleep(0.05)
     (tmp_path / "go").touch()
@@ -386,5 +386,5 @@ def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     for actor in actors:
         assert [entry.version for entry in entries if entry.actor == actor] == [str(number) for number in range(40)]
     assert len(list(Path(log.folder).iterdir())) == 120
-    switches = sum(one.actor != other.actor for one, other in itertools.pairwise(entries))
+    switches = sum(first.actor != second.actor for first, second in itertools.pairwise(entries))
     assert switches > 2, "the processes did not write at the same time"

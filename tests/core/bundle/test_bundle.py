@@ -172,11 +172,11 @@ def test_a_sealed_bundle_is_verified_sealed_and_opened_where_it_may_be(
 def test_a_sealed_model_of_another_release_is_refused(
     encrypted: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    another = write_bundle(tmp_path / "other")
-    (another / "model" / "weights").write_bytes(b"stolen")
-    encrypt_model(another, root / "recipient")
+    other_bundle = write_bundle(tmp_path / "other")
+    (other_bundle / "model" / "weights").write_bytes(b"stolen")
+    encrypt_model(other_bundle, root / "recipient")
     (encrypted / "release.sig").unlink()
-    shutil.copy(another / ENCRYPTED_FILE, encrypted / ENCRYPTED_FILE)
+    shutil.copy(other_bundle / ENCRYPTED_FILE, encrypted / ENCRYPTED_FILE)
     sign(encrypted, encrypted / "release.sig", private_key=root / "key")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
     with pytest.raises(ModelwayError, match="not those that were blessed"):

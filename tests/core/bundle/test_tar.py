@@ -23,8 +23,8 @@ def member(name: str, size: int = 3, **changes: object) -> tarfile.TarInfo:
 def archived(*members: tarfile.TarInfo) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for one in members:
-            archive.addfile(one, io.BytesIO(b"x" * one.size))
+        for item in members:
+            archive.addfile(item, io.BytesIO(b"x" * item.size))
     return buffer.getvalue()
 
 

@@ -103,14 +103,14 @@ def test_an_aggregate_alone_is_no_condition(per: str) -> None:
 
 
 def test_every_kind_of_rule_is_checked_before_there_is_data() -> None:
-    def asked(one: RowRule) -> Contract:
-        return Contract.model_validate({"columns": CONTRACT, "rules": [one.model_dump()]})
+    def contract_of(rule_: RowRule) -> Contract:
+        return Contract.model_validate({"columns": CONTRACT, "rules": [rule_.model_dump()]})
 
     for sound in (rule("consent"), rule("AVG(paid) < 5", "group"), rule("AVG(paid) < 5", "table")):
-        check_rules(asked(sound), "contract.yaml")
+        check_rules(contract_of(sound), "contract.yaml")
     for wrong in (rule("AVG(paid) < 5"), rule("paid < 5", "group"), rule("paid < 5", "table")):
         with pytest.raises(ModelwayError) as error:
-            check_rules(asked(wrong), "contract.yaml")
+            check_rules(contract_of(wrong), "contract.yaml")
         assert (error.value.file, error.value.key) == ("contract.yaml", "rules.r")
 
 

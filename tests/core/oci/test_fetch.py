@@ -21,16 +21,16 @@ def archive(*entries: tuple[str, bytes | None] | tarfile.TarInfo) -> bytes:
     """A tar file with files, folders (no content) and whatever else."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for one in entries:
-            if isinstance(one, tarfile.TarInfo):
-                tar.addfile(one)
+        for item in entries:
+            if isinstance(item, tarfile.TarInfo):
+                tar.addfile(item)
                 continue
-            entry = tarfile.TarInfo(one[0])
-            if one[1] is None:
+            entry = tarfile.TarInfo(item[0])
+            if item[1] is None:
                 entry.type = tarfile.DIRTYPE
             else:
-                entry.size = len(one[1])
-            tar.addfile(entry, io.BytesIO(one[1] or b""))
+                entry.size = len(item[1])
+            tar.addfile(entry, io.BytesIO(item[1] or b""))
     return buffer.getvalue()
 
 

@@ -77,7 +77,7 @@ def test_a_changed_document_is_refused(base: Path, part: str) -> None:
 
 def test_a_blob_that_is_not_what_it_is_called_is_not_stored(tmp_path: Path) -> None:
     layout, blob = Layout(tmp_path), Descriptor.of(b"content", "any")
-    with pytest.raises(ModelwayError, match="gave something else"):
+    with pytest.raises(ModelwayError, match="returned other content"):
         layout.put(blob, io.BytesIO(b"another"))
     assert not layout.has(blob)
     layout.put(blob, io.BytesIO(b"content"))
@@ -107,5 +107,5 @@ def test_an_index_that_is_damaged_is_named(base: Path, content: bytes) -> None:
 
 
 def test_an_image_that_is_not_there_is_not_found(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="is not there"):
+    with pytest.raises(NotFoundError, match="is missing"):
         pull(Layout(tmp_path), Reference.parse(str(tmp_path), "base"), platform="linux/amd64")

@@ -137,9 +137,9 @@ def test_what_the_authority_is_not_to_blame_for(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    another = new_authority(tmp_path / "other", **changes)
-    monkeypatch.setenv("MODELWAY_CA", str(another.certificate))
-    with behind_tls(plain_port, another) as host, pytest.raises(UnavailableError, match=message) as error:
+    stranger = new_authority(tmp_path / "other", **changes)
+    monkeypatch.setenv("MODELWAY_CA", str(stranger.certificate))
+    with behind_tls(plain_port, stranger) as host, pytest.raises(UnavailableError, match=message) as error:
         read_object(host)
     assert remedy in error.value.remedy
 
@@ -160,11 +160,11 @@ def test_the_public_authorities_stay_trusted(authority: Authority, monkeypatch: 
 def test_what_the_user_trusts_already_stays_trusted(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    another = new_authority(tmp_path / "other")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(another.certificate))
+    stranger = new_authority(tmp_path / "other")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger.certificate))
     monkeypatch.setenv("MODELWAY_CA", str(authority.certificate))
     certificates._combined.cache_clear()
-    assert another.certificate.read_bytes() in Path(str(bundle())).read_bytes()
+    assert stranger.certificate.read_bytes() in Path(str(bundle())).read_bytes()
 
 
 def test_another_authority_is_another_bundle(

@@ -119,7 +119,7 @@ def test_a_process_told_to_end_leaves_a_killed_run(tracking: Tracking, experimen
 def test_a_killed_process_leaves_a_run_that_is_ended_by_its_pipeline_run(tracking: Tracking, experiment: str) -> None:
     with (
         training(tracking, experiment, MODELWAY_RUN="run-3") as (process, run_id, _),
-        tracking.run(experiment, "another pipeline run's", tags={}) as another,
+        tracking.run(experiment, "another pipeline run's", tags={}) as other_run,
     ):
         process.kill()
         process.wait(timeout=30)
@@ -127,7 +127,7 @@ def test_a_killed_process_leaves_a_run_that_is_ended_by_its_pipeline_run(trackin
         assert tracking.end_unfinished(experiment, "run-4") == []
         assert tracking.end_unfinished(experiment, "") == []
         assert tracking.end_unfinished(experiment, "run-3") == [run_id]
-        assert (status(tracking, run_id), status(tracking, another)) == ("FAILED", "RUNNING")
+        assert (status(tracking, run_id), status(tracking, other_run)) == ("FAILED", "RUNNING")
         assert tracking.client.get_run(run_id).info.end_time is not None
     assert tracking.end_unfinished(experiment, "run-3") == []
 

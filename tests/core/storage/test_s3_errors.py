@@ -30,9 +30,9 @@ def answer(code: str) -> S3Error:
 def test_errors_of_the_client_say_what_to_do(
     error: Exception, kind: type[ModelwayError], message: str, remedy: str
 ) -> None:
-    with pytest.raises(kind) as translated, translate_errors(URI, URL):
+    with pytest.raises(kind) as raised_error, translate_errors(URI, URL):
         raise error
-    assert type(translated.value) is kind
-    assert message in translated.value.message
-    assert remedy in translated.value.remedy
-    assert translated.value.file == URI
+    assert type(raised_error.value) is kind
+    assert message in raised_error.value.message
+    assert remedy in raised_error.value.remedy
+    assert raised_error.value.file == URI

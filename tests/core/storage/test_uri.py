@@ -124,9 +124,9 @@ def test_the_version_of_a_folder_covers_names_and_contents(tmp_path: Path) -> No
     (folder / "sub" / "d.csv").write_text("", encoding="utf-8")
     versions.append(content_version(str(folder)))
     assert len(set(versions)) == 4
-    another = tmp_path / "elsewhere"
-    folder.rename(another)
-    assert content_version(str(another)) == versions[-1]
+    new_place = tmp_path / "elsewhere"
+    folder.rename(new_place)
+    assert content_version(str(new_place)) == versions[-1]
 
 
 def test_a_local_source_is_used_where_it_is(tmp_path: Path) -> None:
