@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import point_environment_at, restore_alias
 from modelway.components.core.audit.lock import LockLostError, PromotionLock, assert_held, release
-from modelway.components.core.audit.log import AuditLog, Entry
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import periods, served_versions
 from modelway.components.core.audit.lock import EnvironmentLockedError, PromotionLock, acquire, current_lock
-from modelway.components.core.audit.log import BrokenLogError, Entry
+from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.config.deploy_policy import EnvironmentName

@@ -8,9 +8,10 @@ from typing import Any
 
 from modelway.components.core.audit import approvals as approving
 from modelway.components.core.audit.approvals import Approval, approvals, promotion_blockers
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods, served_versions
 from modelway.components.core.audit.lock import current_lock
-from modelway.components.core.audit.log import BrokenLogError, Entry
+from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.audit.requirements import requirements

@@ -20,7 +20,8 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.objectlockconfig import DAYS, ObjectLockConfig
 
-from modelway.components.core.audit.log import AuditLog, BrokenLogError, Entry
+from modelway.components.core.audit.chain import Entry
+from modelway.components.core.audit.log import AuditLog, BrokenLogError
 from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.components.core.storage.s3 import S3
 from modelway.components.core.storage.uri import create_uri, list_names, read_all, read_uri

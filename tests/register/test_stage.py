@@ -18,8 +18,9 @@ import polars as pl
 import pytest
 import yaml
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import point_environment_at
-from modelway.components.core.audit.log import AuditLog, Entry
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.checks import Gate, Mode, Verdict, passed_or_failed
 from modelway.components.core.config.contract import Contract

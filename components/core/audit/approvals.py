@@ -19,8 +19,9 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import has_served
-from modelway.components.core.audit.log import BrokenLogError, Entry
+from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.audit.requirements import Requirements, requirements

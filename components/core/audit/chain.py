@@ -37,6 +37,11 @@ class Head:
     number: int = 0
     sha256: str = NOTHING
 
+    @classmethod
+    def of(cls, last: Entry | None) -> Head:
+        """The head of a chain that ends in an entry, or is empty."""
+        return cls() if last is None else cls(last.number, last.sha256())
+
 
 class Entry(BaseModel):
     """One entry of the log.

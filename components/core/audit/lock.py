@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from modelway.components.core.audit.log import TRIES, AuditLog, Entry, Head, HeadMovedError
+from modelway.components.core.audit.chain import Entry, Head
+from modelway.components.core.audit.log import TRIES, AuditLog, HeadMovedError
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError
 

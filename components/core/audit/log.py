@@ -54,16 +54,6 @@ from modelway.components.core.storage.uri import (
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
-__all__ = [
-    "AuditLog",
-    "Broken",
-    "BrokenLogError",
-    "Entry",
-    "Event",
-    "Head",
-    "HeadMovedError",
-]
-
 HEAD_TAG = "audit_head"
 RETAIN_DAYS = 3650  # where the bucket has object lock and no rule of its own
 _NAME = re.compile(r"^(\d{8})\.json$")
@@ -124,7 +114,7 @@ class AuditLog:
         """
         for attempt in range(TRIES):
             before = self._last()
-            head = Head() if before is None else Head(before.number, before.sha256())
+            head = Head.of(before)
             if expected is not None and head != expected:
                 raise HeadMovedError(
                     f"the audit log has {head.number} entries now, not {expected.number}",
@@ -186,7 +176,7 @@ class AuditLog:
                 file=broken.file,
                 remedy="find out who changed it and restore it from a backup; `modelway audit verify` checks it again",
             )
-        return chain, Head(chain[-1].number, chain[-1].sha256()) if chain else Head()
+        return chain, Head.of(chain[-1] if chain else None)
 
     def verify(self, *models: str) -> Broken | None:
         """Reads all entries and finds the first that was changed, removed, moved, replaced, or cut off.
@@ -202,8 +192,7 @@ class AuditLog:
 
     def head(self) -> Head:
         """The log's head."""
-        last = self._last()
-        return Head() if last is None else Head(last.number, last.sha256())
+        return Head.of(self._last())
 
     def anchored_head(self, model: str) -> Head | None:
         """The head that MLflow holds for a model; None if it holds none of this store."""

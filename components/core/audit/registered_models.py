@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelway.components.core.audit.log import AuditLog, Entry, Event
+from modelway.components.core.audit.chain import Entry, Event
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.storage.mlflow import Tracking
 

@@ -14,15 +14,15 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, first_line
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
-_Key = TypeVar("_Key", "ec.EllipticCurvePrivateKey", "ec.EllipticCurvePublicKey")
 SIGNING_KEY, VERIFYING_KEY, ENCRYPTION_KEY = (f"MODELWAY_{use}_KEY" for use in ("SIGNING", "VERIFYING", "ENCRYPTION"))
 ENCRYPTION_RECIPIENT = "MODELWAY_ENCRYPTION_RECIPIENT"
 # Where pods have a key mounted, so that a pipeline's task needs no variable for it.
@@ -241,19 +241,20 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    return _load_key(
-        path, SIGNING_KEY, kind=EllipticCurvePrivateKey, load=lambda content: load_pem_private_key(content, None)
-    )
+    load = partial(load_pem_private_key, password=None)
+    key: EllipticCurvePrivateKey = _load_key(path, SIGNING_KEY, kind=EllipticCurvePrivateKey, load=load)
+    return key
 
 
 def _public(path: Path) -> ec.EllipticCurvePublicKey:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    return _load_key(path, VERIFYING_KEY, kind=EllipticCurvePublicKey, load=load_pem_public_key)
+    key: EllipticCurvePublicKey = _load_key(path, VERIFYING_KEY, kind=EllipticCurvePublicKey, load=load_pem_public_key)
+    return key
 
 
-def _load_key(path: Path, variable: str, *, kind: type[_Key], load: Callable[[bytes], object]) -> _Key:
+def _load_key(path: Path, variable: str, *, kind: type[Any], load: Callable[[bytes], object]) -> Any:
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 
     remedy = "name a PEM file of a key on the curve P-256; `modelway keys` makes a pair"

@@ -24,7 +24,7 @@ from rollout_traffic import MODEL, Traffic
 from shared_node import whole_node
 from user_files import minimal_policy
 
-from modelway.components.core.audit.log import Entry
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.bundle.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
 from modelway.components.core.config.deploy_policy import EnvironmentName

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelway.components.core.audit.chain import Entry, Event
 from modelway.components.core.audit.environments import (
     alias_of_blessed,
     environment_named,
@@ -16,7 +17,7 @@ from modelway.components.core.audit.environments import (
     restore_alias,
     served_versions,
 )
-from modelway.components.core.audit.log import AuditLog, Entry, Event
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.mlflow import Tracking

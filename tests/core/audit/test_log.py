@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from modelway.components.core.audit import log as audit
-from modelway.components.core.audit.log import AuditLog, BrokenLogError, Entry, HeadMovedError
+from modelway.components.core.audit.chain import Entry
+from modelway.components.core.audit.log import AuditLog, BrokenLogError, HeadMovedError
 from modelway.components.core.errors import UnavailableError
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.mlflow import Tracking
