@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelway.components.core.storage.run_files import read_record, record_file
-from modelway.components.core.storage.uri import write_uri
+from modelway.components.core.storage.run_files import read_record, write_record
 
 DEPLOYMENT = "deployment.json"
 DeploymentResult = Literal["promoted", "rolled-back", "undone", "refused"]
@@ -49,9 +48,7 @@ class DeploymentRecord(BaseModel):
 
     def write(self, store: str) -> str:
         """Writes this to the run's folder, replacing an earlier one; returns the file."""
-        target = record_file(store, self.run, name=DEPLOYMENT)
-        write_uri(target, self.model_dump_json(indent=2).encode())
-        return target
+        return write_record(self, store, self.run, name=DEPLOYMENT)
 
     @classmethod
     def read(cls, store: str, run: str) -> DeploymentRecord | None:
@@ -62,9 +59,4 @@ class DeploymentRecord(BaseModel):
             UnavailableError: the store cannot be reached.
             CredentialsError: the store refuses access.
         """
-        return read_record(
-            cls,
-            record_file(store, run, name=DEPLOYMENT),
-            damage="is not a deploy result: it is damaged, or was written by another version of Modelway",
-            remedy="find out who wrote it; the audit log (`modelway history`) says how the deployment ended",
-        )
+        return read_record(cls, store, run, name=DEPLOYMENT)

@@ -26,15 +26,13 @@ from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.evidence.files import BLESSING_FILE, CARD_FILE, CARD_PAGE_FILE
 from modelway.components.core.evidence.model_card import ModelCard
 from modelway.components.core.evidence.stop_record import StopRecord
-from modelway.components.core.storage.run_files import read_record, record_file
+from modelway.components.core.storage.run_files import read_record, record_file, write_record
 from modelway.components.core.storage.uri import join, list_folders, upload, write_uri
 
 ReleaseGoal = Literal["registered", "packaged", "staging"]
 Goal = Literal[ReleaseGoal, "promoted"]
 DECISION, OUTCOME, PACKAGE = "decision.json", "outcome.json", "package.json"
 LATEST = "latest"
-_DAMAGE = "is damaged: it is not a run record"
-_DAMAGE_REMEDY = "restore it from a copy, or delete it; nothing else depends on it"
 
 
 class State(StrEnum):
@@ -159,9 +157,7 @@ class Outcome(BaseModel):
 
     def write(self, store: str, file: str) -> str:
         """Writes this to the run's folder; returns the file."""
-        target = record_file(store, self.run, name=file)
-        write_uri(target, self.model_dump_json(indent=2).encode())
-        return target
+        return write_record(self, store, self.run, name=file)
 
     @classmethod
     def read(cls, store: str, run: str, *, file: str) -> Outcome | None:
@@ -171,7 +167,7 @@ class Outcome(BaseModel):
             DamagedError: it is there and damaged.
             ModelwayError: the store cannot be read.
         """
-        return read_record(cls, record_file(store, run, name=file), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
+        return read_record(cls, store, run, name=file)
 
 
 class PackageRecord(BaseModel):
@@ -183,12 +179,12 @@ class PackageRecord(BaseModel):
 
     def write(self, store: str, run: str) -> None:
         """Writes this below the run's folder."""
-        write_uri(record_file(store, run, name=PACKAGE), self.model_dump_json().encode())
+        write_record(self, store, run, name=PACKAGE)
 
     @classmethod
     def read(cls, store: str, run: str) -> PackageRecord | None:
         """Reads a run's package record; None if it packaged nothing."""
-        return read_record(cls, record_file(store, run, name=PACKAGE), damage=_DAMAGE, remedy=_DAMAGE_REMEDY)
+        return read_record(cls, store, run, name=PACKAGE)
 
 
 def read_outcome(store: str, run: str) -> Outcome | None:

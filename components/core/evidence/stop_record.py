@@ -14,8 +14,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
-from modelway.components.core.storage.run_files import read_record, record_file, store_of
-from modelway.components.core.storage.uri import write_uri
+from modelway.components.core.storage.run_files import read_record, store_of, write_record
 
 STOPPED = "stopped.json"
 
@@ -40,7 +39,7 @@ class StopRecord(BaseModel):
 
     def write(self, store: str, run: str) -> None:
         """Writes this below the run's folder."""
-        write_uri(record_file(store, run, name=STOPPED), self.model_dump_json(indent=2).encode())
+        write_record(self, store, run, name=STOPPED)
 
     @classmethod
     def read(cls, store: str, run: str) -> StopRecord | None:
@@ -49,12 +48,7 @@ class StopRecord(BaseModel):
         Raises:
             ModelwayError: there is one that cannot be read, or the store cannot.
         """
-        return read_record(
-            cls,
-            record_file(store, run, name=STOPPED),
-            damage="is damaged: it is not a stop record",
-            remedy="delete it; nothing else depends on it",
-        )
+        return read_record(cls, store, run, name=STOPPED)
 
 
 def record_stop(arguments: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def test_the_time_is_in_utc() -> None:
 def test_a_damaged_record_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
     file = Path(UNDONE.write(str(tmp_path)))
     file.write_text(content, encoding="utf-8")
-    with pytest.raises(ModelwayError, match="is not a deploy result") as error:
+    with pytest.raises(ModelwayError, match="is damaged, or was written by another version") as error:
         DeploymentRecord.read(str(tmp_path), "run-7")
     assert error.value.file == str(file)
 
