@@ -42,7 +42,7 @@ def extract_tar(
         raise DamagedError(
             f"the archive is damaged: {error}",
             file=str(archive.name or target),
-            remedy="fetch it again from where it was made; nothing of it is to be used",
+            remedy="fetch it again from where it was made, and use none of it",
         ) from error
 
 
@@ -70,5 +70,5 @@ def _rejection(name: str, problem: str) -> DamagedError:
     return DamagedError(
         f"the archive is not extracted: {name[:200]!r} {problem}",
         value=name[:200],
-        remedy="see who made the archive; nothing of it is to be used",
+        remedy="find out who made the archive, and use none of it",
     )

@@ -25,7 +25,7 @@ def build_estimator(project: Project) -> Any:
     kind = _attribute(module, name, path=path, key="model.estimator")
     if not (hasattr(kind, "fit") and hasattr(kind, "predict") and hasattr(kind, "get_params")):
         raise ModelwayError(
-            f"{path} is no scikit-learn-compatible estimator: it lacks fit, predict or get_params",
+            f"{path} is not a scikit-learn-compatible estimator: it lacks fit, predict or get_params",
             key="model.estimator",
             value=path,
             remedy="name an estimator class, or use `model.entrypoint` for a function of your own",

@@ -44,7 +44,7 @@ class Column(Section):
             return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
         if kind == "date" and isinstance(bound, dt.datetime):
             if bound.time() != dt.time() or bound.tzinfo is not None:
-                raise ValueError(f"{bound} is no whole day, which the type date needs")
+                raise ValueError(f"{bound} is not a whole day, which the type date needs")
             return bound.date()
         return bound
 

@@ -1,8 +1,8 @@
 """Whether a policy is weaker than the champion's was.
 
-Numbers, and switches that permit something, say in which direction they are stricter (`thresholds.Stricter`); nothing
-else is known here of any section. What cannot be ordered, as another metric in place of the one that was asked for,
-counts as weaker: what the champion was judged by is no longer asked.
+Numbers, and switches that permit something, are marked with the direction in which they are stricter
+(`thresholds.Stricter`); nothing else is known here about the sections. What cannot be ordered, such as another metric
+in place of the champion's, counts as weaker: what the champion was judged by is no longer required.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from modelway.components.core.config.thresholds import HIGHER, LOWER, Stricter, 
 _ABSENT, _GIVEN = "absent", "given"
 # Weaker first.
 _ORDERS = (tuple(Mode)[::-1], ("warn", "block"), ("allow", "block"), ("smoke", "live"))
-# Where and in what way things are done: of it no model is asked more or less.
+# Where and how things are done: these make no policy stricter or weaker.
 _NO_DEMANDS = {"namespace", "register_new_baseline", "registration", "steps", "strategy", "target", "waivers"}
 _HIGHER_BY_NAME = {"minimum_rows", "confidence"}
 # A condition on which rows a rule is about: the rule asks most without one.
@@ -31,7 +31,7 @@ _NARROWS = "where"
 
 @dataclass(frozen=True)
 class _Weakening:
-    """Something that the champion's policy asked for, and what stands in its place."""
+    """A requirement of the champion's policy, and what replaced it."""
 
     place: str
     before: object
@@ -39,11 +39,11 @@ class _Weakening:
 
 
 def weaker_checks(before: Policy | None, now: Policy) -> list[Check]:
-    """A check for each thing that a policy asks less of than the champion's did, or one that passes.
+    """A check for each point in which a policy is weaker than the champion's, or one check that passes.
 
-    Weaker are: a number in the direction that asks less, a switch turned off, a mode or a rule for inconclusive
-    evidence that blocks less, and a threshold, section, column or rule that is gone. For some columns' own thresholds
-    the general ones stand where there are none. A section that was disabled asked nothing.
+    Weaker are: a number in the less strict direction, a switch turned off, a mode or `on_inconclusive` that blocks
+    less, and a threshold, section, column or rule that is gone. Columns without thresholds of their own have the
+    general ones. A section that was disabled required nothing.
 
     Args:
         before: The champion's policy; None if there is no champion.
@@ -103,7 +103,7 @@ def _section(
 ) -> Iterator[_Weakening]:
     """What is weaker in the fields of one section; `kind` says which, since a general section stands for its parts.
 
-    The rules are what the sections around say of inconclusive evidence, which holds where this one says nothing.
+    The rules are the enclosing sections' `on_inconclusive`, which hold unless this section has its own.
     """
     if getattr(before, "mode", None) is Mode.DISABLED:
         return
@@ -188,7 +188,7 @@ def _keyed(value: Any, place: str) -> dict[str, Any]:
 def _overrides(
     before: BaseModel, now: BaseModel, *, old: Mapping[str, Any], new: Mapping[str, Any], general: type[BaseModel]
 ) -> Iterator[_Weakening]:
-    """What is weaker for the parts that one policy or the other has thresholds of their own for."""
+    """What is weaker for the parts that have thresholds of their own in one of the policies."""
     for key in dict.fromkeys((*old, *new)):
         yield from _section(
             old.get(key, before), new.get(key, now), place=key, kind=general, rule_before=None, rule_now=None

@@ -106,7 +106,7 @@ def _verdicts(blessing: Blessing) -> CardSection:
         counts = gate.counts()
         mode = "" if gate.mode is Mode.ENABLED else gate.mode.value
         rows.append((gate.name, gate.verdict.value, *(str(counts[verdict]) for verdict in Verdict), mode))
-    summary = "Blessed: every gate lets it proceed." if blessing.blessed else "Not blessed."
+    summary = "Blessed: no gate blocks it." if blessing.blessed else "Not blessed."
     return CardSection("Gates", summary, ("gate", "verdict", "passed", "failed", "inconclusive", "mode"), tuple(rows))
 
 

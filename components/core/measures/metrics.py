@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said about some rows, and the truth.
+    """A model's predictions of some rows, and the truth.
 
     For classification, classes are numbered in the order of `classes`; in a binary task 1 is the positive class.
 

@@ -160,7 +160,7 @@ def _checked(private: Path) -> bytes:
 
 
 def _is_ours(path: Path, content: bytes) -> bool:
-    """Whether the file is there with this content, and nobody else can change it."""
+    """Whether the file exists with this content, and nobody else can change it."""
     with suppress(OSError):
         status = path.lstat()
         return status.st_uid == os.getuid() and status.st_mode == 0o100600 and path.read_bytes() == content

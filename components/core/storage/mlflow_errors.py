@@ -39,7 +39,7 @@ def translate_errors(uri: str) -> Iterator[None]:
                 key="MLFLOW_TRACKING_URI",
                 remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
             ) from error
-        # Of a file among several that could not be had, MLflow keeps the text alone.
+        # Of one file among several that failed, MLflow keeps only the text.
         no_answer = isinstance(error.__context__, RequestException) or "Max retries exceeded" in str(error)
         if no_answer or error.error_code in _AWAY:
             raise _unreachable(uri, error) from error

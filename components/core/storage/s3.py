@@ -95,7 +95,7 @@ class S3:
             )
         except ValueError as error:
             raise UnavailableError(
-                f"the S3 endpoint {self.endpoint!r} is no address: {first_line(error)}",
+                f"the S3 endpoint {self.endpoint!r} is not an address: {first_line(error)}",
                 key="AWS_ENDPOINT_URL",
                 remedy="give the scheme, the host and the port alone, such as http://minio:9000",
             ) from error

@@ -149,11 +149,11 @@ def source_in_folder(source: str) -> Finding:
 
 
 def _reason(s3: S3, source: str, *, error: ModelwayError) -> Finding:
-    """Why an object cannot be had: what answers to that has no text, and the listing's answer has one."""
+    """Why an object cannot be read: the answer to that has no text, but the listing's answer has."""
     with suppress(UnavailableError):
         try:
             if s3.has_objects(f"{source}/"):
-                message = f"{source} is no object; there are objects below {source}/"
+                message = f"{source} is not an object; there are objects below {source}/"
                 return Finding("source", Status.MISSING, message, f"name the folder as {source}/", file=source)
         except ModelwayError as reason:
             if reason.value != "AccessDenied":

@@ -1,4 +1,4 @@
-"""Tables as the stages hand them on: Parquet files, and the one conversion to what estimators take."""
+"""Tables between stages, in Parquet, and the one conversion of them to the input of estimators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project's data sources are now."""
+"""The version of a project's data sources."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from modelway.components.core.storage.uri import content_version
 
 
 def source_version(data: Data) -> str:
-    """What the sources are now: a text that changes when their content does.
+    """A text that changes when the content of a source does.
 
     Raises:
         ModelwayError: a source is not there or cannot be read.

@@ -166,10 +166,10 @@ def test_an_identity_is_the_owners_and_its_recipient_anyones(keys: Path, monkeyp
     [
         ("", "the file is empty", None),
         ("# a comment\n\n", "the file is empty", None),
-        ("# a comment\nshort", "it is no key", 2),
-        ("not base64 at all!", "it is no key", 1),
-        ("aGVsbG8=", "it is no key", 1),
-        (f"{OLD_KEY}\nAGE-SECRET-KEY-1QQQ", "it is no key", 2),
+        ("# a comment\nshort", "it is not a key", 2),
+        ("not base64 at all!", "it is not a key", 1),
+        ("aGVsbG8=", "it is not a key", 1),
+        (f"{OLD_KEY}\nAGE-SECRET-KEY-1QQQ", "it is not a key", 2),
         ("age1qqq", "it is a recipient, which only encrypts", 1),
     ],
 )
@@ -192,7 +192,7 @@ def test_what_is_no_recipient_is_refused_and_a_secret_not_repeated(
         "age1notone": "invalid Bech32",
         str(tmp_path / "two"): "names 2 in place of one",
         str(tmp_path / "ssh"): "invalid Bech32",
-        str(tmp_path / "bytes"): "it is no text",
+        str(tmp_path / "bytes"): "it is not text",
         str(tmp_path / "none"): "does not exist",
         secret: "it is a secret identity",
         str(keys / "own.key"): "it is a secret identity",

@@ -37,6 +37,6 @@ def test_settings_are_taken_by_either_name(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_endpoint_that_is_no_address_is_named_without_its_password() -> None:
-    with pytest.raises(UnavailableError, match="is no address") as error:
+    with pytest.raises(UnavailableError, match="is not an address") as error:
         S3("http://ada:secret@ho_st:port", "key", secret_key="secret")
     assert "secret" not in str(error.value)

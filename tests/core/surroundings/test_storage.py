@@ -33,7 +33,7 @@ def test_without_s3_keys_both_are_named_and_nobody_is_asked() -> None:
 @pytest.mark.parametrize(
     ("endpoint", "message"),
     [
-        ("http://ho_st:port", "is no address"),
+        ("http://ho_st:port", "is not an address"),
         ("http://{server}", "does not speak S3"),
         ("https://{server}", "it does not speak TLS"),
     ],
