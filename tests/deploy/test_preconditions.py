@@ -164,7 +164,7 @@ def test_an_image_that_package_model_did_not_record_is_refused(
         f"the image is not the one that package_model recorded: it is {other}, and not {kept}",
     )
     tag = kept.partition("@")[0] + ":latest"
-    assert f"{tag} is not pinned by a digest" in found("recorded", version, tag)
+    assert f"the image {tag} is not pinned by a digest" in found("recorded", version, tag)
     (tmp_path / "store/packages/recorded/1.json").write_text(json.dumps({"image": f"{tmp_path}@sha256:{'0' * 64}"}))
     assert found("recorded", version)[0].startswith("the image is in a folder, which no cluster pulls from")
 

@@ -15,6 +15,7 @@ from registered_versions import EVIDENCE
 
 from modelway.components.core.audit import log as audit
 from modelway.components.core.audit.lock import acquire, current_lock
+from modelway.components.core.audit.lock import release as release_lock
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
@@ -103,7 +104,7 @@ def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
         assert made.reasons == (
             "run run-1 was taken over by eve (run back: it is slow), and does not go on: ask with another run",
         )
-        release(log, rescue, event="rolled-back", actor="eve")
+        release_lock(log, rescue, event="rolled-back", actor="eve")
 
 
 def test_a_broken_audit_log_refuses(
@@ -142,7 +143,7 @@ def test_there_is_a_way_back_only_to_what_served_before(
     for version in versions[:2]:
         about = {"model": "back", "version": version, "environment": "staging", "actor": "ada"}
         claim = acquire(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
-        release(log, claim, event="promoted", actor="ada")
+        release_lock(log, claim, event="promoted", actor="ada")
     with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
         back(to="3")
     with pytest.raises(ModelwayError, match="a rollback without a reason"):

@@ -168,7 +168,7 @@ def test_the_code_that_is_imported_must_be_that_of_the_run(importable: Path) -> 
     check_code(project(), started_for)
     check_code(project(), f"{started_for}-r0000000000000000")
     (importable / "coded_helpers.py").write_text("from coded_package import steps\n", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="other code than the run was started for") as error:
+    with pytest.raises(ModelwayError, match="is not the code that the run was started for") as error:
         check_code(project(), started_for)
     assert error.value.key == "model.entrypoint"
     assert error.value.value == version(importable)

@@ -24,7 +24,7 @@ Text = Callable[..., str]
         ({"type": "date", "minimum": 5}, "does not fit the type date"),
         ({"type": "number", "minimum": dt.date(2024, 1, 1)}, "does not fit the type number"),
         ({"type": "date", "minimum": dt.date(2024, 2, 1), "maximum": dt.date(2024, 1, 1)}, "no value can pass"),
-        ({"type": "date", "minimum": dt.datetime(2024, 1, 1, 9)}, "no whole day"),
+        ({"type": "date", "minimum": dt.datetime(2024, 1, 1, 9)}, "not a whole day"),
         (
             {"type": "datetime", "minimum": dt.datetime(2024, 1, 1, 1), "maximum": dt.datetime(2024, 1, 1)},
             "no value can pass",
