@@ -83,7 +83,7 @@ def test_what_is_no_time_is_named(text: str) -> None:
 def test_a_check_says_all_that_is_missing_and_then_that_nothing_is(office: Office) -> None:
     found = office.check()
     assert not found["allowed"]
-    assert ["staging" in found["refusals"][0], "1 person" in found["refusals"][1]] == [True, True]
+    assert ["staging" in found["refusals"][0], "1 approval" in found["refusals"][1]] == [True, True]
     office.say("promoted", "1", "staging")
     office.approve()
     found = office.check()
@@ -114,7 +114,7 @@ def test_an_approval_says_what_is_still_missing(office: Office) -> None:
     office.say("promoted", "1", "staging")
     withdrawn = withdraw(office.handle.version("1"), "production", by="bob", reason="not yet")
     assert (withdrawn["event"], withdrawn["details"]) == ("withdrawn", {"reason": "not yet"})
-    assert "1 person" in office.check()["refusals"][0]
+    assert "1 approval" in office.check()["refusals"][0]
 
 
 @pytest.fixture
