@@ -287,7 +287,7 @@ def test_an_endpoint_without_conditional_writes_is_refused(monkeypatch: pytest.M
     thread.start()
     monkeypatch.setenv("MINIO_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
     try:
-        with pytest.raises(ModelwayError, match="lets an object be created twice") as caught:
+        with pytest.raises(ModelwayError, match="allows an object to be created twice") as caught:
             _write(AuditLog("s3://bucket/store"), 1)
     finally:
         server.shutdown()
