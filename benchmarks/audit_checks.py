@@ -22,7 +22,7 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.audit import log as audit
-from modelway.components.core.audit.lock import Claim, begin, check_held
+from modelway.components.core.audit.lock import PromotionLock, acquire, assert_held
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.storage import uri as storage
 
@@ -36,11 +36,11 @@ def read_all(uris: Iterable[str]) -> list[bytes]:
     return storage.read_all(sources)
 
 
-def timed(log: AuditLog, claim: Claim) -> tuple[float, int]:
+def timed(log: AuditLog, claim: PromotionLock) -> tuple[float, int]:
     """Seconds of a check, and how many objects it reads."""
     READS.clear()
     started = time.perf_counter()
-    check_held(log, claim)
+    assert_held(log, claim)
     return time.perf_counter() - started, len(READS)
 
 
@@ -57,9 +57,9 @@ def main(
         for number in range(entries):
             log.append("approved", "ada", model="loans", version=str(number), environment="staging")
         about = {"model": "loans", "version": "1", "actor": "ada", "run": "run-1"}
-        claim = begin(log, **about, environment="production", lease=timedelta(hours=1))
+        claim = acquire(log, **about, environment="production", lease=timedelta(hours=1))
         time.sleep(1.1)  # files that are new are read again, since a change within a clock's tick does not show
-        check_held(log, claim)
+        assert_held(log, claim)
         pairs = [(timed(AuditLog(log.store), claim), timed(log, claim)) for _ in range(checks)]
     anew, remembered = zip(*pairs, strict=True)
     figures = {

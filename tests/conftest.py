@@ -31,10 +31,11 @@ from modelway.components.core.bundle.signing import (
     new_keys,
 )
 from modelway.components.core.checks import Gate, Mode, passed_or_failed
-from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing, Hashes
+from modelway.components.core.evidence.blessing import Blessing, Hashes
+from modelway.components.core.evidence.files import BLESSING_FILE, POLICY_FILE
 from modelway.components.core.oci.image import Descriptor, Image, _document
 from modelway.components.core.oci.layout import Layout
-from modelway.components.core.storage.mlflow import POLICY_FILE, Tracking
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from modelway.components.core.oci.registry import Registry
-from modelway.components.core.storage.uri import S3
+from modelway.components.core.storage.s3 import S3
 from modelway.components.serve.server import _TICKS_PER_SECOND
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class GateResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
-    """A gate's checks and verdict, as JSON (`verdict.Gate`)."""
+    """A gate's checks and verdict, as JSON (`checks.Gate`)."""
 
 
-class Baseline(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
-    """What later data is measured against: a training split's statistics, as JSON, and a sample of it, as Parquet."""
+class BaselineResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
+    """The baseline: a training split's statistics, as JSON, and a sample of it, as Parquet."""
 
 
 class BlessingResult(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
@@ -33,7 +33,7 @@ class FeatureSteps(dsl.Artifact):  # type: ignore[misc]  # kfp is untyped
 
 
 def write_values(*artifacts: dsl.Artifact) -> None:
-    """Writes what metrics artifacts hold as JSON to their files.
+    """Writes the values of metrics artifacts to their files, as JSON.
 
     KFP keeps metrics as metadata alone; without a file, kfp.local takes a cached task's outputs for lost.
     """
@@ -42,7 +42,7 @@ def write_values(*artifacts: dsl.Artifact) -> None:
 
 
 def write_comparison(
-    metrics: dsl.Metrics, gate: "Gate", *, policy: str, measured: Mapping[str, float] = MappingProxyType({})
+    metrics: dsl.Metrics, gate: "Gate", *, policy: str, measurements: Mapping[str, float] = MappingProxyType({})
 ) -> None:
     """Logs what people compare between runs: a gate's counts of checks, and what was judged beside its bounds.
 
@@ -50,12 +50,12 @@ def write_comparison(
         metrics: The task's metrics, which the dashboard's *Compare runs* sets side by side.
         gate: The gate.
         policy: The policy file: its text, or a URI.
-        measured: What was measured beside, such as scores and latencies.
+        measurements: Other measurements, such as scores and latencies.
     """
     from modelway.components.core.config.policy import Policy
     from modelway.components.core.measures.comparison import comparison
 
-    for name, value in comparison(gate, Policy.load(policy), measured=measured).items():
+    for name, value in comparison(gate, Policy.load(policy), measurements=measurements).items():
         metrics.log_metric(name, value)
     write_values(metrics)
 

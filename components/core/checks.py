@@ -6,7 +6,7 @@ does not suffice to tell, and is never treated as `passed`: the policy says what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 class OnInconclusive(StrEnum):
-    """What an inconclusive check does to its gate's decision."""
+    """Whether an inconclusive check blocks."""
 
     BLOCK = "block"
     WARN = "warn"
@@ -43,17 +43,17 @@ _FORMER_KINDS = {"predictions_match": "answers", "server_alive": "lives", "serve
 
 
 class Check(BaseModel):
-    """One comparison of something observed with what was asked for.
+    """One comparison of an observed value with a threshold.
 
     Attributes:
         name: Unique within its gate, with the subject in brackets: ``drift[age]``.
-        verdict: What the comparison found.
-        observed: What was measured.
-        interval: The confidence interval of what was measured, where it has one.
-        threshold: What was asked for.
-        message: A sentence a person reads; says what to do where the verdict is not `passed`.
+        verdict: The comparison's verdict.
+        observed: The measured value.
+        interval: The measured value's confidence interval, if it has one.
+        threshold: What the value was compared with.
+        message: A sentence for people; says what to do unless the verdict is `passed`.
         blocks: Whether this check, with this verdict, keeps the model from being blessed.
-        waiver: Who lets it pass although it would block, why and until when.
+        waiver: Who waived it although it would block, why and until when.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
@@ -123,9 +123,9 @@ class Gate(BaseModel):
 
     Attributes:
         name: ``data``, ``model`` or ``serving``.
-        checks: In the order they were made.
-        facts: What the gate knew: counts, hashes, the champion compared with.
-        report: URI of the report that people read, if one was written.
+        checks: The checks, in order.
+        facts: What else was recorded: counts, hashes, the champion's version.
+        report: The URI of the report for people, if one was written.
         mode: Whether it may block.
     """
 
@@ -167,13 +167,13 @@ class Gate(BaseModel):
         """Reads a gate back from JSON.
 
         Raises:
-            DamagedError: it is not what a gate writes.
+            DamagedError: it is not a gate's JSON.
         """
         try:
             return cls.model_validate_json(Path(path).read_bytes())
         except ValidationError as error:
             raise DamagedError(
-                f"{path} is damaged: it is not what a gate writes there",
+                f"{path} is damaged: it is not a gate's JSON",
                 file=str(path),
                 remedy="run the release again; of a run on this machine, delete the cache in its home first",
             ) from error
@@ -186,15 +186,13 @@ def blocking_reasons(gates: Iterable[Gate]) -> list[str]:
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict of several: the worst one; nothing checked is inconclusive."""
-    found: Sequence[Verdict] = list(verdicts)
-    if Verdict.FAILED in found:
+    present = set(verdicts)
+    if Verdict.FAILED in present:
         return Verdict.FAILED
-    if Verdict.INCONCLUSIVE in found or not found:
-        return Verdict.INCONCLUSIVE
-    return Verdict.PASSED
+    return Verdict.PASSED if present == {Verdict.PASSED} else Verdict.INCONCLUSIVE
 
 
 def former_name(name: str) -> str:
-    """What a check was called before it was renamed; its name where it was not."""
+    """A check's name before it was renamed; its name if it was not."""
     kind, bracket, subject = name.partition("[")
     return _FORMER_KINDS.get(kind, kind) + bracket + subject

@@ -1,4 +1,4 @@
-"""The errors that every stage and command raises, by classes that a caller decides by, and what is behind others."""
+"""The errors of all stages and commands: a class for each thing that a caller decides by."""
 
 import errno
 import re
@@ -54,16 +54,16 @@ class ModelwayError(Exception):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def details(self) -> dict[str, str]:
-        """What people read below the message: the fields that are set, the line after its file."""
+        """The lines below the message: the fields that are set, the line number after its file."""
         texts = {name: str(value) for name, value in self.fields().items() if name not in {"message", "line"}}
         if self.file is not None and self.line is not None:
             texts["file"] += f":{self.line}"
         return texts
 
     def __str__(self) -> str:
-        where = [f"{name}: {value}" for name, value in self.details().items() if name != "remedy"]
-        located = f"{self.message} [{', '.join(where)}]" if where else self.message
-        return f"{located}\n  remedy: {self.remedy}"
+        details = [f"{name}: {value}" for name, value in self.details().items() if name != "remedy"]
+        text = f"{self.message} [{', '.join(details)}]" if details else self.message
+        return f"{text}\n  remedy: {self.remedy}"
 
 
 class NotFoundError(ModelwayError):
@@ -89,8 +89,8 @@ class CredentialsError(ModelwayError):
 class CrashError(ModelwayError):
     """A defect of Modelway itself: its file is the log that has the traceback, and its remedy says how to report it."""
 
-    def __init__(self, what: str, log: str) -> None:
-        super().__init__(f"modelway crashed: {what}", file=log, remedy=_REPORT)
+    def __init__(self, problem: str, log: str) -> None:
+        super().__init__(f"modelway crashed: {problem}", file=log, remedy=_REPORT)
 
 
 _REPORT = "report it to Modelway's maintainers, with the log that has the traceback"
@@ -114,23 +114,23 @@ def without_password(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception says, or its type's name."""
+    """The first line of an exception's message, or its type's name."""
     lines = str(error).strip().splitlines()
     return without_password(lines[0])[:300] if lines else type(error).__name__
 
 
-def explained(error: BaseException) -> ModelwayError | None:
+def readable_error(error: BaseException) -> ModelwayError | None:
     """The readable error behind an exception, if there is one: itself, its cause, or a full disk."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ModelwayError):
-            return seen
-        if getattr(seen, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or any(
-            text in str(seen) for text in ("No space left on device", "database or disk is full")
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, ModelwayError):
+            return current
+        if getattr(current, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or any(
+            text in str(current) for text in ("No space left on device", "database or disk is full")
         ):
-            file = getattr(seen, "filename", None)
+            file = getattr(current, "filename", None)
             return ModelwayError(
                 "the disk is full", file=file, remedy="free some space there, then run again; nothing was registered"
             )
-        seen = seen.__cause__ or seen.__context__
+        current = current.__cause__ or current.__context__
     return None

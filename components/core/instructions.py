@@ -1,4 +1,4 @@
-"""The commands that make what is missing on a cluster, as errors and findings name them."""
+"""The commands that create what is missing on a cluster, for errors and findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task's process does beside its stage: its log ends with a readable error, and a stop leaves a record."""
+"""The process of a task: its log ends with a readable error, and termination leaves a record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from types import TracebackType
 
-from modelway.components.core.errors import explained
+from modelway.components.core.errors import readable_error
 from modelway.components.core.termination import record_termination
 
 
@@ -19,7 +19,7 @@ def begin() -> None:
 
 def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """An excepthook that ends a task's log with the readable error instead of a traceback."""
-    readable = explained(error)
+    readable = readable_error(error)
     if readable is not None and not os.environ.get("MODELWAY_DEBUG"):
         sys.stderr.write(f"error: {readable}\n")
     else:

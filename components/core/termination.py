@@ -1,6 +1,6 @@
-"""A task that is told to end closes what it has open, and leaves a record of it in its run's folder.
+"""Termination of a task by SIGTERM: it closes what it has open, and leaves a record in its run's folder.
 
-Argo tells all processes of a task at once, KFP's launcher among them, and ends the pod within a second after that.
+Argo signals all processes of a task at once, KFP's launcher among them, and ends the pod within a second after that.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _LONGEST_WAIT = 0.5  # seconds that a record may take before what is open is clo
 
 
 class TerminatedError(SystemExit):
-    """The process was told to end; unless something catches this, it does, as a shell counts it: with 143."""
+    """The process was terminated by SIGTERM; uncaught, it exits with 143, as a shell would say."""
 
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Has SIGTERM raise in the block, so that what is open is closed, wherever it would end the process at once.
+    """Makes SIGTERM raise inside the block, so that what is open is closed, if it would end the process at once.
 
-    Python hands signals to the main thread alone. A handler of the program's own stays: it knows what to do.
+    Python delivers signals to the main thread only. A handler that the program has set stays in place.
     """
     if not _ends_at_once():
         yield
@@ -36,17 +36,17 @@ def sigterm_raises() -> Iterator[None]:
 
 
 def record_termination(record: Callable[[], None]) -> None:
-    """Has SIGTERM leave a record, and then raise, wherever it would end the process at once.
+    """Makes SIGTERM leave a record and then raise, if it would end the process at once.
 
-    The record is left by a thread of its own, which the signal wakes: the main thread takes notice only when it comes
-    back from compiled code, as which a model is fitted. A process that this one forks is not concerned.
+    The record is left by a thread of its own, which the signal wakes: the main thread notices only when it returns from
+    compiled code, such as the fitting of a model. Forked processes are not affected.
 
     Args:
-        record: Leaves the record; what it raises is dropped.
+        record: Leaves the record; its errors are ignored.
     """
     if not _ends_at_once():
         return
-    recorded = threading.Event()
+    is_recorded = threading.Event()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 
@@ -55,10 +55,10 @@ def record_termination(record: Callable[[], None]) -> None:
             pass
         with suppress(Exception):
             record()
-        recorded.set()
+        is_recorded.set()
 
     def end(number: int, frame: FrameType | None) -> None:
-        recorded.wait(_LONGEST_WAIT)
+        is_recorded.wait(_LONGEST_WAIT)
         _raise_terminated(number, frame)
 
     def forget() -> None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from modelway.components.core.audit.approvals import promotion_blockers
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.released import released
+from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.bundle.bundle import SBOM_FILE, Bundle, verify_bundle
 from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file
 from modelway.components.core.config.deploy_policy import EnvironmentName
@@ -86,7 +86,7 @@ def image_problems(version: ModelVersion, image: str, *, insecure: bool = False)
                 if key is not None:
                     verify_bundle(bundle.folder, key)
                 found += _bundle_problems(bundle, version)
-                if bundle.blessing_sha256() != released(version).blessing_sha256:
+                if bundle.blessing_sha256() != release_evidence(version).blessing_sha256:
                     found.append("the image holds another blessing than the version is registered with")
             found = [one.replace(f"{work}/", f"{image} /") for one in found]
     return found
@@ -126,7 +126,7 @@ def precondition_failures(
     failures = image_problems(version, image, insecure=insecure)
     with _noting(failures):
         if policy is not None:
-            failures += policy_problems(released(version).policy, policy)
+            failures += policy_problems(release_evidence(version).policy, policy)
     failures += promotion_blockers(version, environment, policy=policy)
     return tuple(dict.fromkeys(failures))
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import point_environment_at, restore_alias
-from modelway.components.core.audit.lock import Claim, ClaimLostError, check_held, finish
-from modelway.components.core.audit.log import AuditLog, Entry
+from modelway.components.core.audit.lock import LockLostError, PromotionLock, assert_held, release
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError
-from modelway.components.core.evidence.deployment_record import DeploymentVerdict
+from modelway.components.core.evidence.deployment_record import DeploymentResult
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.rehearsal import rehearse
 from modelway.components.deploy.result import Deployed
@@ -41,7 +42,7 @@ class Attempt:
 
     version: ModelVersion
     site: Site
-    claim: Claim
+    claim: PromotionLock
     environment: EnvironmentName
     image: str
     started: float
@@ -72,7 +73,7 @@ class Attempt:
             plain: Whether pods are replaced one by one and unwatched, to go back in a hurry.
         """
         site, claim = self.site, self.claim
-        check_held(self.log, claim)
+        assert_held(self.log, claim)
         strategy = {} if found is None else site.target.strategy(site.policy, site.name, found=found, plain=plain)
         deadline = site.policy.deployment.progress_deadline_seconds
         about = (claim.model, claim.version, self.image, claim.run, self.served)
@@ -101,12 +102,12 @@ class Attempt:
 
     def complete(self, event: Literal["promoted", "rolled-back"], reason: str = "") -> Deployed:
         """Gives the version the environment's aliases, and says that it serves."""
-        check_held(self.log, self.claim)
+        assert_held(self.log, self.claim)
         point_environment_at(self.version, self.environment)
         details = {"image": self.image, "run": self.claim.run, **({"reason": reason} if reason else {})}
         if self.smoke is not None:
             details["smoke_requests"] = str(self.smoke.right)
-        finish(self.log, self.claim, event=event, actor=self.claim.actor, details=details)
+        release(self.log, self.claim, event=event, actor=self.claim.actor, details=details)
         return self._ended(event, self._notes())
 
     def _notes(self) -> tuple[str, ...]:
@@ -122,7 +123,7 @@ class Attempt:
 
     def undo(self, reasons: tuple[str, ...]) -> Deployed:
         """Puts back what served before, in the cluster and in MLflow, and says why."""
-        check_held(self.log, self.claim)
+        assert_held(self.log, self.claim)
         for reason in reasons:
             self.site.progress(f"it is undone: {reason}")
         whole = self.site.undo(self.image, self.served, reason="; ".join(reasons))
@@ -136,19 +137,19 @@ class Attempt:
             reasons = (*reasons, "nothing served before, so nothing serves now")
         elif not whole:
             reasons = (*reasons, f"what served before, {restored}, is not whole yet")
-        check_held(self.log, claim)
+        assert_held(self.log, claim)
         model = self.version.model
         if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
             restore_alias(model, self.environment, version=claim.replaces)
         details = {"image": self.image, "run": claim.run, "reason": "; ".join(reasons)}
         details |= {"restored": claim.replaces if restored else "", "restored_image": restored}
-        finish(self.log, claim, event="undone", actor=claim.actor, details=details)
+        release(self.log, claim, event="undone", actor=claim.actor, details=details)
         return replace(self._ended("undone", reasons), restored=restored)
 
     def refuse(self, reasons: tuple[str, ...]) -> Deployed:
         """Says that nothing was touched, and why."""
         details = {"image": self.image, "run": self.claim.run, "reason": "; ".join(reasons)}
-        finish(self.log, self.claim, event="refused", actor=self.claim.actor, details=details)
+        release(self.log, self.claim, event="refused", actor=self.claim.actor, details=details)
         return self._ended("refused", reasons)
 
     def undoing(self, found: Object) -> str:
@@ -161,7 +162,7 @@ class Attempt:
             return False
         return annotation(found, RUN) == self.claim.run or self.site.state(found).phase != "failed"
 
-    def _ended(self, verdict: DeploymentVerdict, reasons: tuple[str, ...]) -> Deployed:
+    def _ended(self, verdict: DeploymentResult, reasons: tuple[str, ...]) -> Deployed:
         made = Deployed(
             verdict=verdict,
             model=self.claim.model,
@@ -176,7 +177,7 @@ class Attempt:
         return made
 
 
-def deployed(entries: list[Entry], claim: Claim) -> Entry | None:
+def deployed(entries: list[Entry], claim: PromotionLock) -> Entry | None:
     """The entry that says that a promotion changed the cluster; None if it has not yet."""
     return next(
         (one for one in entries if one.event == "deployed" and one.details.get("promotion") == claim.id),
@@ -189,11 +190,11 @@ def refusal_of(step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
 
     Raises:
         UnavailableError: a service cannot be reached, and the same run may go on later.
-        ClaimLostError: another promotion took the environment over.
+        LockLostError: another promotion took the environment over.
     """
     try:
         return step()
-    except (UnavailableError, ClaimLostError):
+    except (UnavailableError, LockLostError):
         raise
     except ModelwayError as error:
         return (error.message,)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modelway.components.core.errors import RejectedError
-from modelway.components.core.evidence.deployment_record import DeploymentRecord, DeploymentVerdict
+from modelway.components.core.evidence.deployment_record import DeploymentRecord, DeploymentResult
 
-_HEADLINES: dict[DeploymentVerdict, str] = {
+_HEADLINES: dict[DeploymentResult, str] = {
     "promoted": "is live",
     "rolled-back": "is live again",
     "undone": "was undone",
@@ -32,7 +32,7 @@ class Deployed:
         seconds: How long it took.
     """
 
-    verdict: DeploymentVerdict
+    verdict: DeploymentResult
     model: str
     version: str
     environment: str

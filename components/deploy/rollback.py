@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from modelway.components.core.audit.environments import Period, periods
-from modelway.components.core.audit.lock import begin, check_held, open_claim
+from modelway.components.core.audit.lock import acquire, assert_held, current_lock
 from modelway.components.core.audit.registered_models import RegisteredModel
-from modelway.components.core.audit.released import released
+from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, NotFoundError
@@ -58,7 +58,7 @@ def rollback(
 
     Raises:
         ModelwayError: no version was served before, or not the one that was asked for, or no reason is given.
-        PromotionOpenError: a promotion is under way and is not to be taken over.
+        EnvironmentLockedError: a promotion is under way and is not to be taken over.
         UnavailableError: a service cannot be reached; run again.
         CredentialsError: a service refuses access.
     """
@@ -81,14 +81,14 @@ def rollback(
         seconds = time.monotonic() - started
         about = (model.name, version.number, environment, image)
         return Deployed("refused", *about, reasons=tuple(problems), seconds=seconds)
-    policy = policy or released(version).policy
+    policy = policy or release_evidence(version).policy
     site = site_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
     present = site.found(model.name)
-    before = open_claim(entries, model.name, environment=environment)
+    before = current_lock(entries, model.name, environment=environment)
     served = serving(site, present, before=before)
     run = f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     over = reason if take_over else ""
-    claim = begin(
+    claim = acquire(
         model.audit_log,
         model=model.name,
         version=version.number,
@@ -112,7 +112,7 @@ def _begin(attempt: Attempt, present: Object | None, *, reason: str) -> tuple[st
     """Asks the cluster for the version: by undoing what is under way where that is in its place, else by a change."""
     site, served = attempt.site, attempt.served
     if present is not None and served is not None and image_of(served) == attempt.image:
-        check_held(attempt.log, attempt.claim)
+        assert_held(attempt.log, attempt.claim)
         if site.image(present) != attempt.image:
             site.undo(site.image(present), served, reason=reason)
     else:

@@ -12,11 +12,10 @@ from urllib.parse import quote
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage.mlflow import SAMPLE_FILE
+from modelway.components.core.evidence.files import PROJECT_FILE, SAMPLE_FILE
 from modelway.components.core.tables.inference import Tensor, infer_request, tensors_of
 from modelway.components.deploy.cluster import Object
 
-PROJECT_FILE = "project.json"  # as `register_model` keeps it
 # So many that features of a hundred values do not seem to drift for being drawn from a sample.
 _MOST_ROWS = 5_000
 _OK = 200

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import periods, served_versions
-from modelway.components.core.audit.lock import Claim, PromotionOpenError, begin, open_claim
-from modelway.components.core.audit.log import BrokenLogError, Entry
+from modelway.components.core.audit.lock import EnvironmentLockedError, PromotionLock, acquire, current_lock
+from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.released import released
+from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
@@ -62,7 +63,7 @@ def deploy(
     Raises:
         UnavailableError: a service cannot be reached; run again with the same `run`.
         CredentialsError: a service refuses access.
-        ClaimLostError: another promotion took the environment over; this one has stopped where it was.
+        LockLostError: another promotion took the environment over; this one has stopped where it was.
     """
     started = time.monotonic()
     model = version.model
@@ -77,14 +78,14 @@ def deploy(
 
     if by := _taken_over_by(entries, result, run=run):
         return refused((f"run {run} was taken over by {by}, and does not go on: ask with another run",))
-    current = open_claim(entries, model.name, environment=environment)
+    current = current_lock(entries, model.name, environment=environment)
     if current is None or (current.run, current.version) != (run, version.number):  # else it was verified when it began
         progress(f"verifying {version} for {environment}")
         if failures := precondition_failures(version, environment, image=image, policy=policy, insecure=insecure):
             return refused(failures)
     image = image or recorded_image(version)
     result = replace(result, image=image)
-    policy = policy or released(version).policy
+    policy = policy or release_evidence(version).policy
     site = site_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
     present = site.found(model.name)
     if current is None and _serves(entries, site, found=present, asked=result):
@@ -93,7 +94,7 @@ def deploy(
     try:
         smoke = _smoke(version, site) if _is_smoke(policy, environment) else None
         current_version = served_versions(model).get(environment)
-        claim = begin(
+        claim = acquire(
             model.audit_log,
             model=model.name,
             version=version.number,
@@ -103,7 +104,7 @@ def deploy(
             lease=lease(policy),
             replaces="" if current_version is None else current_version.number,
         )
-    except (PromotionOpenError, NoSmokeRequestsError) as error:
+    except (EnvironmentLockedError, NoSmokeRequestsError) as error:
         return refused((error.message,))
     attempt = Attempt(version, site, claim, environment, image, started, smoke=smoke)
     return _carry_out(attempt, current)
@@ -150,7 +151,7 @@ def lease(policy: Policy) -> timedelta:
     return timedelta(seconds=asked.timeout_seconds + 3 * asked.progress_deadline_seconds + 600)
 
 
-def serving(site: Site, found: Object | None, *, before: Claim | None) -> Object | None:
+def serving(site: Site, found: Object | None, *, before: PromotionLock | None) -> Object | None:
     """The pod template that serves; None if none does.
 
     Args:
@@ -164,7 +165,7 @@ def serving(site: Site, found: Object | None, *, before: Claim | None) -> Object
     return site.target.served(site.cluster, found, changing=changing)
 
 
-def _carry_out(attempt: Attempt, before: Claim | None) -> Deployed:
+def _carry_out(attempt: Attempt, before: PromotionLock | None) -> Deployed:
     site, claim = attempt.site, attempt.claim
     entries = attempt.version.model.verified_entries()
     found = site.found(claim.model)

@@ -11,12 +11,11 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.strictness import weaker_checks
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
+from modelway.components.core.evidence.files import POLICY_FILE
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import load_model
 from modelway.components.evaluate.checks.no_regression import Rival
 from modelway.components.evaluate.predicting import predict_table, sane_check
-
-POLICY_FILE = "policy.json"
 
 
 def champion_on(table: pl.DataFrame, project: Project, *, version: str) -> Rival:

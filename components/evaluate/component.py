@@ -62,7 +62,7 @@ def evaluate_model(
     )
     judged = evaluation.gate.model_copy(update={"report": report.uri})
     judged.write(gate.path)
-    write_comparison(metrics, judged, policy=policy, measured=evaluation.scores)
+    write_comparison(metrics, judged, policy=policy, measurements=evaluation.scores)
     if evaluation.classes:
         classification.log_confusion_matrix(evaluation.classes, evaluation.confusion)
     if len(evaluation.rocs) == 1:

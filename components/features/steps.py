@@ -1,4 +1,7 @@
-"""The feature preparation: fitted on the training split alone, and shipped inside the model against skew."""
+"""The feature preparation: fitted on the training split alone, and shipped inside the model against skew.
+
+The import path of this module's classes is promised: saved models name `DatetimeParts` by it, so that it never moves.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +46,12 @@ def build(features: Features) -> ColumnTransformer:
     categorical = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=features.min_frequency, sparse_output=False
     )
-    chosen = [
+    transformers = [
         ("numeric", _numeric(features), list(features.numeric)),
         ("categorical", categorical, list(features.categorical)),
         ("datetime", Pipeline([("parts", DatetimeParts()), ("numbers", _numeric(features))]), list(features.datetime)),
     ]
-    steps = ColumnTransformer([step for step in chosen if step[2]], verbose_feature_names_out=False)
+    steps = ColumnTransformer([step for step in transformers if step[2]], verbose_feature_names_out=False)
     steps.set_output(transform="pandas")
     return steps
 

@@ -12,20 +12,17 @@ from pathlib import Path
 import polars as pl
 
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.released import Released, released
+from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.bundle.bundle import (
-    BASELINE_FILE,
-    BLESSING_FILE,
     MODEL_FOLDER,
     ONNX_FILE,
-    POLICY_FILE,
     RELEASE_FILE,
     REQUIREMENTS_FILE,
     SBOM_FILE,
     Release,
 )
 from modelway.components.core.errors import DamagedError
-from modelway.components.core.storage.mlflow import SAMPLE_FILE
+from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE, POLICY_FILE, SAMPLE_FILE
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.package.onnx.convert import Conversion, convert
 from modelway.components.package.sbom import write_sbom
@@ -45,7 +42,7 @@ class Contents:
 
     folder: Path
     release: Release
-    evidence: Released
+    evidence: ReleaseEvidence
     conversion: Conversion
 
 
@@ -59,7 +56,7 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
     Raises:
         ModelwayError: the version is not registered or not blessed, or its model or evidence has changed.
     """
-    evidence = released(version)
+    evidence = release_evidence(version)
     folder.mkdir(parents=True)
     model_folder = version.download(str(folder.parent / "download"))
     shutil.copytree(model_folder, folder / MODEL_FOLDER)

@@ -25,7 +25,7 @@ from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt
 from modelway.components.core.bundle.signing import is_signed_by, key_id, sign, signed_hashes
 from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.storage.models import folder_sha256
-from modelway.components.core.storage.uri import copy_in, create_uri, fetch, join, read_uri, sha256_of, write_uri
+from modelway.components.core.storage.uri import create_uri, fetch, join, read_uri, sha256_of, upload, write_uri
 
 _T = TypeVar("_T")
 
@@ -84,7 +84,7 @@ def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str
 
     def create() -> bytes:
         encrypt(plain, ciphertext, recipient=recipient)
-        copy_in(ciphertext, join(home, f"{sha256_of(ciphertext)}.age"))
+        upload(ciphertext, join(home, f"{sha256_of(ciphertext)}.age"))
         return _signature(work, record, signing_key=signing_key)
 
     _reuse_or_create(join(home, f"{_short_id(signing_key)}.record"), is_valid, create=create)

@@ -23,7 +23,7 @@ from modelway.components.core.bundle.signing import (
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.runs import PackageRecord
 from modelway.components.core.oci.fetch import RELEASE_ROOT
-from modelway.components.core.oci.image import Image, on_top, write_layer
+from modelway.components.core.oci.image import Image, append_layer, write_layer
 from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
@@ -149,7 +149,7 @@ def package(
         _verify(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, target=layer_file)
-        image = on_top(
+        image = append_layer(
             base_image,
             layer,
             labels=_labels(contents),
@@ -163,7 +163,7 @@ def package(
             image=image_reference,
             release=contents.release,
             conversion=contents.conversion.reason,
-            sealed=Bundle(contents.folder).sealed,
+            sealed=Bundle(contents.folder).encrypted,
             layer_bytes=layer.size,
             packages=len(serving_base.packages),
             sbom=(contents.folder / SBOM_FILE).read_text(encoding="utf-8"),

@@ -50,5 +50,5 @@ def probe_model(
         report_path=report.path,
     ).model_copy(update={"report": report.uri})
     result.write(gate.path)
-    write_comparison(metrics, result, policy=policy, measured=dashboard_metrics(result))
+    write_comparison(metrics, result, policy=policy, measurements=dashboard_metrics(result))
     return (result.verdict.value, result.proceed)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp.dsl import HTML, Input, Markdown, Model, Output
 
-from modelway.components.core.artifacts import Baseline, BlessingResult, GateResult
+from modelway.components.core.artifacts import BaselineResult, BlessingResult, GateResult
 from modelway.components.core.decorator import component
 
 
@@ -17,7 +17,7 @@ def register_model(
     data_report: Input[HTML],
     model_report: Input[HTML],
     serving_report: Input[HTML],
-    baseline: Input[Baseline],
+    baseline: Input[BaselineResult],
     project: str,
     contract: str,
     policy: str,

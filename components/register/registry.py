@@ -12,10 +12,18 @@ from modelway.components.core.audit.environments import DEVELOPMENT, alias_of_bl
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
-from modelway.components.core.evidence.model_card import Card
+from modelway.components.core.evidence.blessing import Blessing
+from modelway.components.core.evidence.files import (
+    BLESSING_FILE,
+    CARD_FILE,
+    CARD_PAGE_FILE,
+    CONTRACT_FILE,
+    POLICY_FILE,
+    PROJECT_FILE,
+)
+from modelway.components.core.evidence.model_card import ModelCard
 from modelway.components.core.evidence.runs import DECISION, Outcome, RegisteredVersion, RunContext, State
-from modelway.components.core.storage.mlflow import POLICY_FILE, TAG, Tracking
+from modelway.components.core.storage.mlflow import TAG, Tracking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +59,7 @@ class BlessedModel:
     """
 
     blessing: Blessing
-    card: Card
+    card: ModelCard
     reports: Mapping[str, str]
     training: Training
     files: UserFiles
@@ -79,12 +87,12 @@ class BlessedModel:
     def texts(self) -> dict[str, str]:
         """What it is blessed by beside the gates' own files, by the file's name."""
         return {
-            "project.json": self.files.project.canonical(),
-            "contract.json": self.files.contract.canonical(),
+            PROJECT_FILE: self.files.project.canonical(),
+            CONTRACT_FILE: self.files.contract.canonical(),
             POLICY_FILE: self.files.policy.canonical(),
             BLESSING_FILE: self.blessing.content().decode(),
-            "card.md": self.card.markdown,
-            "card.html": self.card.page,
+            CARD_FILE: self.card.markdown,
+            CARD_PAGE_FILE: self.card.page,
         }
 
 

@@ -10,7 +10,7 @@ from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import lapsed
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.blessing import GATES, Blessing, Hashes, bless
-from modelway.components.core.evidence.model_card import Card, render_card
+from modelway.components.core.evidence.model_card import ModelCard, render_card
 from modelway.components.core.evidence.rejection import reject
 from modelway.components.core.evidence.runs import (
     RegisteredVersion,
@@ -60,7 +60,7 @@ class Registration:
 
     model: RegisteredVersion
     blessing: Blessing
-    card: Card
+    card: ModelCard
 
 
 def register(

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelway.components.core.bundle.bundle import POLICY_FILE, Bundle, verify_bundle
+from modelway.components.core.bundle.bundle import Bundle, verify_bundle
 from modelway.components.core.bundle.encryption import encrypted_file, read_keys
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.evidence.files import POLICY_FILE
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.onnx_predictor import OnnxPredictor
 from modelway.components.serve.predictor import Predictor

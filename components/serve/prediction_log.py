@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage.uri import S3, is_uri, join, write_uri
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import is_uri, join, write_uri
 from modelway.components.serve.parquet import prepare, to_parquet
 
 Array = np.ndarray[Any, Any]

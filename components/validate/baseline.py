@@ -8,10 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from modelway.components.core.storage.mlflow import BASELINE_FILE, Tracking
+from modelway.components.core.evidence.files import BASELINE_FILE, SAMPLE_FILE
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.validate.distributions import Baseline
-
-SAMPLE_FILE = "sample.parquet"
 
 
 @dataclass(frozen=True)

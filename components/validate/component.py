@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from kfp.dsl import HTML, Dataset, Input, Metrics, Output
 
-from modelway.components.core.artifacts import Baseline, GateResult
+from modelway.components.core.artifacts import BaselineResult, GateResult
 from modelway.components.core.decorator import component
 
 
@@ -17,7 +17,7 @@ def validate_data(
     contract: str,
     policy: str,
     gate: Output[GateResult],
-    baseline: Output[Baseline],
+    baseline: Output[BaselineResult],
     metrics: Output[Metrics],
     report: Output[HTML],
     data_hash: str = "",

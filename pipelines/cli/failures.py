@@ -21,7 +21,7 @@ import typer
 from rich.markup import escape
 
 from modelway.components.core.config.document import locate
-from modelway.components.core.errors import CrashError, exit_code_of, explained, first_line, without_password
+from modelway.components.core.errors import CrashError, exit_code_of, first_line, readable_error, without_password
 from modelway.pipelines.cli import output as console
 from modelway.pipelines.cli.options import Debug, home_of, project_folder
 
@@ -65,7 +65,7 @@ def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
 
 def _end(error: Exception, options: Mapping[str, Any], *, debug: bool) -> int:
     """Prints why a command ends; returns its exit code."""
-    readable = explained(error)
+    readable = readable_error(error)
     if readable is None:
         what = without_password(f"{type(error).__name__}: {first_line(error)}")
         readable = CrashError(what, str(_write_log(error, options)))

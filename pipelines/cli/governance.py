@@ -8,11 +8,12 @@ from typing import Any
 
 from modelway.components.core.audit import approvals as approving
 from modelway.components.core.audit.approvals import Approval, approvals, promotion_blockers
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods, served_versions
-from modelway.components.core.audit.lock import open_claim
-from modelway.components.core.audit.log import BrokenLogError, Entry
+from modelway.components.core.audit.lock import current_lock
+from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.audit.released import released
+from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.audit.requirements import requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -90,12 +91,12 @@ def promote_check(
         entries = model.verified_entries()
     except BrokenLogError:  # which `promotion_blockers` has said
         entries = []
-    current = open_claim(entries, model.name, environment=environment)
+    current = current_lock(entries, model.name, environment=environment)
     if current is not None:
         blockers.append(f"{environment} is being changed: {current} is open")
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     try:
-        release = released(version)
+        release = release_evidence(version)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
         answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
     except (UnavailableError, CredentialsError):
@@ -115,19 +116,19 @@ def audit_verify(model: RegisteredModel) -> dict[str, Any]:
     """What ``modelway audit verify`` does: whether every link of the audit log holds, and what it was checked against.
 
     Args:
-        model: A registered model, whose witness is asked even if no entry names it.
+        model: A registered model, whose anchor is compared even if no entry names it.
 
     Returns:
         ``whole``, ``entries`` (how many), ``head``, ``witnessed`` (up to which entry, by model), and ``broken``: the
         first broken link's ``number``, ``file`` and ``reason``, or None.
     """
     log = model.audit_log
-    broken, witness = log.verify(model.name), log.witness(model.name)
+    broken, anchor = log.verify(model.name), log.anchored_head(model.name)
     return {
         "whole": broken is None,
         "entries": log.count(),
         "head": log.head().sha256 if broken is None else None,
-        "witnessed": {} if witness is None else {model.name: witness.number},
+        "witnessed": {} if anchor is None else {model.name: anchor.number},
         "broken": None if broken is None else {"number": broken.number, "file": broken.file, "reason": broken.reason},
     }
 

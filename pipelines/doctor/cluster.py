@@ -185,7 +185,7 @@ def _address(reader: ClusterReader, key: str, *, address: str, namespace: str) -
     except ValueError:
         port = 0
     if not port or (key == "mlflow-tracking-uri" and "://" not in address):
-        message = f"{where} is no address: write http(s)://HOST:PORT"
+        message = f"{where} is not an address: write http(s)://HOST:PORT"
         return Finding(key, Status.MISSING, message, remedy, key=key)
     service = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?)?", parts.hostname or "")
     name, home = (service[1], service[2] or namespace) if service else ("", "")

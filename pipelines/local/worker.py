@@ -133,7 +133,7 @@ def _fork(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> in
 
 def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> NoReturn:
     """Runs the work with its output in the log; leaves an error's fields in the result file."""
-    from modelway.components.core.errors import explained, first_line
+    from modelway.components.core.errors import first_line, readable_error
 
     code = 1
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -148,7 +148,7 @@ def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> N
         code = error.code if isinstance(error.code, int) else 1
     except BaseException as error:
         traceback.print_exc()
-        readable = explained(error)
+        readable = readable_error(error)
         if "result" in request:
             if readable is not None:
                 left = {"kind": readable.kind, "error": readable.fields()}

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from modelway.components.core.errors import CrashError, ModelwayError, explained, from_fields
+from modelway.components.core.errors import CrashError, ModelwayError, from_fields, readable_error
 from modelway.pipelines.project.workspace import Workspace
 
 _SEE_LOG = "see this log; where it says nothing, the machine may have run out of memory"
@@ -140,7 +140,7 @@ def _full_disk(folder: Path) -> ModelwayError | None:
     try:
         probe.write_bytes(bytes(2**16))
     except OSError as error:
-        return explained(error)
+        return readable_error(error)
     finally:
         probe.unlink(missing_ok=True)
     return None

@@ -11,7 +11,7 @@ from typing import Any
 from modelway.components.core.code.locked_requirements import Lock, LockedRequirement
 from modelway.components.core.code.version import ProjectCode
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.oci.image import Image, on_top, write_layer
+from modelway.components.core.oci.image import Image, append_layer, write_layer
 from modelway.components.core.oci.layout import Images, Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.pipelines.project.locked_packages import Report, install, missing_packages, packages_of
@@ -94,7 +94,7 @@ def make_project_image(
         packages = _fill(folder, code, bases=bases, below=below, name=str(from_base), platform=platform, report=report)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(folder, ROOT, target=layer_file)
-        image = on_top(
+        image = append_layer(
             below,
             layer,
             labels={CODE_LABEL: code.version},
@@ -143,12 +143,12 @@ def _fill(
 
 
 def _labels(image: Image) -> dict[str, str]:
-    return image.described.get("config", {}).get("Labels") or {}
+    return image.config_json.get("config", {}).get("Labels") or {}
 
 
 def _environment(below: Image) -> list[str]:
     """The variables of the image below, with the project's code before what it imports from already."""
-    variables: list[Any] = below.described.get("config", {}).get("Env") or []
+    variables: list[Any] = below.config_json.get("config", {}).get("Env") or []
     others = [variable for variable in variables if not variable.startswith(f"{_PATH}=")]
     behind = [variable.partition("=")[2] for variable in variables if variable.startswith(f"{_PATH}=")]
     path = ":".join([f"/{ROOT}/{CODE}", f"/{ROOT}/{PACKAGES}", *filter(None, behind)])

@@ -13,7 +13,8 @@ from image_layouts import SITE, write_base
 from small_projects import edit_yaml, visits, write_small_project
 
 from modelway.components.core.checks import Check
-from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.blessing import Blessing
+from modelway.components.core.evidence.files import BLESSING_FILE
 from modelway.components.core.evidence.runs import OUTCOME, Outcome, State
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.pipelines.local.runner import run_release

@@ -13,7 +13,7 @@ import pytest
 from backend import Backend, Run, compiled
 from backend_graph import Graph
 
-from modelway.components.core.evidence.blessing import BLESSING_FILE
+from modelway.components.core.evidence.files import BLESSING_FILE
 from modelway.components.core.evidence.runs import DECISION, LATEST, OUTCOME, Outcome, ReleaseGoal, State
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.pipelines.release import release_pipeline
@@ -188,7 +188,7 @@ def test_a_training_that_is_told_to_end_leaves_a_run_that_was_stopped(releases: 
     assert run.states["record-outcome"] == "SUCCEEDED"
     outcome = releases.outcome(run)
     assert (outcome.state, outcome.project) == (State.STOPPED, "visits")
-    assert "train_model was told to end" in outcome.error
+    assert "train_model was terminated" in outcome.error
     assert training_status(releases, run) == ["KILLED"]
     assert stored_files(releases, run) == {"stopped.json", "outcome.json"}
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from minio import Minio
 
-from modelway.components.core.storage.uri import S3
+from modelway.components.core.storage.s3 import S3
 
 
 @pytest.fixture

@@ -20,9 +20,11 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.objectlockconfig import DAYS, ObjectLockConfig
 
-from modelway.components.core.audit.log import AuditLog, BrokenLogError, Entry
+from modelway.components.core.audit.chain import Entry
+from modelway.components.core.audit.log import AuditLog, BrokenLogError
 from modelway.components.core.errors import CredentialsError, ModelwayError
-from modelway.components.core.storage.uri import S3, create_uri, names_below, read_all, read_uri
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import create_uri, list_names, read_all, read_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("minio_alone")]
 
@@ -79,8 +81,8 @@ def test_entries_are_objects_in_a_chain(request: pytest.FixtureRequest, kind: st
     written = _write(log, 12)
     assert log.entries() == written
     assert log.verify() is None
-    assert names_below(log.folder) == [f"{number:08}.json" for number in range(1, 13)]
-    assert names_below(log.folder, after="00000010.json") == ["00000011.json", "00000012.json"]
+    assert list_names(log.folder) == [f"{number:08}.json" for number in range(1, 13)]
+    assert list_names(log.folder, after="00000010.json") == ["00000011.json", "00000012.json"]
     assert read_all([f"{log.folder}/00000003.json"]) == [written[2].content()]
 
 
@@ -150,7 +152,7 @@ def test_what_is_deleted_after_it_was_verified_is_found(
     _write(log, 4)
     head = log.verified_entries()[1]
     client.remove_object(**_place(log, number))
-    if (kind, number) == ("plain", 4):  # without versions only a witness knows of an end that is cut off
+    if (kind, number) == ("plain", 4):  # without versions only an anchor knows of an end that is cut off
         assert log.verified_entries()[1] != head
         return
     with pytest.raises(BrokenLogError, match=f"broken at entry {number}"):
@@ -177,7 +179,7 @@ def test_a_buckets_own_rule_says_how_long_entries_are_kept(client: Minio, ruled:
     assert timedelta(days=2) < kept.retain_until_date - datetime.now(UTC) < timedelta(days=4)
 
 
-def test_with_versions_a_chain_that_was_written_anew_shows_without_a_witness(client: Minio, locked: str) -> None:
+def test_with_versions_a_chain_that_was_rewritten_shows_without_an_anchor(client: Minio, locked: str) -> None:
     log = _log(locked)
     entries = _write(log, 3)
     previous = entries[1].previous
@@ -190,7 +192,7 @@ def test_with_versions_a_chain_that_was_written_anew_shows_without_a_witness(cli
     assert (broken.number, broken.reason) == (2, "it was replaced: the bucket holds other versions of it")
 
 
-def test_with_versions_an_end_that_was_cut_off_shows_without_a_witness(client: Minio, locked: str) -> None:
+def test_with_versions_an_end_that_was_cut_off_shows_without_an_anchor(client: Minio, locked: str) -> None:
     log = _log(locked)
     _write(log, 3)
     client.remove_object(**_place(log, 3))
@@ -217,7 +219,7 @@ import json, sys, time
 from datetime import timedelta
 
 from modelway.components.core.audit.log import AuditLog
-from modelway.components.core.audit.lock import PromotionOpenError, begin
+from modelway.components.core.audit.lock import EnvironmentLockedError, acquire
 
 store, run, start = sys.argv[1:]
 log = AuditLog(store)
@@ -225,9 +227,9 @@ log.head()
 time.sleep(max(0, float(start) - time.time()))
 try:
     about = {"model": "loans", "version": run, "environment": "production"}
-    begin(log, **about, actor=run, run=run, lease=timedelta(hours=1))
+    acquire(log, **about, actor=run, run=run, lease=timedelta(hours=1))
     print(json.dumps({"won": True}))
-except PromotionOpenError as error:
+except EnvironmentLockedError as error:
     print(json.dumps({"won": False, "says": error.message}))
 """
 
@@ -285,7 +287,7 @@ def test_an_endpoint_without_conditional_writes_is_refused(monkeypatch: pytest.M
     thread.start()
     monkeypatch.setenv("MINIO_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
     try:
-        with pytest.raises(ModelwayError, match="lets an object be created twice") as caught:
+        with pytest.raises(ModelwayError, match="allows an object to be created twice") as caught:
             _write(AuditLog("s3://bucket/store"), 1)
     finally:
         server.shutdown()

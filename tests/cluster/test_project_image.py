@@ -254,4 +254,4 @@ def test_the_projects_code_trains_in_its_image_and_other_code_is_another_image(
     assert _layers(other.image)[-1] != _layers(own.image)[-1]
     phase, log = cluster.train(other.image, project, started_for, tmp_path)
     assert phase == "Failed"
-    assert "own_training:fit is other code than the run was started for" in log
+    assert "own_training:fit is not the code that the run was started for" in log

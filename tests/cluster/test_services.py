@@ -27,7 +27,8 @@ import yaml
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State, recorded_runs
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.uri import S3, fetch, read_uri, version_of, write_uri
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import content_version, fetch, read_uri, write_uri
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -447,12 +448,12 @@ def test_a_server_that_goes_down_in_the_middle_leaves_nothing_half_registered(
 def test_objects_are_written_read_and_versioned_by_their_content(bucket: Bucket) -> None:
     uri = bucket.uri("objects/note.txt")
     write_uri(uri, b"one")
-    first = version_of(uri)
+    first = content_version(uri)
     write_uri(uri, b"two")
     assert read_uri(uri) == b"two"
-    assert version_of(uri) != first
+    assert content_version(uri) != first
     write_uri(uri, b"one")
-    assert version_of(uri) == first
+    assert content_version(uri) == first
 
 
 def test_a_prefix_is_versioned_by_all_that_is_below_it_and_fetched_with_its_folders(
@@ -460,16 +461,16 @@ def test_a_prefix_is_versioned_by_all_that_is_below_it_and_fetched_with_its_fold
 ) -> None:
     for key in ("tree/a.csv", "tree/deep/b.csv", "tree-beside/c.csv"):
         bucket.put(key, key.encode())
-    first = version_of(bucket.uri("tree/"))
+    first = content_version(bucket.uri("tree/"))
     local = fetch(bucket.uri("tree/"), tmp_path)
     assert {str(file.relative_to(local)): file.read_text(encoding="utf-8") for file in local.rglob("*.csv")} == {
         "a.csv": "tree/a.csv",
         "deep/b.csv": "tree/deep/b.csv",
     }
     bucket.put("tree-beside/c.csv", b"changed")
-    assert version_of(bucket.uri("tree/")) == first
+    assert content_version(bucket.uri("tree/")) == first
     bucket.put("tree/deep/new.csv", b"new")
-    assert version_of(bucket.uri("tree/")) != first
+    assert content_version(bucket.uri("tree/")) != first
 
 
 def test_a_record_that_is_missing_is_none_and_one_that_is_out_of_reach_is_an_error(

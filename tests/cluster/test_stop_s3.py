@@ -16,7 +16,8 @@ import pytest
 from user_files import minimal_project_text
 
 from modelway.components.core.evidence.runs import State, read_outcome
-from modelway.components.core.storage.uri import S3, write_uri
+from modelway.components.core.storage.s3 import S3
+from modelway.components.core.storage.uri import write_uri
 
 pytestmark = pytest.mark.cluster
 COMPONENT = '''
@@ -69,4 +70,4 @@ def test_a_second_is_enough_for_the_record(store: str, tmp_path: Path) -> None:
     outcome = read_outcome(store, "id-1")
     assert outcome is not None
     assert outcome.state is State.STOPPED
-    assert "train_model was told to end" in outcome.error
+    assert "train_model was terminated" in outcome.error

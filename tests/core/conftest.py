@@ -24,7 +24,7 @@ CONTRACT: dict[str, Any] = {
 POLICY: dict[str, Any] = {"model": {"metrics": {"roc_auc": {"min": 0.7}}}}
 
 
-def changed(document: dict[str, Any], changes: dict[str, Any]) -> str:
+def changed_text(document: dict[str, Any], changes: dict[str, Any]) -> str:
     """The document as YAML, with dotted keys set, or removed where the value is Ellipsis."""
     copy = yaml.safe_load(yaml.safe_dump(document))
     for path, value in changes.items():
@@ -41,14 +41,14 @@ def changed(document: dict[str, Any], changes: dict[str, Any]) -> str:
 
 @pytest.fixture
 def project_text() -> Callable[..., str]:
-    return lambda changes=None: changed(PROJECT, changes or {})
+    return lambda changes=None: changed_text(PROJECT, changes or {})
 
 
 @pytest.fixture
 def contract_text() -> Callable[..., str]:
-    return lambda changes=None: changed(CONTRACT, changes or {})
+    return lambda changes=None: changed_text(CONTRACT, changes or {})
 
 
 @pytest.fixture
 def policy_text() -> Callable[..., str]:
-    return lambda changes=None: changed(POLICY, changes or {})
+    return lambda changes=None: changed_text(POLICY, changes or {})

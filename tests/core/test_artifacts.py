@@ -15,7 +15,7 @@ def test_what_is_compared_between_runs_is_logged_and_written(tmp_path: Path) -> 
     metrics = dsl.Metrics(name="metrics", uri=str(tmp_path / "metrics"))
     check = passed_or_failed("metric[roc_auc]", True, message="0.7 on 512 rows", observed=0.7, threshold=0.6)
     write_comparison(
-        metrics, Gate(name="model", checks=(check,)), policy=POLICY, measured={"f1": 0.4, "r2": float("nan")}
+        metrics, Gate(name="model", checks=(check,)), policy=POLICY, measurements={"f1": 0.4, "r2": float("nan")}
     )
     numbers = {
         "checks_passed": 1.0,

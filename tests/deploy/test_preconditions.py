@@ -64,11 +64,11 @@ def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
     ("touched", "says"),
     [
         (unsigned, "is not signed: there is no release.sig"),
-        (changed("model.tar.age"), "the signature does not hold: model.tar.age is not as it was signed"),
-        (changed("blessing.json"), "the signature does not hold: blessing.json is not as it was signed"),
-        (changed("sbom.cdx.json"), "the signature does not hold: sbom.cdx.json is not as it was signed"),
-        (changed("policy.json"), "the signature does not hold: policy.json is not as it was signed"),
-        (changed("more.py"), "the signature does not hold: more.py is not among the files that were signed"),
+        (changed("model.tar.age"), "the signature does not match the files: model.tar.age is not as it was signed"),
+        (changed("blessing.json"), "the signature does not match the files: blessing.json is not as it was signed"),
+        (changed("sbom.cdx.json"), "the signature does not match the files: sbom.cdx.json is not as it was signed"),
+        (changed("policy.json"), "the signature does not match the files: policy.json is not as it was signed"),
+        (changed("more.py"), "the signature does not match the files: more.py is not among the files that were signed"),
         (lambda bundle: (bundle / "sbom.cdx.json").unlink(), "sbom.cdx.json was signed and is missing"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_release_that_another_key_signed_is_refused(
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "other.pub"))
     assert "was made with another key than is trusted here" in found("foreign", version)[0]
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "nowhere"))
-    assert found("foreign", version) == ("MODELWAY_VERIFYING_KEY names no file",)
+    assert found("foreign", version) == ("the file that MODELWAY_VERIFYING_KEY names does not exist",)
 
 
 def test_without_a_key_to_verify_with_nothing_is_deployed(
@@ -115,7 +115,7 @@ def test_without_a_key_to_verify_with_nothing_is_deployed(
     [
         ({"version": "9"}, "the image is of version 9 of other, and not of version 1 of other"),
         ({"name": "loans"}, "the image is of version 1 of loans, and not of version 1 of other"),
-        ({"model_hash": "n"}, "the release is of another model than was blessed"),
+        ({"model_hash": "n"}, "the release names another model than was blessed"),
         ({"blessing_sha256": "0" * 64}, "the blessing is not the one of other 1"),
     ],
 )
@@ -164,7 +164,7 @@ def test_an_image_that_package_model_did_not_record_is_refused(
         f"the image is not the one that package_model recorded: it is {other}, and not {kept}",
     )
     tag = kept.partition("@")[0] + ":latest"
-    assert f"{tag} is not named by its digest" in found("recorded", version, tag)
+    assert f"the image {tag} is not pinned by a digest" in found("recorded", version, tag)
     (tmp_path / "store/packages/recorded/1.json").write_text(json.dumps({"image": f"{tmp_path}@sha256:{'0' * 64}"}))
     assert found("recorded", version)[0].startswith("the image is in a folder, which no cluster pulls from")
 
@@ -184,8 +184,8 @@ def test_all_problems_are_found_at_once(
     )
     signature, before, quorum = found("several", version)
     assert "is not signed" in signature
-    assert before == "version 1 of several has not been served in development, and staging comes after it"
-    assert quorum == "staging asks for approvals by 2 people, and only 1 is there that counts"
+    assert before == "version 1 of several has not been served in development, which staging requires"
+    assert quorum == "staging requires 2 approvals; 1 is valid"
 
 
 def test_a_version_that_is_not_blessed_is_refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.deployment_record import DeploymentVerdict
+from modelway.components.core.evidence.deployment_record import DeploymentResult
 from modelway.components.deploy.result import Deployed
 
 GONE = Deployed(
@@ -22,7 +22,7 @@ GONE = Deployed(
         ("refused", False, "version 4 of loans was refused in staging"),
     ],
 )
-def test_only_a_live_version_is_a_success(verdict: DeploymentVerdict, live: bool, says: str) -> None:
+def test_only_a_live_version_is_a_success(verdict: DeploymentResult, live: bool, says: str) -> None:
     made = Deployed(verdict, "loans", "4", "staging", "")
     assert (made.live, made.sentence()) == (live, says)
     if live:

@@ -14,7 +14,8 @@ from pod_proxy import listening, status
 from registered_versions import EVIDENCE
 
 from modelway.components.core.audit import log as audit
-from modelway.components.core.audit.lock import begin, finish, open_claim
+from modelway.components.core.audit.lock import acquire, current_lock
+from modelway.components.core.audit.lock import release as release_lock
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
@@ -54,7 +55,7 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
     assert (made.verdict, made.image, made.live) == ("refused", "", False)
     unsigned, quorum = made.reasons
     assert "is not signed" in unsigned
-    assert "staging asks for approvals by 1 person" in quorum
+    assert "staging requires 1 approval; 0 are valid" in quorum
     assert said[-1] == made.sentence()
     (entry,) = AuditLog(packages.store, tracking).verified_entries("refused")[0]
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")
@@ -83,9 +84,9 @@ def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
     version = release("busy")
     log = AuditLog(packages.store, tracking)
     asked = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
-    claim = begin(log, version="7", actor="eve", run="other", **asked)  # type: ignore[arg-type]
+    claim = acquire(log, version="7", actor="eve", run="other", **asked)  # type: ignore[arg-type]
     assert ask("busy", version).verdict == "refused"
-    assert open_claim(log.entries(), "busy", environment="staging") == claim
+    assert current_lock(log.entries(), "busy", environment="staging") == claim
 
 
 def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
@@ -95,15 +96,15 @@ def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
     packages("over", version)
     log = AuditLog(packages.store, tracking)
     asked = {"model": "over", "environment": "staging", "lease": timedelta(hours=1)}
-    begin(log, version=version, actor="ada", run="run-1", **asked)  # type: ignore[arg-type]
-    rescue = begin(log, version="0", actor="eve", run="back", take_over="it is slow", **asked)  # type: ignore[arg-type]
+    acquire(log, version=version, actor="ada", run="run-1", **asked)  # type: ignore[arg-type]
+    rescue = acquire(log, version="0", actor="eve", run="back", take_over="it is slow", **asked)  # type: ignore[arg-type]
     for _ in range(2):  # while the other is under way, and when it has ended
         made = ask("over", version)
         assert made.verdict == "refused"
         assert made.reasons == (
             "run run-1 was taken over by eve (run back: it is slow), and does not go on: ask with another run",
         )
-        finish(log, rescue, event="rolled-back", actor="eve")
+        release_lock(log, rescue, event="rolled-back", actor="eve")
 
 
 def test_a_broken_audit_log_refuses(
@@ -141,8 +142,8 @@ def test_there_is_a_way_back_only_to_what_served_before(
         back()
     for version in versions[:2]:
         about = {"model": "back", "version": version, "environment": "staging", "actor": "ada"}
-        claim = begin(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
-        finish(log, claim, event="promoted", actor="ada")
+        claim = acquire(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
+        release_lock(log, claim, event="promoted", actor="ada")
     with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
         back(to="3")
     with pytest.raises(ModelwayError, match="a rollback without a reason"):
@@ -174,7 +175,7 @@ def test_without_rows_to_send_an_environment_without_traffic_is_refused(
         made = ask("rowless", version, cluster=api.cluster())
     assert made.verdict == "refused"
     assert "so that no smoke requests can be made" in made.reasons[0]
-    assert open_claim(AuditLog(packages.store, tracking).entries(), "rowless", environment="staging") is None
+    assert current_lock(AuditLog(packages.store, tracking).entries(), "rowless", environment="staging") is None
 
 
 def test_an_account_that_may_not_send_smoke_requests_changes_nothing(

@@ -12,7 +12,7 @@ import skops.io
 from sklearn.base import clone
 
 from modelway.components.core.config.project import Features
-from modelway.components.core.storage.models import load_skops
+from modelway.components.core.storage.models import load_model, load_skops
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import DatetimeParts, build
 
@@ -28,55 +28,62 @@ TRAIN = pl.DataFrame(
 )
 
 
-def features(**asked: Any) -> Features:
-    return Features.model_validate({"min_frequency": 1, **asked})
+def features(**keys: Any) -> Features:
+    return Features.model_validate({"min_frequency": 1, **keys})
 
 
-def frame(table: pl.DataFrame, asked: Features) -> Any:
-    return to_model_input(table, asked.columns)
+def frame(table: pl.DataFrame, columns: Features) -> Any:
+    return to_model_input(table, columns.columns)
 
 
 @pytest.mark.parametrize(("how", "fill"), [("median", 4.0), ("mean", 4.0)])
 def test_missing_numbers_are_filled_from_the_training_rows(how: str, fill: float) -> None:
-    asked = features(numeric=["income"], impute=how)
-    fitted = build(asked).fit(frame(TRAIN, asked))
+    columns = features(numeric=["income"], impute=how)
+    steps = build(columns).fit(frame(TRAIN, columns))
     later = pl.DataFrame({"income": [None, 100.0, float("nan")]})
-    assert fitted.transform(frame(later, asked))["income"].tolist() == [fill, 100.0, fill]
+    assert steps.transform(frame(later, columns))["income"].tolist() == [fill, 100.0, fill]
 
 
 def test_missing_numbers_may_stay() -> None:
-    asked = features(numeric=["income", "active"], impute="none")
-    found = build(asked).fit_transform(frame(TRAIN, asked))
-    np.testing.assert_array_equal(found["income"], [1.0, 2.0, np.nan, 9.0, 4.0, 4.0])
-    np.testing.assert_array_equal(found["active"], [1.0, 0.0, np.nan, 1.0, 1.0, 1.0])
+    columns = features(numeric=["income", "active"], impute="none")
+    output = build(columns).fit_transform(frame(TRAIN, columns))
+    np.testing.assert_array_equal(output["income"], [1.0, 2.0, np.nan, 9.0, 4.0, 4.0])
+    np.testing.assert_array_equal(output["active"], [1.0, 0.0, np.nan, 1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("impute", ["median", "none"])
 def test_scaling_is_by_the_training_rows(impute: str) -> None:
-    asked = features(numeric=["income"], impute=impute, scale="standard")
-    fitted = build(asked).fit(frame(TRAIN, asked))
-    filled = np.array([1.0, 2.0, 4.0, 9.0, 4.0, 4.0] if impute == "median" else [1.0, 2.0, 9.0, 4.0, 4.0])
-    found = fitted.transform(frame(pl.DataFrame({"income": [50.0]}), asked))["income"]
-    assert found.tolist() == pytest.approx([(50.0 - filled.mean()) / filled.std()])
+    columns = features(numeric=["income"], impute=impute, scale="standard")
+    steps = build(columns).fit(frame(TRAIN, columns))
+    reference = np.array([1.0, 2.0, 4.0, 9.0, 4.0, 4.0] if impute == "median" else [1.0, 2.0, 9.0, 4.0, 4.0])
+    output = steps.transform(frame(pl.DataFrame({"income": [50.0]}), columns))["income"]
+    assert output.tolist() == pytest.approx([(50.0 - reference.mean()) / reference.std()])
 
 
 @pytest.mark.parametrize("impute", ["median", "mean", "none"])
 @pytest.mark.parametrize("scale", ["none", "standard"])
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
 def test_a_number_that_is_always_missing_is_kept(impute: str, scale: str) -> None:
-    asked = features(numeric=["income", "rooms"], impute=impute, scale=scale)
+    columns = features(numeric=["income", "rooms"], impute=impute, scale=scale)
     table = TRAIN.with_columns(income=pl.lit(None, pl.Float64))
-    found = build(asked).fit_transform(frame(table, asked))
-    assert list(found.columns) == ["income", "rooms"]
+    output = build(columns).fit_transform(frame(table, columns))
+    assert list(output.columns) == ["income", "rooms"]
 
 
 def test_categories_that_training_did_not_hold_do_not_fail() -> None:
-    asked = features(categorical=["region", "rooms"])
-    fitted = build(asked).fit(frame(TRAIN, asked))
+    columns = features(categorical=["region", "rooms"])
+    steps = build(columns).fit(frame(TRAIN, columns))
     later = pl.DataFrame({"region": ["west", None, "south", ""], "rooms": [7, None, 2, 1]})
-    found = fitted.transform(frame(later, asked))
-    assert list(found.columns) == ["region_north", "region_south", "region_None", "rooms_1.0", "rooms_2.0", "rooms_nan"]
-    assert found.to_numpy().tolist() == [
+    output = steps.transform(frame(later, columns))
+    assert list(output.columns) == [
+        "region_north",
+        "region_south",
+        "region_None",
+        "rooms_1.0",
+        "rooms_2.0",
+        "rooms_nan",
+    ]
+    assert output.to_numpy().tolist() == [
         [0, 0, 0, 0, 0, 0],
         [0, 0, 1, 0, 0, 1],
         [0, 1, 0, 0, 1, 0],
@@ -86,36 +93,36 @@ def test_categories_that_training_did_not_hold_do_not_fail() -> None:
 
 @pytest.mark.parametrize("least", [2, 3])
 def test_rare_categories_are_one_with_the_unseen(least: int) -> None:
-    asked = features(categorical=["region"], min_frequency=least)
-    fitted = build(asked).fit(frame(TRAIN, asked))
-    found = fitted.transform(frame(pl.DataFrame({"region": ["north", "south", None, "west"]}), asked))
-    rare = found["region_infrequent_sklearn"].tolist()
+    columns = features(categorical=["region"], min_frequency=least)
+    steps = build(columns).fit(frame(TRAIN, columns))
+    output = steps.transform(frame(pl.DataFrame({"region": ["north", "south", None, "west"]}), columns))
+    rare = output["region_infrequent_sklearn"].tolist()
     assert rare == ([0, 0, 1, 1] if least == 2 else [0, 1, 1, 1])
 
 
 def test_missing_values_at_prediction_alone_do_not_fail() -> None:
-    asked = features(numeric=["income"], categorical=["region"], datetime=["opened"])
-    fitted = build(asked).fit(frame(TRAIN.drop_nulls(), asked))
-    later = TRAIN[:2].with_columns(pl.lit(None, TRAIN.schema[name]).alias(name) for name in asked.columns)
-    found = fitted.transform(frame(later, asked))
-    assert found["income"].notna().all()
-    assert (found[["region_north", "region_south"]] == 0).all(axis=None)
-    assert found["opened_year"].tolist() == [2024.0, 2024.0]  # the median of the training rows
+    columns = features(numeric=["income"], categorical=["region"], datetime=["opened"])
+    steps = build(columns).fit(frame(TRAIN.drop_nulls(), columns))
+    later = TRAIN[:2].with_columns(pl.lit(None, TRAIN.schema[name]).alias(name) for name in columns.columns)
+    output = steps.transform(frame(later, columns))
+    assert output["income"].notna().all()
+    assert (output[["region_north", "region_south"]] == 0).all(axis=None)
+    assert output["opened_year"].tolist() == [2024.0, 2024.0]  # the median of the training rows
 
 
 def test_missing_times_may_stay() -> None:
-    asked = features(datetime=["opened"], impute="none")
-    found = build(asked).fit_transform(frame(TRAIN, asked))
-    assert found["opened_year"].tolist()[:2] == [2024.0, 2023.0]
-    assert found.loc[2].isna().all()
+    columns = features(datetime=["opened"], impute="none")
+    output = build(columns).fit_transform(frame(TRAIN, columns))
+    assert output["opened_year"].tolist()[:2] == [2024.0, 2023.0]
+    assert output.loc[2].isna().all()
 
 
 def test_the_parts_of_times_are_scaled_as_other_numbers() -> None:
-    asked = features(datetime=["seen"], scale="standard")
-    found = build(asked).fit_transform(frame(TRAIN, asked))
+    columns = features(datetime=["seen"], scale="standard")
+    output = build(columns).fit_transform(frame(TRAIN, columns))
     hours = np.array([0, 1, 12, 13, 22, 23])
-    np.testing.assert_allclose(found["seen_hour"], (hours - hours.mean()) / hours.std())
-    assert found["seen_year"].tolist() == [0.0] * 6
+    np.testing.assert_allclose(output["seen_hour"], (hours - hours.mean()) / hours.std())
+    assert output["seen_year"].tolist() == [0.0] * 6
 
 
 @pytest.mark.parametrize(
@@ -138,24 +145,24 @@ def test_the_parts_of_a_time(moment: dt.datetime | None, parts: Sequence[float])
 def test_the_parts_of_several_columns_stand_side_by_side() -> None:
     data = frame(TRAIN, features(datetime=["opened", "seen"]))
     step = clone(DatetimeParts()).fit(data)
-    found = step.transform(data)
-    assert found.shape == (6, 10)
-    assert found[0].tolist() == [2024, 2, 29, 3, 0, 2024, 1, 1, 0, 0]
+    output = step.transform(data)
+    assert output.shape == (6, 10)
+    assert output[0].tolist() == [2024, 2, 29, 3, 0, 2024, 1, 1, 0, 0]
     assert step.n_features_in_ == 2
 
 
 def test_columns_come_in_a_fixed_order_whatever_the_tables() -> None:
-    asked = features(numeric=["active", "income"], categorical=["region"], datetime=["seen"])
-    fitted = build(asked).fit(frame(TRAIN, asked))
+    columns = features(numeric=["active", "income"], categorical=["region"], datetime=["seen"])
+    steps = build(columns).fit(frame(TRAIN, columns))
     names = ["active", "income", "region_north", "region_south", "region_None"]
     names += [f"seen_{part}" for part in ("year", "month", "day", "weekday", "hour")]
-    assert fitted.get_feature_names_out().tolist() == names
-    data = frame(TRAIN, asked)
-    assert fitted.transform(data[list(reversed(data.columns))]).equals(fitted.transform(data))
+    assert steps.get_feature_names_out().tolist() == names
+    data = frame(TRAIN, columns)
+    assert steps.transform(data[list(reversed(data.columns))]).equals(steps.transform(data))
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "columns",
     [
         features(numeric=["income"]),
         features(categorical=["region", "rooms"], min_frequency=2),
@@ -164,11 +171,27 @@ def test_columns_come_in_a_fixed_order_whatever_the_tables() -> None:
         features(numeric=["income"], impute="none"),
     ],
 )
-def test_what_is_fitted_survives_its_file(tmp_path: Path, asked: Features) -> None:
-    fitted = build(asked).fit(frame(TRAIN, asked))
-    skops.io.dump(fitted, tmp_path / "steps.skops")
-    loaded = load_skops(tmp_path / "steps.skops")
+def test_what_is_fitted_survives_its_file(tmp_path: Path, columns: Features) -> None:
+    preparation = build(columns).fit(frame(TRAIN, columns))
+    skops.io.dump(preparation, tmp_path / "steps.skops")
+    copy = load_skops(tmp_path / "steps.skops")
     later = pl.concat([TRAIN.reverse(), TRAIN.with_columns(region=pl.lit("west"))])
-    before, after = (steps.transform(frame(later, asked)) for steps in (fitted, loaded))
+    before, after = (steps.transform(frame(later, columns)) for steps in (preparation, copy))
     assert before.equals(after)
     assert list(before.columns) == list(after.columns)
+
+
+def test_a_model_of_version_0_1_loads_and_predicts_as_it_did() -> None:
+    """Its files name `DatetimeParts` by its module, as do the models in users' registries."""
+    table = pl.DataFrame(
+        {
+            "income": [6.0, 7.0, None],
+            "region": ["north", "nowhere", None],
+            "opened": [dt.datetime(2024, 6, 6, 6), dt.datetime(2024, 7, 7, 7), None],
+        }
+    )
+    model = load_model(Path(__file__).parent / "model_of_0_1")
+    rows = to_model_input(table, table.columns)
+    output = model.predict_proba(rows)[:, 1]
+    assert output.tolist() == pytest.approx([0.8711883251, 0.8424391053, 0.5012082723], abs=1e-6)
+    assert model.predict(rows).tolist() == [1, 1, 1]

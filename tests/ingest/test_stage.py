@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 from user_files import minimal_project_text
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage.uri import version_of
+from modelway.components.core.storage.uri import content_version
 from modelway.components.ingest.stage import Ingested, ingest
 
 CONTRACT = "columns: {id: {type: string}, income: {type: number}, late: {type: boolean}}"
@@ -38,13 +38,13 @@ def parts(train: Path, test: Path, unseen: Path, serving: Path) -> dict[str, str
 
 
 def test_both_splits_are_written_with_what_they_are_made_of(source: Path, tmp_path: Path) -> None:
-    made = run(source, tmp_path / "out", version_of(str(source)))
+    made = run(source, tmp_path / "out", content_version(str(source)))
     train = pl.read_parquet(tmp_path / "out" / "a" / "train")
     test = pl.read_parquet(tmp_path / "out" / "b" / "test")
     assert (made.train_rows, made.test_rows, made.columns) == (len(train), len(test), 3)
     assert train.schema == {"id": pl.String, "income": pl.Float64, "late": pl.Boolean}
     assert sorted([*train["id"], *test["id"]]) == [f"{number:04}" for number in range(400)]
-    assert f"sha256:{made.data_hash}" == version_of(str(source))
+    assert f"sha256:{made.data_hash}" == content_version(str(source))
 
 
 def test_the_same_source_gives_the_same_files(source: Path, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_another_content_has_another_hash(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_source_that_changed_since_the_run_began(source: Path, tmp_path: Path) -> None:
-    asked = version_of(str(source))
+    asked = content_version(str(source))
     source.write_text("id,income,late\n1,2,yes\n", encoding="utf-8")
     with pytest.raises(ModelwayError, match="changed after this run began") as caught:
         run(source, tmp_path / "out", asked)

@@ -38,8 +38,12 @@ def test_a_version_becomes_one_layer_on_the_base(
     base_image = pull(Layout(base), Reference.parse(str(base), "base"), platform="linux/amd64")
     assert image.layers[:-1] == base_image.layers
     assert all(layout.has(layer) for layer in image.layers)
-    image_config = image.described
-    assert image_config["rootfs"]["diff_ids"] == [*base_image.described["rootfs"]["diff_ids"], image.layers[-1].digest]
+    image_config = image.config_json
+    base_layers, layers = (config["rootfs"]["diff_ids"] for config in (base_image.config_json, image_config))
+    assert layers == [*base_layers, image.layers[-1].digest]
+        *base_image.config_json["rootfs"]["diff_ids"],
+        image.layers[-1].digest,
+    ]
     assert image_config["config"]["User"] == "10001:10001"
     assert image_config["config"]["Labels"] == {
         "org.opencontainers.image.title": registered.name,
@@ -91,7 +95,7 @@ def test_an_encrypted_model_is_opened_by_its_identity_only(
     folder = tmp_path / "bundle"
     expected = {*BUNDLE_FILES, ENCRYPTED_FILE} - {"model", "model.onnx"}
     assert {path.name for path in folder.iterdir()} == expected
-    assert verify_bundle(folder, keys / "key.pub").sealed
+    assert verify_bundle(folder, keys / "key.pub").encrypted
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "encryption"))
     bundle = verify_bundle(folder, keys / "key.pub", work=tmp_path / "memory")
     assert folder_sha256(bundle.model) == folder_sha256(registered.model)

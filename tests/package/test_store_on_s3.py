@@ -23,7 +23,7 @@ from minio.sseconfig import Rule, SSEConfig
 from modelway.components.core.bundle.bundle import verify_bundle
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.storage.models import folder_sha256
-from modelway.components.core.storage.uri import S3
+from modelway.components.core.storage.s3 import S3
 from modelway.components.package.stage import Packaged, package
 
 pytestmark = pytest.mark.cluster

@@ -83,7 +83,7 @@ FILES = {
         ("file", "project.yaml"),
     ),
     "the project file is a list": Case(
-        file_is("project.yaml", lambda _: "- a\n- b\n"), ("holds no mapping of keys",), ("file", "project.yaml")
+        file_is("project.yaml", lambda _: "- a\n- b\n"), ("is not a mapping of keys",), ("file", "project.yaml")
     ),
     "the project file has an unknown key": Case(
         keys_are("project.yaml", {"model.estimater": "x.y"}),

@@ -136,8 +136,8 @@ def evidence(released: Office) -> Iterator[Callable[[str, str], None]]:
 @pytest.mark.parametrize(
     ("file", "says"),
     [
-        ("policy.json", "was judged by another policy than the one that is kept with it"),
-        ("blessing.json", "was registered with another blessing than the one that is kept with it"),
+        ("policy.json", "was judged by another policy than is stored with it"),
+        ("blessing.json", "was registered with another blessing than is stored with it"),
     ],
 )
 def test_a_version_with_damaged_evidence_goes_nowhere(

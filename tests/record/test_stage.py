@@ -112,7 +112,7 @@ def test_a_promotion_that_was_killed_has_no_verdict(tmp_path: Path) -> None:
     assert "before the version was promoted, undone or refused" in outcome.error
 
 
-TOLD = "train_model was told to end, by someone, by a time limit, or since its node went away"
+TOLD = "train_model was terminated: by somebody, by a time limit, or because its node went away"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_run_that_was_stopped_and_is_retried_is_not_stopped_again(tmp_path: Pa
     third = record("registered", context=_context(tmp_path), project=PROJECT)
     assert [outcome.state for outcome in (first, second, third)] == [State.STOPPED, State.FAILED, State.STOPPED]
     assert [attempt.state for attempt in third.attempts] == [State.STOPPED, State.FAILED]
-    assert third.error.startswith("probe_model was told to end")
+    assert third.error.startswith("probe_model was terminated")
 
 
 def test_what_failed_at_registering_is_said(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ import polars as pl
 import pytest
 import yaml
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import point_environment_at
-from modelway.components.core.audit.log import AuditLog, Entry
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.checks import Gate, Mode, Verdict, passed_or_failed
 from modelway.components.core.config.contract import Contract
@@ -28,10 +29,11 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import Waiver
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.blessing import BLESSING_FILE, Blessing
+from modelway.components.core.evidence.blessing import Blessing
+from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE
 from modelway.components.core.evidence.rejection import RejectedError
 from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext, State
-from modelway.components.core.storage.mlflow import BASELINE_FILE, Tracking
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.evaluate.stage import evaluate
 from modelway.components.ingest.stage import ingest

@@ -49,7 +49,7 @@ def _resolved(folder: Path, champion: str = "", data: str | None = None) -> Reso
         (
             "project.yaml",
             {"model": {"estimator": "pathlib.Path"}},
-            "is no scikit-learn-compatible estimator",
+            "is not a scikit-learn-compatible estimator",
             {"key": "model.estimator", "file": "project.yaml"},
         ),
         (

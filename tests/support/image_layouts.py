@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from modelway.components.core.oci.image import CONFIG, LAYER, Descriptor, Image, _document, on_top, write_layer
+from modelway.components.core.oci.image import CONFIG, LAYER, Descriptor, Image, _document, append_layer, write_layer
 from modelway.components.core.oci.layout import Layout, Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 
@@ -46,5 +46,7 @@ def with_layer(base: str, folder: Path, root: str, target: str) -> str:
     below, to = Reference.parse(base, "base"), Reference.parse(target, "target")
     bases, file = images_at(below, insecure=False), folder.parent / f"{folder.name}.tar"
     layer = write_layer(folder, root, target=file)
-    image = on_top(pull(bases, below, platform="linux/amd64"), layer, labels={}, annotations={}, created_by="a test")
+    image = append_layer(
+        pull(bases, below, platform="linux/amd64"), layer, labels={}, annotations={}, created_by="a test"
+    )
     return push(images_at(to, insecure=False), image, layer=file, base=bases, tag=to.tag or "")

@@ -218,7 +218,7 @@ def test_other_code_than_the_run_was_started_for_is_not_trained(
     about = {"project_text": text, "steps_path": str(tmp_path / "steps"), "data_hash": "data"}
     started_for = code_version(made.project)
     (tmp_path / "own_changed.py").write_text(f"{OWN}\n", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="other code than the run was started for"):
+    with pytest.raises(ModelwayError, match="is not the code that the run was started for"):
         train(*paths, **about, code_version=started_for, model_path=str(tmp_path / "model"))
     assert tracking.client.get_experiment_by_name("loans-changed") is None
     assert "own_changed" not in sys.modules

@@ -15,8 +15,9 @@ from user_files import minimal_project_text
 from modelway.components.core.checks import Gate, Mode, Verdict, combine
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
+from modelway.components.core.evidence.files import SAMPLE_FILE
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.validate.baseline import SAMPLE_FILE, write_baseline
+from modelway.components.validate.baseline import write_baseline
 from modelway.components.validate.distributions import Baseline, measure
 from modelway.components.validate.stage import validate
 

@@ -1,12 +1,13 @@
-"""Who agreed that a version goes to an environment, and why one may not go there.
+"""Approvals of a version for an environment, and what blocks its promotion there.
 
-Approvals are entries of the audit log: bound to the SHA-256 of the blessing, to a person, a reason and an expiry. What
-an environment asks for is what the policy said that the version was released with. Where the promoter brings a policy
-too, the stricter of the two holds in each point: the greater quorum, the shorter validity, self-approval only where
-both allow it, every environment that either wants the version to come from.
+Approvals are entries of the audit log: bound to the SHA-256 of the blessing, to a person, a reason and an expiry. An
+environment requires what the policy says that the version was released with. If the promoter brings a policy too, the
+stricter of the two holds in each point: the greater quorum, the shorter validity, self-approval only if both allow it,
+every environment that either requires the version to have been served in.
 
-People are known by the name that they, or their tools, give: compared without regard to case and width, by the address
-where there is one (``Ada <ada@example.org>``). That a name is true is for the store's and the registry's credentials.
+People are identified by the name that they, or their tools, give: compared without regard to case and width, by the
+address if there is one (``Ada <ada@example.org>``). Only the credentials of the store and of MLflow can prove a
+name true.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import has_served
-from modelway.components.core.audit.log import BrokenLogError, Entry
+from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.released import Released, released
+from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.audit.requirements import Requirements, requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -40,12 +42,12 @@ class Approval(BaseModel):
     Attributes:
         model: The registered model's name.
         version: Its version.
-        environment: Where it may go.
-        blessing_sha256: The blessing that the person has seen.
+        environment: The environment.
+        blessing_sha256: The blessing that it is bound to.
         by: Who approves.
         reason: Why.
         at: When it was given, ISO 8601 in UTC.
-        until: When it ends, likewise.
+        until: When it expires, likewise.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,7 +63,7 @@ class Approval(BaseModel):
 
 
 def person(name: str) -> str:
-    """What a person is known by: the address in a name if there is one, without regard to case, width and spaces."""
+    """What identifies a person: the address in a name if there is one, without regard to case, width and spaces."""
     text = unicodedata.normalize("NFKC", name).casefold()
     if "<" in text and text.rstrip().endswith(">"):
         text = text.rstrip()[text.rindex("<") + 1 : -1]
@@ -77,39 +79,37 @@ def approve(
     until: datetime | None = None,
     policy: Policy | None = None,
 ) -> Approval:
-    """Records that a person approves that a version goes to an environment.
+    """Records a person's approval of a version for an environment.
 
     Args:
         version: The version.
-        environment: Where it may go.
+        environment: The environment.
         by: Who approves.
         reason: Why.
-        until: When the approval ends; as late as the policy lets it unless given.
-        policy: The promoter's policy, where there is another than the released one.
+        until: When the approval expires; by default, as late as the policy allows.
+        policy: The promoter's policy, if it is another than the version was released with.
 
     Raises:
         RejectedError: the policy forbids the approval, or the version is not blessed.
-        ModelwayError: the version's evidence is not whole, the approval would not count, or the audit log is broken.
+        ModelwayError: the version's evidence is incomplete, the approval would be invalid, or the audit log is broken.
     """
     now = datetime.now(UTC)
-    release = released(version)
+    release = release_evidence(version)
     needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     latest = now + timedelta(days=needs.valid_days)
     until = until or latest
     for name, text in (("by", by), ("reason", reason)):
         if not text.strip():
-            raise ModelwayError(
-                f"an approval without `{name}` says nothing", key=name, remedy="say who approves, and why"
-            )
+            raise ModelwayError(f"an approval needs `{name}`", key=name, remedy="say who approves, and why")
     if not now < until <= latest:
         raise ModelwayError(
-            f"an approval for {environment} ends within {needs.valid_days} days from now, not at {_shown(until)}",
+            f"an approval for {environment} expires within {needs.valid_days} days, not at {_format_time(until)}",
             key="until",
-            value=_shown(until),
-            remedy=f"choose a time before {_shown(latest)}",
+            value=_format_time(until),
+            remedy=f"choose a time before {_format_time(latest)}",
         )
-    if refusal := _own(by, release, needs=needs):
-        raise RejectedError(refusal, key="by", value=by, remedy="let somebody else approve it")
+    if problem := _self_approval(by, release, needs=needs):
+        raise RejectedError(problem, key="by", value=by, remedy="let somebody else approve it")
     version.model.verified_entries()
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
     details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends}
@@ -117,7 +117,7 @@ def approve(
 
 
 def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, reason: str) -> Entry:
-    """Takes a person's own approval back; an earlier promotion stays as it is.
+    """Withdraws a person's own approval; an earlier promotion stays as it is.
 
     Raises:
         ModelwayError: there is no such approval, or the audit log is broken.
@@ -136,20 +136,20 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
 
 
 def approvals(entries: Iterable[Entry], model: str, *, version: str, environment: str) -> list[Approval]:
-    """The approvals that were given and not withdrawn: of each person and blessing the latest, in their order."""
-    found: dict[tuple[str, str], Approval] = {}
+    """The approvals that were not withdrawn, in order: of each person and blessing the latest."""
+    latest: dict[tuple[str, str], Approval] = {}
     for entry in entries:
         if (entry.model, entry.version, entry.environment) != (model, version, environment):
             continue
         if entry.event == "withdrawn":
-            found = {key: one for key, one in found.items() if key[0] != person(entry.actor)}
+            latest = {key: value for key, value in latest.items() if key[0] != person(entry.actor)}
         elif entry.event == "approved":
-            with suppress(ValidationError):  # an entry that says too little is no approval
+            with suppress(ValidationError):  # an incomplete entry is no approval
                 approval = _approval(entry)
                 key = (person(approval.by), approval.blessing_sha256)
-                found.pop(key, None)
-                found[key] = approval
-    return list(found.values())
+                latest.pop(key, None)
+                latest[key] = approval
+    return list(latest.values())
 
 
 def _approval(entry: Entry) -> Approval:
@@ -160,13 +160,13 @@ def _approval(entry: Entry) -> Approval:
 def promotion_blockers(
     version: ModelVersion, environment: EnvironmentName, *, policy: Policy | None = None, now: datetime | None = None
 ) -> list[str]:
-    """Why a version may not go to an environment, a sentence each; none if it may.
+    """What blocks a version's promotion to an environment, a sentence each; empty if nothing does.
 
     Args:
         version: The version.
-        environment: Where it is to go.
-        policy: The promoter's policy; the released one alone counts if None.
-        now: The time; the clock's unless given.
+        environment: The environment.
+        policy: The promoter's policy; None: only the one that the version was released with counts.
+        now: The time; by default the clock's.
 
     Raises:
         UnavailableError: MLflow or the store cannot be reached.
@@ -179,9 +179,9 @@ def promotion_blockers(
     try:
         entries = version.model.verified_entries()
     except BrokenLogError as error:
-        blockers.append(f"{error.message}, so no approval in it counts")
+        blockers.append(f"{error.message}, so its approvals are not valid")
     try:
-        release = released(version)
+        release = release_evidence(version)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     except (UnavailableError, CredentialsError):
         raise
@@ -189,56 +189,44 @@ def promotion_blockers(
         return [*blockers, error.message]
     registrations = [entry for entry in entries if (entry.event, entry.model, entry.version) == ("registered", *about)]
     if any(entry.details.get("blessing_sha256") not in {None, release.blessing_sha256} for entry in registrations):
-        blockers.append(f"the audit log has {version} registered with another blessing than it has now")
+        blockers.append(f"the audit log says that {version} was registered with another blessing than it has now")
     blockers += [
-        f"{version} has not been served in {before}, and {environment} comes after it"
+        f"{version} has not been served in {before}, which {environment} requires"
         for before in needs.after
         if not has_served(entries, version.name, environment=before, version=version.number)
     ]
     version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
-    approvers = {
-        person(approval.by) for approval in version_approvals if not _flaw(approval, release, needs=needs, now=now)
-    }
-    if len(approvers) < needs.quorum:
-        flaws = [
-            f"{approval.by}'s does not count: {flaw}"
-            for approval in version_approvals
-            if (flaw := _flaw(approval, release, needs=needs, now=now))
-        ]
-        blockers.append("; ".join([_short_of_quorum(environment, needs.quorum, count=len(approvers)), *flaws]))
+    flaws = [(approval.by, _flaw(approval, release, needs=needs, now=now)) for approval in version_approvals]
+    count = len({person(by) for by, flaw in flaws if not flaw})
+    if count < needs.quorum:
+        required = f"{needs.quorum} approval{'s' * (needs.quorum != 1)}"
+        sentence = f"{environment} requires {required}; {count} {'is' if count == 1 else 'are'} valid"
+        blockers.append("; ".join([sentence, *(f"{by}'s is not: {flaw}" for by, flaw in flaws if flaw)]))
     return blockers
 
 
-def _short_of_quorum(environment: str, quorum: int, *, count: int) -> str:
-    people = "1 person" if quorum == 1 else f"{quorum} people"
-    number = "none is" if not count else f"only {count} is" if count == 1 else f"only {count} are"
-    return f"{environment} asks for approvals by {people}, and {number} there that counts"
-
-
-def _flaw(approval: Approval, release: Released, *, needs: Requirements, now: datetime) -> str:
-    """Why an approval does not count; empty if it does."""
+def _flaw(approval: Approval, release: ReleaseEvidence, *, needs: Requirements, now: datetime) -> str:
+    """Why an approval is not valid; empty if it is."""
     at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
     until = min(until, at + timedelta(days=needs.valid_days))
     if approval.blessing_sha256 != release.blessing_sha256:
         return f"it is for another blessing ({approval.blessing_sha256[:12]})"
     if now > until:
-        return f"it ended at {_shown(until)}"
-    return _own(approval.by, release, needs=needs)
+        return f"it expired at {_format_time(until)}"
+    return _self_approval(approval.by, release, needs=needs)
 
 
-def _own(by: str, release: Released, *, needs: Requirements) -> str:
-    """Why a person's approval would be one of their own work; empty if it is not, or may be."""
+def _self_approval(by: str, release: ReleaseEvidence, *, needs: Requirements) -> str:
+    """Why a person's approval would be a forbidden self-approval; empty if it would not be."""
     requester = release.blessing.requested_by
     if needs.self_approval:
         return ""
     if not person(requester):
-        return (
-            "it is not known who asked for the run, so nobody is known to be somebody else (set MODELWAY_USER for runs)"
-        )
+        return "nobody can approve it, since it is unknown who asked for the run (set MODELWAY_USER for runs)"
     if person(by) == person(requester):
         return f"{by} asked for the run, and the policy forbids self-approval"
     return ""
 
 
-def _shown(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

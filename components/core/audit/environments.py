@@ -1,9 +1,8 @@
 """Where versions are served: development, staging, production, as MLflow aliases and in the audit log.
 
-The alias of an environment is held by the version that it serves; ``champion`` is held by what production serves. The
-aliases say what is now, the audit log what was: of each event the version is the one that it is about, which is served
-after ``deployed``, ``promoted`` and ``rolled-back``, and was not kept in ``undone``; what was ``registered`` last is in
-development.
+The version that an environment serves holds the environment's alias; the version that production serves also holds
+``champion``. The aliases say what is served now, the audit log what was served when: a version serves after
+``deployed``, ``promoted`` and ``rolled-back``, and no longer after ``undone``; ``registered`` puts it in development.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import get_args
 
-from modelway.components.core.audit.log import Entry
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError
@@ -27,15 +26,15 @@ _SERVES = {"deployed", "promoted", "registered", "rolled-back"}
 
 @dataclass(frozen=True)
 class Period:
-    """A time that an environment served one version.
+    """A period in which an environment served one version.
 
     Attributes:
         environment: Where.
         version: What.
         since: From when.
         until: Until when; None: it still does.
-        entry: What began it; the promotion that was completed where a deployment was before it.
-        undone: Whether it was never promoted, and the version before took its place again.
+        entry: The entry that began it: the promotion's, once a deployment was promoted.
+        undone: Whether the rollout failed and the version before it serves again.
     """
 
     environment: str
@@ -47,44 +46,46 @@ class Period:
 
 
 def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[Period]:
-    """What an environment served when, by the audit log; the oldest first.
+    """What an environment served when, from the audit log; the oldest first.
 
     Args:
-        entries: The log's, in order.
+        entries: The log's entries, in order.
         model: The registered model's name.
         environment: Where.
     """
-    found: list[Period] = []
+    history: list[Period] = []
     for entry in entries:
         if (entry.model, entry.environment) != (model, environment):
             continue
-        now = found[-1] if found and found[-1].until is None else None
+        current = history[-1] if history and history[-1].until is None else None
         if entry.event in _SERVES:
-            if now is not None and now.version == entry.version:
-                if now.entry.event == "deployed":
-                    found[-1] = replace(now, entry=entry)
+            if current is not None and current.version == entry.version:
+                if current.entry.event == "deployed":
+                    history[-1] = replace(current, entry=entry)
                 continue
-            _follow(found, entry, version=entry.version)
-        elif entry.event == "undone" and now is not None and now.version == entry.version:
-            before = next((one.version for one in reversed(found[:-1]) if not one.undone), "")
-            restored = entry.details.get("restored", before if now.entry.event == "deployed" else now.version)
-            if restored != now.version:
-                found[-1] = replace(now, undone=True)
-                _follow(found, entry, version=restored)
-    return found
+            _follow(history, entry, version=entry.version)
+        elif entry.event == "undone" and current is not None and current.version == entry.version:
+            before = next((period.version for period in reversed(history[:-1]) if not period.undone), "")
+            serving = entry.details.get("restored", before if current.entry.event == "deployed" else current.version)
+            if serving != current.version:
+                history[-1] = replace(current, undone=True)
+                _follow(history, entry, version=serving)
+    return history
 
 
-def _follow(found: list[Period], entry: Entry, *, version: str) -> None:
-    if found and found[-1].until is None:
-        found[-1] = replace(found[-1], until=entry.time)
+def _follow(history: list[Period], entry: Entry, *, version: str) -> None:
+    if history and history[-1].until is None:
+        history[-1] = replace(history[-1], until=entry.time)
     if version:
-        found.append(Period(entry.environment, version, entry.time, None, entry))
+        history.append(Period(entry.environment, version, entry.time, None, entry))
 
 
 def has_served(entries: Iterable[Entry], model: str, *, environment: str, version: str) -> bool:
-    """Whether an environment has served a version, at any time: promoted, and not merely tried."""
-    served = (one for one in periods(entries, model, environment=environment) if one.entry.event != "deployed")
-    return any(one.version == version and not one.undone for one in served)
+    """Whether an environment has served a version, at any time: promoted, not merely deployed."""
+    return any(
+        period.version == version and period.entry.event != "deployed" and not period.undone
+        for period in periods(entries, model, environment=environment)
+    )
 
 
 def environment_named(text: str) -> EnvironmentName:
@@ -105,7 +106,7 @@ def environment_named(text: str) -> EnvironmentName:
 
 
 def served_versions(model: RegisteredModel) -> dict[EnvironmentName, ModelVersion]:
-    """The version that holds each environment's alias, without those that nothing holds."""
+    """The version that holds each environment's alias; environments that serve nothing are left out."""
     versions = {environment: model.version_with_alias(environment) for environment in ENVIRONMENTS}
     return {environment: version for environment, version in versions.items() if version is not None}
 
@@ -113,7 +114,7 @@ def served_versions(model: RegisteredModel) -> dict[EnvironmentName, ModelVersio
 def point_environment_at(version: ModelVersion, environment: EnvironmentName) -> None:
     """Gives a version the alias of an environment, and the champion's where that is production.
 
-    Running it again changes nothing, so that it completes one that was cut off between the two.
+    Running it again completes a call that was interrupted between the two.
     """
     for alias in (environment, CHAMPION) if environment == "production" else (environment,):
         version.set_alias(alias)
@@ -125,8 +126,8 @@ def restore_alias(model: RegisteredModel, environment: EnvironmentName, *, versi
     Args:
         model: The registered model.
         environment: Where.
-        version: The version's number. Empty: none held them, and nothing is served there any more; the champion then
-            is who it was made by registering.
+        version: The version's number. Empty: none held them, and the environment serves nothing any more; the champion
+            stays what registering made it.
     """
     if version:
         point_environment_at(model.version(version), environment)
@@ -135,9 +136,9 @@ def restore_alias(model: RegisteredModel, environment: EnvironmentName, *, versi
 
 
 def alias_of_blessed(model: RegisteredModel, alias: str) -> str:
-    """The alias that a newly blessed version gets: what the policy says, but production decides who is the champion.
+    """The alias that a newly blessed version gets: the policy's, except that production decides the champion.
 
     Until a version serves production, the champion is the version that was blessed last.
     """
-    produced = alias == CHAMPION and model.version_with_alias("production") is not None
-    return CHALLENGER if produced else alias
+    is_taken = alias == CHAMPION and model.version_with_alias("production") is not None
+    return CHALLENGER if is_taken else alias

@@ -1,10 +1,10 @@
-"""One promotion at a time: an environment is claimed by an entry of the audit log, and given free by another.
+"""The promotion lock: one promotion at a time in an environment, acquired and released by entries of the audit log.
 
-A claim is the entry ``promotion.begun``, written right after the end of the log that its writer has read: of two
-promotions at once exactly one wins, and the other finds the claim and is refused. ``promoted``, ``undone``,
-``rolled-back`` or ``refused`` ends it. Where a run dies in between, the claim stays open: the same run takes it up
-again; any other may take it over once its time is up, or before that with a person's reason (leases: Gray and Cheriton,
-1989). A run that was taken over finds out when it asks whether it still holds the claim, and cannot end it any more.
+The lock is the entry ``promotion.begun``, written right after the head that its writer has read: of two promotions at
+once exactly one wins, and the other finds the lock and is refused. ``promoted``, ``undone``, ``rolled-back`` or
+``refused`` releases it. If a run dies in between, the lock stays held: the same run gets it again; another run may take
+it over once its lease has expired, or earlier with a person's reason (leases: Gray and Cheriton, 1989). A run whose
+lock was taken over learns that from `assert_held`, and can no longer release it.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from modelway.components.core.audit.log import AuditLog, Entry, Head, HeadMovedError
+from modelway.components.core.audit.chain import Entry, Head
+from modelway.components.core.audit.log import TRIES, AuditLog, HeadMovedError
 from modelway.components.core.config.deploy_policy import EnvironmentName
-from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.errors import ModelwayError
 
 End = Literal["promoted", "undone", "rolled-back", "refused"]
 _ENDS = {"promoted", "undone", "rolled-back", "refused"}
-_TRIES = 200
 
 
 @dataclass(frozen=True)
-class Claim:
-    """An environment that a promotion has for itself.
+class PromotionLock:
+    """A promotion's exclusive hold of an environment.
 
     Attributes:
-        id: What its entries are known by: the SHA-256 of the entry that began it.
+        id: The SHA-256 of the entry that acquired it, which the entry that releases it names.
         model: The registered model's name.
         version: The version that is promoted.
-        environment: Where to.
+        environment: The environment.
         run: The run that promotes.
-        actor: Who asked for it.
-        since: When it began.
+        actor: Who asked for the promotion.
+        since: When it was acquired.
         until: When another run may take it over.
-        replaces: The version that was served when it began, to go back to; empty if none was.
+        replaces: The version that was served when it was acquired, to go back to; empty if none was.
     """
 
     id: str
@@ -52,8 +52,8 @@ class Claim:
     replaces: str
 
     @classmethod
-    def of(cls, entry: Entry) -> Claim:
-        """The claim that an entry made."""
+    def of(cls, entry: Entry) -> PromotionLock:
+        """The lock that a ``promotion.begun`` entry acquired."""
         details = entry.details
         return cls(
             id=entry.sha256(),
@@ -74,28 +74,28 @@ class Claim:
         )
 
 
-class PromotionOpenError(ModelwayError):
-    """Another promotion has the environment."""
+class EnvironmentLockedError(ModelwayError):
+    """Another promotion holds the environment's lock."""
 
 
-class ClaimLostError(ModelwayError):
-    """The promotion was taken over or has ended: its run must touch nothing any more."""
+class LockLostError(ModelwayError):
+    """The lock was taken over or released: its run must change nothing any more."""
 
 
-def open_claim(entries: Iterable[Entry], model: str, *, environment: str) -> Claim | None:
-    """The promotion that an environment is claimed by; None if it is free."""
-    found: Claim | None = None
+def current_lock(entries: Iterable[Entry], model: str, *, environment: str) -> PromotionLock | None:
+    """The lock that is held on an environment; None if there is none."""
+    current: PromotionLock | None = None
     for entry in entries:
         if (entry.model, entry.environment) != (model, environment):
             continue
         if entry.event == "promotion.begun":
-            found = Claim.of(entry)
-        elif entry.event in _ENDS and found is not None and entry.details.get("promotion") == found.id:
-            found = None
-    return found
+            current = PromotionLock.of(entry)
+        elif entry.event in _ENDS and current is not None and entry.details.get("promotion") == current.id:
+            current = None
+    return current
 
 
-def begin(
+def acquire(
     log: AuditLog,
     *,
     model: str,
@@ -107,113 +107,107 @@ def begin(
     replaces: str = "",
     take_over: str = "",
     now: datetime | None = None,
-) -> Claim:
-    """Claims an environment for the promotion of a version; the run that has it already gets its claim again.
+) -> PromotionLock:
+    """Acquires an environment's lock for the promotion of a version; the run that holds it already gets it again.
 
     Args:
         log: The store's audit log.
         model: The registered model's name.
         version: The version to promote.
-        environment: Where to.
-        actor: Who asks for it.
-        run: The run that promotes; the same when a task is tried again.
-        lease: How long others are kept from taking over: longer than a promotion can last.
-        replaces: The version that is served there now; that of a promotion that is taken over counts instead.
-        take_over: A person's reason for taking over an open promotion before its time is up.
+        environment: The environment.
+        actor: Who asks for the promotion.
+        run: The run that promotes; the same when a task is retried.
+        lease: For how long others may not take over without a reason: longer than a promotion can last.
+        replaces: The version that is served there now; of a lock that is taken over, the version that it names counts.
+        take_over: A person's reason for taking over a held lock before its lease expires.
         now: The time; the clock's unless given.
 
     Raises:
-        PromotionOpenError: another promotion has the environment.
+        EnvironmentLockedError: another promotion holds the lock.
         BrokenLogError: the audit log is broken.
     """
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         moment = now or datetime.now(UTC)
         entries, head = log.verified_entries(model)
-        current = open_claim(entries, model, environment=environment)
+        current = current_lock(entries, model, environment=environment)
         details = {"run": run, "replaces": replaces, "until": (moment + lease).isoformat(timespec="seconds")}
         if current is not None:
             stale = moment >= current.until
             if (current.run, current.version) == (run, version) and not stale and not take_over:
                 return current
             if not stale and not take_over:
-                raise PromotionOpenError(
-                    f"{environment} is being changed: {current} is open until {current.until:%Y-%m-%d %H:%M} UTC",
+                raise EnvironmentLockedError(
+                    f"{environment} is locked by {current} until {current.until:%Y-%m-%d %H:%M} UTC",
                     value=current.id[:12],
                     remedy="wait until it has ended; if its run has died, run that again or take it over with a reason",
                 )
-            reason = take_over or f"its time was up at {current.until:%Y-%m-%d %H:%M} UTC"
+            reason = take_over or f"its lease expired at {current.until:%Y-%m-%d %H:%M} UTC"
             details |= {"took_over": current.id, "reason": reason, "replaces": current.replaces}
         try:
             about = {"model": model, "version": version, "environment": environment}
-            return Claim.of(log.append("promotion.begun", actor, **about, details=details, expected=head))
+            return PromotionLock.of(log.append("promotion.begun", actor, **about, details=details, expected=head))
         except HeadMovedError:
             _wait()
-    raise _busy(log)
+    raise log.too_busy()
 
 
-def check_held(log: AuditLog, claim: Claim) -> Head:
-    """Makes sure that a promotion still has its environment; to be asked before each step that changes something.
+def assert_held(log: AuditLog, lock: PromotionLock) -> Head:
+    """Makes sure that a promotion still holds its lock; to be called before each step that changes something.
 
     Returns:
-        The end of the log at which it does.
+        The log's head at which it does.
 
     Raises:
-        ClaimLostError: another promotion took it over, or it has ended.
+        LockLostError: another promotion took it over, or it was released.
     """
-    entries, head = log.verified_entries(claim.model)
-    current = open_claim(entries, claim.model, environment=claim.environment)
-    if current is not None and current.id == claim.id:
+    entries, head = log.verified_entries(lock.model)
+    current = current_lock(entries, lock.model, environment=lock.environment)
+    if current is not None and current.id == lock.id:
         return head
-    by = f"was taken over by {current}" if current is not None else "has ended"
-    raise ClaimLostError(
-        f"{claim} {by}",
-        value=claim.id[:12],
+    end = f"was taken over by {current}" if current is not None else "has ended"
+    raise LockLostError(
+        f"{lock} {end}",
+        value=lock.id[:12],
         remedy="let this run end; `modelway history` says what is served now",
     )
 
 
-def finish(log: AuditLog, claim: Claim, *, event: End, actor: str, details: Mapping[str, str] | None = None) -> Entry:
-    """Ends a promotion and gives the environment free; running it again gives the entry that ended it.
+def release(
+    log: AuditLog, lock: PromotionLock, *, event: End, actor: str, details: Mapping[str, str] | None = None
+) -> Entry:
+    """Ends a promotion and releases its lock; calling it again returns the entry that did.
 
     Args:
         log: The store's audit log.
-        claim: The promotion.
-        event: How it ended.
+        lock: The promotion's lock.
+        event: How the promotion ended.
         actor: Who ended it: a person or a service.
-        details: What else there is to say: ``image``, ``reason``, ``restored`` (what is served again), and so on.
+        details: The entry's details: ``image``, ``reason``, ``restored`` (what is served again), and so on.
 
     Raises:
-        ClaimLostError: another promotion took it over, or it has ended otherwise.
+        LockLostError: another promotion took it over, or it ended in another way.
     """
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         try:
-            head = check_held(log, claim)
+            head = assert_held(log, lock)
             return log.append(
                 event,
                 actor,
-                model=claim.model,
-                version=claim.version,
-                environment=claim.environment,
-                details={**(details or {}), "promotion": claim.id},
+                model=lock.model,
+                version=lock.version,
+                environment=lock.environment,
+                details={**(details or {}), "promotion": lock.id},
                 expected=head,
             )
-        except ClaimLostError:
-            ended = [one for one in log.entries() if one.event == event and one.details.get("promotion") == claim.id]
-            if ended:
-                return ended[0]
+        except LockLostError:
+            for entry in log.entries():
+                if entry.event == event and entry.details.get("promotion") == lock.id:
+                    return entry
             raise
         except HeadMovedError:
             _wait()
-    raise _busy(log)
+    raise log.too_busy()
 
 
 def _wait() -> None:
     time.sleep(random.uniform(0, 0.1))  # noqa: S311 - who waits longer is no secret
-
-
-def _busy(log: AuditLog) -> UnavailableError:
-    return UnavailableError(
-        f"{_TRIES} times somebody else wrote to the audit log first",
-        file=log.folder,
-        remedy="run again when less is going on",
-    )

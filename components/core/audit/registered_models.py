@@ -1,4 +1,4 @@
-"""Handles of what is registered: a model and its versions, with the store that its log and packages are kept in."""
+"""Handles of registered models and their versions, with the store that holds their audit log and packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelway.components.core.audit.log import AuditLog, Entry, Event
+from modelway.components.core.audit.chain import Entry, Event
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.storage.mlflow import Tracking
 
@@ -19,7 +20,7 @@ class RegisteredModel:
     Attributes:
         name: Its name.
         store: The root of the project's store: a folder or an ``s3://`` prefix.
-        tracking: The server that it is registered with.
+        tracking: The MLflow server that it is registered with.
     """
 
     name: str
@@ -28,7 +29,7 @@ class RegisteredModel:
 
     @cached_property
     def audit_log(self) -> AuditLog:
-        """The store's audit log, whose end is witnessed in the registry."""
+        """The store's audit log, whose head is anchored in the model registry."""
         return AuditLog(self.store, self.tracking)
 
     def verified_entries(self) -> list[Entry]:
@@ -40,7 +41,7 @@ class RegisteredModel:
         return self.audit_log.verified_entries(self.name)[0]
 
     def version(self, number: str) -> ModelVersion:
-        """A version by its number, whether there is one or not."""
+        """A version by its number; it need not exist."""
         return ModelVersion(self, number)
 
     def version_with_alias(self, alias: str) -> ModelVersion | None:
@@ -59,7 +60,7 @@ class RegisteredModel:
         version = self.version_with_alias(text) if text and not text.isdecimal() else None
         if version is None:
             raise NotFoundError(
-                f"{self.name} has no version {text!r}, and nothing holds such an alias",
+                f"{self.name} has no version and no alias {text!r}",
                 value=text,
                 remedy="MLflow's registry and `modelway history` list the versions",
             )
@@ -97,8 +98,8 @@ class ModelVersion:
         Args:
             event: What happened.
             actor: Who did it.
-            environment: Where.
-            details: What else there is to say.
+            environment: The environment.
+            details: Further fields.
         """
         return self.model.audit_log.append(
             event, actor, model=self.name, version=self.number, environment=environment, details=details

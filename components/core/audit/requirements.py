@@ -1,4 +1,4 @@
-"""What an environment asks for before a version goes there, where one policy or several speak of it."""
+"""What an environment requires of a version before it goes there, by one policy or several."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from modelway.components.core.errors import ModelwayError
 
 @dataclass(frozen=True)
 class Requirements:
-    """What an environment asks for before a version goes there.
+    """What an environment requires of a version before it goes there.
 
     Attributes:
         quorum: How many people must approve.
-        self_approval: Whether who asked for the run may be one of them.
-        valid_days: How long an approval holds at most.
-        after: Where the version must have been served before.
+        self_approval: Whether the person who asked for the run may be one of them.
+        valid_days: How long an approval is valid at most.
+        after: The environments in which the version must have been served before.
     """
 
     quorum: int
@@ -28,32 +28,33 @@ class Requirements:
 
 
 def strictest(environments: Iterable[Environment]) -> Requirements:
-    """What holds where several policies speak of an environment: in each point the stricter."""
-    found = list(environments)
+    """The strictest of several policies' requirements of an environment, in each point."""
+    sections = list(environments)
     return Requirements(
-        quorum=max(one.approvals.quorum for one in found),
-        self_approval=all(one.approvals.self_approval for one in found),
-        valid_days=min(one.approvals.valid_days for one in found),
-        after=tuple(dict.fromkeys(one.after for one in found if one.after is not None)),
+        quorum=max(section.approvals.quorum for section in sections),
+        self_approval=all(section.approvals.self_approval for section in sections),
+        valid_days=min(section.approvals.valid_days for section in sections),
+        after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
     )
 
 
 def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Requirements:
-    """What an environment asks for by every policy.
+    """What an environment requires by all policies together.
 
     Args:
         policies: The one that the version was released with, and the one that the promoter brings, if any.
-        environment: Where a version is to go.
+        environment: The environment.
 
     Raises:
-        ModelwayError: a policy names no such environment.
+        ModelwayError: a policy has no such environment.
     """
-    for policy, whose in zip(policies, ("that the version was released with", "that was brought"), strict=False):
+    origins = ("that the version was released with", "that the promoter brings")
+    for policy, origin in zip(policies, origins, strict=False):
         if environment not in policy.environments:
             raise ModelwayError(
-                f"the policy {whose} names no environment {environment}",
+                f"the policy {origin} has no environment {environment}",
                 key="environments",
                 value=environment,
-                remedy=f"choose one of {', '.join(policy.environments)}, or name it there and release again",
+                remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",
             )
     return strictest(policy.environments[environment] for policy in policies)

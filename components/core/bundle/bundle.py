@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modelway.components.core.bundle.encryption import decrypt_bundle, encrypted_file, read_keys
 from modelway.components.core.bundle.signing import VERIFYING_KEY, verify
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError
+from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE, POLICY_FILE
 from modelway.components.core.storage.models import folder_sha256
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from modelway.components.core.evidence.blessing import Blessing
 
 MODEL_FOLDER, ONNX_FILE = "model", "model.onnx"
-BLESSING_FILE, POLICY_FILE, BASELINE_FILE = "blessing.json", "policy.json", "baseline.json"
 REQUIREMENTS_FILE, SBOM_FILE = "requirements.txt", "sbom.cdx.json"
 RELEASE_FILE, SIGNATURE_FILE = "release.json", "release.sig"
 
@@ -34,17 +34,17 @@ RELEASE_FILE, SIGNATURE_FILE = "release.json", "release.sig"
 MISSING_TEXT = "\ufdd0"  # a code point that Unicode keeps for internal use
 MISSING_TIME = -(1 << 63)  # NumPy's NaT
 
-_AGAIN = "fetch the release again from where it was packaged, or package the version again; it was not loaded"
+_AGAIN = "fetch the release again, or package the version again; it was not loaded"
 
 
 @dataclass(frozen=True)
 class Release:
-    """What a bundle says of itself.
+    """The content of a bundle's ``release.json``.
 
     Attributes:
         name: The registered model's name.
         version: Its version.
-        blessing_sha256: The hash of the blessing's document, what approvals bind to.
+        blessing_sha256: The SHA-256 of the blessing's file, to which approvals are bound.
         model_hash: The hash of the model's folder.
         onnx: Whether the model was converted to ONNX.
         created_by: The software that packaged it.
@@ -69,18 +69,18 @@ class Bundle:
     folder: Path
 
     @property
-    def sealed(self) -> bool:
+    def encrypted(self) -> bool:
         """Whether the model is encrypted here."""
         return encrypted_file(self.folder) is not None
 
     @property
     def model(self) -> Path:
-        """The model's folder, in MLflow's format; not there where the bundle is sealed."""
+        """The model's folder, in MLflow's format; missing if the bundle is encrypted."""
         return self.folder / MODEL_FOLDER
 
     @property
     def onnx(self) -> Path | None:
-        """The converted model; None where it was not converted or the bundle is sealed."""
+        """The converted model; None if it was not converted or the bundle is encrypted."""
         path = self.folder / ONNX_FILE
         return path if path.exists() else None
 
@@ -103,65 +103,62 @@ class Bundle:
         return Policy.load(self.folder / POLICY_FILE)
 
     def release(self) -> Release:
-        """What the bundle says of itself.
+        """The bundle's ``release.json``.
 
         Raises:
-            ModelwayError: it says nothing, or not what a bundle says.
+            DamagedError: it is missing or malformed.
         """
-        found = self._json(RELEASE_FILE)
         try:
-            return Release(**found)
+            return Release(**self._json(RELEASE_FILE))
         except TypeError as error:
             raise self._damaged(RELEASE_FILE) from error
 
     def blessing_sha256(self) -> str:
-        """The hash of the blessing's document, as it lies here."""
+        """The SHA-256 of the blessing's file."""
         return hashlib.sha256(self._read(BLESSING_FILE)).hexdigest()
 
     def check(self) -> None:
-        """Checks that blessing, release and, unless it is sealed, model belong together.
+        """Checks that blessing, release and, unless it is encrypted, model belong together.
 
         Raises:
-            ModelwayError: the model is not blessed, or one of them is of another release; says which.
+            ModelwayError: the model is not blessed, or one of them belongs to another release; says which.
         """
         release, blessing = self.release(), self._json(BLESSING_FILE)
-        found = self.blessing_sha256()
-        if found != release.blessing_sha256:
-            raise self._differs(
-                BLESSING_FILE, f"the blessing is not the one of {release.name} {release.version}", found=found
-            )
+        sha256 = self.blessing_sha256()
+        if sha256 != release.blessing_sha256:
+            problem = f"the blessing is not the one of {release.name} {release.version}"
+            raise self._mismatch(BLESSING_FILE, problem, value=sha256)
         if blessing.get("blessed") is not True:
             raise RejectedError(
                 f"{release.name} {release.version} is not blessed",
                 file=str(self.folder / BLESSING_FILE),
                 value=blessing.get("verdict"),
-                remedy="only a model that every gate lets proceed is released; `modelway explain` says why not",
+                remedy="release a model that passes every gate; `modelway explain` says why this one does not",
             )
         blessed = blessing.get("hashes", {}).get("model")
         if release.model_hash != blessed:
-            raise self._differs(
-                RELEASE_FILE, "the release is of another model than was blessed", found=release.model_hash
-            )
-        if not self.sealed:
+            problem = "the release names another model than was blessed"
+            raise self._mismatch(RELEASE_FILE, problem, value=release.model_hash)
+        if not self.encrypted:
             self._check_model(blessed)
 
     def _check_model(self, blessed: str) -> None:
         if not self.model.is_dir():
             raise self._damaged(MODEL_FOLDER)
-        found = folder_sha256(self.model)
-        if found != blessed:
-            raise self._differs(MODEL_FOLDER, "the model's files are not those that were blessed", found=found)
+        sha256 = folder_sha256(self.model)
+        if sha256 != blessed:
+            raise self._mismatch(MODEL_FOLDER, "the model's files are not those that were blessed", value=sha256)
         if self.release().onnx != (self.onnx is not None):
-            raise self._differs(ONNX_FILE, "the converted model is missing, or is not of this release", found=None)
+            raise self._mismatch(ONNX_FILE, "the converted model is missing, or belongs to another release")
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            found = json.loads(self._read(name))
+            document = json.loads(self._read(name))
         except ValueError as error:
             raise self._damaged(name) from error
-        if not isinstance(found, dict):
+        if not isinstance(document, dict):
             raise self._damaged(name)
-        return found
+        return document
 
     def _read(self, name: str) -> bytes:
         try:
@@ -171,13 +168,13 @@ class Bundle:
 
     def _damaged(self, name: str) -> DamagedError:
         return DamagedError(
-            f"{self.folder} is no release bundle: {name} is missing or cannot be read",
+            f"{self.folder} is not a release bundle: {name} is missing or cannot be read",
             file=str(self.folder / name),
             remedy=_AGAIN,
         )
 
-    def _differs(self, name: str, what: str, *, found: str | None) -> DamagedError:
-        return DamagedError(what, file=str(self.folder / name), value=found, remedy=_AGAIN)
+    def _mismatch(self, name: str, problem: str, *, value: str | None = None) -> DamagedError:
+        return DamagedError(problem, file=str(self.folder / name), value=value, remedy=_AGAIN)
 
 
 def verify_bundle(folder: Path, public_key: Path | None, *, work: Path | None = None) -> Bundle:
@@ -185,17 +182,17 @@ def verify_bundle(folder: Path, public_key: Path | None, *, work: Path | None = 
 
     Args:
         folder: The bundle.
-        public_key: The key that must have signed it; None: the signature is not looked at, and nothing decrypted.
-        work: Where a sealed bundle is decrypted to with the key that ``MODELWAY_ENCRYPTION_KEY`` names, once its
-            signature is verified; an empty folder, in memory. Without it, a sealed model stays sealed, and of it only
-            the signature is verified.
+        public_key: The key that must have signed it; None: the signature is not verified, and nothing is decrypted.
+        work: An empty folder, in memory, to which an encrypted bundle is decrypted once its signature is verified, with
+            the key that ``MODELWAY_ENCRYPTION_KEY`` names. Without it, the model stays encrypted, and only its
+            signature is verified.
 
     Returns:
-        The bundle; in `work` where it was decrypted.
+        The bundle; in `work` if it was decrypted.
 
     Raises:
-        ModelwayError: the signature does not hold, the model is not blessed, or a part is of another release; says
-            which file differs. Or the model is to be decrypted and nobody's signature was verified.
+        ModelwayError: the signature does not match, the model is not blessed, or a file belongs to another release;
+            names the file. Or the model is to be decrypted and no signature was verified.
     """
     bundle = Bundle(folder)
     if not folder.is_dir():
@@ -203,10 +200,10 @@ def verify_bundle(folder: Path, public_key: Path | None, *, work: Path | None = 
     if public_key is not None:
         verify(folder, folder / SIGNATURE_FILE, public_key=public_key)
     bundle.check()
-    if bundle.sealed and work is not None:
+    if bundle.encrypted and work is not None:
         if public_key is None:
             raise ModelwayError(
-                f"{folder} is encrypted, and who encrypted it is not known: its signature was not verified",
+                f"{folder} is encrypted by an unknown party: its signature was not verified",
                 file=str(folder),
                 key=VERIFYING_KEY,
                 remedy="name the public key that signed the release; anyone can encrypt to a public recipient",

@@ -63,7 +63,7 @@ def new_identity(identity: Path, recipient: Path) -> None:
 
     secret = x25519.Identity.generate()
     public = f"{secret.to_public()}\n"
-    write_pair(identity, recipient, secret=f"# public key: {public}{secret}\n".encode(), published=public.encode())
+    write_pair(identity, recipient, secret=f"# public key: {public}{secret}\n".encode(), public_content=public.encode())
 
 
 def read_recipient() -> str:
@@ -108,7 +108,7 @@ def read_keys(path: Path | None = None) -> DecryptionKeys:
         except (IdentityError, binascii.Error):
             key = b""
         if len(key) != KEY_BYTES:
-            reason = "it is a recipient, which only encrypts" if line.startswith(_RECIPIENT) else "it is no key"
+            reason = "it is a recipient, which only encrypts" if line.startswith(_RECIPIENT) else "it is not a key"
             raise _unreadable(ENCRYPTION_KEY, reason, path=path, line=number)
         sealing_keys.append(key)
     if not identities and not sealing_keys:
@@ -180,7 +180,7 @@ def _decrypt(path: Path, target: BufferedIOBase, *, keys: DecryptionKeys) -> Non
             raise ModelwayError(
                 f"{path} was changed or cut off after it was encrypted",
                 file=str(path),
-                remedy="fetch it again from where it was released; nothing of it was used",
+                remedy="fetch it again from where it was released; none of it was used",
             ) from error
 
 
@@ -221,10 +221,10 @@ def _lines(path: Path, variable: str) -> dict[int, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise _unreadable(variable, str(reason), path=path) from error
-    numbered = ((number, line.strip()) for number, line in enumerate(lines, 1))
-    return {number: line for number, line in numbered if line and not line.startswith("#")}
+    stripped_lines = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    return {number: line for number, line in stripped_lines if line and not line.startswith("#")}
 
 
 def _unreadable(variable: str, reason: str, *, path: Path | None, line: int | None = None) -> ModelwayError:

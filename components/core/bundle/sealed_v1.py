@@ -60,7 +60,7 @@ def unseal(source: BufferedIOBase, target: BufferedIOBase, *, keys: Sequence[byt
             raise ModelwayError(
                 f"{name} was changed or cut off after it was encrypted",
                 file=name,
-                remedy="fetch it again from where it was released; nothing of it was used",
+                remedy="fetch it again from where it was released; none of it was used",
             ) from error
         if not following:
             return

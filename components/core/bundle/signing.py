@@ -13,6 +13,8 @@ import binascii
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,7 @@ _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 _PREDICATE_TYPE = "https://model_signing/signature/v1.0"
-_REFUSED = "do not use these files; fetch them again from where they were released, or package the version again"
+_REMEDY = "do not use these files; fetch them again from where they were released, or package the version again"
 
 
 def has_key(variable: str) -> bool:
@@ -53,12 +55,15 @@ def key_file(variable: str) -> Path:
         raise ModelwayError(
             f"{variable} is not set", key=variable, remedy="set it to the key's file, such as a mounted Secret's"
         )
-    named = os.environ.get(variable) or _MOUNTED[variable]
-    if not Path(named).is_file():
+    path = os.environ.get(variable) or _MOUNTED[variable]
+    if not Path(path).is_file():
         raise NotFoundError(
-            f"{variable} names no file", key=variable, file=named, remedy="mount the key there, or correct the path"
+            f"the file that {variable} names does not exist",
+            key=variable,
+            file=path,
+            remedy="mount the key there, or correct the path",
         )
-    return Path(named)
+    return Path(path)
 
 
 def new_keys(private: Path, public: Path) -> None:
@@ -72,10 +77,10 @@ def new_keys(private: Path, public: Path) -> None:
 
     key = ec.generate_private_key(ec.SECP256R1())
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_pair(private, public, secret=secret, published=_pem(key.public_key()))
+    write_pair(private, public, secret=secret, public_content=_pem(key.public_key()))
 
 
-def write_pair(private: Path, public: Path, *, secret: bytes, published: bytes) -> None:
+def write_pair(private: Path, public: Path, *, secret: bytes, public_content: bytes) -> None:
     """Writes the two halves of a key to new files; only their owner can read the private one.
 
     Raises:
@@ -88,7 +93,7 @@ def write_pair(private: Path, public: Path, *, secret: bytes, published: bytes) 
             )
     with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secret)
-    public.write_bytes(published)
+    public.write_bytes(public_content)
 
 
 def sign(folder: Path, signature: Path, *, private_key: Path) -> None:
@@ -105,10 +110,10 @@ def sign(folder: Path, signature: Path, *, private_key: Path) -> None:
     _private(private_key)
     from model_signing import hashing, signing
 
-    ignored = [signature.relative_to(folder)] if signature.is_relative_to(folder) else []
-    hashed = hashing.Config().set_ignored_paths(paths=ignored, ignore_git_paths=False)  # type: ignore[no-untyped-call]
+    ignored_paths = [signature.relative_to(folder)] if signature.is_relative_to(folder) else []
+    hashing_config = hashing.Config().set_ignored_paths(paths=ignored_paths, ignore_git_paths=False)  # type: ignore[no-untyped-call]
     signer = signing.Config().use_elliptic_key_signer(private_key=private_key)  # type: ignore[no-untyped-call]
-    signer.set_hashing_config(hashed)
+    signer.set_hashing_config(hashing_config)
     try:
         signer.sign(folder, signature)
     except ValueError as error:
@@ -159,22 +164,22 @@ def key_id(private_key: Path) -> str:
 
 
 def _verify(folder: Path, signature: Path, *, key: ec.EllipticCurvePublicKey) -> None:
-    signed = _signed_hashes(signature, key)
-    found = {}
+    expected = _signed_hashes(signature, key)
+    actual = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise _differs(folder / name, f"{name} is not a plain file")
+            raise _mismatch(folder / name, f"{name} is not a plain file")
         if path.is_file() and path != signature:
             with path.open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    for name in sorted(signed.keys() | found.keys()):
-        if name not in found:
-            raise _differs(folder / name, f"{name} was signed and is missing")
-        if name not in signed:
-            raise _differs(folder / name, f"{name} is not among the files that were signed")
-        if signed[name] != found[name]:
-            raise _differs(folder / name, f"{name} is not as it was signed")
+                actual[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    for name in sorted(expected.keys() | actual.keys()):
+        if name not in actual:
+            raise _mismatch(folder / name, f"{name} was signed and is missing")
+        if name not in expected:
+            raise _mismatch(folder / name, f"{name} is not among the files that were signed")
+        if expected[name] != actual[name]:
+            raise _mismatch(folder / name, f"{name} is not as it was signed")
 
 
 def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str, str]:
@@ -182,9 +187,9 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
     try:
         bundle = json.loads(signature.read_bytes())
         material, envelope = bundle["verificationMaterial"]["publicKey"]["hint"], bundle["dsseEnvelope"]
-        (one,) = envelope["signatures"]
+        (entry,) = envelope["signatures"]
         payload = base64.b64decode(envelope["payload"], validate=True)
-        signed_by = base64.b64decode(one["sig"], validate=True)
+        signature_bytes = base64.b64decode(entry["sig"], validate=True)
         kinds = bundle["mediaType"], envelope["payloadType"]
     except FileNotFoundError as error:
         raise NotFoundError(
@@ -193,7 +198,7 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
             remedy="use a release that `package_model` made, which signs it",
         ) from error
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise _invalid(signature, "it is no model signature") from error
+        raise _invalid(signature, "it is not a model signature") from error
     if kinds != (_MEDIA_TYPE, _PAYLOAD_TYPE):
         raise _invalid(signature, f"it is of another format, {' with '.join(map(str, kinds))}")
     if material != hashlib.sha256(_pem(key)).hexdigest():
@@ -204,19 +209,19 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
             value=material,
             remedy="take a release that the trusted key signed, or name the public key of whoever signs here",
         )
-    _check_ecdsa(signature, key, signed_by=signed_by, payload=payload)
+    _check_ecdsa(signature, key, signature_bytes=signature_bytes, payload=payload)
     return _statement(signature, payload)
 
 
-def _check_ecdsa(signature: Path, key: ec.EllipticCurvePublicKey, *, signed_by: bytes, payload: bytes) -> None:
+def _check_ecdsa(signature: Path, key: ec.EllipticCurvePublicKey, *, signature_bytes: bytes, payload: bytes) -> None:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 
     # DSSE's pre-authentication encoding, version 1
-    encoded = f"DSSEv1 {len(_PAYLOAD_TYPE)} {_PAYLOAD_TYPE} {len(payload)} ".encode() + payload
+    message = f"DSSEv1 {len(_PAYLOAD_TYPE)} {_PAYLOAD_TYPE} {len(payload)} ".encode() + payload
     try:
-        key.verify(signed_by, encoded, ec.ECDSA(hashes.SHA256()))
+        key.verify(signature_bytes, message, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature as error:
         raise _invalid(signature, "it does not belong to what it lists") from error
 
@@ -226,52 +231,41 @@ def _statement(signature: Path, payload: bytes) -> dict[str, str]:
     predicate = statement["predicate"]
     if (statement["_type"], statement["predicateType"]) != (_STATEMENT_TYPE, _PREDICATE_TYPE):
         raise _invalid(signature, f"it states something else, {statement['predicateType']}")
-    methods = {predicate["serialization"]["method"], *(one["algorithm"] for one in predicate["resources"])}
+    methods = {predicate["serialization"]["method"], *(resource["algorithm"] for resource in predicate["resources"])}
     if methods - {"files", "sha256"}:
         raise _invalid(signature, "it lists something else than files by their SHA-256")
-    return {one["name"]: one["digest"] for one in predicate["resources"]}
+    return {resource["name"]: resource["digest"] for resource in predicate["resources"]}
 
 
 def _private(path: Path) -> ec.EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    key = _loaded(path, SIGNING_KEY, load=lambda content: load_pem_private_key(content, None))
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise _wrong_kind(path, SIGNING_KEY)
+    load = partial(load_pem_private_key, password=None)
+    key: EllipticCurvePrivateKey = _load_key(path, SIGNING_KEY, kind=EllipticCurvePrivateKey, load=load)
     return key
 
 
 def _public(path: Path) -> ec.EllipticCurvePublicKey:
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    key = _loaded(path, VERIFYING_KEY, load=load_pem_public_key)
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise _wrong_kind(path, VERIFYING_KEY)
+    key: EllipticCurvePublicKey = _load_key(path, VERIFYING_KEY, kind=EllipticCurvePublicKey, load=load_pem_public_key)
     return key
 
 
-def _loaded(path: Path, variable: str, *, load: Any) -> Any:
+def _load_key(path: Path, variable: str, *, kind: type[Any], load: Callable[[bytes], object]) -> Any:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+
+    remedy = "name a PEM file of a key on the curve P-256; `modelway keys` makes a pair"
     try:
-        return load(path.read_bytes())
+        key = load(path.read_bytes())
     except (OSError, ValueError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no such PEM file without a password"
-        raise ModelwayError(
-            f"the key cannot be read: {reason}",
-            file=str(path),
-            key=variable,
-            remedy="name a PEM file of a key on the curve P-256; `signing.new_keys` makes a pair",
-        ) from error
-
-
-def _wrong_kind(path: Path, variable: str) -> ModelwayError:
-    return DamagedError(
-        "the key is of another kind",
-        file=str(path),
-        key=variable,
-        remedy="name a key on the curve P-256; `signing.new_keys` makes a pair",
-    )
+        reason = error.strerror if isinstance(error, OSError) else "it is not a PEM file without a password"
+        raise ModelwayError(f"the key cannot be read: {reason}", file=str(path), key=variable, remedy=remedy) from error
+    if not isinstance(key, kind) or not isinstance(key.curve, SECP256R1):
+        raise DamagedError("the key is of another kind", file=str(path), key=variable, remedy=remedy)
+    return key
 
 
 def _pem(key: ec.EllipticCurvePublicKey) -> bytes:
@@ -280,9 +274,9 @@ def _pem(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _invalid(signature: Path, why: str) -> ModelwayError:
-    return DamagedError(f"{signature.name} is not valid: {why}", file=str(signature), remedy=_REFUSED)
+def _invalid(signature: Path, problem: str) -> ModelwayError:
+    return DamagedError(f"{signature.name} is not valid: {problem}", file=str(signature), remedy=_REMEDY)
 
 
-def _differs(path: Path, what: str) -> ModelwayError:
-    return DamagedError(f"the signature does not hold: {what}", file=str(path), remedy=_REFUSED)
+def _mismatch(path: Path, problem: str) -> ModelwayError:
+    return DamagedError(f"the signature does not match the files: {problem}", file=str(path), remedy=_REMEDY)

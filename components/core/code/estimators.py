@@ -25,13 +25,13 @@ def build_estimator(project: Project) -> Any:
     kind = _attribute(module, name, path=path, key="model.estimator")
     if not (hasattr(kind, "fit") and hasattr(kind, "predict") and hasattr(kind, "get_params")):
         raise ModelwayError(
-            f"{path} is no scikit-learn-compatible estimator: it lacks fit, predict or get_params",
+            f"{path} is not a scikit-learn-compatible estimator: it lacks fit, predict or get_params",
             key="model.estimator",
             value=path,
             remedy="name an estimator class, or use `model.entrypoint` for a function of your own",
         )
     try:
-        known = kind().get_params()
+        known_parameters = kind().get_params()
     except TypeError as error:
         raise ModelwayError(
             f"{path} cannot be made without arguments: {first_line(error)}",
@@ -40,14 +40,15 @@ def build_estimator(project: Project) -> Any:
             remedy="make and fit it in a function of your own, and name that as `model.entrypoint`",
         ) from error
     for parameter in model.parameters:
-        if parameter.split("__")[0] not in known:
+        if parameter.split("__")[0] not in known_parameters:
             raise ModelwayError(
                 f"{path} has no parameter {parameter!r}",
                 key=f"model.parameters.{parameter}",
                 value=parameter,
-                remedy=_suggestion(parameter, known),
+                remedy=_suggestion(parameter, known_parameters),
             )
-    seed = {"random_state": model.seed} if "random_state" in known and "random_state" not in model.parameters else {}
+    takes_seed = "random_state" in known_parameters and "random_state" not in model.parameters
+    seed = {"random_state": model.seed} if takes_seed else {}
     try:
         estimator = kind().set_params(**seed, **model.parameters)
     except (AttributeError, TypeError, ValueError) as error:
@@ -82,7 +83,7 @@ def import_function(model: Model) -> Callable[..., Any]:
 
 def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
     try:
-        imported = importlib.import_module(module)
+        loaded_module = importlib.import_module(module)
     except ImportError as error:
         raise ModelwayError(
             f"{path} cannot be imported: {error}",
@@ -91,13 +92,13 @@ def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
             remedy="correct the path, or install its package here and in the image that the pipeline runs in",
         ) from error
     try:
-        return getattr(imported, name)
+        return getattr(loaded_module, name)
     except AttributeError as error:
         raise ModelwayError(
             f"{module} has no {name!r}",
             key=key,
             value=path,
-            remedy=_suggestion(name, [one for one in dir(imported) if not one.startswith("_")]),
+            remedy=_suggestion(name, [attribute for attribute in dir(loaded_module) if not attribute.startswith("_")]),
         ) from error
 
 
@@ -112,6 +113,6 @@ def _check_task(estimator: Any, project: Project, *, path: str) -> None:
         )
 
 
-def _suggestion(wrong: str, known: Any) -> str:
-    close = difflib.get_close_matches(wrong, list(known), n=3)
-    return f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(sorted(known)[:12])}, …"
+def _suggestion(wrong: str, candidates: Any) -> str:
+    close = difflib.get_close_matches(wrong, list(candidates), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(sorted(candidates)[:12])}, …"

@@ -68,7 +68,7 @@ class Lock:
         """Reads a folder's requirements file; without one, nothing is locked.
 
         Raises:
-            ModelwayError: a line is no package of one version with its hashes; names it.
+            ModelwayError: a line is not a package of one version with its hashes; names it.
         """
         file = folder / REQUIREMENTS_FILE
         requirements, indexes = [], []
@@ -84,7 +84,7 @@ def requirement_lines(folder: Path) -> tuple[str, ...]:
     """What a folder's requirements file says, locked or not, without comments and sorted; without one, nothing.
 
     Raises:
-        ModelwayError: it is no text.
+        ModelwayError: it is not text.
     """
     return tuple(sorted(line for _, line in _logical_lines(folder / REQUIREMENTS_FILE)))
 
@@ -113,7 +113,7 @@ def _parsed(line: str, number: int, *, file: Path) -> LockedRequirement:
     try:
         requirement = Requirement(_HASH.sub("", line).strip())
     except InvalidRequirement as error:
-        raise _unlocked(line, number, file=file, reason="is no package of one version") from error
+        raise _unlocked(line, number, file=file, reason="is not a package of one version") from error
     specifiers = list(requirement.specifier)
     if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
         raise _unlocked(line, number, file=file, reason="is not pinned to one version by `==`")

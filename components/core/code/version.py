@@ -1,4 +1,4 @@
-"""Which code a run runs: this library's own, and the project's.
+"""The version of the code that a run executes: this library's, and the project's.
 
 The project's code is the module or package that `model.entrypoint` names, with the modules and packages of the same
 folder that it imports, and what ``requirements.txt`` there says. Nothing is imported to find it.
@@ -125,7 +125,7 @@ def check_code(project: Project, code_version: str) -> None:
     code = ProjectCode.imported(project.model.entrypoint)
     if code.modules_version != expected:
         raise ModelwayError(
-            f"{project.model.entrypoint} is other code than the run was started for: {code.modules_version} and not "
+            f"{project.model.entrypoint} is not the code that the run was started for: {code.modules_version}, not "
             f"{expected}",
             file=str(code.folder),
             key="model.entrypoint",
@@ -136,7 +136,7 @@ def check_code(project: Project, code_version: str) -> None:
 
 
 def _modules_part(version: str) -> str:
-    """What a version of code says of modules; empty: nothing."""
+    """The part of a code version that stands for the modules; empty if there is none."""
     return next((part for part in version.split("-") if part.startswith("m")), "")
 
 
@@ -146,7 +146,7 @@ def _top_level(entrypoint: str) -> str:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Where a module is that would be imported; None: nowhere."""
+    """The spec of a module that would be imported; None if there is none."""
     try:
         return importlib.util.find_spec(module)
     except (ModuleNotFoundError, ValueError):  # a package without the submodule; a module that was not imported by name
@@ -195,7 +195,7 @@ def _files(folder: Path, entrypoint: str) -> tuple[str, ...]:
         sources = _sources(folder, name)
         files.update(sources)
         if not _is_installation(folder):
-            names += [imported for file in sources if file.suffix == ".py" for imported in _imports(file)]
+            names += [module for file in sources if file.suffix == ".py" for module in _imports(file)]
     relative = {file.relative_to(folder).as_posix() for file in files}
     path = entrypoint.partition(":")[0].replace(".", "/")
     if not any(
@@ -245,7 +245,7 @@ def _imports(file: Path) -> Iterator[str]:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise ModelwayError(
-            f"{file.name} is no Python {sys.version_info.major}.{sys.version_info.minor}: {error}",
+            f"{file.name} is not valid Python {sys.version_info.major}.{sys.version_info.minor}: {error}",
             file=str(file),
             line=line,
             remedy="correct it; the modules that a project's code imports are read to find what belongs to it",

@@ -44,7 +44,7 @@ class Column(Section):
             return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
         if kind == "date" and isinstance(bound, dt.datetime):
             if bound.time() != dt.time() or bound.tzinfo is not None:
-                raise ValueError(f"{bound} is no whole day, which the type date needs")
+                raise ValueError(f"{bound} is not a whole day, which the type date needs")
             return bound.date()
         return bound
 
@@ -93,7 +93,7 @@ def _order(bound: Bound) -> float:
     return float(bound)
 
 
-class Rule(Section):
+class RowRule(Section):
     """Something that must hold in every row, in every group of rows, or in the table: a business or compliance rule."""
 
     name: Annotated[str, StringConstraints(pattern=r"^\w+$")]
@@ -119,7 +119,7 @@ class Contract(Document):
     title: ClassVar[str] = "contract file"
 
     columns: dict[str, Column] = Field(min_length=1)
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RowRule, ...] = ()
     unique: tuple[tuple[str, ...], ...] = Field((), description="Sets of columns that together identify a row.")
     extra_columns: Literal["allow", "forbid"] = Field("allow", description="Columns not named here.")
     minimum_rows: int = Field(1, ge=1)
@@ -133,9 +133,9 @@ class Contract(Document):
                 if column not in self.columns:
                     raise ValueError(f"unique names {column!r}, which is not among the columns")
         for rule in self.rules:
-            unknown = [column for column in rule.by if column not in self.columns]
-            if unknown:
-                raise ValueError(f"the rule {rule.name!r} groups by {unknown[0]!r}, which is not among the columns")
+            for column in rule.by:
+                if column not in self.columns:
+                    raise ValueError(f"the rule {rule.name!r} groups by {column!r}, which is not among the columns")
         names = [rule.name for rule in self.rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

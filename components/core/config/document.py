@@ -30,10 +30,10 @@ class Section(BaseModel):
 
 
 class Document(Section):
-    """A whole file. Subclasses say what they are called in errors, and which of their keys are no evidence."""
+    """A whole file. Subclasses say what they are called in errors, and which of their keys are settings."""
 
     title: ClassVar[str]
-    settings: ClassVar[frozenset[str]] = frozenset()  # say where and how a run goes, not what comes of it
+    settings: ClassVar[frozenset[str]] = frozenset()  # these keys affect where and how a run goes, not its results
 
     @classmethod
     def load(cls, source: str | Path) -> Self:
@@ -57,9 +57,9 @@ class Document(Section):
             DamagedError: it is not UTF-8, is not YAML, or breaks the schema; names the file and the key.
         """
         name = name or cls.title
-        text = content if isinstance(content, str) else _decoded(content, name)
+        text = content if isinstance(content, str) else _decode(content, name)
         try:
-            raw = _parsed(text)
+            raw = _parse_yaml(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = None if mark is None else mark.line + 1
@@ -71,20 +71,20 @@ class Document(Section):
                 line=line,
                 remedy="correct the YAML at that line",
             ) from error
-        except ValueError as error:  # of a date that there is not, which the loader does not catch
+        except ValueError as error:  # such as an impossible date, which the loader does not catch
             raise DamagedError(
                 f"{name} holds a value that cannot be read: {error}", file=name, remedy="correct the value"
             ) from error
         if not isinstance(raw, dict):
             raise DamagedError(
-                f"{name} holds no mapping of keys",
+                f"{name} is not a mapping of keys",
                 file=name,
                 remedy=f"write the {cls.title}'s keys at the top level; `modelway init` proposes one",
             )
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise _explained(error, raw, text=text, name=name, title=cls.title) from error
+            raise _schema_error(error, raw, text=text, name=name, title=cls.title) from error
 
     def canonical(self) -> str:
         """The document as one line of JSON with sorted keys; equal documents give equal text.
@@ -102,25 +102,24 @@ class Document(Section):
 
 
 def _without_empty(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:
-    """A dumped section less the keys that are null unless given."""
-    found: dict[str, Any] = {}
+    """A dumped section without the keys that are null by default."""
+    content: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if name not in dumped or (value is None and field.default is None):
             continue
-        if isinstance(value, BaseModel):
-            found[name] = _without_empty(value, dumped[name])
-        elif isinstance(value, dict):
-            inside = zip(value.values(), dumped[name].items(), strict=True)
-            found[name] = {
-                key: _without_empty(of, one) if isinstance(of, BaseModel) else one for of, (key, one) in inside
-            }
+        if isinstance(value, dict):
+            items = zip(value.values(), dumped[name].items(), strict=True)
+            content[name] = {key: _content(part, item) for part, (key, item) in items}
         elif isinstance(value, tuple):
-            pairs = zip(value, dumped[name], strict=True)
-            found[name] = [_without_empty(of, one) if isinstance(of, BaseModel) else one for of, one in pairs]
+            content[name] = [_content(part, item) for part, item in zip(value, dumped[name], strict=True)]
         else:
-            found[name] = dumped[name]
-    return found
+            content[name] = _content(value, dumped[name])
+    return content
+
+
+def _content(value: object, dumped: Any) -> Any:
+    return _without_empty(value, dumped) if isinstance(value, BaseModel) else dumped
 
 
 def is_reference(source: str) -> bool:
@@ -170,7 +169,7 @@ def locate(error: ModelwayError) -> ModelwayError:
     return error
 
 
-def _parsed(text: str) -> Any:
+def _parse_yaml(text: str) -> Any:
     """YAML, or JSON as `canonical` writes it, whose numbers YAML would not all read as such (1e-09, Infinity)."""
     if text.startswith("{"):
         try:
@@ -192,37 +191,37 @@ def _check_depth(text: str) -> None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         raise ValueError("a key is given twice")
-    return found
+    return mapping
 
 
-def _decoded(content: bytes, name: str) -> str:
+def _decode(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DamagedError(f"{name} is not UTF-8 text", file=name, remedy="save the file as UTF-8") from error
 
 
-def _explained(error: ValidationError, raw: dict[str, Any], *, text: str, name: str, title: str) -> DamagedError:
-    """One error for all that pydantic found, located at the first."""
-    found: dict[str, list[Any]] = {}
+def _schema_error(error: ValidationError, raw: dict[str, Any], *, text: str, name: str, title: str) -> DamagedError:
+    """One error for all problems that pydantic found, located at the first."""
+    problems: dict[str, list[Any]] = {}
     for problem in error.errors(include_url=False):
-        found.setdefault(_dotted(problem, raw), []).append(problem)
+        problems.setdefault(_dotted(problem, raw), []).append(problem)
     # Of a union, what is wrong inside the member that fits best.
-    keys = [key for key in found if not any(other.startswith(f"{key}.") for other in found)]
-    said = {key: ", or ".join(dict.fromkeys(map(_sentence, found[key]))) for key in keys}
-    lines = [f"{key}: {says}" if key else says for key, says in said.items()]
+    keys = [key for key in problems if not any(key_.startswith(f"{key}.") for key_ in problems)]
+    sentences = {key: ", or ".join(dict.fromkeys(map(_sentence, problems[key]))) for key in keys}
+    lines = [f"{key}: {sentence}" if key else sentence for key, sentence in sentences.items()]
     numbers = [line_of(text, key) for key in keys[:10]]
     if len(lines) > 1:
-        numbered = zip(lines, numbers, strict=False)
-        lines[:10] = [line if number is None else f"{line} (line {number})" for line, number in numbered]
+        numbered_lines = zip(lines, numbers, strict=False)
+        lines[:10] = [line if number is None else f"{line} (line {number})" for line, number in numbered_lines]
     count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
-    shown = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
-    value = found[keys[0]][0].get("input")
+    listing = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
+    value = problems[keys[0]][0].get("input")
     return DamagedError(
-        f"{count} {name}:\n  {shown}\n ",
+        f"{count} {name}:\n  {listing}\n ",
         file=name,
         line=numbers[0],
         key=keys[0] or None,
@@ -262,7 +261,7 @@ class _UniqueKeys(_SafeLoader):
     """A safe loader that refuses a key given twice: YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+        keys: set[Any] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
@@ -271,9 +270,9 @@ class _UniqueKeys(_SafeLoader):
                 raise yaml.constructor.ConstructorError(
                     problem="a key is itself a mapping or a list", problem_mark=key_node.start_mark
                 )
-            if key in seen:
+            if key in keys:
                 raise yaml.constructor.ConstructorError(
                     problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
                 )
-            seen.add(key)
+            keys.add(key)
         return super().construct_mapping(node, deep)

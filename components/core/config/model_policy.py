@@ -109,8 +109,8 @@ class PredictionRule(Section):
 
     @model_validator(mode="after")
     def _is_one_rule(self) -> Self:
-        given = [key for key in ("monotone", "within", "invariant_to") if getattr(self, key) is not None]
-        if len(given) != 1:
+        kinds = [key for key in ("monotone", "within", "invariant_to") if getattr(self, key) is not None]
+        if len(kinds) != 1:
             raise ValueError("give exactly one of `monotone`, `within` and `invariant_to`")
         return self
 
@@ -173,11 +173,11 @@ class ModelPolicy(Section):
 
     def thresholds(self) -> dict[str, dict[str, Threshold]]:
         """Every threshold on a scikit-learn metric, by the key that it stands under."""
-        found: dict[str, dict[str, Threshold]] = {"model.metrics": self.metrics, "model.unseen": self.unseen}
+        by_key: dict[str, dict[str, Threshold]] = {"model.metrics": self.metrics, "model.unseen": self.unseen}
         if self.slices is not None:
-            found["model.slices.metrics"] = self.slices.metrics
+            by_key["model.slices.metrics"] = self.slices.metrics
         if self.weak_segments is not None:
-            found["model.weak_segments.metrics"] = self.weak_segments.metrics
+            by_key["model.weak_segments.metrics"] = self.weak_segments.metrics
         if self.fairness is not None:
-            found["model.fairness.groups"] = dict(self.fairness.groups)
-        return found
+            by_key["model.fairness.groups"] = dict(self.fairness.groups)
+        return by_key

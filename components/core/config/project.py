@@ -225,5 +225,5 @@ class Project(Document):
         Args:
             stage: The component's name, such as ``train_model``.
         """
-        nothing = StageResources()
-        return self.resources.get(stage, nothing).over(self.resources.get(DEFAULT_STAGE, nothing))
+        no_resources = StageResources()
+        return self.resources.get(stage, no_resources).over(self.resources.get(DEFAULT_STAGE, no_resources))

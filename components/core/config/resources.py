@@ -28,8 +28,8 @@ _LONGEST = 2**31 - 1  # of a pod's activeDeadlineSeconds
 def _text(value: object) -> object:
     """Refuses what YAML read as something else than text."""
     if isinstance(value, int | float | date):
-        written = str(value).lower() if isinstance(value, bool) else value
-        raise ValueError(f'write "{written}", in quotes: YAML reads it as no text')  # noqa: TRY004 - pydantic's own
+        text = str(value).lower() if isinstance(value, bool) else value
+        raise ValueError(f'write "{text}", in quotes: YAML reads it as no text')  # noqa: TRY004 - pydantic's own
     return value
 
 
@@ -66,7 +66,7 @@ def size(quantity: str) -> float:
 def _cpu(value: object) -> str:
     text = str(value)
     if not re.fullmatch(r"([0-9]*\.)?[0-9]+|[0-9]+m", text):
-        raise ValueError(f"{text!r} is no amount of CPU; write a number of CPUs, such as 2 or 0.5, or 500m")
+        raise ValueError(f"{text!r} is not an amount of CPU; write a number of CPUs, such as 2 or 0.5, or 500m")
     if size(text) < 1e-3:
         raise ValueError("an amount of CPU is at least 1m")
     return text
@@ -77,7 +77,7 @@ def _memory(value: object) -> str:
     # KFP takes K too and Kubernetes k, each of which the other refuses.
     if not re.fullmatch(r"[0-9]+([EPTGM]i?|Ki)?", text):
         raise ValueError(
-            f"{text!r} is no amount of memory; write a whole number and one of Ki, Mi, Gi, Ti, M, G, T, such as 1536Mi"
+            f"{text!r} is not an amount of memory; write a whole number and Ki, Mi, Gi, Ti, M, G or T, such as 1536Mi"
         )
     if not size(text):
         raise ValueError("the amount of memory must be positive")
@@ -166,7 +166,7 @@ class Toleration(Section):
 
 def _duration(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?", value):
-        raise ValueError(f"{value!r} is no duration; write numbers and their units, such as 30s, 90m or 1h30m")
+        raise ValueError(f"{value!r} is not a duration; write numbers and their units, such as 30s, 90m or 1h30m")
     if not 1 <= in_seconds(value) <= _LONGEST:
         raise ValueError(f"a timeout is from 1s to {_LONGEST}s")
     return value
@@ -209,6 +209,6 @@ class StageResources(Section):
         None, description="The image that it runs in, by digest."
     )
 
-    def over(self, others: StageResources) -> StageResources:
+    def over(self, defaults: StageResources) -> StageResources:
         """These keys, and the others' where these have none; a null takes the others' away."""
-        return others.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
+        return defaults.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import polars as pl
 import polars.exceptions
 
-from modelway.components.core.config.contract import ColumnType, Contract, Rule
+from modelway.components.core.config.contract import ColumnType, Contract, RowRule
 from modelway.components.core.errors import ModelwayError, first_line
 
 _STORED_AS: dict[ColumnType, tuple[str, ...]] = {
@@ -45,7 +45,7 @@ def check_rules(contract: Contract, file: str) -> None:
             raise
 
 
-def rule_condition(rule: Rule, schema: pl.Schema) -> pl.Expr:
+def rule_condition(rule: RowRule, schema: pl.Schema) -> pl.Expr:
     """What is true of a row, a group or a table that keeps a rule.
 
     Per row the condition has a value for each row; per group and table it is one value over the rows.
@@ -54,12 +54,12 @@ def rule_condition(rule: Rule, schema: pl.Schema) -> pl.Expr:
         ModelwayError: it is no condition over columns of these types, or not of the kind that the rule is.
     """
     expression = _expression_of(rule)
-    needed = pl.Schema({name: schema[name] for name in (*sorted(_columns_of(rule)), *rule.by)})
+    used_schema = pl.Schema({name: schema[name] for name in (*sorted(_columns_of(rule)), *rule.by)})
     try:
-        of_nothing = pl.LazyFrame(schema=needed).select(expression).collect()
-        beyond = rule.per == "row" and _looks_beyond_its_row(expression, needed)
+        of_nothing = pl.LazyFrame(schema=used_schema).select(expression).collect()
+        beyond = rule.per == "row" and _looks_beyond_its_row(expression, used_schema)
     except polars.exceptions.PolarsError as error:
-        raise _wrong(
+        raise _rule_error(
             rule,
             f"cannot be evaluated: {first_line(error)}",
             remedy="correct the rule: its columns' types must fit what it does with them",
@@ -67,41 +67,41 @@ def rule_condition(rule: Rule, schema: pl.Schema) -> pl.Expr:
     condition = of_nothing.dtypes[0]
     if condition != pl.Boolean:
         over = "columns" if rule.per == "row" else "aggregates"
-        raise _wrong(
+        raise _rule_error(
             rule,
             f"gives {condition} where it must say true or false",
             remedy=f"write a SQL condition over the {over}, such as {_EXAMPLES[rule.per]}",
         )
     if beyond:
-        raise _wrong(
+        raise _rule_error(
             rule,
             "is checked row by row, but looks at other rows than its own",
             remedy="set `per: table`, or `per: group` and `by`, and write the condition over aggregates alone",
         )
     if rule.per != "row" and len(of_nothing) != 1:
-        raise _wrong(
+        raise _rule_error(
             rule,
             f"is checked per {rule.per}, but has a column outside an aggregate",
             remedy=f"write it over aggregates, such as {_EXAMPLES[rule.per]} or `MIN(paid) >= 0`, or leave `per` out",
         )
-    kept = expression.fill_null(value=False)
+    holds = expression.fill_null(value=False)
     if rule.per == "row" and not expression.meta.root_names():  # one answer, which is then that of every row
-        return pl.repeat(value=True, n=pl.len()) & kept
-    return kept
+        return pl.repeat(value=True, n=pl.len()) & holds
+    return holds
 
 
-def sides_of(rule: Rule, schema: pl.Schema) -> list[pl.Expr]:
+def sides_of(rule: RowRule, schema: pl.Schema) -> list[pl.Expr]:
     """The two sides of a rule per table that compares them, of which a constant one is left out; else nothing."""
     expression = _expression_of(rule)
-    needed = {name: schema[name] for name in _columns_of(rule)}
-    sides = expression.meta.pop(schema=needed)
-    kinds = [pl.LazyFrame(schema=needed).select(side).collect_schema().dtypes()[0] for side in sides]
+    used_schema = {name: schema[name] for name in _columns_of(rule)}
+    sides = expression.meta.pop(schema=used_schema)
+    kinds = [pl.LazyFrame(schema=used_schema).select(side).collect_schema().dtypes()[0] for side in sides]
     if len(sides) != 2 or pl.Boolean in kinds:
         return []
     return [side for side in reversed(sides) if not side.meta.is_literal(allow_aliasing=True)]
 
 
-def obstacle_of(rule: Rule, contract: Contract, *, schema: pl.Schema) -> str:
+def obstacle_of(rule: RowRule, contract: Contract, *, schema: pl.Schema) -> str:
     """Why a rule cannot be checked; empty if it can."""
     for name in (*sorted(_columns_of(rule)), *rule.by):
         if name not in schema:
@@ -111,9 +111,9 @@ def obstacle_of(rule: Rule, contract: Contract, *, schema: pl.Schema) -> str:
     return ""
 
 
-def is_stored_as(wanted: ColumnType, dtype: pl.DataType) -> bool:
+def is_stored_as(column_type: ColumnType, dtype: pl.DataType) -> bool:
     """Whether a column as it is stored can hold the contract's type."""
-    return dtype.base_type().__name__ in _STORED_AS[wanted]
+    return dtype.base_type().__name__ in _STORED_AS[column_type]
 
 
 def in_full(pattern: str) -> str:
@@ -130,9 +130,9 @@ def check_pattern(name: str, pattern: str, *, file: str | None) -> None:
     try:
         pl.select(pl.lit("").str.contains(in_full(pattern)))
     except polars.exceptions.PolarsError as error:
-        says = next((line for line in str(error).splitlines() if line.startswith("error: ")), first_line(error))
+        problem = next((line for line in str(error).splitlines() if line.startswith("error: ")), first_line(error))
         raise ModelwayError(
-            f"the pattern of {name!r} cannot be matched: {says.removeprefix('error: ')}",
+            f"the pattern of {name!r} cannot be matched: {problem.removeprefix('error: ')}",
             file=file,
             key=f"columns.{name}.pattern",
             column=name,
@@ -141,34 +141,34 @@ def check_pattern(name: str, pattern: str, *, file: str | None) -> None:
         ) from error
 
 
-def _check_columns(rule: Rule, schema: pl.Schema) -> None:
-    unknown = sorted(column for column in _columns_of(rule) if column not in schema)
-    if unknown:
+def _check_columns(rule: RowRule, schema: pl.Schema) -> None:
+    unknown_columns = sorted(column for column in _columns_of(rule) if column not in schema)
+    if unknown_columns:
         raise ModelwayError(
-            f"the rule {rule.name!r} uses the column {unknown[0]!r}, which the contract does not describe",
+            f"the rule {rule.name!r} uses the column {unknown_columns[0]!r}, which the contract does not describe",
             key=f"rules.{rule.name}",
-            column=unknown[0],
+            column=unknown_columns[0],
             value=rule.rule,
             remedy="describe the column under `columns`, or correct the rule",
         )
 
 
-def _wrong(rule: Rule, says: str, *, remedy: str) -> ModelwayError:
-    return ModelwayError(f"the rule {rule.name!r} {says}", key=f"rules.{rule.name}", value=rule.rule, remedy=remedy)
+def _rule_error(rule: RowRule, problem: str, *, remedy: str) -> ModelwayError:
+    return ModelwayError(f"the rule {rule.name!r} {problem}", key=f"rules.{rule.name}", value=rule.rule, remedy=remedy)
 
 
-def _expression_of(rule: Rule) -> pl.Expr:
+def _expression_of(rule: RowRule) -> pl.Expr:
     try:
         return pl.sql_expr(rule.rule)
     except polars.exceptions.PolarsError as error:
-        raise _wrong(
+        raise _rule_error(
             rule,
             f"is not a SQL expression: {first_line(error)}",
             remedy=f"write a SQL condition, such as {_EXAMPLES[rule.per]}",
         ) from error
 
 
-def _columns_of(rule: Rule) -> set[str]:
+def _columns_of(rule: RowRule) -> set[str]:
     return set(_expression_of(rule).meta.root_names())
 
 

@@ -1,8 +1,8 @@
-"""Whether a policy asks less of a model than the champion's did.
+"""Whether a policy is weaker than the champion's was.
 
-Numbers, and switches that permit something, say in which direction they are stricter (`thresholds.Stricter`); nothing
-else is known here of any section. What cannot be ordered, as another metric in place of the one that was asked for,
-counts as weaker: what the champion was judged by is no longer asked.
+Numbers, and switches that permit something, are marked with the direction in which they are stricter
+(`thresholds.Stricter`); nothing else is known here about the sections. What cannot be ordered, such as another metric
+in place of the champion's, counts as weaker: what the champion was judged by is no longer required.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from modelway.components.core.config.thresholds import HIGHER, LOWER, Stricter, 
 _ABSENT, _GIVEN = "absent", "given"
 # Weaker first.
 _ORDERS = (tuple(Mode)[::-1], ("warn", "block"), ("allow", "block"), ("smoke", "live"))
-# Where and in what way things are done: of it no model is asked more or less.
+# Where and how things are done: these make no policy stricter or weaker.
 _NO_DEMANDS = {"namespace", "register_new_baseline", "registration", "steps", "strategy", "target", "waivers"}
 _HIGHER_BY_NAME = {"minimum_rows", "confidence"}
 # A condition on which rows a rule is about: the rule asks most without one.
@@ -30,8 +30,8 @@ _NARROWS = "where"
 
 
 @dataclass(frozen=True)
-class _Weaker:
-    """Something that the champion's policy asked for, and what stands in its place."""
+class _Weakening:
+    """A requirement of the champion's policy, and what replaced it."""
 
     place: str
     before: object
@@ -39,11 +39,11 @@ class _Weaker:
 
 
 def weaker_checks(before: Policy | None, now: Policy) -> list[Check]:
-    """A check for each thing that a policy asks less of than the champion's did, or one that passes.
+    """A check for each point in which a policy is weaker than the champion's, or one check that passes.
 
-    Weaker are: a number in the direction that asks less, a switch turned off, a mode or a rule for inconclusive
-    evidence that blocks less, and a threshold, section, column or rule that is gone. For some columns' own thresholds
-    the general ones stand where there are none. A section that was disabled asked nothing.
+    Weaker are: a number in the less strict direction, a switch turned off, a mode or `on_inconclusive` that blocks
+    less, and a threshold, section, column or rule that is gone. Columns without thresholds of their own have the
+    general ones. A section that was disabled required nothing.
 
     Args:
         before: The champion's policy; None if there is no champion.
@@ -56,14 +56,14 @@ def weaker_checks(before: Policy | None, now: Policy) -> list[Check]:
     if before is None:
         return []
     blocks = OnInconclusive.BLOCK in {before.on_policy_weakened, now.on_policy_weakened}
-    found = list(_section(before, now, place="", kind=Policy, rule_before=None, rule_now=None))
-    if not found:
+    weakenings = list(_section(before, now, place="", kind=Policy, rule_before=None, rule_now=None))
+    if not weakenings:
         return [passed_or_failed("policy", True, message="this policy asks no less than the champion's did")]
-    return [_check(weaker, blocks) for weaker in found]
+    return [_check(weakening, blocks) for weakening in weakenings]
 
 
-def _check(weaker: _Weaker, blocks: bool) -> Check:
-    name, was, became = f"policy[{weaker.place}]", _shown(weaker.before), _shown(weaker.now)
+def _check(weakening: _Weakening, blocks: bool) -> Check:
+    name, was, became = f"policy[{weakening.place}]", _display(weakening.before), _display(weakening.now)
     change = "is no longer asked for" if became == _ABSENT else f"is {became} now"
     difference = "which the champion's policy had" if was == _GIVEN else f"where the champion's policy had {was}"
     remedy = "put it back" if was == _GIVEN else f"put {was} back"
@@ -73,14 +73,14 @@ def _check(weaker: _Weaker, blocks: bool) -> Check:
         observed=became,
         threshold=was,
         message=(
-            f"{weaker.place} {change}, {difference}, so this one asks less; {remedy}, "
+            f"{weakening.place} {change}, {difference}, so this one asks less; {remedy}, "
             f"or waive `{name}` with a name and a reason"
         ),
         blocks=blocks,
     )
 
 
-def _shown(value: object) -> float | int | str:
+def _display(value: object) -> float | int | str:
     if value is None:
         return _ABSENT
     if isinstance(value, bool):
@@ -100,10 +100,10 @@ def _section(
     kind: type[BaseModel],
     rule_before: OnInconclusive | None,
     rule_now: OnInconclusive | None,
-) -> Iterator[_Weaker]:
+) -> Iterator[_Weakening]:
     """What is weaker in the fields of one section; `kind` says which, since a general section stands for its parts.
 
-    The rules are what the sections around say of inconclusive evidence, which holds where this one says nothing.
+    The rules are the enclosing sections' `on_inconclusive`, which hold unless this section has its own.
     """
     if getattr(before, "mode", None) is Mode.DISABLED:
         return
@@ -139,18 +139,18 @@ def _value(
     place: str,
     direction: Stricter | None,
     rules: tuple[OnInconclusive | None, OnInconclusive | None],
-) -> Iterator[_Weaker]:
+) -> Iterator[_Weakening]:
     if isinstance(old, BaseModel) and new is not None:
         yield from _section(old, new, place=place, kind=type(old), rule_before=rules[0], rule_now=rules[1])
     elif isinstance(old, Mapping | tuple):
-        found, others = _keyed(old, place), _keyed(new, place)
-        for key, value in found.items():
-            if key in others:
-                yield from _value(value, others[key], place=key, direction=direction, rules=rules)
+        old_parts, new_parts = _keyed(old, place), _keyed(new, place)
+        for key, value in old_parts.items():
+            if key in new_parts:
+                yield from _value(value, new_parts[key], place=key, direction=direction, rules=rules)
             else:
-                yield _Weaker(key, value, None)
+                yield _Weakening(key, value, None)
     elif _asks_less(old, new, direction=direction):
-        yield _Weaker(place, old, new)
+        yield _Weakening(place, old, new)
 
 
 def _asks_less(old: Any, new: Any, *, direction: Stricter | None) -> bool:
@@ -176,19 +176,19 @@ def _keyed(value: Any, place: str) -> dict[str, Any]:
         return {place: value}
     if isinstance(value, Mapping):
         return {f"{place}.{key}": part for key, part in value.items()}
-    found: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
     repeats: Counter[str] = Counter()
     for part in value:
         key = f"{place}.{getattr(part, 'name', part)}"
         repeats[key] += 1
-        found[f"{key}#{repeats[key]}" if repeats[key] > 1 else key] = part
-    return found
+        parts[f"{key}#{repeats[key]}" if repeats[key] > 1 else key] = part
+    return parts
 
 
 def _overrides(
     before: BaseModel, now: BaseModel, *, old: Mapping[str, Any], new: Mapping[str, Any], general: type[BaseModel]
-) -> Iterator[_Weaker]:
-    """What is weaker for the parts that one policy or the other has thresholds of their own for."""
+) -> Iterator[_Weakening]:
+    """What is weaker for the parts that have thresholds of their own in one of the policies."""
     for key in dict.fromkeys((*old, *new)):
         yield from _section(
             old.get(key, before), new.get(key, now), place=key, kind=general, rule_before=None, rule_now=None
@@ -207,7 +207,7 @@ def _direction(parts: list[Any]) -> Stricter | None:
     """The direction that a field's metadata, or the types inside its own, are marked with."""
     for part in parts:
         inside = [*get_args(part), *getattr(part, "__metadata__", ())]
-        found = part if isinstance(part, Stricter) else _direction(inside)
-        if found is not None:
-            return found
+        direction = part if isinstance(part, Stricter) else _direction(inside)
+        if direction is not None:
+            return direction
     return None

@@ -83,9 +83,9 @@ class Threshold(Section):
         return self.min
 
     def __str__(self) -> str:
-        least = f"at least {self.min:g}" if self.min is not None else ""
-        most = f"at most {self.max:g}" if self.max is not None else ""
-        return " and ".join(filter(None, (least, most)))
+        lower = f"at least {self.min:g}" if self.min is not None else ""
+        upper = f"at most {self.max:g}" if self.max is not None else ""
+        return " and ".join(filter(None, (lower, upper)))
 
 
 def threshold_check(
@@ -94,7 +94,7 @@ def threshold_check(
     *,
     threshold: Threshold,
     rule: OnInconclusive,
-    where: str,
+    scope: str,
     interval: Interval | None = None,
     confidence: float | None = None,
 ) -> Check:
@@ -105,13 +105,15 @@ def threshold_check(
         observed: What was measured.
         threshold: What is asked for.
         rule: What to do where the interval straddles the threshold.
-        where: What it was measured on, to be read after the value: ``on 512 rows``.
+        scope: What it was measured on, to be read after the value: ``on 512 rows``.
         interval: The confidence interval of what was measured.
         confidence: The interval's level, to be read.
     """
     verdict = threshold.judge(interval if interval is not None else (observed, observed))
-    shown = f" ({confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})" if interval and confidence else ""
-    message = f"{observed:.4f}{shown} {where}; the policy asks for {threshold}"
+    message = f"{observed:.4f}"
+    if interval and confidence:
+        message += f" ({confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})"
+    message += f" {scope}; the policy asks for {threshold}"
     if verdict is Verdict.INCONCLUSIVE:
         message += "; these rows cannot tell: bring more of them, or relax the threshold"
     return judged(

@@ -1,4 +1,4 @@
-"""Waivers: a check that is let pass by name, for a reason, until a day; and the gate that is judged with them."""
+"""Waivers: checks that are let pass by name, for a reason, until a day; and the gate with waivers applied."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Waiver(Section):
         return gate == self.gate and (self._matches(check) or self._matches(former_name(check)))
 
     def _matches(self, check: str) -> bool:
-        first, *others = self.check.split("*")
-        if not others:
+        first, *rest = self.check.split("*")
+        if not rest:
             return check == self.check
-        if not check.startswith(first) or len(check) < len(first) + len(others[-1]):
+        if not check.startswith(first) or len(check) < len(first) + len(rest[-1]):
             return False
         place = len(first)
-        for part in others[:-1]:
+        for part in rest[:-1]:
             place = check.find(part, place)
             if place < 0:
                 return False
             place += len(part)
-        return check.endswith(others[-1]) and len(check) - len(others[-1]) >= place
+        return check.endswith(rest[-1]) and len(check) - len(rest[-1]) >= place
 
     def __str__(self) -> str:
         return f"waived by {self.by} until {self.until}: {self.reason}"
@@ -59,7 +59,7 @@ def judged_gate(
     Args:
         name: The gate's name.
         checks: What was compared.
-        facts: What the gate knew.
+        facts: What else was recorded.
         mode: Whether it may block.
         waivers: The policy's.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
@@ -71,7 +71,7 @@ def judged_gate(
 
 
 def lapsed(gate: Gate, waivers: Sequence[Waiver], *, as_of: str = "") -> list[Check]:
-    """The checks that a gate waived by what the policy does not hold, or holds no more."""
+    """The checks of a gate whose waivers are not, or no longer, in the policy."""
     holding = {str(waiver) for waiver in _holding(waivers, as_of)}
     return [check for check in gate.checks if check.waiver is not None and check.waiver not in holding]
 
@@ -84,5 +84,5 @@ def _holding(waivers: Sequence[Waiver], as_of: str) -> list[Waiver]:
 def _waived(gate: str, check: Check, *, waivers: Sequence[Waiver]) -> Check:
     if not check.blocks:
         return check
-    found = next((waiver for waiver in waivers if waiver.covers(gate, check.name)), None)
-    return check if found is None else check.model_copy(update={"blocks": False, "waiver": str(found)})
+    match = next((waiver for waiver in waivers if waiver.covers(gate, check.name)), None)
+    return check if match is None else check.model_copy(update={"blocks": False, "waiver": str(match)})

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from modelway.components.core.checks import Gate, Verdict, blocking_reasons, combine
 
-BLESSING_FILE = "blessing.json"
 IMAGE_VARIABLE = "MODELWAY_IMAGE"
 
 
@@ -26,7 +25,7 @@ class Hashes(BaseModel):
         contract: The contract file.
         policy: The policy file.
         code: The components' code, and the user's own training module.
-        request: All that the run was asked for.
+        request: All that the release depends on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -105,17 +104,17 @@ def bless(
     compared_with: str,
 ) -> Blessing:
     """Draws up the blessing of what the gates found; a gate that was not reached keeps the model from being blessed."""
-    reached = tuple(gates)
-    complete = {gate.name for gate in reached} == set(GATES)
+    gates_reached = tuple(gates)
+    complete = {gate.name for gate in gates_reached} == set(GATES)
     return Blessing(
         project=project,
         run=run,
-        blessed=complete and all(gate.proceed for gate in reached),
-        verdict=combine(gate.verdict for gate in reached),
+        blessed=complete and all(gate.proceed for gate in gates_reached),
+        verdict=combine(gate.verdict for gate in gates_reached),
         hashes=hashes,
         git_commit=git_commit,
         requested_by=requested_by,
         image=os.environ.get(IMAGE_VARIABLE, f"modelway {installed_version('modelway')}"),
         compared_with=compared_with,
-        gates=reached,
+        gates=gates_reached,
     )

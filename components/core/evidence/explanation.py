@@ -1,4 +1,4 @@
-"""What became of a run and why: in plain sentences, worst first, and as Markdown for a pull request or dashboard."""
+"""How a run ended and why: in plain sentences, worst first, and as Markdown for a pull request or dashboard."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MARK = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "�
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One check that is worth a sentence.
+class UnpassedCheck:
+    """A check that did not pass.
 
     Attributes:
-        gate: The gate it belongs to.
-        check: What was found.
-        effect: What it did: ``blocks``, ``waived``, ``reported`` (the gate may not block) or ``warns``.
+        gate: The name of its gate.
+        check: The check.
+        effect: Its effect: ``blocks``, ``waived``, ``reported`` (the gate may not block) or ``warns``.
     """
 
     gate: str
@@ -28,27 +28,27 @@ class Finding:
     effect: str
 
     def sentence(self) -> str:
-        """The finding in words."""
-        told = {
+        """The check in words."""
+        effect_text = {
             "blocks": "blocks",
             "reported": "would block, but this gate only reports",
             "warns": "warns",
             "waived": self.check.waiver or "",
         }[self.effect]
-        verb = "failed" if self.check.verdict is Verdict.FAILED else "cannot be told"
-        return f"The {self.gate} gate's {self.check.name} {verb} ({told}): {self.check.message}."
+        verb = "failed" if self.check.verdict is Verdict.FAILED else "is inconclusive"
+        return f"The {self.gate} gate's {self.check.name} {verb} ({effect_text}): {self.check.message}."
 
 
-def findings(outcome: Outcome) -> list[Finding]:
+def unpassed_checks(outcome: Outcome) -> list[UnpassedCheck]:
     """Every check that did not pass: what blocks first, then failures, then what is inconclusive."""
-    found = [
-        Finding(gate.name, check, _effect(gate, check))
+    unpassed = [
+        UnpassedCheck(gate.name, check, _effect(gate, check))
         for gate in outcome.gates
         for check in gate.checks
         if check.verdict is not Verdict.PASSED
     ]
     order = ("blocks", "reported", "waived", "warns")
-    return sorted(found, key=lambda one: (order.index(one.effect), one.check.verdict is not Verdict.FAILED))
+    return sorted(unpassed, key=lambda item: (order.index(item.effect), item.check.verdict is not Verdict.FAILED))
 
 
 def _effect(gate: Gate, check: Check) -> str:
@@ -60,13 +60,13 @@ def _effect(gate: Gate, check: Check) -> str:
 
 
 def headline(outcome: Outcome) -> str:
-    """What became of the run, in one sentence."""
+    """How the run ended, in one sentence."""
     if outcome.state is State.REGISTERED and outcome.model is not None:
         model, rest = outcome.model, f"; {outcome.error}" if outcome.error else ""
-        held = f"and {model.alias!r}" if model.alias else "as an earlier run registered it, and no alias moved"
-        return f"{model.name} was blessed in {outcome.label}: it is version {model.version}, {held}{rest}."
+        alias_text = f"{model.alias!r}" if model.alias else "as an earlier run registered it, and no alias moved"
+        return f"{model.name} was blessed in {outcome.label}: it is version {model.version}, {alias_text}{rest}."
     if outcome.state is State.REJECTED:
-        blocking = sum(finding.effect == "blocks" for finding in findings(outcome))
+        blocking = sum(finding.effect == "blocks" for finding in unpassed_checks(outcome))
         return (
             f"{outcome.project} was not blessed in {outcome.label}: {blocking} check{'s' * (blocking != 1)} "
             f"block{'s' * (blocking == 1)} it."
@@ -77,26 +77,26 @@ def headline(outcome: Outcome) -> str:
         of = f" of {outcome.project}" if outcome.project else ""
         return f"The run {outcome.label}{of} was stopped: {outcome.error}."
     subject = outcome.project or "The project"
-    return f"{subject} was not judged to the end in {outcome.label}: {outcome.error or 'the run failed'}."
+    return f"{subject} did not complete {outcome.label}: {outcome.error or 'the run failed'}."
 
 
 def sentences(outcome: Outcome) -> list[str]:
-    """The whole explanation, a sentence each: what became of it, the findings worst first, what passed."""
-    told = [headline(outcome), *(finding.sentence() for finding in findings(outcome))]
+    """The whole explanation, a sentence each: how the run ended, what did not pass, worst first, and what passed."""
+    lines = [headline(outcome), *(finding.sentence() for finding in unpassed_checks(outcome))]
     for gate in outcome.gates:
         if gate.mode is Mode.DISABLED:
-            told.append(f"The {gate.name} gate is disabled by the policy, so nothing is known of it.")
+            lines.append(f"The {gate.name} gate is disabled by the policy, so it was not judged.")
         else:
             passed = gate.counts()[Verdict.PASSED.value]
-            told.append(f"The {gate.name} gate passed {passed} of {len(gate.checks)} checks.")
+            lines.append(f"The {gate.name} gate passed {passed} of {len(gate.checks)} checks.")
     missing = [name for name in GATES if name not in {gate.name for gate in outcome.gates}]
     if missing and outcome.gates:
-        told.append(f"Not reached: the {' and the '.join(missing)} gate{'s' * (len(missing) > 1)}.")
-    return [*told, *_rest(outcome)]
+        lines.append(f"Not reached: the {' and the '.join(missing)} gate{'s' * (len(missing) > 1)}.")
+    return [*lines, *_rest(outcome)]
 
 
 def _rest(outcome: Outcome) -> list[str]:
-    """Why a run was started, and what it did after its gates and before it was retried, a sentence each."""
+    """Why a run was started, what it did after its gates, and how it ended before retries, a sentence each."""
     sentences = []
     if outcome.request_reason:
         sentences.append(f"It was started for this reason: {outcome.request_reason.rstrip('.')}.")
@@ -120,15 +120,16 @@ def as_markdown(outcome: Outcome) -> str:
     for gate in outcome.gates:
         counts = gate.counts()
         mode = "" if gate.mode is Mode.ENABLED else f" ({gate.mode.value})"
-        cells = " | ".join(str(counts[one.value]) for one in Verdict)
+        cells = " | ".join(str(counts[verdict.value]) for verdict in Verdict)
         lines.append(f"| {gate.name}{mode} | {_MARK[gate.verdict]} {gate.verdict} | {cells} |")
-    found = findings(outcome)
+    unpassed = unpassed_checks(outcome)
     for title, effects in (("Why", {"blocks"}), ("Also", {"reported", "waived", "warns"})):
-        told = [one for one in found if one.effect in effects]
-        if told:
+        items = [item for item in unpassed if item.effect in effects]
+        if items:
             lines += ["", f"**{title}**", ""]
-            lines += [f"- `{one.check.name}` {one.effect}: {markdown_cell(one.check.message)}" for one in told[:20]]
-            lines += [f"- and {len(told) - 20} more"] * (len(told) > 20)
+            rows = [(item.check, item.effect) for item in items[:20]]
+            lines += [f"- `{check.name}` {effect}: {markdown_cell(check.message)}" for check, effect in rows]
+            lines += [f"- and {len(items) - 20} more"] * (len(items) > 20)
     if rest := [f"- {markdown_cell(sentence)}" for sentence in _rest(outcome)]:
         lines += ["", "**The run**", "", *rest]
     if outcome.git_commit or outcome.blessing:
@@ -145,8 +146,13 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "request_reason": outcome.request_reason,
         "headline": headline(outcome),
         "findings": [
-            {"gate": one.gate, "effect": one.effect, "sentence": one.sentence(), **one.check.model_dump(mode="json")}
-            for one in findings(outcome)
+            {
+                "gate": finding.gate,
+                "effect": finding.effect,
+                "sentence": finding.sentence(),
+                **finding.check.model_dump(mode="json"),
+            }
+            for finding in unpassed_checks(outcome)
         ],
         "verdicts": {gate.name: gate.verdict.value for gate in outcome.gates},
         "model": outcome.model.model_dump() if outcome.model else None,

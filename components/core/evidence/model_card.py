@@ -14,7 +14,7 @@ from modelway.components.core.evidence.blessing import Blessing
 from modelway.components.core.report.html import WORST_FIRST, format_number, render_template
 
 _CHECKS = ("check", "verdict", "observed", "interval", "asked for")
-_PARTS = (
+_CHECK_SECTIONS = (
     ("Quantitative analyses", "model", ("metric[", "unseen[", "no_regression[", "test_rows")),
     ("Slices and weak segments", "model", ("slice[", "slice_gap[", "weak_segment[")),
     ("Fairness", "model", ("fairness[",)),
@@ -24,7 +24,7 @@ _PARTS = (
 
 
 @dataclass(frozen=True)
-class Part:
+class CardSection:
     """A section of the card: a sentence, and a table."""
 
     title: str
@@ -34,38 +34,38 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """The card of a judged model: as Markdown, and as a self-contained HTML page."""
 
     markdown: str
     page: str
 
 
-def render_card(blessing: Blessing, project: Project) -> Card:
+def render_card(blessing: Blessing, project: Project) -> ModelCard:
     """The card of a judged model."""
-    values = {"title": f"Model card: {project.name}", "blessing": blessing, "parts": _parts(blessing, project)}
+    values = {"title": f"Model card: {project.name}", "blessing": blessing, "parts": _sections(blessing, project)}
     package = "modelway.components.core.evidence"
-    return Card(*(render_template(package, f"card.{kind}.j2", **values) for kind in ("md", "html")))
+    return ModelCard(*(render_template(package, f"card.{kind}.j2", **values) for kind in ("md", "html")))
 
 
-def _parts(blessing: Blessing, project: Project) -> list[Part]:
+def _sections(blessing: Blessing, project: Project) -> list[CardSection]:
     gates = {gate.name: gate for gate in blessing.gates}
-    found = [_details(blessing, project), _use(project), _data(gates.get("data"), project), _verdicts(blessing)]
-    for title, name, prefixes in _PARTS:
-        checks = [one for one in (gates[name].checks if name in gates else ()) if one.name.startswith(prefixes)]
+    parts = [_details(blessing, project), _use(project), _data(gates.get("data"), project), _verdicts(blessing)]
+    for title, name, prefixes in _CHECK_SECTIONS:
+        checks = [check for check in (gates[name].checks if name in gates else ()) if check.name.startswith(prefixes)]
         if checks:
-            found.append(Part(title, header=_CHECKS, rows=_rows(checks)))
+            parts.append(CardSection(title, header=_CHECKS, rows=_rows(checks)))
     waived = [check for gate in blessing.gates for check in gate.checks if check.waiver is not None]
     if waived:
         rows = tuple((check.name, check.message, str(check.waiver)) for check in waived)
-        found.append(
-            Part("Waivers", "Checks that were let pass on somebody's word.", ("check", "found", "waiver"), rows)
+        parts.append(
+            CardSection("Waivers", "Checks that would block and were waived.", ("check", "message", "waiver"), rows)
         )
-    found.append(Part("Evidence", rows=tuple(_hashes(blessing))))
-    return found
+    parts.append(CardSection("Evidence", rows=tuple(_hashes(blessing))))
+    return parts
 
 
-def _details(blessing: Blessing, project: Project) -> Part:
+def _details(blessing: Blessing, project: Project) -> CardSection:
     model = project.model
     parameters = ", ".join(f"{name} = {value}" for name, value in model.parameters.items())
     rows = [
@@ -77,37 +77,37 @@ def _details(blessing: Blessing, project: Project) -> Part:
         ("compared with", f"version {blessing.compared_with}" if blessing.compared_with else "no champion"),
     ]
     rows += [(name, value) for name in ("owner", "license") if (value := getattr(project.card, name)) is not None]
-    return Part("Model details", rows=tuple(rows))
+    return CardSection("Model details", rows=tuple(rows))
 
 
-def _use(project: Project) -> Part:
+def _use(project: Project) -> CardSection:
     rows = [
         (name.replace("_", " "), getattr(project.card, name) or "not stated")
         for name in ("intended_use", "out_of_scope", "limitations")
     ]
     rows.append(("sensitive columns", ", ".join(project.sensitive) or "none named"))
-    return Part("Use", rows=tuple(rows))
+    return CardSection("Use", rows=tuple(rows))
 
 
-def _data(gate: Gate | None, project: Project) -> Part:
+def _data(gate: Gate | None, project: Project) -> CardSection:
     rows = [("source", project.data.source), ("split", f"by {project.data.split.by}")]
     if gate is not None:
         names = ("rows", "train_rows", "test_rows", "baseline")
         rows += [(name.replace("_", " "), format_number(gate.facts[name])) for name in names if gate.facts.get(name)]
         counts = gate.counts()
-        rows.append(("checks", ", ".join(f"{counts[one]} {one}" for one in Verdict)))
+        rows.append(("checks", ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)))
         rows += [(check.name, check.message) for check in gate.checks if check.verdict is Verdict.FAILED]
-    return Part("Training and evaluation data", rows=tuple(rows))
+    return CardSection("Training and evaluation data", rows=tuple(rows))
 
 
-def _verdicts(blessing: Blessing) -> Part:
+def _verdicts(blessing: Blessing) -> CardSection:
     rows = []
     for gate in blessing.gates:
         counts = gate.counts()
         mode = "" if gate.mode is Mode.ENABLED else gate.mode.value
-        rows.append((gate.name, gate.verdict.value, *(str(counts[one]) for one in Verdict), mode))
-    said = "Blessed: every gate lets it proceed." if blessing.blessed else "Not blessed."
-    return Part("Gates", said, ("gate", "verdict", "passed", "failed", "inconclusive", "mode"), tuple(rows))
+        rows.append((gate.name, gate.verdict.value, *(str(counts[verdict]) for verdict in Verdict), mode))
+    summary = "Blessed: no gate blocks it." if blessing.blessed else "Not blessed."
+    return CardSection("Gates", summary, ("gate", "verdict", "passed", "failed", "inconclusive", "mode"), tuple(rows))
 
 
 def _rows(checks: Iterable[Check]) -> tuple[tuple[str, ...], ...]:
@@ -125,6 +125,6 @@ def _rows(checks: Iterable[Check]) -> tuple[tuple[str, ...], ...]:
 
 def _hashes(blessing: Blessing) -> Iterable[tuple[str, str]]:
     yield from ((f"{name} SHA-256", value) for name, value in blessing.hashes.model_dump().items() if value)
-    known = (("commit", blessing.git_commit), ("requested by", blessing.requested_by))
-    yield from ((name, value) for name, value in known if value)
+    origin = (("commit", blessing.git_commit), ("requested by", blessing.requested_by))
+    yield from ((name, value) for name, value in origin if value)
     yield from (("image", blessing.image), ("run", blessing.run), ("blessing SHA-256", blessing.sha256()))

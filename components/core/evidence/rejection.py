@@ -44,11 +44,11 @@ def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFile
         decision = decision.model_copy(update={"reports": locations, "blessing": blessing.sha256()})
         decision.write(context.store, DECISION)
         location = decision.reports[blocking[0].name]
-    shown = "\n  - ".join(decision.reasons[:_LONGEST])
+    reasons = "\n  - ".join(decision.reasons[:_LONGEST])
     more = f"\n  and {len(decision.reasons) - _LONGEST} more" if len(decision.reasons) > _LONGEST else ""
     names = " and the ".join(gate.name for gate in blocking)
     raise RejectedError(
-        f"rejected by the {names} gate{'s' * (len(blocking) > 1)}:\n  - {shown}{more}\n ",
+        f"rejected by the {names} gate{'s' * (len(blocking) > 1)}:\n  - {reasons}{more}\n ",
         file=location,
         remedy="read the report; correct the data or the model, or change the contract or the policy on purpose",
     )

@@ -1,7 +1,7 @@
-"""That a run was stopped while a stage was at work, kept in the store by that stage.
+"""The record, in the store, that a run was stopped while a stage was running.
 
-Below the store's root, ``runs/<run>/stopped.json`` is left by the stage that was told to end last. What a run recorded
-after it tells more: it was retried, or had been decided.
+Below the store's root, ``runs/<run>/stopped.json`` is written by the stage that was terminated last. A run that was
+retried, or had been decided, has later records, which count more.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
-from modelway.components.core.storage.run_files import read_record, record_file, store_of
-from modelway.components.core.storage.uri import write_uri
+from modelway.components.core.storage.run_files import read_record, store_of, write_record
 
 STOPPED = "stopped.json"
 
 
 class StopRecord(BaseModel):
-    """That a run was stopped.
+    """The record that a run was stopped.
 
     Attributes:
-        stage: The component that was at work, such as ``train_model``.
-        at: When it was told to end, ISO 8601 in UTC.
+        stage: The component that was running, such as ``train_model``.
+        at: When it was terminated, ISO 8601 in UTC.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,12 +34,12 @@ class StopRecord(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What happened; a process is not told by whom it is told to end."""
-        return f"{self.stage} was told to end, by someone, by a time limit, or since its node went away"
+        """What happened; a process does not learn who terminates it."""
+        return f"{self.stage} was terminated: by somebody, by a time limit, or because its node went away"
 
     def write(self, store: str, run: str) -> None:
         """Writes this below the run's folder."""
-        write_uri(record_file(store, run, name=STOPPED), self.model_dump_json(indent=2).encode())
+        write_record(self, store, run, name=STOPPED)
 
     @classmethod
     def read(cls, store: str, run: str) -> StopRecord | None:
@@ -49,16 +48,11 @@ class StopRecord(BaseModel):
         Raises:
             ModelwayError: there is one that cannot be read, or the store cannot.
         """
-        return read_record(
-            cls,
-            record_file(store, run, name=STOPPED),
-            damage="is damaged: it is not what a stage writes there",
-            remedy="delete it; nothing else depends on it",
-        )
+        return read_record(cls, store, run, name=STOPPED)
 
 
 def record_stop(arguments: Sequence[str]) -> None:
-    """Records that a task was told to end, if it has a run and a store.
+    """Records that a task was terminated, if it has a run and a store.
 
     Args:
         arguments: The arguments of KFP's executor.

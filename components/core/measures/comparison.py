@@ -76,7 +76,7 @@ class _Parts(NamedTuple):
         return cls(kind, subject, metric.removeprefix("."))
 
 
-def comparison(gate: Gate, policy: Policy, *, measured: Mapping[str, float] = NOTHING) -> dict[str, float]:
+def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float] = NOTHING) -> dict[str, float]:
     """The numbers of a gate to compare between runs: counts of checks, and what was judged beside its bounds.
 
     Every number is finite. A bound has the number's name and ``_min`` or ``_max``. Of checks that repeat over columns,
@@ -86,18 +86,18 @@ def comparison(gate: Gate, policy: Policy, *, measured: Mapping[str, float] = NO
     Args:
         gate: The gate.
         policy: The policy that it was judged by, for the bounds of metrics.
-        measured: What was measured beside, such as scores and latencies; kept as it is under its names.
+        measurements: What was measured beside, such as scores and latencies; kept as it is under its names.
     """
     worst: dict[str, _Reading] = {}
     for reading in _readings(gate.checks, policy):
-        known = worst.get(reading.name)
-        if known is None or reading.excess > known.excess:
+        worst_so_far = worst.get(reading.name)
+        if worst_so_far is None or reading.excess > worst_so_far.excess:
             worst[reading.name] = reading
     values: dict[str, float | None] = {f"checks_{verdict}": count for verdict, count in gate.counts().items()}
     values |= _sums(gate.checks)
     for name, reading in worst.items():
         values |= {name: reading.observed, f"{name}_min": reading.bounds.min, f"{name}_max": reading.bounds.max}
-    values |= measured
+    values |= measurements
     return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
 
 
@@ -160,13 +160,13 @@ def _finite(value: float | str | None) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _relative_excess(observed: float, most: float) -> float:
+def _relative_excess(observed: float, upper: float) -> float:
     """How far beyond an upper bound, in multiples of it: bounds of several columns may differ."""
-    if most > 0:
-        return observed / most - 1
-    if most == 0:
+    if upper > 0:
+        return observed / upper - 1
+    if upper == 0:
         return observed if observed > 0 else -1.0
-    return observed - most
+    return observed - upper
 
 
 def _sums(checks: Iterable[Check]) -> dict[str, float]:

@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said about some rows, and the truth.
+    """A model's predictions of some rows, and the truth.
 
     For classification, classes are numbered in the order of `classes`; in a binary task 1 is the positive class.
 
@@ -61,15 +61,15 @@ def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Projec
         ) from error
     if project.task == "regression":
         return Predictions(truth, predicted.astype(np.float64), None, ())
-    trained = list(getattr(model, "classes_", np.unique(predicted)))
-    classes = list(trained)
+    model_classes = list(getattr(model, "classes_", np.unique(predicted)))
+    classes = list(model_classes)
     if project.task == "binary":
         positive = positive_class(classes, project)
         classes = [*(value for value in classes if value != positive), positive]
-    order = [trained.index(value) for value in classes]
+    order = [model_classes.index(value) for value in classes]
     return Predictions(
-        truth=_numbered(truth, classes),
-        predicted=_numbered(predicted, classes),
+        truth=_class_numbers(truth, classes),
+        predicted=_class_numbers(predicted, classes),
         probabilities=None if probabilities is None else probabilities[:, order],
         classes=tuple(str(value) for value in classes),
     )
@@ -82,9 +82,9 @@ def score(name: str, predictions: Predictions) -> float:
         ModelwayError: the metric cannot be computed from such predictions.
     """
     scorer, sign = _scorer(name)
-    known = _Known(predictions) if predictions.classes else _KnownRegression(predictions)
+    answers = _Classifier(predictions) if predictions.classes else _Regressor(predictions)
     try:
-        return sign * float(scorer(known, None, predictions.truth))
+        return sign * float(scorer(answers, None, predictions.truth))
     except Exception as error:
         raise ModelwayError(
             f"the metric {name} cannot be computed: {first_line(error)}",
@@ -118,23 +118,23 @@ def _scorer(name: str) -> tuple[Callable[..., float], float]:
         return sklearn.metrics.get_scorer(name), 1.0
     if f"neg_{name}" in names:
         return sklearn.metrics.get_scorer(f"neg_{name}"), -1.0
-    known = sorted(names | {one.removeprefix("neg_") for one in names if one.startswith("neg_")})
-    close = difflib.get_close_matches(name, known, n=3)
+    metric_names = sorted(names | {scorer.removeprefix("neg_") for scorer in names})
+    close = difflib.get_close_matches(name, metric_names, n=3)
     raise ModelwayError(
         f"scikit-learn has no metric {name!r}",
         key=f"metrics.{name}",
         value=name,
-        remedy=f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(known)}",
+        remedy=f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(metric_names)}",
     )
 
 
-def _numbered(values: Array, classes: list[Any]) -> Array:
+def _class_numbers(values: Array, classes: list[Any]) -> Array:
     """Class numbers; a class that the model never saw gets the number after the last."""
     numbers = {value: number for number, value in enumerate(classes)}
     return np.asarray([numbers.get(value, len(classes)) for value in values.tolist()], dtype=np.int64)
 
 
-class _Known(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class _Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Stands for a fitted classifier in scikit-learn's scorers, with the answers already given."""
 
     def __init__(self, predictions: Predictions) -> None:
@@ -153,7 +153,7 @@ class _Known(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.predictions.probabilities
 
 
-class _KnownRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class _Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Stands for a fitted regressor, likewise."""
 
     def __init__(self, predictions: Predictions) -> None:

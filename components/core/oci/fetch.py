@@ -10,7 +10,7 @@ from typing import IO
 from modelway.components.core.bundle.tar import extract_tar
 from modelway.components.core.errors import DamagedError, ModelwayError
 from modelway.components.core.oci.image import LAYER, Descriptor
-from modelway.components.core.oci.layout import Reference, differs, pull
+from modelway.components.core.oci.layout import Reference, digest_mismatch, pull
 from modelway.components.core.oci.registry import images_at
 
 RELEASE_ROOT = "release"  # /release in the image
@@ -36,9 +36,7 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
         UnavailableError: the registry cannot be reached.
         CredentialsError: the registry refuses access.
     """
-    reference = Reference.parse(image, "image")
-    if reference.host and not reference.digest:
-        raise ModelwayError(f"{image} is not named by its digest", key="image", value=image, remedy=_REMEDY)
+    reference = Reference.pinned(image, "image", title="image")
     images = images_at(reference, insecure=insecure)
     layers = pull(images, reference, platform="").layers
     if not layers or layers[-1].media_type != LAYER:
@@ -52,7 +50,7 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
 def _check(blob: IO[bytes], layer: Descriptor, *, image: str) -> None:
     """Checks a layer as it lies here: a layout's blobs are whatever somebody left in its folder."""
     if f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}" != layer.digest:  # type: ignore[arg-type]
-        raise differs(layer.digest, image)
+        raise digest_mismatch(layer.digest, image)
     blob.seek(0)
 
 
@@ -76,4 +74,6 @@ def _is_strange(path: PurePosixPath) -> bool:
 
 
 def _no_release(image: str, why: str) -> DamagedError:
-    return DamagedError(f"the topmost layer of {image} is no release: {why}", key="image", value=image, remedy=_REMEDY)
+    return DamagedError(
+        f"the topmost layer of {image} is not a release: {why}", key="image", value=image, remedy=_REMEDY
+    )

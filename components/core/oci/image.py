@@ -58,10 +58,10 @@ class Descriptor:
         return cls(media_type, f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
 
     @classmethod
-    def read(cls, found: Mapping[str, Any]) -> Descriptor:
+    def read(cls, document: Mapping[str, Any]) -> Descriptor:
         """A descriptor from an image's manifest or index, in OCI's names."""
-        media_type = str(found.get("mediaType", ""))
-        return cls(_OCI_NAMES.get(media_type, media_type), str(found["digest"]), int(found["size"]))
+        media_type = str(document.get("mediaType", ""))
+        return cls(_OCI_NAMES.get(media_type, media_type), str(document["digest"]), int(document["size"]))
 
     def as_json(self) -> dict[str, Any]:
         """The descriptor as manifests hold it."""
@@ -88,10 +88,10 @@ class Image:
         return Descriptor.of(self.manifest, MANIFEST).digest
 
     @property
-    def described(self) -> dict[str, Any]:
+    def config_json(self) -> dict[str, Any]:
         """The parsed configuration."""
-        found: dict[str, Any] = json.loads(self.config)
-        return found
+        config: dict[str, Any] = json.loads(self.config)
+        return config
 
 
 def write_layer(folder: Path, root: str, *, target: Path) -> Descriptor:
@@ -107,7 +107,7 @@ def write_layer(folder: Path, root: str, *, target: Path) -> Descriptor:
     """
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(_entry(root, None))
-        for path in sorted(folder.rglob("*"), key=lambda one: one.relative_to(folder).as_posix()):
+        for path in sorted(folder.rglob("*"), key=lambda entry: entry.relative_to(folder).as_posix()):
             name = f"{root}/{path.relative_to(folder).as_posix()}"
             if path.is_dir():
                 archive.addfile(_entry(name, None))
@@ -128,7 +128,7 @@ def _entry(name: str, size: int | None) -> tarfile.TarInfo:
     return entry
 
 
-def on_top(
+def append_layer(
     base: Image,
     layer: Descriptor,
     *,
@@ -147,7 +147,7 @@ def on_top(
         created_by: What the layer's history says.
         environment: The variables of its processes, ``NAME=value``, in place of the base's; none: the base's.
     """
-    config = base.described
+    config = base.config_json
     config["config"] = {
         **config.get("config", {}),
         "Labels": {**(config.get("config", {}).get("Labels") or {}), **labels},
@@ -161,13 +161,13 @@ def on_top(
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": Descriptor.of(content, CONFIG).as_json(),
-        "layers": [one.as_json() for one in layers],
+        "layers": [descriptor.as_json() for descriptor in layers],
         "annotations": dict(annotations),
     }
     return Image(_document(manifest), content, layers)
 
 
-def chosen(index: Mapping[str, Any], platform: str, *, source: str) -> Descriptor:
+def select_platform(index: Mapping[str, Any], platform: str, *, source: str) -> Descriptor:
     """The manifest of an index for a platform.
 
     Args:
@@ -178,23 +178,23 @@ def chosen(index: Mapping[str, Any], platform: str, *, source: str) -> Descripto
     Raises:
         ModelwayError: it has none for the platform, or several.
     """
-    manifests = [one for one in index.get("manifests", ()) if one.get("mediaType") in ACCEPTED]
-    fitting = [one for one in manifests if not platform or _platform(one) in {platform, None}]
-    if len(fitting) != 1:
-        offered = ", ".join(sorted({str(_platform(one)) for one in manifests})) or "nothing"
+    manifests = [manifest for manifest in index.get("manifests", ()) if manifest.get("mediaType") in ACCEPTED]
+    matching = [manifest for manifest in manifests if not platform or _platform(manifest) in {platform, None}]
+    if len(matching) != 1:
+        offered = ", ".join(sorted({str(_platform(manifest)) for manifest in manifests})) or "nothing"
         raise ModelwayError(
-            f"{source} has {len(fitting)} images for {platform or 'a platform'}; it has {offered}",
+            f"{source} has {len(matching)} images for {platform or 'a platform'}; it has {offered}",
             file=source,
             key="platform",
             value=platform,
             remedy="name an image of one platform by its digest, or another platform",
         )
-    return Descriptor.read(fitting[0])
+    return Descriptor.read(matching[0])
 
 
 def _platform(descriptor: Mapping[str, Any]) -> str | None:
-    found = descriptor.get("platform")
-    return f"{found.get('os')}/{found.get('architecture')}" if found else None
+    platform = descriptor.get("platform")
+    return f"{platform.get('os')}/{platform.get('architecture')}" if platform else None
 
 
 def _document(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Where images are: an OCI layout in a local folder, or a registry."""
+"""Places that hold images: the interface, and an OCI layout in a local folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
-from modelway.components.core.oci.image import CONFIG, INDEX, MANIFEST, Descriptor, Image, chosen
+from modelway.components.core.oci.image import CONFIG, INDEX, MANIFEST, Descriptor, Image, select_platform
 
 _REFERENCE = re.compile(
     r"(?P<host>(localhost|\[[0-9a-f:]+\]|[^/@:]*\.[^/@:]+|[^/@:]+(?=:\d))(:\d+)?)/"
@@ -23,7 +23,7 @@ _REFERENCE = re.compile(
 
 
 class Source(Protocol):
-    """What can be read to its end."""
+    """A readable stream."""
 
     def read(self, size: int = ..., /) -> bytes:
         """The next bytes; none at the end."""
@@ -44,8 +44,8 @@ class Images(Protocol):
     def put(self, blob: Descriptor, content: IO[bytes]) -> None:
         """Stores a blob."""
 
-    def mount(self, blob: Descriptor, other: Images) -> bool:
-        """Takes a blob over from another place without moving it; False where that cannot be done."""
+    def mount(self, blob: Descriptor, source: Images) -> bool:
+        """Takes a blob over from another place without a copy; False if that is not possible."""
 
     def put_manifest(self, image: Image, tag: str) -> str:
         """Stores an image's manifest, whose blobs are there; returns the image's reference by digest."""
@@ -81,20 +81,20 @@ class Reference:
         if text.startswith(("/", ".")):
             folder, _, digest = text.partition("@sha256:")
             return cls("", folder, "", f"sha256:{digest}" if digest else "")
-        found = _REFERENCE.fullmatch(text)
-        if found is None:
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
             raise ModelwayError(
-                f"{text!r} names no image",
+                f"{text!r} is not an image reference",
                 key=key,
                 value=text,
                 remedy="write host/repository:tag or host/repository@sha256:…, with the registry's host; or a folder's "
                 "path, which starts with / or ./",
             )
-        return cls(found["host"], found["repository"], found["tag"] or "", found["digest"] or "")
+        return cls(match["host"], match["repository"], match["tag"] or "", match["digest"] or "")
 
     @classmethod
     def pinned(cls, text: str, key: str, *, title: str) -> Reference:
-        """Reads the reference of an image that others are made of.
+        """Reads a reference that names its image by digest, unless it is in a layout's folder.
 
         Args:
             text: ``host/repository@sha256:…``, or the folder of an OCI layout.
@@ -102,7 +102,7 @@ class Reference:
             title: What kind of image it is, likewise.
 
         Raises:
-            ModelwayError: it is neither, or names no digest of an image in a registry.
+            ModelwayError: it is neither, or has no digest.
         """
         reference = cls.parse(text, key)
         if reference.host and not reference.digest:
@@ -110,7 +110,7 @@ class Reference:
                 f"the {title} {text} is not pinned by a digest",
                 key=key,
                 value=text,
-                remedy="name it as host/repository@sha256:…, so that the same inputs give the same image",
+                remedy="name it as host/repository@sha256:…: a tag may move to another image",
             )
         return reference
 
@@ -158,38 +158,38 @@ class Layout:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}")
         with draft.open("wb") as file:
-            copy_checked(content, file, blob=blob, where=str(self.folder))
+            copy_checked(content, file, blob=blob, location=str(self.folder))
         draft.replace(path)
 
-    def mount(self, blob: Descriptor, other: Images) -> bool:  # noqa: ARG002 - a registry's
+    def mount(self, blob: Descriptor, source: Images) -> bool:  # noqa: ARG002 - a registry's
         """False: a folder holds its own blobs."""
         return False
 
     def put_manifest(self, image: Image, tag: str) -> str:
         """Stores an image's manifest and lists it in the index."""
-        described = Descriptor.of(image.manifest, MANIFEST)
-        path = self._path(described.digest)
+        descriptor = Descriptor.of(image.manifest, MANIFEST)
+        path = self._path(descriptor.digest)
         path.write_bytes(image.manifest)
         (self.folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
         index_path = self.folder / "index.json"
         index = json.loads(index_path.read_bytes()) if index_path.exists() else {}
-        others = [one for one in index.get("manifests", ()) if one["digest"] != described.digest]
+        other_entries = [listed for listed in index.get("manifests", ()) if listed["digest"] != descriptor.digest]
         if tag:
-            others = [one for one in others if one.get("annotations", {}).get(_REF_NAME) != tag]
-        entry = described.as_json() | {
-            "platform": {key: image.described[key] for key in ("architecture", "os")},
+            other_entries = [listed for listed in other_entries if listed.get("annotations", {}).get(_REF_NAME) != tag]
+        entry = descriptor.as_json() | {
+            "platform": {key: image.config_json[key] for key in ("architecture", "os")},
             **({"annotations": {_REF_NAME: tag}} if tag else {}),
         }
-        content = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*others, entry]}
+        content = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*other_entries, entry]}
         index_path.write_text(json.dumps(content, indent=2, sort_keys=True))
-        return f"{self.folder}@{described.digest}"
+        return f"{self.folder}@{descriptor.digest}"
 
     def _path(self, digest: str) -> Path:
         return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
     def _missing(self, path: Path) -> NotFoundError:
         return NotFoundError(
-            f"{self.folder} is no OCI layout with this image: {path.name} is not there",
+            f"{self.folder} is not an OCI layout with this image: {path.name} is missing",
             file=str(path),
             remedy="name a folder that `docker save`, `skopeo copy … oci:` or `package_model` wrote an image to",
         )
@@ -198,27 +198,27 @@ class Layout:
 _REF_NAME = "org.opencontainers.image.ref.name"
 
 
-def copy_checked(source: Source, target: IO[bytes], *, blob: Descriptor, where: str) -> None:
+def copy_checked(source: Source, target: IO[bytes], *, blob: Descriptor, location: str) -> None:
     """Copies a blob's content.
 
     Raises:
-        ModelwayError: it is not the content that its digest names.
+        DamagedError: the content does not match its digest.
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     while chunk := source.read(1 << 20):
-        found.update(chunk)
+        digest.update(chunk)
         target.write(chunk)
-    if f"sha256:{found.hexdigest()}" != blob.digest:
-        raise differs(blob.digest, where)
+    if f"sha256:{digest.hexdigest()}" != blob.digest:
+        raise digest_mismatch(blob.digest, location)
 
 
-def differs(digest: str, where: str) -> DamagedError:
-    """The error of content that is not what its digest names."""
+def digest_mismatch(digest: str, location: str) -> DamagedError:
+    """The error of content that does not match its digest."""
     return DamagedError(
-        f"{where} gave something else than {digest}",
-        file=where,
+        f"{location} returned other content than {digest}",
+        file=location,
         value=digest,
-        remedy="do not use this image; see who can write to the registry or folder",
+        remedy="do not use this image; find out who can write to the registry or folder",
     )
 
 
@@ -236,49 +236,49 @@ def pull(images: Images, reference: Reference, *, platform: str) -> Image:
         ModelwayError: it is of another platform.
     """
     try:
-        image = _pulled(images, reference, platform=platform)
+        image = _read_image(images, reference, platform=platform)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(
-            f"what is at {reference} is no image: its documents cannot be read",
+            f"{reference} is not an image: its documents cannot be read",
             file=str(reference),
             remedy="fetch or make the image again",
         ) from error
-    found = f"{image.described.get('os')}/{image.described.get('architecture')}"
-    if platform and found != platform:
+    actual = f"{image.config_json.get('os')}/{image.config_json.get('architecture')}"
+    if platform and actual != platform:
         raise ModelwayError(
-            f"{reference} is for {found} and not for {platform}",
+            f"{reference} is for {actual}, not for {platform}",
             file=str(reference),
             key="platform",
-            value=found,
+            value=actual,
             remedy="name a base for the platform, or the platform that the base is for",
         )
     return image
 
 
-def _pulled(images: Images, reference: Reference, *, platform: str) -> Image:
+def _read_image(images: Images, reference: Reference, *, platform: str) -> Image:
     content = images.manifest(reference.digest or reference.tag)
     if reference.digest:
-        _check(content, reference.digest, where=str(reference))
+        _check(content, reference.digest, location=str(reference))
     document = json.loads(content)
     for _ in range(3):  # an index may hold an index, as those do that Docker saves
         if "manifests" not in document:
             break
-        entry = chosen(document, platform, source=str(reference))
+        entry = select_platform(document, platform, source=str(reference))
         content = images.manifest(entry.digest)
-        _check(content, entry.digest, where=str(reference))
+        _check(content, entry.digest, location=str(reference))
         document = json.loads(content)
     config = Descriptor.read(document["config"])
     with images.blob(config.digest) as file:
         config_json = file.read()
-    _check(config_json, config.digest, where=str(reference))
+    _check(config_json, config.digest, location=str(reference))
     if not isinstance(json.loads(config_json), dict):
         raise TypeError("the configuration is no JSON object")
     return Image(content, config_json, tuple(Descriptor.read(layer) for layer in document["layers"]))
 
 
-def _check(content: bytes, digest: str, *, where: str) -> None:
+def _check(content: bytes, digest: str, *, location: str) -> None:
     if Descriptor.of(content, MANIFEST).digest != digest:
-        raise differs(digest, where)
+        raise digest_mismatch(digest, location)
 
 
 def push(images: Images, image: Image, *, layer: Path, base: Images, tag: str) -> str:
@@ -294,10 +294,10 @@ def push(images: Images, image: Image, *, layer: Path, base: Images, tag: str) -
     Returns:
         The image's reference by digest.
     """
-    for one in image.layers[:-1]:
-        if not images.has(one) and not images.mount(one, base):
-            with base.blob(one.digest) as content:
-                images.put(one, content)
+    for blob in image.layers[:-1]:
+        if not images.has(blob) and not images.mount(blob, base):
+            with base.blob(blob.digest) as content:
+                images.put(blob, content)
     if not images.has(image.layers[-1]):
         with layer.open("rb") as file:
             images.put(image.layers[-1], file)

@@ -55,8 +55,8 @@ class Registry:
 
     def manifest(self, reference: str) -> bytes:
         """The document that a tag or digest names."""
-        found = self._ask("GET", f"manifests/{reference or 'latest'}", headers={"Accept": ", ".join(ACCEPTED)})
-        return bytes(found.content)
+        response = self._ask("GET", f"manifests/{reference or 'latest'}", headers={"Accept": ", ".join(ACCEPTED)})
+        return bytes(response.content)
 
     @contextmanager
     def blob(self, digest: str) -> Iterator[IO[bytes]]:
@@ -64,7 +64,7 @@ class Registry:
         with tempfile.TemporaryFile() as file:
             with self._ask("GET", f"blobs/{digest}", stream=True) as response:
                 response.raw.decode_content = False
-                copy_checked(response.raw, file, blob=Descriptor("", digest, 0), where=self._name)
+                copy_checked(response.raw, file, blob=Descriptor("", digest, 0), location=self._name)
             file.seek(0)
             yield file
 
@@ -80,12 +80,12 @@ class Registry:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         self._ask("PUT", f"{location}{joint}{urlencode({'digest': blob.digest})}", headers=headers, data=content)
 
-    def mount(self, blob: Descriptor, other: object) -> bool:
+    def mount(self, blob: Descriptor, source: object) -> bool:
         """Takes a blob over from another repository of the same registry, where it allows that."""
-        if not isinstance(other, Registry) or other.host != self.host:
+        if not isinstance(source, Registry) or source.host != self.host:
             return False
-        asked = urlencode({"mount": blob.digest, "from": other.repository})
-        return self._ask("POST", f"blobs/uploads/?{asked}").status_code == HTTPStatus.CREATED
+        query = urlencode({"mount": blob.digest, "from": source.repository})
+        return self._ask("POST", f"blobs/uploads/?{query}").status_code == HTTPStatus.CREATED
 
     def put_manifest(self, image: Image, tag: str) -> str:
         """Uploads an image's manifest."""
@@ -154,7 +154,7 @@ class Registry:
         except (AttributeError, ValueError) as error:  # oras has no credentials to answer with
             if isinstance(error, RequestException):
                 raise
-            raise self._refused() from error
+            raise self._no_access() from error
         if not has_changed:
             return response
         response.close()
@@ -181,10 +181,10 @@ class Registry:
             raise distrust(error, f"the registry {self.host}") or UnavailableError(
                 f"the registry {self.host} cannot be reached: {first_line(error)}",
                 file=self._name,
-                remedy="check the host, and that it speaks HTTPS, or name it as `insecure`; then run again",
+                remedy="check the host, and that it speaks HTTPS, or allow plain HTTP by `insecure`; then run again",
             ) from error
         if response.status_code in _REFUSALS:
-            raise self._refused()
+            raise self._no_access()
         if response.status_code == accept or response.status_code < HTTPStatus.BAD_REQUEST:
             return response
         if response.status_code == HTTPStatus.NOT_FOUND:
@@ -200,9 +200,9 @@ class Registry:
             remedy="see the registry's log, then run again",
         )
 
-    def _refused(self) -> CredentialsError:
+    def _no_access(self) -> CredentialsError:
         return CredentialsError(
             f"the registry {self.host} refuses access to {self.repository}",
             file=self._name,
-            remedy="log in with `docker login`, or mount its configuration and name its folder as DOCKER_CONFIG",
+            remedy="log in with `docker login`, or mount its configuration and set DOCKER_CONFIG to its folder",
         )

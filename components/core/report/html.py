@@ -1,4 +1,4 @@
-"""The reports that people read: small, self-contained HTML from templates, with nothing fetched when opened."""
+"""Reports for people: small, self-contained HTML from templates, which fetches nothing when opened."""
 
 from __future__ import annotations
 

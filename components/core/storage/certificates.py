@@ -29,16 +29,16 @@ def private_authorities() -> Path | None:
     Raises:
         CredentialsError: ``MODELWAY_CA`` names no file.
     """
-    named = os.environ.get(VARIABLE)
-    if named and not Path(named).is_file():
+    configured = os.environ.get(VARIABLE)
+    if configured and not Path(configured).is_file():
         raise CredentialsError(
-            f"{VARIABLE} names no file",
-            file=named,
+            f"the file that {VARIABLE} names does not exist",
+            file=configured,
             key=VARIABLE,
             remedy="name the PEM file with the private authority's certificates, or unset it",
         )
-    if named:
-        return Path(named)
+    if configured:
+        return Path(configured)
     return Path(MOUNTED) if Path(MOUNTED).is_file() else None
 
 
@@ -76,8 +76,8 @@ def _combined(private: Path, _modified: int) -> str:
     for path in sorted(filter(os.path.isfile, public)):
         content += b"\n" + Path(path).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    named = Path(tempfile.gettempdir()) / f"modelway-ca-{os.getuid()}-{digest[:16]}.pem"
-    return str(named if _is_ours(named, content) else _write(named, content))
+    target = Path(tempfile.gettempdir()) / f"modelway-ca-{os.getuid()}-{digest[:16]}.pem"
+    return str(target if _is_ours(target, content) else _write(target, content))
 
 
 def trust_for_mlflow() -> None:
@@ -117,12 +117,12 @@ def distrust(error: BaseException, service: str, *, key: str | None = None) -> U
 def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:
     """The failed verification behind an error: urllib3 and requests keep it among the arguments, or as the reason."""
     pending: list[object] = [error]
-    seen: set[int] = set()
+    visited: set[int] = set()
     while pending:
         part = pending.pop()
-        if not isinstance(part, BaseException) or id(part) in seen:
+        if not isinstance(part, BaseException) or id(part) in visited:
             continue
-        seen.add(id(part))
+        visited.add(id(part))
         if isinstance(part, ssl.SSLCertVerificationError):
             return part
         pending += [*part.args, getattr(part, "reason", None), part.__cause__, part.__context__]
@@ -160,7 +160,7 @@ def _checked(private: Path) -> bytes:
 
 
 def _is_ours(path: Path, content: bytes) -> bool:
-    """Whether the file is there with this content, and nobody else can change it."""
+    """Whether the file exists with this content, and nobody else can change it."""
     with suppress(OSError):
         status = path.lstat()
         return status.st_uid == os.getuid() and status.st_mode == 0o100600 and path.read_bytes() == content

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
-from modelway.components.core.storage.certificates import distrust, trust_for_mlflow
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.certificates import trust_for_mlflow
+from modelway.components.core.storage.mlflow_errors import NO_ALIAS, translate_errors
 from modelway.components.core.termination import TerminatedError, sigterm_raises
 
 for _name, _value in {
@@ -30,14 +31,13 @@ for _name, _value in {
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-BASELINE_FILE, SAMPLE_FILE, POLICY_FILE = "baseline.json", "sample.parquet", "policy.json"
 TAG = "modelway."
 RUN_VARIABLE = "MODELWAY_RUN"  # the pipeline run's id: a task that is cached must not be given it as an argument
 PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
 
 
 class Tracking:
-    """What the stages ask of MLflow, with errors that say what to do.
+    """An MLflow server, with errors that say what to do.
 
     Args:
         uri: The tracking server.
@@ -214,19 +214,19 @@ class Tracking:
             try:
                 return self.client.get_model_version_by_alias(name, alias)
             except MlflowException as error:
-                if error.error_code in _NO_ALIAS:
+                if error.error_code in NO_ALIAS:
                     return None
                 raise
 
     def with_tag(self, name: str, key: str, *, value: str) -> ModelVersion | None:
         """The version of a registered model that carries one of our tags with this value, if any."""
-        return next((one for one in self.versions(name) if one.tags.get(f"{TAG}{key}") == value), None)
+        return next((version for version in self.versions(name) if version.tags.get(f"{TAG}{key}") == value), None)
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a registered model, the newest first."""
         with self.translate_errors():
-            found = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
-        return sorted(found, key=lambda one: -int(one.version))
+            versions = self.client.search_model_versions(f"name = '{name}'", max_results=1000)
+        return sorted(versions, key=lambda version: -int(version.version))
 
     @contextmanager
     def new_version(self, name: str, model_id: str, *, run_id: str, tags: Mapping[str, str]) -> Iterator[str]:
@@ -249,7 +249,7 @@ class Tracking:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            made = self.client.create_model_version(
+            version = self.client.create_model_version(
                 name,
                 source=f"models:/{model_id}",
                 run_id=run_id,
@@ -257,10 +257,10 @@ class Tracking:
                 model_id=model_id,
             )
         try:
-            yield str(made.version)
+            yield str(version.version)
         except BaseException:
             with self.translate_errors():
-                self.client.delete_model_version(name, made.version)
+                self.client.delete_model_version(name, version.version)
             raise
 
     def set_alias(self, name: str, version: str, *, alias: str) -> None:
@@ -286,63 +286,20 @@ class Tracking:
     def evidence(self, name: str, version: str, *, file: str) -> bytes | None:
         """One file of the evidence that a version was registered with; None if it has no such file."""
         with self.translate_errors():
-            found = self.client.get_model_version(name, version)
-            folder = found.tags.get(f"{TAG}evidence")
-            if folder is None or found.run_id is None:
+            model_version = self.client.get_model_version(name, version)
+            folder = model_version.tags.get(f"{TAG}evidence")
+            if folder is None or model_version.run_id is None:
                 return None
-            if f"{folder}/{file}" not in {one.path for one in self.client.list_artifacts(found.run_id, folder)}:
+            artifacts = self.client.list_artifacts(model_version.run_id, folder)
+            if f"{folder}/{file}" not in {artifact.path for artifact in artifacts}:
                 return None
             with TemporaryDirectory() as work:
-                path = self.client.download_artifacts(found.run_id, f"{folder}/{file}", work)
+                path = self.client.download_artifacts(model_version.run_id, f"{folder}/{file}", work)
                 return Path(path).read_bytes()
 
-    @contextmanager
-    def translate_errors(self) -> Iterator[None]:
-        """Turns MLflow's errors into ones that say what to do.
-
-        Raises:
-            NotFoundError: MLflow has no such thing.
-            CredentialsError: it refuses access.
-            UnavailableError: it cannot be reached, or not now.
-            ModelwayError: it answers something else.
-        """
-        from mlflow.exceptions import MlflowException
-        from requests.exceptions import RequestException
-
-        try:
-            yield
-        except MlflowException as error:
-            if error.error_code in _REFUSED:
-                raise CredentialsError(
-                    f"MLflow at {self.uri} refuses access",
-                    key="MLFLOW_TRACKING_URI",
-                    remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
-                ) from error
-            # Of a file among several that could not be had, MLflow keeps the text alone.
-            no_answer = isinstance(error.__context__, RequestException) or "Max retries exceeded" in str(error)
-            if no_answer or error.error_code in _AWAY:
-                raise self._unreachable(error) from error
-            kind = NotFoundError if error.error_code in _ABSENT else ModelwayError
-            raise kind(
-                f"MLflow at {self.uri} answers: {first_line(error)}",
-                key="MLFLOW_TRACKING_URI",
-                remedy="see the MLflow server's log",
-            ) from error
-        except RequestException as error:
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: Exception) -> UnavailableError:
-        return distrust(error, f"MLflow at {self.uri}", key="MLFLOW_TRACKING_URI") or UnavailableError(
-            f"MLflow at {self.uri} cannot be reached",
-            key="MLFLOW_TRACKING_URI",
-            remedy="check MLFLOW_TRACKING_URI and that the server runs, then run again",
-        )
-
-
-_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
-_NO_ALIAS = _ABSENT | {"INVALID_PARAMETER_VALUE"}
-_AWAY = {"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
-_REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+    def translate_errors(self) -> AbstractContextManager[None]:
+        """Turns MLflow's errors into ones that say what to do."""
+        return translate_errors(self.uri)
 
 
 def _local_artifacts(uri: str) -> str | None:

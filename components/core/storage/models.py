@@ -28,12 +28,12 @@ def untrusted_types(dumped: bytes | Path) -> list[str]:
     """The types in a skops file or its bytes that belong to no trusted library."""
     import skops.io
 
-    found: Sequence[str] = (
+    names: Sequence[str] = (
         skops.io.get_untrusted_types(file=dumped)
         if isinstance(dumped, Path)
         else skops.io.get_untrusted_types(data=dumped)
     )
-    return [name for name in found if not is_trusted(name)]
+    return [name for name in names if not is_trusted(name)]
 
 
 def load_skops(path: Path) -> Any:
@@ -44,16 +44,16 @@ def load_skops(path: Path) -> Any:
     """
     import skops.io
 
-    found = list(skops.io.get_untrusted_types(file=path))
-    refused = [name for name in found if not is_trusted(name)]
-    if refused:
+    names = list(skops.io.get_untrusted_types(file=path))
+    untrusted = [name for name in names if not is_trusted(name)]
+    if untrusted:
         raise ModelwayError(
-            f"{path} holds the type {refused[0]}, which is not of a trusted library",
+            f"{path} holds the type {untrusted[0]}, which is not of a trusted library",
             file=str(path),
-            value=refused[0],
+            value=untrusted[0],
             remedy=f"models here are made of {', '.join(TRUSTED_LIBRARIES)}; train it again with `modelway run`",
         )
-    return skops.io.load(path, trusted=found)
+    return skops.io.load(path, trusted=names)
 
 
 def load_model(folder: str | Path) -> Any:
@@ -65,8 +65,8 @@ def load_model(folder: str | Path) -> Any:
     """
     folder = Path(folder)
     try:
-        described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]["sklearn"]
-        path, serialization = folder / described["pickled_model"], described["serialization_format"]
+        flavor = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]["sklearn"]
+        path, serialization = folder / flavor["pickled_model"], flavor["serialization_format"]
     except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
         raise ModelwayError(
             f"{folder} holds no scikit-learn model in MLflow's format",

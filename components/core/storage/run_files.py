@@ -1,4 +1,4 @@
-"""Where a run's files and records are in the project's store, and reading these: there, not there, or damaged."""
+"""The locations of a run's files and records in the project's store, and reading of records."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from modelway.components.core.errors import DamagedError, NotFoundError
-from modelway.components.core.storage.uri import join, read_uri
+from modelway.components.core.storage.uri import join, read_uri, write_uri
 
 Record = TypeVar("Record", bound=BaseModel)
 
 
 def record_file(store: str, run: str, *, name: str) -> str:
-    """Where a run keeps a record."""
+    """The location of a run's record."""
     return join(store, "runs", run, name)
 
 
 def config_file(store: str, name: str, *, digest: str) -> str:
-    """Where one of the user's files is kept.
+    """The location of one of the user's files.
 
     Args:
         store: The root of the project's store.
@@ -35,20 +35,22 @@ def store_of(location: str) -> str:
     return match[1] if match else ""
 
 
-def read_record(kind: type[Record], file: str, *, damage: str, remedy: str) -> Record | None:
-    """A record of a run; None if there is none.
+def write_record(record: BaseModel, store: str, run: str, *, name: str) -> str:
+    """Writes a run's record, replacing an earlier one; returns its location."""
+    file = record_file(store, run, name=name)
+    write_uri(file, record.model_dump_json(indent=2).encode())
+    return file
 
-    Args:
-        kind: What it is.
-        file: Where it is.
-        damage: What to say of one that cannot be understood, after its name.
-        remedy: What to do about that.
+
+def read_record(kind: type[Record], store: str, run: str, *, name: str) -> Record | None:
+    """A run's record; None if there is none.
 
     Raises:
         DamagedError: it is there and damaged.
         UnavailableError: the store cannot be reached.
         CredentialsError: the store refuses access.
     """
+    file = record_file(store, run, name=name)
     try:
         content = read_uri(file)
     except NotFoundError:
@@ -56,4 +58,8 @@ def read_record(kind: type[Record], file: str, *, damage: str, remedy: str) -> R
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        raise DamagedError(f"{file} {damage}", file=file, remedy=remedy) from error
+        raise DamagedError(
+            f"{file} is damaged, or was written by another version of Modelway",
+            file=file,
+            remedy="restore it from a copy, or delete it: nothing but the history of runs depends on it",
+        ) from error

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
 from modelway.components.core.storage.certificates import tls_context
-from modelway.components.core.storage.s3_errors import explaining, missing
+from modelway.components.core.storage.s3_errors import missing, translate_errors
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -95,7 +95,7 @@ class S3:
             )
         except ValueError as error:
             raise UnavailableError(
-                f"the S3 endpoint {self.endpoint!r} is no address: {first_line(error)}",
+                f"the S3 endpoint {self.endpoint!r} is not an address: {first_line(error)}",
                 key="AWS_ENDPOINT_URL",
                 remedy="give the scheme, the host and the port alone, such as http://minio:9000",
             ) from error
@@ -123,7 +123,7 @@ class S3:
     def read(self, uri: str) -> bytes:
         """The bytes of an object."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             response = self.client.get_object(bucket_name=bucket, object_name=key)
             try:
                 return response.data
@@ -134,7 +134,7 @@ class S3:
     def write(self, uri: str, content: bytes) -> None:
         """Writes an object."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             self.client.put_object(bucket_name=bucket, object_name=key, data=BytesIO(content), length=len(content))
 
     def create(self, uri: str, content: bytes, *, retain_days: int = 0) -> bool:
@@ -162,7 +162,7 @@ class S3:
             "If-None-Match": "*",
             "Content-MD5": base64.b64encode(digest).decode(),
         }
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             if retain_days and self._locks_without_a_rule(bucket):
                 until = datetime.now(UTC) + timedelta(days=retain_days)
                 headers["x-amz-object-lock-mode"] = "GOVERNANCE"
@@ -197,23 +197,23 @@ class S3:
     def names(self, uri: str, after: str = "") -> list[str]:
         """The names directly below a prefix that ends in ``/``, in order; with `after`, those that come after it."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
-            found = self.client.list_objects(
+        with self._translate_errors(uri):
+            items = self.client.list_objects(
                 bucket_name=bucket, prefix=key, start_after=f"{key}{after}" if after else None
             )
-            return [(item.object_name or "").removeprefix(key) for item in found if not item.is_dir]
+            return [(item.object_name or "").removeprefix(key) for item in items if not item.is_dir]
 
     def folders(self, uri: str) -> list[str]:
         """The names directly below a prefix that ends in ``/`` that have something below them in turn, in order."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             entries = self.client.list_objects(bucket_name=bucket, prefix=key)
             return [(entry.object_name or "").removeprefix(key).rstrip("/") for entry in entries if entry.is_dir]
 
     def versions(self, uri: str) -> list[ObjectVersion]:
         """Every version of what is directly below a prefix that ends in ``/``, in no order."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             return [
                 ObjectVersion(
                     entry.object_name or "",
@@ -228,14 +228,14 @@ class S3:
     def upload(self, path: Path, uri: str) -> None:
         """Copies a local file to an object."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             self.client.fput_object(bucket_name=bucket, object_name=key, file_path=str(path))
 
     def download(self, uri: str, folder: Path) -> Path:
         """Copies an object, or everything below a prefix that ends in ``/``, into a folder; returns its local path."""
         bucket, key = split_uri(uri)
         target = folder / (Path(key.rstrip("/")).name or bucket)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             if not key.endswith("/") and key:
                 self.client.fget_object(bucket_name=bucket, object_name=key, file_path=str(target))
                 return target
@@ -254,29 +254,29 @@ class S3:
     def etags(self, uri: str) -> list[tuple[str, str]]:
         """Key and ETag of an object, or of everything below a prefix that ends in ``/``, in order of the keys."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             if key and not key.endswith("/"):
                 return [(key, self.client.stat_object(bucket_name=bucket, object_name=key).etag or "")]
-            found = [
+            entries = [
                 (item.object_name or "", item.etag or "")
                 for item in self.client.list_objects(bucket_name=bucket, prefix=key, recursive=True)
                 if not item.is_dir
             ]
-        if not found:
+        if not entries:
             raise missing(uri)
-        return sorted(found)
+        return sorted(entries)
 
     def has_objects(self, uri: str) -> bool:
         """Whether there is an object whose key begins so."""
         bucket, key = split_uri(uri)
-        with self._explaining(uri):
+        with self._translate_errors(uri):
             listing = self.client.list_objects(
                 bucket_name=bucket, prefix=key, recursive=True, extra_query_params={"max-keys": "1"}
             )
             return next(iter(listing), None) is not None
 
-    def _explaining(self, uri: str) -> AbstractContextManager[None]:
-        return explaining(uri, self.url)
+    def _translate_errors(self, uri: str) -> AbstractContextManager[None]:
+        return translate_errors(uri, self.url)
 
 
 def endpoint_named() -> str | None:

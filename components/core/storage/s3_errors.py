@@ -17,7 +17,7 @@ _MISSING = {"NoSuchKey", "NoSuchObject", "InvalidBucketName"}
 
 
 @contextmanager
-def explaining(uri: str, url: str) -> Iterator[None]:
+def translate_errors(uri: str, url: str) -> Iterator[None]:
     """Turns the client's errors into ones that say what to do.
 
     Args:

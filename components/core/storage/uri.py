@@ -1,4 +1,4 @@
-"""Files by URI: local folders, and S3 (MinIO or any other endpoint; see `core.s3`)."""
+"""Files by URI: in local folders, and in S3 (MinIO or any other endpoint; see `core.storage.s3`)."""
 
 from __future__ import annotations
 
@@ -17,31 +17,12 @@ from modelway.components.core.errors import CredentialsError
 from modelway.components.core.storage.s3 import S3
 from modelway.components.core.storage.s3_errors import missing
 
-__all__ = [
-    "S3",
-    "Listing",
-    "copy_in",
-    "create_uri",
-    "fetch",
-    "folders_below",
-    "is_exclusive",
-    "is_uri",
-    "join",
-    "listing_below",
-    "names_below",
-    "read_all",
-    "read_uri",
-    "sha256_of",
-    "version_of",
-    "write_uri",
-]
-
 _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
 
 
 @contextmanager
-def _explaining(path: str) -> Iterator[None]:
-    """Says of a local file or folder why it cannot be used."""
+def _translate_errors(path: str) -> Iterator[None]:
+    """Turns errors about a local file or folder into ones that say what to do."""
     try:
         yield
     except FileNotFoundError as error:
@@ -51,7 +32,9 @@ def _explaining(path: str) -> Iterator[None]:
         raise missing(path, "it is a folder" if folder else "a file is where a folder must be") from error
     except PermissionError as error:
         raise CredentialsError(
-            f"this account may not use {path}", file=path, remedy="correct its permissions, or name another place"
+            f"this account has no permission for {path}",
+            file=path,
+            remedy="correct its permissions, or name another place",
         ) from error
 
 
@@ -75,7 +58,7 @@ def read_uri(source: str) -> bytes:
     """
     if is_uri(source):
         return S3.from_environment().read(source)
-    with _explaining(source):
+    with _translate_errors(source):
         return Path(source).read_bytes()
 
 
@@ -86,7 +69,7 @@ def write_uri(target: str, content: bytes) -> None:
         return
     path = Path(target)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with _explaining(target):
+    with _translate_errors(target):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             draft.write_bytes(content)
@@ -109,7 +92,7 @@ def create_uri(target: str, content: bytes, *, retain_days: int = 0) -> bool:
     if is_uri(target):
         return S3.from_environment().create(target, content, retain_days=retain_days)
     path = Path(target)
-    with _explaining(target):
+    with _translate_errors(target):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     draft = Path(name)
@@ -128,16 +111,16 @@ def create_uri(target: str, content: bytes, *, retain_days: int = 0) -> bool:
 
 
 def is_exclusive(target: str, content: bytes) -> bool:
-    """Whether what `create_uri` has just written is kept from being written again; some S3 endpoints do not.
+    """Whether what `create_uri` has just written cannot be created again; some S3 endpoints allow it.
 
     Args:
         target: What was written.
-        content: Its bytes, which are tried to be written once more.
+        content: Its bytes, with which a second creation is tried.
     """
     return not S3.from_environment().put_new(target, content) if is_uri(target) else True
 
 
-def names_below(folder: str, after: str = "") -> list[str]:
+def list_names(folder: str, after: str = "") -> list[str]:
     """The names of the files directly in a folder or below an S3 prefix, in order; none if there is no such folder.
 
     Args:
@@ -146,13 +129,13 @@ def names_below(folder: str, after: str = "") -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().names(f"{folder.rstrip('/')}/", after)
-    with _explaining(folder), suppress(FileNotFoundError):
-        found = (entry.name for entry in os.scandir(folder) if entry.is_file())
-        return sorted(name for name in found if name > after and not name.startswith("."))
+    with _translate_errors(folder), suppress(FileNotFoundError):
+        names = (entry.name for entry in os.scandir(folder) if entry.is_file())
+        return sorted(name for name in names if name > after and not name.startswith("."))
     return []
 
 
-def folders_below(folder: str) -> list[str]:
+def list_folders(folder: str) -> list[str]:
     """The names of the folders directly in a folder or below an S3 prefix, in order; none if there is no such folder.
 
     Args:
@@ -160,7 +143,7 @@ def folders_below(folder: str) -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().folders(f"{folder.rstrip('/')}/")
-    with _explaining(folder), suppress(FileNotFoundError):
+    with _translate_errors(folder), suppress(FileNotFoundError):
         return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     return []
 
@@ -184,15 +167,15 @@ class Listing:
             time; of a local file its device, inode, size and times, of which the kernel sets that of the last change.
             File systems' clocks tick, so that a file which changed just now may change again within the same tick:
             its state is empty, and says nothing.
-        rewritten: What a bucket with versions shows to have become of an object: ``deleted`` or ``replaced``. Empty for
-            local folders and for buckets that keep no versions.
+        tampered: Of each object that a bucket with versions shows as ``deleted`` or ``replaced``, which of the two.
+            Empty for local folders and for buckets that keep no versions.
     """
 
     states: dict[str, str]
-    rewritten: dict[str, str]
+    tampered: dict[str, str]
 
 
-def listing_below(folder: str) -> Listing:
+def list_states(folder: str) -> Listing:
     """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read.
 
     Args:
@@ -203,24 +186,24 @@ def listing_below(folder: str) -> Listing:
 
 def _listing_of_prefix(folder: str) -> Listing:
     states: dict[str, str] = {}
-    rewritten: dict[str, str] = {}
+    tampered: dict[str, str] = {}
     names: set[str] = set()
     for version in S3.from_environment().versions(f"{folder.rstrip('/')}/"):
         name = version.key.rsplit("/", 1)[-1]
         if version.deletes:
-            rewritten[name] = "deleted"
+            tampered[name] = "deleted"
         elif name in names:
-            rewritten.setdefault(name, "replaced")
+            tampered.setdefault(name, "replaced")
         if version.is_latest and not version.deletes:
             states[name] = version.state
         names.add(name)
-    return Listing(dict(sorted(states.items())), rewritten)
+    return Listing(dict(sorted(states.items())), tampered)
 
 
 def _states_in_folder(folder: str) -> dict[str, str]:
     settled = time.time_ns() - _SETTLED_NS
     states: dict[str, str] = {}
-    with _explaining(folder), suppress(FileNotFoundError):
+    with _translate_errors(folder), suppress(FileNotFoundError):
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if entry.is_file() and not entry.name.startswith("."):
                 stat = entry.stat()
@@ -229,7 +212,7 @@ def _states_in_folder(folder: str) -> dict[str, str]:
     return states
 
 
-def version_of(source: str) -> str:
+def content_version(source: str) -> str:
     """A token that changes when the content of a file, folder, S3 object or S3 prefix does.
 
     Local files give the SHA-256 of their content; S3 objects their ETags, which need no download.
@@ -261,7 +244,7 @@ def fetch(source: str, folder: Path) -> Path:
     return S3.from_environment().download(source, folder)
 
 
-def copy_in(path: Path, target: str) -> None:
+def upload(path: Path, target: str) -> None:
     """Copies a local file to a path or URI."""
     if is_uri(target):
         S3.from_environment().upload(path, target)

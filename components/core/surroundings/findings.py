@@ -1,4 +1,4 @@
-"""What a look at the surroundings finds: what is there, missing, unreachable or refuses."""
+"""Findings: whether each service or setting that a run needs is there, missing, unreachable or refuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelway.components.core.errors import CredentialsError, ModelwayError, Una
 
 
 class Status(StrEnum):
-    """How a part of the surroundings is; the worst first."""
+    """The status of a service or setting; the worst first."""
 
     MISSING = "missing"
     REFUSED = "refused"
@@ -22,19 +22,19 @@ class Status(StrEnum):
 
     @property
     def blocks(self) -> bool:
-        """Whether something must be put right."""
+        """Whether it must be fixed before a run."""
         return self in {Status.MISSING, Status.REFUSED, Status.UNREACHABLE}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """How one part of the surroundings is. Passwords in addresses are left out.
+    """The state of one service or setting. Passwords in addresses are left out.
 
     Attributes:
-        subject: The part, such as ``MLflow``.
-        status: How it is.
-        message: What was seen, in one sentence.
-        remedy: What to do about it; empty where nothing is to be done.
+        subject: The service or setting, such as ``MLflow``.
+        status: Its status.
+        message: What was found, in one sentence.
+        remedy: What to do about it; empty if there is nothing to do.
         key: The setting concerned, if any.
         file: The file or address concerned, if any.
     """
@@ -68,7 +68,7 @@ class Finding:
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, those that must be put right first; what is wrong is not said twice."""
+    """The findings, those that block first, without duplicates."""
     unique: dict[tuple[str, ...], Finding] = {}
     for finding in findings:
         identity = ("", finding.message) if finding.status.blocks else (finding.subject, finding.message)
@@ -78,7 +78,7 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """One object for ``--json``: ``ok``, whether nothing must be put right, and the ``findings``."""
+    """One object for ``--json``: ``ok``, whether nothing blocks, and the ``findings``."""
     return {
         "ok": not any(finding.status.blocks for finding in findings),
         "findings": [finding.as_json() for finding in findings],
@@ -97,7 +97,7 @@ def as_text(findings: Sequence[Finding]) -> str:
 
 
 def as_error(findings: Sequence[Finding]) -> ModelwayError | None:
-    """One error that names all that must be put right; None if nothing must.
+    """One error that names all that blocks; None if nothing does.
 
     Its message and remedy list all; its other fields are the first finding's. It is an `UnavailableError` or a
     `CredentialsError` where all findings are of that kind.
@@ -113,7 +113,7 @@ def as_error(findings: Sequence[Finding]) -> ModelwayError | None:
         kind = CredentialsError
     message, remedy = wrong[0].message, wrong[0].remedy
     if len(wrong) > 1:
-        message = f"{len(wrong)} things that the run needs are not as they must be"
+        message = f"{len(wrong)} problems with what the run needs"
         message += "".join(f"\n  {number}. {finding.message}" for number, finding in enumerate(wrong, 1))
         remedies: dict[str, list[str]] = {}
         for number, finding in enumerate(wrong, 1):

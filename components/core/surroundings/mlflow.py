@@ -52,7 +52,7 @@ def tracking_finding(uri: str) -> Finding:
         finding = writable_folder(_SUBJECT, folder)
         return Finding(_SUBJECT, Status.OK, f"runs are tracked in {uri}") if finding.status is Status.OK else finding
     if "://" not in uri and not uri.startswith("databricks"):
-        message = f"{_KEY} is {uri!r}, which is no address of a server"
+        message = f"{_KEY} is {uri!r}, which is not the address of a server"
         remedy = "set it to http(s)://HOST:PORT, or to sqlite:///FILE; MLflow keeps runs in folders no longer"
         return Finding(_SUBJECT, Status.MISSING, message, remedy, key=_KEY)
     return Finding(_SUBJECT, Status.UNKNOWN, f"{_KEY} is {uri}: only HTTP servers and sqlite are checked")
@@ -68,11 +68,11 @@ def _server(uri: str) -> Finding:
     from mlflow.exceptions import MlflowException
 
     try:
-        where = f"{urlsplit(uri).hostname}:{urlsplit(uri).port or ''}".rstrip(":")
+        address = f"{urlsplit(uri).hostname}:{urlsplit(uri).port or ''}".rstrip(":")
     except ValueError:
-        message, remedy = f"{_KEY} is no address", "write http(s)://HOST:PORT; escape /, ? and # in a password by %"
+        message, remedy = f"{_KEY} is not an address", "write http(s)://HOST:PORT; escape /, ? and # in a password by %"
         return Finding(_SUBJECT, Status.MISSING, message, remedy, key=_KEY)
-    service = f"MLflow at {where}"
+    service = f"MLflow at {address}"
     try:
         trust_for_mlflow()
         response = _ask_again(uri, "/api/2.0/mlflow/experiments/search?max_results=1")
@@ -100,19 +100,19 @@ def _ask(uri: str, path: str) -> Response:
 
 
 def _ask_again(uri: str, path: str) -> Response:
-    """Asks up to three times, as long as no connection comes about and that shows at once."""
+    """Asks up to three times, as long as connections are refused at once."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import ConnectionError as NoConnectionError
     from requests.exceptions import SSLError, Timeout
 
     for pause in _PAUSES:
-        started = time.monotonic()
+        start = time.monotonic()
         try:
             return _ask(uri, path)
         except MlflowException as error:
             cause = error.__cause__ or error.__context__
             final = not isinstance(cause, NoConnectionError) or isinstance(cause, SSLError | Timeout)
-            if pause is None or final or time.monotonic() - started > 1:
+            if pause is None or final or time.monotonic() - start > 1:
                 raise
             time.sleep(pause)
     raise AssertionError
@@ -163,7 +163,7 @@ def _unreachable(message: str) -> Finding:
 
 
 def _cause(error: Exception) -> str:
-    """In a few words why no answer came."""
+    """Why no answer came, in a few words."""
     text = first_line(error)
     for sign, words in (
         ("Connection refused", "connection refused"),

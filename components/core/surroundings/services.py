@@ -1,4 +1,4 @@
-"""Whether what a run needs is there before it starts: MLflow, the store and the data sources, asked within seconds."""
+"""Checks before a run starts, within seconds, that MLflow, the store and the data sources can be used."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_surroundings(*, store: str, sources: Sequence[str]) -> None:
 
 
 def inspect_surroundings(*, store: str, sources: Sequence[str], tracking_uri: str | None = None) -> list[Finding]:
-    """Like `check_surroundings`, but says how each part is, the worst first.
+    """Like `check_surroundings`, but returns all findings, the worst first.
 
     Args:
         store: Where decisions and reports are kept: a folder or ``s3://``.
@@ -76,7 +76,7 @@ def inspect_surroundings(*, store: str, sources: Sequence[str], tracking_uri: st
 
 
 def _s3_questions(store: str, sources: Sequence[str], *, findings: list[Finding]) -> dict[str, Question]:
-    """What is asked of S3; what hinders asking is added to the findings."""
+    """The questions to S3; if it cannot be asked, that is added to the findings."""
     try:
         s3 = S3.from_environment(brief=True)
     except ModelwayError as error:
@@ -87,7 +87,7 @@ def _s3_questions(store: str, sources: Sequence[str], *, findings: list[Finding]
 
 
 def _authorities() -> list[Finding]:
-    """How the private certificate authorities are, if any are configured."""
+    """The finding about the private certificate authorities, if any are configured."""
     subject = "certificates"
     try:
         private = private_authorities()
@@ -100,7 +100,7 @@ def _authorities() -> list[Finding]:
 
 
 def _answers(questions: dict[str, Question]) -> list[Finding]:
-    """Asks all at once, and waits no longer than is said above: looking a name up has no limit of its own."""
+    """Asks all at once, and waits no longer than `_SECONDS`: a name look-up has no time limit of its own."""
     findings: dict[str, Finding] = {}
     crashes: list[Exception] = []
 

@@ -144,16 +144,16 @@ def source_in_folder(source: str) -> Finding:
         return _no_data(source, f"the folder {source} holds no files")
     if not os.access(path, os.R_OK):
         remedy = "correct its permissions"
-        return Finding("source", Status.REFUSED, f"{source} must not be read by this account", remedy, file=source)
+        return Finding("source", Status.REFUSED, f"{source} cannot be read by this account", remedy, file=source)
     return Finding("source", Status.OK, f"{source} is there", file=source)
 
 
 def _reason(s3: S3, source: str, *, error: ModelwayError) -> Finding:
-    """Why an object cannot be had: what answers to that has no text, and the listing's answer has one."""
+    """Why an object cannot be read: the answer to that has no text, but the listing's answer has."""
     with suppress(UnavailableError):
         try:
             if s3.has_objects(f"{source}/"):
-                message = f"{source} is no object; there are objects below {source}/"
+                message = f"{source} is not an object; there are objects below {source}/"
                 return Finding("source", Status.MISSING, message, f"name the folder as {source}/", file=source)
         except ModelwayError as reason:
             if reason.value != "AccessDenied":

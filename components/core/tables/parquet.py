@@ -1,4 +1,4 @@
-"""Tables as the stages hand them on: Parquet files, and the one conversion to what estimators take."""
+"""Tables between stages, in Parquet, and the one conversion of them to the input of estimators."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def _model_array(series: pl.Series) -> Any:
 def as_text(series: pl.Series) -> pl.Series:
     """Each value as text; lists, records and bytes, which have no text of their own, as Python writes them."""
     if series.dtype.is_nested() or series.dtype in {pl.Binary, pl.Object}:
-        written = [None if value is None else repr(value) for value in series.to_list()]
-        return pl.Series(series.name, written, dtype=pl.String)
+        texts = [None if value is None else repr(value) for value in series.to_list()]
+        return pl.Series(series.name, texts, dtype=pl.String)
     return series.cast(pl.String)
 
 
@@ -79,14 +79,14 @@ def positive_class(classes: Sequence[Any], project: Project) -> Any:
     """
     if project.positive is None:
         return max(classes)
-    wanted = int(project.positive) if isinstance(project.positive, bool) else project.positive
+    positive = int(project.positive) if isinstance(project.positive, bool) else project.positive
     for value in classes:
-        if value == wanted or str(value) == str(wanted):
+        if value == positive or str(value) == str(positive):
             return value
     raise ModelwayError(
-        f"the positive class {wanted!r} does not occur in the label {project.label!r}",
+        f"the positive class {positive!r} does not occur in the label {project.label!r}",
         key="positive",
         column=project.label,
-        value=wanted,
+        value=positive,
         remedy=f"set `positive` to one of {', '.join(map(str, classes))}",
     )

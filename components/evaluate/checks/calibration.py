@@ -102,7 +102,7 @@ def calibration_check(
         error.value,
         threshold=Threshold(max=policy.expected_calibration_error),
         rule=rule,
-        where=f"expected calibration error on {sampling.rows:,} test rows ({plain:.4f} before its bias is taken off)",
+        scope=f"expected calibration error on {sampling.rows:,} test rows ({plain:.4f} before its bias is taken off)",
         interval=error.interval,
         confidence=sampling.confidence,
     )

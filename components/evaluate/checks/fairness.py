@@ -310,7 +310,7 @@ def _judged(
         observed,
         threshold=asked,
         rule=policy.on_inconclusive,
-        where=where,
+        scope=where,
         interval=interval,
         confidence=confidence,
     )

@@ -45,7 +45,7 @@ def threshold_checks(
                 found.value,
                 threshold=threshold,
                 rule=rule,
-                where=where,
+                scope=where,
                 interval=found.interval,
                 confidence=sampling.confidence,
             )

@@ -145,7 +145,7 @@ def _check(
         found.value,
         threshold=Threshold(max=section.max_drop),
         rule=rule,
-        where=f"lost in {metric} with {words} in {section.share:.0%} of each feature's values, on the same "
+        scope=f"lost in {metric} with {words} in {section.share:.0%} of each feature's values, on the same "
         f"{sampling.rows:,} test rows",
         interval=found.interval,
         confidence=sampling.confidence,

@@ -81,7 +81,7 @@ def _check(
         found.value,
         threshold=Threshold(max=rule.tolerance),
         rule=on_inconclusive,
-        where=f"is the share of {len(rows):,} test rows on which predictions {_told(rule)}",
+        scope=f"is the share of {len(rows):,} test rows on which predictions {_told(rule)}",
         interval=None if strict else found.interval,
         confidence=sampling.confidence,
     )

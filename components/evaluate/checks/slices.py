@@ -70,5 +70,11 @@ def _part_check(
         least = policy.minimum_rows if rows < policy.minimum_rows else None
         return inconclusive(name, reason, rule=rule, observed=rows, threshold=least)
     return threshold_check(
-        name, found.value, threshold=threshold, rule=rule, where=where, interval=found.interval, confidence=confidence
+        name,
+        found.value,
+        threshold=threshold,
+        rule=rule,
+        scope=where,
+        interval=found.interval,
+        confidence=confidence,
     )

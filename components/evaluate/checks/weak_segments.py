@@ -115,7 +115,7 @@ def weak_segment_checks(
                     found.value,
                     threshold=threshold,
                     rule=policy.on_inconclusive,
-                    where=f"on the segment's {len(segment.rows):,} rows in the half that it was not found in",
+                    scope=f"on the segment's {len(segment.rows):,} rows in the half that it was not found in",
                     interval=found.interval,
                     confidence=sampling.confidence,
                 )

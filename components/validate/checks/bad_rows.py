@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from modelway.components.core.checks import Check, passed_or_failed
-from modelway.components.core.config.contract import Column, Contract, Rule
+from modelway.components.core.config.contract import Column, Contract, RowRule
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import check_pattern, in_full, is_stored_as, obstacle_of, rule_condition
 from modelway.components.validate.counting import Counts, Tally
@@ -125,7 +125,7 @@ def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows
     return asked
 
 
-def _of_rule(rule: Rule, schema: pl.Schema) -> BadRows:
+def _of_rule(rule: RowRule, schema: pl.Schema) -> BadRows:
     return BadRows(
         f"rule[{rule.name}]",
         ~rule_condition(rule, schema),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from modelway.components.core.checks import Check, passed_or_failed
-from modelway.components.core.config.contract import Contract, Rule
+from modelway.components.core.config.contract import Contract, RowRule
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import is_stored_as, obstacle_of, rule_condition, sides_of
 from modelway.components.validate.checks.bad_rows import is_missing, shown_values
@@ -74,7 +74,7 @@ def rule_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema, r
     return checks + _table_checks(single, table, schema=schema, rows=rows)
 
 
-def _group_check(rule: Rule, table: pl.LazyFrame, *, schema: pl.Schema) -> Check:
+def _group_check(rule: RowRule, table: pl.LazyFrame, *, schema: pl.Schema) -> Check:
     keys = [pl.col(column).alias(f"{number}") for number, column in enumerate(rule.by)]
     groups = table.group_by(keys).agg(rule_condition(rule, schema).alias("kept"), pl.len().alias("rows"))
     broken = groups.filter(~pl.col("kept"))
@@ -97,12 +97,12 @@ def _group_check(rule: Rule, table: pl.LazyFrame, *, schema: pl.Schema) -> Check
     return passed_or_failed(f"rule[{rule.name}]", passed, message=message, observed=observed, threshold=rule.tolerance)
 
 
-def _group(rule: Rule, row: tuple[object, ...]) -> str:
+def _group(rule: RowRule, row: tuple[object, ...]) -> str:
     values = ", ".join(f"{column} = {value}" for column, value in zip(rule.by, row, strict=False))
     return f"{values} ({row[-1]:,} rows)"
 
 
-def _table_checks(rules: list[Rule], table: pl.LazyFrame, *, schema: pl.Schema, rows: int) -> list[Check]:
+def _table_checks(rules: list[RowRule], table: pl.LazyFrame, *, schema: pl.Schema, rows: int) -> list[Check]:
     if not rules:
         return []
     asked: dict[str, pl.Expr] = {}

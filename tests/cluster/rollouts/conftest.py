@@ -24,7 +24,7 @@ from rollout_traffic import MODEL, Traffic
 from shared_node import whole_node
 from user_files import minimal_policy
 
-from modelway.components.core.audit.log import Entry
+from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.bundle.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
 from modelway.components.core.config.deploy_policy import EnvironmentName
@@ -32,7 +32,7 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.oci.layout import Reference, pull
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.uri import S3
+from modelway.components.core.storage.s3 import S3
 from modelway.components.deploy.result import Deployed
 from modelway.components.deploy.stage import deploy
 from modelway.components.package.stage import package

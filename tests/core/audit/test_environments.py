@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelway.components.core.audit.chain import Entry, Event
 from modelway.components.core.audit.environments import (
     alias_of_blessed,
     environment_named,
@@ -16,19 +17,19 @@ from modelway.components.core.audit.environments import (
     restore_alias,
     served_versions,
 )
-from modelway.components.core.audit.log import AuditLog, Entry, Event
+from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.mlflow import Tracking
 
-Said = tuple[Event, str, dict[str, str]]
+LoggedEvent = tuple[Event, str, dict[str, str]]
 
 
 @pytest.fixture
-def said(tmp_path: Path) -> Callable[[list[Said]], list[Entry]]:
+def write_log(tmp_path: Path) -> Callable[[list[LoggedEvent]], list[Entry]]:
     """A log of events in production."""
 
-    def write(events: list[Said]) -> list[Entry]:
+    def write(events: list[LoggedEvent]) -> list[Entry]:
         log = AuditLog(str(tmp_path / "store"))
         for event, version, details in events:
             log.append(event, "bot", model="loans", version=version, environment="production", details=details)
@@ -38,7 +39,7 @@ def said(tmp_path: Path) -> Callable[[list[Said]], list[Entry]]:
 
 
 @pytest.mark.parametrize(
-    ("events", "served"),
+    ("events", "expected"),
     [
         ([], []),
         ([("promotion.begun", "1", {}), ("refused", "1", {})], []),
@@ -74,32 +75,32 @@ def said(tmp_path: Path) -> Callable[[list[Said]], list[Entry]]:
     ],
 )
 def test_what_an_environment_served(
-    said: Callable[[list[Said]], list[Entry]], events: list[Said], served: list[tuple[str, bool]]
+    write_log: Callable[[list[LoggedEvent]], list[Entry]], events: list[LoggedEvent], expected: list[tuple[str, bool]]
 ) -> None:
-    found = periods(said(events), "loans", environment="production")
-    assert [(one.version, one.undone) for one in found] == served
-    for one, after in itertools.pairwise(found):
-        assert one.until == after.since
-    assert all(one.until is not None for one in found[:-1])
+    history = periods(write_log(events), "loans", environment="production")
+    assert [(period.version, period.undone) for period in history] == expected
+    for period, after in itertools.pairwise(history):
+        assert period.until == after.since
+    assert all(period.until is not None for period in history[:-1])
 
 
 def test_a_period_begins_with_the_deployment_and_is_told_by_the_promotion(
-    said: Callable[[list[Said]], list[Entry]],
+    write_log: Callable[[list[LoggedEvent]], list[Entry]],
 ) -> None:
-    entries = said([("deployed", "1", {}), ("promoted", "1", {"image": "x"})])
-    (found,) = periods(entries, "loans", environment="production")
-    assert (found.since, found.until) == (entries[0].time, None)
-    assert found.entry == entries[1]
+    entries = write_log([("deployed", "1", {}), ("promoted", "1", {"image": "x"})])
+    (period,) = periods(entries, "loans", environment="production")
+    assert (period.since, period.until) == (entries[0].time, None)
+    assert period.entry == entries[1]
 
 
-def test_other_models_and_environments_are_their_own(said: Callable[[list[Said]], list[Entry]]) -> None:
-    entries = said([("promoted", "1", {})])
+def test_other_models_and_environments_are_their_own(write_log: Callable[[list[LoggedEvent]], list[Entry]]) -> None:
+    entries = write_log([("promoted", "1", {})])
     assert periods(entries, "cars", environment="production") == []
     assert periods(entries, "loans", environment="staging") == []
 
 
-def test_what_was_undone_has_not_served(said: Callable[[list[Said]], list[Entry]]) -> None:
-    entries = said([("promoted", "1", {}), ("deployed", "2", {}), ("undone", "2", {})])
+def test_what_was_undone_has_not_served(write_log: Callable[[list[LoggedEvent]], list[Entry]]) -> None:
+    entries = write_log([("promoted", "1", {}), ("deployed", "2", {}), ("undone", "2", {})])
     assert has_served(entries, "loans", environment="production", version="1")
     assert not has_served(entries, "loans", environment="production", version="2")
     assert not has_served(entries, "loans", environment="production", version="3")
@@ -113,7 +114,7 @@ def model(release: Callable[..., str], tracking: Tracking, tmp_path: Path) -> Re
     return RegisteredModel(name, str(tmp_path / "store"), tracking)
 
 
-def _served(model: RegisteredModel) -> dict[str, str]:
+def _numbers(model: RegisteredModel) -> dict[str, str]:
     return {environment: version.number for environment, version in served_versions(model).items()}
 
 
@@ -124,19 +125,19 @@ def _champion(model: RegisteredModel) -> str:
 
 def test_an_environment_that_there_is_not_is_named() -> None:
     assert environment_named("staging") == "staging"
-    with pytest.raises(ModelwayError, match="no environment 'prod'") as caught:
+    with pytest.raises(ModelwayError, match="no environment 'prod'") as error:
         environment_named("prod")
-    assert "development, staging, production" in caught.value.remedy
+    assert "development, staging, production" in error.value.remedy
 
 
 def test_what_production_serves_is_the_champion(model: RegisteredModel) -> None:
-    assert _served(model) == {}
+    assert _numbers(model) == {}
     point_environment_at(model.version("2"), "staging")
     assert _champion(model) == ""
     point_environment_at(model.version("1"), "production")
     assert _champion(model) == "1"
     point_environment_at(model.version("2"), "production")
-    assert _served(model) == {"staging": "2", "production": "2"}
+    assert _numbers(model) == {"staging": "2", "production": "2"}
     assert _champion(model) == "2"
 
 
@@ -151,12 +152,12 @@ def test_a_move_that_was_cut_off_is_completed_by_another(model: RegisteredModel)
 def test_aliases_go_back_to_the_version_before_or_to_none(model: RegisteredModel) -> None:
     point_environment_at(model.version("1"), "production")
     restore_alias(model, "production", version="")
-    assert (_served(model), _champion(model)) == ({}, "1")
+    assert (_numbers(model), _champion(model)) == ({}, "1")
     restore_alias(model, "production", version="")
     point_environment_at(model.version("1"), "production")
     point_environment_at(model.version("2"), "production")
     restore_alias(model, "production", version="1")
-    assert (_served(model), _champion(model)) == ({"production": "1"}, "1")
+    assert (_numbers(model), _champion(model)) == ({"production": "1"}, "1")
 
 
 def test_the_champion_is_who_was_blessed_last_until_production_decides(model: RegisteredModel) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from modelway.components.core.audit import log as audit
-from modelway.components.core.audit.log import AuditLog, BrokenLogError, Entry, HeadMovedError
+from modelway.components.core.audit.chain import Entry
+from modelway.components.core.audit.log import AuditLog, BrokenLogError, HeadMovedError
 from modelway.components.core.errors import UnavailableError
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.mlflow import Tracking
@@ -81,8 +82,8 @@ def test_each_file_has_the_hash_that_the_next_one_holds(log: AuditLog) -> None:
     names = sorted(file.name for file in Path(log.folder).iterdir())
     assert names == ["00000001.json", "00000002.json", "00000003.json"]
     hashes = [hashlib.sha256(_file(log, number).read_bytes()).hexdigest() for number in (1, 2, 3)]
-    held = [json.loads(_file(log, number).read_bytes())["previous"] for number in (1, 2, 3)]
-    assert held == ["0" * 64, *hashes[:2]]
+    previous_hashes = [json.loads(_file(log, number).read_bytes())["previous"] for number in (1, 2, 3)]
+    assert previous_hashes == ["0" * 64, *hashes[:2]]
     assert (log.head().number, log.head().sha256) == (3, hashes[2])
 
 
@@ -103,9 +104,9 @@ def test_other_files_in_the_folder_are_left_alone(log: AuditLog) -> None:
 
 
 def test_two_stores_have_their_own_logs(tmp_path: Path) -> None:
-    one, other = AuditLog(str(tmp_path / "one")), AuditLog(str(tmp_path / "other/"))
-    _write(one, 2)
-    assert other.entries() == []
+    first, second = AuditLog(str(tmp_path / "one")), AuditLog(str(tmp_path / "other/"))
+    _write(first, 2)
+    assert second.entries() == []
 
 
 def _flip(log: AuditLog) -> None:
@@ -130,9 +131,9 @@ def _swap_with_numbers(log: AuditLog) -> None:
 
 
 def _from_another(log: AuditLog) -> None:
-    other = AuditLog(log.store + "-other")
-    _write(other, 3)
-    _replace(_file(log, 3), _file(other, 3).read_bytes())
+    second = AuditLog(log.store + "-other")
+    _write(second, 3)
+    _replace(_file(log, 3), _file(second, 3).read_bytes())
 
 
 def _add_a_field(log: AuditLog) -> None:
@@ -147,7 +148,7 @@ TOUCHES: dict[str, tuple[Callable[[AuditLog], object], int, str]] = {
     "emptied": (lambda log: _replace(_file(log, 3), b""), 3, "cannot be read as an entry"),
     "not text": (lambda log: _replace(_file(log, 3), b"\xff{}"), 3, "cannot be read as an entry"),
     "last emptied": (lambda log: _replace(_file(log, 5), b"{}"), 5, "cannot be read as an entry"),
-    "written otherwise": (_reformat, 3, "not written as the log writes"),
+    "written otherwise": (_reformat, 3, "not in the log"),
     "swapped": (_swap, 3, "the entries were moved"),
     "swapped with their numbers": (_swap_with_numbers, 3, "one of the two was changed"),
     "another log's": (_from_another, 2, "one of the two was changed"),
@@ -184,7 +185,7 @@ LATER_TOUCHES = {**TOUCHES, "its times restored": (_replace_keeping_times, 3, "o
 
 
 @pytest.fixture(scope="module")
-def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AuditLog]:
+def verified_logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AuditLog]:
     """A log of five verified entries for each touch, written long enough ago to be told from what is written now."""
     logs = {name: AuditLog(str(tmp_path_factory.mktemp("verified") / "store")) for name in [*LATER_TOUCHES, ""]}
     for log in logs.values():
@@ -209,16 +210,16 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_what_was_verified_is_not_read_again(verified: dict[str, AuditLog], reads: list[str]) -> None:
-    log = verified[""]
+def test_what_was_verified_is_not_read_again(verified_logs: dict[str, AuditLog], reads: list[str]) -> None:
+    log = verified_logs[""]
     entries, head = log.verified_entries()
     assert reads == []
     assert head == log.head()
-    added = AuditLog(log.store).append("approved", "bob", model="loans", version="1")
-    assert log.verified_entries()[0] == [*entries, added]
+    new_entry = AuditLog(log.store).append("approved", "bob", model="loans", version="1")
+    assert log.verified_entries()[0] == [*entries, new_entry]
     assert reads == ["6"]
     _file(log, 3).touch()
-    assert log.verified_entries()[0] == [*entries, added]
+    assert log.verified_entries()[0] == [*entries, new_entry]
     assert reads == ["6", "3", "4", "5", "6"]
     assert log.verify() is None
     assert reads[5:] == ["1", "2", "3", "4", "5", "6"]
@@ -226,9 +227,9 @@ def test_what_was_verified_is_not_read_again(verified: dict[str, AuditLog], read
 
 @pytest.mark.parametrize("name", LATER_TOUCHES)
 def test_what_is_touched_after_it_was_verified_is_found(
-    verified: dict[str, AuditLog], name: str, monkeypatch: pytest.MonkeyPatch
+    verified_logs: dict[str, AuditLog], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log, (touch, number, says) = verified[name], LATER_TOUCHES[name]
+    log, (touch, number, says) = verified_logs[name], LATER_TOUCHES[name]
     touch(log)
     for settled in (0, storage._SETTLED_NS):  # by its state alone, and for being new
         monkeypatch.setattr(storage, "_SETTLED_NS", settled)
@@ -264,17 +265,17 @@ def test_nothing_is_written_on_top_of_an_end_that_was_touched(log: AuditLog) -> 
 @pytest.mark.parametrize(
     ("touch", "number", "says"),
     [
-        (lambda log: _file(log, 4).unlink(), 4, "MLflow has witnessed 4 entries"),
-        (lambda log: _rewritten(log, 4, actor="eve"), 4, "written anew"),
-        (lambda log: _rewritten(log, 2, actor="eve"), 4, "written anew"),
-        (lambda log: shutil.rmtree(log.folder), 1, "MLflow has witnessed 4 entries"),
+        (lambda log: _file(log, 4).unlink(), 4, "anchored in MLflow is entry 4"),
+        (lambda log: _rewritten(log, 4, actor="eve"), 4, "rewritten"),
+        (lambda log: _rewritten(log, 2, actor="eve"), 4, "rewritten"),
+        (lambda log: shutil.rmtree(log.folder), 1, "anchored in MLflow is entry 4"),
     ],
     ids=["the end cut off", "the last changed", "all chained anew", "all removed"],
 )
 def test_what_the_chain_cannot_show_the_witness_does(
     tmp_path: Path, tracking: Tracking, registered: str, touch: object, number: int, says: str
 ) -> None:
-    log, alone = (AuditLog(str(tmp_path), one) for one in (tracking, None))
+    log, alone = (AuditLog(str(tmp_path), first) for first in (tracking, None))
     _write(log, 4, registered)
     assert log.verify(registered) is None
     assert len(log.verified_entries(registered)[0]) == 4
@@ -293,12 +294,12 @@ def test_what_the_chain_cannot_show_the_witness_does(
 def test_a_witness_that_is_behind_is_true_of_what_it_saw(tmp_path: Path, tracking: Tracking, registered: str) -> None:
     log = AuditLog(str(tmp_path), tracking)
     _write(log, 2, registered)
-    seen = log.witness(registered)
+    head = log.anchored_head(registered)
     _write(AuditLog(str(tmp_path)), 2, registered)
-    assert log.witness(registered) == seen
+    assert log.anchored_head(registered) == head
     assert log.verify() is None
     _write(log, 1, registered)
-    assert log.witness(registered) == log.head()
+    assert log.anchored_head(registered) == log.head()
     assert log.head().number == 5
 
 
@@ -307,14 +308,14 @@ def test_a_witness_of_another_store_says_nothing_of_this_one(
 ) -> None:
     _write(AuditLog(str(tmp_path / "other"), tracking), 5, registered)
     log = AuditLog(str(tmp_path / "here"), tracking)
-    assert log.witness(registered) is None
+    assert log.anchored_head(registered) is None
     assert log.verify(registered) is None
 
 
 def test_a_model_that_is_not_registered_has_no_witness(tmp_path: Path, tracking: Tracking) -> None:
     log = AuditLog(str(tmp_path), tracking)
     _write(log, 1, "not-registered")
-    assert log.witness("not-registered") is None
+    assert log.anchored_head("not-registered") is None
     assert log.verify("not-registered") is None
 
 
@@ -328,7 +329,7 @@ def test_the_witness_does_not_forget_what_was_cut_off_when_the_log_grows_again(
     _write(log, 4, registered)
     broken = log.verify()
     assert broken is not None
-    assert (broken.number, "written anew" in broken.reason) == (4, True)
+    assert (broken.number, "rewritten" in broken.reason) == (4, True)
 
 
 def test_the_log_is_written_while_mlflow_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,18 +342,18 @@ def test_the_log_is_written_while_mlflow_is_down(tmp_path: Path, monkeypatch: py
 
 def test_an_entry_that_expects_an_end_is_written_right_after_it_or_not_at_all(log: AuditLog) -> None:
     _write(log, 1)
-    seen = log.head()
-    log.append("approved", "ada", model="loans", version="1", expected=seen)
+    head = log.head()
+    log.append("approved", "ada", model="loans", version="1", expected=head)
     with pytest.raises(HeadMovedError, match="2 entries now, not 1"):
-        log.append("approved", "bob", model="loans", version="1", expected=seen)
+        log.append("approved", "bob", model="loans", version="1", expected=head)
     assert [entry.actor for entry in log.entries()] == ["ada", "ada"]
 
 
 @pytest.mark.parametrize("field", ["actor", "model"])
 def test_an_entry_says_who_and_what(log: AuditLog, field: str) -> None:
-    said = {"actor": "ada", "model": "loans", field: ""}
+    fields = {"actor": "ada", "model": "loans", field: ""}
     with pytest.raises(ValueError, match=field):
-        log.append("deployed", said["actor"], model=said["model"], version="1")
+        log.append("deployed", fields["actor"], model=fields["model"], version="1")
     assert log.entries() == []
 
 
@@ -374,7 +375,7 @@ for number in range(int(count)):
 def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     actors = ["ada", "bob", "cyd"]
     processes = [subprocess.Popen([sys.executable, "-c", APPENDS, str(tmp_path), actor, "40"]) for actor in actors]
-    while {one.name for one in tmp_path.iterdir()} != set(actors):
+    while {first.name for first in tmp_path.iterdir()} != set(actors):
         assert all(process.poll() is None for process in processes)
         time.sleep(0.05)
     (tmp_path / "go").touch()
@@ -386,5 +387,5 @@ def test_processes_that_write_at_once_lose_no_entry(tmp_path: Path) -> None:
     for actor in actors:
         assert [entry.version for entry in entries if entry.actor == actor] == [str(number) for number in range(40)]
     assert len(list(Path(log.folder).iterdir())) == 120
-    switches = sum(one.actor != other.actor for one, other in itertools.pairwise(entries))
+    switches = sum(first.actor != second.actor for first, second in itertools.pairwise(entries))
     assert switches > 2, "the processes did not write at the same time"

@@ -24,7 +24,7 @@ from modelway.components.core.evidence.blessing import GATES, Hashes, bless
 from modelway.components.core.storage.models import folder_sha256
 
 
-def written(folder: Path, *, blessed: bool = True, onnx: bool = True) -> Path:
+def write_bundle(folder: Path, *, blessed: bool = True, onnx: bool = True) -> Path:
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "MLmodel").write_text("flavors: {}")
     (folder / "model" / "weights").write_bytes(b"weights")
@@ -36,12 +36,12 @@ def written(folder: Path, *, blessed: bool = True, onnx: bool = True) -> Path:
     (folder / "blessing.json").write_bytes(blessing.content())
     (folder / "policy.json").write_text('{"model": {"metrics": {"roc_auc": {"min": 0.7}}}}')
     (folder / "sbom.cdx.json").write_text("{}")
-    said = Release("loans", "3", blessing.sha256(), hashes.model, onnx, "modelway")
-    (folder / "release.json").write_text(json.dumps(vars(said)))
+    release = Release("loans", "3", blessing.sha256(), hashes.model, onnx, "modelway")
+    (folder / "release.json").write_text(json.dumps(vars(release)))
     return folder
 
 
-def seal_model(folder: Path, recipient: Path) -> None:
+def encrypt_model(folder: Path, recipient: Path) -> None:
     """Puts the encrypted file in place of the model's."""
     plain = folder.parent / "model.tar"
     with tarfile.open(plain, "w") as archive:
@@ -56,15 +56,15 @@ def seal_model(folder: Path, recipient: Path) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("bundles")
-    new_keys(made / "key", made / "key.pub")
-    new_identity(made / "encryption", made / "recipient")
+    folder = tmp_path_factory.mktemp("bundles")
+    new_keys(folder / "key", folder / "key.pub")
+    new_identity(folder / "encryption", folder / "recipient")
     for name in ("plain", "sealed"):
-        written(made / name)
-    seal_model(made / "sealed", made / "recipient")
+        write_bundle(folder / name)
+    encrypt_model(folder / "sealed", folder / "recipient")
     for name in ("plain", "sealed"):
-        sign(made / name, made / name / "release.sig", private_key=made / "key")
-    return made
+        sign(folder / name, folder / name / "release.sig", private_key=folder / "key")
+    return folder
 
 
 @pytest.fixture
@@ -73,13 +73,13 @@ def plain(root: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sealed(root: Path, tmp_path: Path) -> Path:
+def encrypted(root: Path, tmp_path: Path) -> Path:
     return shutil.copytree(root / "sealed", tmp_path / "release")
 
 
 def test_a_whole_bundle_is_taken(plain: Path, root: Path) -> None:
     bundle = verify_bundle(plain, root / "key.pub")
-    assert (bundle.sealed, bundle.onnx, bundle.baseline) == (False, plain / "model.onnx", None)
+    assert (bundle.encrypted, bundle.onnx, bundle.baseline) == (False, plain / "model.onnx", None)
     assert bundle.release().name == "loans"
     assert bundle.blessing().sha256() == bundle.release().blessing_sha256
     assert bundle.policy().model.metrics["roc_auc"].min == 0.7
@@ -91,9 +91,9 @@ def test_a_whole_bundle_is_taken(plain: Path, root: Path) -> None:
 def test_a_changed_file_breaks_the_signature_and_is_named(plain: Path, root: Path, file: str) -> None:
     with (plain / file).open("ab") as content:
         content.write(b" ")
-    with pytest.raises(ModelwayError, match=f"{file} is not as it was signed") as caught:
+    with pytest.raises(ModelwayError, match=f"{file} is not as it was signed") as error:
         verify_bundle(plain, root / "key.pub")
-    assert caught.value.file == str(plain / file)
+    assert error.value.file == str(plain / file)
 
 
 def test_an_unsigned_bundle_is_refused_where_a_key_is_trusted(plain: Path, root: Path) -> None:
@@ -105,15 +105,15 @@ def test_an_unsigned_bundle_is_refused_where_a_key_is_trusted(plain: Path, root:
 
 def changed_release(**changes: Any) -> Callable[[Path], object]:
     def change(folder: Path) -> None:
-        found = json.loads((folder / "release.json").read_text())
-        (folder / "release.json").write_text(json.dumps(found | changes))
+        document = json.loads((folder / "release.json").read_text())
+        (folder / "release.json").write_text(json.dumps(document | changes))
 
     return change
 
 
 def unblessed(folder: Path) -> None:
-    found = json.loads((folder / "blessing.json").read_text()) | {"blessed": False}
-    (folder / "blessing.json").write_text(json.dumps(found))
+    document = json.loads((folder / "blessing.json").read_text()) | {"blessed": False}
+    (folder / "blessing.json").write_text(json.dumps(document))
     sha256 = hashlib.sha256((folder / "blessing.json").read_bytes()).hexdigest()
     changed_release(blessing_sha256=sha256)(folder)
 
@@ -123,7 +123,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "another file in the model": (lambda folder: (folder / "model" / "x").touch(), "not those that were blessed"),
     "no model": (lambda folder: shutil.rmtree(folder / "model"), "model is missing or cannot be read"),
     "another blessing": (changed_release(blessing_sha256="0" * 64), "the blessing is not the one of loans 3"),
-    "a release of another model": (changed_release(model_hash="0" * 64), "of another model than was blessed"),
+    "a release of another model": (changed_release(model_hash="0" * 64), "names another model than was blessed"),
     "no blessing": (lambda folder: (folder / "blessing.json").unlink(), "blessing.json is missing"),
     "a model that is not blessed": (unblessed, "loans 3 is not blessed"),
     "no converted model": (lambda folder: (folder / "model.onnx").unlink(), "the converted model is missing"),
@@ -154,60 +154,60 @@ def test_parts_that_do_not_belong_together_are_refused(
 
 
 def test_what_is_no_folder_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="is no release bundle"):
+    with pytest.raises(ModelwayError, match="is not a release bundle"):
         verify_bundle(tmp_path / "nothing", None)
 
 
 def test_a_sealed_bundle_is_verified_sealed_and_opened_where_it_may_be(
-    sealed: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encrypted: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = verify_bundle(sealed, root / "key.pub")
-    assert (bundle.sealed, bundle.onnx, bundle.folder) == (True, None, sealed)
+    bundle = verify_bundle(encrypted, root / "key.pub")
+    assert (bundle.encrypted, bundle.onnx, bundle.folder) == (True, None, encrypted)
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
-    opened = verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
-    assert (opened.sealed, opened.onnx) == (False, tmp_path / "memory" / "model.onnx")
-    assert folder_sha256(opened.model) == opened.release().model_hash
+    decrypted = verify_bundle(encrypted, root / "key.pub", work=tmp_path / "memory")
+    assert (decrypted.encrypted, decrypted.onnx) == (False, tmp_path / "memory" / "model.onnx")
+    assert folder_sha256(decrypted.model) == decrypted.release().model_hash
 
 
 def test_a_sealed_model_of_another_release_is_refused(
-    sealed: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encrypted: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = written(tmp_path / "other")
-    (other / "model" / "weights").write_bytes(b"stolen")
-    seal_model(other, root / "recipient")
-    (sealed / "release.sig").unlink()
-    shutil.copy(other / ENCRYPTED_FILE, sealed / ENCRYPTED_FILE)
-    sign(sealed, sealed / "release.sig", private_key=root / "key")
+    other_bundle = write_bundle(tmp_path / "other")
+    (other_bundle / "model" / "weights").write_bytes(b"stolen")
+    encrypt_model(other_bundle, root / "recipient")
+    (encrypted / "release.sig").unlink()
+    shutil.copy(other_bundle / ENCRYPTED_FILE, encrypted / ENCRYPTED_FILE)
+    sign(encrypted, encrypted / "release.sig", private_key=root / "key")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
     with pytest.raises(ModelwayError, match="not those that were blessed"):
-        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
+        verify_bundle(encrypted, root / "key.pub", work=tmp_path / "memory")
 
 
 def test_another_ciphertext_to_the_same_recipient_is_refused_before_it_is_decrypted(
-    sealed: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encrypted: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = written(tmp_path / "again")  # the same model, by somebody who has the public recipient alone
-    seal_model(again, root / "recipient")
-    shutil.copy(again / ENCRYPTED_FILE, sealed / ENCRYPTED_FILE)
+    again = write_bundle(tmp_path / "again")  # the same model, by somebody who has the public recipient alone
+    encrypt_model(again, root / "recipient")
+    shutil.copy(again / ENCRYPTED_FILE, encrypted / ENCRYPTED_FILE)
     monkeypatch.delenv("MODELWAY_ENCRYPTION_KEY", raising=False)
     with pytest.raises(ModelwayError, match=r"model\.tar\.age is not as it was signed"):  # not: the key is not set
-        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
+        verify_bundle(encrypted, root / "key.pub", work=tmp_path / "memory")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(root / "encryption"))
     with pytest.raises(ModelwayError, match=r"model\.tar\.age is not as it was signed"):
-        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
-    with pytest.raises(ModelwayError, match="its signature was not verified") as caught:
-        verify_bundle(sealed, None, work=tmp_path / "memory")
-    assert caught.value.key == "MODELWAY_VERIFYING_KEY"
+        verify_bundle(encrypted, root / "key.pub", work=tmp_path / "memory")
+    with pytest.raises(ModelwayError, match="its signature was not verified") as error:
+        verify_bundle(encrypted, None, work=tmp_path / "memory")
+    assert error.value.key == "MODELWAY_VERIFYING_KEY"
     assert not (tmp_path / "memory").exists()
 
 
 def test_a_sealed_model_does_not_open_with_another_key(
-    sealed: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encrypted: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new_identity(tmp_path / "other", tmp_path / "other.recipient")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(tmp_path / "other"))
     with pytest.raises(ModelwayError, match="cannot be decrypted with this key"):
-        verify_bundle(sealed, root / "key.pub", work=tmp_path / "memory")
+        verify_bundle(encrypted, root / "key.pub", work=tmp_path / "memory")
 
 
 def test_verifying_loads_nothing_that_a_server_does_not_need(plain: Path, root: Path) -> None:

@@ -72,8 +72,8 @@ def test_a_bundle_is_decrypted_beside_its_plain_files(tmp_path: Path, keys: Path
 def test_age_opens_it_and_it_opens_what_age_encrypts(tmp_path: Path, keys: Path, age_command: str) -> None:
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
     path = bundle / ENCRYPTED_FILE
-    opened = subprocess.run([age_command, "-d", "-i", keys / "own.key", path], capture_output=True, check=True)
-    assert opened.stdout == (tmp_path / "model.tar").read_bytes()
+    output = subprocess.run([age_command, "-d", "-i", keys / "own.key", path], capture_output=True, check=True)
+    assert output.stdout == (tmp_path / "model.tar").read_bytes()
     plain = write_tar(tmp_path / "other.tar", {"model/weights": b"by age"})
     subprocess.run([age_command, "-R", keys / "own.recipient", "-o", path, plain], check=True)
     decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "own.key"))
@@ -82,18 +82,18 @@ def test_age_opens_it_and_it_opens_what_age_encrypts(tmp_path: Path, keys: Path,
 
 def test_another_identity_does_not_open_it(tmp_path: Path, keys: Path) -> None:
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
-    with pytest.raises(ModelwayError, match="cannot be decrypted with this key: No matching keys") as caught:
+    with pytest.raises(ModelwayError, match="cannot be decrypted with this key: No matching keys") as error:
         decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "other.key"))
-    assert caught.value.key == "MODELWAY_ENCRYPTION_KEY"
-    assert caught.value.file == str(bundle / ENCRYPTED_FILE)
+    assert error.value.key == "MODELWAY_ENCRYPTION_KEY"
+    assert error.value.file == str(bundle / ENCRYPTED_FILE)
 
 
 def test_a_key_of_before_does_not_open_it_and_beside_an_identity_does_no_harm(tmp_path: Path, keys: Path) -> None:
     bundle = encrypted(tmp_path, MODEL, keys / "own.recipient")
     (keys / "old.key").write_text(f"{OLD_KEY}\n")
-    with pytest.raises(ModelwayError, match="holds no identity of age") as caught:
+    with pytest.raises(ModelwayError, match="holds no identity of age") as error:
         decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "old.key"))
-    assert "AGE-SECRET-KEY-1" in caught.value.remedy
+    assert "AGE-SECRET-KEY-1" in error.value.remedy
     several = "".join((keys / f"{name}.key").read_text() for name in ("old", "other", "own"))
     (keys / "several.key").write_text(several)
     decrypt_bundle(bundle, tmp_path / "later", keys=read_keys(keys / "several.key"))
@@ -106,9 +106,9 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, keys: Path, cut: int)
     bundle = encrypted(tmp_path, content, keys / "own.recipient")
     path = bundle / ENCRYPTED_FILE
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ModelwayError, match=r"cannot be decrypted|changed or cut off") as caught:
+    with pytest.raises(ModelwayError, match=r"cannot be decrypted|changed or cut off") as error:
         decrypt_bundle(bundle, tmp_path / "target", keys=read_keys(keys / "own.key"))
-    assert caught.value.file == str(path)
+    assert error.value.file == str(path)
 
 
 @pytest.mark.parametrize("position", [0, 60, 200, 70_000, -70_000, -1])
@@ -154,8 +154,8 @@ def test_an_identity_is_the_owners_and_its_recipient_anyones(keys: Path, monkeyp
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(keys / "own.key"))
     (identity,) = read_keys().identities
     text = str(identity.to_public())
-    for named in (str(keys / "own.recipient"), text, f" {text}\n"):
-        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", named)
+    for value in (str(keys / "own.recipient"), text, f" {text}\n"):
+        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", value)
         assert read_recipient() == text
     with pytest.raises(ModelwayError, match="is there already"):
         new_identity(keys / "own.key", keys / "new.recipient")
@@ -166,19 +166,19 @@ def test_an_identity_is_the_owners_and_its_recipient_anyones(keys: Path, monkeyp
     [
         ("", "the file is empty", None),
         ("# a comment\n\n", "the file is empty", None),
-        ("# a comment\nshort", "it is no key", 2),
-        ("not base64 at all!", "it is no key", 1),
-        ("aGVsbG8=", "it is no key", 1),
-        (f"{OLD_KEY}\nAGE-SECRET-KEY-1QQQ", "it is no key", 2),
+        ("# a comment\nshort", "it is not a key", 2),
+        ("not base64 at all!", "it is not a key", 1),
+        ("aGVsbG8=", "it is not a key", 1),
+        (f"{OLD_KEY}\nAGE-SECRET-KEY-1QQQ", "it is not a key", 2),
         ("age1qqq", "it is a recipient, which only encrypts", 1),
     ],
 )
 def test_a_file_without_a_key_is_refused_with_its_line(tmp_path: Path, text: str, reason: str, line: int) -> None:
     (tmp_path / "key").write_text(text)
-    with pytest.raises(ModelwayError, match="cannot be read") as caught:
+    with pytest.raises(ModelwayError, match="cannot be read") as error:
         read_keys(tmp_path / "key")
-    assert reason in caught.value.message
-    assert (caught.value.file, caught.value.line) == (str(tmp_path / "key"), line)
+    assert reason in error.value.message
+    assert (error.value.file, error.value.line) == (str(tmp_path / "key"), line)
 
 
 def test_what_is_no_recipient_is_refused_and_a_secret_not_repeated(
@@ -188,17 +188,17 @@ def test_what_is_no_recipient_is_refused_and_a_secret_not_repeated(
     (tmp_path / "two").write_text((keys / "own.recipient").read_text() + (keys / "other.recipient").read_text())
     (tmp_path / "ssh").write_text("ssh-ed25519 AAAA")
     (tmp_path / "bytes").write_bytes(b"\xff")
-    for named, reason in {
+    for value, reason in {
         "age1notone": "invalid Bech32",
         str(tmp_path / "two"): "names 2 in place of one",
         str(tmp_path / "ssh"): "invalid Bech32",
-        str(tmp_path / "bytes"): "it is no text",
-        str(tmp_path / "none"): "names no file",
+        str(tmp_path / "bytes"): "it is not text",
+        str(tmp_path / "none"): "does not exist",
         secret: "it is a secret identity",
         str(keys / "own.key"): "it is a secret identity",
     }.items():
-        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", named)
-        with pytest.raises(ModelwayError, match=reason) as caught:
+        monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", value)
+        with pytest.raises(ModelwayError, match=reason) as error:
             read_recipient()
-        assert caught.value.key == "MODELWAY_ENCRYPTION_RECIPIENT"
-        assert secret not in str(caught.value)
+        assert error.value.key == "MODELWAY_ENCRYPTION_RECIPIENT"
+        assert secret not in str(error.value)

@@ -19,17 +19,17 @@ HEADER = 9 + 32 + 12 + 48
 KEY, OTHER = b"k" * 32, b"o" * 32
 
 
-def sealed(content: bytes, key: bytes = KEY) -> bytes:
+def seal(content: bytes, key: bytes = KEY) -> bytes:
     """The format, as it is documented."""
     data_key, head = b"d" * 32, b"MODELWAY1" + b"h" * 32
     chunks = [content[at : at + (1 << 20)] for at in range(0, len(content), 1 << 20)] or [b""]
     nonces = [number.to_bytes(11, "big") + bytes([number == len(chunks) - 1]) for number in range(len(chunks))]
     pairs = zip(nonces, chunks, strict=True)
-    wrapped = b"n" * 12 + AESGCM(key).encrypt(b"n" * 12, data_key, head)
-    return head + wrapped + b"".join(AESGCM(data_key).encrypt(nonce, chunk, None) for nonce, chunk in pairs)
+    wrapped_key = b"n" * 12 + AESGCM(key).encrypt(b"n" * 12, data_key, head)
+    return head + wrapped_key + b"".join(AESGCM(data_key).encrypt(nonce, chunk, None) for nonce, chunk in pairs)
 
 
-def opened(content: bytes, *keys: bytes) -> bytes:
+def unseal_bytes(content: bytes, *keys: bytes) -> bytes:
     plain = io.BytesIO()
     unseal(io.BytesIO(content), plain, keys=keys or (KEY,))
     return plain.getvalue()
@@ -49,38 +49,38 @@ def test_a_file_of_the_last_version_that_wrote_them_opens_with_its_key(tmp_path:
 
 def test_it_does_not_open_with_an_identity(tmp_path: Path) -> None:
     keys = read_keys(DATA / "key")
-    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as caught:
+    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as error:
         decrypt_bundle(DATA, tmp_path / "target", keys=type(keys)())
-    assert "32 bytes in base64" in caught.value.remedy
-    assert caught.value.file == str(DATA / "model.sealed")
+    assert "32 bytes in base64" in error.value.remedy
+    assert error.value.file == str(DATA / "model.sealed")
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 3 << 20])
 def test_what_was_sealed_is_opened_by_whichever_key_fits(size: int) -> None:
-    assert opened(sealed(random(size))) == random(size)
-    assert opened(sealed(random(size)), OTHER, KEY) == random(size)
+    assert unseal_bytes(seal(random(size))) == random(size)
+    assert unseal_bytes(seal(random(size)), OTHER, KEY) == random(size)
 
 
 def test_another_key_does_not_open_it() -> None:
-    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as caught:
-        opened(sealed(b"secret"), OTHER)
-    assert caught.value.key == "MODELWAY_ENCRYPTION_KEY"
+    with pytest.raises(ModelwayError, match="cannot be decrypted with this key") as error:
+        unseal_bytes(seal(b"secret"), OTHER)
+    assert error.value.key == "MODELWAY_ENCRYPTION_KEY"
 
 
 @pytest.mark.parametrize("position", [0, 9, 41, 53, HEADER - 1, HEADER, HEADER + CHUNK - 1, HEADER + CHUNK, -1])
 def test_a_changed_byte_is_refused(position: int) -> None:
-    content = bytearray(sealed(random((2 << 20) + 5)))
+    content = bytearray(seal(random((2 << 20) + 5)))
     content[position] ^= 1
     with pytest.raises(ModelwayError, match=r"cannot be decrypted|was changed"):
-        opened(bytes(content))
+        unseal_bytes(bytes(content))
 
 
 def test_chunks_cannot_be_dropped_moved_repeated_or_cut_off() -> None:
-    content = sealed(random(3 << 20))
+    content = seal(random(3 << 20))
     header, parts = content[:HEADER], [content[HEADER + CHUNK * n : HEADER + CHUNK * (n + 1)] for n in range(3)]
     for wrong in ((), (0,), (0, 1), (1, 2), (0, 2), (1, 0, 2), (0, 1, 1, 2), (0, 1, 2, 2)):
         with pytest.raises(ModelwayError, match="changed or cut off"):
-            opened(header + b"".join(parts[n] for n in wrong))
+            unseal_bytes(header + b"".join(parts[n] for n in wrong))
     for end in (0, 8, HEADER - 1):
         with pytest.raises(ModelwayError, match="cannot be decrypted"):
-            opened(content[:end])
+            unseal_bytes(content[:end])

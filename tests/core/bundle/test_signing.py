@@ -30,7 +30,7 @@ def signed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def signed(signed_once: Path, tmp_path: Path) -> Path:
+def signed_folder(signed_once: Path, tmp_path: Path) -> Path:
     return shutil.copytree(signed_once, tmp_path / "copy") / "release"
 
 
@@ -47,18 +47,18 @@ def rewritten(folder: Path, change: Callable[[dict[str, object]], None]) -> None
     (folder / "release.sig").write_text(json.dumps(bundle))
 
 
-def test_a_signed_folder_verifies_wherever_it_lies(signed: Path) -> None:
-    check(signed)
-    moved = signed.rename(signed.with_name("elsewhere"))
-    check(moved)
+def test_a_signed_folder_verifies_wherever_it_lies(signed_folder: Path) -> None:
+    check(signed_folder)
+    new_place = signed_folder.rename(signed_folder.with_name("elsewhere"))
+    check(new_place)
 
 
-def test_model_signing_itself_verifies_it_too(signed: Path) -> None:
+def test_model_signing_itself_verifies_it_too(signed_folder: Path) -> None:
     from model_signing import hashing, verifying
 
-    other = verifying.Config().use_elliptic_key_verifier(public_key=signed.parent / "key.pub")
-    other.set_hashing_config(hashing.Config().set_ignored_paths(paths=["release.sig"], ignore_git_paths=False))
-    other.verify(signed, signed / "release.sig")
+    verifier = verifying.Config().use_elliptic_key_verifier(public_key=signed_folder.parent / "key.pub")
+    verifier.set_hashing_config(hashing.Config().set_ignored_paths(paths=["release.sig"], ignore_git_paths=False))
+    verifier.verify(signed_folder, signed_folder / "release.sig")
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -77,56 +77,56 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a link to a file": (lambda folder: (folder / "link").symlink_to(folder / "blessing.json"), "no.* plain file"),
     "no signature": (lambda folder: (folder / "release.sig").unlink(), "is not signed: there is no release.sig"),
-    "an empty signature": (lambda folder: (folder / "release.sig").write_text(""), "it is no model signature"),
-    "another document": (lambda folder: (folder / "release.sig").write_text("[]"), "it is no model signature"),
+    "an empty signature": (lambda folder: (folder / "release.sig").write_text(""), "it is not a model signature"),
+    "another document": (lambda folder: (folder / "release.sig").write_text("[]"), "it is not a model signature"),
     "another statement": (
-        lambda folder: rewritten(folder, lambda found: found.update(subject=[])),
+        lambda folder: rewritten(folder, lambda signed_statement: signed_statement.update(subject=[])),
         "does not belong to what it lists",
     ),
 }
 
 
-@pytest.mark.parametrize(("change", "says"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(("change", "problem"), CHANGES.values(), ids=CHANGES)
 def test_whatever_differs_from_what_was_signed_is_refused_by_name(
-    signed: Path, change: Callable[[Path], object], says: str
+    signed_folder: Path, change: Callable[[Path], object], problem: str
 ) -> None:
-    change(signed)
-    with pytest.raises(ModelwayError, match=says):
-        check(signed)
-    assert not is_signed_by(signed, signed / "release.sig", private_key=signed.parent / "key")
+    change(signed_folder)
+    with pytest.raises(ModelwayError, match=problem):
+        check(signed_folder)
+    assert not is_signed_by(signed_folder, signed_folder / "release.sig", private_key=signed_folder.parent / "key")
 
 
-def test_a_signature_of_another_key_is_refused(signed: Path) -> None:
-    new_keys(signed.parent / "other", signed.parent / "other.pub")
+def test_a_signature_of_another_key_is_refused(signed_folder: Path) -> None:
+    new_keys(signed_folder.parent / "other", signed_folder.parent / "other.pub")
     with pytest.raises(ModelwayError, match="made with another key"):
-        check(signed, signed.parent / "other.pub")
-    assert not is_signed_by(signed, signed / "release.sig", private_key=signed.parent / "other")
-    assert is_signed_by(signed, signed / "release.sig", private_key=signed.parent / "key")
+        check(signed_folder, signed_folder.parent / "other.pub")
+    assert not is_signed_by(signed_folder, signed_folder / "release.sig", private_key=signed_folder.parent / "other")
+    assert is_signed_by(signed_folder, signed_folder / "release.sig", private_key=signed_folder.parent / "key")
 
 
-def test_a_signature_that_only_claims_the_key_is_refused(signed: Path) -> None:
-    hint = json.loads((signed / "release.sig").read_text())["verificationMaterial"]
-    new_keys(signed.parent / "other", signed.parent / "other.pub")
-    sign(signed, signed / "release.sig", private_key=signed.parent / "other")
-    forged = json.loads((signed / "release.sig").read_text()) | {"verificationMaterial": hint}
-    (signed / "release.sig").write_text(json.dumps(forged))
+def test_a_signature_that_only_claims_the_key_is_refused(signed_folder: Path) -> None:
+    hint = json.loads((signed_folder / "release.sig").read_text())["verificationMaterial"]
+    new_keys(signed_folder.parent / "other", signed_folder.parent / "other.pub")
+    sign(signed_folder, signed_folder / "release.sig", private_key=signed_folder.parent / "other")
+    forged = json.loads((signed_folder / "release.sig").read_text()) | {"verificationMaterial": hint}
+    (signed_folder / "release.sig").write_text(json.dumps(forged))
     with pytest.raises(ModelwayError, match="does not belong to what it lists"):
-        check(signed)
+        check(signed_folder)
 
 
-def test_a_signature_elsewhere_covers_every_file(signed: Path) -> None:
-    elsewhere = signed.parent / "detached.sig"
-    sign(signed, elsewhere, private_key=signed.parent / "key")
-    verify(signed, elsewhere, public_key=signed.parent / "key.pub")
-    (signed / "release.sig").write_text("a file like any other")
+def test_a_signature_elsewhere_covers_every_file(signed_folder: Path) -> None:
+    elsewhere = signed_folder.parent / "detached.sig"
+    sign(signed_folder, elsewhere, private_key=signed_folder.parent / "key")
+    verify(signed_folder, elsewhere, public_key=signed_folder.parent / "key.pub")
+    (signed_folder / "release.sig").write_text("a file like any other")
     with pytest.raises(ModelwayError, match=r"release\.sig is not as it was signed"):
-        verify(signed, elsewhere, public_key=signed.parent / "key.pub")
+        verify(signed_folder, elsewhere, public_key=signed_folder.parent / "key.pub")
 
 
-def test_a_link_is_not_signed(signed: Path) -> None:
-    (signed / "link").symlink_to(signed / "blessing.json")
+def test_a_link_is_not_signed(signed_folder: Path) -> None:
+    (signed_folder / "link").symlink_to(signed_folder / "blessing.json")
     with pytest.raises(ModelwayError, match="cannot be signed"):
-        sign(signed, signed / "release.sig", private_key=signed.parent / "key")
+        sign(signed_folder, signed_folder / "release.sig", private_key=signed_folder.parent / "key")
 
 
 def test_only_the_owner_reads_a_new_private_key_and_no_key_is_written_over(tmp_path: Path) -> None:
@@ -148,12 +148,12 @@ def test_a_key_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> None:
     elif kind == "the other half":
         new_keys(tmp_path / "private", key)
     elif kind in {"another curve", "a password"}:
-        made = ec.generate_private_key(ec.SECP384R1() if kind == "another curve" else ec.SECP256R1())
-        key.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+        wrong_key = ec.generate_private_key(ec.SECP384R1() if kind == "another curve" else ec.SECP256R1())
+        key.write_bytes(wrong_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         sign(tmp_path / "folder", tmp_path / "folder.sig", private_key=key)
-    assert (caught.value.file, caught.value.key) == (str(key), "MODELWAY_SIGNING_KEY")
+    assert (error.value.file, error.value.key) == (str(key), "MODELWAY_SIGNING_KEY")
     assert not (tmp_path / "folder.sig").exists()
 
 
@@ -162,7 +162,7 @@ def test_a_key_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ModelwayError, match="MODELWAY_SIGNING_KEY is not set"):
         key_file("MODELWAY_SIGNING_KEY")
     monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(tmp_path / "key"))
-    with pytest.raises(ModelwayError, match="names no file"):
+    with pytest.raises(ModelwayError, match="does not exist"):
         key_file("MODELWAY_SIGNING_KEY")
     (tmp_path / "key").write_text("")
     assert key_file("MODELWAY_SIGNING_KEY") == tmp_path / "key"

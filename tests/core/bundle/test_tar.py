@@ -13,19 +13,19 @@ from modelway.components.core.errors import ModelwayError
 
 
 def member(name: str, size: int = 3, **changes: object) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.size = size
+    member = tarfile.TarInfo(name)
+    member.size = size
     for key, value in changes.items():
-        setattr(made, key, value)
-    return made
+        setattr(member, key, value)
+    return member
 
 
 def archived(*members: tarfile.TarInfo) -> bytes:
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for one in members:
-            archive.addfile(one, io.BytesIO(b"x" * one.size))
-    return written.getvalue()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for item in members:
+            archive.addfile(item, io.BytesIO(b"x" * item.size))
+    return buffer.getvalue()
 
 
 def extract(content: bytes, target: Path, mode: str = "r|", **bounds: int) -> None:
@@ -33,7 +33,7 @@ def extract(content: bytes, target: Path, mode: str = "r|", **bounds: int) -> No
         extract_tar(archive, target, **bounds)
 
 
-def found(folder: Path) -> dict[str, bytes]:
+def contents(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
@@ -50,7 +50,7 @@ def test_files_and_folders_are_extracted(tmp_path: Path, mode: str) -> None:
         member(long, 5),
     )
     extract(content, tmp_path, mode)
-    assert found(tmp_path) == {"model/MLmodel": b"xxx", "model/nothing": b"", long: b"xxxxx"}
+    assert contents(tmp_path) == {"model/MLmodel": b"xxx", "model/nothing": b"", long: b"xxxxx"}
     assert (tmp_path / "empty").is_dir()
     assert (tmp_path / "model" / "MLmodel").stat().st_mode & 0o7111 == 0
 
@@ -76,24 +76,24 @@ def test_files_and_folders_are_extracted(tmp_path: Path, mode: str) -> None:
         (member("good", 0, type=tarfile.DIRTYPE), "is there already"),
         (member(".", 3), "is there already"),
     ],
-    ids=lambda given: given.name if isinstance(given, tarfile.TarInfo) else "",
+    ids=lambda value: value.name if isinstance(value, tarfile.TarInfo) else "",
 )
 def test_what_is_hostile_is_refused(tmp_path: Path, hostile: tarfile.TarInfo, reason: str) -> None:
     target = tmp_path / "deep" / "target"
     target.mkdir(parents=True)
     with pytest.raises(ModelwayError, match=reason):
         extract(archived(member("good"), hostile), target)
-    assert found(tmp_path) == {"deep/target/good": b"xxx"}
+    assert contents(tmp_path) == {"deep/target/good": b"xxx"}
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
 
 
 def test_more_than_the_bounds_is_refused_before_it_is_written(tmp_path: Path) -> None:
     content = archived(member("one", 600), member("two", 600))
     with pytest.raises(ModelwayError, match="1,000 bytes"):
-        extract(content, tmp_path, most_bytes=1000)
-    assert list(found(tmp_path)) == ["one"]
+        extract(content, tmp_path, max_bytes=1000)
+    assert list(contents(tmp_path)) == ["one"]
     with pytest.raises(ModelwayError, match="1 files"):
-        extract(content, tmp_path / "again", most_members=1)
+        extract(content, tmp_path / "again", max_members=1)
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:

@@ -30,28 +30,28 @@ def project(estimator: str | None, task: str = "binary", entrypoint: str | None 
     ],
 )
 def test_any_estimator_by_its_path(estimator: str, task: str) -> None:
-    found = build_estimator(project(estimator, task, seed=5))
-    assert type(found).__name__ == estimator.rsplit(".", maxsplit=1)[-1]
-    assert found.get_params().get("random_state", 5) == 5
+    result = build_estimator(project(estimator, task, seed=5))
+    assert type(result).__name__ == estimator.rsplit(".", maxsplit=1)[-1]
+    assert result.get_params().get("random_state", 5) == 5
 
 
 def test_parameters_and_seed_are_given() -> None:
-    found = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters={"C": 0.5}, seed=7))
-    assert isinstance(found, LogisticRegression)
-    assert (found.C, found.random_state) == (0.5, 7)
+    estimator = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters={"C": 0.5}, seed=7))
+    assert isinstance(estimator, LogisticRegression)
+    assert (estimator.C, estimator.random_state) == (0.5, 7)
 
 
 def test_a_seed_among_the_parameters_wins() -> None:
     parameters = {"random_state": 1}
-    found = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters=parameters, seed=7))
-    assert found.random_state == 1
+    estimator = build_estimator(project("sklearn.linear_model.LogisticRegression", parameters=parameters, seed=7))
+    assert estimator.random_state == 1
 
 
-@pytest.mark.parametrize(("written", "value"), [("1e-3", 0.001), ("2E5", 2e5), (".inf", float("inf"))])
-def test_numbers_as_people_write_them(written: str, value: float) -> None:
+@pytest.mark.parametrize(("notation", "value"), [("1e-3", 0.001), ("2E5", 2e5), (".inf", float("inf"))])
+def test_numbers_as_people_write_them(notation: str, value: float) -> None:
     text = (
         "name: a\ntask: binary\nlabel: y\ndata: {source: x}\nfeatures: {numeric: [x]}\n"
-        f"model: {{estimator: sklearn.linear_model.LogisticRegression, parameters: {{C: {written}}}}}"
+        f"model: {{estimator: sklearn.linear_model.LogisticRegression, parameters: {{C: {notation}}}}}"
     )
     assert value == build_estimator(Project.parse(text)).C
     assert value == build_estimator(Project.parse(Project.parse(text).canonical())).C
@@ -70,8 +70,8 @@ def test_numbers_as_people_write_them(written: str, value: float) -> None:
         ),
         ("sklearn.linear_models.Ridge", "binary", {}, "model.estimator", "cannot be imported", "correct the path"),
         ("no_such_package.Model", "binary", {}, "model.estimator", "cannot be imported", "install its package"),
-        ("sklearn.preprocessing.StandardScaler", "binary", {}, "model.estimator", "no scikit-learn", "entrypoint"),
-        ("os.path.join", "binary", {}, "model.estimator", "no scikit-learn-compatible", "name an estimator class"),
+        ("sklearn.preprocessing.StandardScaler", "binary", {}, "model.estimator", "not a scikit-learn", "entrypoint"),
+        ("os.path.join", "binary", {}, "model.estimator", "not a scikit-learn-compatible", "name an estimator class"),
         ("sklearn.linear_model.Ridge", "binary", {}, "model.estimator", "does not fit the task", "name a classifier"),
         ("sklearn.svm.SVC", "regression", {}, "model.estimator", "does not fit the task", "name a regressor"),
         ("sklearn.multiclass.OneVsRestClassifier", "binary", {}, "model.estimator", "without arguments", "entrypoint"),
@@ -104,11 +104,11 @@ def test_numbers_as_people_write_them(written: str, value: float) -> None:
 def test_what_cannot_be_built_is_explained(
     estimator: str, task: str, model: dict[str, Any], key: str, says: str, remedy: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         build_estimator(project(estimator, task, parameters=model))
-    assert caught.value.key == key
-    assert says in caught.value.message
-    assert remedy in caught.value.remedy
+    assert error.value.key == key
+    assert says in error.value.message
+    assert remedy in error.value.remedy
 
 
 @pytest.fixture
@@ -136,8 +136,8 @@ def test_a_function_of_the_users_own(module: str) -> None:
 )
 @pytest.mark.usefixtures("module")
 def test_a_function_that_is_not_there(entrypoint: str, says: str, remedy: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         import_function(project(None, entrypoint=entrypoint).model)
-    assert caught.value.key == "model.entrypoint"
-    assert says in caught.value.message
-    assert remedy in caught.value.remedy
+    assert error.value.key == "model.entrypoint"
+    assert says in error.value.message
+    assert remedy in error.value.remedy

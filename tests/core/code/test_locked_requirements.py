@@ -45,21 +45,21 @@ def test_without_a_file_nothing_is_locked(tmp_path: Path) -> None:
         (f"pandas==2.* --hash={ONE}", "is not pinned to one version"),
         (f"pandas==2,==2.0 --hash={ONE}", "is not pinned to one version"),
         ("pandas==2.0", "has no `--hash`"),
-        ("-r more.txt", "is no package of one version"),
-        ("-e .", "is no package of one version"),
-        ("./wheels/a.whl", "is no package of one version"),
+        ("-r more.txt", "is not a package of one version"),
+        ("-e .", "is not a package of one version"),
+        ("./wheels/a.whl", "is not a package of one version"),
         (f"pandas @ https://files.example/pandas.whl --hash={ONE}", "is not pinned to one version"),
         ("pandas==2.0 \\", "has no `--hash`"),
     ],
 )
 def test_what_is_not_locked_is_an_error_with_its_line(tmp_path: Path, line: str, reason: str) -> None:
     (tmp_path / "requirements.txt").write_text(f"# first\ninflection==0.5.1 --hash={ONE}\n{line}\n", encoding="utf-8")
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Lock.read(tmp_path)
-    assert reason in caught.value.message
-    assert caught.value.details()["file"] == f"{tmp_path / 'requirements.txt'}:3"
-    assert caught.value.value
-    assert "uv pip compile --generate-hashes" in caught.value.remedy
+    assert reason in error.value.message
+    assert error.value.details()["file"] == f"{tmp_path / 'requirements.txt'}:3"
+    assert error.value.value
+    assert "uv pip compile --generate-hashes" in error.value.remedy
 
 
 def test_what_is_no_text_is_an_error(tmp_path: Path) -> None:

@@ -101,17 +101,17 @@ def test_the_requirements_are_a_part_of_their_own(code: Path) -> None:
     modules = version(code)
     lock = code / "requirements.txt"
     write(code, {"requirements.txt": f"# made today\ninflection==0.5.1 \\\n    --hash=sha256:{HASH}\n    # via x\n"})
-    locked = version(code)
-    assert locked.partition("-")[0] == modules
-    assert locked.partition("-")[2][0] == "r"
+    locked_version = version(code)
+    assert locked_version.partition("-")[0] == modules
+    assert locked_version.partition("-")[2][0] == "r"
     lock.write_text(f"inflection==0.5.1 --hash=sha256:{HASH}", encoding="utf-8")
-    assert version(code) == locked
+    assert version(code) == locked_version
     lock.write_text(f"inflection==0.5.1 --hash=sha256:{HASH[:-1]}b", encoding="utf-8")
-    assert version(code) != locked
+    assert version(code) != locked_version
     lock.write_text(
         "inflection  # of some version: modelway image refuses it, and a run here does not", encoding="utf-8"
     )
-    assert version(code) not in {modules, locked}
+    assert version(code) not in {modules, locked_version}
     only = ProjectCode.beside(code, project(None)).version
     assert only[0] == "r"
     assert "-" not in only
@@ -168,17 +168,17 @@ def test_the_code_that_is_imported_must_be_that_of_the_run(importable: Path) -> 
     check_code(project(), started_for)
     check_code(project(), f"{started_for}-r0000000000000000")
     (importable / "coded_helpers.py").write_text("from coded_package import steps\n", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="other code than the run was started for") as caught:
+    with pytest.raises(ModelwayError, match="is not the code that the run was started for") as error:
         check_code(project(), started_for)
-    assert caught.value.key == "model.entrypoint"
-    assert caught.value.value == version(importable)
-    assert "modelway image" in caught.value.remedy
+    assert error.value.key == "model.entrypoint"
+    assert error.value.value == version(importable)
+    assert "modelway image" in error.value.remedy
 
 
 def test_code_that_is_not_there_is_not_taken_for_that_of_the_run() -> None:
-    with pytest.raises(ModelwayError, match="the module 'coded_nowhere' cannot be found") as caught:
+    with pytest.raises(ModelwayError, match="the module 'coded_nowhere' cannot be found") as error:
         check_code(project("coded_nowhere:fit"), f"{library_hash()}-m0000000000000000")
-    assert "modelway image" in caught.value.remedy
+    assert "modelway image" in error.value.remedy
 
 
 @pytest.mark.parametrize("code", ["", "1234", "1234-r5678"])
@@ -206,10 +206,10 @@ def test_where_no_modules_are_named_none_are_compared(code: str) -> None:
 )
 def test_a_module_that_cannot_be_one_is_an_error(code: Path, files: dict[str, str], message: str, file: str) -> None:
     write(code, files)
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         version(code)
-    assert message in caught.value.message
-    assert caught.value.details()["file"] == str(code / file)
+    assert message in error.value.message
+    assert error.value.details()["file"] == str(code / file)
 
 
 @pytest.mark.parametrize("entrypoint", ["coded_package.nothing:fit", "coded_package.weights:fit"])

@@ -24,7 +24,7 @@ Text = Callable[..., str]
         ({"type": "date", "minimum": 5}, "does not fit the type date"),
         ({"type": "number", "minimum": dt.date(2024, 1, 1)}, "does not fit the type number"),
         ({"type": "date", "minimum": dt.date(2024, 2, 1), "maximum": dt.date(2024, 1, 1)}, "no value can pass"),
-        ({"type": "date", "minimum": dt.datetime(2024, 1, 1, 9)}, "no whole day"),
+        ({"type": "date", "minimum": dt.datetime(2024, 1, 1, 9)}, "not a whole day"),
         (
             {"type": "datetime", "minimum": dt.datetime(2024, 1, 1, 1), "maximum": dt.datetime(2024, 1, 1)},
             "no value can pass",
@@ -43,10 +43,10 @@ Text = Callable[..., str]
     ],
 )
 def test_columns_that_contradict_themselves(column: dict[str, Any], says: str, contract_text: Text) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(contract_text({"columns.x": column}), "contract.yaml")
-    assert (caught.value.key or "").startswith("columns.x")
-    assert says in caught.value.message
+    assert (error.value.key or "").startswith("columns.x")
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_columns_that_contradict_themselves(column: dict[str, Any], says: str, c
     ],
 )
 def test_contracts_that_contradict_themselves(contract_text: Text, changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(contract_text(changes))
-    assert says in caught.value.message
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
-    ("kind", "written", "kept"),
+    ("kind", "text", "expected"),
     [
         ("date", dt.date(2024, 5, 1), dt.date(2024, 5, 1)),
         ("date", dt.datetime(2024, 5, 1), dt.date(2024, 5, 1)),
@@ -84,11 +84,11 @@ def test_contracts_that_contradict_themselves(contract_text: Text, changes: dict
         ("integer", 2.5, 2.5),
     ],
 )
-def test_bounds_are_kept_as_the_column_holds_them(contract_text: Text, kind: str, written: Any, kept: Any) -> None:
-    contract = Contract.parse(contract_text({"columns.x": {"type": kind, "minimum": written}}))
-    found = contract.columns["x"].minimum
-    assert found == kept
-    assert type(found) is type(kept)
+def test_bounds_are_kept_as_the_column_holds_them(contract_text: Text, kind: str, text: Any, expected: Any) -> None:
+    contract = Contract.parse(contract_text({"columns.x": {"type": kind, "minimum": text}}))
+    value = contract.columns["x"].minimum
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 def test_agreement(project_text: Text, contract_text: Text) -> None:
@@ -126,10 +126,10 @@ def test_disagreements_name_key_and_column(
     column: str,
 ) -> None:
     project, contract = Project.parse(project_text(in_project)), Contract.parse(contract_text(in_contract))
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         check_agreement(project, contract, project_name="project.yaml", contract_name="contract.yaml")
-    assert (caught.value.file, caught.value.key, caught.value.column) == ("contract.yaml", key, column)
-    assert caught.value.remedy
+    assert (error.value.file, error.value.key, error.value.column) == ("contract.yaml", key, column)
+    assert error.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -165,9 +165,9 @@ def test_which_types_fit_which_features(project_text: Text, contract_text: Text,
     ],
 )
 def test_rules_that_contradict_themselves(contract_text: Text, rule: dict[str, Any], says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(contract_text({"rules": [{"name": "r", "rule": "AVG(income) > 1", **rule}]}))
-    assert says in caught.value.message
+    assert says in error.value.message
 
 
 def test_a_rule_is_per_row_unless_said_otherwise(contract_text: Text) -> None:
@@ -175,5 +175,5 @@ def test_a_rule_is_per_row_unless_said_otherwise(contract_text: Text) -> None:
         {"name": "a", "rule": "income > 1"},
         {"name": "b", "rule": "AVG(income) > 1", "per": "group", "by": ["region"]},
     ]
-    found = Contract.parse(contract_text({"rules": rules})).rules
-    assert [(rule.per, rule.by) for rule in found] == [("row", ()), ("group", ("region",))]
+    value = Contract.parse(contract_text({"rules": rules})).rules
+    assert [(rule.per, rule.by) for rule in value] == [("row", ()), ("group", ("region",))]

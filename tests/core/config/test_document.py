@@ -41,9 +41,9 @@ def test_a_broken_key_is_named_with_its_file(
 ) -> None:
     file = tmp_path / "project.yaml"
     file.write_text(project_text(changes), encoding="utf-8")
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as failure:
         Project.load(file)
-    error = caught.value
+    error = failure.value
     assert error.file == str(file)
     assert error.key == key
     assert f"{key}: " in error.message
@@ -53,16 +53,16 @@ def test_a_broken_key_is_named_with_its_file(
 
 
 def test_the_offending_value_is_told(project_text: Text) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(project_text({"task": "clustering"}))
-    assert caught.value.value == "clustering"
+    assert error.value.value == "clustering"
 
 
 def test_all_problems_are_listed(contract_text: Text) -> None:
     text = contract_text({"columns.age.type": "int", "columns.income.maxnulls": 0.1, "colums": {}, "minimum_rows": 0})
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(text, "contract.yaml")
-    message = caught.value.message
+    message = error.value.message
     assert message.startswith("4 problems in contract.yaml")
     for key in ("columns.age.type", "columns.income.maxnulls", "colums", "minimum_rows"):
         assert f"{key}: " in message
@@ -70,23 +70,23 @@ def test_all_problems_are_listed(contract_text: Text) -> None:
 
 def test_many_problems_are_cut_and_counted(contract_text: Text) -> None:
     text = contract_text({f"columns.c{number}.kind": "x" for number in range(9)})
-    with pytest.raises(ModelwayError, match="18 problems") as caught:
+    with pytest.raises(ModelwayError, match="18 problems") as error:
         Contract.parse(text)
-    assert "and 8 more" in caught.value.message
+    assert "and 8 more" in error.value.message
 
 
 def test_a_union_is_one_problem_at_its_own_key(contract_text: Text) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.parse(contract_text({"columns.age.minimum": "low"}))
-    assert caught.value.key == "columns.age.minimum"
-    assert caught.value.value == "low"
-    assert caught.value.message.startswith("a problem in contract file")
+    assert error.value.key == "columns.age.minimum"
+    assert error.value.value == "low"
+    assert error.value.message.startswith("a problem in contract file")
 
 
 def test_a_number_as_a_key_is_located(project_text: Text) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(project_text({"model.class_weight": {0: 1.0, 1: "much"}}))
-    assert caught.value.key == "model.class_weight.1"
+    assert error.value.key == "model.class_weight.1"
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_a_number_as_a_key_is_located(project_text: Text) -> None:
     ],
 )
 def test_what_is_no_yaml_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(text, "project.yaml")
-    assert caught.value.file == "project.yaml"
-    assert says in caught.value.message
+    assert error.value.file == "project.yaml"
+    assert says in error.value.message
 
 
 def test_the_line_of_a_key_given_twice_is_told() -> None:
@@ -169,18 +169,18 @@ def test_a_broken_key_is_named_with_its_line(tmp_path: Path) -> None:
     file.write_text(
         "minimum_rows: 1\ncolumns:\n  age: {kind: integer}\n  income:\n    kind: number\n", encoding="utf-8"
     )
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Contract.load(file)
-    assert (caught.value.key, caught.value.line) == ("columns.age.type", 3)
-    assert "columns.age.type: " in caught.value.message
-    assert "(line 3)" in caught.value.message
-    assert "(line 5)" in caught.value.message
+    assert (error.value.key, error.value.line) == ("columns.age.type", 3)
+    assert "columns.age.type: " in error.value.message
+    assert "(line 3)" in error.value.message
+    assert "(line 5)" in error.value.message
 
 
 def test_a_text_without_lines_has_no_line(project_text: Text) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(json.dumps(yaml.safe_load(project_text({"taks": "binary"}))))
-    assert (caught.value.key, caught.value.line) == ("taks", None)
+    assert (error.value.key, error.value.line) == ("taks", None)
 
 
 @pytest.mark.parametrize(
@@ -213,26 +213,26 @@ def test_a_line_that_is_known_stays(tmp_path: Path) -> None:
 def test_a_file_without_keys_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(ModelwayError, match="holds no mapping of keys") as caught:
+    with pytest.raises(ModelwayError, match="is not a mapping of keys") as error:
         Policy.load(file)
-    assert caught.value.file == str(file)
-    assert "modelway init" in caught.value.remedy
+    assert error.value.file == str(file)
+    assert "modelway init" in error.value.remedy
 
 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, project_text: Text) -> None:
     file = tmp_path / "project.yaml"
     file.write_text(project_text({"name": "x"}) + "# größe\n", encoding="latin-1")
-    with pytest.raises(ModelwayError, match="not UTF-8") as caught:
+    with pytest.raises(ModelwayError, match="not UTF-8") as error:
         Project.load(file)
-    assert caught.value.file == str(file)
+    assert error.value.file == str(file)
 
 
 @pytest.mark.parametrize("name", ["none.yaml", "folder"])
 def test_what_is_not_a_file_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ModelwayError, match="cannot be read") as caught:
+    with pytest.raises(ModelwayError, match="cannot be read") as error:
         Project.load(tmp_path / name)
-    assert caught.value.file == str(tmp_path / name)
+    assert error.value.file == str(tmp_path / name)
 
 
 def test_a_document_is_read_from_a_path_a_name_or_its_text(tmp_path: Path, policy_text: Text) -> None:
@@ -242,7 +242,7 @@ def test_a_document_is_read_from_a_path_a_name_or_its_text(tmp_path: Path, polic
     as_json = tmp_path / "policy.json"
     as_json.write_text(json.dumps(yaml.safe_load(text), indent=2), encoding="utf-8")
     read = [Policy.load(source) for source in (file, str(file), as_json, text)]
-    assert all(one == read[0] for one in read)
+    assert all(hash_ == read[0] for hash_ in read)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, policy_text: Text) -> None:
@@ -279,8 +279,8 @@ def test_the_hash_does_not_depend_on_the_order_of_keys(
 ) -> None:
     documents = [(Project, project_text()), (Contract, contract_text()), (Policy, policy_text())]
     for model, text in documents:
-        other = yaml.safe_dump(shuffled(yaml.safe_load(text), random.Random(seed)), sort_keys=False)
-        assert model.parse(other).sha256() == model.parse(text).sha256()
+        shuffled_text = yaml.safe_dump(shuffled(yaml.safe_load(text), random.Random(seed)), sort_keys=False)
+        assert model.parse(shuffled_text).sha256() == model.parse(text).sha256()
 
 
 def test_the_hash_changes_with_every_value(project_text: Text) -> None:
@@ -408,6 +408,6 @@ def test_what_is_nested_too_deep_is_refused_and_ends_no_process(text: str) -> No
 
 
 def test_bytes_that_are_no_text_are_damage() -> None:
-    with pytest.raises(DamagedError, match="is not UTF-8 text") as damaged:
+    with pytest.raises(DamagedError, match="is not UTF-8 text") as error:
         Policy.parse(b"\xff\xfe", "policy.yaml")
-    assert damaged.value.file == "policy.yaml"
+    assert error.value.file == "policy.yaml"

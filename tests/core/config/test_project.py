@@ -44,10 +44,10 @@ def test_names_that_a_registry_takes(project_text: Text, name: str) -> None:
     ],
 )
 def test_contradictions_are_refused(project_text: Text, changes: dict[str, Any], key: str | None, says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(project_text(changes), "project.yaml")
-    assert caught.value.key == key
-    assert says in caught.value.message
+    assert error.value.key == key
+    assert says in error.value.message
 
 
 def test_features_keep_their_order(project_text: Text) -> None:
@@ -70,5 +70,5 @@ def test_class_weights_are_by_the_classes_names(project_text: Text, weight: obje
 
 @pytest.mark.parametrize("value", [True, 1, 0.5, "yes", "01"])
 def test_the_positive_class_keeps_its_type(project_text: Text, value: object) -> None:
-    found = Project.parse(project_text({"positive": value})).positive
-    assert (found, type(found)) == (value, type(value))
+    positive = Project.parse(project_text({"positive": value})).positive
+    assert (positive, type(positive)) == (value, type(value))

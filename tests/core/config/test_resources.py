@@ -69,17 +69,17 @@ def test_a_quantity_is_a_number(quantity: str, number: float) -> None:
 @pytest.mark.parametrize(
     ("keys", "key", "says"),
     [
-        ({"cpu": True}, "cpu", "no amount of CPU"),
+        ({"cpu": True}, "cpu", "not an amount of CPU"),
         ({"cpu": "two"}, "cpu", "such as 2 or 0.5"),
-        ({"cpu": "1.5m"}, "cpu", "no amount of CPU"),
-        ({"cpu": -1}, "cpu", "no amount of CPU"),
+        ({"cpu": "1.5m"}, "cpu", "not an amount of CPU"),
+        ({"cpu": -1}, "cpu", "not an amount of CPU"),
         ({"cpu": 0}, "cpu", "at least 1m"),
         ({"cpu": {}}, "cpu", "at least one of `request` and `limit`"),
         ({"cpu": {"request": 2, "limit": "1500m"}}, "cpu", "more than the limit 1500m"),
         ({"cpu": {"requests": 2}}, "cpu.requests", "no such key"),
         ({"memory": "1.5Gi"}, "memory", "such as 1536Mi"),
-        ({"memory": "512K"}, "memory", "no amount of memory"),
-        ({"memory": "512k"}, "memory", "no amount of memory"),
+        ({"memory": "512K"}, "memory", "not an amount of memory"),
+        ({"memory": "512k"}, "memory", "not an amount of memory"),
         ({"memory": "0Gi"}, "memory", "positive"),
         ({"memory": {"request": "2G", "limit": "1Gi"}}, "memory", "more than the limit 1Gi"),
         ({"gpu": {"type": "A100"}}, "gpu.type", "nvidia.com/gpu, and choose the model of GPU by `node_selector`"),
@@ -105,8 +105,8 @@ def test_a_quantity_is_a_number(quantity: str, number: float) -> None:
         ({"tolerations": [{"key": "gpu", "effect": "NoSchedule", "seconds": 3}]}, "tolerations.0", "NoExecute"),
         ({"tolerations": [{"key": "gpu", "effect": "Never"}]}, "tolerations.0.effect", "'NoSchedule'"),
         ({"timeout": 3600}, "timeout", "such as 30s, 90m or 1h30m"),
-        ({"timeout": "2 hours"}, "timeout", "no duration"),
-        ({"timeout": "30m1h"}, "timeout", "no duration"),
+        ({"timeout": "2 hours"}, "timeout", "not a duration"),
+        ({"timeout": "30m1h"}, "timeout", "not a duration"),
         ({"timeout": "0s"}, "timeout", "from 1s"),
         ({"timeout": ""}, "timeout", "from 1s"),
         ({"timeout": "999999999h"}, "timeout", "2147483647s"),
@@ -119,10 +119,10 @@ def test_a_quantity_is_a_number(quantity: str, number: float) -> None:
 def test_what_a_cluster_would_refuse_is_refused_with_its_key(
     project_text: Text, keys: dict[str, Any], key: str, says: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         _project(project_text, keys)
-    assert caught.value.key == f"resources.train_model.{key}"
-    assert says in caught.value.message
+    assert error.value.key == f"resources.train_model.{key}"
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_a_stages_keys_win_over_the_defaults(project_text: Text) -> None:
     stage = {"cpu": 4, "gpu": None, "spot": False}
     project = Project.parse(project_text({"resources": {"default": default, "train_model": stage}}))
     assert project.resources_for("probe_model") == StageResources.model_validate(default)
-    trained = project.resources_for("train_model")
-    assert trained.cpu == Cpu(request="4", limit="4")
-    assert (trained.gpu, trained.spot, trained.timeout) == (None, False, "1h")
+    resources = project.resources_for("train_model")
+    assert resources.cpu == Cpu(request="4", limit="4")
+    assert (resources.gpu, resources.spot, resources.timeout) == (None, False, "1h")
 
 
 def test_a_project_that_says_nothing_gives_nothing(project_text: Text) -> None:
@@ -177,11 +177,11 @@ def test_a_project_that_says_nothing_gives_nothing(project_text: Text) -> None:
     [("train", "did you mean train_model?"), ("train-model", "did you mean train_model?"), ("x", "choose default, ")],
 )
 def test_an_unknown_stage_is_refused_with_what_was_meant(project_text: Text, stage: str, says: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         _project(project_text, {"cpu": 1}, stage)
-    assert caught.value.key == f"resources.{stage}"
-    assert f"there is no stage {stage!r}" in caught.value.message
-    assert says in caught.value.message
+    assert error.value.key == f"resources.{stage}"
+    assert f"there is no stage {stage!r}" in error.value.message
+    assert says in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_an_unknown_stage_is_refused_with_what_was_meant(project_text: Text, sta
 def test_labels_are_as_kubernetes_takes_them_and_none_of_kfps_own(
     project_text: Text, labels: dict[str, Any], key: str, says: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Project.parse(project_text({"labels": labels}))
-    assert caught.value.key == f"labels.{key}"
-    assert says in caught.value.message
+    assert error.value.key == f"labels.{key}"
+    assert says in error.value.message
 
 
 def test_labels_of_ones_own_are_taken(project_text: Text) -> None:

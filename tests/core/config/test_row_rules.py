@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from modelway.components.core.config.contract import Contract, Rule
+from modelway.components.core.config.contract import Contract, RowRule
 from modelway.components.core.config.row_rules import check_rules, rule_condition, sides_of
 from modelway.components.core.errors import ModelwayError
 
@@ -30,9 +30,9 @@ CONTRACT: dict[str, Any] = {
 }
 
 
-def rule(text: str, per: str = "row", **others: Any) -> Rule:
+def rule(text: str, per: str = "row", **fields: Any) -> RowRule:
     by = {"by": ("region",)} if per == "group" else {}
-    return Rule.model_validate({"name": "r", "rule": text, "per": per, **by, **others})
+    return RowRule.model_validate({"name": "r", "rule": text, "per": per, **by, **fields})
 
 
 OF_ONE_ROW = [
@@ -82,18 +82,18 @@ def test_conditions_of_many_rows(text: str, per: str) -> None:
 
 @pytest.mark.parametrize("text", OF_MANY_ROWS + MIXED)
 def test_a_rule_per_row_that_looks_at_other_rows_is_an_error(text: str) -> None:
-    with pytest.raises(ModelwayError, match="looks at other rows than its own") as caught:
+    with pytest.raises(ModelwayError, match="looks at other rows than its own") as error:
         rule_condition(rule(text), SCHEMA)
-    assert (caught.value.key, caught.value.value) == ("rules.r", text)
-    assert "per: table" in caught.value.remedy
+    assert (error.value.key, error.value.value) == ("rules.r", text)
+    assert "per: table" in error.value.remedy
 
 
 @pytest.mark.parametrize("text", [text for text in OF_ONE_ROW + MIXED if text != "1 = 1"])
 @pytest.mark.parametrize("per", ["group", "table"])
 def test_a_rule_per_group_or_table_with_a_bare_column_is_an_error(text: str, per: str) -> None:
-    with pytest.raises(ModelwayError, match=f"per {per}, but has a column outside an aggregate") as caught:
+    with pytest.raises(ModelwayError, match=f"per {per}, but has a column outside an aggregate") as error:
         rule_condition(rule(text, per), SCHEMA)
-    assert "AVG(paid)" in caught.value.remedy
+    assert "AVG(paid)" in error.value.remedy
 
 
 @pytest.mark.parametrize("per", ["group", "table"])
@@ -103,15 +103,15 @@ def test_an_aggregate_alone_is_no_condition(per: str) -> None:
 
 
 def test_every_kind_of_rule_is_checked_before_there_is_data() -> None:
-    def asked(one: Rule) -> Contract:
-        return Contract.model_validate({"columns": CONTRACT, "rules": [one.model_dump()]})
+    def contract_of(rule_: RowRule) -> Contract:
+        return Contract.model_validate({"columns": CONTRACT, "rules": [rule_.model_dump()]})
 
     for sound in (rule("consent"), rule("AVG(paid) < 5", "group"), rule("AVG(paid) < 5", "table")):
-        check_rules(asked(sound), "contract.yaml")
+        check_rules(contract_of(sound), "contract.yaml")
     for wrong in (rule("AVG(paid) < 5"), rule("paid < 5", "group"), rule("paid < 5", "table")):
-        with pytest.raises(ModelwayError) as caught:
-            check_rules(asked(wrong), "contract.yaml")
-        assert (caught.value.file, caught.value.key) == ("contract.yaml", "rules.r")
+        with pytest.raises(ModelwayError) as error:
+            check_rules(contract_of(wrong), "contract.yaml")
+        assert (error.value.file, error.value.key) == ("contract.yaml", "rules.r")
 
 
 def test_no_birth_date_in_the_future() -> None:
@@ -121,14 +121,14 @@ def test_no_birth_date_in_the_future() -> None:
 
 
 def test_consent_is_given_where_it_is_true_and_nowhere_else() -> None:
-    given = pl.DataFrame({"consent": [True, False, None]})
-    assert given.select(rule_condition(rule("consent"), SCHEMA))["consent"].to_list() == [True, False, False]
+    table = pl.DataFrame({"consent": [True, False, None]})
+    assert table.select(rule_condition(rule("consent"), SCHEMA))["consent"].to_list() == [True, False, False]
 
 
 def test_the_sides_of_a_comparison_are_what_was_measured() -> None:
     table = pl.DataFrame({"paid": [1.0, 3.0], "visits": [4, 8]})
-    found = [table.select(side).item() for side in sides_of(rule("AVG(paid) < SUM(visits)", "table"), SCHEMA)]
-    assert found == [2.0, 12]
+    values = [table.select(side).item() for side in sides_of(rule("AVG(paid) < SUM(visits)", "table"), SCHEMA)]
+    assert values == [2.0, 12]
     assert len(sides_of(rule("AVG(paid) < 5", "table"), SCHEMA)) == 1
     assert sides_of(rule("AVG(paid) < 5 AND MAX(paid) < 9", "table"), SCHEMA) == []
 

@@ -103,11 +103,11 @@ UNORDERED = {
 BY_NAME = {"minimum_rows", "confidence"}
 
 
-def changed(path: str, value: Any, document: dict[str, Any] = FULL) -> dict[str, Any]:
+def changed_document(path: str, value: Any, document: dict[str, Any] = FULL) -> dict[str, Any]:
     """The document with one dotted key set, or removed where the value is Ellipsis."""
-    found = copy.deepcopy(document)
+    result = copy.deepcopy(document)
     *parents, last = path.split(".")
-    place: Any = found
+    place: Any = result
     for parent in parents:
         place = place[int(parent)] if isinstance(place, list) else place.setdefault(parent, {})
     key = int(last) if isinstance(place, list) else last
@@ -115,7 +115,7 @@ def changed(path: str, value: Any, document: dict[str, Any] = FULL) -> dict[str,
         del place[key]
     else:
         place[key] = value
-    return found
+    return result
 
 
 def weaker(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Check]:
@@ -166,8 +166,8 @@ def found_in(document: Any, place: tuple[str, ...]) -> Iterator[tuple[str, str, 
     else:
         parts = [(first, first, document[first])] if first in document else []
     for key, name, part in parts:
-        for path, shown, value in found_in(part, tuple(rest)):
-            yield f"{key}.{path}".rstrip("."), f"{name}.{shown}".rstrip("."), value
+        for path, key_text, value in found_in(part, tuple(rest)):
+            yield f"{key}.{path}".rstrip("."), f"{name}.{key_text}".rstrip("."), value
 
 
 def test_every_number_of_the_policy_is_ordered_or_a_setting() -> None:
@@ -180,11 +180,11 @@ def test_every_number_of_the_policy_is_ordered_or_a_setting() -> None:
 @pytest.mark.parametrize("place", ORDERED, ids=".".join)
 def test_a_number_that_asks_less_is_weaker_and_one_that_asks_more_is_not(place: tuple[str, ...]) -> None:
     document = Policy.model_validate(FULL).model_dump(mode="json", exclude_none=True)
-    found = list(found_in(document, place))
-    assert found, f"{'.'.join(place)} is missing from the example that this test changes"
-    for path, name, value in found:
+    result = list(found_in(document, place))
+    assert result, f"{'.'.join(place)} is missing from the example that this test changes"
+    for path, name, value in result:
         step = max(1, value // 20) if isinstance(value, int) else value / 20
-        higher, lower = changed(path, value + step, document), changed(path, value - step, document)
+        higher, lower = changed_document(path, value + step, document), changed_document(path, value - step, document)
         stricter, less = (higher, lower) if ORDERED[place] == "higher" else (lower, higher)
         assert list(weaker(document, stricter)) == ["policy"]
         checks = weaker(document, less)
@@ -246,7 +246,7 @@ def test_a_number_that_asks_less_is_weaker_and_one_that_asks_more_is_not(place: 
     ],
 )
 def test_what_is_gone_or_blocks_less_is_weaker_and_its_return_is_not(path: str, value: Any, name: str) -> None:
-    now = changed(path, value)
+    now = changed_document(path, value)
     checks = weaker(FULL, now)
     assert list(checks) == [name]
     check = checks[name]
@@ -282,7 +282,7 @@ def test_what_is_gone_or_blocks_less_is_weaker_and_its_return_is_not(path: str, 
     ],
 )
 def test_what_asks_no_less_is_no_finding(path: str, value: Any) -> None:
-    checks = weaker(FULL, changed(path, value))
+    checks = weaker(FULL, changed_document(path, value))
     assert [check.verdict for check in checks.values()] == [Verdict.PASSED]
 
 
@@ -316,14 +316,14 @@ def test_own_thresholds_are_compared_with_the_general_ones_they_replace(
     ],
 )
 def test_a_section_without_a_rule_has_its_gates(gate: str, before: Any, now: Any, name: str) -> None:
-    document = changed("model.on_inconclusive", gate)
-    given = changed("model.calibration.on_inconclusive", "block", document)
+    document = changed_document("model.on_inconclusive", gate)
+    policy = changed_document("model.calibration.on_inconclusive", "block", document)
     place = "model.calibration.on_inconclusive"
-    assert list(weaker(changed(place, before, given), changed(place, now, given))) == [name]
+    assert list(weaker(changed_document(place, before, policy), changed_document(place, now, policy))) == [name]
 
 
 def test_a_rule_that_asks_another_thing_under_the_same_name_is_weaker() -> None:
-    now = changed(
+    now = changed_document(
         "model.rules.0",
         {"name": "age_rises", "invariant_to": "age", "tolerance": 0.1, "slack": 0.1, "where": "income > 0"},
     )
@@ -331,13 +331,15 @@ def test_a_rule_that_asks_another_thing_under_the_same_name_is_weaker() -> None:
 
 
 def test_the_second_of_two_rules_of_one_name_is_not_lost() -> None:
-    twice = changed("model.rules", [FULL["model"]["rules"][1]] * 2)
-    assert list(weaker(twice, changed("model.rules", [FULL["model"]["rules"][1]]))) == ["model.rules.bounded#2"]
+    twice = changed_document("model.rules", [FULL["model"]["rules"][1]] * 2)
+    assert list(weaker(twice, changed_document("model.rules", [FULL["model"]["rules"][1]]))) == [
+        "model.rules.bounded#2"
+    ]
 
 
 def test_a_disabled_gate_asked_nothing() -> None:
-    before = changed("serving.mode", "disabled")
-    assert list(weaker(before, changed("serving.sla.p99_ms", 900.0))) == ["policy"]
+    before = changed_document("serving.mode", "disabled")
+    assert list(weaker(before, changed_document("serving.sla.p99_ms", 900.0))) == ["policy"]
 
 
 @pytest.mark.parametrize(
@@ -350,8 +352,8 @@ def test_a_disabled_gate_asked_nothing() -> None:
     ],
 )
 def test_either_policy_makes_a_weakening_block(before: str, now: str, verdict: Verdict) -> None:
-    loose = changed("on_policy_weakened", now, changed("model.metrics.accuracy.min", 0.5))
-    check = weaker(changed("on_policy_weakened", before), loose)["model.metrics.accuracy.min"]
+    loose = changed_document("on_policy_weakened", now, changed_document("model.metrics.accuracy.min", 0.5))
+    check = weaker(changed_document("on_policy_weakened", before), loose)["model.metrics.accuracy.min"]
     assert check.verdict is verdict
     assert check.blocks is (verdict is Verdict.FAILED)
     assert check.observed == 0.5
@@ -364,10 +366,10 @@ def test_a_weakening_is_waived_by_its_name() -> None:
     before, now = (
         Policy.model_validate(FULL),
         Policy.model_validate(
-            changed(
+            changed_document(
                 "waivers",
                 [{**FULL["waivers"][0], "check": "policy[model.metrics.accuracy.min]"}],
-                changed("model.metrics.accuracy.min", 0.5),
+                changed_document("model.metrics.accuracy.min", 0.5),
             )
         ),
     )

@@ -33,29 +33,29 @@ def test_an_interval_is_within_outside_or_across(
 
 @pytest.mark.parametrize(("rule", "blocks"), [(OnInconclusive.BLOCK, True), (OnInconclusive.WARN, False)])
 def test_what_an_interval_across_the_threshold_does_is_the_policys(rule: OnInconclusive, blocks: bool) -> None:
-    found = threshold_check(
+    check = threshold_check(
         "metric[f1]",
         0.62,
         threshold=Threshold(min=0.6),
         rule=rule,
-        where="on 80 rows",
+        scope="on 80 rows",
         interval=(0.55, 0.69),
         confidence=0.95,
     )
-    assert (found.verdict, found.blocks, found.interval, found.threshold) == (I, blocks, (0.55, 0.69), 0.6)
-    assert found.message.startswith(
+    assert (check.verdict, check.blocks, check.interval, check.threshold) == (I, blocks, (0.55, 0.69), 0.6)
+    assert check.message.startswith(
         "0.6200 (95% interval 0.5500 to 0.6900) on 80 rows; the policy asks for at least 0.6"
     )
-    assert "bring more of them" in found.message
+    assert "bring more of them" in check.message
 
 
 @pytest.mark.parametrize(("observed", "verdict"), [(0.6, P), (0.599, F)])
 def test_without_an_interval_the_point_decides(observed: float, verdict: Verdict) -> None:
-    found = threshold_check("m", observed, threshold=Threshold(min=0.6), rule=OnInconclusive.WARN, where="on 9 rows")
-    assert found.verdict is verdict
-    assert found.blocks is (verdict is F)
-    assert found.interval is None
-    assert "interval" not in found.message
+    check = threshold_check("m", observed, threshold=Threshold(min=0.6), rule=OnInconclusive.WARN, scope="on 9 rows")
+    assert check.verdict is verdict
+    assert check.blocks is (verdict is F)
+    assert check.interval is None
+    assert "interval" not in check.message
 
 
 @pytest.mark.parametrize(

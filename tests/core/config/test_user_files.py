@@ -52,6 +52,6 @@ def test_a_wide_table_fits_into_a_parameter(
 
 
 def test_a_malformed_file_is_named(texts: dict[str, str]) -> None:
-    with pytest.raises(ModelwayError, match="policy") as refused:
+    with pytest.raises(ModelwayError, match="policy") as error:
         UserFiles.load(**(texts | {"policy": "model: 3"}))
-    assert refused.value.key == "model"
+    assert error.value.key == "model"

@@ -20,11 +20,11 @@ CHECKS = (
 
 
 def waiver(**changes: Any) -> Waiver:
-    given = {"gate": "data", "check": "drift[age]", "reason": "new plan", "by": "ada", "until": "2026-06-30"}
-    return Waiver.model_validate({**given, **changes})
+    fields = {"gate": "data", "check": "drift[age]", "reason": "new plan", "by": "ada", "until": "2026-06-30"}
+    return Waiver.model_validate({**fields, **changes})
 
 
-def judged(*waivers: Waiver, as_of: str = "2026-06-01", mode: Mode = Mode.ENABLED) -> Gate:
+def gate_of(*waivers: Waiver, as_of: str = "2026-06-01", mode: Mode = Mode.ENABLED) -> Gate:
     return judged_gate("data", CHECKS, facts={}, mode=mode, waivers=waivers, as_of=as_of)
 
 
@@ -51,65 +51,65 @@ def test_a_waiver_covers_what_its_pattern_says(pattern: str, names: set[str]) ->
     [("lives", "server_alive"), ("starts", "server_starts"), ("answers[*]", "predictions_match[v2 single]")],
 )
 def test_a_waiver_by_a_checks_former_name_still_covers_it(former: str, check: str) -> None:
-    written = waiver(gate="serving", check=former)
-    assert written.covers("serving", check)
-    assert not written.covers("serving", "malformed[null]")
+    former_waiver = waiver(gate="serving", check=former)
+    assert former_waiver.covers("serving", check)
+    assert not former_waiver.covers("serving", "malformed[null]")
     assert not waiver(gate="serving", check="drift[*]").covers("serving", check)
 
 
 def test_a_waived_check_keeps_its_verdict_and_says_who_let_it_pass() -> None:
-    gate = judged(waiver())
+    gate = gate_of(waiver())
     check = gate.checks[0]
     assert (check.verdict, check.blocks) == (Verdict.FAILED, False)
     assert check.waiver == "waived by ada until 2026-06-30: new plan"
     assert gate.verdict is Verdict.FAILED
     assert gate.reasons == ["drift[sex]: few rows"]
     assert not gate.proceed
-    assert judged(waiver(check="drift[*]")).proceed
+    assert gate_of(waiver(check="drift[*]")).proceed
 
 
 @pytest.mark.parametrize(("day", "holds"), [("2026-06-30", True), ("2026-07-01", False)])
 def test_a_waiver_holds_until_the_end_of_its_day(day: str, holds: bool) -> None:
-    assert (judged(waiver(), as_of=day).checks[0].waiver is not None) is holds
+    assert (gate_of(waiver(), as_of=day).checks[0].waiver is not None) is holds
 
 
 def test_without_a_day_it_is_today() -> None:
     today = dt.datetime.now(dt.UTC).date()
-    assert judged(waiver(until=today), as_of="").checks[0].waiver is not None
-    assert judged(waiver(until=today - dt.timedelta(days=1)), as_of="").checks[0].waiver is None
+    assert gate_of(waiver(until=today), as_of="").checks[0].waiver is not None
+    assert gate_of(waiver(until=today - dt.timedelta(days=1)), as_of="").checks[0].waiver is None
 
 
 def test_a_check_that_does_not_block_needs_no_waiver() -> None:
-    assert judged(waiver(check="*")).checks[2].waiver is None
+    assert gate_of(waiver(check="*")).checks[2].waiver is None
 
 
 @pytest.mark.parametrize(("mode", "proceeds"), [(Mode.ENABLED, False), (Mode.DRY_RUN, True), (Mode.DISABLED, True)])
 def test_only_an_enabled_gate_blocks(mode: Mode, proceeds: bool) -> None:
-    gate = judged(mode=mode)
+    gate = gate_of(mode=mode)
     assert gate.proceed is proceeds
     assert gate.verdict is Verdict.FAILED
     assert len(gate.reasons) == 2
 
 
 def test_a_waiver_that_ended_or_was_taken_back_is_found_out() -> None:
-    gate = judged(waiver())
+    gate = gate_of(waiver())
     assert lapsed(gate, [waiver()], as_of="2026-06-30") == []
     assert [check.name for check in lapsed(gate, [waiver()], as_of="2026-07-01")] == ["drift[age]"]
     assert [check.name for check in lapsed(gate, [], as_of="2026-06-01")] == ["drift[age]"]
-    assert lapsed(judged(), [], as_of="2026-06-01") == []
+    assert lapsed(gate_of(), [], as_of="2026-06-01") == []
 
 
 @pytest.mark.parametrize("key", ["gate", "check", "reason", "by", "until"])
 def test_a_waiver_says_everything(policy_text: Text, key: str) -> None:
-    given = waiver().model_dump(mode="json")
-    del given[key]
-    with pytest.raises(ModelwayError, match="this key is required") as caught:
-        Policy.parse(policy_text({"waivers": [given]}))
-    assert caught.value.key == f"waivers.0.{key}"
+    fields = waiver().model_dump(mode="json")
+    del fields[key]
+    with pytest.raises(ModelwayError, match="this key is required") as error:
+        Policy.parse(policy_text({"waivers": [fields]}))
+    assert error.value.key == f"waivers.0.{key}"
 
 
 @pytest.mark.parametrize(("key", "value"), [("reason", "  "), ("by", ""), ("until", "soon"), ("gate", "latency")])
 def test_a_waiver_means_something(policy_text: Text, key: str, value: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         Policy.parse(policy_text({"waivers": [{**waiver().model_dump(mode="json"), key: value}]}))
-    assert caught.value.key == f"waivers.0.{key}"
+    assert error.value.key == f"waivers.0.{key}"

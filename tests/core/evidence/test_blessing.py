@@ -19,7 +19,7 @@ def gate(name: str, *checks: Check, mode: Mode = Mode.ENABLED) -> Gate:
 
 def blessing(*gates: Gate, **changes: Any) -> Blessing:
     hashes = Hashes(**{"model": "m", "project": "p", "contract": "c", "policy": "q", **changes.pop("hashes", {})})
-    given = {
+    fields = {
         "project": "loans",
         "run": "run-1",
         "git_commit": "abc",
@@ -27,7 +27,7 @@ def blessing(*gates: Gate, **changes: Any) -> Blessing:
         "compared_with": "3",
         **changes,
     }
-    return bless(gates or (gate("data"), gate("model"), gate("serving")), hashes, **given)
+    return bless(gates or (gate("data"), gate("model"), gate("serving")), hashes, **fields)
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def blessing(*gates: Gate, **changes: Any) -> Blessing:
 def test_a_model_is_blessed_when_every_gate_was_reached_and_lets_it_proceed(
     gates: tuple[Gate, ...], blessed: bool, verdict: Verdict
 ) -> None:
-    made = blessing(*gates)
-    assert (made.blessed, made.verdict) == (blessed, verdict)
+    document = blessing(*gates)
+    assert (document.blessed, document.verdict) == (blessed, verdict)
 
 
 def test_its_reasons_are_those_of_the_gates_that_block() -> None:
-    made = blessing(gate("data", BAD, mode=Mode.DRY_RUN), gate("model"), gate("serving", BAD))
-    assert made.reasons == ["latency[p99]: 900 ms"]
+    document = blessing(gate("data", BAD, mode=Mode.DRY_RUN), gate("model"), gate("serving", BAD))
+    assert document.reasons == ["latency[p99]: 900 ms"]
 
 
 def test_the_document_says_every_check_in_full() -> None:

@@ -32,18 +32,18 @@ def test_a_record_is_read_back_as_it_was_written_and_the_latest_counts(tmp_path:
 
 
 def test_the_time_is_in_utc() -> None:
-    written = datetime.fromisoformat(DeploymentRecord(**UNDONE.model_dump(exclude={"at"})).at)
-    assert written.tzinfo == UTC
-    assert abs((datetime.now(UTC) - written).total_seconds()) < 300
+    time = datetime.fromisoformat(DeploymentRecord(**UNDONE.model_dump(exclude={"at"})).at)
+    assert time.tzinfo == UTC
+    assert abs((datetime.now(UTC) - time).total_seconds()) < 300
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"run": "run-7"}', '{"verdict": "lost"}'])
 def test_a_damaged_record_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
-    where = Path(UNDONE.write(str(tmp_path)))
-    where.write_text(content, encoding="utf-8")
-    with pytest.raises(ModelwayError, match="is no record of a deployment") as caught:
+    file = Path(UNDONE.write(str(tmp_path)))
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ModelwayError, match="is damaged, or was written by another version") as error:
         DeploymentRecord.read(str(tmp_path), "run-7")
-    assert caught.value.file == str(where)
+    assert error.value.file == str(file)
 
 
 def test_a_store_that_refuses_is_not_a_record_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

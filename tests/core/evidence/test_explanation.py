@@ -9,7 +9,7 @@ import pytest
 
 from modelway.components.core.checks import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
-from modelway.components.core.evidence.explanation import as_json, as_markdown, findings, headline, sentences
+from modelway.components.core.evidence.explanation import as_json, as_markdown, headline, sentences, unpassed_checks
 from modelway.components.core.evidence.runs import Attempt, Outcome, RegisteredVersion, State
 
 GOOD = passed_or_failed("columns", True, message="all there")
@@ -25,8 +25,8 @@ WAIVED = passed_or_failed("slice[a].f1", False, message="0.2").model_copy(
 
 def outcome(state: State, *gates: Gate, **changes: Any) -> Outcome:
     model = RegisteredVersion(name="loans", version="4", alias="champion", model_hash="h")
-    given: dict[str, Any] = {"run": "run-1", "project": "loans", "git_commit": "c0ffee", "blessing": "b" * 64}
-    return Outcome(state=state, gates=gates, model=model if state is State.REGISTERED else None, **given | changes)
+    fields: dict[str, Any] = {"run": "run-1", "project": "loans", "git_commit": "c0ffee", "blessing": "b" * 64}
+    return Outcome(state=state, gates=gates, model=model if state is State.REGISTERED else None, **fields | changes)
 
 
 UNDONE = DeploymentRecord(
@@ -56,7 +56,7 @@ REJECTED = outcome(
 
 
 def test_what_is_worst_comes_first() -> None:
-    assert [(one.gate, one.check.name, one.effect) for one in findings(REJECTED)] == [
+    assert [(finding.gate, finding.check.name, finding.effect) for finding in unpassed_checks(REJECTED)] == [
         ("model", "metric[roc_auc]", "blocks"),
         ("model", "test_rows", "blocks"),
         ("serving", "metric[roc_auc]", "reported"),
@@ -66,13 +66,13 @@ def test_what_is_worst_comes_first() -> None:
 
 
 def test_a_rejection_is_told_in_sentences() -> None:
-    told = sentences(REJECTED)
-    assert told[0] == "loans was not blessed in run-1: 2 checks block it."
-    assert told[1] == ("The model gate's metric[roc_auc] failed (blocks): 0.51 on 900 rows | at least 0.6.")
-    assert told[2] == "The model gate's test_rows cannot be told (blocks): 12 test rows."
-    assert "would block, but this gate only reports" in told[3]
-    assert "waived by ada until 2026-06-30: known" in told[4]
-    assert told[-3:] == [
+    lines = sentences(REJECTED)
+    assert lines[0] == "loans was not blessed in run-1: 2 checks block it."
+    assert lines[1] == ("The model gate's metric[roc_auc] failed (blocks): 0.51 on 900 rows | at least 0.6.")
+    assert lines[2] == "The model gate's test_rows is inconclusive (blocks): 12 test rows."
+    assert "would block, but this gate only reports" in lines[3]
+    assert "waived by ada until 2026-06-30: known" in lines[4]
+    assert lines[-3:] == [
         "The data gate passed 1 of 2 checks.",
         "The model gate passed 1 of 4 checks.",
         "The serving gate passed 0 of 1 checks.",
@@ -80,20 +80,20 @@ def test_a_rejection_is_told_in_sentences() -> None:
 
 
 def test_gates_that_were_not_reached_are_named() -> None:
-    told = sentences(outcome(State.REJECTED, gate("data", BAD)))
-    assert told[0].endswith("1 check blocks it.")
-    assert told[-1] == "Not reached: the model and the serving gates."
+    lines = sentences(outcome(State.REJECTED, gate("data", BAD)))
+    assert lines[0].endswith("1 check blocks it.")
+    assert lines[-1] == "Not reached: the model and the serving gates."
 
 
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("outcome_", "says"),
     [
-        (outcome(State.REGISTERED, gate("data", GOOD)), "loans was blessed in run-1: it is version 4, and 'champion'."),
-        (outcome(State.FAILED, error="out of memory"), "loans was not judged to the end in run-1: out of memory."),
-        (outcome(State.FAILED), "loans was not judged to the end in run-1: the run failed."),
+        (outcome(State.REGISTERED, gate("data", GOOD)), "loans was blessed in run-1: it is version 4, 'champion'."),
+        (outcome(State.FAILED, error="out of memory"), "loans did not complete run-1: out of memory."),
+        (outcome(State.FAILED), "loans did not complete run-1: the run failed."),
         (
             outcome(State.REGISTERED, name="weekly", error="packaging did not finish"),
-            "loans was blessed in weekly (run-1): it is version 4, and 'champion'; packaging did not finish.",
+            "loans was blessed in weekly (run-1): it is version 4, 'champion'; packaging did not finish.",
         ),
         (
             outcome(State.UNDONE, deployment=UNDONE),
@@ -101,13 +101,13 @@ def test_gates_that_were_not_reached_are_named() -> None:
         ),
     ],
 )
-def test_the_headline_says_what_became_of_it(found: Outcome, says: str) -> None:
-    assert headline(found) == says
+def test_the_headline_says_what_became_of_it(outcome_: Outcome, says: str) -> None:
+    assert headline(outcome_) == says
 
 
 def test_a_disabled_gate_is_no_passed_gate() -> None:
-    told = sentences(outcome(State.REGISTERED, gate("serving", mode=Mode.DISABLED)))
-    assert "The serving gate is disabled by the policy, so nothing is known of it." in told
+    lines = sentences(outcome(State.REGISTERED, gate("serving", mode=Mode.DISABLED)))
+    assert "The serving gate is disabled by the policy, so it was not judged." in lines
 
 
 def test_the_comment_is_whole_markdown() -> None:
@@ -129,11 +129,17 @@ def test_a_long_list_is_cut_and_counted() -> None:
 
 
 def test_the_data_holds_every_finding() -> None:
-    found = as_json(REJECTED)
-    assert found["state"] == "rejected"
-    assert found["verdicts"] == {"data": "inconclusive", "model": "failed", "serving": "failed"}
-    assert [one["effect"] for one in found["findings"]] == ["blocks", "blocks", "reported", "waived", "warns"]
-    assert found["findings"][0]["observed"] == 0.51
+    document = as_json(REJECTED)
+    assert document["state"] == "rejected"
+    assert document["verdicts"] == {"data": "inconclusive", "model": "failed", "serving": "failed"}
+    assert [finding["effect"] for finding in document["findings"]] == [
+        "blocks",
+        "blocks",
+        "reported",
+        "waived",
+        "warns",
+    ]
+    assert document["findings"][0]["observed"] == 0.51
 
 
 def test_what_came_after_the_gates_and_before_a_retry_is_told() -> None:
@@ -146,8 +152,8 @@ def test_what_came_after_the_gates_and_before_a_retry_is_told() -> None:
         error=UNDONE.sentence,
         attempts=(attempt,),
     )
-    told = sentences(after)
-    assert told[-3:] == [
+    lines = sentences(after)
+    assert lines[-3:] == [
         "Packaged as registry.example/loans@sha256:abc.",
         "In staging: version 4 of loans was undone in staging: requests is 0.",
         "Attempt 1 ended as failed at 2026-11-26T20:00:00+00:00: the run ended before a gate decided.",

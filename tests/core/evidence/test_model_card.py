@@ -44,13 +44,13 @@ def blessing() -> Blessing:
 
 def test_the_card_says_what_was_found_and_who_answers(project_text: Text) -> None:
     card = {"owner": "Risk team", "intended_use": "Ranking | applications\nfor review"}
-    made = render_card(blessing(), Project.parse(project_text({"card": card})))
-    for text in (made.markdown, made.page):
-        for said in ("Risk team", "0.88 to 0.92", "latency[p99]", "a" * 64, "f" * 40, "1,200", "no champion"):
-            assert said in text, said
+    card_ = render_card(blessing(), Project.parse(project_text({"card": card})))
+    for text in (card_.markdown, card_.page):
+        for expected in ("Risk team", "0.88 to 0.92", "latency[p99]", "a" * 64, "f" * 40, "1,200", "no champion"):
+            assert expected in text, expected
         assert "waived by ada until 2026-06-30: known" in text
         assert "not stated" in text
-    titles = [line for line in made.markdown.splitlines() if line.startswith("## ")]
+    titles = [line for line in card_.markdown.splitlines() if line.startswith("## ")]
     assert titles == [
         "## Model details",
         "## Use",
@@ -87,8 +87,8 @@ def test_the_page_holds_no_markup_of_the_data(project_text: Text) -> None:
 def test_a_run_that_ended_at_the_data_gate_has_a_card_too(project_text: Text) -> None:
     bad = Gate(name="data", checks=(passed_or_failed("nulls[age]", False, message="3 of 10"),))
     hashes = Hashes(project="c", contract="d", policy="e")
-    made = bless((bad,), hashes, project="loans", run="run-1", git_commit="", requested_by="", compared_with="2")
-    card = render_card(made, Project.parse(project_text()))
+    card_ = bless((bad,), hashes, project="loans", run="run-1", git_commit="", requested_by="", compared_with="2")
+    card = render_card(card_, Project.parse(project_text()))
     assert "**Not blessed**" in card.markdown
     assert "- nulls[age]: 3 of 10" in card.markdown
     assert "Why it is not blessed" in card.page
@@ -120,6 +120,6 @@ def test_the_worst_checks_of_a_section_come_first(project_text: Text) -> None:
     checks = [passed_or_failed(f"slice[age={age}].f1", age > 40, message="said", observed=0.5) for age in (60, 50, 30)]
     gates = (Gate(name="model", checks=tuple(checks)),)
     hashes = Hashes(project="c", contract="d", policy="e")
-    judged = bless(gates, hashes, project="loans", run="r", git_commit="", requested_by="", compared_with="")
-    section = render_card(judged, Project.parse(project_text())).markdown.partition("## Slices")[2]
+    blessing_ = bless(gates, hashes, project="loans", run="r", git_commit="", requested_by="", compared_with="")
+    section = render_card(blessing_, Project.parse(project_text())).markdown.partition("## Slices")[2]
     assert section.index("age=30") < section.index("age=60") < section.index("age=50")

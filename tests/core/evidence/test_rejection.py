@@ -40,11 +40,11 @@ def _gates(folder: Path, **gates: tuple[Check, ...]) -> tuple[list[Gate], dict[s
 
 
 def _rejected(gates: tuple[list[Gate], dict[str, str]], store: Path) -> tuple[RejectedError, Outcome]:
-    with pytest.raises(RejectedError) as rejected:
+    with pytest.raises(RejectedError) as error:
         reject(*gates, files=FILES, context=_context(store))
     decision = Outcome.read(str(store), "run-1", file=DECISION)
     assert decision is not None
-    return rejected.value, decision
+    return error.value, decision
 
 
 def test_a_rejection_by_the_data_gate(tmp_path: Path) -> None:
@@ -66,10 +66,10 @@ def test_a_rejection_by_the_model_gate_keeps_both_gates_and_reports(tmp_path: Pa
     assert error.file is not None
     assert error.file.endswith("model.html")
     assert [gate.name for gate in decision.gates] == ["data", "model"]
-    kept = {name: Path(report).read_text(encoding="utf-8") for name, report in decision.reports.items()}
+    reports = {name: Path(report).read_text(encoding="utf-8") for name, report in decision.reports.items()}
     assert "Not blessed" in Path(decision.reports["card"]).with_suffix(".md").read_text(encoding="utf-8")
-    assert kept.pop("card").startswith("<!doctype html>")
-    assert kept == {"data": "<p>data</p>", "model": "<p>model</p>"}
+    assert reports.pop("card").startswith("<!doctype html>")
+    assert reports == {"data": "<p>data</p>", "model": "<p>model</p>"}
     assert [reason.split(":")[0] for reason in decision.reasons] == ["drift[income]", "test_rows"]
 
 
@@ -85,12 +85,12 @@ def test_the_gates_that_block_are_named_and_not_those_that_were_reached_after(tm
 def test_the_blessing_that_is_refused_is_kept(tmp_path: Path) -> None:
     _, decision = _rejected(_gates(tmp_path, data=(GOOD, BAD)), tmp_path / "store")
     content = (tmp_path / "store" / "runs" / "run-1" / "blessing.json").read_bytes()
-    refused = Blessing.model_validate_json(content)
-    assert (refused.blessed, refused.compared_with, refused.git_commit) == (False, "4", "commit")
-    assert refused.gates == decision.gates
-    assert refused.sha256() == decision.blessing
-    assert len(refused.hashes.contract) == len(refused.hashes.policy) == 64
-    assert refused.hashes.model == ""
+    blessing = Blessing.model_validate_json(content)
+    assert (blessing.blessed, blessing.compared_with, blessing.git_commit) == (False, "4", "commit")
+    assert blessing.gates == decision.gates
+    assert blessing.sha256() == decision.blessing
+    assert len(blessing.hashes.contract) == len(blessing.hashes.policy) == 64
+    assert blessing.hashes.model == ""
 
 
 @pytest.mark.parametrize(("count", "more"), [(10, None), (11, "and 1 more"), (25, "and 15 more")])
@@ -109,7 +109,7 @@ def test_a_store_that_cannot_be_written_is_not_a_rejection(tmp_path: Path) -> No
 
 
 def test_without_a_store_nothing_is_recorded_and_the_gates_own_report_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RejectedError) as rejected:
+    with pytest.raises(RejectedError) as error:
         reject(*_gates(tmp_path, data=(BAD,)), files=FILES, context=_context(""))
-    assert rejected.value.file == "report of data"
+    assert error.value.file == "report of data"
     assert [path.name for path in tmp_path.iterdir()] == ["data-report.html"]

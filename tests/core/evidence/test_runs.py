@@ -43,15 +43,15 @@ def outcome() -> Outcome:
 
 
 def test_an_outcome_is_read_back_as_it_was_written(tmp_path: Path, outcome: Outcome) -> None:
-    where = outcome.write(str(tmp_path), OUTCOME)
-    assert where == f"{tmp_path}/runs/release-7/outcome.json"
+    file = outcome.write(str(tmp_path), OUTCOME)
+    assert file == f"{tmp_path}/runs/release-7/outcome.json"
     assert Outcome.read(str(tmp_path), "release-7", file=OUTCOME) == outcome
 
 
 def test_a_run_without_an_id_keeps_no_records(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="the pipeline's run is empty") as refused:
+    with pytest.raises(ModelwayError, match="the run's id is empty") as error:
         RunContext(run="", store=str(tmp_path))
-    assert refused.value.key == "run"
+    assert error.value.key == "run"
     assert RunContext(run="", store="").store == ""
 
 
@@ -60,9 +60,9 @@ def test_the_reasons_are_those_of_all_gates(outcome: Outcome) -> None:
 
 
 def test_the_time_is_in_utc(outcome: Outcome) -> None:
-    written = datetime.fromisoformat(outcome.at)
-    assert written.tzinfo == UTC
-    assert abs((datetime.now(UTC) - written).total_seconds()) < 60
+    time = datetime.fromisoformat(outcome.at)
+    assert time.tzinfo == UTC
+    assert abs((datetime.now(UTC) - time).total_seconds()) < 60
 
 
 def test_a_run_without_a_record_has_none(tmp_path: Path, outcome: Outcome) -> None:
@@ -80,13 +80,13 @@ def test_a_store_that_refuses_is_not_a_missing_record(monkeypatch: pytest.Monkey
 
 def test_reports_are_kept_beside_the_record(tmp_path: Path) -> None:
     (tmp_path / "made.html").write_text("<p>", encoding="utf-8")
-    kept = keep_reports(str(tmp_path / "store"), "release-7", reports={"data": str(tmp_path / "made.html")})
-    assert kept == {"data": f"{tmp_path}/store/runs/release-7/data.html"}
-    assert Path(kept["data"]).read_text(encoding="utf-8") == "<p>"
+    locations = keep_reports(str(tmp_path / "store"), "release-7", reports={"data": str(tmp_path / "made.html")})
+    assert locations == {"data": f"{tmp_path}/store/runs/release-7/data.html"}
+    assert Path(locations["data"]).read_text(encoding="utf-8") == "<p>"
 
 
 def test_the_same_request_has_the_same_hash(project_text: Text, contract_text: Text, policy_text: Text) -> None:
-    def asked(data: str = "d", code: str = "c", **changes: dict[str, Any]) -> str:
+    def hash_of(data: str = "d", code: str = "c", **changes: dict[str, Any]) -> str:
         return request_hash(
             UserFiles.load(
                 project=project_text(changes.get("project")),
@@ -97,14 +97,14 @@ def test_the_same_request_has_the_same_hash(project_text: Text, contract_text: T
             code_version=code,
         )
 
-    assert asked() == asked()
+    assert hash_of() == hash_of()
     different = {
-        asked(),
-        asked(data="other"),
-        asked(code="other"),
-        asked(project={"model.seed": 1}),
-        asked(contract={"minimum_rows": 2}),
-        asked(policy={"model.minimum_rows": 2}),
+        hash_of(),
+        hash_of(data="other"),
+        hash_of(code="other"),
+        hash_of(project={"model.seed": 1}),
+        hash_of(contract={"minimum_rows": 2}),
+        hash_of(policy={"model.minimum_rows": 2}),
     }
     assert len(different) == 6
 

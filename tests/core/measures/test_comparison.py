@@ -32,10 +32,10 @@ def check(
     return Check(name=name, verdict=verdict, observed=observed, threshold=threshold, message="")
 
 
-def values(checks: Iterable[Check], measured: dict[str, float] | None = None) -> dict[str, float]:
+def values(checks: Iterable[Check], measurements: dict[str, float] | None = None) -> dict[str, float]:
     """The numbers of a gate that went through its file, as a gate of another task does."""
     gate = Gate.model_validate_json(Gate(name="any", checks=tuple(checks)).model_dump_json())
-    numbers = comparison(gate, POLICY, measured=measured or {})
+    numbers = comparison(gate, POLICY, measurements=measurements or {})
     assert all(type(number) is float and math.isfinite(number) for number in numbers.values())
     return {name: number for name, number in numbers.items() if not name.startswith("checks_")}
 
@@ -211,7 +211,7 @@ def test_what_is_no_finite_number_is_left_out(number: float) -> None:
         check("nulls[age]", 0.1, number),
         check("metric[roc_auc]", number, number),
     ]
-    numbers = comparison(Gate(name="data", checks=tuple(checks)), POLICY, measured={"r2": number})
+    numbers = comparison(Gate(name="data", checks=tuple(checks)), POLICY, measurements={"r2": number})
     assert {name for name in numbers if not name.startswith("checks_")} == {"worst_drift_max", "roc_auc_min"}
 
 

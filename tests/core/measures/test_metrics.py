@@ -38,12 +38,12 @@ BINARY: dict[str, tuple[Any, object, object]] = {
 
 @pytest.fixture(params=BINARY)
 def binary(request: pytest.FixtureRequest) -> dict[str, Any]:
-    names, asked, positive = BINARY[request.param]
+    names, label_positive, positive = BINARY[request.param]
     label, truth = names[(SIGNAL > 0).astype(int)], names[(LATER_SIGNAL > 0.4).astype(int)]
     model = LogisticRegression().fit(FEATURES, label)
     column = list(model.classes_).index(positive)
     return {
-        "found": predict(model, LATER, truth=truth, project=project("binary", asked)),
+        "found": predict(model, LATER, truth=truth, project=project("binary", label_positive)),
         "truth": (truth == positive).astype(int),
         "predicted": (model.predict(LATER) == positive).astype(int),
         "probability": model.predict_proba(LATER)[:, column],
@@ -75,11 +75,11 @@ def test_binary_scores_are_scikit_learns(binary: dict[str, Any], name: str, by_h
 
 
 def test_the_positive_class_is_the_second(binary: dict[str, Any]) -> None:
-    found = binary["found"]
-    assert found.classes[1] == str(binary["positive"])
-    np.testing.assert_array_equal(found.truth, binary["truth"])
-    np.testing.assert_array_equal(found.predicted, binary["predicted"])
-    np.testing.assert_array_equal(found.probabilities[:, 1], binary["probability"])
+    predictions = binary["found"]
+    assert predictions.classes[1] == str(binary["positive"])
+    np.testing.assert_array_equal(predictions.truth, binary["truth"])
+    np.testing.assert_array_equal(predictions.predicted, binary["predicted"])
+    np.testing.assert_array_equal(predictions.probabilities[:, 1], binary["probability"])
 
 
 @pytest.mark.parametrize("names", [np.array(["b", "a", "c"], dtype=object), np.array([3, 1, 2])])
@@ -101,10 +101,10 @@ def test_scores_of_several_classes_are_scikit_learns(names: Any, name: str, by_h
     label = names[np.digitize(SIGNAL, [-0.5, 0.5])]
     truth = names[np.digitize(LATER_SIGNAL, [-0.5, 0.5])]
     model = RandomForestClassifier(n_estimators=9, random_state=0).fit(FEATURES, label)
-    found = predict(model, LATER, truth=truth, project=project("multiclass"))
-    assert found.classes == tuple(str(value) for value in model.classes_)
+    predictions = predict(model, LATER, truth=truth, project=project("multiclass"))
+    assert predictions.classes == tuple(str(value) for value in model.classes_)
     expected = by_hand(truth, model.predict(LATER), model.predict_proba(LATER), model.classes_)
-    assert score(name, found) == pytest.approx(expected, abs=1e-12)
+    assert score(name, predictions) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_scores_of_several_classes_are_scikit_learns(names: Any, name: str, by_h
 )
 def test_scores_of_numbers_are_scikit_learns(name: str, by_hand: Any) -> None:
     model = LinearRegression().fit(FEATURES, SIGNAL)
-    found = predict(model, LATER, truth=LATER_SIGNAL, project=project("regression"))
-    assert found.classes == ()
-    assert score(name, found) == pytest.approx(by_hand(LATER_SIGNAL, model.predict(LATER)), abs=1e-12)
+    predictions = predict(model, LATER, truth=LATER_SIGNAL, project=project("regression"))
+    assert predictions.classes == ()
+    assert score(name, predictions) == pytest.approx(by_hand(LATER_SIGNAL, model.predict(LATER)), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_which_way_is_better(name: str, higher: bool) -> None:
     ],
 )
 def test_a_metric_that_there_is_not_is_answered_with_the_nearest(name: str, remedy: str) -> None:
-    with pytest.raises(ModelwayError, match="scikit-learn has no metric") as caught:
+    with pytest.raises(ModelwayError, match="scikit-learn has no metric") as error:
         check_metric(name, f"model.metrics.{name}", file="policy.yaml")
-    assert (caught.value.file, caught.value.key, caught.value.value) == ("policy.yaml", f"model.metrics.{name}", name)
-    assert remedy in caught.value.remedy
+    assert (error.value.file, error.value.key, error.value.value) == ("policy.yaml", f"model.metrics.{name}", name)
+    assert remedy in error.value.remedy
 
 
 @pytest.mark.parametrize("name", sorted(reference.get_scorer_names()))
@@ -163,38 +163,38 @@ def test_every_scorer_is_a_metric_and_every_loss_one_without_its_sign(name: str)
 
 def test_a_model_without_probabilities_has_the_other_metrics() -> None:
     label = (SIGNAL > 0).astype(int)
-    found = predict(
+    predictions = predict(
         LinearSVC().fit(FEATURES, label), LATER, truth=(LATER_SIGNAL > 0).astype(int), project=project("binary")
     )
-    assert found.probabilities is None
-    assert 0.5 < score("accuracy", found) <= 1
-    with pytest.raises(ModelwayError, match="log_loss cannot be computed") as caught:
-        score("log_loss", found)
-    assert caught.value.key == "metrics.log_loss"
+    assert predictions.probabilities is None
+    assert 0.5 < score("accuracy", predictions) <= 1
+    with pytest.raises(ModelwayError, match="log_loss cannot be computed") as error:
+        score("log_loss", predictions)
+    assert error.value.key == "metrics.log_loss"
 
 
 @pytest.mark.parametrize(("name", "task"), [("f1", "multiclass"), ("r2", "binary"), ("log_loss", "regression")])
 def test_a_metric_that_does_not_fit_the_task_is_explained(name: str, task: str) -> None:
     if task == "regression":
-        found = Predictions(LATER_SIGNAL, LATER_SIGNAL, None, ())
+        predictions = Predictions(LATER_SIGNAL, LATER_SIGNAL, None, ())
     else:
         classes = ("a", "b") if task == "binary" else ("a", "b", "c")
         truth = np.arange(90) % len(classes)
-        found = Predictions(truth, truth, np.eye(len(classes))[truth], classes)
+        predictions = Predictions(truth, truth, np.eye(len(classes))[truth], classes)
     if name == "r2":
-        assert score(name, found) == 1.0  # of class numbers: defined, if of no use
+        assert score(name, predictions) == 1.0  # of class numbers: defined, if of no use
         return
-    with pytest.raises(ModelwayError, match=f"the metric {name} cannot be computed") as caught:
-        score(name, found)
-    assert "fits the task" in caught.value.remedy
+    with pytest.raises(ModelwayError, match=f"the metric {name} cannot be computed") as error:
+        score(name, predictions)
+    assert "fits the task" in error.value.remedy
 
 
 def test_a_class_that_the_model_never_saw_is_always_wrong() -> None:
     model = LogisticRegression().fit(FEATURES, np.where(SIGNAL > 0, "b", "a"))
     truth = np.array(["a", "b", "new"] * 30, dtype=object)
-    found = predict(model, LATER, truth=truth, project=project("multiclass"))
-    assert found.truth.tolist() == [0, 1, 2] * 30
-    assert score("accuracy", found) == pytest.approx((model.predict(LATER) == truth).mean())
+    predictions = predict(model, LATER, truth=truth, project=project("multiclass"))
+    assert predictions.truth.tolist() == [0, 1, 2] * 30
+    assert score("accuracy", predictions) == pytest.approx((model.predict(LATER) == truth).mean())
 
 
 def test_a_positive_class_that_the_model_does_not_know() -> None:
@@ -211,15 +211,15 @@ def test_a_model_that_fails_is_explained() -> None:
 
 def test_predictions_of_some_rows() -> None:
     label = (SIGNAL > 0).astype(int)
-    found = predict(
+    predictions = predict(
         LogisticRegression().fit(FEATURES, label),
         LATER,
         truth=(LATER_SIGNAL > 0).astype(int),
         project=project("binary"),
     )
     rows = np.arange(0, 90, 3)
-    part = found.take(rows)
-    np.testing.assert_array_equal(part.truth, found.truth[rows])
+    part = predictions.take(rows)
+    np.testing.assert_array_equal(part.truth, predictions.truth[rows])
     assert part.probabilities is not None
     assert part.probabilities.shape == (30, 2)
-    assert score("accuracy", part) == (found.truth[rows] == found.predicted[rows]).mean()
+    assert score("accuracy", part) == (predictions.truth[rows] == predictions.predicted[rows]).mean()

@@ -25,9 +25,9 @@ def test_where_nothing_has_moved_the_excess_is_about_nothing(expected_rows: int,
 
 
 def test_a_shift_stays_what_it_is() -> None:
-    moved = [0.1, 0.2, 0.3, 0.4, 0.0]
-    index = population_stability_index(SHARES, moved)
-    excess = excess_stability_index(SHARES, moved, expected_rows=1000, rows=1000)
+    later = [0.1, 0.2, 0.3, 0.4, 0.0]
+    index = population_stability_index(SHARES, later)
+    excess = excess_stability_index(SHARES, later, expected_rows=1000, rows=1000)
     assert excess == pytest.approx(index - 3 * (1 / 1000 + 1 / 1000))
     assert excess_stability_index(SHARES, SHARES, expected_rows=100, rows=100) == 0.0
 
@@ -46,7 +46,7 @@ def test_an_empty_bin_counts_as_a_ten_thousandth() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_index_is_symmetric_not_negative_and_zero_for_equals(seed: int) -> None:
     dice = np.random.default_rng(seed)
-    one, other = dice.dirichlet(np.ones(6)).tolist(), dice.dirichlet(np.ones(6)).tolist()
-    assert population_stability_index(one, one) == 0
-    assert population_stability_index(one, other) > 0
-    assert population_stability_index(one, other) == pytest.approx(population_stability_index(other, one))
+    first, second = dice.dirichlet(np.ones(6)).tolist(), dice.dirichlet(np.ones(6)).tolist()
+    assert population_stability_index(first, first) == 0
+    assert population_stability_index(first, second) > 0
+    assert population_stability_index(first, second) == pytest.approx(population_stability_index(second, first))

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.oci.image import CONFIG, LAYER, MANIFEST, Descriptor, Image, chosen, on_top, write_layer
+from modelway.components.core.oci.image import (
+    CONFIG,
+    LAYER,
+    MANIFEST,
+    Descriptor,
+    Image,
+    append_layer,
+    select_platform,
+    write_layer,
+)
 
 BASE = Image(
     b"{}",
@@ -23,7 +32,7 @@ BASE = Image(
 )
 
 
-def filled(folder: Path, names: list[str]) -> Path:
+def fill(folder: Path, names: list[str]) -> Path:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
@@ -32,7 +41,7 @@ def filled(folder: Path, names: list[str]) -> Path:
 
 def test_a_layer_does_not_tell_when_by_whom_or_in_which_order_its_files_were_made(tmp_path: Path) -> None:
     names = ["b/two", "a", "b/one", "b-c", f"long/{'x' * 120}"]
-    first, second = filled(tmp_path / "first", names), filled(tmp_path / "second", names[::-1])
+    first, second = fill(tmp_path / "first", names), fill(tmp_path / "second", names[::-1])
     for path in second.rglob("*"):
         path.chmod(0o700)
         os.utime(path, (1, 1))
@@ -45,10 +54,10 @@ def test_a_layer_does_not_tell_when_by_whom_or_in_which_order_its_files_were_mad
 
 
 def test_a_layers_files_are_below_its_root_and_read_only(tmp_path: Path) -> None:
-    write_layer(filled(tmp_path / "files", ["b/two", "a"]), "release", target=tmp_path / "layer.tar")
+    write_layer(fill(tmp_path / "files", ["b/two", "a"]), "release", target=tmp_path / "layer.tar")
     with tarfile.open(tmp_path / "layer.tar") as archive:
-        found = [(one.name, one.isdir(), oct(one.mode), one.uid, one.mtime) for one in archive]
-    assert found == [
+        members = [(entry.name, entry.isdir(), oct(entry.mode), entry.uid, entry.mtime) for entry in archive]
+    assert members == [
         ("release", True, "0o755", 0, 0),
         ("release/a", False, "0o444", 0, 0),
         ("release/b", True, "0o755", 0, 0),
@@ -58,36 +67,38 @@ def test_a_layers_files_are_below_its_root_and_read_only(tmp_path: Path) -> None
 
 def test_an_image_on_top_keeps_the_base_and_adds_its_layer_and_labels() -> None:
     layer = Descriptor(LAYER, "sha256:2", 7)
-    made = on_top(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model")
-    manifest = json.loads(made.manifest)
+    image = append_layer(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model")
+    manifest = json.loads(image.manifest)
     assert manifest["mediaType"] == MANIFEST
-    assert manifest["config"] == Descriptor.of(made.config, CONFIG).as_json()
-    assert [one["digest"] for one in manifest["layers"]] == ["sha256:1", "sha256:2"]
+    assert manifest["config"] == Descriptor.of(image.config, CONFIG).as_json()
+    assert [entry["digest"] for entry in manifest["layers"]] == ["sha256:1", "sha256:2"]
     assert manifest["annotations"] == {"base": "b"}
-    assert made.described["config"] == {"User": "1", "Labels": {"title": "loans"}}
-    assert made.described["rootfs"]["diff_ids"] == ["sha256:0", "sha256:2"]
-    assert made.described["history"] == [{"created": "1970-01-01T00:00:00Z", "created_by": "package_model"}]
+    assert image.config_json["config"] == {"User": "1", "Labels": {"title": "loans"}}
+    assert image.config_json["rootfs"]["diff_ids"] == ["sha256:0", "sha256:2"]
+    assert image.config_json["history"] == [{"created": "1970-01-01T00:00:00Z", "created_by": "package_model"}]
     assert (
-        on_top(BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model").digest
-        == made.digest
+        append_layer(
+            BASE, layer, labels={"title": "loans"}, annotations={"base": "b"}, created_by="package_model"
+        ).digest
+        == image.digest
     )
 
 
 def entry(platform: str | None, digest: str = "sha256:a") -> dict[str, Any]:
-    found: dict[str, Any] = {"mediaType": MANIFEST, "digest": digest, "size": 1}
+    members: dict[str, Any] = {"mediaType": MANIFEST, "digest": digest, "size": 1}
     if platform:
         system, architecture = platform.split("/")
-        found["platform"] = {"os": system, "architecture": architecture}
-    return found
+        members["platform"] = {"os": system, "architecture": architecture}
+    return members
 
 
 def test_an_index_gives_the_platforms_manifest() -> None:
     index = {"manifests": [entry("linux/arm64"), entry("linux/amd64", "sha256:b"), {"mediaType": "other"}]}
-    assert chosen(index, "linux/amd64", source="base").digest == "sha256:b"
+    assert select_platform(index, "linux/amd64", source="base").digest == "sha256:b"
 
 
 @pytest.mark.parametrize("manifests", [[], [entry("linux/arm64")], [entry("linux/amd64"), entry("linux/amd64")]])
 def test_an_index_without_one_manifest_for_the_platform_is_refused(manifests: list[Any]) -> None:
-    with pytest.raises(ModelwayError, match=f"has {max(0, len(manifests) - 1) and 2} images for linux/amd64") as caught:
-        chosen({"manifests": manifests}, "linux/amd64", source="base")
-    assert caught.value.key == "platform"
+    with pytest.raises(ModelwayError, match=f"has {max(0, len(manifests) - 1) and 2} images for linux/amd64") as error:
+        select_platform({"manifests": manifests}, "linux/amd64", source="base")
+    assert error.value.key == "platform"

@@ -50,8 +50,8 @@ class Guarded(BaseHTTPRequestHandler):
     """Refuses whoever does not bring the right password, as registries with basic authentication do."""
 
     def do_GET(self) -> None:
-        wanted = f"Basic {base64.b64encode(b'ada:secret').decode()}"
-        if self.headers.get("Authorization") == wanted:
+        expected = f"Basic {base64.b64encode(b'ada:secret').decode()}"
+        if self.headers.get("Authorization") == expected:
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()
@@ -88,9 +88,9 @@ def test_the_credentials_are_those_of_dockers_configuration(
     if password == "secret":
         assert repository.manifest("1") == b"{}"
         return
-    with pytest.raises(CredentialsError, match="refuses access to team/loans") as caught:
+    with pytest.raises(CredentialsError, match="refuses access to team/loans") as error:
         repository.manifest("1")
-    assert "DOCKER_CONFIG" in caught.value.remedy
+    assert "DOCKER_CONFIG" in error.value.remedy
 
 
 class Tokens(BaseHTTPRequestHandler):

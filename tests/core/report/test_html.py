@@ -52,8 +52,8 @@ def test_a_message_is_cut_at_the_top_and_whole_among_the_checks() -> None:
 
 
 def test_a_page_of_thousands_of_checks_stays_small() -> None:
-    many = [inconclusive(f"drift[column_{number}]", "said", rule=OnInconclusive.WARN) for number in range(10_000)]
-    text = page(*many)
+    checks = [inconclusive(f"drift[column_{number}]", "said", rule=OnInconclusive.WARN) for number in range(10_000)]
+    text = page(*checks)
     assert text.count("<tr>") == MOST_CHECKS + 1
     assert text.count("<li>") == MOST_WARNINGS
     assert f"and {10_000 - MOST_CHECKS} more" in text

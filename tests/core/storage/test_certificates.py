@@ -88,10 +88,10 @@ def test_a_private_authority_is_named_as_what_lacks_and_trusted_where_it_is_give
     with behind_tls(plain_port, authority) as host:
         with pytest.raises(
             UnavailableError, match=r"certificate of \w+ at \S*127\.0\.0\.2:\d+ is not trusted"
-        ) as caught:
+        ) as error:
             ask(host)
-        assert "MODELWAY_CA" in caught.value.remedy
-        assert "the key `ca` of the ConfigMap modelway" in caught.value.remedy
+        assert "MODELWAY_CA" in error.value.remedy
+        assert "the key `ca` of the ConfigMap modelway" in error.value.remedy
         monkeypatch.setenv("MODELWAY_CA", str(authority.certificate))
         assert ask(host) in {b"an object", None}
 
@@ -102,9 +102,9 @@ def test_a_registry_with_a_private_authority(
     port = int(registry.host.rpartition(":")[2])
     blob = Descriptor.of(b"content", "any")
     with behind_tls(port, authority) as host:
-        with pytest.raises(UnavailableError, match=r"certificate of the registry .* is not trusted") as caught:
+        with pytest.raises(UnavailableError, match=r"certificate of the registry .* is not trusted") as error:
             Registry(host, "team/private").has(blob)
-        assert "MODELWAY_CA" in caught.value.remedy
+        assert "MODELWAY_CA" in error.value.remedy
         monkeypatch.setenv("MODELWAY_CA", str(authority.certificate))
         (tmp_path / "content").write_bytes(b"content")
         repository = Registry(host, "team/private")
@@ -137,11 +137,11 @@ def test_what_the_authority_is_not_to_blame_for(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    other = new_authority(tmp_path / "other", **changes)
-    monkeypatch.setenv("MODELWAY_CA", str(other.certificate))
-    with behind_tls(plain_port, other) as host, pytest.raises(UnavailableError, match=message) as caught:
+    stranger = new_authority(tmp_path / "other", **changes)
+    monkeypatch.setenv("MODELWAY_CA", str(stranger.certificate))
+    with behind_tls(plain_port, stranger) as host, pytest.raises(UnavailableError, match=message) as error:
         read_object(host)
-    assert remedy in caught.value.remedy
+    assert remedy in error.value.remedy
 
 
 def test_the_public_authorities_stay_trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,11 +160,11 @@ def test_the_public_authorities_stay_trusted(authority: Authority, monkeypatch: 
 def test_what_the_user_trusts_already_stays_trusted(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    other = new_authority(tmp_path / "other")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other.certificate))
+    stranger = new_authority(tmp_path / "other")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(stranger.certificate))
     monkeypatch.setenv("MODELWAY_CA", str(authority.certificate))
     certificates._combined.cache_clear()
-    assert other.certificate.read_bytes() in Path(str(bundle())).read_bytes()
+    assert stranger.certificate.read_bytes() in Path(str(bundle())).read_bytes()
 
 
 def test_another_authority_is_another_bundle(
@@ -203,18 +203,18 @@ def test_what_is_no_certificate_is_said(content: bytes, monkeypatch: pytest.Monk
     file = tmp_path / "ca.pem"
     file.write_bytes(content)
     monkeypatch.setenv("MODELWAY_CA", str(file))
-    with pytest.raises(CredentialsError, match="certificates cannot be read") as caught:
+    with pytest.raises(CredentialsError, match="certificates cannot be read") as error:
         S3("https://127.0.0.1:9", "key", secret_key="secret")
-    assert caught.value.file == str(file)
-    assert caught.value.key == "MODELWAY_CA"
-    assert "PEM" in caught.value.remedy
+    assert error.value.file == str(file)
+    assert error.value.key == "MODELWAY_CA"
+    assert "PEM" in error.value.remedy
 
 
 def test_a_file_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODELWAY_CA", str(tmp_path / "none.pem"))
-    with pytest.raises(ModelwayError, match="MODELWAY_CA names no file") as caught:
+    with pytest.raises(ModelwayError, match="the file that MODELWAY_CA names does not exist") as error:
         Tracking("https://127.0.0.1:9")
-    assert caught.value.file == str(tmp_path / "none.pem")
+    assert error.value.file == str(tmp_path / "none.pem")
 
 
 def test_mlflows_own_variables_come_first(

@@ -119,7 +119,7 @@ def test_a_process_told_to_end_leaves_a_killed_run(tracking: Tracking, experimen
 def test_a_killed_process_leaves_a_run_that_is_ended_by_its_pipeline_run(tracking: Tracking, experiment: str) -> None:
     with (
         training(tracking, experiment, MODELWAY_RUN="run-3") as (process, run_id, _),
-        tracking.run(experiment, "another pipeline run's", tags={}) as other,
+        tracking.run(experiment, "another pipeline run's", tags={}) as other_run,
     ):
         process.kill()
         process.wait(timeout=30)
@@ -127,7 +127,7 @@ def test_a_killed_process_leaves_a_run_that_is_ended_by_its_pipeline_run(trackin
         assert tracking.end_unfinished(experiment, "run-4") == []
         assert tracking.end_unfinished(experiment, "") == []
         assert tracking.end_unfinished(experiment, "run-3") == [run_id]
-        assert (status(tracking, run_id), status(tracking, other)) == ("FAILED", "RUNNING")
+        assert (status(tracking, run_id), status(tracking, other_run)) == ("FAILED", "RUNNING")
         assert tracking.client.get_run(run_id).info.end_time is not None
     assert tracking.end_unfinished(experiment, "run-3") == []
 
@@ -165,23 +165,23 @@ def test_an_injected_run_is_ended_by_whoever_injected_it(tracking: Tracking, exp
 
 
 def test_a_program_keeps_its_own_way_to_end(tracking: Tracking, experiment: str) -> None:
-    received: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    signals: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
     try:
         with tracking.run(experiment, "train", tags={}) as run_id:
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert received == [signal.SIGTERM]
+    assert signals == [signal.SIGTERM]
     assert status(tracking, run_id) == "FINISHED"
 
 
 def test_the_signal_is_left_as_it_was(tracking: Tracking, experiment: str) -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with pytest.raises(SystemExit) as ended, tracking.run(experiment, "train", tags={}) as run_id:
+        with pytest.raises(SystemExit) as error, tracking.run(experiment, "train", tags={}) as run_id:
             signal.raise_signal(signal.SIGTERM)
-        assert ended.value.code == 143
+        assert error.value.code == 143
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, before)

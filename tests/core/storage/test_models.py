@@ -43,8 +43,8 @@ def test_which_types_are_trusted(name: str, expected: bool) -> None:
 
 def test_a_model_of_trusted_types_is_loaded(tmp_path: Path, pipeline: Pipeline) -> None:
     skops.io.dump(pipeline, tmp_path / "model.skops")
-    loaded = load_skops(tmp_path / "model.skops")
-    assert loaded.predict([[0.0], [3.0]]).tolist() == [0, 1]
+    model = load_skops(tmp_path / "model.skops")
+    assert model.predict([[0.0], [3.0]]).tolist() == [0, 1]
     assert untrusted_types(tmp_path / "model.skops") == []
 
 
@@ -53,9 +53,9 @@ def test_a_foreign_type_is_refused(tmp_path: Path, pipeline: Pipeline) -> None:
     file = tmp_path / "model.skops"
     skops.io.dump(pipeline, file)
     assert any(name.endswith("mkdir") for name in untrusted_types(file.read_bytes()))
-    with pytest.raises(ModelwayError, match="mkdir, which is not of a trusted library") as caught:
+    with pytest.raises(ModelwayError, match="mkdir, which is not of a trusted library") as error:
         load_skops(file)
-    assert caught.value.file == str(file)
+    assert error.value.file == str(file)
 
 
 def test_a_file_that_was_tampered_with_is_refused(tmp_path: Path, pipeline: Pipeline) -> None:
@@ -74,7 +74,7 @@ def test_a_file_that_was_tampered_with_is_refused(tmp_path: Path, pipeline: Pipe
 
 
 @pytest.mark.parametrize(
-    "described",
+    "metadata",
     [
         None,
         "",
@@ -85,12 +85,12 @@ def test_a_file_that_was_tampered_with_is_refused(tmp_path: Path, pipeline: Pipe
         "flavors: [unclosed",
     ],
 )
-def test_a_folder_without_a_model_of_ours_is_refused(tmp_path: Path, described: str | None) -> None:
-    if described is not None:
-        (tmp_path / "MLmodel").write_text(described, encoding="utf-8")
-    with pytest.raises(ModelwayError, match="holds no scikit-learn model") as caught:
+def test_a_folder_without_a_model_of_ours_is_refused(tmp_path: Path, metadata: str | None) -> None:
+    if metadata is not None:
+        (tmp_path / "MLmodel").write_text(metadata, encoding="utf-8")
+    with pytest.raises(ModelwayError, match="holds no scikit-learn model") as error:
         load_model(tmp_path)
-    assert caught.value.file == str(tmp_path)
+    assert error.value.file == str(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_a_model_whose_module_is_not_here_says_so(
     (tmp_path / "own_models.py").unlink()
     if module is not None:
         (tmp_path / "own_models.py").write_text(module, encoding="utf-8")
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         load_model(tmp_path)
-    assert f"the model cannot be loaded: {reason}" in caught.value.message
-    assert "modelway image" in caught.value.remedy
+    assert f"the model cannot be loaded: {reason}" in error.value.message
+    assert "modelway image" in error.value.remedy
 
 
 def test_what_the_metadata_claims_to_be_trusted_is_not_believed(tmp_path: Path, pipeline: Pipeline) -> None:

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from modelway.components.core.errors import CredentialsError, ModelwayError
+from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.uri import (
     Listing,
-    copy_in,
+    content_version,
     create_uri,
     fetch,
     is_exclusive,
     is_uri,
     join,
-    listing_below,
-    names_below,
+    list_names,
+    list_states,
     read_all,
     read_uri,
-    version_of,
+    upload,
     write_uri,
 )
 
@@ -71,25 +71,25 @@ def test_a_reader_sees_the_old_content_or_the_new(tmp_path: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        seen, until = set(), time.monotonic() + 10
+        reads, until = set(), time.monotonic() + 10
         for number in itertools.count():
-            seen.add(read_uri(target))
-            if number >= 300 and (len(seen) > 1 or time.monotonic() > until):
+            reads.add(read_uri(target))
+            if number >= 300 and (len(reads) > 1 or time.monotonic() > until):
                 break
     finally:
         stop.set()
         writer.join()
-    assert seen <= set(contents)
-    assert len(seen) > 1
+    assert reads <= set(contents)
+    assert len(reads) > 1
 
 
-@pytest.mark.parametrize("read", [read_uri, version_of])
+@pytest.mark.parametrize("read", [read_uri, content_version])
 def test_what_is_not_there_is_named(tmp_path: Path, read: object) -> None:
     missing = str(tmp_path / "none.csv")
-    with pytest.raises(ModelwayError, match="cannot be read") as caught:
+    with pytest.raises(ModelwayError, match="cannot be read") as error:
         read(missing)  # type: ignore[operator]
-    assert caught.value.file == missing
-    assert caught.value.remedy
+    assert error.value.file == missing
+    assert error.value.remedy
 
 
 def test_a_folder_is_not_read_as_a_file(tmp_path: Path) -> None:
@@ -100,14 +100,14 @@ def test_a_folder_is_not_read_as_a_file(tmp_path: Path) -> None:
 def test_a_version_changes_with_the_content_alone(tmp_path: Path) -> None:
     file = tmp_path / "data.csv"
     file.write_text("a\n1\n", encoding="utf-8")
-    before = version_of(str(file))
+    before = content_version(str(file))
     os.utime(file, (1, 1))
-    assert version_of(str(file)) == before
+    assert content_version(str(file)) == before
     file.write_text("a\n2\n", encoding="utf-8")
     os.utime(file, (1, 1))
-    assert version_of(str(file)) != before
+    assert content_version(str(file)) != before
     file.write_text("a\n1\n", encoding="utf-8")
-    assert version_of(str(file)) == before
+    assert content_version(str(file)) == before
     assert before.startswith("sha256:")
 
 
@@ -116,17 +116,17 @@ def test_the_version_of_a_folder_covers_names_and_contents(tmp_path: Path) -> No
     (folder / "sub").mkdir(parents=True)
     (folder / "a.csv").write_text("1", encoding="utf-8")
     (folder / "sub" / "b.csv").write_text("2", encoding="utf-8")
-    versions = [version_of(str(folder))]
+    versions = [content_version(str(folder))]
     (folder / "a.csv").write_text("3", encoding="utf-8")
-    versions.append(version_of(str(folder)))
+    versions.append(content_version(str(folder)))
     (folder / "a.csv").rename(folder / "c.csv")
-    versions.append(version_of(str(folder)))
+    versions.append(content_version(str(folder)))
     (folder / "sub" / "d.csv").write_text("", encoding="utf-8")
-    versions.append(version_of(str(folder)))
+    versions.append(content_version(str(folder)))
     assert len(set(versions)) == 4
-    other = tmp_path / "elsewhere"
-    folder.rename(other)
-    assert version_of(str(other)) == versions[-1]
+    new_place = tmp_path / "elsewhere"
+    folder.rename(new_place)
+    assert content_version(str(new_place)) == versions[-1]
 
 
 def test_a_local_source_is_used_where_it_is(tmp_path: Path) -> None:
@@ -138,16 +138,8 @@ def test_a_local_source_is_used_where_it_is(tmp_path: Path) -> None:
 
 def test_a_report_is_copied_in(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("<p>", encoding="utf-8")
-    copy_in(tmp_path / "report.html", str(tmp_path / "runs" / "a" / "data.html"))
+    upload(tmp_path / "report.html", str(tmp_path / "runs" / "a" / "data.html"))
     assert (tmp_path / "runs" / "a" / "data.html").read_text(encoding="utf-8") == "<p>"
-
-
-def test_s3_without_credentials_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(CredentialsError, match="no S3 credentials") as caught:
-        read_uri("s3://bucket/key")
-    assert "AWS_ACCESS_KEY_ID" in caught.value.remedy
 
 
 def test_what_is_there_is_not_created_again(tmp_path: Path) -> None:
@@ -180,19 +172,19 @@ def test_of_several_that_create_at_once_one_does_and_nobody_sees_a_part(tmp_path
     for thread in threads:
         thread.join(timeout=60)
     assert len(wins) == 30
-    assert len(names_below(str(tmp_path))) == 30
+    assert len(list_names(str(tmp_path))) == 30
     assert sum(read_uri(str(tmp_path / f"{number}.bin")) == wins[number] for number in range(30)) == 30
 
 
 def test_names_are_those_of_files_directly_below_in_order(tmp_path: Path) -> None:
     for name in ("b.json", "a.json", "c.json", ".draft", "deep/d.json"):
         write_uri(str(tmp_path / name), name.encode())
-    assert names_below(str(tmp_path)) == ["a.json", "b.json", "c.json"]
-    assert names_below(f"{tmp_path}/", after="a.json") == ["b.json", "c.json"]
-    assert names_below(str(tmp_path / "missing")) == []
+    assert list_names(str(tmp_path)) == ["a.json", "b.json", "c.json"]
+    assert list_names(f"{tmp_path}/", after="a.json") == ["b.json", "c.json"]
+    assert list_names(str(tmp_path / "missing")) == []
     assert read_all([str(tmp_path / "b.json"), str(tmp_path / "a.json")]) == [b"b.json", b"a.json"]
-    assert listing_below(str(tmp_path)) == Listing({"a.json": "", "b.json": "", "c.json": ""}, {})
-    assert listing_below(str(tmp_path / "missing")) == Listing({}, {})
+    assert list_states(str(tmp_path)) == Listing({"a.json": "", "b.json": "", "c.json": ""}, {})
+    assert list_states(str(tmp_path / "missing")) == Listing({}, {})
 
 
 def test_a_file_that_is_written_anew_has_another_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,10 +193,10 @@ def test_a_file_that_is_written_anew_has_another_state(tmp_path: Path, monkeypat
     states = []
     for content in ("one", "two", "three"):
         file.write_text(content, encoding="utf-8")
-        states.append(listing_below(str(tmp_path)).states["a.json"])
-        assert listing_below(str(tmp_path)).states["a.json"] == states[-1]
+        states.append(list_states(str(tmp_path)).states["a.json"])
+        assert list_states(str(tmp_path)).states["a.json"] == states[-1]
         time.sleep(0.02)
     (tmp_path / "b.json").write_text("three", encoding="utf-8")
     (tmp_path / "b.json").replace(file)
-    states.append(listing_below(str(tmp_path)).states["a.json"])
+    states.append(list_states(str(tmp_path)).states["a.json"])
     assert len(set(states)) == 4

@@ -38,12 +38,12 @@ def test_one_finding_is_an_error_as_it_is() -> None:
 
 
 def test_several_are_one_error_with_each_remedy_once() -> None:
-    same = Finding("S3 endpoint", Status.MISSING, "no endpoint is set", "make the ConfigMap", key="s3-endpoint")
-    other = Finding("MLflow", Status.MISSING, "no server is named", "make the ConfigMap", key="MLFLOW_TRACKING_URI")
-    error = as_error([DOWN, same, FINE, other])
+    first = Finding("S3 endpoint", Status.MISSING, "no endpoint is set", "make the ConfigMap", key="s3-endpoint")
+    second = Finding("MLflow", Status.MISSING, "no server is named", "make the ConfigMap", key="MLFLOW_TRACKING_URI")
+    error = as_error([DOWN, first, FINE, second])
     assert error is not None
     assert error.message.splitlines() == [
-        "3 things that the run needs are not as they must be",
+        "3 problems with what the run needs",
         "  1. no endpoint is set",
         "  2. no server is named",
         "  3. MLflow cannot be reached",

@@ -43,8 +43,8 @@ MOMENT = dt.datetime(2024, 1, 2, 3, 4, 5)
 def test_every_type_becomes_one_of_three(series: pl.Series, kind: str, values: list[Any]) -> None:
     column = to_model_input(pl.DataFrame({"x": series}), ["x"])["x"]
     assert str(column.dtype) == kind
-    found = [None if value is None or value != value else value for value in column.tolist()]  # noqa: PLR0124
-    assert found == values
+    cells = [None if value is None or value != value else value for value in column.tolist()]  # noqa: PLR0124
+    assert cells == values
 
 
 def test_missing_text_is_none_and_not_nan() -> None:
@@ -58,8 +58,8 @@ def test_columns_come_in_the_order_asked_for() -> None:
 
 def test_the_input_can_be_changed_without_the_table(tmp_path: Path) -> None:
     frame = pl.DataFrame({"a": [1.0, 2.0]})
-    taken = to_model_input(frame, ["a"])
-    taken.loc[0, "a"] = 9.0
+    model_input = to_model_input(frame, ["a"])
+    model_input.loc[0, "a"] = 9.0
     assert frame["a"].to_list() == [1.0, 2.0]
     frame.write_parquet(tmp_path / "a.parquet")
     assert read_table(str(tmp_path / "a.parquet"), ["a"]).equals(frame)
@@ -113,7 +113,7 @@ def test_labels(project_text: Text, task: str, series: pl.Series, expected: list
 
 
 @pytest.mark.parametrize(
-    ("classes", "asked", "expected"),
+    ("classes", "positive", "expected"),
     [
         ([0, 1], None, 1),
         ([1, 0], None, 1),
@@ -125,12 +125,12 @@ def test_labels(project_text: Text, task: str, series: pl.Series, expected: list
         (["0", "1"], 0, "0"),
     ],
 )
-def test_the_positive_class(project_text: Text, classes: list[Any], asked: object, expected: object) -> None:
-    assert positive_class(classes, Project.parse(project_text({"positive": asked}))) == expected
+def test_the_positive_class(project_text: Text, classes: list[Any], positive: object, expected: object) -> None:
+    assert positive_class(classes, Project.parse(project_text({"positive": positive}))) == expected
 
 
 def test_a_positive_class_that_does_not_occur(project_text: Text) -> None:
-    with pytest.raises(ModelwayError, match="does not occur") as caught:
+    with pytest.raises(ModelwayError, match="does not occur") as error:
         positive_class(["no", "yes"], Project.parse(project_text({"positive": "Yes"})))
-    assert (caught.value.key, caught.value.column, caught.value.value) == ("positive", "late", "Yes")
-    assert "no, yes" in caught.value.remedy
+    assert (error.value.key, error.value.column, error.value.value) == ("positive", "late", "Yes")
+    assert "no, yes" in error.value.remedy

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.audit.lock import begin, finish
+from modelway.components.core.audit.lock import acquire, release
 from modelway.components.core.audit.log import AuditLog, BrokenLogError
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.errors import ModelwayError
@@ -83,7 +83,7 @@ def test_what_is_no_time_is_named(text: str) -> None:
 def test_a_check_says_all_that_is_missing_and_then_that_nothing_is(office: Office) -> None:
     found = office.check()
     assert not found["allowed"]
-    assert ["staging" in found["refusals"][0], "1 person" in found["refusals"][1]] == [True, True]
+    assert ["staging" in found["refusals"][0], "1 approval" in found["refusals"][1]] == [True, True]
     office.say("promoted", "1", "staging")
     office.approve()
     found = office.check()
@@ -97,12 +97,12 @@ def test_a_check_names_the_promotion_that_has_the_environment(office: Office) ->
     office.say("promoted", "1", "staging")
     office.approve()
     about: Any = {"model": office.model, "version": "2", "environment": "production"}
-    claim = begin(office.log, **about, actor="cyd", run="promote-7", lease=timedelta(hours=1))
+    claim = acquire(office.log, **about, actor="cyd", run="promote-7", lease=timedelta(hours=1))
     found = office.check()
     assert not found["allowed"]
     assert "production is being changed" in found["refusals"][0]
     assert (found["open"]["run"], found["open"]["by"]) == ("promote-7", "cyd")
-    finish(office.log, claim, event="undone", actor="bot")
+    release(office.log, claim, event="undone", actor="bot")
     assert office.check()["allowed"]
 
 
@@ -114,7 +114,7 @@ def test_an_approval_says_what_is_still_missing(office: Office) -> None:
     office.say("promoted", "1", "staging")
     withdrawn = withdraw(office.handle.version("1"), "production", by="bob", reason="not yet")
     assert (withdrawn["event"], withdrawn["details"]) == ("withdrawn", {"reason": "not yet"})
-    assert "1 person" in office.check()["refusals"][0]
+    assert "1 approval" in office.check()["refusals"][0]
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_verify_says_what_was_checked_and_where_it_breaks(lived: tuple[Office, d
     }
     last = Path(office.log.folder) / f"{count:08}.json"
     last.unlink()
-    assert AuditLog(office.log.store).verify() is None  # without a witness
+    assert AuditLog(office.log.store).verify() is None  # without an anchor
     found = audit_verify(office.handle)
     assert (found["whole"], found["entries"], found["head"]) == (False, count - 1, None)
     assert found["broken"]["number"] == count

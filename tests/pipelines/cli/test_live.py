@@ -97,8 +97,8 @@ def test_the_first_broken_link_of_the_audit_log_is_named(office: Office) -> None
     [
         (("approve", "7", "--to", "production", "-m", "x"), "visits has no version '7'"),
         (("approve", "1", "--to", "moon", "-m", "x"), "there is no environment 'moon'"),
-        (("approve", "1", "--to", "production", "-m", " "), "an approval without `reason` says nothing"),
-        (("promote", "nobody", "--to", "staging"), "nothing holds such an alias"),
+        (("approve", "1", "--to", "production", "-m", " "), "an approval needs `reason`"),
+        (("promote", "nobody", "--to", "staging"), "has no version and no alias 'nobody'"),
         (("history", "--at", "soon"), "'soon' is no time"),
     ],
 )

@@ -96,7 +96,7 @@ def test_keys_that_are_no_pair_or_no_keys(
     monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", str(tmp_path / "their.recipient"))
     assert "they are no pair" in check()["encryption key"].message
     monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(tmp_path / "none.pem"))
-    assert check()["signing key"].message == "MODELWAY_SIGNING_KEY names no file"
+    assert check()["signing key"].message == "the file that MODELWAY_SIGNING_KEY names does not exist"
 
 
 def test_a_registry_that_takes_images(check: Callable[..., dict[str, Finding]], registry: Any, base: Path) -> None:

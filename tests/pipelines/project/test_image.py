@@ -118,7 +118,7 @@ def test_the_modules_become_one_layer_on_the_image_of_the_components(
     assert image.layers[:-1] == below.layers
     assert all(layout.has(layer) for layer in image.layers)
     assert result.layer_bytes == image.layers[-1].size
-    config = image.described["config"]
+    config = image.config_json["config"]
     assert config["Env"] == [
         "PATH=/opt/modelway/bin",
         "HOME=/tmp",
