@@ -12,7 +12,7 @@ from user_files import minimal_policy, minimal_project
 from modelway.components.core.checks import Verdict
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.evaluate.champion import champion_on, policy_checks
+from modelway.components.evaluate.champion import champion_predictions, policy_checks
 
 PROJECT = minimal_project(name="loans-policy")
 
@@ -66,6 +66,6 @@ def test_a_policy_that_cannot_be_read_is_open(versions: dict[str, str], rule: st
 
 
 def test_a_champion_that_cannot_be_loaded_here_is_nothing_to_compare_with(versions: dict[str, str]) -> None:
-    rival = champion_on(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, version=versions["none"])
+    rival = champion_predictions(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, version=versions["none"])
     assert (rival.version, rival.predictions) == (versions["none"], None)
-    assert "holds no scikit-learn model" in rival.trouble
+    assert "holds no scikit-learn model" in rival.error

@@ -7,7 +7,7 @@ from modelway.components.core.checks import OnInconclusive, Verdict
 from modelway.components.core.config.model_policy import Calibration
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.calibration import calibration_check, calibration_error, reliability
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 
 def binary(rows: int, off: float = 0.0, seed: int = 0) -> Predictions:
@@ -25,13 +25,13 @@ def binary(rows: int, off: float = 0.0, seed: int = 0) -> Predictions:
 
 def check(predictions: Predictions, most: float = 0.05, **more: object) -> object:
     policy = Calibration.model_validate({"expected_calibration_error": most, **more})
-    return calibration_check(predictions, Sampling(len(predictions.truth)), policy=policy, rule=OnInconclusive.BLOCK)
+    return calibration_check(predictions, Resampling(len(predictions.truth)), policy=policy, rule=OnInconclusive.BLOCK)
 
 
 def test_the_plain_error_is_that_of_its_definition() -> None:
     made = binary(1000, 0.1)
     assert made.probabilities is not None
-    found = calibration_error(made, 10, sampling=Sampling(1000))
+    found = calibration_error(made, 10, resampling=Resampling(1000))
     assert found is not None
     order = np.argsort(made.probabilities[:, 1])
     parts = np.array_split(order, 10)
@@ -40,7 +40,7 @@ def test_the_plain_error_is_that_of_its_definition() -> None:
 
 
 def test_a_calibrated_models_error_is_mostly_its_bias() -> None:
-    found = [calibration_error(binary(800, seed=seed), 10, sampling=Sampling(800)) for seed in range(40)]
+    found = [calibration_error(binary(800, seed=seed), 10, resampling=Resampling(800)) for seed in range(40)]
     plain = np.mean([one[1] for one in found if one])
     corrected = np.mean([one[0].value for one in found if one])
     assert corrected < 0.65 * plain
@@ -48,13 +48,13 @@ def test_a_calibrated_models_error_is_mostly_its_bias() -> None:
 
 @pytest.mark.parametrize("off", [0.05, 0.1, 0.2])
 def test_the_corrected_error_is_how_much_is_claimed_too_much(off: float) -> None:
-    found = [calibration_error(binary(1500, off, seed), 10, sampling=Sampling(1500)) for seed in range(20)]
+    found = [calibration_error(binary(1500, off, seed), 10, resampling=Resampling(1500)) for seed in range(20)]
     assert np.mean([one[0].value for one in found if one]) == pytest.approx(off, abs=0.012)
 
 
 @pytest.mark.parametrize(("off", "rows"), [(0.1, 600), (0.03, 2000)])
 def test_the_interval_covers_the_true_error_at_least_as_often_as_it_says(off: float, rows: int) -> None:
-    found = [calibration_error(binary(rows, off, seed), 10, sampling=Sampling(rows)) for seed in range(100)]
+    found = [calibration_error(binary(rows, off, seed), 10, resampling=Resampling(rows)) for seed in range(100)]
     intervals = [one[0].interval for one in found if one]
     assert np.mean([one is not None and one[0] <= off <= one[1] for one in intervals]) >= 0.93
 
@@ -73,7 +73,7 @@ def test_a_verdict_needs_rows(off: float, rows: int, verdict: Verdict) -> None:
 def test_without_a_level_the_point_decides() -> None:
     policy = Calibration(expected_calibration_error=0.05)
     found = calibration_check(
-        binary(500, 0.2), Sampling(500, confidence=None), policy=policy, rule=OnInconclusive.BLOCK
+        binary(500, 0.2), Resampling(500, confidence=None), policy=policy, rule=OnInconclusive.BLOCK
     )
     assert (found.verdict, found.interval) == (Verdict.FAILED, None)
 

@@ -14,7 +14,7 @@ from modelway.components.core.config.model_policy import Fairness
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions, score
 from modelway.components.evaluate.checks.fairness import fairness_checks
-from modelway.components.evaluate.statistics.group_estimates import Estimate, apart, estimate
+from modelway.components.evaluate.statistics.group_estimates import GroupEstimate, estimate, spread_interval
 
 MEASURES = [
     f"{measure}_{kind}"
@@ -231,7 +231,7 @@ def test_intervals_hold_what_is_true_as_often_as_they_say(shares: list[float], r
         share = (random.binomial(many, true) + 1) / (many + 2)
         errors = np.sqrt(share * (1 - share) / (many + 2))
         for kind, value in (("difference", np.ptp(true)), ("ratio", true.min() / true.max())):
-            low, high = apart(kind, share, errors=errors, confidence=0.95)
+            low, high = spread_interval(kind, share, errors=errors, confidence=0.95)
             held[kind] += low <= value <= high
     assert min(held.values()) / trials > 0.93
 
@@ -371,7 +371,7 @@ def test_a_ratio_of_a_metric_that_may_be_negative_is_inconclusive() -> None:
 def test_standard_errors_of_means_are_the_known_ones(metric: str, rows: int) -> None:
     predictions, _ = binary({"all": rows})
     found = estimate(metric, predictions, with_error=True)
-    assert isinstance(found, Estimate)
+    assert isinstance(found, GroupEstimate)
     assert predictions.probabilities is not None
     right = predictions.truth == predictions.predicted
     losses = {
@@ -392,7 +392,7 @@ def test_standard_errors_are_near_the_spread_over_fresh_samples(metric: str) -> 
         predictions, _ = binary({"all": 400}, seed=seed)
         values.append(score(metric, predictions))
         found = estimate(metric, predictions, with_error=True)
-        assert isinstance(found, Estimate)
+        assert isinstance(found, GroupEstimate)
         errors.append(found.error)
     assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.4)
 
@@ -404,7 +404,7 @@ def test_a_perfect_group_is_not_certain(metric: str, right: bool) -> None:
     said = truth if right else 1 - truth
     probabilities = np.stack([1.0 - said, said.astype(np.float64)], axis=1)
     found = estimate(metric, Predictions(truth, said, probabilities, ("no", "yes")), with_error=True)
-    assert isinstance(found, Estimate)
+    assert isinstance(found, GroupEstimate)
     low, high = found.interval(0.95)
     assert 0.03 < high - low < 0.3
     assert (high if right else low) == found.value == float(right)

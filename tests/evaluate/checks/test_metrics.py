@@ -15,7 +15,7 @@ from modelway.components.evaluate.checks.slices import slice_checks
 from modelway.components.evaluate.checks.unseen import unseen_checks
 from modelway.components.evaluate.slices import Slice
 from modelway.components.evaluate.statistics.intervals import Estimate, Interval
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 NAN = float("nan")
 
@@ -27,11 +27,11 @@ def policy(rule: str = "block", rows: int = 2, **more: Any) -> ModelPolicy:
 
 def judged(threshold: dict[str, float], value: float, interval: Interval | None, rule: str = "block") -> Any:
     asked = policy(rule, metrics={"roc_auc": threshold})
-    sampling = Sampling(1234, confidence=None if interval is None else 0.95)
+    resampling = Resampling(1234, confidence=None if interval is None else 0.95)
     (check,) = threshold_checks(
         "metric",
         {"roc_auc": Estimate(value, interval)},
-        sampling=sampling,
+        resampling=resampling,
         thresholds=asked.metrics,
         rule=asked.on_inconclusive,
     )
@@ -123,7 +123,7 @@ def sliced(part: str, rule: str = "warn", rows: int = 2, gaps: dict[str, float] 
     asked = Slices.model_validate(
         {"columns": ["x"], "metrics": metrics, "minimum_rows": rows, "on_inconclusive": rule, "max_gap": gaps or {}}
     )
-    return slice_checks(PREDICTIONS, [PARTS[part]], sampling=Sampling(len(TRUTH)), policy=asked)
+    return slice_checks(PREDICTIONS, [PARTS[part]], resampling=Resampling(len(TRUTH)), policy=asked)
 
 
 @pytest.mark.parametrize(("part", "passes", "observed"), [("good", True, 1.0), ("bad", False, 0.0)])
@@ -179,7 +179,7 @@ def test_a_metric_that_cannot_be_computed_on_a_slice_is_open() -> None:
     truth = np.array([0, 1, 0, 1, 2])
     predictions = Predictions(truth, truth, np.eye(3)[truth], ("a", "b", "c"))
     asked = Slices.model_validate({"columns": ["x"], "metrics": {"roc_auc_ovr": {"min": 0.5}}, "minimum_rows": 2})
-    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], sampling=Sampling(5), policy=asked)
+    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(5), policy=asked)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "cannot be computed" in check.message
 
@@ -188,7 +188,7 @@ def test_slices_of_numbers() -> None:
     predictions = Predictions(np.arange(10.0), np.arange(10.0) + 1, None, ())
     asked = Slices.model_validate({"columns": ["x"], "metrics": {"mean_absolute_error": {"max": 1}}, "minimum_rows": 2})
     (check,) = slice_checks(
-        predictions, [Slice("x=1", np.arange(4))], sampling=Sampling(10, confidence=None), policy=asked
+        predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(10, confidence=None), policy=asked
     )
     assert (check.verdict, check.observed) == (Verdict.PASSED, 1.0)
 
@@ -196,15 +196,15 @@ def test_slices_of_numbers() -> None:
 @pytest.mark.parametrize("rule", list(OnInconclusive))
 def test_unseen_rows_that_are_not_there_are_open_with_the_remedy(rule: OnInconclusive) -> None:
     asked = policy(rule.value, unseen={"f1": {"min": 0.1}, "accuracy": {"min": 0.1}})
-    first, second = unseen_checks(None, Sampling(0), policy=asked)
+    first, second = unseen_checks(None, Resampling(0), policy=asked)
     assert (first.name, second.name) == ("unseen[f1]", "unseen[accuracy]")
     assert (first.verdict, first.blocks) == (Verdict.INCONCLUSIVE, rule is OnInconclusive.BLOCK)
     assert "data.split.unseen_fraction" in first.message
-    assert unseen_checks(None, Sampling(0), policy=policy()) == []
+    assert unseen_checks(None, Resampling(0), policy=policy()) == []
 
 
 @pytest.mark.parametrize(("least", "verdict"), [(0.4, Verdict.PASSED), (0.95, Verdict.FAILED)])
 def test_unseen_rows_are_judged_like_the_test_split(least: float, verdict: Verdict) -> None:
-    (check,) = unseen_checks(PREDICTIONS, Sampling(len(TRUTH)), policy=policy(unseen={"accuracy": {"min": least}}))
+    (check,) = unseen_checks(PREDICTIONS, Resampling(len(TRUTH)), policy=policy(unseen={"accuracy": {"min": least}}))
     assert (check.verdict, check.observed) == (verdict, round(score("accuracy", PREDICTIONS), 6))
     assert "on 220 unseen rows" in check.message

@@ -10,9 +10,9 @@ from scipy.stats import norm
 from modelway.components.core.checks import Check, OnInconclusive, Verdict
 from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.core.measures.metrics import Predictions, score
-from modelway.components.evaluate.checks.no_regression import Rival, detectable, regression_checks
+from modelway.components.evaluate.checks.no_regression import ChampionPredictions, detectable, regression_checks
 from modelway.components.evaluate.slices import Slice
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 
 def policy(metric: str = "roc_auc", margin: float = 0.01, **more: Any) -> ModelPolicy:
@@ -36,7 +36,11 @@ def model(rows: int, noise: float, seed: int = 0) -> Predictions:
 
 def compared(candidate: Predictions, champion: Predictions, asked: ModelPolicy, **how: Any) -> Check:
     (check,) = regression_checks(
-        candidate, Rival("3", champion), slices=[], sampling=Sampling(len(candidate.truth), **how), policy=asked
+        candidate,
+        ChampionPredictions("3", champion),
+        slices=[],
+        resampling=Resampling(len(candidate.truth), **how),
+        policy=asked,
     )
     return check
 
@@ -82,14 +86,14 @@ def test_what_an_open_answer_does_is_the_sections_rule_or_else_the_gates(own: An
     asked = policy(margin=0.001, rule=whole, on_inconclusive=own)
     check = compared(model(200, 0.5, 1), model(200, 0.5, 2), asked)
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
-    assert "these rows cannot tell" in check.message
+    assert "too few rows to decide" in check.message
 
 
 def test_the_loss_that_would_be_seen_is_in_the_message() -> None:
     check = compared(model(1000, 0.5, 1), model(1000, 0.5, 2), policy())
     assert check.interval is not None
     error = (check.interval[1] - check.interval[0]) / 2 / norm.ppf(0.95)
-    assert f"a true loss of {detectable(error, 0.95):.4f} would be seen on such a split with 80% power" in check.message
+    assert f"a true loss of {detectable(error, 0.95):.4f} would be detected on such a split with 80% power" in check.message
 
 
 def test_the_detectable_loss_is_found_in_four_of_five_tests() -> None:
@@ -123,7 +127,9 @@ def test_each_slice_is_compared_where_asked_for() -> None:
         Slice("x=c", np.arange(50)),
         Slice("x=d", np.flatnonzero(champion.truth == 1)[:200]),
     ]
-    compare = partial(regression_checks, candidate, Rival("3", champion), slices=slices, sampling=Sampling(4000))
+    compare = partial(
+        regression_checks, candidate, ChampionPredictions("3", champion), slices=slices, resampling=Resampling(4000)
+    )
     found = {check.name: check for check in compare(policy=policy(slices=True))}
     names = ("[roc_auc]", "[x=a].roc_auc", "[x=b].roc_auc", "[x=c].roc_auc", "[x=d].roc_auc")
     assert list(found) == [f"no_regression{name}" for name in names]
@@ -140,7 +146,11 @@ def test_each_slice_is_compared_where_asked_for() -> None:
 def test_the_first_model_has_nothing_to_be_compared_with(rule: str, first: str, blocks: bool) -> None:
     made = model(100, 0.5)
     (check,) = regression_checks(
-        made, Rival(), slices=[], sampling=Sampling(100), policy=policy("f1", first_model=first, rule=rule)
+        made,
+        ChampionPredictions(),
+        slices=[],
+        resampling=Resampling(100),
+        policy=policy("f1", first_model=first, rule=rule),
     )
     assert (check.verdict, check.blocks, check.observed) == (Verdict.INCONCLUSIVE, blocks, score("f1", made))
     assert "the first model" in check.message
@@ -151,10 +161,10 @@ def test_the_first_model_has_nothing_to_be_compared_with(rule: str, first: str, 
 @pytest.mark.parametrize("first", ["allow", "block"])
 def test_a_champion_that_cannot_judge_leaves_the_answer_open(rule: str, blocks: bool, first: str) -> None:
     asked = policy("f1", first_model=first, rule=rule)
-    rival = Rival("3", trouble="it needs the column 'age'")
-    (check,) = regression_checks(model(100, 0.5), rival, slices=[], sampling=Sampling(100), policy=asked)
+    rival = ChampionPredictions("3", error="it needs the column 'age'")
+    (check,) = regression_checks(model(100, 0.5), rival, slices=[], resampling=Resampling(100), policy=asked)
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
-    assert "champion version 3 cannot judge these rows: it needs the column 'age'" in check.message
+    assert "champion version 3 cannot predict these rows: it needs the column 'age'" in check.message
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
@@ -168,6 +178,8 @@ def test_scores_that_are_not_defined_cannot_be_compared() -> None:
 def test_nothing_is_compared_unless_asked_for() -> None:
     asked = ModelPolicy.model_validate({"metrics": {"f1": {"min": 0}}})
     assert (
-        regression_checks(model(50, 0.5), Rival("3", model(50, 0.5)), slices=[], sampling=Sampling(50), policy=asked)
+        regression_checks(
+            model(50, 0.5), ChampionPredictions("3", model(50, 0.5)), slices=[], resampling=Resampling(50), policy=asked
+        )
         == []
     )

@@ -12,7 +12,7 @@ from modelway.components.core.config.project import Features
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.robustness import disturbed, robustness_checks
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 2000
 DICE = np.random.default_rng(0)
@@ -29,7 +29,7 @@ TABLE = pl.DataFrame(
 FEATURES = Features(numeric=("income", "flag"), categorical=("code", "city"), datetime=("since",))
 
 
-def ask(table: pl.DataFrame) -> Predictions:
+def predict(table: pl.DataFrame) -> Predictions:
     """A model of the income alone, which takes a missing one for nothing."""
     truth = TABLE["label"].to_numpy()
     signal = table["income"].fill_null(0.0).to_numpy() / 100
@@ -42,7 +42,13 @@ def ask(table: pl.DataFrame) -> Predictions:
 def checks(rule: OnInconclusive = OnInconclusive.BLOCK, features: Features = FEATURES, **asked: Any) -> list[Check]:
     policy = Robustness.model_validate({"metric": "log_loss", **asked})
     return robustness_checks(
-        ask, TABLE, predictions=ask(TABLE), features=features, sampling=Sampling(ROWS), policy=policy, rule=rule
+        predict,
+        TABLE,
+        predictions=predict(TABLE),
+        features=features,
+        resampling=Resampling(ROWS),
+        policy=policy,
+        rule=rule,
     )
 
 
@@ -133,9 +139,9 @@ def test_a_model_that_answers_nonsense_has_failed() -> None:
         TABLE,
         predictions=number(TABLE),
         features=FEATURES,
-        sampling=Sampling(ROWS),
+        resampling=Resampling(ROWS),
         policy=policy,
         rule=OnInconclusive.BLOCK,
     )
     assert check.verdict is Verdict.FAILED
-    assert "no finite number" in check.message
+    assert "not finite" in check.message

@@ -11,7 +11,7 @@ from modelway.components.core.config.model_policy import PredictionRule
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.rules import MOST_ROWS, rule_checks
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 1200
 DICE = np.random.default_rng(0)
@@ -25,7 +25,7 @@ TABLE = pl.DataFrame(
 )
 
 
-def ask(table: pl.DataFrame) -> Predictions:
+def predict(table: pl.DataFrame) -> Predictions:
     """Rises with age up to 60 and falls after it by a little; in Ulm the sex matters."""
     age = table["age"].cast(pl.Float64).to_numpy()
     said = np.where(age <= 60, age, 60 - 0.2 * (age - 60)) / 100
@@ -36,7 +36,7 @@ def ask(table: pl.DataFrame) -> Predictions:
 def judged(rule: OnInconclusive = OnInconclusive.BLOCK, **asked: Any) -> Check:
     made = PredictionRule.model_validate({"name": "rule", **asked})
     (check,) = rule_checks(
-        ask, TABLE, predictions=ask(TABLE), sampling=Sampling(ROWS), rules=[made], on_inconclusive=rule
+        predict, TABLE, predictions=predict(TABLE), resampling=Resampling(ROWS), rules=[made], on_inconclusive=rule
     )
     assert check.name == "prediction_rule[rule]"
     return check
@@ -99,7 +99,7 @@ def test_a_condition_that_no_row_meets_is_open(rule: OnInconclusive, blocks: boo
     ("asked", "key", "says"),
     [
         ({"monotone": "agee"}, "monotone", "not a column"),
-        ({"monotone": "city"}, "monotone", "no number"),
+        ({"monotone": "city"}, "monotone", "not numeric"),
         ({"invariant_to": "nothing"}, "invariant_to", "not a column"),
         ({"within": {"max": 1}, "where": "nothing > 3"}, "where", "cannot be evaluated"),
         ({"within": {"max": 1}, "where": "age >"}, "where", "cannot be evaluated"),
@@ -124,7 +124,7 @@ def test_several_classes_have_no_number_to_judge() -> None:
         lambda _: made,
         TABLE.head(5),
         predictions=made,
-        sampling=Sampling(5),
+        resampling=Resampling(5),
         rules=[rule],
         on_inconclusive=OnInconclusive.WARN,
     )

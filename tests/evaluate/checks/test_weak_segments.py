@@ -11,7 +11,7 @@ from modelway.components.core.checks import Verdict
 from modelway.components.core.config.model_policy import WeakSegments
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.weak_segments import find_segments, row_errors, weak_segment_checks
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 4000
 DICE = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def policy(**more: Any) -> WeakSegments:
 
 def checks(broken: Any, columns: list[str], groups: Any = None, **more: Any) -> list[Any]:
     return weak_segment_checks(
-        TABLE, columns, predictions=model(broken), sampling=Sampling(ROWS, groups), policy=policy(**more)
+        TABLE, columns, predictions=model(broken), resampling=Resampling(ROWS, groups), policy=policy(**more)
     )
 
 
@@ -101,7 +101,7 @@ def test_a_model_without_a_weak_part_is_not_blamed_for_chance() -> None:
             TABLE,
             ["age", "city", "income"],
             predictions=made,
-            sampling=Sampling(ROWS, seed=seed),
+            resampling=Resampling(ROWS, seed=seed),
             policy=policy(metrics={"accuracy": {"min": 0.9}}),
         )
         blamed += any(check.verdict is Verdict.FAILED for check in found)
@@ -142,7 +142,7 @@ def test_without_a_column_that_tells_rows_apart_nothing_is_found() -> None:
         TABLE.with_columns(same=pl.lit(1)),
         ["same"],
         predictions=model(AGE > 61),
-        sampling=Sampling(ROWS),
+        resampling=Resampling(ROWS),
         policy=policy(),
     )
     assert (check.name, check.verdict) == ("weak_segments", Verdict.PASSED)
