@@ -97,14 +97,14 @@ def test_equal_distributions_seem_different_as_often_as_the_p_value_says(spread:
 def test_nothing_is_certain_about_no_rows() -> None:
     assert chi_squared_p([0.0, 0.0], [0.0, 0.0]) == 1
     assert chi_squared_p([50.0, 50.0], [0.0, 0.0]) == 1
-    assert kolmogorov_smirnov_p(1.0, 100, now=0) == 1
+    assert kolmogorov_smirnov_p(1.0, 100, current=0) == 1
 
 
 def test_the_p_value_of_kolmogorov_smirnov_is_scipys() -> None:
     dice = np.random.default_rng(3)
     before, now = dice.normal(size=1000), dice.normal(0.07, size=3000)
     expected = stats.ks_2samp(before, now, method="asymp")
-    assert kolmogorov_smirnov_p(expected.statistic, 1000, now=3000) == pytest.approx(expected.pvalue, rel=0.05)
+    assert kolmogorov_smirnov_p(expected.statistic, 1000, current=3000) == pytest.approx(expected.pvalue, rel=0.05)
 
 
 def test_holms_correction_is_that_of_the_textbook() -> None:

@@ -14,8 +14,8 @@ from modelway.components.validate.counting import SAMPLE_ROWS
 from modelway.components.validate.distributions import (
     BINS,
     MOST_CATEGORIES,
-    Baseline,
     Distribution,
+    TableStatistics,
     measure,
     measure_like,
 )
@@ -139,7 +139,7 @@ def test_a_baseline_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     table = pl.DataFrame({"a": [0.1, 1 / 3, None], "b": ["x", "größe", None]})
     baseline = measure(table, ["a", "b"], data_hash="hash")
     baseline.write(tmp_path / "baseline.json")
-    assert Baseline.model_validate_json((tmp_path / "baseline.json").read_text(encoding="utf-8")) == baseline
+    assert TableStatistics.model_validate_json((tmp_path / "baseline.json").read_text(encoding="utf-8")) == baseline
     assert measure(table.reverse(), ["a", "b"], data_hash="hash") == baseline
 
 
@@ -248,7 +248,7 @@ def test_a_large_table_gives_the_same_baseline_each_time(large: pl.LazyFrame) ->
 
 def test_a_baseline_written_before_groups_were_known_is_read() -> None:
     old = '{"data_hash": "x", "rows": 3, "columns": {"a": {"kind": "numeric", "edges": [1.0], "shares": [1, 0, 0]}}}'
-    assert Baseline.model_validate_json(old).rows_per_group == 1
+    assert TableStatistics.model_validate_json(old).rows_per_group == 1
 
 
 def test_rows_of_a_group_weigh_as_one() -> None:

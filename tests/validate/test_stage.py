@@ -17,7 +17,7 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.validate.baseline import SAMPLE_FILE, write_baseline
-from modelway.components.validate.distributions import Baseline, measure
+from modelway.components.validate.distributions import TableStatistics, measure
 from modelway.components.validate.stage import validate
 
 CONTRACT = """
@@ -124,7 +124,7 @@ def test_good_data_proceeds(tmp_path: Path) -> None:
 def test_the_baseline_is_that_of_the_training_split(tmp_path: Path) -> None:
     train = table()
     judge(tmp_path, train, table(100, seed=1, shift=5))
-    written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    written = TableStatistics.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
     assert written == measure(train, ["income", "region", "late"], data_hash="abc")
 
 
@@ -173,7 +173,7 @@ def test_drift_is_measured_from_the_champions_data(
     assert gate.facts["baseline"] == f"loans-validate version {champion}"
     page = assert_self_contained(tmp_path / "report.html")
     assert "grey: the baseline (600 rows)" in page.shown
-    written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    written = TableStatistics.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
     own = measure(train, ["income", "region", "late"], data_hash="abc")
     moved = Verdict.PASSED is not verdict
     assert (written.columns["income"] == own.columns["income"]) is moved  # only where the champion's bins do not fit
@@ -190,14 +190,14 @@ def test_the_label_drifts_under_its_own_name(tmp_path: Path, champion: str) -> N
 def test_the_approved_baseline_stays_where_the_policy_says_so(tmp_path: Path, champion: str) -> None:
     documents = (project("loans-validate"), CONTRACT, asks("register_new_baseline: false"))
     judge(tmp_path, table(600, 9), table(100), *documents, champion=champion)
-    kept = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    kept = TableStatistics.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
     assert kept.data_hash == "old"
     assert pl.read_parquet(tmp_path / "baseline" / SAMPLE_FILE).equals(table(600))
 
 
 def test_without_an_approved_baseline_a_new_one_is_written_whatever_the_policy_says(tmp_path: Path) -> None:
     judge(tmp_path, table(), table(100), project(), CONTRACT, asks("register_new_baseline: false"))
-    made = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    made = TableStatistics.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
     assert made.data_hash == "abc"
 
 

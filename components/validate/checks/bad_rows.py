@@ -1,4 +1,4 @@
-"""What a contract takes for bad, row by row: counts that add up over the parts of a table."""
+"""Bad rows by the contract: counts of single rows, which add up over the parts of a table."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ _PREFIX = "contract/"
 
 @dataclass(frozen=True)
 class BadRows:
-    """A check that counts bad rows, and how to find some of them.
+    """The definition of a check that counts bad rows.
 
     Attributes:
         name: The check's name.
-        bad: What is true of a bad row.
+        is_bad: The condition that holds for a bad row.
         tolerance: The share of rows that may be bad.
-        says: What is bad about them.
-        threshold: What is asked for, to be shown.
-        shows: The column whose bad values are shown, if any.
+        problem: What is wrong with bad rows, in words.
+        threshold: The threshold that the check shows.
+        example_column: The column whose bad values are shown, if any.
         remedy: What to do about them.
-        present: Of missing values, what is true of the others; counting those is several times as fast.
+        present: For missing values, the condition of the other rows; counting those is several times as fast.
     """
 
     name: str
-    bad: pl.Expr
+    is_bad: pl.Expr
     tolerance: float
-    says: str
+    problem: str
     threshold: float | str | None
-    shows: str | None
+    example_column: str | None
     remedy: str
     present: pl.Expr | None = None
 
 
 def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list[BadRows]:
-    """Everything that can be bad about a single row of a table with these columns.
+    """Defines everything that can be wrong with a single row of a table with these columns.
 
     Raises:
         ModelwayError: a row rule is not a SQL condition over the contract's columns.
     """
     return [
         *(
-            asked
+            definition
             for name in schema
             if name in contract.columns
-            for asked in _of_column(name, contract.columns[name], dtype=schema[name])
+            for definition in _of_column(name, contract.columns[name], dtype=schema[name])
         ),
         *_of_label(project, schema),
         *(
@@ -65,19 +65,29 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
     ]
 
 
-def bad_tally(asked: Sequence[BadRows]) -> Tally:
-    """What to count."""
+def bad_tally(definitions: Sequence[BadRows]) -> Tally:
+    """The tally of these definitions."""
     return Tally(
-        {f"{_PREFIX}{one.name}": one.bad for one in asked if one.present is None},
-        missing={f"{_PREFIX}{one.name}": one.present for one in asked if one.present is not None},
+        {f"{_PREFIX}{definition.name}": definition.is_bad for definition in definitions if definition.present is None},
+        missing={
+            f"{_PREFIX}{definition.name}": definition.present
+            for definition in definitions
+            if definition.present is not None
+        },
     )
 
 
-def bad_row_checks(table: pl.LazyFrame, asked: Sequence[BadRows], *, counted: Counts) -> list[Check]:
-    """A check of each count; the values of failed ones are looked for in one more pass over the columns concerned."""
-    bad = {one.name: counted.numbers[f"{_PREFIX}{one.name}"] for one in asked}
-    examples = _examples([one for one in asked if _is_failed(one, bad[one.name], rows=counted.rows)], table)
-    return [_judged(one, bad[one.name], rows=counted.rows, examples=examples.get(one.name, "")) for one in asked]
+def bad_row_checks(table: pl.LazyFrame, definitions: Sequence[BadRows], *, counts: Counts) -> list[Check]:
+    """A check of each count; examples for failed ones take one more pass over the columns concerned."""
+    bad = {definition.name: counts.numbers[f"{_PREFIX}{definition.name}"] for definition in definitions}
+    examples = _examples(
+        [definition for definition in definitions if _is_failed(definition, bad[definition.name], rows=counts.rows)],
+        table,
+    )
+    return [
+        _counted_check(definition, bad[definition.name], rows=counts.rows, examples=examples.get(definition.name, ""))
+        for definition in definitions
+    ]
 
 
 def is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -86,22 +96,24 @@ def is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _present(name: str, dtype: pl.DataType) -> pl.Expr:
-    """True of a value that is there, false or null of one that is missing."""
+    """True for a value, false or null for a missing one."""
     return pl.col(name).is_not_nan() if dtype.is_float() else pl.col(name).is_not_null()
 
 
 def shown_values(values: Sequence[str]) -> str:
-    """Some values as a message shows them."""
+    """Some values in quotes, for a message."""
     return ", ".join(repr(value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…") for value in values)
 
 
 def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows]:
     value = pl.col(name)
     remedy = "fill them in at their source, or raise `max_nulls` in the contract"
-    missing, most = is_missing(name, dtype), column.max_nulls
-    asked = [BadRows(f"nulls[{name}]", missing, most, "missing values", most, None, remedy, _present(name, dtype))]
+    missing, limit = is_missing(name, dtype), column.max_nulls
+    definitions = [
+        BadRows(f"nulls[{name}]", missing, limit, "missing values", limit, None, remedy, _present(name, dtype))
+    ]
     if not is_stored_as(column.type, dtype):
-        return asked
+        return definitions
     if dtype.is_float():
         value = value.fill_nan(None)
     elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
@@ -112,17 +124,21 @@ def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows
         if bound is not None:
             outside = value < pl.lit(bound) if word == "minimum" else value > pl.lit(bound)
             threshold = bound if isinstance(bound, int | float) else str(bound)
-            says = f"values {beyond} {bound}"
-            asked.append(BadRows(f"{word}[{name}]", outside, 0.0, says, threshold, name, remedy))
+            problem = f"values {beyond} {bound}"
+            definitions.append(BadRows(f"{word}[{name}]", outside, 0.0, problem, threshold, name, remedy))
     if column.categories is not None:
-        shown = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
-        bad = ~value.is_in(list(column.categories))
-        asked.append(BadRows(f"categories[{name}]", bad, 0.0, "values outside the categories", shown, name, remedy))
+        categories = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
+        is_bad = ~value.is_in(list(column.categories))
+        definitions.append(
+            BadRows(f"categories[{name}]", is_bad, 0.0, "values outside the categories", categories, name, remedy)
+        )
     if column.pattern is not None:
         check_pattern(name, column.pattern, file=None)
-        bad = ~value.str.contains(in_full(column.pattern))
-        asked.append(BadRows(f"pattern[{name}]", bad, 0.0, "values that do not match", column.pattern, name, remedy))
-    return asked
+        is_bad = ~value.str.contains(in_full(column.pattern))
+        definitions.append(
+            BadRows(f"pattern[{name}]", is_bad, 0.0, "values that do not match", column.pattern, name, remedy)
+        )
+    return definitions
 
 
 def _of_rule(rule: Rule, schema: pl.Schema) -> BadRows:
@@ -140,36 +156,44 @@ def _of_rule(rule: Rule, schema: pl.Schema) -> BadRows:
 def _of_label(project: Project, schema: pl.Schema) -> list[BadRows]:
     if project.label not in schema:
         return []
-    says, remedy = "rows without a label", "leave rows without a label out at their source"
+    problem, remedy = "rows without a label", "leave rows without a label out at their source"
     missing, present = (kind(project.label, schema[project.label]) for kind in (is_missing, _present))
-    return [BadRows("label", missing, 0.0, says, 0, None, remedy, present)]
+    return [BadRows("label", missing, 0.0, problem, 0, None, remedy, present)]
 
 
-def _is_failed(asked: BadRows, bad: int, *, rows: int) -> bool:
-    return bool(rows) and bad / rows > asked.tolerance
+def _is_failed(definition: BadRows, bad: int, *, rows: int) -> bool:
+    return bool(rows) and bad / rows > definition.tolerance
 
 
-def _judged(asked: BadRows, bad: int, *, rows: int, examples: str) -> Check:
+def _counted_check(definition: BadRows, bad: int, *, rows: int, examples: str) -> Check:
     share = bad / rows if rows else 0.0
-    failed = _is_failed(asked, bad, rows=rows)
-    message = f"{bad:,} of {rows:,} {asked.says}" + (f"{examples}; {asked.remedy}" if failed else "")
-    observed: Any = round(share, 6) if asked.shows is None and asked.threshold == asked.tolerance else bad
-    return passed_or_failed(asked.name, not failed, message=message, observed=observed, threshold=asked.threshold)
+    is_failed = _is_failed(definition, bad, rows=rows)
+    message = f"{bad:,} of {rows:,} {definition.problem}" + (f"{examples}; {definition.remedy}" if is_failed else "")
+    observed: Any = (
+        round(share, 6) if definition.example_column is None and definition.threshold == definition.tolerance else bad
+    )
+    return passed_or_failed(
+        definition.name, not is_failed, message=message, observed=observed, threshold=definition.threshold
+    )
 
 
-def _examples(asked: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
-    """For each check that shows a column, some of its bad values."""
+def _examples(definitions: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
+    """Some bad values for each definition with an example column."""
     values = {
-        f"{number}": pl.col(one.shows).filter(one.bad).head(1000).cast(pl.String).unique(maintain_order=True)
-        for number, one in enumerate(asked)
-        if one.shows is not None
+        f"{number}": pl.col(definition.example_column)
+        .filter(definition.is_bad)
+        .head(1000)
+        .cast(pl.String)
+        .unique(maintain_order=True)
+        for number, definition in enumerate(definitions)
+        if definition.example_column is not None
     }
     if not values:
         return {}
-    found = table.select(**{number: some.head(3).implode() for number, some in values.items()}).collect(
+    columns = table.select(**{number: examples.head(3).implode() for number, examples in values.items()}).collect(
         engine="streaming"
     )
     return {
-        asked[int(number)].name: f", such as {shown_values(some[0])}"
-        for number, some in found.to_dict(as_series=False).items()
+        definitions[int(number)].name: f", such as {shown_values(examples[0])}"
+        for number, examples in columns.to_dict(as_series=False).items()
     }

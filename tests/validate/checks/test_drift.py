@@ -11,7 +11,7 @@ from modelway.components.core.config.data_policy import DataPolicy
 from modelway.components.core.measures.stability import excess_stability_index
 from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.checks.skew import skew_checks
-from modelway.components.validate.distributions import Baseline, measure, measure_like
+from modelway.components.validate.distributions import TableStatistics, measure, measure_like
 
 
 def policy(psi: float | None = 0.2, minimum_rows: int = 2, rule: str = "warn", **others: Any) -> DataPolicy:
@@ -29,11 +29,11 @@ def drift(before: pl.DataFrame, now: pl.DataFrame, asked: DataPolicy, label: str
 
 
 @pytest.fixture
-def baseline() -> Baseline:
+def baseline() -> TableStatistics:
     return measure(pl.DataFrame({"same": range(100), "moved": range(100)}), ["same", "moved"], data_hash="before")
 
 
-def test_each_column_is_compared(baseline: Baseline) -> None:
+def test_each_column_is_compared(baseline: TableStatistics) -> None:
     now = measure_like(pl.DataFrame({"same": range(100), "moved": range(50, 150)}), baseline, data_hash="now")
     same, moved = drift_checks(now, baseline, policy=policy())
     assert (same.name, same.verdict, same.observed) == ("drift[same]", Verdict.PASSED, 0.0)
@@ -44,7 +44,7 @@ def test_each_column_is_compared(baseline: Baseline) -> None:
     assert f"PSI {moved.observed:.3f}" in moved.message
 
 
-def test_the_threshold_itself_passes(baseline: Baseline) -> None:
+def test_the_threshold_itself_passes(baseline: TableStatistics) -> None:
     now = measure_like(pl.DataFrame({"same": range(30, 130)}), baseline, data_hash="now")
     shares = baseline.columns["same"].shares, now.columns["same"].shares
     index = excess_stability_index(*shares, expected_rows=baseline.rows, rows=now.rows)
@@ -53,7 +53,7 @@ def test_the_threshold_itself_passes(baseline: Baseline) -> None:
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
-def test_without_a_baseline_the_answer_is_open(baseline: Baseline, rule: str, blocks: bool) -> None:
+def test_without_a_baseline_the_answer_is_open(baseline: TableStatistics, rule: str, blocks: bool) -> None:
     (check,) = drift_checks(baseline, None, policy=policy(rule=rule))
     assert (check.name, check.verdict, check.blocks) == ("drift", Verdict.INCONCLUSIVE, blocks)
     assert "no approved model yet" in check.message
@@ -62,7 +62,7 @@ def test_without_a_baseline_the_answer_is_open(baseline: Baseline, rule: str, bl
 @pytest.mark.parametrize(("least", "rows", "fewest"), [(101, 200, 100), (100, 99, 99)])
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
 def test_with_too_few_rows_the_answer_is_open(
-    baseline: Baseline, least: int, rows: int, fewest: int, rule: str, blocks: bool
+    baseline: TableStatistics, least: int, rows: int, fewest: int, rule: str, blocks: bool
 ) -> None:
     now = measure_like(pl.DataFrame({"same": range(rows)}), baseline, data_hash="now")
     (check,) = drift_checks(now, baseline, policy=policy(minimum_rows=least, rule=rule))
@@ -70,7 +70,7 @@ def test_with_too_few_rows_the_answer_is_open(
     assert (check.observed, check.threshold) == (fewest, least)
 
 
-def test_columns_that_only_one_side_has_are_not_compared(baseline: Baseline) -> None:
+def test_columns_that_only_one_side_has_are_not_compared(baseline: TableStatistics) -> None:
     now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, data_hash="now")
     assert list(now.columns) == ["same"]
 
@@ -97,7 +97,7 @@ def test_a_great_distance_on_few_rows_is_inconclusive() -> None:
     assert check.verdict is Verdict.INCONCLUSIVE
     assert isinstance(check.observed, float)
     assert check.observed > 0.2
-    assert "too few rows to tell a shift from chance" in check.message
+    assert "too few rows to distinguish a shift from chance" in check.message
     assert not check.blocks
     assert drift(*tables, policy(rule="block"))["drift[x]"].blocks
 
@@ -166,7 +166,7 @@ def test_the_label_is_named_and_judged_as_such(thresholds: dict[str, Any], verdi
     assert {name: check.verdict for name, check in found.items()} == {"label_drift[late]": verdict}
 
 
-def test_a_column_that_the_baseline_lacks_is_inconclusive(baseline: Baseline) -> None:
+def test_a_column_that_the_baseline_lacks_is_inconclusive(baseline: TableStatistics) -> None:
     now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, data_hash="now")
     found = drift_checks(now, baseline, policy=policy(), label="", columns=["same", "new"])
     assert [(check.name, check.verdict) for check in found] == [

@@ -91,7 +91,7 @@ def test_names_that_the_check_uses_itself_may_be_columns() -> None:
 def test_a_rule_per_table(text: str, passes: bool, observed: str) -> None:
     check = checked(text, "table")
     assert (check.verdict is Verdict.PASSED, check.observed) == (passes, observed)
-    assert f"8 rows together {'keep' if passes else 'break'} the rule `{text}`" in check.message
+    assert f"the table of 8 rows {'keeps' if passes else 'breaks'} the rule `{text}`" in check.message
 
 
 @pytest.mark.parametrize("per", ["group", "table"])
