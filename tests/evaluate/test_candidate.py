@@ -19,13 +19,13 @@ def project(**split: Any) -> Project:
     [["b", "a", "b", None, "a"], [7, 3, 7, None, 3], [0.5, -1.0, 0.5, None, -1.0], [True, False, True, None, False]],
 )
 def test_rows_of_one_group_are_one_draw(people: list[Any]) -> None:
-    found = resampling_of(pl.DataFrame({"person": people}), project(by="group", column="person"), confidence=0.9)
-    assert found.groups is not None
-    first, second, third, none, fifth = found.groups.tolist()
+    resampling = resampling_of(pl.DataFrame({"person": people}), project(by="group", column="person"), confidence=0.9)
+    assert resampling.groups is not None
+    first, second, third, missing, fifth = resampling.groups.tolist()
     assert first == third
     assert second == fifth
-    assert sorted({first, second, none}) == [0, 1, 2]
-    assert (found.rows, found.confidence) == (5, 0.9)
+    assert sorted({first, second, missing}) == [0, 1, 2]
+    assert (resampling.rows, resampling.confidence) == (5, 0.9)
 
 
 @pytest.mark.parametrize("split", [{}, {"by": "row", "column": "person"}, {"by": "time", "column": "person"}])

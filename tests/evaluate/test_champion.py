@@ -24,18 +24,18 @@ def policy(least: float = 0.7, **more: Any) -> Policy:
 @pytest.fixture(scope="module")
 def versions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Versions registered with a policy, without one, and with one that cannot be read."""
-    kept: dict[str, str | None] = {"policy": policy().canonical(), "none": None, "odd": "{model: {metrics: {f1: 3}}}"}
-    found: dict[str, str] = {}
+    texts: dict[str, str | None] = {"policy": policy().canonical(), "none": None, "odd": "{model: {metrics: {f1: 3}}}"}
+    version_of: dict[str, str] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-        for name, text in kept.items():
+        for name, text in texts.items():
             folder = tmp_path_factory.mktemp(name)
             (folder / "blessing.json").write_text("{}", encoding="utf-8")
             if text is not None:
                 (folder / "policy.json").write_text(text, encoding="utf-8")
             model = _model(folder.parent / f"model-{name}")
-            found[name] = register_version(tracking, PROJECT.name, model=model, evidence=folder, alias="champion")
-        yield found
+            version_of[name] = register_version(tracking, PROJECT.name, model=model, evidence=folder, alias="champion")
+        yield version_of
 
 
 def _model(folder: Path) -> Path:

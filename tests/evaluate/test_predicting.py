@@ -9,15 +9,15 @@ import pytest
 
 from modelway.components.core.checks import Verdict
 from modelway.components.core.measures.metrics import Predictions
-from modelway.components.evaluate.predicting import REPEATED_ROWS, deterministic_check, scalar_predictions, sane_check
+from modelway.components.evaluate.predicting import REPEATED_ROWS, deterministic_check, sane_check, scalar_predictions
 
 TABLE = pl.DataFrame({"x": np.linspace(0, 1, 3000)})
 
 
 def classified(probabilities: Any, predicted: Any = None) -> Predictions:
-    made = np.asarray(probabilities, dtype=float)
-    said = np.zeros(len(made), int) if predicted is None else np.asarray(predicted)
-    return Predictions(np.zeros(len(made), int), said, made, ("no", "yes"))
+    scores = np.asarray(probabilities, dtype=float)
+    said = np.zeros(len(scores), int) if predicted is None else np.asarray(predicted)
+    return Predictions(np.zeros(len(scores), int), said, scores, ("no", "yes"))
 
 
 def numbers(*values: float) -> Predictions:
@@ -50,8 +50,10 @@ def model(shake: Callable[[], float], kind: str = "probabilities") -> Callable[[
         x = table["x"].to_numpy() * 0.8 + shake()
         if kind == "numbers":
             return Predictions(x, x, None, ())
-        said = (x > 0.5).astype(int)
-        return Predictions(said, said, np.column_stack([1 - x, x]) if kind == "probabilities" else None, ("no", "yes"))
+        predicted = (x > 0.5).astype(int)
+        return Predictions(
+            predicted, predicted, np.column_stack([1 - x, x]) if kind == "probabilities" else None, ("no", "yes")
+        )
 
     return predict
 

@@ -41,18 +41,18 @@ def test_the_most_drifted_column_comes_first_with_its_distances() -> None:
 
 
 def test_findings_of_each_kind_have_a_section() -> None:
-    found = page(BEFORE, "duplicate[age]", "skew[age]", "drift[multivariate]", "shared_rows")
-    leakage, skew, together = (found.index(title) for title in ("<h2>Leakage", "<h2>Skew", "<h2>Multivariate drift"))
-    assert leakage < found.index("this is duplicate[age]", leakage) < skew
-    assert leakage < found.index("this is shared_rows", leakage) < skew
-    assert skew < found.index("this is skew[age]", skew) < together
-    assert found.index("this is drift[multivariate]", together) > together
+    text = page(BEFORE, "duplicate[age]", "skew[age]", "drift[multivariate]", "shared_rows")
+    leakage, skew, multivariate = (text.index(title) for title in ("<h2>Leakage", "<h2>Skew", "<h2>Multivariate drift"))
+    assert leakage < text.index("this is duplicate[age]", leakage) < skew
+    assert leakage < text.index("this is shared_rows", leakage) < skew
+    assert skew < text.index("this is skew[age]", skew) < multivariate
+    assert text.index("this is drift[multivariate]", multivariate) > multivariate
 
 
 def test_there_is_no_section_of_what_was_not_judged() -> None:
-    found = page(BEFORE)
-    assert "<h2>Leakage" not in found
-    assert "<h2>Skew" not in found
+    text = page(BEFORE)
+    assert "<h2>Leakage" not in text
+    assert "<h2>Skew" not in text
 
 
 def test_dates_are_shown_as_dates() -> None:

@@ -53,7 +53,7 @@ def fairness(
     return {check.name.removeprefix("fairness"): check for check in checks}
 
 
-def asked(*measures: str, limit: float = 0.1, ratio: float = 0.8) -> dict[str, dict[str, float]]:
+def limits_of(*measures: str, limit: float = 0.1, ratio: float = 0.8) -> dict[str, dict[str, float]]:
     return {measure: {"min": ratio} if measure.endswith("ratio") else {"max": limit} for measure in measures}
 
 
@@ -63,7 +63,7 @@ def test_values_are_those_of_fairlearn(measure: str, sizes: dict[str, int]) -> N
     predictions, groups = binary(sizes, {"F": 0.1})
     theirs = getattr(fairlearn.metrics, measure)(predictions.truth, predictions.predicted, sensitive_features=groups)
     for confidence in (0.95, None):
-        check = fairness(predictions, groups, confidence, metrics=asked(measure))[f"[sex].{measure}"]
+        check = fairness(predictions, groups, confidence, metrics=limits_of(measure))[f"[sex].{measure}"]
         assert check.observed == pytest.approx(theirs, abs=1e-6)
         assert (check.interval is None) is (confidence is None)
         assert check.interval is None or check.interval[0] < theirs < check.interval[1]
@@ -72,13 +72,13 @@ def test_values_are_those_of_fairlearn(measure: str, sizes: dict[str, int]) -> N
 def test_intersections_are_those_of_fairlearn() -> None:
     predictions, groups = binary({"F": 700, "M": 600}, {"F": 0.1})
     region = np.random.default_rng(1).choice(["north", "south"], len(groups))
-    both = fairness(
+    checks = fairness(
         predictions,
         groups,
         columns=["sex", "region"],
         more={"region": region},
         intersections=True,
-        metrics=asked("demographic_parity_difference"),
+        metrics=limits_of("demographic_parity_difference"),
         groups={"accuracy": {"min": 0.5}},
     )
     theirs = fairlearn.metrics.demographic_parity_difference(
@@ -86,14 +86,14 @@ def test_intersections_are_those_of_fairlearn() -> None:
         predictions.predicted,
         sensitive_features=pl.DataFrame({"a": groups, "b": region}).to_pandas(),
     )
-    assert both["[sex \N{MULTIPLICATION SIGN} region].demographic_parity_difference"].observed == pytest.approx(
+    assert checks["[sex \N{MULTIPLICATION SIGN} region].demographic_parity_difference"].observed == pytest.approx(
         theirs, abs=1e-6
     )
     rows = (groups == "M") & (region == "north")
-    assert both["[sex=M \N{MULTIPLICATION SIGN} region=north].accuracy"].observed == pytest.approx(
+    assert checks["[sex=M \N{MULTIPLICATION SIGN} region=north].accuracy"].observed == pytest.approx(
         np.mean(predictions.truth[rows] == predictions.predicted[rows]), abs=1e-6
     )
-    assert {"[sex].demographic_parity_difference", "[region].demographic_parity_difference"} <= set(both)
+    assert {"[sex].demographic_parity_difference", "[region].demographic_parity_difference"} <= set(checks)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "recall", "f1", "roc_auc", "log_loss", "brier_score"])
@@ -136,10 +136,10 @@ def test_regression_is_judged_by_its_metrics_in_each_group() -> None:
 @pytest.mark.parametrize("classes", [("a", "b", "c"), ()])
 def test_measures_of_two_classes_are_refused_elsewhere(classes: tuple[str, ...]) -> None:
     numbers = np.arange(300) % 3
-    with pytest.raises(ModelwayError, match="binary") as caught:
-        fairness(Predictions(numbers, numbers, None, classes), numbers % 2, metrics=asked("equalized_odds_ratio"))
-    assert caught.value.key == "model.fairness.metrics.equalized_odds_ratio"
-    assert "model.fairness.groups" in caught.value.remedy
+    with pytest.raises(ModelwayError, match="binary") as error:
+        fairness(Predictions(numbers, numbers, None, classes), numbers % 2, metrics=limits_of("equalized_odds_ratio"))
+    assert error.value.key == "model.fairness.metrics.equalized_odds_ratio"
+    assert "model.fairness.groups" in error.value.remedy
 
 
 def test_three_classes_are_judged_by_metrics_that_average() -> None:
@@ -171,23 +171,26 @@ def test_a_verdict_needs_evidence(shares: tuple[float, float], rows: int, verdic
     half = [np.arange(rows // 2) < round(share * rows / 2) for share in shares for _ in range(2)]
     truth = np.tile(np.repeat([0, 1], rows // 2), 2)
     predictions = Predictions(truth, np.concatenate(half).astype(np.int64), None, ("no", "yes"))
-    check = fairness(predictions, ["F"] * rows + ["M"] * rows, metrics=asked(measure))[f"[sex].{measure}"]
+    check = fairness(predictions, ["F"] * rows + ["M"] * rows, metrics=limits_of(measure))[f"[sex].{measure}"]
     assert check.verdict is verdict
     assert check.blocks is (verdict is Verdict.FAILED)
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.1, Verdict.PASSED), (0.099, Verdict.FAILED)])
 def test_without_intervals_the_point_decides(limit: float, verdict: Verdict) -> None:
-    truth, said = np.tile([0, 1], 200), np.concatenate([np.arange(200) < 120, np.arange(200) < 100]).astype(np.int64)
-    predictions = Predictions(truth, said, None, ("no", "yes"))
+    truth, predicted = (
+        np.tile([0, 1], 200),
+        np.concatenate([np.arange(200) < 120, np.arange(200) < 100]).astype(np.int64),
+    )
+    predictions = Predictions(truth, predicted, None, ("no", "yes"))
     measure = "demographic_parity_difference"
-    checks = fairness(predictions, ["F"] * 200 + ["M"] * 200, confidence=None, metrics=asked(measure, limit=limit))
+    checks = fairness(predictions, ["F"] * 200 + ["M"] * 200, confidence=None, metrics=limits_of(measure, limit=limit))
     assert checks[f"[sex].{measure}"].verdict is verdict
 
 
 def test_a_failure_names_the_groups_and_a_remedy() -> None:
     predictions, groups = binary({"F": 2000, "M": 2000, "X": 20}, {"F": 0.3})
-    check = fairness(predictions, groups, metrics=asked(MEASURES[0]))[f"[sex].{MEASURES[0]}"]
+    check = fairness(predictions, groups, metrics=limits_of(MEASURES[0]))[f"[sex].{MEASURES[0]}"]
     assert check.verdict is Verdict.FAILED
     for text in (
         "selection rates",
@@ -206,7 +209,7 @@ def test_equal_groups_do_not_fail_however_many_they_are(limit: float) -> None:
     failed, above = 0, 0
     for seed in range(10):
         predictions, groups = binary({f"g{number}": 120 for number in range(12)}, seed=seed)
-        policy: dict[str, Any] = {"metrics": asked(MEASURES[0], limit=limit)}
+        policy: dict[str, Any] = {"metrics": limits_of(MEASURES[0], limit=limit)}
         failed += fairness(predictions, groups, **policy)[f"[sex].{MEASURES[0]}"].verdict is Verdict.FAILED
         above += fairness(predictions, groups, None, **policy)[f"[sex].{MEASURES[0]}"].verdict is Verdict.FAILED
     assert failed == 0
@@ -225,15 +228,15 @@ def test_equal_groups_do_not_fail_however_many_they_are(limit: float) -> None:
 )
 def test_intervals_hold_what_is_true_as_often_as_they_say(shares: list[float], rows: list[int]) -> None:
     random, trials = np.random.default_rng(5), 1000
-    true, many = np.array(shares), np.array(rows)
-    held = {"difference": 0, "ratio": 0}
+    true, sizes = np.array(shares), np.array(rows)
+    hits = {"difference": 0, "ratio": 0}
     for _ in range(trials):
-        share = (random.binomial(many, true) + 1) / (many + 2)
-        errors = np.sqrt(share * (1 - share) / (many + 2))
+        share = (random.binomial(sizes, true) + 1) / (sizes + 2)
+        errors = np.sqrt(share * (1 - share) / (sizes + 2))
         for kind, value in (("difference", np.ptp(true)), ("ratio", true.min() / true.max())):
             low, high = spread_interval(kind, share, errors=errors, confidence=0.95)
-            held[kind] += low <= value <= high
-    assert min(held.values()) / trials > 0.93
+            hits[kind] += low <= value <= high
+    assert min(hits.values()) / trials > 0.93
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
@@ -242,7 +245,7 @@ def test_a_group_too_small_is_inconclusive_and_left_out(rule: str, blocks: bool)
     checks = fairness(
         predictions,
         groups,
-        metrics=asked("demographic_parity_difference", limit=0.9),
+        metrics=limits_of("demographic_parity_difference", limit=0.9),
         groups={"accuracy": {"min": 0.1, "difference": 0.9}},
         on_inconclusive=rule,
     )
@@ -250,10 +253,10 @@ def test_a_group_too_small_is_inconclusive_and_left_out(rule: str, blocks: bool)
     assert (small.verdict, small.observed, small.threshold) == (Verdict.INCONCLUSIVE, 99, 100)
     assert small.blocks is blocks
     assert "[sex=X].accuracy" not in checks
-    kept = groups != "X"
+    comparison = groups != "X"
     assert checks["[sex].demographic_parity_difference"].observed == pytest.approx(
         fairlearn.metrics.demographic_parity_difference(
-            predictions.truth[kept], predictions.predicted[kept], sensitive_features=groups[kept]
+            predictions.truth[comparison], predictions.predicted[comparison], sensitive_features=groups[comparison]
         ),
         abs=1e-6,
     )
@@ -263,7 +266,7 @@ def test_a_group_too_small_is_inconclusive_and_left_out(rule: str, blocks: bool)
 
 def test_many_small_groups_are_one_check() -> None:
     predictions, groups = binary({f"g{number:02}": 10 for number in range(25)} | {"a": 300, "b": 300})
-    checks = fairness(predictions, groups, metrics=asked(MEASURES[0], limit=0.9))
+    checks = fairness(predictions, groups, metrics=limits_of(MEASURES[0], limit=0.9))
     assert list(checks) == ["[sex].small_groups", f"[sex].{MEASURES[0]}"]
     assert "25 groups" in checks["[sex].small_groups"].message
     assert checks["[sex].small_groups"].verdict is Verdict.INCONCLUSIVE
@@ -296,10 +299,10 @@ def test_a_number_with_many_values_makes_ranges() -> None:
 def test_columns_that_make_no_groups_are_refused(columns: list[str], says: str, remedy: str) -> None:
     predictions, groups = binary({"F": 200, "M": 200})
     names = [f"person {number}" for number in range(400)]
-    with pytest.raises(ModelwayError, match=says) as caught:
-        fairness(predictions, groups, columns=columns, more={"name": names}, metrics=asked(MEASURES[0]))
-    assert caught.value.key == "model.fairness.columns"
-    assert remedy in caught.value.remedy
+    with pytest.raises(ModelwayError, match=says) as error:
+        fairness(predictions, groups, columns=columns, more={"name": names}, metrics=limits_of(MEASURES[0]))
+    assert error.value.key == "model.fairness.columns"
+    assert remedy in error.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -317,21 +320,21 @@ def test_a_group_without_the_class_that_a_measure_needs_is_inconclusive(
 ) -> None:
     predictions, groups = binary({"F": 400, "M": 400, "X": 400})
     predictions.truth[groups == "X"] = truth
-    checks = fairness(predictions, groups, metrics=asked(measure))
+    checks = fairness(predictions, groups, metrics=limits_of(measure))
     assert (f"[sex=X].{measure}" in checks) is undefined
     assert ("left out: sex=X (400 rows)" in checks[f"[sex].{measure}"].message) is undefined
     if undefined:
         assert checks[f"[sex=X].{measure}"].verdict is Verdict.INCONCLUSIVE
 
 
-@pytest.mark.parametrize(("metric", "judged"), [("accuracy", True), ("recall", False), ("roc_auc", False)])
-def test_a_metric_that_needs_both_classes_is_inconclusive_on_one(metric: str, judged: bool) -> None:
+@pytest.mark.parametrize(("metric", "defined"), [("accuracy", True), ("recall", False), ("roc_auc", False)])
+def test_a_metric_that_needs_both_classes_is_inconclusive_on_one(metric: str, defined: bool) -> None:
     predictions, groups = binary({"F": 400, "M": 400})
     predictions.truth[groups == "M"] = 0
     checks = fairness(predictions, groups, groups={metric: {"min": 0.01, "difference": 0.99}})
     assert checks["[sex=F]." + metric].verdict is Verdict.PASSED
-    assert (checks[f"[sex=M].{metric}"].verdict is Verdict.PASSED) is judged
-    assert (checks[f"[sex].{metric}.difference"].verdict is not Verdict.INCONCLUSIVE) is judged
+    assert (checks[f"[sex=M].{metric}"].verdict is Verdict.PASSED) is defined
+    assert (checks[f"[sex].{metric}.difference"].verdict is not Verdict.INCONCLUSIVE) is defined
 
 
 def test_precision_where_nothing_is_predicted_positive_is_not_zero_but_inconclusive() -> None:
@@ -346,7 +349,7 @@ def test_precision_where_nothing_is_predicted_positive_is_not_zero_but_inconclus
 def test_fewer_than_two_groups_cannot_be_compared(sizes: dict[str, int]) -> None:
     predictions, groups = binary(sizes)
     checks = fairness(
-        predictions, groups, metrics=asked(MEASURES[0]), groups={"accuracy": {"difference": 0.5, "ratio": 0.1}}
+        predictions, groups, metrics=limits_of(MEASURES[0]), groups={"accuracy": {"difference": 0.5, "ratio": 0.1}}
     )
     names = [f"[sex].{MEASURES[0]}", "[sex].accuracy.difference", "[sex].accuracy.ratio"]
     assert {checks[name].verdict for name in names} == {Verdict.INCONCLUSIVE}
@@ -356,7 +359,7 @@ def test_fewer_than_two_groups_cannot_be_compared(sizes: dict[str, int]) -> None
 def test_a_ratio_of_rates_that_are_all_zero_is_inconclusive(measure: str) -> None:
     predictions, groups = binary({"F": 400, "M": 400})
     predictions.predicted[:] = 0
-    assert fairness(predictions, groups, metrics=asked(measure))[f"[sex].{measure}"].verdict is Verdict.INCONCLUSIVE
+    assert fairness(predictions, groups, metrics=limits_of(measure))[f"[sex].{measure}"].verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_ratio_of_a_metric_that_may_be_negative_is_inconclusive() -> None:
@@ -370,8 +373,8 @@ def test_a_ratio_of_a_metric_that_may_be_negative_is_inconclusive() -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "recall", "log_loss"])
 def test_standard_errors_of_means_are_the_known_ones(metric: str, rows: int) -> None:
     predictions, _ = binary({"all": rows})
-    found = estimate(metric, predictions, with_error=True)
-    assert isinstance(found, GroupEstimate)
+    group = estimate(metric, predictions, with_error=True)
+    assert isinstance(group, GroupEstimate)
     assert predictions.probabilities is not None
     right = predictions.truth == predictions.predicted
     losses = {
@@ -379,10 +382,10 @@ def test_standard_errors_of_means_are_the_known_ones(metric: str, rows: int) -> 
         "recall": right[predictions.truth == 1].astype(np.float64),
         "log_loss": -np.log(predictions.probabilities[np.arange(rows), predictions.truth]),
     }[metric]
-    known = losses.std() / np.sqrt(len(losses))
+    expected = losses.std() / np.sqrt(len(losses))
     # Blocks and samples of the rows make the error itself uncertain; leaving out one row does not.
     tolerance = 0.5 if metric == "log_loss" else 0.1 if rows > 2000 else 0.01
-    assert found.error == pytest.approx(known, rel=tolerance)
+    assert group.error == pytest.approx(expected, rel=tolerance)
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "f1"])
@@ -391,9 +394,9 @@ def test_standard_errors_are_near_the_spread_over_fresh_samples(metric: str) -> 
     for seed in range(20):
         predictions, _ = binary({"all": 400}, seed=seed)
         values.append(score(metric, predictions))
-        found = estimate(metric, predictions, with_error=True)
-        assert isinstance(found, GroupEstimate)
-        errors.append(found.error)
+        group = estimate(metric, predictions, with_error=True)
+        assert isinstance(group, GroupEstimate)
+        errors.append(group.error)
     assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.4)
 
 
@@ -401,19 +404,19 @@ def test_standard_errors_are_near_the_spread_over_fresh_samples(metric: str) -> 
 @pytest.mark.parametrize("right", [True, False])
 def test_a_perfect_group_is_not_certain(metric: str, right: bool) -> None:
     truth = np.arange(120) % 2
-    said = truth if right else 1 - truth
-    probabilities = np.stack([1.0 - said, said.astype(np.float64)], axis=1)
-    found = estimate(metric, Predictions(truth, said, probabilities, ("no", "yes")), with_error=True)
-    assert isinstance(found, GroupEstimate)
-    low, high = found.interval(0.95)
+    predicted = truth if right else 1 - truth
+    probabilities = np.stack([1.0 - predicted, predicted.astype(np.float64)], axis=1)
+    group = estimate(metric, Predictions(truth, predicted, probabilities, ("no", "yes")), with_error=True)
+    assert isinstance(group, GroupEstimate)
+    low, high = group.interval(0.95)
     assert 0.03 < high - low < 0.3
-    assert (high if right else low) == found.value == float(right)
+    assert (high if right else low) == group.value == float(right)
 
 
 def test_a_single_row_that_decides_leaves_the_metric_open() -> None:
-    truth, said = np.zeros(200, dtype=np.int64), np.zeros(200, dtype=np.int64)
-    truth[:2], said[:1] = 1, 1
-    predictions = Predictions(truth, said, None, ("no", "yes"))
+    truth, predicted = np.zeros(200, dtype=np.int64), np.zeros(200, dtype=np.int64)
+    truth[:2], predicted[:1] = 1, 1
+    predictions = Predictions(truth, predicted, None, ("no", "yes"))
     check = fairness(predictions, ["F"] * 200, groups={"precision": {"min": 0.5}})["[sex=F].precision"]
     assert check.verdict is Verdict.INCONCLUSIVE
     assert check.interval == (0.0, 1.0)

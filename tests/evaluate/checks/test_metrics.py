@@ -21,19 +21,19 @@ NAN = float("nan")
 
 
 def policy(rule: str = "block", rows: int = 2, **more: Any) -> ModelPolicy:
-    asked = {"metrics": {"f1": {"min": 0.1}}, "minimum_rows": rows, "on_inconclusive": rule, **more}
-    return ModelPolicy.model_validate(asked)
+    section = {"metrics": {"f1": {"min": 0.1}}, "minimum_rows": rows, "on_inconclusive": rule, **more}
+    return ModelPolicy.model_validate(section)
 
 
-def judged(threshold: dict[str, float], value: float, interval: Interval | None, rule: str = "block") -> Any:
-    asked = policy(rule, metrics={"roc_auc": threshold})
+def metric_check(threshold: dict[str, float], value: float, interval: Interval | None, rule: str = "block") -> Any:
+    model_policy = policy(rule, metrics={"roc_auc": threshold})
     resampling = Resampling(1234, confidence=None if interval is None else 0.95)
     (check,) = threshold_checks(
         "metric",
         {"roc_auc": Estimate(value, interval)},
         resampling=resampling,
-        thresholds=asked.metrics,
-        rule=asked.on_inconclusive,
+        thresholds=model_policy.metrics,
+        rule=model_policy.on_inconclusive,
     )
     assert check.name == "metric[roc_auc]"
     return check
@@ -57,7 +57,7 @@ def judged(threshold: dict[str, float], value: float, interval: Interval | None,
 def test_thresholds_without_intervals_are_judged_by_the_point(
     threshold: dict[str, float], observed: float, passes: bool, bound: float
 ) -> None:
-    check = judged(threshold, observed, None)
+    check = metric_check(threshold, observed, None)
     assert check.verdict is (Verdict.PASSED if passes else Verdict.FAILED)
     assert check.blocks is not passes
     assert (check.observed, check.threshold, check.interval) == (observed, bound, None)
@@ -80,7 +80,7 @@ def test_thresholds_without_intervals_are_judged_by_the_point(
 def test_thresholds_are_judged_by_the_interval(
     threshold: dict[str, float], interval: Interval, verdict: Verdict, rule: str
 ) -> None:
-    check = judged(threshold, sum(interval) / 2, interval, rule)
+    check = metric_check(threshold, sum(interval) / 2, interval, rule)
     assert check.verdict is verdict
     assert check.interval == interval
     assert check.blocks is (verdict is Verdict.FAILED or (verdict is Verdict.INCONCLUSIVE and rule == "block"))
@@ -105,7 +105,7 @@ def test_no_rows_at_all_fail_whatever_the_rule(rule: str) -> None:
 
 @pytest.mark.parametrize(("rule", "blocks"), [("block", True), ("warn", False)])
 def test_a_metric_that_is_not_defined_is_open(rule: str, blocks: bool) -> None:
-    check = judged({"min": 0.7}, NAN, None, rule)
+    check = metric_check({"min": 0.7}, NAN, None, rule)
     assert (check.verdict, check.blocks, check.observed) == (Verdict.INCONCLUSIVE, blocks, None)
 
 
@@ -120,10 +120,10 @@ PARTS = {
 
 
 def sliced(part: str, rule: str = "warn", rows: int = 2, gaps: dict[str, float] | None = None, **metrics: Any) -> Any:
-    asked = Slices.model_validate(
+    section = Slices.model_validate(
         {"columns": ["x"], "metrics": metrics, "minimum_rows": rows, "on_inconclusive": rule, "max_gap": gaps or {}}
     )
-    return slice_checks(PREDICTIONS, [PARTS[part]], resampling=Resampling(len(TRUTH)), policy=asked)
+    return slice_checks(PREDICTIONS, [PARTS[part]], resampling=Resampling(len(TRUTH)), policy=section)
 
 
 @pytest.mark.parametrize(("part", "passes", "observed"), [("good", True, 1.0), ("bad", False, 0.0)])
@@ -139,11 +139,11 @@ def test_slices_are_judged_on_their_own_rows(part: str, passes: bool, observed: 
 
 
 @pytest.mark.parametrize(
-    ("part", "most", "verdict"),
+    ("part", "limit", "verdict"),
     [("good", 0.1, Verdict.PASSED), ("bad", 0.3, Verdict.FAILED), ("bad", 0.65, Verdict.INCONCLUSIVE)],
 )
-def test_a_slice_may_be_worse_than_all_rows_by_so_much(part: str, most: float, verdict: Verdict) -> None:
-    accuracy, loss = sliced(part, gaps={"accuracy": most, "log_loss": 3 * most}, f1={"min": 0})[1:]
+def test_a_slice_may_be_worse_than_all_rows_by_so_much(part: str, limit: float, verdict: Verdict) -> None:
+    accuracy, loss = sliced(part, gaps={"accuracy": limit, "log_loss": 3 * limit}, f1={"min": 0})[1:]
     expected = score("accuracy", PREDICTIONS) - (1.0 if part == "good" else 0.0)
     assert accuracy.name == f"slice_gap[{PARTS[part].name}].accuracy"
     assert accuracy.verdict is verdict
@@ -157,11 +157,11 @@ def test_a_slice_may_be_worse_than_all_rows_by_so_much(part: str, most: float, v
 def test_a_slice_with_one_class_is_open(metric: str, rule: str, blocks: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = sliced("one class", rule, gaps={metric: 0.01}, **{metric: {"min": 0.99}})
-    for check in found:
+        checks = sliced("one class", rule, gaps={metric: 0.01}, **{metric: {"min": 0.99}})
+    for check in checks:
         assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
         assert "one class only" in check.message
-    assert len(found) == 2
+    assert len(checks) == 2
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
@@ -178,25 +178,27 @@ def test_a_small_slice_is_open(rule: str, blocks: bool, least: int, open_: bool)
 def test_a_metric_that_cannot_be_computed_on_a_slice_is_open() -> None:
     truth = np.array([0, 1, 0, 1, 2])
     predictions = Predictions(truth, truth, np.eye(3)[truth], ("a", "b", "c"))
-    asked = Slices.model_validate({"columns": ["x"], "metrics": {"roc_auc_ovr": {"min": 0.5}}, "minimum_rows": 2})
-    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(5), policy=asked)
+    section = Slices.model_validate({"columns": ["x"], "metrics": {"roc_auc_ovr": {"min": 0.5}}, "minimum_rows": 2})
+    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(5), policy=section)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "cannot be computed" in check.message
 
 
 def test_slices_of_numbers() -> None:
     predictions = Predictions(np.arange(10.0), np.arange(10.0) + 1, None, ())
-    asked = Slices.model_validate({"columns": ["x"], "metrics": {"mean_absolute_error": {"max": 1}}, "minimum_rows": 2})
+    section = Slices.model_validate(
+        {"columns": ["x"], "metrics": {"mean_absolute_error": {"max": 1}}, "minimum_rows": 2}
+    )
     (check,) = slice_checks(
-        predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(10, confidence=None), policy=asked
+        predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(10, confidence=None), policy=section
     )
     assert (check.verdict, check.observed) == (Verdict.PASSED, 1.0)
 
 
 @pytest.mark.parametrize("rule", list(OnInconclusive))
 def test_unseen_rows_that_are_not_there_are_open_with_the_remedy(rule: OnInconclusive) -> None:
-    asked = policy(rule.value, unseen={"f1": {"min": 0.1}, "accuracy": {"min": 0.1}})
-    first, second = unseen_checks(None, Resampling(0), policy=asked)
+    section = policy(rule.value, unseen={"f1": {"min": 0.1}, "accuracy": {"min": 0.1}})
+    first, second = unseen_checks(None, Resampling(0), policy=section)
     assert (first.name, second.name) == ("unseen[f1]", "unseen[accuracy]")
     assert (first.verdict, first.blocks) == (Verdict.INCONCLUSIVE, rule is OnInconclusive.BLOCK)
     assert "data.split.unseen_fraction" in first.message

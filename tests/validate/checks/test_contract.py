@@ -46,18 +46,18 @@ def project(task: str = "binary", label: str = "late") -> Project:
     return minimal_project(task=task, label=label, features={"numeric": ["age"]})
 
 
-def contract(columns: dict[str, Any] | None = None, **others: Any) -> Contract:
-    asked = {
+def contract(columns: dict[str, Any] | None = None, **sections: Any) -> Contract:
+    column_sections = {
         name: {**COLUMNS.get(name, {}), **more}
-        for name, more in {**{kept: {} for kept in COLUMNS}, **(columns or {})}.items()
+        for name, more in {**{column: {} for column in COLUMNS}, **(columns or {})}.items()
     }
-    return Contract.parse(yaml.safe_dump({"columns": asked, **others}))
+    return Contract.parse(yaml.safe_dump({"columns": column_sections, **sections}))
 
 
-def checks(table: pl.DataFrame, asked: Contract, described: Project | None = None) -> dict[str, Check]:
-    found = contract_checks(table.lazy(), asked, project=described or project())
-    assert len({check.name for check in found}) == len(found)
-    return {check.name: check for check in found}
+def contract_results(table: pl.DataFrame, rules: Contract, project_of_table: Project | None = None) -> dict[str, Check]:
+    checks = contract_checks(table.lazy(), rules, project=project_of_table or project())
+    assert len({check.name for check in checks}) == len(checks)
+    return {check.name: check for check in checks}
 
 
 def with_values(column: str, values: list[Any], dtype: Any = None) -> pl.DataFrame:
@@ -107,13 +107,13 @@ def test_bad_values_are_counted_and_shown(
     asks: dict[str, Any], column: str, values: list[Any], name: str, bad: int, example: str
 ) -> None:
     table = with_values(column, values, GOOD.schema[column])
-    found = checks(table, contract(asks))[name]
-    assert found.verdict is Verdict.FAILED
-    assert found.blocks
-    assert found.observed == bad
-    assert f"{bad} of 4 " in found.message
-    assert f"such as {example}" in found.message
-    assert ";" in found.message  # and what to do
+    check = contract_results(table, contract(asks))[name]
+    assert check.verdict is Verdict.FAILED
+    assert check.blocks
+    assert check.observed == bad
+    assert f"{bad} of 4 " in check.message
+    assert f"such as {example}" in check.message
+    assert ";" in check.message  # and what to do
 
 
 @pytest.mark.parametrize(
@@ -121,21 +121,23 @@ def test_bad_values_are_counted_and_shown(
     [(asks, name) for asks, column, _, name, _, _ in BAD if column not in {"at", "active"} and "a|bc" not in str(asks)],
 )
 def test_good_values_pass(asks: dict[str, Any], name: str) -> None:
-    found = checks(GOOD, contract(asks))[name]
-    assert found.verdict is Verdict.PASSED
-    assert not found.blocks
-    assert found.observed == 0
+    check = contract_results(GOOD, contract(asks))[name]
+    assert check.verdict is Verdict.PASSED
+    assert not check.blocks
+    assert check.observed == 0
 
 
 def test_a_good_table_passes_throughout() -> None:
-    found = checks(GOOD, contract(rules=[{"name": "capped", "rule": "paid <= billed"}], unique=[["id", "day"]]))
-    assert {check.verdict for check in found.values()} == {Verdict.PASSED}
-    assert list(found)[:2] == ["rows", "columns"]
-    assert {"type[at]", "nulls[plan]", "label", "classes", "rule[capped]", "unique[id, day]"} <= set(found)
+    checks = contract_results(
+        GOOD, contract(rules=[{"name": "capped", "rule": "paid <= billed"}], unique=[["id", "day"]])
+    )
+    assert {check.verdict for check in checks.values()} == {Verdict.PASSED}
+    assert list(checks)[:2] == ["rows", "columns"]
+    assert {"type[at]", "nulls[plan]", "label", "classes", "rule[capped]", "unique[id, day]"} <= set(checks)
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype", "allowed", "share", "passes"),
+    ("values", "dtype", "limit", "share", "passes"),
     [
         ([1.0, 2.0, 3.0, 4.0], pl.Float64, 0.0, 0.0, True),
         ([1.0, None, 3.0, 4.0], pl.Float64, 0.0, 0.25, False),
@@ -149,25 +151,27 @@ def test_a_good_table_passes_throughout() -> None:
     ],
 )
 def test_missing_values_and_nan_are_one(
-    values: list[Any], dtype: Any, allowed: float, share: float, passes: bool
+    values: list[Any], dtype: Any, limit: float, share: float, passes: bool
 ) -> None:
-    found = checks(with_values("paid", values, dtype), contract({"paid": {"max_nulls": allowed}}))["nulls[paid]"]
-    assert (found.verdict is Verdict.PASSED) is passes
-    assert (found.observed, found.threshold) == (share, allowed)
-    assert f"{round(share * 4)} of 4 missing values" in found.message
+    check = contract_results(with_values("paid", values, dtype), contract({"paid": {"max_nulls": limit}}))[
+        "nulls[paid]"
+    ]
+    assert (check.verdict is Verdict.PASSED) is passes
+    assert (check.observed, check.threshold) == (share, limit)
+    assert f"{round(share * 4)} of 4 missing values" in check.message
 
 
 def test_a_column_without_a_value_has_no_bad_ones() -> None:
     asks = {"id": {"unique": True, "categories": ["a"], "pattern": "a"}, "paid": {"minimum": 0, "maximum": 1}}
     table = GOOD.with_columns(pl.lit(None, pl.String).alias("id"), pl.lit(None, pl.Float64).alias("paid"))
-    found = checks(table, contract(asks))
+    checks = contract_results(table, contract(asks))
     for name in ("unique[id]", "categories[id]", "pattern[id]", "minimum[paid]", "maximum[paid]"):
-        assert found[name].verdict is Verdict.PASSED
-    assert found["nulls[id]"].verdict is Verdict.FAILED
+        assert checks[name].verdict is Verdict.PASSED
+    assert checks["nulls[id]"].verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "stored"),
+    ("column", "values", "stored_type"),
     [
         ("age", ["20", "30", "forty", "50"], "String"),
         ("age", [20.5, 30.0, 40.0, 50.0], "Float64"),
@@ -179,68 +183,74 @@ def test_a_column_without_a_value_has_no_bad_ones() -> None:
         ("id", [1, 2, 3, 4], "Int64"),
     ],
 )
-def test_a_column_of_another_type_fails_without_further_checks(column: str, values: list[Any], stored: str) -> None:
+def test_a_column_of_another_type_fails_without_further_checks(
+    column: str, values: list[Any], stored_type: str
+) -> None:
     asks = {column: {"minimum": (COLUMNS[column]["type"] == "date" and dt.date(2020, 1, 1)) or None}}
-    found = checks(with_values(column, values), contract(asks if column == "day" else None))
-    check = found[f"type[{column}]"]
+    checks = contract_results(with_values(column, values), contract(asks if column == "day" else None))
+    check = checks[f"type[{column}]"]
     assert check.verdict is Verdict.FAILED
-    assert (check.observed, check.threshold) == (stored, COLUMNS[column]["type"])
-    assert f"'{column}' is stored as {stored}, not as {COLUMNS[column]['type']}" in check.message
-    assert f"minimum[{column}]" not in found
-    assert f"nulls[{column}]" in found
+    assert (check.observed, check.threshold) == (stored_type, COLUMNS[column]["type"])
+    assert f"'{column}' is stored as {stored_type}, not as {COLUMNS[column]['type']}" in check.message
+    assert f"minimum[{column}]" not in checks
+    assert f"nulls[{column}]" in checks
 
 
 @pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt64, pl.Int32])
 def test_integers_of_every_size_are_integers_and_numbers(dtype: Any) -> None:
     table = GOOD.with_columns(pl.col("age", "paid").cast(dtype))
-    found = checks(table, contract({"age": {"minimum": 18, "maximum": 120}, "paid": {"maximum": 1000}}))
-    assert {check.verdict for check in found.values()} == {Verdict.PASSED}
+    checks = contract_results(table, contract({"age": {"minimum": 18, "maximum": 120}, "paid": {"maximum": 1000}}))
+    assert {check.verdict for check in checks.values()} == {Verdict.PASSED}
 
 
 def test_times_with_a_zone_are_compared_in_utc() -> None:
     table = GOOD.with_columns(pl.col("at").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo"))
-    found = checks(table, contract({"at": {"minimum": dt.datetime(2024, 1, 1, 12), "maximum": dt.date(2024, 4, 1)}}))
-    assert found["minimum[at]"].verdict is Verdict.PASSED
-    assert found["maximum[at]"].observed == 1
+    checks = contract_results(
+        table, contract({"at": {"minimum": dt.datetime(2024, 1, 1, 12), "maximum": dt.date(2024, 4, 1)}})
+    )
+    assert checks["minimum[at]"].verdict is Verdict.PASSED
+    assert checks["maximum[at]"].observed == 1
 
 
 def test_a_missing_column_fails_by_name() -> None:
-    found = checks(GOOD.rename({"paid": "payed"}), contract())
-    check = found["column[paid]"]
+    checks = contract_results(GOOD.rename({"paid": "payed"}), contract())
+    check = checks["column[paid]"]
     assert check.verdict is Verdict.FAILED
     assert "'paid' is missing" in check.message
     assert "new in the data: payed" in check.message
-    assert "columns" not in found
-    assert "nulls[paid]" not in found
+    assert "columns" not in checks
+    assert "nulls[paid]" not in checks
 
 
 def test_a_column_may_be_optional() -> None:
-    found = checks(GOOD.drop("paid"), contract({"paid": {"required": False}}))
-    assert "column[paid]" not in found
-    assert found["columns"].verdict is Verdict.PASSED
+    checks = contract_results(GOOD.drop("paid"), contract({"paid": {"required": False}}))
+    assert "column[paid]" not in checks
+    assert checks["columns"].verdict is Verdict.PASSED
 
 
 @pytest.mark.parametrize(("rule", "failed"), [("allow", set()), ("forbid", {"column[new]", "column[newer]"})])
 def test_columns_outside_the_contract(rule: str, failed: set[str]) -> None:
-    found = checks(GOOD.with_columns(new=1, newer=2), contract(extra_columns=rule))
-    assert {name for name, check in found.items() if check.verdict is Verdict.FAILED} == failed
+    checks = contract_results(GOOD.with_columns(new=1, newer=2), contract(extra_columns=rule))
+    assert {name for name, check in checks.items() if check.verdict is Verdict.FAILED} == failed
     for name in failed:
-        assert "not in the contract" in found[name].message
+        assert "not in the contract" in checks[name].message
 
 
 @pytest.mark.parametrize(("least", "passes"), [(4, True), (5, False)])
 def test_rows(least: int, passes: bool) -> None:
-    found = checks(GOOD, contract(minimum_rows=least))["rows"]
-    assert (found.verdict is Verdict.PASSED) is passes
-    assert (found.observed, found.threshold) == (4, least)
+    check = contract_results(GOOD, contract(minimum_rows=least))["rows"]
+    assert (check.verdict is Verdict.PASSED) is passes
+    assert (check.observed, check.threshold) == (4, least)
 
 
 def test_a_table_without_rows_fails_and_no_more() -> None:
-    found = checks(GOOD.clear(), contract({"age": {"minimum": 18}}, rules=[{"name": "r", "rule": "age > 0"}]))
-    assert found["rows"].verdict is Verdict.FAILED
-    assert found["classes"].verdict is Verdict.FAILED
-    assert found["minimum[age]"].observed == 0
-    assert found["rule[r]"].observed == 0
+    checks = contract_results(
+        GOOD.clear(), contract({"age": {"minimum": 18}}, rules=[{"name": "r", "rule": "age > 0"}])
+    )
+    assert checks["rows"].verdict is Verdict.FAILED
+    assert checks["classes"].verdict is Verdict.FAILED
+    assert checks["minimum[age]"].observed == 0
+    assert checks["rule[r]"].observed == 0
 
 
 @pytest.mark.parametrize(
@@ -254,10 +264,10 @@ def test_a_table_without_rows_fails_and_no_more() -> None:
 )
 def test_a_key_of_several_columns(ids: list[Any], days: list[int], bad: int) -> None:
     table = GOOD.with_columns(pl.Series("id", ids, dtype=pl.String), pl.Series("age", days))
-    found = checks(table, contract(unique=[["id", "age"]]))["unique[id, age]"]
-    assert found.observed == bad
-    assert (found.verdict is Verdict.PASSED) is (bad == 0)
-    assert f"{bad} of 4 rows whose key" in found.message
+    check = contract_results(table, contract(unique=[["id", "age"]]))["unique[id, age]"]
+    assert check.observed == bad
+    assert (check.verdict is Verdict.PASSED) is (bad == 0)
+    assert f"{bad} of 4 rows whose key" in check.message
 
 
 @pytest.mark.parametrize(
@@ -276,21 +286,21 @@ def test_a_key_of_several_columns(ids: list[Any], days: list[int], bad: int) -> 
     ],
 )
 def test_rules(rule: str, tolerance: float, share: float, passes: bool) -> None:
-    found = checks(GOOD, contract(rules=[{"name": "r", "rule": rule, "tolerance": tolerance}]))["rule[r]"]
-    assert (found.observed, found.threshold) == (share, tolerance)
-    assert (found.verdict is Verdict.PASSED) is passes
-    assert f"rows break the rule `{rule}`" in found.message
+    check = contract_results(GOOD, contract(rules=[{"name": "r", "rule": rule, "tolerance": tolerance}]))["rule[r]"]
+    assert (check.observed, check.threshold) == (share, tolerance)
+    assert (check.verdict is Verdict.PASSED) is passes
+    assert f"rows break the rule `{rule}`" in check.message
 
 
 def test_a_rules_description_is_the_remedy() -> None:
     rules = [{"name": "r", "rule": "paid < billed", "description": "ask the billing team"}]
-    assert checks(GOOD, contract(rules=rules))["rule[r]"].message.endswith("; ask the billing team")
+    assert contract_results(GOOD, contract(rules=rules))["rule[r]"].message.endswith("; ask the billing team")
 
 
 def test_a_tolerance_is_a_share_and_exact() -> None:
     table = pl.concat([GOOD] * 25).with_columns(age=pl.Series(range(100)))
-    found = checks(table, contract(rules=[{"name": "r", "rule": "age >= 29", "tolerance": 0.29}]))["rule[r]"]
-    assert found.verdict is Verdict.PASSED
+    check = contract_results(table, contract(rules=[{"name": "r", "rule": "age >= 29", "tolerance": 0.29}]))["rule[r]"]
+    assert check.verdict is Verdict.PASSED
 
 
 @pytest.mark.parametrize(
@@ -301,9 +311,9 @@ def test_a_tolerance_is_a_share_and_exact() -> None:
     ],
 )
 def test_a_rule_over_a_broken_column_fails(table: pl.DataFrame, says: str) -> None:
-    found = checks(table, contract(rules=[{"name": "capped", "rule": "paid <= billed"}]))["rule[capped]"]
-    assert found.verdict is Verdict.FAILED
-    assert f"cannot be checked: {says}" in found.message
+    check = contract_results(table, contract(rules=[{"name": "capped", "rule": "paid <= billed"}]))["rule[capped]"]
+    assert check.verdict is Verdict.FAILED
+    assert f"cannot be checked: {says}" in check.message
 
 
 @pytest.mark.parametrize(
@@ -319,31 +329,31 @@ def test_a_rule_over_a_broken_column_fails(table: pl.DataFrame, says: str) -> No
     ],
 )
 def test_a_rule_that_is_no_condition_is_an_error(rule: str, says: str) -> None:
-    asked = contract(rules=[{"name": "r", "rule": rule}])
-    for check in (lambda: checks(GOOD, asked), lambda: check_rules(asked, "contract.yaml")):
-        with pytest.raises(ModelwayError) as caught:
+    rules = contract(rules=[{"name": "r", "rule": rule}])
+    for check in (lambda: contract_results(GOOD, rules), lambda: check_rules(rules, "contract.yaml")):
+        with pytest.raises(ModelwayError) as error:
             check()
-        assert says in caught.value.message
-        assert "'r'" in caught.value.message
-        assert caught.value.key == "rules.r"
-        assert caught.value.value == rule
+        assert says in error.value.message
+        assert "'r'" in error.value.message
+        assert error.value.key == "rules.r"
+        assert error.value.value == rule
 
 
 def test_a_rule_over_a_column_that_the_contract_does_not_describe() -> None:
-    with pytest.raises(ModelwayError, match="'city', which the contract does not describe") as caught:
+    with pytest.raises(ModelwayError, match="'city', which the contract does not describe") as error:
         check_rules(contract(rules=[{"name": "r", "rule": "city = 'Bonn'"}]), "contract.yaml")
-    assert (caught.value.file, caught.value.key, caught.value.column) == ("contract.yaml", "rules.r", "city")
+    assert (error.value.file, error.value.key, error.value.column) == ("contract.yaml", "rules.r", "city")
 
 
 @pytest.mark.parametrize(
     ("pattern", "says"), [("(", "unclosed group"), ("(?!a)b", "look-around"), (r"(a)\1", "backreferences")]
 )
 def test_a_pattern_that_cannot_be_matched_is_an_error(pattern: str, says: str) -> None:
-    asked = contract({"id": {"pattern": pattern}})
-    for check in (lambda: checks(GOOD, asked), lambda: check_rules(asked, "contract.yaml")):
-        with pytest.raises(ModelwayError, match=says) as caught:
+    rules = contract({"id": {"pattern": pattern}})
+    for check in (lambda: contract_results(GOOD, rules), lambda: check_rules(rules, "contract.yaml")):
+        with pytest.raises(ModelwayError, match=says) as error:
             check()
-        assert (caught.value.key, caught.value.column) == ("columns.id.pattern", "id")
+        assert (error.value.key, error.value.column) == ("columns.id.pattern", "id")
 
 
 def test_sound_rules_and_patterns_are_no_error() -> None:
@@ -367,45 +377,45 @@ def test_sound_rules_and_patterns_are_no_error() -> None:
     ],
 )
 def test_classes(task: str, values: list[Any], dtype: Any, classes: int, passes: bool) -> None:
-    found = checks(with_values("late", values, dtype), contract(), project(task))["classes"]
-    assert found.observed == classes
-    assert (found.verdict is Verdict.PASSED) is passes
-    assert "'late'" in found.message
+    check = contract_results(with_values("late", values, dtype), contract(), project(task))["classes"]
+    assert check.observed == classes
+    assert (check.verdict is Verdict.PASSED) is passes
+    assert "'late'" in check.message
 
 
 def test_a_number_has_no_classes() -> None:
-    assert "classes" not in checks(GOOD, contract(), project("regression", "paid"))
+    assert "classes" not in contract_results(GOOD, contract(), project("regression", "paid"))
 
 
 @pytest.mark.parametrize(
     ("values", "missing"), [([0.5, 1.5, 2.5, 3.5], 0), ([0.5, None, 2.5, 3.5], 1), ([0.5, None, float("nan"), 3.5], 2)]
 )
 def test_rows_without_a_label_fail_whatever_the_contract_allows(values: list[Any], missing: int) -> None:
-    asked = contract({"paid": {"max_nulls": 1.0}})
-    found = checks(with_values("paid", values), asked, project("regression", "paid"))["label"]
-    assert (found.verdict is Verdict.PASSED) is (missing == 0)
-    assert f"{missing} of 4 rows without a label" in found.message
+    rules = contract({"paid": {"max_nulls": 1.0}})
+    check = contract_results(with_values("paid", values), rules, project("regression", "paid"))["label"]
+    assert (check.verdict is Verdict.PASSED) is (missing == 0)
+    assert f"{missing} of 4 rows without a label" in check.message
 
 
 def test_a_label_that_is_not_there_fails_as_a_column() -> None:
-    found = checks(GOOD.drop("late"), contract())
-    assert found["column[late]"].verdict is Verdict.FAILED
-    assert "classes" not in found
+    checks = contract_results(GOOD.drop("late"), contract())
+    assert checks["column[late]"].verdict is Verdict.FAILED
+    assert "classes" not in checks
 
 
 def test_a_long_value_is_cut() -> None:
-    found = checks(
+    checks = contract_results(
         with_values("plan", ["x" * 5000, "gold", "gold", "gold"]), contract({"plan": {"categories": ["gold"]}})
     )
-    assert len(found["categories[plan]"].message) < 200
+    assert len(checks["categories[plan]"].message) < 200
 
 
 def test_both_files_of_a_split_are_read(tmp_path: Path) -> None:
     GOOD[:3].write_parquet(tmp_path / "train")
     with_values("age", [1, 2, 3, 17])[3:].write_parquet(tmp_path / "test")
     table = pl.scan_parquet([tmp_path / "train", tmp_path / "test"])
-    found = {
+    checks = {
         check.name: check for check in contract_checks(table, contract({"age": {"minimum": 18}}), project=project())
     }
-    assert found["rows"].observed == 4
-    assert "1 of 4 values below 18, such as '17'" in found["minimum[age]"].message
+    assert checks["rows"].observed == 4
+    assert "1 of 4 values below 18, such as '17'" in checks["minimum[age]"].message

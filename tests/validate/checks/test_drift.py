@@ -14,17 +14,17 @@ from modelway.components.validate.checks.skew import skew_checks
 from modelway.components.validate.distributions import TableStatistics, measure, measure_like
 
 
-def policy(psi: float | None = 0.2, minimum_rows: int = 2, rule: str = "warn", **others: Any) -> DataPolicy:
-    asked = {"psi": psi, "minimum_rows": minimum_rows, **others}
-    return DataPolicy.model_validate({"drift": asked, "skew": {"psi": psi}, "on_inconclusive": rule})
+def policy(psi: float | None = 0.2, minimum_rows: int = 2, rule: str = "warn", **sections: Any) -> DataPolicy:
+    section = {"psi": psi, "minimum_rows": minimum_rows, **sections}
+    return DataPolicy.model_validate({"drift": section, "skew": {"psi": psi}, "on_inconclusive": rule})
 
 
-def drift(before: pl.DataFrame, now: pl.DataFrame, asked: DataPolicy, label: str = "") -> dict[str, Check]:
+def drift(before: pl.DataFrame, now: pl.DataFrame, data_policy: DataPolicy, label: str = "") -> dict[str, Check]:
     """The checks of all columns, by their names."""
     baseline = measure(before, before.columns, data_hash="")
     return {
         check.name: check
-        for check in drift_checks(measure_like(now, baseline, data_hash=""), baseline, policy=asked, label=label)
+        for check in drift_checks(measure_like(now, baseline, data_hash=""), baseline, policy=data_policy, label=label)
     }
 
 
@@ -35,13 +35,13 @@ def baseline() -> TableStatistics:
 
 def test_each_column_is_compared(baseline: TableStatistics) -> None:
     now = measure_like(pl.DataFrame({"same": range(100), "moved": range(50, 150)}), baseline, data_hash="now")
-    same, moved = drift_checks(now, baseline, policy=policy())
-    assert (same.name, same.verdict, same.observed) == ("drift[same]", Verdict.PASSED, 0.0)
-    assert (moved.name, moved.verdict, moved.blocks) == ("drift[moved]", Verdict.FAILED, True)
-    assert moved.threshold == 0.2
-    assert isinstance(moved.observed, float)
-    assert moved.observed > 0.2
-    assert f"PSI {moved.observed:.3f}" in moved.message
+    unchanged, shift = drift_checks(now, baseline, policy=policy())
+    assert (unchanged.name, unchanged.verdict, unchanged.observed) == ("drift[same]", Verdict.PASSED, 0.0)
+    assert (shift.name, shift.verdict, shift.blocks) == ("drift[moved]", Verdict.FAILED, True)
+    assert shift.threshold == 0.2
+    assert isinstance(shift.observed, float)
+    assert shift.observed > 0.2
+    assert f"PSI {shift.observed:.3f}" in shift.message
 
 
 def test_the_threshold_itself_passes(baseline: TableStatistics) -> None:
@@ -106,9 +106,9 @@ def test_one_certain_column_among_many_is_found_and_chance_is_corrected_for() ->
     dice = np.random.default_rng(2)
     before = pl.DataFrame({f"x{number}": dice.normal(size=600) for number in range(50)})
     now = pl.DataFrame({f"x{number}": dice.normal(2.0 * (number == 7), size=600) for number in range(50)})
-    found = drift(before, now, policy(psi=0.001))
-    assert [name for name, check in found.items() if check.verdict is Verdict.FAILED] == ["drift[x7]"]
-    assert sum(check.verdict is Verdict.INCONCLUSIVE for check in found.values()) > 10
+    checks = drift(before, now, policy(psi=0.001))
+    assert [name for name, check in checks.items() if check.verdict is Verdict.FAILED] == ["drift[x7]"]
+    assert sum(check.verdict is Verdict.INCONCLUSIVE for check in checks.values()) > 10
 
 
 SHIFTED = {
@@ -130,12 +130,12 @@ SHIFTED = {
 def test_each_distance_judges_the_columns_that_it_fits(measure_name: str, threshold: float, columns: set[str]) -> None:
     dice = np.random.default_rng(3)
     before, now = (pl.DataFrame({name: make[side](dice) for name, make in SHIFTED.items()}) for side in (0, 1))
-    asked = policy(**{"psi": None, measure_name: threshold})
-    found = drift(before, now, asked)
-    assert set(found) == {f"drift[{name}]" for name in columns}
-    for check in found.values():
+    data_policy = policy(**{"psi": None, measure_name: threshold})
+    checks = drift(before, now, data_policy)
+    assert set(checks) == {f"drift[{name}]" for name in columns}
+    for check in checks.values():
         assert (check.verdict, check.threshold) == (Verdict.FAILED, threshold)
-    assert {check.verdict for check in drift(before, before, asked).values()} == {Verdict.PASSED}
+    assert {check.verdict for check in drift(before, before, data_policy).values()} == {Verdict.PASSED}
 
 
 def test_several_distances_are_one_check_that_shows_the_worst() -> None:
@@ -151,8 +151,8 @@ def test_a_column_may_have_thresholds_of_its_own() -> None:
     dice = np.random.default_rng(5)
     before = pl.DataFrame({"x": dice.normal(size=3000), "y": dice.normal(size=3000)})
     now = before.select(pl.all() + 1)
-    found = drift(before, now, policy(columns={"x": {"psi": 10}}))
-    assert {name: check.verdict for name, check in found.items()} == {
+    checks = drift(before, now, policy(columns={"x": {"psi": 10}}))
+    assert {name: check.verdict for name, check in checks.items()} == {
         "drift[x]": Verdict.PASSED,
         "drift[y]": Verdict.FAILED,
     }
@@ -162,14 +162,14 @@ def test_a_column_may_have_thresholds_of_its_own() -> None:
 def test_the_label_is_named_and_judged_as_such(thresholds: dict[str, Any], verdict: Verdict) -> None:
     before = pl.DataFrame({"late": [0] * 9000 + [1] * 1000})
     now = pl.DataFrame({"late": [0] * 8500 + [1] * 1500})
-    found = drift(before, now, policy(**thresholds), "late")
-    assert {name: check.verdict for name, check in found.items()} == {"label_drift[late]": verdict}
+    checks = drift(before, now, policy(**thresholds), "late")
+    assert {name: check.verdict for name, check in checks.items()} == {"label_drift[late]": verdict}
 
 
 def test_a_column_that_the_baseline_lacks_is_inconclusive(baseline: TableStatistics) -> None:
     now = measure_like(pl.DataFrame({"same": range(100), "new": range(100)}), baseline, data_hash="now")
-    found = drift_checks(now, baseline, policy=policy(), label="", columns=["same", "new"])
-    assert [(check.name, check.verdict) for check in found] == [
+    checks = drift_checks(now, baseline, policy=policy(), label="", columns=["same", "new"])
+    assert [(check.name, check.verdict) for check in checks] == [
         ("drift[same]", Verdict.PASSED),
         ("drift[new]", Verdict.INCONCLUSIVE),
     ]
@@ -185,26 +185,31 @@ def test_equal_rows_of_a_group_are_no_evidence_of_their_own() -> None:
     before, now = of_people(6, 60), of_people(18, 60)
     alone = drift(before.select("x"), now.select("x"), policy())["drift[x]"]
     baseline = measure(before, ["x"], data_hash="", group="person")
-    (grouped,) = drift_checks(measure_like(now, baseline, data_hash="", group="person"), baseline, policy=policy())
+    (by_group,) = drift_checks(measure_like(now, baseline, data_hash="", group="person"), baseline, policy=policy())
     assert alone.verdict is Verdict.FAILED
-    assert grouped.verdict is Verdict.INCONCLUSIVE
-    assert "rows of a group are alike" in grouped.message
+    assert by_group.verdict is Verdict.INCONCLUSIVE
+    assert "rows of a group are alike" in by_group.message
 
 
 def test_skew_compares_what_is_served_with_what_is_trained_on() -> None:
     dice = np.random.default_rng(7)
     train = measure(pl.DataFrame({"x": dice.normal(size=3000), "y": dice.normal(size=3000)}), ["x", "y"], data_hash="")
-    served = pl.DataFrame({"x": dice.normal(size=600) * 100, "y": dice.normal(size=600)})
-    found = {
-        check.name: check for check in skew_checks(measure_like(served, train, data_hash=""), train, policy=policy())
+    serving = pl.DataFrame({"x": dice.normal(size=600) * 100, "y": dice.normal(size=600)})
+    checks = {
+        check.name: check for check in skew_checks(measure_like(serving, train, data_hash=""), train, policy=policy())
     }
-    assert {name: check.verdict for name, check in found.items()} == {
+    assert {name: check.verdict for name, check in checks.items()} == {
         "skew[x]": Verdict.FAILED,
         "skew[y]": Verdict.PASSED,
     }
-    assert "600 rows of the serving data against the 3,000 trained on" in found["skew[x]"].message
-    (few,) = skew_checks(measure_like(served.head(499), train, data_hash=""), train, policy=policy())
-    assert (few.name, few.verdict, few.observed, few.threshold) == ("skew", Verdict.INCONCLUSIVE, 499, 500)
+    assert "600 rows of the serving data against the 3,000 trained on" in checks["skew[x]"].message
+    (row_check,) = skew_checks(measure_like(serving.head(499), train, data_hash=""), train, policy=policy())
+    assert (row_check.name, row_check.verdict, row_check.observed, row_check.threshold) == (
+        "skew",
+        Verdict.INCONCLUSIVE,
+        499,
+        500,
+    )
 
 
 @pytest.mark.parametrize("kinds", [30, 300, 3000])

@@ -24,16 +24,16 @@ COLUMNS = {
 }
 
 
-def checked(text: str, per: str, table: pl.DataFrame = TABLE, **others: Any) -> Check:
-    asked = {"name": "r", "rule": text, "per": per, **others}
-    contract = Contract.model_validate({"columns": COLUMNS, "rules": [asked]})
+def rule_check(text: str, per: str, table: pl.DataFrame = TABLE, **options: Any) -> Check:
+    rule = {"name": "r", "rule": text, "per": per, **options}
+    contract = Contract.model_validate({"columns": COLUMNS, "rules": [rule]})
     (check,) = rule_checks(table.lazy(), contract, schema=table.schema, rows=len(table))
     assert check.name == "rule[r]"
     return check
 
 
 @pytest.mark.parametrize(
-    ("text", "by", "broken", "groups", "shown"),
+    ("text", "by", "broken", "groups", "example"),
     [
         ("AVG(paid) < 100", ["region"], 0, 4, ""),
         ("AVG(paid) < 10", ["region"], 1, 4, "region = south (2 rows)"),
@@ -42,24 +42,24 @@ def checked(text: str, per: str, table: pl.DataFrame = TABLE, **others: Any) -> 
         ("MIN(paid) > 1", ["year", "region"], 3, 6, "year = 1, region = north (2 rows)"),
     ],
 )
-def test_a_rule_per_group(text: str, by: list[str], broken: int, groups: int, shown: str) -> None:
-    check = checked(text, "group", by=by)
+def test_a_rule_per_group(text: str, by: list[str], broken: int, groups: int, example: str) -> None:
+    check = rule_check(text, "group", by=by)
     assert (check.verdict is Verdict.PASSED) is (broken == 0)
     assert check.observed == round(broken / groups, 6)
     assert f"{broken} of {groups} groups by {', '.join(by)} break the rule `{text}`" in check.message
-    assert shown in check.message
+    assert example in check.message
 
 
 @pytest.mark.parametrize(("tolerance", "passes"), [(0.24, False), (0.25, True)])
 def test_a_share_of_groups_may_break_a_rule(tolerance: float, passes: bool) -> None:
-    check = checked("AVG(paid) < 10", "group", by=["region"], tolerance=tolerance)
+    check = rule_check("AVG(paid) < 10", "group", by=["region"], tolerance=tolerance)
     assert (check.verdict is Verdict.PASSED, check.threshold) == (passes, tolerance)
 
 
 def test_the_largest_groups_that_break_a_rule_come_first_and_are_few() -> None:
     table = pl.DataFrame({"region": [f"r{number}" for number in range(9) for _ in range(number + 1)]})
     table = table.with_columns(year=1, paid=1.0)
-    message = checked("AVG(paid) > 1", "group", table, by=["region"]).message
+    message = rule_check("AVG(paid) > 1", "group", table, by=["region"]).message
     assert "region = r8 (9 rows); region = r7 (8 rows); region = r6 (7 rows); correct" in message
     assert "r5" not in message
 
@@ -72,8 +72,8 @@ def test_names_that_the_check_uses_itself_may_be_columns() -> None:
         {"name": "b", "rule": "MIN(rows) > 0", "per": "group", "by": ["kept"]},
     ]
     contract = Contract.model_validate({"columns": columns, "rules": rules})
-    found = rule_checks(table.lazy(), contract, schema=table.schema, rows=3)
-    assert [check.observed for check in found] == [0.5, 0.0]
+    checks = rule_checks(table.lazy(), contract, schema=table.schema, rows=3)
+    assert [check.observed for check in checks] == [0.5, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -89,27 +89,27 @@ def test_names_that_the_check_uses_itself_may_be_columns() -> None:
     ],
 )
 def test_a_rule_per_table(text: str, passes: bool, observed: str) -> None:
-    check = checked(text, "table")
+    check = rule_check(text, "table")
     assert (check.verdict is Verdict.PASSED, check.observed) == (passes, observed)
     assert f"the table of 8 rows {'keeps' if passes else 'breaks'} the rule `{text}`" in check.message
 
 
 @pytest.mark.parametrize("per", ["group", "table"])
 def test_a_rule_over_a_missing_column_fails(per: str) -> None:
-    check = checked("AVG(paid) < 5", per, TABLE.drop("paid"), **({"by": ["region"]} if per == "group" else {}))
+    check = rule_check("AVG(paid) < 5", per, TABLE.drop("paid"), **({"by": ["region"]} if per == "group" else {}))
     assert check.verdict is Verdict.FAILED
     assert "cannot be checked: the column 'paid' is missing" in check.message
 
 
 def test_a_rule_by_a_missing_column_fails() -> None:
-    check = checked("AVG(paid) < 5", "group", TABLE.drop("region"), by=["region"])
+    check = rule_check("AVG(paid) < 5", "group", TABLE.drop("region"), by=["region"])
     assert check.verdict is Verdict.FAILED
     assert "the column 'region' is missing" in check.message
 
 
 def test_no_rows_break_no_rule_per_group_and_an_aggregate_of_none_is_not_known() -> None:
-    assert checked("AVG(paid) < 5", "group", TABLE.clear(), by=["region"]).verdict is Verdict.PASSED
-    assert checked("AVG(paid) < 5", "table", TABLE.clear()).verdict is Verdict.FAILED
+    assert rule_check("AVG(paid) < 5", "group", TABLE.clear(), by=["region"]).verdict is Verdict.PASSED
+    assert rule_check("AVG(paid) < 5", "table", TABLE.clear()).verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize("at_once", [7, 10**6])
