@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import fairlearn.metrics
@@ -8,53 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 import sklearn.metrics
+from group_predictions import MEASURES, binary, fairness, limits_of
 
-from modelway.components.core.checks import Check, Verdict
-from modelway.components.core.config.model_policy import Fairness
+from modelway.components.core.checks import Verdict
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Predictions, score
-from modelway.components.evaluate.checks.fairness import fairness_checks
-from modelway.components.evaluate.statistics.group_estimates import GroupEstimate, estimate, spread_interval
-
-MEASURES = [
-    f"{measure}_{kind}"
-    for measure in ("demographic_parity", "equalized_odds", "equal_opportunity")
-    for kind in ("difference", "ratio")
-]
-
-
-def binary(sizes: dict[Any, int], tilt: dict[Any, float] | None = None, seed: int = 0) -> tuple[Predictions, Any]:
-    """Predictions of groups of some sizes, whose scores are tilted, and the groups of the rows in random order."""
-    random = np.random.default_rng(seed)
-    rows = random.permutation(sum(sizes.values()))
-    group = np.repeat(np.array(list(sizes), dtype=object), list(sizes.values()))[rows]
-    truth = (random.random(len(group)) < 0.4).astype(np.int64)
-    shift = np.array([(tilt or {}).get(name, 0.0) for name in group])
-    positive = np.clip(0.35 + 0.3 * truth + shift + random.normal(0, 0.2, len(group)), 0.01, 0.99)
-    predicted = (positive > 0.5).astype(np.int64)
-    return Predictions(truth, predicted, np.stack([1 - positive, positive], axis=1), ("no", "yes")), group
-
-
-def fairness(
-    predictions: Predictions,
-    members: Sequence[Any],
-    /,
-    confidence: float | None = 0.95,
-    columns: Sequence[str] = ("sex",),
-    more: dict[str, Any] | None = None,
-    **policy: Any,
-) -> dict[str, Check]:
-    """The checks of groups in a column `sex`, by what is in their names after `fairness`."""
-    table = pl.DataFrame({"sex": pl.Series(list(members), strict=False), **(more or {})})
-    checks = fairness_checks(
-        predictions, table, columns=columns, policy=Fairness.model_validate(policy), confidence=confidence
-    )
-    assert len({check.name for check in checks}) == len(checks)
-    return {check.name.removeprefix("fairness"): check for check in checks}
-
-
-def limits_of(*measures: str, limit: float = 0.1, ratio: float = 0.8) -> dict[str, dict[str, float]]:
-    return {measure: {"min": ratio} if measure.endswith("ratio") else {"max": limit} for measure in measures}
+from modelway.components.core.measures.metrics import Predictions
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -216,29 +173,6 @@ def test_equal_groups_do_not_fail_however_many_they_are(limit: float) -> None:
     assert above >= 7  # by the point alone, chance makes nearly each of them unfair
 
 
-@pytest.mark.parametrize(
-    ("shares", "rows"),
-    [
-        ([0.3, 0.5], [300, 300]),
-        ([0.3, 0.3], [100, 1000]),
-        ([0.05, 0.05, 0.1], [100, 300, 500]),
-        ([0.4] * 20, [100] * 20),
-        ([0.02, 0.02], [60, 60]),
-    ],
-)
-def test_intervals_hold_what_is_true_as_often_as_they_say(shares: list[float], rows: list[int]) -> None:
-    random, trials = np.random.default_rng(5), 1000
-    true, sizes = np.array(shares), np.array(rows)
-    hits = {"difference": 0, "ratio": 0}
-    for _ in range(trials):
-        share = (random.binomial(sizes, true) + 1) / (sizes + 2)
-        errors = np.sqrt(share * (1 - share) / (sizes + 2))
-        for kind, value in (("difference", np.ptp(true)), ("ratio", true.min() / true.max())):
-            low, high = spread_interval(kind, share, errors=errors, confidence=0.95)
-            hits[kind] += low <= value <= high
-    assert min(hits.values()) / trials > 0.93
-
-
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
 def test_a_group_too_small_is_inconclusive_and_left_out(rule: str, blocks: bool) -> None:
     predictions, groups = binary({"F": 500, "M": 500, "X": 99}, {"X": 0.5})
@@ -262,47 +196,6 @@ def test_a_group_too_small_is_inconclusive_and_left_out(rule: str, blocks: bool)
     )
     for name in ("[sex].demographic_parity_difference", "[sex].accuracy.difference"):
         assert "left out: sex=X (99 rows)" in checks[name].message
-
-
-def test_many_small_groups_are_one_check() -> None:
-    predictions, groups = binary({f"g{number:02}": 10 for number in range(25)} | {"a": 300, "b": 300})
-    checks = fairness(predictions, groups, metrics=limits_of(MEASURES[0], limit=0.9))
-    assert list(checks) == ["[sex].small_groups", f"[sex].{MEASURES[0]}"]
-    assert "25 groups" in checks["[sex].small_groups"].message
-    assert checks["[sex].small_groups"].verdict is Verdict.INCONCLUSIVE
-
-
-def test_missing_values_are_a_group() -> None:
-    predictions, groups = binary({"F": 200, None: 150})
-    checks = fairness(predictions, groups, groups={"accuracy": {"min": 0.1}})
-    assert set(checks) == {"[sex=F].accuracy", "[sex=missing].accuracy"}
-
-
-def test_a_number_with_many_values_makes_ranges() -> None:
-    predictions, _ = binary({"all": 1000})
-    age = np.random.default_rng(2).integers(18, 90, 1000)
-    checks = fairness(
-        predictions, ["all"] * 1000, columns=["age"], more={"age": age}, groups={"accuracy": {"min": 0.1}}
-    )
-    assert len(checks) == 4
-    assert all("age" in name and ("<" in name or ">" in name) for name in checks)
-
-
-@pytest.mark.parametrize(
-    ("columns", "says", "remedy"),
-    [
-        (["name"], "too many to make groups", "bin it"),
-        (["gender"], "not in the data", "sex"),
-        ([], "names no column", "sensitive"),
-    ],
-)
-def test_columns_that_make_no_groups_are_refused(columns: list[str], says: str, remedy: str) -> None:
-    predictions, groups = binary({"F": 200, "M": 200})
-    names = [f"person {number}" for number in range(400)]
-    with pytest.raises(ModelwayError, match=says) as error:
-        fairness(predictions, groups, columns=columns, more={"name": names}, metrics=limits_of(MEASURES[0]))
-    assert error.value.key == "model.fairness.columns"
-    assert remedy in error.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -367,50 +260,6 @@ def test_a_ratio_of_a_metric_that_may_be_negative_is_inconclusive() -> None:
     check = fairness(predictions, groups, groups={"matthews_corrcoef": {"ratio": 0.5}})["[sex].matthews_corrcoef.ratio"]
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "difference" in check.message
-
-
-@pytest.mark.parametrize("rows", [300, 10_000])
-@pytest.mark.parametrize("metric", ["accuracy", "recall", "log_loss"])
-def test_standard_errors_of_means_are_the_known_ones(metric: str, rows: int) -> None:
-    predictions, _ = binary({"all": rows})
-    group = estimate(metric, predictions, with_error=True)
-    assert isinstance(group, GroupEstimate)
-    assert predictions.probabilities is not None
-    right = predictions.truth == predictions.predicted
-    losses = {
-        "accuracy": right.astype(np.float64),
-        "recall": right[predictions.truth == 1].astype(np.float64),
-        "log_loss": -np.log(predictions.probabilities[np.arange(rows), predictions.truth]),
-    }[metric]
-    expected = losses.std() / np.sqrt(len(losses))
-    # Blocks and samples of the rows make the error itself uncertain; leaving out one row does not.
-    tolerance = 0.5 if metric == "log_loss" else 0.1 if rows > 2000 else 0.01
-    assert group.error == pytest.approx(expected, rel=tolerance)
-
-
-@pytest.mark.parametrize("metric", ["roc_auc", "f1"])
-def test_standard_errors_are_near_the_spread_over_fresh_samples(metric: str) -> None:
-    values, errors = [], []
-    for seed in range(20):
-        predictions, _ = binary({"all": 400}, seed=seed)
-        values.append(score(metric, predictions))
-        group = estimate(metric, predictions, with_error=True)
-        assert isinstance(group, GroupEstimate)
-        errors.append(group.error)
-    assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.4)
-
-
-@pytest.mark.parametrize("metric", ["accuracy", "recall", "f1", "roc_auc"])
-@pytest.mark.parametrize("right", [True, False])
-def test_a_perfect_group_is_not_certain(metric: str, right: bool) -> None:
-    truth = np.arange(120) % 2
-    predicted = truth if right else 1 - truth
-    probabilities = np.stack([1.0 - predicted, predicted.astype(np.float64)], axis=1)
-    group = estimate(metric, Predictions(truth, predicted, probabilities, ("no", "yes")), with_error=True)
-    assert isinstance(group, GroupEstimate)
-    low, high = group.interval(0.95)
-    assert 0.03 < high - low < 0.3
-    assert (high if right else low) == group.value == float(right)
 
 
 def test_a_single_row_that_decides_leaves_the_metric_open() -> None:

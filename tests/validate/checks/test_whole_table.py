@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from contract_tables import GOOD, contract, contract_results, project, with_values
 
 from modelway.components.core.checks import Check, Verdict
 from modelway.components.core.config.contract import Contract
@@ -17,6 +18,8 @@ TABLE = pl.DataFrame(
         "paid": [1.0, 2.0, 3.0, 10.0, 20.0, 5.0, None, 0.5],
     }
 )
+
+
 COLUMNS = {
     "region": {"type": "string", "max_nulls": 1.0},
     "year": {"type": "integer"},
@@ -122,3 +125,57 @@ def test_keys_are_unique_however_few_rows_are_held(at_once: int, monkeypatch: py
     )
     assert (alone.observed, key.observed) == (5, 7)
     assert "such as 'k3', 'k7'; " in alone.message or "such as 'k7', 'k3'; " in alone.message
+
+
+@pytest.mark.parametrize(
+    ("ids", "days", "bad"),
+    [
+        (["a", "a", "b", "b"], [1, 2, 1, 2], 0),
+        (["a", "a", "b", "b"], [1, 1, 1, 2], 2),
+        ([None, None, "b", "b"], [1, 1, 1, 2], 2),
+        (["a", "a", "a", "b"], [1, 1, 1, 2], 3),
+    ],
+)
+def test_a_key_of_several_columns(ids: list[Any], days: list[int], bad: int) -> None:
+    table = GOOD.with_columns(pl.Series("id", ids, dtype=pl.String), pl.Series("age", days))
+    check = contract_results(table, contract(unique=[["id", "age"]]))["unique[id, age]"]
+    assert check.observed == bad
+    assert (check.verdict is Verdict.PASSED) is (bad == 0)
+    assert f"{bad} of 4 rows whose key" in check.message
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (GOOD.drop("billed"), "the column 'billed' is missing"),
+        (with_values("billed", ["1", "2", "x", "4"]), "the column 'billed' is not of its type, number"),
+    ],
+)
+def test_a_rule_over_a_broken_column_fails(table: pl.DataFrame, says: str) -> None:
+    check = contract_results(table, contract(rules=[{"name": "capped", "rule": "paid <= billed"}]))["rule[capped]"]
+    assert check.verdict is Verdict.FAILED
+    assert f"cannot be checked: {says}" in check.message
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "dtype", "classes", "passes"),
+    [
+        ("binary", [0, 1, 0, 1], pl.Int64, 2, True),
+        ("binary", [0, 0, 0, 0], pl.Int64, 1, False),
+        ("binary", [0, 1, 2, 1], pl.Int64, 3, False),
+        ("binary", ["no", "yes", "no", None], pl.String, 2, True),
+        ("binary", [0.0, 1.0, float("nan"), None], pl.Float64, 2, True),
+        ("multiclass", ["a", "b", "c", "c"], pl.String, 3, True),
+        ("multiclass", ["a", "b", "a", "b"], pl.String, 2, False),
+        ("binary", [None, None, None, None], pl.String, 0, False),
+    ],
+)
+def test_classes(task: str, values: list[Any], dtype: Any, classes: int, passes: bool) -> None:
+    check = contract_results(with_values("late", values, dtype), contract(), project(task))["classes"]
+    assert check.observed == classes
+    assert (check.verdict is Verdict.PASSED) is passes
+    assert "'late'" in check.message
+
+
+def test_a_number_has_no_classes() -> None:
+    assert "classes" not in contract_results(GOOD, contract(), project("regression", "paid"))
