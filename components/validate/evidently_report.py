@@ -101,21 +101,20 @@ def write_evidently(
     if not len(current) or not len(reference):
         raise ModelwayError("a table to compare has no rows", remedy="bring data that has rows")
     here, there = set(current.columns), set(reference.columns)
-    common_columns = [name for name in dict.fromkeys(columns) if name in here and name in there]
-    distributions = measure(reference, common_columns, data_hash="").columns
+    names = [name for name in dict.fromkeys(columns) if name in here and name in there]
+    distributions = measure(reference, names, data_hash="").columns
     thresholds = {
         (distance, name): threshold
-        for name in common_columns
+        for name in names
         for distance, threshold in _thresholds(name, label, policy=policy, distribution=distributions[name]).items()
     }
     samples = [_sample(table) for table in (current, reference)]
     tables = [_evidently_table(table, distributions) for table in samples]
-    kinds = {name: tables[1][name].dtype.kind for name in common_columns}
+    kinds = {name: tables[1][name].dtype.kind for name in names}
     definition = DataDefinition(
-        numerical_columns=[name for name in common_columns if kinds[name] == "f"],
-        categorical_columns=[name for name in common_columns if kinds[name] == "O"]
-        + [f"{name}{_BINS}" for name in common_columns],
-        datetime_columns=[name for name in common_columns if kinds[name] == "M"],
+        numerical_columns=[name for name in names if kinds[name] == "f"],
+        categorical_columns=[name for name in names if kinds[name] == "O"] + [f"{name}{_BINS}" for name in names],
+        datetime_columns=[name for name in names if kinds[name] == "M"],
     )
     _register_distances()
     first = {name: distance for distance, name in reversed(list(thresholds))}
@@ -129,14 +128,14 @@ def write_evidently(
         for (distance, name), threshold in thresholds.items()
         if first[name] != distance
     ]
-    summarized = [name for name in common_columns if kinds[name] != "M"]  # Evidently's summary fails on times
+    summarized = [name for name in names if kinds[name] != "M"]  # Evidently's summary fails on times
     summary = [DataSummaryPreset(columns=summarized)] if summarized else []
     report = Report([*([drift] if first else []), *further, *summary], include_tests=True).run(
         *(Dataset.from_pandas(table, data_definition=definition) for table in tables)
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     report.save_html(str(path))
-    distances = _shown_distances(report.dict()["metrics"])
+    distances, rows = _shown_distances(report.dict()["metrics"]), (len(current), len(reference))
     return EvidentlySummary(
         rows=len(current),
         reference_rows=len(reference),
@@ -144,9 +143,7 @@ def write_evidently(
         reference_sample_rows=len(samples[1]),
         distances=distances,
         sampling_errors={
-            distance: {
-                name: _error(name, distance, tables=tables, rows=(len(current), len(reference))) for name in values
-            }
+            distance: {name: _error(name, distance, tables=tables, rows=rows) for name in values}
             for distance, values in distances.items()
         },
     )
@@ -157,12 +154,8 @@ def _thresholds(name: str, label: str, *, policy: Drift, distribution: Distribut
     limits: Distances = policy.columns.get(name, policy)
     if name == label and name not in policy.columns:
         limits = policy.label or policy
-    thresholds = {
-        distance: getattr(limits, distance)
-        for distance, (_, _, kinds) in _DISTANCES.items()
-        if distribution.kind in kinds
-    }
-    return {distance: threshold for distance, threshold in thresholds.items() if threshold is not None}
+    fitting = [distance for distance, (_, _, kinds) in _DISTANCES.items() if distribution.kind in kinds]
+    return {distance: limit for distance in fitting if (limit := getattr(limits, distance)) is not None}
 
 
 def _shown_distances(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

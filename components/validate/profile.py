@@ -24,7 +24,7 @@ from modelway.components.validate.distributions import (
 MOST_VALUES = 10_000
 PROBED_ROWS = 50_000  # rows that show which columns of text have low cardinality
 _FULLEST, _UNLISTED = 0.25, 0.05
-_OWN, _BEFORE = "own/", "baseline/"
+_OWN, _REFERENCE = "own/", "baseline/"
 
 
 @dataclass(frozen=True)
@@ -80,34 +80,29 @@ def profile_splits(
     """
     schema = train.collect_schema()
     columns = tuple(name for name in (*project.features.columns, project.label) if name in schema)
-    definitions = bad_rows(contract, project, schema=schema) if contract is not None else []
-    reference_bins = {
-        name: distribution for name, distribution in (reference.columns if reference else {}).items() if name in schema
-    }
+    kinds = bad_rows(contract, project, schema=schema) if contract is not None else []
+    reference_columns = reference.columns if reference is not None else {}
+    reference_bins = {name: bins for name, bins in reference_columns.items() if name in schema}
     sample = sample_of(train, columns, limit=SAMPLE_ROWS) if reference is None else None
     own = bins_of(sample) if sample is not None else {}
     rows = sample if sample is not None else train.head(PROBED_ROWS).collect(engine="streaming")
     low_cardinality = _low_cardinality(rows) if len(rows) >= PROBED_ROWS else []
     train_counts = count(
         train,
-        bad_tally(definitions) | tally_of(own, schema, prefix=_OWN) | tally_of(reference_bins, schema, prefix=_BEFORE),
+        bad_tally(kinds) | tally_of(own, schema, prefix=_OWN) | tally_of(reference_bins, schema, prefix=_REFERENCE),
         low_cardinality=low_cardinality,
     )
-    test_counts = count(test, bad_tally(definitions), low_cardinality=low_cardinality)
+    test_counts = count(test, bad_tally(kinds), low_cardinality=low_cardinality)
     distributions = distributions_of(own, train_counts, prefix=_OWN)
-    in_reference_bins = distributions_of(reference_bins, train_counts, prefix=_BEFORE)
+    in_reference_bins = distributions_of(reference_bins, train_counts, prefix=_REFERENCE)
     if reference is not None:
-        distributions = {
-            name: _reused(distribution)
-            for name, distribution in in_reference_bins.items()
-            if _still_fits(reference_bins[name], distribution)
-        }
+        fitting = [name for name in reference_bins if _still_fits(reference_bins[name], in_reference_bins[name])]
+        distributions = {name: _reused(in_reference_bins[name]) for name in fitting}
         rest = [name for name in columns if name not in distributions]
         if rest:
             own = bins_of(sample_of(train, rest, limit=SAMPLE_ROWS))
-            distributions |= distributions_of(
-                own, count(train, tally_of(own, schema, prefix=_OWN), low_cardinality=low_cardinality), prefix=_OWN
-            )
+            own_counts = count(train, tally_of(own, schema, prefix=_OWN), low_cardinality=low_cardinality)
+            distributions |= distributions_of(own, own_counts, prefix=_OWN)
     new_baseline = TableStatistics(
         data_hash=data_hash,
         rows=train_counts.rows,
@@ -119,7 +114,7 @@ def profile_splits(
     if contract is not None:
         table = pl.concat([train, test])
         checks = counted_contract_checks(
-            table, contract, project=project, definitions=definitions, counts=train_counts + test_counts
+            table, contract, project=project, kinds=kinds, counts=train_counts + test_counts
         )
     return Profile(schema, columns, train_counts.rows, test_counts.rows, sample, new_baseline, current, list(checks))
 

@@ -112,22 +112,20 @@ def compare(
     if np.isnan(value) or level is None:
         return Comparison(value, None, None, *values)
     tail = (1 - level) if one_sided else (1 - level) / 2
-    first_spread, second_spread = (
-        _spread(
-            metric, subset, value=metric_value, terms=sum_metric(metric, subset.own_predictions), resampling=resampling
-        )
-        for subset, metric_value in zip((first, second), values, strict=True)
+    ours, theirs = (
+        _spread(metric, subset, value=score_, terms=sum_metric(metric, subset.own_predictions), resampling=resampling)
+        for subset, score_ in zip((first, second), values, strict=True)
     )
-    if first_spread.influence is not None and second_spread.influence is not None:
-        error = _standard_error(first_spread.influence - second_spread.influence, resampling)
+    if ours.influence is not None and theirs.influence is not None:
+        error = _standard_error(ours.influence - theirs.influence, resampling)
         reach = error * -_quantile(tail, resampling)
         return Comparison(value, (value - reach, value + reach), error, *values)
-    if first_spread.resampled is None or second_spread.resampled is None:
+    if ours.resampled is None or theirs.resampled is None:
         return Comparison(float("nan"), None, None, *values)
     left_out = None
-    if first_spread.left_out is not None and second_spread.left_out is not None:
-        left_out = sign * (first_spread.left_out - second_spread.left_out)
-    spread = _Spread(value, None, sign * (first_spread.resampled - second_spread.resampled), left_out)
+    if ours.left_out is not None and theirs.left_out is not None:
+        left_out = sign * (ours.left_out - theirs.left_out)
+    spread = _Spread(value, None, sign * (ours.resampled - theirs.resampled), left_out)
     estimate = _bootstrapped(spread, (tail, 1 - tail))
     return Comparison(estimate.value, estimate.interval, estimate.error, *values)
 
@@ -166,19 +164,18 @@ def _rescored(metric: str, subset: Subset, *, value: float, resampling: Resampli
     if metric == "average_precision" and predictions.probabilities is not None and len(predictions.classes) == 2:
         parts = np.array_split(times, max(1, len(times) * len(rows) // 2_000_000))
         positive, scores = predictions.truth == 1, predictions.probabilities[:, 1]
-        scores_of_resamples = np.concatenate(
+        results = np.concatenate(
             [average_precisions(positive, scores, weights=weights[:, blocks]) for weights in parts]
         )
     else:
-        scores_of_resamples = np.asarray(
+        results = np.asarray(
             [_resample_score(metric, predictions, times=weights[blocks]) for weights in times[:SCORER_RESAMPLES]]
         )
     total = len(subset.own_predictions.truth)
     if len(rows) < total:
-        scores_of_resamples = value + (
-            scores_of_resamples - _resample_score(metric, predictions, times=np.ones(len(rows)))
-        ) * np.sqrt(len(rows) / total)
-    return np.asarray(scores_of_resamples)
+        centre = _resample_score(metric, predictions, times=np.ones(len(rows)))
+        results = value + (results - centre) * np.sqrt(len(rows) / total)
+    return np.asarray(results)
 
 
 def _resample_score(metric: str, predictions: Predictions, *, times: Array) -> float:

@@ -15,12 +15,11 @@ from modelway.components.core.config.row_rules import check_pattern, in_full, is
 from modelway.components.validate.counting import Counts, Tally
 
 MOST_LETTERS = 60  # of an example value, which may be a whole text
-_PREFIX = "contract/"
 
 
 @dataclass(frozen=True)
 class BadRows:
-    """The definition of a check that counts bad rows.
+    """A kind of bad rows, which a check counts.
 
     Attributes:
         name: The check's name.
@@ -42,6 +41,11 @@ class BadRows:
     remedy: str
     present: pl.Expr | None = None
 
+    @property
+    def key(self) -> str:
+        """The name of the count in a tally."""
+        return f"contract/{self.name}"
+
 
 def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list[BadRows]:
     """Defines everything that can be wrong with a single row of a table with these columns.
@@ -51,10 +55,10 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
     """
     return [
         *(
-            definition
+            kind
             for name in schema
             if name in contract.columns
-            for definition in _of_column(name, contract.columns[name], dtype=schema[name])
+            for kind in _of_column(name, contract.columns[name], dtype=schema[name])
         ),
         *_of_label(project, schema),
         *(
@@ -65,29 +69,19 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
     ]
 
 
-def bad_tally(definitions: Sequence[BadRows]) -> Tally:
-    """The tally of these definitions."""
+def bad_tally(kinds: Sequence[BadRows]) -> Tally:
+    """The tally that counts these kinds of bad rows."""
     return Tally(
-        {f"{_PREFIX}{definition.name}": definition.is_bad for definition in definitions if definition.present is None},
-        missing={
-            f"{_PREFIX}{definition.name}": definition.present
-            for definition in definitions
-            if definition.present is not None
-        },
+        {kind.key: kind.is_bad for kind in kinds if kind.present is None},
+        missing={kind.key: kind.present for kind in kinds if kind.present is not None},
     )
 
 
-def bad_row_checks(table: pl.LazyFrame, definitions: Sequence[BadRows], *, counts: Counts) -> list[Check]:
+def bad_row_checks(table: pl.LazyFrame, kinds: Sequence[BadRows], *, counts: Counts) -> list[Check]:
     """A check of each count; examples for failed ones take one more pass over the columns concerned."""
-    bad = {definition.name: counts.numbers[f"{_PREFIX}{definition.name}"] for definition in definitions}
-    examples = _examples(
-        [definition for definition in definitions if _is_failed(definition, bad[definition.name], rows=counts.rows)],
-        table,
-    )
-    return [
-        _counted_check(definition, bad[definition.name], rows=counts.rows, examples=examples.get(definition.name, ""))
-        for definition in definitions
-    ]
+    bad, rows = {kind.name: counts.numbers[kind.key] for kind in kinds}, counts.rows
+    examples = _examples([kind for kind in kinds if _is_failed(kind, bad[kind.name], rows=rows)], table)
+    return [_counted_check(kind, bad[kind.name], rows=rows, examples=examples.get(kind.name, "")) for kind in kinds]
 
 
 def is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -109,11 +103,9 @@ def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows
     value = pl.col(name)
     remedy = "fill them in at their source, or raise `max_nulls` in the contract"
     missing, limit = is_missing(name, dtype), column.max_nulls
-    definitions = [
-        BadRows(f"nulls[{name}]", missing, limit, "missing values", limit, None, remedy, _present(name, dtype))
-    ]
+    kinds = [BadRows(f"nulls[{name}]", missing, limit, "missing values", limit, None, remedy, _present(name, dtype))]
     if not is_stored_as(column.type, dtype):
-        return definitions
+        return kinds
     if dtype.is_float():
         value = value.fill_nan(None)
     elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
@@ -125,20 +117,18 @@ def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows
             outside = value < pl.lit(bound) if word == "minimum" else value > pl.lit(bound)
             threshold = bound if isinstance(bound, int | float) else str(bound)
             problem = f"values {beyond} {bound}"
-            definitions.append(BadRows(f"{word}[{name}]", outside, 0.0, problem, threshold, name, remedy))
+            kinds.append(BadRows(f"{word}[{name}]", outside, 0.0, problem, threshold, name, remedy))
     if column.categories is not None:
         categories = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
         is_bad = ~value.is_in(list(column.categories))
-        definitions.append(
+        kinds.append(
             BadRows(f"categories[{name}]", is_bad, 0.0, "values outside the categories", categories, name, remedy)
         )
     if column.pattern is not None:
         check_pattern(name, column.pattern, file=None)
         is_bad = ~value.str.contains(in_full(column.pattern))
-        definitions.append(
-            BadRows(f"pattern[{name}]", is_bad, 0.0, "values that do not match", column.pattern, name, remedy)
-        )
-    return definitions
+        kinds.append(BadRows(f"pattern[{name}]", is_bad, 0.0, "values that do not match", column.pattern, name, remedy))
+    return kinds
 
 
 def _of_rule(rule: Rule, schema: pl.Schema) -> BadRows:
@@ -157,36 +147,32 @@ def _of_label(project: Project, schema: pl.Schema) -> list[BadRows]:
     if project.label not in schema:
         return []
     problem, remedy = "rows without a label", "leave rows without a label out at their source"
-    missing, present = (kind(project.label, schema[project.label]) for kind in (is_missing, _present))
+    missing, present = (expression(project.label, schema[project.label]) for expression in (is_missing, _present))
     return [BadRows("label", missing, 0.0, problem, 0, None, remedy, present)]
 
 
-def _is_failed(definition: BadRows, bad: int, *, rows: int) -> bool:
-    return bool(rows) and bad / rows > definition.tolerance
+def _is_failed(kind: BadRows, bad: int, *, rows: int) -> bool:
+    return bool(rows) and bad / rows > kind.tolerance
 
 
-def _counted_check(definition: BadRows, bad: int, *, rows: int, examples: str) -> Check:
+def _counted_check(kind: BadRows, bad: int, *, rows: int, examples: str) -> Check:
     share = bad / rows if rows else 0.0
-    is_failed = _is_failed(definition, bad, rows=rows)
-    message = f"{bad:,} of {rows:,} {definition.problem}" + (f"{examples}; {definition.remedy}" if is_failed else "")
-    observed: Any = (
-        round(share, 6) if definition.example_column is None and definition.threshold == definition.tolerance else bad
-    )
-    return passed_or_failed(
-        definition.name, not is_failed, message=message, observed=observed, threshold=definition.threshold
-    )
+    is_failed = _is_failed(kind, bad, rows=rows)
+    message = f"{bad:,} of {rows:,} {kind.problem}" + (f"{examples}; {kind.remedy}" if is_failed else "")
+    observed: Any = round(share, 6) if kind.example_column is None and kind.threshold == kind.tolerance else bad
+    return passed_or_failed(kind.name, not is_failed, message=message, observed=observed, threshold=kind.threshold)
 
 
-def _examples(definitions: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
-    """Some bad values for each definition with an example column."""
+def _examples(kinds: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
+    """Some bad values for each kind with an example column."""
     values = {
-        f"{number}": pl.col(definition.example_column)
-        .filter(definition.is_bad)
+        f"{number}": pl.col(kind.example_column)
+        .filter(kind.is_bad)
         .head(1000)
         .cast(pl.String)
         .unique(maintain_order=True)
-        for number, definition in enumerate(definitions)
-        if definition.example_column is not None
+        for number, kind in enumerate(kinds)
+        if kind.example_column is not None
     }
     if not values:
         return {}
@@ -194,6 +180,6 @@ def _examples(definitions: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, 
         engine="streaming"
     )
     return {
-        definitions[int(number)].name: f", such as {shown_values(examples[0])}"
+        kinds[int(number)].name: f", such as {shown_values(examples[0])}"
         for number, examples in columns.to_dict(as_series=False).items()
     }

@@ -21,14 +21,12 @@ def contract_checks(table: pl.LazyFrame, contract: Contract, *, project: Project
     Raises:
         ModelwayError: a rule is not a SQL condition over the contract's columns.
     """
-    definitions = bad_rows(contract, project, schema=table.collect_schema())
-    return counted_contract_checks(
-        table, contract, project=project, definitions=definitions, counts=count(table, bad_tally(definitions))
-    )
+    kinds = bad_rows(contract, project, schema=table.collect_schema())
+    return counted_contract_checks(table, contract, project=project, kinds=kinds, counts=count(table, bad_tally(kinds)))
 
 
 def counted_contract_checks(
-    table: pl.LazyFrame, contract: Contract, *, project: Project, definitions: Sequence[BadRows], counts: Counts
+    table: pl.LazyFrame, contract: Contract, *, project: Project, kinds: Sequence[BadRows], counts: Counts
 ) -> list[Check]:
     """Every check of the contract, for a table whose bad rows have been counted already.
 
@@ -36,7 +34,7 @@ def counted_contract_checks(
         table: All rows; read again only for keys, row rules over many rows, classes and examples.
         contract: The contract.
         project: Names the label.
-        definitions: What can be wrong with a row.
+        kinds: What can be wrong with a row.
         counts: How often that is.
 
     Raises:
@@ -49,7 +47,7 @@ def counted_contract_checks(
         *_presence_checks(contract, schema),
         *_label_check(project, schema),
         *(_type_check(name, column, dtype=schema[name]) for name, column in present.items()),
-        *bad_row_checks(table, definitions, counts=counts),
+        *bad_row_checks(table, kinds, counts=counts),
         *unique_checks(table, contract, schema=schema, rows=counts.rows),
         *rule_checks(table, contract, schema=schema, rows=counts.rows),
         *class_checks(table, project, schema=schema),

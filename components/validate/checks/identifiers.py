@@ -59,36 +59,28 @@ def identifier_checks(
     if len(sample.table) < MINIMUM_ROWS:
         message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to find identifiers"
         return [inconclusive("identifier[features]", message, rule=rule)]
-    names, skilful = (
-        set(categorical),
-        {skill.feature: skill for skill in skills if skill.interval[0] > _PREDICTIVE[measure]},
-    )
+    names, least = set(categorical), _PREDICTIVE[measure]
+    skilful = {skill.feature: skill for skill in skills if skill.interval[0] > least}
     suspects = {}
     for feature in features:
         series = plain_series(sample.table[feature])
         is_distinct = _differs(series)
         suspicion = _names_rows(series, sample, categorical=feature in names) if is_distinct else None
-        if (
-            suspicion is None
-            and feature in skilful
-            and not series.dtype.is_temporal()
-            and _follows_order(series, sample)
-        ):
+        may_be_ordered = suspicion is None and feature in skilful and not series.dtype.is_temporal()
+        if may_be_ordered and _follows_order(series, sample):
             suspicion = _in_order(is_distinct, f"{measure} {skilful[feature].observed:.3f}")
         if suspicion is not None:
             suspects[feature] = (is_distinct, suspicion)
-    repeated = _repeated(
-        sample, table, features=[feature for feature, (is_distinct, _) in suspects.items() if is_distinct]
-    )
+    distinct = [feature for feature, (is_distinct, _) in suspects.items() if is_distinct]
+    repeated = _repeated(sample, table, features=distinct)
     checks = []
     for feature, (_, (certain, says)) in suspects.items():
         if feature not in repeated:
             message = f"{says} (on {sample.rows} training rows); take it out of `features`"
             message += "" if certain else " unless its value has a meaning"
             name = f"identifier[{feature}]"
-            checks.append(
-                passed_or_failed(name, False, message=message) if certain else inconclusive(name, message, rule=rule)
-            )
+            failed = passed_or_failed(name, False, message=message)
+            checks.append(failed if certain else inconclusive(name, message, rule=rule))
     if checks:
         return checks
     message = f"none of {len(features)} features identifies a row or follows the rows' order, on {sample.rows} rows"
