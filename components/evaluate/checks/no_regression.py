@@ -48,7 +48,7 @@ def regression_checks(
     resampling: Resampling,
     policy: ModelPolicy,
 ) -> list[Check]:
-    """A check ``no_regression[metric]`` on all rows, and one of each slice where the policy asks for it.
+    """A check ``no_regression[metric]`` on all rows, and one for each slice if the policy enables it.
 
     Args:
         candidate: The candidate's predictions of the test rows.
