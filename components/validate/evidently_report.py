@@ -21,11 +21,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.stability import population_stability_index
 from modelway.components.core.report.html import format_number
 from modelway.components.core.tables.parquet import as_numbers, as_text, to_model_input
-from modelway.components.validate.distances import (
-    cramers_v,
-    jensen_shannon,
-    kolmogorov_smirnov,
-)
+from modelway.components.validate.distances import cramers_v, jensen_shannon, kolmogorov_smirnov
 from modelway.components.validate.distributions import Distribution, measure
 
 if TYPE_CHECKING:

@@ -55,12 +55,7 @@ def project(task: str = "binary", label: str = "late", name: str = "loans", **mo
     return minimal_project_text(name=name, task=task, label=label, features={"numeric": list(FEATURES)}, **more)
 
 
-def save(
-    estimator: BaseEstimator,
-    folder: Path,
-    label: str = "late",
-    columns: tuple[str, ...] = FEATURES,
-) -> None:
+def save(estimator: BaseEstimator, folder: Path, label: str = "late", columns: tuple[str, ...] = FEATURES) -> None:
     """Fits a model and writes it as MLflow lays it out."""
     data = rows(seed=1).with_columns(gone=pl.col("income"))
     pipeline = Pipeline([("scale", StandardScaler()), ("model", estimator)])

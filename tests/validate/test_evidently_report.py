@@ -10,11 +10,7 @@ import pytest
 from modelway.components.core.config.data_policy import Drift
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.stability import population_stability_index
-from modelway.components.validate.distances import (
-    cramers_v,
-    jensen_shannon,
-    kolmogorov_smirnov,
-)
+from modelway.components.validate.distances import cramers_v, jensen_shannon, kolmogorov_smirnov
 from modelway.components.validate.distributions import measure, measure_like
 from modelway.components.validate.evidently_report import SAMPLE_ROWS, EvidentlySummary, write_evidently
 from modelway.examples.insurance.weeks import week

@@ -58,12 +58,7 @@ def test_equal_distributions_pass(rows: int, seed: int) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [
-        pl.col("other") + 2,
-        pl.col("with_nulls").fill_null(0.5),
-        pl.lit("plan unseen").alias("plan"),
-        ~pl.col("flag"),
-    ],
+    [pl.col("other") + 2, pl.col("with_nulls").fill_null(0.5), pl.lit("plan unseen").alias("plan"), ~pl.col("flag")],
 )
 def test_a_shift_of_one_column_is_told_and_named(change: pl.Expr) -> None:
     check = drift(table(1), table(2).with_columns(change))
