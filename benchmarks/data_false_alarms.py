@@ -32,7 +32,7 @@ from modelway.components.core.config.data_policy import DataPolicy
 from modelway.components.core.config.project import Project
 from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.distributions import measure
-from modelway.components.validate.profile import survey
+from modelway.components.validate.profile import profile_splits
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "insurance"
 FEWEST, MOST = 500, 5_000
@@ -112,10 +112,13 @@ def counted_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
     columns = [*project.features.columns, project.label]
     group = project.data.split.column if project.data.split.by == "group" else None
     before = measure(drawn.before, columns, data_hash="", group=group)
-    found = survey(
-        drawn.train.lazy(), drawn.test.lazy(), contract=drawn.contract, project=project, before=before, data_hash=""
+    profile = profile_splits(
+        drawn.train.lazy(), drawn.test.lazy(), contract=drawn.contract, project=project, reference=before, data_hash=""
     )
-    return [*found.checks, *drift_checks(found.now, before, policy=policy, label=project.label, columns=found.columns)]
+    return [
+        *profile.checks,
+        *drift_checks(profile.current, before, policy=policy, label=project.label, columns=profile.columns),
+    ]
 
 
 def trained_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:

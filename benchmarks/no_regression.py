@@ -26,8 +26,8 @@ import typer
 from modelway.components.core.checks import Verdict
 from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.core.measures.metrics import Array, Predictions, higher_is_better, score
-from modelway.components.evaluate.checks.no_regression import Rival, regression_checks
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.checks.no_regression import ChampionPredictions, regression_checks
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 MARGINS = {"roc_auc": 0.01, "log_loss": 0.01, "accuracy": 0.02}
 NOISE = 0.6
@@ -84,7 +84,7 @@ def verdicts(
         champion, candidate = model(signal, label, noises[0], NOISE), model(signal, label, own, scale)
         groups = np.arange(rows) // GROUP if grouped else None
         (check,) = regression_checks(
-            candidate, Rival("1", champion), slices=[], sampling=Sampling(rows, groups), policy=policy
+            candidate, ChampionPredictions("1", champion), slices=[], resampling=Resampling(rows, groups), policy=policy
         )
         counts[check.verdict] += 1
     return {verdict.value: count / data_sets for verdict, count in counts.items()}

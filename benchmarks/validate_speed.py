@@ -125,14 +125,14 @@ def ours(path: Path, keys: bool) -> None:
     from modelway.components.core.config.data_policy import DataPolicy
     from modelway.components.validate.checks.drift import drift_checks
     from modelway.components.validate.distributions import measure
-    from modelway.components.validate.profile import survey
+    from modelway.components.validate.profile import profile_splits
 
     contract, project = documents(keys)
     before = measure(some_rows(10**9, 20_000), [*project.features.columns, project.label], data_hash="")
     table = pl.scan_parquet(path, glob=False)
     started, used = time.perf_counter(), time.process_time()
-    found = survey(table, table.head(0), contract=contract, project=project, before=before, data_hash="")
-    checks = found.checks + drift_checks(found.now, before, policy=DataPolicy(), label=project.label)
+    profile = profile_splits(table, table.head(0), contract=contract, project=project, reference=before, data_hash="")
+    checks = profile.checks + drift_checks(profile.current, before, policy=DataPolicy(), label=project.label)
     spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
     failed = [check.name for check in checks if check.verdict == "failed"]
     sys.stdout.write(json.dumps({**spent, "checks": len(checks), "failed": failed}))

@@ -18,7 +18,7 @@ from modelway.components.evaluate.checks.calibration import calibration_check
 from modelway.components.evaluate.checks.fairness import fairness_checks
 from modelway.components.evaluate.checks.metrics import threshold_checks
 from modelway.components.evaluate.checks.minimum_rows import row_checks
-from modelway.components.evaluate.checks.no_regression import Rival, regression_checks
+from modelway.components.evaluate.checks.no_regression import ChampionPredictions, regression_checks
 from modelway.components.evaluate.checks.robustness import robustness_checks
 from modelway.components.evaluate.checks.rules import rule_checks
 from modelway.components.evaluate.checks.slices import slice_checks
@@ -27,89 +27,102 @@ from modelway.components.evaluate.checks.weak_segments import weak_segment_check
 from modelway.components.evaluate.predicting import Predict, deterministic_check, sane_check
 from modelway.components.evaluate.slices import Slice, find_slices
 from modelway.components.evaluate.statistics.intervals import Estimate
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model that is to be judged, with what it said about the rows.
+class Candidate:
+    """A model that is to be judged, with its predictions.
 
     Attributes:
-        ask: The model.
+        predict: Predicts a table's rows with the model.
         table: The test rows.
-        predictions: What the model said about them.
-        sampling: How they were drawn.
-        unseen: What it said about the unseen rows; None if there are none.
-        unseen_sampling: How those were drawn.
+        predictions: Of the test rows.
+        resampling: How the test rows were drawn.
+        unseen: The predictions of the unseen rows; None if there are none.
+        unseen_resampling: How the unseen rows were drawn.
     """
 
-    ask: Predict
+    predict: Predict
     table: pl.DataFrame
     predictions: Predictions
-    sampling: Sampling
+    resampling: Resampling
     unseen: Predictions | None
-    unseen_sampling: Sampling
+    unseen_resampling: Resampling
 
 
-def sampling_of(table: pl.DataFrame, project: Project, *, confidence: float | None) -> Sampling:
+def resampling_of(table: pl.DataFrame, project: Project, *, confidence: float | None) -> Resampling:
     """How a split's rows were drawn: by whole groups where the project splits so, else one by one."""
     column = project.data.split.column
     if project.data.split.by != "group" or column is None or column not in table.columns or not len(table):
-        return Sampling(len(table), None, confidence)
+        return Resampling(len(table), None, confidence)
     groups = as_text(table[column]).fill_null("").rank("dense").to_numpy().astype(np.int64) - 1
-    return Sampling(len(table), groups, confidence)
+    return Resampling(len(table), groups, confidence)
 
 
 def model_checks(
-    subject: Subject, estimates: Mapping[str, Estimate], *, champion: Rival, project: Project, policy: ModelPolicy
+    candidate: Candidate,
+    estimates: Mapping[str, Estimate],
+    *,
+    champion: ChampionPredictions,
+    project: Project,
+    policy: ModelPolicy,
 ) -> list[Check]:
-    """Every check of a model whose predictions are sane.
+    """Every check of a model whose predictions are valid.
 
     Args:
-        subject: The model and what it said.
-        estimates: What was measured on the test rows, by metric; all that the policy has a threshold on.
-        champion: What the champion said about the same rows.
+        candidate: The model and its predictions.
+        estimates: The measured metrics on the test rows: all that the policy has a threshold for.
+        champion: The champion's predictions of the same rows.
         project: The project.
-        policy: What is asked.
+        policy: The policy's `model` section.
 
     Raises:
-        ModelwayError: the policy asks for something that cannot be, such as slices by a column that is not there.
+        ModelwayError: the policy cannot be applied, such as slices by a column that does not exist.
     """
-    table, predictions, sampling, rule = subject.table, subject.predictions, subject.sampling, policy.on_inconclusive
-    slices = _slices(table, policy)
+    table, predictions, resampling = candidate.table, candidate.predictions, candidate.resampling
+    rule, slices = policy.on_inconclusive, _slices(table, policy)
     checks = row_checks(len(table), policy)
-    checks += [sane_check(predictions), deterministic_check(subject.ask, table)]
-    checks += threshold_checks("metric", estimates, sampling=sampling, thresholds=policy.metrics, rule=rule)
-    checks += unseen_checks(subject.unseen, subject.unseen_sampling, policy=policy)
-    checks += regression_checks(predictions, champion, slices=slices, sampling=sampling, policy=policy)
+    checks += [sane_check(predictions), deterministic_check(candidate.predict, table)]
+    checks += threshold_checks("metric", estimates, resampling=resampling, thresholds=policy.metrics, rule=rule)
+    checks += unseen_checks(candidate.unseen, candidate.unseen_resampling, policy=policy)
+    checks += regression_checks(predictions, champion, slices=slices, resampling=resampling, policy=policy)
     if policy.slices is not None:
-        checks += slice_checks(predictions, slices, sampling=sampling, policy=policy.slices)
+        checks += slice_checks(predictions, slices, resampling=resampling, policy=policy.slices)
     if policy.weak_segments is not None:
         columns = [
             name for name in dict.fromkeys((*project.features.columns, *project.sensitive)) if name in table.columns
         ]
         checks += weak_segment_checks(
-            table, columns, predictions=predictions, sampling=sampling, policy=policy.weak_segments
+            table, columns, predictions=predictions, resampling=resampling, policy=policy.weak_segments
         )
     if policy.fairness is not None:
-        asked = policy.fairness.columns or project.sensitive
         checks += fairness_checks(
-            predictions, table, columns=asked, policy=policy.fairness, confidence=policy.confidence
+            predictions,
+            table,
+            columns=policy.fairness.columns or project.sensitive,
+            policy=policy.fairness,
+            confidence=policy.confidence,
         )
     if policy.calibration is not None and project.task != "regression":
-        checks.append(calibration_check(predictions, sampling, policy=policy.calibration, rule=rule))
+        checks.append(calibration_check(predictions, resampling, policy=policy.calibration, rule=rule))
     if policy.robustness is not None:
         checks += robustness_checks(
-            subject.ask,
+            candidate.predict,
             table,
             predictions=predictions,
             features=project.features,
-            sampling=sampling,
+            resampling=resampling,
             policy=policy.robustness,
             rule=rule,
         )
     return checks + rule_checks(
-        subject.ask, table, predictions=predictions, sampling=sampling, rules=policy.rules, on_inconclusive=rule
+        candidate.predict,
+        table,
+        predictions=predictions,
+        resampling=resampling,
+        rules=policy.rules,
+        on_inconclusive=rule,
     )
 
 

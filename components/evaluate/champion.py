@@ -1,4 +1,4 @@
-"""The champion as evidence: what it says about the candidate's test rows, and the policy that it shipped under."""
+"""The champion: its predictions of the candidate's test rows, and the policy that it shipped under."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from modelway.components.core.errors import DamagedError, ModelwayError, NotFoun
 from modelway.components.core.evidence.files import POLICY_FILE
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import load_model
-from modelway.components.evaluate.checks.no_regression import Rival
+from modelway.components.evaluate.checks.no_regression import ChampionPredictions
 from modelway.components.evaluate.predicting import predict_table, sane_check
 
 
-def champion_on(table: pl.DataFrame, project: Project, *, version: str) -> Rival:
-    """Downloads the champion and asks it for its predictions of the test rows.
+def champion_predictions(table: pl.DataFrame, project: Project, *, version: str) -> ChampionPredictions:
+    """Downloads the champion and predicts the test rows with it.
 
     Args:
         table: The test rows.
@@ -27,19 +27,21 @@ def champion_on(table: pl.DataFrame, project: Project, *, version: str) -> Rival
         version: The champion's version in the registry; empty: there is none.
     """
     if not version:
-        return Rival()
+        return ChampionPredictions()
     with TemporaryDirectory() as work:
         folder = Tracking.from_environment().download_model(project.name, version, folder=work)
         try:
             predictions = predict_table(load_model(folder), table, project=project)
         except ModelwayError as error:
-            return Rival(version, trouble=error.message)
+            return ChampionPredictions(version, error=error.message)
     sane = sane_check(predictions)
-    return Rival(version, trouble=sane.message) if sane.blocks else Rival(version, predictions)
+    return (
+        ChampionPredictions(version, error=sane.message) if sane.blocks else ChampionPredictions(version, predictions)
+    )
 
 
-def policy_checks(now: Policy, project: Project, *, version: str) -> list[Check]:
-    """Whether the policy asks less than the one that the champion shipped under; nothing without a champion."""
+def policy_checks(policy: Policy, project: Project, *, version: str) -> list[Check]:
+    """Checks whether the policy is weaker than the one that the champion shipped under; none without a champion."""
     if not version:
         return []
     try:
@@ -49,8 +51,8 @@ def policy_checks(now: Policy, project: Project, *, version: str) -> list[Check]
     if content is None:  # registered before policies were kept
         return []
     try:
-        before = Policy.parse(content)
+        champion_policy = Policy.parse(content)
     except DamagedError as error:
-        message = f"the policy of champion version {version} cannot be read, so nothing is compared: {error.message}"
-        return [inconclusive("policy", message, rule=now.on_policy_weakened)]
-    return weaker_checks(before, now)
+        message = f"the policy of champion version {version} cannot be read, so it was not compared: {error.message}"
+        return [inconclusive("policy", message, rule=policy.on_policy_weakened)]
+    return weaker_checks(champion_policy, policy)

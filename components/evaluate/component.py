@@ -60,13 +60,13 @@ def evaluate_model(
         as_of=as_of,
         report_path=report.path,
     )
-    judged = evaluation.gate.model_copy(update={"report": report.uri})
-    judged.write(gate.path)
-    write_comparison(metrics, judged, policy=policy, measurements=evaluation.scores)
+    result = evaluation.gate.model_copy(update={"report": report.uri})
+    result.write(gate.path)
+    write_comparison(metrics, result, policy=policy, measurements=evaluation.scores)
     if evaluation.classes:
         classification.log_confusion_matrix(evaluation.classes, evaluation.confusion)
     if len(evaluation.rocs) == 1:
         roc = evaluation.rocs[0]
         classification.log_roc_curve(roc.fpr, roc.tpr, roc.thresholds)
     write_values(classification)
-    return (judged.verdict.value, judged.proceed)
+    return (result.verdict.value, result.proceed)

@@ -33,9 +33,9 @@ def roc_curves(predictions: Predictions) -> list[Roc]:
         if truth.all() or not truth.any():
             continue
         fpr, tpr, thresholds = roc_curve(truth, predictions.probabilities[:, number])
-        kept = np.unique(np.linspace(0, len(fpr) - 1, POINTS).astype(int))
-        finite = np.minimum(thresholds[kept], 1.0)  # scikit-learn starts at infinity, which KFP refuses
-        curves.append(Roc(predictions.classes[number], fpr[kept].tolist(), tpr[kept].tolist(), finite.tolist()))
+        indices = np.unique(np.linspace(0, len(fpr) - 1, POINTS).astype(int))
+        finite = np.minimum(thresholds[indices], 1.0)  # scikit-learn starts at infinity, which KFP refuses
+        curves.append(Roc(predictions.classes[number], fpr[indices].tolist(), tpr[indices].tolist(), finite.tolist()))
     return curves
 
 

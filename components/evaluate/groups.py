@@ -25,17 +25,17 @@ class Grouping:
 
     Attributes:
         column: The column's name, or two joined by a multiplication sign.
-        judged: The groups with rows enough.
+        large: The groups with rows enough.
         small: Those with too few.
     """
 
     column: str
-    judged: tuple[Slice, ...]
+    large: tuple[Slice, ...]
     small: tuple[Slice, ...]
 
 
 def groupings(table: pl.DataFrame, columns: Sequence[str], *, intersections: bool, minimum_rows: int) -> list[Grouping]:
-    """The groups that each column makes, then those of each pair of columns if intersections are asked for.
+    """The groups that each column makes, then those of each pair of columns if `intersections`.
 
     Numbers and times with many values are cut into four ranges of equal size; nulls are a group ``missing``.
 
@@ -49,17 +49,17 @@ def groupings(table: pl.DataFrame, columns: Sequence[str], *, intersections: boo
     return [
         Grouping(
             column,
-            judged=tuple(group for group in found if len(group.rows) >= minimum_rows),
-            small=tuple(group for group in found if 0 < len(group.rows) < minimum_rows),
+            large=tuple(group for group in slices if len(group.rows) >= minimum_rows),
+            small=tuple(group for group in slices if 0 < len(group.rows) < minimum_rows),
         )
-        for column, found in groups.items()
+        for column, slices in groups.items()
     ]
 
 
-def named(groups: Sequence[Slice]) -> str:
+def group_names(groups: Sequence[Slice]) -> str:
     """The first groups with their numbers of rows, and how many there are beside."""
-    shown = ", ".join(f"{group.name} ({len(group.rows):,} rows)" for group in groups[:3])
-    return shown + (f" and {len(groups) - 3} more" if len(groups) > 3 else "")
+    text = ", ".join(f"{group.name} ({len(group.rows):,} rows)" for group in groups[:3])
+    return text + (f" and {len(groups) - 3} more" if len(groups) > 3 else "")
 
 
 def _groups(table: pl.DataFrame, column: str) -> list[Slice]:
@@ -85,10 +85,10 @@ def _groups(table: pl.DataFrame, column: str) -> list[Slice]:
 def _intersections(first: Sequence[Slice], second: Sequence[Slice], *, rows: int) -> Iterator[Slice]:
     codes = _codes(first, rows) * len(second) + _codes(second, rows)
     order = np.argsort(codes, kind="stable")
-    found, starts = np.unique(codes[order], return_index=True)
-    for code, members in zip(found.tolist(), np.split(order, starts[1:]), strict=False):
-        one, other = divmod(code, len(second))
-        yield Slice(first[one].name + _AND + second[other].name, members)
+    pairs, starts = np.unique(codes[order], return_index=True)
+    for code, members in zip(pairs.tolist(), np.split(order, starts[1:]), strict=False):
+        row, column = divmod(code, len(second))
+        yield Slice(first[row].name + _AND + second[column].name, members)
 
 
 def _codes(groups: Sequence[Slice], rows: int) -> Array:

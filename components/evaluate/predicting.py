@@ -1,4 +1,4 @@
-"""A model's answers to a table's rows, and whether they are answers at all: finite, and the same when asked again."""
+"""A model's predictions of a table's rows, and whether they are valid: finite, and the same each time."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import polars as pl
 from modelway.components.core.checks import Check, passed_or_failed
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Array, Predictions, predict
+from modelway.components.core.measures.metrics import Array, Predictions
+from modelway.components.core.measures.metrics import predict as predict_input
 from modelway.components.core.tables.parquet import label_of, to_model_input
 
-ASKED_AGAIN = 2000
+REPEATED_ROWS = 2000
 TOLERANCE = 1e-9  # sums in another order differ by less
 
 Predict = Callable[[pl.DataFrame], Predictions]
 
 
 def model_columns(model: Any, project: Project) -> list[str]:
-    """The columns that a model is asked with, in its order."""
+    """The columns of a model's input, in its order."""
     return [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
 
 
 def predict_table(model: Any, table: pl.DataFrame, *, project: Project) -> Predictions:
-    """Asks a model for its predictions of a table's rows.
+    """Predicts a table's rows with a model.
 
     Raises:
         ModelwayError: the table lacks a column that the model needs, or the model fails on the rows.
@@ -40,10 +41,10 @@ def predict_table(model: Any, table: pl.DataFrame, *, project: Project) -> Predi
             column=missing[0],
             remedy="bring the column back, or train a model without it",
         )
-    return predict(model, to_model_input(table, columns), truth=label_of(table, project), project=project)
+    return predict_input(model, to_model_input(table, columns), truth=label_of(table, project), project=project)
 
 
-def outcome(predictions: Predictions) -> Array | None:
+def scalar_predictions(predictions: Predictions) -> Array | None:
     """One number for each row: the predicted one, or the positive class's probability; None where there is no such."""
     if not predictions.classes:
         return predictions.predicted
@@ -57,43 +58,43 @@ def sane_check(predictions: Predictions) -> Check:
     rows, problem = len(predictions.truth), ""
     if not predictions.classes:
         bad = ~np.isfinite(predictions.predicted)
-        problem = "no finite number"
+        problem = "not finite"
     elif predictions.probabilities is None:
         bad = predictions.predicted >= len(predictions.classes)
-        problem = "none of the classes that the model learnt"
+        problem = "not among the model's classes"
     else:
         odd = ~np.isfinite(predictions.probabilities).all(axis=1)
         outside = ((predictions.probabilities < -1e-6) | (predictions.probabilities > 1 + 1e-6)).any(axis=1)
         unequal = np.abs(predictions.probabilities.sum(axis=1) - 1) > 1e-4
         bad = odd | outside | unequal
-        problem = "no probabilities: not finite, not between 0 and 1, or not of sum 1"
+        problem = "not probabilities: not finite, not between 0 and 1, or not of sum 1"
     count = int(bad.sum())
     message = f"all {rows:,} predictions are finite and proper"
     if count:
         first = int(np.flatnonzero(bad)[0])
         message = (
             f"{count:,} of {rows:,} predictions are {problem}, the first at row {first}; look at what the model does "
-            "with that row, nothing else was judged"
+            "with that row; nothing else was judged"
         )
     return passed_or_failed(
         "sane_predictions", passed=not count, message=message, observed=count / max(rows, 1), threshold=0.0
     )
 
 
-def deterministic_check(ask: Predict, table: pl.DataFrame) -> Check:
-    """The check ``deterministic``: asked twice for the first rows, the model must say the same."""
-    asked = table.head(ASKED_AGAIN)
-    first, second = ask(asked), ask(asked)
-    differs = _differ(first, second)
-    count = int(differs.sum())
-    message = f"asked twice for {len(asked):,} rows, the model says the same"
+def deterministic_check(predict: Predict, table: pl.DataFrame) -> Check:
+    """The check ``deterministic``: predicting the first rows twice must give the same predictions."""
+    rows = table.head(REPEATED_ROWS)
+    first, second = predict(rows), predict(rows)
+    is_different = _differ(first, second)
+    count = int(is_different.sum())
+    message = f"predicting {len(rows):,} rows twice gives the same predictions"
     if count:
         message = (
-            f"asked twice for {len(asked):,} rows, the model says something else for {count:,} of them; fix its "
-            "random state, or make it independent of what it was asked before"
+            f"predicting {len(rows):,} rows twice gives other predictions for {count:,} of them; fix the model's "
+            "random state, or make it independent of earlier requests"
         )
     return passed_or_failed(
-        "deterministic", passed=not count, message=message, observed=count / len(asked), threshold=0.0
+        "deterministic", passed=not count, message=message, observed=count / len(rows), threshold=0.0
     )
 
 

@@ -17,8 +17,8 @@ from modelway.components.evaluate.curves import Roc, calibration_by_decile
 from modelway.components.evaluate.statistics.intervals import Estimate
 
 MOST_BARS = 60
-MOST_CLASSES = 6  # as many as can be told apart in a narrow panel
-MATRIX_LETTERS = 38  # and as many letters stand side by side in it, each count with a space
+MOST_CLASSES = 6  # more cannot be distinguished in a narrow panel
+MATRIX_LETTERS = 38  # that fit side by side in it, each count with a space
 MOST_CONFUSIONS = 12
 _BINS = 10
 _SECTIONS = {
@@ -27,11 +27,11 @@ _SECTIONS = {
         "right of the dashed line (the margin) is as good; the grey line is equal",
     ),
     "Unseen rows": ("unseen[", "rows that were held back from training and testing"),
-    "Slices": ("slice[", "the dashed line is what the policy asks for"),
+    "Slices": ("slice[", "the dashed line is the policy's threshold"),
     "Slices against all rows": ("slice_gap[", "how much worse than on all rows; left of the dashed line passes"),
     "Weak segments": ("weak_segment[", "found on one half of the test rows, judged on the other; the worst first"),
-    "Fairness": ("fairness[", "the dashed line is what the policy asks for"),
-    "Robustness": ("robustness[", "what the metric loses on disturbed input; left of the dashed line passes"),
+    "Fairness": ("fairness[", "the dashed line is the policy's threshold"),
+    "Robustness": ("robustness[", "how much the metric drops on disturbed input; left of the dashed line passes"),
     "Rules on predictions": (
         "prediction_rule[",
         "the share of rows that break the rule; left of the dashed line passes",
@@ -53,7 +53,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many rows of one class were taken for another."""
+    """How many rows of one class were predicted to be of another."""
 
     actual: str
     predicted: str
@@ -61,13 +61,13 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class Section:
-    """Checks of one kind; each metric's share a scale."""
+class CheckSection:
+    """Checks of one kind; those of one metric share a scale."""
 
     title: str
     note: str
     charts: list[tuple[str, list[Bar]]]
-    others: list[Check]
+    undrawn: list[Check]
 
 
 def render(
@@ -79,13 +79,13 @@ def render(
     rocs: list[Roc],
     confusion: list[list[int]],
 ) -> str:
-    """The page: why, scores with intervals, curves, what was compared and found, and every check.
+    """Renders the page: why, scores with intervals, curves, comparisons, and every check.
 
     Args:
         gate: The judged gate.
         project: The project.
-        estimates: What was measured, by metric.
-        predictions: What the model said about the test rows; None where it was not asked.
+        estimates: The measured metrics, by name.
+        predictions: Of the test rows; None where nothing was predicted.
         rocs: The curves to draw.
         confusion: Counts by true and predicted class.
     """
@@ -98,7 +98,7 @@ def render(
         "model.html.j2",
         gate=gate,
         title=f"Model of {project.name}",
-        scores={name: one for name, one in estimates.items() if math.isfinite(one.value)},
+        scores={name: estimate for name, estimate in estimates.items() if math.isfinite(estimate.value)},
         rows=0 if predictions is None else len(predictions.truth),
         curves=[(roc.name, list(zip(roc.fpr, roc.tpr, strict=True))) for roc in curves],
         curves_left_out=len(rocs) - len(curves),
@@ -118,7 +118,7 @@ def is_legible(confusion: Sequence[Sequence[int]]) -> bool:
 
 
 def most_confused(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[Confusion]:
-    """The pairs of classes that are taken for one another most often, for a matrix too large to be read."""
+    """The pairs of classes that are confused most often, for a matrix too large to read."""
     pairs = [
         Confusion(actual, predicted, rows)
         for actual, counts in zip(classes, confusion, strict=True)
@@ -128,49 +128,49 @@ def most_confused(classes: Sequence[str], confusion: Sequence[Sequence[int]]) ->
     return sorted(pairs, key=lambda pair: -pair.rows)[:MOST_CONFUSIONS]
 
 
-def sections(checks: Sequence[Check]) -> list[Section]:
+def sections(checks: Sequence[Check]) -> list[CheckSection]:
     """The checks that are shown as intervals, by kind and metric; failed ones first, the first few dozen of each."""
-    found = []
+    sections = []
     for title, (start, note) in _SECTIONS.items():
-        meant = [check for check in checks if check.name.startswith(start)]
-        measured = [check for check in meant if _is_drawn(check)]
+        section_checks = [check for check in checks if check.name.startswith(start)]
+        drawable = [check for check in section_checks if _is_drawn(check)]
         if start != "weak_segment[":
-            measured.sort(key=lambda check: WORST_FIRST[check.verdict])
-        metrics = dict.fromkeys(_metric(check) for check in measured)
+            drawable.sort(key=lambda check: WORST_FIRST[check.verdict])
+        metrics = dict.fromkeys(_metric(check) for check in drawable)
         charts = [
-            (metric, bars([check for check in measured if _metric(check) == metric][:MOST_BARS])) for metric in metrics
+            (metric, bars([check for check in drawable if _metric(check) == metric][:MOST_BARS])) for metric in metrics
         ]
-        others = [check for check in meant if check not in measured][:MOST_BARS]
-        if meant:
-            found.append(Section(title, note, charts, others))
-    return found
+        undrawn = [check for check in section_checks if check not in drawable][:MOST_BARS]
+        if section_checks:
+            sections.append(CheckSection(title, note, charts, undrawn))
+    return sections
 
 
 def bars(checks: Sequence[Check]) -> list[Bar]:
     """Checks on one common scale, from the least to the greatest of their values, intervals and thresholds."""
-    known = [value for check in checks for value in (*_ends(check), _threshold(check)) if value is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
+    values = [value for check in checks for value in (*_ends(check), _threshold(check)) if value is not None]
+    low, high = min(values, default=0.0), max(values, default=1.0)
     pad = (high - low or abs(high) or 1.0) * 0.05
     low, span = low - pad, high - low + 2 * pad
 
     def place(value: float) -> float:
         return (value - low) / span
 
-    found = []
+    result = []
     for check in checks:
-        ends, asked = _ends(check), _threshold(check)
+        ends, threshold = _ends(check), _threshold(check)
         zero = place(0.0) if low < 0 < low + span else None
-        found.append(
+        result.append(
             Bar(
                 check,
                 place(float(check.observed or 0.0)),
                 place(ends[0]),
                 place(ends[1]),
-                None if asked is None else place(asked),
+                None if threshold is None else place(threshold),
                 zero,
             )
         )
-    return found
+    return result
 
 
 def _ends(check: Check) -> tuple[float, float]:
@@ -192,8 +192,8 @@ def _area(roc: Roc) -> float:
 
 def _is_drawn(check: Check) -> bool:
     """Whether a check is a point on a scale: not where it observed rows, or had no champion to compare with."""
-    compared = check.threshold is not None or not check.name.startswith("no_regression[")
-    return compared and isinstance(check.observed, float) and math.isfinite(check.observed)
+    is_comparison = check.threshold is not None or not check.name.startswith("no_regression[")
+    return is_comparison and isinstance(check.observed, float) and math.isfinite(check.observed)
 
 
 def _metric(check: Check) -> str:

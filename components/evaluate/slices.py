@@ -1,4 +1,4 @@
-"""The parts of the test split that a model must be good in too."""
+"""Slices: the parts of the test split that are judged on their own, and whether a part can be measured."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from modelway.components.core.config.model_policy import Slices
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.core.report.html import format_number
 
 MOST_VALUES = 50
@@ -53,6 +54,16 @@ def find_slices(table: pl.DataFrame, policy: Slices) -> Iterator[Slice]:
             yield from _values(series)
 
 
+def why_not_measurable(predictions: Predictions, rows: Array, *, minimum_rows: int) -> str:
+    """Why no metric can be measured on some rows: too few, or of one class; empty if it can."""
+    count = len(rows)
+    if count < minimum_rows:
+        return f"{count:,} rows; the policy requires {minimum_rows:,} to judge a part of the split; bring more rows"
+    if predictions.classes and len(np.unique(predictions.truth[rows])) < 2:
+        return f"these {count:,} rows have one class only, so no metric can be measured; bring rows of every class"
+    return ""
+
+
 def _values(series: pl.Series) -> Iterator[Slice]:
     for value in sorted(series.unique().to_list(), key=str):
         matches = series.is_null() if value is None else (series == value).fill_null(value=False)
@@ -64,14 +75,14 @@ def _ranges(series: pl.Series, bins: int) -> Iterator[Slice]:
     cuts = [order.quantile(number / bins, "nearest") for number in range(1, bins)]
     below = order.filter(order < order.max())  # nothing is above the greatest value
     edges = sorted({cut for cut in cuts if cut is not None and cut != order.max()}) or [float(below.to_numpy().max())]
-    shown = [_shown(edge, series.dtype) for edge in edges]
+    edge_texts = [_edge_text(edge, series.dtype) for edge in edges]
     for number in range(len(edges) + 1):
         matches = pl.Series([True]).new_from_index(0, len(order))
         if number > 0:
             matches &= order > edges[number - 1]
         if number < len(edges):
             matches &= order <= edges[number]
-        low, high = shown[number - 1] if number > 0 else None, shown[number] if number < len(edges) else None
+        low, high = edge_texts[number - 1] if number > 0 else None, edge_texts[number] if number < len(edges) else None
         name = f"{series.name}>{low}" if high is None else f"{series.name}<={high}"
         if low is not None and high is not None:
             name = f"{low}<{series.name}<={high}"
@@ -80,7 +91,7 @@ def _ranges(series: pl.Series, bins: int) -> Iterator[Slice]:
         yield Slice(f"{series.name}=missing", series.is_null().arg_true().to_numpy())
 
 
-def _shown(edge: Any, dtype: pl.DataType) -> str:
+def _edge_text(edge: Any, dtype: pl.DataType) -> str:
     if dtype.is_temporal():
         return str(pl.Series([int(edge)]).cast(dtype)[0])
     return format_number(edge)

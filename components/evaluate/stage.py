@@ -1,7 +1,8 @@
-"""The model gate: what the model says about rows that it has not learnt, judged by the policy, and the report of it."""
+"""The model gate: the model's predictions of rows that it was not trained on, judged by the policy, with a report."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,15 +19,14 @@ from modelway.components.core.measures.metrics import Predictions, score
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table
-from modelway.components.evaluate.candidate import Subject, model_checks, sampling_of
-from modelway.components.evaluate.champion import champion_on, policy_checks
+from modelway.components.evaluate.candidate import Candidate, model_checks, resampling_of
+from modelway.components.evaluate.champion import champion_predictions, policy_checks
 from modelway.components.evaluate.checks.minimum_rows import row_checks
-from modelway.components.evaluate.checks.no_regression import Rival
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
 from modelway.components.evaluate.predicting import predict_table, sane_check
 from modelway.components.evaluate.report import render
-from modelway.components.evaluate.statistics.intervals import Estimate, Part, measure
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.intervals import Estimate, Subset, measure
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 _CUSTOMARY = {
     "binary": ("roc_auc", "average_precision", "accuracy", "f1", "log_loss"),
@@ -61,8 +61,8 @@ def evaluate(
 ) -> Evaluation:
     """Judges a model on the test split, logs its scores in MLflow, and writes the report.
 
-    A model whose files are not those that were trained is not even loaded: its gate has one failed check, and no mode
-    or waiver lets it pass. Without test rows, or with predictions that are none, nothing else is judged either.
+    A model whose files differ from those that were trained is not loaded: its gate has one failed check, which no mode
+    or waiver lets pass. Without test rows, or with invalid predictions, there is one failed check too.
 
     Args:
         model_path: The model's folder, in MLflow's format.
@@ -77,7 +77,7 @@ def evaluate(
         report_path: Where the HTML report goes.
 
     Raises:
-        ModelwayError: the model cannot be loaded or fails on the rows, or the policy asks for what cannot be computed.
+        ModelwayError: the model cannot be loaded or fails on the rows, or the policy cannot be applied.
     """
     project, policy = Project.load(project_text), Policy.load(policy_text)
     sha256 = folder_sha256(model_path)
@@ -91,86 +91,79 @@ def evaluate(
         "unseen_rows": len(unseen),
         "champion": f"{project.name} version {champion}" if champion else None,
     }
+    with_report = partial(_with_report, project=project, report_path=report_path)
     if model_hash and sha256 != model_hash:
         gate = Gate(name="model", checks=(_tampered(sha256, model_hash),), facts=facts)
-        return _written(Evaluation(gate), project, predictions=None, estimates={}, report_path=report_path)
+        return with_report(Evaluation(gate))
     judge = partial(judged_gate, "model", facts=facts, mode=policy.model.mode, waivers=policy.waivers, as_of=as_of)
     if not len(table):
-        return _written(
-            Evaluation(judge(row_checks(0, policy.model))),
-            project,
-            predictions=None,
-            estimates={},
-            report_path=report_path,
-        )
-    ask = partial(predict_table, load_model(model_path), project=project)
-    predictions = ask(table)
+        return with_report(Evaluation(judge(row_checks(0, policy.model))))
+    predict = partial(predict_table, load_model(model_path), project=project)
+    predictions = predict(table)
     sane = sane_check(predictions)
     if sane.blocks:
-        return _written(Evaluation(judge([sane])), project, predictions=None, estimates={}, report_path=report_path)
-    sampling = sampling_of(table, project, confidence=policy.model.confidence)
-    estimates = _estimates(predictions, sampling, project=project, policy=policy)
+        return with_report(Evaluation(judge([sane])))
+    resampling = resampling_of(table, project, confidence=policy.model.confidence)
+    estimates = _estimates(predictions, resampling, project=project, policy=policy)
     checks: list[Check] = []
-    rival = Rival(champion)
     if policy.model.mode is not Mode.DISABLED:
-        held_back = ask(unseen) if len(unseen) and policy.model.unseen else None
-        subject = Subject(
-            ask,
+        candidate = Candidate(
+            predict,
             table,
             predictions,
-            sampling,
-            held_back,
-            sampling_of(unseen, project, confidence=policy.model.confidence),
+            resampling,
+            unseen=predict(unseen) if len(unseen) and policy.model.unseen else None,
+            unseen_resampling=resampling_of(unseen, project, confidence=policy.model.confidence),
         )
-        if policy.model.no_regression is not None:
-            rival = champion_on(table, project, version=champion)
-        checks = model_checks(subject, estimates, champion=rival, project=project, policy=policy.model)
+        is_compared = policy.model.no_regression is not None
+        of_champion = champion_predictions(table, project, version=champion if is_compared else "")
+        checks = model_checks(candidate, estimates, champion=of_champion, project=project, policy=policy.model)
         checks += policy_checks(policy, project, version=champion)
-    scores = {name: one.value for name, one in estimates.items() if np.isfinite(one.value)}
+    scores = {name: estimate.value for name, estimate in estimates.items() if np.isfinite(estimate.value)}
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})
     rocs = roc_curves(predictions) if predictions.classes else []
     matrix = confusion(predictions) if predictions.classes else []
     evaluation = Evaluation(judge(checks), scores, rocs, list(predictions.classes), matrix)
-    return _written(evaluation, project, predictions=predictions, estimates=estimates, report_path=report_path)
+    return with_report(evaluation, predictions=predictions, estimates=estimates)
 
 
 def _tampered(sha256: str, expected: str) -> Check:
     message = (
         f"the model's files are not those that were trained: their hash is {sha256[:12]}…, the trained model's "
-        f"{expected[:12]}…; it was not loaded and nothing else was judged; train it again, and let nothing but the "
+        f"{expected[:12]}…; it was not loaded and nothing else was judged; train it again, and let only the "
         "pipeline write to its artifacts"
     )
     return passed_or_failed("model_hash", passed=False, message=message, observed=sha256, threshold=expected)
 
 
 def _estimates(
-    predictions: Predictions, sampling: Sampling, *, project: Project, policy: Policy
+    predictions: Predictions, resampling: Resampling, *, project: Project, policy: Policy
 ) -> dict[str, Estimate]:
-    """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown by one."""
-    estimates = {name: measure(name, Part(predictions), sampling=sampling) for name in policy.model.metrics}
+    """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown."""
+    estimates = {name: measure(name, Subset(predictions), resampling=resampling) for name in policy.model.metrics}
     for name in policy.metric_names:
         if name not in estimates:
             estimates[name] = Estimate(score(name, predictions))
     for name in _CUSTOMARY[project.task]:
         with suppress(ModelwayError):
             if name not in estimates or estimates[name].interval is None:
-                estimates[name] = measure(name, Part(predictions), sampling=sampling)
+                estimates[name] = measure(name, Subset(predictions), resampling=resampling)
     return estimates
 
 
-def _written(
+def _with_report(
     evaluation: Evaluation,
     project: Project,
     *,
-    predictions: Predictions | None,
-    estimates: dict[str, Estimate],
     report_path: str,
+    predictions: Predictions | None = None,
+    estimates: Mapping[str, Estimate] | None = None,
 ) -> Evaluation:
     page = render(
         evaluation.gate,
         project,
-        estimates=estimates,
+        estimates=estimates or {},
         predictions=predictions,
         rocs=evaluation.rocs,
         confusion=evaluation.confusion,

@@ -1,4 +1,4 @@
-"""The baseline: that of the latest approved model, read from its evidence, and the one for the next."""
+"""The baseline: that of the latest approved version, read from its evidence, and the one for the next version."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import polars as pl
 
 from modelway.components.core.evidence.files import BASELINE_FILE, SAMPLE_FILE
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.validate.distributions import Baseline
+from modelway.components.validate.distributions import TableStatistics
 
 
 @dataclass(frozen=True)
-class Approved:
+class ApprovedBaseline:
     """The baseline that was registered with a version.
 
     Attributes:
         baseline: The distributions.
-        content: They as they were written.
-        sample: Rows of the training split as Parquet, where they were registered too.
+        content: The same as the bytes that were registered.
+        sample: Rows of the training split as Parquet, if they were registered.
     """
 
-    baseline: Baseline
+    baseline: TableStatistics
     content: bytes
     sample: bytes | None
 
@@ -32,33 +32,35 @@ class Approved:
         return None if self.sample is None else pl.read_parquet(BytesIO(self.sample))
 
 
-def approved_baseline(name: str, version: str) -> Approved | None:
-    """What was registered with a version; None without a version, or if it has no baseline."""
+def approved_baseline(name: str, version: str) -> ApprovedBaseline | None:
+    """Reads the baseline of a version; None without a version, or if it has no baseline."""
     if not version:
         return None
     tracking = Tracking.from_environment()
     content = tracking.evidence(name, version, file=BASELINE_FILE)
     if content is None:
         return None
-    return Approved(Baseline.model_validate_json(content), content, tracking.evidence(name, version, file=SAMPLE_FILE))
+    return ApprovedBaseline(
+        TableStatistics.model_validate_json(content), content, tracking.evidence(name, version, file=SAMPLE_FILE)
+    )
 
 
-def write_baseline(folder: Path, made: Baseline, *, sample: pl.DataFrame | None) -> None:
+def write_baseline(folder: Path, statistics: TableStatistics, *, sample: pl.DataFrame | None) -> None:
     """Writes this data's own baseline.
 
     Args:
-        folder: Where it goes.
-        made: The distributions.
-        sample: Rows of the training split, if they are kept.
+        folder: The folder to write to.
+        statistics: The distributions.
+        sample: Rows of the training split, if any are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made.write(folder / BASELINE_FILE)
+    statistics.write(folder / BASELINE_FILE)
     if sample is not None:
         sample.write_parquet(folder / SAMPLE_FILE)
 
 
-def keep_baseline(folder: Path, approved: Approved) -> None:
-    """Writes the approved baseline as it was, so that it stays the one that later data is measured against."""
+def keep_baseline(folder: Path, approved: ApprovedBaseline) -> None:
+    """Writes the approved baseline unchanged, so that later data is measured against it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BASELINE_FILE).write_bytes(approved.content)
     if approved.sample is not None:

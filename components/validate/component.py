@@ -24,23 +24,23 @@ def validate_data(
     champion: str = "",
     as_of: str = "",
 ) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
-    """Judges the data by its contract, its leaks, and its drift from the data of the champion.
+    """Judges the data by its contract, leakage, and its drift from the champion's data.
 
     Args:
         train_data: The training split, as Parquet.
         test_data: The test split, as Parquet.
-        serving_data: What is asked in production, as Parquet. A table without rows: it is not known.
+        serving_data: The serving data, as Parquet. A table without rows: there is none.
         project: The project file: its text, or a URI.
         contract: The contract file: its text, or a URI.
         policy: The policy file: its text, or a URI.
         data_hash: The SHA-256 of the source's content.
-        champion: The champion's registry version, whose baseline is compared with. Empty: there is none.
+        champion: The champion's registry version, whose baseline the data is compared with. Empty: there is none.
         as_of: The day that waivers are judged at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.
         baseline: This training split's statistics and a sample of it, for later runs to compare with.
-        metrics: How many checks passed, failed and were inconclusive, and the worst drift, leak and missing values.
+        metrics: How many checks passed, failed and were inconclusive, and the worst drift, leakage and missing values.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
         proceed: Whether nothing blocks by the policy.
@@ -48,7 +48,7 @@ def validate_data(
     from modelway.components.core.artifacts import write_comparison
     from modelway.components.validate.stage import validate
 
-    judged = validate(
+    result = validate(
         train_data.path,
         test_data.path,
         project_text=project,
@@ -61,6 +61,6 @@ def validate_data(
         baseline_path=baseline.path,
         report_path=report.path,
     ).model_copy(update={"report": report.uri})
-    judged.write(gate.path)
-    write_comparison(metrics, judged, policy=policy)
-    return (judged.verdict.value, judged.proceed)
+    result.write(gate.path)
+    write_comparison(metrics, result, policy=policy)
+    return (result.verdict.value, result.proceed)

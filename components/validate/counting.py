@@ -12,7 +12,7 @@ from modelway.components.core.errors import ModelwayError, first_line
 
 SAMPLE_ROWS = 100_000
 SAMPLE_SEED = 0
-ROWS_AT_ONCE = 4_000_000  # of keys, when looking for equal ones
+ROWS_AT_ONCE = 4_000_000  # keys held when counting equal ones
 PLANS_AT_ONCE = 16
 _HASH = "hash of the row"
 _ROWS = "rows of the value"
@@ -21,12 +21,12 @@ _GOLDEN, _MIX = 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD  # the odd multipliers of
 
 @dataclass(frozen=True)
 class Tally:
-    """What to count.
+    """What to count of a table.
 
     Attributes:
-        numbers: Conditions on single rows; how many rows meet each is counted.
-        values: For each name a column, its values as text, and those of them whose rows are counted one by one.
-        missing: What is true of a row that has a value, and false or null of others, which are counted.
+        numbers: Conditions on single rows; counts the rows that meet each.
+        values: By name a column, its values as text, and which values to count the rows of.
+        missing: Conditions that hold for rows with a value; counts the other rows.
     """
 
     numbers: dict[str, pl.Expr] = field(default_factory=dict)
@@ -40,12 +40,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted.
+    """The counts of a tally.
 
     Attributes:
         rows: How many rows there are.
         numbers: The number of each expression.
-        values: For each column of text, the rows of each of its values that occurs.
+        values: For each column of text, the number of rows of each value that occurs.
     """
 
     rows: int
@@ -53,68 +53,67 @@ class Counts:
     values: dict[str, dict[str, int]]
 
     def __add__(self, other: Counts) -> Counts:
-        """The counts of both tables together, of what was counted in both."""
+        """The sums of the numbers that both tables have."""
         numbers = {name: number + other.numbers[name] for name, number in self.numbers.items() if name in other.numbers}
         return Counts(self.rows + other.rows, numbers, {})
 
 
-def count(table: pl.LazyFrame, tally: Tally, *, few: Collection[str] = ()) -> Counts:
-    """Counts everything in one pass over the columns concerned.
+def count(table: pl.LazyFrame, tally: Tally, *, low_cardinality: Collection[str] = ()) -> Counts:
+    """Counts a tally in one pass over the columns concerned.
 
     Args:
         table: The rows.
         tally: What to count.
-        few: Columns of text that hold few different values: those are counted, and what is asked of the column alone
-            is then asked of each value once.
+        low_cardinality: Columns of text that hold few different values: the rows of each value are counted, and
+            conditions on such a column alone are then evaluated once for each value.
 
     Raises:
         ModelwayError: a condition cannot be evaluated.
     """
-    alone: dict[str, dict[str, pl.Expr]] = {column: {} for column in few}
-    asked: dict[str, pl.Expr] = {}
+    alone: dict[str, dict[str, pl.Expr]] = {column: {} for column in low_cardinality}
+    row_conditions: dict[str, pl.Expr] = {}
     for name, condition in (tally.numbers | tally.missing).items():
         roots = set(condition.meta.root_names())
-        alone.get(next(iter(roots)) if len(roots) == 1 else "", asked)[name] = condition
+        alone.get(next(iter(roots)) if len(roots) == 1 else "", row_conditions)[name] = condition
     texts = {column: text for column, text, _ in tally.values.values() if column not in alone}
-    wanted: dict[str, dict[str, None]] = {column: {} for column in texts}
+    wanted_values: dict[str, dict[str, None]] = {column: {} for column in texts}
     for column, _, values in tally.values.values():
-        wanted.get(column, {}).update(dict.fromkeys(values))
-    keys = {name: f"{number}" for number, name in enumerate(asked)}
-    plans = [table.select(pl.len().alias("rows"), **{keys[name]: one.sum() for name, one in asked.items()})]
+        wanted_values.get(column, {}).update(dict.fromkeys(values))
+    keys = {name: f"{number}" for number, name in enumerate(row_conditions)}
+    plans = [table.select(pl.len().alias("rows"), **{key: row_conditions[name].sum() for name, key in keys.items()})]
     plans += [table.group_by(column).len(_ROWS) for column in alone]
-    plans += [_value_counts(table, text, values=list(wanted[column])) for column, text in texts.items()]
-    found = collected(plans)
-    numbers = {name: int(found[0].item(0, key) or 0) for name, key in keys.items()}
-    counted: dict[str, dict[str, int]] = {}
-    for (column, conditions), values_of in zip(alone.items(), found[1:], strict=False):
-        counted[column] = dict(values_of.iter_rows())
+    plans += [_value_counts(table, text, values=list(wanted_values[column])) for column, text in texts.items()]
+    frames = collect_all(plans)
+    numbers = {name: int(frames[0].item(0, key) or 0) for name, key in keys.items()}
+    value_counts: dict[str, dict[str, int]] = {}
+    for (column, conditions), values_of in zip(alone.items(), frames[1:], strict=False):
+        value_counts[column] = dict(values_of.iter_rows())
         numbers |= _weighted(values_of, conditions)
-    for column, frame in zip(texts, found[1 + len(alone) :], strict=True):
-        counted[column] = dict(frame.iter_rows())
-    total = int(found[0].item(0, "rows"))
+    for column, frame in zip(texts, frames[1 + len(alone) :], strict=True):
+        value_counts[column] = dict(frame.iter_rows())
+    total = int(frames[0].item(0, "rows"))
     numbers |= {name: total - numbers[name] for name in tally.missing}
-    listed = {name: counted[column] for name, (column, _, _) in tally.values.items()}
-    return Counts(total, numbers, listed)
+    return Counts(total, numbers, {name: value_counts[column] for name, (column, _, _) in tally.values.items()})
 
 
 def _weighted(values: pl.DataFrame, conditions: Mapping[str, pl.Expr]) -> dict[str, int]:
     """How many rows meet each condition on a column, of whose values the rows have been counted."""
     keys = {name: f"{number}" for number, name in enumerate(conditions)}
     rows = pl.col(_ROWS)
-    found = values.select(**{keys[name]: rows.filter(condition).sum() for name, condition in conditions.items()})
-    return {name: int(found.item(0, key)) for name, key in keys.items()}
+    sums = values.select(**{keys[name]: rows.filter(condition).sum() for name, condition in conditions.items()})
+    return {name: int(sums.item(0, key)) for name, key in keys.items()}
 
 
 def _value_counts(table: pl.LazyFrame, text: pl.Expr, *, values: Sequence[str]) -> pl.LazyFrame:
-    listed = pl.col("value").is_in(pl.Series(values, dtype=pl.String).implode())
-    return table.select(text.alias("value")).filter(listed).group_by("value").len("rows")
+    is_listed = pl.col("value").is_in(pl.Series(values, dtype=pl.String).implode())
+    return table.select(text.alias("value")).filter(is_listed).group_by("value").len("rows")
 
 
-def collected(plans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """What some plans give, a few of them computed at a time and the rows streamed.
+def collect_all(plans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Computes some plans, several at a time, streaming the rows.
 
     Raises:
-        ModelwayError: an expression cannot be evaluated, which only a contract's rule can be to blame for.
+        ModelwayError: an expression cannot be evaluated; only a row rule of the contract can cause that.
     """
     try:
         return [
@@ -124,9 +123,9 @@ def collected(plans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         ]
     except polars.exceptions.PolarsError as error:
         raise ModelwayError(
-            f"a rule cannot be evaluated: {first_line(error)}",
+            f"a row rule cannot be evaluated: {first_line(error)}",
             key="rules",
-            remedy="correct the rule in the contract: its columns' types must fit what it does with them",
+            remedy="correct the rule in the contract: its operations must fit its columns' types",
         ) from error
 
 
@@ -135,27 +134,27 @@ def rows_of(table: pl.LazyFrame) -> int:
     return int(table.select(pl.len()).collect(engine="streaming").item())
 
 
-def sample_of(table: pl.LazyFrame, columns: Sequence[str], *, most: int, seed: int = SAMPLE_SEED) -> pl.DataFrame:
-    """At most so many rows in a random order, the same ones each time; all rows of a table that has no more.
+def sample_of(table: pl.LazyFrame, columns: Sequence[str], *, limit: int, seed: int = SAMPLE_SEED) -> pl.DataFrame:
+    """Draws at most `limit` rows in a random order, the same ones each time.
 
-    The rows are those whose number in the table hashes to the smallest values, so the table is streamed once.
+    They are the rows whose number in the table has the smallest hashes, so the table is streamed once.
     """
     rows = rows_of(table)
     number = pl.col(_HASH).cast(pl.UInt64) + pl.lit(seed, pl.UInt64)
     mixed = _times(number ^ (number // 2**32), _GOLDEN)
     mixed = _times(mixed ^ (mixed // 2**32), _MIX)
-    numbered = table.with_row_index(_HASH)
-    if rows > most:
-        enough = min(1.0, 1.05 * most / rows + 100 / rows)  # some more than asked for, so that cutting leaves `most`
-        numbered = numbered.filter(mixed <= pl.lit(min(int(enough * 2**64), 2**64 - 1), pl.UInt64))
-    return numbered.select(*columns, mixed.alias(_HASH)).sort(_HASH).head(most).drop(_HASH).collect(engine="streaming")
+    hashed = table.with_row_index(_HASH)
+    if rows > limit:
+        enough = min(1.0, 1.05 * limit / rows + 100 / rows)  # some more, so that cutting leaves `limit`
+        hashed = hashed.filter(mixed <= pl.lit(min(int(enough * 2**64), 2**64 - 1), pl.UInt64))
+    return hashed.select(*columns, mixed.alias(_HASH)).sort(_HASH).head(limit).drop(_HASH).collect(engine="streaming")
 
 
 def multiplicities(table: pl.LazyFrame, columns: Sequence[str], *, rows: int) -> Iterator[pl.DataFrame]:
-    """How many rows have the same values in some columns: frames of ``key`` (a 64-bit hash of them) and ``rows``.
+    """Counts rows with the same values in some columns: frames of ``key`` (a 64-bit hash of them) and ``rows``.
 
     A few million keys are held at a time: a longer table is read several times, each for its share of the keys. Two
-    different keys are taken for one with probability rows² / 2⁶⁵: 0.0001 for 50 million.
+    different keys collide with probability rows² / 2⁶⁵: 0.0001 for 50 million.
     """
     parts = -(-rows // ROWS_AT_ONCE)
     keys = table.select(row_hash(columns).alias("key"))
@@ -170,10 +169,10 @@ def row_hash(columns: Sequence[str]) -> pl.Expr:
 
 
 def rows_per_group(table: pl.LazyFrame, column: str) -> float:
-    """How many rows weigh as one where the rows of a group are alike: Kish's design effect.
+    """Kish's design effect: how many rows weigh as one where the rows of a group are alike.
 
     The sum of the groups' squared sizes over the sum of their sizes, which is the effect at an intraclass correlation
-    of one, its upper bound (Kish, Survey Sampling, 1965). 1 for a table without rows.
+    of one, its upper bound (Kish, Profile Sampling, 1965). 1 for a table without rows.
     """
     total, squares = 0, 0
     for frame in multiplicities(table, [column], rows=rows_of(table)):
@@ -183,8 +182,8 @@ def rows_per_group(table: pl.LazyFrame, column: str) -> float:
     return squares / total if total else 1.0
 
 
-def together(tables: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
-    """The tables with the columns of all of them: missing values where one lacks a column.
+def aligned(tables: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+    """Gives all tables the same columns: missing values where one lacks a column.
 
     Columns of different types become the type that holds both, or else text.
     """

@@ -1,4 +1,4 @@
-"""Distances between two distributions over the same bins, and how certain it is that they differ."""
+"""Distances between two distributions over the same bins, and tests of their significance."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def jensen_shannon(expected: Sequence[float], observed: Sequence[float]) -> floa
 def kolmogorov_smirnov(expected: Sequence[float], observed: Sequence[float]) -> float:
     """The greatest difference of the cumulative distributions at the bins' edges; missing values left out.
 
-    A lower bound of the greatest difference at any value, less than it by at most the largest bin's share.
+    A lower bound of the greatest difference at any value, off by at most the largest bin's share.
 
     Args:
         expected: The share of rows in each bin, ascending, missing values last.
         observed: Likewise.
     """
-    before, now = (np.asarray(shares[:-1], dtype=float) for shares in (expected, observed))
-    if not before.sum() or not now.sum():
-        return float(bool(before.sum()) != bool(now.sum()))
-    return float(np.max(np.abs(np.cumsum(before) / before.sum() - np.cumsum(now) / now.sum())))
+    reference, current = (np.asarray(shares[:-1], dtype=float) for shares in (expected, observed))
+    if not reference.sum() or not current.sum():
+        return float(bool(reference.sum()) != bool(current.sum()))
+    return float(np.max(np.abs(np.cumsum(reference) / reference.sum() - np.cumsum(current) / current.sum())))
 
 
 def cramers_v(expected: Sequence[float], observed: Sequence[float]) -> float:
@@ -39,27 +39,27 @@ def cramers_v(expected: Sequence[float], observed: Sequence[float]) -> float:
     The root of half the sum over bins of (expected - observed)² / (expected + observed): with equally many rows on
     both sides that is the root of chi-squared over all rows, and it does not depend on how many rows a side has.
     """
-    before, now = np.asarray(expected, dtype=float), np.asarray(observed, dtype=float)
-    filled = before + now > 0
-    terms = (before - now)[filled] ** 2 / (before + now)[filled]
+    reference, current = np.asarray(expected, dtype=float), np.asarray(observed, dtype=float)
+    is_filled = reference + current > 0
+    terms = (reference - current)[is_filled] ** 2 / (reference + current)[is_filled]
     return float(np.sqrt(terms.sum() / 2))
 
 
-def chi_squared_p(before: Sequence[float], now: Sequence[float], *, rest: int | None = None) -> float:
+def chi_squared_p(reference: Sequence[float], current: Sequence[float], *, rest: int | None = None) -> float:
     """The p-value of Pearson's chi-squared test that two samples are of one distribution.
 
-    Bins in which fewer than five rows are expected on either side are taken together, since the test's distribution
-    holds no sooner (Cochran, 1954), and with them the bin of all values that are not listed: which values those are
-    follows from the first sample, in which they are rarer than in any other for that very reason.
+    Bins in which fewer than five rows are expected on either side are merged, as the test's distribution requires
+    (Cochran, 1954), and with them the bin of all values that are not listed: the first sample decides which values
+    these are, so they are rarer in it than in any other.
 
     Args:
-        before: How many rows of the first sample lie in each bin; they may weigh less than one.
-        now: Likewise, of the other sample.
+        reference: How many rows of the first sample lie in each bin; rows may weigh less than one.
+        current: The same of the other sample.
         rest: The place of the bin of all values that are not listed, if there is one.
     """
     from scipy.special import chdtrc
 
-    table = np.array([before, now], dtype=float)
+    table = np.array([reference, current], dtype=float)
     sizes = table.sum(axis=1)
     if not sizes.all():
         return 1.0
@@ -73,27 +73,27 @@ def chi_squared_p(before: Sequence[float], now: Sequence[float], *, rest: int | 
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2:
         return 1.0
-    wanted = np.outer(sizes, table.sum(axis=0)) / sizes.sum()
-    return float(chdtrc(table.shape[1] - 1, np.sum((table - wanted) ** 2 / wanted)))
+    expected = np.outer(sizes, table.sum(axis=0)) / sizes.sum()
+    return float(chdtrc(table.shape[1] - 1, np.sum((table - expected) ** 2 / expected)))
 
 
-def kolmogorov_smirnov_p(distance: float, before: float, *, now: float) -> float:
-    """The asymptotic p-value of the two-sample Kolmogorov-Smirnov test; too great rather than too small for ties.
+def kolmogorov_smirnov_p(distance: float, reference: float, *, current: float) -> float:
+    """The asymptotic p-value of the two-sample Kolmogorov-Smirnov test; ties make it larger.
 
     Args:
         distance: The greatest difference of the cumulative distributions.
-        before: How many rows the first sample weighs.
-        now: How many rows the other weighs.
+        reference: How many rows the first sample weighs.
+        current: How many rows the other weighs.
     """
     from scipy.special import kolmogorov
 
-    if not before or not now:
+    if not reference or not current:
         return 1.0
-    return float(kolmogorov(distance * np.sqrt(before * now / (before + now))))
+    return float(kolmogorov(distance * np.sqrt(reference * current / (reference + current))))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted so that the chance of any false alarm among them is kept (Holm, 1979)."""
+    """Adjusts p-values so that the level holds for any false alarm among them (Holm, 1979)."""
     adjusted = [1.0] * len(p_values)
     greatest = 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):

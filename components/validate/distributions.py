@@ -1,4 +1,4 @@
-"""How each column's values are spread: bins from a sample, counted over every row."""
+"""The distributions of columns: bins from a sample, counted over every row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GREATEST = 2**62
 
 
 class Distribution(BaseModel):
-    """How one column's values are spread.
+    """The distribution of one column's values.
 
     Attributes:
         kind: Whether the bins are ranges of numbers, the few numbers that occur, or values as text.
@@ -30,8 +30,8 @@ class Distribution(BaseModel):
         of_times: Whether the edges are dates or times.
         values: Categorical: the values, the most frequent first; all others fall into one more bin.
         shares: The share of rows in each bin; the last one is that of missing values.
-        chosen_by: Where only some values are listed: how many rows of each bin had a say in which. Such rows lie in the
-            listed bins more often than others do, so they are no evidence of a difference.
+        chosen_by: Where only some values are listed: how many rows of each bin were used to choose them. Such rows lie
+            in the listed bins more often than others, so they are no evidence of a difference.
     """
 
     kind: Literal["numeric", "discrete", "categorical"]
@@ -42,8 +42,8 @@ class Distribution(BaseModel):
     chosen_by: list[int] = []
 
 
-class Baseline(BaseModel):
-    """The distributions of a training split.
+class TableStatistics(BaseModel):
+    """The distributions of a table's columns, such as the baseline statistics of a training split.
 
     Attributes:
         data_hash: The SHA-256 of the source's content.
@@ -59,7 +59,7 @@ class Baseline(BaseModel):
 
     @property
     def weight(self) -> float:
-        """How many independent rows they are worth."""
+        """The effective number of independent rows."""
         return self.rows / self.rows_per_group
 
     def write(self, path: str | Path) -> None:
@@ -69,11 +69,10 @@ class Baseline(BaseModel):
 
 def measure(
     table: pl.DataFrame | pl.LazyFrame, columns: Sequence[str], *, data_hash: str, group: str | None = None
-) -> Baseline:
-    """The distributions of some columns: deciles of numbers and times, shares of everything else.
+) -> TableStatistics:
+    """Measures the distributions of some columns: deciles of numbers and times, shares of everything else.
 
-    Where the bins lie is read off a random sample of at most 100,000 rows, the same one each time; what is in them is
-    counted over every row.
+    The bins come from a random sample of at most 100,000 rows, the same one each time; they are counted over every row.
 
     Args:
         table: The rows.
@@ -82,35 +81,37 @@ def measure(
         group: A column whose equal values mark rows that are alike, such as those of one person.
     """
     lazy = table.lazy()
-    return _counted(bins_of(sample_of(lazy, columns, most=SAMPLE_ROWS)), lazy, data_hash=data_hash, group=group)
+    return _count_bins(bins_of(sample_of(lazy, columns, limit=SAMPLE_ROWS)), lazy, data_hash=data_hash, group=group)
 
 
 def measure_like(
-    table: pl.DataFrame | pl.LazyFrame, baseline: Baseline, *, data_hash: str, group: str | None = None
-) -> Baseline:
+    table: pl.DataFrame | pl.LazyFrame, baseline: TableStatistics, *, data_hash: str, group: str | None = None
+) -> TableStatistics:
     """The distributions of those columns that a baseline has too, counted over every row in the baseline's bins."""
     lazy = table.lazy()
     schema = lazy.collect_schema()
-    shapes = {name: shape for name, shape in baseline.columns.items() if name in schema}
-    return _counted(shapes, lazy, data_hash=data_hash, group=group)
+    distributions = {name: distribution for name, distribution in baseline.columns.items() if name in schema}
+    return _count_bins(distributions, lazy, data_hash=data_hash, group=group)
 
 
-def _counted(shapes: Mapping[str, Distribution], table: pl.LazyFrame, *, data_hash: str, group: str | None) -> Baseline:
-    found = count(table, tally_of(shapes, table.collect_schema()))
-    return Baseline(
+def _count_bins(
+    distributions: Mapping[str, Distribution], table: pl.LazyFrame, *, data_hash: str, group: str | None
+) -> TableStatistics:
+    counts = count(table, tally_of(distributions, table.collect_schema()))
+    return TableStatistics(
         data_hash=data_hash,
-        rows=found.rows,
+        rows=counts.rows,
         rows_per_group=rows_per_group(table, group) if group is not None else 1.0,
-        columns=distributions_of(shapes, found),
+        columns=distributions_of(distributions, counts),
     )
 
 
 def bins_of(sample: pl.DataFrame) -> dict[str, Distribution]:
-    """Where the bins of each column of a sample in random order lie; the table is not counted yet.
+    """The bins of each column, from a sample in random order; nothing is counted yet.
 
     Numbers and times that take at most ten values have a bin for each. Others have deciles, and a value so frequent
-    that it fills a decile alone is parted from what is below it. Everything else has a bin for each value, or where
-    those are more than a hundred, for the hundred most frequent in half of the sample.
+    that it fills a decile alone is separated from those below it. Everything else has a bin for each value, or with
+    more than a hundred values, for the hundred most frequent in half of the sample.
     """
     return {series.name: _bins(series) for series in sample.iter_columns()}
 
@@ -141,80 +142,82 @@ def _categories(texts: pl.Series) -> Distribution:
         return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[])
     half = texts.head(len(texts) // 2)
     frequent = _most_frequent(half).head(MOST_CATEGORIES)
-    listed = frequent["rows"].to_list()
-    chosen_by = [*listed, half.count() - sum(listed), half.null_count()]
+    sizes = frequent["rows"].to_list()
+    chosen_by = [*sizes, half.count() - sum(sizes), half.null_count()]
     return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[], chosen_by=chosen_by)
 
 
 def _most_frequent(texts: pl.Series) -> pl.DataFrame:
-    counted = texts.alias("value").drop_nulls().value_counts(name="rows")
-    return counted.sort(["rows", "value"], descending=[True, False])
+    counts = texts.alias("value").drop_nulls().value_counts(name="rows")
+    return counts.sort(["rows", "value"], descending=[True, False])
 
 
-def tally_of(shapes: Mapping[str, Distribution], schema: pl.Schema, *, prefix: str = "") -> Tally:
-    """What to count to fill the bins.
+def tally_of(distributions: Mapping[str, Distribution], schema: pl.Schema, *, prefix: str = "") -> Tally:
+    """The tally that fills the bins.
 
     Args:
-        shapes: The bins of each column, all of which the table has.
+        distributions: The bins of each column, all of which the table has.
         schema: The table's columns as they are stored.
         prefix: Keeps the names of several tallies apart.
     """
     numbers: dict[str, pl.Expr] = {}
     values: dict[str, tuple[str, pl.Expr, Sequence[str]]] = {}
-    for name, shape in shapes.items():
+    for name, distribution in distributions.items():
         key, dtype = f"{prefix}{name}", schema[name]
-        if shape.kind == "categorical":
+        if distribution.kind == "categorical":
             numbers[f"{key}/known"] = pl.col(name).is_not_null()
             if dtype == pl.Boolean:
                 numbers |= {
                     f"{key}={value}": pl.col(name) == (value == "true")
-                    for value in shape.values
+                    for value in distribution.values
                     if value in {"true", "false"}
                 }
             else:
-                values[key] = (name, _text(name, dtype), shape.values)
+                values[key] = (name, _text(name, dtype), distribution.values)
         elif dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean:
             value = _number(name, dtype)
             numbers[f"{key}/known"] = value.is_finite() if _is_float(dtype) else value.is_not_null()
             if _is_float(dtype):
                 numbers[f"{key}/least"] = value == -np.inf
-            for place, edge in enumerate(shape.edges):
-                numbers[f"{key}/{place}"] = _within(value, edge, cumulative=shape.kind == "numeric", dtype=dtype)
+            for place, edge in enumerate(distribution.edges):
+                numbers[f"{key}/{place}"] = _within(value, edge, cumulative=distribution.kind == "numeric", dtype=dtype)
     return Tally(numbers, values)
 
 
-def distributions_of(shapes: Mapping[str, Distribution], found: Counts, *, prefix: str = "") -> dict[str, Distribution]:
+def distributions_of(
+    distributions: Mapping[str, Distribution], counts: Counts, *, prefix: str = ""
+) -> dict[str, Distribution]:
     """The distributions that were counted by `tally_of` with the same prefix."""
     return {
-        name: shape.model_copy(update={"shares": _shares(shape, f"{prefix}{name}", found=found)})
-        for name, shape in shapes.items()
+        name: distribution.model_copy(update={"shares": _shares(distribution, f"{prefix}{name}", counts=counts)})
+        for name, distribution in distributions.items()
     }
 
 
-def _shares(shape: Distribution, key: str, *, found: Counts) -> list[float]:
+def _shares(distribution: Distribution, key: str, *, counts: Counts) -> list[float]:
     """The share of rows in each bin; a column of another type than the bins' counts as missing throughout."""
-    known = found.numbers.get(f"{key}/known", 0)
-    if shape.kind == "categorical":
-        flags = {value: found.numbers.get(f"{key}={value}", 0) for value in ("true", "false")}
-        counted = found.values.get(key, flags)
-        listed = [counted.get(value, 0) for value in shape.values]
+    present = counts.numbers.get(f"{key}/known", 0)
+    if distribution.kind == "categorical":
+        flags = {value: counts.numbers.get(f"{key}={value}", 0) for value in ("true", "false")}
+        value_counts = counts.values.get(key, flags)
+        bin_rows = [value_counts.get(value, 0) for value in distribution.values]
     else:
-        listed = [found.numbers.get(f"{key}/{place}", 0) for place in range(len(shape.edges))]
-        if shape.kind == "numeric":
-            listed = np.diff(listed, prepend=found.numbers.get(f"{key}/least", 0)).tolist()
-    bins = [*listed, known - sum(listed), found.rows - known]
-    return [number / max(found.rows, 1) for number in bins]
+        bin_rows = [counts.numbers.get(f"{key}/{place}", 0) for place in range(len(distribution.edges))]
+        if distribution.kind == "numeric":
+            bin_rows = np.diff(bin_rows, prepend=counts.numbers.get(f"{key}/least", 0)).tolist()
+    bins = [*bin_rows, present - sum(bin_rows), counts.rows - present]
+    return [number / max(counts.rows, 1) for number in bins]
 
 
 def _text(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Each value as `core.tables.as_text` writes it."""
+    """Each value as `as_text` writes it."""
     if dtype.is_nested() or dtype in {pl.Binary, pl.Object}:
         return pl.col(name).map_batches(as_text, return_dtype=pl.String(), is_elementwise=True)
     return pl.col(name).cast(pl.String)
 
 
 def _number(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Each value as `core.tables.as_numbers` has it, as a whole number where it is one."""
+    """Each value as `as_numbers` converts it, as a whole number where it is one."""
     value = pl.col(name)
     if isinstance(dtype, pl.Date | pl.Datetime):
         return value.cast(pl.Datetime("us")).to_physical()

@@ -1,4 +1,4 @@
-"""One look at the splits: everything that every row is read for, counted in a single pass."""
+"""The profile of the splits: everything that needs every row, counted in a single pass."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from modelway.components.validate.checks.bad_rows import bad_rows, bad_tally
 from modelway.components.validate.checks.contract import counted_contract_checks
 from modelway.components.validate.counting import SAMPLE_ROWS, count, rows_per_group, sample_of
 from modelway.components.validate.distributions import (
-    Baseline,
     Distribution,
+    TableStatistics,
     bins_of,
     distributions_of,
     tally_of,
 )
 
 MOST_VALUES = 10_000
-PROBED_ROWS = 50_000  # that show which columns of text hold few values
+PROBED_ROWS = 50_000  # rows that show which columns of text have low cardinality
 _FULLEST, _UNLISTED = 0.25, 0.05
-_OWN, _BEFORE = "own/", "baseline/"
+_OWN, _REFERENCE = "own/", "baseline/"
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What the splits hold.
+class Profile:
+    """What was counted of the splits.
 
     Attributes:
         schema: Their columns as they are stored.
-        columns: The project's features and its label, those that are there.
+        columns: Those of the project's features and label that exist.
         train_rows: How many rows the training split has.
         test_rows: How many rows the test split has.
-        sample: At most 100,000 rows of the training split in a random order, with those columns; None: none was drawn.
-        made: The training split's distributions: in the approved baseline's bins as far as they fit, else in its own.
-        now: The same in the approved baseline's bins, where there is one.
-        checks: The contract's.
+        sample: At most 100,000 rows of the training split in a random order, with those columns; None if not drawn.
+        new_baseline: The training split's distributions, in the approved baseline's bins where they fit.
+        current: The same in the approved baseline's bins, where there is one.
+        checks: The contract's checks.
     """
 
     schema: pl.Schema
@@ -47,32 +47,32 @@ class Survey:
     train_rows: int
     test_rows: int
     sample: pl.DataFrame | None
-    made: Baseline
-    now: Baseline
+    new_baseline: TableStatistics
+    current: TableStatistics
     checks: list[Check] = field(default_factory=list)
 
 
-def survey(
+def profile_splits(
     train: pl.LazyFrame,
     test: pl.LazyFrame,
     *,
     contract: Contract | None,
     project: Project,
-    before: Baseline | None,
+    reference: TableStatistics | None,
     data_hash: str,
-) -> Survey:
+) -> Profile:
     """Counts everything in one pass over the training split and one over the test split.
 
-    Without a baseline the training split is streamed once more before, for a sample that says where bins lie. With one
-    its bins are counted, and serve on for this data too; only columns that they no longer fit are sampled and counted
-    again, in bins of their own.
+    Without a baseline the training split is first streamed for a sample that gives the bins. With one its bins are
+    counted, and are reused for this data; only columns that they no longer fit are sampled and counted again, in bins
+    of their own.
 
     Args:
         train: The training split.
         test: The test split, with the same columns.
-        contract: What both must look like; None: that is not judged.
+        contract: The contract to check; None: it is not checked.
         project: Names the features, the label, and the group whose rows are alike.
-        before: The approved baseline, in whose bins the training split is counted.
+        reference: The approved baseline, in whose bins the training split is counted.
         data_hash: The SHA-256 of the source's content.
 
     Raises:
@@ -80,57 +80,62 @@ def survey(
     """
     schema = train.collect_schema()
     columns = tuple(name for name in (*project.features.columns, project.label) if name in schema)
-    asked = bad_rows(contract, project, schema=schema) if contract is not None else []
-    earlier = {name: shape for name, shape in (before.columns if before else {}).items() if name in schema}
-    sample = sample_of(train, columns, most=SAMPLE_ROWS) if before is None else None
+    kinds = bad_rows(contract, project, schema=schema) if contract is not None else []
+    reference_columns = reference.columns if reference is not None else {}
+    reference_bins = {name: bins for name, bins in reference_columns.items() if name in schema}
+    sample = sample_of(train, columns, limit=SAMPLE_ROWS) if reference is None else None
     own = bins_of(sample) if sample is not None else {}
-    seen = sample if sample is not None else train.head(PROBED_ROWS).collect(engine="streaming")
-    few = _few_values(seen) if len(seen) >= PROBED_ROWS else []
-    in_train = count(
+    rows = sample if sample is not None else train.head(PROBED_ROWS).collect(engine="streaming")
+    low_cardinality = _low_cardinality(rows) if len(rows) >= PROBED_ROWS else []
+    train_counts = count(
         train,
-        bad_tally(asked) | tally_of(own, schema, prefix=_OWN) | tally_of(earlier, schema, prefix=_BEFORE),
-        few=few,
+        bad_tally(kinds) | tally_of(own, schema, prefix=_OWN) | tally_of(reference_bins, schema, prefix=_REFERENCE),
+        low_cardinality=low_cardinality,
     )
-    in_test = count(test, bad_tally(asked), few=few)
-    shapes = distributions_of(own, in_train, prefix=_OWN)
-    in_earlier = distributions_of(earlier, in_train, prefix=_BEFORE)
-    if before is not None:
-        shapes = {name: _reused(shape) for name, shape in in_earlier.items() if _still_fits(earlier[name], shape)}
-        left = [name for name in columns if name not in shapes]
-        if left:
-            own = bins_of(sample_of(train, left, most=SAMPLE_ROWS))
-            shapes |= distributions_of(own, count(train, tally_of(own, schema, prefix=_OWN), few=few), prefix=_OWN)
-    made = Baseline(
+    test_counts = count(test, bad_tally(kinds), low_cardinality=low_cardinality)
+    distributions = distributions_of(own, train_counts, prefix=_OWN)
+    in_reference_bins = distributions_of(reference_bins, train_counts, prefix=_REFERENCE)
+    if reference is not None:
+        fitting = [name for name in reference_bins if _still_fits(reference_bins[name], in_reference_bins[name])]
+        distributions = {name: _reused(in_reference_bins[name]) for name in fitting}
+        rest = [name for name in columns if name not in distributions]
+        if rest:
+            own = bins_of(sample_of(train, rest, limit=SAMPLE_ROWS))
+            own_counts = count(train, tally_of(own, schema, prefix=_OWN), low_cardinality=low_cardinality)
+            distributions |= distributions_of(own, own_counts, prefix=_OWN)
+    new_baseline = TableStatistics(
         data_hash=data_hash,
-        rows=in_train.rows,
+        rows=train_counts.rows,
         rows_per_group=_rows_per_group(train, project, schema=schema),
-        columns={name: shapes[name] for name in columns},
+        columns={name: distributions[name] for name in columns},
     )
-    now = made.model_copy(update={"columns": in_earlier}) if before is not None else made
+    current = new_baseline.model_copy(update={"columns": in_reference_bins}) if reference is not None else new_baseline
     checks: Sequence[Check] = ()
     if contract is not None:
-        both = pl.concat([train, test])
-        checks = counted_contract_checks(both, contract, project=project, asked=asked, counted=in_train + in_test)
-    return Survey(schema, columns, in_train.rows, in_test.rows, sample, made, now, list(checks))
+        table = pl.concat([train, test])
+        checks = counted_contract_checks(
+            table, contract, project=project, kinds=kinds, counts=train_counts + test_counts
+        )
+    return Profile(schema, columns, train_counts.rows, test_counts.rows, sample, new_baseline, current, list(checks))
 
 
-def _still_fits(before: Distribution, now: Distribution) -> bool:
-    """Whether a baseline's bins still tell a column's values apart: none holds much more than it should."""
-    missing = now.shares[-1]
+def _still_fits(reference: Distribution, current: Distribution) -> bool:
+    """Whether a baseline's bins still separate a column's values: none holds much more than it should."""
+    missing = current.shares[-1]
     if missing == 1:
         return False
-    if now.kind == "numeric":
-        fullest = max(now.shares[:-1]) / (1 - missing)
-        return fullest <= max(_FULLEST, max(before.shares[:-1]) / max(1 - before.shares[-1], 1e-9))
-    return now.shares[-2] <= before.shares[-2] + _UNLISTED
+    if current.kind == "numeric":
+        fullest = max(current.shares[:-1]) / (1 - missing)
+        return fullest <= max(_FULLEST, max(reference.shares[:-1]) / max(1 - reference.shares[-1], 1e-9))
+    return current.shares[-2] <= reference.shares[-2] + _UNLISTED
 
 
-def _reused(shape: Distribution) -> Distribution:
-    """Bins of another table's: none of these rows had a say in them."""
-    return shape.model_copy(update={"chosen_by": []})
+def _reused(distribution: Distribution) -> Distribution:
+    """Bins of another table: none of these rows were used to choose them."""
+    return distribution.model_copy(update={"chosen_by": []})
 
 
-def _few_values(sample: pl.DataFrame) -> list[str]:
+def _low_cardinality(sample: pl.DataFrame) -> list[str]:
     return [series.name for series in sample if series.dtype == pl.String and series.n_unique() <= MOST_VALUES]
 
 

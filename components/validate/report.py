@@ -10,7 +10,7 @@ from typing import Any
 from modelway.components.core.checks import Check, Gate, Verdict
 from modelway.components.core.config.project import Project
 from modelway.components.core.report.html import format_number, render_gate
-from modelway.components.validate.distributions import Baseline, Distribution
+from modelway.components.validate.distributions import Distribution, TableStatistics
 
 MOST_COLUMNS = 40
 MOST_BARS = 12
@@ -19,33 +19,35 @@ MOST_FINDINGS = 40
 
 _SECTIONS = (
     ("Leakage", ("leakage", "duplicate[", "identifier[", "shared_", "future[", "label_time[", "at_serving[")),
-    ("Skew: what is served against what is trained on", ("skew",)),
-    ("Drift of the columns together", ("drift[multivariate]",)),
+    ("Skew: serving data against training data", ("skew",)),
+    ("Multivariate drift", ("drift[multivariate]",)),
 )
 
 
-def render(gate: Gate, project: Project, *, now: Baseline, before: Baseline | None) -> str:
-    """The page: why, the columns' distributions beside the baseline's (most drifted first), and every check.
+def render(gate: Gate, project: Project, *, current: TableStatistics, reference: TableStatistics | None) -> str:
+    """Renders the page: why, the columns' distributions beside the baseline's (most drifted first), and every check.
 
     Args:
-        gate: What was judged.
+        gate: The judged gate.
         project: Whose data it is.
-        now: The training split's distributions, in the baseline's bins where there is one.
-        before: The baseline, if there is one.
+        current: The training split's distributions, in the baseline's bins where there is one.
+        reference: The baseline, if there is one.
     """
-    earlier = before.columns if before is not None else {}
+    earlier = reference.columns if reference is not None else {}
     checks = {check.name: check for check in gate.checks}
-    drift = {name: checks.get(f"drift[{name}]", checks.get(f"label_drift[{name}]")) for name in now.columns}
-    most = sorted(drift, key=lambda name: -_excess(drift[name]))[:MOST_COLUMNS]
+    drift = {name: checks.get(f"drift[{name}]", checks.get(f"label_drift[{name}]")) for name in current.columns}
+    columns = sorted(drift, key=lambda name: -_excess(drift[name]))[:MOST_COLUMNS]
     return render_gate(
         "modelway.components.validate",
         "data.html.j2",
         gate=gate,
         title=f"Data of {project.name}",
-        columns=[_column(name, now.columns[name], before=earlier.get(name), check=drift[name]) for name in most],
-        columns_left_out=len(drift) - len(most),
-        baseline_rows=before.rows if before else None,
-        rows=now.rows,
+        columns=[
+            _column(name, current.columns[name], reference=earlier.get(name), check=drift[name]) for name in columns
+        ],
+        columns_left_out=len(drift) - len(columns),
+        baseline_rows=reference.rows if reference else None,
+        rows=current.rows,
         sections=[section for title, starts in _SECTIONS if (section := _section(title, starts, gate=gate))],
     )
 
@@ -58,43 +60,43 @@ def _excess(check: Check | None) -> float:
 
 
 def _section(title: str, starts: tuple[str, ...], *, gate: Gate) -> dict[str, Any] | None:
-    """The checks of one kind that did not pass; how many did."""
-    found = [check for check in gate.checks if check.name.startswith(starts)]
-    if not found:
+    """The checks of one kind that did not pass, and how many passed."""
+    checks = [check for check in gate.checks if check.name.startswith(starts)]
+    if not checks:
         return None
-    open_ones = [check for check in found if check.verdict is not Verdict.PASSED]
+    open_ones = [check for check in checks if check.verdict is not Verdict.PASSED]
     return {
         "title": title,
         "checks": sorted(open_ones, key=lambda check: check.verdict is not Verdict.FAILED)[:MOST_FINDINGS],
-        "passed": len(found) - len(open_ones),
+        "passed": len(checks) - len(open_ones),
         "left_out": max(0, len(open_ones) - MOST_FINDINGS),
     }
 
 
-def _column(name: str, now: Distribution, *, before: Distribution | None, check: Check | None) -> dict[str, Any]:
+def _column(name: str, current: Distribution, *, reference: Distribution | None, check: Check | None) -> dict[str, Any]:
     return {
         "name": name,
-        "labels": _labels(now),
-        "now": _bars(now),
-        "before": _bars(before) if before is not None else None,
+        "labels": _labels(current),
+        "current": _bars(current),
+        "reference": _bars(reference) if reference is not None else None,
         "verdict": check.verdict.value if check is not None else "",
-        "says": check.message.split(" over ")[0] if check is not None else "",
+        "message": check.message.split(" over ")[0] if check is not None else "",
     }
 
 
-def _bars(shape: Distribution) -> list[float]:
+def _bars(distribution: Distribution) -> list[float]:
     """The shares to draw: of a column with many values, the most frequent and all the others."""
-    if shape.kind != "categorical" or len(shape.values) <= MOST_BARS:
-        return shape.shares
-    return [*shape.shares[:MOST_BARS], sum(shape.shares[MOST_BARS:-1]), shape.shares[-1]]
+    if distribution.kind != "categorical" or len(distribution.values) <= MOST_BARS:
+        return distribution.shares
+    return [*distribution.shares[:MOST_BARS], sum(distribution.shares[MOST_BARS:-1]), distribution.shares[-1]]
 
 
-def _labels(shape: Distribution) -> list[str]:
-    if shape.kind == "categorical":
-        shown = [value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…" for value in shape.values]
-        return [*shown[:MOST_BARS], "other", "missing"]
-    edges = [_moment(edge) if shape.of_times else _number(edge) for edge in shape.edges]
-    if shape.kind == "discrete":
+def _labels(distribution: Distribution) -> list[str]:
+    if distribution.kind == "categorical":
+        names = [value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…" for value in distribution.values]
+        return [*names[:MOST_BARS], "other", "missing"]
+    edges = [_moment(edge) if distribution.of_times else _number(edge) for edge in distribution.edges]
+    if distribution.kind == "discrete":
         return [*edges, "other", "missing"]
     if not edges:
         return ["all", "missing"]
@@ -103,7 +105,7 @@ def _labels(shape: Distribution) -> list[str]:
 
 
 def _number(edge: float) -> str:
-    """An edge as a number; the one next to zero, which parts a frequent zero from what is below it, in words."""
+    """An edge as a number; the one that separates a frequent zero from the values below it, in words."""
     return format_number(edge) if edge == 0 or abs(edge) >= sys.float_info.min else "just below 0"
 
 

@@ -1,4 +1,4 @@
-"""A random sample of a table that may be larger than memory, and its columns in few plain types."""
+"""A random sample of a table that may be larger than memory, and its columns in a few plain types."""
 
 from __future__ import annotations
 
@@ -29,38 +29,38 @@ class Sample:
     total: int
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether these are all rows."""
         return len(self.table) == self.total
 
     @property
     def rows(self) -> str:
-        """How many rows these are, to be read before ``rows``."""
-        return f"{self.total:,}" if self.whole else f"a random sample of {len(self.table):,} of {self.total:,}"
+        """The number of rows in words; ``rows`` follows."""
+        return f"{self.total:,}" if self.is_complete else f"a random sample of {len(self.table):,} of {self.total:,}"
 
 
-def draw(table: pl.LazyFrame, columns: Sequence[str], *, most: int) -> Sample:
-    """Draws rows without replacement, the same ones each time; the table is streamed, never held.
+def draw(table: pl.LazyFrame, columns: Sequence[str], *, limit: int) -> Sample:
+    """Draws rows without replacement, the same ones each time; the table is streamed.
 
     Args:
         table: The table to draw from.
         columns: The columns to keep.
-        most: How many rows to draw; all of them where there are no more.
+        limit: How many rows to draw at most.
     """
     total = int(table.select(pl.len()).collect(engine="streaming").item())
-    if total <= most:
+    if total <= limit:
         return Sample(table.select(columns).collect(engine="streaming"), np.arange(total), total)
-    positions = np.sort(np.random.default_rng(_SEED).choice(total, most, replace=False, shuffle=False))
+    positions = np.sort(np.random.default_rng(_SEED).choice(total, limit, replace=False, shuffle=False))
     row = "row"
     while row in columns:
         row += "_"
-    picked = pl.Series(positions, dtype=pl.get_index_type())
-    drawn = table.select(columns).with_row_index(row).filter(pl.col(row).is_in(picked.implode()))
-    return Sample(drawn.collect(engine="streaming").sort(row).drop(row), positions, total)
+    positions_series = pl.Series(positions, dtype=pl.get_index_type())
+    plan = table.select(columns).with_row_index(row).filter(pl.col(row).is_in(positions_series.implode()))
+    return Sample(plan.collect(engine="streaming").sort(row).drop(row), positions, total)
 
 
-def plain(series: pl.Series) -> pl.Series:
-    """A column as a number, a date or time, or a boolean with one sort of missing value, or else as text.
+def plain_series(series: pl.Series) -> pl.Series:
+    """Converts a column to numbers, dates or times, or booleans, with one kind of missing value, or else to text.
 
     Durations and times of day count as numbers.
     """
@@ -83,10 +83,10 @@ def is_ordered(series: pl.Series) -> bool:
 def ranks(series: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The dense rank of each number or time, from 0; missing as NaN.
 
-    Ranks order as the values do, and stay exact as the 32-bit numbers that trees split by.
+    Ranks keep the order of the values, and stay exact as the 32-bit numbers that trees split by.
     """
     numbers = as_numbers(series)
-    known = ~np.isnan(numbers)
-    ranked = np.full(len(numbers), np.nan)
-    ranked[known] = np.unique(numbers[known], return_inverse=True)[1]
-    return ranked
+    is_known = ~np.isnan(numbers)
+    result = np.full(len(numbers), np.nan)
+    result[is_known] = np.unique(numbers[is_known], return_inverse=True)[1]
+    return result

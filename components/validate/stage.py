@@ -1,4 +1,4 @@
-"""The data gate: contract, leakage, drift, skew, and the report of them all."""
+"""The data gate: contract, leakage, drift and skew, with a report."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.waivers import judged_gate
-from modelway.components.validate.baseline import Approved, approved_baseline, keep_baseline, write_baseline
+from modelway.components.validate.baseline import ApprovedBaseline, approved_baseline, keep_baseline, write_baseline
 from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
 from modelway.components.validate.checks.skew import skew_checks
-from modelway.components.validate.counting import SAMPLE_SEED, rows_of, sample_of, together
+from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of, sample_of
 from modelway.components.validate.distributions import measure_like
-from modelway.components.validate.profile import Survey, survey
+from modelway.components.validate.profile import Profile, profile_splits
 from modelway.components.validate.report import render
 
 
@@ -46,78 +46,80 @@ def validate(
         contract_text: The contract file, likewise.
         policy_text: The policy file, likewise.
         data_hash: The SHA-256 of the source's content.
-        champion: The champion's version in the registry, whose baseline is compared with; empty: there is none.
-        serving_path: What is asked in production, as Parquet; empty, or without rows: none is given.
+        champion: The champion's registry version, whose baseline the data is compared with; empty: there is none.
+        serving_path: The serving data, as Parquet; empty, or without rows: there is none.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
         baseline_path: The folder where the baseline goes: ``baseline.json``, the distributions, and
-            ``sample.parquet``, rows of the training split by chance.
+            ``sample.parquet``, random rows of the training split.
         report_path: Where the HTML report goes.
     """
     project, contract, policy = Project.load(project_text), Contract.load(contract_text), Policy.load(policy_text)
-    judged = policy.data.mode is not Mode.DISABLED
-    splits = together(
-        {"train": pl.scan_parquet(train_path, glob=False), "test": pl.scan_parquet(test_path, glob=False)}
-    )
+    is_judged = policy.data.mode is not Mode.DISABLED
+    splits = aligned({"train": pl.scan_parquet(train_path, glob=False), "test": pl.scan_parquet(test_path, glob=False)})
     approved = approved_baseline(project.name, champion)
-    before = approved.baseline if approved is not None else None
-    found = survey(
+    reference = approved.baseline if approved is not None else None
+    profile = profile_splits(
         splits["train"],
         splits["test"],
-        contract=contract if judged else None,
+        contract=contract if is_judged else None,
         project=project,
-        before=before,
+        reference=reference,
         data_hash=data_hash,
     )
-    serving, kept = _serving(serving_path), _sample(found, splits["train"], policy=policy)
+    serving, sample = _serving(serving_path), _sample(profile, splits["train"], policy=policy)
     checks = []
-    if judged:
+    if is_judged:
         checks = [
-            *_split_checks(found),
-            *found.checks,
-            *_leakage_checks(splits, found, project=project, contract=contract, policy=policy, serving=serving),
-            *drift_checks(found.now, before, policy=policy.data, label=project.label, columns=found.columns),
-            *_multivariate_checks(found, kept, approved=approved, project=project, contract=contract, policy=policy),
-            *(_skew_checks(serving, found, project=project, policy=policy) if serving is not None else ()),
+            *_split_checks(profile),
+            *profile.checks,
+            *_leakage_checks(splits, profile, project=project, contract=contract, policy=policy, serving=serving),
+            *drift_checks(profile.current, reference, policy=policy.data, label=project.label, columns=profile.columns),
+            *_multivariate_checks(
+                profile, sample, approved=approved, project=project, contract=contract, policy=policy
+            ),
+            *(_skew_checks(serving, profile, project=project, policy=policy) if serving is not None else ()),
         ]
     if approved is not None and not policy.data.register_new_baseline:
         keep_baseline(Path(baseline_path), approved)
     else:
-        write_baseline(Path(baseline_path), found.made, sample=kept)
+        write_baseline(Path(baseline_path), profile.new_baseline, sample=sample)
     facts: dict[str, str | int | float | None] = {
         "data_hash": data_hash,
         "contract_hash": contract.sha256(),
         "policy_hash": policy.sha256(),
-        "rows": found.train_rows + found.test_rows,
-        "train_rows": found.train_rows,
-        "test_rows": found.test_rows,
+        "rows": profile.train_rows + profile.test_rows,
+        "train_rows": profile.train_rows,
+        "test_rows": profile.test_rows,
         "serving_rows": rows_of(serving) if serving is not None else None,
         "baseline": f"{project.name} version {champion}" if approved is not None else None,
-        "sample_rows": len(kept) if kept is not None else None,
+        "sample_rows": len(sample) if sample is not None else None,
         "sample_seed": SAMPLE_SEED,
     }
     gate = judged_gate("data", checks, facts=facts, mode=policy.data.mode, waivers=policy.waivers, as_of=as_of)
-    Path(report_path).write_text(render(gate, project, now=found.now, before=before), encoding="utf-8")
+    Path(report_path).write_text(render(gate, project, current=profile.current, reference=reference), encoding="utf-8")
     return gate
 
 
-def _sample(found: Survey, train: pl.LazyFrame, *, policy: Policy) -> pl.DataFrame | None:
-    """Rows of the training split by chance, for telling it from others; None where the policy does not ask."""
-    asked = policy.data.drift.multivariate
-    if asked is None:
+def _sample(profile: Profile, train: pl.LazyFrame, *, policy: Policy) -> pl.DataFrame | None:
+    """Random rows of the training split for multivariate drift; None where the policy does not check it."""
+    section = policy.data.drift.multivariate
+    if section is None:
         return None
-    drawn = found.sample if found.sample is not None else sample_of(train, found.columns, most=asked.sample_rows)
-    return drawn.head(asked.sample_rows)
+    rows = (
+        profile.sample if profile.sample is not None else sample_of(train, profile.columns, limit=section.sample_rows)
+    )
+    return rows.head(section.sample_rows)
 
 
 def _serving(path: str) -> pl.LazyFrame | None:
-    """The table of what is served; None if none is given."""
+    """The serving data; None if there is none."""
     if not path:
         return None
     table = pl.scan_parquet(path, glob=False)
     return table if len(table.collect_schema()) and rows_of(table) else None
 
 
-def _split_checks(found: Survey) -> list[Check]:
+def _split_checks(profile: Profile) -> list[Check]:
     return [
         passed_or_failed(
             f"rows[{side}]",
@@ -127,72 +129,74 @@ def _split_checks(found: Survey) -> list[Check]:
             observed=rows,
             threshold=1,
         )
-        for side, rows in (("train", found.train_rows), ("test", found.test_rows))
+        for side, rows in (("train", profile.train_rows), ("test", profile.test_rows))
     ]
 
 
-def _obstacle(found: Survey, project: Project, *, contract: Contract) -> str:
-    """Why rows cannot be looked at closely; empty if they can."""
+def _why_not_comparable(profile: Profile, project: Project, *, contract: Contract) -> str:
+    """Why the columns cannot be compared; empty if they can."""
     for name in (*project.features.columns, project.label):
-        if name not in found.schema:
+        if name not in profile.schema:
             return f"the column {name!r} is missing"
-        if name in contract.columns and not is_stored_as(contract.columns[name].type, found.schema[name]):
+        if name in contract.columns and not is_stored_as(contract.columns[name].type, profile.schema[name]):
             return f"the column {name!r} is not of its type, {contract.columns[name].type}"
-    return "" if found.train_rows and found.test_rows else "a split has no rows"
+    return "" if profile.train_rows and profile.test_rows else "a split has no rows"
 
 
 def _leakage_checks(
     splits: dict[str, pl.LazyFrame],
-    found: Survey,
+    profile: Profile,
     *,
     project: Project,
     contract: Contract,
     policy: Policy,
     serving: pl.LazyFrame | None,
 ) -> list[Check]:
-    asked, rule = policy.data.leakage, policy.data.on_inconclusive
-    obstacle = _obstacle(found, project, contract=contract)
-    if obstacle:
-        return [inconclusive("leakage", f"not judged: {obstacle}; see the contract's checks", rule=rule)]
-    served = list(serving.collect_schema()) if serving is not None else None
+    leakage, rule = policy.data.leakage, policy.data.on_inconclusive
+    reason = _why_not_comparable(profile, project, contract=contract)
+    if reason:
+        return [inconclusive("leakage", f"not judged: {reason}; see the contract's checks", rule=rule)]
+    serving_columns = list(serving.collect_schema()) if serving is not None else None
     return leakage_checks(
         splits["train"],
         splits["test"],
         project=project,
         contract=contract,
-        policy=asked,
+        policy=leakage,
         rule=rule,
-        serving_columns=served,
+        serving_columns=serving_columns,
     )
 
 
 def _multivariate_checks(
-    found: Survey,
+    profile: Profile,
     sample: pl.DataFrame | None,
     *,
-    approved: Approved | None,
+    approved: ApprovedBaseline | None,
     project: Project,
     contract: Contract,
     policy: Policy,
 ) -> list[Check]:
-    asked, rule = policy.data.drift.multivariate, policy.data.on_inconclusive
-    if asked is None or sample is None or approved is None:
+    section, rule = policy.data.drift.multivariate, policy.data.on_inconclusive
+    if section is None or sample is None or approved is None:
         return []
-    before, obstacle = approved.rows(), _obstacle(found, project, contract=contract)
-    if before is None:
-        obstacle = "no sample was registered with the baseline; the next approved model's will be"
-    if before is None or obstacle:
-        return [inconclusive("drift[multivariate]", f"not judged: {obstacle}", rule=rule)]
-    return [multivariate_check(before, sample, columns=list(project.features.columns), policy=asked, rule=rule)]
+    reference, reason = approved.rows(), _why_not_comparable(profile, project, contract=contract)
+    if reference is None:
+        reason = "no sample was registered with the baseline; the next approved model registers one"
+    if reference is None or reason:
+        return [inconclusive("drift[multivariate]", f"not judged: {reason}", rule=rule)]
+    return [multivariate_check(reference, sample, columns=list(project.features.columns), policy=section, rule=rule)]
 
 
-def _skew_checks(serving: pl.LazyFrame, found: Survey, *, project: Project, policy: Policy) -> list[Check]:
-    """What is served against what is trained on, of the features in the training split's bins."""
-    features = {name: shape for name, shape in found.made.columns.items() if name != project.label}
-    trained = found.made.model_copy(update={"columns": features})
+def _skew_checks(serving: pl.LazyFrame, profile: Profile, *, project: Project, policy: Policy) -> list[Check]:
+    """Compares the features of the serving data with the training split, in the latter's bins."""
+    features = {
+        name: distribution for name, distribution in profile.new_baseline.columns.items() if name != project.label
+    }
+    train = profile.new_baseline.model_copy(update={"columns": features})
     group = project.data.split.column if project.data.split.by == "group" else None
-    known = group is not None and group in serving.collect_schema()
-    served = measure_like(serving, trained, data_hash="", group=group if known else None)
-    if not known:  # as alike as the rows trained on, for want of better knowledge
-        served = served.model_copy(update={"rows_per_group": trained.rows_per_group})
-    return skew_checks(served, trained, policy=policy.data)
+    has_groups = group is not None and group in serving.collect_schema()
+    serving_statistics = measure_like(serving, train, data_hash="", group=group if has_groups else None)
+    if not has_groups:  # assumed to be as alike as the training rows
+        serving_statistics = serving_statistics.model_copy(update={"rows_per_group": train.rows_per_group})
+    return skew_checks(serving_statistics, train, policy=policy.data)

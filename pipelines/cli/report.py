@@ -9,11 +9,11 @@ import polars as pl
 
 from modelway.components.core.storage.uri import fetch
 from modelway.components.ingest.source import read_source
-from modelway.components.validate.evidently_report import Comparison, write_evidently
+from modelway.components.validate.evidently_report import EvidentlySummary, write_evidently
 from modelway.pipelines.project.workspace import Workspace
 
 
-def compare(folder: Path, data: str, *, output: Path) -> Comparison:
+def compare(folder: Path, data: str, *, output: Path) -> EvidentlySummary:
     """Writes Evidently's page of some data against the project's own.
 
     Args:
@@ -28,11 +28,11 @@ def compare(folder: Path, data: str, *, output: Path) -> Comparison:
     project = own.project
     columns = [*project.features.columns, project.label]
     return write_evidently(
-        _read(asked), _read(own), columns=columns, asked=own.policy.data.drift, path=output, label=project.label
+        _read(asked), _read(own), columns=columns, policy=own.policy.data.drift, path=output, label=project.label
     )
 
 
-def summary(found: Comparison) -> str:
+def summary(found: EvidentlySummary) -> str:
     """What the page is made on and how exact it is, in a sentence."""
     columns = len({name for distances in found.distances.values() for name in distances})
     on = f"{columns} columns compared on {found.sample_rows:,} of {found.rows:,} rows with "

@@ -12,7 +12,7 @@ from user_files import minimal_policy, minimal_project
 from modelway.components.core.checks import Verdict
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.evaluate.champion import champion_on, policy_checks
+from modelway.components.evaluate.champion import champion_predictions, policy_checks
 
 PROJECT = minimal_project(name="loans-policy")
 
@@ -24,18 +24,18 @@ def policy(least: float = 0.7, **more: Any) -> Policy:
 @pytest.fixture(scope="module")
 def versions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Versions registered with a policy, without one, and with one that cannot be read."""
-    kept: dict[str, str | None] = {"policy": policy().canonical(), "none": None, "odd": "{model: {metrics: {f1: 3}}}"}
-    found: dict[str, str] = {}
+    texts: dict[str, str | None] = {"policy": policy().canonical(), "none": None, "odd": "{model: {metrics: {f1: 3}}}"}
+    version_of: dict[str, str] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-        for name, text in kept.items():
+        for name, text in texts.items():
             folder = tmp_path_factory.mktemp(name)
             (folder / "blessing.json").write_text("{}", encoding="utf-8")
             if text is not None:
                 (folder / "policy.json").write_text(text, encoding="utf-8")
             model = _model(folder.parent / f"model-{name}")
-            found[name] = register_version(tracking, PROJECT.name, model=model, evidence=folder, alias="champion")
-        yield found
+            version_of[name] = register_version(tracking, PROJECT.name, model=model, evidence=folder, alias="champion")
+        yield version_of
 
 
 def _model(folder: Path) -> Path:
@@ -66,6 +66,6 @@ def test_a_policy_that_cannot_be_read_is_open(versions: dict[str, str], rule: st
 
 
 def test_a_champion_that_cannot_be_loaded_here_is_nothing_to_compare_with(versions: dict[str, str]) -> None:
-    rival = champion_on(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, version=versions["none"])
+    rival = champion_predictions(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, version=versions["none"])
     assert (rival.version, rival.predictions) == (versions["none"], None)
-    assert "holds no scikit-learn model" in rival.trouble
+    assert "holds no scikit-learn model" in rival.error

@@ -19,9 +19,9 @@ def predictions(rows: int, classes: int = 2, seed: int = 0) -> Predictions:
 @pytest.mark.parametrize("rows", [2, 30, 199, 5000])
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_curves_are_finite_and_small(rows: int, classes: int) -> None:
-    found = roc_curves(predictions(rows, classes, seed=3))
-    assert len(found) <= (1 if classes == 2 else classes)
-    for roc in found:
+    curves = roc_curves(predictions(rows, classes, seed=3))
+    assert len(curves) <= (1 if classes == 2 else classes)
+    for roc in curves:
         assert 2 <= len(roc.fpr) == len(roc.tpr) == len(roc.thresholds) <= POINTS
         assert np.isfinite([roc.fpr, roc.tpr, roc.thresholds]).all()
         assert (roc.fpr[0], roc.tpr[0], roc.fpr[-1], roc.tpr[-1]) == (0.0, 0.0, 1.0, 1.0)
@@ -31,59 +31,59 @@ def test_curves_are_finite_and_small(rows: int, classes: int) -> None:
 
 
 def test_a_short_curve_is_scikit_learns() -> None:
-    made = predictions(60)
-    assert made.probabilities is not None
-    fpr, tpr, thresholds = roc_curve(made.truth, made.probabilities[:, 1])
-    (roc,) = roc_curves(made)
+    answers = predictions(60)
+    assert answers.probabilities is not None
+    fpr, tpr, thresholds = roc_curve(answers.truth, answers.probabilities[:, 1])
+    (roc,) = roc_curves(answers)
     assert roc.name == "b"
     assert (roc.fpr, roc.tpr) == (fpr.tolist(), tpr.tolist())
     assert roc.thresholds == [1.0, *thresholds[1:].tolist()]
 
 
 def test_a_long_curve_keeps_its_area() -> None:
-    made = predictions(20_000)
-    assert made.probabilities is not None
-    (roc,) = roc_curves(made)
+    answers = predictions(20_000)
+    assert answers.probabilities is not None
+    (roc,) = roc_curves(answers)
     assert np.trapezoid(roc.tpr, roc.fpr) == pytest.approx(
-        roc_auc_score(made.truth, made.probabilities[:, 1]), abs=2e-3
+        roc_auc_score(answers.truth, answers.probabilities[:, 1]), abs=2e-3
     )
 
 
 def test_one_curve_for_each_of_several_classes() -> None:
-    made = predictions(300, 3)
-    assert made.probabilities is not None
-    found = roc_curves(made)
-    assert [roc.name for roc in found] == ["a", "b", "c"]
-    for number, roc in enumerate(found):
-        area = roc_auc_score(made.truth == number, made.probabilities[:, number])
+    answers = predictions(300, 3)
+    assert answers.probabilities is not None
+    curves = roc_curves(answers)
+    assert [roc.name for roc in curves] == ["a", "b", "c"]
+    for number, roc in enumerate(curves):
+        area = roc_auc_score(answers.truth == number, answers.probabilities[:, number])
         assert np.trapezoid(roc.tpr, roc.fpr) == pytest.approx(area, abs=2e-3)
 
 
 def test_a_class_without_rows_has_no_curve() -> None:
-    made = predictions(300, 3)
-    rows = np.flatnonzero(made.truth != 1)
-    assert [roc.name for roc in roc_curves(made.take(rows))] == ["a", "c"]
-    assert roc_curves(made.take(np.flatnonzero(made.truth == 0))) == []
+    answers = predictions(300, 3)
+    rows = np.flatnonzero(answers.truth != 1)
+    assert [roc.name for roc in roc_curves(answers.take(rows))] == ["a", "c"]
+    assert roc_curves(answers.take(np.flatnonzero(answers.truth == 0))) == []
 
 
 def test_without_probabilities_there_is_no_curve() -> None:
-    made = predictions(10)
-    assert roc_curves(Predictions(made.truth, made.predicted, None, made.classes)) == []
+    answers = predictions(10)
+    assert roc_curves(Predictions(answers.truth, answers.predicted, None, answers.classes)) == []
 
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_confusion_matrix_is_scikit_learns(classes: int) -> None:
-    made = predictions(100, classes)
-    assert confusion(made) == confusion_matrix(made.truth, made.predicted).tolist()
+    answers = predictions(100, classes)
+    assert confusion(answers) == confusion_matrix(answers.truth, answers.predicted).tolist()
 
 
 def test_the_confusion_matrix_has_a_place_for_every_class() -> None:
-    made = predictions(100, 3)
-    part = made.take(np.flatnonzero(made.truth == 0))
-    found = confusion(part)
-    assert np.shape(found) == (3, 3)
-    assert sum(found[0]) == len(part.truth)
-    assert sum(found[1]) == sum(found[2]) == 0
+    answers = predictions(100, 3)
+    part = answers.take(np.flatnonzero(answers.truth == 0))
+    curves = confusion(part)
+    assert np.shape(curves) == (3, 3)
+    assert sum(curves[0]) == len(part.truth)
+    assert sum(curves[1]) == sum(curves[2]) == 0
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])

@@ -9,15 +9,15 @@ import pytest
 
 from modelway.components.core.checks import Verdict
 from modelway.components.core.measures.metrics import Predictions
-from modelway.components.evaluate.predicting import ASKED_AGAIN, deterministic_check, outcome, sane_check
+from modelway.components.evaluate.predicting import REPEATED_ROWS, deterministic_check, sane_check, scalar_predictions
 
 TABLE = pl.DataFrame({"x": np.linspace(0, 1, 3000)})
 
 
 def classified(probabilities: Any, predicted: Any = None) -> Predictions:
-    made = np.asarray(probabilities, dtype=float)
-    said = np.zeros(len(made), int) if predicted is None else np.asarray(predicted)
-    return Predictions(np.zeros(len(made), int), said, made, ("no", "yes"))
+    scores = np.asarray(probabilities, dtype=float)
+    said = np.zeros(len(scores), int) if predicted is None else np.asarray(predicted)
+    return Predictions(np.zeros(len(scores), int), said, scores, ("no", "yes"))
 
 
 def numbers(*values: float) -> Predictions:
@@ -45,15 +45,17 @@ def test_predictions_must_be_finite_and_proper(predictions: Predictions, bad: in
 
 
 def model(shake: Callable[[], float], kind: str = "probabilities") -> Callable[[pl.DataFrame], Predictions]:
-    def ask(table: pl.DataFrame) -> Predictions:
-        assert len(table) <= ASKED_AGAIN
+    def predict(table: pl.DataFrame) -> Predictions:
+        assert len(table) <= REPEATED_ROWS
         x = table["x"].to_numpy() * 0.8 + shake()
         if kind == "numbers":
             return Predictions(x, x, None, ())
-        said = (x > 0.5).astype(int)
-        return Predictions(said, said, np.column_stack([1 - x, x]) if kind == "probabilities" else None, ("no", "yes"))
+        predicted = (x > 0.5).astype(int)
+        return Predictions(
+            predicted, predicted, np.column_stack([1 - x, x]) if kind == "probabilities" else None, ("no", "yes")
+        )
 
-    return ask
+    return predict
 
 
 @pytest.mark.parametrize("kind", ["probabilities", "labels", "numbers"])
@@ -80,14 +82,17 @@ def test_sums_in_another_order_are_the_same() -> None:
 def test_a_label_at_a_tie_may_fall_either_way() -> None:
     answers = iter([[0], [1]])
 
-    def ask(table: pl.DataFrame) -> Predictions:
+    def predict(table: pl.DataFrame) -> Predictions:
         return classified(np.full((len(table), 2), 0.5), next(answers) * len(table))
 
-    assert not deterministic_check(ask, TABLE.head(10)).blocks
+    assert not deterministic_check(predict, TABLE.head(10)).blocks
 
 
 def test_what_rules_are_about() -> None:
-    assert outcome(numbers(1.0, 2.0)) == pytest.approx([1.0, 2.0])
-    assert outcome(classified([[0.4, 0.6]])) == pytest.approx([0.6])
-    assert outcome(Predictions(np.array([0]), np.array([0]), None, ("a", "b"))) is None
-    assert outcome(Predictions(np.array([0]), np.array([0]), np.array([[0.2, 0.3, 0.5]]), ("a", "b", "c"))) is None
+    assert scalar_predictions(numbers(1.0, 2.0)) == pytest.approx([1.0, 2.0])
+    assert scalar_predictions(classified([[0.4, 0.6]])) == pytest.approx([0.6])
+    assert scalar_predictions(Predictions(np.array([0]), np.array([0]), None, ("a", "b"))) is None
+    assert (
+        scalar_predictions(Predictions(np.array([0]), np.array([0]), np.array([[0.2, 0.3, 0.5]]), ("a", "b", "c")))
+        is None
+    )

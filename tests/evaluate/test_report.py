@@ -64,7 +64,7 @@ def test_a_check_without_an_interval_is_a_point() -> None:
 
 
 def test_checks_are_shown_by_kind_and_metric_failed_ones_first() -> None:
-    made = [
+    checks = [
         check("metric[f1]", 0.9),
         check("no_regression[f1]", 0.0, threshold=-0.01),
         check("no_regression[x=1].f1", 0.1, threshold=-0.01),
@@ -76,21 +76,21 @@ def test_checks_are_shown_by_kind_and_metric_failed_ones_first() -> None:
         check("weak_segment[a > 1].f1", 0.1),
         check("weak_segment[b > 1].f1", 0.0, Verdict.FAILED),
     ]
-    found = {section.title: section for section in sections(made)}
-    assert list(found) == ["Against the champion", "Slices", "Weak segments", "Fairness"]
-    assert [metric for metric, _ in found["Against the champion"].charts] == ["f1"]
-    assert [(metric, [bar.check.name for bar in drawn]) for metric, drawn in found["Slices"].charts] == [
+    by_title = {section.title: section for section in sections(checks)}
+    assert list(by_title) == ["Against the champion", "Slices", "Weak segments", "Fairness"]
+    assert [metric for metric, _ in by_title["Against the champion"].charts] == ["f1"]
+    assert [(metric, [bar.check.name for bar in bars]) for metric, bars in by_title["Slices"].charts] == [
         ("f1", ["slice[x=2].f1", "slice[x=1].f1"]),
         ("log_loss", ["slice[x=2].log_loss"]),
     ]
-    assert [one.name for one in found["Slices"].others] == ["slice[x=3].f1"]
-    assert [bar.check.observed for bar in found["Weak segments"].charts[0][1]] == [0.1, 0.0]  # as they were found
+    assert [undrawn.name for undrawn in by_title["Slices"].undrawn] == ["slice[x=3].f1"]
+    assert [bar.check.observed for bar in by_title["Weak segments"].charts[0][1]] == [0.1, 0.0]  # as they were found
 
 
 def test_a_score_without_a_champion_is_no_distance_from_one() -> None:
     (section,) = sections([check("no_regression[f1]", 0.9, Verdict.INCONCLUSIVE)])
     assert not section.charts
-    assert [other.name for other in section.others] == ["no_regression[f1]"]
+    assert [undrawn.name for undrawn in section.undrawn] == ["no_regression[f1]"]
 
 
 def predictions(classes: int) -> Predictions:
@@ -129,7 +129,7 @@ def test_of_many_classes_those_told_worst_are_drawn_and_the_pairs_confused_most_
 ) -> None:
     text = pages["many"]
     assert text.count("<polyline") == MOST_CLASSES + 1  # and the reliability
-    assert f"The {MOST_CLASSES} classes that are told worst; {40 - MOST_CLASSES} more are left out." in text
+    assert f"The {MOST_CLASSES} classes with the smallest areas; {40 - MOST_CLASSES} more are left out." in text
     assert "Confusion matrix" not in text
     assert "Most frequent confusions of 40 classes" in text
     assert f"<title>{LONG}_39</title>" in text

@@ -15,9 +15,9 @@ from modelway.components.evaluate.slices import MOST_VALUES, find_slices
 def slices(values: Any, bins: int = 4, dtype: Any = None) -> dict[str, list[int]]:
     """The rows of each slice of a column named x."""
     policy = Slices.model_validate({"columns": ["x"], "metrics": {"accuracy": {"min": 0}}, "bins": bins})
-    found = list(find_slices(pl.DataFrame({"x": pl.Series(values, dtype=dtype, strict=False)}), policy))
-    assert len({part.name for part in found}) == len(found)
-    return {part.name: part.rows.tolist() for part in found}
+    parts = list(find_slices(pl.DataFrame({"x": pl.Series(values, dtype=dtype, strict=False)}), policy))
+    assert len({part.name for part in parts}) == len(parts)
+    return {part.name: part.rows.tolist() for part in parts}
 
 
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=number) for number in range(40)]
@@ -40,9 +40,9 @@ COLUMNS: dict[str, Any] = {
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("bins", [2, 4, 10])
 def test_every_row_is_in_one_slice(name: str, bins: int) -> None:
-    found = slices(COLUMNS[name], bins)
-    assert sorted(row for rows in found.values() for row in rows) == list(range(len(COLUMNS[name])))
-    assert all(found.values()), "a slice without rows"
+    parts = slices(COLUMNS[name], bins)
+    assert sorted(row for rows in parts.values() for row in rows) == list(range(len(COLUMNS[name])))
+    assert all(parts.values()), "a slice without rows"
 
 
 def test_values() -> None:
@@ -53,10 +53,10 @@ def test_values() -> None:
 
 
 def test_ranges_of_equal_size() -> None:
-    found = slices(list(range(100)))
-    assert list(found) == ["x<=25", "25<x<=50", "50<x<=74", "x>74"]
-    assert [len(rows) for rows in found.values()] == [26, 25, 24, 25]
-    assert found["x>74"] == list(range(75, 100))
+    parts = slices(list(range(100)))
+    assert list(parts) == ["x<=25", "25<x<=50", "50<x<=74", "x>74"]
+    assert [len(rows) for rows in parts.values()] == [26, 25, 24, 25]
+    assert parts["x>74"] == list(range(75, 100))
 
 
 def test_ranges_are_by_value_and_not_by_row() -> None:
@@ -65,17 +65,17 @@ def test_ranges_are_by_value_and_not_by_row() -> None:
 
 
 def test_ranges_of_dates_and_times() -> None:
-    found = slices(DAYS, 2)
-    assert list(found) == ["x<=2024-01-21", "x>2024-01-21"]
-    assert found["x>2024-01-21"] == list(range(21, 40))
+    parts = slices(DAYS, 2)
+    assert list(parts) == ["x<=2024-01-21", "x>2024-01-21"]
+    assert parts["x>2024-01-21"] == list(range(21, 40))
     moments = slices([dt.datetime(2024, 1, 1, hour) for hour in range(24)], 2)
     assert list(moments) == ["x<=2024-01-01 12:00:00", "x>2024-01-01 12:00:00"]
 
 
 def test_missing_numbers_are_a_slice_of_their_own() -> None:
-    found = slices([*range(20), None, float("nan")], dtype=pl.Float64)
-    assert found["x=missing"] == [20, 21]
-    assert 21 not in found["x>14"]
+    parts = slices([*range(20), None, float("nan")], dtype=pl.Float64)
+    assert parts["x=missing"] == [20, 21]
+    assert 21 not in parts["x>14"]
 
 
 def test_a_number_with_few_values_is_sliced_by_value() -> None:
@@ -91,18 +91,18 @@ def test_several_columns_one_after_the_other() -> None:
 
 def test_a_column_that_is_not_there() -> None:
     policy = Slices.model_validate({"columns": ["city"], "metrics": {"f1": {"min": 0}}})
-    with pytest.raises(ModelwayError, match="slices by 'city'") as caught:
+    with pytest.raises(ModelwayError, match="slices by 'city'") as error:
         list(find_slices(pl.DataFrame({"a": [1], "b": [2]}), policy))
-    assert (caught.value.key, caught.value.column) == ("model.slices.columns", "city")
-    assert "a, b" in caught.value.remedy
+    assert (error.value.key, error.value.column) == ("model.slices.columns", "city")
+    assert "a, b" in error.value.remedy
 
 
-@pytest.mark.parametrize(("count", "refused"), [(MOST_VALUES, False), (MOST_VALUES + 1, True)])
-def test_text_with_too_many_values(count: int, refused: bool) -> None:
+@pytest.mark.parametrize(("count", "is_refused"), [(MOST_VALUES, False), (MOST_VALUES + 1, True)])
+def test_text_with_too_many_values(count: int, is_refused: bool) -> None:
     values = [f"v{number}" for number in range(count)]
-    if not refused:
+    if not is_refused:
         assert len(slices(values)) == count
         return
-    with pytest.raises(ModelwayError, match="too many to slice by") as caught:
+    with pytest.raises(ModelwayError, match="too many to slice by") as error:
         slices(values)
-    assert caught.value.column == "x"
+    assert error.value.column == "x"

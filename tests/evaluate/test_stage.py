@@ -55,12 +55,7 @@ def project(task: str = "binary", label: str = "late", name: str = "loans", **mo
     return minimal_project_text(name=name, task=task, label=label, features={"numeric": list(FEATURES)}, **more)
 
 
-def save(
-    estimator: BaseEstimator,
-    folder: Path,
-    label: str = "late",
-    columns: tuple[str, ...] = FEATURES,
-) -> None:
+def save(estimator: BaseEstimator, folder: Path, label: str = "late", columns: tuple[str, ...] = FEATURES) -> None:
     """Fits a model and writes it as MLflow lays it out."""
     data = rows(seed=1).with_columns(gone=pl.col("income"))
     pipeline = Pipeline([("scale", StandardScaler()), ("model", estimator)])
@@ -89,9 +84,9 @@ class Judge:
         model_hash: str = "",
         as_of: str = "",
     ) -> Evaluation:
-        made = rows() if test is None else test
-        made.write_parquet(self.folder / "test")
-        (made.clear() if unseen is None else unseen).write_parquet(self.folder / "unseen")
+        evaluation = rows() if test is None else test
+        evaluation.write_parquet(self.folder / "test")
+        (evaluation.clear() if unseen is None else unseen).write_parquet(self.folder / "unseen")
         return evaluate(
             str(self.folder / "model"),
             str(self.folder / "test"),
@@ -118,9 +113,9 @@ def judge(tmp_path: Path) -> Judge:
 
 def test_a_good_model_proceeds(judge: Judge) -> None:
     model_hash = folder_sha256(judge.folder / "model")
-    found = judge(model_hash=model_hash)
-    assert found.gate.verdict is Verdict.PASSED
-    assert found.gate.facts == {
+    evaluation = judge(model_hash=model_hash)
+    assert evaluation.gate.verdict is Verdict.PASSED
+    assert evaluation.gate.facts == {
         "model_hash": model_hash,
         "mlflow_run": "",
         "project_hash": Project.parse(project()).sha256(),
@@ -132,18 +127,18 @@ def test_a_good_model_proceeds(judge: Judge) -> None:
     test = rows()
     answers = load_model(judge.folder / "model").predict_proba(to_model_input(test, FEATURES))[:, 1]
     truth = (test["late"] == "yes").to_numpy()
-    assert found.scores["roc_auc"] == pytest.approx(sklearn.metrics.roc_auc_score(truth, answers))
-    assert set(found.scores) == {"roc_auc", "average_precision", "accuracy", "f1", "log_loss"}
-    assert found.classes == ["no", "yes"]
-    assert np.sum(found.confusion) == 300
-    assert len(found.rocs) == 1
+    assert evaluation.scores["roc_auc"] == pytest.approx(sklearn.metrics.roc_auc_score(truth, answers))
+    assert set(evaluation.scores) == {"roc_auc", "average_precision", "accuracy", "f1", "log_loss"}
+    assert evaluation.classes == ["no", "yes"]
+    assert np.sum(evaluation.confusion) == 300
+    assert len(evaluation.rocs) == 1
 
 
 def test_a_bad_model_is_rejected_with_the_reason(judge: Judge) -> None:
-    found = judge({"model": {"metrics": {"roc_auc": {"min": 0.999}, "accuracy": {"min": 0.1}}}})
-    assert found.gate.verdict is Verdict.FAILED
-    assert not found.gate.proceed
-    (reason,) = found.gate.reasons
+    evaluation = judge({"model": {"metrics": {"roc_auc": {"min": 0.999}, "accuracy": {"min": 0.1}}}})
+    assert evaluation.gate.verdict is Verdict.FAILED
+    assert not evaluation.gate.proceed
+    (reason,) = evaluation.gate.reasons
     assert reason.startswith("metric[roc_auc]: 0.9")
     assert "95% interval" in reason
     assert "the policy asks for at least 0.999" in reason
@@ -151,35 +146,35 @@ def test_a_bad_model_is_rejected_with_the_reason(judge: Judge) -> None:
 
 
 def test_the_positive_class_is_the_projects(judge: Judge) -> None:
-    usual, other = judge(), judge(text=project(positive="no"))
-    assert other.classes == ["yes", "no"]
-    assert other.scores["f1"] != usual.scores["f1"]
-    assert other.scores["accuracy"] == usual.scores["accuracy"]
-    assert other.confusion == [row[::-1] for row in usual.confusion[::-1]]
+    usual, swapped = judge(), judge(text=project(positive="no"))
+    assert swapped.classes == ["yes", "no"]
+    assert swapped.scores["f1"] != usual.scores["f1"]
+    assert swapped.scores["accuracy"] == usual.scores["accuracy"]
+    assert swapped.confusion == [row[::-1] for row in usual.confusion[::-1]]
 
 
 @pytest.mark.parametrize("mode", ["enabled", "dry_run", "disabled"])
 def test_a_model_that_is_not_the_trained_one_is_rejected_unloaded_whatever_the_mode(judge: Judge, mode: str) -> None:
-    trained = folder_sha256(judge.folder / "model")
+    trained_hash = folder_sha256(judge.folder / "model")
     (judge.folder / "model" / "MLmodel").write_text("not even YAML: [", encoding="utf-8")
     waiver = {"gate": "model", "check": "*", "reason": "now", "by": "me", "until": "2999-01-01"}
     policy = {"model": {**THRESHOLDS["model"], "mode": mode}, "waivers": [waiver]}
-    found = judge(policy, model_hash=trained)
-    (check,) = found.gate.checks
+    evaluation = judge(policy, model_hash=trained_hash)
+    (check,) = evaluation.gate.checks
     assert (check.name, check.verdict) == ("model_hash", Verdict.FAILED)
-    assert (check.observed, check.threshold) == (folder_sha256(judge.folder / "model"), trained)
-    assert not found.gate.proceed
-    assert "not those that were trained" in found.gate.reasons[0]
-    assert found.gate.reasons[0].split(":")[0] in judge.page
-    assert found.scores == {}
+    assert (check.observed, check.threshold) == (folder_sha256(judge.folder / "model"), trained_hash)
+    assert not evaluation.gate.proceed
+    assert "not those that were trained" in evaluation.gate.reasons[0]
+    assert evaluation.gate.reasons[0].split(":")[0] in judge.page
+    assert evaluation.scores == {}
 
 
 @pytest.mark.parametrize("rule", ["block", "warn"])
 def test_an_empty_test_split_is_rejected(judge: Judge, rule: str) -> None:
-    found = judge({"model": {**THRESHOLDS["model"], "on_inconclusive": rule}}, test=rows().clear())
-    (check,) = found.gate.checks
+    evaluation = judge({"model": {**THRESHOLDS["model"], "on_inconclusive": rule}}, test=rows().clear())
+    (check,) = evaluation.gate.checks
     assert (check.name, check.verdict) == ("test_rows", Verdict.FAILED)
-    assert not found.gate.proceed
+    assert not evaluation.gate.proceed
     assert "no rows" in judge.page
 
 
@@ -187,16 +182,16 @@ def test_a_model_whose_answers_are_none_is_rejected_and_not_scored(tmp_path: Pat
     save(LinearRegression(), tmp_path / "model", "cents")
     test = rows().with_columns(income=pl.when(pl.col("income") > 2).then(1e308).otherwise("income"))
     policy = {"model": {"metrics": {"r2": {"min": 0.1}}}}
-    found = Judge(tmp_path)(policy, project("regression", "cents"), test=test)
-    (check,) = found.gate.checks
-    assert (check.name, check.verdict, found.gate.proceed) == ("sane_predictions", Verdict.FAILED, False)
+    evaluation = Judge(tmp_path)(policy, project("regression", "cents"), test=test)
+    (check,) = evaluation.gate.checks
+    assert (check.name, check.verdict, evaluation.gate.proceed) == ("sane_predictions", Verdict.FAILED, False)
 
 
 def test_a_disabled_gate_makes_no_checks_and_still_shows_the_scores(judge: Judge) -> None:
-    found = judge({"model": {**THRESHOLDS["model"], "mode": "disabled", "metrics": {"roc_auc": {"min": 0.999}}}})
-    assert found.gate.checks == ()
-    assert found.gate.proceed
-    assert found.scores["roc_auc"] > 0.8
+    evaluation = judge({"model": {**THRESHOLDS["model"], "mode": "disabled", "metrics": {"roc_auc": {"min": 0.999}}}})
+    assert evaluation.gate.checks == ()
+    assert evaluation.gate.proceed
+    assert evaluation.scores["roc_auc"] > 0.8
 
 
 def test_a_dry_run_judges_and_blocks_nothing(judge: Judge) -> None:
@@ -240,8 +235,8 @@ EVERYTHING: dict[str, Any] = {
 
 
 def test_everything_that_can_be_asked_is_judged_once_and_shown(judge: Judge) -> None:
-    found = judge({"model": EVERYTHING})
-    names = [check.name for check in found.gate.checks]
+    evaluation = judge({"model": EVERYTHING})
+    names = [check.name for check in evaluation.gate.checks]
     assert len(names) == len(set(names))
     kinds = {name.partition("[")[0] for name in names}
     assert kinds >= {
@@ -250,26 +245,30 @@ def test_everything_that_can_be_asked_is_judged_once_and_shown(judge: Judge) -> 
     }  # fmt: skip
     assert any(name.startswith("weak_segment") for name in names)
     assert "robustness[unseen_categories]" not in names  # there is no categorical feature
-    verdicts = {check.name: check.verdict for check in found.gate.checks}
+    verdicts = {check.name: check.verdict for check in evaluation.gate.checks}
     assert verdicts["robustness[missing_values]"] is Verdict.FAILED  # the model does not bear them
     assert verdicts["prediction_rule[income]"] is Verdict.PASSED
     for title in ("Slices", "Fairness", "Robustness", "Rules on predictions", "Reliability"):
         assert title in judge.page
-    assert judge({"model": EVERYTHING}).gate == found.gate
+    assert judge({"model": EVERYTHING}).gate == evaluation.gate
 
 
 def test_slices_that_are_to_be_compared_must_be_named(judge: Judge) -> None:
-    with pytest.raises(ModelwayError, match="names no slices") as caught:
+    with pytest.raises(ModelwayError, match="names no slices") as error:
         judge({"model": {**THRESHOLDS["model"], "no_regression": {"metric": "roc_auc", "slices": True}}})
-    assert caught.value.key == "model.no_regression.slices"
+    assert error.value.key == "model.no_regression.slices"
 
 
 def test_rows_of_a_group_make_intervals_wider(judge: Judge) -> None:
     test = pl.concat([rows(60)] * 5).with_columns(person=pl.Series(list(range(60)) * 5))
-    grouped = project(data={"source": "x.csv", "split": {"by": "group", "column": "person"}})
+    by_group = project(data={"source": "x.csv", "split": {"by": "group", "column": "person"}})
     widths = []
-    for text in (project(), grouped):
-        (check,) = [one for one in judge(text=text, test=test).gate.checks if one.name == "metric[roc_auc]"]
+    for text in (project(), by_group):
+        (check,) = [
+            candidate_check
+            for candidate_check in judge(text=text, test=test).gate.checks
+            if candidate_check.name == "metric[roc_auc]"
+        ]
         assert check.interval is not None
         widths.append(check.interval[1] - check.interval[0])
     assert widths[1] > 1.8 * widths[0]
@@ -284,12 +283,12 @@ def test_a_small_test_split_is_inconclusive(judge: Judge, rule: str, proceeds: b
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:No positive class")
 def test_a_test_split_with_one_class_is_inconclusive(judge: Judge) -> None:
-    found = judge(test=rows().with_columns(late=pl.lit("no")))
-    assert found.gate.verdict is Verdict.INCONCLUSIVE
-    assert not found.gate.proceed
-    assert "roc_auc" not in found.scores
-    assert np.isfinite(list(found.scores.values())).all()
-    assert found.rocs == []
+    evaluation = judge(test=rows().with_columns(late=pl.lit("no")))
+    assert evaluation.gate.verdict is Verdict.INCONCLUSIVE
+    assert not evaluation.gate.proceed
+    assert "roc_auc" not in evaluation.scores
+    assert np.isfinite(list(evaluation.scores.values())).all()
+    assert evaluation.rocs == []
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
@@ -298,9 +297,9 @@ def test_a_class_that_the_test_split_lacks_does_not_matter_to_other_metrics(tmp_
     save(LogisticRegression(), tmp_path / "model", "grade")
     test = rows().filter(pl.col("grade") != "b")
     policy = {"model": {"metrics": {"accuracy": {"min": 0.3}}, "minimum_rows": 50}}
-    found = Judge(tmp_path)(policy, project("multiclass", "grade"), test=test)
-    assert found.gate.verdict is Verdict.PASSED
-    assert [roc.name for roc in found.rocs] == ["a", "c"]
+    evaluation = Judge(tmp_path)(policy, project("multiclass", "grade"), test=test)
+    assert evaluation.gate.verdict is Verdict.PASSED
+    assert [roc.name for roc in evaluation.rocs] == ["a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -323,10 +322,10 @@ def test_every_kind_of_model_has_its_customary_scores(
 ) -> None:
     save(estimator, tmp_path / "model", label)
     judge = Judge(tmp_path)
-    found = judge({"model": {"metrics": {metric: {"min": 0.3}}}}, project(task, label))
-    assert found.gate.verdict is Verdict.PASSED
-    assert set(found.scores) == customary
-    assert bool(found.confusion) is (task != "regression")
+    evaluation = judge({"model": {"metrics": {metric: {"min": 0.3}}}}, project(task, label))
+    assert evaluation.gate.verdict is Verdict.PASSED
+    assert set(evaluation.scores) == customary
+    assert bool(evaluation.confusion) is (task != "regression")
     assert "<svg" in judge.page or estimator.__class__ is LinearSVC
     assert "http://" not in judge.page
     assert "<script" not in judge.page
@@ -341,8 +340,10 @@ def test_slices_are_judged_and_shown(judge: Judge) -> None:
         .otherwise("late"),
     )
     slices = {"columns": ["region", "age"], "metrics": {"roc_auc": {"min": 0.8}}, "minimum_rows": 30, "bins": 2}
-    found = judge({"model": {**THRESHOLDS["model"], "metrics": {"accuracy": {"min": 0}}, "slices": slices}}, test=test)
-    verdicts = {check.name: check.verdict for check in found.gate.checks}
+    evaluation = judge(
+        {"model": {**THRESHOLDS["model"], "metrics": {"accuracy": {"min": 0}}, "slices": slices}}, test=test
+    )
+    verdicts = {check.name: check.verdict for check in evaluation.gate.checks}
     assert verdicts["slice[region=north].roc_auc"] is Verdict.PASSED
     assert verdicts["slice[region=<b>x</b>].roc_auc"] is Verdict.FAILED
     assert sum(name.startswith("slice[") for name in verdicts) == 2 + 2
@@ -351,9 +352,9 @@ def test_slices_are_judged_and_shown(judge: Judge) -> None:
 
 
 def test_a_column_that_the_model_needs_is_named(judge: Judge) -> None:
-    with pytest.raises(ModelwayError, match="the model needs the column 'age'") as caught:
+    with pytest.raises(ModelwayError, match="the model needs the column 'age'") as error:
         judge(test=rows().drop("age"))
-    assert caught.value.column == "age"
+    assert error.value.column == "age"
 
 
 def test_a_metric_that_cannot_be_computed_is_an_error_where_the_policy_asks(tmp_path: Path) -> None:
@@ -389,7 +390,7 @@ def test_the_model_is_compared_with_the_champion_on_the_same_rows(
     policy = {"model": {**THRESHOLDS["model"], "no_regression": {"metric": "roc_auc", "margin": 0.01}}}
     version = champions[champion]
     gate = judge(policy, project(name="loans-evaluate"), champion=version).gate
-    (check,) = [one for one in gate.checks if one.name.startswith("no_regression")]
+    (check,) = [candidate_check for candidate_check in gate.checks if candidate_check.name.startswith("no_regression")]
     assert (check.name, check.verdict) == ("no_regression[roc_auc]", verdict)
     assert says in check.message
     assert gate.facts["champion"] == f"loans-evaluate version {version}"
@@ -399,16 +400,16 @@ def test_the_model_is_compared_with_the_champion_on_the_same_rows(
 def test_a_model_worse_than_the_champion_is_rejected(tmp_path: Path, champions: dict[str, str]) -> None:
     save(LogisticRegression(), tmp_path / "model", columns=("age",))
     policy = {"model": {"metrics": {"roc_auc": {"min": 0.1}}, "no_regression": {"metric": "log_loss"}}}
-    found = Judge(tmp_path)(policy, project(name="loans-evaluate"), champion=champions["good"])
-    assert found.gate.verdict is Verdict.FAILED
-    assert "worse (the difference is -" in found.gate.reasons[0]
-    assert "margin 0.01" in found.gate.reasons[0]
+    evaluation = Judge(tmp_path)(policy, project(name="loans-evaluate"), champion=champions["good"])
+    assert evaluation.gate.verdict is Verdict.FAILED
+    assert "worse (the difference is -" in evaluation.gate.reasons[0]
+    assert "margin 0.01" in evaluation.gate.reasons[0]
 
 
 def test_the_scores_are_logged_in_the_models_run(judge: Judge, tracking: Tracking, champions: dict[str, str]) -> None:
     assert champions
     with tracking.run("loans-evaluate", "train", tags={}) as run_id:
-        found = judge(run_id=run_id)
-    logged = tracking.client.get_run(run_id).data.metrics
-    assert logged == pytest.approx({f"test_{name}": value for name, value in found.scores.items()})
-    assert found.gate.facts["mlflow_run"] == run_id
+        evaluation = judge(run_id=run_id)
+    metrics = tracking.client.get_run(run_id).data.metrics
+    assert metrics == pytest.approx({f"test_{name}": value for name, value in evaluation.scores.items()})
+    assert evaluation.gate.facts["mlflow_run"] == run_id

@@ -182,7 +182,7 @@ IN_A_STAGE = {
 
 BY_A_GATE = {
     "the label column is missing": Case(
-        table_is(lambda table: table.drop("ill")), ("column[ill]: the column 'ill' is missing; bring it back",)
+        table_is(lambda table: table.drop("ill")), ("column[ill]: the column 'ill' is missing; restore it",)
     ),
     "a feature is all null": Case(
         table_is(lambda table: table.with_columns(paid=pl.lit(None, pl.Float64))),

@@ -15,7 +15,7 @@ from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.signature import Column, Signature
 from modelway.components.validate.checks.drift import drift_checks
-from modelway.components.validate.distributions import Baseline, measure, measure_like
+from modelway.components.validate.distributions import TableStatistics, measure, measure_like
 
 SIGNATURE = Signature(
     (
@@ -65,7 +65,7 @@ def test_scores_are_what_the_data_gate_measures(baseline: Path, shift: float) ->
     window, frame = DriftWindow.read(baseline, SIGNATURE), table(2000, 1, shift)
     for start in range(0, 2000, 250):
         window.add(columns_of(frame[start : start + 250]))
-    before = Baseline.model_validate_json(baseline.read_bytes())
+    before = TableStatistics.model_validate_json(baseline.read_bytes())
     now = measure_like(frame, before, data_hash="")
     expected = {}
     for name, shape in before.columns.items():

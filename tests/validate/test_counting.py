@@ -11,19 +11,19 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.validate import counting
 from modelway.components.validate.counting import (
     Tally,
+    aligned,
     count,
     multiplicities,
     row_hash,
     rows_per_group,
     sample_of,
-    together,
 )
 
 TABLE = pl.DataFrame({"number": range(1000), "letter": ["a", "b", "a", None] * 250}).lazy()
 
 
 def test_numbers_and_values_are_counted_together() -> None:
-    found = count(
+    counts = count(
         TABLE,
         Tally(
             {"small": pl.col("number") < 10},
@@ -34,17 +34,17 @@ def test_numbers_and_values_are_counted_together() -> None:
             },
         ),
     )
-    assert (found.rows, found.numbers) == (1000, {"small": 10})
-    assert found.values["some"]["a"] == 500
-    assert "z" not in found.values["some"]
-    assert found.values["others"]["b"] == 250
+    assert (counts.rows, counts.numbers) == (1000, {"small": 10})
+    assert counts.values["some"]["a"] == 500
+    assert "z" not in counts.values["some"]
+    assert counts.values["others"]["b"] == 250
 
 
 def test_columns_of_few_values_give_the_same_counts() -> None:
     letter, number = pl.col("letter"), pl.col("number")
     conditions = {"b": letter == "b", "null": letter.is_null(), "both": (letter == "a") & (number < 9), "n": number < 5}
     tally = Tally(conditions | {"all": pl.repeat(value=True, n=pl.len())}, {"v": ("letter", letter, ["a"])})
-    plain, quick = count(TABLE, tally), count(TABLE, tally, few=["letter"])
+    plain, quick = count(TABLE, tally), count(TABLE, tally, low_cardinality=["letter"])
     assert (plain.rows, plain.numbers) == (quick.rows, quick.numbers)
     assert plain.numbers == {"b": 250, "null": 250, "both": 5, "n": 5, "all": 1000}
     assert plain.values["v"]["a"] == quick.values["v"]["a"] == 500
@@ -61,44 +61,46 @@ def test_more_columns_of_text_than_are_counted_at_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(counting, "PLANS_AT_ONCE", 3)
     table = pl.DataFrame({f"c{number}": ["a"] * number + ["b"] * (20 - number) for number in range(10)}).lazy()
     tally = Tally({}, {f"c{number}": (f"c{number}", pl.col(f"c{number}"), ["a"]) for number in range(10)})
-    found = count(table, tally).values
-    assert [found[f"c{number}"].get("a", 0) for number in range(10)] == list(range(10))
+    values = count(table, tally).values
+    assert [values[f"c{number}"].get("a", 0) for number in range(10)] == list(range(10))
 
 
 def test_what_cannot_be_evaluated_is_an_error_that_says_so() -> None:
-    with pytest.raises(ModelwayError, match="a rule cannot be evaluated"):
+    with pytest.raises(ModelwayError, match="a row rule cannot be evaluated"):
         count(TABLE, Tally({"wrong": pl.col("letter") + 1 > 2}))
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> pl.LazyFrame:
+def parquet(tmp_path_factory: pytest.TempPathFactory) -> pl.LazyFrame:
     path: Path = tmp_path_factory.mktemp("counting") / "table.parquet"
     pl.DataFrame({"place": range(200_000)}).write_parquet(path, row_group_size=30_000)
     return pl.scan_parquet(path)
 
 
-def test_a_sample_is_as_large_as_asked_drawn_everywhere_and_always_the_same(stored: pl.LazyFrame) -> None:
-    places = sample_of(stored, ["place"], most=5_000)["place"].to_numpy()
+def test_a_sample_is_as_large_as_asked_drawn_everywhere_and_always_the_same(parquet: pl.LazyFrame) -> None:
+    places = sample_of(parquet, ["place"], limit=5_000)["place"].to_numpy()
     assert len(np.unique(places)) == 5_000
     tenths = np.bincount(places // 20_000, minlength=10)
     assert (abs(tenths - 500) < 100).all()
     assert abs(np.corrcoef(places, np.arange(5_000))[0, 1]) < 0.05  # in random order, so that its head is a sample too
-    assert (places == sample_of(stored, ["place"], most=5_000)["place"].to_numpy()).all()
-    assert set(places) != set(sample_of(stored, ["place"], most=5_000, seed=1)["place"])
+    assert (places == sample_of(parquet, ["place"], limit=5_000)["place"].to_numpy()).all()
+    assert set(places) != set(sample_of(parquet, ["place"], limit=5_000, seed=1)["place"])
 
 
-def test_a_sample_of_a_file_is_that_of_the_same_rows_in_memory(stored: pl.LazyFrame) -> None:
-    assert sample_of(stored, ["place"], most=5_000).equals(sample_of(stored.collect().lazy(), ["place"], most=5_000))
+def test_a_sample_of_a_file_is_that_of_the_same_rows_in_memory(parquet: pl.LazyFrame) -> None:
+    assert sample_of(parquet, ["place"], limit=5_000).equals(
+        sample_of(parquet.collect().lazy(), ["place"], limit=5_000)
+    )
 
 
-def test_neighbours_in_a_sample_are_as_far_apart_as_chance_has_them(stored: pl.LazyFrame) -> None:
-    gaps = np.diff(np.sort(sample_of(stored, ["place"], most=5_000)["place"].to_numpy()))
+def test_neighbours_in_a_sample_are_as_far_apart_as_chance_has_them(parquet: pl.LazyFrame) -> None:
+    gaps = np.diff(np.sort(sample_of(parquet, ["place"], limit=5_000)["place"].to_numpy()))
     assert np.std(gaps) == pytest.approx(np.mean(gaps), rel=0.1)  # geometric, unlike those of every n-th row
 
 
-@pytest.mark.parametrize("most", [1000, 2000])
-def test_a_sample_of_a_small_table_is_all_of_it(most: int) -> None:
-    assert sorted(sample_of(TABLE, ["number"], most=most)["number"]) == list(range(1000))
+@pytest.mark.parametrize("limit", [1000, 2000])
+def test_a_sample_of_a_small_table_is_all_of_it(limit: int) -> None:
+    assert sorted(sample_of(TABLE, ["number"], limit=limit)["number"]) == list(range(1000))
 
 
 @pytest.mark.parametrize("at_once", [10, 100, 10_000])
@@ -107,9 +109,9 @@ def test_equal_keys_are_found_however_few_rows_are_held(at_once: int, monkeypatc
     table = TABLE.with_columns(pl.col("number") // 3)
     frames = list(multiplicities(table, ["number", "letter"], rows=1000))
     assert len(frames) == -(-1000 // at_once)
-    found = pl.concat(frames)
+    sizes = pl.concat(frames)
     expected = table.group_by("number", "letter").len().collect()["len"].to_list()
-    assert sorted(found["rows"].to_list()) == sorted(expected)
+    assert sorted(sizes["rows"].to_list()) == sorted(expected)
 
 
 def test_missing_values_are_equal_keys_and_columns_are_kept_apart() -> None:
@@ -127,7 +129,7 @@ def test_rows_per_group_weigh_groups_by_their_size(groups: list[int], effect: fl
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "common"),
+    ("first", "second", "common"),
     [
         ({"a": [1]}, {"a": [1.5]}, pl.Float64()),
         ({"a": [1]}, {"a": ["x"]}, pl.String()),
@@ -136,10 +138,10 @@ def test_rows_per_group_weigh_groups_by_their_size(groups: list[int], effect: fl
     ],
 )
 def test_tables_of_different_columns_are_brought_together(
-    one: dict[str, Any], other: dict[str, Any], common: pl.DataType
+    first: dict[str, Any], second: dict[str, Any], common: pl.DataType
 ) -> None:
-    found = together({"one": pl.LazyFrame(one), "other": pl.LazyFrame(other)})
-    schemas = [table.collect_schema() for table in found.values()]
+    tables = aligned({"one": pl.LazyFrame(first), "other": pl.LazyFrame(second)})
+    schemas = [table.collect_schema() for table in tables.values()]
     assert schemas[0] == schemas[1]
     assert schemas[0]["a"] == common
-    assert pl.concat(list(found.values())).collect().height == 2
+    assert pl.concat(list(tables.values())).collect().height == 2

@@ -26,15 +26,15 @@ def shares(seed: int, bins: int = 6) -> list[float]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_jensen_shannon_distance_is_scipys(seed: int) -> None:
-    one, other = shares(seed), shares(seed + 100)
-    assert jensen_shannon(one, other) == pytest.approx(jensenshannon(one, other, base=2))
-    assert jensen_shannon(one, one) == pytest.approx(0, abs=1e-7)
+    first, second = shares(seed), shares(seed + 100)
+    assert jensen_shannon(first, second) == pytest.approx(jensenshannon(first, second, base=2))
+    assert jensen_shannon(first, first) == pytest.approx(0, abs=1e-7)
 
 
 def test_disjoint_distributions_are_one_apart() -> None:
-    one, other = [0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]
-    assert jensen_shannon(one, other) == pytest.approx(1)
-    assert cramers_v(one, other) == pytest.approx(1)
+    first, second = [0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]
+    assert jensen_shannon(first, second) == pytest.approx(1)
+    assert cramers_v(first, second) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -50,9 +50,9 @@ def test_kolmogorov_smirnov_at_the_deciles_is_close_to_that_at_every_value() -> 
     before, now = dice.normal(size=20_000), dice.normal(0.3, size=20_000)
     edges = np.quantile(before, np.linspace(0, 1, 11)[1:-1])
     binned = [np.bincount(np.searchsorted(edges, values), minlength=10) / 20_000 for values in (before, now)]
-    found = kolmogorov_smirnov([*binned[0], 0.0], [*binned[1], 0.0])
+    distance = kolmogorov_smirnov([*binned[0], 0.0], [*binned[1], 0.0])
     exact = stats.ks_2samp(before, now).statistic
-    assert exact - 0.01 < found <= exact
+    assert exact - 0.01 < distance <= exact
 
 
 def test_missing_values_do_not_move_the_cumulative_distribution() -> None:
@@ -66,8 +66,8 @@ def test_the_p_value_of_chi_squared_is_scipys_where_no_bin_is_sparse(seed: int) 
     dice = np.random.default_rng(seed)
     table = np.array([dice.multinomial(700, [0.2] * 5), dice.multinomial(400, [0.25, 0.15, 0.2, 0.2, 0.2])])
     expected = stats.chi2_contingency(table, correction=False).pvalue
-    found = chi_squared_p(table[0].tolist(), table[1].tolist())
-    assert found == pytest.approx(expected)
+    p_value = chi_squared_p(table[0].tolist(), table[1].tolist())
+    assert p_value == pytest.approx(expected)
 
 
 def test_sparse_bins_are_taken_together() -> None:
@@ -89,22 +89,22 @@ def test_many_rows_of_values_not_seen_before_are_a_difference() -> None:
 def test_equal_distributions_seem_different_as_often_as_the_p_value_says(spread: list[float]) -> None:
     dice = np.random.default_rng(0)
     draws = [[dice.multinomial(rows, spread).tolist() for rows in (600, 900)] for _ in range(1000)]
-    found = np.array([chi_squared_p(before, now) for before, now in draws])
-    assert np.mean(found < 0.05) < 0.07
-    assert np.mean(found < 0.01) < 0.02
+    p_values = np.array([chi_squared_p(before, now) for before, now in draws])
+    assert np.mean(p_values < 0.05) < 0.07
+    assert np.mean(p_values < 0.01) < 0.02
 
 
 def test_nothing_is_certain_about_no_rows() -> None:
     assert chi_squared_p([0.0, 0.0], [0.0, 0.0]) == 1
     assert chi_squared_p([50.0, 50.0], [0.0, 0.0]) == 1
-    assert kolmogorov_smirnov_p(1.0, 100, now=0) == 1
+    assert kolmogorov_smirnov_p(1.0, 100, current=0) == 1
 
 
 def test_the_p_value_of_kolmogorov_smirnov_is_scipys() -> None:
     dice = np.random.default_rng(3)
     before, now = dice.normal(size=1000), dice.normal(0.07, size=3000)
     expected = stats.ks_2samp(before, now, method="asymp")
-    assert kolmogorov_smirnov_p(expected.statistic, 1000, now=3000) == pytest.approx(expected.pvalue, rel=0.05)
+    assert kolmogorov_smirnov_p(expected.statistic, 1000, current=3000) == pytest.approx(expected.pvalue, rel=0.05)
 
 
 def test_holms_correction_is_that_of_the_textbook() -> None:

@@ -14,8 +14,8 @@ from modelway.components.validate.counting import SAMPLE_ROWS
 from modelway.components.validate.distributions import (
     BINS,
     MOST_CATEGORIES,
-    Baseline,
     Distribution,
+    TableStatistics,
     measure,
     measure_like,
 )
@@ -30,11 +30,11 @@ def psi(before: pl.Series, now: pl.Series) -> float:
 
 def test_the_index_grows_with_the_shift() -> None:
     before = pl.Series(np.random.default_rng(0).normal(size=5000))
-    found = [psi(before, before + shift) for shift in (0.0, 0.1, 0.3, 0.6, 1.0)]
-    assert found[0] == 0
-    assert found == sorted(found)
-    assert found[1] < 0.1
-    assert found[-1] > 0.25
+    indices = [psi(before, before + shift) for shift in (0.0, 0.1, 0.3, 0.6, 1.0)]
+    assert indices[0] == 0
+    assert indices == sorted(indices)
+    assert indices[1] < 0.1
+    assert indices[-1] > 0.25
 
 
 def test_two_samples_of_one_thing_are_close() -> None:
@@ -57,8 +57,8 @@ def test_two_samples_of_one_thing_are_close() -> None:
     ],
 )
 def test_the_shares_of_a_column(series: pl.Series, shares: list[float]) -> None:
-    found = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"].shares
-    assert found == pytest.approx(shares)
+    measured_shares = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"].shares
+    assert measured_shares == pytest.approx(shares)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_the_shares_of_a_column(series: pl.Series, shares: list[float]) -> None:
 )
 def test_dates_and_times_are_binned_by_deciles(values: list[Any]) -> None:
     series = pl.Series(values)
-    shape = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"]
-    assert shape.kind == "numeric"
-    assert shape.shares == pytest.approx([0.1] * BINS + [0.0])
+    distribution = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"]
+    assert distribution.kind == "numeric"
+    assert distribution.shares == pytest.approx([0.1] * BINS + [0.0])
     assert psi(series, series.sample(fraction=1, shuffle=True, seed=0)) == 0
     assert psi(series[:50], series[50:]) > 1
 
@@ -88,9 +88,9 @@ def test_a_date_is_the_same_day_however_it_is_stored() -> None:
     "series", [pl.Series([[1], [2]] * 10), pl.Series([b"\xff", b"\xfe"] * 10), pl.Series([{"a": 1}] * 20)]
 )
 def test_what_is_neither_number_nor_text_is_counted_by_value(series: pl.Series) -> None:
-    shape = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"]
-    assert shape.kind == "categorical"
-    assert sum(shape.shares) == pytest.approx(1)
+    distribution = measure(series.alias("x").to_frame(), ["x"], data_hash="").columns["x"]
+    assert distribution.kind == "categorical"
+    assert sum(distribution.shares) == pytest.approx(1)
 
 
 def test_missing_values_are_a_bin_of_their_own() -> None:
@@ -110,20 +110,20 @@ def test_a_category_not_seen_before_is_among_the_others() -> None:
 def test_rare_categories_beyond_the_most_frequent_are_one_bin() -> None:
     values = [f"c{number:03}" for number in range(MOST_CATEGORIES + 20)]
     table = pl.DataFrame({"x": values + values[20:]})
-    shape = measure(pl.concat([table] * 50), ["x"], data_hash="").columns["x"]
-    assert len(shape.values) == MOST_CATEGORIES
-    assert len(set(shape.values) & set(values[20:])) > 95
-    assert shape.shares[-2] == pytest.approx(20 / len(table), abs=0.03)
-    assert sum(shape.chosen_by) == 50 * len(table) // 2
+    distribution = measure(pl.concat([table] * 50), ["x"], data_hash="").columns["x"]
+    assert len(distribution.values) == MOST_CATEGORIES
+    assert len(set(distribution.values) & set(values[20:])) > 95
+    assert distribution.shares[-2] == pytest.approx(20 / len(table), abs=0.03)
+    assert sum(distribution.chosen_by) == 50 * len(table) // 2
 
 
 def test_ties_are_broken_the_same_way_each_time() -> None:
     values = [f"c{number:03}" for number in range(MOST_CATEGORIES)]
-    found = {
+    orders = {
         tuple(measure(pl.DataFrame({"x": values[turn:] + values[:turn]}), ["x"], data_hash="").columns["x"].values)
         for turn in range(5)
     }
-    assert found == {tuple(values)}
+    assert orders == {tuple(values)}
 
 
 @pytest.mark.parametrize("name", ["rows", "value", "count", "x y"])
@@ -139,7 +139,7 @@ def test_a_baseline_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     table = pl.DataFrame({"a": [0.1, 1 / 3, None], "b": ["x", "größe", None]})
     baseline = measure(table, ["a", "b"], data_hash="hash")
     baseline.write(tmp_path / "baseline.json")
-    assert Baseline.model_validate_json((tmp_path / "baseline.json").read_text(encoding="utf-8")) == baseline
+    assert TableStatistics.model_validate_json((tmp_path / "baseline.json").read_text(encoding="utf-8")) == baseline
     assert measure(table.reverse(), ["a", "b"], data_hash="hash") == baseline
 
 
@@ -148,9 +148,9 @@ def of(series: pl.Series) -> Distribution:
 
 
 def test_whole_numbers_with_few_values_have_a_bin_for_each() -> None:
-    shape = of(pl.Series([0] * 50 + [1] * 950))
-    assert (shape.kind, shape.edges) == ("discrete", [0.0, 1.0])
-    assert shape.shares == [0.05, 0.95, 0.0, 0.0]
+    distribution = of(pl.Series([0] * 50 + [1] * 950))
+    assert (distribution.kind, distribution.edges) == ("discrete", [0.0, 1.0])
+    assert distribution.shares == [0.05, 0.95, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("place", [0.0, 5.0, 100.0])
@@ -220,20 +220,22 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> pl.LazyFrame:
 
 
 def test_the_bins_of_a_large_table_are_counted_over_every_row(large: pl.LazyFrame) -> None:
-    found = measure(large, ["number", "whole", "text"], data_hash="")
+    statistics = measure(large, ["number", "whole", "text"], data_hash="")
     table = large.collect()
-    assert found.rows == len(table)
+    assert statistics.rows == len(table)
     for name in ("number", "whole"):
-        shape = found.columns[name]
+        distribution = statistics.columns[name]
         values = table[name].cast(pl.Float64).to_numpy()
-        known = values[np.isfinite(values)]
-        by_hand = np.bincount(np.searchsorted(shape.edges, known, side="left"), minlength=BINS) / len(values)
-        assert shape.shares == pytest.approx([*by_hand, 1 - len(known) / len(values)])
-        assert shape.shares[:-1] == pytest.approx([0.1] * BINS, abs=0.01)  # the sample's deciles are near the table's
-    text = found.columns["text"]
-    counted = dict(table["text"].drop_nulls().value_counts().iter_rows())
+        finite = values[np.isfinite(values)]
+        by_hand = np.bincount(np.searchsorted(distribution.edges, finite, side="left"), minlength=BINS) / len(values)
+        assert distribution.shares == pytest.approx([*by_hand, 1 - len(finite) / len(values)])
+        assert distribution.shares[:-1] == pytest.approx(
+            [0.1] * BINS, abs=0.01
+        )  # the sample's deciles are near the table's
+    text = statistics.columns["text"]
+    counts = dict(table["text"].drop_nulls().value_counts().iter_rows())
     assert text.values == ["a", "b", "rare"]
-    assert text.shares[:3] == pytest.approx([counted[value] / len(table) for value in text.values])
+    assert text.shares[:3] == pytest.approx([counts[value] / len(table) for value in text.values])
     assert text.shares[-1] == pytest.approx(table["text"].null_count() / len(table))
 
 
@@ -248,7 +250,7 @@ def test_a_large_table_gives_the_same_baseline_each_time(large: pl.LazyFrame) ->
 
 def test_a_baseline_written_before_groups_were_known_is_read() -> None:
     old = '{"data_hash": "x", "rows": 3, "columns": {"a": {"kind": "numeric", "edges": [1.0], "shares": [1, 0, 0]}}}'
-    assert Baseline.model_validate_json(old).rows_per_group == 1
+    assert TableStatistics.model_validate_json(old).rows_per_group == 1
 
 
 def test_rows_of_a_group_weigh_as_one() -> None:

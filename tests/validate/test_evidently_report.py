@@ -10,13 +10,9 @@ import pytest
 from modelway.components.core.config.data_policy import Drift
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.stability import population_stability_index
-from modelway.components.validate.distances import (
-    cramers_v,
-    jensen_shannon,
-    kolmogorov_smirnov,
-)
+from modelway.components.validate.distances import cramers_v, jensen_shannon, kolmogorov_smirnov
 from modelway.components.validate.distributions import measure, measure_like
-from modelway.components.validate.evidently_report import SAMPLE_ROWS, Comparison, write_evidently
+from modelway.components.validate.evidently_report import SAMPLE_ROWS, EvidentlySummary, write_evidently
 from modelway.examples.insurance.weeks import week
 
 MEASURES = {
@@ -61,81 +57,87 @@ def tables() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def compared(
+def comparison(
     tables: tuple[pl.DataFrame, pl.DataFrame], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Comparison, Path]:
+) -> tuple[EvidentlySummary, Path]:
     page = tmp_path_factory.mktemp("evidently") / "pages" / "page.html"
-    return write_evidently(*tables, columns=[*tables[0].columns, "not_there"], asked=ASKED, path=page), page
+    return write_evidently(*tables, columns=[*tables[0].columns, "not_there"], policy=ASKED, path=page), page
 
 
 @pytest.mark.parametrize("column", table(0, 1, 0).columns)
 def test_the_page_shows_the_distances_that_the_gate_judges(
-    column: str, compared: tuple[Comparison, Path], tables: tuple[pl.DataFrame, pl.DataFrame]
+    column: str, comparison: tuple[EvidentlySummary, Path], tables: tuple[pl.DataFrame, pl.DataFrame]
 ) -> None:
-    found = {distance: columns[column] for distance, columns in compared[0].distances.items() if column in columns}
-    assert {"psi", "jensen_shannon"} < set(found)
-    for distance, shown in found.items():
-        assert shown == pytest.approx(gates_own(*tables, column, distance), abs=1e-9), distance
+    distances = {
+        distance: columns[column] for distance, columns in comparison[0].distances.items() if column in columns
+    }
+    assert {"psi", "jensen_shannon"} < set(distances)
+    for distance, value in distances.items():
+        assert value == pytest.approx(gates_own(*tables, column, distance), abs=1e-9), distance
 
 
-def test_a_distance_is_shown_of_the_columns_that_it_fits(compared: tuple[Comparison, Path]) -> None:
-    distances = compared[0].distances
+def test_a_distance_is_shown_of_the_columns_that_it_fits(comparison: tuple[EvidentlySummary, Path]) -> None:
+    distances = comparison[0].distances
     assert "text" not in distances["kolmogorov_smirnov"]
     assert "number" not in distances["cramers_v"]
     assert {"number", "time"} <= set(distances["kolmogorov_smirnov"])
     assert {"text", "flag"} <= set(distances["cramers_v"])
 
 
-def test_the_page_names_the_columns_and_the_distances(compared: tuple[Comparison, Path]) -> None:
-    page = compared[1].read_text(encoding="utf-8")
+def test_the_page_names_the_columns_and_the_distances(comparison: tuple[EvidentlySummary, Path]) -> None:
+    page = comparison[1].read_text(encoding="utf-8")
     assert "mostly_zero" in page
     assert "Jensen-Shannon distance" in page
 
 
-def test_all_rows_leave_no_sampling_error(compared: tuple[Comparison, Path]) -> None:
-    found = compared[0]
-    assert (found.sample_rows, found.reference_sample_rows) == (found.rows, found.reference_rows) == (3000, 4000)
-    assert {error for errors in found.sampling_errors.values() for error in errors.values()} == {0.0}
+def test_all_rows_leave_no_sampling_error(comparison: tuple[EvidentlySummary, Path]) -> None:
+    summary = comparison[0]
+    assert (
+        (summary.sample_rows, summary.reference_sample_rows) == (summary.rows, summary.reference_rows) == (3000, 4000)
+    )
+    assert {error for errors in summary.sampling_errors.values() for error in errors.values()} == {0.0}
 
 
 def test_a_sample_states_its_size_and_an_error_that_holds(tmp_path: Path) -> None:
     current, reference = table(3, 60_000, 0.3), table(4, 50_000, 0.0)
     columns = ("number", "with_nulls", "few", "flag")
-    found = write_evidently(current, reference, columns=columns, asked=Drift(), path=tmp_path / "page.html")
-    assert (found.sample_rows, found.reference_sample_rows) == (SAMPLE_ROWS, SAMPLE_ROWS)
-    assert (found.rows, found.reference_rows) == (60_000, 50_000)
-    for column, shown in found.distances["psi"].items():
-        error = found.sampling_errors["psi"][column]
+    summary = write_evidently(current, reference, columns=columns, policy=Drift(), path=tmp_path / "page.html")
+    assert (summary.sample_rows, summary.reference_sample_rows) == (SAMPLE_ROWS, SAMPLE_ROWS)
+    assert (summary.rows, summary.reference_rows) == (60_000, 50_000)
+    for column, value in summary.distances["psi"].items():
+        error = summary.sampling_errors["psi"][column]
         assert 0 < error < 0.05
-        assert abs(shown - gates_own(current, reference, column, "psi")) < 2 * error
+        assert abs(value - gates_own(current, reference, column, "psi")) < 2 * error
 
 
 def test_thresholds_are_those_of_the_policy_for_each_column(tmp_path: Path) -> None:
-    asked = Drift.model_validate(
+    policy = Drift.model_validate(
         {"psi": None, "columns": {"health": {"psi": None, "jensen_shannon": 0.2}}, "label": {"psi": 0.1}}
     )
     columns = ("health", "chronic_diseases", "high_use")
-    found = write_evidently(
-        week(3), week(4), columns=columns, asked=asked, path=tmp_path / "page.html", label="high_use"
+    summary = write_evidently(
+        week(3), week(4), columns=columns, policy=policy, path=tmp_path / "page.html", label="high_use"
     )
-    assert {distance: set(names) for distance, names in found.distances.items()} == {
+    assert {distance: set(names) for distance, names in summary.distances.items()} == {
         "jensen_shannon": {"health"},
         "psi": {"high_use"},
     }
 
 
 def test_without_thresholds_the_page_only_summarizes(tmp_path: Path) -> None:
-    found = write_evidently(week(3), week(4), columns=("health",), asked=Drift(psi=None), path=tmp_path / "page.html")
-    assert found.distances == {}
+    summary = write_evidently(
+        week(3), week(4), columns=("health",), policy=Drift(psi=None), path=tmp_path / "page.html"
+    )
+    assert summary.distances == {}
     assert "health" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_column_that_is_missing_throughout_has_drifted(tmp_path: Path) -> None:
-    gone = week(3).with_columns(health=pl.lit(None, pl.String))
-    found = write_evidently(gone, week(4), columns=("health",), asked=Drift(), path=tmp_path / "page.html")
-    assert found.distances["psi"]["health"] > 1
+    empty = week(3).with_columns(health=pl.lit(None, pl.String))
+    summary = write_evidently(empty, week(4), columns=("health",), policy=Drift(), path=tmp_path / "page.html")
+    assert summary.distances["psi"]["health"] > 1
 
 
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelwayError, match="no rows"):
-        write_evidently(week(3).head(0), week(4), columns=("health",), asked=Drift(), path=tmp_path / "page.html")
+        write_evidently(week(3).head(0), week(4), columns=("health",), policy=Drift(), path=tmp_path / "page.html")

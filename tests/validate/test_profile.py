@@ -12,7 +12,7 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.validate.checks.contract import contract_checks
 from modelway.components.validate.counting import SAMPLE_ROWS
 from modelway.components.validate.distributions import measure, measure_like
-from modelway.components.validate.profile import survey
+from modelway.components.validate.profile import profile_splits
 
 PROJECT = minimal_project(
     data={"source": "x.csv", "split": {"by": "group", "column": "person"}},
@@ -57,18 +57,21 @@ def test_one_pass_finds_what_each_function_finds_alone(tmp_path: Path, count: in
     train, test = (pl.scan_parquet(tmp_path / side) for side in ("train", "test"))
     names = ["income", "region", "street", "late"]
     before = measure(rows(2, 4_000), names, data_hash="before")
-    found = survey(train, test, contract=CONTRACT, project=PROJECT, before=before, data_hash="abc")
-    assert (found.train_rows, found.test_rows, found.columns) == (count, 2_000, tuple(names))
-    assert found.checks == contract_checks(pl.concat([train, test]), CONTRACT, project=PROJECT)
-    assert found.now == measure_like(train, before, data_hash="abc", group="person")
-    assert found.made == found.now.model_copy(
+    profile = profile_splits(train, test, contract=CONTRACT, project=PROJECT, reference=before, data_hash="abc")
+    assert (profile.train_rows, profile.test_rows, profile.columns) == (count, 2_000, tuple(names))
+    assert profile.checks == contract_checks(pl.concat([train, test]), CONTRACT, project=PROJECT)
+    assert profile.current == measure_like(train, before, data_hash="abc", group="person")
+    assert profile.new_baseline == profile.current.model_copy(
         update={
-            "columns": {name: shape.model_copy(update={"chosen_by": []}) for name, shape in found.now.columns.items()}
+            "columns": {
+                name: distribution.model_copy(update={"chosen_by": []})
+                for name, distribution in profile.current.columns.items()
+            }
         }
     )
-    assert found.made.rows_per_group == 2
-    assert found.sample is None
-    failed = {check.name for check in found.checks if check.blocks}
+    assert profile.new_baseline.rows_per_group == 2
+    assert profile.sample is None
+    failed = {check.name for check in profile.checks if check.blocks}
     assert {"minimum[income]", "nulls[income]", "categories[region]", "pattern[region]", "unique[person]"} <= failed
     assert "rule[in_town]" in failed
     assert not {"nulls[region]", "pattern[street]", "rule[named]", "rule[whole]"} & failed
@@ -77,14 +80,16 @@ def test_one_pass_finds_what_each_function_finds_alone(tmp_path: Path, count: in
 def test_the_first_table_is_measured_in_bins_of_its_own() -> None:
     train = rows(0, 3_000).lazy()
     names = ["income", "region", "street", "late"]
-    found = survey(train, rows(1, 500).lazy(), contract=CONTRACT, project=PROJECT, before=None, data_hash="abc")
-    assert found.made == found.now == measure(train, names, data_hash="abc", group="person")
-    assert found.sample is not None
-    assert len(found.sample) == 3_000
+    profile = profile_splits(
+        train, rows(1, 500).lazy(), contract=CONTRACT, project=PROJECT, reference=None, data_hash="abc"
+    )
+    assert profile.new_baseline == profile.current == measure(train, names, data_hash="abc", group="person")
+    assert profile.sample is not None
+    assert len(profile.sample) == 3_000
 
 
 @pytest.mark.parametrize(
-    ("name", "moved"),
+    ("name", "change"),
     [
         ("income", pl.col("income") + 5),
         ("region", pl.when(pl.col("street") > "street 5").then(pl.lit("abroad")).otherwise(pl.col("region"))),
@@ -92,11 +97,16 @@ def test_the_first_table_is_measured_in_bins_of_its_own() -> None:
     ],
     ids=["numbers", "categories", "nothing left"],
 )
-def test_a_column_that_the_baselines_bins_no_longer_fit_gets_its_own(name: str, moved: pl.Expr) -> None:
+def test_a_column_that_the_baselines_bins_no_longer_fit_gets_its_own(name: str, change: pl.Expr) -> None:
     before = measure(rows(2, 4_000), ["income", "region", "street", "late"], data_hash="before")
-    train = rows(0, 3_000).with_columns(moved.alias(name))
-    found = survey(train.lazy(), rows(1, 500).lazy(), contract=None, project=PROJECT, before=before, data_hash="abc")
-    assert found.made.columns[name] == measure(train, [name], data_hash="abc").columns[name]
-    others = {"income", "region", "street", "late"} - {name}
-    edges = {other: (found.made.columns[other].edges, found.made.columns[other].values) for other in others}
-    assert edges == {other: (before.columns[other].edges, before.columns[other].values) for other in others}
+    train = rows(0, 3_000).with_columns(change.alias(name))
+    profile = profile_splits(
+        train.lazy(), rows(1, 500).lazy(), contract=None, project=PROJECT, reference=before, data_hash="abc"
+    )
+    assert profile.new_baseline.columns[name] == measure(train, [name], data_hash="abc").columns[name]
+    unchanged = {"income", "region", "street", "late"} - {name}
+    edges = {
+        column: (profile.new_baseline.columns[column].edges, profile.new_baseline.columns[column].values)
+        for column in unchanged
+    }
+    assert edges == {column: (before.columns[column].edges, before.columns[column].values) for column in unchanged}

@@ -29,7 +29,7 @@ def page(now: pl.DataFrame, *more: str) -> str:
     later = measure_like(now, baseline, data_hash="")
     checks = drift_checks(later, baseline, policy=DataPolicy())
     checks += [passed_or_failed(name, False, message=f"this is {name}") for name in more]
-    return render(Gate(name="data", checks=tuple(checks)), PROJECT, now=later, before=baseline)
+    return render(Gate(name="data", checks=tuple(checks)), PROJECT, current=later, reference=baseline)
 
 
 def test_the_most_drifted_column_comes_first_with_its_distances() -> None:
@@ -41,18 +41,18 @@ def test_the_most_drifted_column_comes_first_with_its_distances() -> None:
 
 
 def test_findings_of_each_kind_have_a_section() -> None:
-    found = page(BEFORE, "duplicate[age]", "skew[age]", "drift[multivariate]", "shared_rows")
-    leakage, skew, together = (found.index(title) for title in ("<h2>Leakage", "<h2>Skew", "<h2>Drift of the columns"))
-    assert leakage < found.index("this is duplicate[age]", leakage) < skew
-    assert leakage < found.index("this is shared_rows", leakage) < skew
-    assert skew < found.index("this is skew[age]", skew) < together
-    assert found.index("this is drift[multivariate]", together) > together
+    text = page(BEFORE, "duplicate[age]", "skew[age]", "drift[multivariate]", "shared_rows")
+    leakage, skew, multivariate = (text.index(title) for title in ("<h2>Leakage", "<h2>Skew", "<h2>Multivariate drift"))
+    assert leakage < text.index("this is duplicate[age]", leakage) < skew
+    assert leakage < text.index("this is shared_rows", leakage) < skew
+    assert skew < text.index("this is skew[age]", skew) < multivariate
+    assert text.index("this is drift[multivariate]", multivariate) > multivariate
 
 
 def test_there_is_no_section_of_what_was_not_judged() -> None:
-    found = page(BEFORE)
-    assert "<h2>Leakage" not in found
-    assert "<h2>Skew" not in found
+    text = page(BEFORE)
+    assert "<h2>Leakage" not in text
+    assert "<h2>Skew" not in text
 
 
 def test_dates_are_shown_as_dates() -> None:
@@ -61,7 +61,7 @@ def test_dates_are_shown_as_dates() -> None:
 
 def test_the_edge_below_a_frequent_zero_is_shown_in_words() -> None:
     paid = pl.DataFrame({"age": [0.0] * 600 + [float(number) for number in range(1, 401)]})
-    text = render(Gate(name="data", checks=()), PROJECT, now=measure(paid, ["age"], data_hash=""), before=None)
+    text = render(Gate(name="data", checks=()), PROJECT, current=measure(paid, ["age"], data_hash=""), reference=None)
     assert "just below 0" in text
     assert "e-3" not in text
 
@@ -75,7 +75,9 @@ def pages() -> dict[str, str]:
     distributions = measure(wide, wide.columns, data_hash="")
     return {
         "calm": page(BEFORE),
-        "crowded": render(crowded("data", kinds, {"rows": 1_200}), PROJECT, now=distributions, before=distributions),
+        "crowded": render(
+            crowded("data", kinds, {"rows": 1_200}), PROJECT, current=distributions, reference=distributions
+        ),
     }
 
 
@@ -93,7 +95,7 @@ def test_findings_that_do_not_block_are_said_before_the_charts() -> None:
             name="data", checks=tuple(drift_checks(measure(BEFORE, ["age"], data_hash=""), None, policy=DataPolicy()))
         ),
         PROJECT,
-        now=measure(BEFORE, ["age"], data_hash=""),
-        before=None,
+        current=measure(BEFORE, ["age"], data_hash=""),
+        reference=None,
     )
     assert text.index("Did not pass, but does not block") < text.index("no approved model yet") < text.index("<svg")

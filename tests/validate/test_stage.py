@@ -18,7 +18,7 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.evidence.files import SAMPLE_FILE
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.validate.baseline import write_baseline
-from modelway.components.validate.distributions import Baseline, measure
+from modelway.components.validate.distributions import TableStatistics, measure
 from modelway.components.validate.stage import validate
 
 CONTRACT = """
@@ -54,7 +54,7 @@ def table(rows: int = 200, seed: int = 0, shift: float = 0.0) -> pl.DataFrame:
 
 
 def judge(
-    folder: Path, train: pl.DataFrame, test: pl.DataFrame, *documents: str, champion: str = "", **others: str
+    folder: Path, train: pl.DataFrame, test: pl.DataFrame, *documents: str, champion: str = "", **options: str
 ) -> Gate:
     train.write_parquet(folder / "train")
     test.write_parquet(folder / "test")
@@ -67,7 +67,7 @@ def judge(
         policy_text=policy_text,
         data_hash="abc",
         champion=champion,
-        **others,
+        **options,
         baseline_path=str(folder / "baseline"),
         report_path=str(folder / "report.html"),
     )
@@ -125,8 +125,10 @@ def test_good_data_proceeds(tmp_path: Path) -> None:
 def test_the_baseline_is_that_of_the_training_split(tmp_path: Path) -> None:
     train = table()
     judge(tmp_path, train, table(100, seed=1, shift=5))
-    written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
-    assert written == measure(train, ["income", "region", "late"], data_hash="abc")
+    baseline = TableStatistics.model_validate_json(
+        (tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8")
+    )
+    assert baseline == measure(train, ["income", "region", "late"], data_hash="abc")
 
 
 @pytest.mark.parametrize("side", ["train", "test"])
@@ -174,40 +176,46 @@ def test_drift_is_measured_from_the_champions_data(
     assert gate.facts["baseline"] == f"loans-validate version {champion}"
     page = assert_self_contained(tmp_path / "report.html")
     assert "grey: the baseline (600 rows)" in page.shown
-    written = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
+    baseline = TableStatistics.model_validate_json(
+        (tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8")
+    )
     own = measure(train, ["income", "region", "late"], data_hash="abc")
-    moved = Verdict.PASSED is not verdict
-    assert (written.columns["income"] == own.columns["income"]) is moved  # only where the champion's bins do not fit
-    assert (written.rows, written.data_hash) == (rows, "abc")
-    assert sum(written.columns["income"].shares) == pytest.approx(1)
+    tables = Verdict.PASSED is not verdict
+    assert (baseline.columns["income"] == own.columns["income"]) is tables  # only where the champion's bins do not fit
+    assert (baseline.rows, baseline.data_hash) == (rows, "abc")
+    assert sum(baseline.columns["income"].shares) == pytest.approx(1)
 
 
 def test_the_label_drifts_under_its_own_name(tmp_path: Path, champion: str) -> None:
-    moved = table(600, 7).with_columns(late=pl.when(pl.col("income") < 3).then(1).otherwise(pl.col("late")))
-    gate = judge(tmp_path, moved, moved, project("loans-validate"), CONTRACT, ALONE, champion=champion)
+    shift = table(600, 7).with_columns(late=pl.when(pl.col("income") < 3).then(1).otherwise(pl.col("late")))
+    gate = judge(tmp_path, shift, shift, project("loans-validate"), CONTRACT, ALONE, champion=champion)
     assert "label_drift[late]" in {check.name for check in gate.checks if check.verdict is Verdict.FAILED}
 
 
 def test_the_approved_baseline_stays_where_the_policy_says_so(tmp_path: Path, champion: str) -> None:
     documents = (project("loans-validate"), CONTRACT, asks("register_new_baseline: false"))
     judge(tmp_path, table(600, 9), table(100), *documents, champion=champion)
-    kept = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
-    assert kept.data_hash == "old"
+    baseline = TableStatistics.model_validate_json(
+        (tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8")
+    )
+    assert baseline.data_hash == "old"
     assert pl.read_parquet(tmp_path / "baseline" / SAMPLE_FILE).equals(table(600))
 
 
 def test_without_an_approved_baseline_a_new_one_is_written_whatever_the_policy_says(tmp_path: Path) -> None:
     judge(tmp_path, table(), table(100), project(), CONTRACT, asks("register_new_baseline: false"))
-    made = Baseline.model_validate_json((tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8"))
-    assert made.data_hash == "abc"
+    baseline = TableStatistics.model_validate_json(
+        (tmp_path / "baseline" / "baseline.json").read_text(encoding="utf-8")
+    )
+    assert baseline.data_hash == "abc"
 
 
 def test_the_baseline_holds_a_sample_of_the_training_split(tmp_path: Path) -> None:
-    few = POLICY.replace("minimum_rows: 50", "minimum_rows: 50, multivariate: {sample_rows: 100}")
+    policy = POLICY.replace("minimum_rows: 50", "minimum_rows: 50, multivariate: {sample_rows: 100}")
     train = table(1000)
     for folder in (tmp_path / "one", tmp_path / "other"):
         folder.mkdir()
-        judge(folder, train, table(100), project(), CONTRACT, few)
+        judge(folder, train, table(100), project(), CONTRACT, policy)
     sample = pl.read_parquet(tmp_path / "one" / "baseline" / SAMPLE_FILE)
     assert sample.equals(pl.read_parquet(tmp_path / "other" / "baseline" / SAMPLE_FILE))
     assert sample.columns == ["income", "region", "late"]
@@ -239,14 +247,14 @@ def test_a_waiver_lets_a_check_pass_until_its_day(tmp_path: Path, as_of: str, pr
     assert gate.verdict is Verdict.FAILED
 
 
-def served(folder: Path, rows: pl.DataFrame) -> str:
+def serving(folder: Path, rows: pl.DataFrame) -> str:
     rows.write_parquet(folder / "serving")
     return str(folder / "serving")
 
 
 @pytest.mark.parametrize(("shift", "failed"), [(0.0, set()), (3.0, {"skew[income]"})])
 def test_what_is_served_is_compared_with_what_is_trained_on(tmp_path: Path, shift: float, failed: set[str]) -> None:
-    path = served(tmp_path, table(700, 5, shift).drop("late"))
+    path = serving(tmp_path, table(700, 5, shift).drop("late"))
     gate = judge(tmp_path, table(2000), table(100, 1), serving_path=path)
     skew = {check.name: check.verdict for check in gate.checks if check.name.startswith("skew")}
     assert set(skew) == {"skew[income]", "skew[region]"}
@@ -256,7 +264,7 @@ def test_what_is_served_is_compared_with_what_is_trained_on(tmp_path: Path, shif
 
 @pytest.mark.parametrize("empty", [pl.DataFrame(), table().clear()])
 def test_a_serving_table_without_rows_or_columns_is_none(tmp_path: Path, empty: pl.DataFrame) -> None:
-    gate = judge(tmp_path, table(), table(100, 1), serving_path=served(tmp_path, empty))
+    gate = judge(tmp_path, table(), table(100, 1), serving_path=serving(tmp_path, empty))
     assert not [check for check in gate.checks if check.name.startswith("skew")]
     assert gate.facts["serving_rows"] is None
 
@@ -280,16 +288,24 @@ BROKEN: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("broken", "both", "one"), BROKEN)
+@pytest.mark.parametrize(("broken", "features", "first"), BROKEN)
 @pytest.mark.parametrize("sides", [("train", "test"), ("test",)])
-@pytest.mark.parametrize("compared", [False, True])
+@pytest.mark.parametrize("comparison", [False, True])
 def test_a_broken_schema_is_judged_and_no_crash(
-    tmp_path: Path, champion: str, broken: pl.DataFrame, both: str, one: str, sides: tuple[str, ...], compared: bool
+    tmp_path: Path,
+    champion: str,
+    broken: pl.DataFrame,
+    features: str,
+    first: str,
+    sides: tuple[str, ...],
+    comparison: bool,
 ) -> None:
     splits = [broken if side in sides else table() for side in ("train", "test")]
     documents = (project("loans-validate"), CONTRACT, POLICY)
-    gate = judge(tmp_path, *splits, *documents, champion=champion if compared else "")
-    assert (both if len(sides) > 1 else one) in {check.name for check in gate.checks if check.verdict is Verdict.FAILED}
+    gate = judge(tmp_path, *splits, *documents, champion=champion if comparison else "")
+    assert (features if len(sides) > 1 else first) in {
+        check.name for check in gate.checks if check.verdict is Verdict.FAILED
+    }
     assert len({check.name for check in gate.checks}) == len(gate.checks)
 
 
@@ -311,10 +327,10 @@ def test_the_report_says_why_and_escapes_what_the_data_holds(tmp_path: Path) -> 
 
 def test_every_check_is_on_the_page(tmp_path: Path) -> None:
     gate = judge(tmp_path, table(), table(100))
-    shown = assert_self_contained(tmp_path / "report.html").shown
+    text = assert_self_contained(tmp_path / "report.html").shown
     for check in gate.checks:
-        assert check.name in shown
-        assert check.message in shown
+        assert check.name in text
+        assert check.message in text
 
 
 def test_a_thousand_columns(tmp_path: Path) -> None:

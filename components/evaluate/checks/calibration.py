@@ -11,8 +11,8 @@ from modelway.components.core.config.model_policy import Calibration
 from modelway.components.core.config.thresholds import Threshold, threshold_check
 from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.evaluate.statistics.intervals import Estimate
-from modelway.components.evaluate.statistics.resampling import Sampling
-from modelway.components.evaluate.statistics.sum_metrics import Additive
+from modelway.components.evaluate.statistics.resampling import Resampling
+from modelway.components.evaluate.statistics.sum_metrics import SumMetric
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Reliability:
 def reliability(predictions: Predictions, bins: int) -> Reliability | None:
     """The reliability curve over bins of equally many rows; rows with equal predictions share a bin.
 
-    Of two classes, the positive one's probability is looked at; of more, that of the predicted class (top label).
+    With two classes, the probability of the positive class is used; with more, that of the predicted class (top label).
 
     Args:
-        predictions: What a model said about the rows.
+        predictions: Of the rows.
         bins: How many bins at most.
 
     Returns:
@@ -38,26 +38,26 @@ def reliability(predictions: Predictions, bins: int) -> Reliability | None:
     """
     if predictions.probabilities is None or not len(predictions.truth):
         return None
-    claimed, came_true = _claims(predictions)
-    places = _binned(claimed, bins)
-    rows = np.bincount(places)
-    claims, trues = (np.bincount(places, weights=one) / rows for one in (claimed, came_true))
+    probabilities, hits = _claims(predictions)
+    bin_numbers = _binned(probabilities, bins)
+    rows = np.bincount(bin_numbers)
+    claims, trues = (np.bincount(bin_numbers, weights=weights) / rows for weights in (probabilities, hits))
     return Reliability(claims.tolist(), trues.tolist(), rows.tolist())
 
 
-def calibration_error(predictions: Predictions, bins: int, *, sampling: Sampling) -> tuple[Estimate, float] | None:
+def calibration_error(predictions: Predictions, bins: int, *, resampling: Resampling) -> tuple[Estimate, float] | None:
     """The expected calibration error (Naeini et al. 2015) over bins of equally many rows.
 
     Noise makes a bin's shares differ from its predictions even for a perfectly calibrated model, so the plain error is
-    too great. Resamples repeat that noise: the bias is estimated from them and taken off (Efron and Tibshirani 1993,
-    chapter 10). The interval is wide on purpose: it starts below the error without each bin's variance (Kumar et al.
-    2019), which is too small, and ends above the plain error, which is too great. In simulations at a level of 95 % and
-    true errors of 0.03 and 0.1 it covered 97 to 99 %, and lay below the truth in at most 3 %.
+    biased upwards. The bias is estimated from resamples and subtracted (Efron and Tibshirani 1993, chapter 10). The
+    interval is wide on purpose: it starts below the error without each bin's variance (Kumar et al. 2019), which is too
+    small, and ends above the plain error, which is too great. In simulations at a level of 95 % and true errors of 0.03
+    and 0.1 it covered 97 to 99 %, and lay below the truth in at most 3 %.
 
     Args:
-        predictions: What a model said about the rows.
+        predictions: Of the rows.
         bins: How many bins at most.
-        sampling: How the rows were drawn.
+        resampling: How the rows were drawn.
 
     Returns:
         The error less its bias with its interval, and the plain error; None without probabilities.
@@ -66,51 +66,51 @@ def calibration_error(predictions: Predictions, bins: int, *, sampling: Sampling
 
     if predictions.probabilities is None:
         return None
-    claimed, came_true = _claims(predictions)
-    places = _binned(claimed, bins)
-    count = int(places.max()) + 1
-    signed = np.zeros((len(places), count + 1))
-    signed[np.arange(len(places)), places] = came_true - claimed
-    signed[:, count] = 1.0
-    found = Additive(signed, lambda sums: np.abs(sums[..., :-1]).sum(axis=-1) / sums[..., -1])
-    total = signed.sum(axis=0)
-    plain = float(found.value(total))
-    drawn = sampling.times @ sampling.sums(signed, None)
-    errors = found.value(drawn)
+    probabilities, hits = _claims(predictions)
+    bin_numbers = _binned(probabilities, bins)
+    count = int(bin_numbers.max()) + 1
+    terms = np.zeros((len(bin_numbers), count + 1))
+    terms[np.arange(len(bin_numbers)), bin_numbers] = hits - probabilities
+    terms[:, count] = 1.0
+    metric = SumMetric(terms, lambda sums: np.abs(sums[..., :-1]).sum(axis=-1) / sums[..., -1])
+    total = terms.sum(axis=0)
+    plain = float(metric.value(total))
+    resampled_sums = resampling.times @ resampling.sums(terms, None)
+    errors = metric.value(resampled_sums)
     value = max(0.0, 2 * plain - float(errors.mean()))
-    if sampling.confidence is None:
+    if resampling.confidence is None:
         return Estimate(value), plain
-    shares = drawn[:, :-1] / drawn[:, -1:]
+    shares = resampled_sums[:, :-1] / resampled_sums[:, -1:]
     least = float(np.sqrt(np.maximum(0.0, (total[:-1] / total[-1]) ** 2 - shares.var(axis=0))).sum())
     error = float(errors.std())
-    reach = error * float(ndtri((1 + sampling.confidence) / 2))
+    reach = error * float(ndtri((1 + resampling.confidence) / 2))
     return Estimate(value, (max(0.0, min(value, least) - reach), plain + reach), error), plain
 
 
 def calibration_check(
-    predictions: Predictions, sampling: Sampling, *, policy: Calibration, rule: OnInconclusive
+    predictions: Predictions, resampling: Resampling, *, policy: Calibration, rule: OnInconclusive
 ) -> Check:
     """The check ``calibration``: whether the expected calibration error is at most the policy's."""
     rule = policy.on_inconclusive or rule
-    found = calibration_error(predictions, policy.bins, sampling=sampling)
-    if found is None:
-        message = "the model gives no probabilities (predict_proba), so nothing tells how they are calibrated"
+    estimate = calibration_error(predictions, policy.bins, resampling=resampling)
+    if estimate is None:
+        message = "the model gives no probabilities (predict_proba), so calibration cannot be measured"
         return inconclusive("calibration", message, rule=rule)
-    error, plain = found
+    error, plain = estimate
     return threshold_check(
         "calibration",
         error.value,
         threshold=Threshold(max=policy.expected_calibration_error),
         rule=rule,
-        scope=f"expected calibration error on {sampling.rows:,} test rows ({plain:.4f} before its bias is taken off)",
+        scope=f"expected calibration error on {resampling.rows:,} test rows ({plain:.4f} before bias correction)",
         interval=error.interval,
-        confidence=sampling.confidence,
+        confidence=resampling.confidence,
     )
 
 
 def _claims(predictions: Predictions) -> tuple[Array, Array]:
-    """A probability of each row, and whether what it is about came true."""
-    assert predictions.probabilities is not None  # noqa: S101 - the callers have looked
+    """Each row's probability, and whether the event it refers to occurred."""
+    assert predictions.probabilities is not None  # noqa: S101 - checked by the callers
     if len(predictions.classes) == 2:
         return predictions.probabilities[:, 1], (predictions.truth == 1).astype(np.float64)
     top = predictions.probabilities.argmax(axis=1)

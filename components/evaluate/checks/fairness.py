@@ -1,8 +1,8 @@
 """Whether the model treats groups of people alike, by fairlearn's measures and by any metric in each group.
 
-Rows are taken as independent of one another. The greatest minus the smallest of several groups is above zero
-even where all are equal, the more so the more and the smaller the groups are; therefore the intervals here hold
-for all pairs of groups at once, so that chance alone does not make a model fail.
+Rows are taken as independent. The difference between the greatest and the smallest of several groups is above zero
+even where all groups are equal, more so with more and smaller groups; the intervals here therefore hold for all pairs
+of groups at once, so that chance alone does not make a model fail.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,14 @@ from modelway.components.core.config.model_policy import Fairness, GroupLimits
 from modelway.components.core.config.thresholds import Interval, Threshold, threshold_check
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, Predictions
-from modelway.components.evaluate.groups import Grouping, groupings, named
+from modelway.components.evaluate.groups import Grouping, group_names, groupings
 from modelway.components.evaluate.slices import Slice
-from modelway.components.evaluate.statistics.group_estimates import Estimate, apart, estimate, point
+from modelway.components.evaluate.statistics.group_estimates import GroupEstimate, estimate, spread, spread_interval
 
 _MOST_SMALL = 20
 _REMEDY = (
-    "look for features that stand in for the group, mitigate it (`fairlearn.reductions`, "
-    "`fairlearn.postprocessing`), or waive it with a reason"
+    "look for features that are proxies of the group, mitigate the difference (`fairlearn.reductions`, "
+    "`fairlearn.postprocessing`), or waive the check with a reason"
 )
 
 
@@ -49,7 +50,7 @@ class _Rate:
 def fairness_checks(
     predictions: Predictions, table: pl.DataFrame, *, columns: Sequence[str], policy: Fairness, confidence: float | None
 ) -> list[Check]:
-    """The checks of how alike the model treats the groups that some columns make.
+    """Checks whether the model treats the groups alike that some columns make.
 
     ``fairness[sex].demographic_parity_difference`` and its like are fairlearn's measures of a binary task;
     ``fairness[sex=F].recall`` is a metric in one group, ``fairness[sex].recall.difference`` (greatest minus smallest)
@@ -60,17 +61,17 @@ def fairness_checks(
     Args:
         predictions: The model's, of the test rows.
         table: The raw columns of the same rows.
-        columns: What makes the groups.
-        policy: What is asked for.
-        confidence: The level of each check's interval; None: judged by the point alone.
+        columns: The columns whose values make the groups.
+        policy: The policy's `fairness` section.
+        confidence: The level of each check's interval; None: the point estimate decides.
 
     Raises:
         ModelwayError: no column is named, one is not in the data or has too many values to make groups, or a
-            measure of fairlearn is asked for where the task is not binary.
+            fairlearn measure has a limit where the task is not binary.
     """
     if not columns:
         raise ModelwayError(
-            "the policy asks for fairness, but names no column that makes groups",
+            "the policy judges fairness, but names no column that makes groups",
             key="model.fairness.columns",
             remedy="name columns there, or in `sensitive` of the project",
         )
@@ -86,9 +87,9 @@ def fairness_checks(
         table, tuple(dict.fromkeys(columns)), intersections=policy.intersections, minimum_rows=policy.minimum_rows
     ):
         checks += _small_checks(grouping, policy)
-        for measure, asked in policy.metrics.items():
+        for measure, threshold in policy.metrics.items():
             checks += _measure_checks(
-                measure, asked, predictions=predictions, grouping=grouping, policy=policy, confidence=confidence
+                measure, threshold, predictions=predictions, grouping=grouping, policy=policy, confidence=confidence
             )
         for metric, limits in policy.groups.items():
             checks += _metric_checks(
@@ -100,14 +101,14 @@ def fairness_checks(
 def _small_checks(grouping: Grouping, policy: Fairness) -> Iterator[Check]:
     """A check for each small group; one for all where there are many, as intersections make them."""
     least = f"{policy.minimum_rows:,}"
-    asked = f"the policy asks for {least} to judge a group by: bring more of them, or lower `minimum_rows`"
+    remedy = f"the policy requires {least} to judge a group: bring more rows, or lower `minimum_rows`"
     if len(grouping.small) > _MOST_SMALL:
-        message = f"{len(grouping.small)} groups have too few rows, {named(grouping.small)}; {asked}"
+        message = f"{len(grouping.small)} groups have too few rows, {group_names(grouping.small)}; {remedy}"
         yield inconclusive(f"fairness[{grouping.column}].small_groups", message, rule=policy.on_inconclusive)
         return
     for group in grouping.small:
         rows = len(group.rows)
-        message = f"{rows:,} rows; {asked}"
+        message = f"{rows:,} rows; {remedy}"
         yield inconclusive(
             f"fairness[{group.name}]",
             message,
@@ -119,32 +120,32 @@ def _small_checks(grouping: Grouping, policy: Fairness) -> Iterator[Check]:
 
 def _measure_checks(
     measure: str,
-    asked: Threshold,
+    threshold: Threshold,
     *,
     predictions: Predictions,
     grouping: Grouping,
     policy: Fairness,
     confidence: float | None,
 ) -> Iterator[Check]:
-    """The check of one of fairlearn's measures, after one for each group that it is not defined in."""
+    """The check of one of fairlearn's measures, and one for each group in which it is not defined."""
     truth, predicted = predictions.truth == 1, predictions.predicted == 1
     needs = [] if measure.startswith("demographic") else [("positive", truth)]
     needs += [("negative", ~truth)] if measure.startswith("equalized") else []
-    kept, left_out = [], list(grouping.small)
-    for group in grouping.judged:
+    groups, left_out = [], list(grouping.small)
+    for group in grouping.large:
         lacks = next((title for title, rows in needs if not rows[group.rows].any()), None)
         if lacks is None:
-            kept.append(group)
+            groups.append(group)
             continue
         left_out.append(group)
-        message = f"none of {len(group.rows):,} rows is {lacks} in truth, which the measure needs; bring such rows"
+        message = f"none of {len(group.rows):,} rows has a {lacks} label, which the measure needs; bring such rows"
         yield inconclusive(f"fairness[{group.name}].{measure}", message, rule=policy.on_inconclusive)
     name, kind = f"fairness[{grouping.column}].{measure}", measure.rpartition("_")[2]
-    if len(kept) < 2:
-        yield _too_few(name, kept, left_out=left_out, policy=policy)
+    if len(groups) < 2:
+        yield _too_few(name, groups, left_out=left_out, policy=policy)
         return
-    observed = _fairlearn(measure, truth, predicted=predicted, groups=kept)
-    rates = list(_rates(measure, truth, predicted=predicted, groups=kept))
+    observed = _fairlearn(measure, truth, predicted=predicted, groups=groups)
+    rates = list(_rates(measure, truth, predicted=predicted, groups=groups))
     if not np.isfinite(observed) or any(not rate.hits.any() for rate in rates if kind == "ratio"):
         message = "a ratio is not defined where a rate is zero in every group; limit the difference instead"
         yield inconclusive(name, message, rule=policy.on_inconclusive)
@@ -152,14 +153,16 @@ def _measure_checks(
     worst = max if kind == "difference" else min
     interval = None
     if confidence is not None:
-        # Two rates are of different rows, so independent: both intervals hold together at the level asked for.
+        # Two rates are of different rows, so independent: both intervals hold together at this level.
         level = confidence ** (1 / len(rates))
         centres = [rate.centre() for rate in rates]
-        found = [apart(kind, values, errors=errors, confidence=level) for values, errors in centres]
-        interval = worst(low for low, _ in found), worst(high for _, high in found)
-    decides = worst(rates, key=lambda rate: point(kind, rate.hits / rate.of))
-    where = _where(decides.title, decides.hits / decides.of, groups=kept, left_out=left_out)
-    yield _judged(name, observed, asked=asked, policy=policy, where=where, interval=interval, confidence=confidence)
+        intervals = [spread_interval(kind, values, errors=errors, confidence=level) for values, errors in centres]
+        interval = worst(low for low, _ in intervals), worst(high for _, high in intervals)
+    decides = worst(rates, key=lambda rate: spread(kind, rate.hits / rate.of))
+    context = _extremes(decides.title, decides.hits / decides.of, groups=groups, left_out=left_out)
+    yield _limit_check(
+        name, observed, threshold=threshold, policy=policy, context=context, interval=interval, confidence=confidence
+    )
 
 
 def _rates(measure: str, truth: Array, *, predicted: Array, groups: Sequence[Slice]) -> Iterator[_Rate]:
@@ -177,16 +180,16 @@ def _rate(title: str, among: Array, *, predicted: Array, groups: Sequence[Slice]
 
 
 def _fairlearn(measure: str, truth: Array, *, predicted: Array, groups: Sequence[Slice]) -> float:
-    """The value that fairlearn gives from the counts of truth and prediction in each group: quick on any size."""
+    """Fairlearn's value, from the counts of truth and prediction in each group: fast at any size."""
     cells = [
-        (number, one, other, int(((truth[group.rows] == one) & (predicted[group.rows] == other)).sum()))
+        (number, actual, label, int(((truth[group.rows] == actual) & (predicted[group.rows] == label)).sum()))
         for number, group in enumerate(groups)
-        for one, other in itertools.product((0, 1), repeat=2)
+        for actual, label in itertools.product((0, 1), repeat=2)
     ]
-    member, true, said, count = np.array([cell for cell in cells if cell[3]]).T
+    member, true, predictions, count = np.array([cell for cell in cells if cell[3]]).T
     function: Any = getattr(importlib.import_module("fairlearn.metrics"), measure)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return float(function(true, said, sensitive_features=member, sample_weight=count))
+        return float(function(true, predictions, sensitive_features=member, sample_weight=count))
 
 
 def _metric_checks(
@@ -200,106 +203,104 @@ def _metric_checks(
 ) -> Iterator[Check]:
     """The checks of a metric: in each group, and of how far the groups are apart."""
     groups: list[Slice] = []
-    estimates: list[Estimate] = []
+    estimates: list[GroupEstimate] = []
     left_out = list(grouping.small)
-    for group in grouping.judged:
+    for group in grouping.large:
         name, rows = f"fairness[{group.name}].{metric}", len(group.rows)
-        found = estimate(metric, predictions.take(group.rows), with_error=confidence is not None)
-        if isinstance(found, str):
+        group_estimate = estimate(metric, predictions.take(group.rows), with_error=confidence is not None)
+        if isinstance(group_estimate, str):
             left_out.append(group)
-            message = f"{found} on these {rows:,} rows; bring rows of every kind"
+            message = f"{group_estimate} on these {rows:,} rows; bring rows of every class"
             yield inconclusive(name, message, rule=policy.on_inconclusive, observed=rows)
             continue
         groups.append(group)
-        estimates.append(found)
+        estimates.append(group_estimate)
         if limits.min is not None or limits.max is not None:
-            interval = None if confidence is None else found.interval(confidence)
-            yield _judged(
+            interval = None if confidence is None else group_estimate.interval(confidence)
+            yield _limit_check(
                 name,
-                found.value,
-                asked=limits,
+                group_estimate.value,
+                threshold=limits,
                 policy=policy,
-                where=f"on {rows:,} rows",
+                context=f"on {rows:,} rows",
                 interval=interval,
                 confidence=confidence,
             )
     name = f"fairness[{grouping.column}].{metric}"
-    where = groups, left_out
+    comparison_check = partial(
+        _comparison_check,
+        metric=metric,
+        estimates=estimates,
+        groups=groups,
+        left_out=left_out,
+        policy=policy,
+        confidence=confidence,
+    )
     if limits.difference is not None:
-        asked = Threshold(min=None, max=limits.difference)
-        yield _compared(
-            f"{name}.difference",
-            metric,
-            asked=asked,
-            estimates=estimates,
-            where=where,
-            policy=policy,
-            confidence=confidence,
-        )
+        yield comparison_check(f"{name}.difference", threshold=Threshold(min=None, max=limits.difference))
     if limits.ratio is not None:
-        asked = Threshold(min=limits.ratio, max=None)
-        yield _compared(
-            f"{name}.ratio", metric, asked=asked, estimates=estimates, where=where, policy=policy, confidence=confidence
-        )
+        yield comparison_check(f"{name}.ratio", threshold=Threshold(min=limits.ratio, max=None))
 
 
-def _compared(
+def _comparison_check(
     name: str,
-    metric: str,
     *,
-    asked: Threshold,
-    estimates: Sequence[Estimate],
-    where: tuple[Sequence[Slice], Sequence[Slice]],
+    metric: str,
+    threshold: Threshold,
+    estimates: Sequence[GroupEstimate],
+    groups: Sequence[Slice],
+    left_out: Sequence[Slice],
     policy: Fairness,
     confidence: float | None,
 ) -> Check:
-    """The check of how far apart a metric is in the groups; `where` is those groups, and those left out."""
+    """The check of how far apart a metric is in the groups."""
     if len(estimates) < 2:
-        return _too_few(name, where[0], left_out=where[1], policy=policy)
-    kind, values = name.rpartition(".")[2], np.array([found.value for found in estimates])
+        return _too_few(name, groups, left_out=left_out, policy=policy)
+    kind, values = name.rpartition(".")[2], np.array([group.value for group in estimates])
     if kind == "ratio" and (values.min() < 0 or values.max() == 0 or estimates[0].bounds[0] < 0):
-        message = f"{metric} may be zero or below, so that a ratio says nothing; limit the `difference` instead"
+        message = f"{metric} may be zero or negative, so a ratio is not meaningful; limit the `difference` instead"
         return inconclusive(name, message, rule=policy.on_inconclusive)
     interval = None
     if confidence is not None:
-        centres = np.array([found.centre for found in estimates])
-        errors = np.array([found.error for found in estimates])
-        interval = apart(
-            kind, centres, errors=errors, confidence=confidence, freedom=min(found.freedom for found in estimates)
+        centres = np.array([group.centre for group in estimates])
+        errors = np.array([group.error for group in estimates])
+        interval = spread_interval(
+            kind, centres, errors=errors, confidence=confidence, freedom=min(group.freedom for group in estimates)
         )
-    return _judged(
+    return _limit_check(
         name,
-        point(kind, values),
-        asked=asked,
+        spread(kind, values),
+        threshold=threshold,
         policy=policy,
-        where=_where(metric, values, groups=where[0], left_out=where[1]),
+        context=_extremes(metric, values, groups=groups, left_out=left_out),
         interval=interval,
         confidence=confidence,
     )
 
 
-def _too_few(name: str, kept: Sequence[Slice], *, left_out: Sequence[Slice], policy: Fairness) -> Check:
-    message = f"only one group, {named(kept)}, can be judged" if kept else "no group can be judged"
-    message += f" (left out: {named(left_out)})" if left_out else ""
+def _too_few(name: str, groups: Sequence[Slice], *, left_out: Sequence[Slice], policy: Fairness) -> Check:
+    message = f"only one group, {group_names(groups)}, can be judged" if groups else "no group can be judged"
+    message += f" (left out: {group_names(left_out)})" if left_out else ""
     return inconclusive(name, f"{message}; bring rows of two groups at least to compare", rule=policy.on_inconclusive)
 
 
-def _where(title: str, values: Array, *, groups: Sequence[Slice], left_out: Sequence[Slice]) -> str:
-    least, most = int(values.argmin()), int(values.argmax())
+def _extremes(title: str, values: Array, *, groups: Sequence[Slice], left_out: Sequence[Slice]) -> str:
+    smallest, greatest = int(values.argmin()), int(values.argmax())
     text = (
-        f"between {title} {values[least]:.4f} of {groups[least].name} and {values[most]:.4f} of {groups[most].name}, "
-        f"the extremes of {len(groups)} groups on {sum(len(group.rows) for group in groups):,} rows"
+        f"between {title} {values[smallest]:.4f} of {groups[smallest].name} and {values[greatest]:.4f} of "
+        f"{groups[greatest].name}, the extremes of {len(groups)} groups on "
+        f"{sum(len(group.rows) for group in groups):,} rows"
     )
-    return f"{text}, left out: {named(left_out)}" if left_out else text
+    return f"{text}, left out: {group_names(left_out)}" if left_out else text
 
 
-def _judged(
+def _limit_check(
     name: str,
     observed: float,
     *,
-    asked: Threshold,
+    threshold: Threshold,
     policy: Fairness,
-    where: str,
+    context: str,
     interval: Interval | None,
     confidence: float | None,
 ) -> Check:
@@ -308,9 +309,9 @@ def _judged(
     check = threshold_check(
         name,
         observed,
-        threshold=asked,
+        threshold=threshold,
         rule=policy.on_inconclusive,
-        scope=where,
+        scope=context,
         interval=interval,
         confidence=confidence,
     )

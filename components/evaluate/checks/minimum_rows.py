@@ -1,4 +1,4 @@
-"""Whether there are test rows enough to judge a model by."""
+"""Whether there are enough test rows to judge a model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from modelway.components.core.config.model_policy import ModelPolicy
 
 
 def row_checks(rows: int, policy: ModelPolicy) -> list[Check]:
-    """A check of how many test rows there are, unless they suffice: none fails, few are inconclusive."""
+    """A check of the number of test rows where they do not suffice: no rows fail, too few are inconclusive."""
     if rows == 0:
-        message = "the test split has no rows: nothing can be measured; look at `data.split` and at the source"
+        message = "the test split has no rows: nothing can be measured; check `data.split` and the source"
         return [passed_or_failed("test_rows", passed=False, message=message, observed=0, threshold=policy.minimum_rows)]
     if rows < policy.minimum_rows:
         message = (
-            f"{rows:,} test rows; the policy asks for {policy.minimum_rows:,} to judge a model by; bring more data, or "
+            f"{rows:,} test rows; the policy requires {policy.minimum_rows:,} to judge a model; bring more data, or "
             "raise `data.split.test_fraction`"
         )
         return [

@@ -1,4 +1,4 @@
-"""Robustness: how much a metric loses on the same rows when the input is disturbed."""
+"""Robustness: how much a metric drops on the same rows when the input is disturbed."""
 
 from __future__ import annotations
 
@@ -12,53 +12,55 @@ from modelway.components.core.config.thresholds import Threshold, threshold_chec
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.predicting import Predict, sane_check
-from modelway.components.evaluate.statistics.intervals import Part, compare
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.intervals import Subset, compare
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 UNSEEN = "a category never seen"
 
 
 def robustness_checks(
-    ask: Predict,
+    predict: Predict,
     table: pl.DataFrame,
     *,
     predictions: Predictions,
     features: Features,
-    sampling: Sampling,
+    resampling: Resampling,
     policy: Robustness,
     rule: OnInconclusive,
 ) -> list[Check]:
-    """A check ``robustness[kind]`` for each disturbance asked for that some feature can be subject to.
+    """A check ``robustness[kind]`` for each disturbance of the policy that applies to some feature.
 
     Args:
-        ask: The model.
+        predict: Predicts a table's rows with the model.
         table: The test rows.
-        predictions: What the model said about them undisturbed.
+        predictions: Of the undisturbed rows.
         features: The project's.
-        sampling: How the rows were drawn.
-        policy: What is asked.
-        rule: What to do where the interval straddles, unless the section says so itself.
+        resampling: How the rows were drawn.
+        policy: The policy's `robustness` section.
+        rule: What an inconclusive check does, unless the section says so itself.
     """
-    asked: dict[str, Perturbation | None] = {
+    sections: dict[str, Perturbation | None] = {
         "missing_values": policy.missing_values,
         "unseen_categories": policy.unseen_categories,
         "noise": policy.noise,
     }
     checks = []
-    for kind, section in asked.items():
-        changed = (
-            None if section is None else disturbed(kind, table, features=features, section=section, seed=sampling.seed)
+    for kind, section in sections.items():
+        disturbed_table = (
+            None
+            if section is None
+            else disturbed(kind, table, features=features, section=section, seed=resampling.seed)
         )
-        if section is None or changed is None:
+        if section is None or disturbed_table is None:
             continue
         checks.append(
             _check(
                 kind,
                 section,
-                ask=ask,
-                changed=changed,
+                predict=predict,
+                disturbed_table=disturbed_table,
                 predictions=predictions,
-                sampling=sampling,
+                resampling=resampling,
                 metric=policy.metric,
                 rule=policy.on_inconclusive or rule,
             )
@@ -75,15 +77,15 @@ def disturbed(
         kind: ``missing_values`` (any feature), ``unseen_categories`` or ``noise`` (numbers with more than two values).
         table: The rows.
         features: The project's.
-        section: How much.
-        seed: Of what is disturbed.
+        section: How much to disturb.
+        seed: Of the choice of values.
 
     Returns:
-        None where no feature can be subject to it.
+        The disturbed table; None where the disturbance applies to no feature.
     """
     dice = np.random.default_rng(seed)
     present = set(table.columns)
-    changed = []
+    columns = []
     for name in features.columns:
         if name not in present:
             continue
@@ -91,8 +93,8 @@ def disturbed(
         new = _new_values(kind, table[name], is_category=name in features.categorical, section=section, dice=dice)
         if new is not None:
             old = table[name].cast(new.dtype) if table[name].dtype != new.dtype else table[name]
-            changed.append(new.zip_with(hit, old).alias(name))
-    return table.with_columns(changed) if changed else None
+            columns.append(new.zip_with(hit, old).alias(name))
+    return table.with_columns(columns) if columns else None
 
 
 def _new_values(
@@ -119,34 +121,34 @@ def _check(
     kind: str,
     section: Perturbation,
     *,
-    ask: Predict,
-    changed: pl.DataFrame,
+    predict: Predict,
+    disturbed_table: pl.DataFrame,
     predictions: Predictions,
-    sampling: Sampling,
+    resampling: Resampling,
     metric: str,
     rule: OnInconclusive,
 ) -> Check:
     name = f"robustness[{kind}]"
     words = kind.replace("_", " ")
     try:
-        answers = ask(changed)
+        answers = predict(disturbed_table)
         insane = sane_check(answers)
         if insane.blocks:
             message = f"with {words}, {insane.message}"
             return passed_or_failed(name, passed=False, message=message, threshold=section.max_drop)
-        found = compare(metric, Part(predictions), second=Part(answers), sampling=sampling)
+        comparison = compare(metric, Subset(predictions), second=Subset(answers), resampling=resampling)
     except ModelwayError as error:
-        message = f"with {words} in {section.share:.0%} of the values, {error.message}; let the model bear them"
+        message = f"with {words} in {section.share:.0%} of the values, {error.message}; make the model handle them"
         return passed_or_failed(name, passed=False, message=message, threshold=section.max_drop)
-    if np.isnan(found.value):
+    if np.isnan(comparison.value):
         return inconclusive(name, f"{metric} is not defined on the test split; bring rows of every class", rule=rule)
     return threshold_check(
         name,
-        found.value,
+        comparison.value,
         threshold=Threshold(max=section.max_drop),
         rule=rule,
         scope=f"lost in {metric} with {words} in {section.share:.0%} of each feature's values, on the same "
-        f"{sampling.rows:,} test rows",
-        interval=found.interval,
-        confidence=sampling.confidence,
+        f"{resampling.rows:,} test rows",
+        interval=comparison.interval,
+        confidence=resampling.confidence,
     )

@@ -1,4 +1,4 @@
-"""Business rules on predictions: rise or fall with a feature, lie within bounds, do not depend on a feature."""
+"""Prediction rules: predictions rise or fall with a feature, lie within bounds, do not depend on a feature."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from modelway.components.core.config.model_policy import PredictionRule
 from modelway.components.core.config.thresholds import Threshold, threshold_check
 from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.measures.metrics import Array, Predictions
-from modelway.components.evaluate.predicting import TOLERANCE, Predict, outcome
+from modelway.components.evaluate.predicting import TOLERANCE, Predict, scalar_predictions
 from modelway.components.evaluate.statistics.intervals import share_of
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.sum_metrics import share
 
 MOST_ROWS = 500
@@ -23,72 +23,76 @@ MOST_VALUES = 11
 
 
 def rule_checks(
-    ask: Predict,
+    predict: Predict,
     table: pl.DataFrame,
     *,
     predictions: Predictions,
-    sampling: Sampling,
+    resampling: Resampling,
     rules: Sequence[PredictionRule],
     on_inconclusive: OnInconclusive,
 ) -> list[Check]:
-    """A check ``prediction_rule[name]`` for each rule: the share of rows that break it against what is tolerated.
+    """A check ``prediction_rule[name]`` for each rule: the share of rows that break it against the tolerance.
 
-    Where nothing is tolerated no interval could pass, so the share itself is judged. Rules that change a feature are
+    With a tolerance of zero no interval could pass, so the share itself is judged. Rules that change a feature are
     tried on at most 500 rows drawn by the seed, with at most 11 values of the feature.
 
     Args:
-        ask: The model.
+        predict: Predicts a table's rows with the model.
         table: The test rows.
-        predictions: What the model said about them.
-        sampling: How the rows were drawn.
+        predictions: Of these rows.
+        resampling: How the rows were drawn.
         rules: The policy's.
-        on_inconclusive: What to do where the rows cannot tell.
+        on_inconclusive: What an inconclusive check does.
 
     Raises:
-        ModelwayError: a rule names a column that is not there, or its condition is none.
+        ModelwayError: a rule names a column that does not exist, or its condition is invalid.
     """
     return [
-        _check(ask, table, predictions=predictions, sampling=sampling, rule=rule, on_inconclusive=on_inconclusive)
+        _check(
+            predict, table, predictions=predictions, resampling=resampling, rule=rule, on_inconclusive=on_inconclusive
+        )
         for rule in rules
     ]
 
 
 def _check(
-    ask: Predict,
+    predict: Predict,
     table: pl.DataFrame,
     *,
     predictions: Predictions,
-    sampling: Sampling,
+    resampling: Resampling,
     rule: PredictionRule,
     on_inconclusive: OnInconclusive,
 ) -> Check:
     name = f"prediction_rule[{rule.name}]"
-    numbers = outcome(predictions)
+    numbers = scalar_predictions(predictions)
     if numbers is None:
-        message = "there is no probability of a positive class and no predicted number that the rule could be about"
+        message = (
+            "the model predicts neither a number nor a positive class's probability, so the rule cannot be checked"
+        )
         return inconclusive(name, message, rule=on_inconclusive)
     rows = _rows_of(rule, table)
     if rule.within is None and len(rows) > MOST_ROWS:
-        rows = np.sort(np.random.default_rng(sampling.seed).choice(rows, MOST_ROWS, replace=False))
+        rows = np.sort(np.random.default_rng(resampling.seed).choice(rows, MOST_ROWS, replace=False))
     if not len(rows):
         message = f"no row meets the condition {rule.where!r}; bring such rows, or correct it"
         return inconclusive(name, message, rule=on_inconclusive, observed=0)
-    breaks = _breaks(rule, ask, table=table, numbers=numbers, rows=rows) > rule.slack + TOLERANCE
-    found = share_of(share(breaks), sampling, rows=rows)
+    is_broken = _breaks(rule, predict, table=table, numbers=numbers, rows=rows) > rule.slack + TOLERANCE
+    estimate = share_of(share(is_broken), resampling, rows=rows)
     strict = rule.tolerance == 0
     return threshold_check(
         name,
-        found.value,
+        estimate.value,
         threshold=Threshold(max=rule.tolerance),
         rule=on_inconclusive,
-        scope=f"is the share of {len(rows):,} test rows on which predictions {_told(rule)}",
-        interval=None if strict else found.interval,
-        confidence=sampling.confidence,
+        scope=f"is the share of {len(rows):,} test rows on which predictions {_violation(rule)}",
+        interval=None if strict else estimate.interval,
+        confidence=resampling.confidence,
     )
 
 
-def _told(rule: PredictionRule) -> str:
-    """What a row does that breaks the rule, as words."""
+def _violation(rule: PredictionRule) -> str:
+    """What predictions do that break the rule, in words."""
     if rule.within is not None:
         return f"are not {rule.within}"
     if rule.invariant_to is not None:
@@ -101,27 +105,27 @@ def _rows_of(rule: PredictionRule, table: pl.DataFrame) -> Array:
     if rule.where is None:
         return np.arange(len(table))
     try:
-        found = table.lazy().select(pl.sql_expr(rule.where).alias("met")).collect()["met"]
-        if found.dtype != pl.Boolean:
-            raise _wrong(rule, "where", what=f"gives {found.dtype} where it must say true or false")
+        matches = table.lazy().select(pl.sql_expr(rule.where).alias("met")).collect()["met"]
+        if matches.dtype != pl.Boolean:
+            raise _wrong(rule, "where", problem=f"gives {matches.dtype} where it must say true or false")
     except polars.exceptions.PolarsError as error:
-        raise _wrong(rule, "where", what=f"cannot be evaluated: {first_line(error)}") from error
-    if len(found) != len(table):
-        found = found.new_from_index(0, len(table))
-    return found.fill_null(value=False).arg_true().to_numpy()
+        raise _wrong(rule, "where", problem=f"cannot be evaluated: {first_line(error)}") from error
+    if len(matches) != len(table):
+        matches = matches.new_from_index(0, len(table))
+    return matches.fill_null(value=False).arg_true().to_numpy()
 
 
-def _wrong(rule: PredictionRule, key: str, *, what: str) -> ModelwayError:
+def _wrong(rule: PredictionRule, key: str, *, problem: str) -> ModelwayError:
     value = getattr(rule, key)
     return ModelwayError(
-        f"the prediction rule {rule.name!r} has `{key}: {value}`, which {what}",
+        f"the prediction rule {rule.name!r} has `{key}: {value}`, which {problem}",
         key=f"model.rules.{rule.name}.{key}",
         value=value,
-        remedy="correct it: a condition over the raw columns such as `age > 60`, or the name of a column",
+        remedy="give a condition over the raw columns such as `age > 60`, or the name of a column",
     )
 
 
-def _breaks(rule: PredictionRule, ask: Predict, *, table: pl.DataFrame, numbers: Array, rows: Array) -> Array:
+def _breaks(rule: PredictionRule, predict: Predict, *, table: pl.DataFrame, numbers: Array, rows: Array) -> Array:
     """By how much each of the rows breaks the rule, at least 0."""
     if rule.within is not None:
         low, high = rule.within.min, rule.within.max
@@ -131,34 +135,34 @@ def _breaks(rule: PredictionRule, ask: Predict, *, table: pl.DataFrame, numbers:
     key = "monotone" if rule.monotone is not None else "invariant_to"
     column = str(getattr(rule, key))
     if column not in table.columns:
-        raise _wrong(rule, key, what="is not a column of the data")
+        raise _wrong(rule, key, problem="is not a column of the data")
     values = _values_of(table[column])
     if rule.monotone is not None and not table[column].dtype.is_numeric():
-        raise _wrong(rule, key, what="is no number")
-    some = table[rows]
-    varied = [some.with_columns(pl.lit(value, dtype=table[column].dtype).alias(column)) for value in values]
+        raise _wrong(rule, key, problem="is not numeric")
+    sample = table[rows]
+    varied = [sample.with_columns(pl.lit(value, dtype=table[column].dtype).alias(column)) for value in values]
     if rule.monotone is None:
-        varied.append(some)
+        varied.append(sample)
     if not varied:
         return np.zeros(len(rows))
-    answers = outcome(ask(pl.concat(varied)))
-    assert answers is not None  # noqa: S101 - the same model gave such answers
-    answered = answers.reshape(len(varied), len(rows))
+    answers = scalar_predictions(predict(pl.concat(varied)))
+    assert answers is not None  # noqa: S101 - the same model predicted numbers before
+    grid = answers.reshape(len(varied), len(rows))
     if rule.monotone is None:
-        return np.asarray(answered.max(axis=0) - answered.min(axis=0))
-    rising = answered if rule.direction == "increasing" else -answered
+        return np.asarray(grid.max(axis=0) - grid.min(axis=0))
+    rising = grid if rule.direction == "increasing" else -grid
     return np.asarray((np.maximum.accumulate(rising, axis=0) - rising).max(axis=0))
 
 
 def _values_of(series: pl.Series) -> list[object]:
     """Values that occur, ascending: quantiles of a number, the most frequent of anything else."""
-    known = series.drop_nulls()
-    known = known.drop_nans() if known.dtype.is_float() else known
-    if known.n_unique() <= MOST_VALUES:
-        return known.unique().sort().to_list()
-    if known.dtype.is_numeric() or known.dtype.is_temporal():
-        order = known.sort()
+    values = series.drop_nulls()
+    values = values.drop_nans() if values.dtype.is_float() else values
+    if values.n_unique() <= MOST_VALUES:
+        return values.unique().sort().to_list()
+    if values.dtype.is_numeric() or values.dtype.is_temporal():
+        order = values.sort()
         places = np.linspace(0, len(order) - 1, MOST_VALUES).round().astype(int)
         return order[places].unique(maintain_order=True).to_list()
-    counts = known.value_counts(sort=True, name="rows").head(MOST_VALUES)
+    counts = values.value_counts(sort=True, name="rows").head(MOST_VALUES)
     return counts[series.name].to_list()

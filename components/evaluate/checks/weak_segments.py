@@ -1,7 +1,7 @@
 """Weak segments: the worst parts of a split that a shallow tree over the rows' errors finds.
 
-The tree is fitted on one half of the split and the segments are judged on the other one, so that a segment is not
-weak merely because it was chosen for it.
+The tree is fitted on one half of the split and the segments are judged on the other, so that a segment
+is not weak merely because it was selected for that.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from modelway.components.core.config.thresholds import threshold_check
 from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.core.report.html import format_number
 from modelway.components.core.tables.parquet import as_numbers, as_text
-from modelway.components.evaluate.checks.slices import obstacle
-from modelway.components.evaluate.statistics.intervals import Part, measure
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.slices import why_not_measurable
+from modelway.components.evaluate.statistics.intervals import Subset, measure
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 MOST_CATEGORIES = 20
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of the split, described by conditions on raw columns.
+    """A part of the split that conditions on raw columns describe.
 
     Attributes:
         name: The conditions, as people read them.
@@ -42,19 +42,19 @@ class Segment:
 
 @dataclass(frozen=True)
 class _Question:
-    """What the tree may split by: a number itself, or whether a value is a category, and which one it is otherwise."""
+    """What the tree may split by: a number, or whether a value is a category, and which category it is otherwise."""
 
     column: str
     values: Array
     category: str | None = None
-    other: str | None = None
+    opposite: str | None = None
     moment: pl.DataType | None = None
     first: float = 0.0
 
 
 @dataclass
 class _Conditions:
-    """What is known of one column on the way to a leaf."""
+    """The conditions on one column along the path to a leaf."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -64,27 +64,27 @@ class _Conditions:
 
 
 def weak_segment_checks(
-    table: pl.DataFrame, columns: list[str], *, predictions: Predictions, sampling: Sampling, policy: WeakSegments
+    table: pl.DataFrame, columns: list[str], *, predictions: Predictions, resampling: Resampling, policy: WeakSegments
 ) -> list[Check]:
     """A check ``weak_segment[conditions].metric`` for the worst segments, the worst first.
 
     Args:
         table: The test rows.
-        columns: What segments are described by.
-        predictions: What a model said about them.
-        sampling: How they were drawn.
-        policy: What is asked of the segments.
+        columns: The columns that describe segments.
+        predictions: Of the test rows.
+        resampling: How the test rows were drawn.
+        policy: The policy's `weak_segments` section.
     """
-    finding, judging = _halves(sampling)
+    finding, judging = _halves(resampling)
     least = policy.minimum_rows
     if min(len(finding), len(judging)) < 2 * least:
         message = (
-            f"{sampling.rows:,} test rows; half of them is looked for segments of {least:,} rows in, which takes "
-            f"{4 * least:,}; bring more rows, or lower `model.weak_segments.minimum_rows`"
+            f"{resampling.rows:,} test rows; to find segments of {least:,} rows in one half and judge them in the "
+            f"other takes {4 * least:,}; bring more rows, or lower `model.weak_segments.minimum_rows`"
         )
         return [
             inconclusive(
-                "weak_segments", message, rule=policy.on_inconclusive, observed=sampling.rows, threshold=4 * least
+                "weak_segments", message, rule=policy.on_inconclusive, observed=resampling.rows, threshold=4 * least
             )
         ]
     segments = find_segments(
@@ -94,30 +94,30 @@ def weak_segment_checks(
         finding=finding,
         judging=judging,
         policy=policy,
-        seed=sampling.seed,
+        seed=resampling.seed,
     )
     if not segments:
-        message = f"no condition on a column tells rows with greater errors apart, on {len(finding):,} rows"
+        message = f"no condition on a column separates rows with greater errors, among {len(finding):,} rows"
         return [passed_or_failed("weak_segments", passed=True, message=message, observed=0)]
     checks = []
     for segment in segments[: policy.most]:
         for metric, threshold in policy.metrics.items():
             name = f"weak_segment[{segment.name}].{metric}"
-            reason = obstacle(predictions, segment.rows, minimum=min(least // 2, len(judging)))
-            found = None if reason else measure(metric, Part(predictions, segment.rows), sampling=sampling)
-            if found is None or np.isnan(found.value):
+            reason = why_not_measurable(predictions, segment.rows, minimum_rows=min(least // 2, len(judging)))
+            estimate = None if reason else measure(metric, Subset(predictions, segment.rows), resampling=resampling)
+            if estimate is None or np.isnan(estimate.value):
                 reason = reason or f"{metric} is not defined on these {len(segment.rows):,} rows; bring more of them"
                 checks.append(inconclusive(name, reason, rule=policy.on_inconclusive, observed=len(segment.rows)))
                 continue
             checks.append(
                 threshold_check(
                     name,
-                    found.value,
+                    estimate.value,
                     threshold=threshold,
                     rule=policy.on_inconclusive,
                     scope=f"on the segment's {len(segment.rows):,} rows in the half that it was not found in",
-                    interval=found.interval,
-                    confidence=sampling.confidence,
+                    interval=estimate.interval,
+                    confidence=resampling.confidence,
                 )
             )
     return checks
@@ -129,10 +129,10 @@ def row_errors(predictions: Predictions) -> Array:
         return np.asarray(np.abs(predictions.predicted - predictions.truth))
     if predictions.probabilities is None:
         return np.asarray(predictions.predicted != predictions.truth, dtype=np.float64)
-    known = np.minimum(predictions.truth, len(predictions.classes) - 1)
-    said = predictions.probabilities[np.arange(len(known)), known]
-    said = np.where(predictions.truth < len(predictions.classes), said, 0.0)
-    return np.asarray(-np.log(np.clip(said, 1e-6, 1.0)))
+    classes = np.minimum(predictions.truth, len(predictions.classes) - 1)
+    probabilities = predictions.probabilities[np.arange(len(classes)), classes]
+    probabilities = np.where(predictions.truth < len(predictions.classes), probabilities, 0.0)
+    return np.asarray(-np.log(np.clip(probabilities, 1e-6, 1.0)))
 
 
 def find_segments(
@@ -149,7 +149,7 @@ def find_segments(
 
     Args:
         table: The rows.
-        columns: What they are told apart by; dates and times are numbers, of other columns 20 values at most.
+        columns: What may separate them; dates and times count as numbers, other columns have 20 values at most.
         errors: How wrong each row's prediction is, shape (rows,).
         finding: The rows that the tree is fitted on.
         judging: The rows that a segment's rows are taken from.
@@ -165,23 +165,23 @@ def find_segments(
     questions = [question for question in questions if len(np.unique(question.values)) > 1]
     if not questions:
         return []
-    asked = np.column_stack([question.values for question in questions])
-    fitted = DecisionTreeRegressor(max_depth=policy.depth, min_samples_leaf=policy.minimum_rows, random_state=seed)
-    fitted.fit(asked[finding], errors[finding])
-    tree, leaves = fitted.tree_, fitted.apply(asked[judging])
-    found = []
+    answers = np.column_stack([question.values for question in questions])
+    regressor = DecisionTreeRegressor(max_depth=policy.depth, min_samples_leaf=policy.minimum_rows, random_state=seed)
+    regressor.fit(answers[finding], errors[finding])
+    tree, leaves = regressor.tree_, regressor.apply(answers[judging])
+    segments = []
     for leaf, conditions in _paths(tree, questions).items():
         error = float(tree.value[leaf].ravel()[0])
         if conditions and error > float(errors[finding].mean()):
-            found.append(Segment(_described(conditions, questions), judging[leaves == leaf], error))
-    return sorted(found, key=lambda segment: -segment.error)
+            segments.append(Segment(_description(conditions, questions), judging[leaves == leaf], error))
+    return sorted(segments, key=lambda segment: -segment.error)
 
 
-def _halves(sampling: Sampling) -> tuple[Array, Array]:
+def _halves(resampling: Resampling) -> tuple[Array, Array]:
     """Two halves of the rows, with all rows of a group on one side."""
-    drawn = np.arange(sampling.rows) if sampling.groups is None else sampling.groups
-    side = np.random.default_rng(sampling.seed + 3).permutation(int(drawn.max()) + 1) % 2 == 0
-    first = side[drawn]
+    units = np.arange(resampling.rows) if resampling.groups is None else resampling.groups
+    side = np.random.default_rng(resampling.seed + 3).permutation(int(units.max()) + 1) % 2 == 0
+    first = side[units]
     return np.flatnonzero(first), np.flatnonzero(~first)
 
 
@@ -201,65 +201,65 @@ def _questions(series: pl.Series) -> list[_Question]:
 
 
 def _paths(tree: Any, questions: list[_Question]) -> dict[int, dict[str, _Conditions]]:
-    """For each leaf, what is known of the columns on the way to it."""
-    found: dict[int, dict[str, _Conditions]] = {}
+    """For each leaf, the conditions on columns along the path to it."""
+    paths: dict[int, dict[str, _Conditions]] = {}
 
     def walk(node: int, steps: list[tuple[int, bool]]) -> None:
         if tree.children_left[node] == -1:
-            found[node] = _together(tree, questions, steps=steps)
+            paths[node] = _together(tree, questions, steps=steps)
             return
         walk(int(tree.children_left[node]), [*steps, (node, True)])
         walk(int(tree.children_right[node]), [*steps, (node, False)])
 
     walk(0, [])
-    return found
+    return paths
 
 
 def _together(tree: Any, questions: list[_Question], *, steps: list[tuple[int, bool]]) -> dict[str, _Conditions]:
-    known: dict[str, _Conditions] = {}
-    for node, left in steps:
+    by_column: dict[str, _Conditions] = {}
+    for node, is_left in steps:
         question, cut = questions[tree.feature[node]], float(tree.threshold[node])
-        here = known.setdefault(question.column, _Conditions())
+        conditions = by_column.setdefault(question.column, _Conditions())
         if question.category is not None:
-            if left:
-                here.is_not.append(question.category)
+            if is_left:
+                conditions.is_not.append(question.category)
             else:
-                here.is_ = question.category
+                conditions.is_ = question.category
             continue
-        here.missing = here.missing and bool(tree.missing_go_to_left[node]) == left
-        if left:
-            here.high = min(here.high, cut)
+        conditions.missing = conditions.missing and bool(tree.missing_go_to_left[node]) == is_left
+        if is_left:
+            conditions.high = min(conditions.high, cut)
         else:
-            here.low = max(here.low, cut)
-    return known
+            conditions.low = max(conditions.low, cut)
+    return by_column
 
 
-def _described(known: dict[str, _Conditions], questions: list[_Question]) -> str:
+def _description(by_name: dict[str, _Conditions], questions: list[_Question]) -> str:
     by_column = {question.column: question for question in questions}
-    return " and ".join(_words(by_column[column], conditions) for column, conditions in known.items())
+    return " and ".join(_words(by_column[column], conditions) for column, conditions in by_name.items())
 
 
-def _words(question: _Question, known: _Conditions) -> str:
+def _words(question: _Question, conditions: _Conditions) -> str:
     name = question.column
     if question.category is not None:
-        if known.is_ is not None or question.other is not None:
-            return f"{name} = {known.is_ or question.other}"
-        return " and ".join(f"{name} ≠ {value}" for value in known.is_not)
+        if conditions.is_ is not None or question.opposite is not None:
+            return f"{name} = {conditions.is_ or question.opposite}"
+        return " and ".join(f"{name} ≠ {value}" for value in conditions.is_not)
     has_missing = bool(np.isnan(question.values).any())
-    low, high = (None if np.isinf(edge) else _edge(edge, question) for edge in (known.low, known.high))
+    low, high = (None if np.isinf(edge) else _edge(edge, question) for edge in (conditions.low, conditions.high))
     if low is None and high is None:
-        return f"{name} is missing" if known.missing else f"{name} is not missing"
-    told = f"{low} < {name} <= {high}"
+        return f"{name} is missing" if conditions.missing else f"{name} is not missing"
+    text = f"{low} < {name} <= {high}"
     if low is None or high is None:
-        told = f"{name} <= {high}" if low is None else f"{name} > {low}"
-    return f"({told} or missing)" if has_missing and known.missing else told
+        text = f"{name} <= {high}" if low is None else f"{name} > {low}"
+    return f"({text} or missing)" if has_missing and conditions.missing else text
 
 
 def _edge(edge: float, question: _Question) -> str:
     if question.moment is None:
         return format_number(edge)
-    place = pl.Series([round(edge + question.first)])
+    value = pl.Series([round(edge + question.first)])
     if question.moment.base_type() in {pl.Time, pl.Duration}:
-        return str(place.cast(question.moment)[0])
-    moment = place.cast(pl.Datetime("us")).dt.round("1m")
+        return str(value.cast(question.moment)[0])
+    moment = value.cast(pl.Datetime("us")).dt.round("1m")
     return str((moment.dt.date() if question.moment == pl.Date else moment)[0])

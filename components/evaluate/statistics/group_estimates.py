@@ -1,4 +1,4 @@
-"""How sure a metric of one group is, and how far several groups are apart."""
+"""The confidence interval of a metric in one group, and of the spread between several groups."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MEANS = {"accuracy", "brier_score", "neg_brier_score", "top_k_accuracy"}
 
 
 @dataclass(frozen=True)
-class Estimate:
+class GroupEstimate:
     """A metric of one group.
 
     Attributes:
         value: As scikit-learn computes it.
         centre: The value that intervals are built around; another one only at the ends of the metric's range.
-        error: Its standard error; infinite where it cannot be told.
+        error: Its standard error; infinite where it cannot be estimated.
         freedom: The degrees of freedom that the error has.
         bounds: The least and the greatest value that the metric can take.
     """
@@ -51,14 +51,14 @@ class Estimate:
         if np.isfinite(high - low):
             share = (self.centre - low) / (high - low)
             reach /= (high - low) * share * (1 - share)
-            found = [low + (high - low) * float(expit(logit(share) + side * reach)) for side in (-1, 1)]
+            ends = [low + (high - low) * float(expit(logit(share) + side * reach)) for side in (-1, 1)]
         else:
-            found = [max(low, self.centre - reach), min(high, self.centre + reach)]
-        return min(found[0], self.value), max(found[1], self.value)
+            ends = [max(low, self.centre - reach), min(high, self.centre + reach)]
+        return min(ends[0], self.value), max(ends[1], self.value)
 
 
-def estimate(metric: str, predictions: Predictions, *, with_error: bool) -> Estimate | str:
-    """A metric of one group's rows; or why it is not defined on them.
+def estimate(metric: str, predictions: Predictions, *, with_error: bool) -> GroupEstimate | str:
+    """Estimates a metric on one group's rows; a text says why it is not defined on them.
 
     The standard error is the jackknife's (Tukey 1958): for metrics of predicted labels by leaving out one row, which
     is the same for all rows of one truth and prediction; for others by leaving out one of 16 random blocks of rows
@@ -68,39 +68,39 @@ def estimate(metric: str, predictions: Predictions, *, with_error: bool) -> Esti
     Args:
         metric: The name of a scikit-learn metric.
         predictions: Of the group's rows.
-        with_error: Whether the standard error is asked for; 0 unless it is.
+        with_error: Whether to compute the standard error; 0 unless it is.
     """
     if predictions.classes and metric not in _MEANS and len(np.unique(predictions.truth)) < 2:
-        return f"{metric} needs rows of more than one class, and there is one only"
+        return f"{metric} is not defined for a single class"
     labels = replace(predictions, probabilities=None)
     value = _score(metric, labels)
-    known = predictions if value is None else labels
-    value = _score(metric, known) if value is None else value
+    source = predictions if value is None else labels
+    value = _score(metric, source) if value is None else value
     if value is None:
         return f"{metric} is not defined"
     if not with_error:
-        return Estimate(value, value, 0.0, np.inf, metric_range(metric))
-    error, freedom = _jackknife(metric, known)
+        return GroupEstimate(value, value, 0.0, np.inf, metric_range(metric))
+    error, freedom = _jackknife(metric, source)
     low, high = metric_range(metric)
     at_end = value in {low, high}
     if not (at_end or (error == 0 and predictions.classes)) or not np.isfinite(high - low):
-        return Estimate(value, value, error, freedom, (low, high))
-    # Where all is right, or all wrong, nothing varies: one hit and one miss more, as Agresti & Caffo (2000) have it.
-    fewest = len(predictions.truth)
+        return GroupEstimate(value, value, error, freedom, (low, high))
+    # Where all is right, or all wrong, nothing varies: add one hit and one miss (Agresti & Caffo 2000).
+    rows = len(predictions.truth)
     if metric not in _MEANS and predictions.classes:
-        fewest = int(np.unique(predictions.truth, return_counts=True)[1].min())
-    least = (high - low) / (fewest + 2)
-    return Estimate(value, float(np.clip(value, low + least, high - least)), max(error, least), freedom, (low, high))
+        rows = int(np.unique(predictions.truth, return_counts=True)[1].min())
+    step = (high - low) / (rows + 2)
+    return GroupEstimate(value, float(np.clip(value, low + step, high - step)), max(error, step), freedom, (low, high))
 
 
-def point(kind: str, values: Array) -> float:
+def spread(kind: str, values: Array) -> float:
     """The greatest minus the smallest value (`difference`), or the smallest by the greatest (`ratio`)."""
     if kind == "difference":
         return float(values.max() - values.min())
     return float(values.min() / values.max())
 
 
-def apart(kind: str, values: Array, *, errors: Array, confidence: float, freedom: float = np.inf) -> Interval:
+def spread_interval(kind: str, values: Array, *, errors: Array, confidence: float, freedom: float = np.inf) -> Interval:
     """The interval of the `difference`, greatest minus smallest, or of the `ratio`, smallest by greatest, of groups.
 
     All pairwise differences, of logarithms for the ratio (Katz et al. 1978), lie in their intervals at once, by the
@@ -117,7 +117,9 @@ def apart(kind: str, values: Array, *, errors: Array, confidence: float, freedom
     if not np.isfinite(errors).all():
         return (0.0, np.inf) if kind == "difference" else (0.0, 1.0)
     if kind == "ratio":
-        low, high = apart("difference", np.log(values), errors=errors / values, confidence=confidence, freedom=freedom)
+        low, high = spread_interval(
+            "difference", np.log(values), errors=errors / values, confidence=confidence, freedom=freedom
+        )
         return float(np.exp(-high)), float(np.exp(-low))
     reach = _reach(confidence, len(values), freedom=freedom)
     far, error = np.subtract.outer(values, values), reach * np.hypot.outer(errors, errors)
@@ -127,7 +129,7 @@ def apart(kind: str, values: Array, *, errors: Array, confidence: float, freedom
 
 @lru_cache
 def _reach(confidence: float, groups: int, *, freedom: float) -> float:
-    """In how many standard errors all pairs of so many groups lie at once; 10 ms to compute."""
+    """How many standard errors hold for all pairs of so many groups at once; takes 10 ms to compute."""
     from scipy.stats import studentized_range
 
     return float(studentized_range.ppf(confidence, groups, freedom)) / math.sqrt(2)
@@ -162,7 +164,7 @@ def _jackknife(metric: str, predictions: Predictions) -> tuple[float, float]:
         blocks = min(_BLOCKS, size)
         left_out, weights = np.array_split(random.permutation(size), blocks), [1.0] * blocks
         factor, freedom = (blocks - 1) / blocks, blocks - 1.0
-    parts = [_score(metric, predictions.take(np.delete(np.arange(size), gone))) for gone in left_out]
+    parts = [_score(metric, predictions.take(np.delete(np.arange(size), rows_left_out))) for rows_left_out in left_out]
     if None in parts:
         return np.inf, freedom
     values = np.array(parts, dtype=np.float64)

@@ -16,8 +16,8 @@ SCORED_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How the rows of a split were drawn, and at which level intervals are asked for.
+class Resampling:
+    """How the rows of a split were drawn, and the level of the intervals.
 
     Attributes:
         rows: How many there are.
@@ -34,10 +34,10 @@ class Sampling:
     @cached_property
     def blocks(self) -> Array:
         """The number of the block that each row is resampled with, shape (rows,)."""
-        drawn = np.arange(self.rows) if self.groups is None else self.groups
-        count = int(drawn.max()) + 1 if self.rows else 0
+        units = np.arange(self.rows) if self.groups is None else self.groups
+        count = int(units.max()) + 1 if self.rows else 0
         shuffled = np.random.default_rng(self.seed).permutation(count)
-        return np.asarray(shuffled[drawn] % BLOCKS)
+        return np.asarray(shuffled[units] % BLOCKS)
 
     @cached_property
     def times(self) -> Array:
@@ -45,14 +45,14 @@ class Sampling:
         return _resampled(int(self.blocks.max()) + 1, RESAMPLES, seed=self.seed + 1)
 
     @cached_property
-    def scored(self) -> tuple[Array, Array]:
+    def scorer_sample(self) -> tuple[Array, Array]:
         """The rows that scorers are run on, and how often each block is in each resample of those."""
         blocks = int(self.blocks.max()) + 1
-        kept = max(1, min(blocks, blocks * SCORED_ROWS // self.rows))
-        return np.flatnonzero(self.blocks < kept), _resampled(kept, SCORED_RESAMPLES, seed=self.seed + 2)
+        block_count = max(1, min(blocks, blocks * SCORED_ROWS // self.rows))
+        return np.flatnonzero(self.blocks < block_count), _resampled(block_count, SCORED_RESAMPLES, seed=self.seed + 2)
 
     def sums(self, terms: Array, rows: Array | None) -> Array:
-        """What each block adds to the sums, shape (blocks, sums)."""
+        """Each block's contribution to the sums, shape (blocks, sums)."""
         blocks = self.blocks if rows is None else self.blocks[rows]
         count = self.times.shape[1]
         return np.column_stack([np.bincount(blocks, weights=term, minlength=count) for term in terms.T])
@@ -60,8 +60,8 @@ class Sampling:
 
 @lru_cache(maxsize=4)
 def _resampled(blocks: int, resamples: int, *, seed: int) -> Array:
-    drawn = np.random.default_rng(seed).integers(blocks, size=(resamples, blocks))
-    drawn += np.arange(resamples)[:, None] * blocks
-    times = np.bincount(drawn.ravel(), minlength=resamples * blocks).reshape(resamples, blocks).astype(np.float64)
+    draws = np.random.default_rng(seed).integers(blocks, size=(resamples, blocks))
+    draws += np.arange(resamples)[:, None] * blocks
+    times = np.bincount(draws.ravel(), minlength=resamples * blocks).reshape(resamples, blocks).astype(np.float64)
     times.setflags(write=False)
     return times

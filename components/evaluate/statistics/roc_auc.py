@@ -15,7 +15,7 @@ def roc_auc_influence(metric: str, predictions: Predictions) -> Array | None:
 
     Args:
         metric: The metric's name.
-        predictions: What a model said about the rows; every class must occur.
+        predictions: Of the rows; every class must occur.
 
     Returns:
         The influences; None for other metrics.
@@ -27,12 +27,12 @@ def roc_auc_influence(metric: str, predictions: Predictions) -> Array | None:
     if metric not in {"roc_auc_ovr", "roc_auc_ovr_weighted"}:
         return None
     classes, rows = range(len(predictions.classes)), len(predictions.truth)
-    found = [_binary(predictions.truth == one, predictions.probabilities[:, one]) for one in classes]
+    curves = [_binary(predictions.truth == code, predictions.probabilities[:, code]) for code in classes]
     if metric == "roc_auc_ovr":
-        return np.mean([influence for _, influence in found], axis=0)  # type: ignore[no-any-return]
+        return np.mean([influence for _, influence in curves], axis=0)  # type: ignore[no-any-return]
     total = np.zeros(rows)
-    for one, (area, influence) in zip(classes, found, strict=True):
-        is_class = predictions.truth == one
+    for code, (area, influence) in zip(classes, curves, strict=True):
+        is_class = predictions.truth == code
         total += is_class.mean() * influence + (is_class - is_class.mean()) * area / rows
     return total
 
@@ -41,14 +41,14 @@ def _binary(positive: Array, scores: Array) -> tuple[float, Array]:
     """The area, and each row's influence on it."""
     from scipy.stats import rankdata
 
-    many, few = int(positive.sum()), int((~positive).sum())
+    positives, negatives = int(positive.sum()), int((~positive).sum())
     ranks = rankdata(scores)
     above = np.empty(len(scores))
-    above[positive] = (ranks[positive] - rankdata(scores[positive])) / few  # the share of negatives below
-    above[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / many  # of positives above
+    above[positive] = (ranks[positive] - rankdata(scores[positive])) / negatives  # the share of negatives below
+    above[~positive] = 1 - (ranks[~positive] - rankdata(scores[~positive])) / positives  # of positives above
     area = float(above[positive].mean())
     influence = above - area
-    for part, rows in ((positive, many), (~positive, few)):
+    for part, rows in ((positive, positives), (~positive, negatives)):
         influence[part] /= np.sqrt(rows * max(rows - 1, 1))
     return area, influence
 
@@ -68,9 +68,9 @@ def average_precisions(positive: Array, scores: Array, *, weights: Array) -> Arr
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # of each run of equal scores
     weights = weights[:, order]
     hits = np.cumsum(weights * positive[order], axis=1)[:, last]
-    told = np.cumsum(weights, axis=1)[:, last]
-    precision = np.divide(hits, told, out=np.zeros_like(hits), where=told > 0)
+    predicted = np.cumsum(weights, axis=1)[:, last]
+    precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
     gained = np.diff(hits, axis=1, prepend=0.0)
     total = hits[:, -1]
-    found: Array = np.divide((gained * precision).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
-    return found
+    values: Array = np.divide((gained * precision).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+    return values

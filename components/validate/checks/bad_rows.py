@@ -1,4 +1,4 @@
-"""What a contract takes for bad, row by row: counts that add up over the parts of a table."""
+"""Bad rows by the contract: counts of single rows, which add up over the parts of a table."""
 
 from __future__ import annotations
 
@@ -15,46 +15,50 @@ from modelway.components.core.config.row_rules import check_pattern, in_full, is
 from modelway.components.validate.counting import Counts, Tally
 
 MOST_LETTERS = 60  # of an example value, which may be a whole text
-_PREFIX = "contract/"
 
 
 @dataclass(frozen=True)
 class BadRows:
-    """A check that counts bad rows, and how to find some of them.
+    """A kind of bad rows, which a check counts.
 
     Attributes:
         name: The check's name.
-        bad: What is true of a bad row.
+        is_bad: The condition that holds for a bad row.
         tolerance: The share of rows that may be bad.
-        says: What is bad about them.
-        threshold: What is asked for, to be shown.
-        shows: The column whose bad values are shown, if any.
+        problem: What is wrong with bad rows, in words.
+        threshold: The threshold that the check shows.
+        example_column: The column whose bad values are shown, if any.
         remedy: What to do about them.
-        present: Of missing values, what is true of the others; counting those is several times as fast.
+        present: For missing values, the condition of the other rows; counting those is several times as fast.
     """
 
     name: str
-    bad: pl.Expr
+    is_bad: pl.Expr
     tolerance: float
-    says: str
+    problem: str
     threshold: float | str | None
-    shows: str | None
+    example_column: str | None
     remedy: str
     present: pl.Expr | None = None
 
+    @property
+    def key(self) -> str:
+        """The name of the count in a tally."""
+        return f"contract/{self.name}"
+
 
 def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list[BadRows]:
-    """Everything that can be bad about a single row of a table with these columns.
+    """Defines everything that can be wrong with a single row of a table with these columns.
 
     Raises:
         ModelwayError: a row rule is not a SQL condition over the contract's columns.
     """
     return [
         *(
-            asked
+            kind
             for name in schema
             if name in contract.columns
-            for asked in _of_column(name, contract.columns[name], dtype=schema[name])
+            for kind in _of_column(name, contract.columns[name], dtype=schema[name])
         ),
         *_of_label(project, schema),
         *(
@@ -65,19 +69,19 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
     ]
 
 
-def bad_tally(asked: Sequence[BadRows]) -> Tally:
-    """What to count."""
+def bad_tally(kinds: Sequence[BadRows]) -> Tally:
+    """The tally that counts these kinds of bad rows."""
     return Tally(
-        {f"{_PREFIX}{one.name}": one.bad for one in asked if one.present is None},
-        missing={f"{_PREFIX}{one.name}": one.present for one in asked if one.present is not None},
+        {kind.key: kind.is_bad for kind in kinds if kind.present is None},
+        missing={kind.key: kind.present for kind in kinds if kind.present is not None},
     )
 
 
-def bad_row_checks(table: pl.LazyFrame, asked: Sequence[BadRows], *, counted: Counts) -> list[Check]:
-    """A check of each count; the values of failed ones are looked for in one more pass over the columns concerned."""
-    bad = {one.name: counted.numbers[f"{_PREFIX}{one.name}"] for one in asked}
-    examples = _examples([one for one in asked if _is_failed(one, bad[one.name], rows=counted.rows)], table)
-    return [_judged(one, bad[one.name], rows=counted.rows, examples=examples.get(one.name, "")) for one in asked]
+def bad_row_checks(table: pl.LazyFrame, kinds: Sequence[BadRows], *, counts: Counts) -> list[Check]:
+    """A check of each count; examples for failed ones take one more pass over the columns concerned."""
+    bad, rows = {kind.name: counts.numbers[kind.key] for kind in kinds}, counts.rows
+    examples = _examples([kind for kind in kinds if _is_failed(kind, bad[kind.name], rows=rows)], table)
+    return [_counted_check(kind, bad[kind.name], rows=rows, examples=examples.get(kind.name, "")) for kind in kinds]
 
 
 def is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -86,22 +90,22 @@ def is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _present(name: str, dtype: pl.DataType) -> pl.Expr:
-    """True of a value that is there, false or null of one that is missing."""
+    """True for a value, false or null for a missing one."""
     return pl.col(name).is_not_nan() if dtype.is_float() else pl.col(name).is_not_null()
 
 
 def shown_values(values: Sequence[str]) -> str:
-    """Some values as a message shows them."""
+    """Some values in quotes, for a message."""
     return ", ".join(repr(value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…") for value in values)
 
 
 def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows]:
     value = pl.col(name)
     remedy = "fill them in at their source, or raise `max_nulls` in the contract"
-    missing, most = is_missing(name, dtype), column.max_nulls
-    asked = [BadRows(f"nulls[{name}]", missing, most, "missing values", most, None, remedy, _present(name, dtype))]
+    missing, limit = is_missing(name, dtype), column.max_nulls
+    kinds = [BadRows(f"nulls[{name}]", missing, limit, "missing values", limit, None, remedy, _present(name, dtype))]
     if not is_stored_as(column.type, dtype):
-        return asked
+        return kinds
     if dtype.is_float():
         value = value.fill_nan(None)
     elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
@@ -112,17 +116,19 @@ def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows
         if bound is not None:
             outside = value < pl.lit(bound) if word == "minimum" else value > pl.lit(bound)
             threshold = bound if isinstance(bound, int | float) else str(bound)
-            says = f"values {beyond} {bound}"
-            asked.append(BadRows(f"{word}[{name}]", outside, 0.0, says, threshold, name, remedy))
+            problem = f"values {beyond} {bound}"
+            kinds.append(BadRows(f"{word}[{name}]", outside, 0.0, problem, threshold, name, remedy))
     if column.categories is not None:
-        shown = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
-        bad = ~value.is_in(list(column.categories))
-        asked.append(BadRows(f"categories[{name}]", bad, 0.0, "values outside the categories", shown, name, remedy))
+        categories = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
+        is_bad = ~value.is_in(list(column.categories))
+        kinds.append(
+            BadRows(f"categories[{name}]", is_bad, 0.0, "values outside the categories", categories, name, remedy)
+        )
     if column.pattern is not None:
         check_pattern(name, column.pattern, file=None)
-        bad = ~value.str.contains(in_full(column.pattern))
-        asked.append(BadRows(f"pattern[{name}]", bad, 0.0, "values that do not match", column.pattern, name, remedy))
-    return asked
+        is_bad = ~value.str.contains(in_full(column.pattern))
+        kinds.append(BadRows(f"pattern[{name}]", is_bad, 0.0, "values that do not match", column.pattern, name, remedy))
+    return kinds
 
 
 def _of_rule(rule: RowRule, schema: pl.Schema) -> BadRows:
@@ -140,36 +146,40 @@ def _of_rule(rule: RowRule, schema: pl.Schema) -> BadRows:
 def _of_label(project: Project, schema: pl.Schema) -> list[BadRows]:
     if project.label not in schema:
         return []
-    says, remedy = "rows without a label", "leave rows without a label out at their source"
-    missing, present = (kind(project.label, schema[project.label]) for kind in (is_missing, _present))
-    return [BadRows("label", missing, 0.0, says, 0, None, remedy, present)]
+    problem, remedy = "rows without a label", "leave rows without a label out at their source"
+    missing, present = (expression(project.label, schema[project.label]) for expression in (is_missing, _present))
+    return [BadRows("label", missing, 0.0, problem, 0, None, remedy, present)]
 
 
-def _is_failed(asked: BadRows, bad: int, *, rows: int) -> bool:
-    return bool(rows) and bad / rows > asked.tolerance
+def _is_failed(kind: BadRows, bad: int, *, rows: int) -> bool:
+    return bool(rows) and bad / rows > kind.tolerance
 
 
-def _judged(asked: BadRows, bad: int, *, rows: int, examples: str) -> Check:
+def _counted_check(kind: BadRows, bad: int, *, rows: int, examples: str) -> Check:
     share = bad / rows if rows else 0.0
-    failed = _is_failed(asked, bad, rows=rows)
-    message = f"{bad:,} of {rows:,} {asked.says}" + (f"{examples}; {asked.remedy}" if failed else "")
-    observed: Any = round(share, 6) if asked.shows is None and asked.threshold == asked.tolerance else bad
-    return passed_or_failed(asked.name, not failed, message=message, observed=observed, threshold=asked.threshold)
+    is_failed = _is_failed(kind, bad, rows=rows)
+    message = f"{bad:,} of {rows:,} {kind.problem}" + (f"{examples}; {kind.remedy}" if is_failed else "")
+    observed: Any = round(share, 6) if kind.example_column is None and kind.threshold == kind.tolerance else bad
+    return passed_or_failed(kind.name, not is_failed, message=message, observed=observed, threshold=kind.threshold)
 
 
-def _examples(asked: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
-    """For each check that shows a column, some of its bad values."""
+def _examples(kinds: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
+    """Some bad values for each kind with an example column."""
     values = {
-        f"{number}": pl.col(one.shows).filter(one.bad).head(1000).cast(pl.String).unique(maintain_order=True)
-        for number, one in enumerate(asked)
-        if one.shows is not None
+        f"{number}": pl.col(kind.example_column)
+        .filter(kind.is_bad)
+        .head(1000)
+        .cast(pl.String)
+        .unique(maintain_order=True)
+        for number, kind in enumerate(kinds)
+        if kind.example_column is not None
     }
     if not values:
         return {}
-    found = table.select(**{number: some.head(3).implode() for number, some in values.items()}).collect(
+    columns = table.select(**{number: examples.head(3).implode() for number, examples in values.items()}).collect(
         engine="streaming"
     )
     return {
-        asked[int(number)].name: f", such as {shown_values(some[0])}"
-        for number, some in found.to_dict(as_series=False).items()
+        kinds[int(number)].name: f", such as {shown_values(examples[0])}"
+        for number, examples in columns.to_dict(as_series=False).items()
     }

@@ -1,4 +1,4 @@
-"""Checks a table against its contract: every row is read, in one pass over lazily scanned columns."""
+"""Checks a table against its contract, in one pass over lazily scanned columns."""
 
 from __future__ import annotations
 
@@ -16,28 +16,26 @@ from modelway.components.validate.counting import Counts, count
 
 
 def contract_checks(table: pl.LazyFrame, contract: Contract, *, project: Project) -> list[Check]:
-    """Every check that the contract asks for.
+    """Every check of the contract.
 
     Raises:
         ModelwayError: a rule is not a SQL condition over the contract's columns.
     """
-    asked = bad_rows(contract, project, schema=table.collect_schema())
-    return counted_contract_checks(
-        table, contract, project=project, asked=asked, counted=count(table, bad_tally(asked))
-    )
+    kinds = bad_rows(contract, project, schema=table.collect_schema())
+    return counted_contract_checks(table, contract, project=project, kinds=kinds, counts=count(table, bad_tally(kinds)))
 
 
 def counted_contract_checks(
-    table: pl.LazyFrame, contract: Contract, *, project: Project, asked: Sequence[BadRows], counted: Counts
+    table: pl.LazyFrame, contract: Contract, *, project: Project, kinds: Sequence[BadRows], counts: Counts
 ) -> list[Check]:
-    """Every check that the contract asks for, where the bad rows have been counted already.
+    """Every check of the contract, for a table whose bad rows have been counted already.
 
     Args:
-        table: All the rows, which are read again only for keys, rules over many rows, classes and bad examples.
-        contract: What they must look like.
-        project: Whose label it is.
-        asked: What can be bad about a row.
-        counted: How often it is.
+        table: All rows; read again only for keys, row rules over many rows, classes and examples.
+        contract: The contract.
+        project: Names the label.
+        kinds: What can be wrong with a row.
+        counts: How often that is.
 
     Raises:
         ModelwayError: a rule is not a SQL condition over the contract's columns.
@@ -45,13 +43,13 @@ def counted_contract_checks(
     schema = table.collect_schema()
     present = {name: contract.columns[name] for name in schema if name in contract.columns}
     return [
-        _row_check(counted.rows, contract),
+        _row_check(counts.rows, contract),
         *_presence_checks(contract, schema),
         *_label_check(project, schema),
         *(_type_check(name, column, dtype=schema[name]) for name, column in present.items()),
-        *bad_row_checks(table, asked, counted=counted),
-        *unique_checks(table, contract, schema=schema, rows=counted.rows),
-        *rule_checks(table, contract, schema=schema, rows=counted.rows),
+        *bad_row_checks(table, kinds, counts=counts),
+        *unique_checks(table, contract, schema=schema, rows=counts.rows),
+        *rule_checks(table, contract, schema=schema, rows=counts.rows),
         *class_checks(table, project, schema=schema),
     ]
 
@@ -60,7 +58,7 @@ def _row_check(rows: int, contract: Contract) -> Check:
     return passed_or_failed(
         "rows",
         rows >= contract.minimum_rows,
-        message=f"{rows:,} rows; the contract asks for {contract.minimum_rows:,}",
+        message=f"{rows:,} rows; the contract requires {contract.minimum_rows:,}",
         observed=rows,
         threshold=contract.minimum_rows,
     )
@@ -73,7 +71,7 @@ def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
         passed_or_failed(
             f"column[{name}]",
             False,
-            message=f"the column {name!r} is missing; bring it back, or set `required: false` in the contract"
+            message=f"the column {name!r} is missing; restore it, or set `required: false` in the contract"
             + (f" (new in the data: {', '.join(extra[:5])})" if extra else ""),
             threshold="present",
             observed="missing",
@@ -83,7 +81,7 @@ def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
     if not missing:
         checks.append(
             passed_or_failed(
-                "columns", True, message=f"all {len(contract.columns)} columns are there", observed=len(schema)
+                "columns", True, message=f"all {len(contract.columns)} columns are present", observed=len(schema)
             )
         )
     if contract.extra_columns == "forbid":
@@ -103,17 +101,17 @@ def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
 def _label_check(project: Project, schema: pl.Schema) -> list[Check]:
     if project.label in schema:
         return []
-    message = f"the label {project.label!r} is not in the data; bring it back, or name another in the project"
+    message = f"the label {project.label!r} is not in the data; restore it, or name another in the project"
     return [passed_or_failed("label", False, message=message, observed="missing", threshold="present")]
 
 
 def _type_check(name: str, column: Column, *, dtype: pl.DataType) -> Check:
-    stored = dtype.base_type().__name__
-    right = is_stored_as(column.type, dtype)
+    stored_type = dtype.base_type().__name__
+    is_right = is_stored_as(column.type, dtype)
     message = f"is {column.type}"
-    if not right:
+    if not is_right:
         message = (
-            f"{name!r} is stored as {stored}, not as {column.type}: some value does not parse as one; "
+            f"{name!r} is stored as {stored_type}, not as {column.type}: some value is no valid {column.type}; "
             "correct the values at their source, or the type in the contract"
         )
-    return passed_or_failed(f"type[{name}]", right, message=message, observed=stored, threshold=column.type)
+    return passed_or_failed(f"type[{name}]", is_right, message=message, observed=stored_type, threshold=column.type)

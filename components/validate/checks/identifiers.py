@@ -1,4 +1,4 @@
-"""Features that name the rows, or follow their order, instead of describing them."""
+"""Features that identify rows, or follow their order, instead of describing them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from modelway.components.core.checks import Check, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.core.tables.parquet import as_numbers
 from modelway.components.validate.checks.single_feature import MINIMUM_ROWS, Skill
-from modelway.components.validate.sample import Sample, is_ordered, plain
+from modelway.components.validate.sample import Sample, is_ordered, plain_series
 
 _DISTINCT = 0.99  # of the rows: "nearly every one"
 
@@ -25,7 +25,7 @@ _IN_ORDER = 0.999
 _UNIFORM = 1.63  # Kolmogorov's 99 % quantile, times the root of the rows
 
 
-_TELLS = {"ROC AUC": 0.6, "R²": 0.1}
+_PREDICTIVE = {"ROC AUC": 0.6, "R²": 0.1}
 
 
 def identifier_checks(
@@ -38,47 +38,49 @@ def identifier_checks(
     measure: str,
     rule: OnInconclusive,
 ) -> list[Check]:
-    """Finds features that name the row instead of describing it, and those that follow the order of the rows.
+    """Finds features that identify the row instead of describing it, and those that follow the order of the rows.
 
     Failed: names (text, or numbers that the project calls categorical) that differ in nearly every row; whole numbers
-    that do, and number the rows nearly without gaps; anything that differs in nearly every row, rises or falls with
-    the row's number and tells the label. Inconclusive: whole numbers that differ and are spread evenly, as hashes
-    are; times of which nearly every row has an hour or a day of its own, without gaps; features with ties that follow
-    the order and tell the label, since the file may just be sorted by them. Numbers with fractions are measurements,
-    which may well differ in every row.
+    that do, and count the rows nearly without gaps; anything that differs in nearly every row, rises or falls with
+    the row's number and predicts the label. Inconclusive: whole numbers that differ and are spread evenly, like hashes;
+    times of which nearly every row has an hour or a day of its own, without gaps; features with ties that follow the
+    order and predict the label, since the file may just be sorted by them. Numbers with fractions are measurements,
+    which may differ in every row.
 
     Args:
         sample: Training rows.
-        table: All of them, of which the distinct values of suspects are counted (with an error of some percent).
-        features: The features that are there.
-        categorical: Those of them that the project takes for names.
-        skills: What each tells of the label, as far as known.
-        measure: What skill is measured by.
+        table: All training rows, in which the distinct values of suspects are counted (with an error of some percent).
+        features: The features that the table has.
+        categorical: Those of them that the project calls categorical.
+        skills: How well each predicts the label, as far as measured.
+        measure: The name of the skills' measure.
         rule: What an inconclusive check does.
     """
     if len(sample.table) < MINIMUM_ROWS:
-        message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to tell identifiers by"
+        message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to find identifiers"
         return [inconclusive("identifier[features]", message, rule=rule)]
-    names, skilful = set(categorical), {skill.feature: skill for skill in skills if skill.interval[0] > _TELLS[measure]}
+    names, least = set(categorical), _PREDICTIVE[measure]
+    skilful = {skill.feature: skill for skill in skills if skill.interval[0] > least}
     suspects = {}
     for feature in features:
-        series = plain(sample.table[feature])
-        differs = _differs(series)
-        found = _names_rows(series, sample, categorical=feature in names) if differs else None
-        if found is None and feature in skilful and not series.dtype.is_temporal() and _follows_order(series, sample):
-            found = _in_order(differs, f"{measure} {skilful[feature].observed:.3f}")
-        if found is not None:
-            suspects[feature] = (differs, found)
-    repeated = _repeated(sample, table, features=[feature for feature, (differs, _) in suspects.items() if differs])
+        series = plain_series(sample.table[feature])
+        is_distinct = _differs(series)
+        suspicion = _names_rows(series, sample, categorical=feature in names) if is_distinct else None
+        may_be_ordered = suspicion is None and feature in skilful and not series.dtype.is_temporal()
+        if may_be_ordered and _follows_order(series, sample):
+            suspicion = _in_order(is_distinct, f"{measure} {skilful[feature].observed:.3f}")
+        if suspicion is not None:
+            suspects[feature] = (is_distinct, suspicion)
+    distinct = [feature for feature, (is_distinct, _) in suspects.items() if is_distinct]
+    repeated = _repeated(sample, table, features=distinct)
     checks = []
     for feature, (_, (certain, says)) in suspects.items():
         if feature not in repeated:
             message = f"{says} (on {sample.rows} training rows); take it out of `features`"
-            message += "" if certain else " unless it means something by itself"
+            message += "" if certain else " unless its value has a meaning"
             name = f"identifier[{feature}]"
-            checks.append(
-                passed_or_failed(name, False, message=message) if certain else inconclusive(name, message, rule=rule)
-            )
+            failed = passed_or_failed(name, False, message=message)
+            checks.append(failed if certain else inconclusive(name, message, rule=rule))
     if checks:
         return checks
     message = f"none of {len(features)} features identifies a row or follows the rows' order, on {sample.rows} rows"
@@ -87,16 +89,16 @@ def identifier_checks(
 
 def _differs(series: pl.Series) -> bool:
     """Whether nearly every row has a value of its own."""
-    known = series.drop_nulls()
-    return len(known) >= MINIMUM_ROWS and known.n_unique() >= _DISTINCT * len(known)
+    values = series.drop_nulls()
+    return len(values) >= MINIMUM_ROWS and values.n_unique() >= _DISTINCT * len(values)
 
 
 def _repeated(sample: Sample, table: pl.LazyFrame, *, features: Sequence[str]) -> set[str]:
     """Those features that differ in nearly every row of the sample, but not of the table."""
     countable = [name for name in features if not sample.table.schema[name].is_nested()]
-    if sample.whole or not countable:
+    if sample.is_complete or not countable:
         return set()
-    counted: dict[str, int] = (
+    counts: dict[str, int] = (
         table.select(
             pl.col(countable).drop_nulls().approx_n_unique().name.suffix(":distinct"),
             pl.col(countable).count().name.suffix(":rows"),
@@ -104,29 +106,29 @@ def _repeated(sample: Sample, table: pl.LazyFrame, *, features: Sequence[str]) -
         .collect(engine="streaming")
         .row(0, named=True)
     )
-    return {name for name in countable if counted[f"{name}:distinct"] < _DISTINCT_OF_ALL * counted[f"{name}:rows"]}
+    return {name for name in countable if counts[f"{name}:distinct"] < _DISTINCT_OF_ALL * counts[f"{name}:rows"]}
 
 
 def _names_rows(series: pl.Series, sample: Sample, *, categorical: bool) -> tuple[bool, str] | None:
     """Whether a feature that differs in nearly every row is certainly an identifier, and why; None if it is none."""
-    known = series.drop_nulls()
-    if known.dtype.is_temporal():
-        hours = (known.cast(pl.Datetime("us")).dt.epoch("s") // 3600).alias("hour")
+    values = series.drop_nulls()
+    if values.dtype.is_temporal():
+        hours = (values.cast(pl.Datetime("us")).dt.epoch("s") // 3600).alias("hour")
         if any(_differs(ticks) and np.ptp(ticks.to_numpy()) < 2 * sample.total for ticks in (hours, hours // 24)):
             return False, "nearly every row has an hour or a day of its own, without gaps, so it numbers the rows"
         return None
-    if categorical or not is_ordered(known):
-        return True, "nearly every row has a value of its own, so it names the row and says nothing of new ones"
-    return _numbers_rows(as_numbers(known), sample.total)
+    if categorical or not is_ordered(values):
+        return True, "nearly every row has a value of its own, so it identifies the row and does not generalize"
+    return _numbers_rows(as_numbers(values), sample.total)
 
 
 def _numbers_rows(numbers: np.ndarray[Any, np.dtype[np.float64]], total: int) -> tuple[bool, str] | None:
-    """The same of numbers, of which there are so many in the table."""
+    """The same for numbers; `total` is how many rows the table has."""
     if not np.isfinite(numbers).all() or (numbers != np.round(numbers)).any():
         return None
     span = float(np.ptp(numbers)) + 1
     if span <= 2 * total:
-        return True, "whole numbers that count the rows nearly without gaps, so it names the row"
+        return True, "whole numbers that count the rows nearly without gaps, so it identifies the row"
     even = np.arange(1, len(numbers) + 1) / len(numbers)
     distance = np.abs((np.sort(numbers) - numbers.min()) / span - even).max()
     if distance < _UNIFORM / np.sqrt(len(numbers)):
@@ -136,16 +138,16 @@ def _numbers_rows(numbers: np.ndarray[Any, np.dtype[np.float64]], total: int) ->
 
 def _in_order(differs: bool, skill: str) -> tuple[bool, str]:
     if differs:
-        return True, f"it follows the order of the rows, which tells the label ({skill})"
-    return False, f"it follows the order of the rows, or they are sorted by it, and it tells the label ({skill})"
+        return True, f"it follows the order of the rows, which predicts the label ({skill})"
+    return False, f"it follows the order of the rows, or they are sorted by it, and it predicts the label ({skill})"
 
 
 def _follows_order(series: pl.Series, sample: Sample) -> bool:
     """Whether the rank correlation (Spearman, 1904) with the row's number is nearly perfect."""
     if not is_ordered(series) or series.null_count() > (1 - _DISTINCT) * len(series):
         return False
-    known = series.is_not_null()
-    rows = sample.positions[known.to_numpy()].argsort().argsort().astype(np.float64)
+    has_value = series.is_not_null()
+    rows = sample.positions[has_value.to_numpy()].argsort().argsort().astype(np.float64)
     midranks = series.drop_nulls().rank("average").to_numpy()
     if np.ptp(midranks) == 0:
         return False

@@ -1,4 +1,4 @@
-"""Drift that no column shows by itself: whether a classifier can tell new rows from the baseline's."""
+"""Multivariate drift: whether a classifier can distinguish new rows from the baseline's."""
 
 from __future__ import annotations
 
@@ -26,90 +26,101 @@ Rows = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def multivariate_check(
-    before: pl.DataFrame, now: pl.DataFrame, *, columns: Sequence[str], policy: Multivariate, rule: OnInconclusive
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    *,
+    columns: Sequence[str],
+    policy: Multivariate,
+    rule: OnInconclusive,
 ) -> Check:
-    """Trains a classifier to tell two tables apart, and judges the area under its ROC curve on rows it did not see.
+    """Trains a classifier to distinguish two tables, and judges the area under its ROC curve on rows it did not see.
 
-    Gradient-boosted trees with large leaves, which find shifts of columns together (a correlation that turns) and do
-    not learn single rows by heart; equal rows are always held out together, so that rows in both tables count as
-    evidence for neither. This is the classifier two-sample test (Lopez-Paz and Oquab, 2017), judged by its effect:
+    Gradient-boosted trees with large leaves, which find joint shifts of columns (such as a changed correlation) and do
+    not memorize single rows; equal rows are always held out together, so that rows in both tables are evidence for
+    neither. This is the classifier two-sample test (Lopez-Paz and Oquab, 2017), judged by its effect:
     it fails only if the whole 95 % interval of the area (Hanley and McNeil, 1982) lies above the threshold.
 
-    Dates and times are left out: they move on by themselves, and would always tell new rows from old. Of columns with
-    many categories the most frequent are told apart, the others are one.
+    Dates and times are left out: they always advance, and would distinguish any new rows from old. Of columns with many
+    categories the most frequent are kept, the others are merged.
 
     Args:
-        before: Rows of the baseline.
-        now: The rows in question.
-        columns: The columns to tell them apart by; those that either table lacks, or that are numbers in one and
-            text in the other, are left to the contract.
-        policy: The threshold, and how many rows are taken of each side at most.
+        reference: Rows of the baseline.
+        current: The rows in question.
+        columns: The columns to use; those that either table lacks, or that are numbers in one and text in the other,
+            are left to the contract.
+        policy: The threshold, and how many rows of each side to use at most.
         rule: What an inconclusive check does.
     """
-    most = policy.roc_auc
-    tables = [_sampled(table, policy.sample_rows) for table in (before, now)]
-    fewest = min(len(table) for table in tables)
-    if fewest < MINIMUM_ROWS:
-        message = f"{fewest:,} rows on one side; {MINIMUM_ROWS} are needed to tell drift of columns together by"
-        return inconclusive(_NAME, message, rule=rule, observed=fewest, threshold=MINIMUM_ROWS)
-    named = [set(table.columns) for table in tables]
-    there = [name for name in dict.fromkeys(columns) if all(name in names for names in named)]
-    encoded = {name: _encoded(*(table[name] for table in tables)) for name in there}
-    used = {name: values for name, values in encoded.items() if values is not None}
-    if not used:
-        return inconclusive(_NAME, "no column to tell the rows apart by", rule=rule)
-    matrix = np.column_stack([values for values, _ in used.values()])
-    is_now = np.repeat([False, True], [len(table) for table in tables])
-    categorical = [is_categorical for _, is_categorical in used.values()]
-    scores, models = _out_of_fold(matrix, is_now, categorical=categorical)
-    area, interval = roc_auc(is_now, scores)
-    verdict = Threshold(max=most).judge(interval)
-    rounded = round(interval[0], 6), round(interval[1], 6)
+    limit = policy.roc_auc
+    tables = [_sample_rows(table, policy.sample_rows) for table in (reference, current)]
+    rows = min(len(table) for table in tables)
+    if rows < MINIMUM_ROWS:
+        message = f"{rows:,} rows on one side; {MINIMUM_ROWS} are needed to measure multivariate drift"
+        return inconclusive(_NAME, message, rule=rule, observed=rows, threshold=MINIMUM_ROWS)
+    column_sets = [set(table.columns) for table in tables]
+    common_columns = [name for name in dict.fromkeys(columns) if all(name in names for names in column_sets)]
+    candidates = {name: _encode(*(table[name] for table in tables)) for name in common_columns}
+    encodings = {name: values for name, values in candidates.items() if values is not None}
+    if not encodings:
+        return inconclusive(_NAME, "there is no column to compare", rule=rule)
+    matrix = np.column_stack([values for values, _ in encodings.values()])
+    is_current = np.repeat([False, True], [len(table) for table in tables])
+    categorical = [is_categorical for _, is_categorical in encodings.values()]
+    scores, models = _out_of_fold(matrix, is_current, categorical=categorical)
+    area, interval = roc_auc(is_current, scores)
+    verdict = Threshold(max=limit).judge(interval)
+    rounded_interval = round(interval[0], 6), round(interval[1], 6)
     message = (
-        f"a classifier tells {len(tables[1]):,} rows from {len(tables[0]):,} of the baseline's by {len(used)} columns "
-        f"with ROC AUC {area:.3f} ({CONFIDENCE:.0%} interval {interval[0]:.3f} to {interval[1]:.3f}; 0.5 is not at all)"
-        f"; the policy asks for at most {most:g}"
+        f"a classifier distinguishes {len(tables[1]):,} rows from {len(tables[0]):,} of the baseline's by "
+        f"{len(encodings)} columns with ROC AUC {area:.3f} ({CONFIDENCE:.0%} interval {interval[0]:.3f} to "
+        f"{interval[1]:.3f}; 0.5 is by chance); the policy allows at most {limit:g}"
     )
     if verdict is not Verdict.PASSED:
-        names = np.array(list(used))[np.argsort(-_importance(matrix, is_now, models=models), kind="stable")]
+        names = np.array(list(encodings))[np.argsort(-_importance(matrix, is_current, models=models), kind="stable")]
         message += f"; most by {', '.join(repr(str(name)) for name in names[:_SHOWN])}; "
     if verdict is Verdict.INCONCLUSIVE:
-        message += "these rows cannot tell: raise `data.drift.multivariate.sample_rows`"
+        message += "too few rows to decide: raise `data.drift.multivariate.sample_rows`"
     elif verdict is Verdict.FAILED:
-        message += "look at their source, or retrain on purpose"
-    return judged(_NAME, verdict, message=message, rule=rule, observed=round(area, 6), threshold=most, interval=rounded)
+        message += "check their source, or retrain"
+    return judged(
+        _NAME, verdict, message=message, rule=rule, observed=round(area, 6), threshold=limit, interval=rounded_interval
+    )
 
 
-def _sampled(table: pl.DataFrame, most: int) -> pl.DataFrame:
-    return table.sample(most, seed=_SEED) if len(table) > most else table
+def _sample_rows(table: pl.DataFrame, limit: int) -> pl.DataFrame:
+    return table.sample(limit, seed=_SEED) if len(table) > limit else table
 
 
-def _encoded(before: pl.Series, now: pl.Series) -> tuple[Matrix, bool] | None:
-    """Both sides as numbers, and whether they stand for categories; None for what is not compared."""
-    if before.dtype.is_temporal() or now.dtype.is_temporal():
+def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | None:
+    """Both sides as numbers, and whether these are codes of categories; None for what is not compared."""
+    if reference.dtype.is_temporal() or current.dtype.is_temporal():
         return None
-    are_numbers = [side.dtype.is_numeric() or side.dtype == pl.Boolean for side in (before, now)]
-    if are_numbers[0] != are_numbers[1] and pl.Null() not in (before.dtype, now.dtype):
+    are_numbers = [side.dtype.is_numeric() or side.dtype == pl.Boolean for side in (reference, current)]
+    if are_numbers[0] != are_numbers[1] and pl.Null() not in (reference.dtype, current.dtype):
         return None
     if all(are_numbers):
-        numbers = np.concatenate([as_numbers(before), as_numbers(now)])
+        numbers = np.concatenate([as_numbers(reference), as_numbers(current)])
         return np.where(np.isinf(numbers), np.sign(numbers) * np.finfo(np.float32).max, numbers), False
-    text = pl.concat([as_text(before).alias("value"), as_text(now).alias("value")])
-    counted = text.drop_nulls().value_counts(name="rows").sort(["rows", "value"], descending=[True, False])
-    kept = counted["value"].head(MOST_CATEGORIES)
-    codes = text.replace_strict(kept, np.arange(len(kept)), default=len(kept), return_dtype=pl.Float64)
+    text = pl.concat([as_text(reference).alias("value"), as_text(current).alias("value")])
+    counts = text.drop_nulls().value_counts(name="rows").sort(["rows", "value"], descending=[True, False])
+    categories = counts["value"].head(MOST_CATEGORIES)
+    codes = text.replace_strict(
+        categories, np.arange(len(categories)), default=len(categories), return_dtype=pl.Float64
+    )
     return codes.set(text.is_null(), None).to_numpy(), True
 
 
-def _out_of_fold(matrix: Matrix, is_now: Rows, *, categorical: Sequence[bool]) -> tuple[Matrix, list[tuple[Any, Rows]]]:
-    """Each row's score by a classifier that did not see it, and the classifiers with the rows that they did not see."""
+def _out_of_fold(
+    matrix: Matrix, is_current: Rows, *, categorical: Sequence[bool]
+) -> tuple[Matrix, list[tuple[Any, Rows]]]:
+    """Each row's score by a classifier that was not trained on it, and the classifiers with their held out rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     folds = (pl.DataFrame(matrix).hash_rows(_SEED) % _FOLDS).to_numpy()
     scores, models = np.full(len(matrix), 0.5), []
     for fold in range(_FOLDS):
-        held = folds == fold
-        if not held.any() or len(np.unique(is_now[~held])) < 2:
+        is_held_out = folds == fold
+        if not is_held_out.any() or len(np.unique(is_current[~is_held_out])) < 2:
             continue
         model = HistGradientBoostingClassifier(
             max_iter=40,
@@ -119,18 +130,18 @@ def _out_of_fold(matrix: Matrix, is_now: Rows, *, categorical: Sequence[bool]) -
             categorical_features=list(categorical),
             early_stopping=False,
             random_state=_SEED,
-        ).fit(matrix[~held], is_now[~held])
-        scores[held] = model.predict_proba(matrix[held])[:, 1]
-        models.append((model, held))
+        ).fit(matrix[~is_held_out], is_current[~is_held_out])
+        scores[is_held_out] = model.predict_proba(matrix[is_held_out])[:, 1]
+        models.append((model, is_held_out))
     return scores, models
 
 
-def _importance(matrix: Matrix, is_now: Rows, *, models: Sequence[tuple[Any, Rows]]) -> Matrix:
-    """How much worse the rows are told apart with one column shuffled (Breiman, 2001), by the first classifier."""
-    found, dice = np.zeros(matrix.shape[1]), np.random.default_rng(_SEED)
-    model, held = models[0]
+def _importance(matrix: Matrix, is_current: Rows, *, models: Sequence[tuple[Any, Rows]]) -> Matrix:
+    """How much the area drops with one column shuffled (Breiman, 2001), by the first classifier."""
+    importances, dice = np.zeros(matrix.shape[1]), np.random.default_rng(_SEED)
+    model, is_held_out = models[0]
     for column in range(matrix.shape[1]):
-        shuffled = matrix[held].copy()
+        shuffled = matrix[is_held_out].copy()
         shuffled[:, column] = dice.permutation(shuffled[:, column])
-        found[column] = -roc_auc(is_now[held], model.predict_proba(shuffled)[:, 1])[0]
-    return found
+        importances[column] = -roc_auc(is_current[is_held_out], model.predict_proba(shuffled)[:, 1])[0]
+    return importances

@@ -1,4 +1,4 @@
-"""How well one feature alone predicts the label, by what it says of rows that it was not fitted to."""
+"""How well one feature alone predicts the label, on rows that the prediction was not fitted to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import polars as pl
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.thresholds import Interval
 from modelway.components.core.tables.parquet import as_numbers
-from modelway.components.validate.sample import is_ordered, plain, ranks
+from modelway.components.validate.sample import is_ordered, plain_series, ranks
 
 MINIMUM_ROWS = 100
 MINIMUM_OF_A_CLASS = 10
@@ -29,44 +29,44 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
-class Target:
+class Label:
     """The label of those rows that have one.
 
     Attributes:
-        values: Class codes from 0, or numbers in regression; one for each row that is known.
-        known: Which rows of the table have a label.
+        values: Class codes from 0, or numbers in regression; one for each row with a label.
+        present: Which rows of the table have a label.
         classes: How many classes there are; 0 in regression.
     """
 
     values: Numbers
-    known: np.ndarray[Any, np.dtype[np.bool_]]
+    present: np.ndarray[Any, np.dtype[np.bool_]]
     classes: int
 
     @property
     def measure(self) -> str:
-        """What skill is measured by."""
+        """The name of the measure of skill."""
         return "ROC AUC" if self.classes else "R²"
 
     @property
-    def judged(self) -> Sequence[int]:
-        """The classes that are told from the rest: of two, one says it all."""
+    def scored_classes(self) -> Sequence[int]:
+        """The classes that are predicted against the rest: of two, one suffices."""
         return [1] if self.classes == 2 else range(self.classes)
 
     @cached_property
     def folds(self) -> list[tuple[Rows, Rows]]:
-        """The rows to fit to and the rows to judge on, of each fold; the same for every feature."""
+        """The rows to fit to and the rows to score, of each fold; the same for every feature."""
         return list(_folds(self).split(np.zeros(len(self.values)), self.values))
 
 
 @dataclass(frozen=True)
 class Skill:
-    """What one feature alone tells of the label.
+    """How well one feature alone predicts the label.
 
     Attributes:
         feature: Its name.
         observed: The area under the ROC curve, or R².
         interval: Its confidence interval, at the level `CONFIDENCE`.
-        missing: Whether the feature's being missing tells this, rather than its values.
+        missing: Whether that is by the feature's being missing rather than by its values.
     """
 
     feature: str
@@ -75,86 +75,88 @@ class Skill:
     missing: bool = False
 
 
-def target_of(table: pl.DataFrame, project: Project) -> Target | str:
-    """The label as it is to be predicted, or why it cannot be.
+def encode_label(table: pl.DataFrame, project: Project) -> Label | str:
+    """Encodes the label as a target; a text says why it cannot be one.
 
-    Rare classes are taken together, as are those beyond the `MOST_CLASSES` most frequent.
+    Rare classes are merged, as are those beyond the `MOST_CLASSES` most frequent.
     """
-    label = plain(table[project.label])
+    label = plain_series(table[project.label])
     if project.task == "regression":
         numbers = as_numbers(label) if is_ordered(label) else np.full(len(label), np.nan)
-        known = np.isfinite(numbers)
-        if known.sum() < MINIMUM_ROWS:
-            return f"{known.sum():,} rows have a number for a label, and {MINIMUM_ROWS} are needed"
-        if np.ptp(numbers[known]) == 0:
+        is_present = np.isfinite(numbers)
+        if is_present.sum() < MINIMUM_ROWS:
+            return f"{is_present.sum():,} rows have a number as the label; {MINIMUM_ROWS} are needed"
+        if np.ptp(numbers[is_present]) == 0:
             return "the label has one value only"
-        return Target(numbers[known], known, 0)
-    known = label.is_not_null().to_numpy()
-    if known.sum() < MINIMUM_ROWS:
-        return f"{known.sum():,} rows have a label, and {MINIMUM_ROWS} are needed"
+        return Label(numbers[is_present], is_present, 0)
+    is_present = label.is_not_null().to_numpy()
+    if is_present.sum() < MINIMUM_ROWS:
+        return f"{is_present.sum():,} rows have a label; {MINIMUM_ROWS} are needed"
     names, codes, counts = np.unique(
         label.drop_nulls().cast(pl.String).to_numpy(), return_inverse=True, return_counts=True
     )
-    kept = [code for code in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[code] >= MINIMUM_OF_A_CLASS]
-    recoded = np.full(len(names), len(kept))
-    recoded[kept] = np.arange(len(kept))
+    frequent = [
+        code for code in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[code] >= MINIMUM_OF_A_CLASS
+    ]
+    recoded = np.full(len(names), len(frequent))
+    recoded[frequent] = np.arange(len(frequent))
     values = recoded[codes]
-    rest = int((values == len(kept)).sum())
-    if 0 < rest < MINIMUM_OF_A_CLASS:  # too few to be stratified by
-        known[known] = values < len(kept)
-        values = values[values < len(kept)]
-    classes = len(kept) + (rest >= MINIMUM_OF_A_CLASS)
+    rest = int((values == len(frequent)).sum())
+    if 0 < rest < MINIMUM_OF_A_CLASS:  # too few to stratify by
+        is_present[is_present] = values < len(frequent)
+        values = values[values < len(frequent)]
+    classes = len(frequent) + (rest >= MINIMUM_OF_A_CLASS)
     if classes < 2:
         return f"fewer than two classes of the label have {MINIMUM_OF_A_CLASS} rows"
-    return Target(values.astype(np.float64), known, classes)
+    return Label(values.astype(np.float64), is_present, classes)
 
 
-def skill_of(series: pl.Series, target: Target, *, categorical: bool) -> Skill:
+def skill_of(series: pl.Series, target: Label, *, categorical: bool) -> Skill:
     """The skill of one feature: that of its values or that of its being missing, whichever is the greater.
 
     Numbers and times are fitted by a shallow decision tree, which finds encodings that rise and fall, times also by
     their parts; anything else, and numbers that the project calls categorical, by target encoding with empirical
-    Bayes shrinkage (Micci-Barreca, 2001). Both are judged on the half of the rows that they were not fitted to, so an
+    Bayes shrinkage (Micci-Barreca, 2001). Both are scored on the half of the rows that they were not fitted to, so an
     identifier has no skill. Where the label is a number, a straight line through the values and one through the ranks
-    are tried too, from which outliers do not hide as they do from a tree's leaves. For several classes it is the skill
-    of telling that class from the rest which is told best.
+    are tried too, which fit outliers better than a tree's leaves do. For several classes it is the skill of the class
+    that is best predicted against the rest.
 
     Args:
         series: The feature, in the rows of the table that the target was made of.
         target: The label.
-        categorical: Whether the project takes its values for names.
+        categorical: Whether the project calls it categorical.
     """
-    series = plain(series).filter(pl.Series(target.known))
+    series = plain_series(series).filter(pl.Series(target.present))
     if series.n_unique() < 2:
         return Skill(series.name, *((0.5, (0.5, 0.5)) if target.classes else (0.0, (0.0, 0.0))))
     if is_ordered(series) and not categorical:
-        found = _of_scores(series.name, _fitted_by_tree(series, target), target=target)
+        skill = _of_scores(series.name, _fitted_by_tree(series, target), target=target)
         if not target.classes:
-            ordered = replace(target, values=ranks(pl.Series(target.values)))
-            by_line = [(as_numbers(series), target), (ranks(series), ordered)]
-            lines = [_of_scores(series.name, _fitted_by_line(*one), target=one[1]) for one in by_line]
-            found = max(found, *lines, key=_observed)
+            rank_target = replace(target, values=ranks(pl.Series(target.values)))
+            by_line = [(as_numbers(series), target), (ranks(series), rank_target)]
+            lines = [_of_scores(series.name, _fitted_by_line(*arguments), target=arguments[1]) for arguments in by_line]
+            skill = max(skill, *lines, key=_observed)
     else:
-        found = _of_scores(series.name, _fitted_by_encoding(series, target), target=target)
+        skill = _of_scores(series.name, _fitted_by_encoding(series, target), target=target)
     absent = series.is_null().to_numpy()
     if not absent.any():
-        return found
-    return max(found, _of_missing(series.name, absent, target=target), key=_observed)
+        return skill
+    return max(skill, _of_missing(series.name, absent, target=target), key=_observed)
 
 
 def roc_auc(positive: np.ndarray[Any, np.dtype[np.bool_]], scores: Numbers) -> tuple[float, Interval]:
-    """The area under the ROC curve with its interval, by Wilcoxon's rank sum: several times as fast as by the curve.
+    """The area under the ROC curve with its interval, by Wilcoxon's rank sum, several times as fast as by the curve.
 
     Args:
         positive: Which rows are of the class that should rank higher; some are, and some are not.
-        scores: What they are ranked by.
+        scores: What ranks them.
     """
     from scipy.stats import rankdata
 
     count = int(positive.sum())
-    others = len(positive) - count
-    area = float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / (count * others))
-    return area, roc_auc_interval(area, count, negatives=others)
+    negatives = len(positive) - count
+    area = float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / (count * negatives))
+    return area, roc_auc_interval(area, count, negatives=negatives)
 
 
 def roc_auc_interval(observed: float, positives: int, *, negatives: int) -> Interval:
@@ -180,29 +182,31 @@ def _observed(skill: Skill) -> float:
     return skill.observed
 
 
-def _of_scores(feature: str, scores: Numbers, *, target: Target) -> Skill:
+def _of_scores(feature: str, scores: Numbers, *, target: Label) -> Skill:
     """The skill of predictions: a column of scores for each judged class, or one of numbers."""
     if not target.classes:
         return Skill(feature, *_r_squared(target.values, scores[:, 0]))
-    found = []
-    for column, code in enumerate(target.judged):
+    skills = []
+    for column, code in enumerate(target.scored_classes):
         positive = target.values == code
-        found.append(Skill(feature, *roc_auc(positive, scores[:, column])))
-    return max(found, key=_observed)
+        skills.append(Skill(feature, *roc_auc(positive, scores[:, column])))
+    return max(skills, key=_observed)
 
 
-def _of_missing(feature: str, absent: np.ndarray[Any, np.dtype[np.bool_]], *, target: Target) -> Skill:
+def _of_missing(feature: str, absent: np.ndarray[Any, np.dtype[np.bool_]], *, target: Label) -> Skill:
     if not target.classes:
         means = np.where(absent, target.values[absent].mean(), target.values[~absent].mean())
         return Skill(feature, *_r_squared(target.values, means), missing=True)
-    found = []
-    for code in target.judged:
+    skills = []
+    for code in target.scored_classes:
         positive = target.values == code
         count = int(positive.sum())
         # One threshold only: the area is half of one plus the difference of the two shares.
         area = 0.5 + abs(float(absent[positive].mean() - absent[~positive].mean())) / 2
-        found.append(Skill(feature, area, roc_auc_interval(area, count, negatives=len(positive) - count), missing=True))
-    return max(found, key=_observed)
+        skills.append(
+            Skill(feature, area, roc_auc_interval(area, count, negatives=len(positive) - count), missing=True)
+        )
+    return max(skills, key=_observed)
 
 
 def _r_squared(values: Numbers, predicted: Numbers) -> tuple[float, Interval]:
@@ -214,7 +218,7 @@ def _r_squared(values: Numbers, predicted: Numbers) -> tuple[float, Interval]:
     return observed, (max(0.0, observed - _Z * deviation), min(1.0, observed + _Z * deviation))
 
 
-def _fitted_by_tree(series: pl.Series, target: Target) -> Numbers:
+def _fitted_by_tree(series: pl.Series, target: Label) -> Numbers:
     import sklearn
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -222,42 +226,44 @@ def _fitted_by_tree(series: pl.Series, target: Target) -> Numbers:
     if isinstance(series.dtype, pl.Date | pl.Datetime):
         columns += [as_numbers(part) for part in _parts(series)]
     rows = np.column_stack(columns).astype(np.float32)
-    checked = bool(np.isnan(rows).any())  # without its check of the input, a tree takes no missing values
+    has_missing = bool(np.isnan(rows).any())  # a tree takes missing values only if it checks its input
     kind = DecisionTreeClassifier if target.classes else DecisionTreeRegressor
-    found = np.empty((len(rows), len(target.judged) if target.classes else 1))
-    with sklearn.config_context(skip_parameter_validation=True):  # which takes longer than a small tree
-        for fitted, judged in target.folds:
+    scores = np.empty((len(rows), len(target.scored_classes) if target.classes else 1))
+    with sklearn.config_context(skip_parameter_validation=True):  # validation takes longer than a small tree
+        for training_rows, test_rows in target.folds:
             tree = kind(max_depth=_DEPTH, min_samples_leaf=_LEAF_ROWS, random_state=0)
-            tree.fit(rows[fitted], target.values[fitted], check_input=checked)
+            tree.fit(rows[training_rows], target.values[training_rows], check_input=has_missing)
             if target.classes:
-                found[judged] = tree.predict_proba(rows[judged], check_input=checked)[:, list(target.judged)]
+                scores[test_rows] = tree.predict_proba(rows[test_rows], check_input=has_missing)[
+                    :, list(target.scored_classes)
+                ]
             else:
-                found[judged, 0] = tree.predict(rows[judged], check_input=checked)
-    return found
+                scores[test_rows, 0] = tree.predict(rows[test_rows], check_input=has_missing)
+    return scores
 
 
 def _parts(series: pl.Series) -> list[pl.Series]:
-    """The parts of a time that models here are shown."""
+    """The parts of a time that models get as features."""
     parts = [series.dt.month(), series.dt.day(), series.dt.weekday()]
     return parts if series.dtype == pl.Date else [*parts, series.dt.hour()]
 
 
-def _fitted_by_line(numbers: Numbers, target: Target) -> Numbers:
-    """Least squares, and the mean of the rows without a number."""
-    known = np.isfinite(numbers)
-    fitted = np.full(len(numbers), target.values.mean())
-    if not known.all():
-        fitted[~known] = target.values[~known].mean()
-    if known.any() and np.ptp(numbers[known]) > 0:
-        centred = numbers[known] - numbers[known].mean()
+def _fitted_by_line(numbers: Numbers, target: Label) -> Numbers:
+    """Least squares predictions; rows without a number get their mean."""
+    is_number = np.isfinite(numbers)
+    predictions = np.full(len(numbers), target.values.mean())
+    if not is_number.all():
+        predictions[~is_number] = target.values[~is_number].mean()
+    if is_number.any() and np.ptp(numbers[is_number]) > 0:
+        centred = numbers[is_number] - numbers[is_number].mean()
         centred /= np.abs(centred).max()
-        mean = target.values[known].mean()
-        slope = (centred * (target.values[known] - mean)).sum() / (centred**2).sum()
-        fitted[known] = mean + slope * centred
-    return fitted.reshape(-1, 1)
+        mean = target.values[is_number].mean()
+        slope = (centred * (target.values[is_number] - mean)).sum() / (centred**2).sum()
+        predictions[is_number] = mean + slope * centred
+    return predictions.reshape(-1, 1)
 
 
-def _fitted_by_encoding(series: pl.Series, target: Target) -> Numbers:
+def _fitted_by_encoding(series: pl.Series, target: Label) -> Numbers:
     from sklearn.preprocessing import TargetEncoder
 
     codes = series.rank("dense").fill_null(0).to_numpy().astype(np.int64).reshape(-1, 1)
@@ -267,7 +273,7 @@ def _fitted_by_encoding(series: pl.Series, target: Target) -> Numbers:
     return np.asarray(encoder.fit_transform(codes, values))
 
 
-def _folds(target: Target) -> Any:
+def _folds(target: Label) -> Any:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     return (StratifiedKFold if target.classes else KFold)(_FOLDS, shuffle=True, random_state=0)

@@ -1,4 +1,4 @@
-"""Times that a row could not know of: after its label's, after today, or after those it is judged by."""
+"""Times that cannot be known: after the label's time, in the future, or in training rows after the first test row."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def time_checks(
 ) -> list[Check]:
     """Compares every row's times with its label's time and with the present, and the splits' times with each other.
 
-    A time in the future is let pass where the contract's `maximum` says that such times are meant. Where one side of
-    a comparison holds days only, whole days are compared.
+    A time in the future passes where the contract's `maximum` allows it. Where one side of a comparison holds days
+    only, whole days are compared.
 
     Args:
         train: The training split.
         test: The test split.
         project: Names the features, the label's time and the split.
-        contract: Says which times may lie in the future.
+        contract: Says which times may be in the future.
         rule: What an inconclusive check does.
         today: The present; None: by the clock.
     """
     now = today or dt.datetime.now(dt.UTC)
     now = now.astimezone(dt.UTC).replace(tzinfo=None) if now.tzinfo else now
-    both, schemas = [train, test], [train.collect_schema(), test.collect_schema()]
+    splits, schemas = [train, test], [train.collect_schema(), test.collect_schema()]
     features = [name for name in project.features.datetime if all(name in schema for schema in schemas)]
     checks = []
     if project.data.label_time is not None:
-        checks += _label_time_checks(both, schemas, features=features, label_time=project.data.label_time, rule=rule)
+        checks += _label_time_checks(splits, schemas, features=features, label_time=project.data.label_time, rule=rule)
     limited = [name for name in features if not _may_be_later(contract, name, now=now)]
     timed = [name for name in limited if _is_time(schemas, name)]
-    late = _counts(both, {name: _moment(name, schemas[0]) > now + _SLACK for name in timed})
+    late = _counts(splits, {name: _moment(name, schemas[0]) > now + _SLACK for name in timed})
     for name, (rows, total) in late.items():
-        says = f"{rows:,} of {total:,} rows have a time after {now.date()}"
+        message = f"{rows:,} of {total:,} rows have a time after {now.date()}"
         if rows:
-            says += "; correct them, or set a later `maximum` in the contract if such times are planned ones"
-        checks.append(passed_or_failed(f"future[{name}]", not rows, message=says, observed=rows, threshold=0))
+            message += "; correct them, or set a later `maximum` in the contract if such times are planned"
+        checks.append(passed_or_failed(f"future[{name}]", not rows, message=message, observed=rows, threshold=0))
     split = project.data.split
     if split.by == "time" and split.column is not None and all(split.column in schema for schema in schemas):
         checks.append(_order_check(split.column, train, test=test, rule=rule))
@@ -58,7 +58,7 @@ def time_checks(
 
 
 def _label_time_checks(
-    both: Sequence[pl.LazyFrame],
+    splits: Sequence[pl.LazyFrame],
     schemas: Sequence[pl.Schema],
     *,
     features: Sequence[str],
@@ -68,15 +68,15 @@ def _label_time_checks(
     if not all(label_time in schema for schema in schemas) or not _is_time(schemas, label_time):
         message = f"the data has no times in {label_time!r}; correct `data.label_time` in the project"
         return [inconclusive("label_time", message, rule=rule)]
-    compared = [name for name in features if name != label_time and _is_time(schemas, name)]
+    times_columns = [name for name in features if name != label_time and _is_time(schemas, name)]
     later = {}
-    for name in compared:
+    for name in times_columns:
         times = [_moment(column, schemas[0]) for column in (name, label_time)]
         if pl.Date() in (schemas[0][name], schemas[0][label_time]):
             times = [time.dt.date() for time in times]
         later[name] = times[0] > times[1]
     checks = []
-    for name, (rows, total) in _counts(both, later).items():
+    for name, (rows, total) in _counts(splits, later).items():
         says = f"{rows:,} of {total:,} rows have a time after that of the label ({label_time!r})"
         if rows:
             says += "; it was not known when the label was, so take it out of `features` or correct it"
@@ -88,21 +88,21 @@ def _order_check(column: str, train: pl.LazyFrame, *, test: pl.LazyFrame, rule: 
     last = train.select(pl.col(column).max()).collect(engine="streaming").item()
     first = test.select(pl.col(column).min()).collect(engine="streaming").item()
     if last is None or first is None or type(last) is not type(first):
-        return inconclusive("time_order", f"a split has no times in {column!r} to be compared", rule=rule)
-    says = f"the training rows end at {last}, the test rows begin at {first} ({column!r})"
+        return inconclusive("time_order", f"a split has no comparable times in {column!r}", rule=rule)
+    message = f"the training rows end at {last}, the test rows begin at {first} ({column!r})"
     if last > first:
-        says += "; train on what came before the test rows only"
-    return passed_or_failed("time_order", last <= first, message=says, observed=str(last), threshold=str(first))
+        message += "; train only on rows before the test rows"
+    return passed_or_failed("time_order", last <= first, message=message, observed=str(last), threshold=str(first))
 
 
-def _counts(both: Sequence[pl.LazyFrame], conditions: dict[str, pl.Expr]) -> dict[str, tuple[int, int]]:
-    """In how many rows each condition holds, and of how many, over both splits."""
-    found = dict.fromkeys(conditions, (0, 0))
-    for table in both if conditions else ():
-        counted = table.select(rows=pl.len(), **{f"is:{name}": one.sum() for name, one in conditions.items()})
-        row = counted.collect(engine="streaming").row(0, named=True)
-        found = {name: (hits + (row[f"is:{name}"] or 0), of + row["rows"]) for name, (hits, of) in found.items()}
-    return found
+def _counts(splits: Sequence[pl.LazyFrame], conditions: dict[str, pl.Expr]) -> dict[str, tuple[int, int]]:
+    """In how many rows of both splits each condition holds, and the number of rows."""
+    counts = dict.fromkeys(conditions, (0, 0))
+    for table in splits if conditions else ():
+        plan = table.select(rows=pl.len(), **{f"is:{name}": condition.sum() for name, condition in conditions.items()})
+        row = plan.collect(engine="streaming").row(0, named=True)
+        counts = {name: (hits + (row[f"is:{name}"] or 0), of + row["rows"]) for name, (hits, of) in counts.items()}
+    return counts
 
 
 def _moment(name: str, schema: pl.Schema) -> pl.Expr:

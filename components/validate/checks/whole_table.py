@@ -1,4 +1,4 @@
-"""What a contract asks of rows together: keys that occur once, rules per group and per table, the label's classes."""
+"""Checks of the contract over many rows: unique keys, row rules per group and per table, the label's classes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from modelway.components.core.config.contract import Contract, RowRule
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import is_stored_as, obstacle_of, rule_condition, sides_of
 from modelway.components.validate.checks.bad_rows import is_missing, shown_values
-from modelway.components.validate.counting import collected, multiplicities, row_hash
+from modelway.components.validate.counting import collect_all, multiplicities, row_hash
 
 _SHOWN = 3
 
 
 def unique_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema, rows: int) -> list[Check]:
-    """A check of each column and each set of columns whose values may occur once only."""
+    """A check of each column and each set of columns whose values must be unique."""
     alone = [
         name
         for name, column in contract.columns.items()
@@ -23,13 +23,13 @@ def unique_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema,
     ]
     checks = []
     for name in alone:
-        known = table.filter(~is_missing(name, schema[name]))
-        bad, keys = _repeated(known, [name], rows=rows)
+        present_rows = table.filter(~is_missing(name, schema[name]))
+        bad, keys = _repeated(present_rows, [name], rows=rows)
         remedy = "correct the values at their source, or the contract"
         says = "values that occur more than once"
         if bad:
-            found = known.filter(row_hash([name]).is_in(keys.implode())).select(pl.col(name).cast(pl.String))
-            says += f", such as {shown_values(found.unique(maintain_order=True).collect()[name].to_list())}"
+            examples = present_rows.filter(row_hash([name]).is_in(keys.implode())).select(pl.col(name).cast(pl.String))
+            says += f", such as {shown_values(examples.unique(maintain_order=True).collect()[name].to_list())}"
         checks.append(_unique_check(name, bad, rows=rows, says=says, remedy=remedy))
     for columns in contract.unique:
         if all(column in schema for column in columns):
@@ -46,17 +46,17 @@ def _unique_check(name: str, bad: int, *, rows: int, says: str, remedy: str) -> 
 
 def _repeated(table: pl.LazyFrame, columns: list[str], *, rows: int) -> tuple[int, pl.Series]:
     """How many rows share their key with another, and the keys that occur most often."""
-    bad, most = 0, pl.DataFrame(schema={"key": pl.UInt64, "rows": pl.UInt32})
-    for counted in multiplicities(table, columns, rows=rows):
-        several = counted.filter(pl.col("rows") > 1)
+    bad, frequent = 0, pl.DataFrame(schema={"key": pl.UInt64, "rows": pl.UInt32})
+    for key_counts in multiplicities(table, columns, rows=rows):
+        several = key_counts.filter(pl.col("rows") > 1)
         bad += int(several["rows"].sum())
-        most = pl.concat([most, several], how="vertical_relaxed")
-        most = most.sort(["rows", "key"], descending=[True, False]).head(_SHOWN)
-    return bad, most["key"]
+        frequent = pl.concat([frequent, several], how="vertical_relaxed")
+        frequent = frequent.sort(["rows", "key"], descending=[True, False]).head(_SHOWN)
+    return bad, frequent["key"]
 
 
 def rule_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema, rows: int) -> list[Check]:
-    """A check of each rule per group and per table, and of each rule that cannot be checked.
+    """A check of each row rule per group and per table, and of each that cannot be checked.
 
     Raises:
         ModelwayError: a rule is not a SQL condition over aggregates of the contract's columns.
@@ -76,12 +76,12 @@ def rule_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema, r
 
 def _group_check(rule: RowRule, table: pl.LazyFrame, *, schema: pl.Schema) -> Check:
     keys = [pl.col(column).alias(f"{number}") for number, column in enumerate(rule.by)]
-    groups = table.group_by(keys).agg(rule_condition(rule, schema).alias("kept"), pl.len().alias("rows"))
-    broken = groups.filter(~pl.col("kept"))
+    groups = table.group_by(keys).agg(rule_condition(rule, schema).alias("holds"), pl.len().alias("rows"))
+    broken = groups.filter(~pl.col("holds"))
     order = ["rows", *(f"{number}" for number in range(len(rule.by)))]
-    counts, worst = collected(
+    counts, worst = collect_all(
         [
-            groups.select(pl.len().alias("all"), (~pl.col("kept")).sum().alias("broken")),
+            groups.select(pl.len().alias("all"), (~pl.col("holds")).sum().alias("broken")),
             broken.sort(order, descending=[True] + [False] * len(rule.by)).head(_SHOWN),
         ]
     )
@@ -90,9 +90,9 @@ def _group_check(rule: RowRule, table: pl.LazyFrame, *, schema: pl.Schema) -> Ch
     passed = share <= rule.tolerance
     message = f"{bad:,} of {total:,} groups by {', '.join(rule.by)} break the rule `{rule.rule}`"
     if not passed:
-        shown = [_group(rule, row) for row in worst.iter_rows()]
+        examples = [_group(rule, row) for row in worst.iter_rows()]
         remedy = rule.description or "correct the rows at their source, or the rule in the contract"
-        message += f", the largest being {'; '.join(shown)}; {remedy}"
+        message += f", the largest being {'; '.join(examples)}; {remedy}"
     observed = round(share, 6)
     return passed_or_failed(f"rule[{rule.name}]", passed, message=message, observed=observed, threshold=rule.tolerance)
 
@@ -105,17 +105,17 @@ def _group(rule: RowRule, row: tuple[object, ...]) -> str:
 def _table_checks(rules: list[RowRule], table: pl.LazyFrame, *, schema: pl.Schema, rows: int) -> list[Check]:
     if not rules:
         return []
-    asked: dict[str, pl.Expr] = {}
+    expressions: dict[str, pl.Expr] = {}
     for number, rule in enumerate(rules):
-        asked[f"{number}"] = rule_condition(rule, schema)
-        asked |= {f"{number}/{place}": side for place, side in enumerate(sides_of(rule, schema))}
-    (found,) = collected([table.select(**asked)])
-    values = found.row(0, named=True)
+        expressions[f"{number}"] = rule_condition(rule, schema)
+        expressions |= {f"{number}/{place}": side for place, side in enumerate(sides_of(rule, schema))}
+    (row_frame,) = collect_all([table.select(**expressions)])
+    values = row_frame.row(0, named=True)
     checks = []
     for number, rule in enumerate(rules):
         passed = bool(values[f"{number}"])
         sides = [_side(value) for name, value in values.items() if name.startswith(f"{number}/")]
-        message = f"{rows:,} rows together {'keep' if passed else 'break'} the rule `{rule.rule}`"
+        message = f"the table of {rows:,} rows {'keeps' if passed else 'breaks'} the rule `{rule.rule}`"
         message += f" ({' against '.join(sides)})" if sides else ""
         if not passed:
             message += f"; {rule.description or 'correct the rows at their source, or the rule in the contract'}"
@@ -131,15 +131,16 @@ def _side(value: object) -> str:
 
 
 def class_checks(table: pl.LazyFrame, project: Project, *, schema: pl.Schema) -> list[Check]:
-    """Whether the label has as many classes as the task needs."""
+    """Checks that the label has as many classes as the task needs."""
     if project.task == "regression" or project.label not in schema:
         return []
     label = pl.col(project.label).filter(~is_missing(project.label, schema[project.label]))
     classes = table.select(label.unique()).collect(engine="streaming")[project.label]
-    asked = "exactly 2" if project.task == "binary" else "at least 3"
-    right = len(classes) == 2 if project.task == "binary" else len(classes) >= 3
-    shown = ", ".join(map(str, classes.sort().to_list()[:8]))
-    message = f"the label {project.label!r} has {len(classes)} classes ({shown}); {project.task} needs {asked}" + (
-        "" if right else f"; bring rows of every class, or correct `task` ({project.task})"
+    requirement = "exactly 2" if project.task == "binary" else "at least 3"
+    is_right = len(classes) == 2 if project.task == "binary" else len(classes) >= 3
+    names = ", ".join(map(str, classes.sort().to_list()[:8]))
+    message = (
+        f"the label {project.label!r} has {len(classes)} classes ({names}); {project.task} needs {requirement}"
+        + ("" if is_right else f"; bring rows of every class, or correct `task` ({project.task})")
     )
-    return [passed_or_failed("classes", right, message=message, observed=len(classes), threshold=asked)]
+    return [passed_or_failed("classes", is_right, message=message, observed=len(classes), threshold=requirement)]

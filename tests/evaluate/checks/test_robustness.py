@@ -12,7 +12,7 @@ from modelway.components.core.config.project import Features
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.robustness import disturbed, robustness_checks
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 2000
 DICE = np.random.default_rng(0)
@@ -29,7 +29,7 @@ TABLE = pl.DataFrame(
 FEATURES = Features(numeric=("income", "flag"), categorical=("code", "city"), datetime=("since",))
 
 
-def ask(table: pl.DataFrame) -> Predictions:
+def predict(table: pl.DataFrame) -> Predictions:
     """A model of the income alone, which takes a missing one for nothing."""
     truth = TABLE["label"].to_numpy()
     signal = table["income"].fill_null(0.0).to_numpy() / 100
@@ -39,42 +39,48 @@ def ask(table: pl.DataFrame) -> Predictions:
     return Predictions(truth, (positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), ("no", "yes"))
 
 
-def checks(rule: OnInconclusive = OnInconclusive.BLOCK, features: Features = FEATURES, **asked: Any) -> list[Check]:
-    policy = Robustness.model_validate({"metric": "log_loss", **asked})
+def checks(rule: OnInconclusive = OnInconclusive.BLOCK, features: Features = FEATURES, **sections: Any) -> list[Check]:
+    policy = Robustness.model_validate({"metric": "log_loss", **sections})
     return robustness_checks(
-        ask, TABLE, predictions=ask(TABLE), features=features, sampling=Sampling(ROWS), policy=policy, rule=rule
+        predict,
+        TABLE,
+        predictions=predict(TABLE),
+        features=features,
+        resampling=Resampling(ROWS),
+        policy=policy,
+        rule=rule,
     )
 
 
 @pytest.mark.parametrize("kind", ["missing_values", "unseen_categories", "noise"])
 def test_a_share_of_values_is_disturbed_the_same_ones_each_time(kind: str) -> None:
     section = Noise(max_drop=1, share=0.2) if kind == "noise" else Perturbation(max_drop=1, share=0.2)
-    found, again = (disturbed(kind, TABLE, features=FEATURES, section=section) for _ in range(2))
-    assert found is not None
+    table, again = (disturbed(kind, TABLE, features=FEATURES, section=section) for _ in range(2))
+    assert table is not None
     assert again is not None
-    assert found.equals(again)
+    assert table.equals(again)
     expected = {"missing_values": set(FEATURES.columns), "unseen_categories": {"code", "city"}, "noise": {"income"}}
-    changed = {
-        name: (found[name].cast(pl.String).fill_null("?") != TABLE[name].cast(found[name].dtype).cast(pl.String)).mean()
+    shares = {
+        name: (table[name].cast(pl.String).fill_null("?") != TABLE[name].cast(table[name].dtype).cast(pl.String)).mean()
         for name in TABLE.columns
     }
-    assert {name for name, share in changed.items() if share} == expected[kind]
+    assert {name for name, share in shares.items() if share} == expected[kind]
     for name in expected[kind]:
-        assert changed[name] == pytest.approx(0.2, abs=0.03)
+        assert shares[name] == pytest.approx(0.2, abs=0.03)
 
 
 def test_unseen_categories_are_unseen_and_codes_stay_numbers() -> None:
-    found = disturbed("unseen_categories", TABLE, features=FEATURES, section=Perturbation(max_drop=1, share=0.5))
-    assert found is not None
-    assert set(found["code"].unique()) - set(TABLE["code"].unique()) == {5.0}
-    assert found["code"].dtype.is_numeric()
-    assert len(set(found["city"].unique()) - {"Bonn", "Ulm"}) == 1
+    table = disturbed("unseen_categories", TABLE, features=FEATURES, section=Perturbation(max_drop=1, share=0.5))
+    assert table is not None
+    assert set(table["code"].unique()) - set(TABLE["code"].unique()) == {5.0}
+    assert table["code"].dtype.is_numeric()
+    assert len(set(table["city"].unique()) - {"Bonn", "Ulm"}) == 1
 
 
 def test_noise_is_in_standard_deviations_of_the_feature() -> None:
-    found = disturbed("noise", TABLE, features=FEATURES, section=Noise(max_drop=1, scale=0.25))
-    assert found is not None
-    assert (found["income"] - TABLE["income"]).std() == pytest.approx(2.5, rel=0.1)
+    table = disturbed("noise", TABLE, features=FEATURES, section=Noise(max_drop=1, scale=0.25))
+    assert table is not None
+    assert (table["income"] - TABLE["income"]).std() == pytest.approx(2.5, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +95,10 @@ def test_what_no_feature_can_be_subject_to_is_left_out(kind: str, features: Feat
 
 
 @pytest.mark.parametrize(
-    ("most", "verdict"), [(0.5, Verdict.FAILED), (3.6, Verdict.PASSED), (2.9, Verdict.INCONCLUSIVE)]
+    ("limit", "verdict"), [(0.5, Verdict.FAILED), (3.6, Verdict.PASSED), (2.9, Verdict.INCONCLUSIVE)]
 )
-def test_the_loss_on_disturbed_rows_is_judged_by_its_interval(most: float, verdict: Verdict) -> None:
-    (check,) = checks(missing_values={"max_drop": most, "share": 0.08})
+def test_the_loss_on_disturbed_rows_is_judged_by_its_interval(limit: float, verdict: Verdict) -> None:
+    (check,) = checks(missing_values={"max_drop": limit, "share": 0.08})
     assert check.name == "robustness[missing_values]"
     assert check.verdict is verdict
     assert check.interval is not None
@@ -103,8 +109,8 @@ def test_the_loss_on_disturbed_rows_is_judged_by_its_interval(most: float, verdi
 
 @pytest.mark.parametrize(("own", "blocks"), [(None, False), ("block", True)])
 def test_what_an_open_answer_does(own: str | None, blocks: bool) -> None:
-    asked = {"missing_values": {"max_drop": 2.9, "share": 0.08}, "on_inconclusive": own}
-    (check,) = checks(OnInconclusive.WARN, **asked)
+    sections = {"missing_values": {"max_drop": 2.9, "share": 0.08}, "on_inconclusive": own}
+    (check,) = checks(OnInconclusive.WARN, **sections)
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
 
 
@@ -125,17 +131,17 @@ def test_a_model_that_answers_nonsense_has_failed() -> None:
     policy = Robustness.model_validate({"metric": "mean_absolute_error", "missing_values": {"max_drop": 9}})
 
     def number(table: pl.DataFrame) -> Predictions:
-        said = table["income"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        return Predictions(TABLE["income"].to_numpy(), said, None, ())
+        predicted = table["income"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        return Predictions(TABLE["income"].to_numpy(), predicted, None, ())
 
     (check,) = robustness_checks(
         number,
         TABLE,
         predictions=number(TABLE),
         features=FEATURES,
-        sampling=Sampling(ROWS),
+        resampling=Resampling(ROWS),
         policy=policy,
         rule=OnInconclusive.BLOCK,
     )
     assert check.verdict is Verdict.FAILED
-    assert "no finite number" in check.message
+    assert "not finite" in check.message

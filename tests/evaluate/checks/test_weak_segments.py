@@ -11,7 +11,7 @@ from modelway.components.core.checks import Verdict
 from modelway.components.core.config.model_policy import WeakSegments
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.weak_segments import find_segments, row_errors, weak_segment_checks
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 4000
 DICE = np.random.default_rng(0)
@@ -44,19 +44,19 @@ def policy(**more: Any) -> WeakSegments:
 
 def checks(broken: Any, columns: list[str], groups: Any = None, **more: Any) -> list[Any]:
     return weak_segment_checks(
-        TABLE, columns, predictions=model(broken), sampling=Sampling(ROWS, groups), policy=policy(**more)
+        TABLE, columns, predictions=model(broken), resampling=Resampling(ROWS, groups), policy=policy(**more)
     )
 
 
 def test_the_broken_part_is_found_and_described_by_raw_columns() -> None:
-    first, *others = checks((AGE > 61) & (CITY == "Ulm"), ["age", "city", "sex", "since"], depth=2)
+    first, *features = checks((AGE > 61) & (CITY == "Ulm"), ["age", "city", "sex", "since"], depth=2)
     assert first.name in {
         "weak_segment[age > 61.5 and city = Ulm].accuracy",
         "weak_segment[city = Ulm and age > 61.5].accuracy",
     }
     assert (first.verdict, first.blocks) == (Verdict.FAILED, True)
     assert first.observed == pytest.approx(0.2, abs=0.08)
-    assert all(other.verdict is Verdict.PASSED for other in others)
+    assert all(feature.verdict is Verdict.PASSED for feature in features)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_the_broken_part_is_found_and_described_by_raw_columns() -> None:
 )
 def test_every_kind_of_column_can_describe_a_segment(broken: pl.Series, column: str, name: str) -> None:
     half = np.arange(0, ROWS, 2)
-    asked = policy(depth=2 if "<=" in name else 1)
-    found = find_segments(
-        TABLE, [column], errors=broken.to_numpy().astype(float), finding=half, judging=half + 1, policy=asked
+    section = policy(depth=2 if "<=" in name else 1)
+    segments = find_segments(
+        TABLE, [column], errors=broken.to_numpy().astype(float), finding=half, judging=half + 1, policy=section
     )
-    assert [segment.name for segment in found] == [name]
-    assert found[0].error == 1.0
-    assert found[0].rows.tolist() == [row for row in half + 1 if broken[int(row)]]
+    assert [segment.name for segment in segments] == [name]
+    assert segments[0].error == 1.0
+    assert segments[0].rows.tolist() == [row for row in half + 1 if broken[int(row)]]
 
 
 def test_missing_numbers_on_a_segments_side_are_named() -> None:
@@ -96,38 +96,38 @@ def test_a_model_without_a_weak_part_is_not_blamed_for_chance() -> None:
     blamed = 0
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(ROWS)
-        made = model(np.zeros(ROWS, dtype=bool)).take(order)
-        found = weak_segment_checks(
+        predictions = model(np.zeros(ROWS, dtype=bool)).take(order)
+        segments = weak_segment_checks(
             TABLE,
             ["age", "city", "income"],
-            predictions=made,
-            sampling=Sampling(ROWS, seed=seed),
+            predictions=predictions,
+            resampling=Resampling(ROWS, seed=seed),
             policy=policy(metrics={"accuracy": {"min": 0.9}}),
         )
-        blamed += any(check.verdict is Verdict.FAILED for check in found)
+        blamed += any(check.verdict is Verdict.FAILED for check in segments)
     assert blamed <= 6  # five segments of 2.5 % each would be two or three
 
 
 def test_the_rows_that_judge_are_not_those_that_it_was_found_in() -> None:
     errors = DICE.normal(size=ROWS)
     finding, judging = np.arange(0, ROWS, 2), np.arange(1, ROWS, 2)
-    found = find_segments(TABLE, ["age", "income"], errors=errors, finding=finding, judging=judging, policy=policy())
-    assert found
-    for segment in found:
+    segments = find_segments(TABLE, ["age", "income"], errors=errors, finding=finding, judging=judging, policy=policy())
+    assert segments
+    for segment in segments:
         assert set(segment.rows) <= set(judging)
-    assert [one.error for one in found] == sorted((one.error for one in found), reverse=True)
+    assert [one.error for one in segments] == sorted((one.error for one in segments), reverse=True)
 
 
 def test_groups_stay_on_one_side() -> None:
     groups = np.arange(ROWS) // 4
-    found = checks(AGE > 61, ["age"], groups=groups, depth=1)
-    rows = int(found[0].message.split("segment's ")[1].split(" ")[0].replace(",", ""))
+    segments = checks(AGE > 61, ["age"], groups=groups, depth=1)
+    rows = int(segments[0].message.split("segment's ")[1].split(" ")[0].replace(",", ""))
     assert rows == pytest.approx((AGE > 61).sum() / 2, rel=0.1)
 
 
-@pytest.mark.parametrize(("most", "count"), [(1, 1), (2, 2)])
-def test_at_most_so_many_segments_are_judged(most: int, count: int) -> None:
-    assert len(checks((AGE > 61) & (CITY == "Ulm"), ["age", "city"], most=most)) == count
+@pytest.mark.parametrize(("limit", "count"), [(1, 1), (2, 2)])
+def test_at_most_so_many_segments_are_judged(limit: int, count: int) -> None:
+    assert len(checks((AGE > 61) & (CITY == "Ulm"), ["age", "city"], most=limit)) == count
 
 
 @pytest.mark.parametrize(("rule", "blocks"), [("warn", False), ("block", True)])
@@ -142,7 +142,7 @@ def test_without_a_column_that_tells_rows_apart_nothing_is_found() -> None:
         TABLE.with_columns(same=pl.lit(1)),
         ["same"],
         predictions=model(AGE > 61),
-        sampling=Sampling(ROWS),
+        resampling=Resampling(ROWS),
         policy=policy(),
     )
     assert (check.name, check.verdict) == ("weak_segments", Verdict.PASSED)

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binomtest
 
 from modelway.components.core.measures.metrics import Array, Predictions, score
-from modelway.components.evaluate.statistics.intervals import Part, compare, measure, share_of
-from modelway.components.evaluate.statistics.resampling import Sampling
+from modelway.components.evaluate.statistics.intervals import Subset, compare, measure, share_of
+from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.sum_metrics import share
 
 AUC = 0.760250  # of two normal distributions one standard deviation apart: Φ(1/√2)
@@ -18,8 +18,8 @@ def binary(rows: int, seed: int = 0, noise: float = 0.0) -> Predictions:
     """Two normal distributions, one standard deviation apart, seen with some more noise."""
     dice = np.random.default_rng(seed)
     truth = (np.arange(rows) % 2).astype(int)
-    seen = truth + dice.normal(size=rows) + noise * np.random.default_rng(seed + 1).normal(size=rows)
-    positive = 1 / (1 + np.exp(0.5 - seen))
+    signal = truth + dice.normal(size=rows) + noise * np.random.default_rng(seed + 1).normal(size=rows)
+    positive = 1 / (1 + np.exp(0.5 - signal))
     return Predictions(truth, (positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), ("no", "yes"))
 
 
@@ -31,47 +31,51 @@ def numbers(rows: int, seed: int = 0) -> Predictions:
 
 @pytest.mark.parametrize("metric", ["accuracy", "precision", "recall"])
 def test_proportions_have_clopper_and_pearsons_interval(metric: str) -> None:
-    made = binary(200)
-    found = measure(metric, Part(made), sampling=Sampling(200))
-    tried = {"accuracy": np.ones(200, bool), "precision": made.predicted == 1, "recall": made.truth == 1}[metric]
-    hits = int(((made.truth == made.predicted) & tried).sum())
-    expected = binomtest(hits, int(tried.sum())).proportion_ci(0.95, "exact")
-    assert found.interval == pytest.approx((expected.low, expected.high))
-    assert found.value == score(metric, made)
+    predictions = binary(200)
+    estimate = measure(metric, Subset(predictions), resampling=Resampling(200))
+    trials = {
+        "accuracy": np.ones(200, bool),
+        "precision": predictions.predicted == 1,
+        "recall": predictions.truth == 1,
+    }[metric]
+    hits = int(((predictions.truth == predictions.predicted) & trials).sum())
+    expected = binomtest(hits, int(trials.sum())).proportion_ci(0.95, "exact")
+    assert estimate.interval == pytest.approx((expected.low, expected.high))
+    assert estimate.value == score(metric, predictions)
 
 
 @pytest.mark.parametrize(("hits", "ends"), [(0, (0.0, 1 - 0.05 ** (1 / 100))), (100, (0.05 ** (1 / 100), 1.0))])
 def test_the_ends_of_a_proportion_are_exact(hits: int, ends: tuple[float, float]) -> None:
-    found = share_of(share(np.arange(100) < hits), Sampling(100, confidence=0.9))
-    assert found.interval == pytest.approx(ends)
+    estimate = share_of(share(np.arange(100) < hits), Resampling(100, confidence=0.9))
+    assert estimate.interval == pytest.approx(ends)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "roc_auc", "log_loss", "f1"])
 def test_rows_that_are_copies_do_not_make_an_interval_narrower(metric: str) -> None:
     once = binary(300, 4)
-    copied = once.take(np.repeat(np.arange(300), 5))
+    copies = once.take(np.repeat(np.arange(300), 5))
     groups = np.repeat(np.arange(300), 5)
-    plain = measure(metric, Part(once), sampling=Sampling(300)).interval
-    naive = measure(metric, Part(copied), sampling=Sampling(1500)).interval
-    grouped = measure(metric, Part(copied), sampling=Sampling(1500, groups)).interval
+    plain = measure(metric, Subset(once), resampling=Resampling(300)).interval
+    naive = measure(metric, Subset(copies), resampling=Resampling(1500)).interval
+    by_group = measure(metric, Subset(copies), resampling=Resampling(1500, groups)).interval
     assert plain is not None
     assert naive is not None
-    assert grouped is not None
+    assert by_group is not None
     assert naive[1] - naive[0] < 0.6 * (plain[1] - plain[0])
-    assert grouped[1] - grouped[0] == pytest.approx(plain[1] - plain[0], rel=0.1)
+    assert by_group[1] - by_group[0] == pytest.approx(plain[1] - plain[0], rel=0.1)
 
 
 def test_groups_that_are_all_right_count_once_each() -> None:
-    found = share_of(share(np.ones(500, bool)), Sampling(500, np.repeat(np.arange(10), 50)))
-    assert found.interval == (pytest.approx(0.025 ** (1 / 10)), 1.0)
+    estimate = share_of(share(np.ones(500, bool)), Resampling(500, np.repeat(np.arange(10), 50)))
+    assert estimate.interval == (pytest.approx(0.025 ** (1 / 10)), 1.0)
 
 
 @pytest.mark.parametrize("rows", [60, 400])
 def test_the_interval_of_the_area_covers_the_truth_as_often_as_it_says(rows: int) -> None:
     intervals = [
-        measure("roc_auc", Part(binary(rows, 10 * seed)), sampling=Sampling(rows)).interval for seed in range(200)
+        measure("roc_auc", Subset(binary(rows, 10 * seed)), resampling=Resampling(rows)).interval for seed in range(200)
     ]
-    covered = np.mean([one is not None and one[0] <= AUC <= one[1] for one in intervals])
+    covered = np.mean([interval is not None and interval[0] <= AUC <= interval[1] for interval in intervals])
     assert 0.92 <= covered <= 0.985
 
 
@@ -79,148 +83,155 @@ def test_the_interval_of_the_area_covers_the_truth_as_often_as_it_says(rows: int
     ("metric", "truth"), [("mean_absolute_error", 0.797885), ("root_mean_squared_error", 1.0), ("r2", 0.0)]
 )
 def test_bootstrapped_intervals_cover_the_truth_as_often_as_they_say(metric: str, truth: float) -> None:
-    intervals = [measure(metric, Part(numbers(150, seed)), sampling=Sampling(150)).interval for seed in range(200)]
-    covered = np.mean([one is not None and one[0] <= truth <= one[1] for one in intervals])
+    intervals = [
+        measure(metric, Subset(numbers(150, seed)), resampling=Resampling(150)).interval for seed in range(200)
+    ]
+    covered = np.mean([interval is not None and interval[0] <= truth <= interval[1] for interval in intervals])
     assert 0.88 <= covered <= 0.99
 
 
 @pytest.mark.parametrize("metric", ["average_precision", "roc_auc_ovo", "d2_log_loss_score", "balanced_accuracy", "f1"])
 def test_any_metric_has_an_interval_around_it(metric: str) -> None:
-    made = binary(200)
-    found = measure(metric, Part(made), sampling=Sampling(200))
-    assert found.interval is not None
-    assert found.interval[0] <= found.value <= found.interval[1]
-    assert found == measure(metric, Part(made), sampling=Sampling(200))
+    predictions = binary(200)
+    estimate = measure(metric, Subset(predictions), resampling=Resampling(200))
+    assert estimate.interval is not None
+    assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
+    assert estimate == measure(metric, Subset(predictions), resampling=Resampling(200))
 
 
 def test_what_is_resampled_of_many_rows_is_spread_as_all_of_them_would_be() -> None:
-    made = binary(80_000)
-    found = measure("average_precision", Part(made), sampling=Sampling(80_000))
-    small = measure("average_precision", Part(made.take(np.arange(20_000))), sampling=Sampling(20_000))
-    assert found.error is not None
+    predictions = binary(80_000)
+    estimate = measure("average_precision", Subset(predictions), resampling=Resampling(80_000))
+    small = measure("average_precision", Subset(predictions.take(np.arange(20_000))), resampling=Resampling(20_000))
+    assert estimate.error is not None
     assert small.error is not None
-    assert found.error == pytest.approx(small.error / 2, rel=0.15)
+    assert estimate.error == pytest.approx(small.error / 2, rel=0.15)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
 @pytest.mark.parametrize("metric", ["accuracy", "roc_auc", "log_loss"])
 def test_a_greater_level_gives_a_wider_interval(metric: str, level: float) -> None:
-    made = Part(binary(200))
-    found = measure(metric, made, sampling=Sampling(200, confidence=level)).interval
-    wider = measure(metric, made, sampling=Sampling(200, confidence=(1 + level) / 2)).interval
-    assert found is not None
+    predictions = Subset(binary(200))
+    estimate = measure(metric, predictions, resampling=Resampling(200, confidence=level)).interval
+    wider = measure(metric, predictions, resampling=Resampling(200, confidence=(1 + level) / 2)).interval
+    assert estimate is not None
     assert wider is not None
-    assert wider[0] < found[0] < found[1] < wider[1]
+    assert wider[0] < estimate[0] < estimate[1] < wider[1]
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "roc_auc", "log_loss", "average_precision"])
 def test_no_level_no_interval(metric: str) -> None:
-    made = binary(50)
-    assert measure(metric, Part(made), sampling=Sampling(50, confidence=None)).interval is None
+    predictions = binary(50)
+    assert measure(metric, Subset(predictions), resampling=Resampling(50, confidence=None)).interval is None
     assert (
-        compare(metric, Part(made), second=Part(binary(50, 1)), sampling=Sampling(50, confidence=None)).interval is None
+        compare(
+            metric, Subset(predictions), second=Subset(binary(50, 1)), resampling=Resampling(50, confidence=None)
+        ).interval
+        is None
     )
 
 
 @pytest.mark.parametrize(
-    ("ordered", "expected"), [(True, (0.025 ** (1 / 8), 1.0)), (False, (0.0, 1 - 0.025 ** (1 / 8)))]
+    ("is_ordered", "expected"), [(True, (0.025 ** (1 / 8), 1.0)), (False, (0.0, 1 - 0.025 ** (1 / 8)))]
 )
-def test_a_perfect_order_is_bounded_by_how_many_rows_agree(ordered: bool, expected: tuple[float, float]) -> None:
+def test_a_perfect_order_is_bounded_by_how_many_rows_agree(is_ordered: bool, expected: tuple[float, float]) -> None:
     truth = np.array([0] * 20 + [1] * 8)
-    positive = np.where(truth == (1 if ordered else 0), 0.9, 0.1)
-    made = Predictions(truth, truth, np.column_stack([1 - positive, positive]), ("no", "yes"))
-    assert measure("roc_auc", Part(made), sampling=Sampling(28)).interval == pytest.approx(expected)
+    positive = np.where(truth == (1 if is_ordered else 0), 0.9, 0.1)
+    predictions = Predictions(truth, truth, np.column_stack([1 - positive, positive]), ("no", "yes"))
+    assert measure("roc_auc", Subset(predictions), resampling=Resampling(28)).interval == pytest.approx(expected)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_a_metric_that_is_not_defined_has_no_interval() -> None:
-    made = binary(20).take(np.arange(0, 20, 2))
-    found = measure("roc_auc", Part(made), sampling=Sampling(10))
-    assert np.isnan(found.value)
-    assert found.interval is None
+    predictions = binary(20).take(np.arange(0, 20, 2))
+    estimate = measure("roc_auc", Subset(predictions), resampling=Resampling(10))
+    assert np.isnan(estimate.value)
+    assert estimate.interval is None
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "accuracy", "average_precision", "f1"])
 def test_a_comparison_with_itself_is_exactly_nothing(metric: str) -> None:
-    made = binary(150)
-    found = compare(metric, Part(made), second=Part(binary(150)), sampling=Sampling(150), one_sided=True)
-    assert (found.value, found.interval) == (0.0, (0.0, 0.0))
-    assert found.first == found.second == score(metric, made)
+    predictions = binary(150)
+    estimate = compare(
+        metric, Subset(predictions), second=Subset(binary(150)), resampling=Resampling(150), one_sided=True
+    )
+    assert (estimate.value, estimate.interval) == (0.0, (0.0, 0.0))
+    assert estimate.first == estimate.second == score(metric, predictions)
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "accuracy", "neg_log_loss", "average_precision"])
 def test_better_is_positive(metric: str) -> None:
-    good, bad = Part(binary(3000)), Part(binary(3000, noise=2.0))
-    found, other = (
-        compare(metric, good, second=bad, sampling=Sampling(3000)),
-        compare(metric, bad, second=good, sampling=Sampling(3000)),
+    good, bad = Subset(binary(3000)), Subset(binary(3000, noise=2.0))
+    estimate, reverse = (
+        compare(metric, good, second=bad, resampling=Resampling(3000)),
+        compare(metric, bad, second=good, resampling=Resampling(3000)),
     )
-    assert found.interval is not None
-    assert found.interval[0] > 0
-    assert other.value == -found.value
+    assert estimate.interval is not None
+    assert estimate.interval[0] > 0
+    assert reverse.value == -estimate.value
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "accuracy"])
 def test_models_that_err_alike_are_told_apart_more_sharply_than_by_their_own_intervals(metric: str) -> None:
-    first, second = Part(binary(2000)), Part(binary(2000, noise=0.2))
-    found = compare(metric, first, second=second, sampling=Sampling(2000))
-    own = measure(metric, first, sampling=Sampling(2000))
-    assert found.interval is not None
+    first, second = Subset(binary(2000)), Subset(binary(2000, noise=0.2))
+    estimate = compare(metric, first, second=second, resampling=Resampling(2000))
+    own = measure(metric, first, resampling=Resampling(2000))
+    assert estimate.interval is not None
     assert own.interval is not None
-    assert found.interval[1] - found.interval[0] < 0.6 * (own.interval[1] - own.interval[0])
+    assert estimate.interval[1] - estimate.interval[0] < 0.6 * (own.interval[1] - own.interval[0])
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "accuracy"])
 def test_differences_cover_the_truth_as_often_as_they_say(metric: str) -> None:
     """Two models with noise of their own and of one size: the true difference is nothing."""
 
-    def two(seed: int) -> list[Part]:
+    def two(seed: int) -> list[Subset]:
         dice, truth = np.random.default_rng(seed), np.arange(300) % 2
-        shared = truth + dice.normal(size=300)
-        return [Part(_seen(truth, shared + dice.normal(size=300))) for _ in range(2)]
+        common_noise = truth + dice.normal(size=300)
+        return [Subset(model_of(truth, common_noise + dice.normal(size=300))) for _ in range(2)]
 
     outside = {"below": 0, "above": 0}
     for seed in range(300):
         first, second = two(seed)
-        found = compare(metric, first, second=second, sampling=Sampling(300), one_sided=True).interval
-        assert found is not None
-        outside["below"] += found[1] < 0
-        outside["above"] += found[0] > 0
+        estimate = compare(metric, first, second=second, resampling=Resampling(300), one_sided=True).interval
+        assert estimate is not None
+        outside["below"] += estimate[1] < 0
+        outside["above"] += estimate[0] > 0
     assert all(4 <= count <= 27 for count in outside.values()), outside  # of 15 expected
 
 
-def _seen(truth: Array, seen: Array) -> Predictions:
-    positive = 1 / (1 + np.exp(0.5 - seen))
+def model_of(truth: Array, signal: Array) -> Predictions:
+    positive = 1 / (1 + np.exp(0.5 - signal))
     return Predictions(truth, (positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), ("no", "yes"))
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "average_precision"])
 def test_a_part_is_compared_with_the_whole_that_it_belongs_to(metric: str) -> None:
-    made = binary(4000)
-    worse: Any = made.probabilities.copy() if made.probabilities is not None else None
+    predictions = binary(4000)
+    worse: Any = predictions.probabilities.copy() if predictions.probabilities is not None else None
     worse[:400] = worse[:400, ::-1]
-    broken = Predictions(made.truth, made.predicted, worse, made.classes)
-    part, sampling = np.arange(400), Sampling(4000)
-    found = compare(metric, Part(broken), second=Part(broken, part), sampling=sampling)
-    same = compare(metric, Part(made), second=Part(made, np.arange(4000)), sampling=sampling)
-    assert found.interval is not None
-    assert found.interval[0] > 0.05
-    assert same.interval == (0.0, 0.0)
+    broken = Predictions(predictions.truth, predictions.predicted, worse, predictions.classes)
+    part, resampling = np.arange(400), Resampling(4000)
+    estimate = compare(metric, Subset(broken), second=Subset(broken, part), resampling=resampling)
+    itself = compare(metric, Subset(predictions), second=Subset(predictions, np.arange(4000)), resampling=resampling)
+    assert estimate.interval is not None
+    assert estimate.interval[0] > 0.05
+    assert itself.interval == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("metric", ["mean_absolute_error", "median_absolute_error"])
 def test_what_most_resamples_miss_is_not_defined(metric: str) -> None:
-    made = numbers(1000)
-    some, whole = Part(made, np.array([3])), Part(made)
-    for found in (
-        measure(metric, some, sampling=Sampling(1000)),
-        compare(metric, some, second=whole, sampling=Sampling(1000)),
+    predictions = numbers(1000)
+    subset, whole = Subset(predictions, np.array([3])), Subset(predictions)
+    for estimate in (
+        measure(metric, subset, resampling=Resampling(1000)),
+        compare(metric, subset, second=whole, resampling=Resampling(1000)),
     ):
-        assert np.isnan(found.value)
-        assert found.interval is None
+        assert np.isnan(estimate.value)
+        assert estimate.interval is None
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_a_share_of_nothing_is_not_defined() -> None:
-    made = binary(20).take(np.arange(0, 20, 2))
-    assert np.isnan(measure("recall", Part(made), sampling=Sampling(10)).value)
+    predictions = binary(20).take(np.arange(0, 20, 2))
+    assert np.isnan(measure("recall", Subset(predictions), resampling=Resampling(10)).value)

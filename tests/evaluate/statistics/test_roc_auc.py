@@ -15,7 +15,7 @@ def delong_variance(truth: Array, scores: Array) -> float:
     return float(wins.mean(axis=1).var(ddof=1) / len(above) + wins.mean(axis=0).var(ddof=1) / len(below))
 
 
-def ranked(rows: int, seed: int, digits: int = 8) -> Predictions:
+def ranking(rows: int, seed: int, digits: int = 8) -> Predictions:
     dice = np.random.default_rng(seed)
     truth = (dice.random(rows) < 0.3).astype(int)
     positive = np.clip((truth * 0.3 + dice.random(rows) * 0.7), 0, 1).round(digits)
@@ -25,11 +25,11 @@ def ranked(rows: int, seed: int, digits: int = 8) -> Predictions:
 @pytest.mark.parametrize("digits", [1, 8])
 @pytest.mark.parametrize("rows", [20, 300])
 def test_the_influences_sum_to_nothing_and_their_squares_to_delongs_variance(rows: int, digits: int) -> None:
-    made = ranked(rows, 1, digits)
-    assert made.probabilities is not None
-    influence = roc_auc_influence("roc_auc", made)
+    predictions = ranking(rows, 1, digits)
+    assert predictions.probabilities is not None
+    influence = roc_auc_influence("roc_auc", predictions)
     assert influence is not None
-    expected = delong_variance(made.truth, made.probabilities[:, 1])
+    expected = delong_variance(predictions.truth, predictions.probabilities[:, 1])
     assert (influence**2).sum() == pytest.approx(expected)
     assert influence.sum() == pytest.approx(0, abs=1e-12)
 
@@ -42,8 +42,8 @@ def test_the_influences_of_several_classes_are_the_jackknifes(metric: str) -> No
     raw /= raw.sum(axis=1, keepdims=True)
     influence = roc_auc_influence(metric, Predictions(truth, raw.argmax(axis=1), raw, ("a", "b", "c")))
     average = "weighted" if metric.endswith("weighted") else "macro"
-    kept = ~np.eye(150, dtype=bool)
-    left_out = np.array([roc_auc_score(truth[k], raw[k], multi_class="ovr", average=average) for k in kept])
+    is_kept = ~np.eye(150, dtype=bool)
+    left_out = np.array([roc_auc_score(truth[k], raw[k], multi_class="ovr", average=average) for k in is_kept])
     assert influence is not None
     assert np.corrcoef(influence, left_out.mean() - left_out)[0, 1] > 0.999
     assert (influence**2).sum() == pytest.approx(((left_out - left_out.mean()) ** 2).sum() * 149 / 150, rel=0.06)
@@ -51,22 +51,25 @@ def test_the_influences_of_several_classes_are_the_jackknifes(metric: str) -> No
 
 @pytest.mark.parametrize("metric", ["accuracy", "average_precision", "roc_auc_ovo"])
 def test_other_metrics_have_none(metric: str) -> None:
-    assert roc_auc_influence(metric, ranked(20, 0)) is None
+    assert roc_auc_influence(metric, ranking(20, 0)) is None
 
 
 @pytest.mark.parametrize("digits", [1, 8])
 def test_average_precisions_are_scikit_learns(digits: int) -> None:
-    made = ranked(200, 3, digits)
-    assert made.probabilities is not None
+    predictions = ranking(200, 3, digits)
+    assert predictions.probabilities is not None
     weights = np.random.default_rng(0).integers(0, 4, size=(6, 200)).astype(float)
-    found = average_precisions(made.truth == 1, made.probabilities[:, 1], weights=weights)
-    expected = [average_precision_score(made.truth, made.probabilities[:, 1], sample_weight=some) for some in weights]
-    assert found == pytest.approx(expected)
+    values = average_precisions(predictions.truth == 1, predictions.probabilities[:, 1], weights=weights)
+    expected = [
+        average_precision_score(predictions.truth, predictions.probabilities[:, 1], sample_weight=row_weights)
+        for row_weights in weights
+    ]
+    assert values == pytest.approx(expected)
 
 
 def test_average_precision_without_a_positive_row_is_not_defined() -> None:
-    found = average_precisions(
+    values = average_precisions(
         np.array([True, False]), np.array([0.3, 0.7]), weights=np.array([[0.0, 1.0], [1.0, 1.0]])
     )
-    assert np.isnan(found[0])
-    assert found[1] == 0.5
+    assert np.isnan(values[0])
+    assert values[1] == 0.5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modelway.components.core.measures.metrics import Predictions, score
-from modelway.components.evaluate.statistics.sum_metrics import additive, share
+from modelway.components.evaluate.statistics.sum_metrics import share, sum_metric
 
 
 def classified(classes: int, rows: int = 300, seed: int = 0, probabilities: bool = True) -> Predictions:
@@ -39,57 +39,57 @@ OF_NUMBERS = [
 
 @pytest.mark.parametrize("metric", [*OF_CLASSES, "precision", "recall", "f1", "jaccard"])
 def test_two_classes_as_scikit_learn_has_them(metric: str) -> None:
-    made = classified(2)
-    found = additive(metric, made)
-    assert found is not None
-    assert found.value(found.terms.sum(axis=0)) == pytest.approx(score(metric, made), rel=1e-12)
+    predictions = classified(2)
+    sums = sum_metric(metric, predictions)
+    assert sums is not None
+    assert sums.value(sums.terms.sum(axis=0)) == pytest.approx(score(metric, predictions), rel=1e-12)
 
 
 @pytest.mark.parametrize("metric", OF_CLASSES)
 @pytest.mark.parametrize("classes", [3, 5])
 def test_several_classes_as_scikit_learn_has_them(metric: str, classes: int) -> None:
-    made = classified(classes)
-    found = additive(metric, made)
-    assert found is not None
-    assert found.value(found.terms.sum(axis=0)) == pytest.approx(score(metric, made), rel=1e-12)
+    predictions = classified(classes)
+    sums = sum_metric(metric, predictions)
+    assert sums is not None
+    assert sums.value(sums.terms.sum(axis=0)) == pytest.approx(score(metric, predictions), rel=1e-12)
 
 
 @pytest.mark.parametrize("metric", OF_NUMBERS)
 def test_numbers_as_scikit_learn_has_them(metric: str) -> None:
-    made = numbers()
-    found = additive(metric, made)
-    assert found is not None
-    assert found.value(found.terms.sum(axis=0)) == pytest.approx(score(metric, made), rel=1e-9)
+    predictions = numbers()
+    sums = sum_metric(metric, predictions)
+    assert sums is not None
+    assert sums.value(sums.terms.sum(axis=0)) == pytest.approx(score(metric, predictions), rel=1e-9)
 
 
 @pytest.mark.parametrize("metric", ["f1", "balanced_accuracy", "f1_macro", "log_loss", "matthews_corrcoef"])
 def test_a_stack_of_weighted_sums_gives_what_the_repeated_rows_give(metric: str) -> None:
-    made = classified(2, 80)
+    predictions = classified(2, 80)
     times = np.random.default_rng(3).integers(0, 3, size=(5, 80))
-    found = additive(metric, made)
-    assert found is not None
-    expected = [score(metric, made.take(np.repeat(np.arange(80), some))) for some in times]
-    assert found.value(times @ found.terms) == pytest.approx(expected)
+    sums = sum_metric(metric, predictions)
+    assert sums is not None
+    expected = [score(metric, predictions.take(np.repeat(np.arange(80), weights))) for weights in times]
+    assert sums.value(times @ sums.terms) == pytest.approx(expected)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:y_pred contains classes")
 @pytest.mark.parametrize("metric", ["f1_macro", "balanced_accuracy", "precision_macro", "recall_weighted"])
 def test_classes_that_do_not_occur_count_as_in_scikit_learn(metric: str) -> None:
-    made = Predictions(np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1]), None, ("a", "b", "c", "d"))
-    found = additive(metric, made)
-    assert found is not None
-    assert found.value(found.terms.sum(axis=0)) == pytest.approx(score(metric, made))
+    predictions = Predictions(np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1]), None, ("a", "b", "c", "d"))
+    sums = sum_metric(metric, predictions)
+    assert sums is not None
+    assert sums.value(sums.terms.sum(axis=0)) == pytest.approx(score(metric, predictions))
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "median_absolute_error", "top_k_accuracy"])
 def test_what_is_no_function_of_sums(metric: str) -> None:
-    assert additive(metric, classified(2)) is None
-    assert additive(metric, numbers()) is None
+    assert sum_metric(metric, classified(2)) is None
+    assert sum_metric(metric, numbers()) is None
 
 
 def test_probabilities_are_needed_where_the_metric_needs_them() -> None:
-    assert additive("log_loss", classified(2, probabilities=False)) is None
-    assert additive("accuracy", classified(2, probabilities=False)) is not None
+    assert sum_metric("log_loss", classified(2, probabilities=False)) is None
+    assert sum_metric("accuracy", classified(2, probabilities=False)) is not None
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_probabilities_are_needed_where_the_metric_needs_them() -> None:
     [("accuracy", True), ("precision", True), ("recall", True), ("f1", False), ("log_loss", False)],
 )
 def test_proportions_are_known_as_such(metric: str, is_share: bool) -> None:
-    found = additive(metric, classified(2))
-    assert found is not None
-    assert found.is_share is is_share
+    sums = sum_metric(metric, classified(2))
+    assert sums is not None
+    assert sums.is_share is is_share
 
 
 def test_a_share_of_nothing_is_not_defined() -> None:
-    found = share(np.array([True, False]), np.array([False, False]))
-    assert np.isnan(found.value(found.terms.sum(axis=0)))
+    sums = share(np.array([True, False]), np.array([False, False]))
+    assert np.isnan(sums.value(sums.terms.sum(axis=0)))

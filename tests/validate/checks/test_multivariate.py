@@ -30,7 +30,7 @@ def table(seed: int, rows: int = 2000, correlation: float = 0.0) -> pl.DataFrame
     )
 
 
-def judged(
+def drift(
     before: pl.DataFrame, now: pl.DataFrame, rule: OnInconclusive = OnInconclusive.WARN, **policy: float
 ) -> Check:
     return multivariate_check(
@@ -39,78 +39,73 @@ def judged(
 
 
 def test_a_correlation_that_turns_is_told_though_no_column_changes() -> None:
-    found = judged(table(1, correlation=0.8), table(2, correlation=-0.8))
-    assert found.verdict is Verdict.FAILED
-    assert found.blocks
-    assert "'first'" in found.message
-    assert "'second'" in found.message
-    assert "2,000 rows" in found.message
+    check = drift(table(1, correlation=0.8), table(2, correlation=-0.8))
+    assert check.verdict is Verdict.FAILED
+    assert check.blocks
+    assert "'first'" in check.message
+    assert "'second'" in check.message
+    assert "2,000 rows" in check.message
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("rows", [500, 3000])
 def test_equal_distributions_pass(rows: int, seed: int) -> None:
-    found = judged(table(2 * seed, rows), table(2 * seed + 1, rows))
-    assert found.verdict is Verdict.PASSED
-    assert isinstance(found.observed, float)
-    assert abs(found.observed - 0.5) < 0.08
+    check = drift(table(2 * seed, rows), table(2 * seed + 1, rows))
+    assert check.verdict is Verdict.PASSED
+    assert isinstance(check.observed, float)
+    assert abs(check.observed - 0.5) < 0.08
 
 
 @pytest.mark.parametrize(
     "change",
-    [
-        pl.col("other") + 2,
-        pl.col("with_nulls").fill_null(0.5),
-        pl.lit("plan unseen").alias("plan"),
-        ~pl.col("flag"),
-    ],
+    [pl.col("other") + 2, pl.col("with_nulls").fill_null(0.5), pl.lit("plan unseen").alias("plan"), ~pl.col("flag")],
 )
 def test_a_shift_of_one_column_is_told_and_named(change: pl.Expr) -> None:
-    found = judged(table(1), table(2).with_columns(change))
-    assert found.verdict is Verdict.FAILED
-    assert f"most by '{change.meta.output_name()}'" in found.message
+    check = drift(table(1), table(2).with_columns(change))
+    assert check.verdict is Verdict.FAILED
+    assert f"most by '{change.meta.output_name()}'" in check.message
 
 
 def test_rows_on_both_sides_are_evidence_for_neither() -> None:
-    same = table(1)
-    assert judged(same, same).observed == pytest.approx(0.5, abs=0.01)
+    shared = table(1)
+    assert drift(shared, shared).observed == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_slight_shift_passes_however_many_rows() -> None:
-    found = judged(table(1, 20_000), table(2, 20_000).with_columns(pl.col("other") + 0.1), sample_rows=20_000)
-    assert found.verdict is Verdict.PASSED
-    assert found.interval is not None
-    assert found.interval[0] > 0.5
+    check = drift(table(1, 20_000), table(2, 20_000).with_columns(pl.col("other") + 0.1), sample_rows=20_000)
+    assert check.verdict is Verdict.PASSED
+    assert check.interval is not None
+    assert check.interval[0] > 0.5
 
 
 @pytest.mark.parametrize("rule", list(OnInconclusive))
 def test_an_interval_that_straddles_the_threshold_is_inconclusive(rule: OnInconclusive) -> None:
     before, now = table(1, 600), table(2, 600).with_columns(pl.col("other") + 1)
-    threshold = judged(before, now).observed
+    threshold = drift(before, now).observed
     assert isinstance(threshold, float)
-    found = judged(before, now, rule, roc_auc=threshold)
-    assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.blocks is (rule is OnInconclusive.BLOCK)
+    check = drift(before, now, rule, roc_auc=threshold)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert check.blocks is (rule is OnInconclusive.BLOCK)
 
 
 def test_too_few_rows_are_inconclusive() -> None:
-    found = judged(table(1, 499), table(2, 5000))
-    assert found.verdict is Verdict.INCONCLUSIVE
-    assert "499 rows" in found.message
+    check = drift(table(1, 499), table(2, 5000))
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "499 rows" in check.message
 
 
 def test_times_and_missing_columns_are_left_out() -> None:
     before, now = table(1).select("time", "other"), table(2).select("time", "flag")
-    found = multivariate_check(
+    check = multivariate_check(
         before, now, columns=["time", "other", "flag"], policy=Multivariate(), rule=OnInconclusive.WARN
     )
-    assert found.verdict is Verdict.INCONCLUSIVE
-    assert "no column" in found.message
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "no column" in check.message
 
 
 def test_a_column_of_another_type_is_left_to_the_contract() -> None:
     before, now = table(1).select("other"), table(2).select(pl.col("other").cast(pl.String))
-    assert judged(before, now).verdict is Verdict.INCONCLUSIVE
+    assert drift(before, now).verdict is Verdict.INCONCLUSIVE
 
 
 def test_odd_columns_do_no_harm() -> None:
@@ -121,14 +116,14 @@ def test_odd_columns_do_no_harm() -> None:
         lists=pl.concat_list("flag"),
         constant=pl.lit(1),
     )
-    assert judged(odd, odd).verdict is Verdict.PASSED
+    assert drift(odd, odd).verdict is Verdict.PASSED
 
 
 def test_only_a_sample_is_looked_at_and_the_same_one_each_time() -> None:
     before, now = table(1, 3000), table(2, 3000)
-    found = judged(before, now, sample_rows=800)
-    assert "800 rows from 800" in found.message
-    assert found == judged(before, now, sample_rows=800)
+    check = drift(before, now, sample_rows=800)
+    assert "800 rows from 800" in check.message
+    assert check == drift(before, now, sample_rows=800)
 
 
 def test_weeks_of_the_example_are_told_apart_only_with_drift() -> None:
