@@ -43,7 +43,7 @@ def enforce_gate(
     """
     from modelway.components.enforce.stage import RunContext, enforce
 
-    known = {"name": run_name, "git_commit": git_commit, "champion": champion, "requested_by": requested_by}
-    context = RunContext(run=run, store=store, **known)
+    origin = {"name": run_name, "git_commit": git_commit, "champion": champion, "requested_by": requested_by}
+    context = RunContext(run=run, store=store, **origin)
     files = {"project": project, "contract": contract, "policy": policy}
     return enforce(gate.path, report.path, files=files, context=context).verdict.value

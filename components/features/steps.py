@@ -43,12 +43,12 @@ def build(features: Features) -> ColumnTransformer:
     categorical = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=features.min_frequency, sparse_output=False
     )
-    chosen = [
+    steps_by_kind = [
         ("numeric", _numeric(features), list(features.numeric)),
         ("categorical", categorical, list(features.categorical)),
         ("datetime", Pipeline([("parts", DatetimeParts()), ("numbers", _numeric(features))]), list(features.datetime)),
     ]
-    steps = ColumnTransformer([step for step in chosen if step[2]], verbose_feature_names_out=False)
+    steps = ColumnTransformer([step for step in steps_by_kind if step[2]], verbose_feature_names_out=False)
     steps.set_output(transform="pandas")
     return steps
 

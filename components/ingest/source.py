@@ -53,7 +53,7 @@ def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path
                 column=odd[0],
                 remedy="give all files of the folder the same columns in the same order",
             )
-    table = _stacked(files, tables)
+    table = _concatenate(files, tables)
     if table.is_empty():
         raise ModelwayError(
             f"{path} holds no rows", file=str(path), key="data.source", remedy="export it again, with its rows"
@@ -72,7 +72,7 @@ def _data_files(folder: Path) -> list[Path]:
     )
 
 
-def _stacked(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
+def _concatenate(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
     """The files' tables, one below the other; a column is of one kind in all of them, and NaN is missing."""
     expected = tables[0].schema
     for file, table in zip(files, tables, strict=True):
@@ -142,7 +142,7 @@ def _read_csv(file: Path, data: Data, *, contract: Contract | None, work: Path) 
         raise ModelwayError(f"{file} holds no rows", file=str(file), remedy="export it again") from error
     except polars.exceptions.PolarsError as error:
         raise DamagedError(
-            f"{file} cannot be read as CSV: {_ragged(text, delimiter, fields=len(header)) or first_line(error)}",
+            f"{file} cannot be read as CSV: {_ragged_line(text, delimiter, fields=len(header)) or first_line(error)}",
             file=str(file),
             key="data.delimiter",
             value=delimiter,
@@ -191,7 +191,7 @@ def _undecodable_line(file: Path, encoding: str) -> int:
         return 1
 
 
-def _ragged(text: Path, delimiter: str, *, fields: int) -> str:
+def _ragged_line(text: Path, delimiter: str, *, fields: int) -> str:
     """Which line has more fields than the header, if one has."""
     try:
         with text.open(encoding="utf-8-sig", newline="") as lines:
@@ -212,14 +212,14 @@ def _header(file: Path, text: Path, *, delimiter: str) -> list[str]:
     with text.open(encoding="utf-8-sig", newline="") as lines:
         header = next(csv.reader(lines, delimiter=delimiter), [])
     if len(header) == 1:
-        other = next((mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in header[0]), None)
-        if other is not None:
+        likely = next((mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in header[0]), None)
+        if likely is not None:
             raise ModelwayError(
-                f"{file} has one column by the delimiter {delimiter!r}, and its header holds {other!r}",
+                f"{file} has one column by the delimiter {delimiter!r}, and its header holds {likely!r}",
                 file=str(file),
                 key="data.delimiter",
                 value=delimiter,
-                remedy=f"set `data.delimiter: {json.dumps(other)}`",
+                remedy=f"set `data.delimiter: {json.dumps(likely)}`",
             )
     twice = sorted(name for name, times in Counter(header).items() if times > 1)
     if twice:

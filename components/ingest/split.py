@@ -45,12 +45,12 @@ def split_table(table: pl.DataFrame, split: Split) -> Splits:
         is_test = place < split.test_fraction
         is_unseen = ~is_test & (place < split.test_fraction + split.unseen_fraction)
     is_train = ~is_test & ~is_unseen
-    for side, rows, wanted in (
+    for side, rows, must_have_rows in (
         ("training", is_train, True),
         ("test", is_test, True),
         ("unseen", is_unseen, split.unseen_fraction > 0),
     ):
-        if wanted and not rows.any():
+        if must_have_rows and not rows.any():
             raise ModelwayError(
                 f"the split by {split.by} leaves no {side} rows of {len(table)}",
                 key="data.split",

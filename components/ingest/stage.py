@@ -18,7 +18,7 @@ from modelway.components.ingest.split import split_table
 
 
 @dataclass(frozen=True)
-class Ingested:
+class Ingestion:
     """What was ingested: the SHA-256 of the source's content, and counts."""
 
     data_hash: str
@@ -38,7 +38,7 @@ def ingest(
     test_path: str,
     unseen_path: str,
     serving_path: str,
-) -> Ingested:
+) -> Ingestion:
     """Reads the project's source, and writes its splits as Parquet; what is served likewise, where the project says.
 
     Args:
@@ -65,16 +65,21 @@ def ingest(
             )
         data_hash = sha256_of(local)
         table = read_source(local, data, contract=contract, work=Path(work))
-    parts = split_table(table, data.split)
-    serving = table.clear() if data.serving is None else _served(data.serving, data, contract=contract)
-    written = ((parts.train, train_path), (parts.test, test_path), (parts.unseen, unseen_path), (serving, serving_path))
-    for part, path in written:
+    splits = split_table(table, data.split)
+    serving = table.clear() if data.serving is None else _read_serving_data(data.serving, data, contract=contract)
+    outputs = (
+        (splits.train, train_path),
+        (splits.test, test_path),
+        (splits.unseen, unseen_path),
+        (serving, serving_path),
+    )
+    for part, path in outputs:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
-    return Ingested(data_hash, table.width, len(parts.train), len(parts.test), len(parts.unseen), len(serving))
+    return Ingestion(data_hash, table.width, len(splits.train), len(splits.test), len(splits.unseen), len(serving))
 
 
-def _served(source: str, data: Data, *, contract: Contract) -> pl.DataFrame:
+def _read_serving_data(source: str, data: Data, *, contract: Contract) -> pl.DataFrame:
     with TemporaryDirectory() as work:
         try:
             return read_source(fetch(source, Path(work)), data, contract=contract, work=Path(work))

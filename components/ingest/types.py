@@ -14,37 +14,37 @@ _TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n",
 def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Converts each column to its contract's type where that loses nothing; leaves it as it is where not."""
     present = set(table.columns)
-    converted = [_converted(table[name], column.type) for name, column in contract.columns.items() if name in present]
-    return table.with_columns(converted)
+    columns = [_convert(table[name], column.type) for name, column in contract.columns.items() if name in present]
+    return table.with_columns(columns)
 
 
-def _converted(series: pl.Series, wanted: ColumnType) -> pl.Series:
-    candidate = parsed(series, wanted)
-    if candidate is None or candidate.null_count() != _without_markers(series, wanted).null_count():
+def _convert(series: pl.Series, column_type: ColumnType) -> pl.Series:
+    candidate = parse_series(series, column_type)
+    if candidate is None or candidate.null_count() != _without_markers(series, column_type).null_count():
         return series
-    if wanted == "date" and (moments := parsed(series, "datetime")) is not None:
+    if column_type == "date" and (moments := parse_series(series, "datetime")) is not None:
         has_time = (moments != candidate.cast(pl.Datetime("us"))).any()
         return series if has_time else candidate
     return candidate
 
 
-def parsed(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
+def parse_series(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
     """The series as the wanted type, with nulls for what does not parse; None where the types have no bridge."""
-    series = _without_markers(series, wanted)
+    series = _without_markers(series, column_type)
     if series.dtype == pl.Null:
-        return series.cast(_STORED[wanted])
-    if wanted == "boolean":
+        return series.cast(_STORED[column_type])
+    if column_type == "boolean":
         return _as_boolean(series)
-    if wanted in {"integer", "number"}:
-        return _as_number(series, wanted)
-    if wanted in {"date", "datetime"}:
-        return _as_time(series, wanted)
+    if column_type in {"integer", "number"}:
+        return _as_number(series, column_type)
+    if column_type in {"date", "datetime"}:
+        return _as_time(series, column_type)
     return series if series.dtype == pl.String else None
 
 
-def _without_markers(series: pl.Series, wanted: ColumnType) -> pl.Series:
+def _without_markers(series: pl.Series, column_type: ColumnType) -> pl.Series:
     """Text that stands for a missing value as null; kept where text is wanted."""
-    if series.dtype != pl.String or wanted == "string":
+    if series.dtype != pl.String or column_type == "string":
         return series
     series = series.str.strip_chars()
     return series.set(series.is_in(_MISSING), None)
@@ -75,11 +75,11 @@ def _as_boolean(series: pl.Series) -> pl.Series | None:
     )
 
 
-def _as_number(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
+def _as_number(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
     if not (series.dtype == pl.String or series.dtype.is_numeric()):
         return None
     numbers = series.cast(pl.Float64, strict=False)
-    if wanted == "number":
+    if column_type == "number":
         return numbers
     if series.dtype.is_integer():
         return series.cast(pl.Int64, strict=False)
@@ -88,7 +88,7 @@ def _as_number(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
     return exact.fill_null(whole)
 
 
-def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
+def _as_time(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
     if series.dtype == pl.String:
         try:
             times = series.str.to_datetime(strict=False, time_unit="us")
@@ -102,4 +102,4 @@ def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
     else:
         return None
     times = times.cast(pl.Datetime("us"))  # of another zone: its UTC
-    return times.cast(pl.Date) if wanted == "date" else times
+    return times.cast(pl.Date) if column_type == "date" else times

@@ -57,9 +57,9 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
         )
     package = PackageRecord.read(context.store, context.run)
     deployment = DeploymentRecord.read(context.store, context.run)
-    before = Outcome.read(context.store, context.run, file=OUTCOME)
+    previous = Outcome.read(context.store, context.run, file=OUTCOME)
     stop = StopRecord.read(context.store, context.run)
-    if stop is not None and before is not None and stop.at <= before.at:
+    if stop is not None and previous is not None and stop.at <= previous.at:
         stop = None  # of an attempt before this one
     decision = Outcome.read(context.store, context.run, file=DECISION)
     if decision is None:
@@ -68,7 +68,11 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
             state, error = State.STOPPED, stop.sentence
         decision = Outcome(run=context.run, project=model or _name(project), state=state, error=error)
     state, error = _end(goal, decision, package=package, deployment=deployment, stop=stop)
-    ends = () if before is None else (*before.attempts, Attempt(state=before.state, error=before.error, at=before.at))
+    attempts = (
+        ()
+        if previous is None
+        else (*previous.attempts, Attempt(state=previous.state, error=previous.error, at=previous.at))
+    )
     outcome = Outcome.model_validate(
         {
             **dict(decision),
@@ -79,7 +83,7 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
             "request_reason": context.reason,
             "image": package.image if package is not None else "",
             "deployment": deployment,
-            "attempts": ends,
+            "attempts": attempts,
         }
     )
     outcome.write(context.store, OUTCOME)
@@ -120,8 +124,8 @@ def _name(project: str) -> str:
 
 def _end_training(outcome: Outcome) -> None:
     """Ends what a killed task left running in MLflow; a server that is away keeps no outcome from being recorded."""
-    stopped = outcome.state is State.STOPPED
+    is_stopped = outcome.state is State.STOPPED
     with suppress(ModelwayError):
         Tracking.from_environment().end_unfinished(
-            outcome.project, outcome.run, status="KILLED" if stopped else "FAILED"
+            outcome.project, outcome.run, status="KILLED" if is_stopped else "FAILED"
         )

@@ -21,9 +21,9 @@ from modelway.components.core.evidence.runs import (
 )
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
-from modelway.components.register.registry import BlessedModel, Registry, Training
+from modelway.components.register.model_registry import BlessedModel, ModelRegistry, Training
 
-__all__ = ["Evidence", "Registration", "RunContext", "Training", "UserFiles", "register"]
+__all__ = ["Evidence", "RegistrationResult", "RunContext", "Training", "UserFiles", "register"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Registration:
+class RegistrationResult:
     """What `register` leaves: the registered version, its blessing and its card."""
 
     model: RegisteredVersion
@@ -65,7 +65,7 @@ class Registration:
 
 def register(
     model_path: str, evidence: Evidence, *, training: Training, files: UserFiles, context: RunContext
-) -> Registration:
+) -> RegistrationResult:
     """Registers a model that every gate lets proceed, with the evidence, and gives it the policy's alias.
 
     It is in the audit log then, and what development has. What was registered before, the same model by the same files,
@@ -108,8 +108,8 @@ def register(
         context.store, blessing, card=card
     )
     release = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
-    model = Registry(Tracking.from_environment(), release).register(evidence.files)
-    return Registration(model, blessing, card)
+    model = ModelRegistry(Tracking.from_environment(), release).register(evidence.files)
+    return RegistrationResult(model, blessing, card)
 
 
 def _check_waivers(gates: tuple[Gate, ...], files: UserFiles) -> None:
@@ -135,8 +135,8 @@ def _check_bindings(gates: tuple[Gate, ...], model_hash: str, *, files: UserFile
         (serving, "policy_hash", files.policy.sha256()),
         (serving, "model_hash", model_hash),
     )
-    for gate, name, wanted in expected:
-        if gate.facts.get(name) != wanted:
+    for gate, name, value in expected:
+        if gate.facts.get(name) != value:
             raise ModelwayError(
                 f"the {gate.name} gate judged under another {name.removesuffix('_hash')} than is to be registered",
                 key=name,

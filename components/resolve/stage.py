@@ -20,7 +20,7 @@ from modelway.components.core.report.html import markdown_cell
 from modelway.components.core.storage.mlflow import TAG, Tracking
 from modelway.components.core.surroundings.services import check_surroundings
 from modelway.components.core.tables.sources import source_version
-from modelway.components.resolve.checks import check_files
+from modelway.components.resolve.consistency import check_consistency
 
 __all__ = ["Resolution", "RunContext", "resolve", "resolve_in_task"]
 
@@ -86,7 +86,7 @@ def resolve(
     Raises:
         ModelwayError: something is wrong with the files, or a source, the code or the champion is not there.
     """
-    check_files(files, names, trains_here=trains_here)
+    check_consistency(files, names, trains_here=trains_here)
     try:
         code = code_version(files.project, project_code=project_code)
     except ModelwayError as error:

@@ -40,7 +40,7 @@ def train_model(
     from modelway.components.core.artifacts import write_values
     from modelway.components.train.stage import train
 
-    trained = train(
+    trained_model = train(
         prepared_data.path,
         train_data.path,
         steps_path=steps.path,
@@ -49,8 +49,8 @@ def train_model(
         code_version=code_version,
         model_path=model.path,
     )
-    model.metadata.update({"framework": "scikit-learn", "model_hash": trained.model_hash, "code": code_version})
-    metrics.log_metric("train_rows", trained.rows)
-    metrics.log_metric("fit_seconds", trained.fit_seconds)
+    model.metadata.update({"framework": "scikit-learn", "model_hash": trained_model.model_hash, "code": code_version})
+    metrics.log_metric("train_rows", trained_model.rows)
+    metrics.log_metric("fit_seconds", trained_model.fit_seconds)
     write_values(metrics)
-    return (trained.run_id, trained.model_id, trained.model_hash)
+    return (trained_model.run_id, trained_model.model_id, trained_model.model_hash)

@@ -71,11 +71,11 @@ def _skops_types(pipeline: Pipeline) -> tuple[list[str] | None, str]:
     import skops.io
 
     try:
-        found = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
+        types = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
     except Exception as error:
         return None, f"skops cannot hold it ({first_line(error)})"
-    foreign = [name for name in found if not is_trusted(name)]
-    return (None, f"it holds {foreign[0]}, which is of no trusted library") if foreign else (found, "")
+    untrusted = [name for name in types if not is_trusted(name)]
+    return (None, f"it holds {untrusted[0]}, which is of no trusted library") if untrusted else (types, "")
 
 
 def _environment(pinned: list[str]) -> dict[str, Any]:
@@ -86,8 +86,8 @@ def _environment(pinned: list[str]) -> dict[str, Any]:
 def _requirements(pipeline: Pipeline, trusted: list[str] | None) -> list[str]:
     """What the model needs to run, pinned."""
     libraries = {type(pipeline.steps[-1][1]).__module__, *(trusted or ["cloudpickle", "modelway"])}
-    others = {name.split(".")[0] for name in libraries} - {"sklearn", "numpy", "pandas", "builtins"}
-    names = [*_PACKAGES, *sorted(others)]
+    other_libraries = {name.split(".")[0] for name in libraries} - {"sklearn", "numpy", "pandas", "builtins"}
+    names = [*_PACKAGES, *sorted(other_libraries)]
     pinned = []
     for name in names:
         try:

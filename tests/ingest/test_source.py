@@ -15,7 +15,7 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Data
 from modelway.components.core.errors import ModelwayError
 from modelway.components.ingest.source import read_source
-from modelway.components.ingest.types import parsed
+from modelway.components.ingest.types import parse_series
 
 TYPES = {"id": "string", "n": "integer", "x": "number", "ok": "boolean", "day": "date", "at": "datetime"}
 MARCH = dt.datetime(2024, 3, 1)
@@ -39,8 +39,8 @@ def read(tmp_path: Path) -> Read:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
-        asked = contract(**types) if types is not None else None
-        return read_source(file, Data(source=str(file), **how), contract=asked, work=work)
+        expected = contract(**types) if types is not None else None
+        return read_source(file, Data(source=str(file), **how), contract=expected, work=work)
 
     return reader
 
@@ -66,9 +66,9 @@ def table() -> pl.DataFrame:
 @pytest.mark.parametrize("types", [TYPES, None], ids=["contract", "no contract"])
 def test_parquet_is_read_as_it_was_written(tmp_path: Path, table: pl.DataFrame, types: dict[str, str] | None) -> None:
     table.write_parquet(tmp_path / "data.parquet")
-    asked = contract(**types) if types else None
-    found = read_source(tmp_path / "data.parquet", Data(source="x"), contract=asked, work=tmp_path)
-    assert_frame_equal(found, table)
+    expected = contract(**types) if types else None
+    actual = read_source(tmp_path / "data.parquet", Data(source="x"), contract=expected, work=tmp_path)
+    assert_frame_equal(actual, table)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_csv_and_parquet_give_the_same_table(
     content = bom + table.write_csv(separator=delimiter).encode(encoding)
     (tmp_path / "data.csv").write_bytes(content)
     how = Data(source="x", delimiter=delimiter, encoding=encoding)
-    found = read_source(tmp_path / "data.csv", how, contract=contract(**TYPES), work=tmp_path)
-    assert_frame_equal(found, table)
+    actual = read_source(tmp_path / "data.csv", how, contract=contract(**TYPES), work=tmp_path)
+    assert_frame_equal(actual, table)
 
 
 def test_a_folder_is_one_table(tmp_path: Path, table: pl.DataFrame) -> None:
@@ -96,8 +96,8 @@ def test_a_folder_is_one_table(tmp_path: Path, table: pl.DataFrame) -> None:
     (folder / ".ipynb_checkpoints").mkdir()
     table.write_csv(folder / ".ipynb_checkpoints" / "1-checkpoint.csv")
     table.write_csv(folder / "._1.csv")
-    found = read_source(folder, Data(source="x"), contract=contract(**TYPES), work=tmp_path)
-    assert_frame_equal(found, table)
+    actual = read_source(folder, Data(source="x"), contract=contract(**TYPES), work=tmp_path)
+    assert_frame_equal(actual, table)
 
 
 @pytest.mark.parametrize("name", ["data.csv", "DATA.CSV", "data.txt", "data.tsv"])
@@ -140,10 +140,10 @@ def test_the_format_may_be_said(read: Read, tmp_path: Path) -> None:
 )
 def test_text_becomes_the_contracts_type(read: Read, kind: str, texts: list[str], values: list[Any]) -> None:
     content = "a,b\n" + "".join(f"{text},1\n" for text in texts)
-    found = read(content, {"a": kind, "b": "integer"})
-    assert found["a"].to_list() == values
+    actual = read(content, {"a": kind, "b": "integer"})
+    assert actual["a"].to_list() == values
     assert (
-        str(found["a"].dtype)
+        str(actual["a"].dtype)
         .split("(")[0]
         .lower()
         .startswith({"integer": "int", "number": "float", "boolean": "bool"}.get(kind, kind))
@@ -168,9 +168,9 @@ def test_text_becomes_the_contracts_type(read: Read, kind: str, texts: list[str]
     ],
 )
 def test_a_column_with_a_value_that_does_not_parse_stays_text(read: Read, kind: str, texts: list[str]) -> None:
-    found = read("a;b\n" + "".join(f"{text};1\n" for text in texts), {"a": kind, "b": "integer"}, delimiter=";")
-    assert found["a"].to_list() == texts
-    assert found["b"].dtype == pl.Int64
+    actual = read("a;b\n" + "".join(f"{text};1\n" for text in texts), {"a": kind, "b": "integer"}, delimiter=";")
+    assert actual["a"].to_list() == texts
+    assert actual["b"].dtype == pl.Int64
 
 
 @pytest.mark.parametrize(
@@ -209,19 +209,19 @@ def test_stored_values_become_the_contracts_type_where_nothing_is_lost(
     tmp_path: Path, series: pl.Series, kind: str, dtype: pl.DataType, values: list[Any]
 ) -> None:
     series.alias("a").to_frame().write_parquet(tmp_path / "data.parquet")
-    found = read_source(tmp_path / "data.parquet", Data(source="x"), contract=contract(a=kind), work=tmp_path)["a"]
-    assert found.dtype == dtype
-    assert found.to_list() == values
+    actual = read_source(tmp_path / "data.parquet", Data(source="x"), contract=contract(a=kind), work=tmp_path)["a"]
+    assert actual.dtype == dtype
+    assert actual.to_list() == values
 
 
 def test_what_does_not_parse_is_null_where_asked_for() -> None:
-    assert parsed(pl.Series(["1", "x", "NA"]), "integer").to_list() == [1, None, None]  # type: ignore[union-attr]
-    assert parsed(pl.Series([1.5]), "date") is None
+    assert parse_series(pl.Series(["1", "x", "NA"]), "integer").to_list() == [1, None, None]  # type: ignore[union-attr]
+    assert parse_series(pl.Series([1.5]), "date") is None
 
 
 def test_columns_outside_the_contract_are_kept(read: Read) -> None:
-    found = read("a,b,c\n1,x,2.5\n", {"a": "integer"})
-    assert found.to_dicts() == [{"a": 1, "b": "x", "c": 2.5}]
+    actual = read("a,b,c\n1,x,2.5\n", {"a": "integer"})
+    assert actual.to_dicts() == [{"a": 1, "b": "x", "c": 2.5}]
 
 
 def test_columns_that_the_contract_describes_may_be_absent(read: Read) -> None:
@@ -232,8 +232,8 @@ def test_columns_that_the_contract_describes_may_be_absent(read: Read) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_quoted_fields_keep_their_line_ends(read: Read, encoding: str, end: str) -> None:
     content = f'id,n{end}"x{end}y, ""z""",1{end}é,2{end}'.encode(encoding)
-    found = read(content, {"id": "string", "n": "integer"}, encoding=encoding)
-    assert found.to_dicts() == [{"id": f'x{end}y, "z"', "n": 1}, {"id": "é", "n": 2}]
+    actual = read(content, {"id": "string", "n": "integer"}, encoding=encoding)
+    assert actual.to_dicts() == [{"id": f'x{end}y, "z"', "n": 1}, {"id": "é", "n": 2}]
 
 
 @pytest.mark.parametrize(
@@ -262,28 +262,27 @@ def test_quoted_fields_keep_their_line_ends(read: Read, encoding: str, end: str)
 def test_what_cannot_be_read_is_explained(
     read: Read, tmp_path: Path, content: bytes, how: dict[str, Any], key: str | None, column: str | None, says: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         read(content, {"a": "string"}, **how)
-    error = caught.value
-    assert says in error.message
-    assert (error.key, error.column) == (key, column)
-    assert error.file == (None if "there is no encoding" in says else str(tmp_path / "data.csv"))
-    assert error.remedy
+    assert says in error.value.message
+    assert (error.value.key, error.value.column) == (key, column)
+    assert error.value.file == (None if "there is no encoding" in says else str(tmp_path / "data.csv"))
+    assert error.value.remedy
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|", ","])
 def test_the_remedy_for_a_wrong_delimiter_can_be_pasted(read: Read, mark: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         read(f"a{mark}b\n1{mark}2\n", delimiter="\t" if mark != "\t" else ",")
-    pasted = caught.value.remedy.split("`")[1]
+    pasted = error.value.remedy.split("`")[1]
     assert yaml.safe_load(pasted) == {"data.delimiter": mark}
 
 
 @pytest.mark.parametrize("name", ["data.xlsx", "data", "data.csv.gz"])
 def test_an_ending_that_tells_no_format(read: Read, name: str) -> None:
-    with pytest.raises(ModelwayError, match="tells no format") as caught:
+    with pytest.raises(ModelwayError, match="tells no format") as error:
         read("a\n1\n", name=name)
-    assert caught.value.key == "data.format"
+    assert error.value.key == "data.format"
 
 
 def folder_of(tmp_path: Path, files: dict[str, str | pl.DataFrame]) -> Path:
@@ -319,11 +318,11 @@ def test_files_of_a_folder_that_differ(
     tmp_path: Path, files: dict[str, str | pl.DataFrame], column: str, says: str
 ) -> None:
     folder = folder_of(tmp_path, files)
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         read_source(folder, Data(source="x"), contract=None, work=tmp_path)
-    assert says in caught.value.message
-    assert caught.value.column == column
-    assert caught.value.file == str(folder / sorted(files)[1])
+    assert says in error.value.message
+    assert error.value.column == column
+    assert error.value.file == str(folder / sorted(files)[1])
 
 
 @pytest.mark.parametrize(
@@ -344,9 +343,9 @@ def test_files_of_a_folder_may_store_a_column_in_several_ways(
 
 def test_a_folder_without_data(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"README.md": "no data here"})
-    with pytest.raises(ModelwayError, match="holds no CSV or Parquet file") as caught:
+    with pytest.raises(ModelwayError, match="holds no CSV or Parquet file") as error:
         read_source(folder, Data(source="x"), contract=None, work=tmp_path)
-    assert (caught.value.file, caught.value.key) == (str(folder), "data.source")
+    assert (error.value.file, error.value.key) == (str(folder), "data.source")
 
 
 def test_parquet_without_rows(tmp_path: Path) -> None:

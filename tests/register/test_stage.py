@@ -93,7 +93,7 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A real model with its splits, to be judged under one policy or another."""
 
     folder: Path
@@ -101,7 +101,7 @@ class Trained:
     contract: str
     training: Training
 
-    def judged(self, folder: Path, policy: dict[str, Any], champion: str = "") -> Request:
+    def request_under(self, folder: Path, policy: dict[str, Any], champion: str = "") -> Request:
         """The request to register it, with a copy of all files of its own."""
         folder.mkdir()
         shutil.copytree(self.folder / "model", folder / "model")
@@ -124,7 +124,7 @@ class Trained:
             report_path=evidence.reports["data"],
         )
         texts = {"project_text": self.project, "policy_text": text, "model_hash": model_hash}
-        judged = evaluate(
+        model_gate = evaluate(
             model,
             test,
             unseen_path=str(self.folder / "unseen.parquet"),
@@ -133,8 +133,8 @@ class Trained:
             report_path=evidence.reports["model"],
             **texts,
         ).gate
-        probed = probe(model, test, report_path=evidence.reports["serving"], **texts)
-        for name, gate in zip(NAMES, (data, judged, probed), strict=True):
+        serving_gate = probe(model, test, report_path=evidence.reports["serving"], **texts)
+        for name, gate in zip(NAMES, (data, model_gate, serving_gate), strict=True):
             gate.write(evidence.gates[name])
         context = RunContext(run="run-1", store=str(folder.parent / "store"), git_commit="commit", champion=champion)
         return Request(folder / "model", evidence, self.training, context, self.project, self.contract, text)
@@ -151,14 +151,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Trained:
+def trained_model(tmp_path_factory: pytest.TempPathFactory, database: Path) -> TrainedModel:
     model = {"estimator": "sklearn.tree.DecisionTreeClassifier", "parameters": {"max_depth": 2}}
-    trained = trained_in(tmp_path_factory.mktemp("trained"), model)
+    trained_model = trained_in(tmp_path_factory.mktemp("trained"), model)
     assert database.exists()
-    return trained
+    return trained_model
 
 
-def trained_in(folder: Path, model: dict[str, Any]) -> Trained:
+def trained_in(folder: Path, model: dict[str, Any]) -> TrainedModel:
     """Trains a model of the loans in a folder, by the stages of a release."""
     rng = np.random.default_rng(5)
     income, debt = rng.normal(40, 10, 400).round(3), rng.normal(20, 8, 400).round(3)
@@ -181,7 +181,7 @@ def trained_in(folder: Path, model: dict[str, Any]) -> Trained:
     parts = {f"{name}_path": str(folder / f"{name}.parquet") for name in ("train", "test", "unseen", "serving")}
     ingest(project, contract, **parts)
     prepare(paths["train.parquet"], project, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
-    made = train(
+    trained_model = train(
         paths["prepared.parquet"],
         paths["train.parquet"],
         steps_path=paths["steps"],
@@ -189,21 +189,23 @@ def trained_in(folder: Path, model: dict[str, Any]) -> Trained:
         data_hash="d" * 64,
         model_path=paths["model"],
     )
-    training = Training(run_id=made.run_id, model_id=made.model_id, source_version="sha256:data", code_version="code")
-    return Trained(folder, project, contract, training)
+    training = Training(
+        run_id=trained_model.run_id, model_id=trained_model.model_id, source_version="sha256:data", code_version="code"
+    )
+    return TrainedModel(folder, project, contract, training)
 
 
 @pytest.fixture
-def request_(trained: Trained, tmp_path: Path) -> Request:
-    return trained.judged(tmp_path / "evidence", POLICY)
+def request_(trained_model: TrainedModel, tmp_path: Path) -> Request:
+    return trained_model.request_under(tmp_path / "evidence", POLICY)
 
 
 @pytest.fixture
-def other(trained: Trained, tmp_path: Path, request_: Request) -> Request:
+def challenger(trained_model: TrainedModel, tmp_path: Path, request_: Request) -> Request:
     """The same model judged under another policy, against version 1."""
     assert request_.policy
     policy = {**POLICY, "model": {"metrics": {"accuracy": {"min": 0.55}}, "minimum_rows": 20}}
-    return trained.judged(tmp_path / "other", policy)
+    return trained_model.request_under(tmp_path / "other", policy)
 
 
 @pytest.fixture
@@ -221,13 +223,13 @@ def _empty_again(database: Path) -> Iterator[None]:
 
 
 def _numbers(tracking: Tracking) -> list[str]:
-    return [str(one.version) for one in tracking.versions(NAME)]
+    return [str(entry.version) for entry in tracking.versions(NAME)]
 
 
 def _holders(tracking: Tracking) -> dict[str, str]:
     names = ("challenger", "champion", "development", "production")
-    found = {name: tracking.version_with_alias(NAME, name) for name in names}
-    return {name: str(holder.version) for name, holder in found.items() if holder is not None}
+    holders = {name: tracking.version_with_alias(NAME, name) for name in names}
+    return {name: str(holder.version) for name, holder in holders.items() if holder is not None}
 
 
 def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Request, tracking: Tracking) -> None:
@@ -282,17 +284,17 @@ def test_the_decision_and_the_reports_are_kept_in_the_store(request_: Request) -
 
 def test_the_blessing_is_bound_to_the_version_and_kept_beside_it(request_: Request, tracking: Tracking) -> None:
     request_.register()
-    decision, kept = request_.decision(), tracking.evidence(NAME, "1", file="blessing.json")
+    decision, content = request_.decision(), tracking.evidence(NAME, "1", file="blessing.json")
     assert decision is not None
-    assert kept is not None
-    blessing = Blessing.model_validate_json(kept)
+    assert content is not None
+    blessing = Blessing.model_validate_json(content)
     assert blessing.blessed
     assert blessing.hashes.model == folder_sha256(request_.model)
     assert blessing.gates == decision.gates
-    assert hashlib.sha256(kept).hexdigest() == blessing.sha256() == decision.blessing
+    assert hashlib.sha256(content).hexdigest() == blessing.sha256() == decision.blessing
     assert tracking.versions(NAME)[0].tags["modelway.blessing_sha256"] == decision.blessing
     in_store = request_.store / "runs" / "run-1" / "blessing.json"
-    assert in_store.read_bytes() == kept
+    assert in_store.read_bytes() == content
 
 
 @pytest.mark.parametrize("file", ["card.md", "card.html", "policy.json", "contract.json", "project.json"])
@@ -300,14 +302,14 @@ def test_the_card_and_the_three_files_are_kept_with_the_version(
     file: str, request_: Request, tracking: Tracking
 ) -> None:
     request_.register()
-    kept = tracking.evidence(NAME, "1", file=file)
-    assert kept is not None
+    content = tracking.evidence(NAME, "1", file=file)
+    assert content is not None
     documents = {"policy.json": Policy, "contract.json": Contract, "project.json": Project}
     if file in documents:
         text = getattr(request_, file.removesuffix(".json"))
-        assert documents[file].parse(kept.decode()) == documents[file].load(text)
+        assert documents[file].parse(content.decode()) == documents[file].load(text)
     else:
-        assert b"Model card: loans" in kept
+        assert b"Model card: loans" in content
     assert tracking.evidence(NAME, "1", file=f"no-{file}") is None
 
 
@@ -337,9 +339,9 @@ def test_a_waiver_that_holds_is_let_pass_and_stands_on_the_card(request_: Reques
 def test_a_waiver_that_ended_or_is_not_in_the_policy_is_refused(
     until: str, in_policy: bool, request_: Request, tracking: Tracking
 ) -> None:
-    with pytest.raises(ModelwayError, match="by a waiver that does not hold") as refused:
+    with pytest.raises(ModelwayError, match="by a waiver that does not hold") as error:
         _waived(request_, until, in_policy=in_policy).register()
-    assert refused.value.value == "made[up]"
+    assert error.value.value == "made[up]"
     assert _numbers(tracking) == []
 
 
@@ -347,7 +349,7 @@ def test_again_is_the_same_version_under_another_run(request_: Request, tracking
     again = request_.but(context=dataclasses.replace(request_.context, run="run-2", git_commit="later"))
     assert [request_.register(), again.register(), request_.register()] == ["1", "1", "1"]
     assert _numbers(tracking) == ["1"]
-    assert [one.version for one in request_.log()] == ["1"]
+    assert [entry.version for entry in request_.log()] == ["1"]
     decision = again.decision()
     assert decision is not None
     assert decision.run == "run-2"
@@ -383,30 +385,30 @@ def test_the_same_model_is_registered_once_whatever_its_data_is_called(
     assert _numbers(tracking) == ["1"]
 
 
-def test_the_aliases_move_and_the_log_says_when(request_: Request, other: Request, tracking: Tracking) -> None:
-    assert [request_.register(), other.register()] == ["1", "2"]
+def test_the_aliases_move_and_the_log_says_when(request_: Request, challenger: Request, tracking: Tracking) -> None:
+    assert [request_.register(), challenger.register()] == ["1", "2"]
     assert _holders(tracking) == {"champion": "2", "development": "2"}
     first, second = request_.log()
     assert (first.event, first.environment, first.version, second.version) == ("registered", "development", "1", "2")
     for entry in (first, second):
-        kept = tracking.evidence(NAME, entry.version, file=BLESSING_FILE)
-        assert kept is not None
-        assert entry.details["blessing_sha256"] == hashlib.sha256(kept).hexdigest()
+        content = tracking.evidence(NAME, entry.version, file=BLESSING_FILE)
+        assert content is not None
+        assert entry.details["blessing_sha256"] == hashlib.sha256(content).hexdigest()
     assert AuditLog(str(request_.store), tracking).verify(NAME) is None
 
 
 def test_once_there_is_a_production_it_decides_who_is_the_champion(
-    request_: Request, other: Request, tracking: Tracking
+    request_: Request, challenger: Request, tracking: Tracking
 ) -> None:
     model = RegisteredModel(NAME, str(request_.store), tracking)
     point_environment_at(model.version(request_.register()), "production")
-    other.register()
+    challenger.register()
     assert _holders(tracking) == {"champion": "1", "challenger": "2", "development": "2", "production": "1"}
 
 
-def test_an_old_request_moves_no_alias_back(request_: Request, other: Request, tracking: Tracking) -> None:
+def test_an_old_request_moves_no_alias_back(request_: Request, challenger: Request, tracking: Tracking) -> None:
     again = request_.but(context=dataclasses.replace(request_.context, run="run-3"))
-    later = other.but(context=dataclasses.replace(other.context, run="run-2"))
+    later = challenger.but(context=dataclasses.replace(challenger.context, run="run-2"))
     assert [request_.register(), later.register(), again.register()] == ["1", "2", "1"]
     assert _holders(tracking) == {"champion": "2", "development": "2"}
     assert [entry.version for entry in request_.log()] == ["1", "2"]
@@ -437,21 +439,21 @@ def _model_file_added(request: Request) -> Request:
 
 
 def _with_document(name: str, keys: dict[str, Any]) -> Any:
-    def changed(request: Request) -> Request:
+    def change_request(request: Request) -> Request:
         return request.but(**{name: yaml.safe_dump({**yaml.safe_load(getattr(request, name)), **keys})})
 
-    return changed
+    return change_request
 
 
 def _blocked(name: str) -> Any:
-    def changed(request: Request) -> Request:
+    def change_request(request: Request) -> Request:
         path = request.evidence.files[f"{name}.json"]
         gate = Gate.read(path)
         bad = passed_or_failed("made[up]", False, message="too bad to ship")
         gate.model_copy(update={"checks": (*gate.checks, bad), "mode": Mode.ENABLED}).write(path)
         return request
 
-    return changed
+    return change_request
 
 
 def _swapped(request: Request) -> Request:
@@ -487,23 +489,23 @@ def _without_facts(request: Request) -> Request:
     ],
 )
 def test_evidence_of_something_else_is_refused(change: Any, says: str, request_: Request, tracking: Tracking) -> None:
-    changed = change(request_)
-    with pytest.raises(ModelwayError) as refused:
-        changed.register()
-    assert says in refused.value.message
-    assert refused.value.remedy
+    change_request = change(request_)
+    with pytest.raises(ModelwayError) as error:
+        change_request.register()
+    assert says in error.value.message
+    assert error.value.remedy
     assert _numbers(tracking) == []
     assert tracking.versions("stolen") == []
-    assert changed.decision() is None
+    assert change_request.decision() is None
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_gate_that_blocks_rejects_the_run_and_its_reasons_are_recorded(
     name: str, request_: Request, tracking: Tracking
 ) -> None:
-    with pytest.raises(RejectedError) as rejected:
+    with pytest.raises(RejectedError) as rejection:
         _blocked(name)(request_).register()
-    assert f"rejected by the {name} gate:\n  - made[up]: too bad to ship" in rejected.value.message
+    assert f"rejected by the {name} gate:\n  - made[up]: too bad to ship" in rejection.value.message
     assert _numbers(tracking) == []
     assert request_.log() == []
     decision = request_.decision()
@@ -511,8 +513,8 @@ def test_a_gate_that_blocks_rejects_the_run_and_its_reasons_are_recorded(
     assert (decision.state, decision.reasons) == (State.REJECTED, ["made[up]: too bad to ship"])
     assert [gate.name for gate in decision.gates] == list(NAMES)
     assert set(decision.reports) == {*NAMES, "card"}
-    refused = Blessing.model_validate_json((request_.store / "runs" / "run-1" / BLESSING_FILE).read_bytes())
-    assert not refused.blessed
+    error = Blessing.model_validate_json((request_.store / "runs" / "run-1" / BLESSING_FILE).read_bytes())
+    assert not error.blessed
 
 
 def test_an_inconclusive_gate_that_only_warns_is_registered(request_: Request) -> None:
@@ -568,19 +570,19 @@ def test_where_the_alias_cannot_be_given_the_version_goes_and_the_outcome_says_s
 
 
 def test_where_the_decision_cannot_be_written_nothing_is_registered(
-    request_: Request, other: Request, tracking: Tracking
+    request_: Request, challenger: Request, tracking: Tracking
 ) -> None:
     request_.register()
-    in_the_way = other.store / "runs" / "run-9" / DECISION
+    in_the_way = challenger.store / "runs" / "run-9" / DECISION
     in_the_way.mkdir(parents=True)
-    blocked = other.but(context=dataclasses.replace(other.context, run="run-9"))
+    blocked = challenger.but(context=dataclasses.replace(challenger.context, run="run-9"))
     with pytest.raises(IsADirectoryError):
         blocked.register()
     assert _numbers(tracking) == ["1"]
     holder = tracking.version_with_alias(NAME, "champion")
     assert holder is not None
     assert str(holder.version) == "1"
-    assert [one.version for one in request_.log()] == ["1"]
+    assert [log_entry.version for log_entry in request_.log()] == ["1"]
     assert sorted(entry.name for entry in in_the_way.parent.iterdir()) == sorted(
         ["blessing.json", "card.html", "card.md", "data.html", DECISION, "model.html", "serving.html"]
     )
@@ -588,9 +590,9 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
 
 def test_the_evidence_in_the_registry_is_what_the_gates_wrote(request_: Request, tracking: Tracking) -> None:
     request_.register()
-    kept = tracking.evidence(NAME, "1", file="model.json")
-    assert kept is not None
-    assert json.loads(kept)["facts"]["model_hash"] == folder_sha256(request_.model)
+    content = tracking.evidence(NAME, "1", file="model.json")
+    assert content is not None
+    assert json.loads(content)["facts"]["model_hash"] == folder_sha256(request_.model)
     assert tracking.evidence(NAME, "1", file="data.html") is not None
 
 
@@ -612,7 +614,7 @@ def test_a_model_of_the_users_own_class_is_registered_without_being_loaded(
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "loans").mkdir()
     own = trained_in(tmp_path / "loans", {"entrypoint": "registered_own:fit"})
-    request = own.judged(tmp_path / "evidence", POLICY)
+    request = own.request_under(tmp_path / "evidence", POLICY)
     (tmp_path / "registered_own.py").unlink()
     monkeypatch.delitem(sys.modules, "registered_own")
     with pytest.raises(ModelwayError, match="No module named 'registered_own'"):

@@ -97,14 +97,14 @@ def _resolved(folder: Path, champion: str = "", data: str | None = None) -> Reso
     ],
 )
 def test_what_would_fail_later_is_refused(
-    file: str, keys: dict[str, Any], says: str, where: dict[str, str], small: Path, edit: Edit
+    file: str, keys: dict[str, Any], says: str, expected: dict[str, str], small: Path, edit: Edit
 ) -> None:
     edit(small / file, keys)
-    with pytest.raises(ModelwayError) as refused:
+    with pytest.raises(ModelwayError) as error:
         _resolved(small)
-    assert says in refused.value.message
-    fields = refused.value.fields()
-    assert {name: held for name, held in where.items() if held not in fields.get(name, "")} == {}
+    assert says in error.value.message
+    fields = error.value.fields()
+    assert {name: part for name, part in expected.items() if part not in fields.get(name, "")} == {}
     assert len(fields["remedy"]) > 10
 
 
@@ -190,10 +190,10 @@ def test_a_champion_that_is_named_is_taken_and_a_stale_one_is_said(small: Path, 
 @pytest.mark.parametrize("champion", ["99", "champion"])
 def test_a_champion_that_is_not_registered_is_refused(champion: str, small: Path, registry: Callable[..., str]) -> None:
     registry("champion")
-    with pytest.raises(ModelwayError, match=f"has no version {champion}") as refused:
+    with pytest.raises(ModelwayError, match=f"has no version {champion}") as error:
         _resolved(small, champion=champion)
-    assert refused.value.key == "champion"
-    assert "'champion'" in refused.value.remedy
+    assert error.value.key == "champion"
+    assert "'champion'" in error.value.remedy
 
 
 def test_waivers_end_with_their_day_and_nothing_else_does(small: Path, edit: Edit) -> None:
@@ -217,14 +217,14 @@ def test_files_are_handed_on_by_their_content_so_that_a_change_at_their_address_
     assert UserFiles.load(**uris) == first.files
     assert resolve_in_task(addresses, champion="", context=context)[1] == uris
     edit(small / "policy.yaml", {"model.minimum_rows": 101})
-    changed = resolve_in_task(addresses, champion="", context=context)[1]
-    assert {name for name in uris if changed[name] != uris[name]} == {"policy"}
+    uris_after = resolve_in_task(addresses, champion="", context=context)[1]
+    assert {name for name in uris if uris_after[name] != uris[name]} == {"policy"}
 
 
 def test_a_run_without_a_store_is_refused_at_once(small: Path) -> None:
-    with pytest.raises(ModelwayError, match="the pipeline's store is empty") as refused:
+    with pytest.raises(ModelwayError, match="the pipeline's store is empty") as error:
         resolve_in_task(_texts(small), champion="", context=RunContext(run="id-1", store=""))
-    assert refused.value.key == "store"
+    assert error.value.key == "store"
 
 
 def test_the_summary_says_what_identifies_the_run(small: Path) -> None:

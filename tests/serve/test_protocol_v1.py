@@ -25,8 +25,8 @@ RECORDS = [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]
     ids=["instances", "lists", "records", "split", "split without a name", "columns"],
 )
 def test_the_same_rows_come_in_every_form(document: Any) -> None:
-    found = decode_v1(json.dumps(document).encode(), ["a", "b"]).columns
-    assert {name: list(values.values) for name, values in found.items()} == {"a": [1, None], "b": ["x", "y"]}
+    columns = decode_v1(json.dumps(document).encode(), ["a", "b"]).columns
+    assert {name: list(values.values) for name, values in columns.items()} == {"a": [1, None], "b": ["x", "y"]}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_same_rows_come_in_every_form(document: Any) -> None:
     ],
 )
 def test_what_holds_no_rows_is_refused(document: Any, status: int, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError) as error:
         decode_v1(json.dumps(document).encode(), ["a", "b"])
-    assert caught.value.status == status
-    assert message in caught.value.message
+    assert error.value.status == status
+    assert message in error.value.message

@@ -45,7 +45,7 @@ def test_the_id_and_the_outputs_wanted_are_read() -> None:
         (b'{"inputs": [3]}', "must be an object with a `name`"),
         (b'{"inputs": [{"name": 5}]}', "must be an object with a `name`"),
         (b'{"inputs": [{"name": "income", "shape": [1], "datatype": "FP64", "data": [NaN]}]}', "write null"),
-        (v2(datatype="FLOAT"), "has the datatype 'FLOAT'; known are BOOL"),
+        (v2(datatype="FLOAT"), "has the datatype 'FLOAT'; use BOOL"),
         (v2(datatype=...), "has the datatype None"),
         (v2(data=...), "has no list of `data`"),
         (v2(data="1.5"), "has no list of `data`"),
@@ -55,17 +55,17 @@ def test_the_id_and_the_outputs_wanted_are_read() -> None:
         (v2(shape=[1, 2]), "a column is [rows] or [rows, 1]"),
         (v2(shape=[]), "a column is [rows] or [rows, 1]"),
         (v2(shape=[3]), "has the shape [3], but 2 values"),
-        (v2(shape=[2, 1], data=[[1, 2], [3]]), "rows that hold other than one value"),
+        (v2(shape=[2, 1], data=[[1, 2], [3]]), "exactly one value in each row"),
         (json.dumps({"inputs": [TENSOR, TENSOR]}).encode(), "'income' is given twice"),
         (json.dumps({"inputs": [TENSOR], "id": 5}).encode(), "`id` must be text"),
         (json.dumps({"inputs": [TENSOR], "outputs": ["predict"]}).encode(), "`outputs` must be a list"),
     ],
 )
 def test_what_is_no_inference_request_is_refused_with_400(body: bytes, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError) as error:
         decode_v2(body)
-    assert caught.value.status == 400
-    assert message in caught.value.message
+    assert error.value.status == 400
+    assert message in error.value.message
 
 
 def test_v1_rows_are_objects_by_column_or_lists_in_order() -> None:
@@ -80,18 +80,18 @@ def test_v1_rows_are_objects_by_column_or_lists_in_order() -> None:
         (b'{"instances": 5}', 400, "must be a list of rows"),
         (b'{"inputs": []}', 400, "must be an object of lists by column"),
         (b'{"instances": []}', 422, "no rows"),
-        (b'{"instances": [1, 2]}', 400, "all objects by column, or all lists"),
-        (b'{"instances": [[1, 2], {"a": 1}]}', 400, "all objects by column, or all lists"),
+        (b'{"instances": [1, 2]}', 400, "must all be objects by column"),
+        (b'{"instances": [[1, 2], {"a": 1}]}', 400, "must all be objects by column"),
         (b'{"instances": [{"a": 1, "b": 2}, {"a": 1}]}', 422, "row 0 has the column 'b', but row 1 does not"),
         (b'{"instances": [{"a": 1}, {"a": 1, "c": 2}]}', 422, "row 1 has the column 'c', but row 0 does not"),
         (b'{"instances": [[1, 2], [1]]}', 422, "row 1 has 1 values, but there are 2 columns: a, b"),
     ],
 )
 def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError) as error:
         decode_v1(body, ["a", "b"])
-    assert caught.value.status == status
-    assert message in caught.value.message
+    assert error.value.status == status
+    assert message in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message
     ],
 )
 def test_outputs_are_tensors_of_their_type(values: Any, datatype: str, data: list[Any]) -> None:
-    answer = encode_v2({"predict": values}, "loans", version="3", identity="a7")
+    answer = encode_v2({"predict": values}, "loans", version="3", request_id="a7")
     assert answer == {
         "model_name": "loans",
         "model_version": "3",

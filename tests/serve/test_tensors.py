@@ -8,7 +8,7 @@ import pytest
 
 from modelway.components.serve.errors import RequestError
 from modelway.components.serve.protocol_v2 import Request, decode_v2, encode_binary_v2
-from modelway.components.serve.tensors import read_values, write_values
+from modelway.components.serve.tensors import decode_values, encode_values
 
 
 @pytest.mark.parametrize(
@@ -23,31 +23,31 @@ from modelway.components.serve.tensors import read_values, write_values
     ],
 )
 def test_numbers_come_back_as_they_were_sent(datatype: str, values: Any) -> None:
-    found = read_values("x", datatype, count=len(values), content=write_values(values, datatype))
-    np.testing.assert_array_equal(found, values)
+    decoded = decode_values("x", datatype, count=len(values), content=encode_values(values, datatype))
+    np.testing.assert_array_equal(decoded, values)
 
 
 def test_texts_come_back_as_they_were_sent() -> None:
     texts = ["", "Zürich", "north"]
-    assert read_values("x", "BYTES", count=3, content=write_values(np.array(texts, dtype=object), "BYTES")) == texts
-    assert write_values(np.array(["ab"], dtype=object), "BYTES") == b"\x02\x00\x00\x00ab"
+    assert decode_values("x", "BYTES", count=3, content=encode_values(np.array(texts, dtype=object), "BYTES")) == texts
+    assert encode_values(np.array(["ab"], dtype=object), "BYTES") == b"\x02\x00\x00\x00ab"
 
 
 @pytest.mark.parametrize(
     ("datatype", "count", "content", "message"),
     [
         ("FP64", 2, bytes(15), "has 15 bytes, but needs 16"),
-        ("BYTES", 1, b"\x02\x00", "no UTF-8 texts"),
-        ("BYTES", 1, b"\x01\x00\x00\x00\xff", "no UTF-8 texts"),
+        ("BYTES", 1, b"\x02\x00", "does not hold UTF-8 texts"),
+        ("BYTES", 1, b"\x01\x00\x00\x00\xff", "does not hold UTF-8 texts"),
         ("BYTES", 1, b"\x05\x00\x00\x00ab", "has 6 bytes, but needs 9"),
         ("BYTES", 2, b"\x01\x00\x00\x00a", "holds 1 texts, but its shape says 2"),
     ],
 )
 def test_bytes_that_are_no_such_values_are_refused(datatype: str, count: int, content: bytes, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        read_values("x", datatype, count=count, content=content)
-    assert caught.value.status == 400
-    assert message in caught.value.message
+    with pytest.raises(RequestError) as error:
+        decode_values("x", datatype, count=count, content=content)
+    assert error.value.status == 400
+    assert message in error.value.message
 
 
 def tensor(name: str, datatype: str, size: int) -> dict[str, Any]:
@@ -57,11 +57,11 @@ def tensor(name: str, datatype: str, size: int) -> dict[str, Any]:
 def test_binary_tensors_follow_the_json_in_order_beside_others() -> None:
     plain = {"name": "c", "datatype": "INT64", "shape": [2], "data": [1, 2]}
     head = json.dumps({"inputs": [tensor("a", "FP64", 16), plain, tensor("b", "BYTES", 11)]}).encode()
-    body = head + np.array([1.0, 2.0]).tobytes() + write_values(np.array(["no", "y"], dtype=object), "BYTES")
-    found = decode_v2(body, len(head)).columns
-    assert list(found["a"].values) == [1.0, 2.0]
-    assert found["b"].values == ["no", "y"]
-    assert found["c"].values == [1, 2]
+    body = head + np.array([1.0, 2.0]).tobytes() + encode_values(np.array(["no", "y"], dtype=object), "BYTES")
+    columns = decode_v2(body, len(head)).columns
+    assert list(columns["a"].values) == [1.0, 2.0]
+    assert columns["b"].values == ["no", "y"]
+    assert columns["c"].values == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_binary_tensors_follow_the_json_in_order_beside_others() -> None:
     [
         (16, 15, 0, "ends within the binary tensor 'a'"),
         (16, 17, 0, "1 bytes follow the last binary tensor"),
-        (16, 16, 1000, "fewer than its JSON is said to have"),
+        (16, 16, 1000, "fewer than Inference-Header-Content-Length says"),
     ],
 )
-def test_a_body_of_another_length_is_refused(size: int, sent: int, said: int, message: str) -> None:
+def test_a_body_of_another_length_is_refused(size: int, bytes_sent: int, json_length: int, message: str) -> None:
     head = json.dumps({"inputs": [tensor("a", "FP64", size)]}).encode()
     with pytest.raises(RequestError, match=message):
-        decode_v2(head + bytes(sent), said or len(head))
+        decode_v2(head + bytes(bytes_sent), json_length or len(head))
 
 
 @pytest.mark.parametrize("by", ["each", "all"])

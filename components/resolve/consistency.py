@@ -13,7 +13,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import check_metric
 
 
-def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool = True) -> None:
+def check_consistency(files: UserFiles, names: Mapping[str, str], *, trains_here: bool = True) -> None:
     """Checks the three files against each other and against what is installed.
 
     Args:

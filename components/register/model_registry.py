@@ -88,7 +88,7 @@ class BlessedModel:
         }
 
 
-class Registry:
+class ModelRegistry:
     """MLflow's registry and the audit log, as far as one blessed model is concerned.
 
     Args:
@@ -110,26 +110,26 @@ class Registry:
         Raises:
             ModelwayError: one of it cannot be done; then no version is left, and the decision says so.
         """
-        release, tracking = self._release, self._model.tracking
-        same = tracking.with_tag(self._model.name, "blessing", value=release.blessing.identity)
-        if same is not None:
-            version = self._model.version(str(same.version))
-            if same.tags.get(f"{TAG}run") == release.context.run:
-                return self._admit(version, same.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
-            held = self._model.version_with_alias(self._alias) == version
-            registration = self._registration(version, self._alias if held else "")
-            self._decision(registration).write(release.context.store, DECISION)
+        blessed_model, tracking = self._release, self._model.tracking
+        registered = tracking.with_tag(self._model.name, "blessing", value=blessed_model.blessing.identity)
+        if registered is not None:
+            version = self._model.version(str(registered.version))
+            if registered.tags.get(f"{TAG}run") == blessed_model.context.run:
+                return self._admit(version, registered.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
+            is_served = self._model.version_with_alias(self._alias) == version
+            registration = self._registration(version, self._alias if is_served else "")
+            self._decision(registration).write(blessed_model.context.store, DECISION)
             return registration
-        folder = f"evidence/{release.blessing.identity[:16]}"
+        folder = f"evidence/{blessed_model.blessing.identity[:16]}"
         with TemporaryDirectory() as work:
             for file, path in evidence.items():
                 shutil.copyfile(path, Path(work) / file)
-            for file, text in release.texts().items():
+            for file, text in blessed_model.texts().items():
                 (Path(work) / file).write_text(text, encoding="utf-8")
-            tracking.log_evidence(release.training.run_id, Path(work), path=folder)
-        training, tags = release.training, release.tags(folder)
+            tracking.log_evidence(blessed_model.training.run_id, Path(work), path=folder)
+        training, tags = blessed_model.training, blessed_model.tags(folder)
         with tracking.new_version(self._model.name, training.model_id, run_id=training.run_id, tags=tags) as number:
-            return self._admit(self._model.version(number), release.blessing.sha256())
+            return self._admit(self._model.version(number), blessed_model.blessing.sha256())
 
     def _admit(self, version: ModelVersion, blessing_sha256: str) -> RegisteredVersion:
         """Writes the decision, which is taken back where the audit log or an alias cannot be written."""
@@ -167,8 +167,8 @@ class Registry:
     def _log(self, version: ModelVersion, blessing_sha256: str) -> None:
         """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
         context = self._release.context
-        served = periods(self._model.audit_log.entries(), version.name, environment=DEVELOPMENT)
-        if served and served[-1].version == version.number:
+        served_periods = periods(self._model.audit_log.entries(), version.name, environment=DEVELOPMENT)
+        if served_periods and served_periods[-1].version == version.number:
             return
         details = {"blessing_sha256": blessing_sha256, "run": context.run, "git_commit": context.git_commit}
         actor = context.requested_by or "modelway"
