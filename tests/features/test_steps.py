@@ -162,7 +162,7 @@ def test_columns_come_in_a_fixed_order_whatever_the_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "settings",
     [
         features(numeric=["income"]),
         features(categorical=["region", "rooms"], min_frequency=2),

@@ -135,7 +135,7 @@ def test_the_split_is_the_same_in_every_version(split: dict[str, Any], expected:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first_series", "second_series"),
     [
         (pl.Series([1, 2]), pl.Series([1.0, 2.0])),
         (pl.Series([1, 0]), pl.Series([True, False])),

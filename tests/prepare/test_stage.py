@@ -63,7 +63,7 @@ def test_what_was_fitted_is_kept_and_knows_training_alone(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("task", "label", "kept"),
+    ("task", "label", "expected"),
     [
         ("binary", [True, False, True, False], [1, 0, 1, 0]),
         ("binary", ["yes", "no", "yes", "no"], ["yes", "no", "yes", "no"]),

@@ -222,7 +222,7 @@ def test_a_goal_that_no_pipeline_has_is_refused(tmp_path: Path) -> None:
     assert "staging" in error.value.remedy
 
 
-@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize("was_stopped", [False, True])
 def test_training_that_a_killed_task_left_running_is_ended(
     was_stopped: bool, tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def _resolved(folder: Path, champion: str = "", data: str | None = None) -> Reso
 
 
 @pytest.mark.parametrize(
-    ("file", "keys", "says", "where"),
+    ("file", "keys", "says", "expected"),
     [
         (
             "project.yaml",

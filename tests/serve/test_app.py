@@ -121,7 +121,7 @@ def test_rows_are_predicted_in_both_protocols() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "sent", "status", "message"),
+    ("method", "path", "arguments", "status", "message"),
     [
         ("GET", "/", {}, 404, "nothing is served at '/'; the model's name is 'loans'"),
         ("POST", "/v2/models/other/infer", {"json": {}}, 404, "'loans'"),
@@ -143,9 +143,9 @@ def test_rows_are_predicted_in_both_protocols() -> None:
     ],
 )
 def test_a_wrong_request_is_refused_readably(
-    method: str, path: str, request: dict[str, Any], status: int, message: str
+    method: str, path: str, arguments: dict[str, Any], status: int, message: str
 ) -> None:
-    response = ask(app(), method, path, **request)
+    response = ask(app(), method, path, **arguments)
     assert response.status_code == status
     assert list(response.json()) == ["error"]
     assert message in response.json()["error"]
@@ -153,7 +153,7 @@ def test_a_wrong_request_is_refused_readably(
         assert response.headers["allow"] == ("POST" if method == "GET" else "GET")
 
 
-@pytest.mark.parametrize("stated", [True, False], ids=["stated length", "in chunks"])
+@pytest.mark.parametrize("declares_length", [True, False], ids=["stated length", "in chunks"])
 def test_a_body_that_is_too_large_is_refused(declares_length: bool) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):

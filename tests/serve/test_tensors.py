@@ -65,7 +65,7 @@ def test_binary_tensors_follow_the_json_in_order_beside_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "sent", "said", "message"),
+    ("size", "bytes_sent", "json_length", "message"),
     [
         (16, 15, 0, "ends within the binary tensor 'a'"),
         (16, 17, 0, "1 bytes follow the last binary tensor"),
