@@ -1,4 +1,4 @@
-"""The stage's one function: from a source to its splits, with what they were made of."""
+"""The stage's function: reads a source and writes its splits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelway.components.ingest.split import split_table
 
 @dataclass(frozen=True)
 class Ingestion:
-    """What was ingested: the SHA-256 of the source's content, and counts."""
+    """The result of ingesting: the SHA-256 of the source's content, and counts."""
 
     data_hash: str
     columns: int
@@ -39,19 +39,19 @@ def ingest(
     unseen_path: str,
     serving_path: str,
 ) -> Ingestion:
-    """Reads the project's source, and writes its splits as Parquet; what is served likewise, where the project says.
+    """Reads the project's source and writes its splits, and the serving data if there is any, as Parquet.
 
     Args:
         project_text: The project file: its text, path or URI.
         contract_text: The contract file: its text, path or URI.
-        expected_version: What `source_version` gave when the run began; empty: not compared.
-        train_path: Where the training split goes.
-        test_path: Where the test split goes.
-        unseen_path: Where the rows go that are held back; a table without rows if none are.
-        serving_path: Where what the model is asked in production goes; a table without rows if the project names none.
+        expected_version: The source's version when the run began; empty: not compared.
+        train_path: Where to write the training split.
+        test_path: Where to write the test split.
+        unseen_path: Where to write the unseen split, which may be empty.
+        serving_path: Where to write the serving data; empty if the project names none.
 
     Raises:
-        ModelwayError: a source cannot be read, is malformed, or is no longer what the run was asked for.
+        ModelwayError: a source cannot be read, is malformed, or changed after the run began.
     """
     data, contract = Project.load(project_text).data, Contract.load(contract_text)
     with TemporaryDirectory() as work:
@@ -61,7 +61,7 @@ def ingest(
                 f"{data.source} changed after this run began",
                 file=data.source,
                 key="data.source",
-                remedy="run again, on the data as it is now",
+                remedy="start a new run, on the data as it is now",
             )
         data_hash = sha256_of(local)
         table = read_source(local, data, contract=contract, work=Path(work))

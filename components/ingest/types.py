@@ -1,4 +1,4 @@
-"""Columns as their contract's types, where that loses nothing."""
+"""Conversion of columns to their contract's types, where no value is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n",
 
 
 def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Converts each column to its contract's type where that loses nothing; leaves it as it is where not."""
+    """Converts each column to its contract's type if no value is lost by it."""
     present = set(table.columns)
     columns = [_convert(table[name], column.type) for name, column in contract.columns.items() if name in present]
     return table.with_columns(columns)
@@ -29,7 +29,7 @@ def _convert(series: pl.Series, column_type: ColumnType) -> pl.Series:
 
 
 def parse_series(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
-    """The series as the wanted type, with nulls for what does not parse; None where the types have no bridge."""
+    """Converts a series, with null for what does not parse; returns None if its type cannot be converted."""
     series = _without_markers(series, column_type)
     if series.dtype == pl.Null:
         return series.cast(_STORED[column_type])
@@ -43,7 +43,7 @@ def parse_series(series: pl.Series, column_type: ColumnType) -> pl.Series | None
 
 
 def _without_markers(series: pl.Series, column_type: ColumnType) -> pl.Series:
-    """Text that stands for a missing value as null; kept where text is wanted."""
+    """Replaces text that stands for a missing value by null, unless the column is text."""
     if series.dtype != pl.String or column_type == "string":
         return series
     series = series.str.strip_chars()
@@ -92,7 +92,7 @@ def _as_time(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
     if series.dtype == pl.String:
         try:
             times = series.str.to_datetime(strict=False, time_unit="us")
-        except polars.exceptions.ComputeError:  # no format fits the first value
+        except polars.exceptions.ComputeError:  # no format matches the first value
             times = pl.Series(series.name, [None] * len(series), dtype=pl.Datetime("us"))
         if times.null_count() > series.null_count():
             days = series.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
@@ -101,5 +101,5 @@ def _as_time(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
         times = series.cast(pl.Datetime("us"))
     else:
         return None
-    times = times.cast(pl.Datetime("us"))  # of another zone: its UTC
+    times = times.cast(pl.Datetime("us"))  # of another time zone: in UTC
     return times.cast(pl.Date) if column_type == "date" else times

@@ -1,4 +1,4 @@
-"""The stage's one function: fits the preparation and writes it with the prepared training split."""
+"""The stage's function: fits the feature preparation, and writes it with the prepared training split."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from modelway.components.features.steps import build
 def prepare(train_path: str, project_text: str, *, steps_path: str, prepared_path: str, proceed: bool = True) -> int:
     """Fits the feature preparation on the training split, and applies it.
 
-    Data that its gate rejects may lack what the preparation needs. It is left alone: the gate has said what is wrong.
+    Data that its gate rejects may lack what the preparation needs; then nothing is prepared.
 
     Args:
         train_path: The training split, as Parquet.
         project_text: The project file: its text, path or URI.
-        steps_path: The folder that the fitted preparation goes to, in skops format.
-        prepared_path: Where the prepared training split goes, as Parquet: numbers, and the label as the last column.
-        proceed: Whether the data gate lets the data through; without it both outputs are empty.
+        steps_path: The folder to write the fitted preparation to, in skops format.
+        prepared_path: Where to write the prepared training split, as Parquet: numbers, and the label as last column.
+        proceed: Whether the data gate lets the run proceed; if not, both outputs are empty.
 
     Returns:
         The number of prepared features.
@@ -57,7 +57,7 @@ def prepare(train_path: str, project_text: str, *, steps_path: str, prepared_pat
 
 
 def _preparation_error(reason: str, frame: pl.DataFrame, *, project: Project) -> ModelwayError:
-    """The error of a preparation that failed, at the first numeric column that is at fault, if one is."""
+    """Builds the error of a preparation that failed, naming the first numeric column that cannot be prepared."""
     numeric = [frame[name] for name in project.features.numeric]
     bad = [series for series in numeric if not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null})]
     bad += [series for series in numeric if series.dtype.is_float() and series.is_infinite().any()]
@@ -66,5 +66,5 @@ def _preparation_error(reason: str, frame: pl.DataFrame, *, project: Project) ->
         key="features.numeric" if bad else "features",
         column=bad[0].name if bad else None,
         value=bad[0].dtype if bad else None,
-        remedy="numeric columns must hold finite numbers, and no two prepared features may have one name",
+        remedy="numeric columns must hold finite numbers, and the names of prepared features must be unique",
     )

@@ -1,4 +1,4 @@
-"""The edge to MLflow's registry: a blessed model becomes a version with its evidence and aliases, or nothing does."""
+"""Registers a blessed model in MLflow: as a version with evidence and aliases, or not at all."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Training:
     Attributes:
         run_id: The MLflow run that trained it.
         model_id: Its id in MLflow.
-        source_version: What the data sources were when the run began.
+        source_version: The data sources' version when the run began.
         code_version: The hash of the library's and the user's own training code.
-        data_version: What the user calls the data's version; empty without.
+        data_version: The user's name for the data's version, if any.
     """
 
     run_id: str
@@ -58,7 +58,7 @@ class BlessedModel:
     context: RunContext
 
     def tags(self, evidence: str) -> dict[str, str]:
-        """The tags of its version, without our prefix; `evidence` is the folder of its evidence in MLflow."""
+        """Returns its version's tags, without our prefix; `evidence` is the folder of its evidence in MLflow."""
         blessing, training, context = self.blessing, self.training, self.context
         hashes = {f"{name}_hash": value for name, value in blessing.hashes.model_dump(exclude={"code"}).items()}
         return hashes | {
@@ -77,7 +77,7 @@ class BlessedModel:
         }
 
     def texts(self) -> dict[str, str]:
-        """What it is blessed by beside the gates' own files, by the file's name."""
+        """Returns the evidence beside the gates' own files, by the file's name."""
         return {
             "project.json": self.files.project.canonical(),
             "contract.json": self.files.contract.canonical(),
@@ -89,28 +89,28 @@ class BlessedModel:
 
 
 class ModelRegistry:
-    """MLflow's registry and the audit log, as far as one blessed model is concerned.
+    """MLflow's registry and the audit log, for one blessed model.
 
     Args:
         tracking: MLflow.
-        release: The blessed model.
+        blessed_model: The model to register.
     """
 
-    def __init__(self, tracking: Tracking, release: BlessedModel) -> None:
-        self._release = release
-        self._model = RegisteredModel(release.files.project.name, release.context.store, tracking)
-        self._alias = alias_of_blessed(self._model, release.files.policy.registration.alias)
+    def __init__(self, tracking: Tracking, blessed_model: BlessedModel) -> None:
+        self._blessed_model = blessed_model
+        self._model = RegisteredModel(blessed_model.files.project.name, blessed_model.context.store, tracking)
+        self._alias = alias_of_blessed(self._model, blessed_model.files.policy.registration.alias)
 
     def register(self, evidence: Mapping[str, Path]) -> RegisteredVersion:
-        """Registers the model with its evidence, its entry in the audit log and its aliases, or finds it registered.
+        """Registers the model with evidence, audit log entry and aliases, unless it is registered already.
 
         Args:
-            evidence: The gates' files by the name that they are kept under.
+            evidence: The gates' files, by the name to keep them under.
 
         Raises:
-            ModelwayError: one of it cannot be done; then no version is left, and the decision says so.
+            ModelwayError: it failed; no version is left, and the decision says so.
         """
-        blessed_model, tracking = self._release, self._model.tracking
+        blessed_model, tracking = self._blessed_model, self._model.tracking
         registered = tracking.with_tag(self._model.name, "blessing", value=blessed_model.blessing.identity)
         if registered is not None:
             version = self._model.version(str(registered.version))
@@ -132,8 +132,8 @@ class ModelRegistry:
             return self._admit(self._model.version(number), blessed_model.blessing.sha256())
 
     def _admit(self, version: ModelVersion, blessing_sha256: str) -> RegisteredVersion:
-        """Writes the decision, which is taken back where the audit log or an alias cannot be written."""
-        registration, store = self._registration(version, self._alias), self._release.context.store
+        """Writes decision, audit log entry and aliases; the decision becomes a failure if another cannot be written."""
+        registration, store = self._registration(version, self._alias), self._blessed_model.context.store
         decision = self._decision(registration)
         decision.write(store, DECISION)
         try:
@@ -147,11 +147,11 @@ class ModelRegistry:
         return registration
 
     def _registration(self, version: ModelVersion, alias: str) -> RegisteredVersion:
-        model_hash = self._release.blessing.hashes.model
+        model_hash = self._blessed_model.blessing.hashes.model
         return RegisteredVersion(name=version.name, version=version.number, alias=alias, model_hash=model_hash)
 
     def _decision(self, registration: RegisteredVersion) -> Outcome:
-        release = self._release
+        release = self._blessed_model
         return Outcome(
             run=release.context.run,
             name=release.context.name,
@@ -165,8 +165,8 @@ class ModelRegistry:
         )
 
     def _log(self, version: ModelVersion, blessing_sha256: str) -> None:
-        """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
-        context = self._release.context
+        """Logs that the version, with its blessing, came to development, unless that is the last entry there."""
+        context = self._blessed_model.context
         served_periods = periods(self._model.audit_log.entries(), version.name, environment=DEVELOPMENT)
         if served_periods and served_periods[-1].version == version.number:
             return

@@ -19,21 +19,21 @@ def train_model(
     data_hash: str = "",
     code_version: str = "",
 ) -> NamedTuple("Outputs", [("run_id", str), ("model_id", str), ("model_hash", str)]):  # type: ignore[valid-type]
-    """Fits the project's estimator or function, and logs the model with signature and input example.
+    """Fits the project's estimator, or calls its function, and logs the model with signature and input example.
 
     Args:
         train_data: The raw training split, for the input example.
         prepared_data: The prepared training split: numbers, and the label.
-        steps: The fitted feature preparation, which becomes a part of the model.
+        steps: The fitted feature preparation, which becomes part of the model.
         project: The project file: its text, or a URI.
         data_hash: The SHA-256 of the source's content, to log.
-        code_version: The hashes of the library's and the project's own code, which is compared with what is imported,
-            so that changed code is neither served from cache nor run in place of this.
+        code_version: The version of the library's and the project's own code. It is part of the cache key, and compared
+            with the code that is imported here.
 
     Returns:
         model: The pipeline from raw columns to predictions, in MLflow's folder format.
-        metrics: Rows, and how long fitting took.
-        run_id: The MLflow run that it was trained in.
+        metrics: The number of rows, and how long fitting took.
+        run_id: The MLflow run of the training.
         model_id: The model's id in MLflow.
         model_hash: The SHA-256 of the model's folder.
     """

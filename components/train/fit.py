@@ -1,4 +1,4 @@
-"""Fits the model on the prepared training split, and joins it with the preparation to one pipeline."""
+"""Fits the model on the prepared training split, and joins preparation and model in one pipeline."""
 
 from __future__ import annotations
 

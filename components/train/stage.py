@@ -1,4 +1,4 @@
-"""The stage's one function: trains, saves and logs the model."""
+"""The stage's function: trains, saves and logs the model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Trained:
     """A trained model.
 
     Attributes:
-        run_id: The MLflow run that it was trained in.
+        run_id: The MLflow run of the training.
         model_id: Its id in MLflow.
         model_hash: The SHA-256 of its folder.
         serialization: ``skops`` or ``cloudpickle``.
@@ -56,11 +56,11 @@ def train(
         steps_path: The folder of the fitted preparation.
         project_text: The project file: its text, path or URI.
         data_hash: The SHA-256 of the source's content, to log.
-        code_version: The code that the run was started for.
-        model_path: The folder that the model goes to, in MLflow's format.
+        code_version: The version of the code that the run was started with; empty: not compared.
+        model_path: The folder to write the model to, in MLflow's format.
 
     Raises:
-        ModelwayError: the user's modules here are others than those, or the model cannot be fitted.
+        ModelwayError: the code here has another version, or the model cannot be fitted.
     """
     project = Project.load(project_text)
     check_code(project, code_version)

@@ -243,16 +243,16 @@ def test_quoted_fields_keep_their_line_ends(read: Read, encoding: str, end: str)
         (b"\n\n", {}, None, None, "holds no rows"),
         (b"a,b\n", {}, "data.source", None, "holds no rows"),
         (b"a,b,a\n1,2,3\n", {}, None, "a", "more than one column 'a'"),
-        (b"a;b\n1;2\n", {}, "data.delimiter", None, "its header holds ';'"),
-        (b"a\tb\n1\t2\n", {}, "data.delimiter", None, "its header holds '\\t'"),
-        (b"a,b\n1,2\n", {"delimiter": ";"}, "data.delimiter", None, "its header holds ','"),
+        (b"a;b\n1;2\n", {}, "data.delimiter", None, "its header contains ';'"),
+        (b"a\tb\n1\t2\n", {}, "data.delimiter", None, "its header contains '\\t'"),
+        (b"a,b\n1,2\n", {"delimiter": ";"}, "data.delimiter", None, "its header contains ','"),
         (b"a,b\n1,2\n3,4,5\n", {}, "data.delimiter", None, "line 3 has 3 fields, the header 2"),
         (b'a,b\n"1\n1",2\n3,4,5,6\n', {}, "data.delimiter", None, "line 4 has 4 fields, the header 2"),
-        (b"a\n" + b"x\n" * 3000 + b"gr\xf6\xdfe\nx\n", {}, "data.encoding", None, "line 3002 holds bytes"),
+        (b"a\n" + b"x\n" * 3000 + b"gr\xf6\xdfe\nx\n", {}, "data.encoding", None, "line 3002 has bytes"),
         (b"a\n" + b"x\n" * 3000 + b"gr\xf6\xdfe\nx\n", {"encoding": "ascii"}, "data.encoding", None, "line 3002"),
-        (b"a\n\x81\n", {"encoding": "cp1252"}, "data.encoding", None, "line 2 holds bytes"),
-        ("a\n1\n".encode("utf-16"), {}, "data.encoding", None, "line 1 holds bytes"),
-        (b"a\n1\n", {"encoding": "utf-16"}, "data.encoding", None, "line 1 holds bytes"),
+        (b"a\n\x81\n", {"encoding": "cp1252"}, "data.encoding", None, "line 2 has bytes"),
+        ("a\n1\n".encode("utf-16"), {}, "data.encoding", None, "line 1 has bytes"),
+        (b"a\n1\n", {"encoding": "utf-16"}, "data.encoding", None, "line 1 has bytes"),
         (b"a\n1\n", {"encoding": "utf-9"}, "data.encoding", None, "there is no encoding 'utf-9'"),
         (b"a\n1\n", {"encoding": "base64"}, "data.encoding", None, "there is no encoding 'base64'"),
         (b"a\n1\n", {"format": "parquet"}, "data.format", None, "cannot be read as Parquet"),
@@ -280,7 +280,7 @@ def test_the_remedy_for_a_wrong_delimiter_can_be_pasted(read: Read, mark: str) -
 
 @pytest.mark.parametrize("name", ["data.xlsx", "data", "data.csv.gz"])
 def test_an_ending_that_tells_no_format(read: Read, name: str) -> None:
-    with pytest.raises(ModelwayError, match="tells no format") as error:
+    with pytest.raises(ModelwayError, match="has an unknown file extension") as error:
         read("a\n1\n", name=name)
     assert error.value.key == "data.format"
 
@@ -343,7 +343,7 @@ def test_files_of_a_folder_may_store_a_column_in_several_ways(
 
 def test_a_folder_without_data(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"README.md": "no data here"})
-    with pytest.raises(ModelwayError, match="holds no CSV or Parquet file") as error:
+    with pytest.raises(ModelwayError, match="contains no CSV or Parquet file") as error:
         read_source(folder, Data(source="x"), contract=None, work=tmp_path)
     assert (error.value.file, error.value.key) == (str(folder), "data.source")
 

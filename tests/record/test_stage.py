@@ -217,7 +217,7 @@ def test_a_damaged_record_is_named(file: str, tmp_path: Path) -> None:
 
 
 def test_a_goal_that_no_pipeline_has_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="as far as 'moon'") as error:
+    with pytest.raises(ModelwayError, match="no pipeline has the goal 'moon'") as error:
         record("moon", context=_context(tmp_path))
     assert "staging" in error.value.remedy
 

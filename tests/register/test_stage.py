@@ -202,7 +202,7 @@ def request_(trained_model: TrainedModel, tmp_path: Path) -> Request:
 
 @pytest.fixture
 def challenger(trained_model: TrainedModel, tmp_path: Path, request_: Request) -> Request:
-    """The same model judged under another policy, against version 1."""
+    """The same model judged another policy, against version 1."""
     assert request_.policy
     policy = {**POLICY, "model": {"metrics": {"accuracy": {"min": 0.55}}, "minimum_rows": 20}}
     return trained_model.request_under(tmp_path / "other", policy)
@@ -339,7 +339,7 @@ def test_a_waiver_that_holds_is_let_pass_and_stands_on_the_card(request_: Reques
 def test_a_waiver_that_ended_or_is_not_in_the_policy_is_refused(
     until: str, in_policy: bool, request_: Request, tracking: Tracking
 ) -> None:
-    with pytest.raises(ModelwayError, match="by a waiver that does not hold") as error:
+    with pytest.raises(ModelwayError, match="by a waiver that is not valid") as error:
         _waived(request_, until, in_policy=in_policy).register()
     assert error.value.value == "made[up]"
     assert _numbers(tracking) == []
@@ -470,13 +470,13 @@ def _without_facts(request: Request) -> Request:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (_model_changed, "the model gate judged under another model than is to be registered"),
-        (_model_file_added, "the model gate judged under another model"),
-        (_with_document("contract", {"minimum_rows": 3}), "the data gate judged under another contract"),
-        (_with_document("policy", {"registration": {"alias": "other"}}), "the data gate judged under another policy"),
-        (_with_document("project", {"name": "stolen"}), "the model gate judged under another project"),
-        (_swapped, "judged under another"),
-        (_without_facts, "the model gate judged under another policy"),
+        (_model_changed, "the model gate judged another model than the one to register"),
+        (_model_file_added, "the model gate judged another model"),
+        (_with_document("contract", {"minimum_rows": 3}), "the data gate judged another contract"),
+        (_with_document("policy", {"registration": {"alias": "other"}}), "the data gate judged another policy"),
+        (_with_document("project", {"name": "stolen"}), "the model gate judged another project"),
+        (_swapped, "judged another"),
+        (_without_facts, "the model gate judged another policy"),
     ],
     ids=[
         "model",

@@ -222,7 +222,7 @@ def test_files_are_handed_on_by_their_content_so_that_a_change_at_their_address_
 
 
 def test_a_run_without_a_store_is_refused_at_once(small: Path) -> None:
-    with pytest.raises(ModelwayError, match="the pipeline's store is empty") as error:
+    with pytest.raises(ModelwayError, match="the pipeline has no store") as error:
         resolve_in_task(_texts(small), champion="", context=RunContext(run="id-1", store=""))
     assert error.value.key == "store"
 
