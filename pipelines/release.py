@@ -49,7 +49,6 @@ def release_pipeline(
     def release(
         project: str,
         contract: str,
-        *,
         policy: str,
         store: str,
         serving_base: str,
