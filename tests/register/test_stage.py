@@ -576,7 +576,7 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     in_the_way = challenger.store / "runs" / "run-9" / DECISION
     in_the_way.mkdir(parents=True)
     blocked = challenger.but(context=dataclasses.replace(challenger.context, run="run-9"))
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(ModelwayError, match="it is a folder"):
         blocked.register()
     assert _numbers(tracking) == ["1"]
     holder = tracking.version_with_alias(NAME, "champion")

@@ -134,3 +134,14 @@ def release(trained_model: TrainedModel, rows: pl.DataFrame, tmp_path: Path) -> 
     blessing = {"blessed": True, "hashes": {"model": folder_sha256(folder / "model")}}
     (folder / "blessing.json").write_text(json.dumps(blessing), encoding="utf-8")
     return SignedBundle(folder, keys).sign()
+
+
+@pytest.fixture
+def read_log(tmp_path: Path) -> Callable[[], pl.DataFrame]:
+    """Reads all files of a prediction log below the test's folder."""
+
+    def read() -> pl.DataFrame:
+        files = sorted(tmp_path.rglob("*.parquet"))
+        return pl.concat([pl.read_parquet(file, hive_partitioning=False) for file in files], how="diagonal")
+
+    return read

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -153,26 +152,6 @@ def test_a_wrong_request_is_refused_readably(
         assert response.headers["allow"] == ("POST" if method == "GET" else "GET")
 
 
-@pytest.mark.parametrize("declares_length", [True, False], ids=["stated length", "in chunks"])
-def test_a_body_that_is_too_large_is_refused(declares_length: bool) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(20):
-            yield b" " * 10
-
-    response = ask(app(request_bytes=100), "POST", INFER, content=b" " * 200 if declares_length else chunks())
-    assert response.status_code == 413
-    assert response.json() == {"error": "the body is larger than 100 bytes; send fewer rows at a time"}
-
-
-def test_a_body_that_does_not_arrive_is_given_up() -> None:
-    async def stalled() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.sleep(5)
-        yield b"}"
-
-    assert ask(app(read_seconds=0.05), "POST", INFER, content=stalled()).status_code == 408
-
-
 @pytest.mark.parametrize("way", ["fail", "exit"])
 def test_a_failing_prediction_tells_the_log_and_not_the_client(way: str, caplog: pytest.LogCaptureFixture) -> None:
     server = app()
@@ -238,15 +217,6 @@ def test_answers_equal_the_pipelines_own_exactly(trained_model: Any) -> None:
     ]
     only = ask(server, "POST", INFER, json={"inputs": inputs, "outputs": [{"name": "predict"}]}).json()
     assert [output["name"] for output in only["outputs"]] == ["predict"]
-
-
-def test_text_stays_python_strings_for_the_model() -> None:
-    class Looks:
-        def predict(self, rows: pd.DataFrame) -> Any:
-            return np.array([f"{rows['region'].dtype} {rows['income'].dtype}"])
-
-    answer = ask(app(Looks()), "POST", PREDICT, json={"instances": [ROW]})
-    assert answer.json() == {"predictions": ["object float64"]}
 
 
 def test_binary_tensors_are_taken_and_given() -> None:

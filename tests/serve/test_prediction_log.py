@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,13 @@ import numpy as np
 import polars as pl
 
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
-from modelway.components.serve.recorder import Recorder
+
+ReadLog = Callable[[], pl.DataFrame]
 
 
 def block(rows: int, **more: Any) -> dict[str, Any]:
     texts = np.array([None, *["n"] * (rows - 1)], dtype=object)
     return {"_at": np.arange(rows).astype("datetime64[us]"), "income": np.full(rows, np.nan), "region": texts, **more}
-
-
-def read_log(folder: Path) -> pl.DataFrame:
-    files = sorted(folder.rglob("*.parquet"))
-    return pl.concat([pl.read_parquet(file, hive_partitioning=False) for file in files], how="diagonal")
 
 
 def wait_for(log: PredictionLog, rows: int) -> None:
@@ -28,7 +25,7 @@ def wait_for(log: PredictionLog, rows: int) -> None:
         time.sleep(0.02)
 
 
-def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path) -> None:
+def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path, read_log: ReadLog) -> None:
     log = PredictionLog(LogSettings(str(tmp_path)), "loans", version="3")
     log.offer(block(3, _predict=np.array([1, 0, 1])))
     log.offer(block(2))
@@ -36,7 +33,7 @@ def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path) -> N
     (file,) = tmp_path.rglob("*.parquet")
     assert file.parent.parent == tmp_path / "loans" / "3"
     assert file.parent.name.startswith("date=")
-    table = read_log(tmp_path)
+    table = read_log()
     assert table["_predict"].to_list() == [1, 0, 1, None, None]
     assert table["income"].null_count() == 5
     assert table["region"].to_list() == [None, "n", "n", None, "n"]
@@ -65,32 +62,6 @@ def test_what_cannot_be_written_waits_and_then_is_dropped(tmp_path: Path) -> Non
     wait_for(log, 8)
     log.close()
     assert log.counts() == {"written": 8, "dropped": 4}
-
-
-def test_a_sample_of_requests_is_logged_with_all_their_rows(tmp_path: Path) -> None:
-    log = PredictionLog(LogSettings(str(tmp_path), sample=0.2), "loans", version="3")
-    recorder = Recorder(None, log, seed=0)
-    for number in range(2000):
-        outputs = {"predict": np.array(["a", "b"], dtype=object), "predict_proba": np.array([[0.1, 0.9], [1.0, 0.0]])}
-        recorder.record({"income": np.array([number, number + 0.5])}, outputs, request_id=f"r{number}")
-    recorder.close()
-    table = read_log(tmp_path)
-    assert 350 <= table["_request"].n_unique() <= 450
-    assert len(table) == 2 * table["_request"].n_unique()
-    assert table.columns == ["_at", "_request", "income", "_predict", "_predict_proba_0", "_predict_proba_1"]
-    assert table["_predict_proba_1"].to_list()[:2] == [0.9, 0.0]
-    assert table["_request"].to_list() == [f"r{int(income)}" for income in table["income"]]
-    assert abs(table["_at"][-1].timestamp() - time.time()) < 86_400
-
-
-def test_requests_that_want_other_outputs_are_logged_beside_each_other(tmp_path: Path) -> None:
-    recorder = Recorder(None, PredictionLog(LogSettings(str(tmp_path)), "loans", version=""))
-    recorder.record({"x": np.array([1.0])}, {"predict": np.array([5])})
-    recorder.record({"x": np.array([2.0])}, {"other": np.array([6])})
-    recorder.close()
-    table = read_log(tmp_path).sort("x")
-    assert table["_predict"].to_list() == [5, None]
-    assert table["_other"].to_list() == [None, 6]
 
 
 def test_what_has_piled_up_is_written_in_files_of_the_same_size(tmp_path: Path) -> None:

@@ -131,12 +131,6 @@ def test_what_the_model_does_not_take_is_refused_by_name_and_value(changes: dict
     assert message in error.value.message
 
 
-def test_a_long_value_is_cut_in_the_message() -> None:
-    with pytest.raises(RequestError) as error:
-        SIGNATURE.convert({**ROW, "income": Values(["x" * 10_000])})
-    assert len(error.value.message) < 200
-
-
 def test_the_signature_is_read_from_the_models_folder(light: Path) -> None:
     columns = Signature.read(light)
     assert [(column.name, column.kind) for column in columns.columns] == [
