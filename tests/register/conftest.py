@@ -25,8 +25,8 @@ def _empty_registry(tracking: Tracking, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     yield
-    if tracking.versions(NAME):
-        tracking.client.delete_registered_model(NAME)
+    for model in tracking.client.search_registered_models(filter_string=f"name = '{NAME}'"):
+        tracking.client.delete_registered_model(model.name)
 
 
 @pytest.fixture
