@@ -7,7 +7,7 @@ Each has 500 to 5,000 rows a side. The new data's splits go through every check 
     uv run python benchmarks/data_false_alarms.py
     uv run python benchmarks/data_false_alarms.py --datasets 500 --every 1     # leakage and multivariate on all of them
 
-Leakage and multivariate drift train models, which takes most of the time: they judge every tenth dataset by default.
+Leakage and multivariate drift train models, which takes most of the time: they judge every tenth data by default.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KINDS = {"city": 30, "shop": 300, "product": 3_000, "street": 30_000}
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset: the baseline's rows, and the new data's two splits."""
+    """A data: the baseline's rows, and the new data's two splits."""
 
     name: str
     project: Project
@@ -87,9 +87,7 @@ def synthetic(dice: np.random.Generator, rows: int) -> Dataset:
     texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
     types = {name: "string" if name in texts else "number" for name in table.columns}
     types |= {"count": "integer", "rare": "integer", "year": "integer", "late": "integer", "flag": "boolean"}
-    contract_columns = {
-        name: {"type": kind, "max_nulls": 0.5 if name == "gaps" else 0.0} for name, kind in types.items()
-    }
+    column_types = {name: {"type": kind, "max_nulls": 0.5 if name == "gaps" else 0.0} for name, kind in types.items()}
     project_document = {
         "name": "synthetic",
         "task": "binary",
@@ -101,23 +99,21 @@ def synthetic(dice: np.random.Generator, rows: int) -> Dataset:
         },
         "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
     }
-    project, contract = (
-        Project.parse(yaml.safe_dump(project_document)),
-        Contract.parse(yaml.safe_dump({"columns": contract_columns})),
-    )
+    project = Project.parse(yaml.safe_dump(project_document))
+    contract = Contract.parse(yaml.safe_dump({"columns": column_types}))
     return Dataset("synthetic", project, contract, table[:rows], table[rows : 2 * rows], table[2 * rows :])
 
 
-def counted_checks(dataset: Dataset, policy: DataPolicy) -> list[Check]:
+def counted_checks(data: Dataset, policy: DataPolicy) -> list[Check]:
     """The contract's checks and every column's drift."""
-    project = dataset.project
+    project = data.project
     columns = [*project.features.columns, project.label]
     group = project.data.split.column if project.data.split.by == "group" else None
-    before = measure(dataset.before, columns, data_hash="", group=group)
+    before = measure(data.before, columns, data_hash="", group=group)
     result = survey(
-        dataset.train.lazy(),
-        dataset.test.lazy(),
-        contract=dataset.contract,
+        data.train.lazy(),
+        data.test.lazy(),
+        contract=data.contract,
         project=project,
         before=before,
         data_hash="",
@@ -128,18 +124,18 @@ def counted_checks(dataset: Dataset, policy: DataPolicy) -> list[Check]:
     ]
 
 
-def trained_checks(dataset: Dataset, policy: DataPolicy) -> list[Check]:
+def trained_checks(data: Dataset, policy: DataPolicy) -> list[Check]:
     """Leakage and the drift of the columns together."""
     from modelway.components.validate.checks.leakage import leakage_checks
     from modelway.components.validate.checks.multivariate import multivariate_check
 
-    rule, features = policy.on_inconclusive, dataset.project.features.columns
-    train, test = dataset.train.lazy(), dataset.test.lazy()
+    rule, features = policy.on_inconclusive, data.project.features.columns
+    train, test = data.train.lazy(), data.test.lazy()
     leaks = leakage_checks(
         train,
         test,
-        project=dataset.project,
-        contract=dataset.contract,
+        project=data.project,
+        contract=data.contract,
         policy=policy.leakage,
         rule=rule,
         serving_columns=None,
@@ -147,9 +143,7 @@ def trained_checks(dataset: Dataset, policy: DataPolicy) -> list[Check]:
     assert policy.drift.multivariate is not None
     return [
         *leaks,
-        multivariate_check(
-            dataset.before, dataset.train, columns=features, policy=policy.drift.multivariate, rule=rule
-        ),
+        multivariate_check(data.before, data.train, columns=features, policy=policy.drift.multivariate, rule=rule),
     ]
 
 
@@ -168,18 +162,18 @@ def main(
     for number in range(datasets):
         dice = np.random.default_rng([seed, number])
         rows = int(dice.integers(MINIMUM_ROWS, MAXIMUM_ROWS, endpoint=True))
-        dataset = insurance(dice, claims, rows) if number % 2 else synthetic(dice, rows)
-        parts: dict[str, Sequence[Check]] = {"contract and drift": counted_checks(dataset, policy)}
+        data = insurance(dice, claims, rows) if number % 2 else synthetic(dice, rows)
+        parts: dict[str, Sequence[Check]] = {"contract and drift": counted_checks(data, policy)}
         if every and number // 2 % every == 0:
-            parts["leakage and multivariate"] = trained_checks(dataset, policy)
+            parts["leakage and multivariate"] = trained_checks(data, policy)
             parts["the whole gate"] = [check for part in parts.values() for check in part]
         for name, checks in parts.items():
             verdicts.setdefault(name, Counter())[str(combine(check.verdict for check in checks))] += 1
         for checks in list(parts.values())[:2]:
             for check in checks:
                 if check.verdict is Verdict.FAILED:
-                    failed[f"{dataset.name}: {check.name}"] += 1
-                    sys.stderr.write(f"{dataset.name}, {rows} rows: {check.name}: {check.message}\n")
+                    failed[f"{data.name}: {check.name}"] += 1
+                    sys.stderr.write(f"{data.name}, {rows} rows: {check.name}: {check.message}\n")
     report = {
         "datasets": datasets,
         "seconds": round(time.perf_counter() - start),

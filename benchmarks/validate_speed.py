@@ -186,13 +186,13 @@ def main(
             for name in kinds:
                 runs[name].append(measure_in_process(name, table))
     medians = {
-        measure_name: {name: statistics.median(run[measure_name] for run in result) for name, result in runs.items()}
-        for measure_name in ("seconds", "cpu_seconds")
+        unit: {name: statistics.median(run[unit] for run in result) for name, result in runs.items()}
+        for unit in ("seconds", "cpu_seconds")
     }
     peaks = {name: max(run["peak_mib"] for run in result) for name, result in runs.items()}
     ratios = {
-        measure_name: {name: value / values["bare read"] if bare else None for name, value in values.items()}
-        for measure_name, values in medians.items()
+        unit: {name: value / values["bare read"] if bare else None for name, value in values.items()}
+        for unit, values in medians.items()
     }
     if as_json:
         checks = {name: result[0].get("checks") for name, result in runs.items()}
@@ -205,11 +205,8 @@ def main(
     print(f"{rows:,} rows x 20 columns, {mib:,.0f} MiB of Parquet, median of {repeats}")
     print(f"{'':<12}{'seconds':>9}{'ratio':>8}{'CPU seconds':>13}{'ratio':>8}{'peak MiB':>10}")
     for name, peak in peaks.items():
-        columns_shown = [
-            (f"{medians[measure_name][name]:.2f}", ratios[measure_name][name])
-            for measure_name in ("seconds", "cpu_seconds")
-        ]
-        (wall, of_wall), (cpu, of_cpu) = ((value, f"{ratio:.2f}" if ratio else "-") for value, ratio in columns_shown)
+        cells = [(f"{medians[unit][name]:.2f}", ratios[unit][name]) for unit in ("seconds", "cpu_seconds")]
+        (wall, of_wall), (cpu, of_cpu) = ((value, f"{ratio:.2f}" if ratio else "-") for value, ratio in cells)
         print(f"{name:<12}{wall:>9}{of_wall:>8}{cpu:>13}{of_cpu:>8}{peak:>10,}")
 
 

@@ -67,13 +67,8 @@ def ingest(
         table = read_source(local, data, contract=contract, work=Path(work))
     splits = split_table(table, data.split)
     serving = table.clear() if data.serving is None else _read_serving_data(data.serving, data, contract=contract)
-    outputs = (
-        (splits.train, train_path),
-        (splits.test, test_path),
-        (splits.unseen, unseen_path),
-        (serving, serving_path),
-    )
-    for part, path in outputs:
+    tables = (splits.train, splits.test, splits.unseen, serving)
+    for part, path in zip(tables, (train_path, test_path, unseen_path, serving_path), strict=True):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
     return Ingestion(data_hash, table.width, len(splits.train), len(splits.test), len(splits.unseen), len(serving))

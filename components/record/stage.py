@@ -68,11 +68,9 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
             state, error = State.STOPPED, stop.sentence
         decision = Outcome(run=context.run, project=model or _name(project), state=state, error=error)
     state, error = _end(goal, decision, package=package, deployment=deployment, stop=stop)
-    attempts = (
-        ()
-        if previous is None
-        else (*previous.attempts, Attempt(state=previous.state, error=previous.error, at=previous.at))
-    )
+    attempts: tuple[Attempt, ...] = ()
+    if previous is not None:
+        attempts = (*previous.attempts, Attempt(state=previous.state, error=previous.error, at=previous.at))
     outcome = Outcome.model_validate(
         {
             **dict(decision),

@@ -116,8 +116,8 @@ class ModelRegistry:
             version = self._model.version(str(registered.version))
             if registered.tags.get(f"{TAG}run") == blessed_model.context.run:
                 return self._admit(version, registered.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
-            is_served = self._model.version_with_alias(self._alias) == version
-            registration = self._registration(version, self._alias if is_served else "")
+            has_alias = self._model.version_with_alias(self._alias) == version
+            registration = self._registration(version, self._alias if has_alias else "")
             self._decision(registration).write(blessed_model.context.store, DECISION)
             return registration
         folder = f"evidence/{blessed_model.blessing.identity[:16]}"
@@ -151,17 +151,17 @@ class ModelRegistry:
         return RegisteredVersion(name=version.name, version=version.number, alias=alias, model_hash=model_hash)
 
     def _decision(self, registration: RegisteredVersion) -> Outcome:
-        release = self._blessed_model
+        blessed_model = self._blessed_model
         return Outcome(
-            run=release.context.run,
-            name=release.context.name,
+            run=blessed_model.context.run,
+            name=blessed_model.context.name,
             project=self._model.name,
             state=State.REGISTERED,
-            gates=release.blessing.gates,
-            reports=dict(release.reports),
+            gates=blessed_model.blessing.gates,
+            reports=dict(blessed_model.reports),
             model=registration,
-            blessing=release.blessing.sha256(),
-            git_commit=release.context.git_commit,
+            blessing=blessed_model.blessing.sha256(),
+            git_commit=blessed_model.context.git_commit,
         )
 
     def _log(self, version: ModelVersion, blessing_sha256: str) -> None:

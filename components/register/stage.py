@@ -107,8 +107,8 @@ def register(
     reports = keep_reports(context.store, context.run, reports=evidence.reports) | keep_blessing(
         context.store, blessing, card=card
     )
-    release = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
-    model = ModelRegistry(Tracking.from_environment(), release).register(evidence.files)
+    blessed_model = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
+    model = ModelRegistry(Tracking.from_environment(), blessed_model).register(evidence.files)
     return RegistrationResult(model, blessing, card)
 
 

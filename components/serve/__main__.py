@@ -76,40 +76,19 @@ def _parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--release", metavar="FOLDER", help="a release bundle, verified before it is loaded")
     source.add_argument("--model", metavar="FOLDER", help="a model in MLflow's folder format")
-    parser.add_argument(
-        "--public-key",
-        metavar="FILE",
-        help="the key that must have signed the bundle; by default MODELWAY_VERIFYING_KEY",
-    )
-    parser.add_argument("--unsigned", action="store_true", help="verify the bundle's hashes only, not its signature")
-    parser.add_argument("--model-hash", default="", help="the SHA-256 that the folder of --model must have")
-    parser.add_argument("--name", default="model", help="the name in the paths, with --model")
-    parser.add_argument("--version", default="", help="the version in responses, with --model")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
-    parser.add_argument(
-        "--port", type=int, default=8080, help="the port to listen on; 0 chooses a free one, which is logged"
-    )
-    parser.add_argument(
-        "--max-request-bytes", type=_positive, default=Limits.request_bytes, metavar="N", help="the largest body"
-    )
-    parser.add_argument(
-        "--max-requests",
-        type=_positive,
-        default=Limits.requests,
-        metavar="N",
-        help="how many predictions may be in progress; further ones are answered 503",
-    )
-    parser.add_argument(
-        "--drain-seconds",
-        type=float,
-        default=5.0,
-        metavar="S",
-        help="how long to keep answering after SIGTERM, while not ready",
-    )
-    parser.add_argument("--log-to", metavar="URI", help="a folder or s3://… to log predictions to, as Parquet")
-    parser.add_argument(
-        "--log-sample", type=_share, default=1.0, metavar="SHARE", help="the share of requests to log; 1 by default"
-    )
+    add = parser.add_argument
+    add("--public-key", metavar="FILE", help="the signer's public key; by default MODELWAY_VERIFYING_KEY")
+    add("--unsigned", action="store_true", help="verify the bundle's hashes only, not its signature")
+    add("--model-hash", default="", help="the SHA-256 that the folder of --model must have")
+    add("--name", default="model", help="the name in the paths, with --model")
+    add("--version", default="", help="the version in responses, with --model")
+    add("--host", default="127.0.0.1", help="the address to listen on")
+    add("--port", type=int, default=8080, help="the port to listen on; 0 chooses a free one, which is logged")
+    add("--max-request-bytes", type=_positive, default=Limits.request_bytes, metavar="N", help="the largest body")
+    add("--max-requests", type=_positive, default=Limits.requests, metavar="N", help="more at a time are answered 503")
+    add("--drain-seconds", type=float, default=5.0, metavar="S", help="how long to answer after SIGTERM, not ready")
+    add("--log-to", metavar="URI", help="a folder or s3://… to log predictions to, as Parquet")
+    add("--log-sample", type=_share, default=1.0, metavar="SHARE", help="the share of requests to log; 1 by default")
     return parser
 
 

@@ -152,10 +152,7 @@ class App:
                 prediction = await asyncio.get_running_loop().run_in_executor(self._worker, work, body)
         except (RequestError, ConnectionError, asyncio.CancelledError):
             raise
-        except (
-            Exception,
-            SystemExit,
-        ):  # of any kind from a model; its message may be confidential, so the client gets a reference only
+        except (Exception, SystemExit):  # a model's message may be confidential: the client gets a reference only
             reference = uuid.uuid4().hex[:12]
             log.exception("prediction %s failed", reference)
             error = f"the prediction failed; the log says why under {reference}"

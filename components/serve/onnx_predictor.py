@@ -73,15 +73,12 @@ class OnnxPredictor:
             raise ModelwayError(
                 f"the converted model cannot be loaded: {first_line(error)}", file=str(path), remedy=remedy
             ) from error
-        inputs, columns = (
-            {item.name for item in session.get_inputs()},
-            {item.name for item in signature.columns},
-        )
-        if not inputs <= columns:
+        unknown_columns = {item.name for item in session.get_inputs()} - {column.name for column in signature.columns}
+        if unknown_columns:
             raise ModelwayError(
                 "the converted model takes a column that the model's signature does not have",
                 file=str(path),
-                column=min(inputs - columns),
+                column=min(unknown_columns),
                 remedy=remedy,
             )
         predictor = cls(session, signature, tuple(metadata.get("no_missing", ())))
@@ -90,7 +87,7 @@ class OnnxPredictor:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the model's outputs."""
-        return tuple(self._outputs_by_name)
+        return tuple(self._output_names)
 
     @property
     def dtypes(self) -> dict[str, np.dtype[Any]]:
@@ -111,19 +108,17 @@ class OnnxPredictor:
             RequestError: 422; the model has no such output, or a column holds a missing value and must not.
         """
         for name in requested_outputs:
-            if name not in self._outputs_by_name:
-                raise RequestError(
-                    422, f"the model has no output {quote(name)}; it has {' and '.join(self._outputs_by_name)}"
-                )
+            if name not in self._output_names:
+                raise RequestError(422, f"the model has no output {quote(name)}; it has {' and '.join(self.outputs)}")
         for name in self.no_missing:
             if _has_missing(columns[name]):
                 raise RequestError(422, f"the model takes no missing values, but column {name!r} holds one")
-        names = [self._outputs_by_name[name] for name in requested_outputs] or None
+        names = [self._output_names[name] for name in requested_outputs] or None
         answers = self.session.run(names, {name: _tensor(columns[name]) for name in self._inputs})
-        return dict(zip(requested_outputs or self._outputs_by_name, answers, strict=True))
+        return dict(zip(requested_outputs or self._output_names, answers, strict=True))
 
     @cached_property
-    def _outputs_by_name(self) -> dict[str, str]:
+    def _output_names(self) -> dict[str, str]:
         return {_NAMES[output.name]: output.name for output in self.session.get_outputs()}
 
     @cached_property

@@ -92,11 +92,9 @@ class Predictor:
         Raises:
             RequestError: 422; the model has no such output, or takes no missing values and the rows hold some.
         """
-        unknown_outputs = [name for name in requested_outputs if name not in self.outputs]
-        if unknown_outputs:
-            raise RequestError(
-                422, f"the model has no output {quote(unknown_outputs[0])}; it has {' and '.join(self.outputs)}"
-            )
+        for name in requested_outputs:
+            if name not in self.outputs:
+                raise RequestError(422, f"the model has no output {quote(name)}; it has {' and '.join(self.outputs)}")
         try:
             last, rows = self._last_step(columns)
             return {name: np.asarray(getattr(last, name)(rows)) for name in requested_outputs or self.outputs}

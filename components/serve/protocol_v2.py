@@ -67,26 +67,18 @@ def decode_v2(body: bytes, json_length: int | None = None) -> Request:
         columns[name] = values
     if blobs.remaining:
         raise RequestError(400, f"{blobs.remaining:,} bytes follow the last binary tensor")
-    requested_outputs = document.get("outputs") or []
-    if not isinstance(requested_outputs, list) or not all(
-        isinstance(output, dict) and isinstance(output.get("name"), str) for output in requested_outputs
+    entries = document.get("outputs") or []
+    if not isinstance(entries, list) or not all(
+        isinstance(output, dict) and isinstance(output.get("name"), str) for output in entries
     ):
         raise RequestError(400, "`outputs` must be a list of objects with a `name`")
     request_id = document.get("id", "")
     if not isinstance(request_id, str):
         raise RequestError(400, f"`id` must be text, but is {quote(request_id)}")
-    binary = {
-        output["name"]: _parameter(output, "binary_data") for output in requested_outputs if "parameters" in output
-    }
+    parameters = {output["name"]: _parameter(output, "binary_data") for output in entries}
+    binary = {name: bool(value) for name, value in parameters.items() if value is not None}
     all_binary = bool(_parameter(document, "binary_data_output"))
-    names = tuple(output["name"] for output in requested_outputs)
-    return Request(
-        columns,
-        names,
-        request_id,
-        {name: bool(value) for name, value in binary.items() if value is not None},
-        all_binary,
-    )
+    return Request(columns, tuple(parameters), request_id, binary, all_binary)
 
 
 def encode_v2(outputs: Mapping[str, Array], name: str, *, version: str, request_id: str = "") -> dict[str, Any]:
@@ -98,7 +90,13 @@ def encode_v2(outputs: Mapping[str, Array], name: str, *, version: str, request_
     if request_id:
         answer["id"] = request_id
     answer["outputs"] = [
-        {**_header(key, values), "data": json_values(values.ravel())} for key, values in outputs.items()
+        {
+            "name": key,
+            "datatype": datatype_of(values.dtype),
+            "shape": list(values.shape),
+            "data": json_values(values.ravel()),
+        }
+        for key, values in outputs.items()
     ]
     return answer
 
@@ -156,10 +154,6 @@ class _BinaryTensors:
             raise RequestError(400, f"the body ends within the binary tensor {quote(name)}")
         self._place += size
         return self._content[self._place - size : self._place]
-
-
-def _header(name: str, values: Array) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype_of(values.dtype), "shape": list(values.shape)}
 
 
 def _parameter(owner: dict[str, Any], name: str) -> Any:

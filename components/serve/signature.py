@@ -113,22 +113,17 @@ class Signature:
                 raise RequestError(422, f"column {name!r} has {len(values)} rows, but column {first!r} has {rows}")
         if rows == 0:
             raise RequestError(422, "the request holds no rows")
-        if len(columns) == len(self._converters):
-            return {name: convert_column(name, columns[name]) for name, convert_column in self._converters.items()}
         absent = Values([None] * rows)
-        return {
-            name: convert_column(name, columns.get(name, absent)) for name, convert_column in self._converters.items()
-        }
+        return {name: converter(name, columns.get(name, absent)) for name, converter in self._converters.items()}
 
     @cached_property
     def _converters(self) -> dict[str, Callable[[str, Values], Array]]:
         return {column.name: _CONVERT[column.kind] for column in self.columns}
 
     def _check_names(self, columns: Mapping[str, Values]) -> None:
-        columns_by_name = {column.name: column for column in self.columns}
         for name in columns:
-            if name not in columns_by_name:
-                close = difflib.get_close_matches(name, columns_by_name, n=1)
+            if name not in self._converters:
+                close = difflib.get_close_matches(name, self._converters, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise RequestError(422, f"the model takes no column {quote(name)}{hint}")
         for column in self.columns:
@@ -159,19 +154,17 @@ def _numbers(name: str, column: Values) -> Array:
         numbers: Array = values.astype(np.float64)
         _check_finite(name, column, numbers=numbers)
         return numbers
-    allowed_types: tuple[type, ...] = (bool,) if datatype == "BOOL" else (int, float)
-    if not column.datatype:
-        allowed_types = (int, float, bool)
+    allowed = {bool} if datatype == "BOOL" else {int, float} if column.datatype else {int, float, bool}
     for row, value in enumerate(column.values):
-        if value is not None and type(value) not in allowed_types:
+        if value is not None and type(value) not in allowed:
             expected = "true or false" if datatype == "BOOL" else "a number"
-            raise _value_error(name, row, value=value, why=f"is not {expected}")
+            raise _invalid(name, row, value=value, why=f"is not {expected}")
     try:
         numbers = np.array([math.nan if value is None else value for value in column.values], dtype=np.float64)
     except OverflowError as error:
         raise RequestError(422, f"column {name!r} holds an integer too large for a 64-bit number") from error
     _check_range(name, column, numbers=numbers, datatype=datatype)
-    return _narrowed(name, column, numbers=numbers, datatype=datatype)
+    return _narrow(name, column, numbers=numbers, datatype=datatype)
 
 
 def _check_range(name: str, column: Values, *, numbers: Array, datatype: str) -> None:
@@ -181,7 +174,7 @@ def _check_range(name: str, column: Values, *, numbers: Array, datatype: str) ->
         return
     for row, value in enumerate(column.values):
         if value is not None and not (int(value) == value and limits.min <= int(value) <= limits.max):
-            raise _value_error(name, row, value=value, why=f"is not a valid {datatype}")
+            raise _invalid(name, row, value=value, why=f"is not a valid {datatype}")
 
 
 def _check_finite(name: str, column: Values, *, numbers: Array) -> None:
@@ -189,12 +182,12 @@ def _check_finite(name: str, column: Values, *, numbers: Array) -> None:
     if infinite.any():
         row = int(infinite.argmax())
         value = column.values[row]
-        raise _value_error(
+        raise _invalid(
             name, row, value=value.item() if isinstance(value, np.generic) else value, why="is not a finite number"
         )
 
 
-def _narrowed(name: str, column: Values, *, numbers: Array, datatype: str) -> Array:
+def _narrow(name: str, column: Values, *, numbers: Array, datatype: str) -> Array:
     narrow = _NARROW_FLOATS.get(datatype)
     if narrow is None:
         return numbers
@@ -202,7 +195,7 @@ def _narrowed(name: str, column: Values, *, numbers: Array, datatype: str) -> Ar
         narrowed: Array = numbers.astype(narrow).astype(np.float64)
     if np.isinf(narrowed).any():
         row = int(np.isinf(narrowed).argmax())
-        raise _value_error(name, row, value=column.values[row], why=f"is too large for {datatype}")
+        raise _invalid(name, row, value=column.values[row], why=f"is too large for {datatype}")
     return narrowed
 
 
@@ -211,7 +204,7 @@ def _texts(name: str, column: Values) -> Array:
         raise RequestError(422, f"column {name!r} takes text (BYTES), but its datatype is {column.datatype}")
     for row, value in enumerate(column.values):
         if value is not None and type(value) is not str:
-            raise _value_error(name, row, value=value, why="is not text")
+            raise _invalid(name, row, value=value, why="is not text")
     return np.array(column.values, dtype=object)
 
 
@@ -231,12 +224,10 @@ def _time(name: str, row: int, *, value: object) -> dt.datetime | None:
         time = dt.datetime.fromisoformat(value)  # type: ignore[arg-type]
         return time if time.tzinfo is None else time.astimezone(dt.UTC).replace(tzinfo=None)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _value_error(
-            name, row, value=value, why="is not a time in ISO 8601, such as 2026-03-01T12:00:00"
-        ) from error
+        raise _invalid(name, row, value=value, why="is not a time in ISO 8601, such as 2026-03-01T12:00:00") from error
 
 
-def _value_error(name: str, row: int, *, value: object, why: str) -> RequestError:
+def _invalid(name: str, row: int, *, value: object, why: str) -> RequestError:
     return RequestError(422, f"column {name!r}, row {row}: {quote(value)} {why}")
 
 

@@ -61,9 +61,7 @@ def _texts(name: str, count: int, *, content: bytes) -> list[str]:
                 raise _size_error(name, place, size=len(content))
             texts.append(content[start:place].decode())
     except (struct.error, UnicodeDecodeError) as error:
-        raise RequestError(
-            400, f"the binary tensor {quote(name)} does not hold UTF-8 texts with their lengths"
-        ) from error
+        raise RequestError(400, f"the binary tensor {quote(name)} has no UTF-8 texts with lengths") from error
     if len(texts) != count:
         raise RequestError(400, f"the binary tensor {quote(name)} holds {len(texts)} texts, but its shape says {count}")
     return texts

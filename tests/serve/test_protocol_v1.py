@@ -8,7 +8,6 @@ import pytest
 
 from modelway.components.serve.errors import RequestError
 from modelway.components.serve.protocol_v1 import decode_v1, encode_v1
-from modelway.components.serve.signature import Values
 
 SPLIT = {"columns": ["b", "a"], "data": [["x", 1], ["y", None]]}
 RECORDS = [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]
@@ -50,12 +49,6 @@ def test_what_holds_no_rows_is_refused(document: Any, status: int, message: str)
         decode_v1(json.dumps(document).encode(), ["a", "b"])
     assert error.value.status == status
     assert message in error.value.message
-
-
-def test_v1_rows_are_objects_by_column_or_lists_in_order() -> None:
-    by_name = decode_v1(b'{"instances": [{"b": "x", "a": 1}, {"a": null, "b": "y"}]}', ["a", "b"])
-    in_order = decode_v1(b'{"instances": [[1, "x"], [null, "y"]]}', ["a", "b"])
-    assert by_name.columns == in_order.columns == {"a": Values([1, None]), "b": Values(["x", "y"])}
 
 
 @pytest.mark.parametrize(

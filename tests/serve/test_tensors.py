@@ -35,8 +35,8 @@ def test_texts_come_back_as_they_were_sent() -> None:
     ("datatype", "count", "content", "message"),
     [
         ("FP64", 2, bytes(15), "has 15 bytes, but needs 16"),
-        ("BYTES", 1, b"\x02\x00", "does not hold UTF-8 texts"),
-        ("BYTES", 1, b"\x01\x00\x00\x00\xff", "does not hold UTF-8 texts"),
+        ("BYTES", 1, b"\x02\x00", "has no UTF-8 texts"),
+        ("BYTES", 1, b"\x01\x00\x00\x00\xff", "has no UTF-8 texts"),
         ("BYTES", 1, b"\x05\x00\x00\x00ab", "has 6 bytes, but needs 9"),
         ("BYTES", 2, b"\x01\x00\x00\x00a", "holds 1 texts, but its shape says 2"),
     ],
