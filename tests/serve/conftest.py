@@ -55,7 +55,7 @@ def rows() -> pl.DataFrame:
     dice = np.random.default_rng(0)
     count = 120
     income = dice.normal(size=count)
-    opened = [
+    opening_times = [
         dt.datetime(2024, 1, 1) + dt.timedelta(days=int(day), microseconds=7) for day in dice.integers(0, 99, count)
     ]
     return pl.DataFrame(
@@ -65,7 +65,7 @@ def rows() -> pl.DataFrame:
             "region": [
                 None if number % 11 == 0 else str(name) for number, name in enumerate(dice.choice(["n", "s"], count))
             ],
-            "opened": [None if number % 13 == 0 else time for number, time in enumerate(opened)],
+            "opened": [None if number % 13 == 0 else time for number, time in enumerate(opening_times)],
             "late": np.where(income + 0.5 * dice.normal(size=count) > 0, "yes", "no"),
         }
     )

@@ -26,7 +26,7 @@ SIGNATURE = Signature(
         InputColumn("opened", "time"),
     )
 )
-NAMES = [one.name for one in SIGNATURE.columns]
+NAMES = [column.name for column in SIGNATURE.columns]
 
 
 def table(rows: int, seed: int, shift: float = 0.0) -> pl.DataFrame:
