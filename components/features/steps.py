@@ -1,4 +1,4 @@
-"""The feature preparation: fitted on the training split alone, and part of the model, which prevents skew."""
+"""The feature preparation: fitted on the training split alone, and shipped inside the model against skew."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ class DatetimeParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:  # noqa: N803
-        """Returns the parts of every column, of shape (rows, 5 * columns)."""
+        """The parts of every column, side by side, shape (rows, 5 * columns)."""
         parts = [getattr(X[column].dt, part) for column in X.columns for part in _PARTS]
         return np.column_stack([part.to_numpy(dtype=np.float64) for part in parts])
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray[Any, Any]:  # noqa: ARG002
-        """Returns ``column_part`` for every part of every column."""
+        """``column_part`` for every part of every column."""
         return np.asarray([f"{column}_{part}" for column in self.feature_names_in_ for part in _PARTS], dtype=object)
 
 
 def build(features: Features) -> ColumnTransformer:
-    """Builds the unfitted preparation of a project's columns, which returns a DataFrame of numbers."""
+    """The unfitted preparation of a project's columns; gives a DataFrame of numbers."""
     categorical = OneHotEncoder(
         handle_unknown="infrequent_if_exist", min_frequency=features.min_frequency, sparse_output=False
     )
-    steps_by_kind = [
+    chosen = [
         ("numeric", _numeric(features), list(features.numeric)),
         ("categorical", categorical, list(features.categorical)),
         ("datetime", Pipeline([("parts", DatetimeParts()), ("numbers", _numeric(features))]), list(features.datetime)),
     ]
-    steps = ColumnTransformer([step for step in steps_by_kind if step[2]], verbose_feature_names_out=False)
+    steps = ColumnTransformer([step for step in chosen if step[2]], verbose_feature_names_out=False)
     steps.set_output(transform="pandas")
     return steps
 
 
 def _numeric(features: Features) -> Any:
-    """Builds the preparation of numbers, the parts of dates and times included."""
+    """What becomes of numbers, those made of dates and times included."""
     steps: list[tuple[str, Any]] = []
     if features.impute != "none":
         steps.append(("impute", SimpleImputer(strategy=features.impute, keep_empty_features=True)))
