@@ -28,62 +28,55 @@ TRAIN = pl.DataFrame(
 )
 
 
-def features(**settings: Any) -> Features:
-    return Features.model_validate({"min_frequency": 1, **settings})
+def features(**asked: Any) -> Features:
+    return Features.model_validate({"min_frequency": 1, **asked})
 
 
-def frame(table: pl.DataFrame, settings: Features) -> Any:
-    return to_model_input(table, settings.columns)
+def frame(table: pl.DataFrame, asked: Features) -> Any:
+    return to_model_input(table, asked.columns)
 
 
 @pytest.mark.parametrize(("how", "fill"), [("median", 4.0), ("mean", 4.0)])
 def test_missing_numbers_are_filled_from_the_training_rows(how: str, fill: float) -> None:
-    settings = features(numeric=["income"], impute=how)
-    steps = build(settings).fit(frame(TRAIN, settings))
+    asked = features(numeric=["income"], impute=how)
+    fitted = build(asked).fit(frame(TRAIN, asked))
     later = pl.DataFrame({"income": [None, 100.0, float("nan")]})
-    assert steps.transform(frame(later, settings))["income"].tolist() == [fill, 100.0, fill]
+    assert fitted.transform(frame(later, asked))["income"].tolist() == [fill, 100.0, fill]
 
 
 def test_missing_numbers_may_stay() -> None:
-    settings = features(numeric=["income", "active"], impute="none")
-    result = build(settings).fit_transform(frame(TRAIN, settings))
-    np.testing.assert_array_equal(result["income"], [1.0, 2.0, np.nan, 9.0, 4.0, 4.0])
-    np.testing.assert_array_equal(result["active"], [1.0, 0.0, np.nan, 1.0, 1.0, 1.0])
+    asked = features(numeric=["income", "active"], impute="none")
+    found = build(asked).fit_transform(frame(TRAIN, asked))
+    np.testing.assert_array_equal(found["income"], [1.0, 2.0, np.nan, 9.0, 4.0, 4.0])
+    np.testing.assert_array_equal(found["active"], [1.0, 0.0, np.nan, 1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("impute", ["median", "none"])
 def test_scaling_is_by_the_training_rows(impute: str) -> None:
-    settings = features(numeric=["income"], impute=impute, scale="standard")
-    steps = build(settings).fit(frame(TRAIN, settings))
-    values = np.array([1.0, 2.0, 4.0, 9.0, 4.0, 4.0] if impute == "median" else [1.0, 2.0, 9.0, 4.0, 4.0])
-    result = steps.transform(frame(pl.DataFrame({"income": [50.0]}), settings))["income"]
-    assert result.tolist() == pytest.approx([(50.0 - values.mean()) / values.std()])
+    asked = features(numeric=["income"], impute=impute, scale="standard")
+    fitted = build(asked).fit(frame(TRAIN, asked))
+    filled = np.array([1.0, 2.0, 4.0, 9.0, 4.0, 4.0] if impute == "median" else [1.0, 2.0, 9.0, 4.0, 4.0])
+    found = fitted.transform(frame(pl.DataFrame({"income": [50.0]}), asked))["income"]
+    assert found.tolist() == pytest.approx([(50.0 - filled.mean()) / filled.std()])
 
 
 @pytest.mark.parametrize("impute", ["median", "mean", "none"])
 @pytest.mark.parametrize("scale", ["none", "standard"])
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
 def test_a_number_that_is_always_missing_is_kept(impute: str, scale: str) -> None:
-    settings = features(numeric=["income", "rooms"], impute=impute, scale=scale)
+    asked = features(numeric=["income", "rooms"], impute=impute, scale=scale)
     table = TRAIN.with_columns(income=pl.lit(None, pl.Float64))
-    result = build(settings).fit_transform(frame(table, settings))
-    assert list(result.columns) == ["income", "rooms"]
+    found = build(asked).fit_transform(frame(table, asked))
+    assert list(found.columns) == ["income", "rooms"]
 
 
 def test_categories_that_training_did_not_hold_do_not_fail() -> None:
-    settings = features(categorical=["region", "rooms"])
-    steps = build(settings).fit(frame(TRAIN, settings))
+    asked = features(categorical=["region", "rooms"])
+    fitted = build(asked).fit(frame(TRAIN, asked))
     later = pl.DataFrame({"region": ["west", None, "south", ""], "rooms": [7, None, 2, 1]})
-    result = steps.transform(frame(later, settings))
-    assert list(result.columns) == [
-        "region_north",
-        "region_south",
-        "region_None",
-        "rooms_1.0",
-        "rooms_2.0",
-        "rooms_nan",
-    ]
-    assert result.to_numpy().tolist() == [
+    found = fitted.transform(frame(later, asked))
+    assert list(found.columns) == ["region_north", "region_south", "region_None", "rooms_1.0", "rooms_2.0", "rooms_nan"]
+    assert found.to_numpy().tolist() == [
         [0, 0, 0, 0, 0, 0],
         [0, 0, 1, 0, 0, 1],
         [0, 1, 0, 0, 1, 0],
@@ -93,36 +86,36 @@ def test_categories_that_training_did_not_hold_do_not_fail() -> None:
 
 @pytest.mark.parametrize("least", [2, 3])
 def test_rare_categories_are_one_with_the_unseen(least: int) -> None:
-    settings = features(categorical=["region"], min_frequency=least)
-    steps = build(settings).fit(frame(TRAIN, settings))
-    result = steps.transform(frame(pl.DataFrame({"region": ["north", "south", None, "west"]}), settings))
-    rare = result["region_infrequent_sklearn"].tolist()
+    asked = features(categorical=["region"], min_frequency=least)
+    fitted = build(asked).fit(frame(TRAIN, asked))
+    found = fitted.transform(frame(pl.DataFrame({"region": ["north", "south", None, "west"]}), asked))
+    rare = found["region_infrequent_sklearn"].tolist()
     assert rare == ([0, 0, 1, 1] if least == 2 else [0, 1, 1, 1])
 
 
 def test_missing_values_at_prediction_alone_do_not_fail() -> None:
-    settings = features(numeric=["income"], categorical=["region"], datetime=["opened"])
-    steps = build(settings).fit(frame(TRAIN.drop_nulls(), settings))
-    later = TRAIN[:2].with_columns(pl.lit(None, TRAIN.schema[name]).alias(name) for name in settings.columns)
-    result = steps.transform(frame(later, settings))
-    assert result["income"].notna().all()
-    assert (result[["region_north", "region_south"]] == 0).all(axis=None)
-    assert result["opened_year"].tolist() == [2024.0, 2024.0]  # the median of the training rows
+    asked = features(numeric=["income"], categorical=["region"], datetime=["opened"])
+    fitted = build(asked).fit(frame(TRAIN.drop_nulls(), asked))
+    later = TRAIN[:2].with_columns(pl.lit(None, TRAIN.schema[name]).alias(name) for name in asked.columns)
+    found = fitted.transform(frame(later, asked))
+    assert found["income"].notna().all()
+    assert (found[["region_north", "region_south"]] == 0).all(axis=None)
+    assert found["opened_year"].tolist() == [2024.0, 2024.0]  # the median of the training rows
 
 
 def test_missing_times_may_stay() -> None:
-    settings = features(datetime=["opened"], impute="none")
-    result = build(settings).fit_transform(frame(TRAIN, settings))
-    assert result["opened_year"].tolist()[:2] == [2024.0, 2023.0]
-    assert result.loc[2].isna().all()
+    asked = features(datetime=["opened"], impute="none")
+    found = build(asked).fit_transform(frame(TRAIN, asked))
+    assert found["opened_year"].tolist()[:2] == [2024.0, 2023.0]
+    assert found.loc[2].isna().all()
 
 
 def test_the_parts_of_times_are_scaled_as_other_numbers() -> None:
-    settings = features(datetime=["seen"], scale="standard")
-    result = build(settings).fit_transform(frame(TRAIN, settings))
+    asked = features(datetime=["seen"], scale="standard")
+    found = build(asked).fit_transform(frame(TRAIN, asked))
     hours = np.array([0, 1, 12, 13, 22, 23])
-    np.testing.assert_allclose(result["seen_hour"], (hours - hours.mean()) / hours.std())
-    assert result["seen_year"].tolist() == [0.0] * 6
+    np.testing.assert_allclose(found["seen_hour"], (hours - hours.mean()) / hours.std())
+    assert found["seen_year"].tolist() == [0.0] * 6
 
 
 @pytest.mark.parametrize(
@@ -145,24 +138,24 @@ def test_the_parts_of_a_time(moment: dt.datetime | None, parts: Sequence[float])
 def test_the_parts_of_several_columns_stand_side_by_side() -> None:
     data = frame(TRAIN, features(datetime=["opened", "seen"]))
     step = clone(DatetimeParts()).fit(data)
-    result = step.transform(data)
-    assert result.shape == (6, 10)
-    assert result[0].tolist() == [2024, 2, 29, 3, 0, 2024, 1, 1, 0, 0]
+    found = step.transform(data)
+    assert found.shape == (6, 10)
+    assert found[0].tolist() == [2024, 2, 29, 3, 0, 2024, 1, 1, 0, 0]
     assert step.n_features_in_ == 2
 
 
 def test_columns_come_in_a_fixed_order_whatever_the_tables() -> None:
-    settings = features(numeric=["active", "income"], categorical=["region"], datetime=["seen"])
-    steps = build(settings).fit(frame(TRAIN, settings))
+    asked = features(numeric=["active", "income"], categorical=["region"], datetime=["seen"])
+    fitted = build(asked).fit(frame(TRAIN, asked))
     names = ["active", "income", "region_north", "region_south", "region_None"]
     names += [f"seen_{part}" for part in ("year", "month", "day", "weekday", "hour")]
-    assert steps.get_feature_names_out().tolist() == names
-    data = frame(TRAIN, settings)
-    assert steps.transform(data[list(reversed(data.columns))]).equals(steps.transform(data))
+    assert fitted.get_feature_names_out().tolist() == names
+    data = frame(TRAIN, asked)
+    assert fitted.transform(data[list(reversed(data.columns))]).equals(fitted.transform(data))
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "asked",
     [
         features(numeric=["income"]),
         features(categorical=["region", "rooms"], min_frequency=2),
@@ -171,11 +164,11 @@ def test_columns_come_in_a_fixed_order_whatever_the_tables() -> None:
         features(numeric=["income"], impute="none"),
     ],
 )
-def test_what_is_fitted_survives_its_file(tmp_path: Path, settings: Features) -> None:
-    preparation = build(settings).fit(frame(TRAIN, settings))
-    skops.io.dump(preparation, tmp_path / "steps.skops")
-    preparation_read = load_skops(tmp_path / "steps.skops")
+def test_what_is_fitted_survives_its_file(tmp_path: Path, asked: Features) -> None:
+    fitted = build(asked).fit(frame(TRAIN, asked))
+    skops.io.dump(fitted, tmp_path / "steps.skops")
+    loaded = load_skops(tmp_path / "steps.skops")
     later = pl.concat([TRAIN.reverse(), TRAIN.with_columns(region=pl.lit("west"))])
-    before, after = (steps.transform(frame(later, settings)) for steps in (preparation, preparation_read))
+    before, after = (steps.transform(frame(later, asked)) for steps in (fitted, loaded))
     assert before.equals(after)
     assert list(before.columns) == list(after.columns)
