@@ -39,9 +39,9 @@ def read_all(uris: Iterable[str]) -> list[bytes]:
 def timed(log: AuditLog, claim: PromotionLock) -> tuple[float, int]:
     """Seconds of a check, and how many objects it reads."""
     READS.clear()
-    started = time.perf_counter()
+    start = time.perf_counter()
     assert_held(log, claim)
-    return time.perf_counter() - started, len(READS)
+    return time.perf_counter() - start, len(READS)
 
 
 def main(

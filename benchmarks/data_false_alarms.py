@@ -7,7 +7,7 @@ Each has 500 to 5,000 rows a side. The new data's splits go through every check 
     uv run python benchmarks/data_false_alarms.py
     uv run python benchmarks/data_false_alarms.py --datasets 500 --every 1     # leakage and multivariate on all of them
 
-Leakage and multivariate drift train models, which takes most of the time: they judge every tenth dataset by default.
+Leakage and multivariate drift train models, which takes most of the time: they judge every tenth data by default.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from modelway.components.validate.distributions import measure
 from modelway.components.validate.profile import profile_splits
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "insurance"
-FEWEST, MOST = 500, 5_000
+MINIMUM_ROWS, MAXIMUM_ROWS = 500, 5_000
 KINDS = {"city": 30, "shop": 300, "product": 3_000, "street": 30_000}
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A dataset: the baseline's rows, and the new data's two splits."""
+class Dataset:
+    """A data: the baseline's rows, and the new data's two splits."""
 
     name: str
     project: Project
@@ -51,7 +51,7 @@ class Drawn:
     test: pl.DataFrame
 
 
-def insurance(dice: np.random.Generator, claims: pl.DataFrame, rows: int) -> Drawn:
+def insurance(dice: np.random.Generator, claims: pl.DataFrame, rows: int) -> Dataset:
     """All years of some people for the baseline, and of others for the new data.
 
     The contract's row rule tolerates 1 % of 20,000 rows and is broken by 0.4 %; of a few hundred people more may break
@@ -64,10 +64,10 @@ def insurance(dice: np.random.Generator, claims: pl.DataFrame, rows: int) -> Dra
     held_out = sides[1][: len(sides[1]) // 4]
     tables = [claims.filter(pl.col("person").is_in(side)) for side in (sides[0], sides[1][len(held_out) :], held_out)]
     rules = tuple(rule.model_copy(update={"tolerance": 0.1}) for rule in contract.rules)
-    return Drawn("insurance", project, contract.model_copy(update={"minimum_rows": 1, "rules": rules}), *tables)
+    return Dataset("insurance", project, contract.model_copy(update={"minimum_rows": 1, "rules": rules}), *tables)
 
 
-def synthetic(dice: np.random.Generator, rows: int) -> Drawn:
+def synthetic(dice: np.random.Generator, rows: int) -> Dataset:
     """Twenty columns: numbers of several shapes, whole numbers, flags, and categories by Zipf's law."""
     total = 2 * rows + rows // 3
     columns = {f"x{number}": dice.normal(size=total) for number in range(5)}
@@ -87,8 +87,8 @@ def synthetic(dice: np.random.Generator, rows: int) -> Drawn:
     texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
     types = {name: "string" if name in texts else "number" for name in table.columns}
     types |= {"count": "integer", "rare": "integer", "year": "integer", "late": "integer", "flag": "boolean"}
-    asked = {name: {"type": kind, "max_nulls": 0.5 if name == "gaps" else 0.0} for name, kind in types.items()}
-    described = {
+    column_types = {name: {"type": kind, "max_nulls": 0.5 if name == "gaps" else 0.0} for name, kind in types.items()}
+    project_document = {
         "name": "synthetic",
         "task": "binary",
         "label": "late",
@@ -99,21 +99,19 @@ def synthetic(dice: np.random.Generator, rows: int) -> Drawn:
         },
         "model": {"estimator": "sklearn.linear_model.LogisticRegression"},
     }
-    project, contract = (
-        Project.parse(yaml.safe_dump(described)),
-        Contract.parse(yaml.safe_dump({"columns": asked})),
-    )
-    return Drawn("synthetic", project, contract, table[:rows], table[rows : 2 * rows], table[2 * rows :])
+    project = Project.parse(yaml.safe_dump(project_document))
+    contract = Contract.parse(yaml.safe_dump({"columns": column_types}))
+    return Dataset("synthetic", project, contract, table[:rows], table[rows : 2 * rows], table[2 * rows :])
 
 
-def counted_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
+def counted_checks(data: Dataset, policy: DataPolicy) -> list[Check]:
     """The contract's checks and every column's drift."""
-    project = drawn.project
+    project = data.project
     columns = [*project.features.columns, project.label]
     group = project.data.split.column if project.data.split.by == "group" else None
-    before = measure(drawn.before, columns, data_hash="", group=group)
+    before = measure(data.before, columns, data_hash="", group=group)
     profile = profile_splits(
-        drawn.train.lazy(), drawn.test.lazy(), contract=drawn.contract, project=project, reference=before, data_hash=""
+        data.train.lazy(), data.test.lazy(), contract=data.contract, project=project, reference=before, data_hash=""
     )
     return [
         *profile.checks,
@@ -121,18 +119,18 @@ def counted_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
     ]
 
 
-def trained_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
+def trained_checks(data: Dataset, policy: DataPolicy) -> list[Check]:
     """Leakage and the drift of the columns together."""
     from modelway.components.validate.checks.leakage import leakage_checks
     from modelway.components.validate.checks.multivariate import multivariate_check
 
-    rule, features = policy.on_inconclusive, drawn.project.features.columns
-    train, test = drawn.train.lazy(), drawn.test.lazy()
+    rule, features = policy.on_inconclusive, data.project.features.columns
+    train, test = data.train.lazy(), data.test.lazy()
     leaks = leakage_checks(
         train,
         test,
-        project=drawn.project,
-        contract=drawn.contract,
+        project=data.project,
+        contract=data.contract,
         policy=policy.leakage,
         rule=rule,
         serving_columns=None,
@@ -140,7 +138,7 @@ def trained_checks(drawn: Drawn, policy: DataPolicy) -> list[Check]:
     assert policy.drift.multivariate is not None
     return [
         *leaks,
-        multivariate_check(drawn.before, drawn.train, columns=features, policy=policy.drift.multivariate, rule=rule),
+        multivariate_check(data.before, data.train, columns=features, policy=policy.drift.multivariate, rule=rule),
     ]
 
 
@@ -155,38 +153,38 @@ def main(
     policy = DataPolicy()
     failed: Counter[str] = Counter()
     verdicts: dict[str, Counter[str]] = {}
-    started = time.perf_counter()
+    start = time.perf_counter()
     for number in range(datasets):
         dice = np.random.default_rng([seed, number])
-        rows = int(dice.integers(FEWEST, MOST, endpoint=True))
-        drawn = insurance(dice, claims, rows) if number % 2 else synthetic(dice, rows)
-        parts: dict[str, Sequence[Check]] = {"contract and drift": counted_checks(drawn, policy)}
+        rows = int(dice.integers(MINIMUM_ROWS, MAXIMUM_ROWS, endpoint=True))
+        data = insurance(dice, claims, rows) if number % 2 else synthetic(dice, rows)
+        parts: dict[str, Sequence[Check]] = {"contract and drift": counted_checks(data, policy)}
         if every and number // 2 % every == 0:
-            parts["leakage and multivariate"] = trained_checks(drawn, policy)
+            parts["leakage and multivariate"] = trained_checks(data, policy)
             parts["the whole gate"] = [check for part in parts.values() for check in part]
         for name, checks in parts.items():
             verdicts.setdefault(name, Counter())[str(combine(check.verdict for check in checks))] += 1
         for checks in list(parts.values())[:2]:
             for check in checks:
                 if check.verdict is Verdict.FAILED:
-                    failed[f"{drawn.name}: {check.name}"] += 1
-                    sys.stderr.write(f"{drawn.name}, {rows} rows: {check.name}: {check.message}\n")
+                    failed[f"{data.name}: {check.name}"] += 1
+                    sys.stderr.write(f"{data.name}, {rows} rows: {check.name}: {check.message}\n")
     report = {
         "datasets": datasets,
-        "seconds": round(time.perf_counter() - started),
+        "seconds": round(time.perf_counter() - start),
         "verdicts": verdicts,
-        "failed_share": {name: found[Verdict.FAILED] / found.total() for name, found in verdicts.items()},
+        "failed_share": {name: counts[Verdict.FAILED] / counts.total() for name, counts in verdicts.items()},
         "failed_checks": failed,
     }
     if as_json:
         print(json.dumps(report))
         return
-    print(f"{datasets} datasets of {FEWEST} to {MOST:,} rows a side in {report['seconds']} s")
+    print(f"{datasets} datasets of {MINIMUM_ROWS} to {MAXIMUM_ROWS:,} rows a side in {report['seconds']} s")
     print(f"{'':<28}{'datasets':>9}{'failed':>9}{'share':>9}{'inconclusive':>14}")
-    for name, found in verdicts.items():
-        share = found[Verdict.FAILED] / found.total()
-        open_ones = found[Verdict.INCONCLUSIVE]
-        print(f"{name:<28}{found.total():>9}{found[Verdict.FAILED]:>9}{share:>9.2%}{open_ones:>14}")
+    for name, counts in verdicts.items():
+        share = counts[Verdict.FAILED] / counts.total()
+        open_ones = counts[Verdict.INCONCLUSIVE]
+        print(f"{name:<28}{counts.total():>9}{counts[Verdict.FAILED]:>9}{share:>9.2%}{open_ones:>14}")
     for name, times in failed.most_common(10):
         print(f"  {name}: {times}")
 

@@ -35,18 +35,18 @@ POPULATION = 200_000
 GROUP = 4
 
 
-def world(rows: int, dice: np.random.Generator, grouped: bool) -> tuple[Array, Array]:
+def world(rows: int, dice: np.random.Generator, by_group: bool) -> tuple[Array, Array]:
     """The signal that both models look for, and the label; rows of a group share most of their signal."""
     signal = dice.normal(size=rows)
-    if grouped:
+    if by_group:
         signal = 0.8 * np.repeat(dice.normal(size=rows // GROUP + 1), GROUP)[:rows] + 0.6 * signal
     return signal, (dice.random(rows) < 1 / (1 + np.exp(-1.5 * signal))).astype(np.int64)
 
 
 def model(signal: Array, label: Array, noise: Array, scale: float) -> Predictions:
     """A model that sees the signal through noise and shrinks what it sees as much as is best."""
-    seen = (signal + scale * noise) / (1 + scale**2)
-    positive = 1 / (1 + np.exp(-1.5 * seen))
+    estimate = (signal + scale * noise) / (1 + scale**2)
+    positive = 1 / (1 + np.exp(-1.5 * estimate))
     probabilities = np.column_stack([1 - positive, positive])
     return Predictions(label, (positive > 0.5).astype(np.int64), probabilities, ("no", "yes"))
 
@@ -54,35 +54,35 @@ def model(signal: Array, label: Array, noise: Array, scale: float) -> Prediction
 def noise_of(metric: str, loss: float) -> float:
     """The noise that makes a model worse by a loss, found by bisection on one great population."""
     dice = np.random.default_rng(99)
-    signal, label = world(POPULATION, dice, grouped=False)
+    signal, label = world(POPULATION, dice, by_group=False)
     noise = dice.normal(size=POPULATION)
     sign = 1.0 if higher_is_better(metric) else -1.0
-    wanted = sign * score(metric, model(signal, label, noise, NOISE)) - loss
+    target = sign * score(metric, model(signal, label, noise, NOISE)) - loss
     low, high = NOISE, 5.0
     for _ in range(12):
         middle = (low + high) / 2
-        worse = sign * score(metric, model(signal, label, noise, middle)) < wanted
+        worse = sign * score(metric, model(signal, label, noise, middle)) < target
         low, high = (low, middle) if worse else (middle, high)
     return (low + high) / 2
 
 
 def verdicts(
-    metric: str, rows: int, scale: float, alike: float, data_sets: int, grouped: bool, seed: int
+    metric: str, rows: int, scale: float, alike: float, data_sets: int, by_group: bool, seed: int
 ) -> dict[str, float]:
     """The share of data sets with each verdict."""
-    asked = {"metric": metric, "margin": MARGINS[metric]}
-    policy = ModelPolicy.model_validate({"metrics": {metric: {"min": -100.0}}, "no_regression": asked})
+    no_regression = {"metric": metric, "margin": MARGINS[metric]}
+    policy = ModelPolicy.model_validate({"metrics": {metric: {"min": -100.0}}, "no_regression": no_regression})
     counts = dict.fromkeys(Verdict, 0)
     for number in range(data_sets):
         dice = np.random.default_rng([seed, rows, number])
-        signal, label = world(rows, dice, grouped)
+        signal, label = world(rows, dice, by_group)
         noises = dice.normal(size=(2, rows))
-        if grouped:  # a model errs alike on the rows of a group
-            shared = dice.normal(size=(2, rows // GROUP + 1)).repeat(GROUP, axis=1)[:, :rows]
-            noises = 0.8 * shared + 0.6 * noises
+        if by_group:  # a model errs alike on the rows of a group
+            group_noise = dice.normal(size=(2, rows // GROUP + 1)).repeat(GROUP, axis=1)[:, :rows]
+            noises = 0.8 * group_noise + 0.6 * noises
         own = alike * noises[0] + np.sqrt(1 - alike**2) * noises[1]
         champion, candidate = model(signal, label, noises[0], NOISE), model(signal, label, own, scale)
-        groups = np.arange(rows) // GROUP if grouped else None
+        groups = np.arange(rows) // GROUP if by_group else None
         (check,) = regression_checks(
             candidate, ChampionPredictions("1", champion), slices=[], resampling=Resampling(rows, groups), policy=policy
         )
@@ -95,8 +95,8 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measures verdicts of equal and worse candidates by metric and test size."""
-    started = time.perf_counter()
-    asked = []
+    start = time.perf_counter()
+    cases = []
     for metric, margin in MARGINS.items():
         kinds = {
             "retrained": (NOISE, 0.95),
@@ -104,25 +104,25 @@ def main(
             "at the margin": (noise_of(metric, margin), 0.0),
             "worse": (noise_of(metric, 2 * margin), 0.0),
         }
-        for rows, grouped in ((1000, False), (5000, False), (5000, True), (20_000, False)):
-            asked += [(kind, (metric, rows, *how, data_sets, grouped, 1)) for kind, how in kinds.items()]
+        for rows, by_group in ((1000, False), (5000, False), (5000, True), (20_000, False)):
+            cases += [(kind, (metric, rows, *how, data_sets, by_group, 1)) for kind, how in kinds.items()]
     with ProcessPoolExecutor() as pool:
-        found = list(pool.map(verdicts, *zip(*(arguments for _, arguments in asked), strict=True)))
+        result = list(pool.map(verdicts, *zip(*(arguments for _, arguments in cases), strict=True)))
     lines = [
         {"metric": arguments[0], "rows": arguments[1], "grouped": arguments[5], "candidate": kind, **shares}
-        for (kind, arguments), shares in zip(asked, found, strict=True)
+        for (kind, arguments), shares in zip(cases, result, strict=True)
     ]
     worst = max(line["failed"] for line in lines if line["candidate"] in {"equal", "retrained"})
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     if as_json:
         print(json.dumps({"data_sets": data_sets, "worst_false_failures": worst, "seconds": seconds, "lines": lines}))
         return
     print(f"{'metric':10}{'margin':>8}{'rows':>8}  {'drawn by':10}{'candidate':15}", end="")
     print(f"{'passed':>9}{'inconclusive':>14}{'failed':>9}")
     for line in lines:
-        drawn = "group" if line["grouped"] else "row"
+        unit = "group" if line["grouped"] else "row"
         print(
-            f"{line['metric']:10}{MARGINS[str(line['metric'])]:8}{line['rows']:8}  {drawn:10}{line['candidate']:15}"
+            f"{line['metric']:10}{MARGINS[str(line['metric'])]:8}{line['rows']:8}  {unit:10}{line['candidate']:15}"
             f"{line['passed']:9.1%}{line['inconclusive']:14.1%}{line['failed']:9.1%}"
         )
     print(f"an equal model fails in at most {worst:.1%} of {data_sets} data sets; {seconds:.0f} s")

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-STARTED = time.perf_counter()
+START = time.perf_counter()
 
 
 def main(project: Path, home: Path) -> None:
@@ -35,63 +35,63 @@ def main(project: Path, home: Path) -> None:
     project_text, contract_text, policy_text = (document.canonical() for _, document in workspace.files.documents())
     inputs = resolve(workspace.files, names=workspace.names())
     names = ("train", "test", "unseen", "serving", "baseline", "steps", "prepared", "model")
-    at = {name: str(home / name) for name in names}
+    paths = {name: str(home / name) for name in names}
     gates = {name: str(home / f"{name}.json") for name in ("data", "model", "serving")}
     pages = {name: str(home / f"{name}.html") for name in gates}
-    ingested = ingest(
+    ingestion = ingest(
         project_text,
         contract_text,
         expected_version=inputs.source_version,
-        **{f"{name}_path": at[name] for name in ("train", "test", "unseen", "serving")},
+        **{f"{name}_path": paths[name] for name in ("train", "test", "unseen", "serving")},
     )
     data_gate = validate(
-        at["train"],
-        at["test"],
+        paths["train"],
+        paths["test"],
         project_text=project_text,
         contract_text=contract_text,
         policy_text=policy_text,
-        data_hash=ingested.data_hash,
-        serving_path=at["serving"],
-        baseline_path=at["baseline"],
+        data_hash=ingestion.data_hash,
+        serving_path=paths["serving"],
+        baseline_path=paths["baseline"],
         report_path=pages["data"],
     )
     data_gate.write(gates["data"])
-    prepare(at["train"], project_text, steps_path=at["steps"], prepared_path=at["prepared"])
-    trained = train(
-        at["prepared"],
-        at["train"],
-        steps_path=at["steps"],
+    prepare(paths["train"], project_text, steps_path=paths["steps"], prepared_path=paths["prepared"])
+    trained_model = train(
+        paths["prepared"],
+        paths["train"],
+        steps_path=paths["steps"],
         project_text=project_text,
-        data_hash=ingested.data_hash,
-        model_path=at["model"],
+        data_hash=ingestion.data_hash,
+        model_path=paths["model"],
     )
     evaluation = evaluate(
-        at["model"],
-        at["test"],
-        unseen_path=at["unseen"],
+        paths["model"],
+        paths["test"],
+        unseen_path=paths["unseen"],
         project_text=project_text,
         policy_text=policy_text,
-        run_id=trained.run_id,
-        model_hash=trained.model_hash,
+        run_id=trained_model.run_id,
+        model_hash=trained_model.model_hash,
         report_path=pages["model"],
     )
     evaluation.gate.write(gates["model"])
-    probed = probe(
-        at["model"],
-        at["test"],
+    serving_gate = probe(
+        paths["model"],
+        paths["test"],
         project_text=project_text,
         policy_text=policy_text,
-        model_hash=trained.model_hash,
+        model_hash=trained_model.model_hash,
         report_path=pages["serving"],
     )
-    probed.write(gates["serving"])
-    evidence = Evidence(gates, pages, at["baseline"])
+    serving_gate.write(gates["serving"])
+    evidence = Evidence(gates, pages, paths["baseline"])
     versions = {"source_version": inputs.source_version, "code_version": inputs.code_version}
-    training = Training(run_id=trained.run_id, model_id=trained.model_id, **versions)
+    training = Training(run_id=trained_model.run_id, model_id=trained_model.model_id, **versions)
     context = RunContext(run="plain", store=str(home))
-    registered = register(at["model"], evidence, training=training, files=workspace.files, context=context)
+    registration = register(paths["model"], evidence, training=training, files=workspace.files, context=context)
     record("registered", context=context, project=project_text)
-    print(f"version {registered.model.version} in {time.perf_counter() - STARTED:.2f} s")
+    print(f"version {registration.model.version} in {time.perf_counter() - START:.2f} s")
 
 
 if __name__ == "__main__":

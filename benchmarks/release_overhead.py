@@ -29,12 +29,12 @@ EXAMPLE = HERE.parent / "examples" / "insurance"
 
 def timed(command: list[str]) -> float:
     """Seconds of a whole process that must succeed."""
-    started = time.perf_counter()
+    start = time.perf_counter()
     environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}  # for both alike
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - started
-    if found.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{found.stdout}{found.stderr}")
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stdout}{result.stderr}")
     return seconds
 
 
@@ -63,16 +63,16 @@ def main(
         plain, ours = [], []
         for number in range(pairs + 1):
             home = folder / f"home-{number}"
-            one = timed([sys.executable, str(HERE / "plain_release.py"), str(project), str(home / "plain")])
+            plain_seconds = timed([sys.executable, str(HERE / "plain_release.py"), str(project), str(home / "plain")])
             command = [sys.executable, "-m", "modelway.pipelines.cli", "run", str(project), "--json"]
-            other = timed([*command, "--home", str(home / "ours")])
+            run_seconds = timed([*command, "--home", str(home / "ours")])
             again = timed([*command, "--home", str(home / "ours")])
             shutil.rmtree(home)
             if number:
-                plain.append(one)
-                ours.append((other, again))
-    ratios = [first / one for (first, _), one in zip(ours, plain, strict=True)]
-    found = {
+                plain.append(plain_seconds)
+                ours.append((run_seconds, again))
+    ratios = [first / baseline for (first, _), baseline in zip(ours, plain, strict=True)]
+    result = {
         "data": f"{rows} x {columns}" if rows else "insurance",
         "plain_seconds": statistics.median(plain),
         "run_seconds": statistics.median(first for first, _ in ours),
@@ -81,9 +81,9 @@ def main(
         "ratio_range": [min(ratios), max(ratios)],
     }
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(result))
         return
-    for name, value in found.items():
+    for name, value in result.items():
         print(f"{name:<20} {value if isinstance(value, str) else np.round(value, 2)}")
 
 

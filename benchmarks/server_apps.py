@@ -62,7 +62,7 @@ def finish_release(bundle: Path, key: Path) -> None:
     from modelway.components.core.bundle.signing import sign
     from modelway.components.core.storage.models import folder_sha256
 
-    said = {
+    metadata = {
         "name": NAME,
         "version": "1",
         "blessing_sha256": Bundle(bundle).blessing_sha256(),
@@ -70,7 +70,7 @@ def finish_release(bundle: Path, key: Path) -> None:
         "onnx": (bundle / "model.onnx").exists(),
         "created_by": "benchmark",
     }
-    (bundle / "release.json").write_text(json.dumps(said), encoding="utf-8")
+    (bundle / "release.json").write_text(json.dumps(metadata), encoding="utf-8")
     sign(bundle, bundle / "release.sig", private_key=key)
 
 
@@ -83,21 +83,21 @@ def app_of(kind: str, folder: Path) -> Any:
             await send({"type": "http.response.body", "body": b"{}"})
 
         return empty
-    predicted = by_onnx(folder / "release" / "model.onnx")
+    predict_row = by_onnx(folder / "release" / "model.onnx")
     if kind == "fastapi":
         from fastapi import FastAPI
 
-        made = FastAPI()
+        app = FastAPI()
 
         async def predict(row: dict[str, Any]) -> dict[str, Any]:
-            return predicted(row)
+            return predict_row(row)
 
-        made.post("/predict")(predict)
-        return made
+        app.post("/predict")(predict)
+        return app
 
     async def bare(_scope: Any, receive: Any, send: Any) -> None:
         body = (await receive())["body"]
-        content = json.dumps(predicted(json.loads(body))).encode()
+        content = json.dumps(predict_row(json.loads(body))).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -114,15 +114,15 @@ def by_onnx(path: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     dtypes: dict[str, Any] = {
-        one.name: object if one.type == "tensor(string)" else np.float64 for one in session.get_inputs()
+        entry.name: object if entry.type == "tensor(string)" else np.float64 for entry in session.get_inputs()
     }
 
-    def predicted(row: dict[str, Any]) -> dict[str, Any]:
+    def predict_row(row: dict[str, Any]) -> dict[str, Any]:
         feed = {name: np.array([[row[name]]], dtype=dtype) for name, dtype in dtypes.items()}
         label, probabilities = session.run(None, feed)
         return {"predictions": label.tolist(), "probabilities": probabilities.tolist()}
 
-    return predicted
+    return predict_row
 
 
 def serve(kind: str, folder: str, port: str) -> None:

@@ -101,7 +101,7 @@ def by_hand(path: Path) -> None:
     """One hand-written query: missing values, a bound, categories, a rule, and ten bins of each float."""
     floats = [f"f{number}" for number in range(10)]
     edges = {name: np.linspace(-2, 2, 9) if int(name[1]) % 2 else np.linspace(50, 450, 9) for name in floats}
-    asked = [
+    expressions = [
         pl.all().null_count().name.suffix("_nulls"),
         *((pl.col(name) > 10_000).sum().alias(f"{name}_maximum") for name in floats),
         *(
@@ -115,7 +115,7 @@ def by_hand(path: Path) -> None:
             for place, edge in enumerate(edges[name])
         ),
     ]
-    pl.scan_parquet(path, glob=False).select(asked).collect(engine="streaming")
+    pl.scan_parquet(path, glob=False).select(expressions).collect(engine="streaming")
 
 
 def ours(path: Path, keys: bool) -> None:
@@ -130,10 +130,10 @@ def ours(path: Path, keys: bool) -> None:
     contract, project = documents(keys)
     before = measure(some_rows(10**9, 20_000), [*project.features.columns, project.label], data_hash="")
     table = pl.scan_parquet(path, glob=False)
-    started, used = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), time.process_time()
     profile = profile_splits(table, table.head(0), contract=contract, project=project, reference=before, data_hash="")
     checks = profile.checks + drift_checks(profile.current, before, policy=DataPolicy(), label=project.label)
-    spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
+    spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu_start}
     failed = [check.name for check in checks if check.verdict == "failed"]
     sys.stdout.write(json.dumps({**spent, "checks": len(checks), "failed": failed}))
 
@@ -143,22 +143,22 @@ def once(kind: str, path: Path) -> None:
     if kind in {"our pass", "with keys"}:
         ours(path, keys=kind == "with keys")
         return
-    started, used = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), time.process_time()
     if kind == "bare read":
         pl.read_parquet(path, glob=False)
     else:
         by_hand(path)
-    spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
+    spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu_start}
     sys.stdout.write(json.dumps(spent))
 
 
-def measured(kind: str, path: Path) -> dict[str, Any]:
+def measure_in_process(kind: str, path: Path) -> dict[str, Any]:
     """One run in a process of its own, with the greatest memory that it had."""
     command = [sys.executable, __file__, "--kind", kind, "--path", str(path)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode != 0:
-        sys.exit(found.stderr)
-    parts = found.stdout.replace("}{", "}\n{").splitlines()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(result.stderr)
+    parts = result.stdout.replace("}{", "}\n{").splitlines()
     return {**json.loads(parts[0]), **json.loads(parts[1])}
 
 
@@ -184,18 +184,18 @@ def main(
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in kinds}
         for _ in range(repeats):
             for name in kinds:
-                runs[name].append(measured(name, table))
+                runs[name].append(measure_in_process(name, table))
     medians = {
-        what: {name: statistics.median(run[what] for run in found) for name, found in runs.items()}
-        for what in ("seconds", "cpu_seconds")
+        unit: {name: statistics.median(run[unit] for run in result) for name, result in runs.items()}
+        for unit in ("seconds", "cpu_seconds")
     }
-    peaks = {name: max(run["peak_mib"] for run in found) for name, found in runs.items()}
+    peaks = {name: max(run["peak_mib"] for run in result) for name, result in runs.items()}
     ratios = {
-        what: {name: value / values["bare read"] if bare else None for name, value in values.items()}
-        for what, values in medians.items()
+        unit: {name: value / values["bare read"] if bare else None for name, value in values.items()}
+        for unit, values in medians.items()
     }
     if as_json:
-        checks = {name: found[0].get("checks") for name, found in runs.items()}
+        checks = {name: result[0].get("checks") for name, result in runs.items()}
         print(
             json.dumps(
                 {"rows": rows, "mib": round(mib), **medians, "ratios": ratios, "peak_mib": peaks, "checks": checks}
@@ -205,8 +205,8 @@ def main(
     print(f"{rows:,} rows x 20 columns, {mib:,.0f} MiB of Parquet, median of {repeats}")
     print(f"{'':<12}{'seconds':>9}{'ratio':>8}{'CPU seconds':>13}{'ratio':>8}{'peak MiB':>10}")
     for name, peak in peaks.items():
-        shown = [(f"{medians[what][name]:.2f}", ratios[what][name]) for what in ("seconds", "cpu_seconds")]
-        (wall, of_wall), (cpu, of_cpu) = ((value, f"{one:.2f}" if one else "-") for value, one in shown)
+        cells = [(f"{medians[unit][name]:.2f}", ratios[unit][name]) for unit in ("seconds", "cpu_seconds")]
+        (wall, of_wall), (cpu, of_cpu) = ((value, f"{ratio:.2f}" if ratio else "-") for value, ratio in cells)
         print(f"{name:<12}{wall:>9}{of_wall:>8}{cpu:>13}{of_cpu:>8}{peak:>10,}")
 
 

@@ -14,7 +14,7 @@ from modelway.components.core.errors import CredentialsError, UnavailableError
 from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.components.core.oci.image import is_pinned
 from modelway.components.core.oci.layout import Reference
-from modelway.components.resolve.checks import check_files
+from modelway.components.resolve.consistency import check_consistency
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
 from modelway.pipelines.cluster_settings import CODE_STAGES, TaskSettings
@@ -75,7 +75,7 @@ def compile_project(
     if until != "registered":
         Reference.pinned(packaging.get("serving_base", ""), "base", title="serving base")
         Reference.parse(packaging.get("image", ""), "target")
-    check_files(workspace.files, workspace.names(), trains_here=False)
+    check_consistency(workspace.files, workspace.names(), trains_here=False)
     settings = TaskSettings.of(workspace.project, code_image=project_image)
     code_images = {settings.images[stage] for stage in CODE_STAGES if stage in settings.images}
     problems = check_project(

@@ -1,1 +1,1 @@
-"""Ends the run where a gate blocks it."""
+"""Ends the run if a gate blocks it."""

@@ -20,10 +20,10 @@ def enforce_gate(
     champion: str = "",
     requested_by: str = "",
 ) -> str:
-    """Fails the run with a gate's reasons where the gate blocks, after recording them; else lets it go on.
+    """Fails the run if a gate blocks, after recording the gate's reasons.
 
-    A gate's own task succeeds whatever it finds, since a failed task's report would be lost. What must not run on a
-    rejected input comes after this task.
+    A gate's own task always succeeds, since the report of a failed task would be lost. Tasks that must not run on a
+    rejected input come after this one.
 
     Args:
         gate: The gate's checks.
@@ -35,7 +35,7 @@ def enforce_gate(
         store: The root of the project's store, where the decision and the report are kept. Empty: nothing is recorded.
         run_name: The run's display name.
         git_commit: The commit of the user's repository.
-        champion: The champion's registry version that was compared with. Empty: there was none.
+        champion: The champion version that was compared with. Empty: there was none.
         requested_by: Who asked for the run.
 
     Returns:
@@ -43,7 +43,7 @@ def enforce_gate(
     """
     from modelway.components.enforce.stage import RunContext, enforce
 
-    known = {"name": run_name, "git_commit": git_commit, "champion": champion, "requested_by": requested_by}
-    context = RunContext(run=run, store=store, **known)
+    origin = {"name": run_name, "git_commit": git_commit, "champion": champion, "requested_by": requested_by}
+    context = RunContext(run=run, store=store, **origin)
     files = {"project": project, "contract": contract, "policy": policy}
     return enforce(gate.path, report.path, files=files, context=context).verdict.value

@@ -1,4 +1,4 @@
-"""The stage's one function: lets a run go on, or records why not and ends it."""
+"""The stage's function: ends a run whose gate blocks, and records why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["RunContext", "enforce"]
 
 
 def enforce(gate_path: str, report_path: str, *, files: dict[str, str], context: RunContext) -> Gate:
-    """Reads a gate, and ends the run where it blocks.
+    """Reads a gate, and ends the run if it blocks.
 
     Args:
         gate_path: The gate's checks, as JSON.
@@ -20,10 +20,10 @@ def enforce(gate_path: str, report_path: str, *, files: dict[str, str], context:
         context: The run; without a store nothing is recorded.
 
     Returns:
-        The gate, which lets the run go on.
+        The gate, which lets the run proceed.
 
     Raises:
-        RejectedError: the gate blocks; quotes its reasons.
+        RejectedError: the gate blocks; the message has its reasons.
     """
     gate = Gate.read(gate_path)
     if not gate.proceed:

@@ -18,19 +18,19 @@ def ingest_data(
     source_version: str = "",
     data_version: str = "",
 ) -> NamedTuple("Outputs", [("data_hash", str), ("rows", int)]):  # type: ignore[valid-type]
-    """Reads CSV or Parquet from a path or S3 and splits it into training, test and unseen rows.
+    """Reads CSV or Parquet from a path or S3, and splits it into training, test and unseen rows.
 
     Args:
         project: The project file: its text, or a URI.
         contract: The contract file: its text, or a URI.
-        source_version: What the sources were when the run began; a change since ends the run. Empty: not compared.
-        data_version: What the user calls the data's version: a label, by which this is cached too.
+        source_version: The sources' version when the run began; another version now fails the run. Empty: not compared.
+        data_version: The user's name for the data's version, which is part of the cache key.
 
     Returns:
         train_data: The training split, as Parquet.
         test_data: The test split, as Parquet.
-        unseen_data: The rows held back until the end, as Parquet; without rows unless the project holds some back.
-        serving_data: What the model is asked in production, as Parquet; without rows unless the project names it.
+        unseen_data: The unseen rows, as Parquet; empty unless the project has an unseen split.
+        serving_data: The serving data, as Parquet; empty unless the project names a source of it.
         data_hash: The SHA-256 of the source's content.
         rows: The number of rows in all splits.
     """

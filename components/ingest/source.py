@@ -1,4 +1,4 @@
-"""Reads CSV and Parquet into a table with the contract's types, or says what is wrong with the file."""
+"""Reads CSV and Parquet into a table with the contract's types."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet",
 
 
 def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path) -> pl.DataFrame:
-    """Reads a file, or all CSV or Parquet files of a folder, one below the other.
+    """Reads a file, or all CSV and Parquet files of a folder, into one table.
 
-    Text that all parses as the contract's type is converted; a column with a value that does not stays text, for
-    the data gate to report.
+    A text column is converted to the contract's type if all its values parse; otherwise it stays text, for the data
+    gate to report.
 
     Args:
         path: The local file or folder.
         data: How to read it.
-        contract: The types to read as; None: those that the file suggests.
+        contract: The types to read as; None: inferred from the file.
         work: A scratch folder.
 
     Raises:
-        ModelwayError: nothing there, empty, duplicate columns, wrong delimiter or encoding, not the format it claims.
+        ModelwayError: the source is missing, empty or malformed, or in another format or encoding.
     """
     files = _data_files(path) if path.is_dir() else [path]
     if not files:
         raise ModelwayError(
-            f"{path} holds no CSV or Parquet file",
+            f"{path} contains no CSV or Parquet file",
             file=str(path),
             key="data.source",
-            remedy=f"put files ending in {', '.join(_SUFFIXES)} there, or correct `data.source`",
+            remedy=f"put files with the extension {', '.join(_SUFFIXES)} there, or correct `data.source`",
         )
     tables = [_read_file(file, data, contract=contract, work=work) for file in files]
     for file, table in zip(files, tables, strict=True):
@@ -53,7 +53,7 @@ def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path
                 column=odd[0],
                 remedy="give all files of the folder the same columns in the same order",
             )
-    table = _stacked(files, tables)
+    table = _concatenate(files, tables)
     if table.is_empty():
         raise ModelwayError(
             f"{path} holds no rows", file=str(path), key="data.source", remedy="export it again, with its rows"
@@ -62,7 +62,7 @@ def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path
 
 
 def _data_files(folder: Path) -> list[Path]:
-    """The data files at any depth, less what is hidden: editors and notebooks keep copies there."""
+    """Lists the data files at any depth, except hidden ones, where editors and notebooks keep copies."""
     return sorted(
         file
         for file in folder.rglob("*")
@@ -72,8 +72,8 @@ def _data_files(folder: Path) -> list[Path]:
     )
 
 
-def _stacked(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """The files' tables, one below the other; a column is of one kind in all of them, and NaN is missing."""
+def _concatenate(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """Concatenates the files' tables, in which a column must be of one kind; NaN becomes missing."""
     expected = tables[0].schema
     for file, table in zip(files, tables, strict=True):
         for name, dtype in table.schema.items():
@@ -89,7 +89,7 @@ def _stacked(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _kind(dtype: pl.DataType) -> object:
-    """Types of the same kind have a common one that holds the values of both; None goes with every kind."""
+    """Returns the kind of a type; types of one kind have a common supertype, and None fits every kind."""
     if dtype in {pl.Null, pl.String}:
         return None
     if dtype.is_numeric() or dtype == pl.Boolean:
@@ -115,7 +115,7 @@ def _read_file(file: Path, data: Data, *, contract: Contract | None, work: Path)
     if kind == "csv":
         return _read_csv(file, data, contract=contract, work=work)
     raise ModelwayError(
-        f"{file}'s ending tells no format",
+        f"{file} has an unknown file extension",
         file=str(file),
         key="data.format",
         value=file.suffix or file.name,
@@ -135,14 +135,14 @@ def _read_csv(file: Path, data: Data, *, contract: Contract | None, work: Path) 
             separator=delimiter,
             infer_schema_length=None,
             schema_overrides=dict.fromkeys(as_text, pl.String),
-            null_values="" if columns else ["", "NA"],  # by column, Polars takes minutes for thousands of them
+            null_values="" if columns else ["", "NA"],  # given by column, Polars takes minutes for thousands of columns
             glob=False,
         )
     except polars.exceptions.NoDataError as error:
         raise ModelwayError(f"{file} holds no rows", file=str(file), remedy="export it again") from error
     except polars.exceptions.PolarsError as error:
         raise DamagedError(
-            f"{file} cannot be read as CSV: {_ragged(text, delimiter, fields=len(header)) or first_line(error)}",
+            f"{file} cannot be read as CSV: {_ragged_line(text, delimiter, fields=len(header)) or first_line(error)}",
             file=str(file),
             key="data.delimiter",
             value=delimiter,
@@ -151,10 +151,10 @@ def _read_csv(file: Path, data: Data, *, contract: Contract | None, work: Path) 
 
 
 def _as_utf8(file: Path, encoding: str, *, work: Path) -> Path:
-    """The file itself if it is UTF-8, else a converted copy."""
+    """Returns the file itself if it is UTF-8, else a converted copy."""
     try:
         name = codecs.lookup(encoding).name
-        "a".encode(name)  # a codec of bytes to bytes, such as base64, refuses
+        "a".encode(name)  # fails for a codec of bytes to bytes, such as base64
     except LookupError as error:
         raise ModelwayError(
             f"there is no encoding {encoding!r}",
@@ -173,7 +173,7 @@ def _as_utf8(file: Path, encoding: str, *, work: Path) -> Path:
                 target.writelines(source)
     except UnicodeError as error:
         raise DamagedError(
-            f"{file} is not {encoding} text: line {_undecodable_line(file, name)} holds bytes that do not decode",
+            f"{file} is not {encoding} text: line {_undecodable_line(file, name)} has bytes that do not decode",
             file=str(file),
             key="data.encoding",
             value=encoding,
@@ -183,7 +183,7 @@ def _as_utf8(file: Path, encoding: str, *, work: Path) -> Path:
 
 
 def _undecodable_line(file: Path, encoding: str) -> int:
-    """The first line that does not decode: files are decoded some thousand bytes ahead of the line that is read."""
+    """Finds the first line that does not decode; the error itself may come some thousand bytes ahead of it."""
     try:
         with file.open(encoding=encoding, errors="replace") as lines:
             return next((number for number, line in enumerate(lines, 1) if "\N{REPLACEMENT CHARACTER}" in line), 1)
@@ -191,8 +191,8 @@ def _undecodable_line(file: Path, encoding: str) -> int:
         return 1
 
 
-def _ragged(text: Path, delimiter: str, *, fields: int) -> str:
-    """Which line has more fields than the header, if one has."""
+def _ragged_line(text: Path, delimiter: str, *, fields: int) -> str:
+    """Describes the first line with more fields than the header; empty if there is none."""
     try:
         with text.open(encoding="utf-8-sig", newline="") as lines:
             rows = csv.reader(lines, delimiter=delimiter)
@@ -212,14 +212,14 @@ def _header(file: Path, text: Path, *, delimiter: str) -> list[str]:
     with text.open(encoding="utf-8-sig", newline="") as lines:
         header = next(csv.reader(lines, delimiter=delimiter), [])
     if len(header) == 1:
-        other = next((mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in header[0]), None)
-        if other is not None:
+        likely = next((mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in header[0]), None)
+        if likely is not None:
             raise ModelwayError(
-                f"{file} has one column by the delimiter {delimiter!r}, and its header holds {other!r}",
+                f"{file} has one column with the delimiter {delimiter!r}, but its header contains {likely!r}",
                 file=str(file),
                 key="data.delimiter",
                 value=delimiter,
-                remedy=f"set `data.delimiter: {json.dumps(other)}`",
+                remedy=f"set `data.delimiter: {json.dumps(likely)}`",
             )
     twice = sorted(name for name, times in Counter(header).items() if times > 1)
     if twice:

@@ -1,4 +1,4 @@
-"""The split into training, test and unseen rows: decided by what the rows hold, so that it stays put when rows come."""
+"""The split into training, test and unseen rows: decided by their content, so that it is stable when rows are added."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelway.components.core.tables.parquet import as_numbers, as_text
 
 @dataclass(frozen=True)
 class Splits:
-    """The parts of a table; `unseen` has no rows unless the project holds some back."""
+    """The splits of a table; `unseen` is empty unless the project asks for it."""
 
     train: pl.DataFrame
     test: pl.DataFrame
@@ -26,12 +26,12 @@ def split_table(table: pl.DataFrame, split: Split) -> Splits:
     """Splits a table into training, test and unseen rows.
 
     By row or group, a row is in the test split if the hash of its identifier, group or whole content falls below
-    the fraction (and in the unseen one if it falls into the share above it), so equal rows never stand on two sides.
-    By time, the latest rows are held back, the test split comes before them, and rows of a cut's own instant stay on
-    the earlier side.
+    the fraction, and in the unseen split if it falls into the share above it, so equal rows are in one split. By time,
+    the latest rows are unseen, and the test split comes before them; rows at the very instant of a cut are in the
+    earlier split.
 
     Raises:
-        ModelwayError: the column is missing or holds nulls, or a side would be empty.
+        ModelwayError: the column is missing or has nulls, or a split would be empty.
     """
     if split.column is not None:
         _check_column(table, split.column)
@@ -45,33 +45,33 @@ def split_table(table: pl.DataFrame, split: Split) -> Splits:
         is_test = place < split.test_fraction
         is_unseen = ~is_test & (place < split.test_fraction + split.unseen_fraction)
     is_train = ~is_test & ~is_unseen
-    for side, rows, wanted in (
+    for side, rows, must_have_rows in (
         ("training", is_train, True),
         ("test", is_test, True),
         ("unseen", is_unseen, split.unseen_fraction > 0),
     ):
-        if wanted and not rows.any():
+        if must_have_rows and not rows.any():
             raise ModelwayError(
                 f"the split by {split.by} leaves no {side} rows of {len(table)}",
                 key="data.split",
                 column=split.column,
                 value=split.unseen_fraction if side == "unseen" else split.test_fraction,
-                remedy="bring more rows or groups, or change `data.split`",
+                remedy="add rows or groups, or change `data.split`",
             )
     return Splits(table.filter(is_train), table.filter(is_test), table.filter(is_unseen))
 
 
 def _latest(times: pl.Series, fraction: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which rows lie after the instant before which all but this share of them lie."""
+    """Selects about this share of the rows, the latest."""
     cut = times.sort()[max(0, int(len(times) * (1 - fraction)) - 1)]
     later: np.ndarray[Any, np.dtype[np.bool_]] = (times > cut).to_numpy()
     return later
 
 
 def row_hashes(table: pl.DataFrame, columns: list[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """A 64-bit hash of each row's values, the same on every machine.
+    """Returns a 64-bit hash of each row's values, the same on every machine.
 
-    pandas' hash is used since it is documented as deterministic, which the hash of Polars is not across versions.
+    This is pandas' hash, which is documented as deterministic; that of Polars changes across versions.
     """
     import pandas as pd
 
@@ -85,12 +85,12 @@ def _hashable(series: pl.Series) -> Any:
     if series.dtype.is_temporal():
         return as_numbers(series)
     if series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}:
-        return series.cast(pl.Float64).to_numpy() + 0.0  # makes one of the two zeros
+        return series.cast(pl.Float64).to_numpy() + 0.0  # turns -0.0 into 0.0
     return pd.Series(as_text(series).to_list(), dtype=object)
 
 
 def _uniform(hashes: np.ndarray[Any, np.dtype[np.uint64]], seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Hashes to [0, 1), another way for each seed: the splitmix64 finalizer (Steele et al., OOPSLA 2014)."""
+    """Maps hashes to [0, 1), differently for each seed, by the splitmix64 finalizer (Steele et al., OOPSLA 2014)."""
     mixed = hashes + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -111,5 +111,5 @@ def _check_column(table: pl.DataFrame, column: str) -> None:
             f"{nulls} of {len(table)} rows have no {column!r} to split by",
             key="data.split.column",
             column=column,
-            remedy="fill the column in, or split by another one",
+            remedy="fill in the column, or split by another one",
         )

@@ -1,4 +1,4 @@
-"""The stage's one function: from a source to its splits, with what they were made of."""
+"""The stage's function: reads a source and writes its splits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from modelway.components.ingest.split import split_table
 
 
 @dataclass(frozen=True)
-class Ingested:
-    """What was ingested: the SHA-256 of the source's content, and counts."""
+class Ingestion:
+    """The result of ingesting: the SHA-256 of the source's content, and counts."""
 
     data_hash: str
     columns: int
@@ -38,20 +38,20 @@ def ingest(
     test_path: str,
     unseen_path: str,
     serving_path: str,
-) -> Ingested:
-    """Reads the project's source, and writes its splits as Parquet; what is served likewise, where the project says.
+) -> Ingestion:
+    """Reads the project's source and writes its splits, and the serving data if there is any, as Parquet.
 
     Args:
         project_text: The project file: its text, path or URI.
         contract_text: The contract file: its text, path or URI.
-        expected_version: What `source_version` gave when the run began; empty: not compared.
-        train_path: Where the training split goes.
-        test_path: Where the test split goes.
-        unseen_path: Where the rows go that are held back; a table without rows if none are.
-        serving_path: Where what the model is asked in production goes; a table without rows if the project names none.
+        expected_version: The source's version when the run began; empty: not compared.
+        train_path: Where to write the training split.
+        test_path: Where to write the test split.
+        unseen_path: Where to write the unseen split, which may be empty.
+        serving_path: Where to write the serving data; empty if the project names none.
 
     Raises:
-        ModelwayError: a source cannot be read, is malformed, or is no longer what the run was asked for.
+        ModelwayError: a source cannot be read, is malformed, or changed after the run began.
     """
     data, contract = Project.load(project_text).data, Contract.load(contract_text)
     with TemporaryDirectory() as work:
@@ -61,20 +61,20 @@ def ingest(
                 f"{data.source} changed after this run began",
                 file=data.source,
                 key="data.source",
-                remedy="run again, on the data as it is now",
+                remedy="start a new run, on the data as it is now",
             )
         data_hash = sha256_of(local)
         table = read_source(local, data, contract=contract, work=Path(work))
-    parts = split_table(table, data.split)
-    serving = table.clear() if data.serving is None else _served(data.serving, data, contract=contract)
-    written = ((parts.train, train_path), (parts.test, test_path), (parts.unseen, unseen_path), (serving, serving_path))
-    for part, path in written:
+    splits = split_table(table, data.split)
+    serving = table.clear() if data.serving is None else _read_serving_data(data.serving, data, contract=contract)
+    tables = (splits.train, splits.test, splits.unseen, serving)
+    for part, path in zip(tables, (train_path, test_path, unseen_path, serving_path), strict=True):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
-    return Ingested(data_hash, table.width, len(parts.train), len(parts.test), len(parts.unseen), len(serving))
+    return Ingestion(data_hash, table.width, len(splits.train), len(splits.test), len(splits.unseen), len(serving))
 
 
-def _served(source: str, data: Data, *, contract: Contract) -> pl.DataFrame:
+def _read_serving_data(source: str, data: Data, *, contract: Contract) -> pl.DataFrame:
     with TemporaryDirectory() as work:
         try:
             return read_source(fetch(source, Path(work)), data, contract=contract, work=Path(work))

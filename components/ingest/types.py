@@ -1,4 +1,4 @@
-"""Columns as their contract's types, where that loses nothing."""
+"""Conversion of columns to their contract's types, where no value is lost."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ _TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n",
 
 
 def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Converts each column to its contract's type where that loses nothing; leaves it as it is where not."""
+    """Converts each column to its contract's type if no value is lost by it."""
     present = set(table.columns)
-    converted = [_converted(table[name], column.type) for name, column in contract.columns.items() if name in present]
-    return table.with_columns(converted)
+    columns = [_convert(table[name], column.type) for name, column in contract.columns.items() if name in present]
+    return table.with_columns(columns)
 
 
-def _converted(series: pl.Series, wanted: ColumnType) -> pl.Series:
-    candidate = parsed(series, wanted)
-    if candidate is None or candidate.null_count() != _without_markers(series, wanted).null_count():
+def _convert(series: pl.Series, column_type: ColumnType) -> pl.Series:
+    candidate = parse_series(series, column_type)
+    if candidate is None or candidate.null_count() != _without_markers(series, column_type).null_count():
         return series
-    if wanted == "date" and (moments := parsed(series, "datetime")) is not None:
+    if column_type == "date" and (moments := parse_series(series, "datetime")) is not None:
         has_time = (moments != candidate.cast(pl.Datetime("us"))).any()
         return series if has_time else candidate
     return candidate
 
 
-def parsed(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
-    """The series as the wanted type, with nulls for what does not parse; None where the types have no bridge."""
-    series = _without_markers(series, wanted)
+def parse_series(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
+    """Converts a series, with null for what does not parse; returns None if its type cannot be converted."""
+    series = _without_markers(series, column_type)
     if series.dtype == pl.Null:
-        return series.cast(_STORED[wanted])
-    if wanted == "boolean":
+        return series.cast(_STORED[column_type])
+    if column_type == "boolean":
         return _as_boolean(series)
-    if wanted in {"integer", "number"}:
-        return _as_number(series, wanted)
-    if wanted in {"date", "datetime"}:
-        return _as_time(series, wanted)
+    if column_type in {"integer", "number"}:
+        return _as_number(series, column_type)
+    if column_type in {"date", "datetime"}:
+        return _as_time(series, column_type)
     return series if series.dtype == pl.String else None
 
 
-def _without_markers(series: pl.Series, wanted: ColumnType) -> pl.Series:
-    """Text that stands for a missing value as null; kept where text is wanted."""
-    if series.dtype != pl.String or wanted == "string":
+def _without_markers(series: pl.Series, column_type: ColumnType) -> pl.Series:
+    """Replaces text that stands for a missing value by null, unless the column is text."""
+    if series.dtype != pl.String or column_type == "string":
         return series
     series = series.str.strip_chars()
     return series.set(series.is_in(_MISSING), None)
@@ -75,11 +75,11 @@ def _as_boolean(series: pl.Series) -> pl.Series | None:
     )
 
 
-def _as_number(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
+def _as_number(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
     if not (series.dtype == pl.String or series.dtype.is_numeric()):
         return None
     numbers = series.cast(pl.Float64, strict=False)
-    if wanted == "number":
+    if column_type == "number":
         return numbers
     if series.dtype.is_integer():
         return series.cast(pl.Int64, strict=False)
@@ -88,11 +88,11 @@ def _as_number(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
     return exact.fill_null(whole)
 
 
-def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
+def _as_time(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
     if series.dtype == pl.String:
         try:
             times = series.str.to_datetime(strict=False, time_unit="us")
-        except polars.exceptions.ComputeError:  # no format fits the first value
+        except polars.exceptions.ComputeError:  # no format matches the first value
             times = pl.Series(series.name, [None] * len(series), dtype=pl.Datetime("us"))
         if times.null_count() > series.null_count():
             days = series.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
@@ -101,5 +101,5 @@ def _as_time(series: pl.Series, wanted: ColumnType) -> pl.Series | None:
         times = series.cast(pl.Datetime("us"))
     else:
         return None
-    times = times.cast(pl.Datetime("us"))  # of another zone: its UTC
-    return times.cast(pl.Date) if wanted == "date" else times
+    times = times.cast(pl.Datetime("us"))  # of another time zone: in UTC
+    return times.cast(pl.Date) if column_type == "date" else times

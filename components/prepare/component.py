@@ -14,15 +14,15 @@ def prepare_features(
     prepared_data: Output[Dataset],
     proceed: bool = True,
 ) -> int:
-    """Fits the feature preparation on the training split alone, and applies it.
+    """Fits the feature preparation on the training split, and applies it.
 
     Args:
         train_data: The training split, as Parquet.
         project: The project file: its text, or a URI.
-        proceed: Whether the data gate lets the data through. False: nothing is prepared.
+        proceed: Whether the data gate lets the run proceed. False: nothing is prepared.
 
     Returns:
-        steps: The fitted preparation, in skops format; becomes a part of the model.
+        steps: The fitted preparation, in skops format; becomes part of the model.
         prepared_data: The prepared training split, as Parquet: numbers, and the label.
         Output: The number of prepared features.
     """

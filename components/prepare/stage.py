@@ -1,4 +1,4 @@
-"""The stage's one function: fits the preparation and writes it with the prepared training split."""
+"""The stage's function: fits the feature preparation, and writes it with the prepared training split."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from modelway.components.core.tables.parquet import label_of, read_table, to_mod
 from modelway.components.features.steps import build
 
 
-def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: str, proceed: bool = True) -> int:
+def prepare(train_path: str, project_text: str, *, steps_path: str, prepared_path: str, proceed: bool = True) -> int:
     """Fits the feature preparation on the training split, and applies it.
 
-    Data that its gate rejects may lack what the preparation needs. It is left alone: the gate has said what is wrong.
+    Data that its gate rejects may lack what the preparation needs; then nothing is prepared.
 
     Args:
         train_path: The training split, as Parquet.
-        project: The project file: its text, path or URI.
-        steps_path: The folder that the fitted preparation goes to, in skops format.
-        prepared_path: Where the prepared training split goes, as Parquet: numbers, and the label as the last column.
-        proceed: Whether the data gate lets the data through; without it both outputs are empty.
+        project_text: The project file: its text, path or URI.
+        steps_path: The folder to write the fitted preparation to, in skops format.
+        prepared_path: Where to write the prepared training split, as Parquet: numbers, and the label as last column.
+        proceed: Whether the data gate lets the run proceed; if not, both outputs are empty.
 
     Returns:
         The number of prepared features.
@@ -34,37 +34,37 @@ def prepare(train_path: str, project: str, *, steps_path: str, prepared_path: st
     if not proceed:
         pl.DataFrame().write_parquet(prepared_path)
         return 0
-    described = Project.load(project)
-    frame = read_table(train_path, [*described.features.columns, described.label])
-    steps = build(described.features)
+    project = Project.load(project_text)
+    frame = read_table(train_path, [*project.features.columns, project.label])
+    steps = build(project.features)
     try:
-        prepared = steps.fit_transform(to_model_input(frame, described.features.columns))
+        features = steps.fit_transform(to_model_input(frame, project.features.columns))
     except ValueError as error:
-        raise _unprepared(first_line(error), frame, project=described) from error
-    if described.label in prepared.columns:
+        raise _preparation_error(first_line(error), frame, project=project) from error
+    if project.label in features.columns:
         raise ModelwayError(
-            f"a prepared feature has the name of the label, {described.label!r}",
+            f"a prepared feature has the name of the label, {project.label!r}",
             key="features",
-            column=described.label,
+            column=project.label,
             remedy="rename the label or the feature's column in the data",
         )
     skops.io.dump(steps, Path(steps_path) / STEPS_FILE)
-    columns = {str(name): prepared[name].to_numpy() for name in prepared.columns}
-    label = label_of(frame, described)
-    table = pl.DataFrame(columns).with_columns(pl.Series(described.label, label, strict=False))
+    columns = {str(name): features[name].to_numpy() for name in features.columns}
+    label = label_of(frame, project)
+    table = pl.DataFrame(columns).with_columns(pl.Series(project.label, label, strict=False))
     table.write_parquet(prepared_path)
     return len(columns)
 
 
-def _unprepared(reason: str, frame: pl.DataFrame, *, project: Project) -> ModelwayError:
-    """The error of a preparation that failed, at the first numeric column that is at fault, if one is."""
+def _preparation_error(reason: str, frame: pl.DataFrame, *, project: Project) -> ModelwayError:
+    """Builds the error of a preparation that failed, naming the first numeric column that cannot be prepared."""
     numeric = [frame[name] for name in project.features.numeric]
-    odd = [series for series in numeric if not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null})]
-    odd += [series for series in numeric if series.dtype.is_float() and series.is_infinite().any()]
+    bad = [series for series in numeric if not (series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null})]
+    bad += [series for series in numeric if series.dtype.is_float() and series.is_infinite().any()]
     return ModelwayError(
         f"the features cannot be prepared: {reason}",
-        key="features.numeric" if odd else "features",
-        column=odd[0].name if odd else None,
-        value=odd[0].dtype if odd else None,
-        remedy="numeric columns must hold finite numbers, and no two prepared features may have one name",
+        key="features.numeric" if bad else "features",
+        column=bad[0].name if bad else None,
+        value=bad[0].dtype if bad else None,
+        remedy="numeric columns must hold finite numbers, and the names of prepared features must be unique",
     )

@@ -1,1 +1,1 @@
-"""Records what became of a run."""
+"""Records a run's outcome."""

@@ -17,10 +17,10 @@ def record_outcome(
     git_commit: str = "",
     reason: str = "",
 ) -> str:
-    """Records what became of the run, by what its stages recorded: the one page to open of it.
+    """Records the run's outcome, by what its stages recorded, with a summary for people.
 
     Args:
-        goal: How far the run was compiled to go: registered, packaged, staging, or promoted.
+        goal: How far the pipeline goes: registered, packaged, staging, or promoted.
         run: The run's id.
         store: The root of the project's store, where the outcome is kept.
         project: The project file of a release: its text, or a URI.
@@ -30,7 +30,7 @@ def record_outcome(
         reason: Why the run was started.
 
     Returns:
-        summary: What became of the run and why, with every check that did not pass.
+        summary: The outcome and its reasons, with every check that did not pass.
         Output: registered, rejected, stopped or failed; of a promotion promoted, undone, refused, stopped or failed.
     """
     from modelway.components.core.artifacts import write_texts

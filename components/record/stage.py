@@ -1,7 +1,7 @@
-"""The stage's one function: what became of a run, by the records that it left and not by the orchestrator's word.
+"""The stage's function: records a run's outcome, by the records that its stages left.
 
-Orchestrators report a task's end and not a verdict, and some report the end of a run before it has come: so what counts
-is what the run's own stages recorded under its id, against how far the pipeline was compiled to go.
+An orchestrator reports how tasks ended and not what the gates decided, and some report a run's end too early. So what
+counts is what the stages recorded under the run's id, compared with how far the pipeline goes.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
     """Writes a run's outcome to the store.
 
     Args:
-        goal: How far the run was compiled to go.
+        goal: How far the pipeline goes.
         context: The run.
         project: The project file of a release: its text, path or URI.
         model: The registered model's name, of a promotion.
 
     Raises:
-        ModelwayError: there is no such goal, a record is damaged, or the store cannot be read or written.
+        ModelwayError: the goal is unknown, a record is damaged, or the store cannot be read or written.
     """
     if goal not in get_args(Goal):
         raise ModelwayError(
-            f"no pipeline goes as far as {goal!r}",
+            f"no pipeline has the goal {goal!r}",
             key="goal",
             value=goal,
             remedy=f"choose one of {', '.join(get_args(Goal))}",
         )
     package = PackageRecord.read(context.store, context.run)
     deployment = DeploymentRecord.read(context.store, context.run)
-    before = Outcome.read(context.store, context.run, file=OUTCOME)
+    previous = Outcome.read(context.store, context.run, file=OUTCOME)
     stop = StopRecord.read(context.store, context.run)
-    if stop is not None and before is not None and stop.at <= before.at:
-        stop = None  # of an attempt before this one
+    if stop is not None and previous is not None and stop.at <= previous.at:
+        stop = None  # it stopped an earlier attempt
     decision = Outcome.read(context.store, context.run, file=DECISION)
     if decision is None:
         state, error = State.FAILED, _UNDECIDED.get(goal, _NO_DECISION)
@@ -68,7 +68,9 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
             state, error = State.STOPPED, stop.sentence
         decision = Outcome(run=context.run, project=model or _name(project), state=state, error=error)
     state, error = _end(goal, decision, package=package, deployment=deployment, stop=stop)
-    ends = () if before is None else (*before.attempts, Attempt(state=before.state, error=before.error, at=before.at))
+    attempts: tuple[Attempt, ...] = ()
+    if previous is not None:
+        attempts = (*previous.attempts, Attempt(state=previous.state, error=previous.error, at=previous.at))
     outcome = Outcome.model_validate(
         {
             **dict(decision),
@@ -79,7 +81,7 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
             "request_reason": context.reason,
             "image": package.image if package is not None else "",
             "deployment": deployment,
-            "attempts": ends,
+            "attempts": attempts,
         }
     )
     outcome.write(context.store, OUTCOME)
@@ -97,7 +99,7 @@ def _end(
     deployment: DeploymentRecord | None,
     stop: StopRecord | None,
 ) -> tuple[State, str]:
-    """How the run ended, and what it did not get to."""
+    """Returns the run's state, and why it did not reach its goal."""
     if goal == "promoted" and deployment is not None:
         serves = deployment.verdict in {"promoted", "rolled-back"}
         return State.PROMOTED if serves else State(deployment.verdict), "; ".join(() if serves else deployment.reasons)
@@ -112,16 +114,16 @@ def _end(
 
 
 def _name(project: str) -> str:
-    """The project's name; empty where its file cannot be read, which is then what the run failed of."""
+    """Returns the project's name; empty if its file cannot be read, which then is why the run failed."""
     with suppress(ModelwayError):
         return Project.load(project).name
     return ""
 
 
 def _end_training(outcome: Outcome) -> None:
-    """Ends what a killed task left running in MLflow; a server that is away keeps no outcome from being recorded."""
-    stopped = outcome.state is State.STOPPED
+    """Ends MLflow runs that a killed task left; an MLflow error does not keep the outcome from being recorded."""
+    is_stopped = outcome.state is State.STOPPED
     with suppress(ModelwayError):
         Tracking.from_environment().end_unfinished(
-            outcome.project, outcome.run, status="KILLED" if stopped else "FAILED"
+            outcome.project, outcome.run, status="KILLED" if is_stopped else "FAILED"
         )

@@ -36,10 +36,10 @@ def register_model(
     champion: str = "",
     requested_by: str = "",
 ) -> NamedTuple("Outputs", [("name", str), ("version", str)]):  # type: ignore[valid-type]
-    """Registers a model in MLflow with its evidence if every gate lets it proceed, or fails the run with the reasons.
+    """Registers the model with its evidence in MLflow if every gate lets it proceed; else fails the run.
 
-    What is registered gets the policy's alias. The same model by the same files, data, code and champion is registered
-    once: then its version is returned, and no alias moves.
+    The new version gets the policy's alias. A model of the same files, data, code and champion is registered only once:
+    a repeated request returns its version, and no alias moves.
 
     Args:
         model: The model's folder, in MLflow's format.
@@ -58,17 +58,17 @@ def register_model(
         model_id: The model's id in MLflow.
         store: The root of the project's store, where the decision and the reports are kept.
         run_name: The run's display name.
-        source_version: What the data sources were when the run began.
-        data_version: What the user calls the data's version.
+        source_version: The data sources' version when the run began.
+        data_version: The user's name for the data's version.
         code_version: A hash of the library's and the user's own training code.
         git_commit: The commit of the user's repository.
-        champion: The champion's registry version that the model was compared with. Empty: there was none.
+        champion: The champion version that the model was compared with. Empty: there was none.
         requested_by: Who asked for the run.
 
     Returns:
-        blessing: Every gate's every check, bound to the model by hashes, as JSON.
+        blessing: All checks of all gates, bound to the model by hashes, as JSON.
         model_card: The model card.
-        model_card_page: The model card as a page.
+        model_card_page: The model card as HTML.
         name: The registered model's name.
         version: The registered version.
     """

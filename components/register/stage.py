@@ -1,4 +1,4 @@
-"""The stage's one function: binds the evidence to the model and registers both, or neither."""
+"""The stage's function: binds the evidence to the model, and registers both or neither."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from modelway.components.core.evidence.runs import (
 )
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
-from modelway.components.register.registry import BlessedModel, Registry, Training
+from modelway.components.register.model_registry import BlessedModel, ModelRegistry, Training
 
-__all__ = ["Evidence", "Registration", "RunContext", "Training", "UserFiles", "register"]
+__all__ = ["Evidence", "RegistrationResult", "RunContext", "Training", "UserFiles", "register"]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model is blessed by: the files that the gates wrote.
+    """What backs a blessing: the files that the gates wrote.
 
     Attributes:
         gates: Each gate by its name, as JSON.
@@ -41,12 +41,12 @@ class Evidence:
     baseline: str
 
     def read(self) -> tuple[Gate, ...]:
-        """The gates in the order of the road."""
+        """Reads the gates, in their order."""
         return tuple(Gate.read(self.gates[name]) for name in GATES)
 
     @property
     def files(self) -> dict[str, Path]:
-        """Each file by the name that it is kept under."""
+        """The files, by the name to keep them under."""
         return {
             **{f"{name}.json": Path(path) for name, path in self.gates.items()},
             **{f"{name}.html": Path(path) for name, path in self.reports.items()},
@@ -55,8 +55,8 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Registration:
-    """What `register` leaves: the registered version, its blessing and its card."""
+class RegistrationResult:
+    """The result of `register`: the registered version, its blessing and its card."""
 
     model: RegisteredVersion
     blessing: Blessing
@@ -65,11 +65,11 @@ class Registration:
 
 def register(
     model_path: str, evidence: Evidence, *, training: Training, files: UserFiles, context: RunContext
-) -> Registration:
-    """Registers a model that every gate lets proceed, with the evidence, and gives it the policy's alias.
+) -> RegistrationResult:
+    """Registers a model that every gate lets proceed, with the evidence and the policy's alias.
 
-    It is in the audit log then, and what development has. What was registered before, the same model by the same files,
-    data, code and champion, is not registered again: its version is returned, and no alias moves.
+    It is logged in the audit log, and becomes the version of development. A model of the same files, data, code and
+    champion is registered only once: a repeated request returns its version, and no alias moves.
 
     Args:
         model_path: The model's folder.
@@ -80,7 +80,7 @@ def register(
 
     Raises:
         RejectedError: a gate blocks; it is recorded with its reasons.
-        ModelwayError: a waiver holds no more, or the evidence is of another model, project, contract or policy.
+        ModelwayError: a waiver has ended, or the evidence is of another model, project, contract or policy.
     """
     gates, model_hash = evidence.read(), folder_sha256(model_path)
     _check_bindings(gates, model_hash, files=files)
@@ -107,24 +107,24 @@ def register(
     reports = keep_reports(context.store, context.run, reports=evidence.reports) | keep_blessing(
         context.store, blessing, card=card
     )
-    release = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
-    model = Registry(Tracking.from_environment(), release).register(evidence.files)
-    return Registration(model, blessing, card)
+    blessed_model = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
+    model = ModelRegistry(Tracking.from_environment(), blessed_model).register(evidence.files)
+    return RegistrationResult(model, blessing, card)
 
 
 def _check_waivers(gates: tuple[Gate, ...], files: UserFiles) -> None:
-    """Refuses what was let pass by a waiver that holds no more."""
+    """Raises if a check was let pass by a waiver that has ended or is not in the policy."""
     for check in (check for gate in gates for check in lapsed(gate, files.policy.waivers)):
         raise ModelwayError(
-            f"{check.name} was let pass by a waiver that does not hold: {check.waiver}",
+            f"{check.name} was let pass by a waiver that is not valid: {check.waiver}",
             key="waivers",
             value=check.name,
-            remedy="renew the waiver in the policy, or mend what it is about; then run again",
+            remedy="renew the waiver in the policy, or correct what the check found; then run again",
         )
 
 
 def _check_bindings(gates: tuple[Gate, ...], model_hash: str, *, files: UserFiles) -> None:
-    """Refuses evidence that is not of this model under these files."""
+    """Raises if the evidence is not of this model under these files."""
     data, model, serving = gates
     expected = (
         (data, "contract_hash", files.contract.sha256()),
@@ -135,10 +135,10 @@ def _check_bindings(gates: tuple[Gate, ...], model_hash: str, *, files: UserFile
         (serving, "policy_hash", files.policy.sha256()),
         (serving, "model_hash", model_hash),
     )
-    for gate, name, wanted in expected:
-        if gate.facts.get(name) != wanted:
+    for gate, name, value in expected:
+        if gate.facts.get(name) != value:
             raise ModelwayError(
-                f"the {gate.name} gate judged under another {name.removesuffix('_hash')} than is to be registered",
+                f"the {gate.name} gate judged another {name.removesuffix('_hash')} than the one to register",
                 key=name,
                 value=gate.facts.get(name),
                 remedy="run the release pipeline again from its gates",

@@ -35,10 +35,10 @@ def resolve_inputs(
         ("as_of", str),
     ],
 ):
-    """Finds out what the run works on, and what is missing, before anything is changed.
+    """Resolves the versions of everything that the run works on, and checks what it needs, before anything is changed.
 
-    Never cached, so that a schedule sees new data, a changed policy and the present champion; what comes after it is
-    cached by what it finds.
+    It is never cached, so that a schedule sees new data, a changed policy and the current champion. Its results are
+    part of the cache keys of all later tasks.
 
     Args:
         project: The project file: its text, or a URI.
@@ -47,23 +47,23 @@ def resolve_inputs(
         run: The run's id.
         store: The root of the project's store.
         run_name: The run's display name.
-        data: Another data source than the project's: an s3:// URI, or a path where it runs on one machine.
-        data_version: What the user calls the data's version.
-        champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
-        project_code: The version of the project's own code, where an image was made with it. Empty: it is looked up.
+        data: A data source in place of the project's: an s3:// URI, or a path if it runs on one machine.
+        data_version: The user's name for the data's version.
+        champion: The registered version to compare with. Empty: the one with the policy's alias, if any.
+        project_code: The version of the project's own code in the image that trains. Empty: computed here.
         reason: Why the run was started.
         git_commit: The commit of the user's repository.
         requested_by: Who asks for the run.
 
     Returns:
-        summary: What was resolved.
-        project_file: The project file's URI, by its content.
-        contract_file: The contract file's URI, by its content.
-        policy_file: The policy file's URI, by its content.
-        source_version: What the data sources are now.
+        summary: The summary for people.
+        project_file: The content-addressed URI of the project file.
+        contract_file: The content-addressed URI of the contract file.
+        policy_file: The content-addressed URI of the policy file.
+        source_version: The data sources' version now.
         code_version: A hash of the library's and the user's own training code.
-        champion_version: The registry version to compare with. Empty: there is none.
-        as_of: The day that waivers are judged at, ISO 8601. Empty: there are none.
+        champion_version: The registered version to compare with. Empty: there is none.
+        as_of: The day on which waivers must hold, ISO 8601. Empty: there are none.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.resolve.stage import RunContext, resolve_in_task

@@ -1,7 +1,7 @@
-"""The stage's one function: what a run works on, found out once, before anything is changed.
+"""The stage's function: resolves the versions of everything that a run works on, once, before anything is changed.
 
-Everything after it is cached by what it found, so that unchanged data is served from cache, changed data never is, and
-a champion is compared with although nobody named it.
+They are part of the cache keys of all later tasks: results for unchanged data come from the cache, and those for
+changed data never do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from modelway.components.core.report.html import markdown_cell
 from modelway.components.core.storage.mlflow import TAG, Tracking
 from modelway.components.core.surroundings.services import check_surroundings
 from modelway.components.core.tables.sources import source_version
-from modelway.components.resolve.checks import check_files
+from modelway.components.resolve.consistency import check_consistency
 
 __all__ = ["Resolution", "RunContext", "resolve", "resolve_in_task"]
 
@@ -33,12 +33,12 @@ class Resolution:
 
     Attributes:
         files: The project's three files.
-        source_version: What the data sources are now.
+        source_version: The data sources' version now.
         code_version: The hash of the library's and the user's own training code.
-        champion: The registry version to compare with; empty: there is none.
-        as_of: The day that waivers are judged at, ISO 8601; empty where there are none, so that no waiver outlives its
-            day in the cache and nothing else ends with the day.
-        notes: What a person should know of it, a sentence each.
+        champion: The registered version to compare with; empty: there is none.
+        as_of: The day on which waivers must hold, ISO 8601; empty if there are none. As a part of cache keys it lets no
+            waiver outlive its day in the cache.
+        notes: Sentences about the choice of the champion, for people.
     """
 
     files: UserFiles
@@ -49,7 +49,7 @@ class Resolution:
     notes: tuple[str, ...]
 
     def markdown(self, context: RunContext, data_version: str) -> str:
-        """What was resolved, for people."""
+        """Formats the resolution for people."""
         rows = {
             "Run": f"{context.name} `{context.run}`".strip(),
             "Data": f"`{self.files.project.data.source}`",
@@ -74,19 +74,19 @@ def resolve(
     trains_here: bool = True,
     names: Mapping[str, str] = TITLES,
 ) -> Resolution:
-    """Checks a project's files, and finds out what a run of it works on now.
+    """Checks a project's files, and resolves what a run of it works on now.
 
     Args:
         files: The project's three files.
-        champion: The registry version to compare with, in place of the one that holds the policy's alias.
-        project_code: The version of the project's own code, where it is known; else it is looked up.
+        champion: The registered version to compare with, in place of the one with the policy's alias.
+        project_code: The version of the project's own code; empty: computed here.
         trains_here: Whether the model is trained with what is installed here, and not in an image of its own.
         names: What to call ``project``, ``contract`` and ``policy`` in errors.
 
     Raises:
-        ModelwayError: something is wrong with the files, or a source, the code or the champion is not there.
+        ModelwayError: the files are wrong, or a source, the code or the champion does not exist.
     """
-    check_files(files, names, trains_here=trains_here)
+    check_consistency(files, names, trains_here=trains_here)
     try:
         code = code_version(files.project, project_code=project_code)
     except ModelwayError as error:
@@ -99,10 +99,10 @@ def resolve(
 
 
 def _champion(files: UserFiles, champion: str, *, request: str) -> tuple[str, tuple[str, ...]]:
-    """The version to compare with, and what to know of it.
+    """Returns the version to compare with, and notes on it.
 
-    Where the champion came from this very request, that is what it was compared with itself, so that asking again
-    gives the same answer.
+    If the champion came from this very request, it is the version that the champion itself was compared with, so that a
+    repeated request has the same result.
     """
     name, alias = files.project.name, files.policy.registration.alias
     if _has_no_database(os.environ.get("MLFLOW_TRACKING_URI", "")):
@@ -113,10 +113,10 @@ def _champion(files: UserFiles, champion: str, *, request: str) -> tuple[str, tu
     if champion:
         if tracking is None or champion not in {str(version.version) for version in tracking.versions(name)}:
             raise NotFoundError(
-                f"{name} has no version {champion}, which the run is to be compared with",
+                f"{name} has no version {champion} to compare with",
                 key="champion",
                 value=champion,
-                remedy=f"leave it out: then the version with the alias {alias!r} is compared with",
+                remedy=f"leave it out, to compare with the version that has the alias {alias!r}",
             )
         if holder is None or champion != str(holder.version):
             current = "no version" if holder is None else f"version {holder.version}"
@@ -131,37 +131,37 @@ def _champion(files: UserFiles, champion: str, *, request: str) -> tuple[str, tu
 
 
 def _has_no_database(uri: str) -> bool:
-    """Whether tracking is a sqlite database that is yet to be created, which holds no champion."""
+    """Whether MLflow's URI is an SQLite database that does not exist yet, so that there is no champion."""
     return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
 
 
 def resolve_in_task(
     files: dict[str, str], *, context: RunContext, data: str = "", champion: str = "", project_code: str = ""
 ) -> tuple[Resolution, dict[str, str]]:
-    """Resolves what a pipeline's run works on, and puts the files into the store by their content.
+    """Resolves what a pipeline's run works on, and keeps its files in the store by their content.
 
     Args:
         files: The project, contract and policy file: each one's text, path or URI.
         context: The run.
-        data: Another data source than the project's.
-        champion: The registry version to compare with, in place of the one that holds the policy's alias.
-        project_code: The version of the project's own code, where an image was made with it.
+        data: A data source in place of the project's.
+        champion: The registered version to compare with, in place of the one with the policy's alias.
+        project_code: The version of the project's own code in the image that trains; empty: computed here.
 
     Returns:
-        What was resolved, and where each file is by its content.
+        The resolution, and the content-addressed URI of each file.
 
     Raises:
         ModelwayError: the run has no store, or something is missing or wrong.
     """
     if not context.store:
         raise ModelwayError(
-            "the pipeline's store is empty, and what became of the run would not be recorded",
+            "the pipeline has no store to record the run in",
             key="store",
-            remedy="give the pipeline a store: an s3:// prefix, or a folder where it runs on one machine",
+            remedy="set `store` to an s3:// prefix, or to a folder if the pipeline runs on one machine",
         )
     try:
         user_files = UserFiles.load(**files)
-    except ModelwayError:  # of a file in a store that is not there, it is the store that should be said
+    except ModelwayError:  # if the store of a file does not exist, the error should name the store
         check_surroundings(store=context.store, sources=())
         raise
     if data:

@@ -1,4 +1,4 @@
-"""HTTP as the application sees it: limits, bodies that are read within them, and answers."""
+"""The ASGI messages: request bodies, read within limits, and responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapp
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.errors import RequestError, quote
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,11 +22,11 @@ _JSON_LENGTH = JSON_LENGTH.encode()
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server takes at most.
+    """The limits on requests.
 
     Attributes:
-        request_bytes: The size of a request's body.
-        requests: Predictions under way at a time, those that wait included; one more is answered 503.
+        request_bytes: The largest size of a request's body.
+        requests: How many predictions may be in progress or waiting; further ones are answered 503.
         read_seconds: How long a body may take to arrive.
     """
 
@@ -36,18 +36,18 @@ class Limits:
 
 
 class Response(NamedTuple):
-    """An answer to be sent; JSON unless its headers say otherwise."""
+    """A response; JSON unless its headers say otherwise."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
 
 
-class Body(NamedTuple):
-    """What was sent.
+class RequestBody(NamedTuple):
+    """The body of a request.
 
     Attributes:
-        content: The bytes.
+        content: Its bytes.
         json_length: How many of them are JSON, where binary tensors follow; None: all of them.
     """
 
@@ -55,30 +55,30 @@ class Body(NamedTuple):
     json_length: int | None = None
 
 
-async def read_body(scope: Scope, receive: Receive, *, limits: Limits) -> Body:
+async def read_body(scope: Scope, receive: Receive, *, limits: Limits) -> RequestBody:
     """Reads a request's body.
 
     Raises:
-        RequestError: it is too large, too slow, or of another kind.
+        RequestError: it is too large, too slow, or of another content type.
         ConnectionError: the client has gone.
     """
-    kind, stated, json_length = b"application/json", b"", None
+    content_type, stated_length, json_length = b"application/json", b"", None
     for name, value in scope["headers"]:
         if name == b"content-type":
-            kind = value
+            content_type = value
         elif name == b"content-length":
-            stated = value
+            stated_length = value
         elif name == _JSON_LENGTH:
             json_length = value
-    if kind != b"application/json":
-        _check_kind(kind.decode("latin-1"), json_length is not None)
-    if stated.isdigit() and int(stated) > limits.request_bytes:
+    if content_type != b"application/json":
+        _check_kind(content_type.decode("latin-1"), json_length is not None)
+    if stated_length.isdigit() and int(stated_length) > limits.request_bytes:
         raise _too_large(limits)
     receiving = receive().__await__()
     try:
         waiting = next(receiving)
-    except StopIteration as arrived:  # as nearly always: a small body comes with its head
-        message: Message = arrived.value
+    except StopIteration as completion:  # nearly always: a small body arrives with the headers
+        message: Message = completion.value
         content = _part(message)
         if message.get("more_body", False):
             content = await _in_time(_rest(receive, content, limits=limits), limits)
@@ -86,11 +86,11 @@ async def read_body(scope: Scope, receive: Receive, *, limits: Limits) -> Body:
         content = await _in_time(_rest(receive, b"", limits=limits, begun=_Begun(waiting, receiving)), limits)
     if len(content) > limits.request_bytes:
         raise _too_large(limits)
-    return Body(content, None if json_length is None else _length(json_length))
+    return RequestBody(content, None if json_length is None else _length(json_length))
 
 
 async def send_response(send: Send, response: Response, *, last: bool) -> None:
-    """Sends an answer; a last one says that the connection is closed after it."""
+    """Sends a response; `last` closes the connection after it."""
     headers = [(b"content-length", b"%d" % len(response.body))]
     if "content-type" not in response.headers:
         headers.append(_JSON_TYPE)
@@ -102,20 +102,20 @@ async def send_response(send: Send, response: Response, *, last: bool) -> None:
 
 
 class _Begun:
-    """An await that was begun by hand, to be awaited to its end."""
+    """An awaitable that was started by hand and still has to be awaited."""
 
     def __init__(self, waiting: Any, rest: Generator[Any, Any, Message]) -> None:
         self._waiting, self._rest = waiting, rest
 
     def __await__(self) -> Generator[Any, Any, Message]:
-        sent = yield self._waiting
+        value = yield self._waiting
         while True:
             try:
-                waiting = self._rest.send(sent)
-            except StopIteration as arrived:
-                message: Message = arrived.value
+                waiting = self._rest.send(value)
+            except StopIteration as completion:
+                message: Message = completion.value
                 return message
-            sent = yield waiting
+            value = yield waiting
 
 
 async def _in_time(reading: Awaitable[bytes], limits: Limits) -> bytes:
@@ -123,8 +123,8 @@ async def _in_time(reading: Awaitable[bytes], limits: Limits) -> bytes:
         async with asyncio.timeout(limits.read_seconds):
             return await reading
     except TimeoutError as error:
-        late = f"the body did not arrive within {limits.read_seconds:g} seconds"
-        raise RequestError(408, late, headers={"connection": "close"}) from error
+        message = f"the body did not arrive within {limits.read_seconds:g} seconds"
+        raise RequestError(408, message, headers={"connection": "close"}) from error
 
 
 async def _rest(receive: Receive, first: bytes, *, limits: Limits, begun: Awaitable[Message] | None = None) -> bytes:
@@ -146,18 +146,18 @@ def _part(message: Message) -> bytes:
     return part
 
 
-def _check_kind(stated: str, is_binary: bool) -> None:
-    kind = stated.partition(";")[0].strip().lower()
+def _check_kind(content_type: str, is_binary: bool) -> None:
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON or (is_binary and kind == OCTETS):
         return
     hint = " without the header Inference-Header-Content-Length" if kind == OCTETS else ""
-    raise RequestError(415, f"the body must be application/json, not {shown(kind)}{hint}")
+    raise RequestError(415, f"the body must be application/json, not {quote(kind)}{hint}")
 
 
-def _length(stated: bytes) -> int:
-    if not stated.isdigit():
+def _length(value: bytes) -> int:
+    if not value.isdigit():
         raise RequestError(400, "the header Inference-Header-Content-Length must be a whole number of bytes")
-    return int(stated)
+    return int(value)
 
 
 def _too_large(limits: Limits) -> RequestError:

@@ -1,8 +1,7 @@
-"""Drift of what is asked: each column's population stability index over a window of the latest rows.
+"""Drift of the requests: each column's population stability index over a window of the latest rows.
 
-The bins are those of the baseline, ``baseline.json``, which were counted over the training split. What chance alone
-adds to the index is taken off, as the data gate does, and a column is scored only from some rows per bin on: a few
-requests are no drift.
+The bins are those of the baseline, ``baseline.json``, which come from the training split. What chance alone adds to
+the index is subtracted, as in the data gate, and a column is scored only once there are enough rows per bin.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from modelway.components.serve.signature import Signature
 Array = np.ndarray[Any, Any]
 
 WINDOW_ROWS = 10_000
-_LEAST_ROWS, _LEAST_ROWS_PER_BIN = 100, 10
+_MINIMUM_ROWS, _MINIMUM_ROWS_PER_BIN = 100, 10
 
 
 @dataclass(frozen=True)
 class Bins:
-    """A column's bins, the last two of which are all other values and missing ones; shares of shape (bins,).
+    """A column's bins, of which the last two hold all other values and missing ones.
 
     Attributes:
         kind: ``numeric`` for ranges, ``discrete`` for numbers, ``categorical`` for texts.
         edges: The ranges' upper edges, which belong to them, or the numbers; ascending.
         places: Each text's bin, and None's.
-        shares: The baseline's share of rows in each bin.
+        shares: The baseline's share of rows in each bin, of shape (bins,).
     """
 
     kind: str
@@ -42,18 +41,18 @@ class Bins:
     shares: Array
 
     def codes(self, values: Array) -> Array:
-        """The bin of each value, of shape (rows,)."""
+        """Returns each value's bin, of shape (rows,)."""
         missing = len(self.shares) - 1
         if self.kind == "categorical":
-            place = self.places.get
-            listed = np.array([place(value, missing - 1) for value in values.tolist()])
-            return listed if values.dtype == object else np.where(np.isnan(values), missing, listed)
+            place_of = self.places.get
+            bins = np.array([place_of(value, missing - 1) for value in values.tolist()])
+            return bins if values.dtype == object else np.where(np.isnan(values), missing, bins)
         numbers = _numbers(values)
-        found: Array = np.searchsorted(self.edges, numbers)
+        positions: Array = np.searchsorted(self.edges, numbers)
         if self.kind == "discrete":
-            nearest = np.minimum(found, len(self.edges) - 1)
-            found = np.where(self.edges[nearest] == numbers, nearest, missing - 1)
-        return np.where(np.isnan(numbers), missing, found)
+            nearest = np.minimum(positions, len(self.edges) - 1)
+            positions = np.where(self.edges[nearest] == numbers, nearest, missing - 1)
+        return np.where(np.isnan(numbers), missing, positions)
 
 
 class DriftWindow:
@@ -62,7 +61,7 @@ class DriftWindow:
     Args:
         bins: Each column's bins.
         rows: How many rows the window holds.
-        baseline_rows: How many rows the baseline's shares are worth.
+        baseline_rows: How many independent rows the baseline's shares come from.
     """
 
     def __init__(self, bins: Mapping[str, Bins], rows: int = WINDOW_ROWS, *, baseline_rows: float) -> None:
@@ -70,23 +69,23 @@ class DriftWindow:
         self._baseline_rows = baseline_rows
         self._ring = np.zeros((len(bins), rows), dtype=np.int16)
         self._next = 0
-        self._filled = 0
+        self._rows = 0
 
     @classmethod
     def read(cls, path: Path, signature: Signature, *, rows: int = WINDOW_ROWS) -> DriftWindow:
-        """A window of the columns that both the model and its baseline have, in the same type.
+        """Reads a baseline; the window has the columns that model and baseline have with the same type.
 
         Raises:
             ModelwayError: the baseline cannot be read.
         """
         try:
             content = json.loads(path.read_bytes())
-            stated: dict[str, dict[str, Any]] = content.get("columns", {})
+            baseline_columns: dict[str, dict[str, Any]] = content.get("columns", {})
             baseline_rows = content["rows"] / content.get("rows_per_group", 1.0)
-            found = {
-                one.name: _bins(stated[one.name])
-                for one in signature.columns
-                if one.name in stated and _fits(one.kind, stated[one.name])
+            bins = {
+                column.name: _bins(baseline_columns[column.name])
+                for column in signature.columns
+                if column.name in baseline_columns and _fits(column.kind, baseline_columns[column.name])
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedError(
@@ -94,10 +93,10 @@ class DriftWindow:
                 file=str(path),
                 remedy="package the version again, with a baseline that `modelway run` made",
             ) from error
-        return cls(found, rows, baseline_rows=baseline_rows)
+        return cls(bins, rows, baseline_rows=baseline_rows)
 
     def add(self, columns: Mapping[str, Array]) -> None:
-        """Takes rows in, in place of the oldest ones; columns as `Signature.convert` gives them."""
+        """Adds rows in place of the oldest ones; columns are as `Signature.convert` returns them."""
         size = self._ring.shape[1]
         for place, (name, bins) in enumerate(self._bins.items()):
             codes = bins.codes(columns[name][-size:])
@@ -106,33 +105,34 @@ class DriftWindow:
             self._ring[place, : len(codes) - first] = codes[first:]
         rows = min(len(next(iter(columns.values()))), size)
         self._next = (self._next + rows) % size
-        self._filled = min(self._filled + rows, size)
+        self._rows = min(self._rows + rows, size)
 
     def scores(self) -> dict[str, float]:
-        """Each column's population stability index, less what chance adds; of columns with rows enough."""
-        found = {}
+        """Returns the population stability index, less what chance adds, of each column with enough rows."""
+        scores_by_column = {}
         for codes, (name, bins) in zip(self._ring, self._bins.items(), strict=True):
-            if self._filled >= max(_LEAST_ROWS, _LEAST_ROWS_PER_BIN * int(np.sum(bins.shares > 0))):
-                counts = np.bincount(codes[: self._filled], minlength=len(bins.shares))
-                found[name] = excess_stability_index(
-                    bins.shares, counts / self._filled, expected_rows=self._baseline_rows, rows=self._filled
+            if self._rows >= max(_MINIMUM_ROWS, _MINIMUM_ROWS_PER_BIN * int(np.sum(bins.shares > 0))):
+                counts = np.bincount(codes[: self._rows], minlength=len(bins.shares))
+                scores_by_column[name] = excess_stability_index(
+                    bins.shares, counts / self._rows, expected_rows=self._baseline_rows, rows=self._rows
                 )
-        return found
+        return scores_by_column
 
 
-def _bins(stated: Mapping[str, Any]) -> Bins:
-    kind, edges, shares = str(stated["kind"]), stated.get("edges", []), np.array(stated["shares"], dtype=float)
-    values = [str(value) for value in stated.get("values", [])]
+def _bins(statistics: Mapping[str, Any]) -> Bins:
+    shares = np.array(statistics["shares"], dtype=float)
+    values = [str(value) for value in statistics.get("values", [])]
     places: dict[Any, int] = {value: place for place, value in enumerate(values)} | {None: len(shares) - 1}
     flags = {1.0: places.get("true"), 0.0: places.get("false")}  # booleans are numbers where they are served
     places |= {number: place for number, place in flags.items() if place is not None}
-    return Bins(kind, np.array(edges, dtype=float), places, shares)
+    edges = np.array(statistics.get("edges", []), dtype=float)
+    return Bins(str(statistics["kind"]), edges, places, shares)
 
 
-def _fits(kind: str, stated: Mapping[str, Any]) -> bool:
-    if stated["kind"] == "categorical":
-        return kind == "text" or (kind == "number" and set(stated["values"]) <= {"true", "false"})
-    return kind == ("time" if stated.get("of_times") else "number") and len(stated["edges"]) > 0
+def _fits(kind: str, statistics: Mapping[str, Any]) -> bool:
+    if statistics["kind"] == "categorical":
+        return kind == "text" or (kind == "number" and set(statistics["values"]) <= {"true", "false"})
+    return kind == ("time" if statistics.get("of_times") else "number") and len(statistics["edges"]) > 0
 
 
 def _numbers(values: Array) -> Array:

@@ -1,4 +1,4 @@
-"""JSON in and out: a request's body as an object, and an answer as bytes."""
+"""JSON objects of requests and responses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from modelway.components.serve.errors import RequestError
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds.
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Decodes a body that is a JSON object.
 
     Raises:
-        RequestError: 400; it holds none, or NaN and Infinity, which JSON does not know.
+        RequestError: 400; it is not one, or holds NaN or Infinity, which JSON does not have.
     """
     if not body.strip():
         raise RequestError(400, "the body is empty")
@@ -27,15 +27,15 @@ def read_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON number; write null for a missing value")
+def _reject_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a JSON number; write null for a missing value")
 
 
-# `json.loads` and `json.dumps` would make these anew for each request.
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+# `json.loads` and `json.dumps` would construct these for each request.
+_decode = json.JSONDecoder(parse_constant=_reject_constant).decode
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
-def write_object(answer: dict[str, Any]) -> bytes:
-    """An object as JSON."""
+def encode_object(answer: dict[str, Any]) -> bytes:
+    """Encodes an object as JSON."""
     return _encode(answer).encode()

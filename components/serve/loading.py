@@ -1,4 +1,4 @@
-"""What is served, loaded only after it is verified: a release bundle, or a model's folder by its hash."""
+"""Loads the model to serve from a release bundle, once the bundle is verified."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _IN_MEMORY = {"tmpfs", "ramfs"}
 
 
 @dataclass(frozen=True)
-class Served:
-    """What is served.
+class ServedModel:
+    """A model to serve.
 
     Attributes:
         predictor: The loaded model.
         name: Its name in the paths.
         version: Its version.
-        model_hash: The SHA-256 of its folder; empty where it was not verified.
-        bounds: The policy's bounds of latencies, in seconds.
+        model_hash: The SHA-256 of its folder; empty if it was not verified.
+        bounds: The policy's latency bounds, in seconds.
         drift: The window to measure drift in, if there is a baseline.
     """
 
@@ -47,18 +47,18 @@ class Served:
     drift: DriftWindow | None = None
 
 
-def load_release(folder: Path, public_key: Path | None = None) -> Served:
+def load_bundle(folder: Path, public_key: Path | None = None) -> ServedModel:
     """Verifies a release bundle and loads its model: the converted one where there is one, else the pipeline.
 
     Args:
         folder: The bundle.
-        public_key: The key that must have signed it; None: only the hashes are verified, and nothing is decrypted.
+        public_key: The key that must have signed it; None: only hashes are verified, and nothing is decrypted.
 
     Raises:
         ModelwayError: the bundle does not verify, cannot be decrypted, or holds no model that can be loaded.
     """
     if public_key is None:
-        log.warning("the signature is not looked at: only that the parts of the release fit together is verified")
+        log.warning("the bundle's signature is not verified, only that its files match each other")
     with _work_folder(folder) as work:
         bundle = verify_bundle(folder, public_key, work=work)
         release = bundle.release()
@@ -69,11 +69,11 @@ def load_release(folder: Path, public_key: Path | None = None) -> Served:
         else:
             predictor = Predictor.load(str(bundle.model))
         drift = DriftWindow.read(bundle.baseline, signature) if bundle.baseline is not None else None
-        return Served(predictor, release.name, release.version, release.model_hash, _bounds(bundle), drift)
+        return ServedModel(predictor, release.name, release.version, release.model_hash, _bounds(bundle), drift)
 
 
 def _bounds(bundle: Bundle) -> tuple[float, ...]:
-    """The policy's latencies in seconds; read as JSON, since the serving base is without pydantic."""
+    """Reads the policy's latency bounds as JSON, since the serving base has no pydantic."""
     try:
         levels = json.loads((bundle.folder / POLICY_FILE).read_bytes())["serving"]["sla"]
         return tuple(levels[key] / 1000 for key in ("p50_ms", "p95_ms", "p99_ms") if levels.get(key))
@@ -83,7 +83,7 @@ def _bounds(bundle: Bundle) -> tuple[float, ...]:
 
 @contextmanager
 def _work_folder(bundle: Path) -> Iterator[Path | None]:
-    """An empty folder in memory for a bundle that is encrypted, gone as soon as its model is loaded."""
+    """Provides an empty folder in memory to decrypt a bundle to, deleted once its model is loaded."""
     encrypted = encrypted_file(bundle)
     if encrypted is None:
         yield None
@@ -104,7 +104,7 @@ def _memory(size: int) -> str:
         if kind in _IN_MEMORY and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= size:
             return folder
     raise ModelwayError(
-        f"the release is encrypted, and there are no {size:,} bytes in memory to decrypt it to",
+        f"the release is encrypted, and no folder in memory has {size:,} free bytes to decrypt it to",
         file=tempfile.gettempdir(),
         remedy="mount a folder in memory there: an emptyDir with `medium: Memory`, or `docker run --tmpfs /tmp`",
     )

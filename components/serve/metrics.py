@@ -1,7 +1,7 @@
-"""What Prometheus scrapes: requests by status, latency, drift, and what the prediction log did.
+"""The metrics that Prometheus scrapes: requests by status, latency, drift, and rows of the prediction log.
 
-A request costs a dictionary's and a list's increment; the rest is done when it is asked for. Counted are requests for
-predictions only, since those of health and metrics say nothing of the model.
+A request costs two increments; the rest is computed when it is scraped. Only requests for predictions are counted,
+since those for health and metrics say nothing about the model.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Metrics:
 
     Args:
         model: The labels of ``modelway_model_info``.
-        bounds: Latencies, in seconds, that have a bucket's bound of their own; those of the service levels.
-        drift: Gives each feature's drift score.
-        log: Gives what became of the rows to be logged, if there is a log.
+        bounds: Further bounds of latency buckets, in seconds; the policy's.
+        drift: Returns each feature's drift score.
+        log: Returns the prediction log's counts of rows, if there is a log.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Metrics:
         self._seconds += seconds
 
     def exposition(self) -> tuple[bytes, str]:
-        """All metrics in Prometheus' text format, and its content type."""
+        """Returns all metrics in Prometheus' text format, and its content type."""
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 
         if self._registry is None:
@@ -58,7 +58,7 @@ class Metrics:
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics, as the registry asks for them."""
+        """Yields the metrics; called by the registry."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         requests = CounterMetricFamily(

@@ -1,4 +1,4 @@
-"""A model converted to ONNX, asked through ONNX Runtime: neither pandas nor scikit-learn is imported."""
+"""Predicts with a model converted to ONNX, without importing pandas or scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from modelway.components.core.bundle.bundle import MISSING_TEXT
 from modelway.components.core.errors import ModelwayError, first_line
-from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.signature import Signature
 
 Array = np.ndarray[Any, Any]
@@ -33,13 +33,13 @@ _QUICK_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class OnnxPredictor:
-    """A model that answers through ONNX Runtime, from one thread.
+    """A model that predicts through ONNX Runtime, in one thread.
 
     Attributes:
         session: The loaded model.
-        signature: The columns that it takes.
+        signature: Its input columns.
         no_missing: The columns in which a missing value is refused.
-        quick: Whether one row is answered so fast that it is not worth a thread of its own.
+        quick: Whether one row is predicted so fast that a thread of its own is not worth it.
     """
 
     session: Any
@@ -55,85 +55,85 @@ class OnnxPredictor:
 
         Args:
             path: The ONNX file.
-            signature: The columns of the model that it was made of.
+            signature: The input columns of the model that it was converted from.
 
         Raises:
-            ModelwayError: it cannot be loaded, or takes other columns.
+            ModelwayError: it cannot be loaded, or has other columns.
         """
         import onnxruntime  # type: ignore[import-untyped]
 
         remedy = "package the version again; if it fails again, its pipeline can be served with --model"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors; it warns of machines that it cannot look up
+        options.log_severity_level = 3  # errors only; it warns on machines whose hardware it does not know
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            said = json.loads(session.get_modelmeta().custom_metadata_map.get("modelway", "{}"))
+            metadata = json.loads(session.get_modelmeta().custom_metadata_map.get("modelway", "{}"))
         except Exception as error:  # ONNX Runtime's errors have no common type of their own
             raise ModelwayError(
                 f"the converted model cannot be loaded: {first_line(error)}", file=str(path), remedy=remedy
             ) from error
-        taken, stated = {one.name for one in session.get_inputs()}, {one.name for one in signature.columns}
-        if not taken <= stated:
+        unknown_columns = {item.name for item in session.get_inputs()} - {column.name for column in signature.columns}
+        if unknown_columns:
             raise ModelwayError(
-                "the converted model takes a column that the model's signature does not state",
+                "the converted model takes a column that the model's signature does not have",
                 file=str(path),
-                column=min(taken - stated),
+                column=min(unknown_columns),
                 remedy=remedy,
             )
-        found = cls(session, signature, tuple(said.get("no_missing", ())))
-        return replace(found, quick=found._seconds() < _QUICK_SECONDS)
+        predictor = cls(session, signature, tuple(metadata.get("no_missing", ())))
+        return replace(predictor, quick=predictor._row_seconds() < _QUICK_SECONDS)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of what the model answers with."""
-        return tuple(self._asked)
+        """The names of the model's outputs."""
+        return tuple(self._output_names)
 
     @property
     def dtypes(self) -> dict[str, np.dtype[Any]]:
-        """What each output is made of."""
-        return {_NAMES[one.name]: np.dtype(_DTYPES[one.type]) for one in self.session.get_outputs()}
+        """The type of each output."""
+        return {_NAMES[output.name]: np.dtype(_DTYPES[output.type]) for output in self.session.get_outputs()}
 
-    def predict(self, columns: Mapping[str, Array], wanted: Sequence[str] = ()) -> dict[str, Array]:
-        """What the model answers for some rows.
+    def predict(self, columns: Mapping[str, Array], requested_outputs: Sequence[str] = ()) -> dict[str, Array]:
+        """Predicts a batch of rows.
 
         Args:
-            columns: As `Signature.convert` gives them, each of shape (rows,).
-            wanted: Names of outputs; empty: all of them.
+            columns: As `Signature.convert` returns them, each of shape (rows,).
+            requested_outputs: Names of outputs; empty: all.
 
         Returns:
-            ``predict``, shape (rows,), and ``predict_proba``, shape (rows, classes), of which the model has them.
+            ``predict``, shape (rows,), and ``predict_proba``, shape (rows, classes), those of them that the model has.
 
         Raises:
             RequestError: 422; the model has no such output, or a column holds a missing value and must not.
         """
-        for name in wanted:
-            if name not in self._asked:
-                raise RequestError(422, f"the model has no output {shown(name)}; it has {' and '.join(self._asked)}")
+        for name in requested_outputs:
+            if name not in self._output_names:
+                raise RequestError(422, f"the model has no output {quote(name)}; it has {' and '.join(self.outputs)}")
         for name in self.no_missing:
             if _has_missing(columns[name]):
                 raise RequestError(422, f"the model takes no missing values, but column {name!r} holds one")
-        names = [self._asked[name] for name in wanted] or None
+        names = [self._output_names[name] for name in requested_outputs] or None
         answers = self.session.run(names, {name: _tensor(columns[name]) for name in self._inputs})
-        return dict(zip(wanted or self._asked, answers, strict=True))
+        return dict(zip(requested_outputs or self._output_names, answers, strict=True))
 
     @cached_property
-    def _asked(self) -> dict[str, str]:
-        return {_NAMES[one.name]: one.name for one in self.session.get_outputs()}
+    def _output_names(self) -> dict[str, str]:
+        return {_NAMES[output.name]: output.name for output in self.session.get_outputs()}
 
     @cached_property
     def _inputs(self) -> tuple[str, ...]:
-        return tuple(one.name for one in self.session.get_inputs())
+        return tuple(item.name for item in self.session.get_inputs())
 
-    def _seconds(self) -> float:
-        """How long a row takes; the first ones are slower, so that no client should get them."""
-        row = {one.name: _SOME_VALUE[one.kind] for one in self.signature.columns}
+    def _row_seconds(self) -> float:
+        """Measures the time for one row; this also warms the session up before the first client."""
+        row = {column.name: _SOME_VALUE[column.kind] for column in self.signature.columns}
         feed = {name: _tensor(row[name]) for name in self._inputs}
         times = []
         for _ in range(5):
-            started = time.perf_counter()
+            start = time.perf_counter()
             self.session.run(None, feed)
-            times.append(time.perf_counter() - started)
+            times.append(time.perf_counter() - start)
         return statistics.median(times)
 
 
@@ -145,11 +145,11 @@ _SOME_VALUE: dict[str, Array] = {
 
 
 def _tensor(values: Array) -> Array:
-    """A column as the converted model takes it, of shape (rows, 1)."""
+    """Returns a column as the converted model takes it, of shape (rows, 1)."""
     if values.dtype == object:
-        listed = values.tolist()
-        if None in listed:
-            values = np.array([MISSING_TEXT if value is None else value for value in listed], dtype=object)
+        texts = values.tolist()
+        if None in texts:
+            values = np.array([MISSING_TEXT if value is None else value for value in texts], dtype=object)
     if values.dtype.kind == "M":
         values = values.view(np.int64)
     return values.reshape(-1, 1)

@@ -1,7 +1,7 @@
-"""Blocks of columns as a Parquet file in memory.
+"""Writes blocks of rows as a Parquet file in memory.
 
-Written by arro3, Arrow's Rust library for Python: Polars costs the server a quarter of its memory and half of its
-start.
+This uses arro3, Arrow's Rust library for Python: Polars would cost the server a quarter of its memory and half of
+its start-up time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
-def prepare() -> None:
-    """Imports what writes the files, which takes a while."""
+def import_writer() -> None:
+    """Imports the Parquet writer, which takes a while."""
     import arro3.core
     import arro3.io  # noqa: F401
 
 
 def to_parquet(blocks: Sequence[Mapping[str, Array]]) -> bytes:
-    """Writes blocks of rows, which need not have the same columns; what a block lacks is missing.
+    """Writes blocks of rows; a column that a block lacks is missing there.
 
     Args:
         blocks: Columns of shape (rows,): numbers (missing: NaN), texts (missing: None), times (missing: NaT).
@@ -39,32 +39,32 @@ def to_parquet(blocks: Sequence[Mapping[str, Array]]) -> bytes:
     kinds = {name: values.dtype.kind for block in blocks for name, values in block.items()}
     columns: dict[str, Any] = {}
     for name, kind in kinds.items():
-        listed: list[Any] = []
+        column: list[Any] = []
         for block, rows in zip(blocks, sizes, strict=True):
-            listed += _listed(block[name]) if name in block else [None] * rows
-        columns[name] = _column(listed, kind)
+            column += _arrow_values(block[name]) if name in block else [None] * rows
+        columns[name] = _column(column, kind)
     texts: dict[str | Sequence[str], bool] = {name: kind not in _TYPES for name, kind in kinds.items()}
-    written = BytesIO()
+    buffer = BytesIO()
     write_parquet(
         Table.from_pydict(columns),
-        written,
+        buffer,
         compression="zstd(1)",
-        dictionary_enabled=False,  # of numbers it makes the file larger, and the interpreter is held twice as long
+        dictionary_enabled=False,  # for numbers it makes the file larger and takes twice as long
         column_dictionary_enabled=texts,
     )
-    return written.getvalue()
+    return buffer.getvalue()
 
 
-def _listed(values: Array) -> list[Any]:
-    """Values as Arrow takes them, None for a missing one; times are microseconds since 1970."""
+def _arrow_values(values: Array) -> list[Any]:
+    """Returns values as Arrow takes them: None for a missing one, times as microseconds since 1970."""
     kind = values.dtype.kind
     if kind == "M":
         times = values.astype("datetime64[us]").view(np.int64).tolist()
-        return [None if at == MISSING_TIME else at for at in times]
-    listed: list[Any] = values.tolist()
+        return [None if time == MISSING_TIME else time for time in times]
+    items: list[Any] = values.tolist()
     if kind == "f":
-        return [None if value != value else value for value in listed]  # noqa: PLR0124 - NaN
-    return listed if kind in _TYPES else [None if value is None else str(value) for value in listed]
+        return [None if value != value else value for value in items]  # noqa: PLR0124 - NaN
+    return items if kind in _TYPES else [None if value is None else str(value) for value in items]
 
 
 # By the kind of a NumPy type; any other is text.
@@ -75,5 +75,5 @@ def _column(values: list[Any], kind: str) -> arro3.core.Array:
     from arro3.core import Array as Column
     from arro3.core import DataType
 
-    made = Column(values, type=getattr(DataType, _TYPES.get(kind, "string"))())
-    return made.cast(DataType.timestamp("us")) if kind == "M" else made
+    column = Column(values, type=getattr(DataType, _TYPES.get(kind, "string"))())
+    return column.cast(DataType.timestamp("us")) if kind == "M" else column

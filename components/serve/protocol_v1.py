@@ -1,4 +1,4 @@
-"""Rows as other servers take them: KServe's and TensorFlow Serving's V1, and the dataframes of MLflow's clients."""
+"""Requests in rows: the V1 protocol of KServe and TensorFlow Serving, and the dataframes of MLflow's clients."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.serve.errors import RequestError, shown
-from modelway.components.serve.json import read_object
-from modelway.components.serve.protocol_v2 import Request, plain
+from modelway.components.serve.errors import RequestError, quote
+from modelway.components.serve.json import decode_object
+from modelway.components.serve.protocol_v2 import Request, json_values
 from modelway.components.serve.signature import Values
 
 Array = np.ndarray[Any, Any]
@@ -18,26 +18,26 @@ _KEYS = ("instances", "dataframe_records", "dataframe_split", "inputs", "columns
 
 
 def decode_v1(body: bytes, names: Sequence[str]) -> Request:
-    """Reads rows, in whichever of these forms they come.
+    """Decodes a request in any of these forms.
 
     ``{"instances": [...]}`` or ``{"dataframe_records": [...]}``, rows as objects by column, or as lists in the model's
-    order of columns; ``{"dataframe_split": {"columns": [...], "data": [...]}}``, or these two without a name around
-    them, rows as lists in the order of `columns`; ``{"inputs": {...}}``, lists by column.
+    order of columns; ``{"dataframe_split": {"columns": [...], "data": [...]}}``, or these two keys at the top, rows
+    as lists in the order of `columns`; ``{"inputs": {...}}``, lists by column.
 
     Args:
         body: The request's body.
         names: The model's columns, in order.
 
     Raises:
-        RequestError: 400 for what is no such request; 422 for rows that do not have the same columns.
+        RequestError: 400; the body has none of these forms. 422; its rows do not have the same columns.
     """
-    document = read_object(body)
-    found = [key for key in _KEYS if key in document]
-    if len(found) != 1:
+    document = decode_object(body)
+    keys = [key for key in _KEYS if key in document]
+    if len(keys) != 1:
         raise RequestError(
-            400, "the body must hold the rows as one of `instances`, " + ", ".join(map(_quoted, _KEYS[1:]))
+            400, "the body must hold the rows as one of `instances`, " + ", ".join(f"`{key}`" for key in _KEYS[1:])
         )
-    key = found[0]
+    key = keys[0]
     if key in {"dataframe_split", "columns"}:
         return _split(document["dataframe_split"] if key == "dataframe_split" else document)
     if key == "inputs":
@@ -53,19 +53,15 @@ def decode_v1(body: bytes, names: Sequence[str]) -> Request:
         return _records(rows)
     if all(isinstance(row, list) for row in rows):
         return _lists(rows, names)
-    raise RequestError(400, f"the rows of `{key}` must be all objects by column, or all lists")
+    raise RequestError(400, f"the rows of `{key}` must all be objects by column, or all be lists")
 
 
 def encode_v1(outputs: dict[str, Array]) -> dict[str, Any]:
-    """``predictions`` of each row, and ``probabilities`` where the model gives them."""
-    answer = {"predictions": plain(outputs["predict"])}
+    """Encodes each row's ``predictions``, and ``probabilities`` if the model has them."""
+    answer = {"predictions": json_values(outputs["predict"])}
     if "predict_proba" in outputs:
-        answer["probabilities"] = plain(outputs["predict_proba"])
+        answer["probabilities"] = json_values(outputs["predict_proba"])
     return answer
-
-
-def _quoted(key: str) -> str:
-    return f"`{key}`"
 
 
 def _records(rows: list[dict[str, Any]]) -> Request:
@@ -74,7 +70,7 @@ def _records(rows: list[dict[str, Any]]) -> Request:
         if row.keys() != columns.keys():
             odd = min(row.keys() ^ columns.keys())
             has, lacks = (number, 0) if odd in row else (0, number)
-            raise RequestError(422, f"row {has} has the column {shown(odd)}, but row {lacks} does not")
+            raise RequestError(422, f"row {has} has the column {quote(odd)}, but row {lacks} does not")
     return Request({name: Values(values) for name, values in columns.items()})
 
 
@@ -96,7 +92,7 @@ def _split(table: object) -> Request:
         raise RequestError(400, "`data` must be a list of rows, each a list in the order of `columns`")
     if len(set(columns)) != len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
-        raise RequestError(400, f"the column {shown(twice)} is given twice")
+        raise RequestError(400, f"the column {quote(twice)} is given twice")
     if not rows:
         raise RequestError(422, "the request holds no rows")
     return _lists(rows, columns)
@@ -105,6 +101,6 @@ def _split(table: object) -> Request:
 def _by_column(columns: object) -> Request:
     if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
         raise RequestError(
-            400, "`inputs` must be an object of lists by column; a list of tensors goes to the path /v2/models/…/infer"
+            400, "`inputs` must be an object of lists by column; send a list of tensors to /v2/models/…/infer"
         )
     return Request({name: Values(values) for name, values in columns.items()})

@@ -1,7 +1,7 @@
-"""What was asked and answered, gathered in blocks of rows for the drift window and the prediction log.
+"""Records requests and predictions, in blocks of rows, for the drift window and the prediction log.
 
-A request costs one append; blocks are made of some hundred of them at a time, which costs each about a microsecond per
-column.
+A request costs one append; blocks are built of about a hundred requests at a time, which costs each about a microsecond
+per column.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ Array = np.ndarray[Any, Any]
 _BLOCK_REQUESTS, _BLOCK_ROWS = 128, 4096
 
 
-class Observed(NamedTuple):
-    """One request that was answered.
+class RecordedRequest(NamedTuple):
+    """A request that was answered.
 
     Attributes:
-        columns: Its rows, as `Signature.convert` gives them.
-        outputs: The answer, each of shape (rows,) or (rows, classes).
-        identity: The client's own name for it.
-        at: When, in seconds since 1970.
-        logged: Whether it is of the sample that is logged.
+        columns: Its rows, as `Signature.convert` returns them.
+        outputs: The predictions, each of shape (rows,) or (rows, classes).
+        request_id: The client's id of it.
+        at: When it was answered, in seconds since 1970.
+        is_sampled: Whether it belongs to the sample that is logged.
     """
 
     columns: Mapping[str, Array]
     outputs: Mapping[str, Array]
-    identity: str
+    request_id: str
     at: float
-    logged: bool
+    is_sampled: bool
 
 
-class Observer:
-    """Hands requests on in blocks; for one thread.
+class Recorder:
+    """Passes requests on in blocks; not thread-safe.
 
     Args:
-        drift: Where all rows go, if drift is measured.
-        log: Where a sample of requests goes, if they are logged.
-        seed: Of the sample; None: a random one.
+        drift: Gets all rows, if drift is measured.
+        log: Gets a sample of the requests, if predictions are logged.
+        seed: The seed of the sample; None: a random one.
     """
 
     def __init__(
@@ -54,56 +54,56 @@ class Observer:
         self._drift, self._log = drift, log
         self._sample = log.settings.sample if log is not None else 0.0
         self._random = random.Random(seed).random  # noqa: S311 - a sample, no secret
-        self._pending: list[Observed] = []
+        self._pending: list[RecordedRequest] = []
         self._rows = 0
 
-    def record(self, columns: Mapping[str, Array], outputs: Mapping[str, Array], *, identity: str = "") -> None:
-        """Takes in a request that was answered with all of the model's outputs."""
-        logged = self._sample > 0 and (self._sample >= 1 or self._random() < self._sample)
-        if self._drift is None and not logged:
+    def record(self, columns: Mapping[str, Array], outputs: Mapping[str, Array], *, request_id: str = "") -> None:
+        """Records a request that was answered."""
+        is_sampled = self._sample > 0 and (self._sample >= 1 or self._random() < self._sample)
+        if self._drift is None and not is_sampled:
             return
-        self._pending.append(Observed(columns, outputs, identity, time.time(), logged))
+        self._pending.append(RecordedRequest(columns, outputs, request_id, time.time(), is_sampled))
         self._rows += len(next(iter(columns.values())))
         if len(self._pending) >= _BLOCK_REQUESTS or self._rows >= _BLOCK_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        """Hands on what is gathered."""
+        """Passes on the requests recorded so far."""
         pending, self._pending, self._rows = self._pending, [], 0
         if not pending:
             return
-        columns = _joined([one.columns for one in pending])
+        columns = _concatenate([request.columns for request in pending])
         if self._drift is not None:
             self._drift.add(columns)
         if self._log is not None:
             self._offer(self._log, pending, columns=columns)
 
     def drift_scores(self) -> Mapping[str, float]:
-        """Each column's drift score, of all rows up to now."""
+        """Returns each column's drift score, the latest requests included."""
         self.flush()
         return self._drift.scores() if self._drift is not None else {}
 
     def close(self) -> None:
-        """Hands on what is gathered, and waits for the log to be written."""
+        """Passes on the requests recorded so far, and waits for the log to be written."""
         self.flush()
         if self._log is not None:
             self._log.close()
 
     @staticmethod
-    def _offer(log: PredictionLog, requests: list[Observed], *, columns: Mapping[str, Array]) -> None:
-        by_outputs: dict[tuple[str, ...], list[Observed]] = {}
-        for one in requests:
-            if one.logged:
-                by_outputs.setdefault(tuple(one.outputs), []).append(one)
-        for alike in by_outputs.values():
-            sizes = [len(next(iter(one.columns.values()))) for one in alike]
-            at = (np.array([one.at for one in alike]) * 1e6).astype(np.int64).astype("datetime64[us]")
+    def _offer(log: PredictionLog, requests: list[RecordedRequest], *, columns: Mapping[str, Array]) -> None:
+        by_outputs: dict[tuple[str, ...], list[RecordedRequest]] = {}
+        for request in requests:
+            if request.is_sampled:
+                by_outputs.setdefault(tuple(request.outputs), []).append(request)
+        for group in by_outputs.values():
+            sizes = [len(next(iter(request.columns.values()))) for request in group]
+            at = (np.array([request.at for request in group]) * 1e6).astype(np.int64).astype("datetime64[us]")
             block = {
                 "_at": np.repeat(at, sizes),
-                "_request": np.repeat(np.array([one.identity for one in alike], dtype=object), sizes),
-                **(columns if len(alike) == len(requests) else _joined([one.columns for one in alike])),
+                "_request": np.repeat(np.array([request.request_id for request in group], dtype=object), sizes),
+                **(columns if len(group) == len(requests) else _concatenate([request.columns for request in group])),
             }
-            for name, values in _joined([one.outputs for one in alike]).items():
+            for name, values in _concatenate([request.outputs for request in group]).items():
                 if values.ndim == 1:
                     block[f"_{name}"] = values
                 else:
@@ -111,5 +111,5 @@ class Observer:
             log.offer(block)
 
 
-def _joined(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
+def _concatenate(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,4 +1,4 @@
-"""The uvicorn server around the application: its socket, and a shutdown that finishes what is under way."""
+"""The uvicorn server of the application: its socket, and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from modelway.components.serve.app import App
 
 log = logging.getLogger(__name__)
 
-_FINISH_SECONDS = 30  # for what is under way when the server stops; Kubernetes kills after 30 by default
+_FINISH_SECONDS = 30  # for requests in progress when the server stops; Kubernetes kills after 30 by default
 _TICKS_PER_SECOND = 10  # uvicorn's
 _KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections, so that they close first
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The socket to listen on; port 0 takes any free one.
+    """Opens the socket to listen on; port 0 chooses a free one.
 
     Raises:
-        ModelwayError: the address is taken or not this machine's.
+        ModelwayError: the address is in use or not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((host, port))
+        listener.bind((host, port))
     except OSError as error:
-        made.close()
+        listener.close()
         raise ModelwayError(
             f"cannot listen on {host} port {port}: {error.strerror or error}",
             value=port,
             remedy="choose another port with --port, or stop what listens there",
         ) from error
-    return made
+    return listener
 
 
-class _Joining:
-    """A transport that keeps an answer's head until its body comes: one system call instead of two, one packet."""
+class _HeadBuffer:
+    """A transport that sends a response's head together with its body: one system call and packet instead of two."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -72,20 +72,20 @@ class _Joining:
 
 
 class _Protocol(HttpToolsProtocol):
-    transport: _Joining  # type: ignore[assignment]
+    transport: _HeadBuffer  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, _Joining(transport)))
+        super().connection_made(cast(asyncio.Transport, _HeadBuffer(transport)))
 
     def on_response_complete(self) -> None:
-        self.transport.flush()  # of an answer without a body, to HEAD
+        self.transport.flush()  # of a response without a body, to HEAD
         super().on_response_complete()
 
 
 class DrainingServer(uvicorn.Server):
-    """Upon SIGTERM says that it is not ready, answers on while traffic is led elsewhere, then finishes and exits 0.
+    """On SIGTERM reports not ready, keeps answering while traffic is redirected, then finishes and exits with 0.
 
-    A second signal skips the waiting.
+    A second signal ends the wait.
     """
 
     def __init__(self, app: App, drain_seconds: float) -> None:
@@ -108,14 +108,14 @@ class DrainingServer(uvicorn.Server):
         self._stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begins to listen, and only then says where in the log."""
+        """Begins to listen, and then logs the address."""
         await super().startup(sockets)
-        for one in sockets or []:
-            host, port = one.getsockname()[:2]
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
             log.info("serving %s on http://%s:%d", self._app.name, f"[{host}]" if ":" in host else host, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Begins to drain; without an exit by the signal itself, which uvicorn would repeat at the end."""
+        """Begins to drain; uvicorn would raise the signal again at the end."""
         if self._stop_at is None and sig == signal.SIGTERM and self._drain_seconds > 0:
             self._app.draining = True
             self._stop_at = time.monotonic() + self._drain_seconds
@@ -126,7 +126,7 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to stop taking connections now; asked ten times a second."""
+        """Whether to stop accepting connections now; called ten times a second."""
         if counter % _TICKS_PER_SECOND == 0:
             self._app.tick()
         return await super().on_tick(counter) or (self._stop_at is not None and time.monotonic() >= self._stop_at)

@@ -1,8 +1,8 @@
-"""The model's signature: which columns it takes, and their conversion to what the model saw in training.
+"""The model signature: the input columns, and their conversion to what the model was trained on.
 
-The conversion is that of `core.tables.to_model_input`, without Polars: numbers and booleans become float64 (missing:
-NaN), times datetime64[us] (missing: NaT), text Python strings (missing: None). Single rows are most of what comes, so
-they take a way of their own through it.
+The conversion is that of `core.tables.parquet.to_model_input`, without Polars: numbers and booleans become float64
+(missing: NaN), times datetime64[us] (missing: NaT), text Python strings (missing: None). Most requests are single
+rows, so numbers have a fast path for them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.errors import RequestError, quote
 
 Kind = Literal["number", "text", "time"]
 Array = np.ndarray[Any, Any]
@@ -40,11 +40,11 @@ DATATYPES = frozenset({*_NUMBERS, "BYTES"})
 
 
 class Values(NamedTuple):
-    """One column of a request.
+    """A column of a request.
 
     Attributes:
-        values: A value per row, as JSON gives them, None for a missing one; or an array of the datatype's numbers.
-        datatype: The Open Inference Protocol's datatype; empty where the request names none.
+        values: A value per row as decoded from JSON, None for a missing one; or an array of the datatype's numbers.
+        datatype: The Open Inference Protocol's datatype; empty if the request names none.
     """
 
     values: Sequence[Any] | Array
@@ -52,8 +52,8 @@ class Values(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column that the model takes; a required one must be in every request, though its values may be missing."""
+class InputColumn:
+    """An input column; a required one must be in every request, though its values may be missing."""
 
     name: str
     kind: Kind
@@ -61,85 +61,82 @@ class Column:
 
     @property
     def datatype(self) -> str:
-        """The datatype that the model's metadata names."""
+        """The datatype in the model's metadata."""
         return "FP64" if self.kind == "number" else "BYTES"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """The columns that the model takes, in its order."""
+    """The model's input columns, in order."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[InputColumn, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Signature:
-        """Reads the signature that a model's folder states.
+        """Reads the signature from a model's folder.
 
         Raises:
-            ModelwayError: there is none, or it is not one of named columns of numbers, texts and times.
+            ModelwayError: there is none, or it has other than named columns of numbers, texts and times.
         """
         path = folder / "MLmodel"
-        remedy = "serve a model that `modelway run` trained, which states its columns"
+        remedy = "serve a model that `modelway run` trained, which has a signature"
         try:
-            stated = json.loads(yaml.safe_load(path.read_text(encoding="utf-8"))["signature"]["inputs"])
+            inputs = json.loads(yaml.safe_load(path.read_text(encoding="utf-8"))["signature"]["inputs"])
         except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-            raise ModelwayError("the model states no signature of its input", file=str(path), remedy=remedy) from error
+            raise ModelwayError("the model has no input signature", file=str(path), remedy=remedy) from error
         columns = []
-        for one in stated:
-            kind = _KINDS.get(str(one.get("type")))
-            if kind is None or "name" not in one:
+        for column in inputs:
+            kind = _KINDS.get(str(column.get("type")))
+            if kind is None or "name" not in column:
                 raise ModelwayError(
                     "the signature holds something other than named columns of numbers, texts and times",
                     file=str(path),
-                    column=one.get("name"),
-                    value=one.get("type"),
+                    column=column.get("name"),
+                    value=column.get("type"),
                     remedy=remedy,
                 )
-            columns.append(Column(str(one["name"]), kind, bool(one.get("required", True))))
+            columns.append(InputColumn(str(column["name"]), kind, bool(column.get("required", True))))
         return cls(tuple(columns))
 
-    def convert(self, given: Mapping[str, Values]) -> dict[str, Array]:
-        """A request's columns as the model takes them, each of shape (rows,), in the model's order.
+    def convert(self, columns: Mapping[str, Values]) -> dict[str, Array]:
+        """Converts a request's columns to the model's types and order, each of shape (rows,).
 
         Raises:
             RequestError: 422; a column is missing, unknown or of another length, or a value is of another type.
         """
-        if given.keys() != self._converters.keys():
-            self._check_names(given)
-        first = next(iter(given))
-        rows = len(given[first].values)
-        for name, (values, _) in given.items():
+        if columns.keys() != self._converters.keys():
+            self._check_names(columns)
+        first = next(iter(columns))
+        rows = len(columns[first].values)
+        for name, (values, _) in columns.items():
             if len(values) != rows:
                 raise RequestError(422, f"column {name!r} has {len(values)} rows, but column {first!r} has {rows}")
         if rows == 0:
             raise RequestError(422, "the request holds no rows")
-        if len(given) == len(self._converters):
-            return {name: converted(name, given[name]) for name, converted in self._converters.items()}
         absent = Values([None] * rows)
-        return {name: converted(name, given.get(name, absent)) for name, converted in self._converters.items()}
+        return {name: converter(name, columns.get(name, absent)) for name, converter in self._converters.items()}
 
     @cached_property
     def _converters(self) -> dict[str, Callable[[str, Values], Array]]:
-        return {one.name: _CONVERT[one.kind] for one in self.columns}
+        return {column.name: _CONVERT[column.kind] for column in self.columns}
 
-    def _check_names(self, given: Mapping[str, Values]) -> None:
-        known = {one.name: one for one in self.columns}
-        for name in given:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
+    def _check_names(self, columns: Mapping[str, Values]) -> None:
+        for name in columns:
+            if name not in self._converters:
+                close = difflib.get_close_matches(name, self._converters, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise RequestError(422, f"the model takes no column {shown(name)}{hint}")
-        for one in self.columns:
-            if one.required and one.name not in given:
+                raise RequestError(422, f"the model takes no column {quote(name)}{hint}")
+        for column in self.columns:
+            if column.required and column.name not in columns:
                 raise RequestError(
-                    422, f"the column {one.name!r} is missing; send it with null where the value is not known"
+                    422, f"the column {column.name!r} is missing; send it with null where the value is not known"
                 )
-        if not given:
+        if not columns:
             raise RequestError(422, "the request holds no columns")
 
 
-def _numbers(name: str, given: Values) -> Array:
-    values, datatype = given
+def _numbers(name: str, column: Values) -> Array:
+    values, datatype = column
     if len(values) == 1 and datatype in _UNBOUNDED:
         value, kind = values[0], type(values[0])
         if (
@@ -155,85 +152,83 @@ def _numbers(name: str, given: Values) -> Array:
         raise RequestError(422, f"column {name!r} takes numbers, but its datatype is {datatype}")
     if isinstance(values, np.ndarray):
         numbers: Array = values.astype(np.float64)
-        _check_finite(name, given, found=numbers)
+        _check_finite(name, column, numbers=numbers)
         return numbers
-    allowed: tuple[type, ...] = (bool,) if datatype == "BOOL" else (int, float)
-    if not given.datatype:
-        allowed = (int, float, bool)
-    for row, value in enumerate(given.values):
+    allowed = {bool} if datatype == "BOOL" else {int, float} if column.datatype else {int, float, bool}
+    for row, value in enumerate(column.values):
         if value is not None and type(value) not in allowed:
-            wanted = "true or false" if datatype == "BOOL" else "a number"
-            raise _refused(name, row, value=value, why=f"is not {wanted}")
+            expected = "true or false" if datatype == "BOOL" else "a number"
+            raise _invalid(name, row, value=value, why=f"is not {expected}")
     try:
-        found = np.array([math.nan if value is None else value for value in given.values], dtype=np.float64)
+        numbers = np.array([math.nan if value is None else value for value in column.values], dtype=np.float64)
     except OverflowError as error:
-        raise RequestError(422, f"column {name!r} holds an integer too great for a 64-bit number") from error
-    _check_range(name, given, found=found, datatype=datatype)
-    return _narrowed(name, given, found=found, datatype=datatype)
+        raise RequestError(422, f"column {name!r} holds an integer too large for a 64-bit number") from error
+    _check_range(name, column, numbers=numbers, datatype=datatype)
+    return _narrow(name, column, numbers=numbers, datatype=datatype)
 
 
-def _check_range(name: str, given: Values, *, found: Array, datatype: str) -> None:
-    _check_finite(name, given, found=found)
+def _check_range(name: str, column: Values, *, numbers: Array, datatype: str) -> None:
+    _check_finite(name, column, numbers=numbers)
     limits = _INTEGERS.get(datatype)
     if limits is None:
         return
-    for row, value in enumerate(given.values):
+    for row, value in enumerate(column.values):
         if value is not None and not (int(value) == value and limits.min <= int(value) <= limits.max):
-            raise _refused(name, row, value=value, why=f"is no {datatype}")
+            raise _invalid(name, row, value=value, why=f"is not a valid {datatype}")
 
 
-def _check_finite(name: str, given: Values, *, found: Array) -> None:
-    infinite = np.isinf(found)
+def _check_finite(name: str, column: Values, *, numbers: Array) -> None:
+    infinite = np.isinf(numbers)
     if infinite.any():
         row = int(infinite.argmax())
-        value = given.values[row]
-        raise _refused(
+        value = column.values[row]
+        raise _invalid(
             name, row, value=value.item() if isinstance(value, np.generic) else value, why="is not a finite number"
         )
 
 
-def _narrowed(name: str, given: Values, *, found: Array, datatype: str) -> Array:
+def _narrow(name: str, column: Values, *, numbers: Array, datatype: str) -> Array:
     narrow = _NARROW_FLOATS.get(datatype)
     if narrow is None:
-        return found
+        return numbers
     with np.errstate(over="ignore"):
-        rounded: Array = found.astype(narrow).astype(np.float64)
-    if np.isinf(rounded).any():
-        row = int(np.isinf(rounded).argmax())
-        raise _refused(name, row, value=given.values[row], why=f"is too great for {datatype}")
-    return rounded
+        narrowed: Array = numbers.astype(narrow).astype(np.float64)
+    if np.isinf(narrowed).any():
+        row = int(np.isinf(narrowed).argmax())
+        raise _invalid(name, row, value=column.values[row], why=f"is too large for {datatype}")
+    return narrowed
 
 
-def _texts(name: str, given: Values) -> Array:
-    if given.datatype not in {"", "BYTES"}:
-        raise RequestError(422, f"column {name!r} takes text (BYTES), but its datatype is {given.datatype}")
-    for row, value in enumerate(given.values):
+def _texts(name: str, column: Values) -> Array:
+    if column.datatype not in {"", "BYTES"}:
+        raise RequestError(422, f"column {name!r} takes text (BYTES), but its datatype is {column.datatype}")
+    for row, value in enumerate(column.values):
         if value is not None and type(value) is not str:
-            raise _refused(name, row, value=value, why="is not text")
-    return np.array(given.values, dtype=object)
+            raise _invalid(name, row, value=value, why="is not text")
+    return np.array(column.values, dtype=object)
 
 
-def _times(name: str, given: Values) -> Array:
-    if given.datatype not in {"", "BYTES"}:
+def _times(name: str, column: Values) -> Array:
+    if column.datatype not in {"", "BYTES"}:
         raise RequestError(
-            422, f"column {name!r} takes times as ISO 8601 text (BYTES), but its datatype is {given.datatype}"
+            422, f"column {name!r} takes times as ISO 8601 text (BYTES), but its datatype is {column.datatype}"
         )
-    return np.array([_time(name, row, value=value) for row, value in enumerate(given.values)], dtype="datetime64[us]")
+    return np.array([_time(name, row, value=value) for row, value in enumerate(column.values)], dtype="datetime64[us]")
 
 
 def _time(name: str, row: int, *, value: object) -> dt.datetime | None:
-    """A time in UTC without a zone, as data files are read."""
+    """Parses a time to UTC without a zone, as times in data files."""
     if value is None:
         return None
     try:
-        found = dt.datetime.fromisoformat(value)  # type: ignore[arg-type]
-        return found if found.tzinfo is None else found.astimezone(dt.UTC).replace(tzinfo=None)
+        time = dt.datetime.fromisoformat(value)  # type: ignore[arg-type]
+        return time if time.tzinfo is None else time.astimezone(dt.UTC).replace(tzinfo=None)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _refused(name, row, value=value, why="is not a time in ISO 8601, such as 2026-03-01T12:00:00") from error
+        raise _invalid(name, row, value=value, why="is not a time in ISO 8601, such as 2026-03-01T12:00:00") from error
 
 
-def _refused(name: str, row: int, *, value: object, why: str) -> RequestError:
-    return RequestError(422, f"column {name!r}, row {row}: {shown(value)} {why}")
+def _invalid(name: str, row: int, *, value: object, why: str) -> RequestError:
+    return RequestError(422, f"column {name!r}, row {row}: {quote(value)} {why}")
 
 
 _CONVERT = {"number": _numbers, "text": _texts, "time": _times}

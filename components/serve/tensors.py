@@ -1,7 +1,7 @@
-"""Binary tensors: the binary data extension of the Open Inference Protocol V2, as Triton and KServe have it.
+"""Binary tensors: the binary data extension of the Open Inference Protocol V2, as in Triton and KServe.
 
-Numbers are little-endian, a BOOL is one byte, and each text is its length in bytes as four bytes, little-endian, and
-then that many bytes of UTF-8. No value can be missing there but as NaN.
+Numbers are little-endian, a BOOL is one byte, and a text is its length in bytes as four bytes, little-endian, and then
+its UTF-8. Only NaN can stand for a missing value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.serve.errors import RequestError, shown
+from modelway.components.serve.errors import RequestError, quote
 
 Array = np.ndarray[Any, Any]
 
@@ -25,25 +25,25 @@ _DTYPES: dict[str, str] = {
 _LENGTH = struct.Struct("<I")
 
 
-def read_values(name: str, datatype: str, *, count: int, content: bytes) -> list[str] | Array:
-    """A tensor's values, of shape (count,).
+def decode_values(name: str, datatype: str, *, count: int, content: bytes) -> list[str] | Array:
+    """Decodes a tensor of shape (count,).
 
     Raises:
-        RequestError: 400; there are fewer or more than that, or they are no such values.
+        RequestError: 400; the content has another number of values, or is invalid.
     """
     if datatype == "BYTES":
         return _texts(name, count, content=content)
     dtype = np.dtype(_DTYPES[datatype])
     if len(content) != count * dtype.itemsize:
-        raise _of_size(name, count * dtype.itemsize, found=len(content))
+        raise _size_error(name, count * dtype.itemsize, size=len(content))
     if datatype != "BOOL":
         return np.frombuffer(content, dtype)
     flags: Array = np.frombuffer(content, np.uint8) != 0
     return flags
 
 
-def write_values(values: Array, datatype: str) -> bytes:
-    """The bytes of values of any shape, in rows' order."""
+def encode_values(values: Array, datatype: str) -> bytes:
+    """Encodes values of any shape, row by row."""
     if datatype != "BYTES":
         return values.astype(_DTYPES[datatype]).tobytes()
     texts = [str(value).encode() for value in values.ravel()]
@@ -51,21 +51,21 @@ def write_values(values: Array, datatype: str) -> bytes:
 
 
 def _texts(name: str, count: int, *, content: bytes) -> list[str]:
-    found: list[str] = []
+    texts: list[str] = []
     place = 0
     try:
         while place < len(content):
             start = place + _LENGTH.size
             place = start + _LENGTH.unpack_from(content, place)[0]
             if place > len(content):
-                raise _of_size(name, place, found=len(content))
-            found.append(content[start:place].decode())
+                raise _size_error(name, place, size=len(content))
+            texts.append(content[start:place].decode())
     except (struct.error, UnicodeDecodeError) as error:
-        raise RequestError(400, f"the binary tensor {shown(name)} holds no UTF-8 texts with their lengths") from error
-    if len(found) != count:
-        raise RequestError(400, f"the binary tensor {shown(name)} holds {len(found)} texts, but its shape says {count}")
-    return found
+        raise RequestError(400, f"the binary tensor {quote(name)} has no UTF-8 texts with lengths") from error
+    if len(texts) != count:
+        raise RequestError(400, f"the binary tensor {quote(name)} holds {len(texts)} texts, but its shape says {count}")
+    return texts
 
 
-def _of_size(name: str, wanted: int, *, found: int) -> RequestError:
-    return RequestError(400, f"the binary tensor {shown(name)} has {found:,} bytes, but needs {wanted:,}")
+def _size_error(name: str, expected: int, *, size: int) -> RequestError:
+    return RequestError(400, f"the binary tensor {quote(name)} has {size:,} bytes, but needs {expected:,}")

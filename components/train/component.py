@@ -19,28 +19,28 @@ def train_model(
     data_hash: str = "",
     code_version: str = "",
 ) -> NamedTuple("Outputs", [("run_id", str), ("model_id", str), ("model_hash", str)]):  # type: ignore[valid-type]
-    """Fits the project's estimator or function, and logs the model with signature and input example.
+    """Fits the project's estimator, or calls its function, and logs the model with signature and input example.
 
     Args:
         train_data: The raw training split, for the input example.
         prepared_data: The prepared training split: numbers, and the label.
-        steps: The fitted feature preparation, which becomes a part of the model.
+        steps: The fitted feature preparation, which becomes part of the model.
         project: The project file: its text, or a URI.
         data_hash: The SHA-256 of the source's content, to log.
-        code_version: The hashes of the library's and the project's own code, which is compared with what is imported,
-            so that changed code is neither served from cache nor run in place of this.
+        code_version: The version of the library's and the project's own code. It is part of the cache key, and compared
+            with the code that is imported here.
 
     Returns:
         model: The pipeline from raw columns to predictions, in MLflow's folder format.
-        metrics: Rows, and how long fitting took.
-        run_id: The MLflow run that it was trained in.
+        metrics: The number of rows, and how long fitting took.
+        run_id: The MLflow run of the training.
         model_id: The model's id in MLflow.
         model_hash: The SHA-256 of the model's folder.
     """
     from modelway.components.core.artifacts import write_values
     from modelway.components.train.stage import train
 
-    trained = train(
+    trained_model = train(
         prepared_data.path,
         train_data.path,
         steps_path=steps.path,
@@ -49,8 +49,8 @@ def train_model(
         code_version=code_version,
         model_path=model.path,
     )
-    model.metadata.update({"framework": "scikit-learn", "model_hash": trained.model_hash, "code": code_version})
-    metrics.log_metric("train_rows", trained.rows)
-    metrics.log_metric("fit_seconds", trained.fit_seconds)
+    model.metadata.update({"framework": "scikit-learn", "model_hash": trained_model.model_hash, "code": code_version})
+    metrics.log_metric("train_rows", trained_model.rows)
+    metrics.log_metric("fit_seconds", trained_model.fit_seconds)
     write_values(metrics)
-    return (trained.run_id, trained.model_id, trained.model_hash)
+    return (trained_model.run_id, trained_model.model_id, trained_model.model_hash)

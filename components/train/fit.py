@@ -1,4 +1,4 @@
-"""Fits the model on the prepared training split, and joins it with the preparation to one pipeline."""
+"""Fits the model on the prepared training split, and joins preparation and model in one pipeline."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     Labels = np.ndarray[Any, Any]
 
 
-def fit_pipeline(project: Project, prepared: pl.DataFrame, *, steps: Path) -> Pipeline:
+def fit_pipeline(project: Project, prepared_table: pl.DataFrame, *, steps: Path) -> Pipeline:
     """Fits the project's model on prepared rows.
 
     Args:
         project: Names the estimator or function, its parameters, class weights and seed.
-        prepared: The prepared training split, with the label.
+        prepared_table: The prepared training split, with the label.
         steps: The fitted preparation, a skops file.
 
     Returns:
@@ -39,8 +39,8 @@ def fit_pipeline(project: Project, prepared: pl.DataFrame, *, steps: Path) -> Pi
     Raises:
         ModelwayError: the model cannot be imported or fitted.
     """
-    label = label_of(prepared, project)
-    features = to_model_input(prepared, [name for name in prepared.columns if name != project.label])
+    label = label_of(prepared_table, project)
+    features = to_model_input(prepared_table, [name for name in prepared_table.columns if name != project.label])
     estimator = _fit(project, features, label=label)
     return Pipeline([("features", load_skops(steps)), ("model", estimator)])
 
@@ -67,7 +67,7 @@ def _fit(project: Project, features: pd.DataFrame, *, label: Labels) -> Any:
             )
         fit = partial(estimator.fit, features, label, **extra)
     try:
-        fitted = fit()
+        result = fit()
     except Exception as error:
         raise ModelwayError(
             f"{path} failed to fit: {first_line(error)}",
@@ -75,14 +75,14 @@ def _fit(project: Project, features: pd.DataFrame, *, label: Labels) -> Any:
             value=path,
             remedy="see `model.parameters` and `features` (impute, scale); `--debug` shows where it failed",
         ) from error
-    if not hasattr(fitted, "predict"):
+    if not hasattr(result, "predict"):
         raise ModelwayError(
-            f"{path} returned {type(fitted).__name__}, which has no predict",
+            f"{path} returned {type(result).__name__}, which has no predict",
             key=key,
             value=path,
             remedy="return the fitted estimator",
         )
-    return fitted
+    return result
 
 
 def _sample_weights(project: Project, label: Labels) -> Labels | None:

@@ -1,10 +1,12 @@
-"""Writes a fitted pipeline in MLflow's folder format, in skops unless the model does not fit in it."""
+"""Writes a fitted pipeline in MLflow's folder format, in skops if the format can hold it."""
 
 from __future__ import annotations
 
 import logging
 import platform
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,14 +30,14 @@ def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: s
 
     Args:
         pipeline: The fitted pipeline.
-        folder: Where the MLflow model goes; must not exist yet or be empty.
-        examples: A few raw rows, as models take them.
+        folder: The folder to write; must not exist or be empty.
+        examples: A few raw rows, as model input.
         model_id: The model's id in MLflow.
         run_id: The MLflow run that trained it.
         location: Where MLflow keeps the model's files.
 
     Returns:
-        The format: ``skops``, or ``cloudpickle`` where the model holds types that skops cannot or may not load.
+        The format: ``skops``, or ``cloudpickle`` if the model holds types that skops cannot or must not load.
     """
     import mlflow.sklearn
     from mlflow.models import Model, ModelSignature
@@ -47,7 +49,7 @@ def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: s
     trusted, reason = _skops_types(pipeline)
     if trusted is None:
         log.warning("the model is pickled, since %s; loading it will execute code", reason)
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), _quiet_mlflow():
         warnings.simplefilter("ignore")
         mlflow.sklearn.save_model(
             pipeline,
@@ -59,7 +61,7 @@ def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: s
             input_example=examples,
             conda_env=_environment([]),
         )
-    # Written here since MLflow, given them, would look every installed package up first, which takes a second.
+    # Written here, since MLflow would take a second to look every installed package up.
     pinned = _requirements(pipeline, trusted)
     Path(folder, "requirements.txt").write_text("\n".join(pinned) + "\n", encoding="utf-8")
     Path(folder, "conda.yaml").write_text(yaml.safe_dump(_environment(pinned), sort_keys=False), encoding="utf-8")
@@ -67,15 +69,15 @@ def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: s
 
 
 def _skops_types(pipeline: Pipeline) -> tuple[list[str] | None, str]:
-    """The types to trust when the model is loaded; None, and why, if it does not fit in skops."""
+    """Returns the types to trust when loading from skops; or None and the reason why it cannot be used."""
     import skops.io
 
     try:
-        found = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
+        types = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
     except Exception as error:
         return None, f"skops cannot hold it ({first_line(error)})"
-    foreign = [name for name in found if not is_trusted(name)]
-    return (None, f"it holds {foreign[0]}, which is of no trusted library") if foreign else (found, "")
+    untrusted = [name for name in types if not is_trusted(name)]
+    return (None, f"it holds {untrusted[0]}, which is not of a trusted library") if untrusted else (types, "")
 
 
 def _environment(pinned: list[str]) -> dict[str, Any]:
@@ -84,26 +86,26 @@ def _environment(pinned: list[str]) -> dict[str, Any]:
 
 
 def _requirements(pipeline: Pipeline, trusted: list[str] | None) -> list[str]:
-    """What the model needs to run, pinned."""
+    """Lists the packages that the model needs, pinned."""
     libraries = {type(pipeline.steps[-1][1]).__module__, *(trusted or ["cloudpickle", "modelway"])}
-    others = {name.split(".")[0] for name in libraries} - {"sklearn", "numpy", "pandas", "builtins"}
-    names = [*_PACKAGES, *sorted(others)]
+    other_libraries = {name.split(".")[0] for name in libraries} - {"sklearn", "numpy", "pandas", "builtins"}
+    names = [*_PACKAGES, *sorted(other_libraries)]
     pinned = []
     for name in names:
         try:
             pinned.append(f"{name}=={version(name)}")
-        except PackageNotFoundError:  # the user's own module, which is no distribution
+        except PackageNotFoundError:  # of the user's own module
             log.info("%s is not an installed distribution, so the model's requirements do not name it", name)
     return pinned
 
 
-class _quiet:  # noqa: N801 - reads as a word in `with`
+@contextmanager
+def _quiet_mlflow() -> Iterator[None]:
     """Keeps MLflow's advice about pip out of a stage's log."""
-
-    def __enter__(self) -> None:
-        self.logger = logging.getLogger("mlflow")
-        self.level = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.level)
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

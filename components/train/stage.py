@@ -1,4 +1,4 @@
-"""The stage's one function: trains, saves and logs the model."""
+"""The stage's function: trains, saves and logs the model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Trained:
     """A trained model.
 
     Attributes:
-        run_id: The MLflow run that it was trained in.
+        run_id: The MLflow run of the training.
         model_id: Its id in MLflow.
         model_hash: The SHA-256 of its folder.
         serialization: ``skops`` or ``cloudpickle``.
@@ -56,32 +56,32 @@ def train(
         steps_path: The folder of the fitted preparation.
         project_text: The project file: its text, path or URI.
         data_hash: The SHA-256 of the source's content, to log.
-        code_version: The code that the run was started for.
-        model_path: The folder that the model goes to, in MLflow's format.
+        code_version: The version of the code that the run was started with; empty: not compared.
+        model_path: The folder to write the model to, in MLflow's format.
 
     Raises:
-        ModelwayError: the user's modules here are others than those, or the model cannot be fitted.
+        ModelwayError: the code here has another version, or the model cannot be fitted.
     """
     project = Project.load(project_text)
     check_code(project, code_version)
-    prepared = read_table(prepared_path)
+    prepared_table = read_table(prepared_path)
     columns = project.features.columns
     examples = to_model_input(read_table(train_path, columns, rows=EXAMPLE_ROWS), columns)
     tracking = Tracking.from_environment()
     with tracking.run(project.name, "train", tags={"data_hash": data_hash, "project_hash": project.sha256()}) as run_id:
-        params = _parameters(project, len(prepared), features=prepared.width - 1)
+        params = _parameters(project, len(prepared_table), features=prepared_table.width - 1)
         tracking.log(run_id, params=params)
-        started = time.perf_counter()
-        pipeline = fit_pipeline(project, prepared, steps=Path(steps_path) / STEPS_FILE)
-        seconds = time.perf_counter() - started
+        start = time.perf_counter()
+        pipeline = fit_pipeline(project, prepared_table, steps=Path(steps_path) / STEPS_FILE)
+        seconds = time.perf_counter() - start
         with tracking.logged_model(run_id, project.name, params=params) as (model_id, location):
             serialization = save(
                 pipeline, model_path, examples=examples, model_id=model_id, run_id=run_id, location=location
             )
             tracking.upload_model(model_id, model_path)
-        tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared)})
+        tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared_table)})
         tracking.tag_run(run_id, "serialization", value=serialization)
-    return Trained(run_id, model_id, folder_sha256(model_path), serialization, len(prepared), seconds)
+    return Trained(run_id, model_id, folder_sha256(model_path), serialization, len(prepared_table), seconds)
 
 
 def _parameters(project: Project, rows: int, *, features: int) -> dict[str, object]:

@@ -71,14 +71,14 @@ def week(
     streams = np.random.SeedSequence(number).spawn(7)
     drawing, jittering, inverting, flipping, emptying, breaking, visiting = map(np.random.default_rng, streams)
     base = pl.read_parquet(CLAIMS)
-    table = _drawn(base, number, rows, drift, drawing)
-    table = _jittered(table, base, jittering)
-    table = _inverted(table, concept, inverting)
-    table = _flipped(table, label_noise, flipping)
+    table = _draw(base, number, rows, drift, drawing)
+    table = _jitter(table, base, jittering)
+    table = _invert(table, concept, inverting)
+    table = _flip_labels(table, label_noise, flipping)
     if leakage:
-        table = _leaking(table, visiting)
-    table = _emptied(table, nulls, emptying)
-    return _broken(table, breaking) if schema_break else table
+        table = _leak(table, visiting)
+    table = _empty(table, nulls, emptying)
+    return _break_schema(table, breaking) if schema_break else table
 
 
 def _check(name: str, value: float, low: int, high: int) -> None:
@@ -86,16 +86,16 @@ def _check(name: str, value: float, low: int, high: int) -> None:
         raise ValueError(f"{name} is {value}, but must be from {low:,} to {high:,}")
 
 
-def _drawn(base: pl.DataFrame, number: int, rows: int, drift: float, rng: np.random.Generator) -> pl.DataFrame:
+def _draw(base: pl.DataFrame, number: int, rows: int, drift: float, rng: np.random.Generator) -> pl.DataFrame:
     """Draws whole people with replacement; each draw is a new person."""
     starts = np.flatnonzero(np.diff(base["person"].to_numpy(), prepend=0))
     years = np.diff(starts, append=base.height)
     weights = np.exp(drift * _sickness(base[starts]))
-    drawn = rng.choice(len(starts), size=rows, p=weights / weights.sum())
-    place = np.repeat(np.arange(rows), years[drawn])[:rows]
-    first_year = np.cumsum(years[drawn]) - years[drawn]
+    people = rng.choice(len(starts), size=rows, p=weights / weights.sum())
+    place = np.repeat(np.arange(rows), years[people])[:rows]
+    first_year = np.cumsum(years[people]) - years[people]
     within = np.arange(rows) - first_year[place]
-    table: pl.DataFrame = base[starts[drawn[place]] + within]
+    table: pl.DataFrame = base[starts[people[place]] + within]
     return table.with_columns(person=pl.Series(number * MAX_ROWS + place + 1))
 
 
@@ -106,7 +106,7 @@ def _sickness(people: pl.DataFrame) -> NDArray[np.float64]:
     return np.asarray(_TILT_CHRONIC * spread + _TILT_HEALTH * unwell)
 
 
-def _jittered(table: pl.DataFrame, base: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def _jitter(table: pl.DataFrame, base: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     """Moves each person's continuous values a little along their ranks in the base.
 
     The values pile up at a few points (plan terms, group averages). Added noise would smear those piles across
@@ -134,42 +134,42 @@ def _stepped(
     return np.where(values > 0, stepped, 0.0)
 
 
-def _inverted(table: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
+def _invert(table: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
     people = table.filter(CONCEPT_SUBGROUP)["person"].unique(maintain_order=True)
-    chosen = _some(people, share, rng)
-    return table.with_columns(_flip(pl.col("person").is_in(chosen.implode())))
+    subgroup = _sample(people, share, rng)
+    return table.with_columns(_flip(pl.col("person").is_in(subgroup.implode())))
 
 
-def _flipped(table: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
+def _flip_labels(table: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
     return table.with_columns(_flip(_mask(table.height, share, rng)))
 
 
-def _flip(where: pl.Expr | pl.Series) -> pl.Expr:
-    return pl.when(where).then(1 - pl.col("high_use")).otherwise("high_use").alias("high_use")
+def _flip(condition: pl.Expr | pl.Series) -> pl.Expr:
+    return pl.when(condition).then(1 - pl.col("high_use")).otherwise("high_use").alias("high_use")
 
 
-def _leaking(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    few = pl.Series(rng.integers(0, HIGH_USE_VISITS, table.height))
-    many = pl.Series(HIGH_USE_VISITS + rng.poisson(4, table.height))
-    return table.with_columns(visits=pl.when(pl.col("high_use") == 1).then(many).otherwise(few))
+def _leak(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+    low_counts = pl.Series(rng.integers(0, HIGH_USE_VISITS, table.height))
+    high_counts = pl.Series(HIGH_USE_VISITS + rng.poisson(4, table.height))
+    return table.with_columns(visits=pl.when(pl.col("high_use") == 1).then(high_counts).otherwise(low_counts))
 
 
-def _emptied(table: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
-    gone = _mask(table.height, share, rng)
-    return table.with_columns(chronic_diseases=pl.when(~gone).then("chronic_diseases"))
+def _empty(table: pl.DataFrame, share: float, rng: np.random.Generator) -> pl.DataFrame:
+    missing = _mask(table.height, share, rng)
+    return table.with_columns(chronic_diseases=pl.when(~missing).then("chronic_diseases"))
 
 
-def _broken(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
+def _break_schema(table: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     people = table["person"].unique(maintain_order=True)
-    chosen = _some(people, _NEW_HEALTH_SHARE, rng, at_least=1)
-    newly = pl.col("person").is_in(chosen.implode())
+    affected = _sample(people, _NEW_HEALTH_SHARE, rng, at_least=1)
+    newly = pl.col("person").is_in(affected.implode())
     return table.with_columns(
         pl.format("{} conditions", pl.col("chronic_diseases").round(1)).alias("chronic_diseases"),
         health=pl.when(newly).then(pl.lit(NEW_HEALTH)).otherwise("health"),
     ).rename(RENAMED)
 
 
-def _some(people: pl.Series, share: float, rng: np.random.Generator, *, at_least: int = 0) -> pl.Series:
+def _sample(people: pl.Series, share: float, rng: np.random.Generator, *, at_least: int = 0) -> pl.Series:
     count = max(round(share * len(people)), at_least)
     return people[rng.permutation(len(people))[:count]]
 

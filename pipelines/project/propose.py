@@ -21,7 +21,7 @@ from modelway.components.core.config.project import Data, Project
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import fetch, is_uri
 from modelway.components.ingest.source import read_source
-from modelway.components.ingest.types import parsed
+from modelway.components.ingest.types import parse_series
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20
@@ -128,7 +128,7 @@ def _typed(table: pl.DataFrame) -> pl.DataFrame:
     found = []
     for series in table.iter_columns():
         if series.dtype == pl.String and series.null_count() < len(series):
-            times = parsed(series, "datetime")
+            times = parse_series(series, "datetime")
             if times is not None and times.null_count() == series.null_count():
                 days = times.cast(pl.Date)
                 found.append(days if bool((days.cast(pl.Datetime("us")) == times).all()) else times)

@@ -211,10 +211,10 @@ def test_drift_keeps_the_relation_to_the_label(base: pl.DataFrame) -> None:
     table = week(2, rows=100_000, drift=1.0)
     cells = ["health", "physical_limitation", "chronic_diseases"]
     rates = base.group_by(cells).agg(rate=pl.col("high_use").mean(), size=pl.len()).filter(pl.col("size") > 300)
-    seen = table.group_by(cells).agg(seen=pl.col("high_use").mean(), drawn=pl.len())
-    both = rates.join(seen, on=cells).filter(pl.col("drawn") > 300)
-    assert both.height > 10
-    assert (both["seen"] - both["rate"]).abs().to_numpy().max() < 0.08
+    week_rates = table.group_by(cells).agg(week_rate=pl.col("high_use").mean(), drawn=pl.len())
+    pairs = rates.join(week_rates, on=cells).filter(pl.col("drawn") > 300)
+    assert pairs.height > 10
+    assert (pairs["week_rate"] - pairs["rate"]).abs().to_numpy().max() < 0.08
 
 
 def test_concept_inverts_the_labels_of_its_subgroup_only() -> None:
@@ -306,8 +306,8 @@ def test_the_command_writes_what_the_function_returns(tmp_path: Path, suffix: st
     result = CliRunner().invoke(app, ["3", *FLAGS, "-o", str(output)])
     assert result.exit_code == 0, result.output
     expected = week(3, rows=300, drift=0.5, concept=0.4, schema_break=True, label_noise=0.1, leakage=True, nulls=0.2)
-    written = pl.read_parquet(output) if suffix == ".parquet" else pl.read_csv(output)
-    assert_frame_equal(written, expected)
+    actual = pl.read_parquet(output) if suffix == ".parquet" else pl.read_csv(output)
+    assert_frame_equal(actual, expected)
     assert result.output.count("\n") == 1
     assert result.output.startswith(f"{output}: week 3, 300 rows of {expected['person'].n_unique()} people")
 

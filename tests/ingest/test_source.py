@@ -15,7 +15,6 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Data
 from modelway.components.core.errors import ModelwayError
 from modelway.components.ingest.source import read_source
-from modelway.components.ingest.types import parsed
 
 TYPES = {"id": "string", "n": "integer", "x": "number", "ok": "boolean", "day": "date", "at": "datetime"}
 MARCH = dt.datetime(2024, 3, 1)
@@ -39,8 +38,8 @@ def read(tmp_path: Path) -> Read:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
         work = tmp_path / "work"
         work.mkdir(exist_ok=True)
-        asked = contract(**types) if types is not None else None
-        return read_source(file, Data(source=str(file), **how), contract=asked, work=work)
+        expected = contract(**types) if types is not None else None
+        return read_source(file, Data(source=str(file), **how), contract=expected, work=work)
 
     return reader
 
@@ -66,9 +65,9 @@ def table() -> pl.DataFrame:
 @pytest.mark.parametrize("types", [TYPES, None], ids=["contract", "no contract"])
 def test_parquet_is_read_as_it_was_written(tmp_path: Path, table: pl.DataFrame, types: dict[str, str] | None) -> None:
     table.write_parquet(tmp_path / "data.parquet")
-    asked = contract(**types) if types else None
-    found = read_source(tmp_path / "data.parquet", Data(source="x"), contract=asked, work=tmp_path)
-    assert_frame_equal(found, table)
+    expected = contract(**types) if types else None
+    actual = read_source(tmp_path / "data.parquet", Data(source="x"), contract=expected, work=tmp_path)
+    assert_frame_equal(actual, table)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +81,8 @@ def test_csv_and_parquet_give_the_same_table(
     content = bom + table.write_csv(separator=delimiter).encode(encoding)
     (tmp_path / "data.csv").write_bytes(content)
     how = Data(source="x", delimiter=delimiter, encoding=encoding)
-    found = read_source(tmp_path / "data.csv", how, contract=contract(**TYPES), work=tmp_path)
-    assert_frame_equal(found, table)
+    actual = read_source(tmp_path / "data.csv", how, contract=contract(**TYPES), work=tmp_path)
+    assert_frame_equal(actual, table)
 
 
 def test_a_folder_is_one_table(tmp_path: Path, table: pl.DataFrame) -> None:
@@ -96,8 +95,8 @@ def test_a_folder_is_one_table(tmp_path: Path, table: pl.DataFrame) -> None:
     (folder / ".ipynb_checkpoints").mkdir()
     table.write_csv(folder / ".ipynb_checkpoints" / "1-checkpoint.csv")
     table.write_csv(folder / "._1.csv")
-    found = read_source(folder, Data(source="x"), contract=contract(**TYPES), work=tmp_path)
-    assert_frame_equal(found, table)
+    actual = read_source(folder, Data(source="x"), contract=contract(**TYPES), work=tmp_path)
+    assert_frame_equal(actual, table)
 
 
 @pytest.mark.parametrize("name", ["data.csv", "DATA.CSV", "data.txt", "data.tsv"])
@@ -112,65 +111,135 @@ def test_the_format_may_be_said(read: Read, tmp_path: Path) -> None:
     assert read((tmp_path / "p").read_bytes(), name="data.csv", format="parquet").to_dicts() == [{"a": 1}]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_quoted_fields_keep_their_line_ends(read: Read, encoding: str, end: str) -> None:
+    content = f'id,n{end}"x{end}y, ""z""",1{end}é,2{end}'.encode(encoding)
+    actual = read(content, {"id": "string", "n": "integer"}, encoding=encoding)
+    assert actual.to_dicts() == [{"id": f'x{end}y, "z"', "n": 1}, {"id": "é", "n": 2}]
+
+
 @pytest.mark.parametrize(
-    ("kind", "texts", "values"),
+    ("content", "how", "key", "column", "says"),
     [
-        ("string", ["00123", "1e5", "NA", "null", "true"], ["00123", "1e5", "NA", "null", "true"]),
-        ("string", ["", "a", '" b "'], [None, "a", " b "]),
-        ("integer", ["1", "-2", "1.0", "1e3", " 7 "], [1, -2, 1, 1000, 7]),
-        ("integer", ["9007199254740993", "1"], [9_007_199_254_740_993, 1]),
-        ("integer", ["1", "", "NA", "N/A", "null", "None", "NaN"], [1, None, None, None, None, None, None]),
-        ("number", ["1", "2.5", "", "NA", "NaN"], [1.0, 2.5, None, None, None]),
-        ("number", ["1", "N/A", "null"], [1.0, None, None]),
-        ("number", ["-1e-3", "2"], [-0.001, 2.0]),
-        ("boolean", ["yes", "No", "TRUE", "f", "1", "0", ""], [True, False, True, False, True, False, None]),
-        ("boolean", ["1.0", "0.0", "NA"], [True, False, None]),
-        ("date", ["2024-02-29", "", "N/A"], [dt.date(2024, 2, 29), None, None]),
-        ("date", ["2024-02-29 00:00:00", "2024-03-01 00:00:00"], [dt.date(2024, 2, 29), dt.date(2024, 3, 1)]),
-        ("date", ["29/02/2024", "01/03/2024"], [dt.date(2024, 2, 29), dt.date(2024, 3, 1)]),
+        (b"", {}, "data.source", None, "is empty"),
+        (b"\n\n", {}, None, None, "holds no rows"),
+        (b"a,b\n", {}, "data.source", None, "holds no rows"),
+        (b"a,b,a\n1,2,3\n", {}, None, "a", "more than one column 'a'"),
+        (b"a;b\n1;2\n", {}, "data.delimiter", None, "its header contains ';'"),
+        (b"a\tb\n1\t2\n", {}, "data.delimiter", None, "its header contains '\\t'"),
+        (b"a,b\n1,2\n", {"delimiter": ";"}, "data.delimiter", None, "its header contains ','"),
+        (b"a,b\n1,2\n3,4,5\n", {}, "data.delimiter", None, "line 3 has 3 fields, the header 2"),
+        (b'a,b\n"1\n1",2\n3,4,5,6\n', {}, "data.delimiter", None, "line 4 has 4 fields, the header 2"),
+        (b"a\n" + b"x\n" * 3000 + b"gr\xf6\xdfe\nx\n", {}, "data.encoding", None, "line 3002 has bytes"),
+        (b"a\n" + b"x\n" * 3000 + b"gr\xf6\xdfe\nx\n", {"encoding": "ascii"}, "data.encoding", None, "line 3002"),
+        (b"a\n\x81\n", {"encoding": "cp1252"}, "data.encoding", None, "line 2 has bytes"),
+        ("a\n1\n".encode("utf-16"), {}, "data.encoding", None, "line 1 has bytes"),
+        (b"a\n1\n", {"encoding": "utf-16"}, "data.encoding", None, "line 1 has bytes"),
+        (b"a\n1\n", {"encoding": "utf-9"}, "data.encoding", None, "there is no encoding 'utf-9'"),
+        (b"a\n1\n", {"encoding": "base64"}, "data.encoding", None, "there is no encoding 'base64'"),
+        (b"a\n1\n", {"format": "parquet"}, "data.format", None, "cannot be read as Parquet"),
+        (b"PAR1 but not quite PAR1", {"format": "parquet"}, "data.format", None, "cannot be read as Parquet"),
+    ],
+)
+def test_what_cannot_be_read_is_explained(
+    read: Read, tmp_path: Path, content: bytes, how: dict[str, Any], key: str | None, column: str | None, says: str
+) -> None:
+    with pytest.raises(ModelwayError) as error:
+        read(content, {"a": "string"}, **how)
+    assert says in error.value.message
+    assert (error.value.key, error.value.column) == (key, column)
+    assert error.value.file == (None if "there is no encoding" in says else str(tmp_path / "data.csv"))
+    assert error.value.remedy
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|", ","])
+def test_the_remedy_for_a_wrong_delimiter_can_be_pasted(read: Read, mark: str) -> None:
+    with pytest.raises(ModelwayError) as error:
+        read(f"a{mark}b\n1{mark}2\n", delimiter="\t" if mark != "\t" else ",")
+    pasted = error.value.remedy.split("`")[1]
+    assert yaml.safe_load(pasted) == {"data.delimiter": mark}
+
+
+@pytest.mark.parametrize("name", ["data.xlsx", "data", "data.csv.gz"])
+def test_an_ending_that_tells_no_format(read: Read, name: str) -> None:
+    with pytest.raises(ModelwayError, match="has an unknown file extension") as error:
+        read("a\n1\n", name=name)
+    assert error.value.key == "data.format"
+
+
+def folder_of(tmp_path: Path, files: dict[str, str | pl.DataFrame]) -> Path:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, content in files.items():
+        if isinstance(content, str):
+            (folder / name).write_text(content, encoding="utf-8")
+        else:
+            content.write_parquet(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "column", "says"),
+    [
+        ({"1.csv": "a,b\n1,2\n", "2.csv": "a,c\n1,2\n"}, "b", "differ in b, c"),
+        ({"1.csv": "a,b\n1,2\n", "2.csv": "a\n1\n"}, "b", "differ in b"),
+        ({"1.csv": "a,b\n1,2\n", "2.csv": "b,a\n1,2\n"}, "their order", "differ in their order"),
         (
-            "datetime",
-            ["2024-02-29T10:00:00", "2024-03-01T00:00:00"],
-            [dt.datetime(2024, 2, 29, 10), dt.datetime(2024, 3, 1)],
+            {"1.parquet": pl.DataFrame({"a": [1]}), "2.parquet": pl.DataFrame({"a": [dt.date(2024, 1, 1)]})},
+            "a",
+            "'a' is Int64 in 1.parquet and Date in 2.parquet",
         ),
-        ("datetime", ["2024-02-29", "2024-03-01 05:00:00"], [dt.datetime(2024, 2, 29), dt.datetime(2024, 3, 1, 5)]),
-        ("datetime", ["2024-01-01T02:00:00+02:00"], [dt.datetime(2024, 1, 1)]),
-        ("datetime", ["2024-01-01T00:00:00Z", "2024-01-01T02:00:00+02:00"], [dt.datetime(2024, 1, 1)] * 2),
+        (
+            {"1.parquet": pl.DataFrame({"a": [1]}), "2.parquet": pl.DataFrame({"a": [[1]]})},
+            "a",
+            "List(Int64) in 2.parquet",
+        ),
     ],
 )
-def test_text_becomes_the_contracts_type(read: Read, kind: str, texts: list[str], values: list[Any]) -> None:
-    content = "a,b\n" + "".join(f"{text},1\n" for text in texts)
-    found = read(content, {"a": kind, "b": "integer"})
-    assert found["a"].to_list() == values
-    assert (
-        str(found["a"].dtype)
-        .split("(")[0]
-        .lower()
-        .startswith({"integer": "int", "number": "float", "boolean": "bool"}.get(kind, kind))
-    )
+def test_files_of_a_folder_that_differ(
+    tmp_path: Path, files: dict[str, str | pl.DataFrame], column: str, says: str
+) -> None:
+    folder = folder_of(tmp_path, files)
+    with pytest.raises(ModelwayError) as error:
+        read_source(folder, Data(source="x"), contract=None, work=tmp_path)
+    assert says in error.value.message
+    assert error.value.column == column
+    assert error.value.file == str(folder / sorted(files)[1])
 
 
 @pytest.mark.parametrize(
-    ("kind", "texts"),
+    ("first", "second", "values"),
     [
-        ("integer", ["1", "two"]),
-        ("integer", ["1", "1.5"]),
-        ("integer", ["99999999999999999999"]),
-        ("number", ["1", "about 2"]),
-        ("number", ["1,5", "2,5"]),
-        ("boolean", ["yes", "maybe"]),
-        ("boolean", ["0", "2"]),
-        ("date", ["2024-01-01", "soon"]),
-        ("date", ["soon", "2024-01-01"]),
-        ("date", ["2024-02-30", "2024-01-01"]),
-        ("date", ["2024-01-01 13:45:00"]),
-        ("datetime", ["2024-01-01 10:00:00", "10 o'clock"]),
+        ([1], [2.5], [1.0, 2.5]),
+        ([None], [2], [None, 2]),
+        ([dt.date(2024, 1, 1)], [dt.datetime(2024, 1, 2, 3)], [dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 2, 3)]),
+        (pl.Series(["a"], dtype=pl.Categorical), ["b"], ["a", "b"]),
     ],
 )
-def test_a_column_with_a_value_that_does_not_parse_stays_text(read: Read, kind: str, texts: list[str]) -> None:
-    found = read("a;b\n" + "".join(f"{text};1\n" for text in texts), {"a": kind, "b": "integer"}, delimiter=";")
-    assert found["a"].to_list() == texts
-    assert found["b"].dtype == pl.Int64
+def test_files_of_a_folder_may_store_a_column_in_several_ways(
+    tmp_path: Path, first: list[Any], second: list[Any], values: list[Any]
+) -> None:
+    folder = folder_of(tmp_path, {"1.parquet": pl.DataFrame({"a": first}), "2.parquet": pl.DataFrame({"a": second})})
+    assert read_source(folder, Data(source="x"), contract=None, work=tmp_path)["a"].to_list() == values
+
+
+def test_a_folder_without_data(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"README.md": "no data here"})
+    with pytest.raises(ModelwayError, match="contains no CSV or Parquet file") as error:
+        read_source(folder, Data(source="x"), contract=None, work=tmp_path)
+    assert (error.value.file, error.value.key) == (str(folder), "data.source")
+
+
+def test_parquet_without_rows(tmp_path: Path) -> None:
+    pl.DataFrame({"a": pl.Series([], dtype=pl.Int64)}).write_parquet(tmp_path / "data.parquet")
+    with pytest.raises(ModelwayError, match="holds no rows"):
+        read_source(tmp_path / "data.parquet", Data(source="x"), contract=None, work=tmp_path)
+
+
+def test_an_empty_field_is_missing_and_a_quoted_one_keeps_its_blanks(read: Read) -> None:
+    table = read('a,b\n,1\na,1\n" b ",1\n', {"a": "string", "b": "integer"})
+    assert table["a"].to_list() == [None, "a", " b "]
 
 
 @pytest.mark.parametrize(
@@ -209,147 +278,6 @@ def test_stored_values_become_the_contracts_type_where_nothing_is_lost(
     tmp_path: Path, series: pl.Series, kind: str, dtype: pl.DataType, values: list[Any]
 ) -> None:
     series.alias("a").to_frame().write_parquet(tmp_path / "data.parquet")
-    found = read_source(tmp_path / "data.parquet", Data(source="x"), contract=contract(a=kind), work=tmp_path)["a"]
-    assert found.dtype == dtype
-    assert found.to_list() == values
-
-
-def test_what_does_not_parse_is_null_where_asked_for() -> None:
-    assert parsed(pl.Series(["1", "x", "NA"]), "integer").to_list() == [1, None, None]  # type: ignore[union-attr]
-    assert parsed(pl.Series([1.5]), "date") is None
-
-
-def test_columns_outside_the_contract_are_kept(read: Read) -> None:
-    found = read("a,b,c\n1,x,2.5\n", {"a": "integer"})
-    assert found.to_dicts() == [{"a": 1, "b": "x", "c": 2.5}]
-
-
-def test_columns_that_the_contract_describes_may_be_absent(read: Read) -> None:
-    assert read("a\n1\n", {"a": "integer", "b": "string"}).columns == ["a"]
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_quoted_fields_keep_their_line_ends(read: Read, encoding: str, end: str) -> None:
-    content = f'id,n{end}"x{end}y, ""z""",1{end}é,2{end}'.encode(encoding)
-    found = read(content, {"id": "string", "n": "integer"}, encoding=encoding)
-    assert found.to_dicts() == [{"id": f'x{end}y, "z"', "n": 1}, {"id": "é", "n": 2}]
-
-
-@pytest.mark.parametrize(
-    ("content", "how", "key", "column", "says"),
-    [
-        (b"", {}, "data.source", None, "is empty"),
-        (b"\n\n", {}, None, None, "holds no rows"),
-        (b"a,b\n", {}, "data.source", None, "holds no rows"),
-        (b"a,b,a\n1,2,3\n", {}, None, "a", "more than one column 'a'"),
-        (b"a;b\n1;2\n", {}, "data.delimiter", None, "its header holds ';'"),
-        (b"a\tb\n1\t2\n", {}, "data.delimiter", None, "its header holds '\\t'"),
-        (b"a,b\n1,2\n", {"delimiter": ";"}, "data.delimiter", None, "its header holds ','"),
-        (b"a,b\n1,2\n3,4,5\n", {}, "data.delimiter", None, "line 3 has 3 fields, the header 2"),
-        (b'a,b\n"1\n1",2\n3,4,5,6\n', {}, "data.delimiter", None, "line 4 has 4 fields, the header 2"),
-        (b"a\n" + b"x\n" * 3000 + b"gr\xf6\xdfe\nx\n", {}, "data.encoding", None, "line 3002 holds bytes"),
-        (b"a\n" + b"x\n" * 3000 + b"gr\xf6\xdfe\nx\n", {"encoding": "ascii"}, "data.encoding", None, "line 3002"),
-        (b"a\n\x81\n", {"encoding": "cp1252"}, "data.encoding", None, "line 2 holds bytes"),
-        ("a\n1\n".encode("utf-16"), {}, "data.encoding", None, "line 1 holds bytes"),
-        (b"a\n1\n", {"encoding": "utf-16"}, "data.encoding", None, "line 1 holds bytes"),
-        (b"a\n1\n", {"encoding": "utf-9"}, "data.encoding", None, "there is no encoding 'utf-9'"),
-        (b"a\n1\n", {"encoding": "base64"}, "data.encoding", None, "there is no encoding 'base64'"),
-        (b"a\n1\n", {"format": "parquet"}, "data.format", None, "cannot be read as Parquet"),
-        (b"PAR1 but not quite PAR1", {"format": "parquet"}, "data.format", None, "cannot be read as Parquet"),
-    ],
-)
-def test_what_cannot_be_read_is_explained(
-    read: Read, tmp_path: Path, content: bytes, how: dict[str, Any], key: str | None, column: str | None, says: str
-) -> None:
-    with pytest.raises(ModelwayError) as caught:
-        read(content, {"a": "string"}, **how)
-    error = caught.value
-    assert says in error.message
-    assert (error.key, error.column) == (key, column)
-    assert error.file == (None if "there is no encoding" in says else str(tmp_path / "data.csv"))
-    assert error.remedy
-
-
-@pytest.mark.parametrize("mark", [";", "\t", "|", ","])
-def test_the_remedy_for_a_wrong_delimiter_can_be_pasted(read: Read, mark: str) -> None:
-    with pytest.raises(ModelwayError) as caught:
-        read(f"a{mark}b\n1{mark}2\n", delimiter="\t" if mark != "\t" else ",")
-    pasted = caught.value.remedy.split("`")[1]
-    assert yaml.safe_load(pasted) == {"data.delimiter": mark}
-
-
-@pytest.mark.parametrize("name", ["data.xlsx", "data", "data.csv.gz"])
-def test_an_ending_that_tells_no_format(read: Read, name: str) -> None:
-    with pytest.raises(ModelwayError, match="tells no format") as caught:
-        read("a\n1\n", name=name)
-    assert caught.value.key == "data.format"
-
-
-def folder_of(tmp_path: Path, files: dict[str, str | pl.DataFrame]) -> Path:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for name, content in files.items():
-        if isinstance(content, str):
-            (folder / name).write_text(content, encoding="utf-8")
-        else:
-            content.write_parquet(folder / name)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("files", "column", "says"),
-    [
-        ({"1.csv": "a,b\n1,2\n", "2.csv": "a,c\n1,2\n"}, "b", "differ in b, c"),
-        ({"1.csv": "a,b\n1,2\n", "2.csv": "a\n1\n"}, "b", "differ in b"),
-        ({"1.csv": "a,b\n1,2\n", "2.csv": "b,a\n1,2\n"}, "their order", "differ in their order"),
-        (
-            {"1.parquet": pl.DataFrame({"a": [1]}), "2.parquet": pl.DataFrame({"a": [dt.date(2024, 1, 1)]})},
-            "a",
-            "'a' is Int64 in 1.parquet and Date in 2.parquet",
-        ),
-        (
-            {"1.parquet": pl.DataFrame({"a": [1]}), "2.parquet": pl.DataFrame({"a": [[1]]})},
-            "a",
-            "List(Int64) in 2.parquet",
-        ),
-    ],
-)
-def test_files_of_a_folder_that_differ(
-    tmp_path: Path, files: dict[str, str | pl.DataFrame], column: str, says: str
-) -> None:
-    folder = folder_of(tmp_path, files)
-    with pytest.raises(ModelwayError) as caught:
-        read_source(folder, Data(source="x"), contract=None, work=tmp_path)
-    assert says in caught.value.message
-    assert caught.value.column == column
-    assert caught.value.file == str(folder / sorted(files)[1])
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "values"),
-    [
-        ([1], [2.5], [1.0, 2.5]),
-        ([None], [2], [None, 2]),
-        ([dt.date(2024, 1, 1)], [dt.datetime(2024, 1, 2, 3)], [dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 2, 3)]),
-        (pl.Series(["a"], dtype=pl.Categorical), ["b"], ["a", "b"]),
-    ],
-)
-def test_files_of_a_folder_may_store_a_column_in_several_ways(
-    tmp_path: Path, first: list[Any], second: list[Any], values: list[Any]
-) -> None:
-    folder = folder_of(tmp_path, {"1.parquet": pl.DataFrame({"a": first}), "2.parquet": pl.DataFrame({"a": second})})
-    assert read_source(folder, Data(source="x"), contract=None, work=tmp_path)["a"].to_list() == values
-
-
-def test_a_folder_without_data(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, {"README.md": "no data here"})
-    with pytest.raises(ModelwayError, match="holds no CSV or Parquet file") as caught:
-        read_source(folder, Data(source="x"), contract=None, work=tmp_path)
-    assert (caught.value.file, caught.value.key) == (str(folder), "data.source")
-
-
-def test_parquet_without_rows(tmp_path: Path) -> None:
-    pl.DataFrame({"a": pl.Series([], dtype=pl.Int64)}).write_parquet(tmp_path / "data.parquet")
-    with pytest.raises(ModelwayError, match="holds no rows"):
-        read_source(tmp_path / "data.parquet", Data(source="x"), contract=None, work=tmp_path)
+    actual = read_source(tmp_path / "data.parquet", Data(source="x"), contract=contract(a=kind), work=tmp_path)["a"]
+    assert actual.dtype == dtype
+    assert actual.to_list() == values

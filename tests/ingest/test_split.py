@@ -73,8 +73,8 @@ def test_rows_stay_where_they_are_when_others_come(table: pl.DataFrame, kind: di
 def test_another_seed_gives_another_split(table: pl.DataFrame, kind: dict[str, Any]) -> None:
     sides = [set(split_table(table, Split(**kind, seed=seed)).test["row"]) for seed in range(4)]
     for number, side in enumerate(sides):
-        for other in sides[:number]:
-            overlap = len(side & other) / len(side)
+        for second_series in sides[:number]:
+            overlap = len(side & second_series) / len(side)
             assert overlap == pytest.approx(0.2, abs=0.1)  # as independent draws do
 
 
@@ -135,7 +135,7 @@ def test_the_split_is_the_same_in_every_version(split: dict[str, Any], expected:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first_series", "second_series"),
     [
         (pl.Series([1, 2]), pl.Series([1.0, 2.0])),
         (pl.Series([1, 0]), pl.Series([True, False])),
@@ -145,8 +145,8 @@ def test_the_split_is_the_same_in_every_version(split: dict[str, Any], expected:
         (pl.Series([dt.date(2024, 1, 1)]), pl.Series([dt.datetime(2024, 1, 1)], dtype=pl.Datetime("ns"))),
     ],
 )
-def test_a_value_has_one_hash_however_it_is_stored(one: pl.Series, other: pl.Series) -> None:
-    first, second = (row_hashes(pl.DataFrame({"a": series}), ["a"]) for series in (one, other))
+def test_a_value_has_one_hash_however_it_is_stored(first_series: pl.Series, second_series: pl.Series) -> None:
+    first, second = (row_hashes(pl.DataFrame({"a": series}), ["a"]) for series in (first_series, second_series))
     np.testing.assert_array_equal(first, second)
 
 
@@ -188,11 +188,11 @@ def test_values_do_not_run_together() -> None:
 def test_splits_that_cannot_be(
     table: pl.DataFrame, split: dict[str, Any], key: str, column: str | None, says: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         split_table(table.with_columns(one=1), Split(**split))
-    assert (caught.value.key, caught.value.column) == (key, column)
-    assert says in caught.value.message
-    assert caught.value.remedy
+    assert (error.value.key, error.value.column) == (key, column)
+    assert says in error.value.message
+    assert error.value.remedy
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -212,6 +212,6 @@ def test_rows_held_back_are_in_no_other_split_and_leave_the_test_split_as_it_was
 
 
 def test_no_rows_left_to_hold_back_is_an_error(table: pl.DataFrame) -> None:
-    with pytest.raises(ModelwayError, match="leaves no unseen rows of 5") as caught:
+    with pytest.raises(ModelwayError, match="leaves no unseen rows of 5") as error:
         split_table(table.head(5), Split(by="row", column="row", test_fraction=0.5, unseen_fraction=0.001))
-    assert caught.value.value == "0.001"
+    assert error.value.value == "0.001"

@@ -9,7 +9,7 @@ from user_files import minimal_project_text
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import content_version
-from modelway.components.ingest.stage import Ingested, ingest
+from modelway.components.ingest.stage import Ingestion, ingest
 
 CONTRACT = "columns: {id: {type: string}, income: {type: number}, late: {type: boolean}}"
 
@@ -27,7 +27,7 @@ def project_text(source: Path, split: dict[str, float] | None = None, **data: st
     return minimal_project_text(data={"source": str(source), "split": by_row | (split or {}), **data})
 
 
-def run(source: Path, folder: Path, version: str = "", contract: str = CONTRACT) -> Ingested:
+def run(source: Path, folder: Path, version: str = "", contract: str = CONTRACT) -> Ingestion:
     paths = (folder / "a" / "train", folder / "b" / "test", folder / "c" / "unseen", folder / "d" / "serving")
     return ingest(project_text(source), contract, expected_version=version, **parts(*paths))
 
@@ -38,18 +38,18 @@ def parts(train: Path, test: Path, unseen: Path, serving: Path) -> dict[str, str
 
 
 def test_both_splits_are_written_with_what_they_are_made_of(source: Path, tmp_path: Path) -> None:
-    made = run(source, tmp_path / "out", content_version(str(source)))
+    ingestion = run(source, tmp_path / "out", content_version(str(source)))
     train = pl.read_parquet(tmp_path / "out" / "a" / "train")
     test = pl.read_parquet(tmp_path / "out" / "b" / "test")
-    assert (made.train_rows, made.test_rows, made.columns) == (len(train), len(test), 3)
+    assert (ingestion.train_rows, ingestion.test_rows, ingestion.columns) == (len(train), len(test), 3)
     assert train.schema == {"id": pl.String, "income": pl.Float64, "late": pl.Boolean}
     assert sorted([*train["id"], *test["id"]]) == [f"{number:04}" for number in range(400)]
-    assert f"sha256:{made.data_hash}" == content_version(str(source))
+    assert f"sha256:{ingestion.data_hash}" == content_version(str(source))
 
 
 def test_the_same_source_gives_the_same_files(source: Path, tmp_path: Path) -> None:
-    made = [run(source, tmp_path / name) for name in ("one", "two")]
-    assert made[0] == made[1]
+    ingestion = [run(source, tmp_path / name) for name in ("one", "two")]
+    assert ingestion[0] == ingestion[1]
     for part in ("a/train", "b/test"):
         assert_frame_equal(pl.read_parquet(tmp_path / "one" / part), pl.read_parquet(tmp_path / "two" / part))
 
@@ -63,49 +63,49 @@ def test_another_content_has_another_hash(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_source_that_changed_since_the_run_began(source: Path, tmp_path: Path) -> None:
-    asked = content_version(str(source))
+    serving_file = content_version(str(source))
     source.write_text("id,income,late\n1,2,yes\n", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="changed after this run began") as caught:
-        run(source, tmp_path / "out", asked)
-    assert (caught.value.file, caught.value.key) == (str(source), "data.source")
+    with pytest.raises(ModelwayError, match="changed after this run began") as error:
+        run(source, tmp_path / "out", serving_file)
+    assert (error.value.file, error.value.key) == (str(source), "data.source")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="cannot be read") as caught:
+    with pytest.raises(ModelwayError, match="cannot be read") as error:
         run(tmp_path / "none.csv", tmp_path / "out")
-    assert caught.value.file == str(tmp_path / "none.csv")
+    assert error.value.file == str(tmp_path / "none.csv")
 
 
 def test_a_broken_contract_is_named(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         run(source, tmp_path / "out", contract="columns: {id: {type: text}}")
-    assert caught.value.key == "columns.id.type"
+    assert error.value.key == "columns.id.type"
 
 
 def test_rows_held_back_and_what_is_served_are_written_too(source: Path, tmp_path: Path) -> None:
-    asked = tmp_path / "asked.csv"
-    asked.write_text("id,income\n7,70\n8,80\n", encoding="utf-8")
-    project = project_text(source, {"unseen_fraction": 0.25}, serving=str(asked))
+    serving_file = tmp_path / "asked.csv"
+    serving_file.write_text("id,income\n7,70\n8,80\n", encoding="utf-8")
+    project = project_text(source, {"unseen_fraction": 0.25}, serving=str(serving_file))
     paths = [tmp_path / name for name in ("train", "test", "unseen", "serving")]
-    made = ingest(project, CONTRACT, **parts(*paths))
+    ingestion = ingest(project, CONTRACT, **parts(*paths))
     train, test, unseen, serving = map(pl.read_parquet, paths)
-    assert (made.train_rows, made.test_rows, made.unseen_rows) == (len(train), len(test), len(unseen))
-    assert made.serving_rows == 2
+    assert (ingestion.train_rows, ingestion.test_rows, ingestion.unseen_rows) == (len(train), len(test), len(unseen))
+    assert ingestion.serving_rows == 2
     assert len(unseen) > 60
     assert sorted([*train["id"], *test["id"], *unseen["id"]]) == [f"{number:04}" for number in range(400)]
     assert serving.to_dict(as_series=False) == {"id": ["7", "8"], "income": [70.0, 80.0]}
 
 
 def test_without_them_their_tables_have_no_rows(source: Path, tmp_path: Path) -> None:
-    made = run(source, tmp_path)
-    assert (made.unseen_rows, made.serving_rows) == (0, 0)
+    ingestion = run(source, tmp_path)
+    assert (ingestion.unseen_rows, ingestion.serving_rows) == (0, 0)
     assert pl.read_parquet(tmp_path / "c" / "unseen").schema == pl.read_parquet(tmp_path / "a" / "train").schema
     assert pl.read_parquet(tmp_path / "d" / "serving").is_empty()
 
 
 def test_what_is_served_is_named_where_it_cannot_be_read(source: Path, tmp_path: Path) -> None:
     project = project_text(source, serving=str(tmp_path / "none.csv"))
-    with pytest.raises(ModelwayError, match=r"none\.csv") as caught:
+    with pytest.raises(ModelwayError, match=r"none\.csv") as error:
         ingest(project, CONTRACT, **parts(*(tmp_path / name for name in ("a", "b", "c", "d"))))
-    assert caught.value.key == "data.serving"
+    assert error.value.key == "data.serving"

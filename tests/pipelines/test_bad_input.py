@@ -151,7 +151,7 @@ IN_A_STAGE = {
     ),
     "the delimiter is wrong": Case(
         text_is(lambda text: text.replace(",", ";")),
-        ("its header holds ';'", 'data.delimiter: ";"'),
+        ("its header contains ';'", 'data.delimiter: ";"'),
         ("key", "data.delimiter"),
     ),
     "the encoding is wrong": Case(

@@ -41,29 +41,29 @@ def run(folder: Path, train: pl.DataFrame, text: str) -> int:
 
 def test_the_prepared_rows_are_numbers_and_the_label(tmp_path: Path) -> None:
     assert run(tmp_path, table(), project()) == 9
-    prepared = pl.read_parquet(tmp_path / "prepared")
-    assert prepared.columns[0] == "income"
-    assert prepared.columns[-1] == "late"
-    assert set(prepared.dtypes[:-1]) == {pl.Float64}
-    assert prepared["income"].to_list() == [1.0, 3.0, 3.0, 8.0]
-    assert prepared["late"].to_list() == [0, 1, 0, 1]
-    assert "unused" not in prepared.columns
+    prepared_table = pl.read_parquet(tmp_path / "prepared")
+    assert prepared_table.columns[0] == "income"
+    assert prepared_table.columns[-1] == "late"
+    assert set(prepared_table.dtypes[:-1]) == {pl.Float64}
+    assert prepared_table["income"].to_list() == [1.0, 3.0, 3.0, 8.0]
+    assert prepared_table["late"].to_list() == [0, 1, 0, 1]
+    assert "unused" not in prepared_table.columns
 
 
 def test_what_was_fitted_is_kept_and_knows_training_alone(tmp_path: Path) -> None:
     run(tmp_path, table(), project())
     steps = load_skops(tmp_path / "steps" / STEPS_FILE)
     columns = ["income", "region", "seen"]
-    prepared = pl.read_parquet(tmp_path / "prepared").drop("late")
-    np.testing.assert_array_equal(steps.transform(to_model_input(table(), columns)), prepared.to_numpy())
+    prepared_table = pl.read_parquet(tmp_path / "prepared").drop("late")
+    np.testing.assert_array_equal(steps.transform(to_model_input(table(), columns)), prepared_table.to_numpy())
     later = table(income=[None, 1e9, 1e9, 1e9], region=["west"] * 4)
-    found = steps.transform(to_model_input(later, columns))
-    assert found["income"].tolist() == [3.0, 1e9, 1e9, 1e9]  # 3.0 is the median of the training rows
-    assert found.filter(like="region_").to_numpy().sum() == 0
+    result = steps.transform(to_model_input(later, columns))
+    assert result["income"].tolist() == [3.0, 1e9, 1e9, 1e9]  # 3.0 is the median of the training rows
+    assert result.filter(like="region_").to_numpy().sum() == 0
 
 
 @pytest.mark.parametrize(
-    ("task", "label", "kept"),
+    ("task", "label", "expected"),
     [
         ("binary", [True, False, True, False], [1, 0, 1, 0]),
         ("binary", ["yes", "no", "yes", "no"], ["yes", "no", "yes", "no"]),
@@ -72,11 +72,11 @@ def test_what_was_fitted_is_kept_and_knows_training_alone(tmp_path: Path) -> Non
         ("regression", [1, 2, 3, 4], [1.0, 2.0, 3.0, 4.0]),
     ],
 )
-def test_the_label_as_models_take_it(tmp_path: Path, task: str, label: list[Any], kept: list[Any]) -> None:
+def test_the_label_as_models_take_it(tmp_path: Path, task: str, label: list[Any], expected: list[Any]) -> None:
     run(tmp_path, table(late=label), project(task=task))
-    found = pl.read_parquet(tmp_path / "prepared")["late"].to_list()
-    assert found == kept
-    assert [type(value) for value in found] == [type(value) for value in kept]
+    result = pl.read_parquet(tmp_path / "prepared")["late"].to_list()
+    assert result == expected
+    assert [type(value) for value in result] == [type(value) for value in expected]
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_the_label_as_models_take_it(tmp_path: Path, task: str, label: list[Any]
 def test_features_that_cannot_be_prepared(
     tmp_path: Path, columns: dict[str, Any], features: Any, label: str, column: str | None, says: str
 ) -> None:
-    with pytest.raises(ModelwayError) as caught:
+    with pytest.raises(ModelwayError) as error:
         run(tmp_path, table(**columns), project(features, label))
-    assert says in caught.value.message
-    assert caught.value.column == column
-    assert (caught.value.key or "").startswith("features")
+    assert says in error.value.message
+    assert error.value.column == column
+    assert (error.value.key or "").startswith("features")
 
 
 def test_infinite_numbers_pass_where_nothing_is_computed_from_them(tmp_path: Path) -> None:

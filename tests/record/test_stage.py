@@ -211,24 +211,24 @@ def test_a_damaged_record_is_named(file: str, tmp_path: Path) -> None:
     path = tmp_path / "runs" / "id-1" / file
     path.parent.mkdir(parents=True)
     path.write_text('{"state": "regis', encoding="utf-8")
-    with pytest.raises(ModelwayError, match="is damaged") as damaged:
+    with pytest.raises(ModelwayError, match="is damaged") as error:
         record("registered", context=_context(tmp_path), project=PROJECT)
-    assert damaged.value.file == str(path)
+    assert error.value.file == str(path)
 
 
 def test_a_goal_that_no_pipeline_has_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="as far as 'moon'") as refused:
+    with pytest.raises(ModelwayError, match="no pipeline has the goal 'moon'") as error:
         record("moon", context=_context(tmp_path))
-    assert "staging" in refused.value.remedy
+    assert "staging" in error.value.remedy
 
 
-@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize("was_stopped", [False, True])
 def test_training_that_a_killed_task_left_running_is_ended(
-    stopped: bool, tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
+    was_stopped: bool, tmp_path: Path, tracking: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
     run_id = tracking._start_run("loans", "train", tags={"modelway.pipeline_run": "id-1"})
-    if stopped:
+    if was_stopped:
         StopRecord(stage="train_model").write(str(tmp_path), "id-1")
     record("registered", context=_context(tmp_path), project=PROJECT)
-    assert tracking.client.get_run(run_id).info.status == ("KILLED" if stopped else "FAILED")
+    assert tracking.client.get_run(run_id).info.status == ("KILLED" if was_stopped else "FAILED")

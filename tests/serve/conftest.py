@@ -1,4 +1,4 @@
-"""Models on disk, light enough that a server of one starts in a second, and one that was trained."""
+"""Models on disk, light enough that a server of one starts in a second, and one that was trained_model."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ Write = Callable[..., Path]
 def write_model(tmp_path: Path) -> Write:
     """Pickles any object with a `predict` as a model of some columns."""
 
-    def written(model: object, columns: dict[str, str] = COLUMNS, **more: Any) -> Path:
+    def write(model: object, columns: dict[str, str] = COLUMNS, **more: Any) -> Path:
         return write_light_model(tmp_path / "model", model, columns, **more)
 
-    return written
+    return write
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def rows() -> pl.DataFrame:
     dice = np.random.default_rng(0)
     count = 120
     income = dice.normal(size=count)
-    opened = [
+    opening_times = [
         dt.datetime(2024, 1, 1) + dt.timedelta(days=int(day), microseconds=7) for day in dice.integers(0, 99, count)
     ]
     return pl.DataFrame(
@@ -65,21 +65,21 @@ def rows() -> pl.DataFrame:
             "region": [
                 None if number % 11 == 0 else str(name) for number, name in enumerate(dice.choice(["n", "s"], count))
             ],
-            "opened": [None if number % 13 == 0 else time for number, time in enumerate(opened)],
+            "opened": [None if number % 13 == 0 else time for number, time in enumerate(opening_times)],
             "late": np.where(income + 0.5 * dice.normal(size=count) > 0, "yes", "no"),
         }
     )
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     folder: Path
     pipeline: Any
     raw: pd.DataFrame
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> Trained:
+def trained_model(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> TrainedModel:
     """A pipeline as the stages before make it, on disk in skops."""
     folder = tmp_path_factory.mktemp("trained")
     text = minimal_project_text(
@@ -93,19 +93,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory, rows: pl.DataFrame) -> Tra
     (folder / "model").mkdir()
     skops.io.dump(pipeline, folder / "model" / "model.skops")
     describe_model(folder / "model", "model.skops", "skops", COLUMNS)
-    return Trained(folder / "model", pipeline, to_model_input(rows, project.features.columns))
+    return TrainedModel(folder / "model", pipeline, to_model_input(rows, project.features.columns))
 
 
 @dataclass(frozen=True)
-class Released:
+class SignedBundle:
     """A signed bundle, and the keys: ``key`` and ``key.pub`` in their folder."""
 
     folder: Path
     keys: Path
 
-    def sign(self) -> Released:
+    def sign(self) -> SignedBundle:
         """Writes what the bundle says of itself, and signs it."""
-        said = {
+        document = {
             "name": "loans",
             "version": "3",
             "blessing_sha256": Bundle(self.folder).blessing_sha256(),
@@ -113,18 +113,18 @@ class Released:
             "onnx": (self.folder / "model.onnx").exists(),
             "created_by": "a test",
         }
-        (self.folder / "release.json").write_text(json.dumps(said), encoding="utf-8")
+        (self.folder / "release.json").write_text(json.dumps(document), encoding="utf-8")
         sign(self.folder, self.folder / "release.sig", private_key=self.keys / "key")
         return self
 
 
 @pytest.fixture
-def release(trained: Trained, rows: pl.DataFrame, tmp_path: Path) -> Released:
+def release(trained_model: TrainedModel, rows: pl.DataFrame, tmp_path: Path) -> SignedBundle:
     """A signed bundle of the trained model, converted."""
     keys, folder = tmp_path / "keys", tmp_path / "release"
     keys.mkdir()
     new_keys(keys / "key", keys / "key.pub")
-    shutil.copytree(trained.folder, folder / "model")
+    shutil.copytree(trained_model.folder, folder / "model")
     describe_model(folder / "model", "model.skops", "skops", {**COLUMNS, "age": "double"})  # as `train_model` has it
     conversion = convert(folder / "model", rows)
     assert conversion.content is not None, conversion.reason
@@ -133,4 +133,15 @@ def release(trained: Trained, rows: pl.DataFrame, tmp_path: Path) -> Released:
     (folder / "policy.json").write_text('{"serving": {"sla": {"p95_ms": 7.5, "p99_ms": null}}}', encoding="utf-8")
     blessing = {"blessed": True, "hashes": {"model": folder_sha256(folder / "model")}}
     (folder / "blessing.json").write_text(json.dumps(blessing), encoding="utf-8")
-    return Released(folder, keys).sign()
+    return SignedBundle(folder, keys).sign()
+
+
+@pytest.fixture
+def read_log(tmp_path: Path) -> Callable[[], pl.DataFrame]:
+    """Reads all files of a prediction log below the test's folder."""
+
+    def read() -> pl.DataFrame:
+        files = sorted(tmp_path.rglob("*.parquet"))
+        return pl.concat([pl.read_parquet(file, hive_partitioning=False) for file in files], how="diagonal")
+
+    return read

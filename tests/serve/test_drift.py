@@ -13,20 +13,20 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.stability import excess_stability_index
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.serve.drift import DriftWindow
-from modelway.components.serve.signature import Column, Signature
+from modelway.components.serve.signature import InputColumn, Signature
 from modelway.components.validate.checks.drift import drift_checks
-from modelway.components.validate.distributions import TableStatistics, measure, measure_like
+from modelway.components.validate.distributions import measure, measure_like
 
 SIGNATURE = Signature(
     (
-        Column("income", "number"),
-        Column("rooms", "number"),
-        Column("owner", "number"),
-        Column("region", "text"),
-        Column("opened", "time"),
+        InputColumn("income", "number"),
+        InputColumn("rooms", "number"),
+        InputColumn("owner", "number"),
+        InputColumn("region", "text"),
+        InputColumn("opened", "time"),
     )
 )
-NAMES = [one.name for one in SIGNATURE.columns]
+NAMES = [column.name for column in SIGNATURE.columns]
 
 
 def table(rows: int, seed: int, shift: float = 0.0) -> pl.DataFrame:
@@ -42,15 +42,15 @@ def table(rows: int, seed: int, shift: float = 0.0) -> pl.DataFrame:
             "opened": [dt.datetime(2020, 1, 1) + dt.timedelta(days=int(day)) for day in days],
         }
     )
-    gone = dice.random((rows, len(NAMES))) < 0.05
+    missing = dice.random((rows, len(NAMES))) < 0.05
     return frame.select(
-        pl.when(pl.Series(~gone[:, place])).then(pl.col(name)).alias(name) for place, name in enumerate(NAMES)
+        pl.when(pl.Series(~missing[:, place])).then(pl.col(name)).alias(name) for place, name in enumerate(NAMES)
     )
 
 
 def columns_of(frame: pl.DataFrame) -> dict[str, Any]:
-    taken = to_model_input(frame, NAMES)
-    return {name: taken[name].to_numpy() for name in NAMES}
+    model_input = to_model_input(frame, NAMES)
+    return {name: model_input[name].to_numpy() for name in NAMES}
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +65,13 @@ def test_scores_are_what_the_data_gate_measures(baseline: Path, shift: float) ->
     window, frame = DriftWindow.read(baseline, SIGNATURE), table(2000, 1, shift)
     for start in range(0, 2000, 250):
         window.add(columns_of(frame[start : start + 250]))
-    before = TableStatistics.model_validate_json(baseline.read_bytes())
-    now = measure_like(frame, before, data_hash="")
+    statistics = TableStatistics.model_validate_json(baseline.read_bytes())
+    current = measure_like(frame, statistics, data_hash="")
     expected = {}
-    for name, shape in before.columns.items():
-        shares = shape.shares, now.columns[name].shares
-        expected[name] = excess_stability_index(*shares, expected_rows=before.rows, rows=2000)
-    (checks,) = [drift_checks(now, before, policy=DataPolicy(drift=Drift(psi=1e-9)))]
+    for name, reference in statistics.columns.items():
+        shares = reference.shares, current.columns[name].shares
+        expected[name] = excess_stability_index(*shares, expected_rows=statistics.rows, rows=2000)
+    (checks,) = [drift_checks(current, statistics, policy=DataPolicy(drift=Drift(psi=1e-9)))]
     by_gate = {check.name: check.observed for check in checks}
     assert by_gate == pytest.approx({f"drift[{name}]": index for name, index in expected.items()}, abs=1e-6)
     assert window.scores() == pytest.approx(expected, abs=1e-12)
@@ -108,7 +108,9 @@ def test_the_window_forgets_the_oldest_rows(baseline: Path) -> None:
 
 
 def test_a_column_of_another_type_than_the_baselines_is_left_out(baseline: Path) -> None:
-    signature = Signature((Column("income", "text"), Column("region", "text"), Column("unknown", "number")))
+    signature = Signature(
+        (InputColumn("income", "text"), InputColumn("region", "text"), InputColumn("unknown", "number"))
+    )
     window = DriftWindow.read(baseline, signature)
     window.add({"income": np.array(["a"] * 500, dtype=object), "region": np.array(["n"] * 500, dtype=object)})
     assert list(window.scores()) == ["region"]

@@ -22,13 +22,13 @@ def test_requests_are_counted_by_status_and_latency() -> None:
     metrics = Metrics(MODEL, bounds=(0.0075,))
     for status, seconds in ((200, 0.001), (200, 0.0075), (422, 0.0076), (500, 99.0)):
         metrics.observe(status, seconds)
-    found = samples(metrics)
-    assert [found["modelway_requests_total", code] for code in ("200", "422", "500")] == [2, 1, 1]
+    values = samples(metrics)
+    assert [values["modelway_requests_total", code] for code in ("200", "422", "500")] == [2, 1, 1]
     bounds = ("0.0005", "0.001", "0.005", "0.0075", "0.01", "10.0", "+Inf")
-    assert [found["modelway_request_seconds_bucket", bound] for bound in bounds] == [0, 1, 1, 2, 3, 3, 4]
-    assert found["modelway_request_seconds_count",] == 4
-    assert found["modelway_request_seconds_sum",] == pytest.approx(99.0161)
-    assert found["modelway_model_info", "ab", "loans", "3"] == 1
+    assert [values["modelway_request_seconds_bucket", bound] for bound in bounds] == [0, 1, 1, 2, 3, 3, 4]
+    assert values["modelway_request_seconds_count",] == 4
+    assert values["modelway_request_seconds_sum",] == pytest.approx(99.0161)
+    assert values["modelway_model_info", "ab", "loans", "3"] == 1
 
 
 def test_drift_load_and_log_are_shown_as_they_are_now() -> None:
@@ -37,10 +37,10 @@ def test_drift_load_and_log_are_shown_as_they_are_now() -> None:
     metrics.in_flight = 3
     assert samples(metrics)["modelway_feature_drift", "income"] == 0.1
     drift["income"] = 0.4
-    found = samples(metrics)
-    assert found["modelway_feature_drift", "income"] == 0.4
-    assert (found["modelway_log_written_total",], found["modelway_log_dropped_total",]) == (5, 2)
-    assert found["modelway_in_flight",] == 3
+    values = samples(metrics)
+    assert values["modelway_feature_drift", "income"] == 0.4
+    assert (values["modelway_log_written_total",], values["modelway_log_dropped_total",]) == (5, 2)
+    assert values["modelway_in_flight",] == 3
 
 
 def test_without_a_log_there_are_no_counts_of_one() -> None:

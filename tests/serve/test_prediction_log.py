@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,13 @@ import numpy as np
 import polars as pl
 
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
-from modelway.components.serve.recorder import Observer
+
+ReadLog = Callable[[], pl.DataFrame]
 
 
 def block(rows: int, **more: Any) -> dict[str, Any]:
     texts = np.array([None, *["n"] * (rows - 1)], dtype=object)
     return {"_at": np.arange(rows).astype("datetime64[us]"), "income": np.full(rows, np.nan), "region": texts, **more}
-
-
-def written(folder: Path) -> pl.DataFrame:
-    files = sorted(folder.rglob("*.parquet"))
-    return pl.concat([pl.read_parquet(file, hive_partitioning=False) for file in files], how="diagonal")
 
 
 def wait_for(log: PredictionLog, rows: int) -> None:
@@ -28,7 +25,7 @@ def wait_for(log: PredictionLog, rows: int) -> None:
         time.sleep(0.02)
 
 
-def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path) -> None:
+def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path, read_log: ReadLog) -> None:
     log = PredictionLog(LogSettings(str(tmp_path)), "loans", version="3")
     log.offer(block(3, _predict=np.array([1, 0, 1])))
     log.offer(block(2))
@@ -36,11 +33,11 @@ def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path) -> N
     (file,) = tmp_path.rglob("*.parquet")
     assert file.parent.parent == tmp_path / "loans" / "3"
     assert file.parent.name.startswith("date=")
-    found = written(tmp_path)
-    assert found["_predict"].to_list() == [1, 0, 1, None, None]
-    assert found["income"].null_count() == 5
-    assert found["region"].to_list() == [None, "n", "n", None, "n"]
-    assert found["_at"].dtype == pl.Datetime("us")
+    table = read_log()
+    assert table["_predict"].to_list() == [1, 0, 1, None, None]
+    assert table["income"].null_count() == 5
+    assert table["region"].to_list() == [None, "n", "n", None, "n"]
+    assert table["_at"].dtype == pl.Datetime("us")
     assert log.counts() == {"written": 5, "dropped": 0}
 
 
@@ -54,7 +51,9 @@ def test_a_file_is_written_as_soon_as_it_is_full_or_old(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_waits_and_then_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the folder should be")
-    log = PredictionLog(LogSettings(str(tmp_path / "log"), file_seconds=0.1, held_rows=10), "loans", version="3")
+    log = PredictionLog(
+        LogSettings(str(tmp_path / "log"), file_seconds=0.1, maximum_pending_rows=10), "loans", version="3"
+    )
     for _ in range(3):
         log.offer(block(4))
     assert log.counts() == {"written": 0, "dropped": 4}
@@ -63,32 +62,6 @@ def test_what_cannot_be_written_waits_and_then_is_dropped(tmp_path: Path) -> Non
     wait_for(log, 8)
     log.close()
     assert log.counts() == {"written": 8, "dropped": 4}
-
-
-def test_a_sample_of_requests_is_logged_with_all_their_rows(tmp_path: Path) -> None:
-    log = PredictionLog(LogSettings(str(tmp_path), sample=0.2), "loans", version="3")
-    observer = Observer(None, log, seed=0)
-    for number in range(2000):
-        outputs = {"predict": np.array(["a", "b"], dtype=object), "predict_proba": np.array([[0.1, 0.9], [1.0, 0.0]])}
-        observer.record({"income": np.array([number, number + 0.5])}, outputs, identity=f"r{number}")
-    observer.close()
-    found = written(tmp_path)
-    assert 350 <= found["_request"].n_unique() <= 450
-    assert len(found) == 2 * found["_request"].n_unique()
-    assert found.columns == ["_at", "_request", "income", "_predict", "_predict_proba_0", "_predict_proba_1"]
-    assert found["_predict_proba_1"].to_list()[:2] == [0.9, 0.0]
-    assert found["_request"].to_list() == [f"r{int(income)}" for income in found["income"]]
-    assert abs(found["_at"][-1].timestamp() - time.time()) < 86_400
-
-
-def test_requests_that_want_other_outputs_are_logged_beside_each_other(tmp_path: Path) -> None:
-    observer = Observer(None, PredictionLog(LogSettings(str(tmp_path)), "loans", version=""))
-    observer.record({"x": np.array([1.0])}, {"predict": np.array([5])})
-    observer.record({"x": np.array([2.0])}, {"other": np.array([6])})
-    observer.close()
-    found = written(tmp_path).sort("x")
-    assert found["_predict"].to_list() == [5, None]
-    assert found["_other"].to_list() == [None, 6]
 
 
 def test_what_has_piled_up_is_written_in_files_of_the_same_size(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelway.components.serve.errors import RequestError
-from modelway.components.serve.protocol_v1 import decode_v1
+from modelway.components.serve.protocol_v1 import decode_v1, encode_v1
 
 SPLIT = {"columns": ["b", "a"], "data": [["x", 1], ["y", None]]}
 RECORDS = [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]
@@ -25,8 +26,8 @@ RECORDS = [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]
     ids=["instances", "lists", "records", "split", "split without a name", "columns"],
 )
 def test_the_same_rows_come_in_every_form(document: Any) -> None:
-    found = decode_v1(json.dumps(document).encode(), ["a", "b"]).columns
-    assert {name: list(values.values) for name, values in found.items()} == {"a": [1, None], "b": ["x", "y"]}
+    columns = decode_v1(json.dumps(document).encode(), ["a", "b"]).columns
+    assert {name: list(values.values) for name, values in columns.items()} == {"a": [1, None], "b": ["x", "y"]}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,32 @@ def test_the_same_rows_come_in_every_form(document: Any) -> None:
     ],
 )
 def test_what_holds_no_rows_is_refused(document: Any, status: int, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError) as error:
         decode_v1(json.dumps(document).encode(), ["a", "b"])
-    assert caught.value.status == status
-    assert message in caught.value.message
+    assert error.value.status == status
+    assert message in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b'{"instances": 5}', 400, "must be a list of rows"),
+        (b'{"inputs": []}', 400, "must be an object of lists by column"),
+        (b'{"instances": []}', 422, "no rows"),
+        (b'{"instances": [1, 2]}', 400, "must all be objects by column"),
+        (b'{"instances": [[1, 2], {"a": 1}]}', 400, "must all be objects by column"),
+        (b'{"instances": [{"a": 1, "b": 2}, {"a": 1}]}', 422, "row 0 has the column 'b', but row 1 does not"),
+        (b'{"instances": [{"a": 1}, {"a": 1, "c": 2}]}', 422, "row 1 has the column 'c', but row 0 does not"),
+        (b'{"instances": [[1, 2], [1]]}', 422, "row 1 has 1 values, but there are 2 columns: a, b"),
+    ],
+)
+def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message: str) -> None:
+    with pytest.raises(RequestError) as error:
+        decode_v1(body, ["a", "b"])
+    assert error.value.status == status
+    assert message in error.value.message
+
+
+def test_v1_answers_predictions_and_probabilities_by_row() -> None:
+    outputs = {"predict": np.array(["a", "b"], dtype=object), "predict_proba": np.array([[0.75, 0.25], [np.nan, 1.0]])}
+    assert encode_v1(outputs) == {"predictions": ["a", "b"], "probabilities": [[0.75, 0.25], [None, 1.0]]}

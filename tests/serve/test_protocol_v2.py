@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from modelway.components.serve.errors import RequestError
-from modelway.components.serve.protocol_v1 import decode_v1, encode_v1
-from modelway.components.serve.protocol_v2 import decode_v2, encode_v2
+from modelway.components.serve.protocol_v2 import Request, decode_v2, encode_binary_v2, encode_v2
 from modelway.components.serve.signature import Values
+from modelway.components.serve.tensors import encode_values
 
 TENSOR = {"name": "income", "shape": [2], "datatype": "FP64", "data": [1.5, None]}
 
@@ -34,18 +34,11 @@ def test_the_id_and_the_outputs_wanted_are_read() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "the body is empty"),
-        (b" \n", "the body is empty"),
-        (b"{", "the body is not JSON"),
-        (b"\xff\xfe\x00", "the body is not JSON"),
-        (b"[" * 100_000, "nested too deeply"),
-        (b"[]", "must be a JSON object"),
         (b"{}", "`inputs` must be a list"),
         (b'{"inputs": []}', "`inputs` must be a list"),
         (b'{"inputs": [3]}', "must be an object with a `name`"),
         (b'{"inputs": [{"name": 5}]}', "must be an object with a `name`"),
-        (b'{"inputs": [{"name": "income", "shape": [1], "datatype": "FP64", "data": [NaN]}]}', "write null"),
-        (v2(datatype="FLOAT"), "has the datatype 'FLOAT'; known are BOOL"),
+        (v2(datatype="FLOAT"), "has the datatype 'FLOAT'; use BOOL"),
         (v2(datatype=...), "has the datatype None"),
         (v2(data=...), "has no list of `data`"),
         (v2(data="1.5"), "has no list of `data`"),
@@ -55,43 +48,17 @@ def test_the_id_and_the_outputs_wanted_are_read() -> None:
         (v2(shape=[1, 2]), "a column is [rows] or [rows, 1]"),
         (v2(shape=[]), "a column is [rows] or [rows, 1]"),
         (v2(shape=[3]), "has the shape [3], but 2 values"),
-        (v2(shape=[2, 1], data=[[1, 2], [3]]), "rows that hold other than one value"),
+        (v2(shape=[2, 1], data=[[1, 2], [3]]), "exactly one value in each row"),
         (json.dumps({"inputs": [TENSOR, TENSOR]}).encode(), "'income' is given twice"),
         (json.dumps({"inputs": [TENSOR], "id": 5}).encode(), "`id` must be text"),
         (json.dumps({"inputs": [TENSOR], "outputs": ["predict"]}).encode(), "`outputs` must be a list"),
     ],
 )
 def test_what_is_no_inference_request_is_refused_with_400(body: bytes, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError) as error:
         decode_v2(body)
-    assert caught.value.status == 400
-    assert message in caught.value.message
-
-
-def test_v1_rows_are_objects_by_column_or_lists_in_order() -> None:
-    by_name = decode_v1(b'{"instances": [{"b": "x", "a": 1}, {"a": null, "b": "y"}]}', ["a", "b"])
-    in_order = decode_v1(b'{"instances": [[1, "x"], [null, "y"]]}', ["a", "b"])
-    assert by_name.columns == in_order.columns == {"a": Values([1, None]), "b": Values(["x", "y"])}
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "message"),
-    [
-        (b'{"instances": 5}', 400, "must be a list of rows"),
-        (b'{"inputs": []}', 400, "must be an object of lists by column"),
-        (b'{"instances": []}', 422, "no rows"),
-        (b'{"instances": [1, 2]}', 400, "all objects by column, or all lists"),
-        (b'{"instances": [[1, 2], {"a": 1}]}', 400, "all objects by column, or all lists"),
-        (b'{"instances": [{"a": 1, "b": 2}, {"a": 1}]}', 422, "row 0 has the column 'b', but row 1 does not"),
-        (b'{"instances": [{"a": 1}, {"a": 1, "c": 2}]}', 422, "row 1 has the column 'c', but row 0 does not"),
-        (b'{"instances": [[1, 2], [1]]}', 422, "row 1 has 1 values, but there are 2 columns: a, b"),
-    ],
-)
-def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        decode_v1(body, ["a", "b"])
-    assert caught.value.status == status
-    assert message in caught.value.message
+    assert error.value.status == 400
+    assert message in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -108,7 +75,7 @@ def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message
     ],
 )
 def test_outputs_are_tensors_of_their_type(values: Any, datatype: str, data: list[Any]) -> None:
-    answer = encode_v2({"predict": values}, "loans", version="3", identity="a7")
+    answer = encode_v2({"predict": values}, "loans", version="3", request_id="a7")
     assert answer == {
         "model_name": "loans",
         "model_version": "3",
@@ -117,6 +84,43 @@ def test_outputs_are_tensors_of_their_type(values: Any, datatype: str, data: lis
     }
 
 
-def test_v1_answers_predictions_and_probabilities_by_row() -> None:
-    outputs = {"predict": np.array(["a", "b"], dtype=object), "predict_proba": np.array([[0.75, 0.25], [np.nan, 1.0]])}
-    assert encode_v1(outputs) == {"predictions": ["a", "b"], "probabilities": [[0.75, 0.25], [None, 1.0]]}
+def tensor(name: str, datatype: str, size: int) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": [2], "parameters": {"binary_data_size": size}}
+
+
+def test_binary_tensors_follow_the_json_in_order_beside_others() -> None:
+    plain = {"name": "c", "datatype": "INT64", "shape": [2], "data": [1, 2]}
+    head = json.dumps({"inputs": [tensor("a", "FP64", 16), plain, tensor("b", "BYTES", 11)]}).encode()
+    body = head + np.array([1.0, 2.0]).tobytes() + encode_values(np.array(["no", "y"], dtype=object), "BYTES")
+    columns = decode_v2(body, len(head)).columns
+    assert list(columns["a"].values) == [1.0, 2.0]
+    assert columns["b"].values == ["no", "y"]
+    assert columns["c"].values == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("size", "bytes_sent", "json_length", "message"),
+    [
+        (16, 15, 0, "ends within the binary tensor 'a'"),
+        (16, 17, 0, "1 bytes follow the last binary tensor"),
+        (16, 16, 1000, "fewer than Inference-Header-Content-Length says"),
+    ],
+)
+def test_a_body_of_another_length_is_refused(size: int, bytes_sent: int, json_length: int, message: str) -> None:
+    head = json.dumps({"inputs": [tensor("a", "FP64", size)]}).encode()
+    with pytest.raises(RequestError, match=message):
+        decode_v2(head + bytes(bytes_sent), json_length or len(head))
+
+
+@pytest.mark.parametrize("by", ["each", "all"])
+def test_outputs_are_binary_where_they_are_asked_for_so(by: str) -> None:
+    outputs = {"predict": np.array(["yes"], dtype=object), "predict_proba": np.array([[0.25, 0.75]])}
+    request = Request({}, binary={"predict_proba": True}) if by == "each" else Request({}, all_binary=True)
+    content, length = encode_binary_v2(outputs, "loans", version="3", request=request)
+    assert length is not None
+    label, probabilities = json.loads(content[:length])["outputs"]
+    assert content.endswith(np.array([0.25, 0.75]).tobytes())
+    assert probabilities == {**probabilities, "shape": [1, 2], "parameters": {"binary_data_size": 16}}
+    assert "data" not in probabilities
+    assert (label.get("data") == ["yes"]) == (by == "each")
+    assert len(content) - length == (16 if by == "each" else 23)

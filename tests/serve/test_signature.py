@@ -14,10 +14,15 @@ import yaml
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.serve.errors import RequestError
-from modelway.components.serve.signature import Column, Signature, Values
+from modelway.components.serve.signature import InputColumn, Signature, Values
 
 SIGNATURE = Signature(
-    (Column("income", "number"), Column("region", "text"), Column("opened", "time"), Column("note", "text", False))
+    (
+        InputColumn("income", "number"),
+        InputColumn("region", "text"),
+        InputColumn("opened", "time"),
+        InputColumn("note", "text", False),
+    )
 )
 ROW: dict[str, Values] = {
     "income": Values([1.5]),
@@ -28,21 +33,26 @@ ROW: dict[str, Values] = {
 
 def test_values_become_what_the_model_was_trained_on(rows: pl.DataFrame) -> None:
     signature = Signature(
-        (Column("income", "number"), Column("age", "number"), Column("region", "text"), Column("opened", "time"))
+        (
+            InputColumn("income", "number"),
+            InputColumn("age", "number"),
+            InputColumn("region", "text"),
+            InputColumn("opened", "time"),
+        )
     )
-    given = {name: rows[name].to_list() for name in ("income", "age", "region", "opened")}
-    given["opened"] = [None if time is None else time.isoformat() for time in given["opened"]]
-    found = signature.convert({name: Values(values) for name, values in given.items()})
-    expected = to_model_input(rows, list(given))
-    for name, values in found.items():
+    request = {name: rows[name].to_list() for name in ("income", "age", "region", "opened")}
+    request["opened"] = [None if time is None else time.isoformat() for time in request["opened"]]
+    columns = signature.convert({name: Values(values) for name, values in request.items()})
+    expected = to_model_input(rows, list(request))
+    for name, values in columns.items():
         assert values.dtype == expected[name].dtype
         np.testing.assert_array_equal(values, expected[name].to_numpy())
 
 
 def test_columns_come_in_the_models_order_and_optional_ones_may_be_left_out() -> None:
-    found = SIGNATURE.convert(dict(reversed(ROW.items())))
-    assert list(found) == ["income", "region", "opened", "note"]
-    assert found["note"].tolist() == [None]
+    columns = SIGNATURE.convert(dict(reversed(ROW.items())))
+    assert list(columns) == ["income", "region", "opened", "note"]
+    assert columns["note"].tolist() == [None]
 
 
 @pytest.mark.parametrize(
@@ -60,9 +70,9 @@ def test_columns_come_in_the_models_order_and_optional_ones_may_be_left_out() ->
     ],
 )
 def test_numbers_of_every_datatype_become_float64(datatype: str, value: object, expected: float) -> None:
-    found = SIGNATURE.convert({**ROW, "income": Values([value], datatype)})["income"]
-    assert found.dtype == np.float64
-    assert found[0] == expected
+    columns = SIGNATURE.convert({**ROW, "income": Values([value], datatype)})["income"]
+    assert columns.dtype == np.float64
+    assert columns[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -75,16 +85,16 @@ def test_numbers_of_every_datatype_become_float64(datatype: str, value: object, 
     ],
 )
 def test_times_are_read_in_utc(text: str, expected: dt.datetime) -> None:
-    found = SIGNATURE.convert({**ROW, "opened": Values([text])})["opened"]
-    assert found.dtype == np.dtype("datetime64[us]")
-    assert found[0] == np.datetime64(expected)
+    columns = SIGNATURE.convert({**ROW, "opened": Values([text])})["opened"]
+    assert columns.dtype == np.dtype("datetime64[us]")
+    assert columns[0] == np.datetime64(expected)
 
 
 def test_missing_values_are_kept_as_such() -> None:
-    found = SIGNATURE.convert({name: Values([None]) for name in ROW})
-    assert np.isnan(found["income"][0])
-    assert found["region"][0] is None
-    assert pd.isna(found["opened"][0])
+    columns = SIGNATURE.convert({name: Values([None]) for name in ROW})
+    assert np.isnan(columns["income"][0])
+    assert columns["region"][0] is None
+    assert pd.isna(columns["opened"][0])
 
 
 @pytest.mark.parametrize(
@@ -97,12 +107,12 @@ def test_missing_values_are_kept_as_such() -> None:
         ({"income": Values([[1.0]])}, "column 'income', row 0: [1.0] is not a number"),
         ({"income": Values([1], "BOOL")}, "column 'income', row 0: 1 is not true or false"),
         ({"income": Values(["a"], "BYTES")}, "column 'income' takes numbers, but its datatype is BYTES"),
-        ({"income": Values([300], "UINT8")}, "column 'income', row 0: 300 is no UINT8"),
-        ({"income": Values([1.5], "INT64")}, "column 'income', row 0: 1.5 is no INT64"),
+        ({"income": Values([300], "UINT8")}, "column 'income', row 0: 300 is not a valid UINT8"),
+        ({"income": Values([1.5], "INT64")}, "column 'income', row 0: 1.5 is not a valid INT64"),
         ({"income": Values([float("inf")])}, "column 'income', row 0: inf is not a finite number"),
         ({"income": Values([float("inf")], "INT64")}, "column 'income', row 0: inf is not a finite number"),
-        ({"income": Values([1e300], "FP32")}, "column 'income', row 0: 1e+300 is too great for FP32"),
-        ({"income": Values([10**400])}, "column 'income' holds an integer too great for a 64-bit number"),
+        ({"income": Values([1e300], "FP32")}, "column 'income', row 0: 1e+300 is too large for FP32"),
+        ({"income": Values([10**400])}, "column 'income' holds an integer too large for a 64-bit number"),
         ({"region": Values([5])}, "column 'region', row 0: 5 is not text"),
         ({"region": Values([5.0], "FP64")}, "column 'region' takes text (BYTES), but its datatype is FP64"),
         ({"opened": Values(["yesterday"])}, "column 'opened', row 0: 'yesterday' is not a time in ISO 8601"),
@@ -114,22 +124,16 @@ def test_missing_values_are_kept_as_such() -> None:
     ],
 )
 def test_what_the_model_does_not_take_is_refused_by_name_and_value(changes: dict[str, Any], message: str) -> None:
-    given = {name: values for name, values in {**ROW, **changes}.items() if values is not ...}
-    with pytest.raises(RequestError) as caught:
-        SIGNATURE.convert(given)
-    assert caught.value.status == 422
-    assert message in caught.value.message
-
-
-def test_a_long_value_is_cut_in_the_message() -> None:
-    with pytest.raises(RequestError) as caught:
-        SIGNATURE.convert({**ROW, "income": Values(["x" * 10_000])})
-    assert len(caught.value.message) < 200
+    request = {name: values for name, values in {**ROW, **changes}.items() if values is not ...}
+    with pytest.raises(RequestError) as error:
+        SIGNATURE.convert(request)
+    assert error.value.status == 422
+    assert message in error.value.message
 
 
 def test_the_signature_is_read_from_the_models_folder(light: Path) -> None:
-    found = Signature.read(light)
-    assert [(one.name, one.kind) for one in found.columns] == [
+    columns = Signature.read(light)
+    assert [(column.name, column.kind) for column in columns.columns] == [
         ("income", "number"),
         ("age", "number"),
         ("region", "text"),
@@ -139,14 +143,14 @@ def test_the_signature_is_read_from_the_models_folder(light: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["binary", "object"])
 def test_a_signature_of_other_types_is_refused(write_model: Callable[..., Path], kind: str) -> None:
-    with pytest.raises(ModelwayError, match="something other than named columns") as caught:
+    with pytest.raises(ModelwayError, match="something other than named columns") as error:
         Signature.read(write_model(object(), {"photo": kind}))
-    assert (caught.value.column, caught.value.value) == ("photo", kind)
+    assert (error.value.column, error.value.value) == ("photo", kind)
 
 
 def test_a_model_without_a_signature_is_refused(light: Path) -> None:
-    described = yaml.safe_load((light / "MLmodel").read_text(encoding="utf-8"))
-    del described["signature"]
-    (light / "MLmodel").write_text(yaml.safe_dump(described), encoding="utf-8")
-    with pytest.raises(ModelwayError, match="states no signature"):
+    metadata = yaml.safe_load((light / "MLmodel").read_text(encoding="utf-8"))
+    del metadata["signature"]
+    (light / "MLmodel").write_text(yaml.safe_dump(metadata), encoding="utf-8")
+    with pytest.raises(ModelwayError, match="has no input signature"):
         Signature.read(light)

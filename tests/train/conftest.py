@@ -64,7 +64,7 @@ Prepare = Callable[..., Prepared]
 def prepare_rows(tmp_path: Path, rows: pl.DataFrame) -> Prepare:
     """Prepares the rows for a model; keywords are keys of `model` and, with `features`, of `features`."""
 
-    def made(
+    def prepare_for(
         model: dict[str, Any],
         *,
         task: str = "binary",
@@ -72,9 +72,9 @@ def prepare_rows(tmp_path: Path, rows: pl.DataFrame) -> Prepare:
         features: dict[str, Any] | None = None,
         table: pl.DataFrame = rows,
     ) -> Prepared:
-        asked = {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]}
-        asked |= {"scale": "standard", **(features or {})}
-        text = minimal_project_text(task=task, label=label, features=asked, model=model)
+        keys = {"numeric": ["income", "age"], "categorical": ["region"], "datetime": ["opened"]}
+        keys |= {"scale": "standard", **(features or {})}
+        text = minimal_project_text(task=task, label=label, features=keys, model=model)
         table.write_parquet(tmp_path / "train")
         prepare(
             str(tmp_path / "train"),
@@ -86,4 +86,4 @@ def prepare_rows(tmp_path: Path, rows: pl.DataFrame) -> Prepare:
         raw = to_model_input(table, project.features.columns)
         return Prepared(project, raw, pl.read_parquet(tmp_path / "prepared"), tmp_path / "steps" / STEPS_FILE)
 
-    return made
+    return prepare_for

@@ -11,18 +11,14 @@ from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
-import polars as pl
 import pytest
 import skops.io
 import yaml
 from sklearn.pipeline import Pipeline
 
-from modelway.components.core.code.version import code_version
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.models import folder_sha256, load_model
+from modelway.components.core.storage.models import load_model
 from modelway.components.train.saving import save
-from modelway.components.train.stage import train
 
 Prepare = Callable[..., Any]
 LOGISTIC = {"estimator": "sklearn.linear_model.LogisticRegression", "parameters": {"max_iter": 500}}
@@ -43,11 +39,11 @@ MODELS = {
 }
 
 
-def saved(made: Any, pipeline: Pipeline, folder: Path) -> str:
+def save_model(data: Any, pipeline: Pipeline, folder: Path) -> str:
     return save(
         pipeline,
         str(folder),
-        examples=made.raw.head(5),
+        examples=data.raw.head(5),
         model_id="m-" + "0" * 32,
         run_id="1" * 32,
         location=(folder.parent / "artifacts").as_uri(),
@@ -57,41 +53,41 @@ def saved(made: Any, pipeline: Pipeline, folder: Path) -> str:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_saved_model_answers_as_before(prepare_rows: Prepare, tmp_path: Path, name: str) -> None:
     model, task, label = MODELS[name]
-    made = prepare_rows(model, task=task, label=label)
-    pipeline, folder = made.fit(), tmp_path / "model"
-    assert saved(made, pipeline, folder) == "skops"
+    data = prepare_rows(model, task=task, label=label)
+    pipeline, folder = data.fit(), tmp_path / "model"
+    assert save_model(data, pipeline, folder) == "skops"
     files = {file.name for file in folder.iterdir()}
     assert "model.skops" in files
     assert not [name for name in files if name.endswith((".pkl", ".pickle"))]
-    expected = pipeline.predict(made.raw)
+    expected = pipeline.predict(data.raw)
     ours, theirs = load_model(folder), mlflow.pyfunc.load_model(str(folder))
-    np.testing.assert_array_equal(ours.predict(made.raw), expected)
-    np.testing.assert_array_equal(theirs.predict(made.raw), expected)
-    strange = made.raw.head(3).assign(region=["nowhere", None, ""], age=np.nan)
+    np.testing.assert_array_equal(ours.predict(data.raw), expected)
+    np.testing.assert_array_equal(theirs.predict(data.raw), expected)
+    strange = data.raw.head(3).assign(region=["nowhere", None, ""], age=np.nan)
     np.testing.assert_array_equal(ours.predict(strange), pipeline.predict(strange))
     np.testing.assert_array_equal(theirs.predict(strange), pipeline.predict(strange))
 
 
 @pytest.fixture
 def logistic(prepare_rows: Prepare, tmp_path: Path) -> tuple[Any, Path]:
-    made = prepare_rows(LOGISTIC)
-    saved(made, made.fit(), tmp_path / "model")
-    return made, tmp_path / "model"
+    data = prepare_rows(LOGISTIC)
+    save_model(data, data.fit(), tmp_path / "model")
+    return data, tmp_path / "model"
 
 
 def test_the_signature_names_the_raw_columns_and_their_types(logistic: tuple[Any, Path]) -> None:
     _, folder = logistic
-    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-    inputs = json.loads(described["signature"]["inputs"])
+    metadata = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    inputs = json.loads(metadata["signature"]["inputs"])
     assert [(column["name"], column["type"]) for column in inputs] == [
         ("income", "double"),
         ("age", "double"),
         ("region", "string"),
         ("opened", "datetime"),
     ]
-    assert json.loads(described["signature"]["outputs"])[0]["tensor-spec"]["dtype"] == "int64"
-    assert described["model_uuid"] == described["model_id"] == "m-" + "0" * 32
-    assert described["run_id"] == "1" * 32
+    assert json.loads(metadata["signature"]["outputs"])[0]["tensor-spec"]["dtype"] == "int64"
+    assert metadata["model_uuid"] == metadata["model_id"] == "m-" + "0" * 32
+    assert metadata["run_id"] == "1" * 32
 
 
 def test_the_input_example_can_be_predicted(logistic: tuple[Any, Path]) -> None:
@@ -121,10 +117,10 @@ def test_a_model_whose_file_was_tampered_with_is_refused(logistic: tuple[Any, Pa
     pipeline = load_model(folder)
     pipeline.steps.insert(0, ("spy", FunctionTransformer(sys.exit)))
     skops.io.dump(pipeline, folder / "model.skops")
-    with pytest.raises(ModelwayError, match="not of a trusted library") as caught:
+    with pytest.raises(ModelwayError, match="not of a trusted library") as error:
         load_model(folder)
-    assert caught.value.file == str(folder / "model.skops")
-    assert "exit" in (caught.value.value or "")
+    assert error.value.file == str(folder / "model.skops")
+    assert "exit" in (error.value.value or "")
 
 
 OWN = """
@@ -145,80 +141,12 @@ def test_a_model_of_the_users_own_class_is_pickled_and_says_so(
     (tmp_path / "own_class.py").write_text(OWN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_class", raising=False)
-    made = prepare_rows({"entrypoint": "own_class:fit"})
-    pipeline, folder = made.fit(), tmp_path / "model"
+    data = prepare_rows({"entrypoint": "own_class:fit"})
+    pipeline, folder = data.fit(), tmp_path / "model"
     with caplog.at_level(logging.WARNING):
-        assert saved(made, pipeline, folder) == "cloudpickle"
+        assert save_model(data, pipeline, folder) == "cloudpickle"
     assert "the model is pickled, since it holds own_class.Cautious" in caplog.text
     assert "loading it will execute code" in caplog.text
     assert "cloudpickle==" in (folder / "requirements.txt").read_text(encoding="utf-8")
-    np.testing.assert_array_equal(load_model(folder).predict(made.raw), pipeline.predict(made.raw))
-    np.testing.assert_array_equal(mlflow.pyfunc.load_model(str(folder)).predict(made.raw), pipeline.predict(made.raw))
-
-
-def test_training_logs_the_model_byte_for_byte(
-    prepare_rows: Prepare, tmp_path: Path, rows: pl.DataFrame, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    made = prepare_rows({**LOGISTIC, "class_weight": "balanced", "seed": 3})
-    trained = train(
-        str(tmp_path / "prepared"),
-        str(tmp_path / "train"),
-        steps_path=str(tmp_path / "steps"),
-        project_text=made.project.canonical(),
-        data_hash="data",
-        model_path=str(tmp_path / "model"),
-    )
-    assert trained.model_hash == folder_sha256(tmp_path / "model")
-    assert (trained.serialization, trained.rows) == ("skops", len(rows))
-    assert trained.fit_seconds > 0
-    run = tracking.client.get_run(trained.run_id)
-    assert run.info.status == "FINISHED"
-    assert run.data.params["model"] == LOGISTIC["estimator"]
-    assert run.data.params["class_weight"] == "balanced"
-    assert run.data.params["model.max_iter"] == "500"
-    assert run.data.metrics["train_rows"] == len(rows)
-    assert run.data.tags["modelway.data_hash"] == "data"
-    assert run.data.tags["modelway.project_hash"] == made.project.sha256()
-    logged = tracking.client.get_logged_model(trained.model_id)
-    assert logged.status == "READY"
-    kept = Path(logged.artifact_location.removeprefix("file://"))
-    assert folder_sha256(kept) == trained.model_hash
-
-
-def test_training_that_fails_ends_its_run_as_failed(
-    prepare_rows: Prepare, tmp_path: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    made = prepare_rows(LOGISTIC, features={"impute": "none"})
-    text = made.project.canonical().replace('"name": "loans"', '"name": "loans-failing"')
-    paths = [str(tmp_path / name) for name in ("prepared", "train")]
-    about = {"project_text": text, "steps_path": str(tmp_path / "steps"), "data_hash": "data"}
-    with pytest.raises(ModelwayError, match="contains NaN"):
-        train(*paths, **about, model_path=str(tmp_path / "model"))
-    experiment = tracking.client.get_experiment_by_name("loans-failing")
-    assert experiment is not None
-    (run,) = tracking.client.search_runs([experiment.experiment_id])
-    assert run.info.status == "FAILED"
-    assert not (tmp_path / "model").exists()
-
-
-def test_other_code_than_the_run_was_started_for_is_not_trained(
-    prepare_rows: Prepare, tmp_path: Path, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "own_changed.py").write_text(OWN, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
-    made = prepare_rows({"entrypoint": "own_changed:fit"})
-    text = made.project.canonical().replace('"name": "loans"', '"name": "loans-changed"')
-    paths = [str(tmp_path / name) for name in ("prepared", "train")]
-    about = {"project_text": text, "steps_path": str(tmp_path / "steps"), "data_hash": "data"}
-    started_for = code_version(made.project)
-    (tmp_path / "own_changed.py").write_text(f"{OWN}\n", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="is not the code that the run was started for"):
-        train(*paths, **about, code_version=started_for, model_path=str(tmp_path / "model"))
-    assert tracking.client.get_experiment_by_name("loans-changed") is None
-    assert "own_changed" not in sys.modules
+    np.testing.assert_array_equal(load_model(folder).predict(data.raw), pipeline.predict(data.raw))
+    np.testing.assert_array_equal(mlflow.pyfunc.load_model(str(folder)).predict(data.raw), pipeline.predict(data.raw))

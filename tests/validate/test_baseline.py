@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from modelway.components.core.storage.mlflow import BASELINE_FILE
+from modelway.components.core.evidence.files import BASELINE_FILE
 from modelway.components.validate.baseline import (
     SAMPLE_FILE,
     ApprovedBaseline,

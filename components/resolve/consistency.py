@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a project's files before anything runs."""
+"""Checks a project's files against each other and against what is installed, before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import check_metric
 
 
-def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool = True) -> None:
+def check_consistency(files: UserFiles, names: Mapping[str, str], *, trains_here: bool = True) -> None:
     """Checks the three files against each other and against what is installed.
 
     Args:
@@ -22,7 +22,7 @@ def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool
         trains_here: Whether the model is trained with what is installed here; else an estimator may be missing.
 
     Raises:
-        ModelwayError: whatever would make the run fail later; names file and key.
+        ModelwayError: something would make the run fail later; names file and key.
     """
     check_agreement(files.project, files.contract, project_name=names["project"], contract_name=names["contract"])
     check_rules(files.contract, names["contract"])
@@ -41,7 +41,7 @@ def check_files(files: UserFiles, names: Mapping[str, str], *, trains_here: bool
 
 
 def _check_policy_columns(files: UserFiles, names: Mapping[str, str]) -> None:
-    """Checks that every column that the policy names is described."""
+    """Checks that the contract describes every column that the policy names."""
     model, data = files.policy.model, files.policy.data
     columns = [("model.slices.columns", column) for column in (model.slices.columns if model.slices else ())]
     columns += [("model.fairness.columns", column) for column in (model.fairness.columns if model.fairness else ())]
@@ -65,17 +65,17 @@ def _check_fairness(files: UserFiles, names: Mapping[str, str]) -> None:
         return
     if not (fairness.columns or project.sensitive):
         raise ModelwayError(
-            "the policy asks for fairness, but no column makes groups",
+            "the policy requires fairness, but names no columns to group by",
             file=names["policy"],
             key="model.fairness.columns",
             remedy=f"name columns there, or under `sensitive` in {names['project']}",
         )
     if fairness.metrics and project.task != "binary":
         raise ModelwayError(
-            f"fairlearn's measures are for binary labels, and the task is {project.task}",
+            f"fairlearn's metrics require a binary label, but the task is {project.task}",
             file=names["policy"],
             key="model.fairness.metrics",
-            remedy="judge groups by other metrics, under `model.fairness.groups`",
+            remedy="use other metrics, under `model.fairness.groups`",
         )
 
 

@@ -1,4 +1,4 @@
-"""The edge to MLflow's registry: a blessed model becomes a version with its evidence and aliases, or nothing does."""
+"""Registers a blessed model in MLflow: as a version with evidence and aliases, or not at all."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Training:
     Attributes:
         run_id: The MLflow run that trained it.
         model_id: Its id in MLflow.
-        source_version: What the data sources were when the run began.
+        source_version: The data sources' version when the run began.
         code_version: The hash of the library's and the user's own training code.
-        data_version: What the user calls the data's version; empty without.
+        data_version: The user's name for the data's version, if any.
     """
 
     run_id: str
@@ -66,7 +66,7 @@ class BlessedModel:
     context: RunContext
 
     def tags(self, evidence: str) -> dict[str, str]:
-        """The tags of its version, without our prefix; `evidence` is the folder of its evidence in MLflow."""
+        """Returns its version's tags, without our prefix; `evidence` is the folder of its evidence in MLflow."""
         blessing, training, context = self.blessing, self.training, self.context
         hashes = {f"{name}_hash": value for name, value in blessing.hashes.model_dump(exclude={"code"}).items()}
         return hashes | {
@@ -85,7 +85,7 @@ class BlessedModel:
         }
 
     def texts(self) -> dict[str, str]:
-        """What it is blessed by beside the gates' own files, by the file's name."""
+        """Returns the evidence beside the gates' own files, by the file's name."""
         return {
             PROJECT_FILE: self.files.project.canonical(),
             CONTRACT_FILE: self.files.contract.canonical(),
@@ -96,52 +96,52 @@ class BlessedModel:
         }
 
 
-class Registry:
-    """MLflow's registry and the audit log, as far as one blessed model is concerned.
+class ModelRegistry:
+    """MLflow's registry and the audit log, for one blessed model.
 
     Args:
         tracking: MLflow.
-        release: The blessed model.
+        blessed_model: The model to register.
     """
 
-    def __init__(self, tracking: Tracking, release: BlessedModel) -> None:
-        self._release = release
-        self._model = RegisteredModel(release.files.project.name, release.context.store, tracking)
-        self._alias = alias_of_blessed(self._model, release.files.policy.registration.alias)
+    def __init__(self, tracking: Tracking, blessed_model: BlessedModel) -> None:
+        self._blessed_model = blessed_model
+        self._model = RegisteredModel(blessed_model.files.project.name, blessed_model.context.store, tracking)
+        self._alias = alias_of_blessed(self._model, blessed_model.files.policy.registration.alias)
 
     def register(self, evidence: Mapping[str, Path]) -> RegisteredVersion:
-        """Registers the model with its evidence, its entry in the audit log and its aliases, or finds it registered.
+        """Registers the model with evidence, audit log entry and aliases, unless it is registered already.
 
         Args:
-            evidence: The gates' files by the name that they are kept under.
+            evidence: The gates' files, by the name to keep them under.
 
         Raises:
-            ModelwayError: one of it cannot be done; then no version is left, and the decision says so.
+            ModelwayError: it failed; no version is left, and the decision says so.
         """
-        release, tracking = self._release, self._model.tracking
-        same = tracking.with_tag(self._model.name, "blessing", value=release.blessing.identity)
-        if same is not None:
-            version = self._model.version(str(same.version))
-            if same.tags.get(f"{TAG}run") == release.context.run:
-                return self._admit(version, same.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
-            held = self._model.version_with_alias(self._alias) == version
-            registration = self._registration(version, self._alias if held else "")
-            self._decision(registration).write(release.context.store, DECISION)
+        blessed_model, tracking = self._blessed_model, self._model.tracking
+        registered = tracking.with_tag(self._model.name, "blessing", value=blessed_model.blessing.identity)
+        if registered is not None:
+            version = self._model.version(str(registered.version))
+            if registered.tags.get(f"{TAG}run") == blessed_model.context.run:
+                return self._admit(version, registered.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
+            has_alias = self._model.version_with_alias(self._alias) == version
+            registration = self._registration(version, self._alias if has_alias else "")
+            self._decision(registration).write(blessed_model.context.store, DECISION)
             return registration
-        folder = f"evidence/{release.blessing.identity[:16]}"
+        folder = f"evidence/{blessed_model.blessing.identity[:16]}"
         with TemporaryDirectory() as work:
             for file, path in evidence.items():
                 shutil.copyfile(path, Path(work) / file)
-            for file, text in release.texts().items():
+            for file, text in blessed_model.texts().items():
                 (Path(work) / file).write_text(text, encoding="utf-8")
-            tracking.log_evidence(release.training.run_id, Path(work), path=folder)
-        training, tags = release.training, release.tags(folder)
+            tracking.log_evidence(blessed_model.training.run_id, Path(work), path=folder)
+        training, tags = blessed_model.training, blessed_model.tags(folder)
         with tracking.new_version(self._model.name, training.model_id, run_id=training.run_id, tags=tags) as number:
-            return self._admit(self._model.version(number), release.blessing.sha256())
+            return self._admit(self._model.version(number), blessed_model.blessing.sha256())
 
     def _admit(self, version: ModelVersion, blessing_sha256: str) -> RegisteredVersion:
-        """Writes the decision, which is taken back where the audit log or an alias cannot be written."""
-        registration, store = self._registration(version, self._alias), self._release.context.store
+        """Writes decision, audit log entry and aliases; the decision becomes a failure if another cannot be written."""
+        registration, store = self._registration(version, self._alias), self._blessed_model.context.store
         decision = self._decision(registration)
         decision.write(store, DECISION)
         try:
@@ -155,28 +155,28 @@ class Registry:
         return registration
 
     def _registration(self, version: ModelVersion, alias: str) -> RegisteredVersion:
-        model_hash = self._release.blessing.hashes.model
+        model_hash = self._blessed_model.blessing.hashes.model
         return RegisteredVersion(name=version.name, version=version.number, alias=alias, model_hash=model_hash)
 
     def _decision(self, registration: RegisteredVersion) -> Outcome:
-        release = self._release
+        blessed_model = self._blessed_model
         return Outcome(
-            run=release.context.run,
-            name=release.context.name,
+            run=blessed_model.context.run,
+            name=blessed_model.context.name,
             project=self._model.name,
             state=State.REGISTERED,
-            gates=release.blessing.gates,
-            reports=dict(release.reports),
+            gates=blessed_model.blessing.gates,
+            reports=dict(blessed_model.reports),
             model=registration,
-            blessing=release.blessing.sha256(),
-            git_commit=release.context.git_commit,
+            blessing=blessed_model.blessing.sha256(),
+            git_commit=blessed_model.context.git_commit,
         )
 
     def _log(self, version: ModelVersion, blessing_sha256: str) -> None:
-        """Writes into the audit log that a version, with the blessing that it is kept with, came to development."""
-        context = self._release.context
-        served = periods(self._model.audit_log.entries(), version.name, environment=DEVELOPMENT)
-        if served and served[-1].version == version.number:
+        """Logs that the version, with its blessing, came to development, unless that is the last entry there."""
+        context = self._blessed_model.context
+        served_periods = periods(self._model.audit_log.entries(), version.name, environment=DEVELOPMENT)
+        if served_periods and served_periods[-1].version == version.number:
             return
         details = {"blessing_sha256": blessing_sha256, "run": context.run, "git_commit": context.git_commit}
         actor = context.requested_by or "modelway"
