@@ -35,7 +35,7 @@ def kubeconfig(path: Path, server: str) -> Path:
 def test_without_a_cluster_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ModelwayError, match="no cluster is known") as caught:
+    with pytest.raises(ModelwayError, match="no cluster is configured") as caught:
         Cluster.connect("modelway-staging")
     assert caught.value.key == "KUBECONFIG"
 
@@ -44,7 +44,7 @@ def test_a_pod_without_an_account_is_told_so_too(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ModelwayError, match="no cluster is known: Service host/port is not set"):
+    with pytest.raises(ModelwayError, match="no cluster is configured: Service host/port is not set"):
         Cluster.connect("modelway-staging")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.deploy.diagnosis import failed_metrics, measured, pod_problems
+from modelway.components.deploy.diagnosis import failed_metrics, metric_values, pod_problems
 
 GUARDED = "len(result) > 0 && !isNaN(result[0]) && result[0] {}"
 
@@ -29,21 +29,21 @@ def analysis_run(condition: str, phase: str, *measurements: dict[str, str], **re
     [
         (
             analysis_run("<= 0.01", "Failed", {"phase": "Failed", "value": "[0.31251]"}),
-            "error-rate is 0.3125, and the analysis asks for <= 0.01",
+            "error-rate is 0.3125; the analysis requires <= 0.01",
         ),
         (
             analysis_run(
                 "<= 0.01", "Failed", {"phase": "Failed", "value": "[0.5]"}, {"phase": "Successful", "value": "[0]"}
             ),
-            "error-rate is 0.5, and the analysis asks for <= 0.01",
+            "error-rate is 0.5; the analysis requires <= 0.01",
         ),
         (
             analysis_run(">= 50", "Failed", {"phase": "Failed", "value": "[]"}),
-            "error-rate has no value, as where no requests are answered, and the analysis asks for >= 50",
+            "error-rate has no value, as without requests; the analysis requires >= 50",
         ),
         (
             analysis_run("<= 0.01", "Failed", {"phase": "Failed", "value": "[NaN]"}),
-            "error-rate has no value, as where no requests are answered, and the analysis asks for <= 0.01",
+            "error-rate has no value, as without requests; the analysis requires <= 0.01",
         ),
         (
             analysis_run("<= 0.01", "Error", {"phase": "Error", "message": "connection refused"}),
@@ -59,8 +59,8 @@ def test_a_failed_metric_is_named_with_its_value_and_bound(run: dict[str, Any], 
 def test_metrics_that_hold_are_no_reason() -> None:
     run = analysis_run("<= 0.01", "Successful", {"phase": "Successful", "value": "[0.001]"})
     assert failed_metrics(run) == []
-    assert measured(run) == ["error-rate 0.001 (Successful)"]
-    assert measured({"metadata": {}, "spec": {"metrics": []}}) == []
+    assert metric_values(run) == ["error-rate 0.001 (Successful)"]
+    assert metric_values({"metadata": {}, "spec": {"metrics": []}}) == []
 
 
 def test_a_run_that_fails_without_a_metric_says_what_it_says() -> None:

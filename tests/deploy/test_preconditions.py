@@ -17,7 +17,7 @@ from modelway.components.core.bundle.signing import VERIFYING_KEY, new_keys
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import UnavailableError
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.deploy.preconditions import image_problems, policy_problems, precondition_failures
+from modelway.components.deploy.preconditions import image_failures, policy_failures, precondition_failures
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def test_without_a_key_to_verify_with_nothing_is_deployed(
 @pytest.mark.parametrize(
     ("claimed", "says"),
     [
-        ({"version": "9"}, "the image is of version 9 of other, and not of version 1 of other"),
-        ({"name": "loans"}, "the image is of version 1 of loans, and not of version 1 of other"),
+        ({"version": "9"}, "the image is of version 9 of other, not of version 1 of other"),
+        ({"name": "loans"}, "the image is of version 1 of loans, not of version 1 of other"),
         ({"model_hash": "n"}, "the release is of another model than was blessed"),
         ({"blessing_sha256": "0" * 64}, "the blessing is not the one of other 1"),
     ],
@@ -140,7 +140,7 @@ def test_an_image_with_the_blessing_of_another_version_is_refused(
     packages("twice", second)
     shutil.copy(Path(packages.store) / "packages/twice/2.json", Path(packages.store) / "packages/twice/1.json")
     assert found("twice", first) == (
-        "the image is of version 2 of twice, and not of version 1 of twice",
+        "the image is of version 2 of twice, not of version 1 of twice",
         "the image holds another blessing than the version is registered with",
     )
 
@@ -150,7 +150,7 @@ def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
 ) -> None:
     version = release("unbilled")
     packages.altered("unbilled", version, changed("sbom.cdx.json", "{}"), signed=True)
-    assert found("unbilled", version) == ("the image has no bill of materials: sbom.cdx.json is missing or is none",)
+    assert found("unbilled", version) == ("the image has no bill of materials: sbom.cdx.json is missing or not CycloneDX",)
 
 
 def test_an_image_that_package_model_did_not_record_is_refused(
@@ -161,12 +161,12 @@ def test_an_image_that_package_model_did_not_record_is_refused(
     kept = packages("recorded", version)
     other = packages("recorded", version, store=str(tmp_path / "elsewhere"))
     assert found("recorded", version, other) == (
-        f"the image is not the one that package_model recorded: it is {other}, and not {kept}",
+        f"the image is not the one that package_model recorded: it is {other}, not {kept}",
     )
     tag = kept.partition("@")[0] + ":latest"
     assert f"{tag} is not named by its digest" in found("recorded", version, tag)
     (tmp_path / "store/packages/recorded/1.json").write_text(json.dumps({"image": f"{tmp_path}@sha256:{'0' * 64}"}))
-    assert found("recorded", version)[0].startswith("the image is in a folder, which no cluster pulls from")
+    assert found("recorded", version)[0].startswith("the image is in a folder, from which a cluster cannot pull")
 
 
 def test_all_problems_are_found_at_once(
@@ -205,7 +205,7 @@ def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], pack
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"image": f"127.0.0.1:1/away@sha256:{'0' * 64}"}))
     with pytest.raises(UnavailableError):
-        image_problems(packages.handle("away").version(version), "")
+        image_failures(packages.handle("away").version(version), "")
 
 
 def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
@@ -215,21 +215,21 @@ def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
     looser = minimal_policy(
         deployment={"analysis": {"minimum_requests": 10, "error_rate": None}}, serving={"sla": {"p95_ms": 900}}
     )
-    assert policy_problems(released, released) == []
-    said = " / ".join(policy_problems(released, looser))
+    assert policy_failures(released, released) == []
+    said = " / ".join(policy_failures(released, looser))
     for part in (
-        "deployment.analysis.minimum_requests is 10, and was 100",
-        "deployment.analysis.error_rate is absent, and was 0.01",
-        "serving.sla.p95_ms is 900, and was 100",
+        "deployment.analysis.minimum_requests is 10, released with 100",
+        "deployment.analysis.error_rate is absent, released with 0.01",
+        "serving.sla.p95_ms is 900, released with 100",
     ):
         assert part in said
     steps = minimal_policy(
         deployment={"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}}
     )
-    assert policy_problems(minimal_policy(), steps) == []
+    assert policy_failures(minimal_policy(), steps) == []
     allowed = {"on_policy_weakened": "warn"}
     assert (
-        policy_problems(
+        policy_failures(
             minimal_policy(**allowed), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **allowed)
         )
         == []
@@ -238,8 +238,8 @@ def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
 
 def test_a_brought_policy_takes_no_traffic_away() -> None:
     smoke, live = (minimal_policy(environments={"staging": {"traffic": traffic}}) for traffic in ("smoke", "live"))
-    assert policy_problems(smoke, live) == []
-    (problem,) = policy_problems(live, smoke)
-    assert "environments.staging.traffic is smoke, and was live" in problem
+    assert policy_failures(smoke, live) == []
+    (problem,) = policy_failures(live, smoke)
+    assert "environments.staging.traffic is smoke, released with live" in problem
     lax = minimal_policy(environments={"staging": {"approvals": {"self_approval": True}}})
-    assert policy_problems(smoke, lax) == []  # of approvals the stricter of the two policies holds
+    assert policy_failures(smoke, lax) == []  # of approvals the stricter of the two policies holds

@@ -134,11 +134,11 @@ def test_a_request_through_the_api_server_tells_its_errors_from_the_pods(api: Ap
 
 
 def test_whether_one_may_send_is_asked_of_a_pod_that_is_not_there(api: ApiServer) -> None:
-    api.cluster().check_sending()
+    api.cluster().check_may_send()
     (name, *_), *_ = api.sent
     api.answers[name] = status(403, f'pods "{name}" is forbidden: User "y" cannot create resource "pods/proxy"')
     with pytest.raises(CredentialsError, match="pods/proxy") as caught:
-        api.cluster().check_sending()
+        api.cluster().check_may_send()
     assert "modelway-deployer" in caught.value.remedy
 
 

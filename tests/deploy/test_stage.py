@@ -22,10 +22,9 @@ from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.cluster import Cluster
-from modelway.components.deploy.result import Deployed
+from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.rollback import rollback
-from modelway.components.deploy.stage import deploy
-from modelway.components.deploy.task import deploy_in_task
+from modelway.components.deploy.stage import deploy, deploy_in_task
 
 
 class Untouchable(Cluster):
@@ -36,8 +35,8 @@ class Untouchable(Cluster):
 
 
 @pytest.fixture
-def ask(packages: Any) -> Callable[..., Deployed]:
-    def asked(model: str, version: str, **changes: Any) -> Deployed:
+def ask(packages: Any) -> Callable[..., DeployResult]:
+    def asked(model: str, version: str, **changes: Any) -> DeployResult:
         given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
         return deploy(packages.handle(model).version(version), "staging", **{**given, **changes})
 
@@ -45,13 +44,13 @@ def ask(packages: Any) -> Callable[..., Deployed]:
 
 
 def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     version = release("refused", {"staging": {"approvals": {"quorum": 1}}})
     image = packages.altered("refused", version, lambda bundle: (bundle / "release.sig").unlink())
     said: list[str] = []
     made = ask("refused", version, progress=said.append)
-    assert (made.verdict, made.image, made.live) == ("refused", "", False)
+    assert (made.status, made.image, made.live) == ("refused", "", False)
     unsigned, quorum = made.reasons
     assert "is not signed" in unsigned
     assert "staging asks for approvals by 1 person" in quorum
@@ -64,7 +63,7 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
 
 
 def test_a_promotion_reads_each_entry_of_the_log_once(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], monkeypatch: pytest.MonkeyPatch
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = release("read-once", {"staging": {"approvals": {"quorum": 1}}})
     log = AuditLog(packages.store)
@@ -73,23 +72,23 @@ def test_a_promotion_reads_each_entry_of_the_log_once(
     time.sleep(1.1)  # so that they are told from what is written meanwhile
     read: list[str] = []
     monkeypatch.setattr(audit, "read_all", lambda uris: storage.read_all(read.append(uri) or uri for uri in uris))
-    assert ask("read-once", version).verdict == "refused"
+    assert ask("read-once", version).status == "refused"
     assert [Path(uri).stem for uri in read] == [f"{number:08}" for number in range(1, 6)]
 
 
 def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     version = release("busy")
     log = AuditLog(packages.store, tracking)
     asked = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
     claim = begin(log, version="7", actor="eve", run="other", **asked)  # type: ignore[arg-type]
-    assert ask("busy", version).verdict == "refused"
+    assert ask("busy", version).status == "refused"
     assert open_claim(log.entries(), "busy", environment="staging") == claim
 
 
 def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     version = release("over")
     packages("over", version)
@@ -99,15 +98,15 @@ def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
     rescue = begin(log, version="0", actor="eve", run="back", take_over="it is slow", **asked)  # type: ignore[arg-type]
     for _ in range(2):  # while the other is under way, and when it has ended
         made = ask("over", version)
-        assert made.verdict == "refused"
+        assert made.status == "refused"
         assert made.reasons == (
-            "run run-1 was taken over by eve (run back: it is slow), and does not go on: ask with another run",
+            "run run-1 was taken over by eve (run back: it is slow), and cannot continue: start another run",
         )
         finish(log, rescue, event="rolled-back", actor="eve")
 
 
 def test_a_broken_audit_log_refuses(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     version = release("broken")
     packages("broken", version)
@@ -120,7 +119,7 @@ def test_a_broken_audit_log_refuses(
     assert any("the audit log is broken at entry 1" in reason for reason in ask("broken", version).reasons)
 
 
-def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., Deployed]) -> None:
+def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., DeployResult]) -> None:
     packages.tracking = Tracking("http://127.0.0.1:1")
     with pytest.raises(UnavailableError):
         ask("away", "1")
@@ -133,7 +132,7 @@ def test_there_is_a_way_back_only_to_what_served_before(
     versions = [release("back") for _ in range(3)]
     log = AuditLog(packages.store, tracking)
 
-    def back(**changes: Any) -> Deployed:
+    def back(**changes: Any) -> DeployResult:
         given = {"actor": "ada", "reason": "odd", "cluster": Untouchable()}
         return rollback(packages.handle("back"), "staging", **{**given, **changes})
 
@@ -145,13 +144,13 @@ def test_there_is_a_way_back_only_to_what_served_before(
         finish(log, claim, event="promoted", actor="ada")
     with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
         back(to="3")
-    with pytest.raises(ModelwayError, match="a rollback without a reason"):
+    with pytest.raises(ModelwayError, match="a rollback needs a reason"):
         back(reason=" ")
     with pytest.raises(ModelwayError, match="version 1 of back has not been packaged"):
         back()
     packages.altered("back", "1", lambda bundle: (bundle / "model.tar.age").write_text("else"))
     made = back()
-    assert (made.verdict, made.version) == ("refused", "1")
+    assert (made.status, made.version) == ("refused", "1")
     assert "model.tar.age is not as it was signed" in made.reasons[0]
     assert log.entries()[-1].event == "refused"
 
@@ -166,19 +165,19 @@ def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(package
 
 
 def test_without_rows_to_send_an_environment_without_traffic_is_refused(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     version = release("rowless")
     packages("rowless", version)
     with listening() as api:
         made = ask("rowless", version, cluster=api.cluster())
-    assert made.verdict == "refused"
-    assert "so that no smoke requests can be made" in made.reasons[0]
+    assert made.status == "refused"
+    assert "so no smoke requests can be made" in made.reasons[0]
     assert open_claim(AuditLog(packages.store, tracking).entries(), "rowless", environment="staging") is None
 
 
 def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking, tmp_path: Path
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking, tmp_path: Path
 ) -> None:
     version = release("unbound")
     packages("unbound", version)
@@ -209,6 +208,6 @@ def test_a_task_keeps_what_became_of_it_in_the_store(
     assert (record.reasons, record.sentence) == (made.reasons, made.sentence())
     packages("kept", version)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with pytest.raises(ModelwayError, match="no cluster is known"):
+    with pytest.raises(ModelwayError, match="no cluster is configured"):
         deploy_in_task(**about, run="run-2")
     assert DeploymentRecord.read(packages.store, "run-2") is None

@@ -12,7 +12,8 @@ from user_files import minimal_policy
 
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
-from modelway.pipelines.manifests import alert_rules, compiled, write
+from modelway.components.deploy.alerts import alert_rules
+from modelway.pipelines.manifests import compile_manifests, write_manifests
 
 
 def _alerts(policy: Policy, name: str, model: str = "claims") -> list[dict[str, Any]]:
@@ -23,13 +24,13 @@ def _alerts(policy: Policy, name: str, model: str = "claims") -> list[dict[str, 
 def test_the_committed_manifests_are_those_of_the_example(root: Path) -> None:
     example = root / "examples" / "insurance"
     policy, project = Policy.load(example / "policy.yaml"), Project.load(example / "project.yaml")
-    made = compiled(policy, project.name)
+    made = compile_manifests(policy, project.name)
     assert {path: (root / "manifests" / path).read_text(encoding="utf-8") for path in made} == made
 
 
 def test_what_is_written_is_what_is_compiled(tmp_path: Path) -> None:
-    written = write(minimal_policy(), "claims", folder=tmp_path)
-    made = compiled(minimal_policy(), "claims")
+    written = write_manifests(minimal_policy(), "claims", folder=tmp_path)
+    made = compile_manifests(minimal_policy(), "claims")
     assert {str(file.relative_to(tmp_path)): file.read_text(encoding="utf-8") for file in written} == made
     rules = yaml.safe_load(made["base/monitoring/alerts.yaml"])
     assert rules == yaml.safe_load(made["components/prometheusrule/alerts.yaml"])["spec"]
@@ -37,7 +38,7 @@ def test_what_is_written_is_what_is_compiled(tmp_path: Path) -> None:
 
 def test_how_versions_roll_out_is_compiled_too() -> None:
     policy = minimal_policy(deployment={"strategy": "blue-green"}, serving={"sla": {"p95_ms": 250}})
-    made = {path: list(yaml.safe_load_all(text)) for path, text in compiled(policy, "claims").items()}
+    made = {path: list(yaml.safe_load_all(text)) for path, text in compile_manifests(policy, "claims").items()}
     (rollout,) = made["base/serving/rollout.yaml"]
     analyses = rollout["spec"]["strategy"]["blueGreen"]
     (decided,) = analyses["prePromotionAnalysis"]["templates"]
@@ -52,7 +53,7 @@ def test_how_versions_roll_out_is_compiled_too() -> None:
 
 
 def test_nothing_compiled_refers_to_other_places_of_its_text() -> None:
-    for path, text in compiled(minimal_policy(), "claims").items():
+    for path, text in compile_manifests(minimal_policy(), "claims").items():
         assert not re.search(r"[&*]id\d{3}", text), path
 
 

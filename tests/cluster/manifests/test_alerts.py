@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from user_files import minimal_policy
 
-from modelway.pipelines.manifests import alert_rules
+from modelway.components.deploy.alerts import alert_rules
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 

@@ -14,9 +14,9 @@ import pytest
 from user_files import minimal_policy
 
 from modelway.components.core.config.policy import Policy
+from modelway.components.deploy.alerts import alert_rules
 from modelway.components.deploy.analysis import analysis_templates
 from modelway.components.deploy.objectives import objectives
-from modelway.pipelines.manifests import alert_rules
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 

@@ -33,7 +33,7 @@ from modelway.components.core.oci.layout import Reference, pull
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import S3
-from modelway.components.deploy.result import Deployed
+from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.stage import deploy
 from modelway.components.package.stage import package
 
@@ -212,7 +212,7 @@ class Place:
 
     def deploy(
         self, version: str, *, run: str = "", environment: EnvironmentName = "staging", image: str = "", **changes: Any
-    ) -> Deployed:
+    ) -> DeployResult:
         """Deploys a version, as the account that may do no more than that."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KUBECONFIG", str(self.deployer))
@@ -392,7 +392,7 @@ def stable(place: Place, releases: Releases) -> str:
     """The version that serves, whole: the one that the tests before have left, or a first one."""
     if not place.holder():
         first = place.deploy(releases["good"], traffic="smoke")
-        assert first.verdict == "promoted", first.reasons
+        assert first.status == "promoted", first.reasons
         assert "smoke requests right" in first.reasons[-1]
     _eventually(place.whole, "what is asked for serves", 90)
     return place.holder()

@@ -43,7 +43,7 @@ def _touched(place: Any) -> str:
 def _refused(place: Any, version: str, says: str, **changes: Any) -> None:
     before = _touched(place)
     made = place.deploy(version, **changes)
-    assert made.verdict == "refused"
+    assert made.status == "refused"
     assert says in " ".join(made.reasons)
     assert _touched(place) == before
     last = place.log()[-1]

@@ -36,7 +36,7 @@ def test_a_good_version_takes_over_without_a_failed_request(
             flowing.enter_context(place.traffic("loans-preview").flowing())
         made = place.deploy(good, strategy=strategy, analysis=analysis)
         eventually(lambda: traffic.answers[-1].version == good, "the new version answers")
-    assert (made.verdict, made.replaced) == ("promoted", stable), made.reasons
+    assert (made.status, made.replaced_version) == ("promoted", stable), made.reasons
     assert traffic.failed == []
     assert {one.version for one in traffic.answers} == {stable, good}
     eventually(place.whole, "the new version serves alone", 60)
@@ -73,7 +73,7 @@ def test_a_bad_version_is_undone_by_itself(
         eventually(place.whole, "the stable version serves alone", 60)
         asked = len(traffic.answers)
         eventually(lambda: len(traffic.answers) > asked + 30, "more is asked")
-    assert (made.verdict, made.restored) == ("undone", before), made.reasons
+    assert (made.status, made.restored_image) == ("undone", before), made.reasons
     assert says in " ".join(made.reasons)
     assert {one.version for one in traffic.answers[asked:]} == {stable}
     # Every request was answered, the stable version failed none, and it was never gone.
@@ -129,7 +129,7 @@ def test_a_task_that_dies_midway_is_taken_up_by_running_it_again(
         assert place.holder() == stable
         made = place.deploy(good, run="dies")
         again = place.deploy(good, run="dies")
-    assert (made.verdict, again.verdict) == ("promoted", "promoted")
+    assert (made.status, again.status) == ("promoted", "promoted")
     assert traffic.failed == []
     assert place.holder() == good
     events = [one.event for one in place.log() if one.details.get("run") == "dies"]
@@ -142,7 +142,7 @@ def test_the_way_back_is_one_call(
 ) -> None:
     before = place.image()
     with place.traffic().flowing() as traffic:
-        assert place.deploy(good).verdict == "promoted"
+        assert place.deploy(good).status == "promoted"
         with monkeypatch.context() as patch:
             patch.setenv("KUBECONFIG", str(place.deployer))
             made = rollback(
@@ -153,7 +153,7 @@ def test_the_way_back_is_one_call(
                 policy=place.policy(),
             )
         eventually(place.whole, "the version before serves alone", 60)
-    assert (made.verdict, made.version, made.image) == ("rolled-back", stable, before)
+    assert (made.status, made.version, made.image) == ("rolled-back", stable, before)
     assert traffic.failed == []
     assert (place.image(), place.holder()) == (before, stable)
     last = place.log()[-1]

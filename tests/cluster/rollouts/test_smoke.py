@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
-from modelway.components.deploy.task import deploy_in_task
+from modelway.components.deploy.stage import deploy_in_task
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -17,7 +17,7 @@ def test_a_good_version_is_judged_by_the_analysis_and_promoted(
     place: Any, stable: str, good: str, eventually: Any, capsys: pytest.CaptureFixture[str], strategy: str
 ) -> None:
     made = place.deploy(good, strategy=strategy, traffic="smoke")
-    assert (made.verdict, made.replaced) == ("promoted", stable), made.reasons
+    assert (made.status, made.replaced_version) == ("promoted", stable), made.reasons
     assert "smoke requests right; staging has no other traffic" in made.reasons[-1]
     said = capsys.readouterr().out
     for metric in ("requests", "error-rate 0", "latency-p95-seconds", "drift"):
@@ -37,7 +37,7 @@ def test_a_bad_version_is_undone_and_its_record_says_why(
     about: dict[str, Any] = {"store": place.store, "model": "loans", "environment": "staging", "run": "smoked"}
     policy = place.policy(traffic="smoke").canonical()
     made = deploy_in_task(**about, version=releases["fails"], policy=policy, requested_by="ada@example.org")
-    assert (made.verdict, made.restored) == ("undone", before), made.reasons
+    assert (made.status, made.restored_image) == ("undone", before), made.reasons
     wrong, log = made.reasons
     assert "smoke requests were answered wrong; row" in wrong
     assert "was answered with 500: the prediction failed" in wrong

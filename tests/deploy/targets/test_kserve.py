@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from user_files import minimal_policy
 
-from modelway.components.deploy.targets.base import Change, image_of
+from modelway.components.deploy.targets.base import RolloutChange, image_of
 from modelway.components.deploy.targets.kserve import InferenceServiceTarget
 
 IMAGE, NEXT = f"r.example/loans@sha256:{'1' * 64}", f"r.example/loans@sha256:{'2' * 64}"
@@ -18,7 +18,7 @@ NOWHERE: Any = None
 
 @pytest.fixture
 def found() -> dict[str, Any]:
-    ((_, made),) = TARGET.made(minimal_policy(), "loans", image=IMAGE)
+    ((_, made),) = TARGET.manifests(minimal_policy(), "loans", image=IMAGE)
     status = {"observedGeneration": 2, "conditions": [{"type": "Ready", "status": "True"}]}
     return {**made, "metadata": {**made["metadata"], "generation": 2}, "status": status}
 
@@ -60,16 +60,16 @@ def test_a_model_that_cannot_be_loaded_has_failed(found: dict[str, Any]) -> None
 
 
 def test_a_change_remembers_what_served_and_is_undone_to_it(found: dict[str, Any]) -> None:
-    served = TARGET.served(NOWHERE, copy.deepcopy(found), changing=False)
+    served = TARGET.serving_template(NOWHERE, copy.deepcopy(found), changing=False)
     assert served is not None
     assert image_of(served) == IMAGE
     assert "minReplicas" not in served["spec"]
-    operations = TARGET.change(found, Change("loans", "2", NEXT, "run-2", served, {}, 60))
+    operations = TARGET.change(found, RolloutChange("loans", "2", NEXT, "run-2", served, {}, 60))
     set_to = {one["path"]: one["value"] for one in operations}
     assert set_to["/spec/predictor/containers/0/image"] == NEXT
     found["metadata"]["annotations"]["modelway.io/previous"] = set_to["/metadata/annotations/modelway.io~1previous"]
     found["spec"]["predictor"]["containers"][0]["image"] = NEXT
-    assert TARGET.served(NOWHERE, found, changing=True) == served
+    assert TARGET.serving_template(NOWHERE, found, changing=True) == served
     back = {one["path"]: one["value"] for one in TARGET.restore(found, served, reason="it was slow")}
     assert back["/spec/predictor"]["containers"][0]["image"] == IMAGE
     assert back["/spec/predictor"]["minReplicas"] == found["spec"]["predictor"]["minReplicas"]

@@ -9,7 +9,7 @@ import pytest
 from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.deploy.targets.base import Change, image_of
+from modelway.components.deploy.targets.base import RolloutChange, image_of
 from modelway.components.deploy.targets.rollout import RolloutTarget
 
 IMAGE, NEXT = f"r.example/loans@sha256:{'1' * 64}", f"r.example/loans@sha256:{'2' * 64}"
@@ -34,7 +34,7 @@ def patched(found: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str
 
 @pytest.fixture
 def found() -> dict[str, Any]:
-    made = dict(TARGET.made(minimal_policy(), "loans", image=IMAGE))["rollouts"]
+    made = dict(TARGET.manifests(minimal_policy(), "loans", image=IMAGE))["rollouts"]
     status = {
         "observedGeneration": "4",
         "phase": "Healthy",
@@ -123,14 +123,14 @@ def test_all_analysis_runs_of_a_rollout_are_read(found: dict[str, Any]) -> None:
     assert TARGET.state(found, []).analyses == ("a", "b", "c")
 
 
-def change(previous: dict[str, Any] | None, strategy: dict[str, Any]) -> Change:
-    return Change("loans", "2", NEXT, "run-2", previous, strategy, 77)
+def change(previous: dict[str, Any] | None, strategy: dict[str, Any]) -> RolloutChange:
+    return RolloutChange("loans", "2", NEXT, "run-2", previous, strategy, 77)
 
 
 def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any]) -> None:
     found["metadata"]["annotations"] = {"rollout.argoproj.io/revision": "3"}
     strategy = TARGET.strategy(
-        minimal_policy(deployment={"steps": [{"weight": 10}]}), "loans", found=found, plain=False
+        minimal_policy(deployment={"steps": [{"weight": 10}]}), "loans", obj=found, immediate=False
     )
     made = patched(found, TARGET.change(found, change(found["spec"]["template"], strategy)))
     assert image_of(made["spec"]["template"]) == NEXT
@@ -154,18 +154,18 @@ def test_a_change_sets_the_image_and_says_what_it_is_of(found: dict[str, Any]) -
 def test_only_another_kind_of_strategy_has_to_come_first(found: dict[str, Any]) -> None:
     template = found["spec"]["template"]
     for strategy, first in (("canary", False), ("rolling", False), ("blue-green", True)):
-        wanted = TARGET.strategy(minimal_policy(deployment={"strategy": strategy}), "loans", found=found, plain=False)
+        wanted = TARGET.strategy(minimal_policy(deployment={"strategy": strategy}), "loans", obj=found, immediate=False)
         assert bool(TARGET.prepare(found, change(template, wanted))) is first
         assert TARGET.prepare(found, change(None, wanted)) == []
 
 
 def test_going_back_in_a_hurry_keeps_the_kind_and_leaves_steps_and_analysis_out(found: dict[str, Any]) -> None:
-    plain = TARGET.strategy(minimal_policy(), "loans", found=found, plain=True)
+    plain = TARGET.strategy(minimal_policy(), "loans", obj=found, immediate=True)
     assert plain == {"canary": {"maxSurge": 1, "maxUnavailable": 0}}
     found["spec"]["strategy"] = TARGET.strategy(
-        minimal_policy(deployment={"strategy": "blue-green"}), "loans", found=found, plain=False
+        minimal_policy(deployment={"strategy": "blue-green"}), "loans", obj=found, immediate=False
     )
-    section = TARGET.strategy(minimal_policy(), "loans", found=found, plain=True)["blueGreen"]
+    section = TARGET.strategy(minimal_policy(), "loans", obj=found, immediate=True)["blueGreen"]
     assert section["activeService"] == "loans"
     assert section["autoPromotionEnabled"] is True
     assert not {"prePromotionAnalysis", "postPromotionAnalysis"} & set(section)
@@ -175,7 +175,7 @@ def test_what_never_served_is_stopped_and_started_again_with_as_many_pods(found:
     found["spec"]["replicas"] = 3
     stopped = patched(found, TARGET.restore(found, None, reason="it crashed"))
     assert stopped["spec"]["replicas"] == 0
-    strategy = TARGET.strategy(minimal_policy(), "loans", found=stopped, plain=False)
+    strategy = TARGET.strategy(minimal_policy(), "loans", obj=stopped, immediate=False)
     assert "steps" not in strategy["canary"]  # a stopped version is nothing to compare with, or to go back to
     assert patched(stopped, TARGET.change(stopped, change(None, strategy)))["spec"]["replicas"] == 3
 
@@ -186,7 +186,7 @@ def test_the_servers_container_is_the_one_that_is_changed(found: dict[str, Any])
     made = patched(found, TARGET.change(found, change(None, {})))
     assert [one["image"] for one in made["spec"]["template"]["spec"]["containers"]] == ["proxy", NEXT]
     containers[1]["name"] = "main"
-    with pytest.raises(ModelwayError, match="which container is the server cannot be told from proxy, main"):
+    with pytest.raises(ModelwayError, match="which of the containers proxy, main is the server"):
         TARGET.change(found, change(None, {}))
 
 
