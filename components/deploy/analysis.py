@@ -121,8 +121,8 @@ def strategy(policy: Policy, model: str, *, present: Mapping[str, Any] | None = 
 
     ``canary`` takes the policy's steps, watched throughout, and decides after the last one. ``rolling`` replaces the
     pods one by one, stops halfway for the decision, and then continues. ``blue-green`` decides twice: before the
-    switch, on the requests to the preview Service, which the deployer sends unless smoke requests do, and after it, on the live
-    traffic, while the old pods are still there to switch back to.
+    switch, on the requests to the preview Service, which the deployer sends unless smoke requests do, and after it, on
+    the live traffic, while the old pods are still there to switch back to.
 
     Args:
         policy: The policy.

@@ -58,14 +58,14 @@ def deploy_in_task(
     Raises:
         ModelwayError: there is no such environment, or what `deploy` raises.
     """
-    environment_name = environment_named(environment)
+    environment_name, promoter_policy = environment_named(environment), Policy.load(policy) if policy else None
     result = deploy(
         RegisteredModel(model, store, Tracking.from_environment()).version(version),
         environment_name,
         image=image,
         run=run,
         actor=requested_by or _ACTOR,
-        policy=Policy.load(policy) if policy else None,
+        policy=promoter_policy,
         progress=lambda line: print(line, flush=True),  # noqa: T201 - a task's log
         insecure=insecure,
     )

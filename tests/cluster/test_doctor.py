@@ -6,13 +6,12 @@ import json
 import os
 import re
 import subprocess
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kube import kubectl
 from private_tls import new_authority
 from user_files import minimal_policy
 
@@ -21,22 +20,6 @@ from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.pipelines.doctor.cluster import inspect_cluster
 
 pytestmark = pytest.mark.cluster
-
-
-def kubectl(*arguments: str, content: str | None = None) -> str:
-    ran = subprocess.run(
-        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
-@pytest.fixture
-def namespace() -> Iterator[str]:
-    name = f"mw{uuid.uuid4().hex[:8]}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
 
 
 def about(namespace: str, subject: str, **changes: Any) -> Finding:

@@ -78,7 +78,7 @@ def pod(name: str = "loans-1", conditions: Any = (), **container: Any) -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("broken_pod", "says"),
     [
         (
             pod(
@@ -105,12 +105,12 @@ def pod(name: str = "loans-1", conditions: Any = (), **container: Any) -> dict[s
         ),
     ],
 )
-def test_what_keeps_a_pod_from_being_ready_is_said(found: dict[str, Any], says: str) -> None:
-    assert pod_problems([found]) == {"loans-1": says}
+def test_what_keeps_a_pod_from_being_ready_is_said(broken_pod: dict[str, Any], says: str) -> None:
+    assert pod_problems([broken_pod]) == {"loans-1": says}
 
 
 @pytest.mark.parametrize(
-    "found",
+    "broken_pod",
     [
         pod(state={"waiting": {"reason": "ContainerCreating"}}),
         pod(state={"running": {}}),
@@ -122,5 +122,5 @@ def test_what_keeps_a_pod_from_being_ready_is_said(found: dict[str, Any], says: 
         ),
     ],
 )
-def test_a_pod_that_is_starting_or_ready_is_no_problem(found: dict[str, Any]) -> None:
-    assert pod_problems([found]) == {}
+def test_a_pod_that_is_starting_or_ready_is_no_problem(broken_pod: dict[str, Any]) -> None:
+    assert pod_problems([broken_pod]) == {}

@@ -21,7 +21,7 @@ from modelway.components.deploy.preconditions import image_failures, policy_fail
 
 
 @pytest.fixture
-def found(packages: Any) -> Callable[..., tuple[str, ...]]:
+def failures(packages: Any) -> Callable[..., tuple[str, ...]]:
     def ask(model: str, version: str, image: str = "", policy: Policy | None = None) -> tuple[str, ...]:
         model_version = packages.handle(model).version(version)
         return precondition_failures(model_version, "staging", image=image, policy=policy)
@@ -30,15 +30,15 @@ def found(packages: Any) -> Callable[..., tuple[str, ...]]:
 
 
 def test_a_release_that_is_whole_has_no_problems(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     version = release("whole")
     image = packages("whole", version)
-    assert found("whole", version) == ()
-    assert found("whole", version, image) == ()
+    assert failures("whole", version) == ()
+    assert failures("whole", version, image) == ()
     mirrored = image.replace("/whole@", "/elsewhere/whole@")
     assert (
-        "has no manifests" in found("whole", version, mirrored)[0]
+        "has no manifests" in failures("whole", version, mirrored)[0]
     )  # the digest is right: it is the place that is not
 
 
@@ -50,8 +50,8 @@ def claiming(**claims: str) -> Callable[[Path], None]:
     """Has a bundle say these of itself in place of the truth."""
 
     def change(bundle: Path) -> None:
-        said = json.loads((bundle / "release.json").read_bytes())
-        (bundle / "release.json").write_text(json.dumps(said | claims), encoding="utf-8")
+        texts = json.loads((bundle / "release.json").read_bytes())
+        (bundle / "release.json").write_text(json.dumps(texts | claims), encoding="utf-8")
 
     return change
 
@@ -73,18 +73,18 @@ def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
     ],
 )
 def test_what_was_touched_after_it_was_signed_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]], touched: Any, says: str
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]], touched: Any, says: str
 ) -> None:
     version = release("touched")
     packages.altered("touched", version, touched)
-    (problem,) = found("touched", version)
+    (problem,) = failures("touched", version)
     assert says in problem
 
 
 def test_a_release_that_another_key_signed_is_refused(
     release: Callable[..., str],
     packages: Any,
-    found: Callable[..., tuple[str, ...]],
+    failures: Callable[..., tuple[str, ...]],
     keys: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -92,21 +92,21 @@ def test_a_release_that_another_key_signed_is_refused(
     packages("foreign", version)
     new_keys(keys / "other", keys / "other.pub")
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "other.pub"))
-    assert "was made with another key than is trusted here" in found("foreign", version)[0]
+    assert "was made with another key than is trusted here" in failures("foreign", version)[0]
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "nowhere"))
-    assert found("foreign", version) == ("MODELWAY_VERIFYING_KEY names no file",)
+    assert failures("foreign", version) == ("MODELWAY_VERIFYING_KEY names no file",)
 
 
 def test_without_a_key_to_verify_with_nothing_is_deployed(
     release: Callable[..., str],
     packages: Any,
-    found: Callable[..., tuple[str, ...]],
+    failures: Callable[..., tuple[str, ...]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     version = release("keyless")
     packages("keyless", version)
     monkeypatch.delenv(VERIFYING_KEY)
-    (problem,) = found("keyless", version)
+    (problem,) = failures("keyless", version)
     assert "MODELWAY_VERIFYING_KEY" in problem
 
 
@@ -122,7 +122,7 @@ def test_without_a_key_to_verify_with_nothing_is_deployed(
 def test_an_image_of_something_else_is_refused(
     release: Callable[..., str],
     packages: Any,
-    found: Callable[..., tuple[str, ...]],
+    failures: Callable[..., tuple[str, ...]],
     tracking: Tracking,
     claimed: dict[str, str],
     says: str,
@@ -130,47 +130,49 @@ def test_an_image_of_something_else_is_refused(
     if not tracking.versions("other"):
         release("other")
     packages.altered("other", "1", claiming(**claimed), signed=True)
-    assert says in found("other", "1")[0]
+    assert says in failures("other", "1")[0]
 
 
 def test_an_image_with_the_blessing_of_another_version_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     first, second = release("twice"), release("twice", requested_by="eve@example.org")
     packages("twice", second)
     shutil.copy(Path(packages.store) / "packages/twice/2.json", Path(packages.store) / "packages/twice/1.json")
-    assert found("twice", first) == (
+    assert failures("twice", first) == (
         "the image is of version 2 of twice, not of version 1 of twice",
         "the image holds another blessing than the version is registered with",
     )
 
 
 def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     version = release("unbilled")
     packages.altered("unbilled", version, changed("sbom.cdx.json", "{}"), signed=True)
-    assert found("unbilled", version) == ("the image has no bill of materials: sbom.cdx.json is missing or not CycloneDX",)
+    assert failures("unbilled", version) == (
+        "the image has no bill of materials: sbom.cdx.json is missing or not CycloneDX",
+    )
 
 
 def test_an_image_that_package_model_did_not_record_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]], tmp_path: Path
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]], tmp_path: Path
 ) -> None:
     version = release("recorded")
-    assert found("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
+    assert failures("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
     kept = packages("recorded", version)
     other = packages("recorded", version, store=str(tmp_path / "elsewhere"))
-    assert found("recorded", version, other) == (
+    assert failures("recorded", version, other) == (
         f"the image is not the one that package_model recorded: it is {other}, not {kept}",
     )
     tag = kept.partition("@")[0] + ":latest"
-    assert f"{tag} is not named by its digest" in found("recorded", version, tag)
+    assert f"{tag} is not named by its digest" in failures("recorded", version, tag)
     (tmp_path / "store/packages/recorded/1.json").write_text(json.dumps({"image": f"{tmp_path}@sha256:{'0' * 64}"}))
-    assert found("recorded", version)[0].startswith("the image is in a folder, from which a cluster cannot pull")
+    assert failures("recorded", version)[0].startswith("the image is in a folder, from which a cluster cannot pull")
 
 
 def test_all_problems_are_found_at_once(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     environments = {"staging": {"after": "development", "approvals": {"quorum": 2}}, "development": {}}
     version = release("several", environments)
@@ -182,21 +184,21 @@ def test_all_problems_are_found_at_once(
         reason="seen",
         until=datetime.now(UTC) + timedelta(days=1),
     )
-    signature, before, quorum = found("several", version)
+    signature, before, quorum = failures("several", version)
     assert "is not signed" in signature
     assert before == "version 1 of several has not been served in development, and staging comes after it"
     assert quorum == "staging asks for approvals by 2 people, and only 1 is there that counts"
 
 
 def test_a_version_that_is_not_blessed_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     good = release("unblessed")
     image = packages("unblessed", good)
     version = release("unblessed", blessed=False)
     record = Path(packages.store) / f"packages/unblessed/{version}.json"
     record.write_text(json.dumps({"image": image}))
-    assert any("is not blessed" in problem for problem in found("unblessed", version))
+    assert any("is not blessed" in problem for problem in failures("unblessed", version))
 
 
 def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], packages: Any) -> None:
@@ -216,13 +218,13 @@ def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
         deployment={"analysis": {"minimum_requests": 10, "error_rate": None}}, serving={"sla": {"p95_ms": 900}}
     )
     assert policy_failures(released, released) == []
-    said = " / ".join(policy_failures(released, looser))
+    texts = " / ".join(policy_failures(released, looser))
     for part in (
         "deployment.analysis.minimum_requests is 10, released with 100",
         "deployment.analysis.error_rate is absent, released with 0.01",
         "serving.sla.p95_ms is 900, released with 100",
     ):
-        assert part in said
+        assert part in texts
     steps = minimal_policy(
         deployment={"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}}
     )

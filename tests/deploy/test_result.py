@@ -23,13 +23,13 @@ GONE = DeployResult(
     ],
 )
 def test_only_a_live_version_is_a_success(verdict: DeploymentVerdict, live: bool, says: str) -> None:
-    made = DeployResult(verdict, "loans", "4", "staging", "")
-    assert (made.live, made.sentence()) == (live, says)
+    result = DeployResult(verdict, "loans", "4", "staging", "")
+    assert (result.live, result.sentence()) == (live, says)
     if live:
-        made.check()
+        result.check()
         return
     with pytest.raises(ModelwayError, match=says):
-        made.check()
+        result.check()
 
 
 def test_the_reasons_are_in_the_error_and_in_the_summary() -> None:

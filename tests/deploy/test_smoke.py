@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kube import eventually
 from pod_proxy import ApiServer, listening, status
 from user_files import minimal_policy
 
@@ -39,13 +40,6 @@ def pod(name: str, *, ready: bool = True, ports: list[dict[str, Any]] | None = N
     }
 
 
-def eventually(true: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
-
-
 def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(api: ApiServer) -> None:
     ports = [{"name": "metrics", "containerPort": 9090}, {"name": "http", "containerPort": 8000}]
     with SmokeTraffic(api.cluster(), REQUESTS, policy=minimal_policy()) as smoke:
@@ -53,13 +47,13 @@ def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(api: ApiSe
         assert (api.sent, smoke.enough, smoke.failures()) == ([], False, ())
         smoke.aim([pod("new-1", ports=ports), pod("new-2"), pod("starting", ready=False)])
         started = time.monotonic()
-        eventually(lambda: smoke.enough)
+        eventually(lambda: smoke.enough, "it came", 20, interval=0.02)
         took = time.monotonic() - started
         assert smoke.failures() == ()
         assert re.fullmatch(r"\d+ smoke requests were answered right meanwhile", "; ".join(smoke.notes()))
         smoke.aim([pod("new-2")])
         before = api.count["new-1"]
-        eventually(lambda: api.count["new-2"] > before + 5)
+        eventually(lambda: api.count["new-2"] > before + 5, "it came", 20, interval=0.02)
     assert took > 1.5  # 20 requests at 10 a second
     assert set(api.count) == {"new-1", "new-2"}
     assert api.count["new-1"] <= before + 1
@@ -76,7 +70,7 @@ def test_one_wrong_answer_undoes_where_none_is_allowed_and_the_pods_log_is_quote
     api.answers["new-2"] = (500, {"error": "the prediction failed"})
     with SmokeTraffic(api.cluster(), REQUESTS, policy=minimal_policy()) as smoke:
         smoke.aim([pod("new-1"), pod("new-2")])
-        eventually(smoke.failures)
+        eventually(smoke.failures, "it came", 20, interval=0.02)
         said, log = smoke.failures()
     assert re.match(r"\d+ of \d+ smoke requests were answered wrong; row \d+ of the sample was answered with 500", said)
     assert log == "its log ends: new-2 has no memory left"
@@ -87,10 +81,10 @@ def test_as_many_wrong_answers_are_let_pass_as_the_policy_has_room_for(api: ApiS
     api.answers["new-2"] = (500, {"error": "the prediction failed"})
     with SmokeTraffic(api.cluster(), REQUESTS, policy=lenient) as smoke:
         smoke.aim([pod("new-1"), pod("new-2")])
-        eventually(lambda: smoke.enough)
+        eventually(lambda: smoke.enough, "it came", 20, interval=0.02)
         assert smoke.failures() == ()
         smoke.aim([pod("new-2")])
-        eventually(smoke.failures)
+        eventually(smoke.failures, "it came", 20, interval=0.02)
 
 
 @pytest.mark.parametrize(
@@ -101,18 +95,18 @@ def test_what_the_api_server_says_itself_is_no_answer_of_the_model(api: ApiServe
     rules = minimal_policy(deployment={"analysis": {"minimum_requests": 20}})
     with SmokeTraffic(api.cluster(), REQUESTS, policy=rules, silent_seconds=1) as smoke:
         smoke.aim([pod("new-1")])
-        eventually(lambda: len(smoke.notes()) == 2)
+        eventually(lambda: len(smoke.notes()) == 2, "it came", 20, interval=0.02)
         assert smoke.failures() == ()
         assert answer[1]["message"] in smoke.notes()[1]
-        eventually(smoke.failures)
+        eventually(smoke.failures, "it came", 20, interval=0.02)
         said, remedy = smoke.failures()
         assert said.startswith("no smoke request was answered within 1 s: ")
         assert "must reach port 8080 of the pods" in remedy
         api.answers["new-1"] = (200, RIGHT)
-        eventually(lambda: smoke.enough)
+        eventually(lambda: smoke.enough, "it came", 20, interval=0.02)
         assert smoke.failures() == ()
         smoke.aim([pod("new-1"), pod("gone")])
-        eventually(lambda: smoke.right > 25)
+        eventually(lambda: smoke.right > 25, "it came", 20, interval=0.02)
         assert (smoke.failures(), len(smoke.notes())) == ((), 1)
 
 
@@ -137,9 +131,9 @@ def test_whether_one_may_send_is_asked_of_a_pod_that_is_not_there(api: ApiServer
     api.cluster().check_may_send()
     (name, *_), *_ = api.sent
     api.answers[name] = status(403, f'pods "{name}" is forbidden: User "y" cannot create resource "pods/proxy"')
-    with pytest.raises(CredentialsError, match="pods/proxy") as caught:
+    with pytest.raises(CredentialsError, match="pods/proxy") as error:
         api.cluster().check_may_send()
-    assert "modelway-deployer" in caught.value.remedy
+    assert "modelway-deployer" in error.value.remedy
 
 
 def test_an_api_server_that_is_away_is_unavailable() -> None:

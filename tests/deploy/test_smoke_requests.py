@@ -86,9 +86,9 @@ def test_requests_are_the_samples_rows_with_the_models_columns_alone(
 def test_a_version_without_rows_to_send_says_what_to_do(
     registered: Callable[..., SmokeRequests], rows: pl.DataFrame | None, project: dict[str, Any] | None, says: str
 ) -> None:
-    with pytest.raises(NoSmokeRequestsError, match=says) as caught:
+    with pytest.raises(NoSmokeRequestsError, match=says) as error:
         registered(rows, project)
-    assert "`traffic: live`" in caught.value.message
+    assert "`traffic: live`" in error.value.message
 
 
 @pytest.mark.parametrize(

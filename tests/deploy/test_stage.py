@@ -36,11 +36,11 @@ class Untouchable(Cluster):
 
 @pytest.fixture
 def ask(packages: Any) -> Callable[..., DeployResult]:
-    def asked(model: str, version: str, **changes: Any) -> DeployResult:
+    def arguments(model: str, version: str, **changes: Any) -> DeployResult:
         given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
         return deploy(packages.handle(model).version(version), "staging", **{**given, **changes})
 
-    return asked
+    return arguments
 
 
 def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
@@ -48,16 +48,16 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
 ) -> None:
     version = release("refused", {"staging": {"approvals": {"quorum": 1}}})
     image = packages.altered("refused", version, lambda bundle: (bundle / "release.sig").unlink())
-    said: list[str] = []
-    made = ask("refused", version, progress=said.append)
-    assert (made.status, made.image, made.live) == ("refused", "", False)
-    unsigned, quorum = made.reasons
+    lines: list[str] = []
+    result = ask("refused", version, progress=lines.append)
+    assert (result.status, result.image, result.live) == ("refused", "", False)
+    unsigned, quorum = result.reasons
     assert "is not signed" in unsigned
     assert "staging asks for approvals by 1 person" in quorum
-    assert said[-1] == made.sentence()
+    assert lines[-1] == result.sentence()
     (entry,) = AuditLog(packages.store, tracking).verified_entries("refused")[0]
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")
-    assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(made.reasons)}
+    assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(result.reasons)}
     assert image
     assert tracking.version_with_alias("refused", "staging") is None
 
@@ -81,8 +81,8 @@ def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
 ) -> None:
     version = release("busy")
     log = AuditLog(packages.store, tracking)
-    asked = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
-    claim = begin(log, version="7", actor="eve", run="other", **asked)  # type: ignore[arg-type]
+    arguments = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
+    claim = begin(log, version="7", actor="eve", run="other", **arguments)  # type: ignore[arg-type]
     assert ask("busy", version).status == "refused"
     assert open_claim(log.entries(), "busy", environment="staging") == claim
 
@@ -93,13 +93,13 @@ def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
     version = release("over")
     packages("over", version)
     log = AuditLog(packages.store, tracking)
-    asked = {"model": "over", "environment": "staging", "lease": timedelta(hours=1)}
-    begin(log, version=version, actor="ada", run="run-1", **asked)  # type: ignore[arg-type]
-    rescue = begin(log, version="0", actor="eve", run="back", take_over="it is slow", **asked)  # type: ignore[arg-type]
+    arguments = {"model": "over", "environment": "staging", "lease": timedelta(hours=1)}
+    begin(log, version=version, actor="ada", run="run-1", **arguments)  # type: ignore[arg-type]
+    rescue = begin(log, version="0", actor="eve", run="back", take_over="it is slow", **arguments)  # type: ignore[arg-type]
     for _ in range(2):  # while the other is under way, and when it has ended
-        made = ask("over", version)
-        assert made.status == "refused"
-        assert made.reasons == (
+        result = ask("over", version)
+        assert result.status == "refused"
+        assert result.reasons == (
             "run run-1 was taken over by eve (run back: it is slow), and cannot continue: start another run",
         )
         finish(log, rescue, event="rolled-back", actor="eve")
@@ -149,17 +149,17 @@ def test_there_is_a_way_back_only_to_what_served_before(
     with pytest.raises(ModelwayError, match="version 1 of back has not been packaged"):
         back()
     packages.altered("back", "1", lambda bundle: (bundle / "model.tar.age").write_text("else"))
-    made = back()
-    assert (made.status, made.version) == ("refused", "1")
-    assert "model.tar.age is not as it was signed" in made.reasons[0]
+    result = back()
+    assert (result.status, result.version) == ("refused", "1")
+    assert "model.tar.age is not as it was signed" in result.reasons[0]
     assert log.entries()[-1].event == "refused"
 
 
 def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(packages: Any) -> None:
     about = {"store": packages.store, "model": "loans", "version": "1", "run": "run-1"}
-    with pytest.raises(ModelwayError, match="there is no environment 'prod'") as caught:
+    with pytest.raises(ModelwayError, match="there is no environment 'prod'") as error:
         deploy_in_task(**about, environment="prod")
-    assert "development, staging, production" in caught.value.remedy
+    assert "development, staging, production" in error.value.remedy
     with pytest.raises(ModelwayError, match="no such key"):
         deploy_in_task(**about, environment="staging", policy="{colour: red}")
 
@@ -170,9 +170,9 @@ def test_without_rows_to_send_an_environment_without_traffic_is_refused(
     version = release("rowless")
     packages("rowless", version)
     with listening() as api:
-        made = ask("rowless", version, cluster=api.cluster())
-    assert made.status == "refused"
-    assert "so no smoke requests can be made" in made.reasons[0]
+        result = ask("rowless", version, cluster=api.cluster())
+    assert result.status == "refused"
+    assert "so no smoke requests can be made" in result.reasons[0]
     assert open_claim(AuditLog(packages.store, tracking).entries(), "rowless", environment="staging") is None
 
 
@@ -201,11 +201,11 @@ def test_a_task_keeps_what_became_of_it_in_the_store(
     version = release("kept")
     packages.altered("kept", version, lambda bundle: (bundle / "release.sig").unlink())
     about = {"store": packages.store, "model": "kept", "version": version, "environment": "staging"}
-    made = deploy_in_task(**about, run="run-1")
+    result = deploy_in_task(**about, run="run-1")
     record = DeploymentRecord.read(packages.store, "run-1")
     assert record is not None
     assert (record.verdict, record.model, record.environment) == ("refused", "kept", "staging")
-    assert (record.reasons, record.sentence) == (made.reasons, made.sentence())
+    assert (record.reasons, record.sentence) == (result.reasons, result.sentence())
     packages("kept", version)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(ModelwayError, match="no cluster is configured"):

@@ -24,32 +24,32 @@ def _alerts(policy: Policy, name: str, model: str = "claims") -> list[dict[str, 
 def test_the_committed_manifests_are_those_of_the_example(root: Path) -> None:
     example = root / "examples" / "insurance"
     policy, project = Policy.load(example / "policy.yaml"), Project.load(example / "project.yaml")
-    made = compile_manifests(policy, project.name)
-    assert {path: (root / "manifests" / path).read_text(encoding="utf-8") for path in made} == made
+    files = compile_manifests(policy, project.name)
+    assert {path: (root / "manifests" / path).read_text(encoding="utf-8") for path in files} == files
 
 
 def test_what_is_written_is_what_is_compiled(tmp_path: Path) -> None:
-    written = write_manifests(minimal_policy(), "claims", folder=tmp_path)
-    made = compile_manifests(minimal_policy(), "claims")
-    assert {str(file.relative_to(tmp_path)): file.read_text(encoding="utf-8") for file in written} == made
-    rules = yaml.safe_load(made["base/monitoring/alerts.yaml"])
-    assert rules == yaml.safe_load(made["components/prometheusrule/alerts.yaml"])["spec"]
+    paths = write_manifests(minimal_policy(), "claims", folder=tmp_path)
+    files = compile_manifests(minimal_policy(), "claims")
+    assert {str(file.relative_to(tmp_path)): file.read_text(encoding="utf-8") for file in paths} == files
+    rules = yaml.safe_load(files["base/monitoring/alerts.yaml"])
+    assert rules == yaml.safe_load(files["components/prometheusrule/alerts.yaml"])["spec"]
 
 
 def test_how_versions_roll_out_is_compiled_too() -> None:
     policy = minimal_policy(deployment={"strategy": "blue-green"}, serving={"sla": {"p95_ms": 250}})
-    made = {path: list(yaml.safe_load_all(text)) for path, text in compile_manifests(policy, "claims").items()}
-    (rollout,) = made["base/serving/rollout.yaml"]
+    files = {path: list(yaml.safe_load_all(text)) for path, text in compile_manifests(policy, "claims").items()}
+    (rollout,) = files["base/serving/rollout.yaml"]
     analyses = rollout["spec"]["strategy"]["blueGreen"]
-    (decided,) = analyses["prePromotionAnalysis"]["templates"]
-    named = {one["metadata"]["name"]: one["spec"]["metrics"] for one in made["base/analysis/templates.yaml"]}
-    assert "latency-p95-seconds" in {metric["name"] for metric in named[decided["templateName"]]}
-    services = {one["metadata"]["name"] for one in made["base/serving/services.yaml"]}
+    (template,) = analyses["prePromotionAnalysis"]["templates"]
+    templates = {obj["metadata"]["name"]: obj["spec"]["metrics"] for obj in files["base/analysis/templates.yaml"]}
+    assert "latency-p95-seconds" in {metric["name"] for metric in templates[template["templateName"]]}
+    services = {obj["metadata"]["name"] for obj in files["base/serving/services.yaml"]}
     assert services == {analyses["activeService"], analyses["previewService"]}
     # An overlay's `images` finds it by this name.
-    (deployment,) = made["components/deployment/deployment.yaml"]
-    for one in (rollout, deployment):
-        assert one["spec"]["template"]["spec"]["containers"][0]["image"] == "claims"
+    (deployment,) = files["components/deployment/deployment.yaml"]
+    for obj in (rollout, deployment):
+        assert obj["spec"]["template"]["spec"]["containers"][0]["image"] == "claims"
 
 
 def test_nothing_compiled_refers_to_other_places_of_its_text() -> None:
@@ -62,9 +62,9 @@ def test_nothing_compiled_refers_to_other_places_of_its_text() -> None:
 )
 def test_a_latency_of_the_policy_is_an_alert_in_seconds(percentile: str, bound: int, seconds: str) -> None:
     policy = minimal_policy(serving={"sla": {percentile: bound}})
-    found = _alerts(policy, f"ModelSlowP{percentile[1:3]}")
-    assert len(found) == 2
-    for alert in found:
+    alerts = _alerts(policy, f"ModelSlowP{percentile[1:3]}")
+    assert len(alerts) == 2
+    for alert in alerts:
         assert f"histogram_quantile(0.{percentile[1:3].rstrip('0')}, " in alert["expr"]
         assert f") > {seconds} and " in alert["expr"]
         assert f"allows {bound} ms" in alert["annotations"]["description"]

@@ -61,17 +61,17 @@ def listening() -> Iterator[ApiServer]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            matched = PATH.fullmatch(self.path)
-            assert matched is not None, self.path
-            pod, port, path = matched.groups()
+            match = PATH.fullmatch(self.path)
+            assert match is not None, self.path
+            pod, port, path = match.groups()
             state.sent.append((pod, port, path, body))
             self.answer(*state.answers.get(pod, state.default or status(404, f'pods "{pod}" not found', pod)))
 
         def do_GET(self) -> None:
-            matched = PATH.fullmatch(self.path)
+            match = PATH.fullmatch(self.path)
             answer = (
-                (200, f"{matched[1]} has no memory left\n")
-                if matched
+                (200, f"{match[1]} has no memory left\n")
+                if match
                 else status(404, "not found", self.path.rsplit("/", 1)[-1])
             )
             self.answer(*answer)

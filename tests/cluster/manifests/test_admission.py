@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from kube import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -43,7 +44,7 @@ def _path(namespace: str, made: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def admission(api: Any, installation: Any, pod: Callable[..., Any], eventually: Callable[..., Any]) -> str:
+def admission(api: Any, installation: Any, pod: Callable[..., Any]) -> str:
     """The environment, once the policy has come into force there."""
     path = f"/api/v1/namespaces/{installation.production}/pods"
     eventually(lambda: api("POST", path, pod(image=TAG)).status != 201, "the admission policy is in force")
@@ -130,9 +131,7 @@ def test_a_container_beside_is_looked_at_too(api: Any, admission: str, pod: Call
 
 
 @pytest.fixture
-def older(
-    api: Any, installation: Any, pod: Callable[..., Any], eventually: Callable[..., Any]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def older(api: Any, installation: Any, pod: Callable[..., Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """A Deployment by tag in a namespace that came under the policy later."""
     name = f"{installation.prefix}-older"
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -163,9 +162,7 @@ def test_a_namespace_that_does_not_ask_for_it_is_left_alone(api: Any, admission:
     assert api("POST", "/api/v1/namespaces/default/pods", pod(image=TAG)).status == 201
 
 
-def test_the_api_server_finds_nothing_wrong_with_the_policys_expressions(
-    api: Any, installation: Any, eventually: Callable[..., Any]
-) -> None:
+def test_the_api_server_finds_nothing_wrong_with_the_policys_expressions(api: Any, installation: Any) -> None:
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 
     def checked() -> Any:

@@ -7,10 +7,11 @@ import os
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kube import eventually, run_kubectl
 from user_files import minimal_policy
 
 from modelway.components.deploy.alerts import alert_rules
@@ -63,7 +64,7 @@ def _firing(model: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def served(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any]) -> Iterator[dict[str, str]]:
+def served(api: Any) -> Iterator[dict[str, str]]:
     """Models by how they are: pods that Prometheus scrapes, each with a name of its own."""
     namespace = f"mw{uuid.uuid4().hex[:8]}-alerts"
     kinds = {
@@ -72,7 +73,7 @@ def served(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any]
         "bad": {"each": 50, "most": 10**9, "errors": 8, "slow": 60, "drift": 0.9},
     }
     models = {kind: f"{namespace}-{number}" for number, kind in enumerate(kinds)}
-    kubectl("create", "namespace", namespace)
+    run_kubectl("create", "namespace", namespace)
     try:
         for kind, model in models.items():
             pod = {
@@ -103,7 +104,7 @@ def served(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any]
             eventually(lambda enough=enough: _query(enough), f"{model} is scraped", 120)
         yield {**models, "namespace": namespace}
     finally:
-        kubectl("delete", "namespace", namespace, "--wait=false", check=False)
+        run_kubectl("delete", "namespace", namespace, "--wait=false", check=False)
 
 
 def test_nothing_fires_for_a_good_model(served: dict[str, str]) -> None:
@@ -122,7 +123,7 @@ def test_everything_fires_for_a_bad_model_and_says_where(served: dict[str, str])
             assert series["metric"]["namespace"] == served["namespace"]
 
 
-def test_a_model_that_is_gone_is_missed(served: dict[str, str], api: Any, eventually: Callable[..., Any]) -> None:
+def test_a_model_that_is_gone_is_missed(served: dict[str, str], api: Any) -> None:
     model = served["good"]
     assert "ModelNotServed" not in _firing(model)
     api("DELETE", f"/api/v1/namespaces/{served['namespace']}/pods/{model}", real=True)

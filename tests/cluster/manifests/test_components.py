@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kube import eventually, run_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -63,9 +64,7 @@ def _module(name: str) -> Path:
 
 
 @pytest.fixture
-def defined(
-    request: pytest.FixtureRequest, kubectl: Callable[..., Any], api: Any, eventually: Callable[..., Any]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def defined(request: pytest.FixtureRequest, api: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
     """A component, whose kinds the API server knows for as long as it is tested."""
     component: str = request.param
     module, file, kinds = DEFINITIONS[component]
@@ -76,10 +75,10 @@ def defined(
     missing = [one for one in wanted if api("GET", f"{path}/{one['metadata']['name']}").status == 404]
     try:
         for one in missing:
-            kubectl("apply", "--server-side", "-f", "-", content=yaml.safe_dump(one))
+            run_kubectl("apply", "--server-side", "-f", "-", content=yaml.safe_dump(one))
             # `kubectl wait` fails where the conditions are not there yet.
             asked = ("wait", "--for=condition=Established", f"crd/{one['metadata']['name']}", "--timeout=5s")
-            eventually(lambda asked=asked: kubectl(*asked, check=False).returncode == 0, "it is established")
+            eventually(lambda asked=asked: run_kubectl(*asked, check=False).returncode == 0, "it is established")
         yield component, kinds
     finally:
         for one in missing:
@@ -88,7 +87,7 @@ def defined(
 
 @pytest.mark.parametrize("defined", DEFINITIONS, indirect=True)
 def test_a_component_is_accepted_to_the_letter(
-    defined: tuple[str, tuple[str, ...]], installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any]
+    defined: tuple[str, tuple[str, ...]], installation: Any, build: Callable[..., Any]
 ) -> None:
     component, kinds = defined
     namespace = {} if component == "prometheusrule" else {"namespace": installation.production}
@@ -98,7 +97,7 @@ def test_a_component_is_accepted_to_the_letter(
     changed = [one for one in objects if namespace and one["kind"] in {"Rollout", "NetworkPolicy", "Service"}]
     content = yaml.safe_dump_all([*of_its_own, *changed])
     arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
-    tried = kubectl(*arguments, content=content)
+    tried = run_kubectl(*arguments, content=content)
     assert tried.stdout.count("serverside-applied (server dry run)") == len(of_its_own) + len(changed)
 
 
@@ -130,10 +129,10 @@ def test_kserves_predictor_is_a_pod_that_an_environment_admits(
     ids="+".join,
 )
 def test_a_component_without_definitions_is_accepted_to_the_letter(
-    installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any], components: list[str]
+    installation: Any, build: Callable[..., Any], components: list[str]
 ) -> None:
     objects = build(["overlays/production"], components, namespace=installation.production, images=[IMAGE])
     content = yaml.safe_dump_all(objects)
     arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
-    tried = kubectl(*arguments, content=content)
+    tried = run_kubectl(*arguments, content=content)
     assert tried.stdout.count("serverside-applied (server dry run)") == len(objects)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kube import eventually, run_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -36,7 +37,7 @@ HTTPServer(('', 8080), Health).serve_forever()
 
 
 @pytest.fixture(scope="module")
-def served(kubectl: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, namespace = tmp_path_factory.mktemp("served"), f"mw{uuid.uuid4().hex[:8]}-served"
     base = Path(__file__).resolve().parents[3] / "manifests" / "base"
     stand_in = [
@@ -52,13 +53,13 @@ def served(kubectl: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     try:
-        kubectl("apply", "-k", str(folder))
+        run_kubectl("apply", "-k", str(folder))
         yield namespace
     finally:
-        kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false", check=False)
+        run_kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false", check=False)
 
 
-def test_the_rollout_becomes_healthy(served: str, api: Any, eventually: Callable[..., Any]) -> None:
+def test_the_rollout_becomes_healthy(served: str, api: Any) -> None:
     path = f"/apis/argoproj.io/v1alpha1/namespaces/{served}/rollouts/{MODEL}"
 
     def healthy() -> bool:
@@ -70,7 +71,7 @@ def test_the_rollout_becomes_healthy(served: str, api: Any, eventually: Callable
 
 
 @pytest.mark.parametrize("service", [MODEL, f"{MODEL}-preview"])
-def test_its_services_reach_it(served: str, api: Any, eventually: Callable[..., Any], service: str) -> None:
+def test_its_services_reach_it(served: str, api: Any, service: str) -> None:
     slices = f"/apis/discovery.k8s.io/v1/namespaces/{served}/endpointslices"
 
     def reached() -> list[Any]:
@@ -85,9 +86,7 @@ def test_its_services_reach_it(served: str, api: Any, eventually: Callable[..., 
     assert {port["port"] for port in eventually(reached, f"{service} has a ready pod", 60)} == {8080}
 
 
-def test_the_autoscaler_and_the_disruption_budget_are_its_own(
-    served: str, api: Any, eventually: Callable[..., Any]
-) -> None:
+def test_the_autoscaler_and_the_disruption_budget_are_its_own(served: str, api: Any) -> None:
     scaler = f"/apis/autoscaling/v2/namespaces/{served}/horizontalpodautoscalers/{MODEL}"
 
     def scalable() -> list[Any]:
