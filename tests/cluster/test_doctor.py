@@ -174,8 +174,8 @@ def test_somebody_who_may_read_little_is_told_what_was_not_checked(
 def commands(text: str) -> list[str]:
     """The kubectl commands of the shell blocks that make or change something in the namespace of the runs."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    joined = "\n".join(blocks).replace("\\\n", " ").replace("|\n", "| ")
-    return [line for line in joined.splitlines() if line.startswith("kubectl -n kubeflow create ")]
+    script = "\n".join(blocks).replace("\\\n", " ").replace("|\n", "| ")
+    return [line for line in script.splitlines() if line.startswith("kubectl -n kubeflow create ")]
 
 
 def test_the_documented_commands_make_what_a_run_needs(
@@ -188,8 +188,8 @@ def test_the_documented_commands_make_what_a_run_needs(
     documented = commands(text)
     assert len(documented) >= 7
     for command in documented:
-        changed = command.replace("-n kubeflow", f"-n {namespace}")
-        subprocess.run(changed, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
+        own_command = command.replace("-n kubeflow", f"-n {namespace}")
+        subprocess.run(own_command, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
     findings = {finding.subject: finding for finding in inspect_cluster(minimal_policy(), namespace)}
     for subject in (
         "Secret mlpipeline-minio-artifact",

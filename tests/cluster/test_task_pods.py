@@ -213,11 +213,11 @@ def quota(namespace: str) -> str:
     content = yaml.safe_load((QUOTAS / "quota.yaml").read_text(encoding="utf-8"))
     content["spec"]["hard"] |= {"pods": "1", "limits.memory": "10Gi"}  # 8Gi are a task's own
     kubectl("-n", namespace, "create", "-f", "-", content=content)
-    eventually(lambda: _used(namespace) == {"0"}, "the quota is in force")
+    eventually(lambda: _used_cpus(namespace) == {"0"}, "the quota is in force")
     return namespace
 
 
-def _used(namespace: str) -> set[str]:
+def _used_cpus(namespace: str) -> set[str]:
     (quota,) = kubectl_json("-n", namespace, "get", "resourcequotas")["items"]
     return set(quota.get("status", {}).get("used", {}).values())
 
@@ -228,7 +228,7 @@ def _refusal(namespace: str, pod: Pod) -> str:
     if "forbidden" in answer:
         return answer
     kubectl("-n", namespace, "delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
-    eventually(lambda: _used(namespace) == {"0"}, "the pod counts no more")
+    eventually(lambda: _used_cpus(namespace) == {"0"}, "the pod counts no more")
     return ""
 
 

@@ -57,14 +57,14 @@ BOUNDS = {
 def test_each_bound_of_the_policy_is_a_metric(template: str) -> None:
     metrics = _metrics(ALL)[template]
     metrics.pop("requests", None)
-    said = {name: reference["successCondition"].rpartition("result[0] ")[2] for name, reference in metrics.items()}
-    assert said == BOUNDS
+    bounds = {name: reference["successCondition"].rpartition("result[0] ")[2] for name, reference in metrics.items()}
+    assert bounds == BOUNDS
 
 
 def test_what_is_not_bounded_is_not_measured_but_the_traffic_is() -> None:
-    nothing = _policy(analysis={"error_rate": None, "drift": None})
-    assert {template: list(metrics) for template, metrics in _metrics(nothing).items()} == {"analysis": ["requests"]}
-    assert "analysis" not in strategy(nothing, "claims")["canary"]
+    no_bounds = _policy(analysis={"error_rate": None, "drift": None})
+    assert {template: list(metrics) for template, metrics in _metrics(no_bounds).items()} == {"analysis": ["requests"]}
+    assert "analysis" not in strategy(no_bounds, "claims")["canary"]
 
 
 def test_nothing_passes_on_missing_data_or_stays_undecided() -> None:

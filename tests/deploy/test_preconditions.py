@@ -56,7 +56,7 @@ def claiming(**claims: str) -> Callable[[Path], None]:
     return change
 
 
-def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
+def rewriting(name: str, content: str = "{}") -> Callable[[Path], None]:
     return lambda bundle: bundle.joinpath(name).write_text(content) and None
 
 
@@ -64,11 +64,11 @@ def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
     ("touched", "says"),
     [
         (unsigned, "is not signed: there is no release.sig"),
-        (changed("model.tar.age"), "the signature does not hold: model.tar.age is not as it was signed"),
-        (changed("blessing.json"), "the signature does not hold: blessing.json is not as it was signed"),
-        (changed("sbom.cdx.json"), "the signature does not hold: sbom.cdx.json is not as it was signed"),
-        (changed("policy.json"), "the signature does not hold: policy.json is not as it was signed"),
-        (changed("more.py"), "the signature does not hold: more.py is not among the files that were signed"),
+        (rewriting("model.tar.age"), "the signature does not hold: model.tar.age is not as it was signed"),
+        (rewriting("blessing.json"), "the signature does not hold: blessing.json is not as it was signed"),
+        (rewriting("sbom.cdx.json"), "the signature does not hold: sbom.cdx.json is not as it was signed"),
+        (rewriting("policy.json"), "the signature does not hold: policy.json is not as it was signed"),
+        (rewriting("more.py"), "the signature does not hold: more.py is not among the files that were signed"),
         (lambda bundle: (bundle / "sbom.cdx.json").unlink(), "sbom.cdx.json was signed and is missing"),
     ],
 )
@@ -149,7 +149,7 @@ def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
     release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     version = release("unbilled")
-    packages.altered("unbilled", version, changed("sbom.cdx.json", "{}"), signed=True)
+    packages.altered("unbilled", version, rewriting("sbom.cdx.json", "{}"), signed=True)
     assert failures("unbilled", version) == (
         "the image has no bill of materials: sbom.cdx.json is missing or not CycloneDX",
     )
@@ -160,12 +160,12 @@ def test_an_image_that_package_model_did_not_record_is_refused(
 ) -> None:
     version = release("recorded")
     assert failures("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
-    kept = packages("recorded", version)
-    other = packages("recorded", version, store=str(tmp_path / "elsewhere"))
-    assert failures("recorded", version, other) == (
-        f"the image is not the one that package_model recorded: it is {other}, not {kept}",
+    recorded_image = packages("recorded", version)
+    other_image = packages("recorded", version, store=str(tmp_path / "elsewhere"))
+    assert failures("recorded", version, other_image) == (
+        f"the image is not the one that package_model recorded: it is {other_image}, not {recorded_image}",
     )
-    tag = kept.partition("@")[0] + ":latest"
+    tag = recorded_image.partition("@")[0] + ":latest"
     assert f"{tag} is not named by its digest" in failures("recorded", version, tag)
     (tmp_path / "store/packages/recorded/1.json").write_text(json.dumps({"image": f"{tmp_path}@sha256:{'0' * 64}"}))
     assert failures("recorded", version)[0].startswith("the image is in a folder, from which a cluster cannot pull")
@@ -229,10 +229,10 @@ def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
         deployment={"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}}
     )
     assert policy_failures(minimal_policy(), steps) == []
-    allowed = {"on_policy_weakened": "warn"}
+    settings = {"on_policy_weakened": "warn"}
     assert (
         policy_failures(
-            minimal_policy(**allowed), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **allowed)
+            minimal_policy(**settings), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **settings)
         )
         == []
     )

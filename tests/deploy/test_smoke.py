@@ -46,9 +46,9 @@ def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(api: ApiSe
         time.sleep(0.3)
         assert (api.sent, smoke.enough, smoke.failures()) == ([], False, ())
         smoke.aim([pod("new-1", ports=ports), pod("new-2"), pod("starting", ready=False)])
-        started = time.monotonic()
+        started_at = time.monotonic()
         eventually(lambda: smoke.enough, "it came", 20, interval=0.02)
-        took = time.monotonic() - started
+        took = time.monotonic() - started_at
         assert smoke.failures() == ()
         assert re.fullmatch(r"\d+ smoke requests were answered right meanwhile", "; ".join(smoke.notes()))
         smoke.aim([pod("new-2")])
@@ -61,9 +61,9 @@ def test_the_pods_that_are_aimed_at_are_sent_to_in_turn_and_no_others(api: ApiSe
     assert {path for *_, path, _ in api.sent} == {"/v2/models/loans/infer"}
     rows = [body["inputs"][0]["data"] for *_, body in api.sent[:20]]
     assert sorted(rows) == [[float(row)] for row in range(20)]
-    ended = len(api.sent)
+    count_at_end = len(api.sent)
     time.sleep(0.5)
-    assert len(api.sent) <= ended + 4  # those that were under way
+    assert len(api.sent) <= count_at_end + 4  # those that were under way
 
 
 def test_one_wrong_answer_undoes_where_none_is_allowed_and_the_pods_log_is_quoted(api: ApiServer) -> None:
@@ -71,8 +71,10 @@ def test_one_wrong_answer_undoes_where_none_is_allowed_and_the_pods_log_is_quote
     with SmokeTraffic(api.cluster(), REQUESTS, policy=minimal_policy()) as smoke:
         smoke.aim([pod("new-1"), pod("new-2")])
         eventually(smoke.failures, "it came", 20, interval=0.02)
-        said, log = smoke.failures()
-    assert re.match(r"\d+ of \d+ smoke requests were answered wrong; row \d+ of the sample was answered with 500", said)
+        problem, log = smoke.failures()
+    assert re.match(
+        r"\d+ of \d+ smoke requests were answered wrong; row \d+ of the sample was answered with 500", problem
+    )
     assert log == "its log ends: new-2 has no memory left"
 
 
@@ -99,8 +101,8 @@ def test_what_the_api_server_says_itself_is_no_answer_of_the_model(api: ApiServe
         assert smoke.failures() == ()
         assert answer[1]["message"] in smoke.notes()[1]
         eventually(smoke.failures, "it came", 20, interval=0.02)
-        said, remedy = smoke.failures()
-        assert said.startswith("no smoke request was answered within 1 s: ")
+        problem, remedy = smoke.failures()
+        assert problem.startswith("no smoke request was answered within 1 s: ")
         assert "must reach port 8080 of the pods" in remedy
         api.answers["new-1"] = (200, RIGHT)
         eventually(lambda: smoke.enough, "it came", 20, interval=0.02)
@@ -122,9 +124,9 @@ def test_a_request_through_the_api_server_tells_its_errors_from_the_pods(api: Ap
     assert send((200, b"\xff\xfe")) == PodAnswer(200, None)
     with pytest.raises(UnavailableError, match="answers 503: dial tcp"):
         send(status(503, "dial tcp: i/o timeout"))
-    refused = 'pods "x" is forbidden: User "y" cannot create resource "pods/proxy" in API group ""'
+    message = 'pods "x" is forbidden: User "y" cannot create resource "pods/proxy" in API group ""'
     with pytest.raises(CredentialsError, match="cannot create resource"):
-        send(status(403, refused))
+        send(status(403, message))
 
 
 def test_whether_one_may_send_is_asked_of_a_pod_that_is_not_there(api: ApiServer) -> None:
@@ -142,7 +144,7 @@ def test_an_api_server_that_is_away_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minimum", "pause", "analysis", "asked", "rate"),
+    ("minimum", "pause", "analysis", "minimum_in_force", "rate"),
     [
         (50, 30, {}, 50, 10.0),  # 20 + 4 * 10 + 30 seconds, less the first 20
         (525, 30, {}, 525, 15.0),
@@ -154,15 +156,15 @@ def test_an_api_server_that_is_away_is_unavailable() -> None:
     ],
 )
 def test_as_many_requests_are_sent_as_the_analysis_asks_for_and_no_more_are_asked_for_than_can_be_sent(
-    minimum: int, pause: int, analysis: dict[str, int], asked: int, rate: float
+    minimum: int, pause: int, analysis: dict[str, int], minimum_in_force: int, rate: float
 ) -> None:
     steps = [{"weight": 20, "pause_seconds": pause}]
-    given = minimal_policy(deployment={"steps": steps, "analysis": {"minimum_requests": minimum, **analysis}})
-    rules = smoke_policy(given)
-    assert rules.deployment.analysis.minimum_requests == asked
-    assert (rules is given) == (minimum == asked)
+    policy = minimal_policy(deployment={"steps": steps, "analysis": {"minimum_requests": minimum, **analysis}})
+    rules = smoke_policy(policy)
+    assert rules.deployment.analysis.minimum_requests == minimum_in_force
+    assert (rules is policy) == (minimum == minimum_in_force)
     assert requests_per_second(rules) == pytest.approx(rate)
-    assert rules.model_copy(update={"deployment": given.deployment}) == given
+    assert rules.model_copy(update={"deployment": policy.deployment}) == policy
 
 
 def test_the_error_of_a_pod_that_is_not_there_is_for_people(api: ApiServer) -> None:

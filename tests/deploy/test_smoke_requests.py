@@ -45,14 +45,14 @@ def registered(release: Callable[..., str], tracking: Tracking, tmp_path: Path) 
 
     def register(rows: pl.DataFrame | None, project: dict[str, Any] | None = None) -> SmokeRequests:
         version = release("loans-with-rows")
-        found = tracking.client.get_model_version("loans-with-rows", version)
+        version_info = tracking.client.get_model_version("loans-with-rows", version)
         folder = tmp_path / f"more-{version}"
         folder.mkdir()
         if rows is not None:
             rows.write_parquet(folder / "sample.parquet")
         if project is not None:
             (folder / "project.json").write_text(json.dumps(project), encoding="utf-8")
-        tracking.log_evidence(found.run_id, folder, path=EVIDENCE)
+        tracking.log_evidence(version_info.run_id, folder, path=EVIDENCE)
         return smoke_requests(RegisteredModel("loans-with-rows", str(tmp_path), tracking).version(version))
 
     return register

@@ -37,8 +37,8 @@ class Untouchable(Cluster):
 @pytest.fixture
 def ask(packages: Any) -> Callable[..., DeployResult]:
     def arguments(model: str, version: str, **changes: Any) -> DeployResult:
-        given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
-        return deploy(packages.handle(model).version(version), "staging", **{**given, **changes})
+        defaults = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
+        return deploy(packages.handle(model).version(version), "staging", **{**defaults, **changes})
 
     return arguments
 
@@ -133,8 +133,8 @@ def test_there_is_a_way_back_only_to_what_served_before(
     log = AuditLog(packages.store, tracking)
 
     def back(**changes: Any) -> DeployResult:
-        given = {"actor": "ada", "reason": "odd", "cluster": Untouchable()}
-        return rollback(packages.handle("back"), "staging", **{**given, **changes})
+        defaults = {"actor": "ada", "reason": "odd", "cluster": Untouchable()}
+        return rollback(packages.handle("back"), "staging", **{**defaults, **changes})
 
     with pytest.raises(ModelwayError, match="staging has served no version of back before any"):
         back()

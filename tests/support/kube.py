@@ -34,14 +34,14 @@ def kubectl_json(*arguments: str) -> dict[str, Any]:
     return content
 
 
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 60, *, interval: float = 0.3) -> Any:
+def eventually(condition: Callable[[], Any], description: str, seconds: float = 60, *, interval: float = 0.3) -> Any:
     """Waits until a condition is true, and returns its value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(interval)
-    return pytest.fail(f"not within {seconds:g} s: {what}")
+    return pytest.fail(f"not within {seconds:g} s: {description}")
 
 
 @contextmanager

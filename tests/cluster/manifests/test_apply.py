@@ -44,21 +44,21 @@ def root(api: Any) -> Iterator[Callable[[], str]]:
 def test_the_root_is_applied_and_again_without_a_change(root: Callable[[], str]) -> None:
     first = root().splitlines()
     assert [line for line in first if not line.endswith(" created")] == []
-    found = run_kubectl("diff", "-k", str(ROOT), check=False)
-    assert found.returncode == 0, found.stdout
+    diff = run_kubectl("diff", "-k", str(ROOT), check=False)
+    assert diff.returncode == 0, diff.stdout
 
 
 def test_the_root_leaves_what_belongs_to_kfp_alone(root: Callable[[], str], api: Any) -> None:
     path = "/api/v1/namespaces/kubeflow/configmaps"
     launcher = {"metadata": {"name": "kfp-launcher"}, "data": {"defaultPipelineRoot": "minio://elsewhere/root"}}
-    placed = api("POST", path, launcher, real=True).status == 201
+    is_placed = api("POST", path, launcher, real=True).status == 201
     try:
         before = api("GET", f"{path}/kfp-launcher").body
         root()
         assert api("GET", f"{path}/kfp-launcher").body == before
         assert before["data"]["defaultPipelineRoot"]
     finally:
-        if placed:
+        if is_placed:
             api("DELETE", f"{path}/kfp-launcher", real=True)
 
 
@@ -66,15 +66,15 @@ def test_the_root_leaves_what_belongs_to_kfp_alone(root: Callable[[], str], api:
 def test_an_overlay_is_accepted_to_the_letter(root: Callable[[], str], overlay: str) -> None:
     root()
     folder = str(ROOT / "manifests" / "overlays" / overlay)
-    tried = run_kubectl("apply", "--dry-run=server", "--validate=strict", "-k", folder)
-    assert f"rollout.argoproj.io/{MODEL} created (server dry run)" in tried.stdout
-    assert "warning" not in tried.stderr.lower(), tried.stderr
+    process = run_kubectl("apply", "--dry-run=server", "--validate=strict", "-k", folder)
+    assert f"rollout.argoproj.io/{MODEL} created (server dry run)" in process.stdout
+    assert "warning" not in process.stderr.lower(), process.stderr
 
 
 def test_the_root_leaves_a_deployed_version_alone(root: Callable[[], str], api: Any) -> None:
     root()
-    built = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "overlays" / "production")))
-    (rollout,) = [one for one in built if one["kind"] == "Rollout"]
+    built_objects = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "overlays" / "production")))
+    (rollout,) = [obj for obj in built_objects if obj["kind"] == "Rollout"]
     rollout["spec"]["template"]["spec"]["containers"][0]["image"] = DEPLOYED
     path = ROLLOUTS.format("modelway-production")
     assert api("POST", path.removesuffix(f"/{MODEL}"), rollout, real=True).status == 201
@@ -88,9 +88,9 @@ def test_the_root_leaves_a_deployed_version_alone(root: Callable[[], str], api: 
 def test_git_does_not_overwrite_what_deploy_model_has_set(installation: Any, api: Any) -> None:
     path = ROLLOUTS.format(installation.staging)
     (rollout,) = [
-        one
-        for one in installation.objects
-        if one["kind"] == "Rollout" and one["metadata"]["namespace"] == installation.staging
+        obj
+        for obj in installation.objects
+        if obj["kind"] == "Rollout" and obj["metadata"]["namespace"] == installation.staging
     ]
     api("DELETE", path, real=True)
     applied = ("apply", "--server-side", "-f", "-")
@@ -99,23 +99,23 @@ def test_git_does_not_overwrite_what_deploy_model_has_set(installation: Any, api
     containers[0]["image"] = DEPLOYED
     patch = {"spec": {"template": {"spec": {"containers": containers}}}}
     assert api("PATCH", path, patch, real=True).status == 200
-    refused = run_kubectl(*applied, content=json.dumps(rollout), check=False)
-    assert refused.returncode != 0
-    assert "conflict" in refused.stderr
+    conflict = run_kubectl(*applied, content=json.dumps(rollout), check=False)
+    assert conflict.returncode != 0
+    assert "conflict" in conflict.stderr
     assert _image(api("GET", path).body) == DEPLOYED
 
 
 def test_everything_is_in_the_cluster_as_it_was_written(installation: Any) -> None:
-    text = yaml.safe_dump_all([one for one in installation.objects if one["kind"] != "Rollout"])
-    found = run_kubectl("diff", "-f", "-", content=text, check=False)
-    assert found.returncode == 0, found.stdout
+    text = yaml.safe_dump_all([obj for obj in installation.objects if obj["kind"] != "Rollout"])
+    diff = run_kubectl("diff", "-f", "-", content=text, check=False)
+    assert diff.returncode == 0, diff.stdout
 
 
 def test_a_model_that_needs_a_gpu_runs_on_a_node_that_has_one(
     api: Any, installation: Any, build: Callable[..., Any]
 ) -> None:
     objects = build(["overlays/production"], ["gpu"], namespace=installation.production)
-    (rollout,) = [one for one in objects if one["kind"] == "Rollout"]
+    (rollout,) = [obj for obj in objects if obj["kind"] == "Rollout"]
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -129,9 +129,9 @@ def test_a_model_that_needs_a_gpu_runs_on_a_node_that_has_one(
 
     def scheduled() -> dict[str, Any]:
         conditions = api("GET", f"{pods}/on-a-gpu").body.get("status", {}).get("conditions", [])
-        return next((one for one in conditions if one["type"] == "PodScheduled"), {})
+        return next((obj for obj in conditions if obj["type"] == "PodScheduled"), {})
 
-    (node, *_) = [one["metadata"]["name"] for one in api("GET", "/api/v1/nodes").body["items"]]
+    (node, *_) = [obj["metadata"]["name"] for obj in api("GET", "/api/v1/nodes").body["items"]]
     path, gpus, label = f"/api/v1/nodes/{node}", "nvidia.com/gpu", "nvidia.com/gpu.present"
     try:
         eventually(lambda: scheduled().get("reason") == "Unschedulable", "no node will do")

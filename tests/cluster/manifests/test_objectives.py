@@ -133,6 +133,6 @@ def test_an_analysis_measures_what_is_there(model: str) -> None:
 def test_what_undoes_a_rollout_is_what_an_alert_fires_on(model: str, factor: float) -> None:
     bounds = policy(factor)
     queries = analysed(model, bounds)
-    undone = {objective.key for objective in objectives(bounds) if ask(queries[objective.name])[0] > objective.bound}
-    assert alerting(model, bounds) == undone
-    assert undone == ({objective.key for objective in objectives(bounds)} if factor < 1 else set())
+    exceeded = {objective.key for objective in objectives(bounds) if ask(queries[objective.name])[0] > objective.bound}
+    assert alerting(model, bounds) == exceeded
+    assert exceeded == ({objective.key for objective in objectives(bounds)} if factor < 1 else set())

@@ -39,7 +39,7 @@ def image(registry: Any) -> str:
     ):
         ran = subprocess.run(["docker", *command], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
-    described = subprocess.run(
+    description = subprocess.run(
         ["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", tag],
         capture_output=True,
         text=True,
@@ -47,7 +47,7 @@ def image(registry: Any) -> str:
         check=True,
     )
     subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60, check=False)
-    (digest,) = [name for name in json.loads(described.stdout) if name.startswith(registry.host)]
+    (digest,) = [name for name in json.loads(description.stdout) if name.startswith(registry.host)]
     return str(digest)
 
 
@@ -237,7 +237,7 @@ def test_the_pipeline_runs_locally_against_the_cluster(place: Any, good: str, re
     for stage, title in (("deploy-model", "Version"), ("record-outcome", "version")):
         (summary,) = (tmp_path / good).rglob(f"{stage}/summary")
         assert f"{title} {good} of loans is live in staging" in summary.read_text(encoding="utf-8")
-    undone = run(releases["crashes"])
-    assert undone.returncode != 0
-    assert "CrashLoopBackOff" in undone.stdout + undone.stderr
+    failure = run(releases["crashes"])
+    assert failure.returncode != 0
+    assert "CrashLoopBackOff" in failure.stdout + failure.stderr
     assert place.holder() == good

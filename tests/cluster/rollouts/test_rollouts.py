@@ -19,11 +19,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarning
 COMPARED = {"compare_with_stable": {"error_rate": 0.02, "latency_ratio": 20}}  # a busy machine is not the version's
 
 
-def _ended(place: Any, version: str) -> Any:
+def _last_entry(place: Any, version: str) -> Any:
     """The entry that ended the latest promotion of a version."""
-    (begun, *_) = [
-        entry for entry in reversed(place.log()) if (entry.event, entry.version) == ("promotion.begun", version)
-    ]
+    log = place.log()
+    (begun, *_) = [entry for entry in reversed(log) if (entry.event, entry.version) == ("promotion.begun", version)]
     entries = [entry for entry in log if entry.details.get("promotion") == begun.sha256()]
     (last_entry,) = [entry for entry in entries if entry.event != "deployed"]
     return last_entry
@@ -45,7 +44,7 @@ def test_a_good_version_takes_over_without_a_failed_request(
     eventually(place.whole, "the new version serves alone", 60)
     assert place.image() == result.image
     assert place.holder() == good
-    assert (_ended(place, good).event, _ended(place, good).actor) == ("promoted", "ada@example.org")
+    assert (_last_entry(place, good).event, _last_entry(place, good).actor) == ("promoted", "ada@example.org")
 
 
 @pytest.mark.parametrize(
@@ -87,8 +86,8 @@ def test_a_bad_version_is_undone_by_itself(
     assert place.image() == before
     assert place.rollout()["status"]["stableRS"] == hash_before
     assert place.holder() == stable
-    assert _ended(place, bad).event == "undone"
-    assert says in _ended(place, bad).details["reason"]
+    assert _last_entry(place, bad).event == "undone"
+    assert says in _last_entry(place, bad).details["reason"]
 
 
 def test_pods_killed_under_load_lose_nothing(place: Any, stable: str) -> None:
@@ -97,9 +96,7 @@ def test_pods_killed_under_load_lose_nothing(place: Any, stable: str) -> None:
     with place.traffic().flowing() as traffic:
         for name in (first, second):
             kubectl("-n", place.namespace, "delete", "pod", name, "--wait=false")
-            eventually(
-                lambda name=name: name not in {entry["metadata"]["name"] for entry in place.pods()}, "it is going"
-            )
+            eventually(lambda name=name: name not in {pod["metadata"]["name"] for pod in place.pods()}, "it is going")
             eventually(place.whole, "another took its place", 60)
     assert len(traffic.answers) > 50
     assert traffic.failed == []

@@ -61,14 +61,11 @@ def test_a_deployment_is_whole_when_all_its_pods_are_new_and_there(
 def test_what_served_before_is_remembered_while_it_is_changed(deployment: dict[str, Any]) -> None:
     template = copy.deepcopy(TARGET.serving_template(NOWHERE, deployment, changing=False))
     assert template is not None
-    operations = TARGET.change(
-        deployment, RolloutChange("loans", "2", NEXT, "run-2", template, {"type": "RollingUpdate"}, 60)
-    )
+    change = RolloutChange("loans", "2", NEXT, "run-2", template, {"type": "RollingUpdate"}, 60)
     values = values_by_path(TARGET.change(deployment, change))
     assert values["/spec/template/spec/containers/0/image"] == NEXT
-    deployment["metadata"]["annotations"] = {
-        "modelway.io/previous": values["/metadata/annotations/modelway.io~1previous"]
-    }
+    previous = values["/metadata/annotations/modelway.io~1previous"]
+    deployment["metadata"]["annotations"] = {"modelway.io/previous": previous}
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = NEXT
     assert TARGET.serving_template(NOWHERE, deployment, changing=True) == template
     back = {

@@ -154,9 +154,8 @@ def test_a_change_sets_the_image_and_says_what_it_is_of(rollout: dict[str, Any])
 def test_only_another_kind_of_strategy_has_to_come_first(rollout: dict[str, Any]) -> None:
     template = rollout["spec"]["template"]
     for strategy, first in (("canary", False), ("rolling", False), ("blue-green", True)):
-        wanted = TARGET.strategy(
-            minimal_policy(deployment={"strategy": strategy}), "loans", obj=rollout, immediate=False
-        )
+        policy = minimal_policy(deployment={"strategy": strategy})
+        section = TARGET.strategy(policy, "loans", obj=rollout, immediate=False)
         assert bool(TARGET.prepare(rollout, change(template, section))) is first
         assert TARGET.prepare(rollout, change(None, section)) == []
 
@@ -175,18 +174,21 @@ def test_going_back_in_a_hurry_keeps_the_kind_and_leaves_steps_and_analysis_out(
 
 def test_what_never_served_is_stopped_and_started_again_with_as_many_pods(rollout: dict[str, Any]) -> None:
     rollout["spec"]["replicas"] = 3
-    stopped = patched(rollout, TARGET.restore(rollout, None, reason="it crashed"))
-    assert stopped["spec"]["replicas"] == 0
-    strategy = TARGET.strategy(minimal_policy(), "loans", obj=stopped, immediate=False)
+    stopped_rollout = patched(rollout, TARGET.restore(rollout, None, reason="it crashed"))
+    assert stopped_rollout["spec"]["replicas"] == 0
+    strategy = TARGET.strategy(minimal_policy(), "loans", obj=stopped_rollout, immediate=False)
     assert "steps" not in strategy["canary"]  # a stopped version is nothing to compare with, or to go back to
-    assert patched(stopped, TARGET.change(stopped, change(None, strategy)))["spec"]["replicas"] == 3
+    assert patched(stopped_rollout, TARGET.change(stopped_rollout, change(None, strategy)))["spec"]["replicas"] == 3
 
 
 def test_the_servers_container_is_the_one_that_is_changed(rollout: dict[str, Any]) -> None:
     containers = rollout["spec"]["template"]["spec"]["containers"]
     containers.insert(0, {"name": "proxy", "image": "proxy"})
     patched_obj = patched(rollout, TARGET.change(rollout, change(None, {})))
-    assert [one["image"] for one in patched_obj["spec"]["template"]["spec"]["containers"]] == ["proxy", NEXT]
+    assert [container["image"] for container in patched_obj["spec"]["template"]["spec"]["containers"]] == [
+        "proxy",
+        NEXT,
+    ]
     containers[1]["name"] = "main"
     with pytest.raises(ModelwayError, match="which of the containers proxy, main is the server"):
         TARGET.change(rollout, change(None, {}))
