@@ -71,9 +71,9 @@ def test_objects_are_made_found_changed_and_removed(namespace: str) -> None:
     assert pod["metadata"]["annotations"] == {"a": "b"}
     assert cluster.find("pods", "app=two") == []
     assert cluster.log("one", "server", lines=3, previous=False) == []
-    with pytest.raises(ModelwayError, match=r"refuses the change: pods \"one\" already exists"):
+    with pytest.raises(ModelwayError, match=r"rejects the change: pods \"one\" already exists"):
         cluster.create("pods", POD)
-    with pytest.raises(ModelwayError, match="refuses the change"):
+    with pytest.raises(ModelwayError, match="rejects the change"):
         cluster.patch("pods", "one", operations=[{"op": "test", "path": "/metadata/name", "value": "two"}])
     cluster.delete("pods", "one")
 
@@ -81,7 +81,7 @@ def test_objects_are_made_found_changed_and_removed(namespace: str) -> None:
 @pytest.mark.cluster
 def test_what_is_not_there_names_how_it_is_made(namespace: str) -> None:
     cluster = Cluster.connect(namespace)
-    with pytest.raises(ModelwayError, match=f"{namespace}/rollouts/loans is not there") as error:
+    with pytest.raises(ModelwayError, match=f"{namespace}/rollouts/loans does not exist") as error:
         cluster.patch("rollouts", "loans", operations=[{"op": "add", "path": "/spec/paused", "value": True}])
     assert "kubectl apply -k" in error.value.remedy
     with pytest.raises(ModelwayError, match="the cluster has no inferenceservices") as error:

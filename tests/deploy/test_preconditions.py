@@ -16,7 +16,6 @@ from modelway.components.core.audit.approvals import approve
 from modelway.components.core.bundle.signing import VERIFYING_KEY, new_keys
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import UnavailableError
-from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.preconditions import image_failures, policy_failures, precondition_failures
 
 
@@ -29,17 +28,12 @@ def failures(packages: Any) -> Callable[..., tuple[str, ...]]:
     return ask
 
 
-def test_a_release_that_is_whole_has_no_problems(
-    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
-) -> None:
-    version = release("whole")
-    image = packages("whole", version)
-    assert failures("whole", version) == ()
-    assert failures("whole", version, image) == ()
-    mirrored = image.replace("/whole@", "/elsewhere/whole@")
-    assert (
-        "has no manifests" in failures("whole", version, mirrored)[0]
-    )  # the digest is right: it is the place that is not
+def test_a_good_release_has_no_problems(packages: Any, shared: str, failures: Callable[..., tuple[str, ...]]) -> None:
+    image = json.loads(Path(packages.store, "packages", "shared", f"{shared}.json").read_bytes())["image"]
+    assert failures("shared", shared) == ()
+    assert failures("shared", shared, image) == ()
+    mirrored = image.replace("/shared@", "/elsewhere/shared@")  # the digest is right, the place is not
+    assert "has no manifests" in failures("shared", shared, mirrored)[0]
 
 
 def unsigned(bundle: Path) -> None:
@@ -61,7 +55,7 @@ def rewriting(name: str, content: str = "{}") -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize(
-    ("touched", "says"),
+    ("change", "says"),
     [
         (unsigned, "is not signed: there is no release.sig"),
         (rewriting("model.tar.age"), "the signature does not hold: model.tar.age is not as it was signed"),
@@ -72,65 +66,46 @@ def rewriting(name: str, content: str = "{}") -> Callable[[Path], None]:
         (lambda bundle: (bundle / "sbom.cdx.json").unlink(), "sbom.cdx.json was signed and is missing"),
     ],
 )
-def test_what_was_touched_after_it_was_signed_is_refused(
-    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]], touched: Any, says: str
+def test_what_was_changed_after_it_was_signed_is_refused(
+    packages: Any, shared: str, failures: Callable[..., tuple[str, ...]], change: Any, says: str
 ) -> None:
-    version = release("touched")
-    packages.altered("touched", version, touched)
-    (problem,) = failures("touched", version)
+    packages.altered("shared", shared, change)
+    (problem,) = failures("shared", shared)
     assert says in problem
 
 
 def test_a_release_that_another_key_signed_is_refused(
-    release: Callable[..., str],
-    packages: Any,
-    failures: Callable[..., tuple[str, ...]],
-    keys: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    shared: str, failures: Callable[..., tuple[str, ...]], keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = release("foreign")
-    packages("foreign", version)
     new_keys(keys / "other", keys / "other.pub")
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "other.pub"))
-    assert "was made with another key than is trusted here" in failures("foreign", version)[0]
+    assert "was made with another key than is trusted here" in failures("shared", shared)[0]
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "nowhere"))
-    assert failures("foreign", version) == ("MODELWAY_VERIFYING_KEY names no file",)
+    assert failures("shared", shared) == ("MODELWAY_VERIFYING_KEY names no file",)
 
 
 def test_without_a_key_to_verify_with_nothing_is_deployed(
-    release: Callable[..., str],
-    packages: Any,
-    failures: Callable[..., tuple[str, ...]],
-    monkeypatch: pytest.MonkeyPatch,
+    shared: str, failures: Callable[..., tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = release("keyless")
-    packages("keyless", version)
     monkeypatch.delenv(VERIFYING_KEY)
-    (problem,) = failures("keyless", version)
+    (problem,) = failures("shared", shared)
     assert "MODELWAY_VERIFYING_KEY" in problem
 
 
 @pytest.mark.parametrize(
-    ("claimed", "says"),
+    ("claims", "says"),
     [
-        ({"version": "9"}, "the image is of version 9 of other, not of version 1 of other"),
-        ({"name": "loans"}, "the image is of version 1 of loans, not of version 1 of other"),
+        ({"version": "9"}, "the image is of version 9 of shared, not of version 1 of shared"),
+        ({"name": "loans"}, "the image is of version 1 of loans, not of version 1 of shared"),
         ({"model_hash": "n"}, "the release is of another model than was blessed"),
-        ({"blessing_sha256": "0" * 64}, "the blessing is not the one of other 1"),
+        ({"blessing_sha256": "0" * 64}, "the blessing is not the one of shared 1"),
     ],
 )
 def test_an_image_of_something_else_is_refused(
-    release: Callable[..., str],
-    packages: Any,
-    failures: Callable[..., tuple[str, ...]],
-    tracking: Tracking,
-    claimed: dict[str, str],
-    says: str,
+    packages: Any, shared: str, failures: Callable[..., tuple[str, ...]], claims: dict[str, str], says: str
 ) -> None:
-    if not tracking.versions("other"):
-        release("other")
-    packages.altered("other", "1", claiming(**claimed), signed=True)
-    assert says in failures("other", "1")[0]
+    packages.altered("shared", shared, claiming(**claims), sign_again=True)
+    assert says in failures("shared", shared)[0]
 
 
 def test_an_image_with_the_blessing_of_another_version_is_refused(
@@ -146,11 +121,10 @@ def test_an_image_with_the_blessing_of_another_version_is_refused(
 
 
 def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
-    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
+    packages: Any, shared: str, failures: Callable[..., tuple[str, ...]]
 ) -> None:
-    version = release("unbilled")
-    packages.altered("unbilled", version, rewriting("sbom.cdx.json", "{}"), signed=True)
-    assert failures("unbilled", version) == (
+    packages.altered("shared", shared, rewriting("sbom.cdx.json", "{}"), sign_again=True)
+    assert failures("shared", shared) == (
         "the image has no bill of materials: sbom.cdx.json is missing or not CycloneDX",
     )
 

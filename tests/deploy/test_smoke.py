@@ -168,5 +168,5 @@ def test_as_many_requests_are_sent_as_the_analysis_asks_for_and_no_more_are_aske
 
 
 def test_the_error_of_a_pod_that_is_not_there_is_for_people(api: ApiServer) -> None:
-    with pytest.raises(ModelwayError, match="gone is not there"):
+    with pytest.raises(ModelwayError, match="gone does not exist"):
         api.cluster().send("gone", 8080, path="/", body={}, seconds=1)

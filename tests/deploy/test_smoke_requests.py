@@ -101,11 +101,23 @@ def test_a_version_without_rows_to_send_says_what_to_do(
         (200, None, "without outputs"),
         (200, "<html>", "without outputs"),
         (200, {"outputs": []}, "without outputs"),
-        (200, RIGHT | {"model_version": "2"}, "by version 2 and not 3"),
-        (200, RIGHT | {"outputs": [{"name": "predict", "shape": [1], "data": [None]}]}, "predict holds no finite"),
-        (200, RIGHT | {"outputs": [{"name": "predict", "shape": [2], "data": [1, 2]}]}, "predict holds no finite"),
-        (200, RIGHT | {"outputs": [{"name": "proba", "shape": [1, 3], "data": [1, 2]}]}, "proba holds no finite"),
-        (200, RIGHT | {"outputs": [{"name": "predict"}]}, "predict holds no finite"),
+        (200, RIGHT | {"model_version": "2"}, "by version 2, not 3"),
+        (
+            200,
+            RIGHT | {"outputs": [{"name": "predict", "shape": [1], "data": [None]}]},
+            "predict is not one row",
+        ),
+        (
+            200,
+            RIGHT | {"outputs": [{"name": "predict", "shape": [2], "data": [1, 2]}]},
+            "predict is not one row",
+        ),
+        (
+            200,
+            RIGHT | {"outputs": [{"name": "proba", "shape": [1, 3], "data": [1, 2]}]},
+            "proba is not one row",
+        ),
+        (200, RIGHT | {"outputs": [{"name": "predict"}]}, "predict is not one row"),
     ],
 )
 def test_a_wrong_answer_is_said_in_words(status: int, answer: Any, says: str) -> None:

@@ -88,16 +88,14 @@ def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
 
 
 def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
-    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
+    packages: Any, shared: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
-    version = release("over")
-    packages("over", version)
     log = AuditLog(packages.store, tracking)
-    arguments = {"model": "over", "environment": "staging", "lease": timedelta(hours=1)}
-    begin(log, version=version, actor="ada", run="run-1", **arguments)  # type: ignore[arg-type]
+    arguments = {"model": "shared", "environment": "staging", "lease": timedelta(hours=1)}
+    begin(log, version=shared, actor="ada", run="run-1", **arguments)  # type: ignore[arg-type]
     rescue = begin(log, version="0", actor="eve", run="back", take_over="it is slow", **arguments)  # type: ignore[arg-type]
     for _ in range(2):  # while the other is under way, and when it has ended
-        result = ask("over", version)
+        result = ask("shared", shared)
         assert result.status == "refused"
         assert result.reasons == (
             "run run-1 was taken over by eve (run back: it is slow), and cannot continue: start another run",
@@ -106,17 +104,15 @@ def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
 
 
 def test_a_broken_audit_log_refuses(
-    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
+    packages: Any, shared: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
-    version = release("broken")
-    packages("broken", version)
     log = AuditLog(packages.store, tracking)
     for number in range(2):
-        log.append("approved", f"ada-{number}", model="broken", version=version, environment="staging")
+        log.append("approved", f"ada-{number}", model="shared", version=shared, environment="staging")
     first = Path(packages.store) / "audit" / "00000001.json"
     first.chmod(0o644)
     first.write_text(first.read_text().replace("ada-0", "eve-0"))
-    assert any("the audit log is broken at entry 1" in reason for reason in ask("broken", version).reasons)
+    assert any("the audit log is broken at entry 1" in reason for reason in ask("shared", shared).reasons)
 
 
 def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., DeployResult]) -> None:
@@ -165,15 +161,13 @@ def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(package
 
 
 def test_without_rows_to_send_an_environment_without_traffic_is_refused(
-    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
+    packages: Any, shared: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
-    version = release("rowless")
-    packages("rowless", version)
     with listening() as api:
-        result = ask("rowless", version, cluster=api.cluster())
+        result = ask("shared", shared, cluster=api.cluster())
     assert result.status == "refused"
     assert "so no smoke requests can be made" in result.reasons[0]
-    assert open_claim(AuditLog(packages.store, tracking).entries(), "rowless", environment="staging") is None
+    assert open_claim(AuditLog(packages.store, tracking).entries(), "shared", environment="staging") is None
 
 
 def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
