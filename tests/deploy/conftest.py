@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from image_layouts import with_layer
 from light_models import twice_the_income, write_light_model
+from pod_proxy import ApiServer, listening
 
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.bundle.bundle import SIGNATURE_FILE
@@ -24,6 +25,12 @@ from modelway.components.core.storage.uri import write_uri
 from modelway.components.package.stage import package
 
 Change = Callable[[Path], Any]
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with listening() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from kube import eventually
-from pod_proxy import ApiServer, listening, status
+from pod_proxy import ApiServer, status
 from user_files import minimal_policy
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
@@ -23,10 +22,9 @@ RIGHT = {"model_version": "3", "outputs": [{"name": "predict", "shape": [1], "da
 
 
 @pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with listening() as server:
-        server.answers |= {"new-1": (200, RIGHT), "new-2": (200, RIGHT)}
-        yield server
+def api(api: ApiServer) -> ApiServer:
+    api.answers |= {"new-1": (200, RIGHT), "new-2": (200, RIGHT)}
+    return api
 
 
 def pod(name: str, *, ready: bool = True, ports: list[dict[str, Any]] | None = None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pod_proxy import listening, status
+from pod_proxy import Untouchable, listening, status
 from registered_versions import EVIDENCE
 
 from modelway.components.core.audit import log as audit
@@ -21,17 +21,8 @@ from modelway.components.core.errors import CredentialsError, ModelwayError, Una
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.deploy.cluster import Cluster
 from modelway.components.deploy.result import DeployResult
-from modelway.components.deploy.rollback import rollback
 from modelway.components.deploy.stage import deploy, deploy_in_task
-
-
-class Untouchable(Cluster):
-    """A cluster that must not be asked anything."""
-
-    def __init__(self) -> None:
-        super().__init__(None, "nowhere")
 
 
 @pytest.fixture
@@ -120,35 +111,6 @@ def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callab
     with pytest.raises(UnavailableError):
         ask("away", "1")
     assert not (Path(packages.store) / "audit").exists()
-
-
-def test_there_is_a_way_back_only_to_what_served_before(
-    release: Callable[..., str], packages: Any, tracking: Tracking
-) -> None:
-    versions = [release("back") for _ in range(3)]
-    log = AuditLog(packages.store, tracking)
-
-    def back(**changes: Any) -> DeployResult:
-        defaults = {"actor": "ada", "reason": "odd", "cluster": Untouchable()}
-        return rollback(packages.handle("back"), "staging", **{**defaults, **changes})
-
-    with pytest.raises(ModelwayError, match="staging has served no version of back before any"):
-        back()
-    for version in versions[:2]:
-        about = {"model": "back", "version": version, "environment": "staging", "actor": "ada"}
-        claim = begin(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
-        finish(log, claim, event="promoted", actor="ada")
-    with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
-        back(to="3")
-    with pytest.raises(ModelwayError, match="a rollback needs a reason"):
-        back(reason=" ")
-    with pytest.raises(ModelwayError, match="version 1 of back has not been packaged"):
-        back()
-    packages.altered("back", "1", lambda bundle: (bundle / "model.tar.age").write_text("else"))
-    result = back()
-    assert (result.status, result.version) == ("refused", "1")
-    assert "model.tar.age is not as it was signed" in result.reasons[0]
-    assert log.entries()[-1].event == "refused"
 
 
 def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(packages: Any) -> None:

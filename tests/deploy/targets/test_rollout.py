@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
+from pod_proxy import patched
 from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
@@ -16,25 +16,9 @@ IMAGE, NEXT = f"r.example/loans@sha256:{'1' * 64}", f"r.example/loans@sha256:{'2
 TARGET = RolloutTarget()
 
 
-def patched(rollout: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
-    """An object after a JSON patch, by RFC 6902."""
-    patched_obj = copy.deepcopy(rollout)
-    for operation in operations:
-        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-        place: Any = patched_obj
-        for part in parents:
-            place = place[int(part) if isinstance(place, list) else part]
-        if operation["op"] == "test":
-            assert place[last] == operation["value"]
-            continue
-        assert operation["op"] == "add" or last in place, operation["path"]
-        place[last] = operation["value"]
-    return patched_obj
-
-
 @pytest.fixture
 def rollout() -> dict[str, Any]:
-    patched_obj = dict(TARGET.manifests(minimal_policy(), "loans", image=IMAGE))["rollouts"]
+    body = dict(TARGET.manifests(minimal_policy(), "loans", image=IMAGE))["rollouts"]
     status = {
         "observedGeneration": "4",
         "phase": "Healthy",
@@ -42,7 +26,7 @@ def rollout() -> dict[str, Any]:
         "stableRS": "new",
         "currentStepIndex": 5,
     }
-    return {**patched_obj, "metadata": {**patched_obj["metadata"], "generation": 4, "uid": "u"}, "status": status}
+    return {**body, "metadata": {**body["metadata"], "generation": 4, "uid": "u"}, "status": status}
 
 
 def pod(template: str, *, ready: bool = True, going: bool = False) -> dict[str, Any]:
