@@ -74,13 +74,9 @@ def print_deployed(deployed: DeployResult, *, as_json: bool) -> None:
     )
     for reason in deployed.reasons:
         console.print(f"  [{colour}]-[/{colour}] {escape(reason)}", soft_wrap=True)
-    for name, value in (
-        ("image", deployed.image),
-        ("replaced", deployed.replaced_version),
-        ("restored", deployed.restored_image),
-    ):
-        if value:
-            console.print(f"  {name:<9} {escape(value)}", soft_wrap=True)
+    for key in ("image", "replaced", "restored"):
+        if value := deployed.json()[key]:
+            console.print(f"  {key:<9} {escape(value)}", soft_wrap=True)
 
 
 def print_history(model: str, served: list[dict[str, Any]]) -> None:

@@ -97,7 +97,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shared(release: Callable[..., str], packages: Packages, keys: Path, shared_folder: Path) -> str:
+def shared_version(release: Callable[..., str], packages: Packages, keys: Path, shared_folder: Path) -> str:
     """The version of the model ``shared``, packaged once a session; each test has the store and keys for itself."""
     version_file, copies = shared_folder / "version", {"keys": keys, "store": Path(packages.store)}
     if not version_file.exists():

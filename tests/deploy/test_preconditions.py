@@ -28,12 +28,14 @@ def failures(packages: Any) -> Callable[..., tuple[str, ...]]:
     return ask
 
 
-def test_a_good_release_has_no_problems(packages: Any, shared: str, failures: Callable[..., tuple[str, ...]]) -> None:
-    image = json.loads(Path(packages.store, "packages", "shared", f"{shared}.json").read_bytes())["image"]
-    assert failures("shared", shared) == ()
-    assert failures("shared", shared, image) == ()
+def test_a_good_release_has_no_problems(
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]]
+) -> None:
+    image = json.loads(Path(packages.store, "packages", "shared", f"{shared_version}.json").read_bytes())["image"]
+    assert failures("shared", shared_version) == ()
+    assert failures("shared", shared_version, image) == ()
     mirrored = image.replace("/shared@", "/elsewhere/shared@")  # the digest is right, the place is not
-    assert "has no manifests" in failures("shared", shared, mirrored)[0]
+    assert "has no manifests" in failures("shared", shared_version, mirrored)[0]
 
 
 def unsigned(bundle: Path) -> None:
@@ -67,28 +69,28 @@ def rewriting(name: str, content: str = "{}") -> Callable[[Path], None]:
     ],
 )
 def test_what_was_changed_after_it_was_signed_is_refused(
-    packages: Any, shared: str, failures: Callable[..., tuple[str, ...]], change: Any, says: str
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]], change: Any, says: str
 ) -> None:
-    packages.altered("shared", shared, change)
-    (problem,) = failures("shared", shared)
+    packages.altered("shared", shared_version, change)
+    (problem,) = failures("shared", shared_version)
     assert says in problem
 
 
 def test_a_release_that_another_key_signed_is_refused(
-    shared: str, failures: Callable[..., tuple[str, ...]], keys: Path, monkeypatch: pytest.MonkeyPatch
+    shared_version: str, failures: Callable[..., tuple[str, ...]], keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new_keys(keys / "other", keys / "other.pub")
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "other.pub"))
-    assert "was made with another key than is trusted here" in failures("shared", shared)[0]
+    assert "was made with another key than is trusted here" in failures("shared", shared_version)[0]
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "nowhere"))
-    assert failures("shared", shared) == ("MODELWAY_VERIFYING_KEY names no file",)
+    assert failures("shared", shared_version) == ("MODELWAY_VERIFYING_KEY names no file",)
 
 
 def test_without_a_key_to_verify_with_nothing_is_deployed(
-    shared: str, failures: Callable[..., tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    shared_version: str, failures: Callable[..., tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VERIFYING_KEY)
-    (problem,) = failures("shared", shared)
+    (problem,) = failures("shared", shared_version)
     assert "MODELWAY_VERIFYING_KEY" in problem
 
 
@@ -102,10 +104,10 @@ def test_without_a_key_to_verify_with_nothing_is_deployed(
     ],
 )
 def test_an_image_of_something_else_is_refused(
-    packages: Any, shared: str, failures: Callable[..., tuple[str, ...]], claims: dict[str, str], says: str
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]], claims: dict[str, str], says: str
 ) -> None:
-    packages.altered("shared", shared, claiming(**claims), sign_again=True)
-    assert says in failures("shared", shared)[0]
+    packages.altered("shared", shared_version, claiming(**claims), sign_again=True)
+    assert says in failures("shared", shared_version)[0]
 
 
 def test_an_image_with_the_blessing_of_another_version_is_refused(
@@ -121,10 +123,10 @@ def test_an_image_with_the_blessing_of_another_version_is_refused(
 
 
 def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
-    packages: Any, shared: str, failures: Callable[..., tuple[str, ...]]
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]]
 ) -> None:
-    packages.altered("shared", shared, rewriting("sbom.cdx.json", "{}"), sign_again=True)
-    assert failures("shared", shared) == (
+    packages.altered("shared", shared_version, rewriting("sbom.cdx.json", "{}"), sign_again=True)
+    assert failures("shared", shared_version) == (
         "the image has no bill of materials: sbom.cdx.json is missing or not CycloneDX",
     )
 

@@ -79,14 +79,14 @@ def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
 
 
 def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
-    packages: Any, shared: str, ask: Callable[..., DeployResult], tracking: Tracking
+    packages: Any, shared_version: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     log = AuditLog(packages.store, tracking)
     arguments = {"model": "shared", "environment": "staging", "lease": timedelta(hours=1)}
-    begin(log, version=shared, actor="ada", run="run-1", **arguments)  # type: ignore[arg-type]
+    begin(log, version=shared_version, actor="ada", run="run-1", **arguments)  # type: ignore[arg-type]
     rescue = begin(log, version="0", actor="eve", run="back", take_over="it is slow", **arguments)  # type: ignore[arg-type]
     for _ in range(2):  # while the other is under way, and when it has ended
-        result = ask("shared", shared)
+        result = ask("shared", shared_version)
         assert result.status == "refused"
         assert result.reasons == (
             "run run-1 was taken over by eve (run back: it is slow), and cannot continue: start another run",
@@ -95,15 +95,15 @@ def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
 
 
 def test_a_broken_audit_log_refuses(
-    packages: Any, shared: str, ask: Callable[..., DeployResult], tracking: Tracking
+    packages: Any, shared_version: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     log = AuditLog(packages.store, tracking)
     for number in range(2):
-        log.append("approved", f"ada-{number}", model="shared", version=shared, environment="staging")
+        log.append("approved", f"ada-{number}", model="shared", version=shared_version, environment="staging")
     first = Path(packages.store) / "audit" / "00000001.json"
     first.chmod(0o644)
     first.write_text(first.read_text().replace("ada-0", "eve-0"))
-    assert any("the audit log is broken at entry 1" in reason for reason in ask("shared", shared).reasons)
+    assert any("the audit log is broken at entry 1" in reason for reason in ask("shared", shared_version).reasons)
 
 
 def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., DeployResult]) -> None:
@@ -123,10 +123,10 @@ def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(package
 
 
 def test_without_rows_to_send_an_environment_without_traffic_is_refused(
-    packages: Any, shared: str, ask: Callable[..., DeployResult], tracking: Tracking
+    packages: Any, shared_version: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     with listening() as api:
-        result = ask("shared", shared, cluster=api.cluster())
+        result = ask("shared", shared_version, cluster=api.cluster())
     assert result.status == "refused"
     assert "so no smoke requests can be made" in result.reasons[0]
     assert open_claim(AuditLog(packages.store, tracking).entries(), "shared", environment="staging") is None

@@ -70,13 +70,14 @@ class RolloutChange:
 
 
 class DeployTarget(Protocol):
-    """One kind of object that versions are rolled out on."""
+    """A kind of object that versions are rolled out on, with defaults for what most of them share."""
 
     resource: str
     has_analysis: bool  # whether it is judged by more than the pods' readiness
 
     def selector(self, name: str) -> str:
         """The label selector of an object's pods."""
+        return f"app.kubernetes.io/name={name}"
 
     def manifests(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The objects to create where there are none yet, each with its resource."""
@@ -96,17 +97,20 @@ class DeployTarget(Protocol):
     def strategy(self, policy: Policy, name: str, *, obj: Object, immediate: bool) -> dict[str, Any]:
         """How pods are replaced: by the policy, or immediately, without steps and analysis, as a rollback needs."""
 
-    def prepare(self, obj: Object, change: RolloutChange) -> list[Operation]:
+    def prepare(self, obj: Object, change: RolloutChange) -> list[Operation]:  # noqa: ARG002 - a default
         """The patch that has to be healthy before the change itself; often empty."""
+        return []
 
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
         """The patch that starts a change."""
 
     def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The patch that undoes a change: back to a pod template; None: nothing is to serve."""
+        return restore_patch(obj, template, reason=reason)
 
-    def abort(self, cluster: Cluster, name: str) -> None:
-        """Sends all traffic to the stable version, where the kind can."""
+    def abort(self, cluster: Cluster, name: str) -> None:  # noqa: ARG002 - a default
+        """Sends all traffic to the stable version, where restoring the template alone does not."""
+        return
 
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout."""

@@ -12,6 +12,7 @@ from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import deployment, services
 from modelway.components.deploy.targets.base import (
     PREVIOUS,
+    DeployTarget,
     RolloutChange,
     RolloutState,
     image_of,
@@ -20,20 +21,15 @@ from modelway.components.deploy.targets.base import (
     is_stopped,
     pods_of_image,
     previous_template,
-    restore_patch,
     version_patch,
 )
 
 
-class DeploymentTarget:
+class DeploymentTarget(DeployTarget):
     """Kubernetes' Deployment."""
 
     resource = "deployments"
     has_analysis = False
-
-    def selector(self, name: str) -> str:
-        """The label selector of a Deployment's pods."""
-        return f"app.kubernetes.io/name={name}"
 
     def manifests(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The Deployment with its Services."""
@@ -65,21 +61,10 @@ class DeploymentTarget:
         """One pod at a time, none before another is ready."""
         return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
-    def prepare(self, obj: Object, change: RolloutChange) -> list[Operation]:  # noqa: ARG002 - see `DeployTarget`
-        """Nothing."""
-        return []
-
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
         """The patch to the image, which also records the previous template."""
         annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous_template)}
         return version_patch(obj, self.template(obj), change=change, annotations=annotations)
-
-    def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
-        """The patch back to the template that served before."""
-        return restore_patch(obj, template, reason=reason)
-
-    def abort(self, cluster: Cluster, name: str) -> None:
-        """Nothing: restoring the template turns the traffic back."""
 
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout, as `kubectl rollout status` reads it."""

@@ -12,6 +12,7 @@ from modelway.components.deploy.objects import inference_service
 from modelway.components.deploy.targets.base import (
     PREVIOUS,
     UNDONE,
+    DeployTarget,
     RolloutChange,
     RolloutState,
     annotate_object,
@@ -46,7 +47,7 @@ _ITS_OWN = {
 }
 
 
-class InferenceServiceTarget:
+class InferenceServiceTarget(DeployTarget):
     """KServe's InferenceService."""
 
     resource = "inferenceservices"
@@ -76,10 +77,6 @@ class InferenceServiceTarget:
         """Nothing: the predictor's deploymentStrategy applies."""
         return {}
 
-    def prepare(self, obj: Object, change: RolloutChange) -> list[Operation]:  # noqa: ARG002 - see `DeployTarget`
-        """Nothing."""
-        return []
-
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
         """The patch to the image, which also records the previous template."""
         annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous_template)}
@@ -96,9 +93,6 @@ class InferenceServiceTarget:
             return message
         settings = {key: value for key, value in obj["spec"]["predictor"].items() if key in _ITS_OWN}
         return [*message, {"op": "replace", "path": "/spec/predictor", "value": settings | template["spec"]}]
-
-    def abort(self, cluster: Cluster, name: str) -> None:
-        """Nothing: KServe sends traffic to ready pods only, and restoring the predictor turns it back."""
 
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout: healthy once it is ready without pods of another image."""

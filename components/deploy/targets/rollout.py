@@ -11,12 +11,12 @@ from modelway.components.deploy.analysis import strategy as policy_strategy
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import rollout, services
 from modelway.components.deploy.targets.base import (
+    DeployTarget,
     RolloutChange,
     RolloutState,
     is_ready,
     is_stopped,
     pods_with_label,
-    restore_patch,
     version_patch,
 )
 
@@ -24,15 +24,11 @@ _HASH = "rollouts-pod-template-hash"
 _JUDGING = ("analysis", "prePromotionAnalysis", "postPromotionAnalysis", "steps")
 
 
-class RolloutTarget:
+class RolloutTarget(DeployTarget):
     """Argo Rollouts' Rollout."""
 
     resource = "rollouts"
     has_analysis = True
-
-    def selector(self, name: str) -> str:
-        """The label selector of a Rollout's pods."""
-        return f"app.kubernetes.io/name={name}"
 
     def manifests(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The Rollout with its Services."""
@@ -89,10 +85,6 @@ class RolloutTarget:
         """The patch to the image and its strategy."""
         abort: Operation = {"op": "add", "path": "/spec/progressDeadlineAbort", "value": True}
         return [abort, *version_patch(obj, self.template(obj), change=change, annotations=change.annotations())]
-
-    def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
-        """The patch back to the stable template: an abort alone leaves the bad version in the spec."""
-        return restore_patch(obj, template, reason=reason)
 
     def abort(self, cluster: Cluster, name: str) -> None:
         """Sends all traffic to the stable version."""

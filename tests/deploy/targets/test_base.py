@@ -36,10 +36,10 @@ def test_annotations_are_added_to_those_that_there_are(annotations: dict[str, st
 
 def test_an_object_that_is_scaled_down_is_scaled_up_to_as_many_replicas() -> None:
     obj = {"metadata": {}, "spec": {"replicas": 3}}
-    stopped = patched(obj, scale_down(obj))
-    assert is_stopped(stopped)
-    assert scale_down(stopped) == []
-    assert patched(stopped, scale_up(stopped))["spec"]["replicas"] == 3
+    stopped_obj = patched(obj, scale_down(obj))
+    assert is_stopped(stopped_obj)
+    assert scale_down(stopped_obj) == []
+    assert patched(stopped_obj, scale_up(stopped_obj))["spec"]["replicas"] == 3
     assert scale_up(obj) == []
 
 
