@@ -72,7 +72,7 @@ def _overwrite(client: Minio, log: AuditLog, number: int, content: bytes) -> Non
     client.put_object(**_place(log, number), data=BytesIO(content), length=len(content))
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_entries_are_objects_in_a_chain(request: pytest.FixtureRequest, kind: str) -> None:
     log = _log(request.getfixturevalue(kind))
     assert (log.entries(), log.verify(), log.head().number) == ([], None, 0)
@@ -84,7 +84,7 @@ def test_entries_are_objects_in_a_chain(request: pytest.FixtureRequest, kind: st
     assert read_all([f"{log.folder}/00000003.json"]) == [written_entries[2].content()]
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_what_is_there_is_not_created_again(request: pytest.FixtureRequest, kind: str) -> None:
     uri = f"s3://{request.getfixturevalue(kind)}/once/note.txt"
     assert create_uri(uri, b"one")
@@ -120,7 +120,7 @@ def test_a_touched_entry_is_found(client: Minio, plain: str, number: int, conten
         log.verified_entries()
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_what_was_verified_is_not_read_again_unless_it_changed(
     request: pytest.FixtureRequest, client: Minio, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +141,7 @@ def test_what_was_verified_is_not_read_again_unless_it_changed(
     assert "2" in read
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_what_is_deleted_after_it_was_verified_is_found(
     request: pytest.FixtureRequest, client: Minio, kind: str, number: int
@@ -232,7 +232,7 @@ except PromotionOpenError as error:
 """
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_processes_that_write_at_once_lose_no_entry(request: pytest.FixtureRequest, kind: str) -> None:
     log = _log(request.getfixturevalue(kind))
     actors = ["ada", "bob", "cyd"]
