@@ -1,14 +1,14 @@
-"""How a new version is judged while it rolls out: the policy's bounds as Argo Rollouts' templates and strategy.
+"""The analysis of a rollout: the policy's bounds as Argo Rollouts' AnalysisTemplates and strategy.
 
-There are two AnalysisTemplates. ``<model>-watch`` is measured all the while from the first pods on, and ends a rollout
-early. ``<model>-analysis`` decides before the last of the traffic is given over. Both judge once the new version has
-answered ``deployment.analysis.minimum_requests``; before that a share or a percentile says nothing, and counts as 0.
-The decision also counts the requests themselves, and fails where they are too few or not to be had: no traffic is not
-health. It counts them one interval before the last measurements, so that those judge as many.
+There are two AnalysisTemplates. ``<model>-watch`` runs from the first pods on and can end a rollout early.
+``<model>-analysis`` decides before the new version gets the last of the traffic. Both judge once the new version has
+answered ``deployment.analysis.minimum_requests``; before that a share or a percentile is meaningless, and counts as 0.
+The decision also counts the requests themselves, and fails where they are too few or unknown: no traffic is not health.
+It counts them one interval before the last measurements, so that those judge at least as many.
 
-The new version's counters are read as they are rather than as rates. Its pods exist for this rollout alone, so that
-they count exactly what it has answered since it began, without the first increments that a rate over a new series
-misses, and without those of an earlier attempt. What is measured, and by which series, is in `objectives`.
+The new version's counters are read as totals rather than as rates. Its pods exist for this rollout alone, so they count
+exactly what it has answered since it began, including the first increments, which a rate over a new series misses, and
+nothing of an earlier rollout. What is measured, and by which series, is in `objectives`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from modelway.components.deploy.objectives import Scope, enough_requests, error_
 PROMETHEUS = "MODELWAY_PROMETHEUS"
 _PROMETHEUS = "http://prometheus.monitoring:9090"
 _CANARY, _STABLE = "canary-hash", "stable-hash"
-# Without a router a weight is a share of the pods: these go up one by one, none goes before another is there.
+# Without a router a weight is a share of the pods: they are replaced one by one, none before another is ready.
 _ONE_BY_ONE: dict[str, Any] = {"maxSurge": 1, "maxUnavailable": 0}
 _HALFWAY = 50
+_VALUE = "len(result) > 0 && !isNaN(result[0]) && result[0]"
 _SCALE_DOWN_SECONDS = 30  # for routers to hear of the switch before the old pods go
 _OF_A_ROUTER = ("stableService", "canaryService", "trafficRouting")
 
 
 def prometheus_address() -> str:
-    """Where the Rollouts controller reaches Prometheus: ``MODELWAY_PROMETHEUS``, or its usual Service."""
+    """The address where the Rollouts controller reaches Prometheus: ``MODELWAY_PROMETHEUS``, or its usual Service."""
     return os.environ.get(PROMETHEUS) or _PROMETHEUS
 
 
@@ -39,9 +40,9 @@ def analysis_templates(policy: Policy, model: str, *, prometheus: str) -> list[d
     """The AnalysisTemplates of a model, compiled from the policy.
 
     Error rate and drift are bounded by `deployment.analysis`, latencies by `serving.sla`; what has no bound is not
-    measured. A comparison with the stable version holds beside the fixed bounds that the policy has; a fixed bound is
-    left out by giving none. What is compared is so once the stable version too has answered as many. The drift score of
-    a feature that the server has seen too few rows of for one (100, and 10 for each bin) is not judged.
+    measured. A comparison with the stable version applies in addition to the policy's fixed bounds; to compare only,
+    leave those out. It applies once the stable version has answered as many requests too. The drift score of a feature
+    is not judged before the server has seen enough rows (100, and 10 for each bin).
 
     Args:
         policy: The policy.
@@ -51,48 +52,82 @@ def analysis_templates(policy: Policy, model: str, *, prometheus: str) -> list[d
     Returns:
         The objects: ``<model>-analysis``, and ``<model>-watch`` where the policy bounds anything but the traffic.
     """
-    asked = policy.deployment.analysis
-    judged = _judged(policy, model)
+    analysis = policy.deployment.analysis
+    metrics = _metrics(policy, model, prometheus=prometheus)
     traffic = {
         "name": "requests",
-        "initialDelay": f"{_before_the_last(policy)}s",
+        "initialDelay": f"{_seconds_to_count(policy)}s",
         "count": 1,
-        "successCondition": _condition(f">= {asked.minimum_requests}"),
+        "successCondition": f"{_VALUE} >= {analysis.minimum_requests}",
         "provider": {"prometheus": {"address": prometheus, "query": requests(_scope(model, _CANARY))}},
     }
-    decided = [
-        *(
-            _metric(policy, name, query=query, bound=bound, prometheus=prometheus, count=asked.count)
-            for name, query, bound in judged
-        ),
-        traffic,
-    ]
-    watched = [_metric(policy, name, query=query, bound=bound, prometheus=prometheus) for name, query, bound in judged]
-    made = {f"{model}-analysis": decided, f"{model}-watch": watched}
+    watch = [{key: value for key, value in metric.items() if key != "count"} for metric in metrics]
     return [
         {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "AnalysisTemplate",
             "metadata": {"name": name, "labels": {"app.kubernetes.io/name": model}},
-            "spec": {"args": [{"name": one["name"]} for one in _arguments()], "metrics": metrics},
+            "spec": {"args": [{"name": argument["name"]} for argument in _arguments()], "metrics": template_metrics},
         }
-        for name, metrics in made.items()
-        if metrics
+        for name, template_metrics in ((f"{model}-analysis", [*metrics, traffic]), (f"{model}-watch", watch))
+        if template_metrics
     ]
+
+
+def _metrics(policy: Policy, model: str, *, prometheus: str) -> list[dict[str, Any]]:
+    """The metrics of the policy's objectives, and of its comparison with the stable version."""
+    analysis, canary = policy.deployment.analysis, _scope(model, _CANARY)
+    enough = enough_requests(policy, canary)
+    bounds = [(objective.name, objective.value(canary), enough, objective.bound) for objective in objectives(policy)]
+    if comparison := analysis.compare_with_stable:
+        stable = _scope(model, _STABLE, window=f"{_planned_seconds(policy)}s")
+        both = f"{enough} and on() {enough_requests(policy, stable)}"
+        more_errors = f"{error_rate(canary)} - {error_rate(stable)}"
+        slower = f"{latency(0.95, canary)} / {latency(0.95, stable)}"
+        bounds += [
+            ("error-rate-above-stable", more_errors, both, comparison.error_rate),
+            ("latency-p95-to-stable", slower, both, comparison.latency_ratio),
+        ]
+    return [
+        {
+            "name": name,
+            "initialDelay": f"{analysis.initial_delay_seconds}s",
+            "interval": f"{analysis.interval_seconds}s",
+            "count": analysis.count,
+            "failureLimit": analysis.failure_limit,
+            "successCondition": f"{_VALUE} <= {bound:.10g}",
+            "provider": {
+                "prometheus": {
+                    "address": prometheus,
+                    "query": f"(({expression}) and on() ({condition})) or vector(0)",
+                }
+            },
+        }
+        for name, expression, condition, bound in bounds
+    ]
+
+
+def _scope(model: str, hash_argument: str, *, window: str = "") -> Scope:
+    """The pods of one version in the namespace of its rollout."""
+    return Scope(
+        f'namespace="{{{{args.namespace}}}}", app_kubernetes_io_name="{model}",'
+        f' rollouts_pod_template_hash="{{{{args.{hash_argument}}}}}"',
+        window,
+    )
 
 
 def strategy(policy: Policy, model: str, *, present: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The `strategy` of a model's Rollout, with the analysis in it.
 
-    ``canary`` takes the policy's steps, watched throughout, and is decided after the last one. ``rolling`` replaces the
-    pods one by one, stops halfway for the decision, and then goes on. ``blue-green`` decides twice: on what the preview
-    Service was sent before the switch, which is for whoever deploys to send unless smoke requests are, and on the live
-    traffic after it, when the old pods still stand by to be switched back to.
+    ``canary`` takes the policy's steps, watched throughout, and decides after the last one. ``rolling`` replaces the
+    pods one by one, stops halfway for the decision, and then continues. ``blue-green`` decides twice: before the
+    switch, on the requests to the preview Service, which the deployer sends unless smoke requests do, and after it, on
+    the live traffic, while the old pods are still there to switch back to.
 
     Args:
         policy: The policy.
         model: The Rollout's name.
-        present: The Rollout's `strategy` as it is, whose router is kept.
+        present: The Rollout's current `strategy`, whose router is kept.
     """
     decide = _analysis(f"{model}-analysis")
     if policy.deployment.strategy == "blue-green":
@@ -109,12 +144,12 @@ def strategy(policy: Policy, model: str, *, present: Mapping[str, Any] | None = 
     steps: list[dict[str, Any]] = [{"setWeight": _HALFWAY}]
     if policy.deployment.strategy == "canary":
         steps = [
-            step
-            for one in policy.deployment.steps
-            for step in ({"setWeight": one.weight}, {"pause": {"duration": f"{one.pause_seconds}s"}})
+            operation
+            for step in policy.deployment.steps
+            for operation in ({"setWeight": step.weight}, {"pause": {"duration": f"{step.pause_seconds}s"}})
         ]
     canary: dict[str, Any] = {**_ONE_BY_ONE}
-    if _judged(policy, model):
+    if objectives(policy) or policy.deployment.analysis.compare_with_stable:
         # From the first step's end on, when the first pods answer.
         canary["analysis"] = {**_analysis(f"{model}-watch"), "startingStep": 1}
     canary["steps"] = [*steps, {"analysis": decide}]
@@ -123,15 +158,24 @@ def strategy(policy: Policy, model: str, *, present: Mapping[str, Any] | None = 
 
 
 def seconds_to_decision(policy: Policy) -> int:
-    """How long after its first pods a new version's requests are counted, by plan."""
-    paused = policy.deployment.steps if policy.deployment.strategy == "canary" else ()
-    return _before_the_last(policy) + sum(step.pause_seconds for step in paused)
+    """The planned time from a new version's first pods until its requests are counted."""
+    return _seconds_to_count(policy) + _paused_seconds(policy)
 
 
-def _before_the_last(policy: Policy) -> int:
-    """How long after a decision begins the requests are counted: an interval before its last measurements."""
-    asked = policy.deployment.analysis
-    return max(0, asked.initial_delay_seconds + (asked.count - 2) * asked.interval_seconds)
+def _seconds_to_count(policy: Policy) -> int:
+    """The time from a decision's start until its requests are counted: an interval before its last measurements."""
+    analysis = policy.deployment.analysis
+    return max(0, analysis.initial_delay_seconds + (analysis.count - 2) * analysis.interval_seconds)
+
+
+def _planned_seconds(policy: Policy) -> int:
+    """The planned time of a rollout, over which the stable version is measured too."""
+    analysis = policy.deployment.analysis
+    return analysis.initial_delay_seconds + analysis.count * analysis.interval_seconds + _paused_seconds(policy)
+
+
+def _paused_seconds(policy: Policy) -> int:
+    return sum(step.pause_seconds for step in policy.deployment.steps) if policy.deployment.strategy == "canary" else 0
 
 
 def _analysis(template: str) -> dict[str, Any]:
@@ -144,64 +188,3 @@ def _arguments() -> list[dict[str, Any]]:
         {"name": _STABLE, "valueFrom": {"podTemplateHashValue": "Stable"}},
         {"name": "namespace", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
     ]
-
-
-def _metric(
-    policy: Policy, name: str, *, query: str, bound: float, prometheus: str, count: int | None = None
-) -> dict[str, Any]:
-    asked = policy.deployment.analysis
-    return {
-        "name": name,
-        "initialDelay": f"{asked.initial_delay_seconds}s",
-        "interval": f"{asked.interval_seconds}s",
-        **({"count": count} if count is not None else {}),
-        "failureLimit": asked.failure_limit,
-        "successCondition": _condition(f"<= {bound:.10g}"),
-        "provider": {"prometheus": {"address": prometheus, "query": query}},
-    }
-
-
-def _condition(bound: str) -> str:
-    return f"len(result) > 0 && !isNaN(result[0]) && result[0] {bound}"
-
-
-def _judged(policy: Policy, model: str) -> list[tuple[str, str, float]]:
-    """What is judged: the metric's name, its query, and the greatest value."""
-    canary = _scope(model, _CANARY)
-    enough = enough_requests(policy, canary)
-
-    def query(value: str, condition: str) -> str:
-        return f"(({value}) and on() ({condition})) or vector(0)"
-
-    judged = [
-        (objective.name, query(objective.value(canary), enough), objective.bound) for objective in objectives(policy)
-    ]
-    bounds = policy.deployment.analysis.compare_with_stable
-    if bounds is not None:
-        stable = _scope(model, _STABLE, window=_window(policy))
-        both = f"{enough} and on() {enough_requests(policy, stable)}"
-        more = f"{error_rate(canary)} - {error_rate(stable)}"
-        slower = f"{latency(0.95, canary)} / {latency(0.95, stable)}"
-        judged += [
-            ("error-rate-above-stable", query(more, both), bounds.error_rate),
-            ("latency-p95-to-stable", query(slower, both), bounds.latency_ratio),
-        ]
-    return judged
-
-
-def _scope(model: str, hash_argument: str, *, window: str = "") -> Scope:
-    """The pods of one version in the namespace of its rollout."""
-    return Scope(
-        f'namespace="{{{{args.namespace}}}}", app_kubernetes_io_name="{model}",'
-        f' rollouts_pod_template_hash="{{{{args.{hash_argument}}}}}"',
-        window,
-    )
-
-
-def _window(policy: Policy) -> str:
-    """As long as a rollout takes by plan, so that the stable version is looked at over the same time."""
-    asked = policy.deployment.analysis
-    planned = asked.initial_delay_seconds + asked.count * asked.interval_seconds
-    if policy.deployment.strategy == "canary":
-        planned += sum(step.pause_seconds for step in policy.deployment.steps)
-    return f"{planned}s"

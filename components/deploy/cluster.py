@@ -1,4 +1,4 @@
-"""The edge to Kubernetes: one namespace's objects as plain data, with errors that say what to do."""
+"""The client of Kubernetes: a namespace's objects as plain data, with errors that say what to do."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _TIMEOUT = (10, 30)  # seconds to connect, and to answer
 
 @dataclass(frozen=True)
 class PodAnswer:
-    """What a pod answered.
+    """A pod's answer to a request.
 
     Attributes:
         status: The HTTP status.
-        content: The body's JSON; its text where it is none.
+        content: The body's JSON, or its text where it is not JSON.
     """
 
     status: int
@@ -48,7 +48,7 @@ class PodAnswer:
 
 
 class Cluster:
-    """One namespace of a cluster.
+    """A namespace of a cluster.
 
     Args:
         client: A client of the API server (``kubernetes.client.ApiClient``).
@@ -60,7 +60,7 @@ class Cluster:
 
     @classmethod
     def connect(cls, namespace: str) -> Cluster:
-        """The cluster that ``KUBECONFIG`` names; without it, the one that this runs in.
+        """Connects to the cluster of ``KUBECONFIG``, or else to the one that this runs in.
 
         Raises:
             ModelwayError: there is neither.
@@ -68,64 +68,64 @@ class Cluster:
         import urllib3
         from kubernetes import client, config  # type: ignore[import-untyped]
 
-        found = client.Configuration()
-        # Named, since the library reads the variable when it is imported, and not again.
-        named = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        configuration = client.Configuration()
+        # Passed explicitly: the library reads the variable only when it is imported.
+        kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
         try:
-            if os.environ.get("KUBECONFIG") or Path(named).exists():
-                config.load_kube_config(named, client_configuration=found)
+            if os.environ.get("KUBECONFIG") or Path(kubeconfig).exists():
+                config.load_kube_config(kubeconfig, client_configuration=configuration)
             else:
-                config.load_incluster_config(client_configuration=found)
+                config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException as error:
             raise ModelwayError(
-                f"no cluster is known: {first_line(error)}",
+                f"no cluster is configured: {first_line(error)}",
                 key="KUBECONFIG",
-                remedy="name a kubeconfig file as KUBECONFIG, or run in a pod of the cluster with a service account",
+                remedy="set KUBECONFIG to a kubeconfig file, or run in a pod of the cluster with a service account",
             ) from error
-        if not found.verify_ssl:  # the kubeconfig says so; without this each call would be warned of
+        if not configuration.verify_ssl:  # the kubeconfig says so; otherwise each call prints a warning
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        return cls(client.ApiClient(found), namespace)
+        return cls(client.ApiClient(configuration), namespace)
 
     def get(self, resource: str, name: str) -> Object | None:
-        """An object; None if there is none of the name.
+        """An object by name; None if there is none.
 
         Raises:
-            ModelwayError: the cluster knows no such kind of object.
+            ModelwayError: the cluster does not have this kind of object.
         """
         try:
-            return self._ask("GET", resource, name=name)
+            return self._request("GET", resource, name=name)
         except NotFoundError:
             return None
 
     def find(self, resource: str, selector: str) -> list[Object]:
-        """The objects with some labels."""
-        answer = self._ask("GET", resource, query={"labelSelector": selector})
+        """The objects that match a label selector."""
+        answer = self._request("GET", resource, query={"labelSelector": selector})
         return list(answer["items"])
 
     def create(self, resource: str, body: Mapping[str, Any]) -> Object:
-        """Makes an object in the namespace."""
-        return self._ask("POST", resource, body=body)
+        """Creates an object in the namespace."""
+        return self._request("POST", resource, body=body)
 
     def patch(self, resource: str, name: str, *, operations: Sequence[Operation], subresource: str = "") -> Object:
         """Changes an object by a JSON patch."""
         kind = "application/json-patch+json"
-        return self._ask("PATCH", resource, name=name, subresource=subresource, body=list(operations), kind=kind)
+        return self._request("PATCH", resource, name=name, subresource=subresource, body=list(operations), kind=kind)
 
     def delete(self, resource: str, name: str) -> None:
-        """Removes an object at once, if it is there."""
+        """Deletes an object at once, if it exists."""
         try:
-            self._ask("DELETE", resource, name=name, query={"gracePeriodSeconds": "0"})
+            self._request("DELETE", resource, name=name, query={"gracePeriodSeconds": "0"})
         except NotFoundError:
             return
 
     def log(self, pod: str, container: str, *, lines: int, previous: bool) -> list[str]:
-        """The last lines that a container wrote; none where they cannot be had.
+        """The last lines of a container's log; none where they cannot be read.
 
         Args:
             pod: The pod's name.
-            container: The container's.
-            lines: How many.
-            previous: Whether those before its last restart are meant.
+            container: The container's name.
+            lines: The number of lines.
+            previous: Whether to read the log before its last restart.
         """
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         try:
@@ -135,26 +135,26 @@ class Cluster:
         return [line for line in text.splitlines() if line.strip()]
 
     def send(self, pod: str, port: int, *, path: str, body: Object, seconds: float) -> PodAnswer:
-        """Sends JSON to a port of a pod, through the API server, and so from wherever that can be reached.
+        """Posts JSON to a port of a pod through the API server, so that it works wherever that can be reached.
 
         Args:
             pod: The pod's name.
             port: The port.
-            path: The path there, with its slash.
-            body: What is sent.
+            path: The path, with its leading slash.
+            body: The JSON.
             seconds: How long the answer may take.
 
         Returns:
-            What the pod answered, whatever its status.
+            The pod's answer, whatever its status.
 
         Raises:
-            UnavailableError: the API server or, by its word, the pod cannot be reached, or does not answer in time.
-            CredentialsError: the account may not send anything to pods.
-            ModelwayError: the pod is not there, or the API server does not pass the request on.
+            UnavailableError: the API server or the pod cannot be reached, or does not answer in time.
+            CredentialsError: the account may not send requests to pods.
+            ModelwayError: the pod does not exist, or the API server rejects the request.
         """
         from kubernetes.client import ApiException
 
-        with self._explaining("pods/proxy", pod):
+        with self._translate_errors("pods/proxy", pod):
             try:
                 content = self._client.call_api(
                     f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}",
@@ -169,30 +169,32 @@ class Cluster:
             except ApiException as error:
                 answer = _content(error.body)
                 if not error.status or (isinstance(answer, dict) and answer.get("kind") == "Status"):
-                    raise  # the API server's own word, or none at all
+                    raise  # an answer of the API server itself, or none at all
                 return PodAnswer(int(error.status), answer)
             except UnicodeDecodeError:
                 content = None
         return PodAnswer(int(HTTPStatus.OK), content)
 
-    def check_sending(self) -> None:
-        """Makes sure that the account may send requests to the namespace's pods.
+    def check_may_send(self) -> None:
+        """Checks that the account may send requests to the namespace's pods.
 
         Raises:
             CredentialsError: it may not.
         """
-        with suppress(NotFoundError):  # whether one may is asked before whether the pod is there
+        with suppress(NotFoundError):  # access is checked before the pod is looked up
             self.send("modelway-may-send", 8080, path="/", body={}, seconds=_TIMEOUT[1])
 
     def warnings(self, kind: str, prefix: str) -> list[str]:
-        """What Kubernetes warns of about objects of a kind whose names begin so, the latest last."""
+        """Kubernetes' warnings about objects of a kind whose names start with `prefix-`, the latest last."""
         query = {"fieldSelector": f"involvedObject.kind={kind},type=Warning"}
-        events = sorted(
-            self._ask("GET", "events", query=query)["items"], key=lambda one: one.get("lastTimestamp") or ""
-        )
-        return [str(one["message"]) for one in events if str(one["involvedObject"]["name"]).startswith(f"{prefix}-")]
+        events = self._request("GET", "events", query=query)["items"]
+        return [
+            str(event["message"])
+            for event in sorted(events, key=lambda event: event.get("lastTimestamp") or "")
+            if str(event["involvedObject"]["name"]).startswith(f"{prefix}-")
+        ]
 
-    def _ask(
+    def _request(
         self,
         method: str,
         resource: str,
@@ -204,8 +206,8 @@ class Cluster:
         kind: str = "application/json",
     ) -> Object:
         parts = [_APIS[resource], "namespaces", self.namespace, resource, name, subresource]
-        with self._explaining(resource, name):
-            found: Object = self._client.call_api(
+        with self._translate_errors(resource, name):
+            answer: Object = self._client.call_api(
                 "/" + "/".join(part for part in parts if part),
                 method,
                 query_params=list((query or {}).items()),
@@ -216,10 +218,10 @@ class Cluster:
                 _return_http_data_only=True,
                 _request_timeout=_TIMEOUT,
             )
-        return found
+        return answer
 
     def _text(self, pod: str, query: Mapping[str, str]) -> str:
-        with self._explaining("pods/log", pod):
+        with self._translate_errors("pods/log", pod):
             answer = self._client.call_api(
                 f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
                 "GET",
@@ -232,52 +234,52 @@ class Cluster:
         return bytes(answer.data).decode(errors="replace")
 
     @contextmanager
-    def _explaining(self, resource: str, name: str) -> Iterator[None]:
+    def _translate_errors(self, resource: str, name: str) -> Iterator[None]:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
             yield
         except ApiException as error:
-            raise self._explained(error, resource, name=name) from error
+            raise self._modelway_error(error, resource, name=name) from error
         except HTTPError as error:
             raise UnavailableError(
                 f"the cluster's API server cannot be reached: {first_line(error)}",
                 file=self._client.configuration.host,
-                remedy="check KUBECONFIG and that the cluster runs, then run again: it goes on where it stopped",
+                remedy="check KUBECONFIG and that the cluster runs, then run again: it resumes where it stopped",
             ) from error
 
-    def _explained(self, error: ApiException, resource: str, *, name: str) -> ModelwayError:
-        said, where = _said(error), f"{self.namespace}/{resource}/{name}".rstrip("/")
-        if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in said):
+    def _modelway_error(self, error: ApiException, resource: str, *, name: str) -> ModelwayError:
+        message, place = _message(error), f"{self.namespace}/{resource}/{name}".rstrip("/")
+        if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in message):
             return CredentialsError(
-                f"the cluster refuses access: {said}",
-                file=where,
+                f"the cluster refuses access: {message}",
+                file=place,
                 remedy="bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace",
             )
         if error.status == HTTPStatus.NOT_FOUND:
             if not _is_about_an_object(error):
                 return ModelwayError(
                     f"the cluster has no {resource}",
-                    file=where,
-                    remedy=f"install {_NEEDS.get(resource, 'what serves them')}, or choose another "
+                    file=place,
+                    remedy=f"install {_NEEDS.get(resource, 'what provides them')}, or choose another "
                     "`deployment.target` in the policy",
                 )
-            remedy = f"make what an environment needs: `kubectl apply -k` the overlay for {self.namespace}"
-            return NotFoundError(f"{where} is not there: {said}", file=where, remedy=remedy)
+            remedy = f"create the environment's objects: `kubectl apply -k` the overlay for {self.namespace}"
+            return NotFoundError(f"{place} does not exist: {message}", file=place, remedy=remedy)
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
             return UnavailableError(
-                f"the cluster's API server answers {error.status}: {said}",
-                file=where,
-                remedy="see the API server's log, then run again: it goes on where it stopped",
+                f"the cluster's API server answers {error.status}: {message}",
+                file=place,
+                remedy="see the API server's log, then run again: it resumes where it stopped",
             )
         return ModelwayError(
-            f"the cluster refuses the change: {said}", file=where, remedy="correct what it names, then run again"
+            f"the cluster rejects the change: {message}", file=place, remedy="fix what it names, then run again"
         )
 
 
 def _content(body: Any) -> Any:
-    """A body's JSON; itself where it is none."""
+    """A body's JSON, or the body where it is not JSON."""
     try:
         return json.loads(body)
     except (TypeError, ValueError):
@@ -285,14 +287,14 @@ def _content(body: Any) -> Any:
 
 
 def _is_about_an_object(error: ApiException) -> bool:
-    """Whether an answer names an object, and not a kind or a path that the cluster does not know at all."""
+    """Whether an error is about a missing object, and not about a missing kind or path."""
     try:
         return bool(json.loads(error.body)["details"]["name"])
     except (TypeError, ValueError, KeyError):
         return False
 
 
-def _said(error: ApiException) -> str:
+def _message(error: ApiException) -> str:
     try:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):

@@ -18,30 +18,30 @@ def deploy_model(
     requested_by: str = "",
     insecure: bool = False,
 ) -> str:
-    """Takes a packaged version live in an environment, and follows it until it serves or is undone.
+    """Deploys a packaged version to an environment, and follows the rollout until the version serves or is undone.
 
-    Anything but a live version fails the task, with the reasons. Run again with the same `run`, it goes on where the
-    cluster is. The key that must have signed the release is the file that MODELWAY_VERIFYING_KEY names.
+    The task fails, with the reasons, unless the version serves. Run again with the same `run`, it resumes from the
+    state of the cluster. MODELWAY_VERIFYING_KEY names the file of the key that the release must be signed with.
 
     Args:
         model: The registered model's name.
         version: The registered version.
-        environment: Where it is to serve, development, staging or production.
+        environment: The environment to deploy to: development, staging or production.
         store: The root of the project's store.
         run: The run's id.
-        policy: The promoter's policy file, its text or a URI; it may ask more than the released one. Empty: that one.
+        policy: The promoter's policy file, its text or a URI; it may be stricter than the released one. Empty: that.
         image: The image by digest. Empty: the one that package_model recorded.
-        requested_by: Who asks for it.
-        insecure: Whether the registry is spoken to by plain HTTP.
+        requested_by: Who requested the deployment.
+        insecure: Whether to talk to the registry over plain HTTP.
 
     Returns:
-        summary: What came of it.
-        Output: The verdict, promoted.
+        summary: The deploy result.
+        Output: The status, promoted.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.deploy.task import deploy_in_task
+    from modelway.components.deploy.stage import deploy_in_task
 
-    made = deploy_in_task(
+    result = deploy_in_task(
         store=store,
         model=model,
         version=version,
@@ -52,6 +52,6 @@ def deploy_model(
         requested_by=requested_by,
         insecure=insecure,
     )
-    write_texts({summary.path: made.markdown()})
-    made.check()
-    return made.verdict
+    write_texts({summary.path: result.markdown()})
+    result.check()
+    return result.status

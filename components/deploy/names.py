@@ -1,4 +1,4 @@
-"""What a model's objects are called in a cluster."""
+"""The name of a model's objects in a cluster."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 
 from modelway.components.core.errors import ModelwayError
 
-_LONGEST = 40  # with what is put after it, names of Services and values of labels are at most 63
+_LONGEST = 40  # with the suffixes, names of Services and values of labels are at most 63
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
 def kubernetes_name(model: str) -> str:
-    """The name of a model's objects: the registered model's, with hyphens for what Kubernetes does not take.
+    """The name of a model's objects: the registered model's, with hyphens for characters that Kubernetes rejects.
 
     Raises:
-        ModelwayError: the name cannot be made one, a DNS label (RFC 1035).
+        ModelwayError: the result is not a DNS label (RFC 1035).
     """
     name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
     if len(name) > _LONGEST or not _LABEL.fullmatch(name):
@@ -22,6 +22,6 @@ def kubernetes_name(model: str) -> str:
             f"{model!r} cannot be the name of objects in Kubernetes",
             key="name",
             value=model,
-            remedy=f"name the model with a letter first, and at most {_LONGEST} letters, digits and hyphens in all",
+            remedy=f"start the name with a letter, and use at most {_LONGEST} letters, digits and hyphens",
         )
     return name

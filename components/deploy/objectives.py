@@ -1,8 +1,7 @@
-"""What a served model is held to: each bound of the policy with the series that it bounds, written once.
+"""The objectives of a served model: each bound of the policy with the expression that it bounds, defined once.
 
-The analyses of rollouts and the alert rules are formatted from these, so that a key of the policy means the same in
-both. Requests that the server refuses as the client's fault (4xx) say nothing of the model and count neither as traffic
-nor as health.
+The analyses of rollouts and the alert rules are both formatted from these, so that a policy key means the same in both.
+Requests that the server rejects as the client's fault (4xx) say nothing about the model, and are not counted.
 """
 
 from __future__ import annotations
@@ -16,34 +15,29 @@ from modelway.components.core.config.policy import Policy
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose series are meant, and over what time.
+    """The series that an expression is about, and their time window.
 
     Attributes:
-        selector: What their labels must be, as PromQL has it between braces.
-        window: Over how long, such as ``5m``. Empty: since the pods that there are started.
-        by: The labels that are kept apart.
+        selector: Their label matchers, as between the braces of PromQL.
+        window: The window, such as ``5m``. Empty: since the current pods started.
+        by: The labels to group by.
     """
 
     selector: str
     window: str = ""
     by: tuple[str, ...] = ()
 
-    def total(self, series: str, matcher: str = "") -> str:
-        """The expression of what a counter counted.
+    def aggregate(self, series: str, matcher: str = "", *, operator: str = "sum") -> str:
+        """The expression of a series' total: what a counter counted, or what `operator` makes of a gauge.
 
         Args:
-            series: The counter's name.
-            matcher: One more label's condition.
+            series: The series' name.
+            matcher: One more label matcher.
+            operator: The aggregation operator.
         """
         selected = f"{series}{{{', '.join(filter(None, (self.selector, matcher)))}}}"
-        return f"{self._aggregated('sum')}({f'increase({selected}[{self.window}])' if self.window else selected})"
-
-    def greatest(self, series: str) -> str:
-        """The expression of a gauge's greatest value."""
-        return f"{self._aggregated('max')}({series}{{{self.selector}}})"
-
-    def _aggregated(self, operator: str) -> str:
-        return f"{operator} by ({', '.join(self.by)}) " if self.by else operator
+        grouping = f" by ({', '.join(self.by)}) " if self.by else ""
+        return f"{operator}{grouping}({f'increase({selected}[{self.window}])' if self.window else selected})"
 
 
 @dataclass(frozen=True)
@@ -51,10 +45,10 @@ class Objective:
     """A bound of the policy, and what it bounds.
 
     Attributes:
-        name: What analyses call it.
+        name: Its name in analyses.
         key: The policy's key.
         bound: The greatest value, in the unit of `value`.
-        value: The expression of what is bounded, in a scope.
+        value: The bounded expression, for a scope.
     """
 
     name: str
@@ -64,7 +58,7 @@ class Objective:
 
 
 def objectives(policy: Policy) -> list[Objective]:
-    """What a policy holds a served model to; what has no bound is not in it."""
+    """A policy's objectives for a served model; what has no bound is left out."""
     analysis, sla = policy.deployment.analysis, policy.serving.sla
     bounds = [("error-rate", "deployment.analysis.error_rate", analysis.error_rate, error_rate)]
     bounds += [
@@ -81,28 +75,28 @@ def objectives(policy: Policy) -> list[Objective]:
 
 
 def enough_requests(policy: Policy, scope: Scope) -> str:
-    """The condition under which a share or a percentile says something."""
+    """The condition under which a share or a percentile is meaningful."""
     return f"{requests(scope)} >= {policy.deployment.analysis.minimum_requests}"
 
 
 def requests(scope: Scope) -> str:
-    """How many requests were answered, less those that were the client's fault."""
-    return scope.total("modelway_requests_total", 'code!~"4.."')
+    """The number of requests that were answered, without those that were the client's fault."""
+    return scope.aggregate("modelway_requests_total", 'code!~"4.."')
 
 
 def error_rate(scope: Scope) -> str:
-    """The share of 5xx among them; a code that was never answered has no series."""
-    counted = requests(scope)
-    failed = scope.total("modelway_requests_total", 'code=~"5.."')
-    return f"({failed} or 0 * {counted}) / {counted}"
+    """The share of 5xx among the requests; a code that was never answered has no series."""
+    total = requests(scope)
+    errors = scope.aggregate("modelway_requests_total", 'code=~"5.."')
+    return f"({errors} or 0 * {total}) / {total}"
 
 
 def latency(quantile: float, scope: Scope) -> str:
-    """A quantile of the answers' times, in seconds."""
-    buckets = replace(scope, by=(*scope.by, "le")).total("modelway_request_seconds_bucket")
+    """A quantile of the response times, in seconds."""
+    buckets = replace(scope, by=(*scope.by, "le")).aggregate("modelway_request_seconds_bucket")
     return f"histogram_quantile({quantile:g}, {buckets})"
 
 
 def drift(scope: Scope) -> str:
-    """The greatest drift of a feature, as the server scores it over the latest rows; without a window of its own."""
-    return scope.greatest("modelway_feature_drift")
+    """The greatest drift of a feature, as the server scores it over its latest rows, whatever the scope's window."""
+    return replace(scope, window="").aggregate("modelway_feature_drift", operator="max")

@@ -1,7 +1,7 @@
-"""The Kubernetes objects that serve a model: what is created where there is nothing yet, and what the manifests hold.
+"""The Kubernetes objects that serve a model, as a first deployment creates them and the manifests contain them.
 
-All of them keep to Pod Security's `restricted`. None says how many replicas there are, which is the autoscaler's, but
-KServe's, which makes its own.
+All comply with the Pod Security Standard `restricted`. None but KServe's sets the number of replicas, which is the
+autoscaler's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BY_ROLLOUTS, _BY_DEPLOYMENTS = "rollouts-pod-template-hash", "pod-template-hash
 
 
 def rollout(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
-    """Argo Rollouts' Rollout of a model, by the policy's strategy; a version that never gets ready is undone too.
+    """Argo Rollouts' Rollout of a model, with the policy's strategy; a version that never becomes ready is undone too.
 
     Args:
         policy: The policy.
@@ -63,7 +63,7 @@ def deployment(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
 
 
 def inference_service(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
-    """KServe's InferenceService of a model, which makes its Deployment and Services itself; arguments as for `rollout`.
+    """KServe's InferenceService of a model; KServe creates its Deployment and Services. Arguments as for `rollout`.
 
     KServe has its own names for the container and the port.
     """
@@ -73,7 +73,7 @@ def inference_service(policy: Policy, model: str, *, image: str) -> dict[str, An
     }
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         container[probe]["httpGet"]["port"] = 8080
-    made = _object(
+    service = _object(
         "serving.kserve.io/v1beta1",
         "InferenceService",
         name=model,
@@ -88,17 +88,17 @@ def inference_service(policy: Policy, model: str, *, image: str) -> dict[str, An
             }
         },
     )
-    made["metadata"]["annotations"] = {"serving.kserve.io/deploymentMode": "Standard", **_SCRAPED}
-    return made
+    service["metadata"]["annotations"] = {"serving.kserve.io/deploymentMode": "Standard", **_SCRAPED}
+    return service
 
 
 def services(model: str) -> list[dict[str, Any]]:
-    """The Service that clients ask, and the one of the new version alone, whose selectors the Rollout narrows."""
+    """The Service for clients and the one for the new version alone; the Rollout narrows their selectors."""
     spec = {"selector": _labels(model), "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
-    made = [_object("v1", "Service", name=name, spec=spec) for name in (model, f"{model}-preview")]
-    for one in made:
-        one["metadata"]["labels"] = _labels(model)
-    return made
+    objects = [_object("v1", "Service", name=name, spec=spec) for name in (model, f"{model}-preview")]
+    for service in objects:
+        service["metadata"]["labels"] = _labels(model)
+    return objects
 
 
 def _object(version: str, kind: str, *, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _template(policy: Policy, model: str, *, image: str, revision: str) -> dict[
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
     pod = _pod(_container(policy, image)) | {
-        # After SIGTERM the server answers on until routers have heard of it, and then ends what it has begun.
+        # After SIGTERM the server answers until routers have noticed, and then finishes its open requests.
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "topologySpreadConstraints": spread,
     }
@@ -144,7 +144,7 @@ def _pod(container: dict[str, Any]) -> dict[str, Any]:
 
 
 def _container(policy: Policy, image: str) -> dict[str, Any]:
-    # Twice what the policy lets it take to start, since nodes are busier than where that was measured.
+    # Twice what the policy allows for a start, since nodes are busier than the machine of the measurement.
     start = max(_START_SECONDS, 2 * (policy.serving.sla.cold_start_seconds or 0))
     return {
         "name": "server",

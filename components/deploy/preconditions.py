@@ -1,4 +1,4 @@
-"""What a deployment has to show before anything is touched: image, signature, blessing, bill, approvals, policy."""
+"""The preconditions of a deployment: image, signature, blessing, bill of materials, approvals and policy."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from modelway.components.core.oci.layout import Reference
 from modelway.components.core.storage.uri import join, read_uri
 
 _WATCHED = ("policy[deployment.", "policy[serving.")
-_TRAFFIC = ".traffic]"  # of an environment, the rest of which is judged by both policies
+_TRAFFIC = ".traffic]"  # of an environment, for the rest of which the stricter of both policies applies
 
 
 def recorded_image(version: ModelVersion) -> str:
-    """The image that `package_model` made of a version, by digest.
+    """The image of a version that `package_model` recorded, by digest.
 
     Raises:
-        NotFoundError: it made none.
-        DamagedError: what it recorded is damaged.
+        NotFoundError: there is no such record.
+        DamagedError: the record is damaged.
     """
     file = join(version.store, "packages", version.name, f"{version.number}.json")
     try:
@@ -49,55 +49,55 @@ def recorded_image(version: ModelVersion) -> str:
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(
-            f"{file} is damaged: it is not what `package_model` writes there",
+            f"{file} is damaged: it is not a package record",
             file=file,
             remedy="package the version again, which records the same image",
         ) from error
 
 
-def image_problems(version: ModelVersion, image: str, *, insecure: bool = False) -> list[str]:
-    """What is wrong with an image as the release of a version, a sentence each; none if it is that release.
+def image_failures(version: ModelVersion, image: str, *, insecure: bool = False) -> list[str]:
+    """Why an image is not the release of a version; empty if it is.
 
     Args:
         version: The version.
-        image: The image by digest; empty: as `package_model` recorded it.
-        insecure: Whether the registry is spoken to by plain HTTP.
+        image: The image by digest; empty: the one that `package_model` recorded.
+        insecure: Whether to talk to the registry over plain HTTP.
 
     Raises:
         UnavailableError: MLflow, the store or the registry cannot be reached.
         CredentialsError: one of them refuses access.
     """
-    found: list[str] = []
-    with _noting(found):
-        recorded = recorded_image(version)
-        image = image or recorded
-        if image.partition("@")[2] != recorded.partition("@")[2]:
-            found.append(f"the image is not the one that package_model recorded: it is {image}, and not {recorded}")
-    with _noting(found):
+    failures: list[str] = []
+    with _collecting_errors(failures):
+        package_image = recorded_image(version)
+        image = image or package_image
+        if image.partition("@")[2] != package_image.partition("@")[2]:
+            failures.append(f"the image is not the one that package_model recorded: it is {image}, not {package_image}")
+    with _collecting_errors(failures):
         if image and not Reference.parse(image, "image").host:
-            found.append(f"the image is in a folder, which no cluster pulls from: {image}")
+            failures.append(f"the image is in a folder, from which a cluster cannot pull: {image}")
     key: Path | None = None
-    with _noting(found):
+    with _collecting_errors(failures):
         key = key_file(VERIFYING_KEY)
     if image:
         with TemporaryDirectory() as work:
-            with _noting(found):
+            with _collecting_errors(failures):
                 bundle = Bundle(fetch_release(image, Path(work), insecure=insecure))
                 if key is not None:
                     verify_bundle(bundle.folder, key)
-                found += _bundle_problems(bundle, version)
+                failures += _bundle_failures(bundle, version)
                 if bundle.blessing_sha256() != release_evidence(version).blessing_sha256:
-                    found.append("the image holds another blessing than the version is registered with")
-            found = [one.replace(f"{work}/", f"{image} /") for one in found]
-    return found
+                    failures.append("the image holds another blessing than the version is registered with")
+            failures = [failure.replace(f"{work}/", f"{image} /") for failure in failures]
+    return failures
 
 
-def policy_problems(before: Policy, brought: Policy) -> list[str]:
-    """What a brought policy watches less closely than the one that the version was released with."""
+def policy_failures(released_policy: Policy, promoter_policy: Policy) -> list[str]:
+    """In what the promoter's policy for rollouts and serving is weaker than the released one."""
     return [
-        f"the policy that was brought asks less than the one that the version was released with: "
-        f"{check.name[len('policy[') : -1]} is {_shown(check.observed)}, and was {_shown(check.threshold)}"
-        for check in weaker_checks(before, brought)
+        f"the promoter's policy is weaker than the released policy: "
+        f"{check.name[len('policy[') : -1]} is {_text(check.observed)}, released with {_text(check.threshold)}"
+        for check in weaker_checks(released_policy, promoter_policy)
         if check.blocks and (check.name.startswith(_WATCHED) or check.name.endswith(_TRAFFIC))
     ]
 
@@ -110,49 +110,49 @@ def precondition_failures(
     policy: Policy | None = None,
     insecure: bool = False,
 ) -> tuple[str, ...]:
-    """Everything that keeps a version from an environment, a sentence each, found at once; none if nothing does.
+    """All preconditions that a version fails in an environment, a sentence each; empty if it meets them.
 
     Args:
         version: The version.
-        environment: Where it is to go.
-        image: Its image by digest; empty: as `package_model` recorded it.
-        policy: The promoter's policy; None: the released one alone counts.
-        insecure: Whether the registry is spoken to by plain HTTP.
+        environment: The environment.
+        image: Its image by digest; empty: the one that `package_model` recorded.
+        policy: The promoter's policy; None: only the released one applies.
+        insecure: Whether to talk to the registry over plain HTTP.
 
     Raises:
         UnavailableError: MLflow, the store or the registry cannot be reached.
         CredentialsError: one of them refuses access.
     """
-    failures = image_problems(version, image, insecure=insecure)
-    with _noting(failures):
+    failures = image_failures(version, image, insecure=insecure)
+    with _collecting_errors(failures):
         if policy is not None:
-            failures += policy_problems(release_evidence(version).policy, policy)
+            failures += policy_failures(release_evidence(version).policy, policy)
     failures += promotion_blockers(version, environment, policy=policy)
     return tuple(dict.fromkeys(failures))
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _bundle_problems(bundle: Bundle, version: ModelVersion) -> Iterator[str]:
+def _bundle_failures(bundle: Bundle, version: ModelVersion) -> Iterator[str]:
     release = bundle.release()
     if (release.name, release.version) != (version.name, version.number):
-        yield f"the image is of version {release.version} of {release.name}, and not of {version}"
+        yield f"the image is of version {release.version} of {release.name}, not of {version}"
     try:
         kind = json.loads((bundle.folder / SBOM_FILE).read_bytes())["bomFormat"]
     except (OSError, ValueError, KeyError, TypeError):
         kind = None
     if kind != "CycloneDX":
-        yield f"the image has no bill of materials: {SBOM_FILE} is missing or is none"
+        yield f"the image has no bill of materials: {SBOM_FILE} is missing or not CycloneDX"
 
 
 @contextmanager
-def _noting(found: list[str]) -> Iterator[None]:
-    """Notes an error that the user can put right; what is unreachable or refuses access says nothing of the release."""
+def _collecting_errors(failures: list[str]) -> Iterator[None]:
+    """Collects an error of the release; unavailable services and refused access are no fault of it."""
     try:
         yield
     except (UnavailableError, CredentialsError):
         raise
     except ModelwayError as error:
-        found.append(error.message)
+        failures.append(error.message)

@@ -1,4 +1,4 @@
-"""One claimed attempt to make a version serve: what it begins and ends in the cluster, in MLflow and in the log."""
+"""A promotion that holds its environment: what it starts and finishes in the cluster, in MLflow and in the log."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.evidence.deployment_record import DeploymentResult
 from modelway.components.deploy.cluster import Object
-from modelway.components.deploy.rehearsal import rehearse
-from modelway.components.deploy.result import Deployed
+from modelway.components.deploy.rehearsal import rehearse_rollback
+from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic
-from modelway.components.deploy.targets.base import RUN, UNDONE, Change, annotation, image_of, is_stopped
-from modelway.components.deploy.workload import Site
+from modelway.components.deploy.targets.base import RUN, UNDONE, RolloutChange, annotation, image_of, is_stopped
+from modelway.components.deploy.workload import Workload
 
-_NOT_JUDGED = "{evidence} the only evidence: a {target} is not judged by errors, latency or drift"
+_NO_ANALYSIS = "{evidence} the only evidence: a {target} is not analysed for errors, latency or drift"
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One claimed attempt to make a version serve.
+class Promotion:
+    """A promotion that holds its environment.
 
     Attributes:
         version: The version.
-        site: Where it is to serve.
-        claim: What gives this run the environment.
+        workload: What is to serve it.
+        claim: The claim by which this run holds the environment.
         environment: The environment.
         image: The version's image by digest.
-        started: When this run began, by the monotonic clock.
-        served: The pod template that serves before; None if none does.
-        smoke: What sends requests to the new pods; None where the environment has traffic of its own.
+        started_at: When this run started, by the monotonic clock.
+        previous_template: The pod template that serves before the change; None if none does.
+        smoke: The smoke requests to the new pods; None where the environment has traffic of its own.
     """
 
     version: ModelVersion
-    site: Site
+    workload: Workload
     claim: PromotionLock
     environment: EnvironmentName
     image: str
-    started: float
-    served: Object | None = None
+    started_at: float
+    previous_template: Object | None = None
     smoke: SmokeTraffic | None = None
 
     @property
@@ -54,142 +54,153 @@ class Attempt:
         """The store's audit log."""
         return self.version.model.audit_log
 
-    def rehearsed(self) -> tuple[str, ...]:
-        """Tries the way back; why it does not work, empty if it does or there is none yet."""
-        if self.served is None:
-            self.site.progress("nothing serves yet: there is no way back to rehearse")
-            return ()
-        self.site.progress(f"rehearsing the way back to {image_of(self.served)}")
-        limit = self.site.policy.deployment.progress_deadline_seconds
-        cluster, name, served = self.site.cluster, self.site.name, self.served
-        found = refusal_of(lambda: rehearse(cluster, name, template=served, seconds=limit))
-        return tuple(f"the way back does not work, as its rehearsal shows: {reason}" for reason in found)
+    @property
+    def previous_image(self) -> str:
+        """The image that serves before the change; empty if none does."""
+        return "" if self.previous_template is None else image_of(self.previous_template)
 
-    def begin(self, found: Object | None, *, plain: bool) -> None:
-        """Changes what is asked of the cluster.
+    def rehearse_rollback(self) -> tuple[str, ...]:
+        """Rehearses the rollback; returns why it does not work, empty if it does or there is nothing to go back to."""
+        workload, template = self.workload, self.previous_template
+        if template is None:
+            workload.progress("nothing serves yet: there is no rollback to rehearse")
+            return ()
+        workload.progress(f"rehearsing the rollback to {self.previous_image}")
+        limit = workload.policy.deployment.progress_deadline_seconds
+        failures = failures_of(
+            lambda: rehearse_rollback(workload.cluster, workload.name, template=template, seconds=limit)
+        )
+        return tuple(f"the rehearsal of a rollback failed: {reason}" for reason in failures)
+
+    def start(self, obj: Object | None, *, immediate: bool) -> None:
+        """Changes the cluster's object.
 
         Args:
-            found: The object; None: it is made.
-            plain: Whether pods are replaced one by one and unwatched, to go back in a hurry.
+            obj: The object; None: it is created.
+            immediate: Whether pods are replaced one by one without steps and analysis, as a rollback needs.
         """
-        site, claim = self.site, self.claim
+        workload, claim, target = self.workload, self.claim, self.workload.target
         assert_held(self.log, claim)
-        strategy = {} if found is None else site.target.strategy(site.policy, site.name, found=found, plain=plain)
-        deadline = site.policy.deployment.progress_deadline_seconds
-        about = (claim.model, claim.version, self.image, claim.run, self.served)
-        site.begin(found, Change(*about, strategy=strategy, progress_deadline_seconds=deadline))
-        site.progress(f"{site.cluster.namespace}/{site.target.resource}/{site.name} is asked for {self.image}")
+        strategy = {} if obj is None else target.strategy(workload.policy, workload.name, obj=obj, immediate=immediate)
+        change = RolloutChange(
+            model=claim.model,
+            version=claim.version,
+            image=self.image,
+            run=claim.run,
+            previous_template=self.previous_template,
+            strategy=strategy,
+            progress_deadline_seconds=workload.policy.deployment.progress_deadline_seconds,
+        )
+        workload.apply(obj, change)
+        workload.progress(f"{workload.cluster.namespace}/{target.resource}/{workload.name} is set to {self.image}")
 
-    def record_begun(self, entries: list[Entry]) -> None:
-        """Writes that the version is being served from now on, once."""
+    def record_deployed(self, entries: list[Entry]) -> None:
+        """Records, once, that the cluster was changed to the version."""
         claim = self.claim
-        if deployed(entries, claim) is None:
-            before = "" if self.served is None else image_of(self.served)
-            details = {"promotion": claim.id, "run": claim.run, "image": self.image, "previous": before}
+        if deployed_entry(entries, claim) is None:
+            details = {"promotion": claim.id, "run": claim.run, "image": self.image, "previous": self.previous_image}
             self.version.log_event("deployed", claim.actor, environment=claim.environment, details=details)
 
     def follow(self) -> tuple[str, ...]:
-        """Follows the change; why it has failed, empty if the version serves."""
-        limit = self.site.policy.deployment.timeout_seconds
+        """Follows the rollout; returns why it failed, empty if the version serves."""
+        limit = self.workload.policy.deployment.timeout_seconds
         if self.smoke is None:
-            return self.site.follow(self.image, limit)
-        self.site.progress(
-            f"{self.environment} has no traffic of its own: {self.smoke.per_second:g} smoke requests a second are sent "
+            return self.workload.follow(self.image, limit)
+        self.workload.progress(
+            f"{self.environment} has no traffic of its own: sending {self.smoke.per_second:g} smoke requests a second "
             "to the new pods"
         )
         with self.smoke as smoke:
-            return self.site.follow(self.image, limit, smoke=smoke)
+            return self.workload.follow(self.image, limit, smoke=smoke)
 
-    def complete(self, event: Literal["promoted", "rolled-back"], reason: str = "") -> Deployed:
-        """Gives the version the environment's aliases, and says that it serves."""
+    def complete(self, event: Literal["promoted", "rolled-back"], reason: str = "") -> DeployResult:
+        """Points the environment's aliases at the version, and records that it serves."""
         assert_held(self.log, self.claim)
         point_environment_at(self.version, self.environment)
         details = {"image": self.image, "run": self.claim.run, **({"reason": reason} if reason else {})}
         if self.smoke is not None:
             details["smoke_requests"] = str(self.smoke.right)
         release(self.log, self.claim, event=event, actor=self.claim.actor, details=details)
-        return self._ended(event, self._notes())
+        return self._result(event, self._notes())
 
     def _notes(self) -> tuple[str, ...]:
-        """What there is to know of the evidence that a version serves by."""
-        target, smoke = self.site.target, self.smoke
+        """Notes on the evidence that the version was promoted by."""
+        target, smoke = self.workload.target, self.smoke
         notes = []
-        if not target.judged:
+        if not target.has_analysis:
             evidence = "its pods' readiness is" if smoke is None else "its pods' readiness and smoke requests are"
-            notes.append(_NOT_JUDGED.format(evidence=evidence, target=target.resource.removesuffix("s")))
+            notes.append(_NO_ANALYSIS.format(evidence=evidence, target=target.resource.removesuffix("s")))
         if smoke is not None:
             notes.append(f"it answered {smoke.right} smoke requests right; {self.environment} has no other traffic")
         return tuple(notes)
 
-    def undo(self, reasons: tuple[str, ...]) -> Deployed:
-        """Puts back what served before, in the cluster and in MLflow, and says why."""
+    def undo(self, reasons: tuple[str, ...]) -> DeployResult:
+        """Restores what served before, in the cluster and in MLflow, and records why."""
         assert_held(self.log, self.claim)
         for reason in reasons:
-            self.site.progress(f"it is undone: {reason}")
-        whole = self.site.undo(self.image, self.served, reason="; ".join(reasons))
-        return self.undone(reasons, whole=whole)
+            self.workload.progress(f"undoing: {reason}")
+        healthy = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
+        return self.finish_undone(reasons, healthy=healthy)
 
-    def undone(self, reasons: tuple[str, ...], *, whole: bool) -> Deployed:
-        """Says that the version was undone, and gives its aliases back."""
-        claim = self.claim
-        restored = "" if self.served is None else image_of(self.served)
-        if self.served is None:
+    def finish_undone(self, reasons: tuple[str, ...], *, healthy: bool) -> DeployResult:
+        """Records that the version was undone, and restores the environment's aliases."""
+        claim, restored_image = self.claim, self.previous_image
+        if not restored_image:
             reasons = (*reasons, "nothing served before, so nothing serves now")
-        elif not whole:
-            reasons = (*reasons, f"what served before, {restored}, is not whole yet")
+        elif not healthy:
+            reasons = (*reasons, f"what served before, {restored_image}, is not healthy yet")
         assert_held(self.log, claim)
         model = self.version.model
         if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
             restore_alias(model, self.environment, version=claim.replaces)
         details = {"image": self.image, "run": claim.run, "reason": "; ".join(reasons)}
-        details |= {"restored": claim.replaces if restored else "", "restored_image": restored}
+        details |= {"restored": claim.replaces if restored_image else "", "restored_image": restored_image}
         release(self.log, claim, event="undone", actor=claim.actor, details=details)
-        return replace(self._ended("undone", reasons), restored=restored)
+        return replace(self._result("undone", reasons), restored_image=restored_image)
 
-    def refuse(self, reasons: tuple[str, ...]) -> Deployed:
-        """Says that nothing was touched, and why."""
+    def refuse(self, reasons: tuple[str, ...]) -> DeployResult:
+        """Records that nothing was changed, and why."""
         details = {"image": self.image, "run": self.claim.run, "reason": "; ".join(reasons)}
         release(self.log, self.claim, event="refused", actor=self.claim.actor, details=details)
-        return self._ended("refused", reasons)
+        return self._result("refused", reasons)
 
-    def undoing(self, found: Object) -> str:
+    def undo_reason(self, obj: Object) -> str:
         """Why this run had begun to undo its change before it died; empty if it had not."""
-        return annotation(found, UNDONE) if annotation(found, RUN) == self.claim.run else ""
+        return annotation(obj, UNDONE) if annotation(obj, RUN) == self.claim.run else ""
 
-    def is_under_way(self, found: Object) -> bool:
-        """Whether the object asks for the version already, and this run may just follow it."""
-        if self.site.image(found) != self.image or is_stopped(found):
+    def is_in_progress(self, obj: Object) -> bool:
+        """Whether the object is already set to the version, so that this run only needs to follow it."""
+        if self.workload.image(obj) != self.image or is_stopped(obj):
             return False
-        return annotation(found, RUN) == self.claim.run or self.site.state(found).phase != "failed"
+        return annotation(obj, RUN) == self.claim.run or self.workload.state(obj).phase != "failed"
 
-    def _ended(self, verdict: DeploymentResult, reasons: tuple[str, ...]) -> Deployed:
-        made = Deployed(
-            verdict=verdict,
+    def _result(self, status: DeploymentResult, reasons: tuple[str, ...]) -> DeployResult:
+        result = DeployResult(
+            status=status,
             model=self.claim.model,
             version=self.claim.version,
             environment=self.claim.environment,
             image=self.image,
-            replaced=self.claim.replaces,
+            replaced_version=self.claim.replaces,
             reasons=reasons,
-            seconds=time.monotonic() - self.started,
+            seconds=time.monotonic() - self.started_at,
         )
-        self.site.progress(made.sentence())
-        return made
+        self.workload.progress(result.sentence())
+        return result
 
 
-def deployed(entries: list[Entry], claim: PromotionLock) -> Entry | None:
+def deployed_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:
     """The entry that says that a promotion changed the cluster; None if it has not yet."""
     return next(
-        (one for one in entries if one.event == "deployed" and one.details.get("promotion") == claim.id),
-        None,
+        (entry for entry in entries if entry.event == "deployed" and entry.details.get("promotion") == claim.id), None
     )
 
 
-def refusal_of(step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
-    """Why a step before anything is changed was not done: by what it returns, or by the error that ends it.
+def failures_of(step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """Runs a step that comes before any change; returns the failures that it reports, or the error that ends it.
 
     Raises:
-        UnavailableError: a service cannot be reached, and the same run may go on later.
+        UnavailableError: a service cannot be reached; the same run may continue later.
         LockLostError: another promotion took the environment over.
     """
     try:

@@ -1,4 +1,4 @@
-"""The way back, tried before it is needed: the version that serves is pulled, started and asked once more, aside."""
+"""The rehearsal of a rollback: the version that serves is pulled and started once more, beside the serving pods."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ import time
 
 from modelway.components.core.errors import UnavailableError
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.diagnosis import described, pod_problems
-from modelway.components.deploy.targets.base import container, is_ready
+from modelway.components.deploy.diagnosis import pod_diagnosis, pod_problems
+from modelway.components.deploy.targets.base import is_ready, server_index
 
 _POLL_SECONDS = 1.0
 _LABEL = "app.kubernetes.io/name"
 _HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 
 
-def rehearse(cluster: Cluster, name: str, *, template: Object, seconds: float) -> tuple[str, ...]:
-    """Starts one pod of what serves now, beside what serves, and removes it again.
+def rehearse_rollback(cluster: Cluster, name: str, *, template: Object, seconds: float) -> tuple[str, ...]:
+    """Starts one more pod of the version that serves, and deletes it again.
 
-    Its image is pulled even where a node has it. No Service sends it anything and nothing scrapes it; its readiness
-    probe is the question that it has to answer.
+    Its image is pulled even where a node has it. No Service sends it requests and nothing scrapes it; the rehearsal
+    succeeds once its readiness probe does.
 
     Args:
-        cluster: Where it serves.
+        cluster: The namespace.
         name: The name of the model's objects.
         template: The pod template that serves.
-        seconds: How long it may take to get ready.
+        seconds: How long it may take to become ready.
 
     Returns:
-        Why the way back does not work; empty if it does.
+        Why the rollback would not work; empty if it would.
     """
     label = f"{name}-rehearsal"
-    for left in cluster.find("pods", f"{_LABEL}={label}"):
-        cluster.delete("pods", left["metadata"]["name"])
+    for leftover in cluster.find("pods", f"{_LABEL}={label}"):
+        cluster.delete("pods", leftover["metadata"]["name"])
     body = rehearsal_pod(template, label)
     pod = cluster.create("pods", body)["metadata"]["name"]
     try:
-        return _waited(cluster, pod, deadline=time.monotonic() + seconds)
+        return _wait_ready(cluster, pod, deadline=time.monotonic() + seconds)
     finally:
         cluster.delete("pods", pod)
 
 
 def rehearsal_pod(template: Object, label: str) -> Object:
-    """A pod as a template makes it, by another name: it starts once, and answers nobody but its probe.
+    """The rehearsal pod of a template: it starts once, and gets no requests but its probe's.
 
     Args:
         template: The pod template.
-        label: The name that it is labelled with, in place of the one that Services and monitoring look for.
+        label: Its name label, in place of the one that Services and monitoring select.
     """
     metadata, spec = copy.deepcopy(template["metadata"]), copy.deepcopy(template["spec"])
     annotations = metadata.get("annotations") or {}
     spec.pop("topologySpreadConstraints", None)
     spec["restartPolicy"] = "Never"
-    spec["containers"][container(spec["containers"])]["imagePullPolicy"] = "Always"
+    spec["containers"][server_index(spec["containers"])]["imagePullPolicy"] = "Always"
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -66,8 +66,8 @@ def rehearsal_pod(template: Object, label: str) -> Object:
     }
 
 
-def _waited(cluster: Cluster, name: str, *, deadline: float) -> tuple[str, ...]:
-    problem = "it was never seen"
+def _wait_ready(cluster: Cluster, name: str, *, deadline: float) -> tuple[str, ...]:
+    problem = "it was never observed"
     while time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
         try:
@@ -76,10 +76,10 @@ def _waited(cluster: Cluster, name: str, *, deadline: float) -> tuple[str, ...]:
             problem = error.message
             continue
         if pod is None:
-            return ("the pod was removed by something else",)
+            return ("the pod was deleted by something else",)
         if is_ready(pod):
             return ()
         problem = pod_problems([pod]).get(name, "it is not ready")
         if pod.get("status", {}).get("phase") in {"Failed", "Succeeded"} or problem.startswith(_HOPELESS):
-            return tuple(described(cluster, [pod]) or [problem])
+            return tuple(pod_diagnosis(cluster, [pod]) or [problem])
     return (f"it was not ready in time: {problem}",)

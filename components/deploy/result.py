@@ -1,8 +1,9 @@
-"""What came of a deployment or a rollback."""
+"""The result of a deployment or a rollback."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from modelway.components.core.errors import RejectedError
 from modelway.components.core.evidence.deployment_record import DeploymentRecord, DeploymentResult
@@ -13,80 +14,85 @@ _HEADLINES: dict[DeploymentResult, str] = {
     "undone": "was undone",
     "refused": "was refused",
 }
+_JSON_KEYS = {"status": "verdict", "replaced_version": "replaced", "restored_image": "restored"}  # promised to scripts
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """What came of a deployment or a rollback.
+class DeployResult:
+    """The result of a deployment or a rollback.
 
     Attributes:
-        verdict: ``promoted`` and ``rolled-back``: the version serves; ``undone``: it was tried, and what served before
-            serves again; ``refused``: nothing was touched.
+        status: ``promoted`` and ``rolled-back``: the version serves; ``undone``: it was tried, and what served before
+            serves again; ``refused``: nothing was changed.
         model: The registered model's name.
         version: The version that was to serve.
-        environment: Where.
+        environment: The environment.
         image: Its image by digest; empty where none is known.
-        replaced: The version that served before; empty if none did.
-        restored: The image that serves again; empty where nothing was undone, or there was nothing to go back to.
+        replaced_version: The version that served before; empty if none did.
+        restored_image: The image that serves again; empty where nothing was undone, or there was nothing to go back to.
         reasons: Why it was undone or refused, or what else there is to know; a sentence each.
         seconds: How long it took.
     """
 
-    verdict: DeploymentResult
+    status: DeploymentResult
     model: str
     version: str
     environment: str
     image: str
-    replaced: str = ""
-    restored: str = ""
+    replaced_version: str = ""
+    restored_image: str = ""
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
     def live(self) -> bool:
         """Whether the version serves now."""
-        return self.verdict in {"promoted", "rolled-back"}
+        return self.status in {"promoted", "rolled-back"}
 
     def check(self) -> None:
-        """Does nothing if the version serves.
+        """Raises an error unless the version serves.
 
         Raises:
-            ModelwayError: it does not; says why.
+            RejectedError: it does not; the message says why.
         """
         if not self.live:
-            remedy = "correct what it names, and promote again; what served before serves on"
+            remedy = "fix these, then promote again; what served before still serves"
             raise RejectedError(self.sentence(), key="environment", value=self.environment, remedy=remedy)
 
     def sentence(self) -> str:
-        """The verdict in one line."""
-        headline = f"version {self.version} of {self.model} {_HEADLINES[self.verdict]} in {self.environment}"
+        """The result in one line."""
+        headline = f"version {self.version} of {self.model} {_HEADLINES[self.status]} in {self.environment}"
         return ": ".join([headline, "; ".join(self.reasons)]) if self.reasons else headline
 
+    def json(self) -> dict[str, Any]:
+        """The result as `--json` prints it."""
+        return {_JSON_KEYS.get(name, name): value for name, value in asdict(self).items()}
+
     def record(self, run: str) -> DeploymentRecord:
-        """What is kept of it in the store."""
+        """The record of it that is kept in the store."""
         return DeploymentRecord(
             run=run,
             model=self.model,
             version=self.version,
             environment=self.environment,
-            verdict=self.verdict,
+            verdict=self.status,
             image=self.image,
-            restored=self.restored,
+            restored=self.restored_image,
             reasons=self.reasons,
             sentence=self.sentence(),
         )
 
     def markdown(self) -> str:
-        """What came of it, for people."""
+        """The result as Markdown."""
         rows = {
-            "Verdict": f"**{self.verdict}**",
+            "Result": f"**{self.status}**",
             "Environment": self.environment,
             "Image": f"`{self.image}`" if self.image else "",
-            "In place of": f"version {self.replaced}" if self.replaced else "",
-            "Serving again": f"`{self.restored}`" if self.restored else "",
+            "In place of": f"version {self.replaced_version}" if self.replaced_version else "",
+            "Serving again": f"`{self.restored_image}`" if self.restored_image else "",
             "Took": f"{self.seconds:,.0f} s",
         }
         lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items() if value)
         reasons = "".join(f"\n- {reason}" for reason in self.reasons)
-        title = f"# Version {self.version} of {self.model} {_HEADLINES[self.verdict]} in {self.environment}"
+        title = f"# Version {self.version} of {self.model} {_HEADLINES[self.status]} in {self.environment}"
         return f"{title}\n\n| | |\n| --- | --- |\n{lines}\n{reasons}\n".rstrip("\n") + "\n"

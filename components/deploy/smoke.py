@@ -1,8 +1,7 @@
-"""Traffic for an environment that has none: valid requests to a new version's own pods, while it rolls out.
+"""Smoke requests: traffic for an environment that has none, sent to a new version's pods during its rollout.
 
-What the pods answer is judged twice. They count it, so that the analysis compiled from the policy has what it asks for
-and measures errors, latency and drift as anywhere; and each answer is looked at here, since a wrong one to a valid
-request needs no statistics.
+The answers are judged twice. The pods count them, so that the policy's analysis measures errors, latency and drift as
+in any environment; and each answer is checked here, since a wrong answer to a valid request needs no statistics.
 """
 
 from __future__ import annotations
@@ -20,51 +19,50 @@ from modelway.components.deploy.analysis import seconds_to_decision
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.diagnosis import log_end
 from modelway.components.deploy.smoke_requests import SmokeRequests
-from modelway.components.deploy.targets.base import container, is_ready
+from modelway.components.deploy.targets.base import is_ready, server_index
 
 _LEAST_PER_SECOND, _MOST_PER_SECOND = 10.0, 20.0
-_MARGIN = 2  # as many again: pods come one by one, and Prometheus scrapes them only now and then
+_MARGIN = 2  # pods start one by one, and Prometheus scrapes them only now and then
 _THREADS = 4
 _ANSWER_SECONDS = 10.0
 _SILENT_SECONDS = 30.0
-_FIRST_REQUESTS = 20  # where no analysis asks for more, as of a first version
+_FIRST_REQUESTS = 20  # where no analysis requires more, as for a first version
 _PORT = 8080
 
 
 def smoke_policy(policy: Policy) -> Policy:
-    """The policy with no more requests asked for than smoke requests come to until the analysis decides."""
+    """The policy, requiring at most as many requests as smoke requests can be sent until the analysis decides."""
     analysis = policy.deployment.analysis
-    most = max(1, int(_MOST_PER_SECOND * _counted_seconds(policy) / _MARGIN))
-    if analysis.minimum_requests <= most:
+    affordable = max(1, int(_MOST_PER_SECOND * _counted_seconds(policy) / _MARGIN))
+    if analysis.minimum_requests <= affordable:
         return policy
-    lowered = analysis.model_copy(update={"minimum_requests": most})
-    return policy.model_copy(update={"deployment": policy.deployment.model_copy(update={"analysis": lowered})})
+    relaxed = analysis.model_copy(update={"minimum_requests": affordable})
+    return policy.model_copy(update={"deployment": policy.deployment.model_copy(update={"analysis": relaxed})})
 
 
 def requests_per_second(policy: Policy) -> float:
-    """How many smoke requests are sent in a second, for the analysis to have what it asks for in time."""
-    needed = _MARGIN * policy.deployment.analysis.minimum_requests / _counted_seconds(policy)
-    return min(_MOST_PER_SECOND, max(_LEAST_PER_SECOND, needed))
+    """The smoke requests per second that give the analysis enough requests in time."""
+    rate = _MARGIN * policy.deployment.analysis.minimum_requests / _counted_seconds(policy)
+    return min(_MOST_PER_SECOND, max(_LEAST_PER_SECOND, rate))
 
 
 def _counted_seconds(policy: Policy) -> float:
-    """For how long requests are sent that Prometheus has seen when they are counted.
+    """For how long requests are sent that Prometheus has scraped by the time they are counted.
 
-    What it has not scraped by then is lost. How long that is, is what the policy waits for the first scrapes, though
-    not more than half of all the time.
+    Later ones are lost. The policy's initial delay says how long a scrape takes, capped at half of the whole time.
     """
     planned = seconds_to_decision(policy)
     return max(1.0, planned - policy.deployment.analysis.initial_delay_seconds, planned / 2)
 
 
 class SmokeTraffic:
-    """Steady requests to the pods that it is aimed at, from threads of its own; to be used in a `with`.
+    """Sends steady requests to the pods that it is aimed at, from its own threads; a context manager.
 
     Args:
-        cluster: Where the pods are.
-        requests: What is sent.
-        policy: How many requests the analysis asks for, and which share of them may fail.
-        silent_seconds: Without any answer for so long, the pods count as not reached.
+        cluster: The pods' namespace.
+        requests: The requests to send.
+        policy: Says how many requests the analysis requires, and which share of them may fail.
+        silent_seconds: After so long without any answer, the pods count as unreachable.
     """
 
     def __init__(
@@ -82,7 +80,7 @@ class SmokeTraffic:
         self._lock, self._stopping = threading.Lock(), threading.Event()
 
     def __enter__(self) -> Self:
-        """Begins to send, once it is aimed at pods."""
+        """Starts to send, once it is aimed at pods."""
         for place in range(_THREADS):
             threading.Thread(target=self._run, args=(place,), daemon=True, name=f"smoke-{place}").start()
         return self
@@ -90,11 +88,11 @@ class SmokeTraffic:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends it at once: nobody waits for answers that are still to come."""
+        """Stops at once, without waiting for outstanding answers."""
         self._stopping.set()
 
     def aim(self, pods: Sequence[Object]) -> None:
-        """Sends to these pods from now on, as far as they are ready, and to no others."""
+        """Sends to those of these pods that are ready from now on, and to no others."""
         ready = tuple(pod for pod in pods if is_ready(pod))
         with self._lock:
             if not self._pods:
@@ -103,31 +101,31 @@ class SmokeTraffic:
 
     @property
     def right(self) -> int:
-        """How many requests were answered right."""
+        """The number of requests that were answered right."""
         return self._right
 
     @property
     def enough(self) -> bool:
-        """Whether so many were answered right that a version may serve, be there an analysis or not."""
+        """Whether enough requests were answered right for a version to serve, with or without an analysis."""
         return self._right >= min(self._minimum, _FIRST_REQUESTS)
 
     def failures(self) -> tuple[str, ...]:
-        """Why the version is not to serve, a sentence each; empty as long as nothing speaks against it."""
+        """Why the version must not serve, a sentence each; empty as long as there is no reason."""
         with self._lock:
             answered = self._right + self._wrong
-            # Of few answers as many may be wrong as may be of the least that the analysis judges.
+            # Of few answers, as many may be wrong as of the minimum that the analysis judges.
             if self._wrong > self._error_rate * max(answered, self._minimum):
-                said = f"{self._wrong} of {answered} smoke requests were answered wrong; {self._first_wrong}"
+                problem = f"{self._wrong} of {answered} smoke requests were answered wrong; {self._first_wrong}"
                 pod = self._wrong_pod
             elif self._pods and time.monotonic() - self._heard_at > self._silent_limit:
-                said = f"no smoke request was answered within {self._silent_limit:g} s: {self._last_unanswered}"
-                return (said.removesuffix(": "), *self._how_to_reach())
+                problem = f"no smoke request was answered within {self._silent_limit:g} s: {self._last_unanswered}"
+                return (problem.removesuffix(": "), *self._how_to_reach())
             else:
                 return ()
-        return tuple(filter(None, (said, log_end(self._cluster, pod))))
+        return tuple(filter(None, (problem, log_end(self._cluster, pod))))
 
     def notes(self) -> tuple[str, ...]:
-        """What else there is to know where the analysis has failed, perhaps for want of requests."""
+        """Notes for a failed analysis, which may have lacked requests."""
         right = f"{self._right} smoke requests were answered right meanwhile"
         if not self._unanswered or self._right >= self._minimum:
             return (right,)
@@ -144,19 +142,19 @@ class SmokeTraffic:
         interval = _THREADS / self.per_second
         due = time.monotonic() + place / self.per_second
         while not self._stopping.wait(max(0.0, due - time.monotonic())):
-            due = max(due + interval, time.monotonic())  # what a slow answer delayed is not made up for
+            due = max(due + interval, time.monotonic())  # delays of slow answers are not caught up
             with self._lock:
                 pods, number = self._pods, next(self._numbers) if self._pods else 0
             if pods:
-                self._ask(pods[number % len(pods)], number)
+                self._send(pods[number % len(pods)], number)
 
-    def _ask(self, pod: Object, number: int) -> None:
+    def _send(self, pod: Object, number: int) -> None:
         name, requests = pod["metadata"]["name"], self._requests
         try:
             answer = self._cluster.send(
                 name, _port(pod), path=requests.path, body=requests.body(number), seconds=_ANSWER_SECONDS
             )
-        except NotFoundError:  # gone since it was aimed at
+        except NotFoundError:  # deleted since
             return
         except ModelwayError as error:
             with self._lock:
@@ -175,8 +173,8 @@ class SmokeTraffic:
 
 
 def _port(pod: Object) -> int:
-    """The port that a pod's server answers on: the one called `http`, as in the manifests, else its first."""
+    """The port of a pod's server: the one named `http`, as in the manifests, else its first."""
     containers = pod["spec"]["containers"]
-    ports = containers[container(containers)].get("ports") or [{"containerPort": _PORT}]
-    named = [port for port in ports if str(port.get("name", "")).startswith("http")]
-    return int((named or ports)[0]["containerPort"])
+    ports = containers[server_index(containers)].get("ports") or [{"containerPort": _PORT}]
+    http_ports = [port for port in ports if str(port.get("name", "")).startswith("http")]
+    return int((http_ports or ports)[0]["containerPort"])

@@ -1,4 +1,4 @@
-"""The requests of a smoke analysis: rows that the version was trained on, each with what a right answer to it is."""
+"""The smoke requests of a version, made of rows that it was trained on, and the check of the answers to them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from modelway.components.core.evidence.files import PROJECT_FILE, SAMPLE_FILE
 from modelway.components.core.tables.inference import Tensor, infer_request, tensors_of
 from modelway.components.deploy.cluster import Object
 
-# So many that features of a hundred values do not seem to drift for being drawn from a sample.
+# Enough that features with a hundred values do not seem to drift because of sampling.
 _MOST_ROWS = 5_000
 _OK = 200
 
 
 class NoSmokeRequestsError(ModelwayError):
-    """A version's evidence holds no rows that can be sent."""
+    """A version's evidence has no rows that can be sent."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class SmokeRequests:
 
     Attributes:
         model: The registered model's name.
-        version: The version that is to answer.
-        tensors: The rows, column by column.
-        rows: How many there are.
+        version: The version that has to answer.
+        tensors: The rows' columns.
+        rows: The number of rows.
     """
 
     model: str
@@ -43,40 +43,40 @@ class SmokeRequests:
 
     @property
     def path(self) -> str:
-        """Where they are sent on the server."""
+        """Their path on the server."""
         return f"/v2/models/{quote(self.model, safe='')}/infer"
 
     def body(self, number: int) -> Object:
-        """The request of a number, counted from 0; after the last row comes the first again."""
+        """The request with a number, counted from 0; after the last row, the rows start over."""
         row = number % self.rows
         tensors = [Tensor(tensor.name, tensor.datatype, [tensor.values[row]]) for tensor in self.tensors]
         return {"id": f"smoke-{number}", **infer_request(tensors)}
 
     def problem(self, number: int, status: int, *, answer: object) -> str:
-        """What is wrong with an answer; empty if it is right.
+        """The problem with an answer; empty if it is right.
 
         Args:
             number: The request's number.
             status: The answer's HTTP status.
-            answer: Its JSON, or its text where it is none.
+            answer: Its JSON, or its text where it is not JSON.
         """
-        where = f"row {number % self.rows} of the sample was answered with"
+        prefix = f"row {number % self.rows} of the sample was answered with"
         if status != _OK:
-            said = answer.get("error", answer) if isinstance(answer, dict) else answer
-            return f"{where} {status}: {str(said or 'no reason was given')[:200]}"
+            detail = answer.get("error", answer) if isinstance(answer, dict) else answer
+            return f"{prefix} {status}: {str(detail or 'no reason was given')[:200]}"
         if not isinstance(answer, dict) or not isinstance(answer.get("outputs"), list) or not answer["outputs"]:
-            return f"{where} 200, but without outputs: {json.dumps(answer)[:200]}"
+            return f"{prefix} 200, but without outputs: {json.dumps(answer)[:200]}"
         if (version := answer.get("model_version")) != self.version:
-            return f"{where} 200, but by version {version} and not {self.version}"
+            return f"{prefix} 200, but by version {version}, not {self.version}"
         unusable = [str(output.get("name")) for output in answer["outputs"] if not _is_of_one_row(output)]
-        return f"{where} 200, but {', '.join(unusable)} holds no finite values of one row" if unusable else ""
+        return f"{prefix} 200, but {', '.join(unusable)} is not one row of finite values" if unusable else ""
 
 
 def smoke_requests(version: ModelVersion) -> SmokeRequests:
-    """Requests made of the rows of the training split that a version was registered with, in their random order.
+    """The requests made of the rows of the training split that a version was registered with, in their random order.
 
     Raises:
-        NoSmokeRequestsError: it was registered without such rows, or they lack a column that the model takes.
+        NoSmokeRequestsError: it was registered without such rows, or they lack one of the model's columns.
     """
     import polars as pl
 
@@ -87,18 +87,18 @@ def smoke_requests(version: ModelVersion) -> SmokeRequests:
         raise _no_requests(version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")
     columns = Project.parse(project.decode(), f"{PROJECT_FILE} of version {version.number}").features.columns
     rows = pl.read_parquet(BytesIO(sample)).head(_MOST_ROWS)
-    absent = [name for name in columns if name not in rows.columns]
-    if absent:
-        raise _no_requests(version, f"has sample rows without the column {absent[0]!r}")
+    missing = [name for name in columns if name not in rows.columns]
+    if missing:
+        raise _no_requests(version, f"has sample rows without the column {missing[0]!r}")
     frame = to_model_input(rows, columns)
-    frame = frame[~frame.isin([math.inf, -math.inf]).any(axis=1)]  # JSON has no word for them
+    frame = frame[~frame.isin([math.inf, -math.inf]).any(axis=1)]  # JSON cannot express them
     if not len(frame):
         raise _no_requests(version, "has no sample rows that can be sent")
     return SmokeRequests(version.name, version.number, tensors_of(frame), len(frame))
 
 
 def _is_of_one_row(output: Any) -> bool:
-    """Whether an output has a value for each place of its shape, and none is missing, as NaN is in JSON."""
+    """Whether an output is of one row, complete, and without nulls, which stand for NaN in JSON."""
     shape, values = output.get("shape"), output.get("data")
     if not isinstance(shape, list) or not isinstance(values, list) or shape[:1] != [1]:
         return False
@@ -110,5 +110,5 @@ def _no_requests(version: ModelVersion, problem: str) -> NoSmokeRequestsError:
         "release a version with `data.drift.multivariate` in the policy, which keeps sample rows, or set "
         "`traffic: live` for the environment and send requests to it yourself"
     )
-    message = f"{version} {problem}, so that no smoke requests can be made: {remedy}"
+    message = f"{version} {problem}, so no smoke requests can be made: {remedy}"
     return NoSmokeRequestsError(message, key="environments", value=version.number, remedy=remedy)

@@ -1,4 +1,4 @@
-"""The stage's one function: takes a released version live in an environment, or leaves what serves as it is."""
+"""Deploys a released version to an environment, or leaves what serves there as it is."""
 
 from __future__ import annotations
 
@@ -8,25 +8,70 @@ from dataclasses import replace
 from datetime import timedelta
 
 from modelway.components.core.audit.chain import Entry
-from modelway.components.core.audit.environments import periods, served_versions
+from modelway.components.core.audit.environments import environment_named, periods, served_versions
 from modelway.components.core.audit.lock import EnvironmentLockedError, PromotionLock, acquire, current_lock
 from modelway.components.core.audit.log import BrokenLogError
-from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.names import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures, recorded_image
-from modelway.components.deploy.promotion import Attempt, deployed, refusal_of
-from modelway.components.deploy.result import Deployed
+from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
+from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
 from modelway.components.deploy.targets.base import RUN, annotation
-from modelway.components.deploy.workload import Site
+from modelway.components.deploy.workload import Workload
 
-_LEFT = "it was left by a run that did not end"
+_ACTOR = "deploy_model"
+_LEFT_OVER = "it was left by a run that did not finish"
+
+
+def deploy_in_task(
+    *,
+    store: str,
+    model: str,
+    version: str,
+    environment: str,
+    run: str,
+    policy: str = "",
+    image: str = "",
+    requested_by: str = "",
+    insecure: bool = False,
+) -> DeployResult:
+    """Deploys as `deploy` does, from a pipeline's task, and keeps the result in the store, whatever it is.
+
+    Args:
+        store: The root of the project's store.
+        model: The registered model's name.
+        version: Its version.
+        environment: The environment to deploy to.
+        run: The run's id.
+        policy: The promoter's policy file: its text, path or URI; empty: only the released policy applies.
+        image: The image by digest; empty: the one that `package_model` recorded.
+        requested_by: Who requested the deployment; empty: the task itself.
+        insecure: Whether to talk to the registry over plain HTTP.
+
+    Raises:
+        ModelwayError: there is no such environment, or what `deploy` raises.
+    """
+    environment_name, promoter_policy = environment_named(environment), Policy.load(policy) if policy else None
+    result = deploy(
+        RegisteredModel(model, store, Tracking.from_environment()).version(version),
+        environment_name,
+        image=image,
+        run=run,
+        actor=requested_by or _ACTOR,
+        policy=promoter_policy,
+        progress=lambda line: print(line, flush=True),  # noqa: T201 - a task's log
+        insecure=insecure,
+    )
+    result.record(run).write(store)
+    return result
 
 
 def deploy(
@@ -40,59 +85,59 @@ def deploy(
     cluster: Cluster | None = None,
     progress: Callable[[str], None] = print,
     insecure: bool = False,
-) -> Deployed:
-    """Takes a registered, packaged version live, and follows it until it serves or is undone.
+) -> DeployResult:
+    """Deploys a registered, packaged version, and follows the rollout until the version serves or is undone.
 
-    Everything that it has to show is verified before anything is touched. A run that died midway is taken up where the
-    cluster and the audit log are, by asking for the same with the same `run`.
+    All preconditions are checked before anything is changed. Calling again with the same `run` resumes a run that died
+    midway, from the state of the cluster and the audit log.
 
     Args:
         version: The version.
-        environment: Where it is to serve.
-        image: Its image by digest; empty: as `package_model` recorded it.
-        run: The run that deploys; the same when a task is tried again.
-        actor: Who asks for it.
-        policy: The promoter's policy; it may ask more than the one that the version was released with, not less.
-        cluster: Where the environment is; the one that ``KUBECONFIG`` or the pod's account names unless given.
-        progress: Takes a line whenever there is something to tell.
-        insecure: Whether the registry is spoken to by plain HTTP; one on the machine itself always is.
+        environment: The environment to deploy to.
+        image: Its image by digest; empty: the one that `package_model` recorded.
+        run: The run that deploys; the same when a task is retried.
+        actor: Who requested the deployment.
+        policy: The promoter's policy; it may be stricter than the released one, not weaker.
+        cluster: The environment's cluster; by default the one of ``KUBECONFIG`` or of the pod's service account.
+        progress: Called with each line of progress.
+        insecure: Whether to talk to the registry over plain HTTP; one on the machine itself always is.
 
     Returns:
-        What came of it.
+        The deploy result.
 
     Raises:
         UnavailableError: a service cannot be reached; run again with the same `run`.
         CredentialsError: a service refuses access.
         LockLostError: another promotion took the environment over; this one has stopped where it was.
     """
-    started = time.monotonic()
+    started_at = time.monotonic()
     model = version.model
     entries = _entries(version)
-    result = Deployed("refused", version.name, version.number, environment, image)
+    result = DeployResult("refused", version.name, version.number, environment, image)
 
-    def refused(reasons: tuple[str, ...]) -> Deployed:
+    def refuse(reasons: tuple[str, ...]) -> DeployResult:
         _record_refusal(version, replace(result, reasons=reasons), actor=actor, run=run)
-        refusal = replace(result, reasons=reasons, seconds=time.monotonic() - started)
+        refusal = replace(result, reasons=reasons, seconds=time.monotonic() - started_at)
         progress(refusal.sentence())
         return refusal
 
-    if by := _taken_over_by(entries, result, run=run):
-        return refused((f"run {run} was taken over by {by}, and does not go on: ask with another run",))
+    if successor := _taken_over_by(entries, result, run=run):
+        return refuse((f"run {run} was taken over by {successor}, and cannot continue: start another run",))
     current = current_lock(entries, model.name, environment=environment)
     if current is None or (current.run, current.version) != (run, version.number):  # else it was verified when it began
         progress(f"verifying {version} for {environment}")
         if failures := precondition_failures(version, environment, image=image, policy=policy, insecure=insecure):
-            return refused(failures)
+            return refuse(failures)
     image = image or recorded_image(version)
     result = replace(result, image=image)
     policy = policy or release_evidence(version).policy
-    site = site_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
-    present = site.found(model.name)
-    if current is None and _serves(entries, site, found=present, asked=result):
-        progress(f"{version} serves in {environment} already")
-        return replace(result, verdict="promoted", reasons=("it served there already",))
+    workload = workload_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
+    obj = workload.get(model.name)
+    if current is None and _is_serving(entries, workload, obj=obj, result=result):
+        progress(f"{version} already serves in {environment}")
+        return replace(result, status="promoted", reasons=("it already served there",))
     try:
-        smoke = _smoke(version, site) if _is_smoke(policy, environment) else None
+        smoke = _smoke(version, workload) if _is_smoke(policy, environment) else None
         current_version = served_versions(model).get(environment)
         claim = acquire(
             model.audit_log,
@@ -105,128 +150,136 @@ def deploy(
             replaces="" if current_version is None else current_version.number,
         )
     except (EnvironmentLockedError, NoSmokeRequestsError) as error:
-        return refused((error.message,))
-    attempt = Attempt(version, site, claim, environment, image, started, smoke=smoke)
-    return _carry_out(attempt, current)
+        return refuse((error.message,))
+    promotion = Promotion(version, workload, claim, environment, image, started_at, smoke=smoke)
+    return _carry_out(promotion, current)
 
 
-def site_of(
+def workload_of(
     model: str,
     environment: EnvironmentName,
     *,
     policy: Policy,
     cluster: Cluster | None,
     progress: Callable[[str], None],
-) -> Site:
-    """A model's place in an environment.
+) -> Workload:
+    """A model's workload in an environment.
 
     Raises:
-        ModelwayError: no cluster is known, or the model's name cannot be one there.
+        ModelwayError: no cluster is configured, or the model's name cannot be used in Kubernetes.
     """
-    named = policy.environments[environment].namespace if environment in policy.environments else None
-    cluster = cluster or Cluster.connect(named or f"modelway-{environment}")
-    rules = smoke_policy(policy) if _is_smoke(policy, environment) else policy
-    return Site(cluster, kubernetes_name(model), rules, progress)
+    namespace = policy.environments[environment].namespace if environment in policy.environments else None
+    cluster = cluster or Cluster.connect(namespace or f"modelway-{environment}")
+    if _is_smoke(policy, environment):
+        policy = smoke_policy(policy)
+    return Workload(cluster, kubernetes_name(model), policy, progress)
 
 
 def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:
     return environment in policy.environments and policy.environments[environment].traffic == "smoke"
 
 
-def _smoke(version: ModelVersion, site: Site) -> SmokeTraffic:
-    """What sends requests to the new pods, where the environment has no traffic.
+def _smoke(version: ModelVersion, workload: Workload) -> SmokeTraffic:
+    """The smoke requests to the new pods, in an environment without traffic of its own.
 
     Raises:
         NoSmokeRequestsError: the version's evidence has no rows to send.
-        CredentialsError: the account may not send them.
+        CredentialsError: the account may not send requests to pods.
     """
     requests = smoke_requests(version)
-    site.cluster.check_sending()
-    return SmokeTraffic(site.cluster, requests, policy=site.policy)
+    workload.cluster.check_may_send()
+    return SmokeTraffic(workload.cluster, requests, policy=workload.policy)
 
 
 def lease(policy: Policy) -> timedelta:
-    """Longer than a rollout can last, with its rehearsal before it and its undoing after it."""
-    asked = policy.deployment
-    return timedelta(seconds=asked.timeout_seconds + 3 * asked.progress_deadline_seconds + 600)
+    """The longest that a rollout can take, including its rehearsal and an undo."""
+    deployment = policy.deployment
+    return timedelta(seconds=deployment.timeout_seconds + 3 * deployment.progress_deadline_seconds + 600)
 
 
-def serving(site: Site, found: Object | None, *, before: PromotionLock | None) -> Object | None:
-    """The pod template that serves; None if none does.
+def template_in_service(
+    workload: Workload, obj: Object | None, *, previous_claim: PromotionLock | None
+) -> Object | None:
+    """The pod template that serves now; None if none does.
 
     Args:
-        site: Where.
-        found: The object; None if there is none.
-        before: The promotion that the environment was claimed by until now, which may have changed the object.
+        workload: The workload.
+        obj: Its object; None if there is none.
+        previous_claim: The promotion that held the environment until now, which may have changed the object.
     """
-    if found is None:
+    if obj is None:
         return None
-    changing = before is not None and annotation(found, RUN) == before.run
-    return site.target.served(site.cluster, found, changing=changing)
+    changing = previous_claim is not None and annotation(obj, RUN) == previous_claim.run
+    return workload.target.serving_template(workload.cluster, obj, changing=changing)
 
 
-def _carry_out(attempt: Attempt, before: PromotionLock | None) -> Deployed:
-    site, claim = attempt.site, attempt.claim
-    entries = attempt.version.model.verified_entries()
-    found = site.found(claim.model)
-    attempt = replace(attempt, served=serving(site, found, before=before))
-    if deployed(entries, claim) is not None and found is not None and not attempt.is_under_way(found):
-        site.progress("an earlier task of this run had begun to undo it")
-        reason = attempt.undoing(found) or f"{site.name} was changed by something else meanwhile"
-        limit = site.policy.deployment.progress_deadline_seconds
-        return attempt.undone((reason,), whole=attempt.served is None or site.settle(limit))
-    if found is None or not attempt.is_under_way(found):
-        if reasons := refusal_of(lambda: _changed(attempt, found)):
-            return attempt.refuse(reasons)
+def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> DeployResult:
+    workload, claim = promotion.workload, promotion.claim
+    entries = promotion.version.model.verified_entries()
+    obj = workload.get(claim.model)
+    template = template_in_service(workload, obj, previous_claim=previous_claim)
+    promotion = replace(promotion, previous_template=template)
+    if deployed_entry(entries, claim) is not None and obj is not None and not promotion.is_in_progress(obj):
+        workload.progress("an earlier task of this run had begun to undo it")
+        reason = promotion.undo_reason(obj) or f"{workload.name} was changed by something else meanwhile"
+        limit = workload.policy.deployment.progress_deadline_seconds
+        return promotion.finish_undone((reason,), healthy=template is None or workload.wait_healthy(limit))
+    if obj is None or not promotion.is_in_progress(obj):
+        if reasons := failures_of(lambda: _start(promotion, obj)):
+            return promotion.refuse(reasons)
     else:
-        site.progress(f"{site.name} is asked for {attempt.image} already: it is followed")
-    attempt.record_begun(entries)
-    failed = attempt.follow()
-    return attempt.undo(failed) if failed else attempt.complete("promoted")
+        workload.progress(f"{workload.name} is already set to {promotion.image}: following the rollout")
+    promotion.record_deployed(entries)
+    failures = promotion.follow()
+    return promotion.undo(failures) if failures else promotion.complete("promoted")
 
 
-def _changed(attempt: Attempt, found: Object | None) -> tuple[str, ...]:
-    """Begins the change, once the way back has been tried; why it is not begun, empty if it is."""
-    site = attempt.site
-    if found is not None and attempt.served is not None and site.state(found).phase != "healthy":
-        site.progress(f"what serves is put back first, in place of {site.image(found)}: {_LEFT}")
-        if not site.undo(site.image(found), attempt.served, reason=_LEFT):
-            return (f"{site.name} is not whole, and does not come to be: repair it first",)
-    if reasons := attempt.rehearsed():
+def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
+    """Starts the change, after rehearsing the rollback; returns why it was not started, empty if it was."""
+    workload = promotion.workload
+    template = promotion.previous_template
+    if obj is not None and template is not None and workload.state(obj).phase != "healthy":
+        workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {_LEFT_OVER}")
+        if not workload.undo(workload.image(obj), template, reason=_LEFT_OVER):
+            return (f"{workload.name} is not healthy and does not recover: repair it first",)
+    if reasons := promotion.rehearse_rollback():
         return reasons
-    attempt.begin(site.found(attempt.claim.model), plain=False)
+    promotion.start(workload.get(promotion.claim.model), immediate=False)
     return ()
 
 
-def _serves(entries: list[Entry], site: Site, *, found: Object | None, asked: Deployed) -> bool:
-    """Whether the version serves whole, by the audit log and by the cluster."""
-    served = periods(entries, asked.model, environment=asked.environment)
-    if found is None or not served or served[-1].version != asked.version:
+def _is_serving(entries: list[Entry], workload: Workload, *, obj: Object | None, result: DeployResult) -> bool:
+    """Whether the version serves and is healthy, by the audit log and by the cluster."""
+    history = periods(entries, result.model, environment=result.environment)
+    if obj is None or not history or history[-1].version != result.version:
         return False
-    return site.image(found) == asked.image and site.state(found).phase == "healthy"
+    return workload.image(obj) == result.image and workload.state(obj).phase == "healthy"
 
 
-def _taken_over_by(entries: list[Entry], asked: Deployed, *, run: str) -> str:
-    """What took a run's last promotion over, which its task, tried again, must not repeat; empty if nothing did."""
-    about = (asked.model, asked.environment)
-    begun = [one for one in entries if one.event == "promotion.begun" and (one.model, one.environment) == about]
-    mine = [one for one in begun if (one.version, one.details.get("run")) == (asked.version, run)]
-    over = next((one for one in begun if mine and one.details.get("took_over") == mine[-1].sha256()), None)
-    return "" if over is None else f"{over.actor} (run {over.details.get('run')}: {over.details.get('reason')})"
+def _taken_over_by(entries: list[Entry], result: DeployResult, *, run: str) -> str:
+    """What took over the run's last promotion, which a retry must not repeat; empty if nothing did."""
+    place = ("promotion.begun", result.model, result.environment)
+    begun = [entry for entry in entries if (entry.event, entry.model, entry.environment) == place]
+    own = [entry for entry in begun if (entry.version, entry.details.get("run")) == (result.version, run)]
+    successor = next((entry for entry in begun if own and entry.details.get("took_over") == own[-1].sha256()), None)
+    if successor is None:
+        return ""
+    return f"{successor.actor} (run {successor.details.get('run')}: {successor.details.get('reason')})"
 
 
 def _entries(version: ModelVersion) -> list[Entry]:
-    """The log's entries; none of a broken one, which is among what is verified."""
+    """The audit log's entries; none if it is broken, which the preconditions report."""
     try:
         return version.model.verified_entries()
     except BrokenLogError:
         return []
 
 
-def _record_refusal(version: ModelVersion, refused: Deployed, *, actor: str, run: str) -> None:
-    details = {"image": refused.image, "run": run, "reason": "; ".join(refused.reasons)}
+def _record_refusal(version: ModelVersion, result: DeployResult, *, actor: str, run: str) -> None:
+    details = {"image": result.image, "run": run, "reason": "; ".join(result.reasons)}
     try:
-        version.log_event("refused", actor, environment=refused.environment, details=details)
-    except ModelwayError as error:
-        if isinstance(error, UnavailableError):
-            raise
+        version.log_event("refused", actor, environment=result.environment, details=details)
+    except UnavailableError:
+        raise
+    except ModelwayError:  # of a log that is broken, say, which the refusal names
+        return

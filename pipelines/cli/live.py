@@ -197,10 +197,10 @@ def manifests(
 ) -> None:
     """Compiles the policy into the manifests: Rollout, AnalysisTemplates, Services, alert rules."""
     from modelway.components.deploy.names import kubernetes_name
-    from modelway.pipelines.manifests import write
+    from modelway.pipelines.manifests import write_manifests
 
     workspace = Workspace.load(project_folder(project))
-    written = write(workspace.policy, kubernetes_name(workspace.project.name), folder=output)
+    written = write_manifests(workspace.policy, kubernetes_name(workspace.project.name), folder=output)
     if as_json:
         console.print_json({"files": [str(path) for path in written]})
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,7 +11,7 @@ from rich.table import Table
 from modelway.pipelines.cli.output import print_json
 
 if TYPE_CHECKING:
-    from modelway.components.deploy.result import Deployed
+    from modelway.components.deploy.result import DeployResult
     from modelway.components.package.stage import Packaged
 
 
@@ -61,23 +60,23 @@ def _print_refusals(refusals: list[str], otherwise: str) -> None:
         console.print(f"  [green]✓[/green] {otherwise}", soft_wrap=True)
 
 
-def print_deployed(deployed: Deployed, *, as_json: bool) -> None:
+def print_deployed(deployed: DeployResult, *, as_json: bool) -> None:
     """Prints how a promotion or a rollback ended."""
     if as_json:
-        print_json(asdict(deployed))
+        print_json(deployed.json())
         return
     console = Console(highlight=False)
     colour = "green" if deployed.live else "red"
     console.print(
-        f"[{colour}]{deployed.verdict}[/{colour}] [bold]{escape(deployed.model)}[/bold] version {deployed.version} in "
+        f"[{colour}]{deployed.status}[/{colour}] [bold]{escape(deployed.model)}[/bold] version {deployed.version} in "
         f"{deployed.environment}, {deployed.seconds:.0f} s",
         soft_wrap=True,
     )
     for reason in deployed.reasons:
         console.print(f"  [{colour}]-[/{colour}] {escape(reason)}", soft_wrap=True)
-    for name, value in (("image", deployed.image), ("replaced", deployed.replaced), ("restored", deployed.restored)):
-        if value:
-            console.print(f"  {name:<9} {escape(value)}", soft_wrap=True)
+    for key in ("image", "replaced", "restored"):
+        if value := deployed.json()[key]:
+            console.print(f"  {key:<9} {escape(value)}", soft_wrap=True)
 
 
 def print_history(model: str, served: list[dict[str, Any]]) -> None:

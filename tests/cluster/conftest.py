@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from kube import temporary_namespace
 from minio import Minio
 
 from modelway.components.core.storage.s3 import S3
@@ -23,3 +25,9 @@ def client() -> Minio:
         os.environ[f"MINIO_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")
     )
     return S3(endpoint, access_key, secret_key=secret_key).client
+
+
+@pytest.fixture
+def namespace() -> Iterator[str]:
+    with temporary_namespace() as name:
+        yield name

@@ -33,8 +33,8 @@ def _bucket(client: Minio, *, lock: bool) -> Iterator[str]:
     name = f"modelway-audit-{uuid.uuid4().hex[:12]}"
     client.make_bucket(bucket_name=name, object_lock=lock)
     yield name
-    found = client.list_objects(bucket_name=name, recursive=True, include_version=True)
-    every = [DeleteObject(str(one.object_name), one.version_id) for one in found]
+    objects = client.list_objects(bucket_name=name, recursive=True, include_version=True)
+    every = [DeleteObject(str(item.object_name), item.version_id) for item in objects]
     assert not list(client.remove_objects(bucket_name=name, delete_object_list=every, bypass_governance_mode=lock))
     client.remove_bucket(bucket_name=name)
 
@@ -45,7 +45,7 @@ def plain(client: Minio) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def locked(client: Minio) -> Iterator[str]:
+def locked_bucket(client: Minio) -> Iterator[str]:
     yield from _bucket(client, lock=True)
 
 
@@ -70,23 +70,23 @@ def _place(log: AuditLog, number: int) -> dict[str, str]:
     return {"bucket_name": bucket, "object_name": key}
 
 
-def _put(client: Minio, log: AuditLog, number: int, content: bytes) -> None:
+def _overwrite(client: Minio, log: AuditLog, number: int, content: bytes) -> None:
     client.put_object(**_place(log, number), data=BytesIO(content), length=len(content))
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_entries_are_objects_in_a_chain(request: pytest.FixtureRequest, kind: str) -> None:
     log = _log(request.getfixturevalue(kind))
     assert (log.entries(), log.verify(), log.head().number) == ([], None, 0)
-    written = _write(log, 12)
-    assert log.entries() == written
+    written_entries = _write(log, 12)
+    assert log.entries() == written_entries
     assert log.verify() is None
     assert list_names(log.folder) == [f"{number:08}.json" for number in range(1, 13)]
     assert list_names(log.folder, after="00000010.json") == ["00000011.json", "00000012.json"]
-    assert read_all([f"{log.folder}/00000003.json"]) == [written[2].content()]
+    assert read_all([f"{log.folder}/00000003.json"]) == [written_entries[2].content()]
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_what_is_there_is_not_created_again(request: pytest.FixtureRequest, kind: str) -> None:
     uri = f"s3://{request.getfixturevalue(kind)}/once/note.txt"
     assert create_uri(uri, b"one")
@@ -113,7 +113,7 @@ def test_a_touched_entry_is_found(client: Minio, plain: str, number: int, conten
     if content is None:
         client.remove_object(**_place(log, number))
     else:
-        _put(client, log, number, content)
+        _overwrite(client, log, number, content)
     broken = log.verify()
     assert broken is not None
     assert (broken.number, broken.file) == (number, f"{log.folder}/{number:08}.json")
@@ -122,28 +122,28 @@ def test_a_touched_entry_is_found(client: Minio, plain: str, number: int, conten
         log.verified_entries()
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_what_was_verified_is_not_read_again_unless_it_changed(
     request: pytest.FixtureRequest, client: Minio, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = _log(request.getfixturevalue(kind))
-    written = _write(log, 4)
-    assert log.verified_entries()[0] == written
+    written_entries = _write(log, 4)
+    assert log.verified_entries()[0] == written_entries
     read: list[str] = []
     monkeypatch.setattr(S3, "read", lambda self, uri, original=S3.read: read.append(uri[-6]) or original(self, uri))
-    assert log.verified_entries()[0] == written
+    assert log.verified_entries()[0] == written_entries
     assert read == []
-    added = log.append("approved", "bob", model="loans", version="1")
+    new_entry = log.append("approved", "bob", model="loans", version="1")
     read.clear()
-    assert log.verified_entries()[0] == [*written, added]
+    assert log.verified_entries()[0] == [*written_entries, new_entry]
     assert read == ["5"]
-    _put(client, log, 2, written[1].model_copy(update={"actor": "eve"}).content())
+    _overwrite(client, log, 2, written_entries[1].model_copy(update={"actor": "eve"}).content())
     with pytest.raises(BrokenLogError, match="broken at entry 2"):
         log.verified_entries()
     assert "2" in read
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_what_is_deleted_after_it_was_verified_is_found(
     request: pytest.FixtureRequest, client: Minio, kind: str, number: int
@@ -159,14 +159,14 @@ def test_what_is_deleted_after_it_was_verified_is_found(
         log.verified_entries()
 
 
-def test_with_object_lock_an_entry_cannot_be_removed(client: Minio, locked: str) -> None:
-    log = _log(locked)
+def test_with_object_lock_an_entry_cannot_be_removed(client: Minio, locked_bucket: str) -> None:
+    log = _log(locked_bucket)
     _write(log, 1)
     version = client.stat_object(**_place(log, 1)).version_id
-    kept = client.get_object_retention(**_place(log, 1))
-    assert kept is not None
-    assert kept.mode == GOVERNANCE
-    assert kept.retain_until_date > datetime.now(UTC) + timedelta(days=3600)
+    retention = client.get_object_retention(**_place(log, 1))
+    assert retention is not None
+    assert retention.mode == GOVERNANCE
+    assert retention.retain_until_date > datetime.now(UTC) + timedelta(days=3600)
     with pytest.raises(S3Error, match="WORM protected"):
         client.remove_object(**_place(log, 1), version_id=version)
 
@@ -174,26 +174,26 @@ def test_with_object_lock_an_entry_cannot_be_removed(client: Minio, locked: str)
 def test_a_buckets_own_rule_says_how_long_entries_are_kept(client: Minio, ruled: str) -> None:
     log = _log(ruled)
     _write(log, 1)
-    kept = client.get_object_retention(**_place(log, 1))
-    assert kept is not None
-    assert timedelta(days=2) < kept.retain_until_date - datetime.now(UTC) < timedelta(days=4)
+    retention = client.get_object_retention(**_place(log, 1))
+    assert retention is not None
+    assert timedelta(days=2) < retention.retain_until_date - datetime.now(UTC) < timedelta(days=4)
 
 
-def test_with_versions_a_chain_that_was_rewritten_shows_without_an_anchor(client: Minio, locked: str) -> None:
-    log = _log(locked)
+def test_with_versions_a_chain_that_was_written_anew_shows_without_a_witness(client: Minio, locked_bucket: str) -> None:
+    log = _log(locked_bucket)
     entries = _write(log, 3)
     previous = entries[1].previous
     for entry in entries[1:]:
         forged = entry.model_copy(update={"previous": previous, "actor": "eve"})
-        _put(client, log, entry.number, forged.content())
+        _overwrite(client, log, entry.number, forged.content())
         previous = forged.sha256()
     broken = log.verify()
     assert broken is not None
     assert (broken.number, broken.reason) == (2, "it was replaced: the bucket holds other versions of it")
 
 
-def test_with_versions_an_end_that_was_cut_off_shows_without_an_anchor(client: Minio, locked: str) -> None:
-    log = _log(locked)
+def test_with_versions_an_end_that_was_cut_off_shows_without_a_witness(client: Minio, locked_bucket: str) -> None:
+    log = _log(locked_bucket)
     _write(log, 3)
     client.remove_object(**_place(log, 3))
     broken = log.verify()
@@ -234,12 +234,12 @@ except EnvironmentLockedError as error:
 """
 
 
-@pytest.mark.parametrize("kind", ["plain", "locked"])
+@pytest.mark.parametrize("kind", ["plain", "locked_bucket"])
 def test_processes_that_write_at_once_lose_no_entry(request: pytest.FixtureRequest, kind: str) -> None:
     log = _log(request.getfixturevalue(kind))
     actors = ["ada", "bob", "cyd"]
-    started = [subprocess.Popen([sys.executable, "-c", APPENDS, log.store, actor, "15"]) for actor in actors]
-    assert [process.wait(timeout=120) for process in started] == [0, 0, 0]
+    processes = [subprocess.Popen([sys.executable, "-c", APPENDS, log.store, actor, "15"]) for actor in actors]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
     entries = log.entries()
     assert log.verify() is None
     for actor in actors:
@@ -249,15 +249,15 @@ def test_processes_that_write_at_once_lose_no_entry(request: pytest.FixtureReque
 def test_of_promotions_at_once_exactly_one_wins(plain: str) -> None:
     log = _log(plain)
     start = str(datetime.now(UTC).timestamp() + 5)
-    started = [
+    processes = [
         subprocess.Popen([sys.executable, "-c", PROMOTES, log.store, f"run-{number}", start], stdout=subprocess.PIPE)
         for number in range(4)
     ]
-    answers: list[dict[str, Any]] = [json.loads(process.communicate(timeout=120)[0]) for process in started]
-    assert sorted(one["won"] for one in answers) == [False, False, False, True]
+    answers: list[dict[str, Any]] = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert sorted(item["won"] for item in answers) == [False, False, False, True]
     (entry,) = log.entries()
     assert answers[int(entry.actor[-1])]["won"]
-    assert all(f"by {entry.actor}" in one["says"] for one in answers if not one["won"])
+    assert all(f"by {entry.actor}" in item["says"] for item in answers if not item["won"])
 
 
 class _Forgetful(BaseHTTPRequestHandler):
@@ -287,13 +287,13 @@ def test_an_endpoint_without_conditional_writes_is_refused(monkeypatch: pytest.M
     thread.start()
     monkeypatch.setenv("MINIO_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
     try:
-        with pytest.raises(ModelwayError, match="allows an object to be created twice") as caught:
+        with pytest.raises(ModelwayError, match="allows an object to be created twice") as error:
             _write(AuditLog("s3://bucket/store"), 1)
     finally:
         server.shutdown()
         server.server_close()
         thread.join(timeout=10)
-    assert "If-None-Match" in caught.value.remedy
+    assert "If-None-Match" in error.value.remedy
 
 
 def test_a_bucket_that_is_not_there_and_keys_that_are_wrong_are_named(

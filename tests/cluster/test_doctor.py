@@ -6,13 +6,12 @@ import json
 import os
 import re
 import subprocess
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kube import kubectl
 from private_tls import new_authority
 from user_files import minimal_policy
 
@@ -21,22 +20,6 @@ from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.pipelines.doctor.cluster import inspect_cluster
 
 pytestmark = pytest.mark.cluster
-
-
-def kubectl(*arguments: str, content: str | None = None) -> str:
-    ran = subprocess.run(
-        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
-@pytest.fixture
-def namespace() -> Iterator[str]:
-    name = f"mw{uuid.uuid4().hex[:8]}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
 
 
 def about(namespace: str, subject: str, **changes: Any) -> Finding:
@@ -191,8 +174,8 @@ def test_somebody_who_may_read_little_is_told_what_was_not_checked(
 def commands(text: str) -> list[str]:
     """The kubectl commands of the shell blocks that make or change something in the namespace of the runs."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    joined = "\n".join(blocks).replace("\\\n", " ").replace("|\n", "| ")
-    return [line for line in joined.splitlines() if line.startswith("kubectl -n kubeflow create ")]
+    script = "\n".join(blocks).replace("\\\n", " ").replace("|\n", "| ")
+    return [line for line in script.splitlines() if line.startswith("kubectl -n kubeflow create ")]
 
 
 def test_the_documented_commands_make_what_a_run_needs(
@@ -205,8 +188,8 @@ def test_the_documented_commands_make_what_a_run_needs(
     documented = commands(text)
     assert len(documented) >= 7
     for command in documented:
-        changed = command.replace("-n kubeflow", f"-n {namespace}")
-        subprocess.run(changed, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
+        own_command = command.replace("-n kubeflow", f"-n {namespace}")
+        subprocess.run(own_command, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
     findings = {finding.subject: finding for finding in inspect_cluster(minimal_policy(), namespace)}
     for subject in (
         "Secret mlpipeline-minio-artifact",

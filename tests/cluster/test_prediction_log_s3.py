@@ -32,7 +32,7 @@ def bucket(client: Minio) -> Iterator[str]:
     name = f"modelway-log-{uuid.uuid4().hex[:12]}"
     client.make_bucket(bucket_name=name)
     yield name
-    every = [DeleteObject(str(one.object_name)) for one in client.list_objects(bucket_name=name, recursive=True)]
+    every = [DeleteObject(str(item.object_name)) for item in client.list_objects(bucket_name=name, recursive=True)]
     assert not list(client.remove_objects(bucket_name=name, delete_object_list=every))
     client.remove_bucket(bucket_name=name)
 
@@ -52,14 +52,14 @@ class Serving:
     log: Path
 
     def ask(self, first: int, rows: int) -> None:
-        sent = [{"income": first + row, "region": None if row % 3 == 0 else "north"} for row in range(rows)]
-        answer = httpx.post(f"{self.url}/v1/models/loans:predict", json={"instances": sent}, timeout=30)
+        rows_sent = [{"income": first + row, "region": None if row % 3 == 0 else "north"} for row in range(rows)]
+        answer = httpx.post(f"{self.url}/v1/models/loans:predict", json={"instances": rows_sent}, timeout=30)
         assert answer.json() == {"predictions": [2.0 * (first + row) for row in range(rows)]}
 
     def count(self, name: str) -> float:
-        found = re.search(rf"^modelway_log_{name}_total (\S+)$", httpx.get(f"{self.url}/metrics").text, re.MULTILINE)
-        assert found is not None
-        return float(found.group(1))
+        match = re.search(rf"^modelway_log_{name}_total (\S+)$", httpx.get(f"{self.url}/metrics").text, re.MULTILINE)
+        assert match is not None
+        return float(match.group(1))
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         stop_at = time.monotonic() + 60
@@ -83,11 +83,11 @@ def serving(model: Path, target: str, log: Path, **environment: str) -> Iterator
         process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **environment})
     try:
         stop_at = time.monotonic() + 60
-        while (found := re.search(r"on (http://\S+)\n", log.read_text())) is None:
+        while (match := re.search(r"on (http://\S+)\n", log.read_text())) is None:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < stop_at, log.read_text()
             time.sleep(0.05)
-        yield Serving(process, found.group(1), log)
+        yield Serving(process, match.group(1), log)
     finally:
         process.kill()
         process.wait()
@@ -101,17 +101,19 @@ def test_predictions_become_parquet_in_a_bucket(model: Path, bucket: str, client
         server.wait_for(lambda: server.count("written") == FILE_ROWS)
         server.ask(FILE_ROWS, 7)  # too few for a file: written when the server ends
         server.stop()
-    objects = [str(one.object_name) for one in client.list_objects(bucket_name=bucket, prefix=prefix, recursive=True)]
+    objects = [str(item.object_name) for item in client.list_objects(bucket_name=bucket, prefix=prefix, recursive=True)]
     assert len(objects) == 2
-    assert all(re.fullmatch(rf"{prefix}/loans/3/date=[\d-]{{10}}/\d{{8}}T\d{{6}}-\w+\.parquet", one) for one in objects)
+    assert all(
+        re.fullmatch(rf"{prefix}/loans/3/date=[\d-]{{10}}/\d{{8}}T\d{{6}}-\w+\.parquet", item) for item in objects
+    )
     frames = [
-        pl.read_parquet(io.BytesIO(client.get_object(bucket_name=bucket, object_name=one).data)) for one in objects
+        pl.read_parquet(io.BytesIO(client.get_object(bucket_name=bucket, object_name=item).data)) for item in objects
     ]
-    found = pl.concat(frames).sort("income")
-    assert found["income"].to_list() == [float(row) for row in range(FILE_ROWS + 7)]
-    assert found["_predict"].to_list() == [2.0 * row for row in range(FILE_ROWS + 7)]
-    assert found["region"].null_count() == 10 * 334 + 3
-    assert found["_at"].dtype == pl.Datetime("us")
+    match = pl.concat(frames).sort("income")
+    assert match["income"].to_list() == [float(row) for row in range(FILE_ROWS + 7)]
+    assert match["_predict"].to_list() == [2.0 * row for row in range(FILE_ROWS + 7)]
+    assert match["region"].null_count() == 10 * 334 + 3
+    assert match["_at"].dtype == pl.Datetime("us")
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kube import kubectl, run_kubectl
 from small_projects import write_small_project
 
 from modelway.components.core.errors import CredentialsError, ModelwayError
@@ -28,22 +27,6 @@ Check = Callable[[str], list[Problem]]
 ROOM = {"requests.cpu": "8", "requests.memory": "16Gi", "limits.cpu": "16", "limits.memory": "32Gi", "pods": "20"}
 DEFAULTS = {"default": {"cpu": "500m", "memory": "256Mi"}, "defaultRequest": {"cpu": "10m", "memory": "32Mi"}}
 RESOURCES = {"train_model": {"memory": "6Gi", "cpu": 2, "gpu": {"count": 2}, "node_selector": {"pool": "gpu"}}}
-
-
-def kubectl(*arguments: str, content: str | None = None, fails: bool = False) -> str:
-    ran = subprocess.run(
-        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (ran.returncode != 0) is fails, ran.stdout + ran.stderr
-    return ran.stderr if fails else ran.stdout
-
-
-@pytest.fixture
-def namespace() -> Iterator[str]:
-    name = f"modelway-test-{uuid.uuid4().hex[:8]}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +48,7 @@ def has_quota(namespace: str, hard: Mapping[str, str], **spec: Any) -> None:
         "metadata": {"name": "team", "namespace": namespace},
         "spec": {"hard": dict(hard), **spec},
     }
-    kubectl("apply", "-f", "-", content=json.dumps(content))
+    kubectl("apply", "-f", "-", content=content)
     for _ in range(100):
         if (
             json.loads(kubectl("-n", namespace, "get", "resourcequota", "team", "-o", "json"))
@@ -84,7 +67,7 @@ def has_limit_range(namespace: str, entry: Mapping[str, Any]) -> None:
         "metadata": {"name": "team", "namespace": namespace},
         "spec": {"limits": [{"type": "Container", **entry}]},
     }
-    kubectl("apply", "-f", "-", content=json.dumps(content))
+    kubectl("apply", "-f", "-", content=content)
 
 
 def start(namespace: str, stage: str, *, fails: bool = False, **resources: Any) -> str:
@@ -106,7 +89,9 @@ def start(namespace: str, stage: str, *, fails: bool = False, **resources: Any) 
             "containers": [{"name": "main", "image": "stand-in:1", "resources": resources}],
         },
     }
-    return kubectl("create", "-f", "-", content=json.dumps(content), fails=fails)
+    process = run_kubectl("create", "-f", "-", content=content, check=not fails)
+    assert (process.returncode != 0) is fails
+    return process.stderr if fails else process.stdout
 
 
 def of(problems: list[Problem], severity: str) -> list[tuple[str, str | None, str]]:

@@ -54,8 +54,8 @@ class Bucket:
         return self.uri(key)
 
     def listing(self, prefix: str = "") -> list[str]:
-        found = self.client.list_objects(bucket_name=self.name, prefix=prefix, recursive=True)
-        return sorted(str(item.object_name) for item in found)
+        record = self.client.list_objects(bucket_name=self.name, prefix=prefix, recursive=True)
+        return sorted(str(item.object_name) for item in record)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +199,7 @@ class Run:
     """A finished run, and the model versions after it."""
 
     code: int
-    found: dict[str, Any]
+    record: dict[str, Any]
     versions: list[str]
 
     def scores(self) -> dict[str, Any]:
@@ -214,8 +214,8 @@ def from_file(
     tmp_path_factory: pytest.TempPathFactory, as_file: str, home: Path, services: dict[str, str], server: Server
 ) -> Run:
     folder = _project(tmp_path_factory.mktemp("from_file"), as_file)
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=services)
-    return Run(code, found, _versions(server))
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
+    return Run(code, record, _versions(server))
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +229,8 @@ def from_prefix(
 ) -> Run:
     assert from_file.code == 0
     folder = _project(tmp_path_factory.mktemp("from_prefix"), as_prefix)
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=services)
-    return Run(code, found, _versions(server))
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
+    return Run(code, record, _versions(server))
 
 
 def test_a_run_needs_environment_variables_alone(from_file: Run, home: Path) -> None:
@@ -260,12 +260,12 @@ def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, 
     assert holder is not None
     assert str(holder.version) == "1"
     for name in ("data", "model", "serving", "card"):
-        kept = tracking.evidence("flats", "1", file=f"{name}.html")
-        assert kept == read_uri(bucket.uri(f"store/runs/{from_file.found['run']}/{name}.html"))
+        evidence = tracking.evidence("flats", "1", file=f"{name}.html")
+        assert evidence == read_uri(bucket.uri(f"store/runs/{from_file.found['run']}/{name}.html"))
     assert tracking.evidence("flats", "1", file="baseline.json")
     assert (tracking.download_model("flats", "1", folder=str(tmp_path)) / "MLmodel").is_file()
-    stored = {file.name for file in (server.folder / "artifacts").rglob("*") if file.is_file()}
-    assert {"MLmodel", "baseline.json", "blessing.json", "card.md", "serving.html"} <= stored
+    stored_names = {file.name for file in (server.folder / "artifacts").rglob("*") if file.is_file()}
+    assert {"MLmodel", "baseline.json", "blessing.json", "card.md", "serving.html"} <= stored_names
 
 
 def test_a_prefix_is_one_table_with_the_same_result(from_file: Run, from_prefix: Run) -> None:
@@ -281,23 +281,23 @@ def test_unchanged_objects_are_cached_and_changed_ones_are_not(
     from_prefix: Run, bucket: Bucket, table: pl.DataFrame, tmp_path: Path, home: Path, services: dict[str, str]
 ) -> None:
     folder = _project(tmp_path / "again", bucket.uri("parts/"))
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=services)
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
     assert code == 0
-    assert found["model"] == from_prefix.found["model"]
-    assert {"ingest_data", "train_model"} <= set(found["cached"])
+    assert record["model"] == from_prefix.found["model"]
+    assert {"ingest_data", "train_model"} <= set(record["cached"])
     bucket.put("parts/2026/b.csv", table[200:490].write_csv().encode())
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=services)
-    assert code == 0, found
-    assert "ingest_data" not in found["cached"]
-    assert found["model"]["version"] == "3"
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
+    assert code == 0, record
+    assert "ingest_data" not in record["cached"]
+    assert record["model"]["version"] == "3"
 
 
 def test_init_reads_s3(as_file: str, services: dict[str, str], tmp_path: Path) -> None:
-    code, found = _modelway("init", "proposed", "--data", as_file, "--label", "dear", cwd=tmp_path, env=services)
-    assert code == 0, found
+    code, record = _modelway("init", "proposed", "--data", as_file, "--label", "dear", cwd=tmp_path, env=services)
+    assert code == 0, record
     project = yaml.safe_load((tmp_path / "proposed" / "project.yaml").read_text(encoding="utf-8"))
     assert project["data"]["source"] == as_file
-    assert found["features"] == ["rooms", "year"]
+    assert record["features"] == ["rooms", "year"]
 
 
 @pytest.mark.parametrize(
@@ -325,12 +325,12 @@ def test_data_that_cannot_be_had_is_named_before_the_first_stage(
 ) -> None:
     uri = source.format(bucket=bucket.name)
     folder = _project(tmp_path / "lost", uri, name="lost")
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env={**services, **env})
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env={**services, **env})
     assert code == 2
-    assert says in found["error"]["message"]
-    assert found["error"]["file"] == uri
-    assert remedy in found["error"]["remedy"]
-    assert "seconds" not in found
+    assert says in record["error"]["message"]
+    assert record["error"]["file"] == uri
+    assert remedy in record["error"]["remedy"]
+    assert "seconds" not in record
     assert _versions(server, "lost") == []
 
 
@@ -339,10 +339,10 @@ def test_a_store_that_is_not_there_leaves_nothing_registered(
 ) -> None:
     folder = _project(tmp_path / "homeless", as_file, name="homeless")
     env = {**services, "MODELWAY_STORE": f"s3://{bucket.name}-missing/store"}
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=env)
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=env)
     assert code == 2
-    assert f"{bucket.name}-missing" in found["error"]["message"]
-    assert found["error"]["remedy"]
+    assert f"{bucket.name}-missing" in record["error"]["message"]
+    assert record["error"]["remedy"]
     assert _versions(server, "homeless") == []
 
 
@@ -379,12 +379,12 @@ def test_a_server_that_refuses_is_a_matter_of_credentials(
         Tracking(refusing).version_with_alias("flats", "champion")
     folder = _project(tmp_path / "refused", as_file, name="refused")
     env = {**services, "MLFLOW_TRACKING_URI": refusing}
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=env)
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=env)
     assert code == 2
-    assert found["error"]["message"] == f"MLflow at {refusing} refuses access"
-    assert "MLFLOW_TRACKING_USERNAME" in found["error"]["remedy"]
-    assert "MLFLOW_TRACKING_PASSWORD" in found["error"]["remedy"]
-    assert "seconds" not in found
+    assert record["error"]["message"] == f"MLflow at {refusing} refuses access"
+    assert "MLFLOW_TRACKING_USERNAME" in record["error"]["remedy"]
+    assert "MLFLOW_TRACKING_PASSWORD" in record["error"]["remedy"]
+    assert "seconds" not in record
 
 
 @pytest.fixture
@@ -401,10 +401,10 @@ def test_a_server_that_is_down_ends_the_run_before_the_first_stage(
 ) -> None:
     folder = _project(tmp_path / "down", as_file, name="down")
     stopping.stop()
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=services)
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
     assert code == 2
-    assert found["error"]["message"] == f"MLflow at {stopping.uri} cannot be reached"
-    assert "seconds" not in found
+    assert record["error"]["message"] == f"MLflow at {stopping.uri} cannot be reached"
+    assert "seconds" not in record
     with pytest.raises(UnavailableError):
         _versions(stopping, "down")
 
@@ -428,20 +428,20 @@ def test_a_server_that_goes_down_in_the_middle_leaves_nothing_half_registered(
     model = {"entrypoint": "stops:fit", "parameters": {"group": stopping.process.pid}}
     folder = _project(tmp_path / "cut", as_file, name="cut", model=model)
     (folder / "stops.py").write_text(STOPS_THE_SERVER, encoding="utf-8")
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=services)
-    assert (code, found["state"]) == (2, "failed"), found
-    assert found["error"]["stage"] == "train_model"
-    assert found["error"]["message"] == f"MLflow at {stopping.uri} cannot be reached"
-    assert found["model"] is None
-    recorded = Outcome.read(bucket.uri("store"), found["run"], file=OUTCOME)
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
+    assert (code, record["state"]) == (2, "failed"), record
+    assert record["error"]["stage"] == "train_model"
+    assert record["error"]["message"] == f"MLflow at {stopping.uri} cannot be reached"
+    assert record["model"] is None
+    recorded = Outcome.read(bucket.uri("store"), record["run"], file=OUTCOME)
     assert recorded is not None
     assert recorded.state is State.FAILED
     stopping.stop()
     stopping.start()
     assert _versions(stopping, "cut") == []
     (folder / "stops.py").write_text(STOPS_THE_SERVER.replace("    os.killpg(group, 9)\n", ""), encoding="utf-8")
-    code, found = _modelway("run", folder, "--home", home, cwd=folder, env=services)
-    assert (code, found["state"]) == (0, "registered"), found
+    code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
+    assert (code, record["state"]) == (0, "registered"), record
     assert _versions(stopping, "cut") == ["1"]
 
 
@@ -478,9 +478,9 @@ def test_a_record_that_is_missing_is_none_and_one_that_is_out_of_reach_is_an_err
 ) -> None:
     assert Outcome.read(bucket.uri("store"), "no-such-run", file=DECISION) is None
     monkeypatch.setenv("MINIO_SECRET_KEY", "wrong-secret")
-    with pytest.raises(CredentialsError) as refused:
+    with pytest.raises(CredentialsError) as error:
         Outcome.read(bucket.uri("store"), "no-such-run", file=DECISION)
-    assert bucket.name in str(refused.value.file)
+    assert bucket.name in str(error.value.file)
 
 
 @pytest.mark.parametrize("key", ["missing.txt", "missing/"])

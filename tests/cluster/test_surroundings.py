@@ -63,20 +63,20 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(access, secret), secure=False)
     owner.make_bucket(bucket_name=name, object_lock=True)
     policies = {"pipelines": POLICY.read_text(encoding="utf-8"), "reader": READ_ONLY, "object": OBJECT_ONLY}
-    keys = {who: (f"{name}-{who}", uuid.uuid4().hex) for who in policies}
+    keys = {user: (f"{name}-{user}", uuid.uuid4().hex) for user in policies}
     for key in ("data/claims.csv", "data/parts/1.csv"):
         owner.put_object(bucket_name=name, object_name=key, data=BytesIO(b"a\n1\n"), length=4)
     try:
-        for who, text in policies.items():
-            (folder / who).write_text(text.replace("s3:::modelway", f"s3:::{name}"), encoding="utf-8")
-            admin.policy_add(keys[who][0], str(folder / who))
-            admin.user_add(*keys[who])
-            admin.attach_policy([keys[who][0]], user=keys[who][0])
+        for user, text in policies.items():
+            (folder / user).write_text(text.replace("s3:::modelway", f"s3:::{name}"), encoding="utf-8")
+            admin.policy_add(keys[user][0], str(folder / user))
+            admin.user_add(*keys[user])
+            admin.attach_policy([keys[user][0]], user=keys[user][0])
         yield Bucket(name, owner, keys | {"owner": (access, secret)})
     finally:
-        for who in policies:
-            admin.user_remove(keys[who][0])
-            admin.policy_remove(keys[who][0])
+        for user in policies:
+            admin.user_remove(keys[user][0])
+            admin.policy_remove(keys[user][0])
         for entry in owner.list_objects(bucket_name=name, recursive=True, include_version=True):
             owner.remove_object(bucket_name=name, object_name=str(entry.object_name), version_id=entry.version_id)
         owner.remove_bucket(bucket_name=name)
@@ -91,8 +91,8 @@ def use(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call
             monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
 
-    def change(who: str, secret: str | None = None) -> None:
-        access_key, secret_key = bucket.keys.get(who, (who, "a secret"))
+    def change(user: str, secret: str | None = None) -> None:
+        access_key, secret_key = bucket.keys.get(user, (user, "a secret"))
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret or secret_key)
@@ -105,15 +105,15 @@ def findings(store: str, *sources: str) -> list[Finding]:
     return [finding for finding in inspect_surroundings(store=store, sources=sources) if finding.status.blocks]
 
 
-@pytest.mark.parametrize("who", ["owner", "pipelines"])
+@pytest.mark.parametrize("user", ["owner", "pipelines"])
 def test_the_keys_that_a_run_has_suffice_and_the_probe_is_written_once(
-    who: str, bucket: Bucket, use: Callable[..., None]
+    user: str, bucket: Bucket, use: Callable[..., None]
 ) -> None:
-    use(who)
-    store = f"s3://{bucket.name}/store/{who}"
+    use(user)
+    store = f"s3://{bucket.name}/store/{user}"
     for _ in range(3):
         assert findings(store) == []
-    assert bucket.versions(f"store/{who}/{PROBE}") == 1
+    assert bucket.versions(f"store/{user}/{PROBE}") == 1
 
 
 def test_sources_that_are_there(bucket: Bucket, use: Callable[..., None]) -> None:
@@ -127,7 +127,7 @@ def test_a_source_is_read_without_being_listed(bucket: Bucket, use: Callable[...
 
 
 @pytest.mark.parametrize(
-    ("who", "store", "source", "subject", "status", "message"),
+    ("user", "store", "source", "subject", "status", "message"),
     [
         ("owner", "s3://mw-nowhere/store", "", "store", Status.MISSING, "there is no bucket 'mw-nowhere' at"),
         ("owner", "", "s3://mw-nowhere/data.csv", "source", Status.MISSING, "there is no bucket 'mw-nowhere' at"),
@@ -142,7 +142,7 @@ def test_a_source_is_read_without_being_listed(bucket: Bucket, use: Callable[...
     ],
 )
 def test_what_is_not_as_it_must_be(
-    who: str,
+    user: str,
     store: str,
     source: str,
     subject: str,
@@ -152,7 +152,7 @@ def test_what_is_not_as_it_must_be(
     use: Callable[..., None],
     tmp_path: Path,
 ) -> None:
-    use(who)
+    use(user)
     at = f"s3://{bucket.name}"
     sources = [source.format(bucket=at)] if source else []
     (finding,) = findings(store.format(bucket=at) or str(tmp_path), *sources)

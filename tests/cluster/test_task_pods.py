@@ -6,8 +6,6 @@ Kubeflow Pipelines itself is not needed: `task_pods` makes the pods that it make
 from __future__ import annotations
 
 import json
-import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kube import eventually, kubectl, kubectl_json, run_kubectl
 from shared_node import whole_node
 from task_pods import task_pods
 from user_files import minimal_project
@@ -35,40 +34,12 @@ SMALL = {"cpu": {"request": "10m"}, "memory": {"request": "16Mi"}}
 EXECUTOR = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "512Mi"}}
 
 
-def _kubectl(*arguments: str, content: Any = None, check: bool = True) -> str:
-    ran = subprocess.run(
-        ["kubectl", *arguments],
-        input=None if content is None else json.dumps(content),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert not check or ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
-    return ran.stdout + ran.stderr
-
-
-def _get(*arguments: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(_kubectl(*arguments, "-o", "json"))
-    return content
-
-
-def _eventually(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = true()
-        if value:
-            return value
-        time.sleep(0.3)
-    return pytest.fail(f"not within {seconds:g} s: {what}")
-
-
 @pytest.fixture(scope="module")
 def image() -> str:
     """An image that the node has: the one that every pod's sandbox runs."""
     images = [
         name
-        for node in _get("get", "nodes")["items"]
+        for node in kubectl_json("get", "nodes")["items"]
         for entry in node["status"]["images"]
         for name in entry["names"] or ()
     ]
@@ -78,19 +49,7 @@ def image() -> str:
 @pytest.fixture(scope="module")
 def node() -> str:
     """The node's name."""
-    return str(_get("get", "nodes")["items"][0]["metadata"]["name"])
-
-
-@pytest.fixture
-def namespace() -> Iterator[str]:
-    name = f"mw{uuid.uuid4().hex[:8]}"
-    _kubectl("create", "namespace", name)
-    _eventually(
-        lambda: "default" in _kubectl("-n", name, "get", "serviceaccounts", "-o", "name"), "an account is there"
-    )
-    yield name
-    _kubectl("-n", name, "delete", "pods", "--all", "--force", "--grace-period=0", check=False)
-    _kubectl("delete", "namespace", name, "--wait=false")
+    return str(kubectl_json("get", "nodes")["items"][0]["metadata"]["name"])
 
 
 def _training_pod(image: str, **keys: Any) -> Pod:
@@ -102,7 +61,7 @@ def _training_pod(image: str, **keys: Any) -> Pod:
 def _create(namespace: str, pod: Pod) -> str:
     """Creates a pod under a name of its own."""
     name = f"{pod['metadata']['name']}-{uuid.uuid4().hex[:6]}"
-    _kubectl("-n", namespace, "create", "-f", "-", content={**pod, "metadata": {**pod["metadata"], "name": name}})
+    kubectl("-n", namespace, "create", "-f", "-", content={**pod, "metadata": {**pod["metadata"], "name": name}})
     return name
 
 
@@ -110,24 +69,24 @@ def _scheduled(namespace: str, pod: str) -> dict[str, Any]:
     """What the scheduler says of a pod, once it says it."""
 
     def answer() -> dict[str, Any] | None:
-        conditions = _get("-n", namespace, "get", "pod", pod)["status"].get("conditions", ())
+        conditions = kubectl_json("-n", namespace, "get", "pod", pod)["status"].get("conditions", ())
         return next((condition for condition in conditions if condition["type"] == "PodScheduled"), None)
 
-    condition: dict[str, Any] = _eventually(answer, "the scheduler has seen the pod")
+    condition: dict[str, Any] = eventually(answer, "the scheduler has seen the pod")
     return condition
 
 
 def _node_of(namespace: str, pod: str) -> str:
     """Where a pod is scheduled, once it is."""
-    _eventually(lambda: _scheduled(namespace, pod)["status"] == "True", f"{pod} is scheduled")
-    return str(_get("-n", namespace, "get", "pod", pod)["spec"]["nodeName"])
+    eventually(lambda: _scheduled(namespace, pod)["status"] == "True", f"{pod} is scheduled")
+    return str(kubectl_json("-n", namespace, "get", "pod", pod)["spec"]["nodeName"])
 
 
 def _assert_pending(namespace: str, pod: str, says: str) -> None:
     condition = _scheduled(namespace, pod)
     assert (condition["status"], condition["reason"]) == ("False", "Unschedulable")
     assert says in condition["message"], condition["message"]
-    assert _get("-n", namespace, "get", "pod", pod)["status"]["phase"] == "Pending"
+    assert kubectl_json("-n", namespace, "get", "pod", pod)["status"]["phase"] == "Pending"
 
 
 @contextmanager
@@ -136,7 +95,7 @@ def _offering(node: str, resource: str, count: int) -> Iterator[None]:
 
     def patch(value: str | None) -> None:
         status = {"capacity": {resource: value}, "allocatable": {resource: value}}
-        _kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+        kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
 
     patch(str(count))
     try:
@@ -147,11 +106,11 @@ def _offering(node: str, resource: str, count: int) -> Iterator[None]:
 
 @contextmanager
 def _labelled(node: str, key: str, value: str) -> Iterator[None]:
-    _kubectl("label", "node", node, f"{key}={value}")
+    kubectl("label", "node", node, f"{key}={value}")
     try:
         yield
     finally:
-        _kubectl("label", "node", node, f"{key}-")
+        kubectl("label", "node", node, f"{key}-")
 
 
 @pytest.fixture
@@ -171,13 +130,13 @@ def add_node() -> Iterator[Callable[..., str]]:
         ready = {"type": "Ready", "status": "True", "reason": "Test", "message": "for the scheduler"}
         status = {"capacity": resources, "allocatable": resources, "conditions": [ready]}
         names.append(name)
-        _kubectl("create", "-f", "-", content=content)
-        _kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+        kubectl("create", "-f", "-", content=content)
+        kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
         return name
 
     yield add
     for name in names:
-        _kubectl("delete", "node", name, "--wait=false")
+        kubectl("delete", "node", name, "--wait=false")
 
 
 def test_a_gpu_is_scheduled_where_the_node_offers_one_and_is_pending_without(
@@ -187,7 +146,7 @@ def test_a_gpu_is_scheduled_where_the_node_offers_one_and_is_pending_without(
     selector = {label: "a100"}
     gpu_pod = _training_pod(image, gpu={"count": 1}, node_selector=selector)
     with whole_node(tmp_path_factory), _labelled(node, label, "a100"):
-        capacity = _get("get", "node", node)["status"]["capacity"]
+        capacity = kubectl_json("get", "node", node)["status"]["capacity"]
         assert GPU not in capacity, (
             f"the node offers {GPU} already; take it away: kubectl patch node --subresource=status"
         )
@@ -198,7 +157,7 @@ def test_a_gpu_is_scheduled_where_the_node_offers_one_and_is_pending_without(
             _assert_pending(namespace, _create(namespace, gpu_pod), f"Insufficient {GPU}")  # the one GPU is taken
             elsewhere = _training_pod(image, gpu={"count": 1}, node_selector={label: "t4"})
             _assert_pending(namespace, _create(namespace, elsewhere), "node affinity/selector")
-    assert GPU not in _get("get", "node", node)["status"]["capacity"]
+    assert GPU not in kubectl_json("get", "node", node)["status"]["capacity"]
 
 
 def test_a_tainted_node_takes_the_pod_that_tolerates_it(
@@ -231,7 +190,7 @@ def test_spot_is_scheduled_on_any_providers_spot_node_and_on_no_other(
     name = add_node({own: "true"}, taint)
     spot = _create(namespace, _training_pod(image, spot=True, tolerations=tolerations))
     _assert_pending(namespace, spot, "node affinity/selector")
-    _kubectl("label", "node", name, f"{key}={value}")
+    kubectl("label", "node", name, f"{key}={value}")
     assert _node_of(namespace, spot) == name
 
 
@@ -241,10 +200,10 @@ def test_a_pod_that_runs_longer_than_its_timeout_ends(namespace: str, image: str
     name = _create(namespace, pod)
 
     def failed() -> dict[str, Any] | None:
-        status: dict[str, Any] = _get("-n", namespace, "get", "pod", name)["status"]
+        status: dict[str, Any] = kubectl_json("-n", namespace, "get", "pod", name)["status"]
         return status if status["phase"] == "Failed" else None
 
-    status = _eventually(failed, "the pod has failed")
+    status = eventually(failed, "the pod has failed")
     assert status["reason"] == "DeadlineExceeded"
 
 
@@ -253,23 +212,23 @@ def quota(namespace: str) -> str:
     """A namespace with the manifests' quota, with room for one task's pod at a time."""
     content = yaml.safe_load((QUOTAS / "quota.yaml").read_text(encoding="utf-8"))
     content["spec"]["hard"] |= {"pods": "1", "limits.memory": "10Gi"}  # 8Gi are a task's own
-    _kubectl("-n", namespace, "create", "-f", "-", content=content)
-    _eventually(lambda: _used(namespace) == {"0"}, "the quota is in force")
+    kubectl("-n", namespace, "create", "-f", "-", content=content)
+    eventually(lambda: _used_cpus(namespace) == {"0"}, "the quota is in force")
     return namespace
 
 
-def _used(namespace: str) -> set[str]:
-    (quota,) = _get("-n", namespace, "get", "resourcequotas")["items"]
+def _used_cpus(namespace: str) -> set[str]:
+    (quota,) = kubectl_json("-n", namespace, "get", "resourcequotas")["items"]
     return set(quota.get("status", {}).get("used", {}).values())
 
 
 def _refusal(namespace: str, pod: Pod) -> str:
     """Why a pod is not admitted; empty where it is."""
-    answer = _kubectl("-n", namespace, "create", "-f", "-", content=pod, check=False)
+    answer = run_kubectl("-n", namespace, "create", "-f", "-", content=pod, check=False).stderr
     if "forbidden" in answer:
         return answer
-    _kubectl("-n", namespace, "delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
-    _eventually(lambda: _used(namespace) == {"0"}, "the pod counts no more")
+    kubectl("-n", namespace, "delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
+    eventually(lambda: _used_cpus(namespace) == {"0"}, "the pod counts no more")
     return ""
 
 
@@ -290,7 +249,7 @@ def _pods(image: str, executor: dict[str, Any] | None) -> dict[str, Pod]:
 @pytest.mark.parametrize("argo", ["executor.resources", "a LimitRange"])
 def test_a_quota_admits_every_task(quota: str, image: str, argo: str) -> None:
     if argo == "a LimitRange":
-        _kubectl("-n", quota, "create", "-f", str(QUOTAS / "limits.yaml"))
+        kubectl("-n", quota, "create", "-f", str(QUOTAS / "limits.yaml"))
     pods = _pods(image, EXECUTOR if argo == "executor.resources" else None)
     assert {task: _refusal(quota, pod) for task, pod in pods.items()} == dict.fromkeys(pods, "")
 

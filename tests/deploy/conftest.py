@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from image_layouts import with_layer
 from light_models import twice_the_income, write_light_model
+from pod_proxy import ApiServer, listening
 
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.bundle.bundle import SIGNATURE_FILE
@@ -23,6 +25,12 @@ from modelway.components.core.storage.uri import write_uri
 from modelway.components.package.stage import package
 
 Change = Callable[[Path], Any]
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with listening() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +53,7 @@ class Packages:
     base: Path
     key: Path
     folder: Path
+    bundles: dict[tuple[str, str], Path] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 
     @property
@@ -56,14 +65,17 @@ class Packages:
 
     def __call__(self, model: str, version: str, *, store: str = "") -> str:
         """Makes, pushes and records the image of a version; returns it by digest."""
-        return self._package(self._bundle(), model, version, store or self.store)
+        bundle = self.bundles[model, version] = self._bundle()
+        handle = RegisteredModel(model, store or self.store, self.tracking).version(version)
+        return package(handle, base=str(self.base), target=f"{self.host}/{model}", bundle_path=str(bundle)).image
 
-    def altered(self, model: str, version: str, change: Change, *, signed: bool = False) -> str:
-        """Packages a version, changes its bundle, may sign that again, and records its image in place of the first."""
-        bundle = self._bundle()
-        self._package(bundle, model, version, self.store)
+    def altered(self, model: str, version: str, change: Change, *, sign_again: bool = False) -> str:
+        """Changes the bundle of a version, and records the image of that in place of the packaged one."""
+        if (model, version) not in self.bundles:
+            self(model, version)
+        bundle = shutil.copytree(self.bundles[model, version], self._bundle())
         change(bundle)
-        if signed:
+        if sign_again:
             (bundle / SIGNATURE_FILE).unlink()
             sign(bundle, bundle / SIGNATURE_FILE, private_key=self.key)
         image = with_layer(str(self.base), bundle, RELEASE_ROOT, f"{self.host}/{model}")
@@ -73,11 +85,30 @@ class Packages:
     def _bundle(self) -> Path:
         return self.folder / f"package-{next(self._numbers)}" / "release"
 
-    def _package(self, bundle: Path, model: str, version: str, store: str) -> str:
-        handle = RegisteredModel(model, store, self.tracking).version(version)
-        return package(handle, base=str(self.base), target=f"{self.host}/{model}", bundle_path=str(bundle)).image
-
 
 @pytest.fixture
 def packages(tracking: Tracking, registry: Any, base: Path, keys: Path, tmp_path: Path) -> Packages:
     return Packages(tracking, registry.host, base, keys / "key", tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture
+def shared_version(release: Callable[..., str], packages: Packages, keys: Path, shared_folder: Path) -> str:
+    """The version of the model ``shared``, packaged once a session; each test has the store and keys for itself."""
+    version_file, copies = shared_folder / "version", {"keys": keys, "store": Path(packages.store)}
+    if not version_file.exists():
+        version = release("shared")
+        packages("shared", version)
+        for name, folder in {**copies, "bundle": packages.bundles["shared", version]}.items():
+            shutil.copytree(folder, shared_folder / name)
+        version_file.write_text(version, encoding="utf-8")
+    for name, folder in copies.items():
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(shared_folder / name, folder)
+    version = version_file.read_text(encoding="utf-8")
+    packages.bundles["shared", version] = shared_folder / "bundle"
+    return version

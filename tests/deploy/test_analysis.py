@@ -27,7 +27,9 @@ def _policy(sla: dict[str, Any] | None = None, analysis: dict[str, Any] | None =
 def _metrics(policy: Policy) -> dict[str, dict[str, dict[str, Any]]]:
     """The metrics by name, of each template by what comes after the model in its name."""
     return {
-        template["metadata"]["name"].removeprefix("claims-"): {one["name"]: one for one in template["spec"]["metrics"]}
+        template["metadata"]["name"].removeprefix("claims-"): {
+            reference["name"]: reference for reference in template["spec"]["metrics"]
+        }
         for template in analysis_templates(policy, "claims", prometheus=ADDRESS)
     }
 
@@ -53,16 +55,16 @@ BOUNDS = {
 
 @pytest.mark.parametrize("template", ["analysis", "watch"])
 def test_each_bound_of_the_policy_is_a_metric(template: str) -> None:
-    found = _metrics(ALL)[template]
-    found.pop("requests", None)
-    said = {name: one["successCondition"].rpartition("result[0] ")[2] for name, one in found.items()}
-    assert said == BOUNDS
+    metrics = _metrics(ALL)[template]
+    metrics.pop("requests", None)
+    bounds = {name: reference["successCondition"].rpartition("result[0] ")[2] for name, reference in metrics.items()}
+    assert bounds == BOUNDS
 
 
 def test_what_is_not_bounded_is_not_measured_but_the_traffic_is() -> None:
-    nothing = _policy(analysis={"error_rate": None, "drift": None})
-    assert {template: list(metrics) for template, metrics in _metrics(nothing).items()} == {"analysis": ["requests"]}
-    assert "analysis" not in strategy(nothing, "claims")["canary"]
+    no_bounds = _policy(analysis={"error_rate": None, "drift": None})
+    assert {template: list(metrics) for template, metrics in _metrics(no_bounds).items()} == {"analysis": ["requests"]}
+    assert "analysis" not in strategy(no_bounds, "claims")["canary"]
 
 
 def test_nothing_passes_on_missing_data_or_stays_undecided() -> None:
@@ -85,21 +87,21 @@ def test_a_value_counts_once_there_are_requests_enough_and_too_few_are_never_hea
 
 
 def test_the_decision_is_measured_as_often_as_the_policy_says_and_the_watch_all_the_while() -> None:
-    asked = {"initial_delay_seconds": 7, "interval_seconds": 3, "count": 4, "failure_limit": 2}
-    found = _metrics(_policy(analysis=asked))
+    settings = {"initial_delay_seconds": 7, "interval_seconds": 3, "count": 4, "failure_limit": 2}
+    metrics = _metrics(_policy(analysis=settings))
     when = {"initialDelay": "7s", "interval": "3s", "failureLimit": 2}
-    assert found["analysis"]["error-rate"].items() >= (when | {"count": 4}).items()
-    assert found["watch"]["error-rate"].items() >= when.items()
-    assert "count" not in found["watch"]["error-rate"]
+    assert metrics["analysis"]["error-rate"].items() >= (when | {"count": 4}).items()
+    assert metrics["watch"]["error-rate"].items() >= when.items()
+    assert "count" not in metrics["watch"]["error-rate"]
 
 
 @pytest.mark.parametrize(
     ("count", "seconds"), [(4, 13), (2, 7), (1, 4)], ids=["four measurements", "two measurements", "one measurement"]
 )
 def test_too_few_requests_fail_before_the_last_measurements_which_judge_as_many(count: int, seconds: int) -> None:
-    asked = {"initial_delay_seconds": 7, "interval_seconds": 3, "count": count, "minimum_requests": 70}
-    found = _metrics(_policy(analysis=asked | {"failure_limit": 2}))["analysis"]
-    requests = found["requests"]
+    settings = {"initial_delay_seconds": 7, "interval_seconds": 3, "count": count, "minimum_requests": 70}
+    metrics = _metrics(_policy(analysis=settings | {"failure_limit": 2}))["analysis"]
+    requests = metrics["requests"]
     assert (requests["initialDelay"], requests["count"]) == (f"{seconds}s", 1)
     assert requests["successCondition"].endswith(" >= 70")
     assert "failureLimit" not in requests
@@ -120,7 +122,7 @@ def test_every_series_is_of_one_versions_pods_in_one_namespace() -> None:
 
 
 def test_the_stable_version_is_looked_at_over_as_long_as_a_rollout_takes() -> None:
-    asked = {
+    settings = {
         "initial_delay_seconds": 7,
         "interval_seconds": 3,
         "count": 4,
@@ -128,8 +130,8 @@ def test_the_stable_version_is_looked_at_over_as_long_as_a_rollout_takes() -> No
     }
     steps = [{"weight": 10, "pause_seconds": 60}, {"weight": 50, "pause_seconds": 21}]
     for policy, seconds in (
-        (_policy(analysis=asked, steps=steps), 100),
-        (_policy(analysis=asked, strategy="rolling"), 19),
+        (_policy(analysis=settings, steps=steps), 100),
+        (_policy(analysis=settings, strategy="rolling"), 19),
     ):
         query = _query(_metrics(policy)["analysis"]["error-rate-above-stable"])
         assert set(re.findall(r"increase\(.*?\[(\w+)\]\)", query)) == {f"{seconds}s"}
@@ -158,31 +160,31 @@ def test_a_rolling_update_is_decided_halfway() -> None:
 
 
 def test_blue_green_is_decided_before_and_after_the_switch() -> None:
-    found = strategy(_policy(strategy="blue-green"), "claims")["blueGreen"]
-    assert (found["activeService"], found["previewService"]) == ("claims", "claims-preview")
-    assert found["autoPromotionEnabled"] is True
+    metrics = strategy(_policy(strategy="blue-green"), "claims")["blueGreen"]
+    assert (metrics["activeService"], metrics["previewService"]) == ("claims", "claims-preview")
+    assert metrics["autoPromotionEnabled"] is True
     for when in ("prePromotionAnalysis", "postPromotionAnalysis"):
-        assert found[when]["templates"] == [{"templateName": "claims-analysis"}]
+        assert metrics[when]["templates"] == [{"templateName": "claims-analysis"}]
 
 
 @pytest.mark.parametrize("kind", ["canary", "rolling", "blue-green"])
 def test_every_template_that_a_strategy_names_is_compiled_with_the_same_arguments(kind: str) -> None:
     policy = _policy(strategy=kind)
     templates = {
-        one["metadata"]["name"]: [argument["name"] for argument in one["spec"]["args"]]
-        for one in analysis_templates(policy, "claims", prometheus=ADDRESS)
+        reference["metadata"]["name"]: [argument["name"] for argument in reference["spec"]["args"]]
+        for reference in analysis_templates(policy, "claims", prometheus=ADDRESS)
     }
 
-    def analyses(found: Any) -> list[dict[str, Any]]:
-        inside = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
-        here = [found] if isinstance(found, dict) and "templates" in found else []
-        return here + [one for part in inside for one in analyses(part)]
+    def analyses(metrics: Any) -> list[dict[str, Any]]:
+        inside = metrics.values() if isinstance(metrics, dict) else metrics if isinstance(metrics, list) else ()
+        here = [metrics] if isinstance(metrics, dict) and "templates" in metrics else []
+        return here + [reference for part in inside for reference in analyses(part)]
 
-    named = analyses(strategy(policy, "claims"))
-    assert named
-    for one in named:
-        for template in one["templates"]:
-            assert templates[template["templateName"]] == [argument["name"] for argument in one["args"]]
+    references = analyses(strategy(policy, "claims"))
+    assert references
+    for reference in references:
+        for template in reference["templates"]:
+            assert templates[template["templateName"]] == [argument["name"] for argument in reference["args"]]
 
 
 def test_a_router_stays_and_what_else_the_strategy_was_goes() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kube import kubectl, temporary_namespace
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.deploy.cluster import Cluster
@@ -35,16 +34,16 @@ def kubeconfig(path: Path, server: str) -> Path:
 def test_without_a_cluster_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ModelwayError, match="no cluster is known") as caught:
+    with pytest.raises(ModelwayError, match="no cluster is configured") as error:
         Cluster.connect("modelway-staging")
-    assert caught.value.key == "KUBECONFIG"
+    assert error.value.key == "KUBECONFIG"
 
 
 def test_a_pod_without_an_account_is_told_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ModelwayError, match="no cluster is known: Service host/port is not set"):
+    with pytest.raises(ModelwayError, match="no cluster is configured: Service host/port is not set"):
         Cluster.connect("modelway-staging")
 
 
@@ -55,16 +54,10 @@ def test_a_cluster_that_is_away_is_unavailable(tmp_path: Path, monkeypatch: pyte
         Cluster.connect("modelway-staging").get("pods", "one")
 
 
-def kubectl(*arguments: str) -> str:
-    return subprocess.run(["kubectl", *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
-
-
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[str]:
-    name = f"mw-edge-{uuid.uuid4().hex[:8]}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    with temporary_namespace() as name:
+        yield name
 
 
 @pytest.mark.cluster
@@ -74,13 +67,13 @@ def test_objects_are_made_found_changed_and_removed(namespace: str) -> None:
     cluster.delete("pods", "one")
     cluster.create("pods", POD)
     cluster.patch("pods", "one", operations=[{"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}}])
-    (found,) = cluster.find("pods", "app=one")
-    assert found["metadata"]["annotations"] == {"a": "b"}
+    (pod,) = cluster.find("pods", "app=one")
+    assert pod["metadata"]["annotations"] == {"a": "b"}
     assert cluster.find("pods", "app=two") == []
     assert cluster.log("one", "server", lines=3, previous=False) == []
-    with pytest.raises(ModelwayError, match=r"refuses the change: pods \"one\" already exists"):
+    with pytest.raises(ModelwayError, match=r"rejects the change: pods \"one\" already exists"):
         cluster.create("pods", POD)
-    with pytest.raises(ModelwayError, match="refuses the change"):
+    with pytest.raises(ModelwayError, match="rejects the change"):
         cluster.patch("pods", "one", operations=[{"op": "test", "path": "/metadata/name", "value": "two"}])
     cluster.delete("pods", "one")
 
@@ -88,12 +81,12 @@ def test_objects_are_made_found_changed_and_removed(namespace: str) -> None:
 @pytest.mark.cluster
 def test_what_is_not_there_names_how_it_is_made(namespace: str) -> None:
     cluster = Cluster.connect(namespace)
-    with pytest.raises(ModelwayError, match=f"{namespace}/rollouts/loans is not there") as caught:
+    with pytest.raises(ModelwayError, match=f"{namespace}/rollouts/loans does not exist") as error:
         cluster.patch("rollouts", "loans", operations=[{"op": "add", "path": "/spec/paused", "value": True}])
-    assert "kubectl apply -k" in caught.value.remedy
-    with pytest.raises(ModelwayError, match="the cluster has no inferenceservices") as caught:
+    assert "kubectl apply -k" in error.value.remedy
+    with pytest.raises(ModelwayError, match="the cluster has no inferenceservices") as error:
         cluster.get("inferenceservices", "loans")
-    assert "install KServe" in caught.value.remedy
+    assert "install KServe" in error.value.remedy
 
 
 @pytest.mark.cluster
@@ -101,13 +94,13 @@ def test_a_refusal_names_the_account_the_verb_and_the_role(
     namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kubectl("-n", namespace, "create", "serviceaccount", "nobody")
-    shown = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
+    config = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
     token = kubectl("-n", namespace, "create", "token", "nobody").strip()
-    shown["users"][0]["user"] = {"token": token}
-    (tmp_path / "config").write_text(json.dumps(shown), encoding="utf-8")
+    config["users"][0]["user"] = {"token": token}
+    (tmp_path / "config").write_text(json.dumps(config), encoding="utf-8")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
     with pytest.raises(
         CredentialsError, match=f'system:serviceaccount:{namespace}:nobody" cannot get resource "rollouts"'
-    ) as caught:
+    ) as error:
         Cluster.connect(namespace).get("rollouts", "loans")
-    assert "modelway-deployer" in caught.value.remedy
+    assert "modelway-deployer" in error.value.remedy

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.deploy.diagnosis import failed_metrics, measured, pod_problems
+from modelway.components.deploy.diagnosis import failed_metrics, metric_values, pod_problems
 
 GUARDED = "len(result) > 0 && !isNaN(result[0]) && result[0] {}"
 
@@ -29,21 +29,21 @@ def analysis_run(condition: str, phase: str, *measurements: dict[str, str], **re
     [
         (
             analysis_run("<= 0.01", "Failed", {"phase": "Failed", "value": "[0.31251]"}),
-            "error-rate is 0.3125, and the analysis asks for <= 0.01",
+            "error-rate is 0.3125; the analysis requires <= 0.01",
         ),
         (
             analysis_run(
                 "<= 0.01", "Failed", {"phase": "Failed", "value": "[0.5]"}, {"phase": "Successful", "value": "[0]"}
             ),
-            "error-rate is 0.5, and the analysis asks for <= 0.01",
+            "error-rate is 0.5; the analysis requires <= 0.01",
         ),
         (
             analysis_run(">= 50", "Failed", {"phase": "Failed", "value": "[]"}),
-            "error-rate has no value, as where no requests are answered, and the analysis asks for >= 50",
+            "error-rate has no value, as without requests; the analysis requires >= 50",
         ),
         (
             analysis_run("<= 0.01", "Failed", {"phase": "Failed", "value": "[NaN]"}),
-            "error-rate has no value, as where no requests are answered, and the analysis asks for <= 0.01",
+            "error-rate has no value, as without requests; the analysis requires <= 0.01",
         ),
         (
             analysis_run("<= 0.01", "Error", {"phase": "Error", "message": "connection refused"}),
@@ -59,8 +59,8 @@ def test_a_failed_metric_is_named_with_its_value_and_bound(run: dict[str, Any], 
 def test_metrics_that_hold_are_no_reason() -> None:
     run = analysis_run("<= 0.01", "Successful", {"phase": "Successful", "value": "[0.001]"})
     assert failed_metrics(run) == []
-    assert measured(run) == ["error-rate 0.001 (Successful)"]
-    assert measured({"metadata": {}, "spec": {"metrics": []}}) == []
+    assert metric_values(run) == ["error-rate 0.001 (Successful)"]
+    assert metric_values({"metadata": {}, "spec": {"metrics": []}}) == []
 
 
 def test_a_run_that_fails_without_a_metric_says_what_it_says() -> None:
@@ -78,7 +78,7 @@ def pod(name: str = "loans-1", conditions: Any = (), **container: Any) -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("broken_pod", "says"),
     [
         (
             pod(
@@ -105,12 +105,12 @@ def pod(name: str = "loans-1", conditions: Any = (), **container: Any) -> dict[s
         ),
     ],
 )
-def test_what_keeps_a_pod_from_being_ready_is_said(found: dict[str, Any], says: str) -> None:
-    assert pod_problems([found]) == {"loans-1": says}
+def test_what_keeps_a_pod_from_being_ready_is_said(broken_pod: dict[str, Any], says: str) -> None:
+    assert pod_problems([broken_pod]) == {"loans-1": says}
 
 
 @pytest.mark.parametrize(
-    "found",
+    "broken_pod",
     [
         pod(state={"waiting": {"reason": "ContainerCreating"}}),
         pod(state={"running": {}}),
@@ -122,5 +122,5 @@ def test_what_keeps_a_pod_from_being_ready_is_said(found: dict[str, Any], says: 
         ),
     ],
 )
-def test_a_pod_that_is_starting_or_ready_is_no_problem(found: dict[str, Any]) -> None:
-    assert pod_problems([found]) == {}
+def test_a_pod_that_is_starting_or_ready_is_no_problem(broken_pod: dict[str, Any]) -> None:
+    assert pod_problems([broken_pod]) == {}

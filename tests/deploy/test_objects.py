@@ -17,10 +17,10 @@ IMAGE = f"registry.example.com/claims@sha256:{'0' * 64}"
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 
 
-def _pod(made: dict[str, Any]) -> dict[str, Any]:
-    spec = made["spec"]
-    found: dict[str, Any] = spec["predictor"] if "predictor" in spec else spec["template"]["spec"]
-    return found
+def _pod(obj: dict[str, Any]) -> dict[str, Any]:
+    spec = obj["spec"]
+    pod_spec: dict[str, Any] = spec["predictor"] if "predictor" in spec else spec["template"]["spec"]
+    return pod_spec
 
 
 KINDS = {"rollout": rollout, "deployment": deployment, "kserve": inference_service}
@@ -47,9 +47,9 @@ def test_pods_are_restricted_limited_and_probed(make: Any) -> None:
 def test_the_verifying_key_is_mounted_where_the_server_is_told_it_is(make: Any) -> None:
     pod = _pod(make(minimal_policy(), "claims", image=IMAGE))
     (container,) = pod["containers"]
-    (named,) = [one["value"] for one in container["env"] if one["name"] == "MODELWAY_VERIFYING_KEY"]
-    (mount,) = [one for one in container["volumeMounts"] if Path(named).parent == Path(one["mountPath"])]
-    (volume,) = [one for one in pod["volumes"] if one["name"] == mount["name"]]
+    (section,) = [item["value"] for item in container["env"] if item["name"] == "MODELWAY_VERIFYING_KEY"]
+    (mount,) = [item for item in container["volumeMounts"] if Path(section).parent == Path(item["mountPath"])]
+    (volume,) = [item for item in pod["volumes"] if item["name"] == mount["name"]]
     assert volume["configMap"] == {"name": "modelway-verifying-key"}
 
 
@@ -89,8 +89,12 @@ def test_services_select_the_pods(make: Any) -> None:
 
 
 def test_a_strategys_services_are_there() -> None:
-    named = strategy(minimal_policy(deployment={"strategy": "blue-green"}), "claims")["blueGreen"]
-    assert {one["metadata"]["name"] for one in services("claims")} == {named["activeService"], named["previewService"]}
+    section = strategy(minimal_policy(deployment={"strategy": "blue-green"}), "claims")["blueGreen"]
+    names = {service["metadata"]["name"] for service in services("claims")}
+    assert names == {
+        section["activeService"],
+        section["previewService"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,11 @@ from modelway.components.core.audit.approvals import approve
 from modelway.components.core.bundle.signing import VERIFYING_KEY, new_keys
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import UnavailableError
-from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.deploy.preconditions import image_problems, policy_problems, precondition_failures
+from modelway.components.deploy.preconditions import image_failures, policy_failures, precondition_failures
 
 
 @pytest.fixture
-def found(packages: Any) -> Callable[..., tuple[str, ...]]:
+def failures(packages: Any) -> Callable[..., tuple[str, ...]]:
     def ask(model: str, version: str, image: str = "", policy: Policy | None = None) -> tuple[str, ...]:
         model_version = packages.handle(model).version(version)
         return precondition_failures(model_version, "staging", image=image, policy=policy)
@@ -29,17 +28,14 @@ def found(packages: Any) -> Callable[..., tuple[str, ...]]:
     return ask
 
 
-def test_a_release_that_is_whole_has_no_problems(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+def test_a_good_release_has_no_problems(
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]]
 ) -> None:
-    version = release("whole")
-    image = packages("whole", version)
-    assert found("whole", version) == ()
-    assert found("whole", version, image) == ()
-    mirrored = image.replace("/whole@", "/elsewhere/whole@")
-    assert (
-        "has no manifests" in found("whole", version, mirrored)[0]
-    )  # the digest is right: it is the place that is not
+    image = json.loads(Path(packages.store, "packages", "shared", f"{shared_version}.json").read_bytes())["image"]
+    assert failures("shared", shared_version) == ()
+    assert failures("shared", shared_version, image) == ()
+    mirrored = image.replace("/shared@", "/elsewhere/shared@")  # the digest is right, the place is not
+    assert "has no manifests" in failures("shared", shared_version, mirrored)[0]
 
 
 def unsigned(bundle: Path) -> None:
@@ -50,127 +46,112 @@ def claiming(**claims: str) -> Callable[[Path], None]:
     """Has a bundle say these of itself in place of the truth."""
 
     def change(bundle: Path) -> None:
-        said = json.loads((bundle / "release.json").read_bytes())
-        (bundle / "release.json").write_text(json.dumps(said | claims), encoding="utf-8")
+        texts = json.loads((bundle / "release.json").read_bytes())
+        (bundle / "release.json").write_text(json.dumps(texts | claims), encoding="utf-8")
 
     return change
 
 
-def changed(name: str, content: str = "{}") -> Callable[[Path], None]:
+def rewriting(name: str, content: str = "{}") -> Callable[[Path], None]:
     return lambda bundle: bundle.joinpath(name).write_text(content) and None
 
 
 @pytest.mark.parametrize(
-    ("touched", "says"),
+    ("change", "says"),
     [
         (unsigned, "is not signed: there is no release.sig"),
-        (changed("model.tar.age"), "the signature does not match the files: model.tar.age is not as it was signed"),
-        (changed("blessing.json"), "the signature does not match the files: blessing.json is not as it was signed"),
-        (changed("sbom.cdx.json"), "the signature does not match the files: sbom.cdx.json is not as it was signed"),
-        (changed("policy.json"), "the signature does not match the files: policy.json is not as it was signed"),
-        (changed("more.py"), "the signature does not match the files: more.py is not among the files that were signed"),
+        (rewriting("model.tar.age"), "the signature does not match the files: model.tar.age is not as it was signed"),
+        (rewriting("blessing.json"), "the signature does not match the files: blessing.json is not as it was signed"),
+        (rewriting("sbom.cdx.json"), "the signature does not match the files: sbom.cdx.json is not as it was signed"),
+        (rewriting("policy.json"), "the signature does not match the files: policy.json is not as it was signed"),
+        (
+            rewriting("more.py"),
+            "the signature does not match the files: more.py is not among the files that were signed",
+        ),
         (lambda bundle: (bundle / "sbom.cdx.json").unlink(), "sbom.cdx.json was signed and is missing"),
     ],
 )
-def test_what_was_touched_after_it_was_signed_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]], touched: Any, says: str
+def test_what_was_changed_after_it_was_signed_is_refused(
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]], change: Any, says: str
 ) -> None:
-    version = release("touched")
-    packages.altered("touched", version, touched)
-    (problem,) = found("touched", version)
+    packages.altered("shared", shared_version, change)
+    (problem,) = failures("shared", shared_version)
     assert says in problem
 
 
 def test_a_release_that_another_key_signed_is_refused(
-    release: Callable[..., str],
-    packages: Any,
-    found: Callable[..., tuple[str, ...]],
-    keys: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    shared_version: str, failures: Callable[..., tuple[str, ...]], keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = release("foreign")
-    packages("foreign", version)
     new_keys(keys / "other", keys / "other.pub")
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "other.pub"))
-    assert "was made with another key than is trusted here" in found("foreign", version)[0]
+    assert "was made with another key than is trusted here" in failures("shared", shared_version)[0]
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "nowhere"))
-    assert found("foreign", version) == ("the file that MODELWAY_VERIFYING_KEY names does not exist",)
+    assert failures("shared", shared_version) == ("the file that MODELWAY_VERIFYING_KEY names does not exist",)
 
 
 def test_without_a_key_to_verify_with_nothing_is_deployed(
-    release: Callable[..., str],
-    packages: Any,
-    found: Callable[..., tuple[str, ...]],
-    monkeypatch: pytest.MonkeyPatch,
+    shared_version: str, failures: Callable[..., tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = release("keyless")
-    packages("keyless", version)
     monkeypatch.delenv(VERIFYING_KEY)
-    (problem,) = found("keyless", version)
+    (problem,) = failures("shared", shared_version)
     assert "MODELWAY_VERIFYING_KEY" in problem
 
 
 @pytest.mark.parametrize(
-    ("claimed", "says"),
+    ("claims", "says"),
     [
-        ({"version": "9"}, "the image is of version 9 of other, and not of version 1 of other"),
-        ({"name": "loans"}, "the image is of version 1 of loans, and not of version 1 of other"),
-        ({"model_hash": "n"}, "the release names another model than was blessed"),
-        ({"blessing_sha256": "0" * 64}, "the blessing is not the one of other 1"),
+        ({"version": "9"}, "the image is of version 9 of shared, not of version 1 of shared"),
+        ({"name": "loans"}, "the image is of version 1 of loans, not of version 1 of shared"),
+        ({"model_hash": "n"}, "the release is of another model than was blessed"),
+        ({"blessing_sha256": "0" * 64}, "the blessing is not the one of shared 1"),
     ],
 )
 def test_an_image_of_something_else_is_refused(
-    release: Callable[..., str],
-    packages: Any,
-    found: Callable[..., tuple[str, ...]],
-    tracking: Tracking,
-    claimed: dict[str, str],
-    says: str,
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]], claims: dict[str, str], says: str
 ) -> None:
-    if not tracking.versions("other"):
-        release("other")
-    packages.altered("other", "1", claiming(**claimed), signed=True)
-    assert says in found("other", "1")[0]
+    packages.altered("shared", shared_version, claiming(**claims), sign_again=True)
+    assert says in failures("shared", shared_version)[0]
 
 
 def test_an_image_with_the_blessing_of_another_version_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     first, second = release("twice"), release("twice", requested_by="eve@example.org")
     packages("twice", second)
     shutil.copy(Path(packages.store) / "packages/twice/2.json", Path(packages.store) / "packages/twice/1.json")
-    assert found("twice", first) == (
-        "the image is of version 2 of twice, and not of version 1 of twice",
+    assert failures("twice", first) == (
+        "the image is of version 2 of twice, not of version 1 of twice",
         "the image holds another blessing than the version is registered with",
     )
 
 
 def test_an_image_without_a_bill_of_materials_is_refused_though_it_is_signed(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]]
 ) -> None:
-    version = release("unbilled")
-    packages.altered("unbilled", version, changed("sbom.cdx.json", "{}"), signed=True)
-    assert found("unbilled", version) == ("the image has no bill of materials: sbom.cdx.json is missing or is none",)
+    packages.altered("shared", shared_version, rewriting("sbom.cdx.json", "{}"), sign_again=True)
+    assert failures("shared", shared_version) == (
+        "the image has no bill of materials: sbom.cdx.json is missing or not CycloneDX",
+    )
 
 
 def test_an_image_that_package_model_did_not_record_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]], tmp_path: Path
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]], tmp_path: Path
 ) -> None:
     version = release("recorded")
-    assert found("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
-    kept = packages("recorded", version)
-    other = packages("recorded", version, store=str(tmp_path / "elsewhere"))
-    assert found("recorded", version, other) == (
-        f"the image is not the one that package_model recorded: it is {other}, and not {kept}",
+    assert failures("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
+    recorded_image = packages("recorded", version)
+    other_image = packages("recorded", version, store=str(tmp_path / "elsewhere"))
+    assert failures("recorded", version, other_image) == (
+        f"the image is not the one that package_model recorded: it is {other_image}, not {recorded_image}",
     )
-    tag = kept.partition("@")[0] + ":latest"
-    assert f"the image {tag} is not pinned by a digest" in found("recorded", version, tag)
+    tag = recorded_image.partition("@")[0] + ":latest"
+    assert f"the image {tag} is not pinned by a digest" in failures("recorded", version, tag)
     (tmp_path / "store/packages/recorded/1.json").write_text(json.dumps({"image": f"{tmp_path}@sha256:{'0' * 64}"}))
-    assert found("recorded", version)[0].startswith("the image is in a folder, which no cluster pulls from")
+    assert failures("recorded", version)[0].startswith("the image is in a folder, from which a cluster cannot pull")
 
 
 def test_all_problems_are_found_at_once(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     environments = {"staging": {"after": "development", "approvals": {"quorum": 2}}, "development": {}}
     version = release("several", environments)
@@ -182,21 +163,21 @@ def test_all_problems_are_found_at_once(
         reason="seen",
         until=datetime.now(UTC) + timedelta(days=1),
     )
-    signature, before, quorum = found("several", version)
+    signature, before, quorum = failures("several", version)
     assert "is not signed" in signature
     assert before == "version 1 of several has not been served in development, which staging requires"
     assert quorum == "staging requires 2 approvals; 1 is valid"
 
 
 def test_a_version_that_is_not_blessed_is_refused(
-    release: Callable[..., str], packages: Any, found: Callable[..., tuple[str, ...]]
+    release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     good = release("unblessed")
     image = packages("unblessed", good)
     version = release("unblessed", blessed=False)
     record = Path(packages.store) / f"packages/unblessed/{version}.json"
     record.write_text(json.dumps({"image": image}))
-    assert any("is not blessed" in problem for problem in found("unblessed", version))
+    assert any("is not blessed" in problem for problem in failures("unblessed", version))
 
 
 def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], packages: Any) -> None:
@@ -205,7 +186,7 @@ def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], pack
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"image": f"127.0.0.1:1/away@sha256:{'0' * 64}"}))
     with pytest.raises(UnavailableError):
-        image_problems(packages.handle("away").version(version), "")
+        image_failures(packages.handle("away").version(version), "")
 
 
 def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
@@ -215,22 +196,22 @@ def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
     looser = minimal_policy(
         deployment={"analysis": {"minimum_requests": 10, "error_rate": None}}, serving={"sla": {"p95_ms": 900}}
     )
-    assert policy_problems(released, released) == []
-    said = " / ".join(policy_problems(released, looser))
+    assert policy_failures(released, released) == []
+    texts = " / ".join(policy_failures(released, looser))
     for part in (
-        "deployment.analysis.minimum_requests is 10, and was 100",
-        "deployment.analysis.error_rate is absent, and was 0.01",
-        "serving.sla.p95_ms is 900, and was 100",
+        "deployment.analysis.minimum_requests is 10, released with 100",
+        "deployment.analysis.error_rate is absent, released with 0.01",
+        "serving.sla.p95_ms is 900, released with 100",
     ):
-        assert part in said
+        assert part in texts
     steps = minimal_policy(
         deployment={"strategy": "rolling", "analysis": {"minimum_requests": 200, "error_rate": 0.001}}
     )
-    assert policy_problems(minimal_policy(), steps) == []
-    allowed = {"on_policy_weakened": "warn"}
+    assert policy_failures(minimal_policy(), steps) == []
+    settings = {"on_policy_weakened": "warn"}
     assert (
-        policy_problems(
-            minimal_policy(**allowed), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **allowed)
+        policy_failures(
+            minimal_policy(**settings), minimal_policy(deployment={"analysis": {"minimum_requests": 1}}, **settings)
         )
         == []
     )
@@ -238,8 +219,8 @@ def test_a_brought_policy_asks_no_less_of_a_rollout() -> None:
 
 def test_a_brought_policy_takes_no_traffic_away() -> None:
     smoke, live = (minimal_policy(environments={"staging": {"traffic": traffic}}) for traffic in ("smoke", "live"))
-    assert policy_problems(smoke, live) == []
-    (problem,) = policy_problems(live, smoke)
-    assert "environments.staging.traffic is smoke, and was live" in problem
+    assert policy_failures(smoke, live) == []
+    (problem,) = policy_failures(live, smoke)
+    assert "environments.staging.traffic is smoke, released with live" in problem
     lax = minimal_policy(environments={"staging": {"approvals": {"self_approval": True}}})
-    assert policy_problems(smoke, lax) == []  # of approvals the stricter of the two policies holds
+    assert policy_failures(smoke, lax) == []  # of approvals the stricter of the two policies holds

@@ -12,14 +12,14 @@ def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it() -> N
     template = rollout(minimal_policy(), "loans", image=f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
     pod = rehearsal_pod(template, "loans-rehearsal")
     for service in services("loans"):
-        wanted = service["spec"]["selector"].items()
-        assert not wanted <= pod["metadata"]["labels"].items()
+        selector = service["spec"]["selector"].items()
+        assert not selector <= pod["metadata"]["labels"].items()
     assert not any(key.startswith("prometheus.io/") for key in pod["metadata"]["annotations"])
-    spec, served = pod["spec"], template["spec"]
+    spec, template_spec = pod["spec"], template["spec"]
     assert spec["restartPolicy"] == "Never"
-    (container,), (before,) = spec["containers"], served["containers"]
+    (container,), (before,) = spec["containers"], template_spec["containers"]
     assert container == {**before, "imagePullPolicy": "Always"}
     for key in ("serviceAccountName", "securityContext", "volumes", "automountServiceAccountToken"):
-        assert spec[key] == served[key]
+        assert spec[key] == template_spec[key]
     assert before["imagePullPolicy"] == "IfNotPresent"
     assert pod["metadata"]["name"] != rehearsal_pod(template, "loans-rehearsal")["metadata"]["name"]

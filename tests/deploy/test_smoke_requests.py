@@ -45,14 +45,14 @@ def registered(release: Callable[..., str], tracking: Tracking, tmp_path: Path) 
 
     def register(rows: pl.DataFrame | None, project: dict[str, Any] | None = None) -> SmokeRequests:
         version = release("loans-with-rows")
-        found = tracking.client.get_model_version("loans-with-rows", version)
+        version_info = tracking.client.get_model_version("loans-with-rows", version)
         folder = tmp_path / f"more-{version}"
         folder.mkdir()
         if rows is not None:
             rows.write_parquet(folder / "sample.parquet")
         if project is not None:
             (folder / "project.json").write_text(json.dumps(project), encoding="utf-8")
-        tracking.log_evidence(found.run_id, folder, path=EVIDENCE)
+        tracking.log_evidence(version_info.run_id, folder, path=EVIDENCE)
         return smoke_requests(RegisteredModel("loans-with-rows", str(tmp_path), tracking).version(version))
 
     return register
@@ -86,9 +86,9 @@ def test_requests_are_the_samples_rows_with_the_models_columns_alone(
 def test_a_version_without_rows_to_send_says_what_to_do(
     registered: Callable[..., SmokeRequests], rows: pl.DataFrame | None, project: dict[str, Any] | None, says: str
 ) -> None:
-    with pytest.raises(NoSmokeRequestsError, match=says) as caught:
+    with pytest.raises(NoSmokeRequestsError, match=says) as error:
         registered(rows, project)
-    assert "`traffic: live`" in caught.value.message
+    assert "`traffic: live`" in error.value.message
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,23 @@ def test_a_version_without_rows_to_send_says_what_to_do(
         (200, None, "without outputs"),
         (200, "<html>", "without outputs"),
         (200, {"outputs": []}, "without outputs"),
-        (200, RIGHT | {"model_version": "2"}, "by version 2 and not 3"),
-        (200, RIGHT | {"outputs": [{"name": "predict", "shape": [1], "data": [None]}]}, "predict holds no finite"),
-        (200, RIGHT | {"outputs": [{"name": "predict", "shape": [2], "data": [1, 2]}]}, "predict holds no finite"),
-        (200, RIGHT | {"outputs": [{"name": "proba", "shape": [1, 3], "data": [1, 2]}]}, "proba holds no finite"),
-        (200, RIGHT | {"outputs": [{"name": "predict"}]}, "predict holds no finite"),
+        (200, RIGHT | {"model_version": "2"}, "by version 2, not 3"),
+        (
+            200,
+            RIGHT | {"outputs": [{"name": "predict", "shape": [1], "data": [None]}]},
+            "predict is not one row",
+        ),
+        (
+            200,
+            RIGHT | {"outputs": [{"name": "predict", "shape": [2], "data": [1, 2]}]},
+            "predict is not one row",
+        ),
+        (
+            200,
+            RIGHT | {"outputs": [{"name": "proba", "shape": [1, 3], "data": [1, 2]}]},
+            "proba is not one row",
+        ),
+        (200, RIGHT | {"outputs": [{"name": "predict"}]}, "predict is not one row"),
     ],
 )
 def test_a_wrong_answer_is_said_in_words(status: int, answer: Any, says: str) -> None:

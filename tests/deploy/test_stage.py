@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pod_proxy import listening, status
+from pod_proxy import Untouchable, listening, status
 from registered_versions import EVIDENCE
 
 from modelway.components.core.audit import log as audit
@@ -22,50 +22,40 @@ from modelway.components.core.errors import CredentialsError, ModelwayError, Una
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.deploy.cluster import Cluster
-from modelway.components.deploy.result import Deployed
-from modelway.components.deploy.rollback import rollback
-from modelway.components.deploy.stage import deploy
-from modelway.components.deploy.task import deploy_in_task
-
-
-class Untouchable(Cluster):
-    """A cluster that must not be asked anything."""
-
-    def __init__(self) -> None:
-        super().__init__(None, "nowhere")
+from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.stage import deploy, deploy_in_task
 
 
 @pytest.fixture
-def ask(packages: Any) -> Callable[..., Deployed]:
-    def asked(model: str, version: str, **changes: Any) -> Deployed:
-        given = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
-        return deploy(packages.handle(model).version(version), "staging", **{**given, **changes})
+def ask(packages: Any) -> Callable[..., DeployResult]:
+    def arguments(model: str, version: str, **changes: Any) -> DeployResult:
+        defaults = {"run": "run-1", "actor": "ada", "cluster": Untouchable(), "progress": str}
+        return deploy(packages.handle(model).version(version), "staging", **{**defaults, **changes})
 
-    return asked
+    return arguments
 
 
 def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     version = release("refused", {"staging": {"approvals": {"quorum": 1}}})
     image = packages.altered("refused", version, lambda bundle: (bundle / "release.sig").unlink())
-    said: list[str] = []
-    made = ask("refused", version, progress=said.append)
-    assert (made.verdict, made.image, made.live) == ("refused", "", False)
-    unsigned, quorum = made.reasons
+    lines: list[str] = []
+    result = ask("refused", version, progress=lines.append)
+    assert (result.status, result.image, result.live) == ("refused", "", False)
+    unsigned, quorum = result.reasons
     assert "is not signed" in unsigned
     assert "staging requires 1 approval; 0 are valid" in quorum
-    assert said[-1] == made.sentence()
+    assert lines[-1] == result.sentence()
     (entry,) = AuditLog(packages.store, tracking).verified_entries("refused")[0]
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")
-    assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(made.reasons)}
+    assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(result.reasons)}
     assert image
     assert tracking.version_with_alias("refused", "staging") is None
 
 
 def test_a_promotion_reads_each_entry_of_the_log_once(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], monkeypatch: pytest.MonkeyPatch
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = release("read-once", {"staging": {"approvals": {"quorum": 1}}})
     log = AuditLog(packages.store)
@@ -74,112 +64,77 @@ def test_a_promotion_reads_each_entry_of_the_log_once(
     time.sleep(1.1)  # so that they are told from what is written meanwhile
     read: list[str] = []
     monkeypatch.setattr(audit, "read_all", lambda uris: storage.read_all(read.append(uri) or uri for uri in uris))
-    assert ask("read-once", version).verdict == "refused"
+    assert ask("read-once", version).status == "refused"
     assert [Path(uri).stem for uri in read] == [f"{number:08}" for number in range(1, 6)]
 
 
 def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
     version = release("busy")
     log = AuditLog(packages.store, tracking)
-    asked = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
-    claim = acquire(log, version="7", actor="eve", run="other", **asked)  # type: ignore[arg-type]
-    assert ask("busy", version).verdict == "refused"
+    arguments = {"model": "busy", "environment": "staging", "lease": timedelta(hours=1)}
+    claim = acquire(log, version="7", actor="eve", run="other", **arguments)  # type: ignore[arg-type]
+    assert ask("busy", version).status == "refused"
     assert current_lock(log.entries(), "busy", environment="staging") == claim
 
 
 def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    packages: Any, shared_version: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
-    version = release("over")
-    packages("over", version)
     log = AuditLog(packages.store, tracking)
-    asked = {"model": "over", "environment": "staging", "lease": timedelta(hours=1)}
-    acquire(log, version=version, actor="ada", run="run-1", **asked)  # type: ignore[arg-type]
-    rescue = acquire(log, version="0", actor="eve", run="back", take_over="it is slow", **asked)  # type: ignore[arg-type]
+    arguments = {"model": "shared", "environment": "staging", "lease": timedelta(hours=1)}
+    acquire(log, version=shared_version, actor="ada", run="run-1", **arguments)  # type: ignore[arg-type]
+    rescue = acquire(log, version="0", actor="eve", run="back", take_over="it is slow", **arguments)  # type: ignore[arg-type]
     for _ in range(2):  # while the other is under way, and when it has ended
-        made = ask("over", version)
-        assert made.verdict == "refused"
-        assert made.reasons == (
-            "run run-1 was taken over by eve (run back: it is slow), and does not go on: ask with another run",
+        result = ask("shared", shared_version)
+        assert result.status == "refused"
+        assert result.reasons == (
+            "run run-1 was taken over by eve (run back: it is slow), and cannot continue: start another run",
         )
         release_lock(log, rescue, event="rolled-back", actor="eve")
 
 
 def test_a_broken_audit_log_refuses(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    packages: Any, shared_version: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
-    version = release("broken")
-    packages("broken", version)
     log = AuditLog(packages.store, tracking)
     for number in range(2):
-        log.append("approved", f"ada-{number}", model="broken", version=version, environment="staging")
+        log.append("approved", f"ada-{number}", model="shared", version=shared_version, environment="staging")
     first = Path(packages.store) / "audit" / "00000001.json"
     first.chmod(0o644)
     first.write_text(first.read_text().replace("ada-0", "eve-0"))
-    assert any("the audit log is broken at entry 1" in reason for reason in ask("broken", version).reasons)
+    assert any("the audit log is broken at entry 1" in reason for reason in ask("shared", shared_version).reasons)
 
 
-def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., Deployed]) -> None:
+def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., DeployResult]) -> None:
     packages.tracking = Tracking("http://127.0.0.1:1")
     with pytest.raises(UnavailableError):
         ask("away", "1")
     assert not (Path(packages.store) / "audit").exists()
 
 
-def test_there_is_a_way_back_only_to_what_served_before(
-    release: Callable[..., str], packages: Any, tracking: Tracking
-) -> None:
-    versions = [release("back") for _ in range(3)]
-    log = AuditLog(packages.store, tracking)
-
-    def back(**changes: Any) -> Deployed:
-        given = {"actor": "ada", "reason": "odd", "cluster": Untouchable()}
-        return rollback(packages.handle("back"), "staging", **{**given, **changes})
-
-    with pytest.raises(ModelwayError, match="staging has served no version of back before any"):
-        back()
-    for version in versions[:2]:
-        about = {"model": "back", "version": version, "environment": "staging", "actor": "ada"}
-        claim = acquire(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
-        release_lock(log, claim, event="promoted", actor="ada")
-    with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
-        back(to="3")
-    with pytest.raises(ModelwayError, match="a rollback without a reason"):
-        back(reason=" ")
-    with pytest.raises(ModelwayError, match="version 1 of back has not been packaged"):
-        back()
-    packages.altered("back", "1", lambda bundle: (bundle / "model.tar.age").write_text("else"))
-    made = back()
-    assert (made.verdict, made.version) == ("refused", "1")
-    assert "model.tar.age is not as it was signed" in made.reasons[0]
-    assert log.entries()[-1].event == "refused"
-
-
 def test_a_task_takes_texts_and_refuses_an_environment_that_there_is_not(packages: Any) -> None:
     about = {"store": packages.store, "model": "loans", "version": "1", "run": "run-1"}
-    with pytest.raises(ModelwayError, match="there is no environment 'prod'") as caught:
+    with pytest.raises(ModelwayError, match="there is no environment 'prod'") as error:
         deploy_in_task(**about, environment="prod")
-    assert "development, staging, production" in caught.value.remedy
+    assert "development, staging, production" in error.value.remedy
     with pytest.raises(ModelwayError, match="no such key"):
         deploy_in_task(**about, environment="staging", policy="{colour: red}")
 
 
 def test_without_rows_to_send_an_environment_without_traffic_is_refused(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking
+    packages: Any, shared_version: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
-    version = release("rowless")
-    packages("rowless", version)
     with listening() as api:
-        made = ask("rowless", version, cluster=api.cluster())
-    assert made.verdict == "refused"
-    assert "so that no smoke requests can be made" in made.reasons[0]
-    assert current_lock(AuditLog(packages.store, tracking).entries(), "rowless", environment="staging") is None
+        result = ask("shared", shared_version, cluster=api.cluster())
+    assert result.status == "refused"
+    assert "so no smoke requests can be made" in result.reasons[0]
+    assert current_lock(AuditLog(packages.store, tracking).entries(), "shared", environment="staging") is None
 
 
 def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
-    release: Callable[..., str], packages: Any, ask: Callable[..., Deployed], tracking: Tracking, tmp_path: Path
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking, tmp_path: Path
 ) -> None:
     version = release("unbound")
     packages("unbound", version)
@@ -203,13 +158,13 @@ def test_a_task_keeps_what_became_of_it_in_the_store(
     version = release("kept")
     packages.altered("kept", version, lambda bundle: (bundle / "release.sig").unlink())
     about = {"store": packages.store, "model": "kept", "version": version, "environment": "staging"}
-    made = deploy_in_task(**about, run="run-1")
+    result = deploy_in_task(**about, run="run-1")
     record = DeploymentRecord.read(packages.store, "run-1")
     assert record is not None
     assert (record.verdict, record.model, record.environment) == ("refused", "kept", "staging")
-    assert (record.reasons, record.sentence) == (made.reasons, made.sentence())
+    assert (record.reasons, record.sentence) == (result.reasons, result.sentence())
     packages("kept", version)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with pytest.raises(ModelwayError, match="no cluster is known"):
+    with pytest.raises(ModelwayError, match="no cluster is configured"):
         deploy_in_task(**about, run="run-2")
     assert DeploymentRecord.read(packages.store, "run-2") is None

@@ -22,12 +22,12 @@ def kustomize() -> Callable[[Path], Objects]:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("needs kubectl: there is none on PATH")
 
     def build(folder: Path) -> Objects:
-        built = subprocess.run(
+        process = subprocess.run(
             ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, timeout=60, check=False
         )
-        assert built.returncode == 0, built.stderr
-        assert "deprecated" not in built.stderr, built.stderr
-        return [found for found in yaml.safe_load_all(built.stdout) if found]
+        assert process.returncode == 0, process.stderr
+        assert "deprecated" not in process.stderr, process.stderr
+        return [obj for obj in yaml.safe_load_all(process.stdout) if obj]
 
     return build
 

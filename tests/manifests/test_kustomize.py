@@ -31,21 +31,21 @@ Objects = list[dict[str, Any]]
 Build = Callable[[Path], Objects]
 
 
-def _one(objects: Objects, kind: str, name: str = MODEL) -> dict[str, Any]:
-    (found,) = [one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
-    return found
+def _object(objects: Objects, kind: str, name: str = MODEL) -> dict[str, Any]:
+    (match,) = [obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) == (kind, name)]
+    return match
 
 
 def _kinds(objects: Objects) -> set[str]:
-    return {one["kind"] for one in objects}
+    return {obj["kind"] for obj in objects}
 
 
 def _pods(objects: Objects) -> Iterator[dict[str, Any]]:
-    for one in objects:
-        if one["kind"] in {"Rollout", "Deployment"}:
-            yield one["spec"]["template"]["spec"]
-        if one["kind"] == "InferenceService":
-            yield one["spec"]["predictor"]
+    for obj in objects:
+        if obj["kind"] in {"Rollout", "Deployment"}:
+            yield obj["spec"]["template"]["spec"]
+        if obj["kind"] == "InferenceService":
+            yield obj["spec"]["predictor"]
 
 
 def test_every_folder_is_known_here() -> None:
@@ -64,27 +64,27 @@ def test_an_overlay_is_a_whole_environment(kustomize: Build, name: str) -> None:
         *("Namespace", "Rollout", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy"),
         *("ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange"),
     }
-    namespaces = {one["metadata"].get("namespace", one["metadata"]["name"]) for one in objects}
+    namespaces = {obj["metadata"].get("namespace", obj["metadata"]["name"]) for obj in objects}
     assert namespaces == {f"modelway-{name}"}
-    namespace = _one(objects, "Namespace", f"modelway-{name}")
+    namespace = _object(objects, "Namespace", f"modelway-{name}")
     for mode in ("enforce", "audit", "warn"):
         assert namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
 
 
 def test_the_root_is_both_environments_and_leaves_what_runs_alone(kustomize: Build) -> None:
     objects = kustomize(ROOT)
-    namespaces = {one["metadata"]["name"] for one in objects if one["kind"] == "Namespace"}
+    namespaces = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"}
     assert namespaces == {"modelway-staging", "modelway-production"}
     assert "ValidatingAdmissionPolicy" in _kinds(objects)
     assert not _kinds(objects) & {"Rollout", "AnalysisTemplate"}
-    accounts = {one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"}
-    assert accounts == {f"modelway-{who}" for who in ("server", "deployer", "packager", "runner", "monitor")}
+    accounts = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "ServiceAccount"}
+    assert accounts == {f"modelway-{account}" for account in ("server", "deployer", "packager", "runner", "monitor")}
 
 
 def test_no_role_is_wider_than_its_namespace_or_reads_secrets(kustomize: Build) -> None:
     objects = kustomize(ROOT)
     assert not _kinds(objects) & {"ClusterRole", "ClusterRoleBinding"}
-    for role in (one for one in objects if one["kind"] == "Role"):
+    for role in (obj for obj in objects if obj["kind"] == "Role"):
         for rule in role["rules"]:
             assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
             if "secrets" in rule["resources"]:
@@ -95,10 +95,10 @@ def test_no_role_is_wider_than_its_namespace_or_reads_secrets(kustomize: Build) 
 
 def test_only_staging_is_open_to_the_release(kustomize: Build) -> None:
     bound = {
-        (one["metadata"]["namespace"], subject["name"])
-        for one in kustomize(ROOT)
-        if one["kind"] == "RoleBinding" and one["roleRef"]["name"] == "modelway-deployer"
-        for subject in one["subjects"]
+        (obj["metadata"]["namespace"], subject["name"])
+        for obj in kustomize(ROOT)
+        if obj["kind"] == "RoleBinding" and obj["roleRef"]["name"] == "modelway-deployer"
+        for subject in obj["subjects"]
     }
     assert bound == {
         ("modelway-staging", "modelway-deployer"),
@@ -120,7 +120,7 @@ def test_pods_are_restricted_and_limited(
     kustomization: Callable[..., Objects], name: str, components: list[str]
 ) -> None:
     objects = kustomization(
-        resources=[OVERLAYS[name]], components=[MANIFESTS / "components" / one for one in components]
+        resources=[OVERLAYS[name]], components=[MANIFESTS / "components" / obj for obj in components]
     )
     (pod,) = _pods(objects)
     assert pod["automountServiceAccountToken"] is False
@@ -139,9 +139,9 @@ def test_pods_are_restricted_and_limited(
 
 def test_all_traffic_is_denied_but_by_named_exceptions(kustomize: Build) -> None:
     policies = {
-        one["metadata"]["name"]: one["spec"]
-        for one in kustomize(OVERLAYS["production"])
-        if one["kind"] == "NetworkPolicy"
+        obj["metadata"]["name"]: obj["spec"]
+        for obj in kustomize(OVERLAYS["production"])
+        if obj["kind"] == "NetworkPolicy"
     }
     assert policies.pop("default-deny") == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     for name, spec in policies.items():
@@ -157,7 +157,7 @@ def test_all_traffic_is_denied_but_by_named_exceptions(kustomize: Build) -> None
 def test_git_decides_the_image_by_its_digest(kustomization: Callable[..., Objects], components: list[str]) -> None:
     objects = kustomization(
         resources=[MANIFESTS / "base"],
-        components=[MANIFESTS / "components" / one for one in components],
+        components=[MANIFESTS / "components" / obj for obj in components],
         images=[{"name": MODEL, "newName": "registry.example.com/one", "digest": DIGEST}],
     )
     (pod,) = _pods(objects)
@@ -175,31 +175,31 @@ def test_what_is_renamed_is_renamed_where_it_is_named(
         namespace="elsewhere",
         namePrefix="blue-",
     )
-    rollout = _one(objects, "Rollout", f"blue-{MODEL}")["spec"]
+    rollout = _object(objects, "Rollout", f"blue-{MODEL}")["spec"]
     pod = rollout["template"]["spec"]
-    names = {(one["kind"], one["metadata"]["name"]) for one in objects}
+    names = {(obj["kind"], obj["metadata"]["name"]) for obj in objects}
     (key,) = [name for kind, name in names if kind == "ConfigMap"]
     assert re.fullmatch("blue-modelway-verifying-key-[a-z0-9]{10}", key)
     assert {"name": "verifying-key", "configMap": {"name": key}} in pod["volumes"]
     assert ("ServiceAccount", pod["serviceAccountName"]) in names
-    scaled = _one(objects, "HorizontalPodAutoscaler", f"blue-{MODEL}")["spec"]["scaleTargetRef"]
-    assert (scaled["kind"], scaled["name"]) in names
+    scale_target = _object(objects, "HorizontalPodAutoscaler", f"blue-{MODEL}")["spec"]["scaleTargetRef"]
+    assert (scale_target["kind"], scale_target["name"]) in names
     canary = rollout["strategy"]["canary"]
     analyses = [canary["analysis"], *(step["analysis"] for step in canary["steps"] if "analysis" in step)]
-    named = {template["templateName"] for one in analyses for template in one["templates"]}
-    assert {("AnalysisTemplate", one) for one in named} == {one for one in names if one[0] == "AnalysisTemplate"}
-    assert named == {f"blue-{MODEL}-watch", f"blue-{MODEL}-analysis"}
+    names_of = {template["templateName"] for obj in analyses for template in obj["templates"]}
+    assert {("AnalysisTemplate", obj) for obj in names_of} == {obj for obj in names if obj[0] == "AnalysisTemplate"}
+    assert names_of == {f"blue-{MODEL}-watch", f"blue-{MODEL}-analysis"}
     if router is None:
         assert "stableService" not in canary
         return
     assert ("Service", canary["stableService"]) in names
     assert ("Service", canary["canaryService"]) in names
     routed = {
-        "istio": lambda: _one(objects, "VirtualService", f"blue-{MODEL}")["spec"]["http"][0]["route"],
-        "gateway-api": lambda: _one(objects, "HTTPRoute", f"blue-{MODEL}")["spec"]["rules"][0]["backendRefs"],
-        "traefik": lambda: _one(objects, "TraefikService", f"blue-{MODEL}")["spec"]["weighted"]["services"],
+        "istio": lambda: _object(objects, "VirtualService", f"blue-{MODEL}")["spec"]["http"][0]["route"],
+        "gateway-api": lambda: _object(objects, "HTTPRoute", f"blue-{MODEL}")["spec"]["rules"][0]["backendRefs"],
+        "traefik": lambda: _object(objects, "TraefikService", f"blue-{MODEL}")["spec"]["weighted"]["services"],
     }[router]()
-    assert [one.get("destination", one).get("host", one.get("name")) for one in routed] == [
+    assert [obj.get("destination", obj).get("host", obj.get("name")) for obj in routed] == [
         canary["stableService"],
         canary["canaryService"],
     ]
@@ -225,14 +225,14 @@ def test_a_patch_finds_the_container_by_its_name(kustomization: Callable[..., Ob
         },
     }
     objects = kustomization(resources=[MANIFESTS / "base"], patches=[{"patch": yaml.safe_dump(patch)}])
-    (container,) = _one(objects, "Rollout")["spec"]["template"]["spec"]["containers"]
+    (container,) = _object(objects, "Rollout")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == MODEL
-    assert {one["name"] for one in container["env"]} >= {"MODELWAY_STORE", "MODELWAY_VERIFYING_KEY"}
+    assert {obj["name"] for obj in container["env"]} >= {"MODELWAY_STORE", "MODELWAY_VERIFYING_KEY"}
 
 
 def test_the_rollout_is_what_the_policy_says(kustomize: Build) -> None:
     policy = Policy.load(ROOT / "examples" / "insurance" / "policy.yaml")
-    rollout = _one(kustomize(OVERLAYS["production"]), "Rollout")["spec"]
+    rollout = _object(kustomize(OVERLAYS["production"]), "Rollout")["spec"]
     assert rollout["strategy"] == strategy(policy, MODEL)
     assert rollout["progressDeadlineSeconds"] == policy.deployment.progress_deadline_seconds
     assert rollout["progressDeadlineAbort"] is True
@@ -247,7 +247,7 @@ def test_a_gpu_is_asked_for_where_there_are_gpus(kustomization: Callable[..., Ob
     objects = kustomization(resources=[OVERLAYS["production"]], components=[MANIFESTS / "components" / "gpu"])
     (pod,) = _pods(objects)
     assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
-    assert [one["key"] for one in pod["tolerations"]] == ["nvidia.com/gpu"]
+    assert [obj["key"] for obj in pod["tolerations"]] == ["nvidia.com/gpu"]
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
@@ -255,11 +255,11 @@ def test_keys_come_from_a_secret_as_files(kustomization: Callable[..., Objects])
     objects = kustomization(resources=[MANIFESTS / "base"], components=[MANIFESTS / "components" / "encryption"])
     (pod,) = _pods(objects)
     (container,) = pod["containers"]
-    named = {one["name"]: one["value"] for one in container["env"]}
-    mounted = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
-    volumes = {one["name"]: one for one in pod["volumes"]}
+    names_of = {obj["name"]: obj["value"] for obj in container["env"]}
+    mounted = {obj["mountPath"]: obj["name"] for obj in container["volumeMounts"]}
+    volumes = {obj["name"]: obj for obj in pod["volumes"]}
     for variable, kind in (("MODELWAY_ENCRYPTION_KEY", "secret"), ("MODELWAY_VERIFYING_KEY", "configMap")):
-        assert kind in volumes[mounted[str(Path(named[variable]).parent)]]
+        assert kind in volumes[mounted[str(Path(names_of[variable]).parent)]]
 
 
 @pytest.mark.parametrize(("store", "port"), [("minio", 9000), ("seaweedfs", 8333), ("s3", 443)])
@@ -274,15 +274,15 @@ def test_the_prediction_log_goes_where_the_server_may_write(
     (pod,) = _pods(objects)
     (container,) = pod["containers"]
     target = container["args"][1]
-    (allowed,) = json.loads((MANIFESTS / "base" / "storage" / "server.json").read_text(encoding="utf-8"))["Statement"]
-    assert allowed["Resource"] == [target.replace("s3://", "arn:aws:s3:::") + "/*"]
+    (statement,) = json.loads((MANIFESTS / "base" / "storage" / "server.json").read_text(encoding="utf-8"))["Statement"]
+    assert statement["Resource"] == [target.replace("s3://", "arn:aws:s3:::") + "/*"]
     assert container["envFrom"] == [{"secretRef": {"name": "modelway-store"}}]
     variables = {variable["name"]: variable.get("valueFrom") for variable in container["env"]}
     assert variables["AWS_ENDPOINT_URL"] == {"configMapKeyRef": {"name": "modelway", "key": "s3-endpoint"}}
-    services = _one(objects, "ConfigMap", "modelway")
+    services = _object(objects, "ConfigMap", "modelway")
     assert services["metadata"]["namespace"] == "elsewhere"
     assert services["data"]["s3-endpoint"]
-    (exception,) = _one(objects, "NetworkPolicy", "server-to-store")["spec"]["egress"]
+    (exception,) = _object(objects, "NetworkPolicy", "server-to-store")["spec"]["egress"]
     assert exception["ports"] == [{"protocol": "TCP", "port": port}]
     (peer,) = exception["to"]
     in_cluster = services["data"]["s3-endpoint"].endswith(".kubeflow:9000")
@@ -297,9 +297,9 @@ def test_kserve_takes_the_rollouts_place(kustomization: Callable[..., Objects]) 
         components=[MANIFESTS / "components" / "kserve"],
     )
     assert not _kinds(objects) & {"Rollout", "AnalysisTemplate", "HorizontalPodAutoscaler", "Service"}
-    made = _one(objects, "InferenceService")
-    assert made["metadata"]["namespace"] == "elsewhere"
-    granted = _one(objects, "Role", "modelway-deployer")["rules"][-1]
+    main_object = _object(objects, "InferenceService")
+    assert main_object["metadata"]["namespace"] == "elsewhere"
+    granted = _object(objects, "Role", "modelway-deployer")["rules"][-1]
     assert granted["apiGroups"] == ["serving.kserve.io"]
 
 
@@ -308,42 +308,42 @@ def test_a_plain_deployment_takes_the_rollouts_place(kustomization: Callable[...
         resources=[OVERLAYS["production"]], components=[MANIFESTS / "components" / "deployment"], namespace="elsewhere"
     )
     assert not _kinds(objects) & {"Rollout", "AnalysisTemplate"}
-    assert [one["metadata"]["name"] for one in objects if one["kind"] == "Service"] == [MODEL]
-    made = _one(objects, "Deployment")
-    assert made["metadata"]["namespace"] == "elsewhere"
-    scaled = _one(objects, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
-    assert (scaled["apiVersion"], scaled["kind"], scaled["name"]) == ("apps/v1", "Deployment", MODEL)
-    assert made["spec"]["template"]["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
-    assert _one(objects, "Role", "modelway-deployer")["rules"][-1]["resources"] == ["deployments"]
+    assert [obj["metadata"]["name"] for obj in objects if obj["kind"] == "Service"] == [MODEL]
+    main_object = _object(objects, "Deployment")
+    assert main_object["metadata"]["namespace"] == "elsewhere"
+    scale_target = _object(objects, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+    assert (scale_target["apiVersion"], scale_target["kind"], scale_target["name"]) == ("apps/v1", "Deployment", MODEL)
+    assert main_object["spec"]["template"]["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+    assert _object(objects, "Role", "modelway-deployer")["rules"][-1]["resources"] == ["deployments"]
 
 
 def test_prometheus_meets_every_pod_once(kustomization: Callable[..., Objects]) -> None:
     objects = kustomization(
         resources=[OVERLAYS["production"]], components=[MANIFESTS / "components" / "servicemonitor"]
     )
-    monitor = _one(objects, "ServiceMonitor")["spec"]
-    chosen = [
-        one["metadata"]["name"]
-        for one in objects
-        if one["kind"] == "Service" and monitor["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()
+    monitor = _object(objects, "ServiceMonitor")["spec"]
+    selected_objects = [
+        obj["metadata"]["name"]
+        for obj in objects
+        if obj["kind"] == "Service" and monitor["selector"]["matchLabels"].items() <= obj["metadata"]["labels"].items()
     ]
-    assert chosen == [f"{MODEL}-metrics"]
+    assert selected_objects == [f"{MODEL}-metrics"]
     assert {"app.kubernetes.io/name", "rollouts-pod-template-hash"} <= set(monitor["podTargetLabels"])
 
 
 def test_alerts_are_of_the_cluster_rather_than_of_an_environment(kustomization: Callable[..., Objects]) -> None:
     components = [MANIFESTS / "components" / name for name in ("admission", "prometheusrule")]
     objects = kustomization(resources=[MANIFESTS / "base" / "pipelines"], components=components)
-    assert _one(objects, "PrometheusRule", f"{MODEL}-alerts")["metadata"]["namespace"] == "monitoring"
-    plain = yaml.safe_load(_one(objects, "ConfigMap", "modelway-alerts")["data"]["alerts.yaml"])
-    assert plain == _one(objects, "PrometheusRule", f"{MODEL}-alerts")["spec"]
+    assert _object(objects, "PrometheusRule", f"{MODEL}-alerts")["metadata"]["namespace"] == "monitoring"
+    plain = yaml.safe_load(_object(objects, "ConfigMap", "modelway-alerts")["data"]["alerts.yaml"])
+    assert plain == _object(objects, "PrometheusRule", f"{MODEL}-alerts")["spec"]
 
 
 def test_what_belongs_to_kfp_is_left_to_it(kustomize: Build) -> None:
     """KFP's own ConfigMaps, Secrets and workloads are never applied: they differ between its versions."""
-    in_kubeflow = [one for one in kustomize(ROOT) if one["metadata"].get("namespace") == "kubeflow"]
-    assert {one["kind"] for one in in_kubeflow} == {"ServiceAccount", "Role", "RoleBinding", "ConfigMap"}
-    assert all(one["metadata"]["name"].startswith("modelway-") for one in in_kubeflow)
+    in_kubeflow = [obj for obj in kustomize(ROOT) if obj["metadata"].get("namespace") == "kubeflow"]
+    assert {obj["kind"] for obj in in_kubeflow} == {"ServiceAccount", "Role", "RoleBinding", "ConfigMap"}
+    assert all(obj["metadata"]["name"].startswith("modelway-") for obj in in_kubeflow)
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -351,14 +351,14 @@ def test_a_store_is_what_tasks_read_and_nothing_of_kfps(kustomization: Callable[
     pipelines = [MANIFESTS / "base" / "pipelines"]
     before = kustomization(resources=pipelines, namespace="kubeflow")
     objects = kustomization(resources=pipelines, components=[MANIFESTS / "components" / store], namespace="kubeflow")
-    added = {(one["kind"], one["metadata"]["name"]) for one in objects} - {
-        (one["kind"], one["metadata"]["name"]) for one in before
+    new_objects = {(obj["kind"], obj["metadata"]["name"]) for obj in objects} - {
+        (obj["kind"], obj["metadata"]["name"]) for obj in before
     }
     admits = {("NetworkPolicy", "servers-to-seaweedfs")} if store == "seaweedfs" else set()
-    assert added == {("ConfigMap", CONFIG_MAP), *admits}
-    data = _one(objects, "ConfigMap", CONFIG_MAP)["data"]
+    assert new_objects == {("ConfigMap", CONFIG_MAP), *admits}
+    data = _object(objects, "ConfigMap", CONFIG_MAP)["data"]
     assert set(data) <= {"s3-endpoint", "s3-region"}
-    assert "kfp-launcher" not in {one["metadata"]["name"] for one in objects}
+    assert "kfp-launcher" not in {obj["metadata"]["name"] for obj in objects}
 
 
 def test_seaweedfs_lets_the_servers_of_every_environment_in(kustomization: Callable[..., Objects]) -> None:
@@ -367,14 +367,14 @@ def test_seaweedfs_lets_the_servers_of_every_environment_in(kustomization: Calla
         components=[MANIFESTS / "components" / "seaweedfs"],
         namespace="kubeflow",
     )
-    (rule,) = _one(objects, "NetworkPolicy", "servers-to-seaweedfs")["spec"]["ingress"]
+    (rule,) = _object(objects, "NetworkPolicy", "servers-to-seaweedfs")["spec"]["ingress"]
     ((peer,), (port,)) = rule["from"], rule["ports"]
     environment = kustomization(
         resources=[OVERLAYS["production"]],
         components=[MANIFESTS / "components" / name for name in ("prediction-log", "seaweedfs")],
         namespace="modelway-production",
     )
-    labels = _one(environment, "Namespace", "modelway-production")["metadata"]["labels"]
+    labels = _object(environment, "Namespace", "modelway-production")["metadata"]["labels"]
     assert peer["namespaceSelector"]["matchLabels"].items() <= labels.items()
-    (exception,) = _one(environment, "NetworkPolicy", "server-to-store")["spec"]["egress"]
+    (exception,) = _object(environment, "NetworkPolicy", "server-to-store")["spec"]["egress"]
     assert exception["ports"] == [port]

@@ -13,38 +13,38 @@ STORAGE = Path(__file__).resolve().parents[2] / "manifests" / "base" / "storage"
 WHO = ("server", "pipelines", "monitor")
 
 
-def _statements(who: str) -> list[dict[str, Any]]:
-    statements: list[dict[str, Any]] = json.loads((STORAGE / f"{who}.json").read_text(encoding="utf-8"))["Statement"]
-    return statements
+def _statements(concern: str) -> list[dict[str, Any]]:
+    content: dict[str, Any] = json.loads((STORAGE / f"{concern}.json").read_text(encoding="utf-8"))
+    return list(content["Statement"])
 
 
-def _may(who: str, action: str, key: str) -> bool:
+def _may(concern: str, action: str, key: str) -> bool:
     effects = {
         one["Effect"]
-        for one in _statements(who)
-        if any(fnmatchcase(action, asked) for asked in one["Action"])
+        for one in _statements(concern)
+        if any(fnmatchcase(action, pattern) for pattern in one["Action"])
         if any(fnmatchcase(f"arn:aws:s3:::modelway/{key}", resource) for resource in one["Resource"])
     }
     return effects == {"Allow"}
 
 
-@pytest.mark.parametrize("who", WHO)
-def test_nobody_may_do_anything_anywhere(who: str) -> None:
-    for statement in _statements(who):
+@pytest.mark.parametrize("concern", WHO)
+def test_nobody_may_do_anything_anywhere(concern: str) -> None:
+    for statement in _statements(concern):
         assert statement["Sid"]
         if statement["Effect"] == "Allow":
             assert not any("*" in action for action in statement["Action"])
         assert all(resource.startswith("arn:aws:s3:::modelway") for resource in statement["Resource"])
 
 
-@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("concern", WHO)
 @pytest.mark.parametrize("action", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"])
-def test_nobody_removes_an_entry_of_the_audit_log(who: str, action: str) -> None:
-    assert not _may(who, action, "store/audit/00000001.json")
+def test_nobody_removes_an_entry_of_the_audit_log(concern: str, action: str) -> None:
+    assert not _may(concern, action, "store/audit/00000001.json")
 
 
 @pytest.mark.parametrize(
-    ("who", "action", "key", "may"),
+    ("concern", "action", "key", "may"),
     [
         ("server", "s3:PutObject", "predictions/model/part.parquet", True),
         ("server", "s3:GetObject", "predictions/model/part.parquet", False),
@@ -55,8 +55,8 @@ def test_nobody_removes_an_entry_of_the_audit_log(who: str, action: str) -> None
         ("monitor", "s3:PutObject", "store/audit/00000001.json", False),
     ],
 )
-def test_each_may_do_its_own(who: str, action: str, key: str, may: bool) -> None:
-    assert _may(who, action, key) is may
+def test_each_may_do_its_own(concern: str, action: str, key: str, may: bool) -> None:
+    assert _may(concern, action, key) is may
 
 
 def test_only_the_prediction_log_is_removed_by_age() -> None:

@@ -4,94 +4,46 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
 from user_files import minimal_policy
 
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
-from modelway.pipelines.manifests import alert_rules, compiled, write
-
-
-def _alerts(policy: Policy, name: str, model: str = "claims") -> list[dict[str, Any]]:
-    (group,) = alert_rules(policy, model)["spec"]["groups"]
-    return [rule for rule in group["rules"] if rule["alert"] == name]
+from modelway.pipelines.manifests import compile_manifests, write_manifests
 
 
 def test_the_committed_manifests_are_those_of_the_example(root: Path) -> None:
     example = root / "examples" / "insurance"
     policy, project = Policy.load(example / "policy.yaml"), Project.load(example / "project.yaml")
-    made = compiled(policy, project.name)
-    assert {path: (root / "manifests" / path).read_text(encoding="utf-8") for path in made} == made
+    files = compile_manifests(policy, project.name)
+    assert {path: (root / "manifests" / path).read_text(encoding="utf-8") for path in files} == files
 
 
 def test_what_is_written_is_what_is_compiled(tmp_path: Path) -> None:
-    written = write(minimal_policy(), "claims", folder=tmp_path)
-    made = compiled(minimal_policy(), "claims")
-    assert {str(file.relative_to(tmp_path)): file.read_text(encoding="utf-8") for file in written} == made
-    rules = yaml.safe_load(made["base/monitoring/alerts.yaml"])
-    assert rules == yaml.safe_load(made["components/prometheusrule/alerts.yaml"])["spec"]
+    paths = write_manifests(minimal_policy(), "claims", folder=tmp_path)
+    files = compile_manifests(minimal_policy(), "claims")
+    assert {str(file.relative_to(tmp_path)): file.read_text(encoding="utf-8") for file in paths} == files
+    rules = yaml.safe_load(files["base/monitoring/alerts.yaml"])
+    assert rules == yaml.safe_load(files["components/prometheusrule/alerts.yaml"])["spec"]
 
 
 def test_how_versions_roll_out_is_compiled_too() -> None:
     policy = minimal_policy(deployment={"strategy": "blue-green"}, serving={"sla": {"p95_ms": 250}})
-    made = {path: list(yaml.safe_load_all(text)) for path, text in compiled(policy, "claims").items()}
-    (rollout,) = made["base/serving/rollout.yaml"]
+    files = {path: list(yaml.safe_load_all(text)) for path, text in compile_manifests(policy, "claims").items()}
+    (rollout,) = files["base/serving/rollout.yaml"]
     analyses = rollout["spec"]["strategy"]["blueGreen"]
-    (decided,) = analyses["prePromotionAnalysis"]["templates"]
-    named = {one["metadata"]["name"]: one["spec"]["metrics"] for one in made["base/analysis/templates.yaml"]}
-    assert "latency-p95-seconds" in {metric["name"] for metric in named[decided["templateName"]]}
-    services = {one["metadata"]["name"] for one in made["base/serving/services.yaml"]}
+    (template,) = analyses["prePromotionAnalysis"]["templates"]
+    templates = {obj["metadata"]["name"]: obj["spec"]["metrics"] for obj in files["base/analysis/templates.yaml"]}
+    assert "latency-p95-seconds" in {metric["name"] for metric in templates[template["templateName"]]}
+    services = {obj["metadata"]["name"] for obj in files["base/serving/services.yaml"]}
     assert services == {analyses["activeService"], analyses["previewService"]}
     # An overlay's `images` finds it by this name.
-    (deployment,) = made["components/deployment/deployment.yaml"]
-    for one in (rollout, deployment):
-        assert one["spec"]["template"]["spec"]["containers"][0]["image"] == "claims"
+    (deployment,) = files["components/deployment/deployment.yaml"]
+    for obj in (rollout, deployment):
+        assert obj["spec"]["template"]["spec"]["containers"][0]["image"] == "claims"
 
 
 def test_nothing_compiled_refers_to_other_places_of_its_text() -> None:
-    for path, text in compiled(minimal_policy(), "claims").items():
+    for path, text in compile_manifests(minimal_policy(), "claims").items():
         assert not re.search(r"[&*]id\d{3}", text), path
-
-
-@pytest.mark.parametrize(
-    ("percentile", "bound", "seconds"), [("p50_ms", 20, "0.02"), ("p95_ms", 250, "0.25"), ("p99_ms", 1000, "1")]
-)
-def test_a_latency_of_the_policy_is_an_alert_in_seconds(percentile: str, bound: int, seconds: str) -> None:
-    policy = minimal_policy(serving={"sla": {percentile: bound}})
-    found = _alerts(policy, f"ModelSlowP{percentile[1:3]}")
-    assert len(found) == 2
-    for alert in found:
-        assert f"histogram_quantile(0.{percentile[1:3].rstrip('0')}, " in alert["expr"]
-        assert f") > {seconds} and " in alert["expr"]
-        assert f"allows {bound} ms" in alert["annotations"]["description"]
-
-
-def test_what_the_policy_does_not_bound_has_no_alert() -> None:
-    policy = minimal_policy(deployment={"analysis": {"error_rate": None, "drift": None}})
-    (group,) = alert_rules(policy, "claims")["spec"]["groups"]
-    assert {rule["alert"] for rule in group["rules"]} == {"ModelNotServed", "ModelRolloutFailed"}
-
-
-def test_errors_and_drift_are_judged_by_the_policys_bounds() -> None:
-    policy = minimal_policy(deployment={"analysis": {"error_rate": 0.003, "drift": 0.4, "minimum_requests": 70}})
-    soon, patient = _alerts(policy, "ModelFails")
-    assert (soon["labels"]["severity"], patient["labels"]["severity"]) == ("critical", "warning")
-    for alert in (soon, patient):
-        assert " > 0.003 and " in alert["expr"]
-        assert alert["expr"].endswith(" >= 70")
-    (drift,) = _alerts(policy, "ModelInputsDrift")
-    assert drift["expr"].endswith(" > 0.4")
-
-
-def test_every_series_is_the_models_own() -> None:
-    policy = minimal_policy(serving={"sla": {"p50_ms": 10, "p95_ms": 20, "p99_ms": 30}})
-    (group,) = alert_rules(policy, "claims")["spec"]["groups"]
-    for rule in group["rules"]:
-        selectors = re.findall(r"(?:modelway_\w+|rollout_info)(\{[^}]*\})?", rule["expr"])
-        assert selectors
-        assert all('="claims"' in selector for selector in selectors), rule["expr"]
-        assert rule["labels"]["model"] == "claims"
-        assert "claims" in rule["annotations"]["summary"]

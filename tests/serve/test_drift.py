@@ -15,7 +15,7 @@ from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.signature import InputColumn, Signature
 from modelway.components.validate.checks.drift import drift_checks
-from modelway.components.validate.distributions import measure, measure_like
+from modelway.components.validate.distributions import TableStatistics, measure, measure_like
 
 SIGNATURE = Signature(
     (

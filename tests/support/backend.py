@@ -173,7 +173,7 @@ class Backend:
         for name, task in graph.tasks.items():
             if name in run.tasks:
                 continue
-            if all(run.tasks[other].succeeded for other in task.upstream):
+            if all(run.tasks[upstream].succeeded for upstream in task.upstream):
                 run.tasks[name] = self._task(task, below, graph.pipeline)
             else:
                 run.tasks[name] = TaskRun("OMITTED")
@@ -252,9 +252,9 @@ class _Group:
 
 def _check_arguments(definitions: Spec, arguments: Mapping[str, Any]) -> None:
     """Refuses what the API server refuses."""
-    unknown = sorted(set(arguments) - set(definitions))
-    if unknown:
-        raise RefusedError(f"the pipeline has no parameter {', '.join(unknown)}")
+    unknown_names = sorted(set(arguments) - set(definitions))
+    if unknown_names:
+        raise RefusedError(f"the pipeline has no parameter {', '.join(unknown_names)}")
     for name, definition in definitions.items():
         if name not in arguments:
             if not definition.get("isOptional") and "defaultValue" not in definition:

@@ -112,19 +112,19 @@ class Graph:
         exits = [name for name, task in root.items() if task.get("triggerPolicy") == ALWAYS]
         if len(groups) != 1 or len(exits) != 1 or len(root) != 2:
             raise AssertionError(f"the root is to have a group below an exit handler and its exit task: {sorted(root)}")
-        handler, ended = root[groups[0]], dict(root[exits[0]])
+        handler, last_group = root[groups[0]], dict(root[exits[0]])
         _only("inputs", handler.get("inputs", {}), of=groups[0], beside={"parameters"})
         for name, source in handler.get("inputs", {}).get("parameters", {}).items():
             _only("parameter", source, of=f"{groups[0]}'s {name}")
         tasks = {name: reader.task(name, task) for name, task in reader.component(handler)["dag"]["tasks"].items()}
         order = TopologicalSorter({name: sorted(task.upstream) for name, task in sorted(tasks.items())}).static_order()
-        del ended["triggerPolicy"], ended["dependentTasks"]
+        del last_group["triggerPolicy"], last_group["dependentTasks"]
         return cls(
             pipeline=spec["pipelineInfo"]["name"],
             parameters=spec["root"].get("inputDefinitions", {}).get("parameters", {}),
             handler=handler.get("inputs", {}).get("parameters", {}),
             tasks={name: tasks[name] for name in order},
-            exit_task=reader.task(exits[0], ended),
+            exit_task=reader.task(exits[0], last_group),
         )
 
 
@@ -182,6 +182,6 @@ class _Reader:
 
 def _only(kind: str, spec: Spec, *, of: str, beside: set[str] | None = None) -> None:
     """Refuses keys that are not known."""
-    others = set(spec) - (KEYS[kind] if beside is None else beside)
-    if others:
-        raise AssertionError(f"{of} has what no flat graph has ({kind}): {', '.join(sorted(others))}")
+    unsupported = set(spec) - (KEYS[kind] if beside is None else beside)
+    if unsupported:
+        raise AssertionError(f"{of} has what no flat graph has ({kind}): {', '.join(sorted(unsupported))}")

@@ -145,9 +145,9 @@ class Cluster:
             "arguments": arguments,
             "env": {},
         }
-        code, left = self.worker.ask(request, log.append)
+        code, outputs_file = self.worker.ask(request, log.append)
         if code != 0:
-            raise TaskError(json.dumps(left) if left else f"it ended with {code}")
+            raise TaskError(json.dumps(outputs_file) if outputs_file else f"it ended with {code}")
         return self._recorded(task, outputs, mount)
 
     def _provisioned(self, task: Task, task_root: str, folder: Path, mount: Path) -> Spec:
@@ -173,11 +173,11 @@ class Cluster:
 
     def _recorded(self, task: Task, outputs: Spec, mount: Path) -> tuple[Spec, dict[str, Artifact]]:
         """Reads and uploads what a task left."""
-        left: Spec = {}
+        outputs_file: Spec = {}
         if Path(outputs["outputFile"]).is_file():
             text = Path(outputs["outputFile"]).read_text(encoding="utf-8")
-            left = json.loads(text, parse_constant=_refuse_number)
-        parameters = dict(left.get("parameterValues", {}))
+            outputs_file = json.loads(text, parse_constant=_refuse_number)
+        parameters = dict(outputs_file.get("parameterValues", {}))
         for name, parameter in outputs["parameters"].items():
             if name not in parameters:
                 file = Path(parameter["outputFile"])
@@ -187,7 +187,7 @@ class Cluster:
         artifacts = {}
         for name, provisioned in outputs["artifacts"].items():
             artifact = dict(provisioned["artifacts"][0])
-            for written in left.get("artifacts", {}).get(name, {}).get("artifacts", ())[:1]:
+            for written in outputs_file.get("artifacts", {}).get(name, {}).get("artifacts", ())[:1]:
                 if written.get("custom_path"):
                     raise AssertionError(f"{task.name}'s {name} has a path of its own: {written['custom_path']}")
                 artifact["uri"] = written.get("uri") or artifact["uri"]
@@ -245,10 +245,10 @@ def _command(task: Task, executor_input: Spec, mount: Path) -> tuple[str, list[s
             placeholders[f"{{{{$.{way}.artifacts['{name}'].path}}}}"] = str(_local(mount, uri))
     texts = []
     for text in (command[3], *task.container["args"]):
-        replaced = text.replace("{{$}}", json.dumps(executor_input, ensure_ascii=False))
+        argument = text.replace("{{$}}", json.dumps(executor_input, ensure_ascii=False))
         for placeholder, value in placeholders.items():
-            replaced = replaced.replace(placeholder, value)
-        texts.append(replaced)
+            argument = argument.replace(placeholder, value)
+        texts.append(argument)
     return texts[0], texts[1:]
 
 

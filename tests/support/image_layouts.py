@@ -32,12 +32,12 @@ def write_base(folder: Path, *layers: list[str], **config: Any) -> str:
         descriptors.append(Descriptor.of(content, f"{LAYER}+gzip"))
         diffs.append(diff)
         layout.put(descriptors[-1], io.BytesIO(content))
-    described = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}}
-    written = _document(described | {"config": {"User": "10001:10001", "Env": ENVIRONMENT, **config}})
-    layout.put(Descriptor.of(written, CONFIG), io.BytesIO(written))
-    listed = [layer.as_json() for layer in descriptors]
-    manifest = {"schemaVersion": 2, "config": Descriptor.of(written, CONFIG).as_json(), "layers": listed}
-    layout.put_manifest(Image(_document(manifest), written, tuple(descriptors)), "")
+    config_base = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}}
+    config_bytes = _document(config_base | {"config": {"User": "10001:10001", "Env": ENVIRONMENT, **config}})
+    layout.put(Descriptor.of(config_bytes, CONFIG), io.BytesIO(config_bytes))
+    layer_list = [layer.as_json() for layer in descriptors]
+    manifest = {"schemaVersion": 2, "config": Descriptor.of(config_bytes, CONFIG).as_json(), "layers": layer_list}
+    layout.put_manifest(Image(_document(manifest), config_bytes, tuple(descriptors)), "")
     return str(folder)
 
 

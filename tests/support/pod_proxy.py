@@ -1,7 +1,8 @@
-"""The API server's way to pods, over real HTTP: what each pod answers is said by the test."""
+"""An API server over real HTTP, with the objects and the pods' answers that a test gives it."""
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import threading
@@ -23,18 +24,43 @@ def status(code: int, message: str, name: str = "") -> tuple[int, Any]:
     return code, {**content, "details": {"name": name} if name else {}}
 
 
+class Untouchable(Cluster):
+    """A cluster that must not be asked anything."""
+
+    def __init__(self) -> None:
+        super().__init__(None, "nowhere")
+
+
+def patched(obj: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
+    """An object after a JSON patch, by RFC 6902."""
+    result = copy.deepcopy(obj)
+    for operation in operations:
+        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        place: Any = result
+        for part in parents:
+            place = place[int(part) if isinstance(place, list) else part]
+        if operation["op"] == "test":
+            assert place[last] == operation["value"]
+            continue
+        assert operation["op"] == "add" or last in place, operation["path"]
+        place[last] = operation["value"]
+    return result
+
+
 @dataclass
 class ApiServer:
-    """A namespace without objects but pods that can be sent to, of which nothing is known but their answers.
+    """A namespace.
 
     Attributes:
         host: Where it listens.
+        objects: Its objects, by resource and name.
         answers: Each pod's status and content.
         sent: Pod, port, path and body of each request to a pod.
         default: What is answered of other pods; without it, that they are not there.
     """
 
     host: str = ""
+    objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
     sent: list[tuple[str, str, str, Any]] = field(default_factory=list)
     default: tuple[int, Any] | None = None
@@ -61,20 +87,34 @@ def listening() -> Iterator[ApiServer]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            matched = PATH.fullmatch(self.path)
-            assert matched is not None, self.path
-            pod, port, path = matched.groups()
+            match = PATH.fullmatch(self.path)
+            if match is None:
+                resource, name = self.path.rpartition("/")[2], body["metadata"]["name"]
+                assert (resource, name) not in state.objects
+                state.objects[resource, name] = body
+                self.answer(201, body)
+                return
+            pod, port, path = match.groups()
             state.sent.append((pod, port, path, body))
             self.answer(*state.answers.get(pod, state.default or status(404, f'pods "{pod}" not found', pod)))
 
+        def do_PATCH(self) -> None:
+            operations = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            resource, name = self.path.split("/")[-2:]
+            state.objects[resource, name] = patched(state.objects[resource, name], operations)
+            self.answer(200, state.objects[resource, name])
+
         def do_GET(self) -> None:
-            matched = PATH.fullmatch(self.path)
-            answer = (
-                (200, f"{matched[1]} has no memory left\n")
-                if matched
-                else status(404, "not found", self.path.rsplit("/", 1)[-1])
-            )
-            self.answer(*answer)
+            path, _, query = self.path.partition("?")
+            resource, name = path.split("/")[-2:]
+            if match := PATH.fullmatch(self.path):
+                self.answer(200, f"{match[1]} has no memory left\n")
+            elif query:
+                self.answer(200, {"items": [obj for (kind, _), obj in state.objects.items() if kind == name]})
+            elif obj := state.objects.get((resource, name)):
+                self.answer(200, obj)
+            else:
+                self.answer(*status(404, "not found", name))
 
         def answer(self, code: int, content: Any) -> None:
             text = content if isinstance(content, str | bytes) else json.dumps(content)

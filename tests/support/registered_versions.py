@@ -43,8 +43,8 @@ def register_version(
                     tracking.upload_model(model_id, str(model))
             if evidence is not None:
                 tracking.log_evidence(run_id, evidence, path=EVIDENCE)
-        where = {"evidence": EVIDENCE} if evidence is not None else {}
-        with tracking.new_version(name, model_id, run_id=run_id, tags=where | dict(tags or {})) as version:
+        evidence_tag = {"evidence": EVIDENCE} if evidence is not None else {}
+        with tracking.new_version(name, model_id, run_id=run_id, tags=evidence_tag | dict(tags or {})) as version:
             if alias:
                 tracking.set_alias(name, version, alias=alias)
         return version

@@ -60,9 +60,9 @@ def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
 
     frame = rows(2000, seed)
     steps = build(FEATURES)
-    prepared = steps.fit_transform(to_model_input(frame, FEATURES.columns))
-    fitted = LogisticRegression(C=1 + seed, solver="newton-cholesky").fit(prepared, frame["late"].to_numpy())
-    pipeline = Pipeline([("features", steps), ("model", fitted)])
+    features = steps.fit_transform(to_model_input(frame, FEATURES.columns))
+    estimator = LogisticRegression(C=1 + seed, solver="newton-cholesky").fit(features, frame["late"].to_numpy())
+    pipeline = Pipeline([("features", steps), ("model", estimator)])
     examples = to_model_input(frame.head(5), FEATURES.columns)
     save(pipeline, str(work / "model"), examples=examples, model_id="m-1", run_id="r-1", location="models/m-1")
     hashes = Hashes(model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256())

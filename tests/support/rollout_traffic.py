@@ -53,8 +53,8 @@ class Traffic:
         try:
             connection.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
             answer = connection.getresponse()
-            found = json.loads(answer.read())
-            return Answer(at, answer.status, str(found.get("model_version", "")))
+            answer_json = json.loads(answer.read())
+            return Answer(at, answer.status, str(answer_json.get("model_version", "")))
         except (OSError, http.client.HTTPException, ValueError) as error:
             return Answer(at, error=repr(error))
         finally:
@@ -62,10 +62,10 @@ class Traffic:
 
     def _run(self, seed: int, threads: int) -> None:
         bodies = [self._body(rows(8, seed * 100 + index, self.drifted)) for index in range(40)]
-        chosen, due = random.Random(seed), time.monotonic()
+        rng, due = random.Random(seed), time.monotonic()
         while not self._stopping.wait(max(0.0, due - time.monotonic())):
             due = max(due + threads / self.per_second, time.monotonic() - 1)
-            self.answers.append(self.ask(chosen.choice(bodies)))
+            self.answers.append(self.ask(rng.choice(bodies)))
 
     @staticmethod
     def _body(frame: pl.DataFrame) -> bytes:
@@ -80,23 +80,23 @@ class Traffic:
     def flowing(self, threads: int = 6) -> Iterator[Traffic]:
         """Sends requests until the end of the block, which is when all answers are in."""
         running = [threading.Thread(target=self._run, args=(seed, threads), daemon=True) for seed in range(threads)]
-        for one in running:
-            one.start()
+        for answer in running:
+            answer.start()
         try:
             yield self
         finally:
             self._stopping.set()
-            for one in running:
-                one.join(timeout=15)
+            for answer in running:
+                answer.join(timeout=15)
 
     @property
     def failed(self) -> list[Answer]:
-        return [one for one in self.answers if one.status != 200]
+        return [answer for answer in self.answers if answer.status != 200]
 
     def by(self, version: str) -> list[Answer]:
-        return [one for one in self.answers if one.version == version]
+        return [answer for answer in self.answers if answer.version == version]
 
     def longest_gap(self, version: str) -> float:
         """The longest time, in seconds, that a version answered nothing in."""
-        times = sorted([self.answers[0].at, *(one.at for one in self.by(version)), self.answers[-1].at])
+        times = sorted([self.answers[0].at, *(answer.at for answer in self.by(version)), self.answers[-1].at])
         return max(after - before for before, after in itertools.pairwise(times))

@@ -76,13 +76,13 @@ def _pod(task: str, container: Spec, settings: Spec, *, image: str, executor: Sp
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": task, "labels": labels}, "spec": spec}
 
 
-def _resources(written: Spec) -> Spec:
+def _resources(spec: Spec) -> Spec:
     """As the driver's ``initPodSpecPatch`` has them: Kubernetes requests an accelerator that is limited."""
-    limits = {"cpu": written["resourceCpuLimit"], "memory": written["resourceMemoryLimit"]}
-    accelerator = written.get("accelerator")
+    limits = {"cpu": spec["resourceCpuLimit"], "memory": spec["resourceMemoryLimit"]}
+    accelerator = spec.get("accelerator")
     if accelerator is not None:
         limits[accelerator["resourceType"]] = accelerator["resourceCount"]
-    requests = {"cpu": written["resourceCpuRequest"], "memory": written["resourceMemoryRequest"]}
+    requests = {"cpu": spec["resourceCpuRequest"], "memory": spec["resourceMemoryRequest"]}
     return {"requests": requests, "limits": limits}
 
 

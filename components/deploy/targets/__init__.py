@@ -1,1 +1,1 @@
-"""What a version is rolled out on."""
+"""The deploy targets."""

@@ -1,4 +1,4 @@
-"""What a version is rolled out on: the three kinds of objects as one, read and changed as plain data."""
+"""The interface of deploy targets, and what the three kinds share: objects read and patched as plain data."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _CONTAINERS = ("server", "kserve-container")
 
 
 @dataclass(frozen=True)
-class State:
-    """Where a rollout is.
+class RolloutState:
+    """The state of a rollout.
 
     Attributes:
-        phase: ``healthy``: what the object asks for is what serves, whole; ``failed``: it will not come to that.
-        progress: How far it is, in a line.
-        reason: Why it has failed, as its controller says it.
-        pods: The pods of the version that the object asks for.
-        analyses: The names of the AnalysisRuns that judge it.
+        phase: ``healthy``: the object's version serves on all its pods; ``failed``: it will not get there.
+        progress: Its progress in one line.
+        reason: Why it failed, as its controller reports it.
+        pods: The pods of the version that the object is set to.
+        analyses: The names of its AnalysisRuns.
     """
 
     phase: Literal["progressing", "healthy", "failed"]
@@ -42,156 +42,165 @@ class State:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What an object is changed to.
+class RolloutChange:
+    """A change of an object to a version.
 
     Attributes:
         model: The registered model's name.
         version: Its version.
         image: The version's image by digest.
-        run: The run that does it.
-        previous: The pod template that serves until then; None if none does.
+        run: The run that changes it.
+        previous_template: The pod template that serves until then; None if none does.
         strategy: The Rollout's strategy.
-        progress_deadline_seconds: Without progress for so long, it has failed.
+        progress_deadline_seconds: A rollout without progress for so long has failed.
     """
 
     model: str
     version: str
     image: str
     run: str
-    previous: Object | None
+    previous_template: Object | None
     strategy: Mapping[str, Any]
     progress_deadline_seconds: int
 
     def annotations(self) -> dict[str, str]:
-        """What the object says of the change."""
-        before = "" if self.previous is None else image_of(self.previous)
-        return {MODEL: self.model, VERSION: self.version, RUN: self.run, PREVIOUS_IMAGE: before, UNDONE: ""}
+        """The object's annotations about the change."""
+        previous_image = "" if self.previous_template is None else image_of(self.previous_template)
+        return {MODEL: self.model, VERSION: self.version, RUN: self.run, PREVIOUS_IMAGE: previous_image, UNDONE: ""}
 
 
-class Target(Protocol):
-    """One kind of object that versions are rolled out on."""
+class DeployTarget(Protocol):
+    """A kind of object that versions are rolled out on, with defaults for what most of them share."""
 
     resource: str
-    judged: bool  # whether something but the pods' readiness is looked at
+    has_analysis: bool  # whether it is judged by more than the pods' readiness
 
     def selector(self, name: str) -> str:
-        """What selects an object's pods."""
+        """The label selector of an object's pods."""
+        return f"app.kubernetes.io/name={name}"
 
-    def made(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
-        """All that is made where nothing is there yet, each by its resource."""
+    def manifests(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
+        """The objects to create where there are none yet, each with its resource."""
 
-    def template(self, found: Object) -> Object:
-        """The pod template that an object asks for."""
+    def template(self, obj: Object) -> Object:
+        """The pod template that an object is set to."""
 
-    def served(self, cluster: Cluster, found: Object, *, changing: bool) -> Object | None:
-        """The pod template that serves, whole; None if none ever did.
+    def serving_template(self, cluster: Cluster, obj: Object, *, changing: bool) -> Object | None:
+        """The pod template that serves on all pods; None if none ever did.
 
         Args:
-            cluster: Where it is.
-            found: The object.
-            changing: Whether a change of ours is under way, so that what serves is not what the object asks for.
+            cluster: The object's namespace.
+            obj: The object.
+            changing: Whether a change of ours is in progress, so that what serves is not what the object is set to.
         """
 
-    def strategy(self, policy: Policy, name: str, *, found: Object, plain: bool) -> dict[str, Any]:
-        """How pods are replaced: by the policy, or plainly, one by one and unwatched, to go back in a hurry."""
+    def strategy(self, policy: Policy, name: str, *, obj: Object, immediate: bool) -> dict[str, Any]:
+        """How pods are replaced: by the policy, or immediately, without steps and analysis, as a rollback needs."""
 
-    def prepare(self, found: Object, change: Change) -> list[Operation]:
-        """What has to be changed, and to have come to rest, before the change itself; often nothing."""
+    def prepare(self, obj: Object, change: RolloutChange) -> list[Operation]:  # noqa: ARG002 - a default
+        """The patch that has to be healthy before the change itself; often empty."""
+        return []
 
-    def change(self, found: Object, change: Change) -> list[Operation]:
-        """The patch that begins a change."""
+    def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
+        """The patch that starts a change."""
 
-    def restore(self, found: Object, template: Object | None, *, reason: str) -> list[Operation]:
+    def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The patch that undoes a change: back to a pod template; None: nothing is to serve."""
+        return restore_patch(obj, template, reason=reason)
 
-    def abort(self, cluster: Cluster, name: str) -> None:
-        """Turns all traffic back to what is stable, where the kind knows that."""
+    def abort(self, cluster: Cluster, name: str) -> None:  # noqa: ARG002 - a default
+        """Sends all traffic to the stable version, where restoring the template alone does not."""
+        return
 
-    def state(self, found: Object, pods: Sequence[Object]) -> State:
-        """Where it is."""
+    def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
+        """The state of the rollout."""
 
 
-def container(containers: Sequence[Object]) -> int:
-    """Which of some containers is the server.
+def server_index(containers: Sequence[Object]) -> int:
+    """The index of the server among a pod's containers.
 
     Raises:
-        ModelwayError: it cannot be told.
+        ModelwayError: it is ambiguous.
     """
-    named = [index for index, one in enumerate(containers) if one["name"] in _CONTAINERS]
-    if len(named) == 1 or len(containers) == 1:
-        return named[0] if named else 0
-    names = ", ".join(str(one["name"]) for one in containers)
+    indexes = [index for index, container in enumerate(containers) if container["name"] in _CONTAINERS]
+    if len(indexes) == 1 or len(containers) == 1:
+        return indexes[0] if indexes else 0
+    names = ", ".join(str(container["name"]) for container in containers)
     raise ModelwayError(
-        f"which container is the server cannot be told from {names}", value=names, remedy="name it `server`"
+        f"it is ambiguous which of the containers {names} is the server",
+        value=names,
+        remedy="name the server's container `server`",
     )
 
 
 def image_of(template: Object) -> str:
     """The image of a pod template's server."""
     containers = template["spec"]["containers"]
-    return str(containers[container(containers)]["image"])
-
-
-def version_of(template: Object) -> str:
-    """The version that a pod template is of; empty if it does not say."""
-    return str((template["metadata"].get("annotations") or {}).get(VERSION, ""))
+    return str(containers[server_index(containers)]["image"])
 
 
 def set_image(path: str, containers: Sequence[Object], *, image: str) -> list[Operation]:
-    """Sets the server's image, in an object that still has its containers in this order."""
-    index = container(containers)
+    """The patch that sets the server's image; it applies only while the containers keep their order."""
+    index = server_index(containers)
     return [
         {"op": "test", "path": f"{path}/containers/{index}/name", "value": containers[index]["name"]},
         {"op": "replace", "path": f"{path}/containers/{index}/image", "value": image},
     ]
 
 
-def annotate(present: Mapping[str, Any] | None, path: str, *, annotations: Mapping[str, str]) -> list[Operation]:
-    """Adds annotations one by one, so that those that others write meanwhile stay.
+def annotate(current: Mapping[str, Any] | None, path: str, *, annotations: Mapping[str, str]) -> list[Operation]:
+    """The patch that adds annotations one by one, which keeps those that others write meanwhile.
 
     Args:
-        present: The annotations that are there.
-        path: Where they are, as JSON pointers name it.
-        annotations: Those to add.
+        current: The current annotations.
+        path: Their JSON pointer.
+        annotations: The annotations to add.
     """
-    first = [] if present else [{"op": "add", "path": path, "value": {}}]
+    first = [] if current else [{"op": "add", "path": path, "value": {}}]
     keys = {key: key.replace("~", "~0").replace("/", "~1") for key in annotations}
     return first + [{"op": "add", "path": f"{path}/{keys[key]}", "value": annotations[key]} for key in annotations]
 
 
-def annotation(found: Object, key: str) -> str:
+def annotate_object(obj: Object, annotations: Mapping[str, str]) -> list[Operation]:
+    """The patch that adds annotations to an object."""
+    return annotate(obj["metadata"].get("annotations"), "/metadata/annotations", annotations=annotations)
+
+
+def annotation(obj: Object, key: str) -> str:
     """An object's annotation; empty if it has none."""
-    return str((found["metadata"].get("annotations") or {}).get(key, ""))
+    return str((obj["metadata"].get("annotations") or {}).get(key, ""))
 
 
-def is_stopped(found: Object) -> bool:
-    """Whether an object asks for no pods at all."""
-    return bool(found["spec"].get("replicas", 1) == 0)
+def is_stopped(obj: Object) -> bool:
+    """Whether an object is scaled to zero."""
+    return bool(obj["spec"].get("replicas", 1) == 0)
 
 
-def scale_down(found: Object) -> list[Operation]:
-    """Stops all pods of an object, and keeps how many it asked for."""
-    asked = found["spec"].get("replicas", 1)
-    kept = annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations={REPLICAS: str(asked)})
-    return [{"op": "add", "path": "/spec/replicas", "value": 0}, *kept] if asked else []
-
-
-def scale_up(found: Object) -> list[Operation]:
-    """Starts as many pods as an object asked for before it was stopped."""
-    if not is_stopped(found):
+def scale_down(obj: Object) -> list[Operation]:
+    """The patch that scales an object to zero and records how many replicas it had."""
+    if is_stopped(obj):
         return []
-    return [{"op": "add", "path": "/spec/replicas", "value": int(annotation(found, REPLICAS) or 1)}]
+    replicas = str(obj["spec"].get("replicas", 1))
+    return [{"op": "add", "path": "/spec/replicas", "value": 0}, *annotate_object(obj, {REPLICAS: replicas})]
 
 
-def new_version(found: Object, template: Object, *, change: Change, annotations: Mapping[str, str]) -> list[Operation]:
-    """Sets a version's image in an object with a pod template, with the strategy to get there by, and starts its pods.
+def scale_up(obj: Object) -> list[Operation]:
+    """The patch that restores the replicas that an object had before it was scaled to zero."""
+    if not is_stopped(obj):
+        return []
+    return [{"op": "add", "path": "/spec/replicas", "value": int(annotation(obj, REPLICAS) or 1)}]
+
+
+def version_patch(
+    obj: Object, template: Object, *, change: RolloutChange, annotations: Mapping[str, str]
+) -> list[Operation]:
+    """The patch that sets a version's image and strategy in an object with a pod template, and scales it up.
 
     Args:
-        found: The object.
+        obj: The object.
         template: Its pod template.
-        change: What it is changed to.
-        annotations: What the object says of it.
+        change: The change.
+        annotations: The object's annotations about it.
     """
     return [
         {"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)},
@@ -202,40 +211,44 @@ def new_version(found: Object, template: Object, *, change: Change, annotations:
             "/spec/template/metadata/annotations",
             annotations={VERSION: change.version},
         ),
-        *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations=annotations),
-        *scale_up(found),
+        *annotate_object(obj, annotations),
+        *scale_up(obj),
     ]
 
 
-def put_back(found: Object, template: Object | None, *, reason: str) -> list[Operation]:
-    """Puts an object's pod template back, or stops its pods where there is none; and says why."""
-    said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations={UNDONE: reason})
+def restore_patch(obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
+    """The patch that restores an object's pod template, or stops its pods where there was none, and records why."""
+    annotations = annotate_object(obj, {UNDONE: reason})
     if template is None:
-        return [*said, *scale_down(found)]
-    return [*said, {"op": "replace", "path": "/spec/template", "value": template}]
+        return [*annotations, *scale_down(obj)]
+    return [*annotations, {"op": "replace", "path": "/spec/template", "value": template}]
 
 
-def is_observed(found: Object) -> bool:
-    """Whether an object's status is of what it asks for now."""
-    observed = (found.get("status") or {}).get("observedGeneration", 0)
-    return bool(observed >= found["metadata"].get("generation", 1))
+def is_status_current(obj: Object) -> bool:
+    """Whether an object's status is about its current spec."""
+    generation = (obj.get("status") or {}).get("observedGeneration", 0)
+    return bool(generation >= obj["metadata"].get("generation", 1))
 
 
-def remembered(found: Object) -> Object | None:
-    """The pod template that an object says served before its last change."""
-    kept: Object | None = json.loads(annotation(found, PREVIOUS) or "null")
-    return kept
+def previous_template(obj: Object) -> Object | None:
+    """The pod template that served before an object's last change, as its annotation says."""
+    template: Object | None = json.loads(annotation(obj, PREVIOUS) or "null")
+    return template
 
 
 def is_ready(pod: Object) -> bool:
-    """Whether a pod is ready and stays."""
-    conditions = pod.get("status", {}).get("conditions", ())
-    ready = any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]
+    """Whether a pod is ready and not being deleted."""
+    return has_condition(pod, "Ready") and "deletionTimestamp" not in pod["metadata"]
 
 
-def with_label(pods: Iterable[Object], label: str, *, value: str) -> tuple[Object, ...]:
-    """The pods that carry a label, without those that are going."""
+def has_condition(obj: Object, name: str) -> bool:
+    """Whether a condition of an object's status is true."""
+    conditions = (obj.get("status") or {}).get("conditions", ())
+    return any((condition["type"], condition["status"]) == (name, "True") for condition in conditions)
+
+
+def pods_with_label(pods: Iterable[Object], label: str, *, value: str) -> tuple[Object, ...]:
+    """The pods with a label that are not being deleted."""
     return tuple(
         pod
         for pod in pods
@@ -243,6 +256,6 @@ def with_label(pods: Iterable[Object], label: str, *, value: str) -> tuple[Objec
     )
 
 
-def running(pods: Iterable[Object], image: str) -> tuple[Object, ...]:
-    """The pods whose server is of an image, without those that are going."""
+def pods_of_image(pods: Iterable[Object], image: str) -> tuple[Object, ...]:
+    """The pods of an image that are not being deleted."""
     return tuple(pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and image_of(pod) == image)

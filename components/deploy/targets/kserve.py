@@ -1,4 +1,4 @@
-"""KServe's InferenceService: replaced as KServe does it, with readiness as the only evidence."""
+"""The deploy target InferenceService of KServe: replaced as KServe does it, judged by readiness alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from modelway.components.deploy.objects import inference_service
 from modelway.components.deploy.targets.base import (
     PREVIOUS,
     UNDONE,
-    Change,
-    State,
-    annotate,
+    DeployTarget,
+    RolloutChange,
+    RolloutState,
+    annotate_object,
+    has_condition,
     image_of,
-    is_observed,
     is_ready,
-    remembered,
-    running,
+    is_status_current,
+    pods_of_image,
+    previous_template,
     set_image,
 )
 
@@ -45,74 +47,69 @@ _ITS_OWN = {
 }
 
 
-class InferenceServiceTarget:
+class InferenceServiceTarget(DeployTarget):
     """KServe's InferenceService."""
 
     resource = "inferenceservices"
-    judged = False
+    has_analysis = False
 
     def selector(self, name: str) -> str:
-        """What selects an InferenceService's pods."""
+        """The label selector of an InferenceService's pods."""
         return f"{_PODS}={name}"
 
-    def made(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
-        """The InferenceService, which makes its Services itself."""
+    def manifests(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
+        """The InferenceService, whose Services KServe creates."""
         return [("inferenceservices", inference_service(policy, name, image=image))]
 
-    def template(self, found: Object) -> Object:
-        """What its predictor's pods are made from, as a pod template."""
-        spec = {key: value for key, value in found["spec"]["predictor"].items() if key not in _ITS_OWN}
-        metadata = {key: dict(found["metadata"].get(key) or {}) for key in ("labels", "annotations")}
+    def template(self, obj: Object) -> Object:
+        """The predictor as a pod template."""
+        spec = {key: value for key, value in obj["spec"]["predictor"].items() if key not in _ITS_OWN}
+        metadata = {key: dict(obj["metadata"].get(key) or {}) for key in ("labels", "annotations")}
         return {"metadata": metadata, "spec": spec}
 
-    def served(self, cluster: Cluster, found: Object, *, changing: bool) -> Object | None:  # noqa: ARG002 - it says it all
-        """The pods of a ready service; while it is changed, those that it says served before."""
+    def serving_template(self, cluster: Cluster, obj: Object, *, changing: bool) -> Object | None:  # noqa: ARG002 - see `DeployTarget`
+        """The template of a ready service; while it is changed, the one that its annotation says served before."""
         if changing:
-            return remembered(found)
-        return self.template(found) if _is_ready(found) else None
+            return previous_template(obj)
+        return self.template(obj) if _is_ready(obj) else None
 
-    def strategy(self, policy: Policy, name: str, *, found: Object, plain: bool) -> dict[str, Any]:  # noqa: ARG002 - see `Target`
-        """What the service says itself, as its predictor's deploymentStrategy."""
+    def strategy(self, policy: Policy, name: str, *, obj: Object, immediate: bool) -> dict[str, Any]:  # noqa: ARG002 - see `DeployTarget`
+        """Nothing: the predictor's deploymentStrategy applies."""
         return {}
 
-    def prepare(self, found: Object, change: Change) -> list[Operation]:  # noqa: ARG002 - see `Target`
-        """Nothing."""
-        return []
-
-    def change(self, found: Object, change: Change) -> list[Operation]:
-        """The image, and what was there before to go back to."""
-        annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous)}
-        containers = found["spec"]["predictor"]["containers"]
+    def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
+        """The patch to the image, which also records the previous template."""
+        annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous_template)}
+        containers = obj["spec"]["predictor"]["containers"]
         return [
             *set_image("/spec/predictor", containers, image=change.image),
-            *annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations=annotations),
+            *annotate_object(obj, annotations),
         ]
 
-    def restore(self, found: Object, template: Object | None, *, reason: str) -> list[Operation]:
-        """The predictor's pods as they were; where there were none, it stays as it is, which KServe sends nothing."""
-        said = annotate(found["metadata"].get("annotations"), "/metadata/annotations", annotations={UNDONE: reason})
+    def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
+        """The patch back to the previous predictor; without one it stays as it is, and KServe sends it no traffic."""
+        message = annotate_object(obj, {UNDONE: reason})
         if template is None:
-            return said
-        kept = {key: value for key, value in found["spec"]["predictor"].items() if key in _ITS_OWN}
-        return [*said, {"op": "replace", "path": "/spec/predictor", "value": kept | template["spec"]}]
+            return message
+        settings = {key: value for key, value in obj["spec"]["predictor"].items() if key in _ITS_OWN}
+        return [*message, {"op": "replace", "path": "/spec/predictor", "value": settings | template["spec"]}]
 
-    def abort(self, cluster: Cluster, name: str) -> None:
-        """Nothing: KServe sends traffic to ready pods only, and what is put back turns the traffic back."""
-
-    def state(self, found: Object, pods: Sequence[Object]) -> State:
-        """Where it is: ready, with no pod of another image any more; while pods are replaced it is called ready too."""
-        image = image_of(self.template(found))
-        mine, going = running(pods, image), [one for one in pods if "deletionTimestamp" not in one["metadata"]]
+    def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
+        """The state of the rollout: healthy once it is ready without pods of another image."""
+        image = image_of(self.template(obj))
+        mine, going = (
+            pods_of_image(pods, image),
+            [condition for condition in pods if "deletionTimestamp" not in condition["metadata"]],
+        )
         progress = f"{sum(map(is_ready, mine))} of {len(mine)} new pods ready"
-        if _is_ready(found) and mine and len(mine) == len(going) and all(map(is_ready, mine)):
-            return State("healthy", progress, "", mine)
-        model = (found.get("status") or {}).get("modelStatus") or {}
-        if is_observed(found) and model.get("transitionStatus") in {"BlockedByFailedLoad", "InvalidSpec"}:
-            said = (model.get("lastFailureInfo") or {}).get("message", "")
-            return State("failed", progress, f"{model['transitionStatus']} {said}".strip(), mine)
-        return State("progressing", progress, "", mine)
+        if _is_ready(obj) and mine and len(mine) == len(going) and all(map(is_ready, mine)):
+            return RolloutState("healthy", progress, "", mine)
+        model = (obj.get("status") or {}).get("modelStatus") or {}
+        if is_status_current(obj) and model.get("transitionStatus") in {"BlockedByFailedLoad", "InvalidSpec"}:
+            message = (model.get("lastFailureInfo") or {}).get("message", "")
+            return RolloutState("failed", progress, f"{model['transitionStatus']} {message}".strip(), mine)
+        return RolloutState("progressing", progress, "", mine)
 
 
-def _is_ready(found: Object) -> bool:
-    conditions = {one["type"]: one["status"] for one in (found.get("status") or {}).get("conditions", ())}
-    return is_observed(found) and conditions.get("Ready") == "True"
+def _is_ready(obj: Object) -> bool:
+    return is_status_current(obj) and has_condition(obj, "Ready")

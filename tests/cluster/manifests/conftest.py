@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,40 +14,11 @@ from typing import Any
 import pytest
 import urllib3
 import yaml
+from kube import kubectl
 
 ROOT = Path(__file__).resolve().parents[3]
 MANIFESTS = ROOT / "manifests"
 IMAGE = f"registry.example.com/models/insurance-high-use@sha256:{'0' * 64}"
-
-
-def _kubectl(*arguments: str, content: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
-    ran = subprocess.run(
-        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert not check or ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
-    return ran
-
-
-@pytest.fixture(scope="session")
-def kubectl() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs kubectl, with `content` as its input."""
-    return _kubectl
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[..., Any]:
-    """Waits until something is, and returns it."""
-
-    def wait(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = true()
-            if found:
-                return found
-            time.sleep(0.5)
-        pytest.fail(f"not within {seconds:g} s: {what}")
-
-    return wait
 
 
 @pytest.fixture
@@ -63,7 +32,7 @@ def build(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
             **more,
         }
         (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        return [one for one in yaml.safe_load_all(_kubectl("kustomize", str(tmp_path)).stdout) if one]
+        return [obj for obj in yaml.safe_load_all(kubectl("kustomize", str(tmp_path))) if obj]
 
     return kustomize
 
@@ -95,8 +64,8 @@ class Api:
 
     def as_account(self, namespace: str, name: str) -> Api:
         """The same server, asked as a service account."""
-        made = _kubectl("-n", namespace, "create", "token", name, "--duration", "20m")
-        return Api(self.host, made.stdout.strip(), self.pool)
+        token = kubectl("-n", namespace, "create", "token", name, "--duration", "20m")
+        return Api(self.host, token.strip(), self.pool)
 
     def __call__(self, method: str, path: str, body: dict[str, Any] | None = None, *, real: bool = False) -> Answer:
         """Asks; what would change something is only tried, unless it is `real`."""
@@ -115,8 +84,8 @@ class Api:
 @pytest.fixture(scope="session")
 def api() -> Api:
     """The API server, asked as the administrator."""
-    shown = json.loads(_kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json").stdout)
-    user, cluster = shown["users"][0]["user"], shown["clusters"][0]["cluster"]
+    config = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
+    user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
     if "token" not in user:
         pytest.fail("these tests need a kubeconfig whose user has a token")
     trust: dict[str, Any] = {"cert_reqs": "CERT_NONE"}
@@ -155,7 +124,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         "components": [os.path.relpath(MANIFESTS / "components" / "admission", folder.resolve())],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    text = _kubectl("kustomize", str(folder)).stdout
+    text = kubectl("kustomize", str(folder))
     for ours, theirs in {
         "modelway-staging": f"{prefix}-staging",
         "modelway-production": f"{prefix}-production",
@@ -166,16 +135,16 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     }.items():
         assert ours in text
         text = text.replace(ours, theirs)
-    made = Installation(prefix, [one for one in yaml.safe_load_all(text) if one])
-    _kubectl("create", "namespace", made.pipelines)
+    environment = Installation(prefix, [obj for obj in yaml.safe_load_all(text) if obj])
+    kubectl("create", "namespace", environment.pipelines)
     try:
-        _kubectl("apply", "-f", "-", content=text)
-        yield made
+        kubectl("apply", "-f", "-", content=text)
+        yield environment
     finally:
-        namespaces = (made.pipelines, made.staging, made.production)
-        _kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--wait=false", check=False)
+        namespaces = (environment.pipelines, environment.staging, environment.production)
+        kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--wait=false", check=False)
         for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
-            _kubectl("delete", kind, f"{prefix}-image-digests", "--ignore-not-found", check=False)
+            kubectl("delete", kind, f"{prefix}-image-digests", "--ignore-not-found", check=False)
 
 
 @pytest.fixture(scope="session")

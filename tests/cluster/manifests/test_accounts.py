@@ -14,12 +14,12 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/{%s}"
 MODEL = "insurance-high-use"
 
 
-def _core(where: str, rest: str) -> str:
-    return CORE % where + rest
+def _core(namespace: str, rest: str) -> str:
+    return CORE % namespace + rest
 
 
-def _argo(where: str, rest: str) -> str:
-    return ROLLOUTS % where + rest
+def _argo(namespace: str, rest: str) -> str:
+    return ROLLOUTS % namespace + rest
 
 
 POD, EMPTY, LABEL = "a pod", {}, {"metadata": {"labels": {"tried": "true"}}}
@@ -101,42 +101,44 @@ FORBIDDEN: list[tuple[str, str, str, Any]] = [
 def ask(api: Any, installation: Any, pod: Callable[..., Any]) -> Callable[[str, str, str, Any], Any]:
     """Asks as one of the accounts."""
     accounts = {
-        who: api.as_account(installation.pipelines, f"modelway-{who}")
-        for who in ("deployer", "runner", "packager", "monitor")
+        account: api.as_account(installation.pipelines, f"modelway-{account}")
+        for account in ("deployer", "runner", "packager", "monitor")
     }
     accounts["server"] = api.as_account(installation.production, "modelway-server")
 
-    def call(who: str, method: str, path: str, body: Any) -> Any:
+    def call(account: str, method: str, path: str, body: Any) -> Any:
         place = {name: getattr(installation, name) for name in ("pipelines", "staging", "production")}
         real = "/proxy/" in path  # which knows no trial, and finds no pod here
-        return accounts[who](method, path.format(**place), pod() if body is POD else body, real=real)
+        return accounts[account](method, path.format(**place), pod() if body is POD else body, real=real)
 
     return call
 
 
-def _named(calls: list[tuple[str, str, str, Any]]) -> list[str]:
-    return [f"{who} {method} {path}" for who, method, path, _ in calls]
+def _descriptions(calls: list[tuple[str, str, str, Any]]) -> list[str]:
+    return [f"{account} {method} {path}" for account, method, path, _ in calls]
 
 
-@pytest.mark.parametrize(("who", "method", "path", "body"), ALLOWED, ids=_named(ALLOWED))
-def test_an_account_may_do_its_work(ask: Callable[..., Any], who: str, method: str, path: str, body: Any) -> None:
-    answer = ask(who, method, path, body)
+@pytest.mark.parametrize(("account", "method", "path", "body"), ALLOWED, ids=_descriptions(ALLOWED))
+def test_an_account_may_do_its_work(ask: Callable[..., Any], account: str, method: str, path: str, body: Any) -> None:
+    answer = ask(account, method, path, body)
     # KFP is not installed here: whoever may look for its runs, its Secret and its ConfigMap finds nothing.
     absent = ("pipelines.kubeflow.org", "/secrets/", "/configmaps/kfp-launcher", "/pods/rehearsed")
     expected = {404} if any(part in path for part in absent) else {200, 201}
     assert answer.status in expected, answer.message
 
 
-@pytest.mark.parametrize(("who", "method", "path", "body"), FORBIDDEN, ids=_named(FORBIDDEN))
-def test_an_account_may_do_nothing_else(ask: Callable[..., Any], who: str, method: str, path: str, body: Any) -> None:
-    answer = ask(who, method, path, body)
+@pytest.mark.parametrize(("account", "method", "path", "body"), FORBIDDEN, ids=_descriptions(FORBIDDEN))
+def test_an_account_may_do_nothing_else(
+    ask: Callable[..., Any], account: str, method: str, path: str, body: Any
+) -> None:
+    answer = ask(account, method, path, body)
     assert answer.unauthorized, (answer.status, answer.message)
 
 
 def test_every_account_is_tried(installation: Any) -> None:
-    accounts = {one["metadata"]["name"] for one in installation.objects if one["kind"] == "ServiceAccount"}
-    assert accounts == {f"modelway-{who}" for who, *_ in FORBIDDEN}
-    assert accounts - {"modelway-server"} == {f"modelway-{who}" for who, *_ in ALLOWED}
+    accounts = {obj["metadata"]["name"] for obj in installation.objects if obj["kind"] == "ServiceAccount"}
+    assert accounts == {f"modelway-{account}" for account, *_ in FORBIDDEN}
+    assert accounts - {"modelway-server"} == {f"modelway-{account}" for account, *_ in ALLOWED}
 
 
 def test_the_servers_pods_have_no_token(api: Any, installation: Any, pod: Callable[..., Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from kube import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -37,13 +38,13 @@ def _of_kind(kind: str, pod: dict[str, Any], name: str = "tried") -> dict[str, A
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": content}
 
 
-def _path(namespace: str, made: dict[str, Any]) -> str:
-    root = "/api/v1" if made["apiVersion"] == "v1" else f"/apis/{made['apiVersion']}"
-    return f"{root}/namespaces/{namespace}/{PLURALS[made['kind']]}"
+def _path(namespace: str, body: dict[str, Any]) -> str:
+    root = "/api/v1" if body["apiVersion"] == "v1" else f"/apis/{body['apiVersion']}"
+    return f"{root}/namespaces/{namespace}/{PLURALS[body['kind']]}"
 
 
 @pytest.fixture(scope="module")
-def admission(api: Any, installation: Any, pod: Callable[..., Any], eventually: Callable[..., Any]) -> str:
+def admission(api: Any, installation: Any, pod: Callable[..., Any]) -> str:
     """The environment, once the policy has come into force there."""
     path = f"/api/v1/namespaces/{installation.production}/pods"
     eventually(lambda: api("POST", path, pod(image=TAG)).status != 201, "the admission policy is in force")
@@ -88,9 +89,9 @@ def test_pod_security_refuses(
 def test_pod_security_refuses_the_nodes_files(
     api: Any, installation: Any, pod: Callable[..., Any], volume: dict[str, Any]
 ) -> None:
-    tried = pod()
-    tried["spec"]["volumes"] = [{"name": "node", **volume}]
-    answer = api("POST", f"/api/v1/namespaces/{installation.production}/pods", tried)
+    pod_body = pod()
+    pod_body["spec"]["volumes"] = [{"name": "node", **volume}]
+    answer = api("POST", f"/api/v1/namespaces/{installation.production}/pods", pod_body)
     assert answer.status == 403
     assert "restricted volume types" in answer.message
 
@@ -104,8 +105,8 @@ def test_pod_security_refuses_the_nodes_files(
 def test_only_digests_are_admitted(
     api: Any, admission: str, pod: Callable[..., Any], kind: str, image: str, admitted: bool
 ) -> None:
-    tried = _of_kind(kind, pod(image=image))
-    answer = api("POST", _path(admission, tried), tried)
+    pod_body = _of_kind(kind, pod(image=image))
+    answer = api("POST", _path(admission, pod_body), pod_body)
     if admitted:
         assert answer.status == 201, answer.message
     else:
@@ -113,45 +114,43 @@ def test_only_digests_are_admitted(
         assert f"only images by digest are admitted here, as name@sha256:…, and not {image}" in answer.message
 
 
-@pytest.mark.parametrize("where", ["initContainers", "ephemeralContainers"])
-def test_a_container_beside_is_looked_at_too(api: Any, admission: str, pod: Callable[..., Any], where: str) -> None:
+@pytest.mark.parametrize("section", ["initContainers", "ephemeralContainers"])
+def test_a_container_beside_is_looked_at_too(api: Any, admission: str, pod: Callable[..., Any], section: str) -> None:
     path = f"/api/v1/namespaces/{admission}/pods"
     beside = {**pod(image=TAG)["spec"]["containers"][0], "name": "beside"}
-    if where == "initContainers":
-        tried = pod()
-        tried["spec"][where] = [beside]
-        answer = api("POST", path, tried)
+    if section == "initContainers":
+        pod_body = pod()
+        pod_body["spec"][section] = [beside]
+        answer = api("POST", path, pod_body)
     else:
         assert api("POST", path, pod("debugged"), real=True).status == 201
-        answer = api("PATCH", f"{path}/debugged/ephemeralcontainers", {"spec": {where: [beside]}})
+        answer = api("PATCH", f"{path}/debugged/ephemeralcontainers", {"spec": {section: [beside]}})
         api("DELETE", f"{path}/debugged", real=True)
     assert answer.status == 403
     assert "only images by digest" in answer.message
 
 
 @pytest.fixture
-def older(
-    api: Any, installation: Any, pod: Callable[..., Any], eventually: Callable[..., Any]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def older(api: Any, installation: Any, pod: Callable[..., Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """A Deployment by tag in a namespace that came under the policy later."""
     name = f"{installation.prefix}-older"
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     assert api("POST", "/api/v1/namespaces", namespace, real=True).status == 201
-    made = _of_kind("Deployment", pod(image=TAG), "older")
-    assert api("POST", _path(name, made), made, real=True).status == 201
+    body = _of_kind("Deployment", pod(image=TAG), "older")
+    assert api("POST", _path(name, body), body, real=True).status == 201
     labels = {"metadata": {"labels": {"modelway.io/images": installation.prefix}}}
     assert api("PATCH", f"/api/v1/namespaces/{name}", labels, real=True).status == 200
-    tried = pod(image=TAG)
-    eventually(lambda: api("POST", _path(name, tried), tried).status == 403, "the policy sees the new label")
-    yield name, made
+    pod_body = pod(image=TAG)
+    eventually(lambda: api("POST", _path(name, pod_body), pod_body).status == 403, "the policy sees the new label")
+    yield name, body
     api("DELETE", f"/api/v1/namespaces/{name}", real=True)
 
 
 def test_what_was_there_before_may_be_scaled_but_not_moved_to_another_tag(api: Any, older: Any) -> None:
-    name, made = older
-    path = f"{_path(name, made)}/older"
+    name, body = older
+    path = f"{_path(name, body)}/older"
     assert api("PATCH", path, {"spec": {"replicas": 1}}).status == 200
-    container = {**made["spec"]["template"]["spec"]["containers"][0], "image": f"{TAG}-other"}
+    container = {**body["spec"]["template"]["spec"]["containers"][0], "image": f"{TAG}-other"}
     moved = {"spec": {"template": {"spec": {"containers": [container]}}}}
     assert "only images by digest" in api("PATCH", path, moved).message
     container["image"] = DIGEST
@@ -163,9 +162,7 @@ def test_a_namespace_that_does_not_ask_for_it_is_left_alone(api: Any, admission:
     assert api("POST", "/api/v1/namespaces/default/pods", pod(image=TAG)).status == 201
 
 
-def test_the_api_server_finds_nothing_wrong_with_the_policys_expressions(
-    api: Any, installation: Any, eventually: Callable[..., Any]
-) -> None:
+def test_the_api_server_finds_nothing_wrong_with_the_policys_expressions(api: Any, installation: Any) -> None:
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 
     def checked() -> Any:
@@ -204,8 +201,8 @@ def test_a_container_without_limits_is_given_some_and_none_is_too_large(
     api: Any, installation: Any, pod: Callable[..., Any]
 ) -> None:
     path = f"/api/v1/namespaces/{installation.production}/pods"
-    made = api("POST", path, pod())
-    assert set(made.body["spec"]["containers"][0]["resources"]["limits"]) == {"cpu", "memory"}
+    answer = api("POST", path, pod())
+    assert set(answer.body["spec"]["containers"][0]["resources"]["limits"]) == {"cpu", "memory"}
     answer = api("POST", path, pod(resources={"limits": {"cpu": "5", "memory": "1Gi"}}))
     assert answer.status == 403
     assert "maximum cpu usage per Container is 4" in answer.message

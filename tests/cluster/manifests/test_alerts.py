@@ -7,13 +7,14 @@ import os
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kube import eventually, run_kubectl
 from user_files import minimal_policy
 
-from modelway.pipelines.manifests import alert_rules
+from modelway.components.deploy.alerts import alert_rules
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -53,8 +54,8 @@ HTTPServer(('', 8080), Metrics).serve_forever()
 def _query(expression: str) -> list[dict[str, Any]]:
     url = f"{os.environ['PROMETHEUS_URL']}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
     with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310
-        found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-    return found
+        alerts: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+    return alerts
 
 
 def _firing(model: str) -> set[str]:
@@ -63,7 +64,7 @@ def _firing(model: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def served(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any]) -> Iterator[dict[str, str]]:
+def models_served(api: Any) -> Iterator[dict[str, str]]:
     """Models by how they are: pods that Prometheus scrapes, each with a name of its own."""
     namespace = f"mw{uuid.uuid4().hex[:8]}-alerts"
     kinds = {
@@ -72,7 +73,7 @@ def served(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any]
         "bad": {"each": 50, "most": 10**9, "errors": 8, "slow": 60, "drift": 0.9},
     }
     models = {kind: f"{namespace}-{number}" for number, kind in enumerate(kinds)}
-    kubectl("create", "namespace", namespace)
+    run_kubectl("create", "namespace", namespace)
     try:
         for kind, model in models.items():
             pod = {
@@ -98,32 +99,32 @@ def served(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any]
             answer = api("POST", f"/api/v1/namespaces/{namespace}/pods", pod, real=True)
             assert answer.status == 201, answer.message
         for kind, model in models.items():
-            asked = f'increase(modelway_requests_total{{app_kubernetes_io_name="{model}", code="200"}}[5m]) > %d'
-            enough = asked % (2 if kind == "quiet" else 100)
+            query = f'increase(modelway_requests_total{{app_kubernetes_io_name="{model}", code="200"}}[5m]) > %d'
+            enough = query % (2 if kind == "quiet" else 100)
             eventually(lambda enough=enough: _query(enough), f"{model} is scraped", 120)
         yield {**models, "namespace": namespace}
     finally:
-        kubectl("delete", "namespace", namespace, "--wait=false", check=False)
+        run_kubectl("delete", "namespace", namespace, "--wait=false", check=False)
 
 
-def test_nothing_fires_for_a_good_model(served: dict[str, str]) -> None:
-    assert _firing(served["good"]) == set()
+def test_nothing_fires_for_a_good_model(models_served: dict[str, str]) -> None:
+    assert _firing(models_served["good"]) == set()
 
 
-def test_too_few_requests_tell_nothing(served: dict[str, str]) -> None:
-    assert _firing(served["quiet"]) == set()
+def test_too_few_requests_tell_nothing(models_served: dict[str, str]) -> None:
+    assert _firing(models_served["quiet"]) == set()
 
 
-def test_everything_fires_for_a_bad_model_and_says_where(served: dict[str, str]) -> None:
-    assert _firing(served["bad"]) == NAMES
-    (group,) = alert_rules(POLICY, served["bad"])["spec"]["groups"]
+def test_everything_fires_for_a_bad_model_and_says_where(models_served: dict[str, str]) -> None:
+    assert _firing(models_served["bad"]) == NAMES
+    (group,) = alert_rules(POLICY, models_served["bad"])["spec"]["groups"]
     for rule in group["rules"]:
         for series in _query(rule["expr"]):
-            assert series["metric"]["namespace"] == served["namespace"]
+            assert series["metric"]["namespace"] == models_served["namespace"]
 
 
-def test_a_model_that_is_gone_is_missed(served: dict[str, str], api: Any, eventually: Callable[..., Any]) -> None:
-    model = served["good"]
+def test_a_model_that_is_gone_is_missed(models_served: dict[str, str], api: Any) -> None:
+    model = models_served["good"]
     assert "ModelNotServed" not in _firing(model)
-    api("DELETE", f"/api/v1/namespaces/{served['namespace']}/pods/{model}", real=True)
+    api("DELETE", f"/api/v1/namespaces/{models_served['namespace']}/pods/{model}", real=True)
     eventually(lambda: _firing(model) == {"ModelNotServed"}, "it is missed", 60)

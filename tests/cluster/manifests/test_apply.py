@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kube import eventually, kubectl, run_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -24,7 +25,7 @@ def _image(rollout: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def root(kubectl: Callable[..., Any], api: Any, eventually: Callable[..., Any]) -> Iterator[Callable[[], str]]:
+def root(api: Any) -> Iterator[Callable[[], str]]:
     """Applies the root as a user does, under its own names: so only where there is no such installation."""
     for path in (
         *(f"/api/v1/namespaces/{name}" for name in NAMESPACES),
@@ -33,51 +34,47 @@ def root(kubectl: Callable[..., Any], api: Any, eventually: Callable[..., Any]) 
         if api("GET", path).status != 404:
             pytest.fail(f"this test makes and deletes {path}, which is there already: use a cluster for tests")
     try:
-        yield lambda: str(kubectl("apply", "-k", str(ROOT)).stdout)
+        yield lambda: str(kubectl("apply", "-k", str(ROOT)))
     finally:
-        kubectl("delete", "-k", str(ROOT), "--ignore-not-found", "--wait=false", check=False)
+        run_kubectl("delete", "-k", str(ROOT), "--ignore-not-found", "--wait=false", check=False)
         for name in NAMESPACES:
             eventually(lambda name=name: api("GET", f"/api/v1/namespaces/{name}").status == 404, f"{name} is gone", 120)
 
 
-def test_the_root_is_applied_and_again_without_a_change(root: Callable[[], str], kubectl: Callable[..., Any]) -> None:
+def test_the_root_is_applied_and_again_without_a_change(root: Callable[[], str]) -> None:
     first = root().splitlines()
     assert [line for line in first if not line.endswith(" created")] == []
-    found = kubectl("diff", "-k", str(ROOT), check=False)
-    assert found.returncode == 0, found.stdout
+    diff = run_kubectl("diff", "-k", str(ROOT), check=False)
+    assert diff.returncode == 0, diff.stdout
 
 
 def test_the_root_leaves_what_belongs_to_kfp_alone(root: Callable[[], str], api: Any) -> None:
     path = "/api/v1/namespaces/kubeflow/configmaps"
     launcher = {"metadata": {"name": "kfp-launcher"}, "data": {"defaultPipelineRoot": "minio://elsewhere/root"}}
-    placed = api("POST", path, launcher, real=True).status == 201
+    is_placed = api("POST", path, launcher, real=True).status == 201
     try:
         before = api("GET", f"{path}/kfp-launcher").body
         root()
         assert api("GET", f"{path}/kfp-launcher").body == before
         assert before["data"]["defaultPipelineRoot"]
     finally:
-        if placed:
+        if is_placed:
             api("DELETE", f"{path}/kfp-launcher", real=True)
 
 
 @pytest.mark.parametrize("overlay", ["staging", "production"])
-def test_an_overlay_is_accepted_to_the_letter(
-    root: Callable[[], str], kubectl: Callable[..., Any], overlay: str
-) -> None:
+def test_an_overlay_is_accepted_to_the_letter(root: Callable[[], str], overlay: str) -> None:
     root()
     folder = str(ROOT / "manifests" / "overlays" / overlay)
-    tried = kubectl("apply", "--dry-run=server", "--validate=strict", "-k", folder)
-    assert f"rollout.argoproj.io/{MODEL} created (server dry run)" in tried.stdout
-    assert "warning" not in tried.stderr.lower(), tried.stderr
+    process = run_kubectl("apply", "--dry-run=server", "--validate=strict", "-k", folder)
+    assert f"rollout.argoproj.io/{MODEL} created (server dry run)" in process.stdout
+    assert "warning" not in process.stderr.lower(), process.stderr
 
 
-def test_the_root_leaves_a_deployed_version_alone(
-    root: Callable[[], str], kubectl: Callable[..., Any], api: Any
-) -> None:
+def test_the_root_leaves_a_deployed_version_alone(root: Callable[[], str], api: Any) -> None:
     root()
-    built = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "overlays" / "production")).stdout)
-    (rollout,) = [one for one in built if one["kind"] == "Rollout"]
+    built_objects = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "overlays" / "production")))
+    (rollout,) = [obj for obj in built_objects if obj["kind"] == "Rollout"]
     rollout["spec"]["template"]["spec"]["containers"][0]["image"] = DEPLOYED
     path = ROLLOUTS.format("modelway-production")
     assert api("POST", path.removesuffix(f"/{MODEL}"), rollout, real=True).status == 201
@@ -88,39 +85,37 @@ def test_the_root_leaves_a_deployed_version_alone(
     assert after["spec"]["template"] == before
 
 
-def test_git_does_not_overwrite_what_deploy_model_has_set(
-    installation: Any, kubectl: Callable[..., Any], api: Any
-) -> None:
+def test_git_does_not_overwrite_what_deploy_model_has_set(installation: Any, api: Any) -> None:
     path = ROLLOUTS.format(installation.staging)
     (rollout,) = [
-        one
-        for one in installation.objects
-        if one["kind"] == "Rollout" and one["metadata"]["namespace"] == installation.staging
+        obj
+        for obj in installation.objects
+        if obj["kind"] == "Rollout" and obj["metadata"]["namespace"] == installation.staging
     ]
     api("DELETE", path, real=True)
     applied = ("apply", "--server-side", "-f", "-")
-    kubectl(*applied, content=json.dumps(rollout))
+    run_kubectl(*applied, content=json.dumps(rollout))
     containers = api("GET", path).body["spec"]["template"]["spec"]["containers"]
     containers[0]["image"] = DEPLOYED
     patch = {"spec": {"template": {"spec": {"containers": containers}}}}
     assert api("PATCH", path, patch, real=True).status == 200
-    refused = kubectl(*applied, content=json.dumps(rollout), check=False)
-    assert refused.returncode != 0
-    assert "conflict" in refused.stderr
+    conflict = run_kubectl(*applied, content=json.dumps(rollout), check=False)
+    assert conflict.returncode != 0
+    assert "conflict" in conflict.stderr
     assert _image(api("GET", path).body) == DEPLOYED
 
 
-def test_everything_is_in_the_cluster_as_it_was_written(installation: Any, kubectl: Callable[..., Any]) -> None:
-    text = yaml.safe_dump_all([one for one in installation.objects if one["kind"] != "Rollout"])
-    found = kubectl("diff", "-f", "-", content=text, check=False)
-    assert found.returncode == 0, found.stdout
+def test_everything_is_in_the_cluster_as_it_was_written(installation: Any) -> None:
+    text = yaml.safe_dump_all([obj for obj in installation.objects if obj["kind"] != "Rollout"])
+    diff = run_kubectl("diff", "-f", "-", content=text, check=False)
+    assert diff.returncode == 0, diff.stdout
 
 
 def test_a_model_that_needs_a_gpu_runs_on_a_node_that_has_one(
-    api: Any, installation: Any, build: Callable[..., Any], eventually: Callable[..., Any]
+    api: Any, installation: Any, build: Callable[..., Any]
 ) -> None:
     objects = build(["overlays/production"], ["gpu"], namespace=installation.production)
-    (rollout,) = [one for one in objects if one["kind"] == "Rollout"]
+    (rollout,) = [obj for obj in objects if obj["kind"] == "Rollout"]
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -134,9 +129,9 @@ def test_a_model_that_needs_a_gpu_runs_on_a_node_that_has_one(
 
     def scheduled() -> dict[str, Any]:
         conditions = api("GET", f"{pods}/on-a-gpu").body.get("status", {}).get("conditions", [])
-        return next((one for one in conditions if one["type"] == "PodScheduled"), {})
+        return next((obj for obj in conditions if obj["type"] == "PodScheduled"), {})
 
-    (node, *_) = [one["metadata"]["name"] for one in api("GET", "/api/v1/nodes").body["items"]]
+    (node, *_) = [obj["metadata"]["name"] for obj in api("GET", "/api/v1/nodes").body["items"]]
     path, gpus, label = f"/api/v1/nodes/{node}", "nvidia.com/gpu", "nvidia.com/gpu.present"
     try:
         eventually(lambda: scheduled().get("reason") == "Unschedulable", "no node will do")

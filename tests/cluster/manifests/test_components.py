@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kube import eventually, run_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -55,70 +56,68 @@ def _module(name: str) -> Path:
         timeout=300,
         check=False,
     )
-    found = json.loads(downloaded.stdout or "{}")
-    if "Dir" not in found:
+    resources = json.loads(downloaded.stdout or "{}")
+    if "Dir" not in resources:
         missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing(f"{name} cannot be fetched: {found.get('Error', downloaded.stderr)}")
-    return Path(found["Dir"])
+        missing(f"{name} cannot be fetched: {resources.get('Error', downloaded.stderr)}")
+    return Path(resources["Dir"])
 
 
 @pytest.fixture
-def defined(
-    request: pytest.FixtureRequest, kubectl: Callable[..., Any], api: Any, eventually: Callable[..., Any]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
+def definitions(request: pytest.FixtureRequest, api: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
     """A component, whose kinds the API server knows for as long as it is tested."""
     component: str = request.param
     module, file, kinds = DEFINITIONS[component]
     text = (_module(module) / file).read_text(encoding="utf-8")
-    wanted = [one for one in yaml.safe_load_all(text) if one and one["spec"]["names"]["plural"] in kinds]
-    assert len(wanted) == len(kinds)
+    crds = [obj for obj in yaml.safe_load_all(text) if obj and obj["spec"]["names"]["plural"] in kinds]
+    assert len(crds) == len(kinds)
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    missing = [one for one in wanted if api("GET", f"{path}/{one['metadata']['name']}").status == 404]
+    missing = [obj for obj in crds if api("GET", f"{path}/{obj['metadata']['name']}").status == 404]
     try:
-        for one in missing:
-            kubectl("apply", "--server-side", "-f", "-", content=yaml.safe_dump(one))
+        for obj in missing:
+            run_kubectl("apply", "--server-side", "-f", "-", content=yaml.safe_dump(obj))
             # `kubectl wait` fails where the conditions are not there yet.
-            asked = ("wait", "--for=condition=Established", f"crd/{one['metadata']['name']}", "--timeout=5s")
-            eventually(lambda asked=asked: kubectl(*asked, check=False).returncode == 0, "it is established")
+            command = ("wait", "--for=condition=Established", f"crd/{obj['metadata']['name']}", "--timeout=5s")
+            eventually(lambda command=command: run_kubectl(*command, check=False).returncode == 0, "it is established")
         yield component, kinds
     finally:
-        for one in missing:
-            api("DELETE", f"{path}/{one['metadata']['name']}", real=True)
+        for obj in missing:
+            api("DELETE", f"{path}/{obj['metadata']['name']}", real=True)
 
 
-@pytest.mark.parametrize("defined", DEFINITIONS, indirect=True)
+@pytest.mark.parametrize("definitions", DEFINITIONS, indirect=True)
 def test_a_component_is_accepted_to_the_letter(
-    defined: tuple[str, tuple[str, ...]], installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any]
+    definitions: tuple[str, tuple[str, ...]], installation: Any, build: Callable[..., Any]
 ) -> None:
-    component, kinds = defined
+    component, kinds = definitions
     namespace = {} if component == "prometheusrule" else {"namespace": installation.production}
     objects = build(["overlays/production"], [component], **namespace)
-    of_its_own = [one for one in objects if f"{one['kind'].lower()}s" in kinds]
+    of_its_own = [obj for obj in objects if f"{obj['kind'].lower()}s" in kinds]
     assert len(of_its_own) == len(kinds)
-    changed = [one for one in objects if namespace and one["kind"] in {"Rollout", "NetworkPolicy", "Service"}]
-    content = yaml.safe_dump_all([*of_its_own, *changed])
+    variants = [obj for obj in objects if namespace and obj["kind"] in {"Rollout", "NetworkPolicy", "Service"}]
+    content = yaml.safe_dump_all([*of_its_own, *variants])
     arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
-    tried = kubectl(*arguments, content=content)
-    assert tried.stdout.count("serverside-applied (server dry run)") == len(of_its_own) + len(changed)
+    process = run_kubectl(*arguments, content=content)
+    assert process.stdout.count("serverside-applied (server dry run)") == len(of_its_own) + len(variants)
 
 
 def test_kserves_predictor_is_a_pod_that_an_environment_admits(
     api: Any, installation: Any, build: Callable[..., Any]
 ) -> None:
-    (made,) = [
-        one
-        for one in build(["base"], ["kserve"], namespace=installation.production, images=[IMAGE])
-        if one["kind"] == "InferenceService"
+    (service,) = [
+        obj
+        for obj in build(["base"], ["kserve"], namespace=installation.production, images=[IMAGE])
+        if obj["kind"] == "InferenceService"
     ]
     of_kserve = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "deploymentStrategy"}
-    spec = {name: value for name, value in made["spec"]["predictor"].items() if name not in of_kserve}
+    spec = {name: value for name, value in service["spec"]["predictor"].items() if name not in of_kserve}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "predictor"}, "spec": spec}
     path = f"/api/v1/namespaces/{installation.production}/pods"
     strict = api("POST", path, pod)
     assert strict.status == 201, strict.message
-    kept = strict.body["spec"]
-    assert set(spec) <= set(kept)
-    assert set(spec["containers"][0]) <= set(kept["containers"][0])
+    stored_spec = strict.body["spec"]
+    assert set(spec) <= set(stored_spec)
+    assert set(spec["containers"][0]) <= set(stored_spec["containers"][0])
 
 
 @pytest.mark.parametrize(
@@ -130,10 +129,10 @@ def test_kserves_predictor_is_a_pod_that_an_environment_admits(
     ids="+".join,
 )
 def test_a_component_without_definitions_is_accepted_to_the_letter(
-    installation: Any, kubectl: Callable[..., Any], build: Callable[..., Any], components: list[str]
+    installation: Any, build: Callable[..., Any], components: list[str]
 ) -> None:
     objects = build(["overlays/production"], components, namespace=installation.production, images=[IMAGE])
     content = yaml.safe_dump_all(objects)
     arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
-    tried = kubectl(*arguments, content=content)
-    assert tried.stdout.count("serverside-applied (server dry run)") == len(objects)
+    process = run_kubectl(*arguments, content=content)
+    assert process.stdout.count("serverside-applied (server dry run)") == len(objects)

@@ -7,16 +7,17 @@ import os
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kube import eventually, run_kubectl
 from user_files import minimal_policy
 
 from modelway.components.core.config.policy import Policy
+from modelway.components.deploy.alerts import alert_rules
 from modelway.components.deploy.analysis import analysis_templates
 from modelway.components.deploy.objectives import objectives
-from modelway.pipelines.manifests import alert_rules
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -64,10 +65,10 @@ def ask(expression: str) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def model(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any]) -> Iterator[str]:
+def model(api: Any) -> Iterator[str]:
     """A served model's name, which is its namespace's too, once a minute of it has been scraped."""
     name = f"mw{uuid.uuid4().hex[:8]}-objectives"
-    kubectl("create", "namespace", name)
+    run_kubectl("create", "namespace", name)
     try:
         labels = {"app.kubernetes.io/name": name, "rollouts-pod-template-hash": HASH}
         annotations = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}
@@ -89,7 +90,7 @@ def model(api: Any, kubectl: Callable[..., Any], eventually: Callable[..., Any])
         eventually(lambda: ask(f"{increase} > 20"), "requests are seen", 120)
         yield name
     finally:
-        kubectl("delete", "namespace", name, "--wait=false", check=False)
+        run_kubectl("delete", "namespace", name, "--wait=false", check=False)
 
 
 def analysed(model: str, policy: Policy) -> dict[str, str]:
@@ -132,6 +133,6 @@ def test_an_analysis_measures_what_is_there(model: str) -> None:
 def test_what_undoes_a_rollout_is_what_an_alert_fires_on(model: str, factor: float) -> None:
     bounds = policy(factor)
     queries = analysed(model, bounds)
-    undone = {objective.key for objective in objectives(bounds) if ask(queries[objective.name])[0] > objective.bound}
-    assert alerting(model, bounds) == undone
-    assert undone == ({objective.key for objective in objectives(bounds)} if factor < 1 else set())
+    exceeded = {objective.key for objective in objectives(bounds) if ask(queries[objective.name])[0] > objective.bound}
+    assert alerting(model, bounds) == exceeded
+    assert exceeded == ({objective.key for objective in objectives(bounds)} if factor < 1 else set())

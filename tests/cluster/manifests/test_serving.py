@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kube import eventually, run_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -36,7 +37,7 @@ HTTPServer(('', 8080), Health).serve_forever()
 
 
 @pytest.fixture(scope="module")
-def served(kubectl: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def serving_namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, namespace = tmp_path_factory.mktemp("served"), f"mw{uuid.uuid4().hex[:8]}-served"
     base = Path(__file__).resolve().parents[3] / "manifests" / "base"
     stand_in = [
@@ -52,14 +53,14 @@ def served(kubectl: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     try:
-        kubectl("apply", "-k", str(folder))
+        run_kubectl("apply", "-k", str(folder))
         yield namespace
     finally:
-        kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false", check=False)
+        run_kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false", check=False)
 
 
-def test_the_rollout_becomes_healthy(served: str, api: Any, eventually: Callable[..., Any]) -> None:
-    path = f"/apis/argoproj.io/v1alpha1/namespaces/{served}/rollouts/{MODEL}"
+def test_the_rollout_becomes_healthy(serving_namespace: str, api: Any) -> None:
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{serving_namespace}/rollouts/{MODEL}"
 
     def healthy() -> bool:
         status = api("GET", path).body.get("status", {})
@@ -70,30 +71,28 @@ def test_the_rollout_becomes_healthy(served: str, api: Any, eventually: Callable
 
 
 @pytest.mark.parametrize("service", [MODEL, f"{MODEL}-preview"])
-def test_its_services_reach_it(served: str, api: Any, eventually: Callable[..., Any], service: str) -> None:
-    slices = f"/apis/discovery.k8s.io/v1/namespaces/{served}/endpointslices"
+def test_its_services_reach_it(serving_namespace: str, api: Any, service: str) -> None:
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{serving_namespace}/endpointslices"
 
-    def reached() -> list[Any]:
+    def ports() -> list[Any]:
         return [
             port
-            for one in api("GET", slices).body["items"]
-            if one["metadata"]["labels"]["kubernetes.io/service-name"] == service
-            if any(endpoint["conditions"]["ready"] for endpoint in one["endpoints"] or [])
-            for port in one["ports"]
+            for obj in api("GET", slices).body["items"]
+            if obj["metadata"]["labels"]["kubernetes.io/service-name"] == service
+            if any(endpoint["conditions"]["ready"] for endpoint in obj["endpoints"] or [])
+            for port in obj["ports"]
         ]
 
-    assert {port["port"] for port in eventually(reached, f"{service} has a ready pod", 60)} == {8080}
+    assert {port["port"] for port in eventually(ports, f"{service} has a ready pod", 60)} == {8080}
 
 
-def test_the_autoscaler_and_the_disruption_budget_are_its_own(
-    served: str, api: Any, eventually: Callable[..., Any]
-) -> None:
-    scaler = f"/apis/autoscaling/v2/namespaces/{served}/horizontalpodautoscalers/{MODEL}"
+def test_the_autoscaler_and_the_disruption_budget_are_its_own(serving_namespace: str, api: Any) -> None:
+    scaler = f"/apis/autoscaling/v2/namespaces/{serving_namespace}/horizontalpodautoscalers/{MODEL}"
 
     def scalable() -> list[Any]:
         conditions = api("GET", scaler).body.get("status", {}).get("conditions") or []
-        return [one for one in conditions if one["type"] == "AbleToScale" and one["status"] == "True"]
+        return [obj for obj in conditions if obj["type"] == "AbleToScale" and obj["status"] == "True"]
 
     eventually(scalable, "the autoscaler finds the Rollout", 90)
-    budget = f"/apis/policy/v1/namespaces/{served}/poddisruptionbudgets/{MODEL}"
+    budget = f"/apis/policy/v1/namespaces/{serving_namespace}/poddisruptionbudgets/{MODEL}"
     eventually(lambda: api("GET", budget).body["status"].get("expectedPods", 0) >= 1, "the budget counts its pods", 60)

@@ -33,9 +33,9 @@ class Bucket:
     owner: Minio
     clients: dict[str, Minio]
 
-    def may(self, who: str, action: str, key: str) -> bool:
+    def may(self, concern: str, action: str, key: str) -> bool:
         """Whether it is done rather than refused."""
-        client = self.clients[who]
+        client = self.clients[concern]
         try:
             match action:
                 case "put":
@@ -60,25 +60,25 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     owner = Minio(endpoint=endpoint, access_key=access, secret_key=secret, secure=False)
     admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(access, secret), secure=False)
     owner.make_bucket(bucket_name=prefix)
-    keys = {who: (f"{prefix}-{who}", uuid.uuid4().hex) for who in WHO}
+    keys = {concern: (f"{prefix}-{concern}", uuid.uuid4().hex) for concern in WHO}
     try:
-        for who, (key, password) in keys.items():
-            text = (STORAGE / f"{who}.json").read_text(encoding="utf-8")
-            (folder / who).write_text(text.replace("s3:::modelway", f"s3:::{prefix}"), encoding="utf-8")
-            admin.policy_add(key, str(folder / who))
+        for concern, (key, password) in keys.items():
+            text = (STORAGE / f"{concern}.json").read_text(encoding="utf-8")
+            (folder / concern).write_text(text.replace("s3:::modelway", f"s3:::{prefix}"), encoding="utf-8")
+            admin.policy_add(key, str(folder / concern))
             admin.user_add(key, password)
             admin.attach_policy([key], user=key)
         clients = {
-            who: Minio(endpoint=endpoint, access_key=key, secret_key=password, secure=False, region="us-east-1")
-            for who, (key, password) in keys.items()
+            concern: Minio(endpoint=endpoint, access_key=key, secret_key=password, secure=False, region="us-east-1")
+            for concern, (key, password) in keys.items()
         }
         yield Bucket(prefix, owner, clients)
     finally:
         for key, _ in keys.values():
             admin.user_remove(key)
             admin.policy_remove(key)
-        for found in owner.list_objects(bucket_name=prefix, recursive=True):
-            owner.remove_object(bucket_name=prefix, object_name=str(found.object_name))
+        for item in owner.list_objects(bucket_name=prefix, recursive=True):
+            owner.remove_object(bucket_name=prefix, object_name=str(item.object_name))
         owner.remove_bucket(bucket_name=prefix)
 
 
@@ -89,7 +89,7 @@ def _contents(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "action", "key", "may"),
+    ("concern", "action", "key", "may"),
     [
         ("server", "put", "predictions/m/2.parquet", True),
         ("server", "get", "predictions/m/1.parquet", False),
@@ -109,28 +109,28 @@ def _contents(bucket: Bucket) -> None:
         ("monitor", "delete", "predictions/m/1.parquet", False),
     ],
 )
-def test_each_concern_may_do_its_own(bucket: Bucket, who: str, action: str, key: str, may: bool) -> None:
-    assert bucket.may(who, action, key) is may
+def test_each_concern_may_do_its_own(bucket: Bucket, concern: str, action: str, key: str, may: bool) -> None:
+    assert bucket.may(concern, action, key) is may
 
 
-def _rule(written: dict[str, Any]) -> Rule:
-    expiration, replaced = written.get("Expiration"), written.get("NoncurrentVersionExpiration")
+def _rule(rules: dict[str, Any]) -> Rule:
+    expiration, noncurrent = rules.get("Expiration"), rules.get("NoncurrentVersionExpiration")
     return Rule(
         status=ENABLED,
-        rule_filter=Filter(prefix=written["Filter"]["Prefix"]),
-        rule_id=written["ID"],
+        rule_filter=Filter(prefix=rules["Filter"]["Prefix"]),
+        rule_id=rules["ID"],
         expiration=Expiration(days=expiration["Days"]) if expiration else None,
         noncurrent_version_expiration=(
-            NoncurrentVersionExpiration(noncurrent_days=replaced["NoncurrentDays"]) if replaced else None
+            NoncurrentVersionExpiration(noncurrent_days=noncurrent["NoncurrentDays"]) if noncurrent else None
         ),
     )
 
 
 def test_the_lifecycle_is_taken(bucket: Bucket) -> None:
-    written = json.loads((STORAGE / "lifecycle.json").read_text(encoding="utf-8"))["Rules"]
-    config = LifecycleConfig([_rule(one) for one in written])
+    rules = json.loads((STORAGE / "lifecycle.json").read_text(encoding="utf-8"))["Rules"]
+    config = LifecycleConfig([_rule(entry) for entry in rules])
     bucket.owner.set_bucket_lifecycle(bucket_name=bucket.name, config=config)
-    kept = bucket.owner.get_bucket_lifecycle(bucket_name=bucket.name)
-    assert kept is not None
-    assert {rule.rule_id for rule in kept.rules} == {one["ID"] for one in written}
+    stored_config = bucket.owner.get_bucket_lifecycle(bucket_name=bucket.name)
+    assert stored_config is not None
+    assert {rule.rule_id for rule in stored_config.rules} == {entry["ID"] for entry in rules}
     bucket.owner.delete_bucket_lifecycle(bucket_name=bucket.name)

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from image_layouts import with_layer
+from kube import eventually, kubectl
 from rollout_releases import ADA, FAULTS, SITE, register
 from rollout_traffic import MODEL, Traffic
 from shared_node import whole_node
@@ -33,35 +33,12 @@ from modelway.components.core.oci.layout import Reference, pull
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.s3 import S3
-from modelway.components.deploy.result import Deployed
+from modelway.components.core.storage.uri import S3
+from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.stage import deploy
 from modelway.components.package.stage import package
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def _kubectl(*arguments: str, content: str | None = None, check: bool = True) -> str:
-    ran = subprocess.run(
-        ["kubectl", *arguments], input=content, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert not check or ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
-    return ran.stdout
-
-
-def _eventually(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = true()
-        if found:
-            return found
-        time.sleep(0.3)
-    return pytest.fail(f"not within {seconds:g} s: {what}")
-
-
-@pytest.fixture(scope="session")
-def kubectl() -> Callable[..., str]:
-    """Runs kubectl as the administrator."""
-    return _kubectl
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,12 +46,6 @@ def _the_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The small node is one module's at a time: pods of two would not fit on it together."""
     with whole_node(tmp_path_factory):
         yield
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[..., Any]:
-    """Waits until something is, and returns it."""
-    return _eventually
 
 
 @pytest.fixture(scope="session")
@@ -96,16 +67,16 @@ def served_from(registry: Any) -> str:
 @pytest.fixture(scope="session")
 def base_with(served_from: str, registry: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """The serving base with a fault in it; without one, itself."""
-    made = {"": served_from}
+    images = {"": served_from}
 
     def make(fault: str) -> str:
-        if fault not in made:
+        if fault not in images:
             folder = tmp_path_factory.mktemp(fault) / "site"
             folder.mkdir()
             (folder / "fault.py").write_text(FAULTS[fault], encoding="utf-8")
             (folder / "fault.pth").write_text("import fault\n", encoding="utf-8")
-            made[fault] = with_layer(served_from, folder, SITE, f"{registry.host}/serving:{fault}")
-        return made[fault]
+            images[fault] = with_layer(served_from, folder, SITE, f"{registry.host}/serving:{fault}")
+        return images[fault]
 
     return make
 
@@ -145,19 +116,19 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
             env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
         )
     try:
-        _eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"), "MLflow is up", 90)
+        eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"), "MLflow is up", 90)
         yield variables
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.wait(timeout=20)
-        for one in client.list_objects(bucket_name=bucket, recursive=True):
-            client.remove_object(bucket_name=bucket, object_name=str(one.object_name))
+        for item in client.list_objects(bucket_name=bucket, recursive=True):
+            client.remove_object(bucket_name=bucket, object_name=str(item.object_name))
         client.remove_bucket(bucket_name=bucket)
 
 
 @pytest.fixture(autouse=True)
-def _told(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in environ.items():
@@ -212,7 +183,7 @@ class Place:
 
     def deploy(
         self, version: str, *, run: str = "", environment: EnvironmentName = "staging", image: str = "", **changes: Any
-    ) -> Deployed:
+    ) -> DeployResult:
         """Deploys a version, as the account that may do no more than that."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("KUBECONFIG", str(self.deployer))
@@ -227,12 +198,12 @@ class Place:
 
     def traffic(self, service: str = MODEL, **changes: Any) -> Traffic:
         """Traffic to one of the Services, which is not sent yet."""
-        found = self.get("service", service)["spec"]
-        return Traffic((found["clusterIP"], found["ports"][0]["port"]), **changes)
+        service_spec = self.get("service", service)["spec"]
+        return Traffic((service_spec["clusterIP"], service_spec["ports"][0]["port"]), **changes)
 
     def get(self, kind: str, name: str = MODEL) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(_kubectl("-n", self.namespace, "get", kind, name, "-o", "json"))
-        return found
+        obj: dict[str, Any] = json.loads(kubectl("-n", self.namespace, "get", kind, name, "-o", "json"))
+        return obj
 
     def rollout(self) -> dict[str, Any]:
         return self.get("rollout")
@@ -241,8 +212,8 @@ class Place:
         return str(self.rollout()["spec"]["template"]["spec"]["containers"][0]["image"])
 
     def pods(self) -> list[dict[str, Any]]:
-        found = _kubectl("-n", self.namespace, "get", "pods", "-l", f"app.kubernetes.io/name={MODEL}", "-o", "json")
-        return [one for one in json.loads(found)["items"] if "deletionTimestamp" not in one["metadata"]]
+        pods = kubectl("-n", self.namespace, "get", "pods", "-l", f"app.kubernetes.io/name={MODEL}", "-o", "json")
+        return [pod for pod in json.loads(pods)["items"] if "deletionTimestamp" not in pod["metadata"]]
 
     def image_version(self) -> str:
         """The version that the Rollout asks for."""
@@ -254,10 +225,10 @@ class Place:
         labels = {"app.kubernetes.io/name": MODEL, "rollouts-pod-template-hash": template_hash}
         spec = {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]}
         name = f"only-{template_hash}"
-        made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
-        _kubectl("-n", self.namespace, "apply", "-f", "-", content=json.dumps(made))
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+        kubectl("-n", self.namespace, "apply", "-f", "-", content=json.dumps(service))
         address = self.traffic(name).address
-        _eventually(lambda: _connects(address), "the Service leads to its pods")
+        eventually(lambda: _connects(address), "the Service leads to its pods")
         return name
 
     def holder(self, environment: EnvironmentName = "staging") -> str:
@@ -267,8 +238,8 @@ class Place:
     def whole(self) -> bool:
         """Whether the Rollout serves what it asks for, by both of its pods, and is done with all else."""
         rollout = self.rollout()
-        status, ready = rollout.get("status", {}), [one for one in self.pods() if _is_ready(one)]
-        hashes = [one["metadata"]["labels"]["rollouts-pod-template-hash"] for one in ready]
+        status, ready = rollout.get("status", {}), [pod for pod in self.pods() if _is_ready(pod)]
+        hashes = [pod["metadata"]["labels"]["rollouts-pod-template-hash"] for pod in ready]
         stable = hashes.count(status.get("stableRS"))
         alone = stable == len(hashes) or "blueGreen" in rollout["spec"]["strategy"]  # which keeps old pods for a while
         return status.get("phase") == "Healthy" and stable >= 2 and alone
@@ -279,7 +250,7 @@ class Place:
     def pods_of(self, template_hash: str) -> list[dict[str, Any]]:
         """The pods of one template."""
         label = "rollouts-pod-template-hash"
-        return [one for one in self.pods() if one["metadata"]["labels"][label] == template_hash]
+        return [pod for pod in self.pods() if pod["metadata"]["labels"][label] == template_hash]
 
     def failures_of(self, template_hash: str) -> float:
         """How many requests the pods of one template answered with 5xx, by their own count."""
@@ -290,14 +261,17 @@ class Place:
         return self._counted(template_hash, "modelway_requests_total{")
 
     def _counted(self, template_hash: str, series: str) -> float:
-        addresses = [one["status"]["podIP"] for one in self.pods_of(template_hash)]
+        addresses = [pod["status"]["podIP"] for pod in self.pods_of(template_hash)]
         assert addresses
         lines = [line for address in addresses for line in _metrics(address)]
         return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:
-    return any((one["type"], one["status"]) == ("Ready", "True") for one in pod["status"].get("conditions", ()))
+    return any(
+        (condition["type"], condition["status"]) == ("Ready", "True")
+        for condition in pod["status"].get("conditions", ())
+    )
 
 
 def _metrics(address: str) -> list[str]:
@@ -323,29 +297,38 @@ def place(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
         ],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    text = _kubectl("kustomize", str(folder))
-    made = Place(
+    text = kubectl("kustomize", str(folder))
+    environment = Place(
         f"{prefix}-staging",
         f"{prefix}-pipelines",
         environ["MODELWAY_STORE"],
         Tracking(environ["MLFLOW_TRACKING_URI"]),
         folder / "kubeconfig",
     )
-    for ours, theirs in {"insurance-high-use": MODEL, "namespace: kubeflow": f"namespace: {made.pipelines}"}.items():
+    for ours, theirs in {
+        "insurance-high-use": MODEL,
+        "namespace: kubeflow": f"namespace: {environment.pipelines}",
+    }.items():
         assert ours in text
         text = text.replace(ours, theirs)
     try:
-        _kubectl("create", "namespace", made.pipelines)
-        _kubectl("-n", made.pipelines, "create", "serviceaccount", "modelway-deployer")
-        _kubectl("apply", "-f", "-", content=text)
-        shown = json.loads(_kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
-        token = _kubectl("-n", made.pipelines, "create", "token", "modelway-deployer", "--duration", "2h").strip()
-        shown["users"][0]["user"] = {"token": token}
-        made.deployer.write_text(json.dumps(shown), encoding="utf-8")
-        yield made
+        kubectl("create", "namespace", environment.pipelines)
+        kubectl("-n", environment.pipelines, "create", "serviceaccount", "modelway-deployer")
+        kubectl("apply", "-f", "-", content=text)
+        config = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
+        token = kubectl("-n", environment.pipelines, "create", "token", "modelway-deployer", "--duration", "2h").strip()
+        config["users"][0]["user"] = {"token": token}
+        environment.deployer.write_text(json.dumps(config), encoding="utf-8")
+        yield environment
     finally:
-        _kubectl(
-            "delete", "namespace", made.namespace, made.pipelines, "--ignore-not-found", "--wait=false", check=False
+        kubectl(
+            "delete",
+            "namespace",
+            environment.namespace,
+            environment.pipelines,
+            "--ignore-not-found",
+            "--wait=false",
+            check=False,
         )
 
 
@@ -392,9 +375,9 @@ def stable(place: Place, releases: Releases) -> str:
     """The version that serves, whole: the one that the tests before have left, or a first one."""
     if not place.holder():
         first = place.deploy(releases["good"], traffic="smoke")
-        assert first.verdict == "promoted", first.reasons
+        assert first.status == "promoted", first.reasons
         assert "smoke requests right" in first.reasons[-1]
-    _eventually(place.whole, "what is asked for serves", 90)
+    eventually(place.whole, "what is asked for serves", 90)
     return place.holder()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kube import eventually, kubectl
 
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.storage.uri import join, read_uri, write_uri
@@ -38,7 +39,7 @@ def image(registry: Any) -> str:
     ):
         ran = subprocess.run(["docker", *command], cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
         assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
-    described = subprocess.run(
+    description = subprocess.run(
         ["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", tag],
         capture_output=True,
         text=True,
@@ -46,7 +47,7 @@ def image(registry: Any) -> str:
         check=True,
     )
     subprocess.run(["docker", "rmi", tag], capture_output=True, timeout=60, check=False)
-    (digest,) = [one for one in json.loads(described.stdout) if one.startswith(registry.host)]
+    (digest,) = [name for name in json.loads(description.stdout) if name.startswith(registry.host)]
     return str(digest)
 
 
@@ -89,16 +90,16 @@ def _task(
     Its `artifacts` are schema titles by name, and its `keys` a volume for each use of one, mounted where they are
     looked for.
     """
-    written = {
+    outputs = {
         name: {"artifacts": [{"name": name, "type": {"schemaTitle": f"system.{kind}"}, "uri": f"/tmp/{name}"}]}  # noqa: S108
         for name, kind in artifacts.items()
     }
-    asked = {
+    executor_input = {
         "inputs": {"parameterValues": parameters},
         "outputs": {
             "outputFile": "/tmp/outputs.json",  # noqa: S108
             "parameters": {"Output": {"outputFile": "/tmp/Output"}},  # noqa: S108
-            "artifacts": written,
+            "artifacts": outputs,
         },
     }
     variables = {name: os.environ[name] for name in ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY")}
@@ -106,7 +107,7 @@ def _task(
     container = {
         "name": "main",
         "image": image,
-        "command": [part.replace("{{$}}", json.dumps(asked)) for part in command],
+        "command": [part.replace("{{$}}", json.dumps(executor_input)) for part in command],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -133,16 +134,20 @@ def _task(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _said(kubectl: Any, eventually: Any, task: Any) -> str:
+def _output_of(task: Any) -> str:
     """What a task that has succeeded said."""
     about = ("-n", task["metadata"]["namespace"], task["metadata"]["name"])
     kubectl("apply", "-f", "-", content=json.dumps(task))
     of_the_task = (*about[:2], "get", "pod", about[2], "-o", "jsonpath={.status.phase}")
-    ended = {"Succeeded", "Failed"}
-    phase = eventually(lambda: next((one for one in ended if kubectl(*of_the_task) == one), ""), "it has ended", 150)
-    said = str(kubectl(*about[:2], "logs", about[2]))
-    assert phase == "Succeeded", said
-    return said
+    phases = {"Succeeded", "Failed"}
+    phase = eventually(
+        lambda: next((name for name in phases if kubectl(*of_the_task) == name), ""),
+        "it has ended",
+        150,
+    )
+    output = str(kubectl(*about[:2], "logs", about[2]))
+    assert phase == "Succeeded", output
+    return output
 
 
 def test_deploy_model_runs_in_its_own_container(
@@ -150,8 +155,6 @@ def test_deploy_model_runs_in_its_own_container(
     environ: dict[str, str],
     image: str,
     good: str,
-    kubectl: Any,
-    eventually: Any,
     tmp_path: Path,
 ) -> None:
     keys = f"--from-file=verifying.pem={environ['MODELWAY_VERIFYING_KEY']}"
@@ -169,9 +172,9 @@ def test_deploy_model_runs_in_its_own_container(
         {"verifying": {"configMap": {"name": "modelway-verifying-key"}}},
     )
     with place.traffic().flowing() as traffic:
-        said = _said(kubectl, eventually, task)
-    assert "step 2/3, weight 50 %" in said
-    assert "smoke requests right; staging has no other traffic" in said
+        output = _output_of(task)
+    assert "step 2/3, weight 50 %" in output
+    assert "smoke requests right; staging has no other traffic" in output
     record = DeploymentRecord.read(place.store, "in-a-pod")
     assert record is not None
     assert (record.verdict, record.version) == ("promoted", good)
@@ -186,8 +189,6 @@ def test_package_model_runs_in_its_own_container_and_makes_the_same_image(
     image: str,
     good: str,
     releases: Any,
-    kubectl: Any,
-    eventually: Any,
     tmp_path: Path,
 ) -> None:
     key = f"--from-file=signing.pem={environ['MODELWAY_SIGNING_KEY']}"
@@ -209,7 +210,7 @@ def test_package_model_runs_in_its_own_container_and_makes_the_same_image(
         {"signing": {"secret": {"secretName": "modelway-signing-key"}}},
     )
     try:
-        _said(kubectl, eventually, task)
+        _output_of(task)
         assert json.loads(read_uri(record)) == json.loads(before)
     finally:
         write_uri(record, before)
@@ -236,7 +237,7 @@ def test_the_pipeline_runs_locally_against_the_cluster(place: Any, good: str, re
     for stage, title in (("deploy-model", "Version"), ("record-outcome", "version")):
         (summary,) = (tmp_path / good).rglob(f"{stage}/summary")
         assert f"{title} {good} of loans is live in staging" in summary.read_text(encoding="utf-8")
-    undone = run(releases["crashes"])
-    assert undone.returncode != 0
-    assert "CrashLoopBackOff" in undone.stdout + undone.stderr
+    failure = run(releases["crashes"])
+    assert failure.returncode != 0
+    assert "CrashLoopBackOff" in failure.stdout + failure.stderr
     assert place.holder() == good

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarning
 
 
 @pytest.fixture
-def recorded(place: Any, good: str) -> Iterator[Callable[[str], None]]:
+def record_image(place: Any, good: str) -> Iterator[Callable[[str], None]]:
     """Makes an image the one that is recorded of the version, as long as the test runs."""
     record = join(place.store, "packages", "loans", f"{good}.json")
     before = read_uri(record)
@@ -28,30 +28,30 @@ def recorded(place: Any, good: str) -> Iterator[Callable[[str], None]]:
     write_uri(record, before)
 
 
-def _touched(place: Any) -> str:
+def _state(place: Any) -> str:
     """All that a refused deployment leaves as it is."""
     rollout = place.rollout()
-    found = {
+    state = {
         "spec": rollout["spec"],
         "annotations": rollout["metadata"].get("annotations"),
-        "pods": sorted(one["metadata"]["uid"] for one in place.pods()),
+        "pods": sorted(pod["metadata"]["uid"] for pod in place.pods()),
         "aliases": [place.holder("staging"), place.holder("production")],
     }
-    return json.dumps(found, sort_keys=True)
+    return json.dumps(state, sort_keys=True)
 
 
-def _refused(place: Any, version: str, says: str, **changes: Any) -> None:
-    before = _touched(place)
-    made = place.deploy(version, **changes)
-    assert made.verdict == "refused"
-    assert says in " ".join(made.reasons)
-    assert _touched(place) == before
+def _assert_refused(place: Any, version: str, says: str, **changes: Any) -> None:
+    before = _state(place)
+    result = place.deploy(version, **changes)
+    assert result.status == "refused"
+    assert says in " ".join(result.reasons)
+    assert _state(place) == before
     last = place.log()[-1]
     assert (last.event, last.version, last.actor) == ("refused", version, "ada@example.org")
     assert says in last.details["reason"]
 
 
-def _changed(name: str) -> Callable[[Path], None]:
+def _append_to(name: str) -> Callable[[Path], None]:
     def change(release: Path) -> None:
         file = release / name
         content = file.read_bytes()
@@ -72,9 +72,9 @@ def _signed_by_another(release: Path) -> None:
     [
         (lambda release: (release / "release.sig").unlink(), "release.sig"),
         (_signed_by_another, "another key"),
-        (_changed("model.onnx"), "model.onnx"),
-        (_changed("blessing.json"), "blessing.json"),
-        (_changed("sbom.cdx.json"), "sbom.cdx.json"),
+        (_append_to("model.onnx"), "model.onnx"),
+        (_append_to("blessing.json"), "blessing.json"),
+        (_append_to("sbom.cdx.json"), "sbom.cdx.json"),
     ],
     ids=["unsigned", "signed by another key", "tampered model", "tampered blessing", "tampered SBOM"],
 )
@@ -82,7 +82,7 @@ def test_an_image_that_is_not_the_release(
     place: Any,
     releases: Any,
     good: str,
-    recorded: Callable[[str], None],
+    record_image: Callable[[str], None],
     layered: Callable[..., str],
     tmp_path: Path,
     change: Callable[[Path], Any],
@@ -91,17 +91,17 @@ def test_an_image_that_is_not_the_release(
     image = json.loads(read_uri(join(place.store, "packages", "loans", f"{good}.json")))["image"]
     release = fetch_release(image, tmp_path)
     change(release)
-    recorded(layered(releases.base_with(""), release, "release", f"{releases.host}/loans:tampered"))
-    _refused(place, good, says)
+    record_image(layered(releases.base_with(""), release, "release", f"{releases.host}/loans:tampered"))
+    _assert_refused(place, good, says)
 
 
 def test_another_image_than_the_one_that_was_packaged(place: Any, stable: str, good: str) -> None:
     other = json.loads(read_uri(join(place.store, "packages", "loans", f"{stable}.json")))["image"]
-    _refused(place, good, "package_model", image=other)
+    _assert_refused(place, good, "package_model", image=other)
 
 
 def test_a_version_without_approval(place: Any, good: str) -> None:
-    _refused(place, good, "approv", environment="production")
+    _assert_refused(place, good, "approv", environment="production")
 
 
 def test_an_expired_approval(place: Any, good: str) -> None:
@@ -109,15 +109,15 @@ def test_an_expired_approval(place: Any, good: str) -> None:
     about: dict[str, Any] = {"by": "bob@example.org", "reason": "seen", "until": until, "policy": place.policy()}
     approve(place.model.version(good), "production", **about)
     time.sleep(3.5)
-    _refused(place, good, "ended", environment="production")
+    _assert_refused(place, good, "ended", environment="production")
 
 
 def test_an_approval_of_ones_own(place: Any, good: str) -> None:
     # Written past `modelway approve`, which would not take it.
-    given = next(one for one in place.log() if one.event == "approved")
-    details = given.details | {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")}
+    approval = next(pod for pod in place.log() if pod.event == "approved")
+    details = approval.details | {"until": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")}
     version = place.model.version(good)
     version.log_event("approved", "ada@example.org", environment="production", details=details)
-    _refused(place, good, "ada@example.org", environment="production")
+    _assert_refused(place, good, "ada@example.org", environment="production")
     approve(version, "production", by="bob@example.org", reason="seen", policy=place.policy())
     assert promotion_blockers(version, "production", policy=place.policy()) == []

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from kube import eventually, kubectl
 
 from modelway.components.deploy.rollback import rollback
 
@@ -18,31 +19,32 @@ pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarning
 COMPARED = {"compare_with_stable": {"error_rate": 0.02, "latency_ratio": 20}}  # a busy machine is not the version's
 
 
-def _ended(place: Any, version: str) -> Any:
+def _last_entry(place: Any, version: str) -> Any:
     """The entry that ended the latest promotion of a version."""
-    (begun, *_) = [one for one in reversed(place.log()) if (one.event, one.version) == ("promotion.begun", version)]
-    entries = [one for one in place.log() if one.details.get("promotion") == begun.sha256()]
-    (ended,) = [one for one in entries if one.event != "deployed"]
-    return ended
+    log = place.log()
+    (begun, *_) = [entry for entry in reversed(log) if (entry.event, entry.version) == ("promotion.begun", version)]
+    entries = [entry for entry in log if entry.details.get("promotion") == begun.sha256()]
+    (last_entry,) = [entry for entry in entries if entry.event != "deployed"]
+    return last_entry
 
 
 @pytest.mark.parametrize(("strategy", "analysis"), [("canary", {}), ("blue-green", {}), ("rolling", COMPARED)])
 def test_a_good_version_takes_over_without_a_failed_request(
-    place: Any, stable: str, good: str, strategy: str, analysis: dict[str, Any], eventually: Any
+    place: Any, stable: str, good: str, strategy: str, analysis: dict[str, Any]
 ) -> None:
     with ExitStack() as flowing:
         traffic = flowing.enter_context(place.traffic().flowing())
         if strategy == "blue-green":  # what the new version is judged on before the switch
             flowing.enter_context(place.traffic("loans-preview").flowing())
-        made = place.deploy(good, strategy=strategy, analysis=analysis)
+        result = place.deploy(good, strategy=strategy, analysis=analysis)
         eventually(lambda: traffic.answers[-1].version == good, "the new version answers")
-    assert (made.verdict, made.replaced) == ("promoted", stable), made.reasons
+    assert (result.status, result.replaced_version) == ("promoted", stable), result.reasons
     assert traffic.failed == []
-    assert {one.version for one in traffic.answers} == {stable, good}
+    assert {answer.version for answer in traffic.answers} == {stable, good}
     eventually(place.whole, "the new version serves alone", 60)
-    assert place.image() == made.image
+    assert place.image() == result.image
     assert place.holder() == good
-    assert (_ended(place, good).event, _ended(place, good).actor) == ("promoted", "ada@example.org")
+    assert (_last_entry(place, good).event, _last_entry(place, good).actor) == ("promoted", "ada@example.org")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_a_good_version_takes_over_without_a_failed_request(
     ],
 )
 def test_a_bad_version_is_undone_by_itself(
-    place: Any, releases: Any, stable: str, good: str, eventually: Any, fault: str, strategy: str, says: str
+    place: Any, releases: Any, stable: str, good: str, fault: str, strategy: str, says: str
 ) -> None:
     bad = good if fault in {"drifts", "idles"} else releases[fault]
     before, hash_before = place.image(), place.rollout()["status"]["stableRS"]
@@ -69,36 +71,36 @@ def test_a_bad_version_is_undone_by_itself(
         traffic = flowing.enter_context(place.traffic(service, drifted=fault == "drifts").flowing())
         if (fault, strategy) == ("fails", "blue-green"):
             flowing.enter_context(place.traffic("loans-preview").flowing())
-        made = place.deploy(bad, strategy=strategy)
+        result = place.deploy(bad, strategy=strategy)
         eventually(place.whole, "the stable version serves alone", 60)
-        asked = len(traffic.answers)
-        eventually(lambda: len(traffic.answers) > asked + 30, "more is asked")
-    assert (made.verdict, made.restored) == ("undone", before), made.reasons
-    assert says in " ".join(made.reasons)
-    assert {one.version for one in traffic.answers[asked:]} == {stable}
+        answered_before = len(traffic.answers)
+        eventually(lambda: len(traffic.answers) > answered_before + 30, "more is asked")
+    assert (result.status, result.restored_image) == ("undone", before), result.reasons
+    assert says in " ".join(result.reasons)
+    assert {answer.version for answer in traffic.answers[answered_before:]} == {stable}
     # Every request was answered, the stable version failed none, and it was never gone.
     expected = {500} if fault == "fails" and strategy != "blue-green" else set()
-    assert [one for one in traffic.failed if one.status not in expected] == []
+    assert [answer for answer in traffic.failed if answer.status not in expected] == []
     assert place.failures_of(hash_before) == 0
     assert traffic.longest_gap(stable) < 3
     assert place.image() == before
     assert place.rollout()["status"]["stableRS"] == hash_before
     assert place.holder() == stable
-    assert _ended(place, bad).event == "undone"
-    assert says in _ended(place, bad).details["reason"]
+    assert _last_entry(place, bad).event == "undone"
+    assert says in _last_entry(place, bad).details["reason"]
 
 
-def test_pods_killed_under_load_lose_nothing(place: Any, stable: str, eventually: Any, kubectl: Any) -> None:
+def test_pods_killed_under_load_lose_nothing(place: Any, stable: str) -> None:
     pods = place.pods_of(place.rollout()["status"]["stableRS"])
-    first, second, *_ = (one["metadata"]["name"] for one in pods)
+    first, second, *_ = (pod["metadata"]["name"] for pod in pods)
     with place.traffic().flowing() as traffic:
         for name in (first, second):
             kubectl("-n", place.namespace, "delete", "pod", name, "--wait=false")
-            eventually(lambda name=name: name not in {one["metadata"]["name"] for one in place.pods()}, "it is going")
+            eventually(lambda name=name: name not in {pod["metadata"]["name"] for pod in place.pods()}, "it is going")
             eventually(place.whole, "another took its place", 60)
     assert len(traffic.answers) > 50
     assert traffic.failed == []
-    assert {one.version for one in traffic.answers} == {stable}
+    assert {answer.version for answer in traffic.answers} == {stable}
 
 
 DEPLOY = """
@@ -113,39 +115,35 @@ deploy(version, "staging", run="dies", actor="ada@example.org", policy=Policy.pa
 """
 
 
-def test_a_task_that_dies_midway_is_taken_up_by_running_it_again(
-    place: Any, stable: str, good: str, eventually: Any
-) -> None:
+def test_a_task_that_dies_midway_is_taken_up_by_running_it_again(place: Any, stable: str, good: str) -> None:
     command = [sys.executable, "-c", DEPLOY, place.store, good, place.policy().canonical()]
     with place.traffic().flowing() as traffic:
-        died = subprocess.Popen(
+        process = subprocess.Popen(
             command, env={**os.environ, "KUBECONFIG": str(place.deployer)}, stdout=subprocess.DEVNULL
         )
         try:
             eventually(lambda: place.image_version() == good, "the Rollout is asked for it", 60)
         finally:
-            died.send_signal(signal.SIGKILL)
-            assert died.wait(timeout=20) == -signal.SIGKILL
+            process.send_signal(signal.SIGKILL)
+            assert process.wait(timeout=20) == -signal.SIGKILL
         assert place.holder() == stable
-        made = place.deploy(good, run="dies")
+        result = place.deploy(good, run="dies")
         again = place.deploy(good, run="dies")
-    assert (made.verdict, again.verdict) == ("promoted", "promoted")
+    assert (result.status, again.status) == ("promoted", "promoted")
     assert traffic.failed == []
     assert place.holder() == good
-    events = [one.event for one in place.log() if one.details.get("run") == "dies"]
+    events = [entry.event for entry in place.log() if entry.details.get("run") == "dies"]
     assert events.count("promotion.begun") == 1
-    assert [one.event for one in place.log()][-1] == "promoted"
+    assert [entry.event for entry in place.log()][-1] == "promoted"
 
 
-def test_the_way_back_is_one_call(
-    place: Any, stable: str, good: str, eventually: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_way_back_is_one_call(place: Any, stable: str, good: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = place.image()
     with place.traffic().flowing() as traffic:
-        assert place.deploy(good).verdict == "promoted"
+        assert place.deploy(good).status == "promoted"
         with monkeypatch.context() as patch:
             patch.setenv("KUBECONFIG", str(place.deployer))
-            made = rollback(
+            result = rollback(
                 place.model,
                 "staging",
                 actor="bob@example.org",
@@ -153,7 +151,7 @@ def test_the_way_back_is_one_call(
                 policy=place.policy(),
             )
         eventually(place.whole, "the version before serves alone", 60)
-    assert (made.verdict, made.version, made.image) == ("rolled-back", stable, before)
+    assert (result.status, result.version, result.image) == ("rolled-back", stable, before)
     assert traffic.failed == []
     assert (place.image(), place.holder()) == (before, stable)
     last = place.log()[-1]

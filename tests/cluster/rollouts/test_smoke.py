@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from kube import eventually
 
 from modelway.components.core.evidence.deployment_record import DeploymentRecord
-from modelway.components.deploy.task import deploy_in_task
+from modelway.components.deploy.stage import deploy_in_task
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
 
 @pytest.mark.parametrize("strategy", ["blue-green", "canary"])
 def test_a_good_version_is_judged_by_the_analysis_and_promoted(
-    place: Any, stable: str, good: str, eventually: Any, capsys: pytest.CaptureFixture[str], strategy: str
+    place: Any, stable: str, good: str, capsys: pytest.CaptureFixture[str], strategy: str
 ) -> None:
-    made = place.deploy(good, strategy=strategy, traffic="smoke")
-    assert (made.verdict, made.replaced) == ("promoted", stable), made.reasons
-    assert "smoke requests right; staging has no other traffic" in made.reasons[-1]
-    said = capsys.readouterr().out
+    result = place.deploy(good, strategy=strategy, traffic="smoke")
+    assert (result.status, result.replaced_version) == ("promoted", stable), result.reasons
+    assert "smoke requests right; staging has no other traffic" in result.reasons[-1]
+    output = capsys.readouterr().out
     for metric in ("requests", "error-rate 0", "latency-p95-seconds", "drift"):
-        assert metric in said
+        assert metric in output
     assert int(place.log()[-1].details["smoke_requests"]) >= 15
     eventually(place.whole, "the new version serves alone", 60)
     assert place.holder() == good
@@ -29,23 +30,23 @@ def test_a_good_version_is_judged_by_the_analysis_and_promoted(
 
 
 def test_a_bad_version_is_undone_and_its_record_says_why(
-    place: Any, releases: Any, stable: str, eventually: Any, monkeypatch: pytest.MonkeyPatch
+    place: Any, releases: Any, stable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, hash_before = place.image(), place.rollout()["status"]["stableRS"]
     answered = place.requests_of(hash_before)
     monkeypatch.setenv("KUBECONFIG", str(place.deployer))
     about: dict[str, Any] = {"store": place.store, "model": "loans", "environment": "staging", "run": "smoked"}
     policy = place.policy(traffic="smoke").canonical()
-    made = deploy_in_task(**about, version=releases["fails"], policy=policy, requested_by="ada@example.org")
-    assert (made.verdict, made.restored) == ("undone", before), made.reasons
-    wrong, log = made.reasons
+    result = deploy_in_task(**about, version=releases["fails"], policy=policy, requested_by="ada@example.org")
+    assert (result.status, result.restored_image) == ("undone", before), result.reasons
+    wrong, log = result.reasons
     assert "smoke requests were answered wrong; row" in wrong
     assert "was answered with 500: the prediction failed" in wrong
     assert "the feature store does not answer" in log
     record = DeploymentRecord.read(place.store, "smoked")
     assert record is not None
-    assert (record.verdict, record.restored, record.reasons) == ("undone", before, made.reasons)
-    assert (record.version, record.sentence) == (releases["fails"], made.sentence())
+    assert (record.verdict, record.restored, record.reasons) == ("undone", before, result.reasons)
+    assert (record.version, record.sentence) == (releases["fails"], result.sentence())
     eventually(place.whole, "the stable version serves alone", 60)
     # The stable version was not asked anything, and serves on.
     assert place.requests_of(hash_before) == answered

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from user_files import minimal_policy
 
-from modelway.components.deploy.targets.base import Change, image_of
+from modelway.components.deploy.targets.base import RolloutChange, image_of
 from modelway.components.deploy.targets.kserve import InferenceServiceTarget
 
 IMAGE, NEXT = f"r.example/loans@sha256:{'1' * 64}", f"r.example/loans@sha256:{'2' * 64}"
@@ -16,11 +16,15 @@ TARGET = InferenceServiceTarget()
 NOWHERE: Any = None
 
 
+def values_by_path(operations: list[dict[str, Any]]) -> dict[str, Any]:
+    return {operation["path"]: operation["value"] for operation in operations}
+
+
 @pytest.fixture
-def found() -> dict[str, Any]:
-    ((_, made),) = TARGET.made(minimal_policy(), "loans", image=IMAGE)
+def service() -> dict[str, Any]:
+    ((_, body),) = TARGET.manifests(minimal_policy(), "loans", image=IMAGE)
     status = {"observedGeneration": 2, "conditions": [{"type": "Ready", "status": "True"}]}
-    return {**made, "metadata": {**made["metadata"], "generation": 2}, "status": status}
+    return {**body, "metadata": {**body["metadata"], "generation": 2}, "status": status}
 
 
 def pod(image: str, *, ready: bool = True) -> dict[str, Any]:
@@ -41,38 +45,40 @@ def pod(image: str, *, ready: bool = True) -> dict[str, Any]:
         ([], "progressing"),
     ],
 )
-def test_it_is_whole_when_only_the_new_image_runs(found: dict[str, Any], pods: list[Any], phase: str) -> None:
-    assert TARGET.state(found, pods).phase == phase
+def test_it_is_whole_when_only_the_new_image_runs(service: dict[str, Any], pods: list[Any], phase: str) -> None:
+    assert TARGET.state(service, pods).phase == phase
 
 
-def test_it_is_not_whole_before_it_is_ready_or_seen(found: dict[str, Any]) -> None:
-    found["metadata"]["generation"] = 3
-    assert TARGET.state(found, [pod(IMAGE)]).phase == "progressing"
-    found["status"] = {"observedGeneration": 3, "conditions": [{"type": "Ready", "status": "False"}]}
-    assert TARGET.state(found, [pod(IMAGE)]).phase == "progressing"
+def test_it_is_not_whole_before_it_is_ready_or_seen(service: dict[str, Any]) -> None:
+    service["metadata"]["generation"] = 3
+    assert TARGET.state(service, [pod(IMAGE)]).phase == "progressing"
+    service["status"] = {"observedGeneration": 3, "conditions": [{"type": "Ready", "status": "False"}]}
+    assert TARGET.state(service, [pod(IMAGE)]).phase == "progressing"
 
 
-def test_a_model_that_cannot_be_loaded_has_failed(found: dict[str, Any]) -> None:
+def test_a_model_that_cannot_be_loaded_has_failed(service: dict[str, Any]) -> None:
     failure = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": {"message": "exit status 3"}}
-    found["status"] |= {"conditions": [{"type": "Ready", "status": "False"}], "modelStatus": failure}
-    state = TARGET.state(found, [pod(IMAGE, ready=False)])
+    service["status"] |= {"conditions": [{"type": "Ready", "status": "False"}], "modelStatus": failure}
+    state = TARGET.state(service, [pod(IMAGE, ready=False)])
     assert (state.phase, state.reason) == ("failed", "BlockedByFailedLoad exit status 3")
 
 
-def test_a_change_remembers_what_served_and_is_undone_to_it(found: dict[str, Any]) -> None:
-    served = TARGET.served(NOWHERE, copy.deepcopy(found), changing=False)
-    assert served is not None
-    assert image_of(served) == IMAGE
-    assert "minReplicas" not in served["spec"]
-    operations = TARGET.change(found, Change("loans", "2", NEXT, "run-2", served, {}, 60))
-    set_to = {one["path"]: one["value"] for one in operations}
-    assert set_to["/spec/predictor/containers/0/image"] == NEXT
-    found["metadata"]["annotations"]["modelway.io/previous"] = set_to["/metadata/annotations/modelway.io~1previous"]
-    found["spec"]["predictor"]["containers"][0]["image"] = NEXT
-    assert TARGET.served(NOWHERE, found, changing=True) == served
-    back = {one["path"]: one["value"] for one in TARGET.restore(found, served, reason="it was slow")}
+def test_a_change_remembers_what_served_and_is_undone_to_it(service: dict[str, Any]) -> None:
+    template = TARGET.serving_template(NOWHERE, copy.deepcopy(service), changing=False)
+    assert template is not None
+    assert image_of(template) == IMAGE
+    assert "minReplicas" not in template["spec"]
+    operations = TARGET.change(service, RolloutChange("loans", "2", NEXT, "run-2", template, {}, 60))
+    values = values_by_path(operations)
+    assert values["/spec/predictor/containers/0/image"] == NEXT
+    service["metadata"]["annotations"]["modelway.io/previous"] = values["/metadata/annotations/modelway.io~1previous"]
+    service["spec"]["predictor"]["containers"][0]["image"] = NEXT
+    assert TARGET.serving_template(NOWHERE, service, changing=True) == template
+    back = {
+        operation["path"]: operation["value"] for operation in TARGET.restore(service, template, reason="it was slow")
+    }
     assert back["/spec/predictor"]["containers"][0]["image"] == IMAGE
-    assert back["/spec/predictor"]["minReplicas"] == found["spec"]["predictor"]["minReplicas"]
-    assert [one["path"] for one in TARGET.restore(found, None, reason="x")] == [
+    assert back["/spec/predictor"]["minReplicas"] == service["spec"]["predictor"]["minReplicas"]
+    assert [operation["path"] for operation in TARGET.restore(service, None, reason="x")] == [
         "/metadata/annotations/modelway.io~1undone"
     ]

@@ -1,0 +1,90 @@
+"""What a promotion starts and finishes in the cluster, in MLflow and in the audit log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pod_proxy import ApiServer
+from user_files import minimal_policy
+
+from modelway.components.core.audit.lock import acquire, current_lock
+from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
+from modelway.components.deploy.workload import Workload
+
+IMAGE = f"r.example/loans@sha256:{'1' * 64}"
+
+
+@pytest.fixture
+def promotion(release: Callable[..., str], packages: Any, api: ApiServer) -> Promotion:
+    model = packages.handle("promoted")
+    version = model.version(release("promoted"))
+    policy = minimal_policy(deployment={"target": "deployment"})
+    workload = Workload(api.cluster(), "promoted", policy, progress=str)
+    claim = acquire(
+        model.audit_log,
+        model=model.name,
+        version=version.number,
+        environment="staging",
+        actor="ada",
+        run="run-1",
+        lease=timedelta(hours=1),
+    )
+    return Promotion(version, workload, claim, "staging", IMAGE, time.monotonic())
+
+
+def test_a_first_version_is_created_recorded_once_and_gets_the_environments_alias(
+    promotion: Promotion, api: ApiServer
+) -> None:
+    model = promotion.version.model
+    assert promotion.rehearse_rollback() == ()
+    promotion.start(None, immediate=False)
+    obj = api.objects["deployments", "promoted"]
+    assert promotion.is_in_progress(obj)
+    for _ in range(2):
+        promotion.record_deployed(model.verified_entries())
+    result = promotion.complete("promoted")
+    assert (result.status, result.image, result.replaced_version) == ("promoted", IMAGE, "")
+    assert result.reasons == (
+        "its pods' readiness is the only evidence: a deployment is not analysed for errors, latency or drift",
+    )
+    entries = model.verified_entries()
+    assert [entry.event for entry in entries] == ["promotion.begun", "deployed", "promoted"]
+    assert deployed_entry(entries, promotion.claim) == entries[1]
+    assert current_lock(entries, model.name, environment="staging") is None
+    assert model.version_with_alias("staging") == promotion.version
+
+
+def test_an_undone_first_version_is_scaled_down_and_gets_no_alias(promotion: Promotion, api: ApiServer) -> None:
+    promotion.start(None, immediate=False)
+    result = promotion.undo(("error-rate is 0.3",))
+    assert (result.status, result.restored_image) == ("undone", "")
+    assert result.reasons == ("error-rate is 0.3", "nothing served before, so nothing serves now")
+    obj = api.objects["deployments", "promoted"]
+    assert obj["spec"]["replicas"] == 0
+    assert promotion.undo_reason(obj) == "error-rate is 0.3"
+    assert not promotion.is_in_progress(obj)
+    assert promotion.version.model.verified_entries()[-1].details["reason"] == "; ".join(result.reasons)
+
+
+def test_a_refusal_ends_the_claim(promotion: Promotion) -> None:
+    assert promotion.refuse(("it is not healthy",)).status == "refused"
+    last = promotion.version.model.verified_entries()[-1]
+    assert (last.event, last.details["reason"]) == ("refused", "it is not healthy")
+
+
+def test_an_error_before_any_change_is_a_failure_but_an_outage_is_none() -> None:
+    def step(error: ModelwayError) -> Callable[[], tuple[str, ...]]:
+        def fail() -> tuple[str, ...]:
+            raise error
+
+        return fail
+
+    assert failures_of(lambda: ()) == ()
+    assert failures_of(step(ModelwayError("no such namespace", remedy="create it"))) == ("no such namespace",)
+    with pytest.raises(UnavailableError):
+        failures_of(step(UnavailableError("the cluster is away", remedy="wait")))

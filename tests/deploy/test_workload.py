@@ -1,0 +1,105 @@
+"""A model's workload is created, changed, followed until it serves or has failed, and undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pod_proxy import ApiServer
+from user_files import minimal_policy
+
+from modelway.components.core.errors import ModelwayError
+from modelway.components.deploy import workload as workload_module
+from modelway.components.deploy.targets.base import RolloutChange, image_of
+from modelway.components.deploy.workload import Workload
+
+IMAGE, NEXT = f"r.example/loans@sha256:{'1' * 64}", f"r.example/loans@sha256:{'2' * 64}"
+HEALTHY = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+LATE = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "it is late"}
+
+
+@pytest.fixture(autouse=True)
+def _polling_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload_module, "_POLL_SECONDS", 0.01)
+
+
+def workload_of(api: ApiServer, **deployment: Any) -> Workload:
+    policy = minimal_policy(deployment={"target": "deployment", **deployment})
+    return Workload(api.cluster(), "loans", policy, progress=str)
+
+
+def change(image: str, previous_template: dict[str, Any] | None = None) -> RolloutChange:
+    return RolloutChange("loans", "2", image, "run-2", previous_template, {"type": "RollingUpdate"}, 60)
+
+
+def crashing_pod(image: str) -> dict[str, Any]:
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off"}
+    statuses = [{"name": "server", "restartCount": 1, "state": {"waiting": waiting}}]
+    spec = {"containers": [{"name": "server", "image": image}]}
+    return {"metadata": {"name": "loans-1"}, "spec": spec, "status": {"containerStatuses": statuses}}
+
+
+def test_the_objects_are_created_with_the_annotations_of_the_change(api: ApiServer) -> None:
+    workload = workload_of(api)
+    assert workload.get("loans") is None
+    workload.apply(None, change(IMAGE))
+    assert set(api.objects) == {("services", "loans"), ("services", "loans-preview"), ("deployments", "loans")}
+    obj = workload.get("loans")
+    assert obj is not None
+    assert workload.image(obj) == IMAGE
+    assert obj["metadata"]["annotations"]["modelway.io/run"] == "run-2"
+    assert obj["spec"]["template"]["metadata"]["annotations"]["modelway.io/version"] == "2"
+
+
+def test_only_a_rollout_gets_analysis_templates(api: ApiServer) -> None:
+    workload = workload_of(api, target="rollout")
+    for _ in range(2):  # the second time in place of the first ones
+        workload.apply(workload.get("loans"), change(IMAGE))
+    assert {name for resource, name in api.objects if resource == "analysistemplates"} == {
+        "loans-analysis",
+        "loans-watch",
+    }
+
+
+def test_an_object_of_another_model_is_left_alone(api: ApiServer) -> None:
+    workload_of(api).apply(None, change(IMAGE))
+    with pytest.raises(ModelwayError, match="loans in models serves another model, loans"):
+        workload_of(api).get("Loans")
+
+
+def test_a_healthy_rollout_has_no_failures_and_an_undo_restores_the_previous_template(api: ApiServer) -> None:
+    workload = workload_of(api)
+    workload.apply(None, change(IMAGE))
+    obj = api.objects["deployments", "loans"]
+    obj["status"] = HEALTHY
+    assert workload.follow(IMAGE, 5) == ()
+    template = obj["spec"]["template"]
+    workload.apply(workload.get("loans"), change(NEXT, template))
+    assert workload.image(api.objects["deployments", "loans"]) == NEXT
+    assert workload.follow(IMAGE, 5) == (f"loans was changed by something else meanwhile, to {NEXT}",)
+    assert workload.undo(NEXT, template, reason="it was slow")
+    obj = api.objects["deployments", "loans"]
+    assert image_of(obj["spec"]["template"]) == IMAGE
+    assert obj["metadata"]["annotations"]["modelway.io/undone"] == "it was slow"
+
+
+def test_a_failed_rollout_says_what_is_wrong_with_its_pods(api: ApiServer) -> None:
+    workload = workload_of(api)
+    workload.apply(None, change(IMAGE))
+    api.objects["deployments", "loans"]["status"] = {"observedGeneration": 1, "conditions": [LATE]}
+    api.objects["pods", "loans-1"] = crashing_pod(IMAGE)
+    assert workload.follow(IMAGE, 5) == (
+        "a pod is not ready: CrashLoopBackOff: back-off",
+        "its log ends: loans-1 has no memory left",
+    )
+
+
+def test_a_rollout_has_to_finish_in_time(api: ApiServer) -> None:
+    workload = workload_of(api)
+    workload.apply(None, change(IMAGE))
+    (failure,) = workload.follow(IMAGE, 0.05)
+    assert failure.startswith("it did not finish within 0 s: 0 of 1 new pods ready")
+    assert not workload.wait_healthy(0.05)
+    del api.objects["deployments", "loans"]
+    with pytest.raises(ModelwayError, match="models/deployments/loans was deleted"):
+        workload.wait_healthy(0.05)
