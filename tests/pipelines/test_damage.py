@@ -144,9 +144,9 @@ def test_a_version_with_damaged_evidence_goes_nowhere(
     file: str, says: str, damage: str, released: Office, evidence: Callable[[str, str], None]
 ) -> None:
     evidence(file, damage)
-    checked = released.found("promote", "1", "--to", "staging", "--check", code=1)
+    checked = released.read_json("promote", "1", "--to", "staging", "--check", code=1)
     assert says in " ".join(checked["refusals"])
-    approved = released.found("approve", "1", "--to", "production", "-m", "x", code=2)
+    approved = released.read_json("approve", "1", "--to", "production", "-m", "x", code=2)
     assert says in approved["error"]["message"]
 
 
@@ -160,9 +160,9 @@ def test_a_damaged_audit_entry_is_named(damage: str, office: Office, spoil: Call
         ("rollback", "staging", "-m", "x"),
     ):
         named(office(*command, "--json"), file)
-    verified = office.found("audit", "verify", code=1)
+    verified = office.read_json("audit", "verify", code=1)
     assert Path(verified["broken"]["file"]).name == file.name
-    checked = office.found("promote", "1", "--to", "staging", "--check", code=1)
+    checked = office.read_json("promote", "1", "--to", "staging", "--check", code=1)
     assert any("the audit log is broken at entry 1" in refusal for refusal in checked["refusals"])
 
 
@@ -207,5 +207,5 @@ def test_damaged_cache_entries_are_named_and_computed_again(office: Office) -> N
     for file in (*entries, *others):
         assert f"{file} is damaged: removed, and computed again" in ended.stderr.replace("\n", "")
     assert [file for file in others if file.exists()] == []
-    again = office.found("run")
+    again = office.read_json("run")
     assert len(again["cached"]) >= 6

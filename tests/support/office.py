@@ -45,7 +45,7 @@ class Office:
                 code = int(end.code or 0)
         return CompletedProcess(arguments, code, said.getvalue(), complained.getvalue())
 
-    def found(self, *arguments: str, code: int = 0, **more: str) -> Any:
+    def read_json(self, *arguments: str, code: int = 0, **more: str) -> Any:
         """What a command prints as JSON."""
         ran = self(*arguments, "--json", **more)
         assert ran.returncode == code, ran.stdout + ran.stderr

@@ -15,10 +15,10 @@ from office import ADA, Office, Ran
 from typer.testing import CliRunner
 
 from modelway.components.core.errors import ModelwayError, NotFoundError, RejectedError, UnavailableError
-from modelway.pipelines.cli import output as console
 from modelway.pipelines.cli.failures import guard
 from modelway.pipelines.cli.main import app
 from modelway.pipelines.cli.options import Home, Json, Project
+from modelway.pipelines.cli.output import print_error, print_written
 
 MISTAKES = {
     "run": ("run", "nowhere"),
@@ -115,6 +115,23 @@ def test_what_is_done_exits_with_0_under_debug_too(name: str, released: Office) 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_an_option_that_there_is_not_exits_with_2(name: str, released: Office) -> None:
     assert run(released, tuple(name.split()), ("--nothing", "--debug")).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("approve", "7", "--to", "production", "-m", "x"), "visits has no version '7'"),
+        (("approve", "1", "--to", "moon", "-m", "x"), "there is no environment 'moon'"),
+        (("approve", "1", "--to", "production", "-m", " "), "an approval without `reason` says nothing"),
+        (("promote", "nobody", "--to", "staging"), "nothing holds such an alias"),
+        (("history", "--at", "soon"), "'soon' is not a time"),
+    ],
+)
+def test_what_is_not_there_is_named_with_a_remedy(released: Office, arguments: tuple[str, ...], said: str) -> None:
+    ran = released(*arguments)
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert "remedy" in ran.stderr
 
 
 # ---- any error of any command
@@ -252,7 +269,7 @@ def test_brackets_in_what_is_printed_reach_the_user(
     name: str, released: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert name in released("manifests", "-o", str(tmp_path / name)).stdout
-    console.print_written([Path(name) / "policy.yaml"], f"run {name}")
+    print_written([Path(name) / "policy.yaml"], f"run {name}")
     assert capsys.readouterr().out == f"  {name}/policy.yaml\nrun {name}\n"
-    console.print_error(ModelwayError(name, file=name, remedy=name))
+    print_error(ModelwayError(name, file=name, remedy=name))
     assert capsys.readouterr().err.count(name) == 3

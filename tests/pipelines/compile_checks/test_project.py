@@ -9,7 +9,7 @@ import pytest
 from small_projects import write_small_project
 
 from modelway.components.core.errors import ModelwayError
-from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.output import print_error
 from modelway.pipelines.compile_checks.project import Problem, check_project, refuse_errors
 from modelway.pipelines.project.workspace import Workspace
 
@@ -213,7 +213,8 @@ def test_errors_come_first_and_are_read_with_their_lines(folder: Path, capsys: p
     several = problems(folder, text, image="modelway/components:0.1.0")
     assert [problem.severity for problem in several] == ["error", "warning", "warning"]
     assert several[0].as_json().items() >= {"severity": "error", "line": 8, "value": "my_training:fit"}.items()
-    console.print_problems(several)
+    for problem in several:
+        print_error(problem.error, severity=problem.severity)
     printed = capsys.readouterr().err
     assert "error: the module my_training" in printed
     assert "project.yaml:8" in printed
