@@ -48,8 +48,8 @@ def promote_pipeline(settings: TaskSettings = TaskSettings(), *, form: Form = Fo
         recording = record_outcome(
             goal="promoted", model=model, run=run, run_name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, store=store
         )
-        ended = with_display_name(with_services(recording, cached=False, settings=settings), "record outcome")
-        with dsl.ExitHandler(ended, name="promote"):
+        exit_task = with_display_name(with_services(recording, cached=False, settings=settings), "record outcome")
+        with dsl.ExitHandler(exit_task, name="promote"):
             promoting = deploy_model(
                 model=model,
                 version=version,

@@ -86,13 +86,13 @@ def release_pipeline(
             "store": store,
             "git_commit": git_commit,
         }
-        ended = with_display_name(
+        exit_task = with_display_name(
             with_services(
                 record_outcome(goal=goal, project=project, reason=reason, **run), cached=False, settings=settings
             ),
             "record outcome",
         )
-        with dsl.ExitHandler(ended, name="release"):
+        with dsl.ExitHandler(exit_task, name="release"):
             run["requested_by"] = requested_by
             resolving = resolve_inputs(
                 **files,
@@ -157,31 +157,31 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
     with_training_image(enforcing, settings=settings)
     enforced = with_display_name(with_services(enforcing, cached=False, settings=settings), "enforce data gate")
     preparing = prepare_features(train_data=data["train_data"], project=files["project"], proceed=validated["proceed"])
-    prepared = with_display_name(with_services(preparing, settings=settings), "prepare features").outputs
+    features = with_display_name(with_services(preparing, settings=settings), "prepare features").outputs
     training = train_model(
         train_data=data["train_data"],
-        prepared_data=prepared["prepared_data"],
-        steps=prepared["steps"],
+        prepared_data=features["prepared_data"],
+        steps=features["steps"],
         project=files["project"],
         data_hash=data["data_hash"],
         code_version=inputs["code_version"],
     ).after(enforced)
-    trained = with_display_name(with_services(training, settings=settings), "train model").outputs
+    training_outputs = with_display_name(with_services(training, settings=settings), "train model").outputs
     candidate = {
-        "model": trained["model"],
+        "model": training_outputs["model"],
         "test_data": data["test_data"],
         "project": files["project"],
         "policy": files["policy"],
-        "model_hash": trained["model_hash"],
+        "model_hash": training_outputs["model_hash"],
         "as_of": as_of,
     }
     evaluating = evaluate_model(
-        **candidate, unseen_data=data["unseen_data"], run_id=trained["run_id"], champion=champion
+        **candidate, unseen_data=data["unseen_data"], run_id=training_outputs["run_id"], champion=champion
     )
     evaluated = with_display_name(with_services(evaluating, settings=settings), "judge model").outputs
     probed = with_display_name(with_services(probe_model(**candidate), settings=settings), "probe serving").outputs
     registering = register_model(
-        model=trained["model"],
+        model=training_outputs["model"],
         data_gate=validated["gate"],
         model_gate=evaluated["gate"],
         serving_gate=probed["gate"],
@@ -191,8 +191,8 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         baseline=validated["baseline"],
         **files,
         **run,
-        run_id=trained["run_id"],
-        model_id=trained["model_id"],
+        run_id=training_outputs["run_id"],
+        model_id=training_outputs["model_id"],
         source_version=inputs["source_version"],
         data_version=data_version,
         code_version=inputs["code_version"],

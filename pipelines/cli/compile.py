@@ -135,10 +135,10 @@ def _print(compilation: Compilation) -> None:
 
 def _arguments(parameters: Mapping[str, Any]) -> str:
     """The arguments that a run needs, and those that it may have beside."""
-    required = [name for name, default in parameters.items() if default is None]
-    optional = [name for name, default in parameters.items() if default == ""]
-    needs = f"needs {', '.join(required)}" if required else "starts without an argument"
-    return f"{needs}; optional: {', '.join(optional)}" if optional else needs
+    needed_names = [name for name, default in parameters.items() if default is None]
+    optional_names = [name for name, default in parameters.items() if default == ""]
+    needs = f"needs {', '.join(needed_names)}" if needed_names else "starts without an argument"
+    return f"{needs}; optional: {', '.join(optional_names)}" if optional_names else needs
 
 
 def _other_images(images: Mapping[str, str]) -> dict[str, list[str]]:

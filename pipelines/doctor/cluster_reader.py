@@ -38,11 +38,11 @@ class ClusterReader:
         import urllib3
         from kubernetes import client, config  # type: ignore[import-untyped]
 
-        named = os.environ.get("KUBECONFIG")
-        file = named or str(Path.home() / ".kube" / "config")
+        variable = os.environ.get("KUBECONFIG")
+        file = variable or str(Path.home() / ".kube" / "config")
         settings = client.Configuration()
         try:
-            if named or Path(file).exists():
+            if variable or Path(file).exists():
                 config.load_kube_config(file, client_configuration=settings)
             elif in_pod():
                 config.load_incluster_config(client_configuration=settings)

@@ -132,18 +132,18 @@ class _StageRunner:
         """Registers a champion, and runs another seed of the same against it."""
         folder = self.folder / "champion"
         _must_pass(self._validate(folder, self.inputs))
-        trained = self._train(folder, self.inputs)
-        _must_pass(self._evaluate(folder, self.inputs, trained=trained))
-        _must_pass(self._probe(folder, self.inputs, trained=trained))
-        self.champion = self._register(folder, self.inputs, trained=trained)
+        training = self._train(folder, self.inputs)
+        _must_pass(self._evaluate(folder, self.inputs, training=training))
+        _must_pass(self._probe(folder, self.inputs, training=training))
+        self.champion = self._register(folder, self.inputs, training=training)
         seeded = self.inputs.project.model.model_copy(update={"seed": self.inputs.project.model.seed + 1})
         self.inputs = replace(self.inputs, project=self.inputs.project.model_copy(update={"model": seeded}))
         folder = self.folder / "clean"
         gates = [self._validate(folder, self.inputs)]
-        trained = self._train(folder, self.inputs)
+        training = self._train(folder, self.inputs)
         gates += [
-            self._evaluate(folder, self.inputs, trained=trained),
-            self._probe(folder, self.inputs, trained=trained),
+            self._evaluate(folder, self.inputs, training=training),
+            self._probe(folder, self.inputs, training=training),
         ]
         self.data_gate = gates[0]
         blocking = [gate for gate in gates if not gate.proceed]
@@ -175,11 +175,11 @@ class _StageRunner:
         inputs = replace(inputs, training=inputs.splits.train)
         if fault.at in {"training", "model"}:
             inputs = _inject(fault, inputs, rng=rng)
-        trained = self._train(folder, inputs)
+        training = self._train(folder, inputs)
         if fault.tamper is not None:
             fault.tamper(folder / "model")
         judge = self._probe if fault.gate == "serving" else self._evaluate
-        return judge(folder, inputs, trained=trained)
+        return judge(folder, inputs, training=training)
 
     def _validate(self, folder: Path, inputs: DrillInput) -> Gate:
         folder.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ class _StageRunner:
             model_path=paths["model"],
         )
 
-    def _evaluate(self, folder: Path, inputs: DrillInput, *, trained: Trained) -> Gate:
+    def _evaluate(self, folder: Path, inputs: DrillInput, *, training: Trained) -> Gate:
         gate = evaluate(
             str(folder / "model"),
             str(folder / "test.parquet"),
@@ -231,26 +231,26 @@ class _StageRunner:
             project_text=inputs.project.canonical(),
             policy_text=inputs.policy.canonical(),
             champion=self.champion,
-            run_id=trained.run_id,
-            model_hash=trained.model_hash,
+            run_id=training.run_id,
+            model_hash=training.model_hash,
             report_path=str(folder / "model.html"),
         ).gate
         gate.write(folder / "model.json")
         return gate
 
-    def _probe(self, folder: Path, inputs: DrillInput, *, trained: Trained) -> Gate:
+    def _probe(self, folder: Path, inputs: DrillInput, *, training: Trained) -> Gate:
         gate = probe(
             str(folder / "model"),
             str(folder / "test.parquet"),
             project_text=inputs.project.canonical(),
             policy_text=inputs.policy.canonical(),
-            model_hash=trained.model_hash,
+            model_hash=training.model_hash,
             report_path=str(folder / "serving.html"),
         )
         gate.write(folder / "serving.json")
         return gate
 
-    def _register(self, folder: Path, inputs: DrillInput, *, trained: Trained) -> str:
+    def _register(self, folder: Path, inputs: DrillInput, *, training: Trained) -> str:
         evidence = Evidence(
             {name: str(folder / f"{name}.json") for name in GATES},
             {name: str(folder / f"{name}.html") for name in GATES},
@@ -259,7 +259,7 @@ class _StageRunner:
         return register(
             str(folder / "model"),
             evidence,
-            training=Training(run_id=trained.run_id, model_id=trained.model_id),
+            training=Training(run_id=training.run_id, model_id=training.model_id),
             files=UserFiles(inputs.project, inputs.contract, inputs.policy),
             context=RunContext(run="drill", store=str(folder / "store")),
         ).model.version
