@@ -8,15 +8,15 @@ from office import ADA, BOB, Office
 
 
 def test_nobody_approves_their_own_run(office: Office) -> None:
-    asked = ("approve", "1", "--to", "production", "-m", "fewer alarms")
-    assert "ada@example.org asked for the run" in office(*asked, by=ADA).stderr
-    found = office.read_json(*asked)
-    assert (found["approval"]["by"], found["approval"]["reason"]) == (BOB, "fewer alarms")
-    assert all("approv" not in refusal for refusal in found["refusals"])
-    assert "does not approve version 1" in office(*asked, "--withdraw").stdout
+    arguments = ("approve", "1", "--to", "production", "-m", "fewer alarms")
+    assert "ada@example.org asked for the run" in office(*arguments, by=ADA).stderr
+    answer = office.read_json(*arguments)
+    assert (answer["approval"]["by"], answer["approval"]["reason"]) == (BOB, "fewer alarms")
+    assert all("approv" not in refusal for refusal in answer["refusals"])
+    assert "does not approve version 1" in office(*arguments, "--withdraw").stdout
     checked = office.read_json("promote", "1", "--to", "production", "--check", code=1)
     assert any("approv" in refusal for refusal in checked["refusals"])
-    assert [one["event"] for one in office.read_json("audit", "log")] == ["registered", "approved", "withdrawn"]
+    assert [entry["event"] for entry in office.read_json("audit", "log")] == ["registered", "approved", "withdrawn"]
 
 
 def test_an_approval_says_what_is_still_missing(office: Office) -> None:

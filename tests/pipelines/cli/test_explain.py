@@ -22,24 +22,24 @@ def test_the_run_that_ended_last_is_meant_unless_its_id_is_given(tmp_path: Path)
     rejected.write(str(tmp_path), OUTCOME)
     write_uri(join(str(tmp_path), "runs", LATEST, OUTCOME), rejected.model_dump_json().encode())
     assert recorded_outcome(str(tmp_path), None) == recorded_outcome(str(tmp_path), "run-1") == rejected
-    with pytest.raises(ModelwayError, match="has no outcome of the run run-9") as refused:
+    with pytest.raises(ModelwayError, match="has no outcome of the run run-9") as error:
         recorded_outcome(str(tmp_path), "run-9")
-    assert refused.value.value == "run-9"
+    assert error.value.value == "run-9"
     with pytest.raises(ModelwayError, match="has no outcome of any run"):
         recorded_outcome(str(tmp_path / "elsewhere"), None)
 
 
-def explained(store: Path, run: str, *options: str) -> Result:
+def explain(store: Path, run: str, *options: str) -> Result:
     return CliRunner().invoke(app, ["explain", run, "--store", str(store), *options], env={"COLUMNS": "300"})
 
 
 def test_a_run_that_was_stopped_before_its_outcome_was_recorded_is_explained(store: Path) -> None:
-    printed = explained(store, "id-4")
-    assert printed.exit_code == 2
-    assert printed.output.startswith(
+    result = explain(store, "id-4")
+    assert result.exit_code == 2
+    assert result.output.startswith(
         "The run id-4 was stopped: train_model was told to end, by someone, by a time limit"
     )
-    content = json.loads(explained(store, "id-4", "--json").output)
+    content = json.loads(explain(store, "id-4", "--json").output)
     assert (content["state"], content["model"]) == ("stopped", None)
 
 
@@ -84,8 +84,8 @@ def test_what_was_decided_before_it_was_stopped_stays(state: State, error: str, 
 def test_runs_of_earlier_versions_explain_by_their_names(
     run: str, code: int, sentences: tuple[str, ...], old_store: Path
 ) -> None:
-    printed = explained(old_store, run)
-    assert printed.exit_code == code
-    assert [sentence for sentence in sentences if sentence not in printed.output] == []
-    assert json.loads(explained(old_store, run, "--json").output)["run"] == run
-    assert explained(old_store, run, "--markdown").output.startswith("### ")
+    result = explain(old_store, run)
+    assert result.exit_code == code
+    assert [sentence for sentence in sentences if sentence not in result.output] == []
+    assert json.loads(explain(old_store, run, "--json").output)["run"] == run
+    assert explain(old_store, run, "--markdown").output.startswith("### ")

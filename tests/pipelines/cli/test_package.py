@@ -10,11 +10,11 @@ from office import Office
 def test_a_version_is_packaged_by_number_or_alias_and_is_the_same_image(
     released: Office, base: Path, tmp_path: Path
 ) -> None:
-    asked = ("--base", str(base), "--target", str(tmp_path / "image"))
-    first = released.read_json("package", "1", *asked)
+    options = ("--base", str(base), "--target", str(tmp_path / "image"))
+    first = released.read_json("package", "1", *options)
     assert first["release"]["version"] == "1"
-    assert released.read_json("package", "development", *asked)["image"] == first["image"]
-    assert first["image"] in released("package", "1", *asked).stdout
+    assert released.read_json("package", "development", *options)["image"] == first["image"]
+    assert first["image"] in released("package", "1", *options).stdout
 
 
 def test_packaging_without_a_key_says_which_variable(released: Office, base: Path, tmp_path: Path) -> None:

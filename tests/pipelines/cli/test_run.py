@@ -18,14 +18,14 @@ from modelway.components.core.evidence.runs import State, recorded_runs
 
 
 def test_a_run_packages_what_it_releases(office: Office, base: Path, tmp_path: Path) -> None:
-    asked = ("--base", str(base), "--target", str(tmp_path / "image"))
-    refused = office.read_json("run", *asked, code=2, MODELWAY_SIGNING_KEY="")
-    assert refused["error"]["key"] == "MODELWAY_SIGNING_KEY"
-    found = office.read_json("run", *asked)
-    assert (found["state"], "package_model" in found["seconds"]) == ("registered", True)
-    version = found["model"]["version"]
-    recorded = json.loads((office.folder / ".modelway" / "packages" / "visits" / f"{version}.json").read_text())
-    assert recorded["image"] == office.read_json("package", version, *asked)["image"]
+    options = ("--base", str(base), "--target", str(tmp_path / "image"))
+    failure = office.read_json("run", *options, code=2, MODELWAY_SIGNING_KEY="")
+    assert failure["error"]["key"] == "MODELWAY_SIGNING_KEY"
+    summary = office.read_json("run", *options)
+    assert (summary["state"], "package_model" in summary["seconds"]) == ("registered", True)
+    version = summary["model"]["version"]
+    record = json.loads((office.folder / ".modelway" / "packages" / "visits" / f"{version}.json").read_text())
+    assert record["image"] == office.read_json("package", version, *options)["image"]
 
 
 SLOW = """\

@@ -27,13 +27,13 @@ def test_what_has_not_ended_comes_first_and_then_the_newest(store: Path) -> None
 
 def test_a_store_without_runs_has_none(tmp_path: Path) -> None:
     assert recorded_runs(str(tmp_path / "nowhere")) == []
-    printed = CliRunner().invoke(app, ["runs", "--store", str(tmp_path)])
-    assert (printed.exit_code, "no run has left records" in printed.output) == (0, True)
+    result = CliRunner().invoke(app, ["runs", "--store", str(tmp_path)])
+    assert (result.exit_code, "no run has left records" in result.output) == (0, True)
 
 
 def test_they_are_listed_by_name_id_state_and_version(store: Path) -> None:
-    printed = CliRunner().invoke(app, ["runs", "--store", str(store), "--json"])
-    rows = json.loads(printed.output)
+    result = CliRunner().invoke(app, ["runs", "--store", str(store), "--json"])
+    rows = json.loads(result.output)
     assert [(row["run"], row["name"], row["state"], row["version"]) for row in rows] == [
         ("id-3", "", "no outcome", ""),
         ("id-4", "", "stopped", ""),
@@ -47,21 +47,21 @@ def test_they_are_listed_by_name_id_state_and_version(store: Path) -> None:
 
 @pytest.mark.parametrize(("last", "count"), [("1", 1), ("0", 5)])
 def test_only_so_many_are_listed(last: str, count: int, store: Path) -> None:
-    printed = CliRunner().invoke(app, ["runs", "--store", str(store), "--last", last, "--json"])
-    assert len(json.loads(printed.output)) == count
+    result = CliRunner().invoke(app, ["runs", "--store", str(store), "--last", last, "--json"])
+    assert len(json.loads(result.output)) == count
 
 
 def test_people_read_a_table(store: Path) -> None:
-    printed = CliRunner().invoke(app, ["runs", "--store", str(store)], env={"COLUMNS": "160"})
-    assert printed.exit_code == 0
+    result = CliRunner().invoke(app, ["runs", "--store", str(store)], env={"COLUMNS": "160"})
+    assert result.exit_code == 0
     for text in ("weekly", "id-2", "registered", "stopped", "no outcome", "income is missing"):
-        assert text in printed.output
+        assert text in result.output
 
 
 def test_runs_of_earlier_versions_are_listed_by_their_names(old_store: Path) -> None:
-    printed = CliRunner().invoke(app, ["runs", "--store", str(old_store), "--json"])
+    result = CliRunner().invoke(app, ["runs", "--store", str(old_store), "--json"])
     assert [
-        (row["run"], row["name"], row["state"], row["version"], row["error"]) for row in json.loads(printed.output)
+        (row["run"], row["name"], row["state"], row["version"], row["error"]) for row in json.loads(result.output)
     ] == [
         ("Täglich #3", "", "failed", "", "the task train_model failed"),
         ("claims-release-x7k2p", "", "registered", "7", ""),

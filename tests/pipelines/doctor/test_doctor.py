@@ -140,9 +140,9 @@ def test_a_cluster_that_does_not_answer_ends_within_seconds(
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config), encoding="utf-8")
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         check(base="")  # imports are not a part of it
-        started = time.monotonic()
+        start = time.monotonic()
         finding = check()["cluster"]
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - start < 15
     assert finding.status is Status.UNREACHABLE
     assert f"127.0.0.1:{port}" in finding.message
 

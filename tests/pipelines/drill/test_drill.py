@@ -24,16 +24,16 @@ def drilled(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> list
 
 
 def test_there_are_faults_for_every_gate(drilled: list[dict[str, Any]]) -> None:
-    assert [one["fault"] for one in drilled] == [fault.name for fault in FAULTS]
+    assert [result["fault"] for result in drilled] == [fault.name for fault in FAULTS]
     assert len(drilled) >= 20
-    assert {one["expected_gate"] for one in drilled} == {"data", "model", "serving"}
+    assert {result["expected_gate"] for result in drilled} == {"data", "model", "serving"}
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.name for fault in FAULTS])
 def test_each_fault_is_caught_by_the_gate_meant_for_it(drilled: list[dict[str, Any]], number: int) -> None:
-    one, fault = drilled[number], FAULTS[number]
-    assert (one["caught_by"], one["caught"]) == (fault.gate, True), one
-    assert any(name.startswith(fault.check) for name in one["checks"]), one
+    result, fault = drilled[number], FAULTS[number]
+    assert (result["caught_by"], result["caught"]) == (fault.gate, True), result
+    assert any(name.startswith(fault.check) for name in result["checks"]), result
 
 
 def test_a_gate_that_is_not_asked_catches_nothing_and_the_command_says_so(
@@ -42,8 +42,8 @@ def test_a_gate_that_is_not_asked_catches_nothing_and_the_command_says_so(
     edit(insurance / "policy.yaml", {"model.calibration": None, "model.metrics.log_loss": None})
     ran = modelway("drill", insurance, "--fault", "miscalibrated", "--json", cwd=insurance, limit=300)
     assert ran.returncode == 1, ran.stderr
-    (one,) = json.loads(ran.stdout)
-    assert (one["fault"], one["expected_gate"], one["caught"]) == ("miscalibrated", "model", False)
+    (result,) = json.loads(ran.stdout)
+    assert (result["fault"], result["expected_gate"], result["caught"]) == ("miscalibrated", "model", False)
 
 
 def test_a_project_that_does_not_pass_itself_is_an_error(insurance: Path, modelway: Command, edit: Edit) -> None:

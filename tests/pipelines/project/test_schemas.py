@@ -72,6 +72,6 @@ def test_the_documented_settings_are_valid_by_the_schema_and_the_model() -> None
 
 def test_the_command_prints_them(tmp_path: Path, modelway: Command) -> None:
     assert modelway("schema", "contract", cwd=tmp_path).stdout == published_schema("contract")
-    refused = modelway("schema", "contracts", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "choose project, contract, policy" in refused.stderr
+    result = modelway("schema", "contracts", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "choose project, contract, policy" in result.stderr
