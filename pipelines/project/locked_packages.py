@@ -215,7 +215,7 @@ def _check_needs(
                 need, image_packages.python, platform=platform, extras=requirement.requirement.extras
             ):
                 continue
-            reason = f"it finds {version}" if version else "neither the lock nor the image of the components has it"
+            reason = f"there is {version}" if version else "neither the lock nor the image of the components has it"
             raise ModelwayError(
                 f"{requirement.name} {requirement.version} needs {need.name}{need.specifier}, but {reason}",
                 file=str(folder / REQUIREMENTS_FILE),

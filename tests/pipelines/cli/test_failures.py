@@ -18,7 +18,6 @@ from modelway.components.core.errors import ModelwayError, NotFoundError, Reject
 from modelway.pipelines.cli.failures import guard
 from modelway.pipelines.cli.main import app
 from modelway.pipelines.cli.options import Home, Json, Project
-from modelway.pipelines.cli.output import print_error, print_written
 
 MISTAKES = {
     "run": ("run", "nowhere"),
@@ -77,6 +76,13 @@ def run(office: Office, arguments: tuple[str, ...], extra: tuple[str, ...]) -> R
 
 def test_every_command_is_among_those_that_are_tested_here() -> None:
     assert set(MISTAKES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_in_the_module_of_its_name(name: str) -> None:
+    callback = COMMANDS[name].callback
+    assert callback is not None
+    assert callback.__module__ == f"modelway.pipelines.cli.{name.split(maxsplit=1)[0]}"
 
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)], ids=["plain", "debug"])
@@ -262,14 +268,3 @@ def test_brackets_in_a_command_of_no_docstring_of_its_own_are_kept() -> None:
 
     guard(small)
     assert "Takes [red]data[/red]." in CliRunner().invoke(small, ["--help"]).output
-
-
-@pytest.mark.parametrize("name", ["[red]", "a[evidently]", "[/]", "x[bold]y"])
-def test_brackets_in_what_is_printed_reach_the_user(
-    name: str, released: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert name in released("manifests", "-o", str(tmp_path / name)).stdout
-    print_written([Path(name) / "policy.yaml"], f"run {name}")
-    assert capsys.readouterr().out == f"  {name}/policy.yaml\nrun {name}\n"
-    print_error(ModelwayError(name, file=name, remedy=name))
-    assert capsys.readouterr().err.count(name) == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -225,43 +224,3 @@ def test_a_folder_of_files_is_one_table(tmp_path: Path) -> None:
     proposal = propose(tmp_path / "made", "made", source=str(tmp_path / "parts"), label="label")
     project = yaml.safe_load(proposal.files["project.yaml"])
     assert project["data"] | {"split": {}} == {"source": "../parts", "delimiter": ";", "split": {}}
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    _with("column", [i % 50 for i in INTEGERS]).write_csv(tmp_path / "data.csv")
-    return tmp_path / "data.csv"
-
-
-def test_files_that_are_there_stay_unless_forced(data: Path, modelway: Command) -> None:
-    arguments = ("init", "made", "--data", data, "--label", "label")
-    result = modelway(*arguments, "--json", cwd=data.parent)
-    assert result.returncode == 0, result.stderr
-    answer = json.loads(result.stdout)
-    assert [Path(file).name for file in answer["files"]] == ["project.yaml", "contract.yaml", "policy.yaml"]
-    assert answer["task"] == "binary"
-    assert answer["features"] == ["column", "other"]
-    schemas = {file.name for file in (data.parent / "made" / ".schemas").iterdir()}
-    assert schemas == {"project.schema.json", "contract.schema.json", "policy.schema.json"}
-
-    mine = data.parent / "made" / "policy.yaml"
-    mine.write_text("mine\n", encoding="utf-8")
-    (data.parent / "made" / "project.yaml").unlink()
-    error = modelway(*arguments, cwd=data.parent)
-    assert error.returncode == 2
-    assert "is already there" in error.stderr
-    assert "--force" in error.stderr
-    assert mine.read_text(encoding="utf-8") == "mine\n"
-    assert not (data.parent / "made" / "project.yaml").exists()
-
-    assert modelway(*arguments, "--force", cwd=data.parent).returncode == 0
-    assert Policy.load(mine).registration.alias == "champion"
-
-
-@pytest.mark.parametrize("name", ["Made", "with_underscore", "-dash"])
-def test_a_name_that_cannot_be_a_model_is_refused(name: str, data: Path, modelway: Command) -> None:
-    result = modelway("init", "--data", data, "--label", "label", "--", name, cwd=data.parent)
-    assert result.returncode == 2
-    assert "Traceback" not in result.stderr
-    assert "name" in result.stderr
-    assert not (data.parent / name).exists()

@@ -68,10 +68,3 @@ def test_the_documented_settings_are_valid_by_the_schema_and_the_model() -> None
     assert set(content) >= Project.settings
     assert project.resources["train_model"].model_fields_set == set(StageResources.model_fields) - {"timeout"}
     assert project.sha256() == Project.parse(example).sha256()
-
-
-def test_the_command_prints_them(tmp_path: Path, modelway: Command) -> None:
-    assert modelway("schema", "contract", cwd=tmp_path).stdout == published_schema("contract")
-    result = modelway("schema", "contracts", cwd=tmp_path)
-    assert result.returncode == 2
-    assert "choose project, contract, policy" in result.stderr
