@@ -1,4 +1,4 @@
-"""How a command that fails ends: what it prints, where a crash's traceback is kept, and its exit code."""
+"""How a failing command ends: its error message, its exit code, and a crash's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`modelway manifests`: the Kubernetes manifests that the policy asks for."""
+"""`modelway manifests`: the policy as Kubernetes manifests."""
 
 from __future__ import annotations
 

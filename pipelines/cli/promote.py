@@ -93,7 +93,7 @@ def check_promotion(
         answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
     except (UnavailableError, CredentialsError):
         raise
-    except ModelwayError:  # likewise
+    except ModelwayError:  # which is among the blockers too
         pass
     version_approvals = approvals(entries, model.name, version=version.number, environment=environment)
     return {

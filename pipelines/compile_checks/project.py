@@ -86,7 +86,7 @@ def check_project(
         image: The image that the components run in.
         store: The root of the project's store; empty: it is not looked at.
         project_image: The image with the project's code, which the stages that need it run in. Empty: none is named.
-        codes: What the label `CODE_LABEL` of images says, of those that could be looked up; None: they have none.
+        codes: The label `CODE_LABEL` of each image that could be looked up; None: it has none.
 
     Returns:
         The errors first.
@@ -108,7 +108,7 @@ def errors_first(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def refuse_errors(problems: Sequence[Problem]) -> None:
-    """Raises what is sure to fail the run, all of it at once.
+    """Raises the problems that are sure to fail the run, all at once.
 
     Raises:
         ModelwayError: there is such a problem; located at the first.

@@ -82,10 +82,10 @@ class Fault:
         name: What it is called.
         gate: The gate that is meant to catch it.
         check: What the name of the check that is meant to catch it begins with; several are alternatives.
-        at: Where it happens: ``table``, ``splits`` (what is served with them), ``training`` (data after the data
+        at: Where it happens: ``table``, ``splits`` (and the serving data), ``training`` (data after the data
             gate), ``model`` or ``folder`` (the model's files).
         change: How; a fault in the model's folder changes files instead.
-        tamper: What is done to the model's folder.
+        tamper: Changes the model's folder.
     """
 
     name: str

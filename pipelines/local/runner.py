@@ -1,4 +1,4 @@
-"""Runs the release pipeline here, through `kfp.local`, with its tasks forked from one warm process."""
+"""Runs the release pipeline on this machine, through `kfp.local`, with its tasks forked from one warm process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Event:
     Attributes:
         kind: What happened.
         stage: The component's name.
-        text: A line of the stage's log, or what is damaged and what was done about it.
+        text: A line of the stage's log, or a message about a damaged cache entry.
         seconds: How long the stage took.
     """
 
@@ -212,7 +212,7 @@ class _Run:
 
 
 def _drop_damaged(cache: Path) -> list[Path]:
-    """Removes the entries of kfp.local's cache that are not what it writes there, which would break a run."""
+    """Removes damaged entries of kfp.local's cache, which would break a run."""
     damaged = [file for file in cache.glob("*.json") if not _is_entry(file)]
     for file in damaged:
         file.unlink()

@@ -50,7 +50,7 @@ PRELOADED_FOR_SQLITE = (
 )
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GRACE_SECONDS = 5
-# Where there is no champion yet.
+# These stages run while a new database is still being created.
 WITHOUT_TRACKING = {"resolve_inputs", "ingest_data", "validate_data", "enforce_gate", "prepare_features"}
 
 

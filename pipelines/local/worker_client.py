@@ -51,7 +51,7 @@ class Worker:
         self._count = 0
 
     def ask(self, request: dict[str, Any], on_line: Callable[[str], None] | None = None) -> tuple[int, dict[str, Any]]:
-        """Has a request run in a fork; returns its exit code and what it left in its result file.
+        """Runs a request in a fork; returns the fork's exit code and the content of its result file.
 
         Where it failed, that is ``kind`` and ``error`` of a readable error or ``crash``, or neither; and the ``log``.
 
@@ -84,7 +84,7 @@ class Worker:
         """What a run of a project would work on, as `preflight.preflight` says.
 
         Raises:
-            ModelwayError: something is wrong that would make the run fail.
+            ModelwayError: a mistake would make the run fail.
         """
         arguments = {
             "files": {name: document.canonical() for name, document in workspace.files.documents()},

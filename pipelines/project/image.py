@@ -61,8 +61,8 @@ def make_project_image(
         target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout. Without a tag, the tag
             is the code's version.
         platform: The image's platform, ``os/architecture``.
-        insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
-        report: Told what is being done, a sentence at a time.
+        insecure: Whether plain HTTP is used for the registries; for one on this machine it always is.
+        report: Called with what is being done, a sentence at a time.
 
     Raises:
         ModelwayError: the project has no code of its own, or something is wrong with it; the base is not pinned or is
@@ -84,7 +84,7 @@ def make_project_image(
     below = pull(bases, from_base, platform=platform)
     if CODE_LABEL in _labels(below):
         raise ModelwayError(
-            f"{base} has a project's code in it already",
+            f"{base} already contains a project's code",
             key="image",
             value=base,
             remedy="name the image of the components that it was made of",
@@ -111,11 +111,11 @@ def make_project_image(
 
 
 def code_of_image(reference: str, *, insecure: bool = False) -> str | None:
-    """The version of the project's code that is in an image, as its label says; None: none is.
+    """The version of the project's code in an image, by its label; None: the image has none.
 
     Args:
         reference: The image: ``host/repository@sha256:…``, or the folder of an OCI layout.
-        insecure: Whether its registry is spoken to by plain HTTP; one on the machine itself always is.
+        insecure: Whether plain HTTP is used for its registry; for one on this machine it always is.
 
     Raises:
         ModelwayError: it is not pinned, or cannot be looked up.
@@ -166,6 +166,6 @@ def _environment(below: Image) -> list[str]:
 
 
 def _annotations(base: Reference, below: Image) -> dict[str, str]:
-    # Where a folder happens to be is no part of what the base is.
+    # A folder's path is not part of the base's identity.
     name = f"{base.host}/{base.repository}" if base.host else "components"
     return {"org.opencontainers.image.base.digest": below.digest, "org.opencontainers.image.base.name": name}

@@ -84,7 +84,7 @@ def packages_of(images: Images, image: Image, *, name: str, report: Report) -> I
 
 
 def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]:
-    """The folders of distributions with a layer on top: what it adds, without what it takes away."""
+    """The folders of distributions once a layer is applied: with its additions, without its deletions."""
     additions, deletions = set[str](), list[PurePosixPath]()
     for path in entries:
         if path.name == _OPAQUE:
@@ -154,7 +154,7 @@ def install(
         report: Called with what is being done.
 
     Raises:
-        ModelwayError: one is not there for the platform or is not what its hash says, or needs a package that neither
+        ModelwayError: one does not exist for the platform or does not match its hash, or needs a package that neither
             the lock nor the image has.
     """
     report(f"installing {len(missing)} packages")

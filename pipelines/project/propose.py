@@ -162,7 +162,7 @@ def _task(label: pl.Series) -> str:
 
 
 def _column(series: pl.Series) -> dict[str, Any]:
-    """A column's part of the contract: what it is now, with a little room."""
+    """A column's part of the contract: its present values, with a little room."""
     column: dict[str, Any] = {"type": _type(series)}
     nulls = series.null_count() / len(series)
     if nulls:

@@ -212,7 +212,7 @@ def test_an_image_that_is_not_pinned_is_refused(make: Callable[..., ProjectImage
 
 def test_a_projects_image_is_no_base_of_another(make: Callable[..., ProjectImage], tmp_path: Path) -> None:
     error = refusal(make, tmp_path, base=make().image)
-    assert "has a project's code in it already" in error.message
+    assert "already contains a project's code" in error.message
 
 
 def test_an_image_of_something_else_is_refused(
