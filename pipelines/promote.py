@@ -26,7 +26,6 @@ def promote_pipeline(settings: TaskSettings = TaskSettings(), *, form: Form = Fo
     def promote(
         model: str,
         version: str,
-        *,
         environment: str,
         store: str,
         policy: str = "",

@@ -48,7 +48,6 @@ def release_pipeline(
     def release(
         project: str,
         contract: str,
-        *,
         policy: str,
         store: str,
         serving_base: str,

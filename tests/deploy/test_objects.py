@@ -28,7 +28,7 @@ KINDS = {"rollout": rollout, "deployment": deployment, "kserve": inference_servi
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_pods_are_restricted_limited_and_probed(make: Any) -> None:
-    pod = _pod(make(minimal_policy(), "claims", IMAGE))
+    pod = _pod(make(minimal_policy(), "claims", image=IMAGE))
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     (container,) = pod["containers"]
@@ -45,7 +45,7 @@ def test_pods_are_restricted_limited_and_probed(make: Any) -> None:
 
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_the_verifying_key_is_mounted_where_the_server_is_told_it_is(make: Any) -> None:
-    pod = _pod(make(minimal_policy(), "claims", IMAGE))
+    pod = _pod(make(minimal_policy(), "claims", image=IMAGE))
     (container,) = pod["containers"]
     (named,) = [one["value"] for one in container["env"] if one["name"] == "MODELWAY_VERIFYING_KEY"]
     (mount,) = [one for one in container["volumeMounts"] if Path(named).parent == Path(one["mountPath"])]
@@ -57,7 +57,7 @@ def test_the_verifying_key_is_mounted_where_the_server_is_told_it_is(make: Any) 
 @pytest.mark.parametrize(("cold_start", "seconds"), [(None, 60), (30, 60), (90, 180), (0.25, 60)])
 def test_a_pod_has_twice_the_policys_time_to_start(make: Any, cold_start: float | None, seconds: int) -> None:
     policy = minimal_policy(serving={"sla": {"cold_start_seconds": cold_start}})
-    probe = _pod(make(policy, "claims", IMAGE))["containers"][0]["startupProbe"]
+    probe = _pod(make(policy, "claims", image=IMAGE))["containers"][0]["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] == seconds
 
 
@@ -80,7 +80,7 @@ def test_a_deployment_never_has_fewer_pods_than_it_is_asked_for() -> None:
 @pytest.mark.parametrize("make", [rollout, deployment], ids=["rollout", "deployment"])
 def test_services_select_the_pods(make: Any) -> None:
     labels = {"app.kubernetes.io/name": "claims"}
-    spec = make(minimal_policy(), "claims", IMAGE)["spec"]
+    spec = make(minimal_policy(), "claims", image=IMAGE)["spec"]
     assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"] == labels
     ports = {port["name"] for port in _pod({"spec": spec})["containers"][0]["ports"]}
     for service in services("claims"):
@@ -104,4 +104,4 @@ def test_a_strategys_services_are_there() -> None:
 def test_the_manifests_hold_what_deploying_creates(root: Path, path: str, make: Any) -> None:
     policy = Policy.load(root / "examples" / "insurance" / "policy.yaml")
     name = "insurance-high-use"
-    assert yaml.safe_load((MANIFESTS / path).read_text(encoding="utf-8")) == make(policy, name, name)
+    assert yaml.safe_load((MANIFESTS / path).read_text(encoding="utf-8")) == make(policy, name, image=name)

@@ -41,7 +41,7 @@ from modelway.components.serve.app import App
 answer = App._predict
 async def slow(self, scope, receive, work):
     await asyncio.sleep(0.5)
-    return await answer(self, scope, receive, work)
+    return await answer(self, scope, receive, work=work)
 App._predict = slow
 """,
     "crashes": """

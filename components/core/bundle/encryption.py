@@ -154,12 +154,13 @@ def decrypt_bundle(folder: Path, target: Path, *, keys: DecryptionKeys) -> Path:
     if encrypted is None:
         raise ValueError(f"{folder} is not encrypted")
     shutil.copytree(folder, target, ignore=lambda *_: {ENCRYPTED_FILE, SEALED_FILE}, dirs_exist_ok=True)
-    with _written_by(partial(_decrypt, encrypted, keys)) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
+    write = partial(_decrypt, encrypted, keys=keys)
+    with _written_by(write) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
         extract_tar(archive, target)
     return target
 
 
-def _decrypt(path: Path, keys: DecryptionKeys, *, target: BufferedIOBase) -> None:
+def _decrypt(path: Path, target: BufferedIOBase, *, keys: DecryptionKeys) -> None:
     """Decrypts a file; each chunk is authentic when it is written."""
     import pyrage
 

@@ -70,7 +70,7 @@ def _of_classes(name: str, predictions: Predictions) -> Additive | None:
         return _of_probabilities(name, truth, probabilities=predictions.probabilities)
     value: Callable[[Array], Array] | None = {"balanced_accuracy": _balanced, "matthews_corrcoef": _matthews}.get(name)
     if metric in _COUNTED and (average or classes == 2):
-        value = partial(_counted, metric, average)
+        value = partial(_counted, metric=metric, average=average)
     labels = max(classes, int(max(truth.max(), predicted.max())) + 1)
     return None if value is None or labels > MOST_CLASSES else Additive(_counts(truth, predicted, labels=labels), value)
 
@@ -126,7 +126,7 @@ def _ratio_of_sums(sums: Array) -> Array:
     return _divided(sums[..., 0], sums[..., 1])
 
 
-def _counted(metric: str, average: str, *, sums: Array) -> Array:
+def _counted(sums: Array, *, metric: str, average: str) -> Array:
     """Precision, recall, F1 or Jaccard's index; 0 where nothing was predicted or true, as scikit-learn has it."""
     hits, said, true = np.split(sums, 3, axis=-1)
     if average == "_micro":

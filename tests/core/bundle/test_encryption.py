@@ -139,7 +139,8 @@ def test_a_large_model_is_held_neither_encrypting_nor_decrypting(tmp_path: Path,
 from pathlib import Path
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, decrypt_bundle, encrypt, read_keys
 folder, keys = Path({str(tmp_path)!r}), Path({str(keys)!r})
-encrypt(folder / "model.tar", folder / "bundle" / ENCRYPTED_FILE, (keys / "own.recipient").read_text().strip())
+recipient = (keys / "own.recipient").read_text().strip()
+encrypt(folder / "model.tar", folder / "bundle" / ENCRYPTED_FILE, recipient=recipient)
 decrypt_bundle(folder / "bundle", folder / "target", read_keys(keys / "own.key"))
 print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """

@@ -87,7 +87,7 @@ def test_broken_policies_name_the_key(policy_text: Text, changes: dict[str, Any]
 
 
 def test_a_key_by_its_former_name_is_still_read(policy_text: Text) -> None:
-    former, current = (Policy.parse(policy_text(**{key: "warn"})) for key in ("on_weaker_policy", "on_policy_weakened"))
+    former, current = (Policy.parse(policy_text({key: "warn"})) for key in ("on_weaker_policy", "on_policy_weakened"))
     assert former == current
     assert former.sha256() == current.sha256()
 

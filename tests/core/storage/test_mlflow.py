@@ -23,8 +23,8 @@ from modelway.components.core.storage.mlflow import Tracking
 if os.environ.get("INJECTED"):
     os.environ["MLFLOW_RUN_ID"] = os.environ["INJECTED"]
 tracking = Tracking(sys.argv[1])
-with tracking.run(sys.argv[2], "train", {"data_hash": "abc"}) as run_id:
-    with tracking.logged_model(run_id, "model", {}) as (model_id, _):
+with tracking.run(sys.argv[2], "train", tags={"data_hash": "abc"}) as run_id:
+    with tracking.logged_model(run_id, "model", params={}) as (model_id, _):
         print(run_id, model_id, flush=True)
         threading.Event().wait(60)
 print("not reached")

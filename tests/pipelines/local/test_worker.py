@@ -161,7 +161,7 @@ def _pids(line: str) -> list[int]:
 TRAINING = (
     "from modelway.components.core.storage.mlflow import Tracking\n"
     "import time\n"
-    "with Tracking.from_environment().run('closed', 'train', {}) as run_id:\n"
+    "with Tracking.from_environment().run('closed', 'train', tags={}) as run_id:\n"
     "    print('run', run_id, flush=True)\n"
     "    time.sleep(60)"
 )
