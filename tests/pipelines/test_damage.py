@@ -114,7 +114,8 @@ def test_a_damaged_policy_is_named(damage: str, office: Office, spoil: Callable[
 def test_a_damaged_project_or_contract_is_named(
     name: str, damage: str, office: Office, spoil: Callable[[str, str], Path]
 ) -> None:
-    check_named(office("run", "--json"), spoil(name, damage))
+    file = spoil(name, damage)
+    check_named(office("run", "--json"), file)
 
 
 @pytest.fixture
