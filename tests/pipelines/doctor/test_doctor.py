@@ -86,13 +86,13 @@ def test_keys_that_are_no_pair_or_no_keys(
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(tmp_path / "encryption.key"))
     findings = check()
     assert findings["verifying key"].status is Status.REFUSED
-    assert "they are no pair" in findings["verifying key"].message
+    assert "they are not a pair" in findings["verifying key"].message
     assert findings["encryption key"].status.blocks
     new_identity(tmp_path / "own.key", tmp_path / "own.recipient")
     new_identity(tmp_path / "their.key", tmp_path / "their.recipient")
     monkeypatch.setenv("MODELWAY_ENCRYPTION_KEY", str(tmp_path / "own.key"))
     monkeypatch.setenv("MODELWAY_ENCRYPTION_RECIPIENT", str(tmp_path / "their.recipient"))
-    assert "they are no pair" in check()["encryption key"].message
+    assert "they are not a pair" in check()["encryption key"].message
     monkeypatch.setenv("MODELWAY_SIGNING_KEY", str(tmp_path / "none.pem"))
     assert check()["signing key"].message == "MODELWAY_SIGNING_KEY names no file"
 
