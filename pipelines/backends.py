@@ -1,4 +1,4 @@
-"""Which servers of Kubeflow Pipelines take what is compiled here, and what is left out for an older one.
+"""Which Kubeflow Pipelines servers take the compiled pipelines, and what is left out for older ones.
 
 A server refuses a pipeline with a field that it does not know. What each version knows is in the messages of
 ``kfp-pipeline-spec`` and ``kfp-kubernetes`` of that version, which the tests parse with.
@@ -32,7 +32,7 @@ class Backend:
         """Reads a version such as ``2.16`` or ``2.16.1``.
 
         Raises:
-            ModelwayError: it is no version, or one that these pipelines cannot be compiled for.
+            ModelwayError: it is not a version, or one that these pipelines cannot be compiled for.
         """
         numbers = re.fullmatch(r"(\d{1,4})\.(\d{1,4})(\.\d{1,4})?", version)
         if numbers is None:
@@ -71,7 +71,7 @@ _OPTIONAL_VARIABLES = Backend(2, 15)  # from a Secret or a ConfigMap; optional v
 
 @dataclass(frozen=True)
 class Loss:
-    """A field that a server does not know, and what it means that it is left out.
+    """A field that is left out because a server does not know it, and what follows.
 
     Attributes:
         pipeline: The pipeline.
@@ -97,16 +97,16 @@ def fit(platform: Mapping[str, Any], backend: Backend, *, pipeline: str) -> tupl
     Returns:
         The settings that the server takes, and what was left out of them.
     """
-    fitted = deepcopy(dict(platform))
+    compatible = deepcopy(dict(platform))
     losses: list[Loss] = []
-    executors = fitted["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    executors = compatible["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     for label, settings in executors.items():
         task = label.removeprefix("exec-")
         if backend < _SECURITY_CONTEXT and settings.pop("securityContext", None) is not None:
             losses.append(Loss(pipeline, task, "securityContext", _AS_ITS_IMAGE_SAYS))
         if backend < _OPTIONAL_VARIABLES:
             losses += [Loss(pipeline, task, field, needs) for field, needs in _made_mandatory(settings)]
-    return fitted, losses
+    return compatible, losses
 
 
 _AS_ITS_IMAGE_SAYS = (

@@ -1,4 +1,4 @@
-"""What tasks are given on a cluster: addresses, keys, resources; nothing of it where a pipeline runs locally."""
+"""The settings of tasks on a cluster: addresses, keys, resources. A local run takes none of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SERVICES = {
     "s3-region": "AWS_REGION",
     "mlflow-tracking-uri": "MLFLOW_TRACKING_URI",
 }
-_MOUNTS = "/var/run/modelway"  # where `core.signing` and `core.registry` look
+_MOUNTS = "/var/run/modelway"  # where `core.bundle.signing` and `core.oci.registry` look
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id
 # What the nodes of a provider's spot capacity are labelled with, and tainted with where the provider taints them.
 _SPOT_LABELS = {
@@ -64,7 +64,7 @@ CODE_STAGES = ("train_model", "evaluate_model", "probe_model", "package_model")
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """What a project gives the tasks of its pipelines; what it does not say has each stage's defaults.
+    """A project's settings for the tasks of its pipelines; the rest are each stage's defaults.
 
     Attributes:
         resources: By stage, what its pod requests, may use, and where it runs.
@@ -93,7 +93,7 @@ class TaskSettings:
         return cls(resources, images, project.labels)
 
     def resources_for(self, stage: str) -> StageResources:
-        """What a stage's pod is given: what the project says, over the stage's defaults, with requests within limits.
+        """The resources of a stage's pod: the project's over the stage's defaults, with requests within limits.
 
         Args:
             stage: The component's name, such as ``train_model``.
@@ -107,14 +107,16 @@ class TaskSettings:
         return resources.model_copy(update=amounts)
 
 
-def with_services(task: Any, *, cached: bool = True, settings: TaskSettings = TaskSettings()) -> Any:
-    """Gives a task its services' addresses and keys, the run's id and resources, and keeps it from running as root.
+def with_services(task: Any, title: str, *, cached: bool = True, settings: TaskSettings = TaskSettings()) -> Any:
+    """Gives a task its title, services' addresses and keys, the run's id and resources, and a user other than root.
 
     Args:
         task: A task of a pipeline.
+        title: Its name on the dashboard.
         cached: Whether it is served from KFP's cache where its inputs are the same. Resources are no part of the key.
         settings: What the project gives its tasks.
     """
+    task.set_display_name(title)
     task.set_caching_options(enable_caching=cached)
     kubernetes.use_secret_as_env(
         task, S3_SECRET, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
@@ -122,38 +124,29 @@ def with_services(task: Any, *, cached: bool = True, settings: TaskSettings = Ta
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, _SERVICES, optional=True)
     kubernetes.use_config_map_as_volume(task, CONFIG_MAP, f"{_MOUNTS}/services", optional=True)
     kubernetes.set_security_context(task, run_as_user=10001, run_as_group=10001, run_as_non_root=True)
-    return _with_settings(with_run_id(task), settings)
+    # The run's id is the pod's label: as a parameter it would end caching.
+    kubernetes.use_field_path_as_env(task, env_name=RUN_VARIABLE, field_path=_RUN_LABEL)
+    return _with_settings(task, settings)
 
 
 def with_training_image(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
-    """Tells a task that draws up the blessing which image the model is trained in, where it is known for certain."""
+    """Tells a task that writes the blessing which image the model is trained in, if that is pinned."""
     image = settings.images.get("train_model", IMAGE)
     return task.set_env_variable(IMAGE_VARIABLE, image) if is_pinned(image) else task
 
 
-def with_signing_keys(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
+def with_signing_keys(task: Any, title: str, *, settings: TaskSettings = TaskSettings()) -> Any:
     """`with_services` for `package_model`: with the key to sign, whom to encrypt to, and the registry's credentials."""
     kubernetes.use_secret_as_volume(task, "modelway-signing-key", f"{_MOUNTS}/signing", optional=True)
     kubernetes.use_config_map_as_volume(task, "modelway-encryption-recipient", f"{_MOUNTS}/recipient", optional=True)
-    return _with_registry(with_services(task, cached=False, settings=settings))
+    return _with_registry(with_services(task, title, cached=False, settings=settings))
 
 
-def with_deploy_access(task: Any, *, settings: TaskSettings = TaskSettings()) -> Any:
+def with_deploy_access(task: Any, title: str, *, settings: TaskSettings = TaskSettings()) -> Any:
     """`with_services` for `deploy_model`: with the key to verify by, the registry's credentials, and Prometheus."""
     kubernetes.use_config_map_as_volume(task, "modelway-verifying-key", f"{_MOUNTS}/verifying", optional=True)
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
-    return _with_registry(with_services(task, cached=False, settings=settings))
-
-
-def with_run_id(task: Any) -> Any:
-    """Sets `MODELWAY_RUN` to the run's id, which is the pod's label: as a parameter it would end caching."""
-    return kubernetes.use_field_path_as_env(task, env_name=RUN_VARIABLE, field_path=_RUN_LABEL)
-
-
-def with_display_name(task: Any, name: str) -> Any:
-    """Gives a task the name that the dashboard shows."""
-    task.set_display_name(name)
-    return task
+    return _with_registry(with_services(task, title, cached=False, settings=settings))
 
 
 def _with_registry(task: Any) -> Any:

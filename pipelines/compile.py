@@ -1,4 +1,4 @@
-"""Compiles the pipelines and every component to YAML, for whoever applies them to a cluster."""
+"""Compiles the pipelines and every component to YAML, to be applied to a cluster."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from modelway.pipelines.compile_checks.critical_path import levels
 
 @dataclass(frozen=True)
 class CompiledPipeline:
-    """A pipeline as it was written.
+    """A pipeline's YAML file.
 
     Attributes:
-        file: Where it is.
+        file: Its path.
         bytes: The file's size.
         levels: The pods on its critical path.
-        parameters: What a run can be given, with what is taken where nothing is given; None: it must be given.
+        parameters: The parameters of a run with their defaults; None: a run needs a value.
         images: The image that each stage runs in.
     """
 
@@ -42,20 +42,20 @@ class CompiledPipeline:
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """What was written.
+class Compilation:
+    """The files that were written.
 
     Attributes:
         files: Every file.
         pipelines: The pipelines by their names.
         backend: The oldest server that takes them.
-        lost: What that server does not know and was left out.
+        losses: The fields that were left out, since that server does not know them.
     """
 
     files: list[Path]
     pipelines: dict[str, CompiledPipeline]
     backend: Backend
-    lost: list[Loss]
+    losses: list[Loss]
 
 
 def compile_all(
@@ -64,17 +64,14 @@ def compile_all(
     until: ReleaseGoal = "registered",
     kubernetes: bool = False,
     backend: Backend = backends.DEFAULT,
-) -> Compiled:
+) -> Compilation:
     """Writes the pipelines of any project, which take its files as arguments, and every component.
 
     Args:
         folder: Where to: ``release.yaml``, ``promote.yaml``, and every ``components/<name>/component.yaml``.
         until: How far a release goes.
         kubernetes: Also write the pipelines as objects for GitOps.
-        backend: The server that they are for. What it does not know is left out.
-
-    Returns:
-        What was written.
+        backend: The server that they are for. Fields that it does not know are left out.
 
     Raises:
         ModelwayError: the folder cannot be written.
@@ -94,7 +91,7 @@ class CompiledSpec:
     """What KFP's compiler makes of a pipeline or a component.
 
     Attributes:
-        comments: What it says on top.
+        comments: The comments on top of its YAML.
         specification: The intermediate representation.
         platform: The settings for Kubernetes; empty: there are none.
         description: What the pipeline does.
@@ -127,30 +124,27 @@ def write_pipelines(
     kubernetes: bool = False,
     backend: Backend = backends.DEFAULT,
     prefix: str = "",
-) -> Compiled:
+) -> Compilation:
     """Writes each pipeline's ``<name>.yaml``.
 
     Args:
-        folder: Where to.
+        folder: The folder to write to.
         specs: The pipelines by the names of their files.
         components: Components by their names, for ``components/<name>/component.yaml``.
         kubernetes: Also write the pipelines as Pipeline and PipelineVersion objects for GitOps,
             ``<name>.kubernetes.yaml``.
-        backend: The server that they are for. What it does not know is left out.
+        backend: The server that they are for. Fields that it does not know are left out.
         prefix: What the names of the objects for GitOps begin with.
-
-    Returns:
-        What was written.
 
     Raises:
         ModelwayError: the folder cannot be written.
     """
     texts: dict[Path, str] = {}
     summaries: dict[str, CompiledPipeline] = {}
-    lost: list[Loss] = []
+    losses: list[Loss] = []
     for name, spec in specs.items():
-        platform, losses = backends.fit(spec.platform, backend, pipeline=name)
-        lost += losses
+        platform, pipeline_losses = backends.fit(spec.platform, backend, pipeline=name)
+        losses += pipeline_losses
         target = folder / f"{name}.yaml"
         texts[target] = spec.comments + _yaml(spec.specification, platform)
         summaries[name] = _summary(spec.specification, target, size=len(texts[target].encode()))
@@ -162,7 +156,7 @@ def write_pipelines(
     for name, spec in components.items():  # these have no settings for Kubernetes: a pipeline's tasks do
         texts[folder / "components" / name / "component.yaml"] = spec.comments + _yaml(spec.specification)
     _write(folder, texts)
-    return Compiled(list(texts), summaries, backend, lost)
+    return Compilation(list(texts), summaries, backend, losses)
 
 
 def _summary(specification: Mapping[str, Any], file: Path, *, size: int) -> CompiledPipeline:
@@ -195,12 +189,12 @@ def pipeline_objects(
     Returns:
         The Pipeline and the PipelineVersion.
     """
-    about = {"description": description} if description else {}
+    metadata = {"description": description} if description else {}
     content = {
         "pipelineName": name,
         "pipelineSpec": specification,
         **({"platformSpec": platform} if platform else {}),
-        **about,
+        **metadata,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     version = f"{name}-{digest[:12]}"
@@ -210,7 +204,7 @@ def pipeline_objects(
             "apiVersion": api,
             "kind": "Pipeline",
             "metadata": {"name": name},
-            "spec": {"displayName": name, **about},
+            "spec": {"displayName": name, **metadata},
         },
         {
             "apiVersion": api,

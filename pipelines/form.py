@@ -1,4 +1,4 @@
-"""What a pipeline is called, and what is asked of whoever starts a run of it."""
+"""A pipeline's name, and the parameters that a run of it takes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Form:
     Attributes:
         name: The pipeline's name, by which results are cached too.
         display_name: What the dashboard calls it; None: its name.
-        constants: The values of parameters that it does not ask for.
-        defaults: The values of parameters where none is given.
+        constants: The values of parameters that are fixed, and so left out.
+        defaults: The default values of parameters.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Form:
 
         Args:
             function: Its parameters are the pipeline's, less the constants.
-            unused: Parameters that it makes nothing of as it is compiled.
+            unused: Parameters that the compiled pipeline does not use, left out too.
         """
         constants = {**dict.fromkeys(unused, ""), **self.constants}
         parameters = [
@@ -43,9 +43,9 @@ class Form:
         parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)  # as Python wants them
 
         @wraps(function)
-        def settled(*arguments: Any) -> None:
+        def body(*arguments: Any) -> None:
             values = dict(zip((parameter.name for parameter in parameters), arguments, strict=True))
             function(**values, **constants)
 
-        settled.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # which KFP reads
-        return dsl.pipeline(settled, name=self.name, display_name=self.display_name)
+        body.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # which KFP reads
+        return dsl.pipeline(body, name=self.name, display_name=self.display_name)

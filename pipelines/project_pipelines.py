@@ -18,7 +18,7 @@ from modelway.components.resolve.consistency import check_consistency
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
 from modelway.pipelines.cluster_settings import CODE_STAGES, TaskSettings
-from modelway.pipelines.compile import Compiled, compile_spec, write_pipelines
+from modelway.pipelines.compile import Compilation, compile_spec, write_pipelines
 from modelway.pipelines.compile_checks.project import Problem, check_project, refuse_errors
 from modelway.pipelines.compile_checks.quota import check_quota
 from modelway.pipelines.form import Form
@@ -30,14 +30,14 @@ from modelway.pipelines.release import release_pipeline
 
 @dataclass(frozen=True)
 class CompiledProject:
-    """A project's own pipelines as they were written.
+    """A project's own pipelines.
 
     Attributes:
-        compiled: What was written.
-        warnings: What may keep a run of them from what is expected of it.
+        compilation: The files that were written.
+        warnings: Problems that may, but need not, fail a run.
     """
 
-    compiled: Compiled
+    compilation: Compilation
     warnings: tuple[Problem, ...]
 
 
@@ -57,16 +57,16 @@ def compile_project(
     """Writes a project's own pipelines, ``<name>-release.yaml`` and ``<name>-promote.yaml``.
 
     Args:
-        folder: Where to.
+        folder: The folder to write to.
         workspace: The project, whose files are put into the store by their content.
         store: The root of the project's store.
         until: How far a release goes.
         project_image: The image with the project's own code, by digest; empty: there is none.
         packaging: ``serving_base`` and ``image``, where a release goes further than registering.
         kubernetes: Also write the pipelines as objects for GitOps.
-        backend: The server that they are for. What it does not know is left out.
-        namespace: The namespace of the runs, with whose quotas they are compared. None: with none.
-        insecure: Whether the registries of images are spoken to by plain HTTP.
+        backend: The server that they are for. Fields that it does not know are left out.
+        namespace: The namespace of the runs, whose quotas the pipelines are compared with. None: no comparison.
+        insecure: Whether plain HTTP is used for the image registries.
 
     Raises:
         ModelwayError: a run of them would be sure to fail, and nothing is written; or the store or the folder cannot be
@@ -92,13 +92,13 @@ def compile_project(
             problems += check_quota(spec.specification, workspace, namespace=namespace)
     refuse_errors(problems)
     workspace.files.keep(store)
-    compiled = write_pipelines(folder, specs, kubernetes=kubernetes, backend=backend)
+    compilation = write_pipelines(folder, specs, kubernetes=kubernetes, backend=backend)
     warnings = {str(problem.error): problem for problem in problems}  # both pipelines may give the same
-    return CompiledProject(compiled, tuple(warnings.values()))
+    return CompiledProject(compilation, tuple(warnings.values()))
 
 
 def _codes(images: set[str], *, insecure: bool) -> dict[str, str | None]:
-    """What the images say of the code in them, of those that can be looked up from here."""
+    """The code version in each image's label, for the images that can be looked up from here."""
     codes = {}
     for image in filter(is_pinned, images):
         with suppress(UnavailableError, CredentialsError):

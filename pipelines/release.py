@@ -1,4 +1,4 @@
-"""The release pipeline: from data to a judged, registered model, or to a rejection that says why.
+"""The release pipeline: from data to a judged, registered model, or to a rejection with its reasons.
 
 One flat graph below the exit handler, without conditions: every stage is seen on one screen, and the run is red
 exactly where a gate refused. A gate's own task succeeds with its verdict and report; `enforce_gate` and
@@ -25,7 +25,6 @@ from modelway.components.validate.component import validate_data
 from modelway.pipelines.cluster_settings import (
     TaskSettings,
     with_deploy_access,
-    with_display_name,
     with_services,
     with_signing_keys,
     with_training_image,
@@ -42,8 +41,8 @@ def release_pipeline(
 
     Args:
         goal: How far a release goes.
-        settings: What a project gives its tasks.
-        form: What the pipeline is called, and what it asks for.
+        settings: The project's settings for its tasks.
+        form: The pipeline's name and parameters.
     """
 
     def release(
@@ -71,10 +70,10 @@ def release_pipeline(
             serving_base: The image that the model is put on, by digest.
             image: Where the packaged model goes, host/repository:tag.
             data: Another data source than the project's. Empty: the project's own.
-            data_version: What you call the data's version; the data itself is looked at in any case.
-            champion: The registry version to compare with. Empty: the one that holds the policy's alias, if any.
+            data_version: Your name for the data's version: a label; changed data is noticed without it.
+            champion: The version to compare with. Empty: the one that the policy's alias points to, if any.
             reason: Why the run is started.
-            requested_by: Who asks for the run; an approval must be somebody else's.
+            requested_by: Who starts the run; approvals must be by others.
             git_commit: The commit of your repository.
             project_code: The version of the project's own code. Empty: it is looked up in the components' image.
         """
@@ -85,13 +84,9 @@ def release_pipeline(
             "store": store,
             "git_commit": git_commit,
         }
-        ended = with_display_name(
-            with_services(
-                record_outcome(goal=goal, project=project, reason=reason, **run), cached=False, settings=settings
-            ),
-            "record outcome",
-        )
-        with dsl.ExitHandler(ended, name="release"):
+        recording = record_outcome(goal=goal, project=project, reason=reason, **run)
+        exit_task = with_services(recording, "record outcome", cached=False, settings=settings)
+        with dsl.ExitHandler(exit_task, name="release"):
             run["requested_by"] = requested_by
             resolving = resolve_inputs(
                 **files,
@@ -102,9 +97,7 @@ def release_pipeline(
                 reason=reason,
                 project_code=project_code,
             )
-            inputs = with_display_name(
-                with_services(resolving, cached=False, settings=settings), "resolve inputs"
-            ).outputs
+            inputs = with_services(resolving, "resolve inputs", cached=False, settings=settings).outputs
             registered = _judged_model(inputs, data_version=data_version, run=run, settings=settings)
             if goal == "registered":
                 return
@@ -114,19 +107,17 @@ def release_pipeline(
                 "store": store,
                 "run": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             }
-            packaged = with_display_name(
-                with_signing_keys(package_model(**version, base=serving_base, target=image), settings=settings),
-                "package model",
-            )
+            packaging = package_model(**version, base=serving_base, target=image)
+            with_signing_keys(packaging, "package model", settings=settings)
             if goal == "staging":
                 deploying = deploy_model(
                     **version,
                     environment="staging",
                     policy=inputs["policy_file"],
-                    image=packaged.outputs["Output"],
+                    image=packaging.outputs["Output"],
                     requested_by=requested_by,
                 )
-                with_display_name(with_deploy_access(deploying, settings=settings), "deploy to staging")
+                with_deploy_access(deploying, "deploy to staging", settings=settings)
 
     return form.pipeline(release, unused=_OF_PACKAGING if goal == "registered" else ())
 
@@ -141,7 +132,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         source_version=inputs["source_version"],
         data_version=data_version,
     )
-    data = with_display_name(with_services(ingesting, settings=settings), "ingest data").outputs
+    data = with_services(ingesting, "ingest data", settings=settings).outputs
     validating = validate_data(
         train_data=data["train_data"],
         test_data=data["test_data"],
@@ -151,36 +142,36 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         champion=champion,
         as_of=as_of,
     )
-    validated = with_display_name(with_services(validating, settings=settings), "validate data").outputs
+    validated = with_services(validating, "validate data", settings=settings).outputs
     enforcing = enforce_gate(gate=validated["gate"], report=validated["report"], **files, **run, champion=champion)
     with_training_image(enforcing, settings=settings)
-    enforced = with_display_name(with_services(enforcing, cached=False, settings=settings), "enforce data gate")
+    enforced = with_services(enforcing, "enforce data gate", cached=False, settings=settings)
     preparing = prepare_features(train_data=data["train_data"], project=files["project"], proceed=validated["proceed"])
-    prepared = with_display_name(with_services(preparing, settings=settings), "prepare features").outputs
+    features = with_services(preparing, "prepare features", settings=settings).outputs
     training = train_model(
         train_data=data["train_data"],
-        prepared_data=prepared["prepared_data"],
-        steps=prepared["steps"],
+        prepared_data=features["prepared_data"],
+        steps=features["steps"],
         project=files["project"],
         data_hash=data["data_hash"],
         code_version=inputs["code_version"],
     ).after(enforced)
-    trained = with_display_name(with_services(training, settings=settings), "train model").outputs
+    training_outputs = with_services(training, "train model", settings=settings).outputs
     candidate = {
-        "model": trained["model"],
+        "model": training_outputs["model"],
         "test_data": data["test_data"],
         "project": files["project"],
         "policy": files["policy"],
-        "model_hash": trained["model_hash"],
+        "model_hash": training_outputs["model_hash"],
         "as_of": as_of,
     }
     evaluating = evaluate_model(
-        **candidate, unseen_data=data["unseen_data"], run_id=trained["run_id"], champion=champion
+        **candidate, unseen_data=data["unseen_data"], run_id=training_outputs["run_id"], champion=champion
     )
-    evaluated = with_display_name(with_services(evaluating, settings=settings), "judge model").outputs
-    probed = with_display_name(with_services(probe_model(**candidate), settings=settings), "probe serving").outputs
+    evaluated = with_services(evaluating, "judge model", settings=settings).outputs
+    probed = with_services(probe_model(**candidate), "probe serving", settings=settings).outputs
     registering = register_model(
-        model=trained["model"],
+        model=training_outputs["model"],
         data_gate=validated["gate"],
         model_gate=evaluated["gate"],
         serving_gate=probed["gate"],
@@ -190,12 +181,12 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         baseline=validated["baseline"],
         **files,
         **run,
-        run_id=trained["run_id"],
-        model_id=trained["model_id"],
+        run_id=training_outputs["run_id"],
+        model_id=training_outputs["model_id"],
         source_version=inputs["source_version"],
         data_version=data_version,
         code_version=inputs["code_version"],
         champion=champion,
     )
     with_training_image(registering, settings=settings)
-    return with_display_name(with_services(registering, cached=False, settings=settings), "register model").outputs
+    return with_services(registering, "register model", cached=False, settings=settings).outputs

@@ -1,4 +1,4 @@
-"""The `compile` command."""
+"""`modelway compile`: the pipelines as Kubeflow Pipelines takes them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from rich.console import Console
 from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
-from modelway.pipelines.cli import output as console
-from modelway.pipelines.cli.options import BASE, TARGET, Home, Json, Store, home_of
+from modelway.pipelines.cli.options import BASE, TARGET, Home, Insecure, Json, Store, home_of
+from modelway.pipelines.cli.output import print_error, print_json
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
-    from modelway.pipelines.compile import Compiled
+    from modelway.pipelines.compile import Compilation
 
 
 def compile_(
     project: Annotated[
         Path | None,
-        typer.Argument(
-            help="The project's folder. Without one: this folder if it holds a project, else pipelines of any project."
-        ),
+        typer.Argument(help="The project's folder. Default: this folder, if it holds a project; else none."),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("dist"),
     *,
     until: Annotated[ReleaseGoal, typer.Option(help="How far a release goes.")] = "registered",
     image: Annotated[
-        str | None, typer.Option(help="The image that the components run in, best by digest.", envvar="MODELWAY_IMAGE")
+        str | None,
+        typer.Option(help="The image that the components run in, preferably by digest.", envvar="MODELWAY_IMAGE"),
     ] = None,
     project_image: Annotated[
         str,
@@ -58,16 +57,16 @@ def compile_(
         ),
     ] = str(backends.DEFAULT),
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="Compare what tasks ask for with the quotas of the runs' namespace.")
+        bool, typer.Option("--cluster", help="Compare the tasks' requests with the quotas of the runs' namespace.")
     ] = False,
     namespace: Annotated[str, typer.Option(help="The namespace of the runs, with --cluster.")] = "kubeflow",
-    insecure: Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the image registries.")] = False,
+    insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Writes a project's own pipelines, whose release starts without an argument; or those of any project.
+    """Compiles a project's own pipelines, whose release starts without an argument; or pipelines for any project.
 
-    Of a project NAME-release.yaml and NAME-promote.yaml: its files are put into the store by their content, and are the
-    release's defaults. Without a project release.yaml, promote.yaml and every component's component.yaml.
+    For a project, writes NAME-release.yaml and NAME-promote.yaml; its files are put into the store by their content,
+    and are the release's defaults. Without one, release.yaml, promote.yaml and every component's component.yaml.
     """
     server = Backend.parse(backend)
     if image is not None:
@@ -77,7 +76,7 @@ def compile_(
 
     folder = project or (Path() if Path("project.yaml").exists() else None)
     if folder is None:
-        compiled, warnings = compile_all(output, until=until, kubernetes=kubernetes, backend=server), []
+        compilation, warnings = compile_all(output, until=until, kubernetes=kubernetes, backend=server), []
     else:
         workspace = Workspace.load(folder.resolve())
         result = compile_project(
@@ -92,56 +91,57 @@ def compile_(
             namespace=namespace if cluster else None,
             insecure=insecure,
         )
-        compiled, warnings = result.compiled, [*result.warnings]
+        compilation, warnings = result.compilation, [*result.warnings]
     if as_json:
-        console.print_json(_as_json(compiled) | {"warnings": [problem.as_json() for problem in warnings]})
+        print_json(_as_json(compilation) | {"warnings": [problem.as_json() for problem in warnings]})
     else:
-        _print(compiled)
-        console.print_problems(warnings)
+        _print(compilation)
+        for problem in warnings:
+            print_error(problem.error, severity=problem.severity)
 
 
-def _as_json(compiled: Compiled) -> dict[str, Any]:
+def _as_json(compilation: Compilation) -> dict[str, Any]:
     return {
-        "files": [str(file) for file in compiled.files],
-        "backend": str(compiled.backend),
+        "files": [str(file) for file in compilation.files],
+        "backend": str(compilation.backend),
         "pipelines": {
-            name: {**asdict(pipeline), "file": str(pipeline.file)} for name, pipeline in compiled.pipelines.items()
+            name: {**asdict(pipeline), "file": str(pipeline.file)} for name, pipeline in compilation.pipelines.items()
         },
-        "lost": [asdict(loss) for loss in compiled.lost],
+        "lost": [asdict(loss) for loss in compilation.losses],
     }
 
 
-def _print(compiled: Compiled) -> None:
+def _print(compilation: Compilation) -> None:
     terminal = Console(highlight=False, markup=False, soft_wrap=True)
-    pipelines = {pipeline.file: pipeline for pipeline in compiled.pipelines.values()}
-    for file in compiled.files:
+    pipelines = {pipeline.file: pipeline for pipeline in compilation.pipelines.values()}
+    for file in compilation.files:
         pipeline = pipelines.get(file)
         about = f"  {pipeline.levels} levels on the critical path, {pipeline.bytes / 1000:.1f} KB" if pipeline else ""
         terminal.print(f"  {file}{about}")
-    terminal.print(f"{len(compiled.files)} files for Kubeflow Pipelines {compiled.backend} and later")
-    for name, pipeline in compiled.pipelines.items():
-        terminal.print(f"  {name} {_asks(pipeline.parameters)}")
+    terminal.print(f"{len(compilation.files)} files for Kubeflow Pipelines {compilation.backend} and later")
+    for name, pipeline in compilation.pipelines.items():
+        terminal.print(f"  {name} {_arguments(pipeline.parameters)}")
         for image, stages in _other_images(pipeline.images).items():
             terminal.print(f"    {', '.join(stages)} run in {image}")
-    if compiled.lost:
-        terminal.print(f"Left out, since Kubeflow Pipelines {compiled.backend} does not know it:")
+    if compilation.losses:
+        terminal.print(f"Left out, since Kubeflow Pipelines {compilation.backend} does not know them:")
     tasks = defaultdict(list)
-    for loss in compiled.lost:
+    for loss in compilation.losses:
         tasks[loss.field, loss.consequence].append(f"{loss.pipeline}/{loss.task}")
     for (field, consequence), names in tasks.items():
-        where = names[0] if len(names) == 1 else f"{len(names)} tasks"
-        terminal.print(f"  {field} of {where}: {consequence}")
+        subject = names[0] if len(names) == 1 else f"{len(names)} tasks"
+        terminal.print(f"  {field} of {subject}: {consequence}")
 
 
-def _asks(parameters: Mapping[str, Any]) -> str:
-    """What a run must be given, and what it may be given that has no value yet."""
-    required = [name for name, default in parameters.items() if default is None]
-    optional = [name for name, default in parameters.items() if default == ""]
-    start = f"is given {', '.join(required)}" if required else "starts without an argument"
-    return f"{start}, and may be given {', '.join(optional)}" if optional else start
+def _arguments(parameters: Mapping[str, Any]) -> str:
+    """The arguments that a run needs, and those that it may have beside."""
+    needed_names = [name for name, default in parameters.items() if default is None]
+    optional_names = [name for name, default in parameters.items() if default == ""]
+    needs = f"needs {', '.join(needed_names)}" if needed_names else "starts without an argument"
+    return f"{needs}; optional: {', '.join(optional_names)}" if optional_names else needs
 
 
 def _other_images(images: Mapping[str, str]) -> dict[str, list[str]]:
     """The images that only some tasks run in, with these tasks."""
-    tasks = {image: [task for task, other in images.items() if other == image] for image in images.values()}
+    tasks = {image: [task for task, task_image in images.items() if task_image == image] for image in images.values()}
     return dict(sorted(tasks.items(), key=lambda entry: len(entry[1]))[:-1])

@@ -1,4 +1,4 @@
-"""`modelway doctor`."""
+"""`modelway doctor`: whether all that a project needs is there and works."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.components.core.surroundings.findings import as_json as findings_json
-from modelway.pipelines.cli import output as console
-from modelway.pipelines.cli.options import BASE, TARGET, Folder, Home, Json, Store, home_of, project_folder
+from modelway.pipelines.cli.options import BASE, TARGET, Folder, Home, Insecure, Json, Store, home_of, project_folder
+from modelway.pipelines.cli.output import print_json
 from modelway.pipelines.project.workspace import Workspace
 
 _COLOURS = {
@@ -30,32 +30,33 @@ def doctor(
     *,
     home: Home = None,
     namespace: Annotated[
-        str | None, typer.Option(help="The namespace of the runs on the cluster. Without it: kubeflow, if it is there.")
+        str | None,
+        typer.Option(help="The namespace of the runs on the cluster. Default: kubeflow, if the cluster has it."),
     ] = None,
     base: Annotated[str, BASE] = "",
     target: Annotated[str, TARGET] = "",
-    insecure: Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the image registry.")] = False,
+    insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Checks that what the project needs is there, from MLflow and S3 to the cluster, and names the remedies.
+    """Checks that all that the project needs is there, from MLflow and S3 to the cluster, and names remedies.
 
-    Exits with 0 if all that is configured works, 2 if something is missing, refuses or cannot be reached.
+    Exits with 0 if all that is configured works, 2 if something is missing, refuses access or cannot be reached.
     """
     from modelway.pipelines.doctor.doctor import diagnose
 
     folder = project_folder(project)
-    place = home_of(folder, home)
+    home = home_of(folder, home)
     findings = diagnose(
         Workspace.load(folder),
-        place,
-        store=store or str(place),
+        home,
+        store=store or str(home),
         namespace=namespace,
         base=base,
         target=target,
         insecure=insecure,
     )
     if as_json:
-        console.print_json(findings_json(findings))
+        print_json(findings_json(findings))
     else:
         _print(findings)
     raise typer.Exit(2 if any(finding.status.blocks for finding in findings) else 0)
@@ -70,9 +71,9 @@ def _print(findings: list[Finding]) -> None:
         printer.print(f"[{colour}]{finding.status:<14}[/{colour}]  {escape(subject)}  {escape(finding.message)}")
         if finding.remedy:
             printer.print(f"    [dim]remedy: {escape(finding.remedy)}[/dim]")
-    wrong = sum(finding.status.blocks for finding in findings)
+    problems = sum(finding.status.blocks for finding in findings)
     printer.print(
-        f"[red]{wrong} of {len(findings)} must be put right[/red]"
-        if wrong
+        f"[red]{problems} of {len(findings)} must be fixed[/red]"
+        if problems
         else "[green]all that is configured works[/green]"
     )

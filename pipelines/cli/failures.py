@@ -1,4 +1,4 @@
-"""How a command that fails ends: what it prints, where a crash's traceback is kept, and its exit code."""
+"""How a failing command ends: its error message, its exit code, and a crash's log."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ import typer
 from rich.markup import escape
 
 from modelway.components.core.config.document import locate
-from modelway.components.core.errors import CrashError, exit_code_of, first_line, readable_error, without_password
-from modelway.pipelines.cli import output as console
+from modelway.components.core.errors import (
+    CrashError,
+    exit_code_of,
+    first_line,
+    readable_error,
+    without_password,
+)
 from modelway.pipelines.cli.options import Debug, home_of, project_folder
+from modelway.pipelines.cli.output import print_error, print_json
 
 _DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
 
@@ -67,14 +73,14 @@ def _end(error: Exception, options: Mapping[str, Any], *, debug: bool) -> int:
     """Prints why a command ends; returns its exit code."""
     readable = readable_error(error)
     if readable is None:
-        what = without_password(f"{type(error).__name__}: {first_line(error)}")
-        readable = CrashError(what, str(_write_log(error, options)))
+        description = without_password(f"{type(error).__name__}: {first_line(error)}")
+        readable = CrashError(description, str(_write_log(error, options)))
     if debug:
         sys.stderr.write("".join(traceback.format_exception(error)))
     if options.get("as_json"):
-        console.print_json({"error": locate(readable).fields()})
+        print_json({"error": locate(readable).fields()})
     else:
-        console.print_error(locate(readable))
+        print_error(locate(readable))
     return exit_code_of(readable)
 
 

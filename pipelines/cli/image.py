@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from modelway.pipelines.cli import output as console
-from modelway.pipelines.cli.options import Folder, Json, project_folder
+from modelway.pipelines.cli.options import Folder, Insecure, Json, project_folder
+from modelway.pipelines.cli.output import print_json
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ def image(
     *,
     project: Folder = None,
     platform: Annotated[str, typer.Option(help="The image's platform, os/architecture.")] = "linux/amd64",
-    insecure: Annotated[bool, typer.Option("--insecure", help="Speak plain HTTP to the image registries.")] = False,
+    insecure: Insecure = False,
     as_json: Json = False,
 ) -> None:
-    """Puts the project's modules and locked packages on the image of the components, without a daemon.
+    """Puts the project's modules and locked packages on the image of the components, without a container daemon.
 
-    What travels is the module that model.entrypoint names, with those beside project.yaml that it imports, and the
+    The image gets the module that model.entrypoint names, the modules beside project.yaml that it imports, and the
     packages that requirements.txt there locks. The same code gives the same digest.
     """
     from modelway.pipelines.project.image import make_project_image
@@ -56,7 +56,7 @@ def image(
             report=lambda text: progress.update(task, description=text),
         )
     if as_json:
-        console.print_json(asdict(result))
+        print_json(asdict(result))
     else:
         _print(result)
 

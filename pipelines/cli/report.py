@@ -1,48 +1,64 @@
-"""Compares some data with a project's own, outside of any run."""
+"""`modelway report`: Evidently's report of some data against the project's own, outside of any run."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
+import typer
 
 from modelway.components.core.storage.uri import fetch
 from modelway.components.ingest.source import read_source
 from modelway.components.validate.evidently_report import EvidentlySummary, write_evidently
+from modelway.pipelines.cli.options import Folder, Json, project_folder
+from modelway.pipelines.cli.output import print_json, print_written
 from modelway.pipelines.project.workspace import Workspace
 
+if TYPE_CHECKING:
+    import polars as pl
 
-def compare(folder: Path, data: str, *, output: Path) -> EvidentlySummary:
-    """Writes Evidently's page of some data against the project's own.
+    from modelway.components.validate.evidently_report import EvidentlySummary
 
-    Args:
-        folder: The project's folder.
-        data: The data in question: a path or an s3:// URI.
-        output: Where the page goes.
 
-    Returns:
-        The distances that the page shows, on how many rows, and how far they may be from those of all rows.
-    """
-    asked, own = Workspace.load(folder, data), Workspace.load(folder)
-    project = own.project
-    columns = [*project.features.columns, project.label]
-    return write_evidently(
-        _read(asked), _read(own), columns=columns, policy=own.policy.data.drift, path=output, label=project.label
+def report(
+    data: Annotated[str, typer.Option(help="The data to compare: a path or s3://.")],
+    project: Folder = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML page to write.")] = Path("evidently.html"),
+    as_json: Json = False,
+) -> None:
+    """Writes Evidently's report of some data against the project's own; needs modelway[evidently]."""
+    folder = project_folder(project)
+    workspace = Workspace.load(folder)
+    comparison = write_evidently(
+        _read(Workspace.load(folder, data)),
+        _read(workspace),
+        columns=[*workspace.project.features.columns, workspace.project.label],
+        policy=workspace.policy.data.drift,
+        path=output,
+        label=workspace.project.label,
     )
-
-
-def summary(found: EvidentlySummary) -> str:
-    """What the page is made on and how exact it is, in a sentence."""
-    columns = len({name for distances in found.distances.values() for name in distances})
-    on = f"{columns} columns compared on {found.sample_rows:,} of {found.rows:,} rows with "
-    on += f"{found.reference_sample_rows:,} of {found.reference_rows:,} of the project's own"
-    errors = [error for errors in found.sampling_errors.values() for error in errors.values()]
-    exact = f"within {max(errors):.3f} of those of all rows (95% confidence)" if any(errors) else "those of all rows"
-    return f"{on}; the distances are {exact}; this page informs and decides nothing"
+    if as_json:
+        print_json({"report": str(output), **asdict(comparison)})
+    else:
+        print_written([output], _summary(comparison))
 
 
 def _read(workspace: Workspace) -> pl.DataFrame:
+
     data = workspace.project.data
     with TemporaryDirectory() as work:
         return read_source(fetch(data.source, Path(work)), data, contract=workspace.contract, work=Path(work))
+
+
+def _summary(comparison: EvidentlySummary) -> str:
+    """What the page is made from and how exact it is, in a sentence."""
+    columns = len({name for distances in comparison.distances.values() for name in distances})
+    rows = (
+        f"{columns} columns compared on {comparison.sample_rows:,} of {comparison.rows:,} rows with "
+        f"{comparison.reference_sample_rows:,} of {comparison.reference_rows:,} of the project's own"
+    )
+    errors = [error for errors in comparison.sampling_errors.values() for error in errors.values()]
+    exact = f"within {max(errors):.3f} of those of all rows (95% confidence)" if any(errors) else "those of all rows"
+    return f"{rows}; the distances are {exact}; this page informs and decides nothing"

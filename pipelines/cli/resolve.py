@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelway.pipelines.cli import output as console
 from modelway.pipelines.cli.options import Champion, Folder, Home, Json, Store, home_of, project_folder
+from modelway.pipelines.cli.output import print_json, print_line
 from modelway.pipelines.project.workspace import Workspace
 
 
@@ -22,14 +22,30 @@ def resolve(
     from modelway.pipelines.local.runner import warm_worker
 
     folder = project_folder(project)
-    place = home_of(folder, home)
+    home = home_of(folder, home)
     workspace = Workspace.load(folder)
-    with warm_worker(workspace, place) as worker:
+    with warm_worker(workspace, home) as worker:
         inputs = worker.preflight(workspace, champion=champion)
-    root = store or str(place)
+    root = store or str(home)
     workspace.files.keep(root)
     arguments = workspace.arguments(root)
     if as_json:
-        console.print_json({**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments})
+        print_json({**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments})
     else:
-        console.print_resolution(inputs, arguments)
+        _print(inputs, arguments)
+
+
+def _print(inputs: dict[str, str], arguments: dict[str, str]) -> None:
+    lines = {
+        "data's version": inputs["source_version"],
+        "champion": inputs["champion"] or "none to compare with",
+        "code": inputs["code_version"],
+        "waivers as of": inputs["as_of"] or "no waivers",
+    }
+    for title, value in lines.items():
+        print_line(f"  {title:<16} {value}")
+    for note in inputs["notes"].splitlines():
+        print_line(f"  ! {note}")
+    print_line("submit a release with")
+    for name, value in arguments.items():
+        print_line(f"  {name:<16} {value}")

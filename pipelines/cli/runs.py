@@ -1,4 +1,4 @@
-"""`modelway runs`: the runs that left records in a project's store."""
+"""`modelway runs`: the runs that have records in a project's store."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from modelway.components.core.evidence.runs import Outcome, State, recorded_runs
-from modelway.pipelines.cli import output as console
 from modelway.pipelines.cli.options import Folder, Home, Json, Store, home_of, project_folder
+from modelway.pipelines.cli.output import print_json, to_minute
 
 _COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", State.STOPPED: "yellow", None: "yellow"}
 _OPEN = "no outcome"
@@ -22,7 +22,7 @@ def runs(
     home: Home = None,
     *,
     store: Store = None,
-    last: Annotated[int, typer.Option(min=0, help="Only so many, the newest; 0: all.")] = 20,
+    last: Annotated[int, typer.Option(min=0, help="Only the newest so many; 0: all.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Lists the project's runs, here or on a cluster, the newest first, by name, id, state and version.
@@ -30,26 +30,26 @@ def runs(
     A run without an outcome is still running, or was killed before anything could be recorded.
     """
     folder = project_folder(project)
-    recorded = recorded_runs(store or str(home_of(folder, home)))
-    rows = [_row(run, outcome) for run, outcome in (recorded[:last] if last else recorded)]
+    entries = recorded_runs(store or str(home_of(folder, home)))
+    rows = [_row(run, outcome) for run, outcome in (entries[:last] if last else entries)]
     if as_json:
-        console.print_json(rows)
+        print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("ended", "name", "run", "state", "version", "what there is to know"):
+    for title in ("ended", "name", "run", "state", "version", "error or first reason"):
         table.add_column(title, overflow="fold")  # a part of an id is of no use
-    for row, (_, outcome) in zip(rows, recorded, strict=False):
+    for row, (_, outcome) in zip(rows, entries, strict=False):
         colour = _COLOURS.get(outcome.state if outcome is not None else None, "red")
         state = f"[{colour}]{row['state']}[/{colour}]"
         table.add_row(
-            row["at"][:16].replace("T", " "),
+            to_minute(row["at"]),
             escape(row["name"]),
             escape(row["run"]),
             state,
             row["version"],
             escape(row["error"]),
         )
-    Console(highlight=False).print(table if rows else "no run has left records there; `modelway run` begins one")
+    Console(highlight=False).print(table if rows else "no run has left records there; `modelway run` starts one")
 
 
 def _row(run: str, outcome: Outcome | None) -> dict[str, Any]:

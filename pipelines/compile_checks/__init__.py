@@ -1,1 +1,1 @@
-"""What can be known to be wrong before a pipeline is compiled."""
+"""Problems that are known before a pipeline runs."""

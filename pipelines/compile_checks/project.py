@@ -1,4 +1,4 @@
-"""What can be known to be wrong with a project's pipeline when it is compiled, each with its line of project.yaml."""
+"""Problems of a project's pipeline that are known when it is compiled, each with its line of project.yaml."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _MAKE_IMAGE = "`modelway image` makes an image with it by digest; name that with
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong with what is compiled.
+    """A problem of a compiled pipeline.
 
     Attributes:
         severity: ``error``: the run is sure to fail; ``warning``: it need not.
-        error: What is wrong, where, and the remedy.
+        error: The message, the place, and the remedy.
     """
 
     severity: Literal["error", "warning"]
@@ -79,14 +79,14 @@ def check_project(
     project_image: str = "",
     codes: Mapping[str, str | None] = MappingProxyType({}),
 ) -> list[Problem]:
-    """What is wrong with a project's pipeline, as far as its files and the images' names tell.
+    """Finds the problems of a project's pipeline, as far as its files and the images' names show them.
 
     Args:
         workspace: The project.
         image: The image that the components run in.
         store: The root of the project's store; empty: it is not looked at.
         project_image: The image with the project's code, which the stages that need it run in. Empty: none is named.
-        codes: What the label `CODE_LABEL` of images says, of those that could be looked up; None: they have none.
+        codes: The label `CODE_LABEL` of each image that could be looked up; None: it has none.
 
     Returns:
         The errors first.
@@ -108,7 +108,7 @@ def errors_first(problems: Sequence[Problem]) -> list[Problem]:
 
 
 def refuse_errors(problems: Sequence[Problem]) -> None:
-    """Raises what is sure to fail the run, all of it at once.
+    """Raises the problems that are sure to fail the run, all at once.
 
     Raises:
         ModelwayError: there is such a problem; located at the first.
@@ -129,8 +129,8 @@ def refuse_errors(problems: Sequence[Problem]) -> None:
 
 
 def _in_one_line(error: ModelwayError) -> str:
-    where = f"line {error.line}: " if error.line is not None else ""
-    return f"{where}{error.message} ({error.remedy})"
+    prefix = f"line {error.line}: " if error.line is not None else ""
+    return f"{prefix}{error.message} ({error.remedy})"
 
 
 def enumerated(names: Sequence[str]) -> str:
@@ -144,15 +144,15 @@ def _images(lines: ProjectLines, *, image: str, project_image: str) -> Iterator[
     if not is_pinned(image):
         yield lines.problem(
             "warning",
-            f"the components' image {image} is not pinned: where its tag moves, Kubeflow's cache serves what the image "
-            "before made, and no blessing says which one it was",
+            f"the components' image {image} is not pinned: when its tag moves, Kubeflow's cache serves results of "
+            "the earlier image, and no blessing says which image it was",
             value=image,
             remedy="name it by its digest, --image repository@sha256:…, which `docker push` prints",
         )
     if project_image and not is_pinned(project_image):
         yield lines.problem(
             "error",
-            f"the project's image {project_image} is not pinned, so that its code may change without training again",
+            f"the project's image {project_image} is not pinned: its code may change, and nothing is trained again",
             value=project_image,
             remedy="name it by its digest, --project-image repository@sha256:…, which `modelway image` prints",
         )
@@ -175,17 +175,17 @@ def _code(lines: ProjectLines) -> Iterator[Problem]:
     if not lacking:
         return
     if beside:
-        what, remedy = f"the module {module} (beside project.yaml)", _MAKE_IMAGE
+        subject, remedy = f"the module {module} (beside project.yaml)", _MAKE_IMAGE
     elif distributions:
-        what = f"the package {distributions[0]}"
+        subject = f"the package {distributions[0]}"
         remedy = f"name it in requirements.txt beside project.yaml; {_MAKE_IMAGE}"
     else:
-        what = f"the package that {module} is from, which is not installed here,"
+        subject = f"the package that {module} is from, which is not installed here,"
         remedy = f"name it in requirements.txt beside project.yaml; {_MAKE_IMAGE}"
     fails = "train_model" in lacking
     yield lines.problem(
         "error" if fails else "warning",
-        f"{what} will not be in the image that {enumerated(lacking)} run{'s' * (len(lacking) == 1)} in"
+        f"{subject} will not be in the image that {enumerated(lacking)} run{'s' * (len(lacking) == 1)} in"
         + ("" if fails else ", and the model may need it to be loaded"),
         key=key,
         value=path,
@@ -228,7 +228,7 @@ def _other_code(
                 f"{subject} could not be looked up, so that only train_model can tell whether it has this code",
                 key=key,
                 value=image,
-                remedy="see that its registry is reached from here, with --insecure if it speaks plain HTTP",
+                remedy="make its registry reachable from here; use --insecure if it serves plain HTTP",
             )
         elif codes[image] is None:
             yield lines.problem(
@@ -282,5 +282,5 @@ def _local_paths(lines: ProjectLines, store: str) -> Iterator[Problem]:
                 f"data.{name} is a path on this machine, which tasks on a cluster do not see",
                 key=f"data.{name}",
                 value=source,
-                remedy="put the data into the bucket, such as s3://bucket/folder, and name it there",
+                remedy="put the data into a bucket, such as s3://bucket/folder, and name it by that",
             )

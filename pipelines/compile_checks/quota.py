@@ -1,7 +1,7 @@
-"""Whether the tasks of a compiled pipeline are admitted where they are to run: by its quotas and limit ranges.
+"""Whether a namespace's quotas and limit ranges admit the tasks of a compiled pipeline.
 
-Argo waits for a quota, so that a task that alone passes it stays pending for ever; what a limit range refuses fails at
-once. Only the tasks' own containers are counted: what Argo and KFP run beside them comes on top.
+Argo waits for a quota, so that a task that alone exceeds it stays pending forever; what a limit range refuses fails
+at once. Only the tasks' own containers are counted: what Argo and KFP run beside them comes on top.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def check_quota(
     reader = reader or ClusterReader.connect()
     if reader is None:
         raise ModelwayError(
-            "no cluster is named, whose quotas the pipeline would be compared with",
+            "no cluster is named to compare the pipeline with its quotas",
             key="KUBECONFIG",
             remedy="name a kubeconfig file as KUBECONFIG, or compile without --cluster",
         )
@@ -87,7 +87,7 @@ class _LimitRanges:
 
     @property
     def defaults(self) -> dict[str, Decimal]:
-        """What a container is given that asks for nothing."""
+        """The amounts of a container that requests nothing."""
         amounts: dict[str, Decimal] = {}
         for entry in self.items:
             for kind, quantity in (entry.get("default") or {}).items():
@@ -98,7 +98,7 @@ class _LimitRanges:
         return amounts
 
     def completed(self, task: TaskDemand) -> TaskDemand:
-        """A task with what it is given where it asks for nothing."""
+        """A task with the defaults for what it does not request."""
         return TaskDemand(task.stage, {**self.defaults, **task.amounts}, task.before)
 
     def problems(self, tasks: Mapping[str, TaskDemand], lines: ProjectLines) -> Iterator[Problem]:
@@ -108,14 +108,14 @@ class _LimitRanges:
                 for kind, quantity in (entry.get("max") or {}).items():
                     name = f"limits.{kind}" if f"limits.{kind}" in task.amounts else f"requests.{kind}"
                     if task.amounts.get(name, Decimal(0)) > parse_quantity(quantity):
-                        yield _refused(lines, task, name=name, bound=f"at most {quantity}")
+                        yield _rejection(lines, task, name=name, bound=f"at most {quantity}")
                 for kind, quantity in (entry.get("min") or {}).items():
                     name = f"requests.{kind}"
                     if task.amounts.get(name, Decimal(0)) < parse_quantity(quantity):
-                        yield _refused(lines, task, name=name, bound=f"at least {quantity}")
+                        yield _rejection(lines, task, name=name, bound=f"at least {quantity}")
 
 
-def _refused(lines: ProjectLines, task: TaskDemand, *, name: str, bound: str) -> Problem:
+def _rejection(lines: ProjectLines, task: TaskDemand, *, name: str, bound: str) -> Problem:
     return _problem(
         lines,
         task,
@@ -135,9 +135,9 @@ class _Quota:
 
     def __init__(self, content: Mapping[str, Any], namespace: str) -> None:
         self.title = f"the ResourceQuota {content['metadata']['name']} of {namespace}"
-        used = (content.get("status") or {}).get("used") or {}
+        usage = (content.get("status") or {}).get("used") or {}
         self.bounds = {
-            _SHORT.get(name, name): (quantity, used.get(name, "0"))
+            _SHORT.get(name, name): (quantity, usage.get(name, "0"))
             for name, quantity in (content["spec"].get("hard") or {}).items()
         }
 
@@ -149,11 +149,11 @@ class _Quota:
         if without_default:
             yield lines.problem(
                 "warning",
-                f"{self.title} counts {enumerated(without_default)}, and Argo's own containers ask for none unless its "
-                "controller is told to: without, every pod of a run is refused",
+                f"{self.title} counts {enumerated(without_default)}, and Argo's own containers request none unless its "
+                "controller is configured to: without a default, every pod of a run is refused",
                 remedy="give the namespace a LimitRange with `default` and `defaultRequest` for containers",
             )
-        for name, (quantity, used) in self.bounds.items():
+        for name, (quantity, usage) in self.bounds.items():
             hard = parse_quantity(quantity)
             impossible = [task for task in tasks.values() if task.amounts.get(name, Decimal(0)) > hard]
             for task in impossible:
@@ -165,10 +165,10 @@ class _Quota:
                     remedy="ask for less in project.yaml, or have the quota raised",
                 )
             if not impossible:
-                yield from self._waiting(tasks, lines, name=name, hard=quantity, used=used)
+                yield from self._waiting(tasks, lines, name=name, hard=quantity, usage=usage)
 
     def _waiting(
-        self, tasks: Mapping[str, TaskDemand], lines: ProjectLines, *, name: str, hard: str, used: str
+        self, tasks: Mapping[str, TaskDemand], lines: ProjectLines, *, name: str, hard: str, usage: str
     ) -> Iterator[Problem]:
         """Tasks that may run at the same time, for which there is not enough for all."""
         group = heaviest(tasks, name)
@@ -177,15 +177,15 @@ class _Quota:
         subject += f"{_readable(total, name)} of {name}" + " at the same time" * (len(group) > 1)
         if total > parse_quantity(hard):
             message = f"{subject}, and {self.title} allows {hard}: they wait for each other"
-        elif total > parse_quantity(hard) - parse_quantity(used):
-            message = f"{subject}, and {self.title} allows {hard}, of which {used} are in use now"
+        elif total > parse_quantity(hard) - parse_quantity(usage):
+            message = f"{subject}, and {self.title} allows {hard}, of which {usage} are in use now"
         else:
             return
         yield lines.problem("warning", message, remedy="ask for less in project.yaml, have the quota raised, or wait")
 
 
 def _problem(lines: ProjectLines, task: TaskDemand, *, name: str, consequence: str, remedy: str) -> Problem:
-    """A problem with what one task asks for, at the line of project.yaml that says so, if one does."""
+    """A problem with a task's request, at its line of project.yaml, if it has one."""
     setting = _SETTINGS.get(name, "gpu" if name.startswith("requests.") else "")
     resources = lines.project.resources
     key = next(

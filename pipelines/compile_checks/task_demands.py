@@ -1,4 +1,4 @@
-"""What the tasks of a compiled pipeline ask for, and which of them may run at the same time."""
+"""The resources that the tasks of a compiled pipeline request, and which of them may run at the same time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class TaskDemand:
-    """What a task's container asks for.
+    """The resources that a task's container requests.
 
     Attributes:
         stage: The component's name, such as ``train_model``.
@@ -34,29 +34,29 @@ class TaskDemand:
 
 
 def task_demands(specification: Mapping[str, Any]) -> dict[str, TaskDemand]:
-    """What each task of a compiled pipeline asks for, and which tasks come before it, by the task's name."""
+    """The requests of each task of a compiled pipeline, and the tasks before it, by the task's name."""
     executors = specification["deploymentSpec"]["executors"]
     demands: dict[str, TaskDemand] = {}
 
     def walk(graph: Mapping[str, Any], outer: frozenset[str]) -> frozenset[str]:
         """Adds a graph's tasks, which all start after those of `outer`; returns their names."""
         tasks = graph["tasks"]
-        ended: dict[str, frozenset[str]] = {}
+        finished: dict[str, frozenset[str]] = {}
 
         def end(name: str) -> frozenset[str]:
             """The tasks that have ended once this one has."""
-            if name not in ended:
+            if name not in finished:
                 before = outer.union(*(end(task) for task in tasks[name].get("dependentTasks", ())))
                 component = specification["components"][tasks[name]["componentRef"]["name"]]
                 if "dag" in component:
-                    ended[name] = before | walk(component["dag"], before)
+                    finished[name] = before | walk(component["dag"], before)
                 else:
-                    ended[name] = before | {name}
+                    finished[name] = before | {name}
                     container = executors[component["executorLabel"]].get("container")
                     if container is not None:
                         stage = tasks[name]["componentRef"]["name"].removeprefix("comp-").replace("-", "_")
                         demands[name] = TaskDemand(stage, _amounts(container.get("resources") or {}), before)
-            return ended[name]
+            return finished[name]
 
         return frozenset().union(*(end(name) for name in tasks)) - outer
 
@@ -76,7 +76,7 @@ def _amounts(resources: Mapping[str, Any]) -> dict[str, Decimal]:
 
 
 def heaviest(tasks: Mapping[str, TaskDemand], name: str) -> tuple[str, ...]:
-    """The tasks that may all run at the same time and together ask for the most of a resource.
+    """The tasks that may all run at the same time and together request the most of a resource.
 
     Args:
         tasks: The tasks by their names.
@@ -85,11 +85,11 @@ def heaviest(tasks: Mapping[str, TaskDemand], name: str) -> tuple[str, ...]:
 
     @cache
     def choose(names: tuple[str, ...]) -> tuple[Decimal, tuple[str, ...]]:
-        """The most, and the tasks that ask for it, of some tasks: with the first of them or without it."""
+        """The greatest sum, and its tasks, among some tasks: with the first of them or without it."""
         if not names:
             return Decimal(0), ()
         first, rest = names[0], names[1:]
-        beside = tuple(other for other in rest if other not in tasks[first].before and first not in tasks[other].before)
+        beside = tuple(task for task in rest if task not in tasks[first].before and first not in tasks[task].before)
         amount, group = choose(beside)
         together = (amount + tasks[first].amounts.get(name, Decimal(0)), (first, *group))
         return together if beside == rest else max(together, choose(rest), key=lambda option: option[0])

@@ -1,4 +1,4 @@
-"""How a cluster is prepared: what runs read in their namespace, where the addresses lead, what rollouts need."""
+"""Whether a cluster is prepared: what runs read in their namespace, where addresses lead, what rollouts need."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _ACCOUNTS = ("modelway-runner", "modelway-packager", "modelway-deployer", "model
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A Secret or ConfigMap that only a part of the road needs.
+class _OptionalObject:
+    """A Secret or ConfigMap that not every project needs.
 
     Attributes:
         kind: ``secrets`` or ``configmaps``.
@@ -44,18 +44,18 @@ class _Part:
     file: str
 
 
-_VERIFYING = _Part("configmaps", "modelway-verifying-key", key="verifying.pem", file="keys/verifying.pem")
+_VERIFYING = _OptionalObject("configmaps", "modelway-verifying-key", key="verifying.pem", file="keys/verifying.pem")
 _OPTIONAL = (
-    _Part("secrets", "modelway-signing-key", key="signing.pem", file="keys/signing.pem"),
-    _Part("configmaps", "modelway-encryption-recipient", key="recipient", file="keys/encryption.recipient"),
+    _OptionalObject("secrets", "modelway-signing-key", key="signing.pem", file="keys/signing.pem"),
+    _OptionalObject("configmaps", "modelway-encryption-recipient", key="recipient", file="keys/encryption.recipient"),
     _VERIFYING,
-    _Part("secrets", "modelway-registry", key="config.json", file="config.json"),
+    _OptionalObject("secrets", "modelway-registry", key="config.json", file="config.json"),
 )
 _APPLY = "kubectl apply -k .    (in modelway's repository)"
 
 
 def inspect_cluster(policy: Policy, namespace: str | None = None) -> list[Finding]:
-    """How the cluster that ``KUBECONFIG`` names is prepared for the project.
+    """Inspects whether the cluster that ``KUBECONFIG`` names is prepared for the project.
 
     Args:
         policy: The project's policy: which environments there are, and how versions are rolled out.
@@ -89,7 +89,7 @@ def _runs(reader: ClusterReader, namespace: str, *, explicit: bool) -> list[Find
     findings = []
     if not pipelines:
         message = f"Kubeflow Pipelines is not installed in {namespace}"
-        remedy = "if it runs in another namespace, and runs are in a profile's, nothing is to be done"
+        remedy = "nothing to do if it runs in another namespace, and runs are in a profile's"
         findings.append(Finding("Kubeflow Pipelines", Status.UNSET, message, remedy))
     findings += _config_map(reader, namespace, absent=absent) + _s3_keys(reader, namespace, absent=absent)
     findings += [_optional(reader, part, namespace=namespace) for part in _OPTIONAL]
@@ -107,7 +107,7 @@ def _config_map(reader: ClusterReader, namespace: str, *, absent: Status) -> lis
     subject = f"ConfigMap {CONFIG_MAP}"
     content = reader.get("configmaps", CONFIG_MAP, namespace=namespace)
     if content is None:
-        message = f"{namespace} has no ConfigMap {CONFIG_MAP}, so that tasks know neither MLflow nor S3"
+        message = f"{namespace} has no ConfigMap {CONFIG_MAP}, so that tasks do not know the addresses of MLflow and S3"
         return [Finding(subject, absent, message, new_config_map(namespace))]
     entries: dict[str, str] = content.get("data") or {}
     findings = []
@@ -132,12 +132,12 @@ def _config_map(reader: ClusterReader, namespace: str, *, absent: Status) -> lis
 
 
 def _authorities(content: str, namespace: str) -> Finding:
-    where = f"{namespace}/configmaps/{CONFIG_MAP}"
+    file = f"{namespace}/configmaps/{CONFIG_MAP}"
     try:
-        check_certificates(content.encode(), file=where, key="ca")
+        check_certificates(content.encode(), file=file, key="ca")
     except ModelwayError as error:
-        return Finding("ca", Status.MISSING, error.message, config_map_authorities(namespace), key="ca", file=where)
-    return Finding("ca", Status.OK, f"{where} holds private authorities' certificates", key="ca", file=where)
+        return Finding("ca", Status.MISSING, error.message, config_map_authorities(namespace), key="ca", file=file)
+    return Finding("ca", Status.OK, f"{file} holds private authorities' certificates", key="ca", file=file)
 
 
 def _s3_keys(reader: ClusterReader, namespace: str, *, absent: Status) -> list[Finding]:
@@ -159,8 +159,8 @@ def _s3_keys(reader: ClusterReader, namespace: str, *, absent: Status) -> list[F
     return [Finding(subject, Status.OK, f"{namespace} has the S3 keys")]
 
 
-def _optional(reader: ClusterReader, part: _Part, *, namespace: str) -> Finding:
-    """How a part is that only some need."""
+def _optional(reader: ClusterReader, part: _OptionalObject, *, namespace: str) -> Finding:
+    """Whether an object that not every project needs is there."""
     subject = f"{'Secret' if part.kind == 'secrets' else 'ConfigMap'} {part.name}"
     make = "secret generic" if part.kind == "secrets" else "configmap"
     remedy = f"kubectl -n {namespace} create {make} {part.name} --from-file={part.key}={part.file}"
@@ -176,8 +176,8 @@ def _optional(reader: ClusterReader, part: _Part, *, namespace: str) -> Finding:
 
 
 def _address(reader: ClusterReader, key: str, *, address: str, namespace: str) -> Finding:
-    """Whether an address of a Service in the cluster leads to pods; one outside is asked by the pods themselves."""
-    where = f"{CONFIG_MAP}'s {key}, {address},"
+    """Whether an address of a Service in the cluster leads to pods; others are not tried from here."""
+    subject = f"{CONFIG_MAP}'s {key}, {address},"
     remedy = f"correct it: kubectl -n {namespace} edit configmap {CONFIG_MAP}"
     parts = urlsplit(address if "://" in address else f"http://{address}")
     try:
@@ -185,24 +185,24 @@ def _address(reader: ClusterReader, key: str, *, address: str, namespace: str) -
     except ValueError:
         port = 0
     if not port or (key == "mlflow-tracking-uri" and "://" not in address):
-        message = f"{where} is not an address: write http(s)://HOST:PORT"
+        message = f"{subject} is no address: write http(s)://HOST:PORT"
         return Finding(key, Status.MISSING, message, remedy, key=key)
     service = re.fullmatch(r"([a-z0-9-]+)(?:\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?)?", parts.hostname or "")
-    name, home = (service[1], service[2] or namespace) if service else ("", "")
+    name, service_namespace = (service[1], service[2] or namespace) if service else ("", "")
     try:
-        if not name or not reader.has_namespace(home):
-            message = f"{where} is outside of the cluster: ask it from a pod, as docs/cluster.md says"
+        if not name or not reader.has_namespace(service_namespace):
+            message = f"{subject} is outside of the cluster: try it from a pod, as docs/cluster.md says"
             return Finding(key, Status.UNKNOWN, message, key=key)
-        problem = _why_not_served(reader, name, namespace=home, port=port)
-        served = problem is not None or reader.has_endpoints(name, home)
+        problem = _why_not_served(reader, name, namespace=service_namespace, port=port)
+        has_pods = problem is not None or reader.has_endpoints(name, service_namespace)
     except DeniedError as error:
         return Finding(key, Status.UNKNOWN, error.message, key=key)
     if problem is not None:
-        return Finding(key, Status.MISSING, f"{where} {problem}", remedy, key=key)
-    if not served:
-        remedy = f"see why: kubectl -n {home} describe service {name}"
-        return Finding(key, Status.UNREACHABLE, f"{where} leads to no pod that is ready", remedy, key=key)
-    return Finding(key, Status.OK, f"{address} leads to the Service {name} in {home}", key=key)
+        return Finding(key, Status.MISSING, f"{subject} {problem}", remedy, key=key)
+    if not has_pods:
+        remedy = f"see why: kubectl -n {service_namespace} describe service {name}"
+        return Finding(key, Status.UNREACHABLE, f"{subject} leads to no ready pod", remedy, key=key)
+    return Finding(key, Status.OK, f"{address} leads to the Service {name} in {service_namespace}", key=key)
 
 
 def _why_not_served(reader: ClusterReader, service: str, *, namespace: str, port: int) -> str | None:
@@ -218,15 +218,15 @@ def _why_not_served(reader: ClusterReader, service: str, *, namespace: str, port
 
 def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
     """What rolls versions out, and what scales them."""
-    needed = policy.deployment.target
-    named = any(settings.namespace for settings in policy.environments.values())
-    absent = Status.MISSING if named else Status.UNSET
+    policy_target = policy.deployment.target
+    has_namespace = any(settings.namespace for settings in policy.environments.values())
+    absent = Status.MISSING if has_namespace else Status.UNSET
     findings = []
     for target, subject, group, resource, remedy in (
         ("rollout", "Argo Rollouts", "argoproj.io/v1alpha1", "rollouts", "install it, or choose `target: deployment`"),
         ("kserve", "KServe", "serving.kserve.io/v1beta1", "inferenceservices", "install it, or choose another target"),
     ):
-        if target != needed:
+        if target != policy_target:
             continue
         if reader.has_resource(group, resource):
             findings.append(Finding(subject, Status.OK, f"the cluster has {resource} of {group}"))
@@ -243,12 +243,12 @@ def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
 
 def _environment(reader: ClusterReader, environment: str, *, namespace: str | None) -> list[Finding]:
     """The namespace that an environment's versions are served in."""
-    subject, place = f"environment {environment}", namespace or f"modelway-{environment}"
-    if not reader.has_namespace(place):
+    subject, environment_namespace = f"environment {environment}", namespace or f"modelway-{environment}"
+    if not reader.has_namespace(environment_namespace):
         status = Status.MISSING if namespace else Status.UNSET
-        message = f"the cluster has no namespace {place}, where the policy has {environment}"
-        return [Finding(subject, status, message, f"{_APPLY}, or: kubectl create namespace {place}")]
+        message = f"the cluster has no namespace {environment_namespace}, where the policy has {environment}"
+        return [Finding(subject, status, message, f"{_APPLY}, or: kubectl create namespace {environment_namespace}")]
     return [
-        Finding(subject, Status.OK, f"the cluster has the namespace {place}"),
-        _optional(reader, _VERIFYING, namespace=place),
+        Finding(subject, Status.OK, f"the cluster has the namespace {environment_namespace}"),
+        _optional(reader, _VERIFYING, namespace=environment_namespace),
     ]

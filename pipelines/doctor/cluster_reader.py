@@ -38,11 +38,11 @@ class ClusterReader:
         import urllib3
         from kubernetes import client, config  # type: ignore[import-untyped]
 
-        named = os.environ.get("KUBECONFIG")
-        file = named or str(Path.home() / ".kube" / "config")
+        variable = os.environ.get("KUBECONFIG")
+        file = variable or str(Path.home() / ".kube" / "config")
         settings = client.Configuration()
         try:
-            if named or Path(file).exists():
+            if variable or Path(file).exists():
                 config.load_kube_config(file, client_configuration=settings)
             elif in_pod():
                 config.load_incluster_config(client_configuration=settings)
@@ -76,7 +76,7 @@ class ClusterReader:
         return str((answer or {}).get("gitVersion", "of an unknown version"))
 
     def get(self, kind: str, name: str, *, namespace: str) -> dict[str, Any] | None:
-        """An object of the core API; None if there is none of the name.
+        """An object of the core API; None if it does not exist.
 
         Raises:
             DeniedError: the account may not read it.
@@ -153,7 +153,7 @@ class ClusterReader:
             remedy = "log in again; the kubeconfig's credentials are not valid, or no longer"
             return CredentialsError(f"the cluster at {self.host} does not know you", key="KUBECONFIG", remedy=remedy)
         if error.status == HTTPStatus.FORBIDDEN:
-            remedy = "ask for the right to read it, or let somebody run this who has it"
+            remedy = "request the right to read it, or let somebody with that right run this"
             return DeniedError(f"your account may not read this: {message}", file=path, remedy=remedy)
         remedy = "see the API server's log, then run again"
         return UnavailableError(f"the cluster at {self.host} answers {error.status}: {message}", remedy=remedy)

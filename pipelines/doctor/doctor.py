@@ -1,4 +1,4 @@
-"""What the whole road needs, from data to live traffic, and how it is: services, keys, image registry, cluster."""
+"""Whether all that a project needs, from data to live traffic, is there: services, keys, image registry, cluster."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def diagnose(
     target: str = "",
     insecure: bool = False,
 ) -> list[Finding]:
-    """How everything is that a project's road to live traffic needs, the worst first.
+    """Inspects all that a project needs from data to live traffic; the worst findings come first.
 
     Args:
         workspace: The project.
-        home: Where the project's runs are kept here.
-        store: Where decisions and reports are kept: a folder or ``s3://``.
+        home: The project's home on this machine.
+        store: The root of the project's store: a folder or ``s3://``.
         namespace: The namespace of the runs on the cluster. Without it, ``kubeflow``, if the cluster has it.
         base: The serving base; empty if none is used.
         target: Where the image goes; empty if none is made.
-        insecure: Whether the registries are spoken to by plain HTTP.
+        insecure: Whether plain HTTP is used for the image registries.
     """
     sources = workspace.project.data.locations
     findings = inspect_surroundings(store=store, sources=sources, tracking_uri=tracking_uri(home))
@@ -62,9 +62,9 @@ def _keys() -> list[Finding]:
     """The keys that releases are signed with, verified by and encrypted with, as far as any are named."""
     checks: dict[str, tuple[str, Callable[[], str]]] = {
         SIGNING_KEY: ("signing key", lambda: f"it can sign; its id is {key_id(key_file(SIGNING_KEY))[:12]}"),
-        VERIFYING_KEY: ("verifying key", _verified),
+        VERIFYING_KEY: ("verifying key", _try_verifying),
         ENCRYPTION_RECIPIENT: ("encryption recipient", lambda: f"models are encrypted to {read_recipient()}"),
-        ENCRYPTION_KEY: ("encryption key", _decrypted),
+        ENCRYPTION_KEY: ("encryption key", _try_decrypting),
     }
     findings = []
     for variable, (subject, check) in checks.items():
@@ -79,7 +79,7 @@ def _keys() -> list[Finding]:
     return findings
 
 
-def _verified() -> str:
+def _try_verifying() -> str:
     """Verifies what the signing key signs, where there is one."""
     key = key_file(VERIFYING_KEY)
     with TemporaryDirectory() as work:
@@ -88,13 +88,13 @@ def _verified() -> str:
         (folder / "file").write_bytes(b"content")
         signature = Path(work) / "signature"
         if not has_key(SIGNING_KEY):
-            return "it is named; without a signing key here it is not tried"
+            return "it is set; without a signing key here it was not tried"
         sign(folder, signature, private_key=key_file(SIGNING_KEY))
         try:
             verify(folder, signature, public_key=key)
         except ModelwayError as error:
             raise CredentialsError(
-                "what the signing key signs is not verified by it: they are no pair",
+                "it does not verify what the signing key signs: they are not a pair",
                 file=str(key),
                 key=VERIFYING_KEY,
                 remedy=f"name the two files of one set as {SIGNING_KEY} and {VERIFYING_KEY}",
@@ -102,14 +102,14 @@ def _verified() -> str:
     return "it verifies what the signing key signs"
 
 
-def _decrypted() -> str:
+def _try_decrypting() -> str:
     """Whether what is encrypted to the recipient can be decrypted, where one is named."""
     recipients = [str(identity.to_public()) for identity in read_keys().identities]
     if not recipients:
         return "it opens what was encrypted before the age format, and nothing that is encrypted now"
     if has_key(ENCRYPTION_RECIPIENT) and read_recipient() not in recipients:
         raise CredentialsError(
-            "what is encrypted to the recipient is not decrypted by it: they are no pair",
+            "it does not decrypt what is encrypted to the recipient: they are not a pair",
             file=str(key_file(ENCRYPTION_KEY)),
             key=ENCRYPTION_KEY,
             value=", ".join(recipients),
@@ -123,14 +123,14 @@ def _image(subject: str, reference: str, *, insecure: bool) -> list[Finding]:
     if not reference:
         return []
     try:
-        named = Reference.parse(reference, "base" if subject == "serving base" else "target")
-        images = images_at(named, insecure=insecure)
+        parsed_reference = Reference.parse(reference, "base" if subject == "serving base" else "target")
+        images = images_at(parsed_reference, insecure=insecure)
         if subject == "serving base":
-            images.manifest(named.digest or named.tag)
-            return [Finding(subject, Status.OK, f"{named} can be read", file=reference)]
+            images.manifest(parsed_reference.digest or parsed_reference.tag)
+            return [Finding(subject, Status.OK, f"{parsed_reference} can be read", file=reference)]
         if isinstance(images, Registry):
             images.check_writable()
-            return [Finding(subject, Status.OK, f"images can be uploaded to {named}", file=reference)]
+            return [Finding(subject, Status.OK, f"images can be uploaded to {parsed_reference}", file=reference)]
     except ModelwayError as error:
         return [Finding.of(subject, error)]
-    return [Finding(subject, Status.OK, f"the image goes to the folder {named}", file=reference)]
+    return [Finding(subject, Status.OK, f"the image goes to the folder {parsed_reference}", file=reference)]

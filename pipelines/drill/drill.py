@@ -1,7 +1,7 @@
-"""`modelway drill`: injects faults into a copy of a project, one at a time, and tells which gate caught each.
+"""`modelway drill`: injects faults into a copy of a project, one at a time, and says which gate caught each.
 
-The stages' own functions are called in the pipeline's order, on files, as the components call them; what a fault leaves
-as it was is not made again. A run ends at the data gate if that blocks, as the pipeline does.
+The stages' own functions are called in the pipeline's order, on files, as the components call them; what a fault does
+not change is not computed again. A run ends at the data gate if that blocks, as the pipeline does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from modelway.components.probe.stage import probe
 from modelway.components.register.stage import Evidence, Training, register
 from modelway.components.train.stage import Trained, train
 from modelway.components.validate.stage import validate
-from modelway.pipelines.drill.faults import CONSENT, DAY, FAULTS, Fault, Scene
+from modelway.pipelines.drill.faults import CONSENT, DAY, FAULTS, DrillInput, Fault
 from modelway.pipelines.project.workspace import Workspace
 
 CLEAN = "clean run"
@@ -40,8 +40,8 @@ _DATA_HASH = "0" * 64
 
 
 @dataclass(frozen=True)
-class Caught:
-    """What became of one fault.
+class FaultResult:
+    """Which gate caught a fault.
 
     Attributes:
         fault: The fault's name.
@@ -59,7 +59,9 @@ class Caught:
     caught: bool
 
 
-def drill(workspace: Workspace, faults: tuple[Fault, ...], *, on_result: Callable[[Caught], None]) -> list[Caught]:
+def run_drill(
+    workspace: Workspace, faults: tuple[Fault, ...], *, on_result: Callable[[FaultResult], None]
+) -> list[FaultResult]:
     """Runs the clean project and then each fault.
 
     Args:
@@ -68,20 +70,20 @@ def drill(workspace: Workspace, faults: tuple[Fault, ...], *, on_result: Callabl
         on_result: Called as each is done.
 
     Raises:
-        ModelwayError: the project's own clean run does not pass, so that nothing could be told.
+        ModelwayError: the project's own clean run does not pass, so that a drill would show nothing.
     """
-    with TemporaryDirectory() as work, _tracked(Path(work)):
-        road = _Road(Path(work), _scene(workspace))
-        results = [road.clean()]
+    with TemporaryDirectory() as work, _own_registry(Path(work)):
+        runner = _StageRunner(Path(work), _drill_input(workspace))
+        results = [runner.clean()]
         on_result(results[0])
         for number, fault in enumerate(faults):
-            results.append(road.run(fault, number))
+            results.append(runner.run(fault, number))
             on_result(results[-1])
     return results
 
 
 @contextmanager
-def _tracked(folder: Path) -> Iterator[None]:
+def _own_registry(folder: Path) -> Iterator[None]:
     """A registry of the drill's own, whatever the environment names."""
     before = {name: os.environ.pop(name, None) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID")}
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
@@ -92,7 +94,7 @@ def _tracked(folder: Path) -> Iterator[None]:
         os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
-def _scene(workspace: Workspace) -> Scene:
+def _drill_input(workspace: Workspace) -> DrillInput:
     """A copy of the project with a date and a consent in it, where it has none, for faults to go into."""
     project, contract = workspace.project, workspace.contract
     with TemporaryDirectory() as work:
@@ -113,159 +115,159 @@ def _scene(workspace: Workspace) -> Scene:
     table = table.with_columns(pl.lit(value=True).alias(CONSENT))
     content["columns"][CONSENT] = {"type": "boolean"}
     content["rules"] = (*content["rules"], {"name": CONSENT, "rule": CONSENT, "description": "consent is true"})
-    changed = Project.model_validate({**project.model_dump(), "features": features})
-    return Scene(changed, Contract.model_validate(content), workspace.policy, table)
+    project = Project.model_validate({**project.model_dump(), "features": features})
+    return DrillInput(project, Contract.model_validate(content), workspace.policy, table)
 
 
-class _Road:
+class _StageRunner:
     """The stages in a folder, with the clean run's files to start from."""
 
-    def __init__(self, folder: Path, scene: Scene) -> None:
+    def __init__(self, folder: Path, inputs: DrillInput) -> None:
         self.folder = folder
-        self.scene = replace(scene, splits=split_table(scene.table, scene.project.data.split))
+        self.inputs = replace(inputs, splits=split_table(inputs.table, inputs.project.data.split))
         self.champion = ""
         self.data_gate: Gate | None = None
 
-    def clean(self) -> Caught:
+    def clean(self) -> FaultResult:
         """Registers a champion, and runs another seed of the same against it."""
-        place = self.folder / "champion"
-        data = self._validate(place, self.scene)
-        _must_pass(data)
-        trained = self._train(place, self.scene)
-        model, serving = (
-            self._evaluate(place, self.scene, trained=trained),
-            self._probe(place, self.scene, trained=trained),
-        )
-        _must_pass(model)
-        _must_pass(serving)
-        self.champion = self._register(place, self.scene, trained=trained)
-        seeded = self.scene.project.model.model_copy(update={"seed": self.scene.project.model.seed + 1})
-        self.scene = replace(self.scene, project=self.scene.project.model_copy(update={"model": seeded}))
-        place = self.folder / "clean"
-        gates = [self._validate(place, self.scene)]
-        trained = self._train(place, self.scene)
-        gates += [self._evaluate(place, self.scene, trained=trained), self._probe(place, self.scene, trained=trained)]
+        folder = self.folder / "champion"
+        _must_pass(self._validate(folder, self.inputs))
+        training = self._train(folder, self.inputs)
+        _must_pass(self._evaluate(folder, self.inputs, training=training))
+        _must_pass(self._probe(folder, self.inputs, training=training))
+        self.champion = self._register(folder, self.inputs, training=training)
+        seeded = self.inputs.project.model.model_copy(update={"seed": self.inputs.project.model.seed + 1})
+        self.inputs = replace(self.inputs, project=self.inputs.project.model_copy(update={"model": seeded}))
+        folder = self.folder / "clean"
+        gates = [self._validate(folder, self.inputs)]
+        training = self._train(folder, self.inputs)
+        gates += [
+            self._evaluate(folder, self.inputs, training=training),
+            self._probe(folder, self.inputs, training=training),
+        ]
         self.data_gate = gates[0]
         blocking = [gate for gate in gates if not gate.proceed]
-        return Caught(CLEAN, "", blocking[0].name if blocking else "", _blocking(blocking), not blocking)
+        return FaultResult(CLEAN, "", blocking[0].name if blocking else "", _blocking(blocking), not blocking)
 
-    def run(self, fault: Fault, number: int) -> Caught:
-        """Injects a fault, and goes down the road until it is caught or past the gate meant for it."""
-        place, rng = self.folder / f"fault-{number:02d}", np.random.default_rng(number)
-        scene = self.scene
+    def run(self, fault: Fault, number: int) -> FaultResult:
+        """Injects a fault, and runs the stages until a gate catches it or the gate meant for it has let it pass."""
+        folder, rng = self.folder / f"fault-{number:02d}", np.random.default_rng(number)
+        inputs = self.inputs
         if fault.at == "table":
-            scene = _changed(fault, replace(scene, splits=None), rng=rng)
-            scene = replace(scene, splits=split_table(scene.table, scene.project.data.split))
+            inputs = _inject(fault, replace(inputs, splits=None), rng=rng)
+            inputs = replace(inputs, splits=split_table(inputs.table, inputs.project.data.split))
         elif fault.at == "splits":
-            scene = _changed(fault, scene, rng=rng)
-        gate = self.data_gate if fault.at not in {"table", "splits"} else self._validate(place, scene)
+            inputs = _inject(fault, inputs, rng=rng)
+        gate = self.data_gate if fault.at not in {"table", "splits"} else self._validate(folder, inputs)
         assert gate is not None  # noqa: S101 - the clean run comes first
         gates = [gate]
         if gate.proceed and fault.gate != "data":
-            gates.append(self._judge(fault, scene, place=place, rng=rng))
-        blocking = [one for one in gates if not one.proceed]
-        meant = next((one for one in blocking if one.name == fault.gate), None)
-        by = meant or next(iter(blocking), None)
-        checks = _blocking([by] if by is not None else [])
-        caught = meant is not None and any(name.startswith(fault.check) for name in checks)
-        return Caught(fault.name, fault.gate, by.name if by is not None else "", checks, caught)
+            gates.append(self._judge(fault, inputs, folder=folder, rng=rng))
+        blocking = [gate for gate in gates if not gate.proceed]
+        expected = [gate for gate in blocking if gate.name == fault.gate]
+        catching = (expected or blocking)[:1]
+        checks = _blocking(catching)
+        caught = bool(expected) and any(name.startswith(fault.check) for name in checks)
+        return FaultResult(fault.name, fault.gate, "".join(gate.name for gate in catching), checks, caught)
 
-    def _judge(self, fault: Fault, scene: Scene, *, place: Path, rng: np.random.Generator) -> Gate:
-        assert scene.splits is not None  # noqa: S101 - set by `run`
-        scene = replace(scene, training=scene.splits.train)
+    def _judge(self, fault: Fault, inputs: DrillInput, *, folder: Path, rng: np.random.Generator) -> Gate:
+        assert inputs.splits is not None  # noqa: S101 - set by `run`
+        inputs = replace(inputs, training=inputs.splits.train)
         if fault.at in {"training", "model"}:
-            scene = _changed(fault, scene, rng=rng)
-        trained = self._train(place, scene)
+            inputs = _inject(fault, inputs, rng=rng)
+        training = self._train(folder, inputs)
         if fault.tamper is not None:
-            fault.tamper(place / "model")
+            fault.tamper(folder / "model")
         judge = self._probe if fault.gate == "serving" else self._evaluate
-        return judge(place, scene, trained=trained)
+        return judge(folder, inputs, training=training)
 
-    def _validate(self, place: Path, scene: Scene) -> Gate:
-        place.mkdir(parents=True, exist_ok=True)
-        assert scene.splits is not None  # noqa: S101 - set before
-        serving = scene.serving if scene.serving is not None else scene.table.clear()
-        parts = {"train": scene.splits.train, "test": scene.splits.test, "unseen": scene.splits.unseen}
-        for name, part in {**parts, "serving": serving}.items():
-            part.write_parquet(place / f"{name}.parquet")
+    def _validate(self, folder: Path, inputs: DrillInput) -> Gate:
+        folder.mkdir(parents=True, exist_ok=True)
+        assert inputs.splits is not None  # noqa: S101 - set before
+        serving = inputs.serving if inputs.serving is not None else inputs.table.clear()
+        splits = {"train": inputs.splits.train, "test": inputs.splits.test, "unseen": inputs.splits.unseen}
+        for name, rows in {**splits, "serving": serving}.items():
+            rows.write_parquet(folder / f"{name}.parquet")
         gate = validate(
-            str(place / "train.parquet"),
-            str(place / "test.parquet"),
-            project_text=scene.project.canonical(),
-            contract_text=scene.contract.canonical(),
-            policy_text=scene.policy.canonical(),
+            str(folder / "train.parquet"),
+            str(folder / "test.parquet"),
+            project_text=inputs.project.canonical(),
+            contract_text=inputs.contract.canonical(),
+            policy_text=inputs.policy.canonical(),
             data_hash=_DATA_HASH,
             champion=self.champion,
-            serving_path=str(place / "serving.parquet"),
-            baseline_path=str(place / "baseline"),
-            report_path=str(place / "data.html"),
+            serving_path=str(folder / "serving.parquet"),
+            baseline_path=str(folder / "baseline"),
+            report_path=str(folder / "data.html"),
         )
-        gate.write(place / "data.json")
+        gate.write(folder / "data.json")
         return gate
 
-    def _train(self, place: Path, scene: Scene) -> Trained:
-        place.mkdir(parents=True, exist_ok=True)
-        assert scene.splits is not None  # noqa: S101 - set before
-        (scene.training if scene.training is not None else scene.splits.train).write_parquet(place / "fitted.parquet")
-        scene.splits.test.write_parquet(place / "test.parquet")
-        scene.splits.unseen.write_parquet(place / "unseen.parquet")
-        project, fitted = scene.project.canonical(), str(place / "fitted.parquet")
-        paths = {name: str(place / name) for name in ("steps", "prepared.parquet", "model")}
-        prepare(fitted, project, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
+    def _train(self, folder: Path, inputs: DrillInput) -> Trained:
+        folder.mkdir(parents=True, exist_ok=True)
+        assert inputs.splits is not None  # noqa: S101 - set before
+        (inputs.training if inputs.training is not None else inputs.splits.train).write_parquet(
+            folder / "fitted.parquet"
+        )
+        inputs.splits.test.write_parquet(folder / "test.parquet")
+        inputs.splits.unseen.write_parquet(folder / "unseen.parquet")
+        project_text, train_path = inputs.project.canonical(), str(folder / "fitted.parquet")
+        paths = {name: str(folder / name) for name in ("steps", "prepared.parquet", "model")}
+        prepare(train_path, project_text, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
         return train(
             paths["prepared.parquet"],
-            fitted,
+            train_path,
             steps_path=paths["steps"],
-            project_text=project,
+            project_text=project_text,
             data_hash=_DATA_HASH,
             model_path=paths["model"],
         )
 
-    def _evaluate(self, place: Path, scene: Scene, *, trained: Trained) -> Gate:
+    def _evaluate(self, folder: Path, inputs: DrillInput, *, training: Trained) -> Gate:
         gate = evaluate(
-            str(place / "model"),
-            str(place / "test.parquet"),
-            unseen_path=str(place / "unseen.parquet"),
-            project_text=scene.project.canonical(),
-            policy_text=scene.policy.canonical(),
+            str(folder / "model"),
+            str(folder / "test.parquet"),
+            unseen_path=str(folder / "unseen.parquet"),
+            project_text=inputs.project.canonical(),
+            policy_text=inputs.policy.canonical(),
             champion=self.champion,
-            run_id=trained.run_id,
-            model_hash=trained.model_hash,
-            report_path=str(place / "model.html"),
+            run_id=training.run_id,
+            model_hash=training.model_hash,
+            report_path=str(folder / "model.html"),
         ).gate
-        gate.write(place / "model.json")
+        gate.write(folder / "model.json")
         return gate
 
-    def _probe(self, place: Path, scene: Scene, *, trained: Trained) -> Gate:
+    def _probe(self, folder: Path, inputs: DrillInput, *, training: Trained) -> Gate:
         gate = probe(
-            str(place / "model"),
-            str(place / "test.parquet"),
-            project_text=scene.project.canonical(),
-            policy_text=scene.policy.canonical(),
-            model_hash=trained.model_hash,
-            report_path=str(place / "serving.html"),
+            str(folder / "model"),
+            str(folder / "test.parquet"),
+            project_text=inputs.project.canonical(),
+            policy_text=inputs.policy.canonical(),
+            model_hash=training.model_hash,
+            report_path=str(folder / "serving.html"),
         )
-        gate.write(place / "serving.json")
+        gate.write(folder / "serving.json")
         return gate
 
-    def _register(self, place: Path, scene: Scene, *, trained: Trained) -> str:
+    def _register(self, folder: Path, inputs: DrillInput, *, training: Trained) -> str:
         evidence = Evidence(
-            {name: str(place / f"{name}.json") for name in GATES},
-            {name: str(place / f"{name}.html") for name in GATES},
-            str(place / "baseline"),
+            {name: str(folder / f"{name}.json") for name in GATES},
+            {name: str(folder / f"{name}.html") for name in GATES},
+            str(folder / "baseline"),
         )
         return register(
-            str(place / "model"),
+            str(folder / "model"),
             evidence,
-            training=Training(run_id=trained.run_id, model_id=trained.model_id),
-            files=UserFiles(scene.project, scene.contract, scene.policy),
-            context=RunContext(run="drill", store=str(place / "store")),
+            training=Training(run_id=training.run_id, model_id=training.model_id),
+            files=UserFiles(inputs.project, inputs.contract, inputs.policy),
+            context=RunContext(run="drill", store=str(folder / "store")),
         ).model.version
 
 
-def _changed(fault: Fault, scene: Scene, *, rng: np.random.Generator) -> Scene:
+def _inject(fault: Fault, inputs: DrillInput, *, rng: np.random.Generator) -> DrillInput:
     assert fault.change is not None  # noqa: S101 - only faults in files have none
-    return fault.change(scene, rng)
+    return fault.change(inputs, rng)
 
 
 def _blocking(gates: list[Gate]) -> tuple[str, ...]:
@@ -276,18 +278,18 @@ def _must_pass(gate: Gate) -> None:
     if not gate.proceed:
         raise RejectedError(
             f"the project as it is does not pass its own {gate.name} gate: {gate.reasons[0]}",
-            remedy="mend that first: `modelway run`, and see the gate's report",
+            remedy="fix that first: `modelway run`, and see the gate's report",
         )
 
 
-def named(names: list[str]) -> tuple[Fault, ...]:
+def faults_named(names: list[str]) -> tuple[Fault, ...]:
     """The faults of these names, or all.
 
     Raises:
         ModelwayError: there is no such fault.
     """
-    known = {fault.name: fault for fault in FAULTS}
+    by_name = {fault.name: fault for fault in FAULTS}
     for name in names:
-        if name not in known:
-            raise ModelwayError(f"there is no fault {name!r}", value=name, remedy=f"choose among: {', '.join(known)}")
-    return tuple(known[name] for name in names) or FAULTS
+        if name not in by_name:
+            raise ModelwayError(f"there is no fault {name!r}", value=name, remedy=f"choose among: {', '.join(by_name)}")
+    return tuple(by_name[name] for name in names) or FAULTS

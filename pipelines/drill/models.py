@@ -1,4 +1,4 @@
-"""Models with one fault each, trained by the drill as anyone's own training function is."""
+"""Models with one fault each, which the drill trains by their training function, as a project's own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from modelway.components.core.code.estimators import build_estimator, import_function
-from modelway.components.core.config.project import Model, Project
+from modelway.components.core.config.project import Project
 
 SLOW_SECONDS = 0.4
 _OVERCONFIDENCE = 6.0
 
 
 class _Faulty(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """Answers as a fitted model does, but for its fault."""
+    """Predicts as a fitted model does, except for its fault."""
 
     def __init__(self, inner: Any = None, fault: str = "") -> None:
         self.inner = inner
@@ -56,12 +56,14 @@ class FaultyClassifier(ClassifierMixin, _Faulty):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
         """The probabilities, with the fault in them."""
         self._misbehave(X)
-        shares = np.asarray(self.inner.predict_proba(X), dtype=np.float64)
+        probabilities = np.asarray(self.inner.predict_proba(X), dtype=np.float64)
         if self.fault == "random":
-            shares = np.clip(shares + np.random.default_rng().normal(0, 0.05, shares.shape), 1e-6, 1)
+            probabilities = np.clip(
+                probabilities + np.random.default_rng().normal(0, 0.05, probabilities.shape), 1e-6, 1
+            )
         elif self.fault == "overconfident":
-            shares = np.clip(shares, 1e-9, 1) ** _OVERCONFIDENCE
-        return shares / shares.sum(axis=1, keepdims=True)
+            probabilities = np.clip(probabilities, 1e-9, 1) ** _OVERCONFIDENCE
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
 class FaultyRegressor(RegressorMixin, _Faulty):  # type: ignore[misc]
@@ -80,9 +82,9 @@ def fit(features: Any, label: Any, *, fault: str, model: str, sample_weight: Any
     """
     project = Project.parse(model)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    described: Model = project.model
-    if described.entrypoint is not None:
-        inner = import_function(described)(features, label, **weights, **described.parameters)
+    settings = project.model
+    if settings.entrypoint is not None:
+        inner = import_function(settings)(features, label, **weights, **settings.parameters)
     else:
         inner = build_estimator(project).fit(features, label, **weights)
     return (FaultyRegressor if project.task == "regression" else FaultyClassifier)(inner, fault)

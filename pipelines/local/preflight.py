@@ -1,4 +1,4 @@
-"""What can be known to be wrong before a run starts: said before it does, in the words of the user's own files."""
+"""Finds mistakes before a run starts, and names them by the user's own files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def preflight(
         files: The text of the ``project``, ``contract`` and ``policy`` file, with an absolute data source.
         names: What to call each in errors.
         folder: The project's folder, where the user's own modules are looked for.
-        champion: The registry version to compare with, in place of the one that holds the policy's alias.
+        champion: The version to compare with, in place of the one that the policy's alias points to.
         project_code: The version of the project's own code.
 
     Returns:
         ``source_version``, ``code_version``, ``champion``, ``as_of``, and ``notes``, a line each.
 
     Raises:
-        ModelwayError: whatever would make the run fail later; names file and key.
+        ModelwayError: a mistake that would make the run fail later; names file and key.
     """
     if folder not in sys.path:
         sys.path.insert(0, folder)

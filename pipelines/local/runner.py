@@ -1,4 +1,4 @@
-"""Runs the release pipeline here, through `kfp.local`, with its tasks forked from one warm process."""
+"""Runs the release pipeline on this machine, through `kfp.local`, with its tasks forked from one warm process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelway.components.core.code.version import library_hash
 from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.evidence.runs import OUTCOME, Outcome
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
-from modelway.pipelines.local.worker_client import Worker, error_left
+from modelway.pipelines.local.worker_client import Worker, error_of
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
 
 
@@ -28,9 +28,9 @@ class Event:
     """Something that happened in a run.
 
     Attributes:
-        kind: What it was.
+        kind: What happened.
         stage: The component's name.
-        text: A line of the stage's log, or what is damaged and what was done about it.
+        text: A line of the stage's log, or a message about a damaged cache entry.
         seconds: How long the stage took.
     """
 
@@ -78,14 +78,14 @@ def run_release(
         workspace: The project.
         home: The folder for artifacts, cache and logs, and for MLflow where no server is set.
         store: The root of the project's store.
-        on_event: Called as stages start, write, end, or are served from cache.
-        data_version: What the user calls the data's version.
-        champion: The registry version to compare with, in place of the one that holds the policy's alias.
+        on_event: Called as stages start, log, end, or are served from cache.
+        data_version: The user's name for the data's version.
+        champion: The version to compare with, in place of the one that the policy's alias points to.
         reason: Why the run is started.
-        packaging: ``serving_base`` and ``image``, to package what is blessed; None: it is not packaged.
+        packaging: ``serving_base`` and ``image``, to package a blessed version; None: it is not packaged.
 
     Raises:
-        ModelwayError: something is wrong that can be told before the first stage.
+        ModelwayError: a problem is found before the first stage.
     """
     arguments = {"data_version": data_version, "champion": champion, "reason": reason, **(packaging or {})}
     with warm_worker(workspace, home) as worker:
@@ -95,7 +95,7 @@ def run_release(
         run = _Run(worker, on_event)
         worker.preflight(workspace, champion=champion)
         workspace.files.keep(store)
-        run.carry_out(pipeline, arguments | workspace.arguments(store), home=home)
+        run.execute(pipeline, arguments | workspace.arguments(store), home=home)
         run.result.outcome = Outcome.read(store, run.run, file=OUTCOME)
     return run.result
 
@@ -118,7 +118,7 @@ def warm_worker(workspace: Workspace, home: Path) -> Iterator[Worker]:
 
 
 class _Run:
-    """One run: hands kfp.local's tasks to the worker and keeps what is seen on the way."""
+    """One run: hands kfp.local's tasks to the worker, and collects seconds, cache hits and the first error."""
 
     def __init__(self, worker: Worker, on_event: Callable[[Event], None]) -> None:
         self.worker = worker
@@ -126,7 +126,7 @@ class _Run:
         self.result = LocalResult(log=worker.folder)
         self.run = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:12]}"
 
-    def carry_out(self, pipeline: Any, arguments: dict[str, str], *, home: Path) -> None:
+    def execute(self, pipeline: Any, arguments: dict[str, str], *, home: Path) -> None:
         """Runs a compiled pipeline."""
         from kfp import local
 
@@ -157,7 +157,7 @@ class _Run:
         level, original = root.level, subprocess_task_handler.run_local_subprocess
         root.addHandler(handler)
         root.setLevel(logging.INFO)
-        complains, logging.raiseExceptions = logging.raiseExceptions, False  # as on a full disk, which is said once
+        raises, logging.raiseExceptions = logging.raiseExceptions, False  # as on a full disk, which is said once
         subprocess_task_handler.run_local_subprocess = self._run_task
         try:
             with warnings.catch_warnings():
@@ -167,7 +167,7 @@ class _Run:
             subprocess_task_handler.run_local_subprocess = original
             root.setLevel(level)
             root.removeHandler(handler)
-            logging.raiseExceptions = complains
+            logging.raiseExceptions = raises
 
     def _run_task(self, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         source, arguments = full_command[3], full_command[4:]
@@ -175,7 +175,7 @@ class _Run:
         position = arguments.index("--executor_input") + 1
         arguments[position] = self._with_run_id(arguments[position])
         self.on_event(Event("started", stage))
-        started = time.perf_counter()
+        start = time.perf_counter()
         request = {
             "kind": "task",
             "function": stage,
@@ -183,12 +183,12 @@ class _Run:
             "arguments": arguments,
             "env": {**(env_vars or {}), RUN_VARIABLE: self.run},
         }
-        code, left = self.worker.ask(request, lambda line: self.on_event(Event("log", stage, line)))
-        seconds = time.perf_counter() - started
+        code, answer = self.worker.ask(request, lambda line: self.on_event(Event("log", stage, line)))
+        seconds = time.perf_counter() - start
         self.result.seconds[stage] = round(seconds, 3)
         self.on_event(Event("finished" if code == 0 else "failed", stage, seconds=seconds))
         if code != 0 and self.result.error is None:
-            error = error_left(left, self.worker.folder)
+            error = error_of(answer, self.worker.folder)
             if not isinstance(error, RejectedError):
                 self.result.error, self.result.failed_stage = error, stage
         return code
@@ -212,7 +212,7 @@ class _Run:
 
 
 def _drop_damaged(cache: Path) -> list[Path]:
-    """Removes the entries of kfp.local's cache that are not what it writes there, which would break a run."""
+    """Removes damaged entries of kfp.local's cache, which would break a run."""
     damaged = [file for file in cache.glob("*.json") if not _is_entry(file)]
     for file in damaged:
         file.unlink()
@@ -236,6 +236,6 @@ class _CacheHits(logging.Handler):
         self.on_hit = on_hit
 
     def emit(self, record: logging.LogRecord) -> None:
-        found = re.match(r"Task (\S+) cache hit", record.getMessage())
-        if found:
-            self.on_hit(found[1])
+        match = re.match(r"Task (\S+) cache hit", record.getMessage())
+        if match:
+            self.on_hit(match[1])

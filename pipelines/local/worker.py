@@ -50,7 +50,7 @@ PRELOADED_FOR_SQLITE = (
 )
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GRACE_SECONDS = 5
-# Where there is no champion yet.
+# These stages run while a new database is still being created.
 WITHOUT_TRACKING = {"resolve_inputs", "ingest_data", "validate_data", "enforce_gate", "prepare_features"}
 
 
@@ -151,10 +151,10 @@ def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> N
         readable = readable_error(error)
         if "result" in request:
             if readable is not None:
-                left = {"kind": readable.kind, "error": readable.fields()}
+                answer = {"kind": readable.kind, "error": readable.fields()}
             else:
-                left = {"crash": f"{type(error).__name__}: {first_line(error)}"}
-            Path(request["result"]).write_text(json.dumps(left), encoding="utf-8")
+                answer = {"crash": f"{type(error).__name__}: {first_line(error)}"}
+            Path(request["result"]).write_text(json.dumps(answer), encoding="utf-8")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -183,8 +183,8 @@ def run_task(request: dict[str, Any]) -> None:
 def _run_preflight(request: dict[str, Any]) -> None:
     from modelway.pipelines.local.preflight import preflight
 
-    found = preflight(**request["arguments"])
-    Path(request["result"]).write_text(json.dumps(found), encoding="utf-8")
+    inputs = preflight(**request["arguments"])
+    Path(request["result"]).write_text(json.dumps(inputs), encoding="utf-8")
 
 
 if __name__ == "__main__":

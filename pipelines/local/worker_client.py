@@ -1,4 +1,4 @@
-"""The near side of the warm process that local tasks are forked from (`pipelines.worker` is the far side)."""
+"""The client of the warm process that local tasks are forked from, which `pipelines.local.worker` is."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from typing import Any
 from modelway.components.core.errors import CrashError, ModelwayError, from_fields, readable_error
 from modelway.pipelines.project.workspace import Workspace
 
-_SEE_LOG = "see this log; where it says nothing, the machine may have run out of memory"
+_SEE_LOG = "see this log; if it shows no error, the machine may have run out of memory"
 
 
 class Worker:
-    """The warm process, started at once and asked later.
+    """The warm process, started at once and sent requests later.
 
     Args:
         folder: Where the logs and results go.
@@ -51,7 +51,7 @@ class Worker:
         self._count = 0
 
     def ask(self, request: dict[str, Any], on_line: Callable[[str], None] | None = None) -> tuple[int, dict[str, Any]]:
-        """Has a request run in a fork; returns its exit code and what it left in its result file.
+        """Runs a request in a fork; returns the fork's exit code and the content of its result file.
 
         Where it failed, that is ``kind`` and ``error`` of a readable error or ``crash``, or neither; and the ``log``.
 
@@ -64,15 +64,15 @@ class Worker:
             name = f"{self._count:02d}-{request.get('function', request['kind'])}"
             log, result = self.folder / f"{name}.log", self.folder / f"{name}.json"
             log.touch()
-            asked = json.dumps({**request, "log": str(log), "result": str(result)})
+            message = json.dumps({**request, "log": str(log), "result": str(result)})
             with log.open(encoding="utf-8", errors="replace") as lines:
                 try:
-                    self._connection.send_bytes(asked.encode())
+                    self._connection.send_bytes(message.encode())
                     while not self._connection.poll(0.05):
                         _drain(lines, on_line)
                     code = int(json.loads(self._connection.recv_bytes()))
                 except (EOFError, OSError) as error:
-                    raise self._ended() from error
+                    raise self._exit_error() from error
                 _drain(lines, on_line)
         try:
             content = json.loads(result.read_text(encoding="utf-8"))
@@ -84,7 +84,7 @@ class Worker:
         """What a run of a project would work on, as `preflight.preflight` says.
 
         Raises:
-            ModelwayError: something is wrong that would make the run fail.
+            ModelwayError: a mistake would make the run fail.
         """
         arguments = {
             "files": {name: document.canonical() for name, document in workspace.files.documents()},
@@ -95,10 +95,10 @@ class Worker:
         }
         code, answer = self.ask({"kind": "preflight", "arguments": arguments})
         if code != 0:
-            raise error_left(answer, self.folder)
+            raise error_of(answer, self.folder)
         return answer
 
-    def _ended(self) -> ModelwayError:
+    def _exit_error(self) -> ModelwayError:
         lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return ModelwayError(
             "the process that runs the stages ended" + (f": {lines[-1][:300]}" if lines else ""),
@@ -120,22 +120,22 @@ def _drain(lines: io.TextIOBase | Any, on_line: Callable[[str], None] | None) ->
             on_line(line.rstrip("\n"))
 
 
-def error_left(left: dict[str, Any], logs: Path) -> ModelwayError:
-    """The error that a fork left behind; one that points to the log where it left none."""
-    if "error" in left:
-        return from_fields(left["kind"], left["error"])
+def error_of(answer: dict[str, Any], logs: Path) -> ModelwayError:
+    """The error in a fork's answer; without one, an error that points to the log."""
+    if "error" in answer:
+        return from_fields(answer["kind"], answer["error"])
     full = _full_disk(logs)
     if full is not None:
         return full
-    if "crash" in left:
-        return CrashError(left["crash"], left["log"])
+    if "crash" in answer:
+        return CrashError(answer["crash"], answer["log"])
     return ModelwayError(
-        "a stage ended without a word, as a process does that is killed", file=left["log"], remedy=_SEE_LOG
+        "a stage's process ended without an error message; it may have been killed", file=answer["log"], remedy=_SEE_LOG
     )
 
 
 def _full_disk(folder: Path) -> ModelwayError | None:
-    """The error to show if nothing can be written to a folder, which a fork that could not write left unsaid."""
+    """The error to show if nothing can be written to a folder, which a fork could not write down either."""
     probe = folder / "probe"
     try:
         probe.write_bytes(bytes(2**16))

@@ -1,1 +1,1 @@
-"""A project's folder, and what is made of it."""
+"""A project's folder: proposed, read, and packaged as an image."""

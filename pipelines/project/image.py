@@ -61,12 +61,12 @@ def make_project_image(
         target: Where the image goes: ``host/repository:tag``, or the folder of an OCI layout. Without a tag, the tag
             is the code's version.
         platform: The image's platform, ``os/architecture``.
-        insecure: Whether registries are spoken to by plain HTTP; one on the machine itself always is.
-        report: Told what is being done, a sentence at a time.
+        insecure: Whether plain HTTP is used for the registries; for one on this machine it always is.
+        report: Called with what is being done, a sentence at a time.
 
     Raises:
         ModelwayError: the project has no code of its own, or something is wrong with it; the base is not pinned or is
-            no image of the components; or a registry or the package index refuses. Nothing is pushed then.
+            no image of the components; or a registry or the package index refuses. Nothing is reference then.
     """
     from_base, to = Reference.pinned(base, "image", title="image of the components"), Reference.parse(target, "target")
     code = ProjectCode.beside(workspace.folder, workspace.project)
@@ -84,7 +84,7 @@ def make_project_image(
     below = pull(bases, from_base, platform=platform)
     if CODE_LABEL in _labels(below):
         raise ModelwayError(
-            f"{base} has a project's code in it already",
+            f"{base} already contains a project's code",
             key="image",
             value=base,
             remedy="name the image of the components that it was made of",
@@ -103,17 +103,19 @@ def make_project_image(
             environment=_environment(below),
         )
         report(f"pushing a layer of {layer.size / 1000:,.0f} KB, and those below it where they are not there yet")
-        pushed = push(images_at(to, insecure=insecure), image, layer=layer_file, base=bases, tag=to.tag or code.version)
+        reference = push(
+            images_at(to, insecure=insecure), image, layer=layer_file, base=bases, tag=to.tag or code.version
+        )
     names = tuple(f"{package.name}=={package.version}" for package in packages)
-    return ProjectImage(pushed, code.version, code.files, names, layer.size)
+    return ProjectImage(reference, code.version, code.files, names, layer.size)
 
 
 def code_of_image(reference: str, *, insecure: bool = False) -> str | None:
-    """The version of the project's code that is in an image, as its label says; None: none is.
+    """The version of the project's code in an image, by its label; None: the image has none.
 
     Args:
         reference: The image: ``host/repository@sha256:…``, or the folder of an OCI layout.
-        insecure: Whether its registry is spoken to by plain HTTP; one on the machine itself always is.
+        insecure: Whether plain HTTP is used for its registry; for one on this machine it always is.
 
     Raises:
         ModelwayError: it is not pinned, or cannot be looked up.
@@ -134,11 +136,19 @@ def _fill(
     lock = Lock.read(code.folder)
     if not lock.requirements:
         return ()
-    installed = packages_of(bases, below, name=name, report=report)
-    missing = missing_packages(lock, installed, folder=code.folder, platform=platform)
+    image_packages = packages_of(bases, below, name=name, report=report)
+    missing = missing_packages(lock, image_packages, folder=code.folder, platform=platform)
     if missing:
         place = folder / PACKAGES
-        install(lock, missing, installed=installed, target=place, folder=code.folder, platform=platform, report=report)
+        install(
+            lock,
+            missing,
+            image_packages=image_packages,
+            target=place,
+            folder=code.folder,
+            platform=platform,
+            report=report,
+        )
     return missing
 
 
@@ -149,13 +159,13 @@ def _labels(image: Image) -> dict[str, str]:
 def _environment(below: Image) -> list[str]:
     """The variables of the image below, with the project's code before what it imports from already."""
     variables: list[Any] = below.config_json.get("config", {}).get("Env") or []
-    others = [variable for variable in variables if not variable.startswith(f"{_PATH}=")]
+    variables_kept = [variable for variable in variables if not variable.startswith(f"{_PATH}=")]
     behind = [variable.partition("=")[2] for variable in variables if variable.startswith(f"{_PATH}=")]
     path = ":".join([f"/{ROOT}/{CODE}", f"/{ROOT}/{PACKAGES}", *filter(None, behind)])
-    return [*others, f"{_PATH}={path}"]
+    return [*variables_kept, f"{_PATH}={path}"]
 
 
 def _annotations(base: Reference, below: Image) -> dict[str, str]:
-    # Where a folder happens to be is no part of what the base is.
+    # A folder's path is not part of the base's identity.
     name = f"{base.host}/{base.repository}" if base.host else "components"
     return {"org.opencontainers.image.base.digest": below.digest, "org.opencontainers.image.base.name": name}

@@ -50,7 +50,7 @@ def packages_of(images: Images, image: Image, *, name: str, report: Report) -> I
         images: Where the image is.
         image: The image.
         name: Its reference, for errors.
-        report: Told what is being done.
+        report: Called with what is being done.
 
     Raises:
         ModelwayError: modelway is not in the image, or a layer cannot be read.
@@ -72,7 +72,7 @@ def packages_of(images: Images, image: Image, *, name: str, report: Report) -> I
     site = next((match["site"] for match in parsed if match["name"].startswith("modelway-")), None)
     if site is None:
         raise ModelwayError(
-            f"{name} is no image of the components: modelway is not installed in it",
+            f"{name} is not an image of the components: modelway is not installed in it",
             file=name,
             key="image",
             value=name,
@@ -84,26 +84,28 @@ def packages_of(images: Images, image: Image, *, name: str, report: Report) -> I
 
 
 def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]:
-    """The folders of distributions with a layer on top: what it adds, without what it takes away."""
-    added, hidden = set[str](), list[PurePosixPath]()
+    """The folders of distributions once a layer is applied: with its additions, without its deletions."""
+    additions, deletions = set[str](), list[PurePosixPath]()
     for path in entries:
         if path.name == _OPAQUE:
-            hidden.append(path.parent)
+            deletions.append(path.parent)
         elif path.name.startswith(_WHITEOUT):
-            hidden.append(path.with_name(path.name.removeprefix(_WHITEOUT)))
-        added.update(str(part) for part in (path, path.parent) if part.suffix == ".dist-info")
-    visible = {folder for folder in folders if not any(PurePosixPath(folder).is_relative_to(path) for path in hidden)}
-    return added | visible
+            deletions.append(path.with_name(path.name.removeprefix(_WHITEOUT)))
+        additions.update(str(part) for part in (path, path.parent) if part.suffix == ".dist-info")
+    visible = {
+        folder for folder in folders if not any(PurePosixPath(folder).is_relative_to(path) for path in deletions)
+    }
+    return additions | visible
 
 
 def missing_packages(
-    lock: Lock, installed: InstalledPackages, *, folder: Path, platform: str
+    lock: Lock, image_packages: InstalledPackages, *, folder: Path, platform: str
 ) -> tuple[LockedRequirement, ...]:
     """The locked packages that apply to a platform and that an image lacks.
 
     Args:
         lock: The project's requirements.
-        installed: What is in the image.
+        image_packages: The packages in the image.
         folder: Where the requirements file is.
         platform: ``os/architecture``.
 
@@ -112,9 +114,9 @@ def missing_packages(
     """
     missing = []
     for requirement in lock.requirements:
-        if not _applies(requirement.requirement, installed.python, platform=platform):
+        if not _applies(requirement.requirement, image_packages.python, platform=platform):
             continue
-        version = installed.versions.get(requirement.name)
+        version = image_packages.versions.get(requirement.name)
         if version is None:
             missing.append(requirement)
         elif Version(version) != Version(requirement.version):
@@ -134,7 +136,7 @@ def install(
     lock: Lock,
     missing: Sequence[LockedRequirement],
     *,
-    installed: InstalledPackages,
+    image_packages: InstalledPackages,
     target: Path,
     folder: Path,
     platform: str,
@@ -145,14 +147,14 @@ def install(
     Args:
         lock: Where they are locked; names the indexes.
         missing: The packages to install.
-        installed: What is in the image already.
+        image_packages: The packages in the image already.
         target: The folder to make.
         folder: Where the requirements file is.
         platform: What they are installed for, ``os/architecture``.
-        report: Told what is being done.
+        report: Called with what is being done.
 
     Raises:
-        ModelwayError: one is not there for the platform or is not what its hash says, or needs a package that neither
+        ModelwayError: one does not exist for the platform or does not match its hash, or needs a package that neither
             the lock nor the image has.
     """
     report(f"installing {len(missing)} packages")
@@ -164,20 +166,20 @@ def install(
             *(find_uv_bin(), "pip", "install", "--quiet", "--color", "never", "--no-progress"),
             *("--target", str(target), "--python", sys.executable, "--no-deps", "--require-hashes"),
             *("--only-binary", ":all:", "--no-compile-bytecode", "--link-mode", "copy"),
-            *("--python-platform", f"{machine}-unknown-linux-gnu", "--python-version", installed.python),
+            *("--python-platform", f"{machine}-unknown-linux-gnu", "--python-version", image_packages.python),
             *("--requirements", str(requirements)),
         ]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
         raise ModelwayError(
-            f"the locked packages cannot be installed for {platform} and Python {installed.python}: "
-            f"{' '.join(ended.stderr.split())[:1000]}",
+            f"the locked packages cannot be installed for {platform} and Python {image_packages.python}: "
+            f"{' '.join(result.stderr.split())[:1000]}",
             file=str(folder / REQUIREMENTS_FILE),
             remedy=f"lock them for it: uv pip compile --generate-hashes --python-platform {machine}-unknown-linux-gnu "
-            f"--python-version {installed.python} requirements.in -o requirements.txt",
+            f"--python-version {image_packages.python} requirements.in -o requirements.txt",
         )
     _remove_what_varies(target)
-    _check_needs(missing, installed, target=target, folder=folder, platform=platform)
+    _check_needs(missing, image_packages, target=target, folder=folder, platform=platform)
 
 
 def _remove_what_varies(target: Path) -> None:
@@ -195,22 +197,29 @@ def _remove_what_varies(target: Path) -> None:
 
 
 def _check_needs(
-    missing: Sequence[LockedRequirement], installed: InstalledPackages, *, target: Path, folder: Path, platform: str
+    missing: Sequence[LockedRequirement],
+    image_packages: InstalledPackages,
+    *,
+    target: Path,
+    folder: Path,
+    platform: str,
 ) -> None:
-    by_name = {requirement.name: requirement for requirement in missing}
-    versions = {**installed.versions, **{name: requirement.version for name, requirement in by_name.items()}}
+    by_name = {package.name: package for package in missing}
+    versions = {**image_packages.versions, **{name: package.version for name, package in by_name.items()}}
     for distribution in distributions(path=[str(target)]):
-        locked = by_name[canonicalize_name(distribution.name)]
+        requirement = by_name[canonicalize_name(distribution.name)]
         for need in map(Requirement, distribution.requires or ()):
             version = versions.get(canonicalize_name(need.name))
             is_met = version is not None and need.specifier.contains(version, prereleases=True)
-            if is_met or not _applies(need, installed.python, platform=platform, extras=locked.requirement.extras):
+            if is_met or not _applies(
+                need, image_packages.python, platform=platform, extras=requirement.requirement.extras
+            ):
                 continue
             reason = f"there is {version}" if version else "neither the lock nor the image of the components has it"
             raise ModelwayError(
-                f"{locked.name} {locked.version} needs {need.name}{need.specifier}, but {reason}",
+                f"{requirement.name} {requirement.version} needs {need.name}{need.specifier}, but {reason}",
                 file=str(folder / REQUIREMENTS_FILE),
-                line=locked.line,
+                line=requirement.line,
                 value=str(need),
                 remedy="lock all that it needs: uv pip compile --generate-hashes requirements.in -o requirements.txt",
             )

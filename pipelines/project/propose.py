@@ -25,14 +25,14 @@ from modelway.components.ingest.types import parse_series
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20
-ROWS_TO_TELL = 20_000  # with fewer, a fifth of them seldom tells a loss of 0.01 from none
+ROWS_FOR_REGRESSION = 20_000  # with fewer, the test split seldom suffices to tell a loss of 0.01 from none
 _ESTIMATORS = {"regression": "sklearn.ensemble.HistGradientBoostingRegressor"}
 _CLASSIFIER = "sklearn.ensemble.HistGradientBoostingClassifier"
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is proposed.
+    """The proposed files.
 
     Attributes:
         files: Each file's text, by its name.
@@ -61,8 +61,11 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
     """
     with TemporaryDirectory() as work:
         local = fetch(source, Path(work))
-        data = _sniffed(local, source if is_uri(source) else os.path.relpath(Path(source).resolve(), folder.resolve()))
-        table = _typed(read_source(local, data, contract=None, work=Path(work)))
+        os.path.relpath(Path(source).resolve(), folder.resolve())
+        data = _data_settings(
+            local, source if is_uri(source) else os.path.relpath(Path(source).resolve(), folder.resolve())
+        )
+        table = _with_dates(read_source(local, data, contract=None, work=Path(work)))
     if label not in table.columns:
         close = difflib.get_close_matches(label, table.columns, n=3)
         raise ModelwayError(
@@ -93,7 +96,7 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
             f"{source} has no column to predict {label!r} from",
             file=source,
             column=label,
-            remedy="bring columns that are neither constant nor identifiers",
+            remedy="add columns that are neither constant nor identifiers",
         )
     policy = _policy(task, table[label].n_unique(), rows=len(table))
     return Proposal(
@@ -104,7 +107,7 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
     )
 
 
-def _sniffed(path: Path, source: str) -> Data:
+def _data_settings(path: Path, source: str) -> Data:
     """How to read a file: the delimiter that its header holds most of, and an encoding that it decodes in."""
     first = next(iter(sorted(path.rglob("*.csv"))), None) if path.is_dir() else path
     if first is None or first.suffix not in {".csv", ".txt", ".tsv"}:
@@ -123,33 +126,33 @@ def _sniffed(path: Path, source: str) -> Data:
     return Data(source=source, delimiter=delimiter, encoding=encoding)
 
 
-def _typed(table: pl.DataFrame) -> pl.DataFrame:
+def _with_dates(table: pl.DataFrame) -> pl.DataFrame:
     """Text columns that are dates or times throughout, as such."""
-    found = []
+    date_columns = []
     for series in table.iter_columns():
         if series.dtype == pl.String and series.null_count() < len(series):
             times = parse_series(series, "datetime")
             if times is not None and times.null_count() == series.null_count():
                 days = times.cast(pl.Date)
-                found.append(days if bool((days.cast(pl.Datetime("us")) == times).all()) else times)
-    return table.with_columns(found)
+                date_columns.append(days if bool((days.cast(pl.Datetime("us")) == times).all()) else times)
+    return table.with_columns(date_columns)
 
 
 def _task(label: pl.Series) -> str:
-    known = label.drop_nulls()
-    classes = known.n_unique()
+    values = label.drop_nulls()
+    classes = values.n_unique()
     if classes < 2:
         raise ModelwayError(
             f"the label {label.name!r} has {classes} distinct value{'s' * (classes != 1)}; there is nothing to predict",
             column=label.name,
-            remedy="choose another label, or bring rows of every class",
+            remedy="choose another label, or add rows of every class",
         )
     if classes == 2:
         return "binary"
-    whole = not known.dtype.is_float() or bool((known == known.round()).all())
-    if classes <= MOST_CLASSES and (known.dtype in {pl.String, pl.Boolean} or whole):
+    whole = not values.dtype.is_float() or bool((values == values.round()).all())
+    if classes <= MOST_CLASSES and (values.dtype in {pl.String, pl.Boolean} or whole):
         return "multiclass"
-    if known.dtype.is_numeric():
+    if values.dtype.is_numeric():
         return "regression"
     raise ModelwayError(
         f"the label {label.name!r} is text with {classes} distinct values",
@@ -159,19 +162,19 @@ def _task(label: pl.Series) -> str:
 
 
 def _column(series: pl.Series) -> dict[str, Any]:
-    """A column's part of the contract: what it is now, with a little room."""
+    """A column's part of the contract: its present values, with a little room."""
     column: dict[str, Any] = {"type": _type(series)}
     nulls = series.null_count() / len(series)
     if nulls:
         column["max_nulls"] = min(1.0, math.ceil(nulls * 110) / 100)
-    known = series.drop_nulls()
-    if column["type"] in {"integer", "number"} and len(known):
-        low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]
+    values = series.drop_nulls()
+    if column["type"] in {"integer", "number"} and len(values):
+        low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
         room = 0.1 * (high - low)
-        column["minimum"] = 0 if 0 <= low <= room else _rounded(low - room, math.floor)
-        column["maximum"] = 0 if -room <= high <= 0 else _rounded(high + room, math.ceil)
-    if column["type"] == "string" and 0 < known.n_unique() <= MOST_CATEGORIES and known.n_unique() < len(known):
-        column["categories"] = sorted(known.unique().to_list())
+        column["minimum"] = 0 if 0 <= low <= room else _round(low - room, math.floor)
+        column["maximum"] = 0 if -room <= high <= 0 else _round(high + room, math.ceil)
+    if column["type"] == "string" and 0 < values.n_unique() <= MOST_CATEGORIES and values.n_unique() < len(values):
+        column["categories"] = sorted(values.unique().to_list())
     if _is_identifier(series):
         column["unique"] = True
     return column
@@ -190,13 +193,13 @@ def _type(series: pl.Series) -> str:
     return "datetime" if dtype.is_temporal() else "string"
 
 
-def _rounded(value: float, towards: Any) -> float | int:
+def _round(value: float, towards: Any) -> float | int:
     """To two significant digits, away from the data."""
     if value == 0:
         return 0
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    rounded = round(towards(value / unit) * unit, 12)
-    return int(rounded) if rounded == int(rounded) else rounded
+    result = round(towards(value / unit) * unit, 12)
+    return int(result) if result == int(result) else result
 
 
 def _is_identifier(series: pl.Series) -> bool:
@@ -230,13 +233,12 @@ _KEYS = {
 
 
 def _policy(task: str, classes: int, *, rows: int) -> dict[str, Any]:
-    """Thresholds that a model passes which is certainly better than guessing: the first run says where it is."""
+    """Thresholds for a model that is certainly better than guessing; the first run shows what it reaches."""
     metric, least = {
         "binary": ("roc_auc", 0.5),
         "multiclass": ("balanced_accuracy", round(1 / classes, 4)),
         "regression": ("r2", 0.0),
     }[task]
-    few = rows < ROWS_TO_TELL
     return {
         "data": {"drift": {"psi": 0.2, "minimum_rows": 500}, "on_inconclusive": "warn"},
         "model": {
@@ -245,7 +247,7 @@ def _policy(task: str, classes: int, *, rows: int) -> dict[str, Any]:
                 "metric": metric,
                 "margin": 0.01,
                 "first_model": "allow",
-                **({"on_inconclusive": "warn"} if few else {}),
+                **({"on_inconclusive": "warn"} if rows < ROWS_FOR_REGRESSION else {}),
             },
             "minimum_rows": max(2, min(200, rows // 10)),  # half of what a fifth of the rows is
             "on_inconclusive": "block",
@@ -258,11 +260,11 @@ def _texts(
     project: dict[str, Any], contract: dict[str, Any], *, policy: dict[str, Any], unused: dict[str, str]
 ) -> dict[str, str]:
     """The files' texts, each read back once by its model."""
-    listed = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])
+    comments = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])
     heads = {
-        "project": "# What is trained, from what data.\n" + listed,
+        "project": "# What is trained and from what data.\n" + comments,
         "contract": "# What the data must look like. Proposed from the data as it was: review every line.\n",
-        "policy": "# When a model may ship. Certainly better than guessing is what the threshold asks: set yours.\n",
+        "policy": "# When a model may ship. The threshold only asks for better than guessing: set yours.\n",
     }
     texts = {}
     contents: list[tuple[dict[str, Any], type[Document]]] = [(project, Project), (contract, Contract), (policy, Policy)]

@@ -13,12 +13,12 @@ from modelway.components.core.config.project import Project
 DOCUMENTS: dict[str, type[Document]] = {"project": Project, "contract": Contract, "policy": Policy}
 
 
-def generated(kind: str) -> str:
-    """The schema as the model has it."""
+def generated_schema(kind: str) -> str:
+    """The schema that the model of a file gives now."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **DOCUMENTS[kind].model_json_schema()}
     return json.dumps(schema, indent=2) + "\n"
 
 
-def published(kind: str) -> str:
+def published_schema(kind: str) -> str:
     """The schema that the package ships."""
     return (files("modelway.components.core.config") / f"{kind}.schema.json").read_text(encoding="utf-8")

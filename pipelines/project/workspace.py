@@ -106,7 +106,7 @@ def tracking_uri(home: Path) -> str:
 def git_commit(folder: Path) -> str:
     """The commit that a folder is at, with ``-dirty`` after it where files differ; empty outside a repository."""
     try:
-        found = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
             capture_output=True,
             text=True,
@@ -115,17 +115,17 @@ def git_commit(folder: Path) -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return found.stdout.strip()
+    return result.stdout.strip()
 
 
 def requester(folder: Path) -> str:
-    """Who asks: ``MODELWAY_USER``, else the address that git signs commits with there, else the account's name."""
-    named = os.environ.get("MODELWAY_USER", "")
-    if not named:
+    """Who runs the command: ``MODELWAY_USER``, else git's address in the folder, else the account's name."""
+    name = os.environ.get("MODELWAY_USER", "")
+    if not name:
         with suppress(OSError, subprocess.SubprocessError):
-            asked = ["git", "-C", str(folder), "config", "user.email"]
-            named = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    if not named:
+            command = ["git", "-C", str(folder), "config", "user.email"]
+            name = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    if not name:
         with suppress(OSError, KeyError):  # an account without a name, as in a container
-            named = getpass.getuser()
-    return named
+            name = getpass.getuser()
+    return name

@@ -87,7 +87,7 @@ class Releases:
         return self.backend.submit(self.package, self.arguments, name="Monday")
 
     @cached_property
-    def same(self) -> Run:
+    def unchanged(self) -> Run:
         """Nothing has changed since."""
         assert self.first.state == "SUCCEEDED"
         return self._scheduled("Tuesday")
@@ -95,7 +95,7 @@ class Releases:
     @cached_property
     def bad_data(self) -> Run:
         """There are rows in the data that break the contract."""
-        assert self.same
+        assert self.unchanged
         content = self.data.read_bytes()
         pl.read_csv(self.data).with_columns(city=pl.lit("Bonn")).write_csv(self.data)
         run = self._scheduled("Wednesday")
@@ -105,7 +105,7 @@ class Releases:
     @cached_property
     def bad_model(self) -> Run:
         """The model is worse than the champion, and the policy is laxer."""
-        assert self.same
+        assert self.unchanged
         worse = {"features.numeric": ["paid"], "features.datetime": []}
         laxer = {"model.metrics": {"roc_auc": {"min": 0.4}}}
         with self.edited("project.yaml", worse), self.edited("policy.yaml", laxer):
@@ -114,14 +114,14 @@ class Releases:
     @cached_property
     def bad_serving(self) -> Run:
         """The policy asks for what no server can do."""
-        assert self.same
+        assert self.unchanged
         with self.edited("policy.yaml", {"serving.sla": {"p50_ms": 0.000001}}):
             return self._scheduled("Friday")
 
     @cached_property
     def killed(self) -> Run:
         """The process that trains is killed, as where the memory is not enough."""
-        assert self.same
+        assert self.unchanged
         (self.project / "killed.py").write_text(KILLED, encoding="utf-8")
         with self.edited("project.yaml", {"model.estimator": None, "model.entrypoint": "killed:fit"}):
             return self._scheduled("Saturday")
@@ -129,7 +129,7 @@ class Releases:
     @cached_property
     def stopped(self) -> Run:
         """The process that trains is told to end, as where somebody stops the run."""
-        assert self.same
+        assert self.unchanged
         (self.project / "stopped.py").write_text(STOPPED, encoding="utf-8")
         with self.edited("project.yaml", {"model.estimator": None, "model.entrypoint": "stopped:fit"}):
             return self._scheduled("Saturday evening")
@@ -137,7 +137,7 @@ class Releases:
     @cached_property
     def no_data(self) -> Run:
         """The data is not there."""
-        assert self.same
+        assert self.unchanged
         content = self.data.read_bytes()
         self.data.unlink()
         run = self._scheduled("Sunday")

@@ -89,36 +89,36 @@ def labelled(data: Output[Dataset], value: str) -> None:
     data.metadata["value"] = json.loads(value)
 
 
-def handled(body: Callable[..., None], name: str = "small") -> str:
+def with_handler(body: Callable[..., None], name: str = "small") -> str:
     """A package whose group below the exit handler is this; its parameters are text, folder and when."""
 
     @dsl.pipeline(name=name)
     def pipeline(folder: str, text: str = "abc", when: str = "/nowhere") -> None:
         run = dsl.PIPELINE_JOB_ID_PLACEHOLDER
-        ended = witness(run=run, name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, text=f"of {run}", folder=folder)
-        ended.set_caching_options(False)
-        with dsl.ExitHandler(ended):
+        exit_task = witness(run=run, name=dsl.PIPELINE_JOB_NAME_PLACEHOLDER, text=f"of {run}", folder=folder)
+        exit_task.set_caching_options(False)
+        with dsl.ExitHandler(exit_task):
             body(folder=folder, text=text, when=when)
 
     return compiled(pipeline)
 
 
 def chain(*, text: Any, **_: Any) -> None:
-    written = source(text=text)
-    reader(data=written.outputs["data"], count=written.outputs["count"])
+    task = source(text=text)
+    reader(data=task.outputs["data"], count=task.outputs["count"])
 
 
 def uncached_chain(*, text: Any, **_: Any) -> None:
-    written = source(text=text).set_caching_options(False)
-    reader(data=written.outputs["data"], count=written.outputs["count"])
+    task = source(text=text).set_caching_options(False)
+    reader(data=task.outputs["data"], count=task.outputs["count"])
     environment()
 
 
 def broken(*, text: Any, when: Any, **_: Any) -> None:
-    written = source(text=text)
-    page = failing(data=written.outputs["data"], when=when).set_caching_options(False)
+    task = source(text=text)
+    page = failing(data=task.outputs["data"], when=when).set_caching_options(False)
     after(page=page.outputs["page"]).set_display_name("goes on")
-    reader(data=written.outputs["data"], count=written.outputs["count"])
+    reader(data=task.outputs["data"], count=task.outputs["count"])
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 
 @pytest.fixture(scope="module")
 def packages() -> dict[str, str]:
-    return {body.__name__: handled(body) for body in (chain, uncached_chain, broken)}
+    return {body.__name__: with_handler(body) for body in (chain, uncached_chain, broken)}
 
 
 def output(run: Run, task: str, name: str = "Output") -> Any:
@@ -227,9 +227,9 @@ def test_cached_by_values_and_ids_within_a_pipeline(backend: Backend, packages: 
     assert first.states["reader"] == "SUCCEEDED"
     assert second.states == {"source": "CACHED", "reader": "CACHED", "witness": "SUCCEEDED"}
     assert second.tasks["source"].artifacts == first.tasks["source"].artifacts
-    changed = backend.submit(packages["chain"], {**arguments, "text": "other"})
-    assert {changed.states[name] for name in ("source", "reader")} == {"SUCCEEDED"}
-    elsewhere = backend.submit(handled(chain, "another"), arguments)
+    run = backend.submit(packages["chain"], {**arguments, "text": "other"})
+    assert {run.states[name] for name in ("source", "reader")} == {"SUCCEEDED"}
+    elsewhere = backend.submit(with_handler(chain, "another"), arguments)
     assert {elsewhere.states[name] for name in ("source", "reader")} == {"SUCCEEDED"}
 
 
@@ -254,7 +254,7 @@ def test_a_pods_variables_come_from_the_platform(backend: Backend, tmp_path: Pat
         kubernetes.use_secret_as_env(task, "absent", {"key": "AWS_SECRET_ACCESS_KEY"}, optional=True)
         kubernetes.use_secret_as_volume(task, "absent", "/var/run/absent", optional=True)
 
-    run = backend.submit(handled(body), {"folder": str(tmp_path)})
+    run = backend.submit(with_handler(body), {"folder": str(tmp_path)})
     variables = output(run, "environment")
     assert variables == {"RUN": run.identifier, "KEY": "1234", "ADDRESS": "http://here", "_KFP_RUNTIME": "true"}
 
@@ -269,7 +269,7 @@ def test_a_missing_secret_fails_the_task(
     def body(**_: Any) -> None:
         kubernetes.use_secret_as_env(environment().set_caching_options(False), name, keys)
 
-    run = backend.submit(handled(body), {"folder": str(tmp_path)})
+    run = backend.submit(with_handler(body), {"folder": str(tmp_path)})
     assert run.states == {"environment": "FAILED", "witness": "SUCCEEDED"}
     assert message in run.tasks["environment"].error
 
@@ -280,7 +280,7 @@ def test_a_missing_volume_fails_the_task(backend: Backend, tmp_path: Path) -> No
             task = environment().set_caching_options(False).set_display_name(f"{number}")
             kubernetes.use_config_map_as_volume(task, name, f"/var/run/{name}")
 
-    run = backend.submit(handled(body), {"folder": str(tmp_path)})
+    run = backend.submit(with_handler(body), {"folder": str(tmp_path)})
     assert run.states == {"environment": "SUCCEEDED", "environment-2": "FAILED", "witness": "SUCCEEDED"}
     assert "configMap 'absent' is not there" in run.tasks["environment-2"].error
 
@@ -291,7 +291,7 @@ def test_what_cannot_be_recorded_fails_the_task(backend: Backend, tmp_path: Path
         for value in ("null", "NaN", "1.5"):
             labelled(value=value)
 
-    run = backend.submit(handled(body), {"folder": str(tmp_path)})
+    run = backend.submit(with_handler(body), {"folder": str(tmp_path)})
     assert run.states == {
         "silent": "FAILED",
         "labelled": "FAILED",
@@ -360,11 +360,11 @@ def test_what_no_flat_graph_has_is_refused_by_its_name(backend: Backend) -> None
         rejecting()
 
     for package, message in (
-        (handled(condition), "condition-2 has a condition"),
-        (handled(loop), r"for-loop-\d+ has what no flat graph has \(task\): .*[iI]terator"),
-        (handled(retried), r"source has what no flat graph has \(task\): retryPolicy"),
-        (handled(maybe), r"optional's data has what no flat graph has \(input artifact\): isOptional"),
-        (handled(regardless), "rejecting has a trigger policy"),
+        (with_handler(condition), "condition-2 has a condition"),
+        (with_handler(loop), r"for-loop-\d+ has what no flat graph has \(task\): .*[iI]terator"),
+        (with_handler(retried), r"source has what no flat graph has \(task\): retryPolicy"),
+        (with_handler(maybe), r"optional's data has what no flat graph has \(input artifact\): isOptional"),
+        (with_handler(regardless), "rejecting has a trigger policy"),
         (compiled(with_final_status), r"final's status has what no flat graph has \(parameter\): taskFinalStatus"),
         (compiled(bare), "a group below an exit handler"),
     ):

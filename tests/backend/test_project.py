@@ -43,13 +43,13 @@ class Project:
         self.folder, self.backend, self.tracking = folder, backend, tracking
         self.store = folder / "store"
 
-    def compiled(self, project_image: str = "") -> str:
+    def compile(self, project_image: str = "") -> str:
         workspace = Workspace.load(self.folder)
         compile_project(self.folder / "dist", workspace, store=str(self.store), project_image=project_image)
         return (self.folder / "dist" / f"{workspace.project.name}-release.yaml").read_text(encoding="utf-8")
 
     def start(self, *, project_image: str = "", **arguments: str) -> Run:
-        run = self.backend.submit(self.compiled(project_image), arguments)
+        run = self.backend.submit(self.compile(project_image), arguments)
         assert run.state == "SUCCEEDED", {name: task.error for name, task in run.tasks.items()}
         return run
 
@@ -111,16 +111,16 @@ def here(project: Project) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def started(project: Project, here: Outcome) -> Run:
+def first(project: Project, here: Outcome) -> Run:
     """The compiled release, started with no argument."""
     assert here.model is not None
     return project.start()
 
 
-def test_started_with_no_argument_it_is_the_same_run(project: Project, here: Outcome, started: Run) -> None:
-    outcome = project.outcome(started)
+def test_started_with_no_argument_it_is_the_same_run(project: Project, here: Outcome, first: Run) -> None:
+    outcome = project.outcome(first)
     assert (outcome.state, outcome.error, outcome.git_commit) == (here.state, "", here.git_commit)
-    there, blessing = project.blessing(started.identifier), project.blessing(here.run)
+    there, blessing = project.blessing(first.identifier), project.blessing(here.run)
     but = {"model"}  # a folder in which MLflow writes the id that it gives the model
     assert there.hashes.model_dump(exclude=but) == blessing.hashes.model_dump(exclude=but)
     assert (there.compared_with, there.git_commit) == (blessing.compared_with, blessing.git_commit)
@@ -129,36 +129,36 @@ def test_started_with_no_argument_it_is_the_same_run(project: Project, here: Out
     assert [check.name for check in checks(there, "serving")] == [check.name for check in checks(blessing, "serving")]
 
 
-def test_panels_show_what_reads(started: Run, project: Project) -> None:
+def test_panels_show_what_reads(first: Run, project: Project) -> None:
     """What a task was given is short, and a file's name is its content's hash."""
-    facts: dict[str, Any] = started.tasks["resolve-inputs"].parameters
+    facts: dict[str, Any] = first.tasks["resolve-inputs"].parameters
     assert facts["policy_file"] == str(project.store / "config" / Path(facts["policy_file"]).name)
     assert all(len(str(value)) < 200 and "\n" not in str(value) for value in facts.values())
 
 
-def test_started_again_it_comes_from_cache(project: Project, started: Run) -> None:
-    assert started.state == "SUCCEEDED"
+def test_started_again_it_comes_from_cache(project: Project, first: Run) -> None:
+    assert first.state == "SUCCEEDED"
     again = project.start(reason="nothing is new")
     assert {again.states[task] for task in JUDGING} == {"CACHED"}
     assert project.outcome(again).request_reason == "nothing is new"
 
 
-def test_more_memory_neither_trains_again_nor_changes_a_blessing(project: Project, started: Run) -> None:
-    before = project.compiled()
+def test_more_memory_neither_trains_again_nor_changes_a_blessing(project: Project, first: Run) -> None:
+    before = project.compile()
     settings: dict[str, Any] = {"resources": {"default": {"memory": "6Gi"}}, "labels": {"team": "risk"}}
     edit_yaml(project.folder / "project.yaml", settings)
-    assert project.compiled() != before
+    assert project.compile() != before
     again = project.start()
     assert {again.states[task] for task in JUDGING} == {"CACHED"}
-    assert project.blessing(again.identifier).identity == project.blessing(started.identifier).identity
+    assert project.blessing(again.identifier).identity == project.blessing(first.identifier).identity
 
 
-def test_other_data_can_be_named_when_it_is_started(project: Project, started: Run) -> None:
+def test_other_data_can_be_named_when_it_is_started(project: Project, first: Run) -> None:
     more = project.folder / "more.csv"
     visits(700).write_csv(more)
     run = project.start(data=str(more), reason="the week's data")
     assert run.states["train-model"] == "SUCCEEDED"
-    assert project.outcome(run).model != project.outcome(started).model
+    assert project.outcome(run).model != project.outcome(first).model
     (summary,) = run.tasks["resolve-inputs"].artifacts.values()
     text = project.backend.content(summary).read_text(encoding="utf-8")
     assert str(more) in text
@@ -175,18 +175,18 @@ def test_a_changed_module_changes_its_image_and_trains_again_and_the_rest_comes_
     first_image = make_image()
     assert own_code.start(project_image=first_image).state == "SUCCEEDED"
     first = own_code.start(project_image=first_image, champion="1")
-    before = own_code.compiled(first_image)
+    before = own_code.compile(first_image)
     (own_code.folder / "own_depth.py").write_text("DEPTH = 4\n", encoding="utf-8")
     second_image = make_image()
     second = own_code.start(project_image=second_image, champion="1")
 
     assert first_image != second_image
-    executors, others = differences(before, own_code.compiled(second_image))
+    executors, other_parts = differences(before, own_code.compile(second_image))
     assert executors == {
         **{f"exec-{task}": {"image"} for task in ("train-model", "evaluate-model", "probe-model")},
         **{f"exec-{task}": {"env"} for task in ("enforce-gate", "register-model")},  # which image trains
     }
-    assert others == {"resolve-inputs": {"project_code"}}
+    assert other_parts == {"resolve-inputs": {"project_code"}}
     assert {second.states[task] for task in JUDGING[:3]} == {"CACHED"}
     assert {second.states[task] for task in JUDGING[3:]} == {"SUCCEEDED"}
     blessings = [own_code.blessing(run.identifier) for run in (first, second)]

@@ -31,7 +31,7 @@ class Releases(Protocol):
     store: Path
     tracking: Tracking
     first: Run
-    same: Run
+    unchanged: Run
     bad_data: Run
     bad_model: Run
     bad_serving: Run
@@ -59,8 +59,8 @@ def blessing(releases: Releases, run: Run) -> dict[str, object]:
 
 def error_of(run: Run, task: str) -> dict[str, str]:
     """The error's fields, in one, that a task failed with."""
-    left = json.loads(run.tasks[task].error)
-    return {"kind": left["kind"], **left["error"]}
+    record = json.loads(run.tasks[task].error)
+    return {"kind": record["kind"], **record["error"]}
 
 
 def states_of(run: Run, *tasks: str) -> set[str]:
@@ -94,7 +94,7 @@ def test_the_exit_task_leaves_the_page_to_open(releases: Releases) -> None:
 
 
 def test_nothing_new_is_judged_from_cache_and_registered_once(releases: Releases) -> None:
-    run, before = releases.same, releases.first
+    run, before = releases.unchanged, releases.first
     assert run.state == "SUCCEEDED"
     assert states_of(run, *JUDGING) == {"CACHED"}
     assert states_of(run, "resolve-inputs", "enforce-gate", "register-model", EXIT) == {"SUCCEEDED"}

@@ -204,7 +204,7 @@ class Run:
 
     def scores(self) -> dict[str, Any]:
         """What the model gate measured, read from the store."""
-        outcome = json.loads(read_uri(self.found["reports"]["model"].replace("model.html", OUTCOME)))
+        outcome = json.loads(read_uri(self.record["reports"]["model"].replace("model.html", OUTCOME)))
         gate = next(gate for gate in outcome["gates"] if gate["name"] == "model")
         return {check["name"]: check["observed"] for check in gate["checks"] if check["name"].startswith("metric[")}
 
@@ -234,20 +234,20 @@ def from_prefix(
 
 
 def test_a_run_needs_environment_variables_alone(from_file: Run, home: Path) -> None:
-    assert (from_file.code, from_file.found["state"]) == (0, "registered"), from_file.found
-    assert from_file.versions == [from_file.found["model"]["version"]] == ["1"]
+    assert (from_file.code, from_file.record["state"]) == (0, "registered"), from_file.record
+    assert from_file.versions == [from_file.record["model"]["version"]] == ["1"]
     assert not list(home.rglob("*.db"))
     assert not (home / "runs").exists()
 
 
 def test_records_and_reports_are_in_s3(from_file: Run, bucket: Bucket) -> None:
-    run = from_file.found["run"]
+    run = from_file.record["run"]
     documents = {"blessing.json", "card.html", "card.md", "decision.json", "outcome.json"}
     names = sorted(documents | {f"{gate}.html" for gate in ("data", "model", "serving")})
     assert bucket.listing(f"store/runs/{run}/") == [f"store/runs/{run}/{name}" for name in names]
-    for name, report in from_file.found["reports"].items():
+    for name, report in from_file.record["reports"].items():
         assert report == bucket.uri(f"store/runs/{run}/{name}.html")
-        assert from_file.found["verdicts"].get(name, "Model card") in read_uri(report).decode()
+        assert from_file.record["verdicts"].get(name, "Model card") in read_uri(report).decode()
     outcome = Outcome.read(bucket.uri("store"), run, file=OUTCOME)
     assert outcome is not None
     assert outcome.state is State.REGISTERED
@@ -261,7 +261,7 @@ def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, 
     assert str(holder.version) == "1"
     for name in ("data", "model", "serving", "card"):
         evidence = tracking.evidence("flats", "1", file=f"{name}.html")
-        assert evidence == read_uri(bucket.uri(f"store/runs/{from_file.found['run']}/{name}.html"))
+        assert evidence == read_uri(bucket.uri(f"store/runs/{from_file.record['run']}/{name}.html"))
     assert tracking.evidence("flats", "1", file="baseline.json")
     assert (tracking.download_model("flats", "1", folder=str(tmp_path)) / "MLmodel").is_file()
     stored_names = {file.name for file in (server.folder / "artifacts").rglob("*") if file.is_file()}
@@ -269,10 +269,10 @@ def test_evidence_and_model_are_with_the_server(from_file: Run, server: Server, 
 
 
 def test_a_prefix_is_one_table_with_the_same_result(from_file: Run, from_prefix: Run) -> None:
-    assert (from_prefix.code, from_prefix.found["state"]) == (0, "registered"), from_prefix.found
+    assert (from_prefix.code, from_prefix.record["state"]) == (0, "registered"), from_prefix.record
     assert from_prefix.versions == ["2", "1"]
     assert from_prefix.scores() == from_file.scores()
-    assert not [warning for warning in from_prefix.found["warnings"] if warning.startswith("drift")], (
+    assert not [warning for warning in from_prefix.record["warnings"] if warning.startswith("drift")], (
         "it has a baseline"
     )
 
@@ -283,7 +283,7 @@ def test_unchanged_objects_are_cached_and_changed_ones_are_not(
     folder = _project(tmp_path / "again", bucket.uri("parts/"))
     code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
     assert code == 0
-    assert record["model"] == from_prefix.found["model"]
+    assert record["model"] == from_prefix.record["model"]
     assert {"ingest_data", "train_model"} <= set(record["cached"])
     bucket.put("parts/2026/b.csv", table[200:490].write_csv().encode())
     code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)

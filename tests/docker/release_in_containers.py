@@ -23,22 +23,22 @@ def main() -> None:
     parser.add_argument("--champion", required=True)
     parser.add_argument("--user", required=True)
     parser.add_argument("--label", required=True)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     runner = local.DockerRunner(
-        user=asked.user,
-        labels=[asked.label],
-        environment={"MLFLOW_TRACKING_URI": asked.tracking},
+        user=options.user,
+        labels=[options.label],
+        environment={"MLFLOW_TRACKING_URI": options.tracking},
         network_mode="host",
         read_only=True,
         tmpfs={"/tmp": ""},  # noqa: S108 - the container's
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
     )
-    local.init(runner, pipeline_root=asked.root, raise_on_error=False, enable_caching=True)
-    workspace = Workspace.load(asked.project)
-    workspace.files.keep(asked.store)
-    arguments = workspace.arguments(asked.store)
-    release_pipeline()(**arguments, champion=asked.champion)
+    local.init(runner, pipeline_root=options.root, raise_on_error=False, enable_caching=True)
+    workspace = Workspace.load(options.project)
+    workspace.files.keep(options.store)
+    arguments = workspace.arguments(options.store)
+    release_pipeline()(**arguments, champion=options.champion)
 
 
 if __name__ == "__main__":

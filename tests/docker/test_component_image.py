@@ -44,7 +44,7 @@ LOCKED_DOWN = (
 def build(context: Path, tag: str) -> str:
     """Builds the image; returns what the builder wrote."""
     arguments = ("--build-arg", f"SOURCE={SOURCE}", "--build-arg", f"VERSION={VERSION}")
-    built = subprocess.run(
+    process = subprocess.run(
         ["docker", "build", "--network", "host", "-f", "Dockerfile.component", "-t", tag, *arguments, "."],
         cwd=context,
         env={**os.environ, "BUILDKIT_PROGRESS": "plain"},
@@ -54,29 +54,29 @@ def build(context: Path, tag: str) -> str:
         timeout=1200,
         check=False,
     )
-    assert built.returncode == 0, built.stdout[-4000:]
-    return built.stdout
+    assert process.returncode == 0, process.stdout[-4000:]
+    return process.stdout
 
 
 def run(image: str, *command: str) -> subprocess.CompletedProcess[str]:
     """Runs a command in a container that may nearly nothing."""
-    found = subprocess.run(
+    process = subprocess.run(
         ["docker", "run", "--rm", *LOCKED_DOWN, "--env", "_KFP_RUNTIME=true", image, *command],
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
-    assert found.returncode == 0, found.stdout + found.stderr
-    return found
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process
 
 
 def inspect(image: str) -> dict[str, Any]:
-    found = subprocess.run(
+    process = subprocess.run(
         ["docker", "image", "inspect", image], capture_output=True, text=True, timeout=60, check=True
     )
-    described: dict[str, Any] = json.loads(found.stdout)[0]
-    return described
+    content: dict[str, Any] = json.loads(process.stdout)[0]
+    return content
 
 
 @pytest.fixture(scope="session")
@@ -93,12 +93,12 @@ def normal(name: str) -> str:
 
 
 def test_it_runs_as_a_numeric_user_and_says_what_it_is(image: str) -> None:
-    described = inspect(image)["Config"]
-    assert described["User"] == USER
+    config = inspect(image)["Config"]
+    assert config["User"] == USER
     assert run(image, "sh", "-c", "echo $(id -u):$(id -g)").stdout.strip() == USER
-    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in described["Labels"].items()}
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
     assert labels == {"title": "modelway components", "source": SOURCE, "version": VERSION}
-    assert not [line for line in described["Env"] if line.startswith("MODELWAY_IMAGE=")]
+    assert not [line for line in config["Env"] if line.startswith("MODELWAY_IMAGE=")]
 
 
 def test_nothing_in_it_installs_or_compiles(image: str) -> None:
@@ -116,7 +116,7 @@ for python in {sys.executable, sys._base_executable}:
 
 def test_everything_that_stages_import_is_in_it(image: str) -> None:
     # At whatever depth: heavy libraries are imported inside functions. Extras are for who asks for them.
-    imported = """
+    code = """
 import ast, importlib, pathlib, sys
 import modelway.components
 root = pathlib.Path(modelway.components.__file__).parent
@@ -135,12 +135,16 @@ for name in sorted(names):
         importlib.import_module(name)
         print(name)
 """
-    described = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = {re.split(r"[^\w-]", asked)[0] for names in described["optional-dependencies"].values() for asked in names}
-    found = set(run(image, "python3", "-c", imported, *extras).stdout.split())
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {
+        re.split(r"[^\w-]", requirement)[0]
+        for names in metadata["optional-dependencies"].values()
+        for requirement in names
+    }
+    importable = set(run(image, "python3", "-c", code, *extras).stdout.split())
     modules = [file for file in (ROOT / "components").rglob("*.py") if file.name != "component.py"]
     parts = [file.relative_to(ROOT).with_suffix("").parts for file in modules]
-    assert {".".join(["modelway", *names]).removesuffix(".__init__") for names in parts} <= found
+    assert {".".join(["modelway", *names]).removesuffix(".__init__") for names in parts} <= importable
 
 
 def test_the_executor_starts(image: str) -> None:
@@ -150,28 +154,28 @@ def test_the_executor_starts(image: str) -> None:
 def test_its_bytecode_is_compiled_already(image: str) -> None:
     # With -v Python names each file that it takes code from, a compiled one in quotes.
     code = "import modelway.components.core.evidence.runs, sklearn.base, kfp.dsl.executor_main"
-    loaded = run(image, "python3", "-v", "-c", code).stderr
-    assert re.search(r"^# code object from '/opt/modelway/.*/modelway/.*\.pyc'$", loaded, re.MULTILINE)
-    assert re.findall(r"^# code object from (/opt/modelway/.*)$", loaded, re.MULTILINE) == []
+    imports = run(image, "python3", "-v", "-c", code).stderr
+    assert re.search(r"^# code object from '/opt/modelway/.*/modelway/.*\.pyc'$", imports, re.MULTILINE)
+    assert re.findall(r"^# code object from (/opt/modelway/.*)$", imports, re.MULTILINE) == []
 
 
 def test_it_holds_the_locked_versions(image: str) -> None:
-    installed = """
+    code = """
 import json
 from importlib.metadata import distributions
 print(json.dumps({one.name: one.version for one in distributions()}))
 """
-    found = {normal(name): text for name, text in json.loads(run(image, "python3", "-c", installed).stdout).items()}
-    locked: dict[str, set[str]] = {}
+    versions = {normal(name): text for name, text in json.loads(run(image, "python3", "-c", code).stdout).items()}
+    lock: dict[str, set[str]] = {}
     for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]:
-        locked.setdefault(package["name"], set()).add(package["version"])
-    assert {name: text for name, text in found.items() if text not in locked.get(name, ())} == {}
-    assert {"kfp", "mlflow-skinny", "modelway", "polars", "scikit-learn", "skops"} <= set(found)
-    assert not {"kfp-kubernetes", "kfp-server-api", "google-cloud-storage", "typer", "rich", "pytest"} & set(found)
+        lock.setdefault(package["name"], set()).add(package["version"])
+    assert {name: text for name, text in versions.items() if text not in lock.get(name, ())} == {}
+    assert {"kfp", "mlflow-skinny", "modelway", "polars", "scikit-learn", "skops"} <= set(versions)
+    assert not {"kfp-kubernetes", "kfp-server-api", "google-cloud-storage", "typer", "rich", "pytest"} & set(versions)
 
 
 def test_only_the_sdk_misses_what_it_asks_for(image: str) -> None:
-    missing = """
+    code = """
 import json, re
 from importlib.metadata import distributions
 from packaging.requirements import Requirement
@@ -185,11 +189,11 @@ for name, one in found.items():
             missing.setdefault(name, []).append(normal(asked.name))
 print(json.dumps(missing))
 """
-    found = json.loads(run(image, "python3", "-c", missing).stdout)
-    assert found.pop("kfp")
-    assert set(found.pop("modelway")) <= {"alembic", "kfp-kubernetes", "rich", "sqlalchemy", "typer", "uv"}
-    assert found.pop("sigstore", ["rich"]) == ["rich"]  # for its command
-    assert found == {}
+    missing = json.loads(run(image, "python3", "-c", code).stdout)
+    assert missing.pop("kfp")
+    assert set(missing.pop("modelway")) <= {"alembic", "kfp-kubernetes", "rich", "sqlalchemy", "typer", "uv"}
+    assert missing.pop("sigstore", ["rich"]) == ["rich"]  # for its command
+    assert missing == {}
 
 
 # ---- how it rebuilds
@@ -334,19 +338,19 @@ class Workplace:
                 check=False,
             )
         finally:
-            listed = subprocess.run(
+            containers = subprocess.run(
                 ["docker", "ps", "--all", "--quiet", "--filter", f"label={label}"],
                 capture_output=True,
                 text=True,
                 timeout=60,
                 check=True,
             )
-            if listed.stdout:
-                subprocess.run(["docker", "rm", "-f", *listed.stdout.split()], timeout=60, check=True)
+            if containers.stdout:
+                subprocess.run(["docker", "rm", "-f", *containers.stdout.split()], timeout=60, check=True)
         sys.stdout.write(ran.stdout + ran.stderr)
-        made = {path for path in runs.glob("*") if path.name != LATEST} - before
-        assert len(made) == 1
-        outcome = Outcome.read(str(self.store), made.pop().name, file=OUTCOME)
+        new_runs = {path for path in runs.glob("*") if path.name != LATEST} - before
+        assert len(new_runs) == 1
+        outcome = Outcome.read(str(self.store), new_runs.pop().name, file=OUTCOME)
         assert outcome is not None
         return outcome
 
@@ -373,21 +377,21 @@ def test_a_release_in_containers_registers_its_model(
     workplace: Workplace, registered: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (registered.state, registered.error, registered.reasons) == (State.REGISTERED, "", [])
-    made = registered.model
-    assert made is not None
-    holder = workplace.tracking.version_with_alias(made.name, "champion")
+    model = registered.model
+    assert model is not None
+    holder = workplace.tracking.version_with_alias(model.name, "champion")
     assert holder is not None
-    versions = [str(one.version) for one in workplace.tracking.versions(made.name)]
-    assert versions == [made.version] == [str(holder.version)]
+    versions = [str(version.version) for version in workplace.tracking.versions(model.name)]
+    assert versions == [model.version] == [str(holder.version)]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", workplace.tracking.uri)
-    folder = Tracking.from_environment().download_model(made.name, made.version, folder=str(tmp_path))
+    folder = Tracking.from_environment().download_model(model.name, model.version, folder=str(tmp_path))
     project = Project.load(workplace.project / "project.yaml")
     rows = pl.read_parquet(workplace.project / "claims.parquet").head(200)
     probabilities = load_model(folder).predict_proba(to_model_input(rows, project.features.columns))
     assert probabilities.shape == (200, 2)
     assert 0 < probabilities.min() < probabilities.max() < 1
-    trained = next(workplace.root.glob("release-*/train-model/model"))
-    assert folder_sha256(trained) == made.model_hash
+    model_folder = next(workplace.root.glob("release-*/train-model/model"))
+    assert folder_sha256(model_folder) == model.model_hash
 
 
 def test_a_release_in_containers_is_rejected_by_the_policy(workplace: Workplace, registered: Outcome) -> None:
@@ -395,7 +399,7 @@ def test_a_release_in_containers_is_rejected_by_the_policy(workplace: Workplace,
     rejected = workplace.release(champion=registered.model.version, roc_auc={"min": 0.99})
     assert (rejected.state, rejected.model) == (State.REJECTED, None)
     assert [reason for reason in rejected.reasons if "0.99" in reason] == rejected.reasons != []
-    judged = {check.name: check.verdict.value for gate in rejected.gates for check in gate.checks}
-    assert judged["no_regression[roc_auc]"] == "passed"  # so the champion was fetched and loaded in a container
+    verdicts = {check.name: check.verdict.value for gate in rejected.gates for check in gate.checks}
+    assert verdicts["no_regression[roc_auc]"] == "passed"  # so the champion was fetched and loaded in a container
     versions = workplace.tracking.versions(registered.model.name)
-    assert [str(one.version) for one in versions] == [registered.model.version]
+    assert [str(version.version) for version in versions] == [registered.model.version]

@@ -28,29 +28,29 @@ LOCKED_DOWN = (
 def run(image: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Runs a command in a container that may nearly nothing; without one, the image's own."""
     entry = ("--entrypoint", command[0]) if command else ()
-    found = subprocess.run(
+    process = subprocess.run(
         ["docker", "run", "--rm", *LOCKED_DOWN, *entry, image, *command[1:]],
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
-    assert not check or found.returncode == 0, found.stdout + found.stderr
-    return found
+    assert not check or process.returncode == 0, process.stdout + process.stderr
+    return process
 
 
 def inspect(image: str) -> dict[str, Any]:
-    found = subprocess.run(
+    process = subprocess.run(
         ["docker", "image", "inspect", image], capture_output=True, text=True, timeout=60, check=True
     )
-    described: dict[str, Any] = json.loads(found.stdout)[0]
-    return described
+    content: dict[str, Any] = json.loads(process.stdout)[0]
+    return content
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def image(request: pytest.FixtureRequest) -> str:
     target, tag = str(request.param), VARIANTS[request.param]
-    built = subprocess.run(
+    process = subprocess.run(
         ["docker", "build", "--network", "host", "-f", "Dockerfile.serving", "--target", target, "-t", tag, "."],
         cwd=ROOT,
         env={**os.environ, "BUILDKIT_PROGRESS": "plain"},
@@ -60,26 +60,26 @@ def image(request: pytest.FixtureRequest) -> str:
         timeout=1200,
         check=False,
     )
-    assert built.returncode == 0, built.stdout[-4000:]
+    assert process.returncode == 0, process.stdout[-4000:]
     return tag
 
 
 def bill(image: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run(image, "cat", "/opt/modelway/bill/packages.json").stdout)
-    return found
+    content: dict[str, Any] = json.loads(run(image, "cat", "/opt/modelway/bill/packages.json").stdout)
+    return content
 
 
-def installed(image: str) -> dict[str, str]:
+def packages(image: str) -> dict[str, str]:
     code = "import json; from importlib.metadata import distributions as all; "
     code += "print(json.dumps([[one.name, one.version] for one in all()]))"
-    found = json.loads(run(image, "python", "-c", code).stdout)
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+    pairs = json.loads(run(image, "python", "-c", code).stdout)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pairs}
 
 
 def test_it_runs_the_server_as_a_numeric_user(image: str) -> None:
-    described = inspect(image)["Config"]
-    assert described["User"] == USER
-    assert described["Entrypoint"] == [
+    config = inspect(image)["Config"]
+    assert config["User"] == USER
+    assert config["Entrypoint"] == [
         *("python", "-m", "modelway.components.serve", "--release", "/release"),
         *("--host", "0.0.0.0", "--port", "8080"),  # noqa: S104 - the container's
     ]
@@ -88,15 +88,17 @@ def test_it_runs_the_server_as_a_numeric_user(image: str) -> None:
 
 def test_it_says_exactly_what_is_in_it(image: str) -> None:
     text = run(image, "cat", "/opt/modelway/bill/requirements.txt").stdout
-    said = {one.name: one.version for one in parse_requirements(text)} | {"modelway": bill(image)["modelway"]}
-    assert said == installed(image)
-    assert all(one.hashes for one in parse_requirements(text))
-    locked: dict[str, set[str]] = {}
+    requirements = {requirement.name: requirement.version for requirement in parse_requirements(text)} | {
+        "modelway": bill(image)["modelway"]
+    }
+    assert requirements == packages(image)
+    assert all(requirement.hashes for requirement in parse_requirements(text))
+    lock: dict[str, set[str]] = {}
     for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]:
-        locked.setdefault(package["name"], set()).add(package["version"])
-    assert {name: version for name, version in said.items() if version not in locked.get(name, ())} == {}
-    listed = run(image, "dpkg-query", "--show", "--showformat", r"${Package}\n").stdout.split()
-    assert sorted(one["name"] for one in bill(image)["system"]) == sorted(listed)
+        lock.setdefault(package["name"], set()).add(package["version"])
+    assert {name: version for name, version in requirements.items() if version not in lock.get(name, ())} == {}
+    debian_packages = run(image, "dpkg-query", "--show", "--showformat", r"${Package}\n").stdout.split()
+    assert sorted(package["name"] for package in bill(image)["system"]) == sorted(debian_packages)
     assert bill(image)["python"] in run(image, "python", "-V").stdout
 
 
@@ -116,18 +118,18 @@ def test_it_holds_neither_what_trains_nor_what_installs(image: str) -> None:
     absent = {"kfp", "mlflow-skinny", "kubernetes", "skl2onnx", "onnx", "model-signing", "typer", "pip", "pytest"}
     if "pipeline" not in image:
         absent |= {"scikit-learn", "pandas", "scipy", "pydantic"}
-    assert absent & set(installed(image)) == set()
+    assert absent & set(packages(image)) == set()
     stages = run(image, "sh", "-c", "ls -d /opt/modelway/lib/python3*/site-packages/modelway/*/*/").stdout.split()
     assert {path.rstrip("/").rpartition("/")[2] for path in stages} - {"__pycache__"} == {"core", "features", "serve"}
 
 
 def test_without_a_release_it_refuses_to_start(image: str) -> None:
-    for more, said in (((), "MODELWAY_VERIFYING_KEY is not set"), (("--unsigned",), "release.json is missing")):
+    for more, message in (((), "MODELWAY_VERIFYING_KEY is not set"), (("--unsigned",), "release.json is missing")):
         server = ("python", "-m", "modelway.components.serve", "--release", "/release", *more)
-        refused = run(image, *server, check=False)
-        assert refused.returncode == 3, refused.stderr
-        assert said in refused.stderr
-        assert "Traceback" not in refused.stderr
+        process = run(image, *server, check=False)
+        assert process.returncode == 3, process.stderr
+        assert message in process.stderr
+        assert "Traceback" not in process.stderr
 
 
 def test_both_variants_share_all_layers_but_the_last_ones() -> None:

@@ -48,7 +48,7 @@ def registered_versions() -> Callable[[Path, str], list[str]]:
             return []
         from modelway.components.core.storage.mlflow import Tracking
 
-        return [str(one.version) for one in Tracking(f"sqlite:///{database}").versions(name)]
+        return [str(version.version) for version in Tracking(f"sqlite:///{database}").versions(name)]
 
     return versions
 
@@ -64,9 +64,9 @@ def released(tmp_path_factory: pytest.TempPathFactory, small_project: Callable[[
     """A version that Ada's run has registered, and keys."""
     folder = small_project(tmp_path_factory.mktemp("live"))
     assert run_command("run", cwd=folder, env={"MODELWAY_USER": ADA}).returncode == 0
-    made = Office(folder)
-    assert made("keys").returncode == 0
-    return made
+    office = Office(folder)
+    assert office("keys").returncode == 0
+    return office
 
 
 @pytest.fixture

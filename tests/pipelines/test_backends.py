@@ -22,7 +22,7 @@ from modelway.components.core.config.resources import StageResources
 from modelway.components.core.errors import ModelwayError
 from modelway.pipelines.backends import DEFAULT, OLDEST, Backend, fit
 from modelway.pipelines.cluster_settings import TaskSettings
-from modelway.pipelines.compile import Compiled, compile_all
+from modelway.pipelines.compile import Compilation, compile_all
 from modelway.pipelines.release import release_pipeline
 
 SERVERS = ("2.14.0", "2.14.6", "2.15.0", "2.15.2", "2.16.0", "2.16.1")
@@ -30,9 +30,10 @@ PARSER = Path(__file__).resolve().parents[1] / "support" / "parse_strictly.py"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelway-tests"
 
 Documents = list[dict[str, Any]]
+Compilations = Callable[[Backend], tuple[Compilation, Documents]]
 
 
-def _installed(name: str, *packages: str) -> Path:
+def _wheels(name: str, *packages: str) -> Path:
     """A folder with wheels, which are fetched once."""
     folder = CACHE / name
     if folder.exists():
@@ -71,8 +72,8 @@ def refusal() -> Callable[[str, Documents], str]:
     @cache
     def path(server: str) -> list[str]:
         libraries = [f"{name}=={version(name)}" for name in ("protobuf", "googleapis-common-protos")]
-        wheels = _installed(f"kfp-{server}", f"kfp-pipeline-spec=={server}", f"kfp-kubernetes=={server}")
-        return [str(wheels), str(_installed("-".join(libraries), *libraries))]
+        wheels = _wheels(f"kfp-{server}", f"kfp-pipeline-spec=={server}", f"kfp-kubernetes=={server}")
+        return [str(wheels), str(_wheels("-".join(libraries), *libraries))]
 
     def parse(server: str, documents: Documents) -> str:
         wheels, libraries = path(server)
@@ -94,29 +95,31 @@ def refusal() -> Callable[[str, Documents], str]:
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Backend], tuple[Compiled, Documents]]:
+def compilations(tmp_path_factory: pytest.TempPathFactory) -> Compilations:
     """Everything for a server: what was written, and its documents, those inside Kubernetes objects too."""
 
     @cache
-    def compile_for(backend: Backend) -> tuple[Compiled, Documents]:
-        written = compile_all(tmp_path_factory.mktemp("compiled"), kubernetes=True, backend=backend)
+    def compile_for(backend: Backend) -> tuple[Compilation, Documents]:
+        compilation = compile_all(tmp_path_factory.mktemp("compiled"), kubernetes=True, backend=backend)
         documents: Documents = []
-        for file in written.files:
+        for file in compilation.files:
             for document in yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader):
                 if document.get("kind") == "PipelineVersion":
                     documents += [document["spec"]["pipelineSpec"], document["spec"]["platformSpec"]]
                 elif document.get("kind") != "Pipeline":
                     documents.append(document)
-        return written, documents
+        return compilation, documents
 
     return compile_for
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_server_takes_all_that_is_compiled_for_it(
-    server: str, compiled: Callable[[Backend], tuple[Compiled, Documents]], refusal: Callable[[str, Documents], str]
+    server: str,
+    compilations: Compilations,
+    refusal: Callable[[str, Documents], str],
 ) -> None:
-    _, documents = compiled(Backend.parse(server))
+    _, documents = compilations(Backend.parse(server))
     assert len([document for document in documents if "platforms" in document]) == 4
     assert refusal(server, documents) == ""
 
@@ -148,10 +151,10 @@ def test_a_server_takes_all_that_a_project_can_set(
     server: str, with_every_setting: Documents, refusal: Callable[[str, Documents], str]
 ) -> None:
     specification, platform = with_every_setting
-    fitted, losses = fit(platform, Backend.parse(server), pipeline="release")
-    assert refusal(server, [specification, fitted]) == ""
+    compatible, losses = fit(platform, Backend.parse(server), pipeline="release")
+    assert refusal(server, [specification, compatible]) == ""
     assert {loss.field for loss in losses} <= {"securityContext", "configMapAsEnv.optional", "secretAsEnv.optional"}
-    train = fitted["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train-model"]
+    train = compatible["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train-model"]
     assert set(train) >= {"activeDeadlineSeconds", "nodeAffinity", "nodeSelector", "podMetadata", "tolerations"}
 
 
@@ -167,26 +170,26 @@ def test_a_server_takes_all_that_a_project_can_set(
 def test_an_older_server_refuses_what_is_compiled_for_a_newer(
     server: str,
     field: str,
-    compiled: Callable[[Backend], tuple[Compiled, Documents]],
+    compilations: Compilations,
     refusal: Callable[[str, Documents], str],
 ) -> None:
     newer = Backend(2, Backend.parse(server).minor + 1)
-    _, documents = compiled(newer)
+    _, documents = compilations(newer)
     assert f"has no field named {field}" in refusal(server, documents)
 
 
-def test_the_default_leaves_nothing_out(compiled: Callable[[Backend], tuple[Compiled, Documents]]) -> None:
-    written, documents = compiled(DEFAULT)
-    assert written.lost == []
-    later, same = compiled(Backend(2, 99))
-    assert later.lost == []
-    assert same == documents
-    assert compiled(Backend(2, DEFAULT.minor - 1))[0].lost != []
+def test_the_default_leaves_nothing_out(compilations: Compilations) -> None:
+    compilation, documents = compilations(DEFAULT)
+    assert compilation.losses == []
+    later, later_documents = compilations(Backend(2, 99))
+    assert later.losses == []
+    assert later_documents == documents
+    assert compilations(Backend(2, DEFAULT.minor - 1))[0].losses != []
 
 
-def test_nothing_but_what_is_lost_is_left_out(compiled: Callable[[Backend], tuple[Compiled, Documents]]) -> None:
-    written, documents = compiled(OLDEST)
-    _, whole = compiled(DEFAULT)
+def test_nothing_but_what_is_lost_is_left_out(compilations: Compilations) -> None:
+    compilation, documents = compilations(OLDEST)
+    _, whole = compilations(DEFAULT)
     expected = deepcopy(whole)
     for document in expected:
         for executor in (
@@ -211,7 +214,7 @@ def test_nothing_but_what_is_lost_is_left_out(compiled: Callable[[Backend], tupl
         for label in documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     } | {("promote", "deploy-model"), ("promote", "record-outcome")}
     for field in ("securityContext", "configMapAsEnv.optional", "secretAsEnv.optional"):
-        assert {(loss.pipeline, loss.task) for loss in written.lost if loss.field == field} == tasks
+        assert {(loss.pipeline, loss.task) for loss in compilation.losses if loss.field == field} == tasks
 
 
 def test_what_was_optional_is_said_to_be_needed() -> None:
@@ -220,9 +223,9 @@ def test_what_was_optional_is_said_to_be_needed() -> None:
     settings = {"secretAsEnv": [{**reference, "optional": True}], "configMapAsEnv": [mandatory]}
     platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-a-task": settings}}}}}
     before = deepcopy(platform)
-    fitted, losses = fit(platform, OLDEST, pipeline="a-pipeline")
+    compatible, losses = fit(platform, OLDEST, pipeline="a-pipeline")
     assert platform == before
-    executors = fitted["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    executors = compatible["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert executors == {"exec-a-task": {"secretAsEnv": [reference], "configMapAsEnv": [mandatory]}}
     (loss,) = losses
     assert (loss.pipeline, loss.task, loss.field) == ("a-pipeline", "a-task", "secretAsEnv.optional")
@@ -249,7 +252,7 @@ def test_a_version_is_read_with_and_without_its_patch(version: str, backend: tup
     ],
 )
 def test_another_version_is_an_error_that_names_a_remedy(version: str, message: str) -> None:
-    with pytest.raises(ModelwayError, match=message) as raised:
+    with pytest.raises(ModelwayError, match=message) as error:
         Backend.parse(version)
-    assert raised.value.key == "--backend"
-    assert "2.14" in raised.value.remedy or "2.16" in raised.value.remedy
+    assert error.value.key == "--backend"
+    assert "2.14" in error.value.remedy or "2.16" in error.value.remedy

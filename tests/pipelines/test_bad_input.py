@@ -27,17 +27,17 @@ Wrong = Callable[[Path, Edit], None]
 
 @dataclass(frozen=True)
 class Case:
-    """Something wrong with a project, and what must be said about it.
+    """A mistake in a project, and what the error must say.
 
     Attributes:
-        wrong: Makes it so.
-        says: What the error or the reasons must hold.
-        where: The field of the error that says where, and what it must hold; None where a gate gives reasons.
+        wrong: Makes the mistake.
+        says: Texts that the error or the reasons must hold.
+        location: The field of the error that says where, and what it must hold; None where a gate gives reasons.
     """
 
     wrong: Wrong
     says: tuple[str, ...]
-    where: tuple[str, str] | None = None
+    location: tuple[str, str] | None = None
 
 
 def table_is(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Wrong:
@@ -175,7 +175,7 @@ IN_A_STAGE = {
             (folder / "own.py").write_text("def fit(features, label):\n    import ctypes\n    ctypes.string_at(0)\n"),
             edit(folder / "project.yaml", {"model": {"entrypoint": "own:fit"}}),
         )[1],
-        ("a stage ended without a word", "see this log"),
+        ("a stage's process ended without an error message", "see this log"),
         ("stage", "train_model"),
     ),
 }
@@ -215,74 +215,74 @@ def _ran(modelway: Command, folder: Path, home: Path, env: dict[str, str] | None
     return ran.returncode, json.loads(ran.stdout)
 
 
-def _check_error(code: int, found: dict[str, Any], case: Case) -> None:
-    assert code == 2, found
-    error = found["error"]
-    assert case.where is not None
-    field, held = case.where
-    assert held in error[field], error
+def _check_error(code: int, summary: dict[str, Any], case: Case) -> None:
+    assert code == 2, summary
+    error = summary["error"]
+    assert case.location is not None
+    field, content = case.location
+    assert content in error[field], error
     assert len(error["remedy"]) > 10
-    said = f"{error['message']}\n{error['remedy']}"
-    assert [text for text in case.says if text not in said] == [], error
-    assert found.get("model") is None
+    message = f"{error['message']}\n{error['remedy']}"
+    assert [text for text in case.says if text not in message] == [], error
+    assert summary.get("model") is None
 
 
-def _named(cases: dict[str, Case]) -> list[Any]:
+def _params(cases: dict[str, Case]) -> list[Any]:
     return [pytest.param(case, id=name.replace(" ", "_")) for name, case in cases.items()]
 
 
-@pytest.mark.parametrize("case", _named(FILES))
+@pytest.mark.parametrize("case", _params(FILES))
 def test_a_wrong_file_is_an_error_at_once(case: Case, small: Path, modelway: Command, edit: Edit) -> None:
     case.wrong(small, edit)
-    started = time.perf_counter()
-    code, found = _ran(modelway, small, small / "home")
-    _check_error(code, found, case)
-    assert time.perf_counter() - started < 5
+    start = time.perf_counter()
+    code, summary = _ran(modelway, small, small / "home")
+    _check_error(code, summary, case)
+    assert time.perf_counter() - start < 5
     assert not (small / "home").exists()
 
 
-@pytest.mark.parametrize("case", _named(BEFORE_THE_FIRST_STAGE))
+@pytest.mark.parametrize("case", _params(BEFORE_THE_FIRST_STAGE))
 def test_what_can_be_told_before_is_told_before_the_first_stage(
     case: Case, small: Path, home: Path, modelway: Command, edit: Edit, registered_versions: Versions
 ) -> None:
     case.wrong(small, edit)
-    code, found = _ran(modelway, small, home)
-    _check_error(code, found, case)
-    assert "seconds" not in found
+    code, summary = _ran(modelway, small, home)
+    _check_error(code, summary, case)
+    assert "seconds" not in summary
     assert registered_versions(home, "visits") == []
 
 
-@pytest.mark.parametrize("case", _named(IN_A_STAGE))
+@pytest.mark.parametrize("case", _params(IN_A_STAGE))
 def test_what_a_stage_finds_is_an_error(
     case: Case, small: Path, home: Path, modelway: Command, edit: Edit, registered_versions: Versions
 ) -> None:
     case.wrong(small, edit)
-    code, found = _ran(modelway, small, home)
-    _check_error(code, found, case)
-    assert found["state"] == "failed"
+    code, summary = _ran(modelway, small, home)
+    _check_error(code, summary, case)
+    assert summary["state"] == "failed"
     assert registered_versions(home, "visits") == []
 
 
-@pytest.mark.parametrize("case", _named(BY_A_GATE))
+@pytest.mark.parametrize("case", _params(BY_A_GATE))
 def test_what_a_gate_finds_is_a_rejection(
     case: Case, small: Path, home: Path, modelway: Command, edit: Edit, registered_versions: Versions
 ) -> None:
     case.wrong(small, edit)
-    code, found = _ran(modelway, small, home)
-    assert code == 1, found
-    assert found["state"] == "rejected"
-    assert "error" not in found
-    reasons = "\n".join(found["reasons"])
+    code, summary = _ran(modelway, small, home)
+    assert code == 1, summary
+    assert summary["state"] == "rejected"
+    assert "error" not in summary
+    reasons = "\n".join(summary["reasons"])
     assert [text for text in case.says if text not in reasons] == [], reasons
-    assert "train_model" not in found["seconds"]
+    assert "train_model" not in summary["seconds"]
     assert registered_versions(home, "visits") == []
 
 
 def test_the_project_as_it_is_registers(
     small: Path, home: Path, modelway: Command, registered_versions: Versions
 ) -> None:
-    code, found = _ran(modelway, small, home)
-    assert (code, found["state"]) == (0, "registered"), found
+    code, summary = _ran(modelway, small, home)
+    assert (code, summary["state"]) == (0, "registered"), summary
     assert registered_versions(home, "visits") == ["1"]
 
 
@@ -304,11 +304,11 @@ def test_people_read_the_same_without_json(
 ) -> None:
     case.wrong(small, edit)
     ran = modelway("run", small, "--home", home, cwd=small)
-    said = ran.stdout + ran.stderr
+    output = ran.stdout + ran.stderr
     assert ran.returncode == code
-    assert "Traceback" not in said
-    flowing = " ".join(said.split())
-    assert [text for text in says if text not in flowing] == [], said
+    assert "Traceback" not in output
+    flowing = " ".join(output.split())
+    assert [text for text in says if text not in flowing] == [], output
 
 
 def test_debug_shows_the_traceback(small: Path, home: Path, modelway: Command, edit: Edit) -> None:
@@ -322,9 +322,9 @@ def test_debug_shows_the_traceback(small: Path, home: Path, modelway: Command, e
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port that nothing listens on, for as long as the test lasts: it is bound and refuses."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener.getsockname()[1]
 
 
 def test_an_unreachable_s3_is_named(small: Path, home: Path, modelway: Command, edit: Edit, closed_port: int) -> None:
@@ -334,35 +334,35 @@ def test_an_unreachable_s3_is_named(small: Path, home: Path, modelway: Command, 
         "AWS_ACCESS_KEY_ID": "someone",
         "AWS_SECRET_ACCESS_KEY": "something",
     }
-    started = time.perf_counter()
-    code, found = _ran(modelway, small, home, env)
+    start = time.perf_counter()
+    code, summary = _ran(modelway, small, home, env)
     case = Case(
         lambda *_: None,
         (f"S3 at 127.0.0.1:{closed_port} cannot be reached", "AWS_ENDPOINT_URL"),
         ("file", "s3://visits"),
     )
-    _check_error(code, found, case)
-    assert time.perf_counter() - started < 30
+    _check_error(code, summary, case)
+    assert time.perf_counter() - start < 30
 
 
 def test_missing_s3_credentials_are_named(small: Path, home: Path, modelway: Command, edit: Edit) -> None:
     edit(small / "project.yaml", {"data.source": "s3://visits/visits.csv"})
-    code, found = _ran(modelway, small, home)
+    code, summary = _ran(modelway, small, home)
     assert code == 2
-    assert "no S3 credentials are set" in found["error"]["message"]
-    assert "AWS_ACCESS_KEY_ID" in found["error"]["remedy"]
+    assert "no S3 credentials are set" in summary["error"]["message"]
+    assert "AWS_ACCESS_KEY_ID" in summary["error"]["remedy"]
 
 
 def test_an_unreachable_mlflow_is_named_before_the_first_stage(
     small: Path, home: Path, modelway: Command, closed_port: int
 ) -> None:
     uri = f"http://127.0.0.1:{closed_port}"
-    started = time.perf_counter()
-    code, found = _ran(modelway, small, home, {"MLFLOW_TRACKING_URI": uri})
+    start = time.perf_counter()
+    code, summary = _ran(modelway, small, home, {"MLFLOW_TRACKING_URI": uri})
     case = Case(lambda *_: None, (f"MLflow at {uri} cannot be reached",), ("key", "MLFLOW_TRACKING_URI"))
-    _check_error(code, found, case)
-    assert "seconds" not in found
-    assert time.perf_counter() - started < 30
+    _check_error(code, summary, case)
+    assert "seconds" not in summary
+    assert time.perf_counter() - start < 30
 
 
 @pytest.fixture
@@ -373,15 +373,15 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def mount(size: str) -> Path:
         place = tmp_path / "disk"
         place.mkdir()
-        made = subprocess.run(
+        result = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
             capture_output=True,
             text=True,
             check=False,
         )
-        if made.returncode != 0:
+        if result.returncode != 0:
             missing = pytest.fail if os.environ.get("CI") else pytest.skip
-            missing(f"a disk cannot be mounted here: {made.stderr.strip()}")
+            missing(f"a disk cannot be mounted here: {result.stderr.strip()}")
         mounted.append(place)
         return place
 
@@ -403,9 +403,9 @@ def test_a_full_disk_is_said_to_be_full(
     place = disk(f"{room or 64}k")
     if not room:
         _fill(place)
-    code, found = _ran(modelway, small, place / "home")
+    code, summary = _ran(modelway, small, place / "home")
     case = Case(lambda *_: None, ("the disk is full", "free some space"), ("message", "the disk is full"))
-    _check_error(code, found, case)
+    _check_error(code, summary, case)
     shutil.copytree(place / "home", small / "copy", dirs_exist_ok=True)  # SQLite needs room even to read
     assert not (small / "copy" / "mlflow.db").exists() or registered_versions(small / "copy", "visits") == []
 
@@ -424,15 +424,15 @@ def test_a_store_without_room_leaves_nothing_half_registered(
     name = f"no-room-{size}"
     edit(small / "project.yaml", {"name": name})
     ran = modelway("run", small, "--home", home, "--store", place, "--json", cwd=small)
-    found = json.loads(ran.stdout)
-    assert (ran.returncode, found["state"]) == (2, "failed"), found
-    assert found["error"]["stage"] == "register_model"
-    assert "the disk is full" in found["error"]["message"]
+    summary = json.loads(ran.stdout)
+    assert (ran.returncode, summary["state"]) == (2, "failed"), summary
+    assert summary["error"]["stage"] == "register_model"
+    assert "the disk is full" in summary["error"]["message"]
     assert registered_versions(home, name) == []
     ran = modelway("run", small, "--home", home, "--json", cwd=small)
-    found = json.loads(ran.stdout)
-    assert (ran.returncode, found["state"]) == (0, "registered"), found
-    assert registered_versions(home, name) == [found["model"]["version"]]
+    summary = json.loads(ran.stdout)
+    assert (ran.returncode, summary["state"]) == (0, "registered"), summary
+    assert registered_versions(home, name) == [summary["model"]["version"]]
 
 
 def test_ten_thousand_columns_can_be_released(tmp_path: Path, modelway: Command, edit: Edit) -> None:
@@ -441,11 +441,11 @@ def test_ten_thousand_columns_can_be_released(tmp_path: Path, modelway: Command,
     table = pl.DataFrame({f"f{number}": values[:, number] for number in range(columns)})
     table = table.with_columns(label=(pl.col("f0") + pl.col("f1") > 0).cast(pl.Int64))
     table.write_csv(tmp_path / "wide.csv")
-    made = modelway("init", "wide", "--data", "wide.csv", "--label", "label", "--json", cwd=tmp_path, limit=120)
-    assert made.returncode == 0, made.stderr
-    assert len(json.loads(made.stdout)["features"]) == columns
+    init = modelway("init", "wide", "--data", "wide.csv", "--label", "label", "--json", cwd=tmp_path, limit=120)
+    assert init.returncode == 0, init.stderr
+    assert len(json.loads(init.stdout)["features"]) == columns
     edit(tmp_path / "wide" / "policy.yaml", {"model.minimum_rows": 30})
     edit(tmp_path / "wide" / "project.yaml", {"model.parameters": {"max_iter": 5}})
     ran = modelway("run", "wide", "--json", cwd=tmp_path, limit=500)
-    found = json.loads(ran.stdout)
-    assert (ran.returncode, found["state"]) == (0, "registered"), found
+    summary = json.loads(ran.stdout)
+    assert (ran.returncode, summary["state"]) == (0, "registered"), summary

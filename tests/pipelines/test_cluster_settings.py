@@ -33,7 +33,7 @@ Compile = Callable[..., tuple[Executors, Executors]]
 
 
 @pytest.fixture
-def compiled(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+def compile_documents(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     """The two documents of a compiled pipeline."""
 
     def documents(settings: TaskSettings, pipeline: str = "release") -> list[dict[str, Any]]:
@@ -46,11 +46,11 @@ def compiled(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def executors(compiled: Callable[..., list[dict[str, Any]]]) -> Compile:
+def executors(compile_documents: Callable[..., list[dict[str, Any]]]) -> Compile:
     """By stage, the containers of a compiled pipeline's tasks, and their settings for Kubernetes."""
 
     def by_stage(project: Project, pipeline: str = "release", *, code_image: str = "") -> tuple[Executors, Executors]:
-        specification, platform = compiled(TaskSettings.of(project, code_image=code_image), pipeline)
+        specification, platform = compile_documents(TaskSettings.of(project, code_image=code_image), pipeline)
         containers = {
             _stage(label): executor["container"]
             for label, executor in specification["deploymentSpec"]["executors"].items()
@@ -65,32 +65,34 @@ def _stage(label: str) -> str:
     return label.removeprefix("exec-").replace("-", "_")
 
 
-def _written(container: dict[str, Any], kind: str) -> tuple[str, str]:
+def _amounts(container: dict[str, Any], kind: str) -> tuple[str, str]:
     """The request and the limit as they stand in the pipeline."""
     resources = container["resources"]
     return resources[f"resource{kind.title()}Request"], resources[f"resource{kind.title()}Limit"]
 
 
 def test_a_project_without_settings_compiles_to_what_none_compiles_to(
-    compiled: Callable[..., list[dict[str, Any]]],
+    compile_documents: Callable[..., list[dict[str, Any]]],
 ) -> None:
-    assert compiled(TaskSettings.of(minimal_project())) == compiled(TaskSettings())
-    assert compiled(TaskSettings.of(minimal_project()), "promote") == compiled(TaskSettings(), "promote")
+    assert compile_documents(TaskSettings.of(minimal_project())) == compile_documents(TaskSettings())
+    assert compile_documents(TaskSettings.of(minimal_project()), "promote") == compile_documents(
+        TaskSettings(), "promote"
+    )
 
 
-def test_settings_are_all_that_changes_and_do_not_stay(compiled: Callable[..., list[dict[str, Any]]]) -> None:
-    before = compiled(TaskSettings())
+def test_settings_are_all_that_changes_and_do_not_stay(compile_documents: Callable[..., list[dict[str, Any]]]) -> None:
+    before = compile_documents(TaskSettings())
     project = minimal_project(
         labels={"team": "risk"},
         resources={"default": {"cpu": 3, "gpu": {}, "spot": True, "timeout": "1h"}},
     )
-    settings = compiled(TaskSettings.of(project))
+    settings = compile_documents(TaskSettings.of(project))
     assert settings != before
     for document in (specification := deepcopy(settings[0]), unset := deepcopy(before[0])):
         for executor in document["deploymentSpec"]["executors"].values():
             del executor["container"]["resources"]
     assert specification == unset
-    assert compiled(TaskSettings()) == before
+    assert compile_documents(TaskSettings()) == before
 
 
 @pytest.mark.parametrize("pipeline", ["release", "promote"])
@@ -105,7 +107,7 @@ def test_the_default_is_every_stages_and_a_stages_own_keys_win(executors: Compil
     containers, settings = executors(project, pipeline)
     for stage, container in containers.items():
         expected = ("700m", "700m") if stage == "record_outcome" else ("300m", "1")
-        assert _written(container, "cpu") == expected, stage
+        assert _amounts(container, "cpu") == expected, stage
         assert int(settings[stage]["activeDeadlineSeconds"]) == (90 if stage == "train_model" else 3600), stage
 
 
@@ -127,8 +129,8 @@ def test_what_is_left_open_is_the_stages_own_default_within_what_is_said(
     executors: Compile, keys: dict[str, Any], cpu: tuple[str, str], memory: tuple[str, str]
 ) -> None:
     container = executors(minimal_project(resources={"train_model": keys}))[0]["train_model"]
-    assert _written(container, "cpu") == cpu
-    assert _written(container, "memory") == memory
+    assert _amounts(container, "cpu") == cpu
+    assert _amounts(container, "memory") == memory
 
 
 @pytest.mark.parametrize("stage", modelway.components.__all__)

@@ -39,11 +39,11 @@ def spoil(office: Office) -> Callable[[str, str], Path]:
     return damaged
 
 
-def named(ended: Ran, file: Path, code: int = 2) -> None:
+def check_named(result: Ran, file: Path, code: int = 2) -> None:
     """Checks that a command ended by an error about a file, with a remedy."""
-    assert ended.returncode == code, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stdout + ended.stderr
-    error = json.loads(ended.stdout)["error"]
+    assert result.returncode == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    error = json.loads(result.stdout)["error"]
     assert file.name in error["file"]
     assert error["remedy"]
 
@@ -52,16 +52,16 @@ def named(ended: Ran, file: Path, code: int = 2) -> None:
 def test_a_damaged_outcome_is_named(damage: str, office: Office, spoil: Callable[[str, str], Path]) -> None:
     file = spoil(f"{HOME}/runs/*/outcome.json", damage)
     for command in (("runs",), ("explain", file.parent.name)):
-        ended = office(*command, "--json")
-        named(ended, file)
-        assert "is damaged" in json.loads(ended.stdout)["error"]["message"]
+        result = office(*command, "--json")
+        check_named(result, file)
+        assert "is damaged" in json.loads(result.stdout)["error"]["message"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_latest_outcome_is_named(damage: str, office: Office) -> None:
     file = office.folder / HOME / "runs" / "latest" / "outcome.json"
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
-    named(office("explain", "--json"), file)
+    check_named(office("explain", "--json"), file)
     assert office("runs", "--json").returncode == 0
 
 
@@ -73,7 +73,7 @@ def test_a_damaged_decision_of_a_run_that_was_stopped_is_named(
     (file.parent / "outcome.json").unlink()
     (file.parent / "stopped.json").write_text('{"stage": "probe_model"}')
     for command in (("runs",), ("explain", file.parent.name)):
-        named(office(*command, "--json"), file)
+        check_named(office(*command, "--json"), file)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -82,7 +82,7 @@ def test_a_damaged_record_that_a_run_was_stopped_is_named(damage: str, office: O
     file.with_name("outcome.json").unlink()
     file.write_bytes(DAMAGES[damage](b'{"stage": "probe_model", "at": "2026-01-01T00:00:00+00:00"}'))
     for command in (("runs",), ("explain", file.parent.name)):
-        named(office(*command, "--json"), file)
+        check_named(office(*command, "--json"), file)
 
 
 READ_FILES = (
@@ -106,7 +106,7 @@ READ_FILES = (
 def test_a_damaged_policy_is_named(damage: str, office: Office, spoil: Callable[[str, str], Path]) -> None:
     file = spoil("policy.yaml", damage)
     for command in READ_FILES:
-        named(office(*command, "--json"), file)
+        check_named(office(*command, "--json"), file)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -114,7 +114,8 @@ def test_a_damaged_policy_is_named(damage: str, office: Office, spoil: Callable[
 def test_a_damaged_project_or_contract_is_named(
     name: str, damage: str, office: Office, spoil: Callable[[str, str], Path]
 ) -> None:
-    named(office("run", "--json"), spoil(name, damage))
+    file = spoil(name, damage)
+    check_named(office("run", "--json"), file)
 
 
 @pytest.fixture
@@ -144,9 +145,9 @@ def test_a_version_with_damaged_evidence_goes_nowhere(
     file: str, says: str, damage: str, released: Office, evidence: Callable[[str, str], None]
 ) -> None:
     evidence(file, damage)
-    checked = released.found("promote", "1", "--to", "staging", "--check", code=1)
+    checked = released.read_json("promote", "1", "--to", "staging", "--check", code=1)
     assert says in " ".join(checked["refusals"])
-    approved = released.found("approve", "1", "--to", "production", "-m", "x", code=2)
+    approved = released.read_json("approve", "1", "--to", "production", "-m", "x", code=2)
     assert says in approved["error"]["message"]
 
 
@@ -159,10 +160,10 @@ def test_a_damaged_audit_entry_is_named(damage: str, office: Office, spoil: Call
         ("approve", "1", "--to", "production", "-m", "x"),
         ("rollback", "staging", "-m", "x"),
     ):
-        named(office(*command, "--json"), file)
-    verified = office.found("audit", "verify", code=1)
-    assert Path(verified["broken"]["file"]).name == file.name
-    checked = office.found("promote", "1", "--to", "staging", "--check", code=1)
+        check_named(office(*command, "--json"), file)
+    verification = office.read_json("audit", "verify", code=1)
+    assert Path(verification["broken"]["file"]).name == file.name
+    checked = office.read_json("promote", "1", "--to", "staging", "--check", code=1)
     assert any("the audit log is broken at entry 1" in refusal for refusal in checked["refusals"])
 
 
@@ -172,9 +173,9 @@ def test_a_damaged_audit_entry_is_named(damage: str, office: Office, spoil: Call
 def test_an_audit_entry_with_a_value_that_is_none_is_named(key: str, value: str, office: Office) -> None:
     file = office.folder / HOME / "audit" / "00000001.json"
     file.chmod(0o644)
-    changed = json.loads(file.read_bytes()) | {key: value}
-    file.write_text(json.dumps(changed, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
-    named(office("history", "--json"), file)
+    content = json.loads(file.read_bytes()) | {key: value}
+    file.write_text(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    check_named(office("history", "--json"), file)
     assert office("audit", "verify").returncode == 1
 
 
@@ -197,15 +198,15 @@ def test_damaged_cache_entries_are_named_and_computed_again(office: Office) -> N
     damages = [name for name in DAMAGES if name != "another object"]
     for number, file in enumerate(entries):
         file.write_bytes(DAMAGES[damages[number % len(damages)]](contents[number]))
-    others = [cache / f"{number}.json" for number in range(len(damages))]
-    for file, damage in zip(others, damages, strict=True):
+    extra_files = [cache / f"{number}.json" for number in range(len(damages))]
+    for file, damage in zip(extra_files, damages, strict=True):
         file.write_bytes(DAMAGES[damage](contents[0]))
-    ended = office("run", "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert json.loads(ended.stdout)["cached"] == []
-    for file in (*entries, *others):
-        assert f"{file} is damaged: removed, and computed again" in ended.stderr.replace("\n", "")
-    assert [file for file in others if file.exists()] == []
-    again = office.found("run")
+    result = office("run", "--json")
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads(result.stdout)["cached"] == []
+    for file in (*entries, *extra_files):
+        assert f"{file} is damaged: removed, and computed again" in result.stderr.replace("\n", "")
+    assert [file for file in extra_files if file.exists()] == []
+    again = office.read_json("run")
     assert len(again["cached"]) >= 6

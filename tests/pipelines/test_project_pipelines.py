@@ -46,7 +46,7 @@ class Compiling:
     def __init__(self, folder: Path, modelway: Command) -> None:
         self.folder, self.modelway = folder, modelway
         self.dist, self.store = folder / "dist", folder / "store"
-        self.printed: dict[str, Any] = {}
+        self.output: dict[str, Any] = {}
         self.release, self.promote = self.dist / "visits-release.yaml", self.dist / "visits-promote.yaml"
 
     def run(self, *options: object) -> Any:
@@ -58,8 +58,8 @@ class Compiling:
         """Compiles; returns what was printed."""
         ran = self.run(*options)
         assert ran.returncode == 0, ran.stderr + ran.stdout
-        printed: dict[str, Any] = json.loads(ran.stdout)
-        return printed
+        output: dict[str, Any] = json.loads(ran.stdout)
+        return output
 
     def error(self, *options: object) -> dict[str, Any]:
         """Compiles in vain; returns the error, and makes sure that nothing was written."""
@@ -77,58 +77,58 @@ def project(small: Path, modelway: Command) -> Compiling:
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> Compiling:
+def visits(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> Compiling:
     """One that is compiled once, with all that can be written, and that nobody changes."""
     project = Compiling(write_small_project(tmp_path_factory.mktemp("compiled")), modelway)
-    project.printed = project("--kubernetes")
+    project.output = project("--kubernetes")
     return project
 
 
-def test_a_release_starts_without_an_argument(compiled: Compiling) -> None:
+def test_a_release_starts_without_an_argument(visits: Compiling) -> None:
     names = ["visits-release.yaml", "visits-release.kubernetes.yaml"]
-    assert [Path(file).name for file in compiled.printed["files"][:2]] == names
-    assert documents(compiled.release)[0]["pipelineInfo"]["name"] == "visits-release"
-    values = parameters(compiled.release)
-    left = ("data", "champion", "reason", "requested_by")
-    assert set(values) == {"project", "contract", "policy", "store", "git_commit", *left}
+    assert [Path(file).name for file in visits.output["files"][:2]] == names
+    assert documents(visits.release)[0]["pipelineInfo"]["name"] == "visits-release"
+    values = parameters(visits.release)
+    optional = ("data", "champion", "reason", "requested_by")
+    assert set(values) == {"project", "contract", "policy", "store", "git_commit", *optional}
     assert None not in values.values()
-    assert {values[name] for name in left} == {""}
-    assert values["store"] == str(compiled.store)
-    assert compiled.printed["pipelines"]["visits-release"]["parameters"] == values
-    assert constants(compiled.release, "resolve-inputs")["data_version"] == ""
+    assert {values[name] for name in optional} == {""}
+    assert values["store"] == str(visits.store)
+    assert visits.output["pipelines"]["visits-release"]["parameters"] == values
+    assert constants(visits.release, "resolve-inputs")["data_version"] == ""
 
 
-def test_its_files_are_in_the_store_by_their_content(compiled: Compiling) -> None:
-    values = parameters(compiled.release)
-    stored = UserFiles.load(**{name: values[name] for name in FILES})
-    own = UserFiles.load(**{name: str(compiled.folder / f"{name}.yaml") for name in FILES})
-    assert stored == own.with_data(str(compiled.folder / "visits.csv"))
-    for name, document in stored.documents():
+def test_its_files_are_in_the_store_by_their_content(visits: Compiling) -> None:
+    values = parameters(visits.release)
+    stored_files = UserFiles.load(**{name: values[name] for name in FILES})
+    own = UserFiles.load(**{name: str(visits.folder / f"{name}.yaml") for name in FILES})
+    assert stored_files == own.with_data(str(visits.folder / "visits.csv"))
+    for name, document in stored_files.documents():
         assert Path(values[name]).name == f"{name}-{document.sha256()[:16]}.json"
 
 
-def test_a_release_is_no_deeper_and_no_larger_than_any(compiled: Compiling) -> None:
-    release = compiled.printed["pipelines"]["visits-release"]
+def test_a_release_is_no_deeper_and_no_larger_than_any(visits: Compiling) -> None:
+    release = visits.output["pipelines"]["visits-release"]
     assert release["levels"] <= 18
     assert release["bytes"] <= 100_000
 
 
-def test_a_promotion_is_left_version_and_environment(compiled: Compiling) -> None:
-    values = parameters(compiled.promote)
+def test_a_promotion_is_left_version_and_environment(visits: Compiling) -> None:
+    values = parameters(visits.promote)
     assert {name for name, value in values.items() if value is None} == {"version", "environment"}
-    assert (values["model"], values["store"]) == ("visits", str(compiled.store))
+    assert (values["model"], values["store"]) == ("visits", str(visits.store))
 
 
-def test_the_objects_for_gitops_are_the_projects(compiled: Compiling) -> None:
-    file = compiled.dist / "visits-release.kubernetes.yaml"
+def test_the_objects_for_gitops_are_the_projects(visits: Compiling) -> None:
+    file = visits.dist / "visits-release.kubernetes.yaml"
     pipeline, version = yaml.safe_load_all(file.read_text(encoding="utf-8"))
     assert pipeline["metadata"]["name"] == "visits-release"
     assert version["spec"]["pipelineName"] == "visits-release"
-    assert version["spec"]["pipelineSpec"] == documents(compiled.release)[0]
+    assert version["spec"]["pipelineSpec"] == documents(visits.release)[0]
 
 
-def test_the_blessing_is_told_the_image_that_trains(compiled: Compiling) -> None:
-    executors = documents(compiled.release)[0]["deploymentSpec"]["executors"]
+def test_the_blessing_is_told_the_image_that_trains(visits: Compiling) -> None:
+    executors = documents(visits.release)[0]["deploymentSpec"]["executors"]
     envs = {label: executor["container"].get("env") for label, executor in executors.items()}
     variable = [{"name": "MODELWAY_IMAGE", "value": IMAGE}]
     assert {label for label, env in envs.items() if env == variable} == {
@@ -142,7 +142,7 @@ def test_in_a_projects_folder_it_need_not_be_named(project: Compiling, modelway:
     ran = modelway("compile", "--store", project.store, cwd=project.folder)
     assert ran.returncode == 0, ran.stderr
     assert {file.name for file in project.dist.iterdir()} == {"visits-release.yaml", "visits-promote.yaml"}
-    assert "visits-release starts without an argument, and may be given " in " ".join(ran.stdout.split())
+    assert "visits-release starts without an argument; optional: " in " ".join(ran.stdout.split())
     assert "is not pinned" in ran.stderr
 
 

@@ -40,7 +40,7 @@ BY_GOAL: dict[ReleaseGoal, set[str]] = {
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[ReleaseGoal, dict[str, Any]]:
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> dict[ReleaseGoal, dict[str, Any]]:
     folder: Path = tmp_path_factory.mktemp("compiled")
     specifications = {}
     for goal in GOALS:
@@ -55,8 +55,8 @@ def goal(request: pytest.FixtureRequest) -> ReleaseGoal:
 
 
 @pytest.fixture
-def pipeline(goal: ReleaseGoal, compiled: dict[ReleaseGoal, dict[str, Any]]) -> dict[str, Any]:
-    return compiled[goal]
+def pipeline(goal: ReleaseGoal, pipelines: dict[ReleaseGoal, dict[str, Any]]) -> dict[str, Any]:
+    return pipelines[goal]
 
 
 def _groups(pipeline: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -90,8 +90,10 @@ def test_nothing_is_decided_while_it_runs(pipeline: dict[str, Any]) -> None:
 def test_no_artifact_may_be_missing_and_no_task_asks_the_orchestrator_for_its_word(pipeline: dict[str, Any]) -> None:
     for name, part in pipeline["components"].items():
         inputs = part.get("inputDefinitions", {})
-        assert not [key for key, one in inputs.get("artifacts", {}).items() if one.get("isOptional")], name
-        kinds = {one["parameterType"] for one in inputs.get("parameters", {}).values()}
+        assert not [key for key, definition in inputs.get("artifacts", {}).items() if definition.get("isOptional")], (
+            name
+        )
+        kinds = {definition["parameterType"] for definition in inputs.get("parameters", {}).values()}
         assert "TASK_FINAL_STATUS" not in kinds, name
 
 
@@ -139,19 +141,19 @@ def test_tasks_have_names_that_people_read(pipeline: dict[str, Any]) -> None:
     names = {name: task["taskInfo"]["name"] for name, task in _all_tasks(pipeline).items()}
     assert names["validate-data"] == "validate data"
     assert names["evaluate-model"] == "judge model"
-    assert all("-" not in shown and shown == shown.lower() for shown in names.values())
+    assert all("-" not in title and title == title.lower() for title in names.values())
 
 
 def test_only_what_a_release_cannot_do_without_must_be_given(goal: ReleaseGoal, pipeline: dict[str, Any]) -> None:
     parameters = pipeline["root"]["inputDefinitions"]["parameters"]
-    required = {name for name, one in parameters.items() if not one.get("isOptional")}
+    mandatory = {name for name, definition in parameters.items() if not definition.get("isOptional")}
     packaging = set() if goal == "registered" else {"serving_base", "image"}
-    assert required == {"project", "contract", "policy", "store"} | packaging
-    assert set(parameters) - required == {
+    assert mandatory == {"project", "contract", "policy", "store"} | packaging
+    assert set(parameters) - mandatory == {
         *("data", "data_version", "champion", "reason", "requested_by"),
         *("git_commit", "project_code"),
     }
-    assert all(one["description"] for one in parameters.values())
+    assert all(definition["description"] for definition in parameters.values())
 
 
 def test_how_far_it_is_to_go_is_what_the_record_is_compared_with(goal: ReleaseGoal, pipeline: dict[str, Any]) -> None:

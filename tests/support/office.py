@@ -32,8 +32,8 @@ class Office:
     def __call__(self, *arguments: str, by: str = BOB, **more: str) -> Ran:
         """Runs the command in this process, which has imported by then what a new one would take seconds to import."""
         ours = {"MODELWAY_USER": by, "COLUMNS": "240", "MODELWAY_SIGNING_KEY": str(self.keys / "signing.pem")}
-        output, complained, code = io.StringIO(), io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(complained):
+        stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
             patch.chdir(self.folder)
             patch.delenv("MLFLOW_TRACKING_URI", raising=False)
             patch.setattr(sys, "argv", ["modelway", *arguments])
@@ -43,9 +43,9 @@ class Office:
                 main()
             except SystemExit as end:
                 code = int(end.code or 0)
-        return CompletedProcess(arguments, code, output.getvalue(), complained.getvalue())
+        return CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
-    def found(self, *arguments: str, code: int = 0, **more: str) -> Any:
+    def read_json(self, *arguments: str, code: int = 0, **more: str) -> Any:
         """What a command prints as JSON."""
         ran = self(*arguments, "--json", **more)
         assert ran.returncode == code, ran.stdout + ran.stderr

@@ -33,7 +33,6 @@ from modelway.components.core.oci.layout import Reference, pull
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.s3 import S3
-from modelway.components.core.storage.uri import S3
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.stage import deploy
 from modelway.components.package.stage import package

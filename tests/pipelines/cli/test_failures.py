@@ -15,7 +15,6 @@ from office import ADA, Office, Ran
 from typer.testing import CliRunner
 
 from modelway.components.core.errors import ModelwayError, NotFoundError, RejectedError, UnavailableError
-from modelway.pipelines.cli import output as console
 from modelway.pipelines.cli.failures import guard
 from modelway.pipelines.cli.main import app
 from modelway.pipelines.cli.options import Home, Json, Project
@@ -79,42 +78,66 @@ def test_every_command_is_among_those_that_are_tested_here() -> None:
     assert set(MISTAKES) == set(COMMANDS)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_in_the_module_of_its_name(name: str) -> None:
+    callback = COMMANDS[name].callback
+    assert callback is not None
+    assert callback.__module__ == f"modelway.pipelines.cli.{name.split(maxsplit=1)[0]}"
+
+
 @pytest.mark.parametrize("debug", [(), ("--debug",)], ids=["plain", "debug"])
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_exits_with_2_and_a_remedy(name: str, debug: tuple[str, ...], released: Office) -> None:
-    ended = run(released, MISTAKES[name], debug)
-    assert ended.returncode == 2, ended.stdout + ended.stderr
-    assert ended.stdout == ""
-    assert "error: " in ended.stderr
-    assert "remedy" in ended.stderr
-    assert ("Traceback" in ended.stderr) is bool(debug)
+    result = run(released, MISTAKES[name], debug)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert result.stdout == ""
+    assert "error: " in result.stderr
+    assert "remedy" in result.stderr
+    assert ("Traceback" in result.stderr) is bool(debug)
 
 
 @pytest.mark.parametrize("debug", [(), ("--debug",)], ids=["plain", "debug"])
 @pytest.mark.parametrize("name", sorted(set(MISTAKES) - {"schema"}))
 def test_a_mistake_is_one_json_object_that_exits_with_2(name: str, debug: tuple[str, ...], released: Office) -> None:
-    ended = run(released, MISTAKES[name], ("--json", *debug))
-    assert ended.returncode == 2, ended.stdout + ended.stderr
-    assert {"message", "remedy"} <= set(json.loads(ended.stdout)["error"])
+    result = run(released, MISTAKES[name], ("--json", *debug))
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert {"message", "remedy"} <= set(json.loads(result.stdout)["error"])
 
 
 @pytest.mark.parametrize("extra", [(), ("--debug",), ("--json",), ("--json", "--debug")], ids=" ".join)
 @pytest.mark.parametrize("name", JUDGED)
 def test_a_judged_no_exits_with_1(name: str, extra: tuple[str, ...], released: Office) -> None:
-    ended = run(released, JUDGED[name], extra)
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert "--json" not in extra or json.loads(ended.stdout)
+    result = run(released, JUDGED[name], extra)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "--json" not in extra or json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("name", DONE)
 def test_what_is_done_exits_with_0_under_debug_too(name: str, released: Office) -> None:
-    ended = run(released, DONE[name], ("--debug",))
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    result = run(released, DONE[name], ("--debug",))
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_an_option_that_there_is_not_exits_with_2(name: str, released: Office) -> None:
     assert run(released, tuple(name.split()), ("--nothing", "--debug")).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("approve", "7", "--to", "production", "-m", "x"), "visits has no version '7'"),
+        (("approve", "1", "--to", "moon", "-m", "x"), "there is no environment 'moon'"),
+        (("approve", "1", "--to", "production", "-m", " "), "an approval without `reason` says nothing"),
+        (("promote", "nobody", "--to", "staging"), "nothing holds such an alias"),
+        (("history", "--at", "soon"), "'soon' is not a time"),
+    ],
+)
+def test_what_is_not_there_is_named_with_a_remedy(released: Office, arguments: tuple[str, ...], message: str) -> None:
+    ran = released(*arguments)
+    assert ran.returncode == 2
+    assert message in ran.stderr
+    assert "remedy" in ran.stderr
 
 
 # ---- any error of any command
@@ -174,10 +197,10 @@ def test_a_crash_says_in_one_line_where_its_log_is(
     if home_is_there:
         home.mkdir()
     options = ["--home", str(home)] if command == "at-home" else []
-    ended = CliRunner().invoke(small_app(CRASH), [command, *options])
-    assert (ended.exit_code, ended.stdout) == (3, "")
-    match = LINE.fullmatch(ended.stderr)
-    assert match is not None, ended.stderr
+    result = CliRunner().invoke(small_app(CRASH), [command, *options])
+    assert (result.exit_code, result.stdout) == (3, "")
+    match = LINE.fullmatch(result.stderr)
+    assert match is not None, result.stderr
     log = Path(match["log"])
     assert (log.parent == home / "logs") is home_is_there
     content = log.read_text(encoding="utf-8")
@@ -191,24 +214,24 @@ def test_a_crash_says_in_one_line_where_its_log_is(
 
 
 def test_a_crash_under_debug_shows_its_traceback_too(tmp_path: Path) -> None:
-    ended = CliRunner().invoke(small_app(CRASH), ["at-home", "--home", str(tmp_path), "--debug"])
-    assert ended.exit_code == 3
-    assert "Traceback (most recent call last)" in ended.stderr
-    assert LINE.search(ended.stderr)
+    result = CliRunner().invoke(small_app(CRASH), ["at-home", "--home", str(tmp_path), "--debug"])
+    assert result.exit_code == 3
+    assert "Traceback (most recent call last)" in result.stderr
+    assert LINE.search(result.stderr)
 
 
 def test_a_crash_is_one_json_object(tmp_path: Path) -> None:
-    ended = CliRunner().invoke(small_app(CRASH), ["at-home", "--home", str(tmp_path), "--json"])
-    assert ended.exit_code == 3
-    error = json.loads(ended.stdout)["error"]
+    result = CliRunner().invoke(small_app(CRASH), ["at-home", "--home", str(tmp_path), "--json"])
+    assert result.exit_code == 3
+    error = json.loads(result.stdout)["error"]
     assert Path(error["file"]).parent == tmp_path / "logs"
     assert "report it" in error["remedy"]
 
 
 def test_where_the_home_cannot_hold_the_log_a_temporary_file_does(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file where the folder of the logs should be")
-    ended = CliRunner().invoke(small_app(CRASH), ["at-home", "--home", str(tmp_path), "--json"])
-    log = Path(json.loads(ended.stdout)["error"]["file"])
+    result = CliRunner().invoke(small_app(CRASH), ["at-home", "--home", str(tmp_path), "--json"])
+    log = Path(json.loads(result.stdout)["error"]["file"])
     assert tmp_path not in log.parents
     assert "ZeroDivisionError" in log.read_text(encoding="utf-8")
     log.unlink()
@@ -224,13 +247,13 @@ def words(text: str) -> str:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_is_shown_as_it_is_written(name: str) -> None:
-    shown = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
-    assert shown.exit_code == 0
+    result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
+    assert result.exit_code == 0
     callback = COMMANDS[name].callback
     assert callback is not None
-    assert words(inspect.getdoc(callback) or "") in words(shown.output)
+    assert words(inspect.getdoc(callback) or "") in words(result.output)
     for parameter in inspect.signature(callback, eval_str=True).parameters.values():
-        assert words(parameter.annotation.__metadata__[0].help) in words(shown.output)
+        assert words(parameter.annotation.__metadata__[0].help) in words(result.output)
 
 
 def test_brackets_in_any_help_reach_the_user() -> None:
@@ -245,14 +268,3 @@ def test_brackets_in_a_command_of_no_docstring_of_its_own_are_kept() -> None:
 
     guard(small)
     assert "Takes [red]data[/red]." in CliRunner().invoke(small, ["--help"]).output
-
-
-@pytest.mark.parametrize("name", ["[red]", "a[evidently]", "[/]", "x[bold]y"])
-def test_brackets_in_what_is_printed_reach_the_user(
-    name: str, released: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert name in released("manifests", "-o", str(tmp_path / name)).stdout
-    console.print_written([Path(name) / "policy.yaml"], f"run {name}")
-    assert capsys.readouterr().out == f"  {name}/policy.yaml\nrun {name}\n"
-    console.print_error(ModelwayError(name, file=name, remedy=name))
-    assert capsys.readouterr().err.count(name) == 3

@@ -1,24 +1,29 @@
-"""What the commands have in common."""
+"""What several commands take."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.runs import LATEST, OUTCOME, Outcome, State
-from modelway.components.core.storage.uri import join, write_uri
-from modelway.pipelines.cli.options import recorded_outcome
+from modelway.pipelines.cli.options import parse_time
 
 
-def test_the_run_that_ended_last_is_meant_unless_its_id_is_given(tmp_path: Path) -> None:
-    rejected = Outcome(run="run-1", project="loans", state=State.REJECTED)
-    rejected.write(str(tmp_path), OUTCOME)
-    write_uri(join(str(tmp_path), "runs", LATEST, OUTCOME), rejected.model_dump_json().encode())
-    assert recorded_outcome(str(tmp_path), None) == recorded_outcome(str(tmp_path), "run-1") == rejected
-    with pytest.raises(ModelwayError, match="has no outcome of the run run-9") as refused:
-        recorded_outcome(str(tmp_path), "run-9")
-    assert refused.value.value == "run-9"
-    with pytest.raises(ModelwayError, match="has no outcome of any run"):
-        recorded_outcome(str(tmp_path / "elsewhere"), None)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-01", datetime(2026, 11, 1, 23, 59, 59, 999999, tzinfo=UTC)),
+        ("2026-11-01T14:30", datetime(2026, 11, 1, 14, 30, tzinfo=UTC)),
+        ("2026-11-01T14:30:05+02:00", datetime(2026, 11, 1, 12, 30, 5, tzinfo=UTC)),
+        ("2026-11-01 14:30Z", datetime(2026, 11, 1, 14, 30, tzinfo=UTC)),
+    ],
+)
+def test_times_as_people_write_them(text: str, expected: datetime) -> None:
+    assert parse_time(text) == expected
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "1/11/2026"])
+def test_what_is_no_time_is_named(text: str) -> None:
+    with pytest.raises(ModelwayError, match="is not a time"):
+        parse_time(text)

@@ -9,7 +9,7 @@ import pytest
 from small_projects import write_small_project
 
 from modelway.components.core.errors import ModelwayError
-from modelway.pipelines.cli import output as console
+from modelway.pipelines.cli.output import print_error
 from modelway.pipelines.compile_checks.project import Problem, check_project, refuse_errors
 from modelway.pipelines.project.workspace import Workspace
 
@@ -151,15 +151,15 @@ def test_a_store_on_this_machine_is_warned_of(folder: Path) -> None:
 def test_all_that_would_fail_a_run_is_refused_at_once(folder: Path) -> None:
     text = PROJECT.replace(SKLEARN, OWN)
     refuse_errors(problems(folder, image="modelway/components:0.1.0"))
-    with pytest.raises(ModelwayError, match=r"^the module my_training") as alone:
+    with pytest.raises(ModelwayError, match=r"^the module my_training") as single:
         refuse_errors(problems(folder, text))
-    assert alone.value.line == 8
+    assert single.value.line == 8
     several = [*problems(folder, text), *problems(folder, project_image="visits:1")]
-    with pytest.raises(ModelwayError, match=r"^2 problems would fail each run") as both:
+    with pytest.raises(ModelwayError, match=r"^2 problems would fail each run") as combined:
         refuse_errors(several)
-    assert "line 8: the module my_training" in both.value.message
-    assert "visits:1 is not pinned" in both.value.message
-    assert both.value.line == 8
+    assert "line 8: the module my_training" in combined.value.message
+    assert "visits:1 is not pinned" in combined.value.message
+    assert combined.value.line == 8
 
 
 def test_images_that_are_not_pinned(folder: Path) -> None:
@@ -213,8 +213,9 @@ def test_errors_come_first_and_are_read_with_their_lines(folder: Path, capsys: p
     several = problems(folder, text, image="modelway/components:0.1.0")
     assert [problem.severity for problem in several] == ["error", "warning", "warning"]
     assert several[0].as_json().items() >= {"severity": "error", "line": 8, "value": "my_training:fit"}.items()
-    console.print_problems(several)
-    printed = capsys.readouterr().err
-    assert "error: the module my_training" in printed
-    assert "project.yaml:8" in printed
-    assert "warning: data.source is a path on this machine" in printed
+    for problem in several:
+        print_error(problem.error, severity=problem.severity)
+    stderr = capsys.readouterr().err
+    assert "error: the module my_training" in stderr
+    assert "project.yaml:8" in stderr
+    assert "warning: data.source is a path on this machine" in stderr

@@ -1,62 +1,17 @@
-"""`modelway drill`: every fault is caught by the gate meant for it, and a clean run passes."""
+"""Which faults a drill injects."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 
+from modelway.components.core.errors import ModelwayError
+from modelway.pipelines.drill.drill import faults_named
 from modelway.pipelines.drill.faults import FAULTS
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-Edit = Callable[..., None]
 
-
-@pytest.fixture(scope="module")
-def drilled(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> list[dict[str, Any]]:
-    ran = modelway("drill", "--json", cwd=tmp_path_factory.mktemp("drill"), limit=600)
-    assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
-    return list(json.loads(ran.stdout))
-
-
-def test_there_are_faults_for_every_gate(drilled: list[dict[str, Any]]) -> None:
-    assert [one["fault"] for one in drilled] == [fault.name for fault in FAULTS]
-    assert len(drilled) >= 20
-    assert {one["expected_gate"] for one in drilled} == {"data", "model", "serving"}
-
-
-@pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.name for fault in FAULTS])
-def test_each_fault_is_caught_by_the_gate_meant_for_it(drilled: list[dict[str, Any]], number: int) -> None:
-    one, fault = drilled[number], FAULTS[number]
-    assert (one["caught_by"], one["caught"]) == (fault.gate, True), one
-    assert any(name.startswith(fault.check) for name in one["checks"]), one
-
-
-def test_a_gate_that_is_not_asked_catches_nothing_and_the_command_says_so(
-    insurance: Path, modelway: Command, edit: Edit
-) -> None:
-    edit(insurance / "policy.yaml", {"model.calibration": None, "model.metrics.log_loss": None})
-    ran = modelway("drill", insurance, "--fault", "miscalibrated", "--json", cwd=insurance, limit=300)
-    assert ran.returncode == 1, ran.stderr
-    (one,) = json.loads(ran.stdout)
-    assert (one["fault"], one["expected_gate"], one["caught"]) == ("miscalibrated", "model", False)
-
-
-def test_a_project_that_does_not_pass_itself_is_an_error(insurance: Path, modelway: Command, edit: Edit) -> None:
-    edit(insurance / "policy.yaml", {"model.metrics.roc_auc.min": 0.99})
-    ran = modelway("drill", insurance, "--fault", "null burst", "--json", cwd=insurance)
-    assert ran.returncode == 2
-    error = json.loads(ran.stdout)["error"]
-    assert "does not pass its own model gate: metric[roc_auc]" in error["message"]
-
-
-def test_an_unknown_fault_is_an_error(insurance: Path, modelway: Command) -> None:
-    ran = modelway("drill", insurance, "--fault", "gremlins", "--json", cwd=insurance)
-    assert ran.returncode == 2
-    error = json.loads(ran.stdout)["error"]
-    assert error["value"] == "gremlins"
-    assert "null burst" in error["remedy"]
+def test_faults_are_chosen_by_name_in_the_order_given() -> None:
+    assert [fault.name for fault in faults_named(["slow model", "null burst"])] == ["slow model", "null burst"]
+    assert faults_named([]) == FAULTS
+    with pytest.raises(ModelwayError, match="there is no fault 'gremlins'") as error:
+        faults_named(["null burst", "gremlins"])
+    assert "slow model" in error.value.remedy

@@ -38,16 +38,16 @@ class Run:
     """One finished `modelway run --json`: its exit code, its JSON, and the versions registered after it."""
 
     code: int
-    found: dict[str, Any]
+    summary: dict[str, Any]
     versions: list[str]
 
     def ran(self) -> set[str]:
         """The stages that were worked through and not served from cache."""
-        return set(self.found["seconds"]) - set(self.found["cached"])
+        return set(self.summary["seconds"]) - set(self.summary["cached"])
 
     def gates(self) -> dict[str, Any]:
         """The recorded gates, by name."""
-        outcome = Path(self.found["logs"]).parents[1] / "runs" / self.found["run"] / "outcome.json"
+        outcome = Path(self.summary["logs"]).parents[1] / "runs" / self.summary["run"] / "outcome.json"
         return {gate["name"]: gate for gate in json.loads(outcome.read_text(encoding="utf-8"))["gates"]}
 
 
@@ -76,9 +76,9 @@ class Claims:
 def claims(
     tmp_path_factory: pytest.TempPathFactory, modelway: Command, edit: Edit, registered_versions: Versions
 ) -> Claims:
-    made = Claims(tmp_path_factory.mktemp("claims"), modelway, edit, registered_versions)
-    made.restore("project.yaml", "contract.yaml", "policy.yaml", "claims.parquet")
-    return made
+    project = Claims(tmp_path_factory.mktemp("claims"), modelway, edit, registered_versions)
+    project.restore("project.yaml", "contract.yaml", "policy.yaml", "claims.parquet")
+    return project
 
 
 @pytest.fixture(scope="module")
@@ -154,37 +154,37 @@ def as_csv(claims: Claims, later_week: Run) -> Run:
 
 def test_the_first_run_registers_the_example(first: Run) -> None:
     assert first.code == 0
-    assert first.found["state"] == "registered"
-    assert first.found["model"] | {"model_hash": ""} == {
+    assert first.summary["state"] == "registered"
+    assert first.summary["model"] | {"model_hash": ""} == {
         "name": NAME,
         "version": "1",
         "alias": "champion",
         "model_hash": "",
     }
-    assert first.found["verdicts"] == {"data": "inconclusive", "model": "inconclusive", "serving": "passed"}
+    assert first.summary["verdicts"] == {"data": "inconclusive", "model": "inconclusive", "serving": "passed"}
     assert first.versions == ["1"]
-    assert first.found["reasons"] == []
-    assert "error" not in first.found
+    assert first.summary["reasons"] == []
+    assert "error" not in first.summary
 
 
 def test_what_is_inconclusive_at_first_is_said(first: Run) -> None:
-    warnings = "\n".join(first.found["warnings"])
+    warnings = "\n".join(first.summary["warnings"])
     assert "drift: no approved model yet" in warnings
     assert "no_regression[roc_auc]: no champion yet" in warnings
 
 
 def test_every_stage_is_timed_and_none_is_cached_at_first(first: Run) -> None:
-    assert set(first.found["seconds"]) == STAGES
-    assert all(seconds > 0 for seconds in first.found["seconds"].values())
-    assert sum(first.found["seconds"].values()) < first.found["total_seconds"]
-    assert first.found["cached"] == []
-    assert list(Path(first.found["logs"]).glob("*train_model.log"))
+    assert set(first.summary["seconds"]) == STAGES
+    assert all(seconds > 0 for seconds in first.summary["seconds"].values())
+    assert sum(first.summary["seconds"].values()) < first.summary["total_seconds"]
+    assert first.summary["cached"] == []
+    assert list(Path(first.summary["logs"]).glob("*train_model.log"))
 
 
 @pytest.mark.parametrize("gate", ["data", "model", "serving"])
 def test_the_reports_stand_alone_and_say_the_verdict(first: Run, gate: str) -> None:
-    page = Path(first.found["reports"][gate]).read_text(encoding="utf-8")
-    assert first.found["verdicts"][gate] in page
+    page = Path(first.summary["reports"][gate]).read_text(encoding="utf-8")
+    assert first.summary["verdicts"][gate] in page
     assert NAME in page
     assert shortcomings(page) == []
 
@@ -198,9 +198,9 @@ def test_the_reports_stand_alone_and_say_the_verdict(first: Run, gate: str) -> N
     ],
 )
 def test_what_runs_are_compared_by_is_in_the_metrics_of_each_gate(first: Run, stage: str, names: set[str]) -> None:
-    home = Path(first.found["logs"]).parents[1]
-    (written, *_) = (home / "artifacts").glob(f"*/{stage}/metrics")
-    numbers = json.loads(written.read_text(encoding="utf-8"))
+    home = Path(first.summary["logs"]).parents[1]
+    (file, *_) = (home / "artifacts").glob(f"*/{stage}/metrics")
+    numbers = json.loads(file.read_text(encoding="utf-8"))
     assert names | {"checks_passed", "checks_failed", "checks_inconclusive"} <= set(numbers)
     assert numbers["checks_passed"] > 0
     assert all(isinstance(number, float) for number in numbers.values())
@@ -212,24 +212,24 @@ def test_the_outcome_binds_the_gates_to_one_policy(first: Run) -> None:
     assert set(gates) == {"data", "model", "serving"}
     assert len({gate["facts"]["policy_hash"] for gate in gates.values()}) == 1
     hashes = {gates[name]["facts"]["model_hash"] for name in ("model", "serving")}
-    assert hashes == {first.found["model"]["model_hash"]}
+    assert hashes == {first.summary["model"]["model_hash"]}
 
 
 def test_nothing_changed_is_served_from_cache_and_gives_the_same_version(first: Run, unchanged: Run) -> None:
     assert unchanged.code == 0
-    assert set(unchanged.found["cached"]) == PURE
+    assert set(unchanged.summary["cached"]) == PURE
     assert unchanged.ran() == STAGES - PURE
-    assert unchanged.found["model"] == first.found["model"]
-    assert unchanged.found["run"] != first.found["run"]
+    assert unchanged.summary["model"] == first.summary["model"]
+    assert unchanged.summary["run"] != first.summary["run"]
     assert unchanged.versions == ["1"]
 
 
 def test_a_drifted_week_fails_the_data_gate_and_trains_nothing(drifted: Run) -> None:
     assert drifted.code == 1
-    assert drifted.found["state"] == "rejected"
-    assert drifted.found["verdicts"] == {"data": "failed"}
-    assert any(reason.startswith("drift[chronic_diseases]: PSI") for reason in drifted.found["reasons"])
-    assert set(drifted.found["seconds"]) == {
+    assert drifted.summary["state"] == "rejected"
+    assert drifted.summary["verdicts"] == {"data": "failed"}
+    assert any(reason.startswith("drift[chronic_diseases]: PSI") for reason in drifted.summary["reasons"])
+    assert set(drifted.summary["seconds"]) == {
         "resolve_inputs",
         "ingest_data",
         "validate_data",
@@ -238,12 +238,12 @@ def test_a_drifted_week_fails_the_data_gate_and_trains_nothing(drifted: Run) -> 
         "record_outcome",
     }
     assert drifted.versions == ["1"]
-    assert "failed" in Path(drifted.found["reports"]["data"]).read_text(encoding="utf-8")
+    assert "failed" in Path(drifted.summary["reports"]["data"]).read_text(encoding="utf-8")
 
 
 def test_a_schema_break_is_rejected_by_its_columns(broken: Run) -> None:
     assert broken.code == 1
-    reasons = "\n".join(broken.found["reasons"])
+    reasons = "\n".join(broken.summary["reasons"])
     assert "column[log_incentive]: the column 'log_incentive' is missing" in reasons
     assert "participation_incentive" in reasons
     assert "type[chronic_diseases]: 'chronic_diseases' is stored as String, not as number" in reasons
@@ -254,9 +254,9 @@ def test_a_schema_break_is_rejected_by_its_columns(broken: Run) -> None:
 
 def test_an_unreachable_threshold_names_metric_observed_and_asked(unreachable: Run) -> None:
     assert unreachable.code == 1
-    assert unreachable.found["state"] == "rejected"
-    assert unreachable.found["model"] is None
-    (reason,) = unreachable.found["reasons"]
+    assert unreachable.summary["state"] == "rejected"
+    assert unreachable.summary["model"] is None
+    (reason,) = unreachable.summary["reasons"]
     observed = next(
         check["observed"] for check in unreachable.gates()["model"]["checks"] if check["name"] == "metric[roc_auc]"
     )
@@ -264,12 +264,12 @@ def test_an_unreachable_threshold_names_metric_observed_and_asked(unreachable: R
     assert reason.startswith(f"metric[roc_auc]: {observed:.4f} (95% interval ")
     assert reason.endswith("test rows; the policy asks for at least 0.99")
     assert unreachable.versions == ["1"]
-    assert set(unreachable.found["reports"]) == {"data", "model", "serving", "card"}
+    assert set(unreachable.summary["reports"]) == {"data", "model", "serving", "card"}
 
 
 def test_a_worse_candidate_is_rejected_by_no_regression(worse: Run) -> None:
     assert worse.code == 1
-    (reason,) = worse.found["reasons"]
+    (reason,) = worse.summary["reasons"]
     assert reason.startswith("no_regression[roc_auc]: roc_auc ")
     assert "of champion version 1" in reason
     assert re.search(r"0\.0\d+ worse \(the difference is .*\), margin 0\.01", reason)
@@ -280,26 +280,26 @@ def test_one_threshold_changed_judges_again_and_trains_nothing(other_threshold: 
     assert other_threshold.code == 0
     judging = {"validate_data", "evaluate_model", "probe_model"}
     assert other_threshold.ran() == judging | (STAGES - PURE)
-    assert set(other_threshold.found["cached"]) == {"ingest_data", "prepare_features", "train_model"}
-    assert other_threshold.found["model"]["version"] == "2"
-    assert other_threshold.found["verdicts"]["data"] == "passed"
+    assert set(other_threshold.summary["cached"]) == {"ingest_data", "prepare_features", "train_model"}
+    assert other_threshold.summary["model"]["version"] == "2"
+    assert other_threshold.summary["verdicts"]["data"] == "passed"
     assert other_threshold.versions == ["2", "1"]
 
 
 def test_a_clean_later_week_is_released(later_week: Run) -> None:
-    assert later_week.code == 0, later_week.found["reasons"]
-    assert later_week.found["verdicts"]["data"] == "passed"
+    assert later_week.code == 0, later_week.summary["reasons"]
+    assert later_week.summary["verdicts"]["data"] == "passed"
     assert later_week.ran() == STAGES
     assert later_week.versions == ["3", "2", "1"]
 
 
 def test_csv_is_judged_like_the_parquet_that_it_was_written_from(first: Run, as_csv: Run) -> None:
-    scored = [
+    scores = [
         {check["name"]: check["observed"] for check in run.gates()["model"]["checks"] if "metric[" in check["name"]}
         for run in (first, as_csv)
     ]
-    assert scored[0] == scored[1]
-    assert len(scored[0]) == 2
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 2
     rows = [{key: run.gates()["data"]["facts"][key] for key in ("rows", "train_rows")} for run in (first, as_csv)]
     assert rows[0] == rows[1]
     assert first.gates()["data"]["facts"]["data_hash"] != as_csv.gates()["data"]["facts"]["data_hash"]
@@ -307,7 +307,7 @@ def test_csv_is_judged_like_the_parquet_that_it_was_written_from(first: Run, as_
 
 
 def test_history_shows_what_development_had_when(claims: Claims, as_csv: Run, modelway: Command) -> None:
-    assert as_csv.code == 0, as_csv.found["reasons"]
+    assert as_csv.code == 0, as_csv.summary["reasons"]
     ran = modelway("history", cwd=claims.folder, env={"COLUMNS": "240"})
     assert ran.returncode == 0
     title, heads, *rows = ran.stdout.splitlines()
@@ -322,13 +322,13 @@ def test_without_arguments_the_shipped_example_runs_and_says_where_things_are(
 ) -> None:
     ran = modelway("run", cwd=tmp_path, env={"COLUMNS": "200"})
     assert ran.returncode == 0
-    said = ran.stdout + ran.stderr
-    assert f"registered {NAME} version 1, now 'champion'" in said
+    output = ran.stdout + ran.stderr
+    assert f"registered {NAME} version 1, now 'champion'" in output
     reports = list((tmp_path / ".modelway" / "runs").glob("*/*.html"))
     assert {report.name for report in reports} == {"data.html", "model.html", "serving.html", "card.html"}
-    assert all(str(report.relative_to(tmp_path)) in said for report in reports)
-    assert all(stage in said for stage in STAGES)
-    assert "mlflow.db" in said
+    assert all(str(report.relative_to(tmp_path)) in output for report in reports)
+    assert all(stage in output for stage in STAGES)
+    assert "mlflow.db" in output
     assert registered_versions(tmp_path / ".modelway", NAME) == ["1"]
     assert [entry.name for entry in tmp_path.iterdir()] == [".modelway"]
 
@@ -355,14 +355,14 @@ def test_a_project_made_by_init_ends_registered(
 
     table = pl.from_pandas(getattr(sklearn.datasets, f"load_{name}")(as_frame=True).frame)
     table.write_csv(tmp_path / f"{name}.csv")
-    made = modelway("init", name, "--data", f"{name}.csv", "--label", "target", cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
+    init = modelway("init", name, "--data", f"{name}.csv", "--label", "target", cwd=tmp_path)
+    assert init.returncode == 0, init.stderr
     edit(tmp_path / name / "policy.yaml", {"model.minimum_rows": 30})
     ran = modelway("run", name, "--home", other_home, "--json", cwd=tmp_path)
-    found = json.loads(ran.stdout)
-    assert (ran.returncode, found["state"]) == (0, "registered"), found
+    summary = json.loads(ran.stdout)
+    assert (ran.returncode, summary["state"]) == (0, "registered"), summary
     assert registered_versions(other_home, name) == ["1"]
-    outcome = json.loads((other_home / "runs" / found["run"] / "outcome.json").read_text(encoding="utf-8"))
+    outcome = json.loads((other_home / "runs" / summary["run"] / "outcome.json").read_text(encoding="utf-8"))
     checks = [check["name"] for gate in outcome["gates"] for check in gate["checks"]]
     assert f"metric[{metric}]" in checks
 

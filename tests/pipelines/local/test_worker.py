@@ -43,10 +43,10 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _until(what: Callable[[], object], seconds: float = 20) -> bool:
+def _until(condition: Callable[[], object], seconds: float = 20) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if what():
+        if condition():
             return True
         time.sleep(0.02)
     return False
@@ -66,16 +66,16 @@ def _task(folder: Path, body: str, **env: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    made = Worker(tmp_path_factory.mktemp("worker"), NOWHERE)
-    yield made
-    made.close()
+    process = Worker(tmp_path_factory.mktemp("worker"), NOWHERE)
+    yield process
+    process.close()
 
 
 def test_what_a_task_prints_is_heard_line_by_line(worker: Worker, tmp_path: Path) -> None:
     lines: list[str] = []
     body = 'import os, sys\nprint("one")\nprint(os.environ["GREETING"], file=sys.stderr)'
-    code, left = worker.ask(_task(tmp_path, body, GREETING="good day"), lines.append)
-    assert (code, left) == (0, {})
+    code, answer = worker.ask(_task(tmp_path, body, GREETING="good day"), lines.append)
+    assert (code, answer) == (0, {})
     assert "one" in lines
     assert "good day" in lines
 
@@ -88,14 +88,14 @@ def test_lines_are_heard_while_the_task_runs(worker: Worker, tmp_path: Path) -> 
 
 
 def test_tasks_share_nothing_but_what_was_imported(worker: Worker, tmp_path: Path) -> None:
-    changed = _task(tmp_path, 'import os, json\nos.environ["LEFT"] = "over"\njson.left = "over"', LEFT_TOO="over")
-    assert worker.ask(changed)[0] == 0
+    task = _task(tmp_path, 'import os, json\nos.environ["LEFT"] = "over"\njson.left = "over"', LEFT_TOO="over")
+    assert worker.ask(task)[0] == 0
     body = 'import os, json\nassert not {"LEFT", "LEFT_TOO"} & set(os.environ)\nassert not hasattr(json, "left")'
     assert worker.ask(_task(tmp_path, body))[0] == 0
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "left"),
+    ("body", "code", "expected"),
     [
         pytest.param("import sys\nsys.exit(0)", 0, {}, id="exits with 0"),
         pytest.param("import sys\nsys.exit(7)", 7, {}, id="exits with 7"),
@@ -113,40 +113,42 @@ def test_tasks_share_nothing_but_what_was_imported(worker: Worker, tmp_path: Pat
         ),
     ],
 )
-def test_how_a_task_ends_is_told(worker: Worker, tmp_path: Path, body: str, code: int, left: dict[str, Any]) -> None:
-    ended, answer = worker.ask(_task(tmp_path, body))
+def test_how_a_task_ends_is_told(
+    worker: Worker, tmp_path: Path, body: str, code: int, expected: dict[str, Any]
+) -> None:
+    exit_code, answer = worker.ask(_task(tmp_path, body))
     log = answer.pop("log", "")
-    assert (ended, answer) == (code, left)
+    assert (exit_code, answer) == (code, expected)
     assert (code != 0) == Path(log).is_file()
-    assert "crash" not in left or "Traceback" in Path(log).read_text(encoding="utf-8")
+    assert "crash" not in expected or "Traceback" in Path(log).read_text(encoding="utf-8")
     assert worker.ask(_task(tmp_path, "pass")) == (0, {})
 
 
 def test_a_task_that_kills_the_worker_is_a_readable_error(tmp_path: Path) -> None:
     worker = Worker(tmp_path, NOWHERE)
     try:
-        with pytest.raises(ModelwayError, match="the process that runs the stages ended") as ended:
+        with pytest.raises(ModelwayError, match="the process that runs the stages ended") as error:
             worker.ask(_task(tmp_path, "import os\nos.kill(os.getppid(), 9)"))
-        assert ended.value.file == str(tmp_path / "worker.log")
+        assert error.value.file == str(tmp_path / "worker.log")
     finally:
         worker.close()
 
 
 def test_closing_ends_the_worker_and_what_it_forked(tmp_path: Path) -> None:
     worker = Worker(tmp_path, NOWHERE)
-    found: list[int] = []
+    pids: list[int] = []
 
     def ask() -> None:
         with pytest.raises((ModelwayError, OSError)):
-            worker.ask(_task(tmp_path, SLOW), lambda line: found.extend(_pids(line)))
+            worker.ask(_task(tmp_path, SLOW), lambda line: pids.extend(_pids(line)))
 
     asking = threading.Thread(target=ask)
     asking.start()
-    assert _until(lambda: len(found) == 2)
+    assert _until(lambda: len(pids) == 2)
     worker.close()
     asking.join(timeout=20)
     assert not asking.is_alive()
-    assert _until(lambda: not any(map(_alive, found)))
+    assert _until(lambda: not any(map(_alive, pids)))
 
 
 SLOW = "import os, time\nprint('pids', os.getpid(), os.getppid(), flush=True)\ntime.sleep(60)"
@@ -196,9 +198,9 @@ def test_a_task_that_does_not_end_is_not_waited_for_long(tmp_path: Path) -> None
     asking = threading.Thread(target=ask)
     asking.start()
     assert _until(lambda: len(pids) == 2)
-    started = time.monotonic()
+    start = time.monotonic()
     worker.close()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - start < 10
     asking.join(timeout=20)
     assert _until(lambda: not any(map(_alive, pids)))
 
@@ -214,11 +216,11 @@ worker.ask(json.loads(sys.argv[2]), lambda line: print(line, flush=True))
 
 def test_the_worker_and_its_task_end_with_the_command_however_it_ends(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ABANDONED, str(tmp_path), json.dumps(_task(tmp_path, SLOW))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
-        assert started.stdout is not None
-        pids = next(found for line in started.stdout if (found := _pids(line)))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pids = next(filter(None, map(_pids, process.stdout)))
         assert all(map(_alive, pids))
-        started.kill()
+        process.kill()
     assert _until(lambda: not any(map(_alive, pids)))
 
 
@@ -253,7 +255,7 @@ def test_the_database_is_there_whole_for_the_first_task_that_needs_it(tmp_path: 
 @pytest.mark.parametrize(
     ("body", "debug", "code", "says"),
     [
-        ("os._exit(3)", (), 2, "a stage ended without a word"),
+        ("os._exit(3)", (), 2, "a stage's process ended without an error message"),
         ("raise GeneratorExit('odd')", (), 3, "modelway crashed: GeneratorExit: odd; report it"),
         ("raise GeneratorExit('odd')", ("--debug",), 3, "modelway crashed: GeneratorExit: odd; report it"),
     ],
@@ -275,6 +277,6 @@ def test_kfp_still_starts_a_tasks_command_where_the_worker_takes_its_place() -> 
     parameters = inspect.signature(subprocess_task_handler.run_local_subprocess).parameters
     assert list(parameters) == ["full_command", "env_vars"]
     assert parameters["env_vars"].default is None
-    called = inspect.getsource(subprocess_task_handler.SubprocessTaskHandler.run)
-    assert "return_code = run_local_subprocess(" in called
+    source = inspect.getsource(subprocess_task_handler.SubprocessTaskHandler.run)
+    assert "return_code = run_local_subprocess(" in source
     assert os.access(sys.executable, os.X_OK)

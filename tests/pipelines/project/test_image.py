@@ -160,8 +160,8 @@ def test_locked_packages_are_installed_without_what_varies(
     infos = {f"{package}.dist-info/{name}" for package in ("tinypkg-1.0", "tinygone-2.0") for name in names}
     modules = {f"{package}/__init__.py" for package in ("tinypkg", "tinygone")}
     assert {name for name in files if not name.startswith("opt/")} == infos | modules
-    listed = files["tinypkg-1.0.dist-info/RECORD"].decode().splitlines()
-    assert {line.split(",")[0] for line in listed} == {name for name in infos | modules if name.startswith("tinypkg")}
+    record = files["tinypkg-1.0.dist-info/RECORD"].decode().splitlines()
+    assert {line.split(",")[0] for line in record} == {name for name in infos | modules if name.startswith("tinypkg")}
 
 
 def test_a_project_of_requirements_alone_has_an_image_too(
@@ -187,39 +187,39 @@ def test_a_target_without_a_tag_is_tagged_by_the_code(make: Callable[..., Projec
 # ---- what is wrong
 
 
-def refused(make: Callable[..., ProjectImage], tmp_path: Path, **options: Any) -> ModelwayError:
-    with pytest.raises(ModelwayError) as caught:
+def refusal(make: Callable[..., ProjectImage], tmp_path: Path, **options: Any) -> ModelwayError:
+    with pytest.raises(ModelwayError) as error:
         make("refused", **options)
     assert not (tmp_path / "refused").exists()
-    return caught.value
+    return error.value
 
 
 def test_a_project_without_code_needs_no_image(make: Callable[..., ProjectImage], own: Path, tmp_path: Path) -> None:
     edit_yaml(own / "project.yaml", {"model": {"estimator": "sklearn.tree.DecisionTreeClassifier"}})
-    error = refused(make, tmp_path)
+    error = refusal(make, tmp_path)
     assert "this project needs no image of its own" in error.message
     assert error.file == str(own / "project.yaml")
 
 
 def test_an_image_that_is_not_pinned_is_refused(make: Callable[..., ProjectImage], tmp_path: Path) -> None:
-    error = refused(make, tmp_path, base="registry.example/components:1")
+    error = refusal(make, tmp_path, base="registry.example/components:1")
     assert "the image of the components registry.example/components:1 is not pinned" in error.message
     assert error.key == "image"
-    with pytest.raises(ModelwayError, match="is not pinned") as caught:
+    with pytest.raises(ModelwayError, match="is not pinned") as unpinned:
         code_of_image("registry.example/loans:1")
-    assert caught.value.key == "project-image"
+    assert unpinned.value.key == "project-image"
 
 
 def test_a_projects_image_is_no_base_of_another(make: Callable[..., ProjectImage], tmp_path: Path) -> None:
-    error = refused(make, tmp_path, base=make().image)
-    assert "has a project's code in it already" in error.message
+    error = refusal(make, tmp_path, base=make().image)
+    assert "already contains a project's code" in error.message
 
 
 def test_an_image_of_something_else_is_refused(
     make: Callable[..., ProjectImage], own: Path, index: Index, tmp_path: Path
 ) -> None:
     lock(own, index.add("tinypkg", "1.0"))
-    error = refused(make, tmp_path, base=write_base(tmp_path / "other", ["bin/sh"]))
+    error = refusal(make, tmp_path, base=write_base(tmp_path / "other", ["bin/sh"]))
     assert "modelway is not installed in it" in error.message
 
 
@@ -229,7 +229,7 @@ def test_a_layer_that_is_no_tar_is_refused(
     lock(own, index.add("tinypkg", "1.0"))
     _, image = image_at(components)
     (Path(components) / "blobs" / "sha256" / image.layers[1].digest.removeprefix("sha256:")).write_bytes(b"zstd")
-    error = refused(make, tmp_path)
+    error = refusal(make, tmp_path)
     assert "layer 2 of" in error.message
     assert error.value == image.layers[1].digest
 
@@ -254,7 +254,7 @@ def test_a_lock_that_cannot_be_installed_is_refused(
     line: str,
 ) -> None:
     lock(own, change(index.add("tinypkg", "1.0")))
-    error = refused(make, tmp_path)
+    error = refusal(make, tmp_path)
     assert message in error.message
     assert error.details()["file"] == f"{own / 'requirements.txt'}{line}"
     assert error.remedy
@@ -264,7 +264,7 @@ def test_a_wheel_for_another_platform_is_refused(
     make: Callable[..., ProjectImage], own: Path, index: Index, tmp_path: Path
 ) -> None:
     lock(own, index.add("tinypkg", "1.0", tag="cp311-cp311-win_amd64"))
-    error = refused(make, tmp_path)
+    error = refusal(make, tmp_path)
     assert "cannot be installed for linux/amd64 and Python 3.11" in error.message
     assert "--python-platform x86_64-unknown-linux-gnu" in error.remedy
 
@@ -282,7 +282,7 @@ def test_a_package_that_lacks_what_it_needs_is_refused(
 ) -> None:
     elsewhere = f"tinymore==2.0 ; sys_platform == 'win32' --hash=sha256:{'0' * 64}"
     lock(own, index.add("tinypkg", "1.0", need), elsewhere)
-    error = refused(make, tmp_path)
+    error = refusal(make, tmp_path)
     assert f"tinypkg 1.0 {reason}" in error.message
     assert (error.file, error.line, error.value) == (str(own / "requirements.txt"), 2, need)
 
@@ -302,6 +302,6 @@ def test_the_command_prints_what_it_made(
     assert plain.stdout.splitlines()[0] == result["image"]
     assert result["modules"] == ["own_helpers.py", "own_training.py"]
     assert code_of_image(result["image"]) == result["code"]
-    refused = modelway("image", own, "--image", "registry.example/a:1", "--json", cwd=tmp_path, env=variables)
-    assert refused.returncode == 2
-    assert json.loads(refused.stdout)["error"]["key"] == "image"
+    refusal = modelway("image", own, "--image", "registry.example/a:1", "--json", cwd=tmp_path, env=variables)
+    assert refusal.returncode == 2
+    assert json.loads(refusal.stdout)["error"]["key"] == "image"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,7 @@ LABEL = pl.Series("label", [index % 2 for index in range(ROWS)])
 INTEGERS = list(range(ROWS))
 
 
-def _proposed(folder: Path, table: pl.DataFrame, label: str = "label", **how: Any) -> tuple[Proposal, dict[str, Any]]:
+def _propose(folder: Path, table: pl.DataFrame, label: str = "label", **how: Any) -> tuple[Proposal, dict[str, Any]]:
     """The proposal for a table written as CSV, and its files as read by YAML."""
     text = table.write_csv(None, **{key: how[key] for key in ("separator",) if key in how})
     (folder / "data.csv").write_bytes(text.encode(how.get("encoding", "utf-8")))
@@ -36,12 +35,12 @@ def _proposed(folder: Path, table: pl.DataFrame, label: str = "label", **how: An
 
 
 def _with(name: str, values: list[Any], dtype: Any = None) -> pl.DataFrame:
-    other = pl.Series("other", [index % 7 for index in INTEGERS])
-    return pl.DataFrame([pl.Series(name, values, dtype=dtype), other, LABEL])
+    second = pl.Series("other", [index % 7 for index in INTEGERS])
+    return pl.DataFrame([pl.Series(name, values, dtype=dtype), second, LABEL])
 
 
 @pytest.mark.parametrize(
-    ("values", "described", "use"),
+    ("values", "expected", "use"),
     [
         pytest.param([i % 50 for i in INTEGERS], {"type": "integer", "minimum": 0}, "numeric", id="integer"),
         pytest.param([i / 7 for i in INTEGERS], {"type": "number", "minimum": 0}, "numeric", id="number"),
@@ -80,12 +79,12 @@ def _with(name: str, values: list[Any], dtype: Any = None) -> pl.DataFrame:
     ],
 )
 def test_each_column_is_described_and_put_to_use(
-    values: list[Any], described: dict[str, Any], use: str, tmp_path: Path
+    values: list[Any], expected: dict[str, Any], use: str, tmp_path: Path
 ) -> None:
-    proposal, files = _proposed(tmp_path, _with("column", values))
+    proposal, files = _propose(tmp_path, _with("column", values))
     column = files["contract"]["columns"]["column"]
-    assert {key: column.get(key) for key in described} == described
-    assert ("unique" in column) == ("unique" in described)
+    assert {key: column.get(key) for key in expected} == expected
+    assert ("unique" in column) == ("unique" in expected)
     features = files["project"]["features"]
     if use in {"numeric", "categorical", "datetime"}:
         assert "column" in features[use]
@@ -97,7 +96,7 @@ def test_each_column_is_described_and_put_to_use(
 
 
 def test_ranges_leave_some_room_and_hold_the_data(tmp_path: Path) -> None:
-    _, files = _proposed(tmp_path, _with("column", [20 + i / 10 for i in INTEGERS]))
+    _, files = _propose(tmp_path, _with("column", [20 + i / 10 for i in INTEGERS]))
     column = files["contract"]["columns"]["column"]
     assert 18 <= column["minimum"] < 20
     assert 29.9 < column["maximum"] <= 32
@@ -117,7 +116,7 @@ def test_ranges_leave_some_room_and_hold_the_data(tmp_path: Path) -> None:
 )
 def test_the_label_tells_the_task(label: list[Any], task: str, metric: str, tmp_path: Path) -> None:
     table = pl.DataFrame({"feature": [i % 9 for i in INTEGERS], "label": label})
-    proposal, files = _proposed(tmp_path, table)
+    proposal, files = _propose(tmp_path, table)
     assert proposal.task == files["project"]["task"] == task
     assert list(files["policy"]["model"]["metrics"]) == [metric]
     assert files["policy"]["model"]["no_regression"]["metric"] == metric
@@ -162,11 +161,11 @@ def test_the_label_tells_the_task(label: list[Any], task: str, metric: str, tmp_
 def test_a_label_that_cannot_be_predicted_is_refused(
     table: pl.DataFrame, label: str, says: str, remedy: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelwayError) as refused:
-        _proposed(tmp_path, table, label)
-    assert says in refused.value.message
-    assert remedy in refused.value.remedy
-    assert refused.value.column == label
+    with pytest.raises(ModelwayError) as error:
+        _propose(tmp_path, table, label)
+    assert says in error.value.message
+    assert remedy in error.value.remedy
+    assert error.value.column == label
 
 
 @pytest.mark.parametrize(
@@ -182,14 +181,14 @@ def test_a_label_that_cannot_be_predicted_is_refused(
 )
 def test_a_csv_is_read_as_it_was_written(how: dict[str, str], key: str, value: str, tmp_path: Path) -> None:
     table = _with("stadt", [["Köln", "Gießen", "Ulm"][i % 3] for i in INTEGERS])
-    _, files = _proposed(tmp_path, table, **how)
+    _, files = _propose(tmp_path, table, **how)
     assert files["project"]["data"][key] == value
     assert files["contract"]["columns"]["stadt"]["categories"] == ["Gießen", "Köln", "Ulm"]
 
 
 def test_plain_csv_and_parquet_need_no_reading_options(tmp_path: Path) -> None:
     table = _with("column", [i % 50 for i in INTEGERS])
-    _, files = _proposed(tmp_path, table)
+    _, files = _propose(tmp_path, table)
     assert set(files["project"]["data"]) == {"source", "split"}
     table.write_parquet(tmp_path / "data.parquet")
     from_parquet = propose(tmp_path / "made", "made", source=str(tmp_path / "data.parquet"), label="label")
@@ -225,43 +224,3 @@ def test_a_folder_of_files_is_one_table(tmp_path: Path) -> None:
     proposal = propose(tmp_path / "made", "made", source=str(tmp_path / "parts"), label="label")
     project = yaml.safe_load(proposal.files["project.yaml"])
     assert project["data"] | {"split": {}} == {"source": "../parts", "delimiter": ";", "split": {}}
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    _with("column", [i % 50 for i in INTEGERS]).write_csv(tmp_path / "data.csv")
-    return tmp_path / "data.csv"
-
-
-def test_files_that_are_there_stay_unless_forced(data: Path, modelway: Command) -> None:
-    arguments = ("init", "made", "--data", data, "--label", "label")
-    made = modelway(*arguments, "--json", cwd=data.parent)
-    assert made.returncode == 0, made.stderr
-    found = json.loads(made.stdout)
-    assert [Path(file).name for file in found["files"]] == ["project.yaml", "contract.yaml", "policy.yaml"]
-    assert found["task"] == "binary"
-    assert found["features"] == ["column", "other"]
-    schemas = {file.name for file in (data.parent / "made" / ".schemas").iterdir()}
-    assert schemas == {"project.schema.json", "contract.schema.json", "policy.schema.json"}
-
-    mine = data.parent / "made" / "policy.yaml"
-    mine.write_text("mine\n", encoding="utf-8")
-    (data.parent / "made" / "project.yaml").unlink()
-    refused = modelway(*arguments, cwd=data.parent)
-    assert refused.returncode == 2
-    assert "is already there" in refused.stderr
-    assert "--force" in refused.stderr
-    assert mine.read_text(encoding="utf-8") == "mine\n"
-    assert not (data.parent / "made" / "project.yaml").exists()
-
-    assert modelway(*arguments, "--force", cwd=data.parent).returncode == 0
-    assert Policy.load(mine).registration.alias == "champion"
-
-
-@pytest.mark.parametrize("name", ["Made", "with_underscore", "-dash"])
-def test_a_name_that_cannot_be_a_model_is_refused(name: str, data: Path, modelway: Command) -> None:
-    made = modelway("init", "--data", data, "--label", "label", "--", name, cwd=data.parent)
-    assert made.returncode == 2
-    assert "Traceback" not in made.stderr
-    assert "name" in made.stderr
-    assert not (data.parent / name).exists()

@@ -15,7 +15,7 @@ import yaml
 
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.resources import StageResources
-from modelway.pipelines.project.schemas import DOCUMENTS, generated, published
+from modelway.pipelines.project.schemas import DOCUMENTS, generated_schema, published_schema
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -24,8 +24,8 @@ EXAMPLE = ROOT / "examples" / "insurance"
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-def test_what_is_published_is_what_is_generated(kind: str) -> None:
-    assert published(kind) == generated(kind), f"run: modelway schema, and write {kind}.schema.json again"
+def test_what_is_published_is_what_is_generated_schema(kind: str) -> None:
+    assert published_schema(kind) == generated_schema(kind), f"run: modelway schema, and write {kind}.schema.json again"
 
 
 def _parts(schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def _parts(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_no_part_takes_unknown_keys(kind: str) -> None:
-    schema = json.loads(published(kind))
+    schema = json.loads(published_schema(kind))
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert all(part["additionalProperties"] is False for part in _parts(schema))
 
@@ -42,7 +42,7 @@ def test_no_part_takes_unknown_keys(kind: str) -> None:
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_the_example_is_valid_by_the_published_schema(kind: str) -> None:
     content = yaml.safe_load((EXAMPLE / f"{kind}.yaml").read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(json.loads(published(kind)))
+    validator = jsonschema.Draft202012Validator(json.loads(published_schema(kind)))
     assert [error.message for error in validator.iter_errors(content)] == []
     assert list(validator.iter_errors({**content, "surprise": 1}))
 
@@ -52,7 +52,7 @@ def test_the_example_names_its_schema(kind: str) -> None:
     first = (EXAMPLE / f"{kind}.yaml").read_text(encoding="utf-8").splitlines()[0]
     prefix = "# yaml-language-server: $schema="
     assert first.startswith(prefix)
-    assert (EXAMPLE / first.removeprefix(prefix)).resolve().read_text(encoding="utf-8") == published(kind)
+    assert (EXAMPLE / first.removeprefix(prefix)).resolve().read_text(encoding="utf-8") == published_schema(kind)
 
 
 def test_the_documented_settings_are_valid_by_the_schema_and_the_model() -> None:
@@ -62,16 +62,9 @@ def test_the_documented_settings_are_valid_by_the_schema_and_the_model() -> None
     )
     example = (EXAMPLE / "project.yaml").read_text(encoding="utf-8")
     content = yaml.safe_load(f"{example}\n{settings}")
-    validator = jsonschema.Draft202012Validator(json.loads(published("project")))
+    validator = jsonschema.Draft202012Validator(json.loads(published_schema("project")))
     assert [error.message for error in validator.iter_errors(content)] == []
     project = Project.model_validate(content)
     assert set(content) >= Project.settings
     assert project.resources["train_model"].model_fields_set == set(StageResources.model_fields) - {"timeout"}
     assert project.sha256() == Project.parse(example).sha256()
-
-
-def test_the_command_prints_them(tmp_path: Path, modelway: Command) -> None:
-    assert modelway("schema", "contract", cwd=tmp_path).stdout == published("contract")
-    refused = modelway("schema", "contracts", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "choose project, contract, policy" in refused.stderr

@@ -1,0 +1,64 @@
+"""`modelway approve`: a person's approval of a version for an environment, or its withdrawal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from modelway.components.core.audit import approvals
+from modelway.components.core.audit.environments import environment_named
+from modelway.pipelines.cli.options import (
+    Context,
+    Home,
+    Json,
+    Project,
+    Reason,
+    Store,
+    To,
+    Version,
+    by_option,
+    parse_time,
+)
+from modelway.pipelines.cli.output import entry_as_json, print_blockers, print_json, print_line
+
+
+def approve(
+    version: Version,
+    to: To,
+    reason: Reason,
+    by: Annotated[str | None, by_option("approves, or withdraws their approval")] = None,
+    until: Annotated[
+        str, typer.Option(help="When the approval ends, ISO 8601. Default: as late as the policy allows.")
+    ] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Withdraw the approval.")] = False,
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Records a person's approval that a version goes to an environment; it holds for this blessing, until it ends.
+
+    Exits with 0 if it is recorded, 1 if the policy forbids it, 2 on an error.
+    """
+    context = Context.load(project, home, store=store, by=by)
+    model_version, environment = context.model.version_named(version), environment_named(to)
+    if withdraw:
+        entry = approvals.withdraw(model_version, environment, by=context.by, reason=reason)
+        if as_json:
+            print_json(entry_as_json(entry))
+        else:
+            print_line(f"{context.by} does not approve version {model_version.number} for {to} any more")
+        return
+    policy = context.workspace.policy
+    ends = parse_time(until) if until else None
+    approval = approvals.approve(model_version, environment, by=context.by, reason=reason, until=ends, policy=policy)
+    blockers = approvals.promotion_blockers(model_version, environment, policy=policy)
+    if as_json:
+        print_json({"approval": approval.model_dump(), "refusals": blockers})
+        return
+    print_line(
+        f"{approval.by} approves version {approval.version} of {approval.model} for {approval.environment} until "
+        f"{approval.until[:10]} (blessing {approval.blessing_sha256[:12]})"
+    )
+    print_blockers(blockers, "it may be promoted now")

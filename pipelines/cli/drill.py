@@ -1,0 +1,95 @@
+"""`modelway drill`: injects faults, and shows which gate catches each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from modelway.pipelines.cli.options import Folder, Json, project_folder
+from modelway.pipelines.cli.output import print_json
+from modelway.pipelines.project.workspace import Workspace
+
+if TYPE_CHECKING:
+    from modelway.pipelines.drill.drill import FaultResult
+
+
+def drill(
+    project: Folder = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="Only this fault, by its name; may be given several times.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Injects faults into a copy of the project, one at a time, and shows which gate catches each.
+
+    Exits with 0 if each was caught by the gate meant for it and a clean run passes, 1 if not, 2 on an error.
+    """
+    from modelway.pipelines.drill.drill import faults_named, run_drill
+
+    faults = faults_named(fault or [])
+    progress = _DrillProgress(len(faults) + 1)
+    try:
+        results = run_drill(Workspace.load(project_folder(project)), faults, on_result=progress)
+    finally:
+        seconds = progress.stop()
+    if as_json:
+        print_json([asdict(result) for result in results if result.expected_gate])
+    else:
+        _print(results, seconds)
+    raise typer.Exit(0 if all(result.caught for result in results) else 1)
+
+
+class _DrillProgress:
+    """Shows the progress of a drill, on standard error.
+
+    Args:
+        steps: How many runs there will be.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._bar = Progress(console=Console(stderr=True, highlight=False), transient=True)
+        self._task = self._bar.add_task("clean run", total=steps)
+        self._bar.start()
+        self._start = time.perf_counter()
+
+    def __call__(self, result: FaultResult) -> None:
+        """Shows the result of a run."""
+        self._bar.console.print(f"  {_mark(result)} {result.fault}")
+        self._bar.update(self._task, advance=1, description=f"after {result.fault}")
+
+    def stop(self) -> float:
+        """Takes the bar away; returns the seconds since the start."""
+        self._bar.stop()
+        return time.perf_counter() - self._start
+
+
+def _mark(result: FaultResult) -> str:
+    return "[green]✓[/green]" if result.caught else "[red]✗[/red]"
+
+
+def _print(results: list[FaultResult], seconds: float) -> None:
+    console = Console(highlight=False)
+    table = Table("fault", "meant for", "caught by", "checks", "", box=None, pad_edge=False)
+    for result in results:
+        checks = ", ".join(result.checks[:2]) + (
+            f" and {len(result.checks) - 2} more" if len(result.checks) > 2 else ""
+        )
+        table.add_row(
+            result.fault, result.expected_gate or "none", result.caught_by or "none", escape(checks), _mark(result)
+        )
+    console.print(table)
+    clean, *faults = results
+    summary = f"{sum(result.caught for result in faults)} of {len(faults)} faults caught, {seconds:.0f} s"
+    not_caught = [result.fault for result in (clean, *faults) if not result.caught]
+    console.print(
+        f"[red]{summary}: {', '.join(not_caught)}[/red]"
+        if not_caught
+        else f"[green]{summary}; the clean run passes[/green]"
+    )

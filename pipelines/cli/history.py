@@ -1,0 +1,129 @@
+"""`modelway history`: which version each environment served when, why, and who let it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from modelway.components.core.audit.approvals import Approval, approvals
+from modelway.components.core.audit.chain import Entry
+from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods
+from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.pipelines.cli.options import Context, Home, Json, Project, Store, parse_time
+from modelway.pipelines.cli.output import print_json, to_minute
+
+
+def history(
+    at: Annotated[str, typer.Option("--at", help="Only what was served then: 2026-11-01 or 2026-11-01T14:30.")] = "",
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Shows which version each environment served when, why, and who approved and promoted it."""
+    model = Context.load(project, home, store=store).model
+    rows = serving_periods(model, at=parse_time(at) if at else None)
+    if as_json:
+        print_json(rows)
+    else:
+        _print(model.name, rows)
+
+
+def serving_periods(model: RegisteredModel, *, at: datetime | None = None) -> list[dict[str, Any]]:
+    """What each environment served when, why, and who let it.
+
+    Args:
+        model: The registered model.
+        at: Only what was served at this time; None: everything.
+
+    Returns:
+        By environment, the newest first: ``environment``, ``version``, ``since``, ``until`` (None: still), the
+        ``event`` that began it, ``by``, ``run`` and ``blessing`` of the version, its ``image``, the ``approvals`` that
+        were valid when it was first served there, and ``why`` in sentences.
+
+    Raises:
+        BrokenLogError: a link of the audit log is broken.
+    """
+    entries = model.verified_entries()
+    return [
+        _row(entries, period, first_served=_first_served(entries, period))
+        for name in ENVIRONMENTS
+        for period in reversed(periods(entries, model.name, environment=name))
+        if at is None or (period.since <= at and (period.until is None or at < period.until))
+    ]
+
+
+def _first_served(entries: Sequence[Entry], period: Period) -> datetime:
+    """When the version was first served in the environment, which it may have been returned to: its approvals held."""
+    environment_periods = periods(entries, period.entry.model, environment=period.environment)
+    return min(earlier.since for earlier in environment_periods if earlier.version == period.version)
+
+
+def _row(entries: Sequence[Entry], period: Period, *, first_served: datetime) -> dict[str, Any]:
+    entry = period.entry
+    version_entries = [
+        earlier
+        for earlier in entries[: entry.number]
+        if (earlier.model, earlier.version) == (entry.model, period.version)
+    ]
+    registration = next((earlier for earlier in version_entries if earlier.event == "registered"), None)
+    blessing = registration.details.get("blessing_sha256", "") if registration is not None else ""
+    valid_approvals = [
+        approval
+        for approval in approvals(version_entries, entry.model, version=period.version, environment=period.environment)
+        if datetime.fromisoformat(approval.until) >= first_served
+        and approval.blessing_sha256 == (blessing or approval.blessing_sha256)
+    ]
+    return {
+        "environment": period.environment,
+        "version": period.version,
+        "since": period.since.isoformat(),
+        "until": None if period.until is None else period.until.isoformat(),
+        "event": entry.event,
+        "by": entry.actor,
+        "run": registration.details.get("run", "") if registration is not None else "",
+        "blessing": blessing or next((approval.blessing_sha256 for approval in valid_approvals), ""),
+        "image": entry.details.get("image", ""),
+        "approvals": [approval.model_dump(include={"by", "reason", "at", "until"}) for approval in valid_approvals],
+        "why": _why(period, registration, valid_approvals=valid_approvals),
+    }
+
+
+def _why(period: Period, registration: Entry | None, *, valid_approvals: Sequence[Approval]) -> list[str]:
+    entry = period.entry
+    sentences = []
+    if registration is not None:
+        run, blessing = registration.details.get("run", ""), registration.details.get("blessing_sha256", "")
+        sentences.append(
+            f"Version {period.version} was blessed{f' in {run}' if run else ''} (blessing {blessing[:12]})."
+        )
+    sentences += [f"{approval.by} approved it: {approval.reason}." for approval in valid_approvals]
+    reason = f": {entry.details['reason']}" if entry.details.get("reason") else ""
+    deed = {
+        "registered": f"{entry.actor} released it",
+        "deployed": f"{entry.actor} deployed it",
+        "promoted": f"{entry.actor} promoted it",
+        "rolled-back": f"{entry.actor} rolled back to it",
+        "undone": f"It was restored when version {entry.version} was undone",
+    }[entry.event]
+    sentences.append(f"{deed}{reason}.")
+    if period.undone:
+        sentences.append("It was undone.")
+    return sentences
+
+
+def _print(model: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False, title=f"{escape(model)}: what was served", title_justify="left")
+    for title in ("environment", "version", "since", "until", "why"):
+        table.add_column(title)
+    for row in rows:
+        until = to_minute(row["until"]) if row["until"] else "now"
+        why = escape(" ".join(row["why"]))
+        table.add_row(row["environment"], row["version"], to_minute(row["since"]), until, why)
+    Console(highlight=False).print(table if rows else f"no environment served {escape(model)}")

@@ -1,0 +1,34 @@
+"""`modelway keys`: new keys to sign, verify, encrypt and decrypt with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelway.pipelines.cli.options import Json
+from modelway.pipelines.cli.output import print_json, print_written
+
+
+def keys(
+    folder: Annotated[Path, typer.Argument(help="Where the keys go.")] = Path("keys"), as_json: Json = False
+) -> None:
+    """Makes the keys that releases are signed and verified with, and a pair to encrypt and decrypt models with."""
+    from modelway.components.core.bundle.encryption import new_identity
+    from modelway.components.core.bundle.signing import new_keys
+
+    files = [folder / name for name in ("signing.pem", "verifying.pem", "encryption.key", "encryption.recipient")]
+    signing, verifying, identity, recipient = files
+    folder.mkdir(parents=True, exist_ok=True)
+    new_keys(signing, verifying)
+    new_identity(identity, recipient)
+    if as_json:
+        print_json({"files": [str(path) for path in files]})
+    else:
+        print_written(
+            files,
+            "keep signing.pem and encryption.key secret. Packaging needs signing.pem as MODELWAY_SIGNING_KEY and, to "
+            "encrypt, encryption.recipient as MODELWAY_ENCRYPTION_RECIPIENT; a server needs verifying.pem as "
+            "MODELWAY_VERIFYING_KEY and, to decrypt, encryption.key as MODELWAY_ENCRYPTION_KEY",
+        )

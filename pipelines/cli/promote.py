@@ -1,0 +1,112 @@
+"""`modelway promote`: takes a version to an environment, or says whether it may go there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from modelway.components.core.audit.approvals import approvals, promotion_blockers
+from modelway.components.core.audit.environments import environment_named, served_versions
+from modelway.components.core.audit.lock import current_lock
+from modelway.components.core.audit.log import BrokenLogError
+from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.release_evidence import release_evidence
+from modelway.components.core.audit.requirements import requirements
+from modelway.components.core.config.deploy_policy import EnvironmentName
+from modelway.components.core.config.policy import Policy
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.pipelines.cli.options import Context, Home, Insecure, Json, Project, Store, To, Version, by_option
+from modelway.pipelines.cli.output import print_blockers, print_deploy_result, print_json, print_line, print_progress
+
+
+def promote(
+    version: Version,
+    to: To,
+    by: Annotated[str | None, by_option("promotes")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; only say whether it may be promoted, and what is missing.")
+    ] = False,
+    image: Annotated[str, typer.Option(help="The image by digest. Default: the one that was packaged.")] = "",
+    project: Project = None,
+    home: Home = None,
+    store: Store = None,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Promotes a version to an environment by the policy's steps, or undoes it and says why.
+
+    Exits with 0 if it serves there now (with --check: may go there), 1 if it was refused or undone, 2 on an error.
+    """
+    context = Context.load(project, home, store=store, by=by)
+    model_version, environment = context.model.version_named(version), environment_named(to)
+    policy = context.workspace.policy
+    if check:
+        answer = check_promotion(model_version, environment, policy=policy)
+        if as_json:
+            print_json(answer)
+        else:
+            _print_check(answer)
+        raise typer.Exit(0 if answer["allowed"] else 1)
+    from modelway.components.deploy.stage import deploy
+
+    result = deploy(
+        model_version,
+        environment,
+        image=image,
+        run=f"promote-{model_version.number}-to-{environment}-by-{context.by}",
+        actor=context.by,
+        policy=policy,
+        progress=print_progress,
+        insecure=insecure,
+    )
+    print_deploy_result(result, as_json=as_json)
+    raise typer.Exit(0 if result.live else 1)
+
+
+def check_promotion(
+    version: ModelVersion, environment: EnvironmentName, *, policy: Policy | None = None
+) -> dict[str, Any]:
+    """Says whether a version may go to an environment now, and if not why.
+
+    Returns:
+        ``allowed``, ``refusals`` (a sentence each), ``version``, ``serves`` (what is there now), ``blessing``,
+        ``quorum``, ``approvals``, and ``open``: the promotion that has the environment, if any.
+    """
+    model = version.model
+    blockers = promotion_blockers(version, environment, policy=policy)
+    current_version = served_versions(model).get(environment)
+    serves = None if current_version is None else current_version.number
+    answer: dict[str, Any] = {"model": model.name, "version": version.number, "environment": environment}
+    answer |= {"serves": serves, "blessing": None, "quorum": None, "open": None}
+    try:
+        entries = model.verified_entries()
+    except BrokenLogError:  # which is among the blockers
+        entries = []
+    current = current_lock(entries, model.name, environment=environment)
+    if current is not None:
+        blockers.append(f"{environment} is being changed: {current} is open")
+        answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
+    try:
+        release = release_evidence(version)
+        needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+        answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
+    except (UnavailableError, CredentialsError):
+        raise
+    except ModelwayError:  # which is among the blockers too
+        pass
+    version_approvals = approvals(entries, model.name, version=version.number, environment=environment)
+    return {
+        "allowed": not blockers,
+        "refusals": blockers,
+        **answer,
+        "approvals": [approval.model_dump() for approval in version_approvals],
+    }
+
+
+def _print_check(answer: dict[str, Any]) -> None:
+    serves = f", which serves version {answer['serves']}" if answer["serves"] else ", which serves nothing yet"
+    print_line(f"version {answer['version']} of {answer['model']} to {answer['environment']}{serves}")
+    for approval in answer["approvals"]:
+        print_line(f"  {approval['by']} approves until {approval['until'][:10]}: {approval['reason']}")
+    print_blockers(answer["refusals"], "it may be promoted")

@@ -1,0 +1,35 @@
+"""Every fault is caught by the gate meant for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from modelway.pipelines.drill.faults import FAULTS
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+Edit = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def drilled(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> list[dict[str, Any]]:
+    ran = modelway("drill", "--json", cwd=tmp_path_factory.mktemp("drill"), limit=600)
+    assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
+    return list(json.loads(ran.stdout))
+
+
+def test_there_are_faults_for_every_gate(drilled: list[dict[str, Any]]) -> None:
+    assert [result["fault"] for result in drilled] == [fault.name for fault in FAULTS]
+    assert len(drilled) >= 20
+    assert {result["expected_gate"] for result in drilled} == {"data", "model", "serving"}
+
+
+@pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.name for fault in FAULTS])
+def test_each_fault_is_caught_by_the_gate_meant_for_it(drilled: list[dict[str, Any]], number: int) -> None:
+    result, fault = drilled[number], FAULTS[number]
+    assert (result["caught_by"], result["caught"]) == (fault.gate, True), result
+    assert any(name.startswith(fault.check) for name in result["checks"]), result
