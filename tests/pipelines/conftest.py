@@ -11,8 +11,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from image_layouts import SITE, write_base
 from office import ADA, Office
-from small_projects import visits
+from small_projects import edit_yaml, visits
 
 Ran = subprocess.CompletedProcess[str]
 OURS = ("MODELWAY_", "MLFLOW_", "AWS_", "MINIO_")
@@ -75,3 +76,23 @@ def office(released: Office, tmp_path: Path) -> Office:
     folder = tmp_path / "project"
     shutil.copytree(released.folder, folder)
     return Office(folder)
+
+
+@pytest.fixture
+def components(tmp_path: Path) -> str:
+    """What an image of the components looks like from outside: packages, and some that a later layer took away."""
+    bottom = ["usr/local/lib/python3.11/site-packages/setuptools-80.0.dist-info/METADATA", "bin/sh"]
+    packages = ["modelway-0.1.0", "numpy-2.3.0", "tinygone-1.0", "scikit_learn-1.9.1"]
+    middle = [f"{SITE}/{package}.dist-info/METADATA" for package in packages]
+    top = ["usr/local/lib/python3.11/site-packages/.wh.setuptools-80.0.dist-info", f"{SITE}/.wh.tinygone-1.0.dist-info"]
+    return write_base(tmp_path / "components", bottom, middle, top)
+
+
+@pytest.fixture
+def own(small: Path) -> Path:
+    """A project with two modules of its own, and one that nothing imports."""
+    edit_yaml(small / "project.yaml", {"model": {"entrypoint": "own_training:fit"}})
+    (small / "own_training.py").write_text("import own_helpers\nimport numpy\n", encoding="utf-8")
+    (small / "own_helpers.py").write_text("DEPTH = 3\n", encoding="utf-8")
+    (small / "own_notes.py").write_text("", encoding="utf-8")
+    return small

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from image_layouts import SITE, write_base
+from image_layouts import write_base
 from small_projects import edit_yaml
 
 from modelway.components.core.errors import ModelwayError
@@ -22,16 +22,6 @@ from modelway.components.core.oci.layout import Layout, Reference, pull
 from modelway.components.core.oci.registry import images_at
 from modelway.pipelines.project.image import ProjectImage, code_of_image, make_project_image
 from modelway.pipelines.project.workspace import Workspace
-
-
-@pytest.fixture
-def components(tmp_path: Path) -> str:
-    """What an image of the components looks like from outside: packages, and some that a later layer took away."""
-    bottom = ["usr/local/lib/python3.11/site-packages/setuptools-80.0.dist-info/METADATA", "bin/sh"]
-    packages = ["modelway-0.1.0", "numpy-2.3.0", "tinygone-1.0", "scikit_learn-1.9.1"]
-    middle = [f"{SITE}/{package}.dist-info/METADATA" for package in packages]
-    top = ["usr/local/lib/python3.11/site-packages/.wh.setuptools-80.0.dist-info", f"{SITE}/.wh.tinygone-1.0.dist-info"]
-    return write_base(tmp_path / "components", bottom, middle, top)
 
 
 @dataclass(frozen=True)
@@ -66,16 +56,6 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return Index(folder)
-
-
-@pytest.fixture
-def own(small: Path) -> Path:
-    """A project with two modules of its own, and one that nothing imports."""
-    edit_yaml(small / "project.yaml", {"model": {"entrypoint": "own_training:fit"}})
-    (small / "own_training.py").write_text("import own_helpers\nimport numpy\n", encoding="utf-8")
-    (small / "own_helpers.py").write_text("DEPTH = 3\n", encoding="utf-8")
-    (small / "own_notes.py").write_text("", encoding="utf-8")
-    return small
 
 
 @pytest.fixture
@@ -285,23 +265,3 @@ def test_a_package_that_lacks_what_it_needs_is_refused(
     error = refusal(make, tmp_path)
     assert f"tinypkg 1.0 {reason}" in error.message
     assert (error.file, error.line, error.value) == (str(own / "requirements.txt"), 2, need)
-
-
-# ---- the command
-
-
-def test_the_command_prints_what_it_made(
-    modelway: Callable[..., Any], own: Path, components: str, tmp_path: Path
-) -> None:
-    target = str(tmp_path / "images")
-    variables = {"MODELWAY_IMAGE": components, "MODELWAY_PROJECT_TARGET": target}
-    plain = modelway("image", own, cwd=tmp_path, env=variables)
-    assert plain.returncode == 0, plain.stderr
-    as_json = modelway("image", own, "--json", cwd=tmp_path, env=variables)
-    result = json.loads(as_json.stdout)
-    assert plain.stdout.splitlines()[0] == result["image"]
-    assert result["modules"] == ["own_helpers.py", "own_training.py"]
-    assert code_of_image(result["image"]) == result["code"]
-    refusal = modelway("image", own, "--image", "registry.example/a:1", "--json", cwd=tmp_path, env=variables)
-    assert refusal.returncode == 2
-    assert json.loads(refusal.stdout)["error"]["key"] == "image"
