@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGES = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
 NAMES = sorted(modelway.components.__all__)
 LONGEST_BODY = 12
-STAGE_MODULES = {"deploy_model": "task"}  # of every other component it is `stage`
 
 
 def function_of(name: str) -> Any:
@@ -89,7 +88,7 @@ def test_body_is_a_thin_wrapper_around_its_own_stage_module(name: str, compiled_
     modules = {node.module for node in imports if isinstance(node, ast.ImportFrom) and node.level == 0}
     assert len(modules) == len(imports), "imports are absolute, by name"
     package = function_of(name).__module__.removesuffix(".component")
-    assert modules - {"modelway.components.core.artifacts"} == {f"{package}.{STAGE_MODULES.get(name, 'stage')}"}
+    assert modules - {"modelway.components.core.artifacts"} == {f"{package}.stage"}
 
 
 def test_every_input_and_output_is_described(name: str, compiled_spec: dict[str, Any]) -> None:

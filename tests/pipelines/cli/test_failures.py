@@ -126,10 +126,10 @@ def test_an_option_that_there_is_not_exits_with_2(name: str, released: Office) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("approve", "7", "--to", "production", "-m", "x"), "visits has no version '7'"),
+        (("approve", "7", "--to", "production", "-m", "x"), "visits has no version and no alias '7'"),
         (("approve", "1", "--to", "moon", "-m", "x"), "there is no environment 'moon'"),
-        (("approve", "1", "--to", "production", "-m", " "), "an approval without `reason` says nothing"),
-        (("promote", "nobody", "--to", "staging"), "nothing holds such an alias"),
+        (("approve", "1", "--to", "production", "-m", " "), "an approval needs `reason`"),
+        (("promote", "nobody", "--to", "staging"), "no alias 'nobody'"),
         (("history", "--at", "soon"), "'soon' is not a time"),
     ],
 )
