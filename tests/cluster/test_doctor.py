@@ -96,9 +96,9 @@ def test_the_config_map_key_by_key(namespace: str, folder: Path) -> None:
         ("minio-service.kubeflow:9000", Status.OK, "minio-service"),
         ("http://minio-service.kubeflow:9001", Status.MISSING, "names port 9001, and the Service"),
         ("http://seaweedfs.kubeflow:9000", Status.MISSING, "kubeflow has no seaweedfs"),
-        ("http://nobody:9000", Status.UNREACHABLE, "leads to no pod that is ready"),
+        ("http://nobody:9000", Status.UNREACHABLE, "leads to no ready pod"),
         ("https://s3.eu-central-1.amazonaws.com", Status.UNKNOWN, "is outside of the cluster"),
-        ("http://minio:port", Status.MISSING, "is not an address"),
+        ("http://minio:port", Status.MISSING, "is no address"),
     ],
 )
 def test_where_an_address_leads(address: str, status: Status, message: str, namespace: str) -> None:

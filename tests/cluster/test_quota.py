@@ -167,8 +167,8 @@ def test_containers_that_say_nothing_of_what_is_counted(namespace: str, check: C
     has_quota(namespace, {"limits.memory": "64Gi"})
     problems = check(namespace)
     assert [message for message, _, _ in of(problems, "warning")] == [
-        f"the ResourceQuota team of {namespace} counts limits.memory, and Argo's own containers ask for none unless "
-        "its controller is told to: without, every pod of a run is refused"
+        f"the ResourceQuota team of {namespace} counts limits.memory, and Argo's own containers request none unless "
+        "its controller is configured to: without a default, every pod of a run is refused"
     ]
     assert "must specify limits.memory" in start(namespace, "other", fails=True, requests={"cpu": "10m"})
     has_limit_range(namespace, DEFAULTS)

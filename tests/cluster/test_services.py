@@ -24,7 +24,7 @@ import polars as pl
 import pytest
 import yaml
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.errors import CredentialsError, NotFoundError, UnavailableError
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State, recorded_runs
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.s3 import S3
@@ -485,7 +485,6 @@ def test_a_record_that_is_missing_is_none_and_one_that_is_out_of_reach_is_an_err
 
 @pytest.mark.parametrize("key", ["missing.txt", "missing/"])
 def test_what_is_missing_says_where(bucket: Bucket, key: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelwayError, match="cannot be read") as missing:
+    with pytest.raises(NotFoundError, match="cannot be read") as missing:
         fetch(bucket.uri(key), tmp_path)
     assert missing.value.file == bucket.uri(key)
-    assert type(missing.value) is ModelwayError

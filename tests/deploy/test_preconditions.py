@@ -102,7 +102,7 @@ def test_without_a_key_to_verify_with_nothing_is_deployed(
     [
         ({"version": "9"}, "the image is of version 9 of shared, not of version 1 of shared"),
         ({"name": "loans"}, "the image is of version 1 of loans, not of version 1 of shared"),
-        ({"model_hash": "n"}, "the release is of another model than was blessed"),
+        ({"model_hash": "n"}, "the release names another model than was blessed"),
         ({"blessing_sha256": "0" * 64}, "the blessing is not the one of shared 1"),
     ],
 )
