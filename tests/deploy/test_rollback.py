@@ -10,6 +10,7 @@ import pytest
 from pod_proxy import Untouchable
 
 from modelway.components.core.audit.lock import acquire
+from modelway.components.core.audit.lock import release as release_lock
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.mlflow import Tracking
@@ -32,7 +33,7 @@ def test_there_is_a_way_back_only_to_what_served_before(
     for version in versions[:2]:
         about = {"model": "back", "version": version, "environment": "staging", "actor": "ada"}
         claim = acquire(log, **about, run=f"run-{version}", lease=timedelta(hours=1))  # type: ignore[arg-type]
-        release(log, claim, event="promoted", actor="ada")
+        release_lock(log, claim, event="promoted", actor="ada")
     with pytest.raises(ModelwayError, match="staging has not served version 3 of back"):
         back(to="3")
     with pytest.raises(ModelwayError, match="a rollback needs a reason"):

@@ -216,7 +216,7 @@ def test_a_change_of_code_rebuilds_only_the_last_layer(image: str, tmp_path: Pat
             shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, tmp_path / name)
-    with (tmp_path / "components" / "evaluate" / "gate.py").open("a") as module:
+    with (tmp_path / "components" / "evaluate" / "stage.py").open("a") as module:
         module.write("# changed\n")
     tag = f"modelway/components:changed-{uuid.uuid4().hex[:8]}"
     try:

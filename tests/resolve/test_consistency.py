@@ -33,7 +33,7 @@ Edit = Callable[..., None]
         (
             "project.yaml",
             {"model": {"estimator": "pathlib.Path"}},
-            "is no scikit-learn-compatible estimator",
+            "is not a scikit-learn-compatible estimator",
             {"key": "model.estimator", "file": "project.yaml"},
         ),
         (

@@ -78,7 +78,7 @@ def test_other_code_than_the_run_was_version_at_start_is_not_trained(
     about = {"project_text": text, "steps_path": str(tmp_path / "steps"), "data_hash": "data"}
     version_at_start = code_version(prepared_rows.project)
     (tmp_path / "own_changed.py").write_text("def fit(features, label): return None\n", encoding="utf-8")
-    with pytest.raises(ModelwayError, match="other code than the run was started for"):
+    with pytest.raises(ModelwayError, match="is not the code that the run was started for"):
         train(*paths, **about, code_version=version_at_start, model_path=str(tmp_path / "model"))
     assert tracking.client.get_experiment_by_name("loans-changed") is None
     assert "own_changed" not in sys.modules

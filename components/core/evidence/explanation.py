@@ -73,11 +73,10 @@ def headline(outcome: Outcome) -> str:
         )
     if outcome.deployment is not None:
         return f"{outcome.deployment.sentence.rstrip('.')}."
+    run = f"The run {outcome.label} of {outcome.project}" if outcome.project else f"The run {outcome.label}"
     if outcome.state is State.STOPPED:
-        of = f" of {outcome.project}" if outcome.project else ""
-        return f"The run {outcome.label}{of} was stopped: {outcome.error}."
-    subject = outcome.project or "The project"
-    return f"{subject} did not complete {outcome.label}: {outcome.error or 'the run failed'}."
+        return f"{run} was stopped: {outcome.error}."
+    return f"{run} failed: {outcome.error}." if outcome.error else f"{run} failed."
 
 
 def sentences(outcome: Outcome) -> list[str]:

@@ -109,7 +109,7 @@ def test_an_expired_approval(place: Any, good: str) -> None:
     about: dict[str, Any] = {"by": "bob@example.org", "reason": "seen", "until": until, "policy": place.policy()}
     approve(place.model.version(good), "production", **about)
     time.sleep(3.5)
-    _assert_refused(place, good, "ended", environment="production")
+    _assert_refused(place, good, "expired", environment="production")
 
 
 def test_an_approval_of_ones_own(place: Any, good: str) -> None:

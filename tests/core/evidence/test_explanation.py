@@ -89,8 +89,8 @@ def test_gates_that_were_not_reached_are_named() -> None:
     ("outcome_", "says"),
     [
         (outcome(State.REGISTERED, gate("data", GOOD)), "loans was blessed in run-1: it is version 4, 'champion'."),
-        (outcome(State.FAILED, error="out of memory"), "loans did not complete run-1: out of memory."),
-        (outcome(State.FAILED), "loans did not complete run-1: the run failed."),
+        (outcome(State.FAILED, error="out of memory"), "The run run-1 of loans failed: out of memory."),
+        (outcome(State.FAILED), "The run run-1 of loans failed."),
         (
             outcome(State.REGISTERED, name="weekly", error="packaging did not finish"),
             "loans was blessed in weekly (run-1): it is version 4, 'champion'; packaging did not finish.",

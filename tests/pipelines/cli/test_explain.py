@@ -37,7 +37,7 @@ def test_a_run_that_was_stopped_before_its_outcome_was_recorded_is_explained(sto
     result = explain(store, "id-4")
     assert result.exit_code == 2
     assert result.output.startswith(
-        "The run id-4 was stopped: train_model was told to end, by someone, by a time limit"
+        "The run id-4 was stopped: train_model was terminated: by somebody, by a time limit"
     )
     content = json.loads(explain(store, "id-4", "--json").output)
     assert (content["state"], content["model"]) == ("stopped", None)
@@ -45,7 +45,7 @@ def test_a_run_that_was_stopped_before_its_outcome_was_recorded_is_explained(sto
 
 @pytest.mark.parametrize(
     ("state", "error"),
-    [(State.REGISTERED, "package_model was told to end"), (State.FAILED, "registering failed: no alias")],
+    [(State.REGISTERED, "package_model was terminated"), (State.FAILED, "registering failed: no alias")],
 )
 def test_what_was_decided_before_it_was_stopped_stays(state: State, error: str, tmp_path: Path) -> None:
     own = "registering failed: no alias" if state is State.FAILED else ""
@@ -73,12 +73,12 @@ def test_what_was_decided_before_it_was_stopped_stays(state: State, error: str, 
             "claims-release-x7k2p",
             0,
             (
-                "claims was blessed in claims-release-x7k2p: it is version 7, and 'champion'.",
-                "The model gate's no_regression cannot be told (warns): there is no champion.",
+                "claims was blessed in claims-release-x7k2p: it is version 7, 'champion'.",
+                "The model gate's no_regression is inconclusive (warns): there is no champion.",
                 "The serving gate is disabled by the policy",
             ),
         ),
-        ("Täglich #3", 2, ("claims was not judged to the end in Täglich #3: the task train_model failed.",)),
+        ("Täglich #3", 2, ("The run Täglich #3 of claims failed: the task train_model failed.",)),
     ],
 )
 def test_runs_of_earlier_versions_explain_by_their_names(

@@ -16,7 +16,7 @@ from modelway.pipelines.cli.promote import check_promotion
 def test_a_check_says_all_that_is_missing_and_then_that_nothing_is(audited: AuditedModel) -> None:
     answer = check_promotion(audited.handle.version("1"), "production")
     assert not answer["allowed"]
-    assert ["staging" in answer["refusals"][0], "1 person" in answer["refusals"][1]] == [True, True]
+    assert ["staging" in answer["refusals"][0], "1 approval" in answer["refusals"][1]] == [True, True]
     audited.say("promoted", "1", "staging")
     audited.approve()
     answer = check_promotion(audited.handle.version("1"), "production")

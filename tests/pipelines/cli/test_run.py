@@ -56,4 +56,4 @@ def test_a_run_that_is_interrupted_here_was_stopped(tmp_path: Path) -> None:
     ((_, outcome),) = recorded_runs(str(folder / ".modelway"))
     assert outcome is not None
     assert outcome.state is State.STOPPED
-    assert outcome.error.startswith("train_model was told to end")
+    assert outcome.error.startswith("train_model was terminated")
