@@ -141,7 +141,7 @@ def release(tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ) -> str:
         policy = minimal_policy(**({"environments": environments} if environments else {}))
         check = passed_or_failed(
-            "metric[roc_auc]", blessed, message="0.81 on 512 rows; the policy asks for at least 0.7"
+            "metric[roc_auc]", blessed, message="0.81 on 512 rows; the policy requires at least 0.7"
         )
         blessing = Blessing(
             project=name,

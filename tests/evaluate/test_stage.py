@@ -141,7 +141,7 @@ def test_a_bad_model_is_rejected_with_the_reason(judge: Judge) -> None:
     (reason,) = evaluation.gate.reasons
     assert reason.startswith("metric[roc_auc]: 0.9")
     assert "95% interval" in reason
-    assert "the policy asks for at least 0.999" in reason
+    assert "the policy requires at least 0.999" in reason
     assert reason in judge.page
 
 

@@ -120,7 +120,7 @@ def test_a_slow_model_fails_what_its_service_levels_forbid(prober: Any) -> None:
     check = find_check(gate, "latency[p50]")
     assert check.interval is not None
     assert check.interval[0] > 50
-    assert "the policy asks for at most 20 ms; make the model faster" in check.message
+    assert "the policy allows at most 20 ms; make the model faster" in check.message
 
 
 def test_a_test_split_without_a_column_is_an_error_that_names_it(prober: Any) -> None:

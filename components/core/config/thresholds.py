@@ -113,9 +113,9 @@ def threshold_check(
     message = f"{observed:.4f}"
     if interval and confidence:
         message += f" ({confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})"
-    message += f" {scope}; the policy asks for {threshold}"
+    message += f" {scope}; the policy requires {threshold}"
     if verdict is Verdict.INCONCLUSIVE:
-        message += "; these rows cannot tell: bring more of them, or relax the threshold"
+        message += "; too few rows to decide: bring more, or relax the threshold"
     return judged(
         name,
         verdict,

@@ -46,7 +46,7 @@ def _latency(percentile: str, load: Load, *, limit: float, policy: Serving) -> C
     bounds = f"{low:.1f} to {high:.1f}" if math.isfinite(high) else f"at least {low:.1f}"
     message = (
         f"{percentile} is {observed:.1f} ms ({policy.confidence:.0%} interval {bounds}) {_conditions(load, policy)}; "
-        f"the policy asks for at most {limit:g} ms"
+        f"the policy allows at most {limit:g} ms"
     )
     interval = (round(low, 3), round(high, 3)) if math.isfinite(high) else None
     if verdict is Verdict.FAILED:
@@ -73,7 +73,7 @@ def _throughput(load: Load, limit: float, *, policy: Serving) -> Check:
     message = f"{load.rate:.1f} requests/s"
     if interval is not None:
         message += f" ({policy.confidence:.0%} interval {interval[0]:.1f} to {interval[1]:.1f})"
-    message += f" {_conditions(load, policy)}; the policy asks for at least {limit:g}"
+    message += f" {_conditions(load, policy)}; the policy requires at least {limit:g}"
     observed = round(load.rate, 3)
     rounded = (round(interval[0], 3), round(interval[1], 3)) if interval is not None else None
     verdict = Threshold(min=limit).judge(interval) if interval is not None else Verdict.INCONCLUSIVE

@@ -44,9 +44,9 @@ def test_what_an_interval_across_the_threshold_does_is_the_policys(rule: OnIncon
     )
     assert (check.verdict, check.blocks, check.interval, check.threshold) == (I, blocks, (0.55, 0.69), 0.6)
     assert check.message.startswith(
-        "0.6200 (95% interval 0.5500 to 0.6900) on 80 rows; the policy asks for at least 0.6"
+        "0.6200 (95% interval 0.5500 to 0.6900) on 80 rows; the policy requires at least 0.6"
     )
-    assert "bring more of them" in check.message
+    assert "too few rows to decide: bring more, or relax the threshold" in check.message
 
 
 @pytest.mark.parametrize(("observed", "verdict"), [(0.6, P), (0.599, F)])

@@ -23,7 +23,7 @@ GOOD = passed_or_failed("columns", True, message="all are there")
 BAD = passed_or_failed(
     "drift[income]", False, message="PSI 0.412 against the baseline, above 0.2", observed=0.412, threshold=0.2
 )
-UNSURE = inconclusive("test_rows", "12 test rows; the policy asks for 200", rule=OnInconclusive.BLOCK, observed=12)
+UNSURE = inconclusive("test_rows", "12 test rows; the policy requires 200", rule=OnInconclusive.BLOCK, observed=12)
 
 
 def _context(store: Path | str) -> RunContext:

@@ -262,7 +262,7 @@ def test_an_unreachable_threshold_names_metric_observed_and_asked(unreachable: R
     )
     assert 0.65 < observed < 0.99
     assert reason.startswith(f"metric[roc_auc]: {observed:.4f} (95% interval ")
-    assert reason.endswith("test rows; the policy asks for at least 0.99")
+    assert reason.endswith("test rows; the policy requires at least 0.99")
     assert unreachable.versions == ["1"]
     assert set(unreachable.summary["reports"]) == {"data", "model", "serving", "card"}
 
