@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelway.components.core.storage.uri import fetch
-from modelway.components.ingest.source import read_source
-from modelway.components.validate.evidently_report import EvidentlySummary, write_evidently
 from modelway.pipelines.cli.options import Folder, Json, project_folder
 from modelway.pipelines.cli.output import print_json, print_written
 from modelway.pipelines.project.workspace import Workspace
@@ -29,6 +27,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Writes Evidently's report of some data against the project's own; needs modelway[evidently]."""
+    from modelway.components.validate.evidently_report import write_evidently
+
     folder = project_folder(project)
     workspace = Workspace.load(folder)
     comparison = write_evidently(
@@ -46,6 +46,7 @@ def report(
 
 
 def _read(workspace: Workspace) -> pl.DataFrame:
+    from modelway.components.ingest.source import read_source
 
     data = workspace.project.data
     with TemporaryDirectory() as work:

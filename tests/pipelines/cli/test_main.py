@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import typer
 from typer.testing import CliRunner
 
@@ -26,3 +29,9 @@ def test_a_command_is_in_the_module_of_its_name() -> None:
 def test_the_help_names_every_command() -> None:
     output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
     assert all(f" {name} " in output for name in (*_callbacks(app), "audit"))
+
+
+def test_a_command_starts_without_what_only_others_need() -> None:
+    heavy = {"kfp", "mlflow", "numpy", "pandas", "polars", "sklearn"}
+    code = f"import sys, modelway.pipelines.cli.main; print(*{heavy} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
