@@ -253,17 +253,21 @@ class Place:
 
     def failures_of(self, template_hash: str) -> float:
         """How many requests the pods of one template answered with 5xx, by their own count."""
-        return self._counted(template_hash, 'modelway_requests_total{code="5')
+        return sum(self._counts(template_hash, 'modelway_requests_total{code="5').values())
 
-    def requests_of(self, template_hash: str) -> float:
-        """How many requests the pods of one template answered, by their own count."""
-        return self._counted(template_hash, "modelway_requests_total{")
+    def requests_of(self, template_hash: str) -> dict[str, float]:
+        """How many requests each pod of one template answered, by its own count."""
+        return self._counts(template_hash, "modelway_requests_total{")
 
-    def _counted(self, template_hash: str, series: str) -> float:
-        addresses = [pod["status"]["podIP"] for pod in self.pods_of(template_hash)]
-        assert addresses
-        lines = [line for address in addresses for line in _metrics(address)]
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
+    def _counts(self, template_hash: str, series: str) -> dict[str, float]:
+        pods = self.pods_of(template_hash)
+        assert pods
+        return {
+            pod["metadata"]["name"]: sum(
+                float(line.split()[-1]) for line in _metrics(pod["status"]["podIP"]) if line.startswith(series)
+            )
+            for pod in pods
+        }
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

@@ -48,6 +48,6 @@ def test_a_bad_version_is_undone_and_its_record_says_why(
     assert (record.verdict, record.restored, record.reasons) == ("undone", before, result.reasons)
     assert (record.version, record.sentence) == (releases["fails"], result.sentence())
     eventually(place.whole, "the stable version serves alone", 60)
-    # The stable version was not asked anything, and serves on.
-    assert place.requests_of(hash_before) == answered
+    # The stable version was not asked anything, and serves on; a pod that made room for the canary is a new one.
+    assert place.requests_of(hash_before) == {pod: answered.get(pod, 0) for pod in place.requests_of(hash_before)}
     assert (place.image(), place.holder()) == (before, stable)
