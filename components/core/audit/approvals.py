@@ -81,13 +81,8 @@ def approve(
 ) -> Approval:
     """Records a person's approval of a version for an environment.
 
-    Args:
-        version: The version.
-        environment: The environment.
-        by: Who approves.
-        reason: Why.
-        until: When the approval expires; by default, as late as the policy allows.
-        policy: The promoter's policy, if it is another than the version was released with.
+    It expires at `until`: by default as late as the policies allow, which are the one that the version was released
+    with and the promoter's `policy`, if that is another.
 
     Raises:
         RejectedError: the policy forbids the approval, or the version is not blessed.
@@ -162,11 +157,7 @@ def promotion_blockers(
 ) -> list[str]:
     """What blocks a version's promotion to an environment, a sentence each; empty if nothing does.
 
-    Args:
-        version: The version.
-        environment: The environment.
-        policy: The promoter's policy; None: only the one that the version was released with counts.
-        now: The time; by default the clock's.
+    Without a promoter's `policy`, only the one that the version was released with counts.
 
     Raises:
         UnavailableError: MLflow or the store cannot be reached.

@@ -152,12 +152,7 @@ def extend_chain(
 
 
 def mismatch_with_anchor(chain: Sequence[Entry], anchor: Head) -> tuple[int, str] | None:
-    """What is wrong with a chain by a head that was anchored earlier; None if the chain holds that entry.
-
-    Args:
-        chain: The entries, every link of which holds.
-        anchor: The chain's head at some earlier time.
-    """
+    """What is wrong with an unbroken chain by a head that was anchored earlier; None if it holds that entry."""
     if len(chain) < anchor.number:
         return len(chain) + 1, f"it is missing: the head that is anchored in MLflow is entry {anchor.number}"
     if anchor.number and chain[anchor.number - 1].sha256() != anchor.sha256:

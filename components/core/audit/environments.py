@@ -46,38 +46,29 @@ class Period:
 
 
 def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[Period]:
-    """What an environment served when, from the audit log; the oldest first.
-
-    Args:
-        entries: The log's entries, in order.
-        model: The registered model's name.
-        environment: Where.
-    """
+    """What an environment served when, by the audit log's entries in order; the oldest first."""
     history: list[Period] = []
     for entry in entries:
         if (entry.model, entry.environment) != (model, environment):
             continue
         current = history[-1] if history and history[-1].until is None else None
+        undone = entry.event == "undone"
         if entry.event in _SERVES:
-            if current is not None and current.version == entry.version:
-                if current.entry.event == "deployed":
-                    history[-1] = replace(current, entry=entry)
-                continue
-            _follow(history, entry, version=entry.version)
-        elif entry.event == "undone" and current is not None and current.version == entry.version:
+            serving = entry.version
+        elif undone and current is not None and current.version == entry.version:
             before = next((period.version for period in reversed(history[:-1]) if not period.undone), "")
             serving = entry.details.get("restored", before if current.entry.event == "deployed" else current.version)
-            if serving != current.version:
-                history[-1] = replace(current, undone=True)
-                _follow(history, entry, version=serving)
+        else:
+            continue
+        if current is not None and current.version == serving:
+            if current.entry.event == "deployed" and not undone:
+                history[-1] = replace(current, entry=entry)
+            continue
+        if current is not None:
+            history[-1] = replace(current, until=entry.time, undone=undone)
+        if serving:
+            history.append(Period(entry.environment, serving, entry.time, None, entry))
     return history
-
-
-def _follow(history: list[Period], entry: Entry, *, version: str) -> None:
-    if history and history[-1].until is None:
-        history[-1] = replace(history[-1], until=entry.time)
-    if version:
-        history.append(Period(entry.environment, version, entry.time, None, entry))
 
 
 def has_served(entries: Iterable[Entry], model: str, *, environment: str, version: str) -> bool:
@@ -123,11 +114,8 @@ def point_environment_at(version: ModelVersion, environment: EnvironmentName) ->
 def restore_alias(model: RegisteredModel, environment: EnvironmentName, *, version: str) -> None:
     """Gives the aliases of an environment back to the version that held them.
 
-    Args:
-        model: The registered model.
-        environment: Where.
-        version: The version's number. Empty: none held them, and the environment serves nothing any more; the champion
-            stays what registering made it.
+    Where none did (an empty number), the environment serves nothing any more; the champion stays what registering made
+    it.
     """
     if version:
         point_environment_at(model.version(version), environment)

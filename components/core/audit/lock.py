@@ -12,9 +12,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from modelway.components.core.audit.chain import Entry, Head
 from modelway.components.core.audit.log import TRIES, AuditLog, HeadMovedError
@@ -22,55 +22,36 @@ from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError
 
 End = Literal["promoted", "undone", "rolled-back", "refused"]
-_ENDS = {"promoted", "undone", "rolled-back", "refused"}
+_ENDS = frozenset(get_args(End))
 
 
-@dataclass(frozen=True)
-class PromotionLock:
-    """A promotion's exclusive hold of an environment.
+class PromotionLock(Entry):
+    """A promotion's exclusive hold of an environment: the entry ``promotion.begun`` that acquired it."""
 
-    Attributes:
-        id: The SHA-256 of the entry that acquired it, which the entry that releases it names.
-        model: The registered model's name.
-        version: The version that is promoted.
-        environment: The environment.
-        run: The run that promotes.
-        actor: Who asked for the promotion.
-        since: When it was acquired.
-        until: When another run may take it over.
-        replaces: The version that was served when it was acquired, to go back to; empty if none was.
-    """
+    @property
+    def id(self) -> str:
+        """The hash of the entry, which the entry that releases it names."""
+        return self.sha256()
 
-    id: str
-    model: str
-    version: str
-    environment: str
-    run: str
-    actor: str
-    since: datetime
-    until: datetime
-    replaces: str
+    @property
+    def run(self) -> str:
+        """The run that promotes."""
+        return self.details.get("run", "")
 
-    @classmethod
-    def of(cls, entry: Entry) -> PromotionLock:
-        """The lock that a ``promotion.begun`` entry acquired."""
-        details = entry.details
-        return cls(
-            id=entry.sha256(),
-            model=entry.model,
-            version=entry.version,
-            environment=entry.environment,
-            run=details.get("run", ""),
-            actor=entry.actor,
-            since=entry.time,
-            until=datetime.fromisoformat(details["until"]) if "until" in details else entry.time,
-            replaces=details.get("replaces", ""),
-        )
+    @property
+    def until(self) -> datetime:
+        """When another run may take it over."""
+        return datetime.fromisoformat(self.details.get("until", self.at))
+
+    @property
+    def replaces(self) -> str:
+        """The version that was served when it was acquired, to go back to; empty if none was."""
+        return self.details.get("replaces", "")
 
     def __str__(self) -> str:
         return (
             f"the promotion of version {self.version} of {self.model} to {self.environment} by {self.actor} "
-            f"(run {self.run}, begun {self.since:%Y-%m-%d %H:%M} UTC)"
+            f"(run {self.run}, begun {self.time:%Y-%m-%d %H:%M} UTC)"
         )
 
 
@@ -89,7 +70,7 @@ def current_lock(entries: Iterable[Entry], model: str, *, environment: str) -> P
         if (entry.model, entry.environment) != (model, environment):
             continue
         if entry.event == "promotion.begun":
-            current = PromotionLock.of(entry)
+            current = PromotionLock(**dict(entry))
         elif entry.event in _ENDS and current is not None and entry.details.get("promotion") == current.id:
             current = None
     return current
@@ -126,6 +107,7 @@ def acquire(
         EnvironmentLockedError: another promotion holds the lock.
         BrokenLogError: the audit log is broken.
     """
+    about = {"model": model, "version": version, "environment": environment}
     for _ in range(TRIES):
         moment = now or datetime.now(UTC)
         entries, head = log.verified_entries(model)
@@ -133,9 +115,9 @@ def acquire(
         details = {"run": run, "replaces": replaces, "until": (moment + lease).isoformat(timespec="seconds")}
         if current is not None:
             stale = moment >= current.until
-            if (current.run, current.version) == (run, version) and not stale and not take_over:
-                return current
             if not stale and not take_over:
+                if (current.run, current.version) == (run, version):
+                    return current
                 raise EnvironmentLockedError(
                     f"{environment} is locked by {current} until {current.until:%Y-%m-%d %H:%M} UTC",
                     value=current.id[:12],
@@ -143,11 +125,10 @@ def acquire(
                 )
             reason = take_over or f"its lease expired at {current.until:%Y-%m-%d %H:%M} UTC"
             details |= {"took_over": current.id, "reason": reason, "replaces": current.replaces}
-        try:
-            about = {"model": model, "version": version, "environment": environment}
-            return PromotionLock.of(log.append("promotion.begun", actor, **about, details=details, expected=head))
-        except HeadMovedError:
-            _wait()
+        with suppress(HeadMovedError):
+            entry = log.append("promotion.begun", actor, **about, details=details, expected=head)
+            return PromotionLock(**dict(entry))
+        _wait()
     raise log.too_busy()
 
 
@@ -187,18 +168,11 @@ def release(
     Raises:
         LockLostError: another promotion took it over, or it ended in another way.
     """
+    about = lock.model_dump(include={"model", "version", "environment"})
+    details = {**(details or {}), "promotion": lock.id}
     for _ in range(TRIES):
         try:
-            head = assert_held(log, lock)
-            return log.append(
-                event,
-                actor,
-                model=lock.model,
-                version=lock.version,
-                environment=lock.environment,
-                details={**(details or {}), "promotion": lock.id},
-                expected=head,
-            )
+            return log.append(event, actor, **about, details=details, expected=assert_held(log, lock))
         except LockLostError:
             for entry in log.entries():
                 if entry.event == event and entry.details.get("promotion") == lock.id:

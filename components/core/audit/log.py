@@ -97,14 +97,7 @@ class AuditLog:
     ) -> Entry:
         """Writes an entry at the end of the log, after whatever others write meanwhile.
 
-        Args:
-            event: What happened.
-            actor: Who did it.
-            model: The registered model's name.
-            version: The version that it is about; may be empty.
-            environment: The environment, if it is about one.
-            details: Further fields.
-            expected: The head that the caller has read: the entry is written right after it or not at all.
+        With `expected`, the head that the caller has read, the entry is written right after that or not at all.
 
         Raises:
             HeadMovedError: there are entries after `expected`.
@@ -179,13 +172,10 @@ class AuditLog:
         return chain, Head.of(chain[-1] if chain else None)
 
     def verify(self, *models: str) -> Broken | None:
-        """Reads all entries and finds the first that was changed, removed, moved, replaced, or cut off.
+        """The first entry that was changed, removed, moved, replaced or cut off, by reading all; None if none was.
 
         Args:
             models: Registered models whose anchor is compared even if no entry names them.
-
-        Returns:
-            The first broken link; None if there is none.
         """
         self._chain, self._states = [], []
         return self._checked(models)[1]

@@ -93,14 +93,7 @@ class ModelVersion:
         return self.model.store
 
     def log_event(self, event: Event, actor: str, *, environment: str, details: Mapping[str, str]) -> Entry:
-        """Writes an entry about this version at the end of the audit log.
-
-        Args:
-            event: What happened.
-            actor: Who did it.
-            environment: The environment.
-            details: Further fields.
-        """
+        """Writes an entry about this version at the end of the audit log."""
         return self.model.audit_log.append(
             event, actor, model=self.name, version=self.number, environment=environment, details=details
         )

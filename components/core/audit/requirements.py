@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelway.components.core.config.deploy_policy import Environment, EnvironmentName
+from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
 
@@ -27,19 +27,8 @@ class Requirements:
     after: tuple[EnvironmentName, ...]
 
 
-def strictest(environments: Iterable[Environment]) -> Requirements:
-    """The strictest of several policies' requirements of an environment, in each point."""
-    sections = list(environments)
-    return Requirements(
-        quorum=max(section.approvals.quorum for section in sections),
-        self_approval=all(section.approvals.self_approval for section in sections),
-        valid_days=min(section.approvals.valid_days for section in sections),
-        after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
-    )
-
-
 def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Requirements:
-    """What an environment requires by all policies together.
+    """What an environment requires by all policies together: in each point, what the strictest does.
 
     Args:
         policies: The one that the version was released with, and the one that the promoter brings, if any.
@@ -57,4 +46,10 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
                 value=environment,
                 remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",
             )
-    return strictest(policy.environments[environment] for policy in policies)
+    sections = [policy.environments[environment] for policy in policies]
+    return Requirements(
+        quorum=max(section.approvals.quorum for section in sections),
+        self_approval=all(section.approvals.self_approval for section in sections),
+        valid_days=min(section.approvals.valid_days for section in sections),
+        after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
+    )
