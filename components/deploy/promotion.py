@@ -14,7 +14,7 @@ from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError
-from modelway.components.core.evidence.deployment_record import DeploymentResult
+from modelway.components.core.evidence.runs import DeploymentResult
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.rehearsal import rehearse_rollback
 from modelway.components.deploy.result import DeployResult

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from modelway.components.core.errors import RejectedError
-from modelway.components.core.evidence.deployment_record import DeploymentRecord, DeploymentResult
+from modelway.components.core.evidence.runs import DeploymentRecord, DeploymentResult
 
 _HEADLINES: dict[DeploymentResult, str] = {
     "promoted": "is live",

@@ -70,7 +70,7 @@ def deploy_in_task(
         progress=lambda line: print(line, flush=True),  # noqa: T201 - a task's log
         insecure=insecure,
     )
-    result.record(run).write(store)
+    result.record(run).write(store, run)
     return result
 
 

@@ -11,13 +11,13 @@ from typing import get_args
 
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.evidence.explanation import as_markdown
 from modelway.components.core.evidence.runs import (
     DECISION,
     LATEST,
     OUTCOME,
     Attempt,
+    DeploymentRecord,
     Goal,
     Outcome,
     PackageRecord,

@@ -9,16 +9,10 @@ from modelway.components.core.checks import Gate
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import lapsed
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.blessing import GATES, Blessing, Hashes, bless
-from modelway.components.core.evidence.model_card import ModelCard, render_card
+from modelway.components.core.evidence.blessing import GATES, Blessing, Hashes
+from modelway.components.core.evidence.model_card import ModelCard
 from modelway.components.core.evidence.rejection import reject
-from modelway.components.core.evidence.runs import (
-    RegisteredVersion,
-    RunContext,
-    keep_blessing,
-    keep_reports,
-    request_hash,
-)
+from modelway.components.core.evidence.runs import RegisteredVersion, RunContext, record_blessing, request_hash
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.register.model_registry import BlessedModel, ModelRegistry, Training
@@ -94,19 +88,7 @@ def register(
         code=training.code_version,
         request=request_hash(files, source_version=training.source_version, code_version=training.code_version),
     )
-    blessing = bless(
-        gates,
-        hashes,
-        project=files.project.name,
-        run=context.run,
-        git_commit=context.git_commit,
-        requested_by=context.requested_by,
-        compared_with=context.champion,
-    )
-    card = render_card(blessing, files.project)
-    reports = keep_reports(context.store, context.run, reports=evidence.reports) | keep_blessing(
-        context.store, blessing, card=card
-    )
+    blessing, card, reports = record_blessing(gates, hashes, reports=evidence.reports, files=files, context=context)
     blessed_model = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
     model = ModelRegistry(Tracking.from_environment(), blessed_model).register(evidence.files)
     return RegistrationResult(model, blessing, card)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.deployment_record import DeploymentResult
+from modelway.components.core.evidence.runs import DeploymentResult
 from modelway.components.deploy.result import DeployResult
 
 GONE = DeployResult(

@@ -19,7 +19,7 @@ from modelway.components.core.audit.lock import release as release_lock
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.runs import DeploymentRecord
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.result import DeployResult

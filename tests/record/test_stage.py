@@ -10,11 +10,11 @@ from user_files import minimal_project_text
 
 from modelway.components.core.checks import Gate, passed_or_failed
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.evidence.runs import (
     DECISION,
     LATEST,
     OUTCOME,
+    DeploymentRecord,
     Outcome,
     PackageRecord,
     RegisteredVersion,
@@ -95,7 +95,7 @@ def test_the_records_are_compared_with_how_far_the_run_was_to_go(
     if packaged:
         PackageRecord(image=IMAGE).write(str(tmp_path), "id-1")
     if verdict:
-        _deployment(verdict).write(str(tmp_path))
+        _deployment(verdict).write(str(tmp_path), "id-1")
     subject = {"model": "loans"} if goal == "promoted" else {"project": PROJECT}
     outcome = record(goal, context=_context(tmp_path), **subject)
     assert (outcome.state, outcome.error) == (state, error)
@@ -152,7 +152,7 @@ def test_a_run_that_was_stopped(
     if packaged:
         PackageRecord(image=IMAGE).write(str(tmp_path), "id-1")
     if verdict:
-        _deployment(verdict).write(str(tmp_path))
+        _deployment(verdict).write(str(tmp_path), "id-1")
     outcome = record(goal, context=_context(tmp_path), project=PROJECT)
     assert (outcome.state, outcome.error, outcome.project) == (state, error, "loans")
 

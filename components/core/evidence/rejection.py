@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from modelway.components.core.checks import Gate
+from modelway.components.core.checks import Gate, blocking_reasons
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import RejectedError
-from modelway.components.core.evidence.blessing import Blessing, Hashes, bless
-from modelway.components.core.evidence.model_card import render_card
-from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext, State, keep_blessing, keep_reports
+from modelway.components.core.evidence.blessing import Hashes
+from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext, State, record_blessing
 
 _LONGEST = 10
 
@@ -27,45 +26,34 @@ def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFile
     Raises:
         RejectedError: always, quoting the reasons.
     """
-    decision = Outcome(
-        run=context.run,
-        name=context.name,
-        project=files.project.name,
-        state=State.REJECTED,
-        gates=tuple(gates),
-        git_commit=context.git_commit,
-    )
     blocking = [gate for gate in gates if not gate.proceed]
     location = blocking[0].report
     if context.store:
-        blessing = _refused_blessing(gates, files, context=context)
-        locations = keep_reports(context.store, context.run, reports=dict(reports))
-        locations |= keep_blessing(context.store, blessing, card=render_card(blessing, files.project))
-        decision = decision.model_copy(update={"reports": locations, "blessing": blessing.sha256()})
-        decision.write(context.store, DECISION)
-        location = decision.reports[blocking[0].name]
-    reasons = "\n  - ".join(decision.reasons[:_LONGEST])
-    more = f"\n  and {len(decision.reasons) - _LONGEST} more" if len(decision.reasons) > _LONGEST else ""
-    names = " and the ".join(gate.name for gate in blocking)
-    raise RejectedError(
-        f"rejected by the {names} gate{'s' * (len(blocking) > 1)}:\n  - {reasons}{more}\n ",
-        file=location,
-        remedy="read the report; correct the data or the model, or change the contract or the policy on purpose",
-    )
-
-
-def _refused_blessing(gates: Sequence[Gate], files: UserFiles, *, context: RunContext) -> Blessing:
-    facts = {name: value for gate in gates for name, value in gate.facts.items()}
-    return bless(
-        gates,
-        Hashes(
+        facts = {name: value for gate in gates for name, value in gate.facts.items()}
+        hashes = Hashes(
             model=str(facts.get("model_hash") or ""),
             data=str(facts.get("data_hash") or ""),
             **{name: document.sha256() for name, document in files.documents()},
-        ),
-        project=files.project.name,
-        run=context.run,
-        git_commit=context.git_commit,
-        requested_by=context.requested_by,
-        compared_with=context.champion,
+        )
+        blessing, _, locations = record_blessing(gates, hashes, reports=reports, files=files, context=context)
+        decision = Outcome(
+            run=context.run,
+            name=context.name,
+            project=files.project.name,
+            state=State.REJECTED,
+            gates=tuple(gates),
+            reports=locations,
+            blessing=blessing.sha256(),
+            git_commit=context.git_commit,
+        )
+        decision.write(context.store, DECISION)
+        location = locations[blocking[0].name]
+    reasons = blocking_reasons(gates)
+    listed = "\n  - ".join(reasons[:_LONGEST])
+    more = f"\n  and {len(reasons) - _LONGEST} more" if len(reasons) > _LONGEST else ""
+    names = " and the ".join(gate.name for gate in blocking)
+    raise RejectedError(
+        f"rejected by the {names} gate{'s' * (len(blocking) > 1)}:\n  - {listed}{more}\n ",
+        file=location,
+        remedy="read the report; correct the data or the model, or change the contract or the policy on purpose",
     )

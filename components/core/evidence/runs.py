@@ -9,6 +9,7 @@ Below the store's root, ``runs/<run's id>/`` holds ``decision.json`` (written by
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,17 +22,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelway.components.core.checks import Gate, blocking_reasons
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.blessing import Blessing
-from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.blessing import Blessing, Hashes, bless
 from modelway.components.core.evidence.files import BLESSING_FILE, CARD_FILE, CARD_PAGE_FILE
-from modelway.components.core.evidence.model_card import ModelCard
+from modelway.components.core.evidence.model_card import ModelCard, render_card
 from modelway.components.core.evidence.stop_record import StopRecord
-from modelway.components.core.storage.run_files import read_record, record_file, write_record
+from modelway.components.core.storage.run_files import RunRecord, read_record, write_record
 from modelway.components.core.storage.uri import join, list_folders, upload, write_uri
 
 ReleaseGoal = Literal["registered", "packaged", "staging"]
 Goal = Literal[ReleaseGoal, "promoted"]
-DECISION, OUTCOME, PACKAGE = "decision.json", "outcome.json", "package.json"
+DeploymentResult = Literal["promoted", "rolled-back", "undone", "refused"]
+DECISION, OUTCOME = "decision.json", "outcome.json"
 LATEST = "latest"
 
 
@@ -106,6 +107,45 @@ class Attempt(BaseModel):
     at: str
 
 
+class PackageRecord(RunRecord):
+    """The image that a run packaged its version in."""
+
+    file = "package.json"
+
+    image: str
+
+
+class DeploymentRecord(RunRecord):
+    """The result of a run's latest deployment, in the store since a backend loses the outputs of a failed task.
+
+    Attributes:
+        run: The run that deployed.
+        model: The registered model's name.
+        version: The version that was to serve.
+        environment: The environment.
+        verdict: ``promoted`` and ``rolled-back``: the version serves; ``undone``: the rollout failed, and what served
+            before serves again; ``refused``: nothing was changed.
+        image: Its image by digest; empty where none is known.
+        restored: The image that serves again; empty if nothing was undone, or nothing had served before.
+        reasons: Why it was undone or refused, or what else matters; a sentence each.
+        sentence: The result in one line.
+        at: When this was written, ISO 8601 in UTC.
+    """
+
+    file = "deployment.json"
+
+    run: str
+    model: str
+    version: str
+    environment: str
+    verdict: DeploymentResult
+    image: str = ""
+    restored: str = ""
+    reasons: tuple[str, ...] = ()
+    sentence: str
+    at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
 class Outcome(BaseModel):
     """How a run was decided, or how it ended.
 
@@ -170,23 +210,6 @@ class Outcome(BaseModel):
         return read_record(cls, store, run, name=file)
 
 
-class PackageRecord(BaseModel):
-    """The image that a run packaged its version in."""
-
-    model_config = ConfigDict(frozen=True)
-
-    image: str
-
-    def write(self, store: str, run: str) -> None:
-        """Writes this below the run's folder."""
-        write_record(self, store, run, name=PACKAGE)
-
-    @classmethod
-    def read(cls, store: str, run: str) -> PackageRecord | None:
-        """Reads a run's package record; None if it packaged nothing."""
-        return read_record(cls, store, run, name=PACKAGE)
-
-
 def read_outcome(store: str, run: str) -> Outcome | None:
     """How a run ended, even if it was stopped before that was recorded; None if nothing is known.
 
@@ -224,24 +247,39 @@ def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
     return sorted(runs, key=lambda run: run[1].at if run[1] is not None else "9", reverse=True)
 
 
-def keep_blessing(store: str, blessing: Blessing, *, card: ModelCard) -> dict[str, str]:
-    """Writes the blessing and the model card to the run's folder; returns the card's page by its name."""
-    root = join(store, "runs", blessing.run)
-    for name, content in (
-        (BLESSING_FILE, blessing.content()),
-        (CARD_FILE, card.markdown.encode()),
-        (CARD_PAGE_FILE, card.page.encode()),
-    ):
-        write_uri(join(root, name), content)
-    return {"card": join(root, CARD_PAGE_FILE)}
+def record_blessing(
+    gates: Sequence[Gate], hashes: Hashes, *, reports: Mapping[str, str], files: UserFiles, context: RunContext
+) -> tuple[Blessing, ModelCard, dict[str, str]]:
+    """Draws up a run's blessing and model card, and keeps them in the run's folder with the gates' reports.
 
+    Args:
+        gates: The gates that decided.
+        hashes: What the blessing is bound to.
+        reports: The path of each gate's report, by the gate's name.
+        files: The project's three files.
+        context: The run.
 
-def keep_reports(store: str, run: str, *, reports: dict[str, str]) -> dict[str, str]:
-    """Copies reports to the run's folder; returns their locations."""
-    locations = {name: record_file(store, run, name=f"{name}.html") for name in reports}
+    Returns:
+        The blessing, the card, and where the reports and the card's page are kept, by name.
+    """
+    blessing = bless(
+        gates,
+        hashes,
+        project=files.project.name,
+        run=context.run,
+        git_commit=context.git_commit,
+        requested_by=context.requested_by,
+        compared_with=context.champion,
+    )
+    card = render_card(blessing, files.project)
+    root = join(context.store, "runs", context.run)
+    locations = {name: join(root, f"{name}.html") for name in reports}
     for name, path in reports.items():
         upload(Path(path), locations[name])
-    return locations
+    write_uri(join(root, BLESSING_FILE), blessing.content())
+    write_uri(join(root, CARD_FILE), card.markdown.encode())
+    write_uri(join(root, CARD_PAGE_FILE), card.page.encode())
+    return blessing, card, locations | {"card": join(root, CARD_PAGE_FILE)}
 
 
 def request_hash(files: UserFiles, *, source_version: str, code_version: str) -> str:

@@ -11,15 +11,13 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
-from modelway.components.core.storage.run_files import read_record, store_of, write_record
-
-STOPPED = "stopped.json"
+from modelway.components.core.storage.run_files import RunRecord, store_of
 
 
-class StopRecord(BaseModel):
+class StopRecord(RunRecord):
     """The record that a run was stopped.
 
     Attributes:
@@ -27,7 +25,7 @@ class StopRecord(BaseModel):
         at: When it was terminated, ISO 8601 in UTC.
     """
 
-    model_config = ConfigDict(frozen=True)
+    file = "stopped.json"
 
     stage: str
     at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -36,19 +34,6 @@ class StopRecord(BaseModel):
     def sentence(self) -> str:
         """What happened; a process does not learn who terminates it."""
         return f"{self.stage} was terminated: by somebody, by a time limit, or because its node went away"
-
-    def write(self, store: str, run: str) -> None:
-        """Writes this below the run's folder."""
-        write_record(self, store, run, name=STOPPED)
-
-    @classmethod
-    def read(cls, store: str, run: str) -> StopRecord | None:
-        """A run's record; None if it has none.
-
-        Raises:
-            ModelwayError: there is one that cannot be read, or the store cannot.
-        """
-        return read_record(cls, store, run, name=STOPPED)
 
 
 def record_stop(arguments: Sequence[str]) -> None:

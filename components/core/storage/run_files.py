@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from modelway.components.core.errors import DamagedError, NotFoundError
 from modelway.components.core.storage.uri import join, read_uri, write_uri
@@ -63,3 +63,25 @@ def read_record(kind: type[Record], store: str, run: str, *, name: str) -> Recor
             file=file,
             remedy="restore it from a copy, or delete it: nothing but the history of runs depends on it",
         ) from error
+
+
+class RunRecord(BaseModel):
+    """A record of which a run has one, in the file that the record's class names."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: ClassVar[str]
+
+    def write(self, store: str, run: str) -> str:
+        """Writes this to the run's folder, replacing an earlier one; returns its location."""
+        return write_record(self, store, run, name=self.file)
+
+    @classmethod
+    def read(cls, store: str, run: str) -> Self | None:
+        """A run's record; None if there is none.
+
+        Raises:
+            DamagedError: it is there and damaged.
+            ModelwayError: the store cannot be read.
+        """
+        return read_record(cls, store, run, name=cls.file)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from kube import eventually, kubectl
 
-from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.runs import DeploymentRecord
 from modelway.components.core.storage.uri import join, read_uri, write_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kube import eventually
 
-from modelway.components.core.evidence.deployment_record import DeploymentRecord
+from modelway.components.core.evidence.runs import DeploymentRecord
 from modelway.components.deploy.stage import deploy_in_task
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]

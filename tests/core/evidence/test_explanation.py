@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from modelway.components.core.checks import Check, Gate, Mode, OnInconclusive, inconclusive, passed_or_failed
-from modelway.components.core.evidence.deployment_record import DeploymentRecord
 from modelway.components.core.evidence.explanation import as_json, as_markdown, headline, sentences, unpassed_checks
-from modelway.components.core.evidence.runs import Attempt, Outcome, RegisteredVersion, State
+from modelway.components.core.evidence.runs import Attempt, DeploymentRecord, Outcome, RegisteredVersion, State
 
 GOOD = passed_or_failed("columns", True, message="all there")
 BAD = passed_or_failed(

@@ -10,18 +10,31 @@ import pytest
 from modelway.components.core.checks import Gate, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import CredentialsError, ModelwayError
+from modelway.components.core.evidence.blessing import Hashes
 from modelway.components.core.evidence.runs import (
     DECISION,
     OUTCOME,
+    DeploymentRecord,
     Outcome,
     RegisteredVersion,
     RunContext,
     State,
-    keep_reports,
+    record_blessing,
     request_hash,
 )
 
 Text = Callable[..., str]
+UNDONE = DeploymentRecord(
+    run="run-7",
+    model="loans",
+    version="4",
+    environment="staging",
+    verdict="undone",
+    image="r/loans@sha256:4",
+    restored="r/loans@sha256:3",
+    reasons=("error-rate is 0.3, and the analysis asks for <= 0.01", "größer"),
+    sentence="version 4 of loans was undone in staging: error-rate is 0.3",
+)
 
 
 @pytest.fixture
@@ -78,11 +91,25 @@ def test_a_store_that_refuses_is_not_a_missing_record(monkeypatch: pytest.Monkey
         Outcome.read("s3://bucket/store", "release-7", file=OUTCOME)
 
 
-def test_reports_are_kept_beside_the_record(tmp_path: Path) -> None:
+def test_the_blessing_the_card_and_the_reports_are_kept_beside_the_record(
+    tmp_path: Path, project_text: Text, contract_text: Text, policy_text: Text
+) -> None:
     (tmp_path / "made.html").write_text("<p>", encoding="utf-8")
-    locations = keep_reports(str(tmp_path / "store"), "release-7", reports={"data": str(tmp_path / "made.html")})
-    assert locations == {"data": f"{tmp_path}/store/runs/release-7/data.html"}
-    assert Path(locations["data"]).read_text(encoding="utf-8") == "<p>"
+    files = UserFiles.load(project=project_text(), contract=contract_text(), policy=policy_text())
+    hashes = Hashes(**{name: document.sha256() for name, document in files.documents()})
+    context = RunContext(run="release-7", store=str(tmp_path / "store"), requested_by="ada", champion="3")
+    reports = {"data": str(tmp_path / "made.html")}
+    blessing, card, locations = record_blessing([], hashes, reports=reports, files=files, context=context)
+    assert (blessing.requested_by, blessing.compared_with) == ("ada", "3")
+    folder = tmp_path / "store" / "runs" / "release-7"
+    assert locations == {"data": f"{folder}/data.html", "card": f"{folder}/card.html"}
+    kept = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    assert kept == {
+        "blessing.json": blessing.content().decode(),
+        "card.html": card.page,
+        "card.md": card.markdown,
+        "data.html": "<p>",
+    }
 
 
 def test_the_same_request_has_the_same_hash(project_text: Text, contract_text: Text, policy_text: Text) -> None:
@@ -112,3 +139,35 @@ def test_the_same_request_has_the_same_hash(project_text: Text, contract_text: T
 def test_a_run_is_called_by_its_name_and_its_id(outcome: Outcome) -> None:
     assert outcome.label == "release-7"
     assert outcome.model_copy(update={"name": "weekly"}).label == "weekly (release-7)"
+
+
+def test_a_deployment_is_read_back_as_it_was_written_and_the_latest_counts(tmp_path: Path) -> None:
+    assert DeploymentRecord.read(str(tmp_path), "run-7") is None
+    assert UNDONE.write(str(tmp_path), "run-7") == f"{tmp_path}/runs/run-7/deployment.json"
+    assert DeploymentRecord.read(str(tmp_path), "run-7") == UNDONE
+    assert DeploymentRecord.read(str(tmp_path), "run-8") is None
+    later = UNDONE.model_copy(update={"verdict": "promoted", "reasons": ()})
+    later.write(str(tmp_path), "run-7")
+    assert DeploymentRecord.read(str(tmp_path), "run-7") == later
+
+
+def test_a_deployment_has_its_time_in_utc() -> None:
+    time = datetime.fromisoformat(DeploymentRecord(**UNDONE.model_dump(exclude={"at"})).at)
+    assert time.tzinfo == UTC
+    assert abs((datetime.now(UTC) - time).total_seconds()) < 300
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"run": "run-7"}', '{"verdict": "lost"}'])
+def test_a_damaged_record_is_an_error_that_names_the_file(tmp_path: Path, content: str) -> None:
+    file = Path(UNDONE.write(str(tmp_path), "run-7"))
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ModelwayError, match="is damaged, or was written by another version") as error:
+        DeploymentRecord.read(str(tmp_path), "run-7")
+    assert error.value.file == str(file)
+
+
+def test_a_store_that_refuses_is_not_a_missing_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CredentialsError):
+        DeploymentRecord.read("s3://bucket/store", "run-7")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.stop_record import STOPPED, StopRecord, record_stop
+from modelway.components.core.evidence.stop_record import StopRecord, record_stop
 
 KEPT = "config/project-0123456789abcdef.json"
 
@@ -38,13 +38,13 @@ def test_a_task_knows_its_run_and_its_store(
         monkeypatch.setenv("MODELWAY_RUN", variable)
     monkeypatch.chdir(tmp_path)
     record_stop(arguments("probe_model", **{name: text.format(store=tmp_path) for name, text in values.items()}))
-    records = {path.parent.name for path in tmp_path.rglob(STOPPED)}
+    records = {path.parent.name for path in tmp_path.rglob(StopRecord.file)}
     assert records == ({run} if run else set())
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs" / "id-1").mkdir(parents=True)
-    (tmp_path / "runs" / "id-1" / STOPPED).write_text("{", encoding="utf-8")
+    (tmp_path / "runs" / "id-1" / StopRecord.file).write_text("{", encoding="utf-8")
     with pytest.raises(ModelwayError, match="is damaged") as error:
         StopRecord.read(str(tmp_path), "id-1")
-    assert error.value.file == str(tmp_path / "runs" / "id-1" / STOPPED)
+    assert error.value.file == str(tmp_path / "runs" / "id-1" / StopRecord.file)

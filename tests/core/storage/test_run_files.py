@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import DamagedError
-from modelway.components.core.storage.run_files import read_record, store_of, write_record
+from modelway.components.core.storage.run_files import RunRecord, store_of
 
 KEPT = "config/project-0123456789abcdef.json"
 
@@ -34,17 +33,19 @@ def test_another_location_tells_no_store(location: str, store: str) -> None:
     assert store_of(location) == store
 
 
-class Note(BaseModel):
+class Note(RunRecord):
+    file = "note.json"
+
     text: str
 
 
 def test_a_record_is_read_back_unless_it_is_missing_or_damaged(tmp_path: Path) -> None:
     store = str(tmp_path)
-    assert read_record(Note, store, "run-1", name="note.json") is None
-    file = write_record(Note(text="größer"), store, "run-1", name="note.json")
+    assert Note.read(store, "run-1") is None
+    file = Note(text="größer").write(store, "run-1")
     assert file == f"{store}/runs/run-1/note.json"
-    assert read_record(Note, store, "run-1", name="note.json") == Note(text="größer")
+    assert Note.read(store, "run-1") == Note(text="größer")
     Path(file).write_text("{}", encoding="utf-8")
     with pytest.raises(DamagedError, match="is damaged") as error:
-        read_record(Note, store, "run-1", name="note.json")
+        Note.read(store, "run-1")
     assert error.value.file == file
