@@ -13,7 +13,9 @@ import pytest
 from modelway.components.core.bundle.bundle import verify_bundle
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE
 from modelway.components.core.bundle.tar import extract_tar
+from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.evidence.blessing import Blessing
 from modelway.components.core.oci.image import CONFIG, Descriptor, Image
 from modelway.components.core.oci.layout import Layout, Reference, pull
 from modelway.components.core.oci.registry import Registry
@@ -56,8 +58,8 @@ def test_a_version_becomes_one_layer_on_the_base(
     assert {entry.mode for entry in entries if entry.isfile()} == {0o444}
     bundle = verify_bundle(tmp_path / "pulled" / "release", keys / "key.pub")
     assert sorted(path.name for path in bundle.folder.iterdir()) == BUNDLE_FILES
-    assert bundle.blessing().project == registered.name
-    assert bundle.policy().model.metrics["roc_auc"].min == 0.6
+    assert Blessing.model_validate_json((bundle.folder / "blessing.json").read_bytes()).project == registered.name
+    assert Policy.load(bundle.folder / "policy.json").model.metrics["roc_auc"].min == 0.6
     assert folder_sha256(bundle.folder) == folder_sha256(tmp_path / "bundle")
     record = json.loads((tmp_path / "store" / "packages" / registered.name / "1.json").read_text())
     assert (record["image"], record["onnx"]) == (result.image, True)

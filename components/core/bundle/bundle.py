@@ -13,17 +13,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelway.components.core.bundle.encryption import decrypt_bundle, encrypted_file, read_keys
 from modelway.components.core.bundle.signing import VERIFYING_KEY, verify
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError
-from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE, POLICY_FILE
+from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE
 from modelway.components.core.storage.models import folder_sha256
-
-if TYPE_CHECKING:
-    from modelway.components.core.config.policy import Policy
-    from modelway.components.core.evidence.blessing import Blessing
 
 MODEL_FOLDER, ONNX_FILE = "model", "model.onnx"
 REQUIREMENTS_FILE, SBOM_FILE = "requirements.txt", "sbom.cdx.json"
@@ -90,18 +86,6 @@ class Bundle:
         path = self.folder / BASELINE_FILE
         return path if path.exists() else None
 
-    def blessing(self) -> Blessing:
-        """The blessing that the version was registered with."""
-        from modelway.components.core.evidence.blessing import Blessing
-
-        return Blessing.model_validate_json((self.folder / BLESSING_FILE).read_bytes())
-
-    def policy(self) -> Policy:
-        """The policy that the version was judged under."""
-        from modelway.components.core.config.policy import Policy
-
-        return Policy.load(self.folder / POLICY_FILE)
-
     def release(self) -> Release:
         """The bundle's ``release.json``.
 
@@ -139,16 +123,14 @@ class Bundle:
         if release.model_hash != blessed:
             problem = "the release names another model than was blessed"
             raise self._mismatch(RELEASE_FILE, problem, value=release.model_hash)
-        if not self.encrypted:
-            self._check_model(blessed)
-
-    def _check_model(self, blessed: str) -> None:
+        if self.encrypted:
+            return
         if not self.model.is_dir():
             raise self._damaged(MODEL_FOLDER)
         sha256 = folder_sha256(self.model)
         if sha256 != blessed:
             raise self._mismatch(MODEL_FOLDER, "the model's files are not those that were blessed", value=sha256)
-        if self.release().onnx != (self.onnx is not None):
+        if release.onnx != (self.onnx is not None):
             raise self._mismatch(ONNX_FILE, "the converted model is missing, or belongs to another release")
 
     def _json(self, name: str) -> dict[str, Any]:

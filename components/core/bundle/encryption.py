@@ -22,7 +22,7 @@ from io import BufferedIOBase, BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelway.components.core.bundle.sealed_v1 import KEY_BYTES, SEALED_FILE, unseal
+from modelway.components.core.bundle.sealed_v1 import KEY_BYTES, SEALED_FILE, changed_or_cut_off, unseal
 from modelway.components.core.bundle.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT, key_file, write_pair
 from modelway.components.core.bundle.tar import extract_tar
 from modelway.components.core.errors import ModelwayError, first_line
@@ -117,13 +117,7 @@ def read_keys(path: Path | None = None) -> DecryptionKeys:
 
 
 def encrypt(source: Path, target: Path, *, recipient: str) -> None:
-    """Encrypts a file to a recipient; each time into other bytes. Neither is held in memory.
-
-    Args:
-        source: The plain file.
-        target: Where the encrypted file goes.
-        recipient: The recipient of age, ``age1…``.
-    """
+    """Encrypts a file to a recipient of age, each time into other bytes; neither file is held in memory."""
     import pyrage
 
     with source.open("rb") as plain, target.open("wb") as encrypted:
@@ -139,13 +133,7 @@ def encrypted_file(folder: Path) -> Path | None:
 def decrypt_bundle(folder: Path, target: Path, *, keys: DecryptionKeys) -> Path:
     """Decrypts an encrypted bundle into a folder, which should be in memory (``emptyDir`` with ``medium: Memory``).
 
-    Args:
-        folder: The bundle, with the model's files encrypted.
-        target: Where the whole bundle goes in plain; must not exist yet or be empty.
-        keys: What decrypts it.
-
-    Returns:
-        The target.
+    The folder, which is returned, must not exist yet or be empty.
 
     Raises:
         ModelwayError: the keys are others, or the encrypted file was changed or cut off.
@@ -177,11 +165,7 @@ def _decrypt(path: Path, target: BufferedIOBase, *, keys: DecryptionKeys) -> Non
         except OSError as error:
             if error.errno is not None:
                 raise
-            raise ModelwayError(
-                f"{path} was changed or cut off after it was encrypted",
-                file=str(path),
-                remedy="fetch it again from where it was released; none of it was used",
-            ) from error
+            raise changed_or_cut_off(str(path)) from error
 
 
 @contextmanager

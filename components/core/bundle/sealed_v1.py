@@ -26,13 +26,7 @@ _HEADER = len(_MAGIC) + 32 + 12 + 32 + _TAG
 
 
 def unseal(source: BufferedIOBase, target: BufferedIOBase, *, keys: Sequence[bytes], name: str = SEALED_FILE) -> None:
-    """Decrypts a sealed file, chunk by chunk; each chunk is authentic when it is written.
-
-    Args:
-        source: The sealed file.
-        target: What the plain content is written to.
-        keys: The keys to try, 32 bytes each.
-        name: The file's name, for errors.
+    """Decrypts a sealed file by one of several keys, chunk by chunk; each chunk is authentic when it is written.
 
     Raises:
         ModelwayError: it was sealed by another key, or was changed or cut off.
@@ -57,14 +51,19 @@ def unseal(source: BufferedIOBase, target: BufferedIOBase, *, keys: Sequence[byt
         try:
             target.write(cipher.decrypt(nonce, chunk, None))
         except InvalidTag as error:
-            raise ModelwayError(
-                f"{name} was changed or cut off after it was encrypted",
-                file=name,
-                remedy="fetch it again from where it was released; none of it was used",
-            ) from error
+            raise changed_or_cut_off(name) from error
         if not following:
             return
         number, chunk = number + 1, following
+
+
+def changed_or_cut_off(name: str) -> ModelwayError:
+    """The error of an encrypted file that is not as it was written."""
+    return ModelwayError(
+        f"{name} was changed or cut off after it was encrypted",
+        file=name,
+        remedy="fetch it again from where it was released; none of it was used",
+    )
 
 
 def _unwrapped(header: bytes, key: bytes) -> bytes | None:

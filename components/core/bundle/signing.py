@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,12 +98,7 @@ def write_pair(private: Path, public: Path, *, secret: bytes, public_content: by
 
 
 def sign(folder: Path, signature: Path, *, private_key: Path) -> None:
-    """Signs every file of a folder, but for the signature itself where that lies in it.
-
-    Args:
-        folder: The folder; it must hold no symbolic link.
-        signature: Where the signature goes.
-        private_key: The private key, PEM on the curve P-256.
+    """Signs every file of a folder without symbolic links, but for the signature itself where that lies in it.
 
     Raises:
         ModelwayError: the key cannot be read or is of another kind, or the folder cannot be signed.
@@ -125,12 +121,7 @@ def sign(folder: Path, signature: Path, *, private_key: Path) -> None:
 
 
 def verify(folder: Path, signature: Path, *, public_key: Path) -> None:
-    """Verifies that a folder holds exactly the files that were signed.
-
-    Args:
-        folder: The folder.
-        signature: The signature, inside of the folder or not.
-        public_key: The public key, PEM on the curve P-256.
+    """Verifies that a folder holds exactly the files that were signed; the signature may lie in it.
 
     Raises:
         ModelwayError: there is no signature, it is of another key or not valid, or a file differs, is missing or was
@@ -142,11 +133,10 @@ def verify(folder: Path, signature: Path, *, public_key: Path) -> None:
 def is_signed_by(folder: Path, signature: Path, *, private_key: Path) -> bool:
     """Whether a signature is one that the private key made for exactly this folder."""
     key = _private(private_key).public_key()
-    try:
+    with suppress(ModelwayError):
         _verify(folder, signature, key=key)
-    except ModelwayError:
-        return False
-    return True
+        return True
+    return False
 
 
 def signed_hashes(signature: Path, private_key: Path) -> dict[str, str]:
@@ -238,23 +228,20 @@ def _statement(signature: Path, payload: bytes) -> dict[str, str]:
 
 
 def _private(path: Path) -> ec.EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    load = partial(load_pem_private_key, password=None)
-    key: EllipticCurvePrivateKey = _load_key(path, SIGNING_KEY, kind=EllipticCurvePrivateKey, load=load)
+    key: ec.EllipticCurvePrivateKey = _load_key(path, SIGNING_KEY, load=partial(load_pem_private_key, password=None))
     return key
 
 
 def _public(path: Path) -> ec.EllipticCurvePublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    key: EllipticCurvePublicKey = _load_key(path, VERIFYING_KEY, kind=EllipticCurvePublicKey, load=load_pem_public_key)
+    key: ec.EllipticCurvePublicKey = _load_key(path, VERIFYING_KEY, load=load_pem_public_key)
     return key
 
 
-def _load_key(path: Path, variable: str, *, kind: type[Any], load: Callable[[bytes], object]) -> Any:
+def _load_key(path: Path, variable: str, *, load: Callable[[bytes], object]) -> Any:
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 
     remedy = "name a PEM file of a key on the curve P-256; `modelway keys` makes a pair"
@@ -263,7 +250,7 @@ def _load_key(path: Path, variable: str, *, kind: type[Any], load: Callable[[byt
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a PEM file without a password"
         raise ModelwayError(f"the key cannot be read: {reason}", file=str(path), key=variable, remedy=remedy) from error
-    if not isinstance(key, kind) or not isinstance(key.curve, SECP256R1):
+    if not isinstance(getattr(key, "curve", None), SECP256R1):
         raise DamagedError("the key is of another kind", file=str(path), key=variable, remedy=remedy)
     return key
 

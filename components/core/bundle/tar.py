@@ -19,13 +19,7 @@ _MAX_BYTES, _MAX_MEMBERS = 64 << 30, 100_000
 def extract_tar(
     archive: tarfile.TarFile, target: Path, *, max_bytes: int = _MAX_BYTES, max_members: int = _MAX_MEMBERS
 ) -> None:
-    """Extracts regular files and folders; owners, modes and times are not taken over.
-
-    Args:
-        archive: An archive that is open to read, as a stream or otherwise.
-        target: The folder that the files go to; what is there is not overwritten.
-        max_bytes: The size of all files together, at most.
-        max_members: The number of files and folders, at most.
+    """Extracts regular files and folders; owners, modes and times are not taken over, and nothing is overwritten.
 
     Raises:
         DamagedError: a member is something else than a file or folder, has an absolute path or one with ``..``, is

@@ -19,8 +19,9 @@ from modelway.components.core.bundle.bundle import Bundle, Release, verify_bundl
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt, new_identity
 from modelway.components.core.bundle.signing import new_keys, sign
 from modelway.components.core.checks import Gate, passed_or_failed
+from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.blessing import GATES, Hashes, bless
+from modelway.components.core.evidence.blessing import GATES, Blessing, Hashes, bless
 from modelway.components.core.storage.models import folder_sha256
 
 
@@ -81,8 +82,9 @@ def test_a_whole_bundle_is_taken(plain: Path, root: Path) -> None:
     bundle = verify_bundle(plain, root / "key.pub")
     assert (bundle.encrypted, bundle.onnx, bundle.baseline) == (False, plain / "model.onnx", None)
     assert bundle.release().name == "loans"
-    assert bundle.blessing().sha256() == bundle.release().blessing_sha256
-    assert bundle.policy().model.metrics["roc_auc"].min == 0.7
+    assert Blessing.model_validate_json((plain / "blessing.json").read_bytes()).sha256() == bundle.blessing_sha256()
+    assert bundle.blessing_sha256() == bundle.release().blessing_sha256
+    assert Policy.load(plain / "policy.json").model.metrics["roc_auc"].min == 0.7
 
 
 @pytest.mark.parametrize(
