@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from modelway.components.core.bundle.tar import extract_tar
 from modelway.components.core.errors import DamagedError, ModelwayError
-from modelway.components.core.oci.image import LAYER, Descriptor
+from modelway.components.core.oci.image import LAYER, digest_of
 from modelway.components.core.oci.layout import Reference, digest_mismatch, pull
 from modelway.components.core.oci.registry import images_at
 
 RELEASE_ROOT = "release"  # /release in the image
-_REMEDY = "name an image that `package_model` made, by its digest"
 
 
 def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
@@ -42,16 +40,11 @@ def fetch_release(image: str, work: Path, *, insecure: bool = False) -> Path:
     if not layers or layers[-1].media_type != LAYER:
         raise _no_release(image, "it is of another kind")
     with images.blob(layers[-1].digest) as blob:
-        _check(blob, layers[-1], image=image)
+        if digest_of(blob) != layers[-1].digest:  # a layout's blobs are whatever somebody left in its folder
+            raise digest_mismatch(layers[-1].digest, image)
+        blob.seek(0)
         _extract(blob, work, image=image)
     return work / RELEASE_ROOT
-
-
-def _check(blob: IO[bytes], layer: Descriptor, *, image: str) -> None:
-    """Checks a layer as it lies here: a layout's blobs are whatever somebody left in its folder."""
-    if f"sha256:{hashlib.file_digest(blob, 'sha256').hexdigest()}" != layer.digest:  # type: ignore[arg-type]
-        raise digest_mismatch(layer.digest, image)
-    blob.seek(0)
 
 
 def _extract(blob: IO[bytes], work: Path, *, image: str) -> None:
@@ -75,5 +68,8 @@ def _is_strange(path: PurePosixPath) -> bool:
 
 def _no_release(image: str, why: str) -> DamagedError:
     return DamagedError(
-        f"the topmost layer of {image} is not a release: {why}", key="image", value=image, remedy=_REMEDY
+        f"the topmost layer of {image} is not a release: {why}",
+        key="image",
+        value=image,
+        remedy="name an image that `package_model` made, by its digest",
     )

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from modelway.components.core.errors import ModelwayError
 
@@ -94,6 +94,11 @@ class Image:
         return config
 
 
+def digest_of(file: IO[bytes]) -> str:
+    """The digest of a file's content."""
+    return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"  # type: ignore[arg-type]
+
+
 def write_layer(folder: Path, root: str, *, target: Path) -> Descriptor:
     """Writes a folder as an uncompressed layer whose bytes depend on the files' names and contents alone.
 
@@ -115,8 +120,7 @@ def write_layer(folder: Path, root: str, *, target: Path) -> Descriptor:
             with path.open("rb") as file:
                 archive.addfile(_entry(name, path.stat().st_size), file)
     with target.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Descriptor(LAYER, f"sha256:{digest}", target.stat().st_size)
+        return Descriptor(LAYER, digest_of(file), target.stat().st_size)
 
 
 def _entry(name: str, size: int | None) -> tarfile.TarInfo:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Protocol
@@ -20,13 +21,6 @@ _REFERENCE = re.compile(
     r"(?P<repository>[a-z0-9]+([._/-]+[a-z0-9]+)*)"
     r"(:(?P<tag>\w[\w.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-
-
-class Source(Protocol):
-    """A readable stream."""
-
-    def read(self, size: int = ..., /) -> bytes:
-        """The next bytes; none at the end."""
 
 
 class Images(Protocol):
@@ -69,11 +63,9 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str, key: str) -> Reference:
-        """Reads a reference; a path starts with ``/`` or ``.``.
+        """Reads ``host/repository:tag``, ``host/repository@sha256:…``, or a folder, with ``@sha256:…`` or not.
 
-        Args:
-            text: ``host/repository:tag``, ``host/repository@sha256:…``, or a folder, with ``@sha256:…`` or not.
-            key: The parameter that it is the value of, for errors.
+        A folder's path starts with ``/`` or ``.``. `key` is the parameter that it is the value of, for errors.
 
         Raises:
             ModelwayError: it is neither.
@@ -96,10 +88,7 @@ class Reference:
     def pinned(cls, text: str, key: str, *, title: str) -> Reference:
         """Reads a reference that names its image by digest, unless it is in a layout's folder.
 
-        Args:
-            text: ``host/repository@sha256:…``, or the folder of an OCI layout.
-            key: The parameter that it is the value of, for errors.
-            title: What kind of image it is, likewise.
+        `key` is the parameter that it is the value of, and `title` what kind of image it is, for errors.
 
         Raises:
             ModelwayError: it is neither, or has no digest.
@@ -158,7 +147,7 @@ class Layout:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}")
         with draft.open("wb") as file:
-            copy_checked(content, file, blob=blob, location=str(self.folder))
+            copy_checked(iter(partial(content.read, 1 << 20), b""), file, digest=blob.digest, location=str(self.folder))
         draft.replace(path)
 
     def mount(self, blob: Descriptor, source: Images) -> bool:  # noqa: ARG002 - a registry's
@@ -198,18 +187,18 @@ class Layout:
 _REF_NAME = "org.opencontainers.image.ref.name"
 
 
-def copy_checked(source: Source, target: IO[bytes], *, blob: Descriptor, location: str) -> None:
-    """Copies a blob's content.
+def copy_checked(chunks: Iterable[bytes], target: IO[bytes], *, digest: str, location: str) -> None:
+    """Writes a blob that comes in chunks.
 
     Raises:
         DamagedError: the content does not match its digest.
     """
-    digest = hashlib.sha256()
-    while chunk := source.read(1 << 20):
-        digest.update(chunk)
+    sha256 = hashlib.sha256()
+    for chunk in chunks:
+        sha256.update(chunk)
         target.write(chunk)
-    if f"sha256:{digest.hexdigest()}" != blob.digest:
-        raise digest_mismatch(blob.digest, location)
+    if f"sha256:{sha256.hexdigest()}" != digest:
+        raise digest_mismatch(digest, location)
 
 
 def digest_mismatch(digest: str, location: str) -> DamagedError:
@@ -256,29 +245,27 @@ def pull(images: Images, reference: Reference, *, platform: str) -> Image:
 
 
 def _read_image(images: Images, reference: Reference, *, platform: str) -> Image:
+    def checked(content: bytes, digest: str) -> bytes:
+        if Descriptor.of(content, MANIFEST).digest != digest:
+            raise digest_mismatch(digest, str(reference))
+        return content
+
     content = images.manifest(reference.digest or reference.tag)
     if reference.digest:
-        _check(content, reference.digest, location=str(reference))
+        checked(content, reference.digest)
     document = json.loads(content)
     for _ in range(3):  # an index may hold an index, as those do that Docker saves
         if "manifests" not in document:
             break
         entry = select_platform(document, platform, source=str(reference))
-        content = images.manifest(entry.digest)
-        _check(content, entry.digest, location=str(reference))
+        content = checked(images.manifest(entry.digest), entry.digest)
         document = json.loads(content)
     config = Descriptor.read(document["config"])
     with images.blob(config.digest) as file:
-        config_json = file.read()
-    _check(config_json, config.digest, location=str(reference))
+        config_json = checked(file.read(), config.digest)
     if not isinstance(json.loads(config_json), dict):
         raise TypeError("the configuration is no JSON object")
     return Image(content, config_json, tuple(Descriptor.read(layer) for layer in document["layers"]))
-
-
-def _check(content: bytes, digest: str, *, location: str) -> None:
-    if Descriptor.of(content, MANIFEST).digest != digest:
-        raise digest_mismatch(digest, location)
 
 
 def push(images: Images, image: Image, *, layer: Path, base: Images, tag: str) -> str:

@@ -28,12 +28,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def images_at(reference: Reference, *, insecure: bool) -> Images:
-    """Where an image is: its repository in a registry, or the OCI layout that it lies in.
-
-    Args:
-        reference: The image.
-        insecure: Whether the registry is spoken to by plain HTTP; one on the machine itself always is.
-    """
+    """Where an image is: its repository in a registry, or the OCI layout that it lies in."""
     if not reference.host:
         return Layout(Path(reference.repository))
     return Registry(reference.host, reference.repository, insecure=insecure)
@@ -63,14 +58,16 @@ class Registry:
         """A blob's content, in a temporary file, checked against its digest."""
         with tempfile.TemporaryFile() as file:
             with self._ask("GET", f"blobs/{digest}", stream=True) as response:
-                response.raw.decode_content = False
-                copy_checked(response.raw, file, blob=Descriptor("", digest, 0), location=self._name)
+                chunks = response.raw.stream(1 << 20, decode_content=False)
+                copy_checked(chunks, file, digest=digest, location=self._name)
             file.seek(0)
             yield file
 
     def has(self, blob: Descriptor) -> bool:
         """Whether a blob is there."""
-        return self._ask("HEAD", f"blobs/{blob.digest}", accept=HTTPStatus.NOT_FOUND).status_code == HTTPStatus.OK
+        with suppress(NotFoundError):
+            return self._ask("HEAD", f"blobs/{blob.digest}").status_code == HTTPStatus.OK
+        return False
 
     def put(self, blob: Descriptor, content: IO[bytes]) -> None:
         """Uploads a blob."""
@@ -139,12 +136,12 @@ class Registry:
         """The certificate authorities, as `requests` takes them."""
         return bundle() or True
 
-    def _send(self, method: str, url: str, *, headers: Mapping[str, str], data: Any, stream: bool) -> Response:
+    def _send(self, method: str, url: str, *, headers: Mapping[str, str], data: Any = None, **options: Any) -> Response:
         """Sends a request, and once more with the answer to what the registry asks for."""
         from requests import RequestException
 
         start = data.tell() if hasattr(data, "tell") else None
-        options = {"data": data, "stream": stream, "verify": self._authorities}
+        options |= {"data": data, "verify": self._authorities}
         token = self._auth.get_auth_header() if getattr(self._auth, "token", None) else {}
         response = self._session.request(method, url, headers={**headers, **token}, **options)
         if response.status_code not in _REFUSALS:
@@ -162,21 +159,12 @@ class Registry:
             data.seek(start)
         return self._session.request(method, url, headers=credentials, **options)
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        data: Any = None,
-        stream: bool = False,
-        accept: int = HTTPStatus.OK,
-    ) -> Response:
+    def _ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any) -> Response:
         import requests
 
         url = path if "://" in path else self._url(path)
         try:
-            response = self._send(method, url, headers=headers or {}, data=data, stream=stream)
+            response = self._send(method, url, headers=headers or {}, **options)
         except requests.RequestException as error:
             raise distrust(error, f"the registry {self.host}") or UnavailableError(
                 f"the registry {self.host} cannot be reached: {first_line(error)}",
@@ -185,7 +173,7 @@ class Registry:
             ) from error
         if response.status_code in _REFUSALS:
             raise self._no_access()
-        if response.status_code == accept or response.status_code < HTTPStatus.BAD_REQUEST:
+        if response.status_code < HTTPStatus.BAD_REQUEST:
             return response
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise NotFoundError(
