@@ -26,6 +26,9 @@ class Status(StrEnum):
         return self in {Status.MISSING, Status.REFUSED, Status.UNREACHABLE}
 
 
+_ERRORS: dict[Status, type[ModelwayError]] = {Status.UNREACHABLE: UnavailableError, Status.REFUSED: CredentialsError}
+
+
 @dataclass(frozen=True)
 class Finding:
     """The state of one service or setting. Passwords in addresses are left out.
@@ -55,11 +58,7 @@ class Finding:
     @classmethod
     def of(cls, subject: str, error: ModelwayError) -> Finding:
         """The finding that an error amounts to."""
-        status = Status.MISSING
-        if isinstance(error, UnavailableError):
-            status = Status.UNREACHABLE
-        elif isinstance(error, CredentialsError):
-            status = Status.REFUSED
+        status = next((status for status, kind in _ERRORS.items() if isinstance(error, kind)), Status.MISSING)
         return cls(subject, status, error.message, error.remedy, key=error.key, file=error.file)
 
     def as_json(self) -> dict[str, str]:
@@ -105,12 +104,8 @@ def as_error(findings: Sequence[Finding]) -> ModelwayError | None:
     wrong = [finding for finding in worst_first(findings) if finding.status.blocks]
     if not wrong:
         return None
-    statuses = {finding.status for finding in wrong}
-    kind = ModelwayError
-    if statuses == {Status.UNREACHABLE}:
-        kind = UnavailableError
-    elif statuses == {Status.REFUSED}:
-        kind = CredentialsError
+    kinds = {_ERRORS.get(finding.status, ModelwayError) for finding in wrong}
+    kind = kinds.pop() if len(kinds) == 1 else ModelwayError
     message, remedy = wrong[0].message, wrong[0].remedy
     if len(wrong) > 1:
         message = f"{len(wrong)} problems with what the run needs"

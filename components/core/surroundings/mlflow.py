@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from modelway.components.core.errors import first_line
-from modelway.components.core.instructions import (
-    config_map_lack,
-    in_pod,
-    pod_namespace,
-)
+from modelway.components.core.instructions import config_map_lack, in_pod, pod_namespace
 from modelway.components.core.storage.certificates import distrust, trust_for_mlflow
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.components.core.surroundings.storage import writable_folder
@@ -25,7 +22,8 @@ if TYPE_CHECKING:
 _SUBJECT, _KEY = "MLflow", "MLFLOW_TRACKING_URI"
 _OLDEST = 3  # the first major version with logged models
 _TIMEOUT = (3, 7)  # seconds to connect, and to wait for an answer
-_PAUSES = (1.0, 1.0, None)  # seconds between tries: a server or a sidecar that is just starting refuses at once
+_PAUSES = (1.0, 1.0)  # seconds between tries: a server or a sidecar that is just starting refuses at once
+_flaw = partial(Finding, _SUBJECT, key=_KEY)
 
 
 def no_tracking_uri() -> Finding:
@@ -36,15 +34,11 @@ def no_tracking_uri() -> Finding:
         namespace = pod_namespace()
         lacks, remedy = config_map_lack("mlflow-tracking-uri", namespace)
         message += f": the ConfigMap modelway in the namespace {namespace} {lacks}"
-    return Finding(_SUBJECT, Status.MISSING, message, remedy, key=_KEY)
+    return _flaw(Status.MISSING, message, remedy)
 
 
 def tracking_finding(uri: str) -> Finding:
-    """Whether runs can be tracked.
-
-    Args:
-        uri: The tracking URI; of a local database only the folder is looked at.
-    """
+    """Whether runs can be tracked at an address; of a local database only the folder is looked at."""
     if uri.startswith(("http://", "https://")):
         return _server(uri.rstrip("/"))
     if uri.startswith("sqlite:///"):
@@ -54,7 +48,7 @@ def tracking_finding(uri: str) -> Finding:
     if "://" not in uri and not uri.startswith("databricks"):
         message = f"{_KEY} is {uri!r}, which is not the address of a server"
         remedy = "set it to http(s)://HOST:PORT, or to sqlite:///FILE; MLflow keeps runs in folders no longer"
-        return Finding(_SUBJECT, Status.MISSING, message, remedy, key=_KEY)
+        return _flaw(Status.MISSING, message, remedy)
     return Finding(_SUBJECT, Status.UNKNOWN, f"{_KEY} is {uri}: only HTTP servers and sqlite are checked")
 
 
@@ -71,20 +65,21 @@ def _server(uri: str) -> Finding:
         address = f"{urlsplit(uri).hostname}:{urlsplit(uri).port or ''}".rstrip(":")
     except ValueError:
         message, remedy = f"{_KEY} is not an address", "write http(s)://HOST:PORT; escape /, ? and # in a password by %"
-        return Finding(_SUBJECT, Status.MISSING, message, remedy, key=_KEY)
+        return _flaw(Status.MISSING, message, remedy)
     service = f"MLflow at {address}"
     try:
         trust_for_mlflow()
         response = _ask_again(uri, "/api/2.0/mlflow/experiments/search?max_results=1")
-        wrong = _wrong(response, service, host=urlsplit(uri).hostname or "")
-        if wrong is not None:
+        if wrong := _wrong(response, service, host=urlsplit(uri).hostname or ""):
             return wrong
         version = _ask(uri, "/version").text.strip()
     except MlflowException as error:
-        untrusted = distrust(error, service, key=_KEY)
-        if untrusted is not None:
+        if untrusted := distrust(error, service, key=_KEY):
             return Finding.of(_SUBJECT, untrusted)
-        return _unreachable(f"{service} cannot be reached: {_cause(error)}")
+        remedy = f"check {_KEY} and that the server runs, then run again"
+        if in_pod():
+            remedy += f"; its address is the key mlflow-tracking-uri of the ConfigMap modelway in {pod_namespace()}"
+        return _flaw(Status.UNREACHABLE, f"{service} cannot be reached: {_cause(error)}", remedy)
     return _judged_version(version, service)
 
 
@@ -112,10 +107,10 @@ def _ask_again(uri: str, path: str) -> Response:
         except MlflowException as error:
             cause = error.__cause__ or error.__context__
             final = not isinstance(cause, NoConnectionError) or isinstance(cause, SSLError | Timeout)
-            if pause is None or final or time.monotonic() - start > 1:
+            if final or time.monotonic() - start > 1:
                 raise
             time.sleep(pause)
-    raise AssertionError
+    return _ask(uri, path)
 
 
 def _wrong(response: Response, service: str, *, host: str) -> Finding | None:
@@ -124,13 +119,12 @@ def _wrong(response: Response, service: str, *, host: str) -> Finding | None:
     if status == HTTPStatus.FORBIDDEN and "Invalid Host header" in text:
         message = f"{service} refuses requests for the host {host!r}"
         remedy = f"start the server with --allowed-hosts {host},{host}:* (or MLFLOW_SERVER_ALLOWED_HOSTS)"
-        return Finding(_SUBJECT, Status.REFUSED, message, remedy, key=_KEY)
+        return _flaw(Status.REFUSED, message, remedy)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         remedy = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
-        return Finding(_SUBJECT, Status.REFUSED, f"{service} refuses access: {status}", remedy, key=_KEY)
+        return _flaw(Status.REFUSED, f"{service} refuses access: {status}", remedy)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        remedy = "see the MLflow server's log, then run again"
-        return Finding(_SUBJECT, Status.UNREACHABLE, f"{service} answers {status}", remedy, key=_KEY)
+        return _flaw(Status.UNREACHABLE, f"{service} answers {status}", "see the MLflow server's log, then run again")
     try:
         understood = status == HTTPStatus.OK and isinstance(response.json(), dict)
     except ValueError:
@@ -142,7 +136,7 @@ def _wrong(response: Response, service: str, *, host: str) -> Finding | None:
     remedy = (
         f"check {_KEY}: scheme, host, port and path; a proxy that asks people to log in stands in the way of programs"
     )
-    return Finding(_SUBJECT, Status.UNREACHABLE, message, remedy, key=_KEY)
+    return _flaw(Status.UNREACHABLE, message, remedy)
 
 
 def _judged_version(version: str, service: str) -> Finding:
@@ -151,15 +145,8 @@ def _judged_version(version: str, service: str) -> Finding:
         return Finding(_SUBJECT, Status.OK, f"{service} answers")
     if int(number[1]) < _OLDEST:
         message = f"{service} is version {version}; models are kept with MLflow {_OLDEST} or newer"
-        return Finding(_SUBJECT, Status.MISSING, message, f"bring the server to MLflow {_OLDEST} or newer", key=_KEY)
+        return _flaw(Status.MISSING, message, f"bring the server to MLflow {_OLDEST} or newer")
     return Finding(_SUBJECT, Status.OK, f"{service} answers, version {version}")
-
-
-def _unreachable(message: str) -> Finding:
-    remedy = f"check {_KEY} and that the server runs, then run again"
-    if in_pod():
-        remedy += f"; its address is the key mlflow-tracking-uri of the ConfigMap modelway in {pod_namespace()}"
-    return Finding(_SUBJECT, Status.UNREACHABLE, message, remedy, key=_KEY)
 
 
 def _cause(error: Exception) -> str:

@@ -23,7 +23,7 @@ from modelway.components.core.surroundings.storage import (
 )
 
 _SECONDS = 20  # for all questions together, which are asked at once; each has shorter limits of its own
-Question = Callable[[], Finding]
+Questions = dict[str, Callable[[], Finding]]
 
 
 def check_surroundings(*, store: str, sources: Sequence[str]) -> None:
@@ -46,13 +46,10 @@ def check_surroundings(*, store: str, sources: Sequence[str]) -> None:
 def inspect_surroundings(*, store: str, sources: Sequence[str], tracking_uri: str | None = None) -> list[Finding]:
     """Like `check_surroundings`, but returns all findings, the worst first.
 
-    Args:
-        store: Where decisions and reports are kept: a folder or ``s3://``.
-        sources: Where the data is: paths or ``s3://``.
-        tracking_uri: The MLflow server; without it the one that ``MLFLOW_TRACKING_URI`` names.
+    The MLflow server is the one that ``MLFLOW_TRACKING_URI`` names, unless another is given.
     """
     findings = _authorities()
-    questions: dict[str, Question] = {}
+    questions: Questions = {}
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         findings.append(no_tracking_uri())
@@ -60,30 +57,26 @@ def inspect_surroundings(*, store: str, sources: Sequence[str], tracking_uri: st
         if uri.startswith(("http://", "https://")):
             load_client()  # here, since it is not the server that takes this time
         questions["MLflow"] = partial(tracking_finding, uri)
-    local = [source for source in sources if not is_uri(source)]
-    questions |= {f"source {source}": partial(source_in_folder, source) for source in local}
+    questions |= {f"source {source}": partial(source_in_folder, source) for source in sources if not is_uri(source)}
+    remote = [source for source in sources if is_uri(source)]
     if not store:
         remedy = "name a folder, or s3://BUCKET/PREFIX"
         findings.append(Finding("store", Status.MISSING, "no store is named", remedy, key="store"))
     elif not is_uri(store):
         questions["store"] = partial(store_in_folder, store)
-    if is_uri(store) or len(local) < len(sources):
+    if is_uri(store) or remote:
         lacking = s3_settings()
         findings += lacking
         if not lacking:
-            questions |= _s3_questions(store, [source for source in sources if is_uri(source)], findings=findings)
+            try:
+                s3 = S3.from_environment(brief=True)
+            except ModelwayError as error:
+                findings.append(Finding.of("S3", error))
+            else:
+                questions |= {f"source {source}": partial(source_in_s3, s3, source) for source in remote}
+                if is_uri(store):
+                    questions["store"] = partial(store_in_s3, s3, store)
     return worst_first(findings + _answers(questions))
-
-
-def _s3_questions(store: str, sources: Sequence[str], *, findings: list[Finding]) -> dict[str, Question]:
-    """The questions to S3; if it cannot be asked, that is added to the findings."""
-    try:
-        s3 = S3.from_environment(brief=True)
-    except ModelwayError as error:
-        findings.append(Finding.of("S3", error))
-        return {}
-    questions: dict[str, Question] = {f"source {source}": partial(source_in_s3, s3, source) for source in sources}
-    return questions | ({"store": partial(store_in_s3, s3, store)} if is_uri(store) else {})
 
 
 def _authorities() -> list[Finding]:
@@ -99,12 +92,12 @@ def _authorities() -> list[Finding]:
     return [Finding(subject, Status.OK, f"the private authorities in {private} are trusted", file=str(private))]
 
 
-def _answers(questions: dict[str, Question]) -> list[Finding]:
+def _answers(questions: Questions) -> list[Finding]:
     """Asks all at once, and waits no longer than `_SECONDS`: a name look-up has no time limit of its own."""
     findings: dict[str, Finding] = {}
     crashes: list[Exception] = []
 
-    def ask(subject: str, question: Question) -> None:
+    def ask(subject: str, question: Callable[[], Finding]) -> None:
         try:
             findings[subject] = question()
         except ModelwayError as error:
@@ -112,14 +105,11 @@ def _answers(questions: dict[str, Question]) -> list[Finding]:
         except Exception as error:  # ours; raised where it can be seen
             crashes.append(error)
 
-    threads = {
-        subject: threading.Thread(target=ask, args=(subject, question), daemon=True)
-        for subject, question in questions.items()
-    }
-    for thread in threads.values():
+    threads = [threading.Thread(target=ask, args=question, daemon=True) for question in questions.items()]
+    for thread in threads:
         thread.start()
     deadline = time.monotonic() + _SECONDS
-    for thread in threads.values():
+    for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     if crashes:
         raise crashes[0]

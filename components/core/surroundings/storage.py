@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
@@ -21,6 +20,7 @@ from modelway.components.core.storage.uri import join
 from modelway.components.core.surroundings.findings import Finding, Status
 
 PROBE = ".modelway-probe"  # the object that shows whether a store can be written to; always the same, and never removed
+_DENIED = "AccessDenied"  # the answer to keys that are known but may not do something
 _PROBE_CONTENT = (
     b"Written by modelway to see whether this store can be written to. It is never read for anything else.\n"
 )
@@ -31,21 +31,12 @@ def s3_settings() -> list[Finding]:
     namespace, findings = pod_namespace(), []
     if in_pod() and endpoint_named() is None:
         lacks, remedy = config_map_lack("s3-endpoint", namespace)
-        findings.append(
-            Finding(
-                "S3 endpoint",
-                Status.MISSING,
-                f"no S3 endpoint is set (Amazon's own would be {AWS_ENDPOINT}): the ConfigMap modelway in the "
-                f"namespace {namespace} {lacks}",
-                remedy,
-                key="s3-endpoint",
-            )
-        )
+        message = f"no S3 endpoint is set (Amazon's own would be {AWS_ENDPOINT})"
+        message += f": the ConfigMap modelway in the namespace {namespace} {lacks}"
+        findings.append(Finding("S3 endpoint", Status.MISSING, message, remedy, key="s3-endpoint"))
     if not has_keys():
-        message, remedy = (
-            "no S3 credentials are set",
-            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL",
-        )
+        message = "no S3 credentials are set"
+        remedy = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL"
         if in_pod():
             message += (
                 f": the Secret {S3_SECRET} in the namespace {namespace} is missing, or lacks accesskey or secretkey"
@@ -56,50 +47,33 @@ def s3_settings() -> list[Finding]:
 
 
 def store_in_s3(s3: S3, store: str) -> Finding:
-    """Whether objects below a store can be written, read and listed.
-
-    Args:
-        s3: The endpoint.
-        store: The store's URI.
-    """
-    probe = join(store, PROBE)
+    """Whether objects below a store can be written, read and listed."""
+    probe, action = join(store, PROBE), "write"
     try:
         s3.put_new(probe, _PROBE_CONTENT)  # refused before anything else is looked at, and writes no second version
-    except ModelwayError as error:
-        return _denied(error, "write", address=store, subject="store") or _finding("store", error)
-    try:
-        content = s3.read(probe)
-    except ModelwayError as error:
-        return _denied(error, "read", address=store, subject="store") or _finding("store", error)
-    if not content.startswith(_PROBE_CONTENT[:19]):
-        remedy = "check AWS_ENDPOINT_URL: scheme, host and port"
-        message = f"what answers at {s3.url} keeps no objects: {probe} is not what was written there"
-        return Finding("S3", Status.UNREACHABLE, message, remedy, key="AWS_ENDPOINT_URL", file=probe)
-    try:
+        action = "read"
+        if not s3.read(probe).startswith(_PROBE_CONTENT[:19]):
+            remedy = "check AWS_ENDPOINT_URL: scheme, host and port"
+            message = f"what answers at {s3.url} keeps no objects: {probe} is not what was written there"
+            return Finding("S3", Status.UNREACHABLE, message, remedy, key="AWS_ENDPOINT_URL", file=probe)
+        action = "list"
         s3.has_objects(probe)
     except ModelwayError as error:
-        return _denied(error, "list", address=store, subject="store") or _finding("store", error)
+        return _s3_finding("store", error, action=action, address=store)
     return Finding("store", Status.OK, f"{store} can be written, read and listed", file=store)
 
 
 def source_in_s3(s3: S3, source: str) -> Finding:
-    """Whether there is data at an address: an object, or objects below a prefix that ends in ``/``.
-
-    Args:
-        s3: The endpoint.
-        source: The source's URI.
-    """
+    """Whether there is data at an address: an object, or objects below a prefix that ends in ``/``."""
     folder = source.endswith("/")
     try:
         if folder and not s3.has_objects(source):
             return _no_data(source, f"there is nothing below {source}")
         if not folder:
             s3.etags(source)
-    except UnavailableError as error:
-        return _finding("source", error)
     except ModelwayError as error:
-        if folder:
-            return _denied(error, "list", address=source, subject="source") or _finding("source", error)
+        if folder or isinstance(error, UnavailableError):
+            return _s3_finding("source", error, action="list", address=source)
         return _reason(s3, source, error=error)
     return Finding("source", Status.OK, f"{source} is there", file=source)
 
@@ -150,20 +124,16 @@ def source_in_folder(source: str) -> Finding:
 
 def _reason(s3: S3, source: str, *, error: ModelwayError) -> Finding:
     """Why an object cannot be read: the answer to that has no text, but the listing's answer has."""
-    with suppress(UnavailableError):
-        try:
-            if s3.has_objects(f"{source}/"):
-                message = f"{source} is not an object; there are objects below {source}/"
-                return Finding("source", Status.MISSING, message, f"name the folder as {source}/", file=source)
-        except ModelwayError as reason:
-            if reason.value != "AccessDenied":
-                return _finding("source", reason)
-    return _denied(error, "read", address=source, subject="source") or _no_data(source, f"there is no object {source}")
-
-
-def _finding(subject: str, error: ModelwayError) -> Finding:
-    """The finding of an error: about S3 as a whole where that does not answer or refuses the keys."""
-    return Finding.of("S3" if isinstance(error, UnavailableError | CredentialsError) else subject, error)
+    try:
+        if s3.has_objects(f"{source}/"):
+            message = f"{source} is not an object; there are objects below {source}/"
+            return Finding("source", Status.MISSING, message, f"name the folder as {source}/", file=source)
+    except ModelwayError as reason:
+        if reason.value != _DENIED:
+            return _s3_finding("source", reason, action="list", address=source)
+    if error.value == _DENIED:
+        return _s3_finding("source", error, action="read", address=source)
+    return _no_data(source, f"there is no object {source}")
 
 
 def _no_data(source: str, message: str) -> Finding:
@@ -173,10 +143,10 @@ def _no_data(source: str, message: str) -> Finding:
     return Finding("source", Status.MISSING, message, remedy, key="data.source", file=source)
 
 
-def _denied(error: ModelwayError, action: str, *, address: str, subject: str) -> Finding | None:
-    """The finding of keys that are known but may not do something; None of another error."""
-    if error.value != "AccessDenied":
-        return None
+def _s3_finding(subject: str, error: ModelwayError, *, action: str, address: str) -> Finding:
+    """The finding of an error: about S3 as a whole where that does not answer or does not know the keys."""
+    if error.value != _DENIED:
+        return Finding.of("S3" if isinstance(error, UnavailableError | CredentialsError) else subject, error)
     operation = {"write": "s3:PutObject", "read": "s3:GetObject", "list": "s3:ListBucket"}[action]
     return Finding(
         subject,
