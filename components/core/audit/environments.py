@@ -98,8 +98,7 @@ def environment_named(text: str) -> EnvironmentName:
 
 def served_versions(model: RegisteredModel) -> dict[EnvironmentName, ModelVersion]:
     """The version that holds each environment's alias; environments that serve nothing are left out."""
-    versions = {environment: model.version_with_alias(environment) for environment in ENVIRONMENTS}
-    return {environment: version for environment, version in versions.items() if version is not None}
+    return {name: version for name in ENVIRONMENTS if (version := model.version_with_alias(name)) is not None}
 
 
 def point_environment_at(version: ModelVersion, environment: EnvironmentName) -> None:

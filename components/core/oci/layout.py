@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -121,20 +121,12 @@ class Layout:
     def manifest(self, reference: str) -> bytes:
         """The document that a digest names, or the layout's index."""
         path = self._path(reference) if reference.startswith("sha256:") else self.folder / "index.json"
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise self._missing(path) from error
+        with self._open(path) as file:
+            return file.read()
 
-    @contextmanager
-    def blob(self, digest: str) -> Iterator[IO[bytes]]:
+    def blob(self, digest: str) -> IO[bytes]:
         """A blob's content."""
-        try:
-            file = self._path(digest).open("rb")
-        except OSError as error:
-            raise self._missing(self._path(digest)) from error
-        with file:
-            yield file
+        return self._open(self._path(digest))
 
     def has(self, blob: Descriptor) -> bool:
         """Whether a blob is there."""
@@ -176,12 +168,15 @@ class Layout:
     def _path(self, digest: str) -> Path:
         return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
-    def _missing(self, path: Path) -> NotFoundError:
-        return NotFoundError(
-            f"{self.folder} is not an OCI layout with this image: {path.name} is missing",
-            file=str(path),
-            remedy="name a folder that `docker save`, `skopeo copy … oci:` or `package_model` wrote an image to",
-        )
+    def _open(self, path: Path) -> IO[bytes]:
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise NotFoundError(
+                f"{self.folder} is not an OCI layout with this image: {path.name} is missing",
+                file=str(path),
+                remedy="name a folder that `docker save`, `skopeo copy … oci:` or `package_model` wrote an image to",
+            ) from error
 
 
 _REF_NAME = "org.opencontainers.image.ref.name"

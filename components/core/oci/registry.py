@@ -11,7 +11,7 @@ from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.oci.image import ACCEPTED, MANIFEST, Descriptor, Image
@@ -73,16 +73,15 @@ class Registry:
         """Uploads a blob."""
         begun = self._ask("POST", "blobs/uploads/")
         location = urljoin(self._url("blobs/uploads/"), begun.headers["Location"])
-        joint = "&" if urlsplit(location).query else "?"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-        self._ask("PUT", f"{location}{joint}{urlencode({'digest': blob.digest})}", headers=headers, data=content)
+        self._ask("PUT", location, params={"digest": blob.digest}, headers=headers, data=content)
 
     def mount(self, blob: Descriptor, source: object) -> bool:
         """Takes a blob over from another repository of the same registry, where it allows that."""
         if not isinstance(source, Registry) or source.host != self.host:
             return False
-        query = urlencode({"mount": blob.digest, "from": source.repository})
-        return self._ask("POST", f"blobs/uploads/?{query}").status_code == HTTPStatus.CREATED
+        origin = {"mount": blob.digest, "from": source.repository}
+        return self._ask("POST", "blobs/uploads/", params=origin).status_code == HTTPStatus.CREATED
 
     def put_manifest(self, image: Image, tag: str) -> str:
         """Uploads an image's manifest."""
