@@ -158,12 +158,7 @@ def release(
 ) -> Entry:
     """Ends a promotion and releases its lock; calling it again returns the entry that did.
 
-    Args:
-        log: The store's audit log.
-        lock: The promotion's lock.
-        event: How the promotion ended.
-        actor: Who ended it: a person or a service.
-        details: The entry's details: ``image``, ``reason``, ``restored`` (what is served again), and so on.
+    The entry's details are ``image``, ``reason``, ``restored`` (what is served again), and so on.
 
     Raises:
         LockLostError: another promotion took it over, or it ended in another way.

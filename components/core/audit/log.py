@@ -156,8 +156,7 @@ class AuditLog:
     def verified_entries(self, *models: str) -> tuple[list[Entry], Head]:
         """All entries in order and the head, verified; entries that were verified before are not read again.
 
-        Args:
-            models: Registered models whose anchor is compared even if no entry names them.
+        The anchors of the registered `models` are compared even if no entry names them.
 
         Raises:
             BrokenLogError: a link is broken.
@@ -174,8 +173,7 @@ class AuditLog:
     def verify(self, *models: str) -> Broken | None:
         """The first entry that was changed, removed, moved, replaced or cut off, by reading all; None if none was.
 
-        Args:
-            models: Registered models whose anchor is compared even if no entry names them.
+        The anchors of the registered `models` are compared even if no entry names them.
         """
         self._chain, self._states = [], []
         return self._checked(models)[1]

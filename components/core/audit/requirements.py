@@ -30,9 +30,7 @@ class Requirements:
 def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Requirements:
     """What an environment requires by all policies together: in each point, what the strictest does.
 
-    Args:
-        policies: The one that the version was released with, and the one that the promoter brings, if any.
-        environment: The environment.
+    The policies are the one that the version was released with, and the one that the promoter brings, if any.
 
     Raises:
         ModelwayError: a policy has no such environment.

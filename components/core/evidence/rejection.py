@@ -15,13 +15,9 @@ _LONGEST = 10
 
 
 def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFiles, context: RunContext) -> NoReturn:
-    """Ends a run with the reasons of the gates that block it, once they are recorded in the store.
+    """Ends a run with the reasons of the gates that block it, once they are recorded in the store if there is one.
 
-    Args:
-        gates: The gates that decided.
-        reports: The path of each one's report, by the gate's name.
-        files: The project's three files.
-        context: The run; without a store nothing is recorded.
+    The reports are paths, by the gates' names.
 
     Raises:
         RejectedError: always, quoting the reasons.

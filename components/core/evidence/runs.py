@@ -230,9 +230,6 @@ def read_outcome(store: str, run: str) -> Outcome | None:
 def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
     """The runs that left records in a store: those without an outcome first, then the newest first.
 
-    Args:
-        store: The root of the project's store.
-
     Returns:
         Each run's id and outcome; None: it is still running, or was killed before it could record anything.
 
@@ -252,12 +249,7 @@ def record_blessing(
 ) -> tuple[Blessing, ModelCard, dict[str, str]]:
     """Draws up a run's blessing and model card, and keeps them in the run's folder with the gates' reports.
 
-    Args:
-        gates: The gates that decided.
-        hashes: What the blessing is bound to.
-        reports: The path of each gate's report, by the gate's name.
-        files: The project's three files.
-        context: The run.
+    The reports are paths, by the gates' names.
 
     Returns:
         The blessing, the card, and where the reports and the card's page are kept, by name.

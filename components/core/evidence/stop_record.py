@@ -37,11 +37,7 @@ class StopRecord(RunRecord):
 
 
 def record_stop(arguments: Sequence[str]) -> None:
-    """Records that a task was terminated, if it has a run and a store.
-
-    Args:
-        arguments: The arguments of KFP's executor.
-    """
+    """Records that the task of these arguments of KFP's executor was terminated, if it has a run and a store."""
     stage = arguments[arguments.index("--function_to_execute") + 1]
     inputs = json.loads(arguments[arguments.index("--executor_input") + 1]).get("inputs", {}).get("parameterValues", {})
     run = os.environ.get(RUN_VARIABLE) or inputs.get("run")

@@ -103,12 +103,8 @@ def write_layer(folder: Path, root: str, *, target: Path) -> Descriptor:
     """Writes a folder as an uncompressed layer whose bytes depend on the files' names and contents alone.
 
     Everything belongs to root and can be written by nobody; the order is by name, the time is 1970. It is not
-    compressed, since what a compressor writes depends on its version.
-
-    Args:
-        folder: The folder.
-        root: Where it lies in the image, without the leading slash.
-        target: The tar file to write.
+    compressed, since what a compressor writes depends on its version. In the image it lies at `root`, which has no
+    leading slash.
     """
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
         archive.addfile(_entry(root, None))

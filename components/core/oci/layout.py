@@ -264,17 +264,9 @@ def _read_image(images: Images, reference: Reference, *, platform: str) -> Image
 
 
 def push(images: Images, image: Image, *, layer: Path, base: Images, tag: str) -> str:
-    """Stores an image: of its layers those that are not there yet.
+    """Stores an image, of its layers those that are not there yet; returns its reference by digest.
 
-    Args:
-        images: Where to.
-        image: The image.
-        layer: The file of its topmost layer.
-        base: Where its other layers are.
-        tag: The tag; empty: none.
-
-    Returns:
-        The image's reference by digest.
+    `layer` is the file of its topmost layer, and `base` holds the others.
     """
     for blob in image.layers[:-1]:
         if not images.has(blob) and not images.mount(blob, base):
