@@ -10,6 +10,8 @@ from modelway.components.core.evidence.blessing import GATES
 from modelway.components.core.evidence.runs import Outcome, State
 from modelway.components.core.report.html import markdown_cell
 
+# What a check that did not pass can do, the worst first, in words; a waiver has its own
+_EFFECTS = {"blocks": "blocks", "reported": "would block, but this gate only reports", "waived": "", "warns": "warns"}
 _MARK = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
 
 
@@ -29,12 +31,7 @@ class UnpassedCheck:
 
     def sentence(self) -> str:
         """The check in words."""
-        effect_text = {
-            "blocks": "blocks",
-            "reported": "would block, but this gate only reports",
-            "warns": "warns",
-            "waived": self.check.waiver or "",
-        }[self.effect]
+        effect_text = self.check.waiver or _EFFECTS[self.effect]
         verb = "failed" if self.check.verdict is Verdict.FAILED else "is inconclusive"
         return f"The {self.gate} gate's {self.check.name} {verb} ({effect_text}): {self.check.message}."
 
@@ -47,7 +44,7 @@ def unpassed_checks(outcome: Outcome) -> list[UnpassedCheck]:
         for check in gate.checks
         if check.verdict is not Verdict.PASSED
     ]
-    order = ("blocks", "reported", "waived", "warns")
+    order = list(_EFFECTS)
     return sorted(unpassed, key=lambda item: (order.index(item.effect), item.check.verdict is not Verdict.FAILED))
 
 
