@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -28,18 +30,8 @@ class Waiver(Section):
         return gate == self.gate and (self._matches(check) or self._matches(former_name(check)))
 
     def _matches(self, check: str) -> bool:
-        first, *rest = self.check.split("*")
-        if not rest:
-            return check == self.check
-        if not check.startswith(first) or len(check) < len(first) + len(rest[-1]):
-            return False
-        place = len(first)
-        for part in rest[:-1]:
-            place = check.find(part, place)
-            if place < 0:
-                return False
-            place += len(part)
-        return check.endswith(rest[-1]) and len(check) - len(rest[-1]) >= place
+        only_stars = re.sub(r"[?[]", r"[\g<0>]", self.check)  # the rest of a file pattern's signs as text
+        return fnmatchcase(check, only_stars)
 
     def __str__(self) -> str:
         return f"waived by {self.by} until {self.until}: {self.reason}"
