@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.components.core.errors import CredentialsError
-from modelway.components.core.storage.s3 import S3
-from modelway.components.core.storage.s3_errors import missing
+from modelway.components.core.storage.s3 import S3, missing
 
 _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
 
@@ -129,10 +128,7 @@ def list_names(folder: str, after: str = "") -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().names(f"{folder.rstrip('/')}/", after)
-    with _translate_errors(folder), suppress(FileNotFoundError):
-        names = (entry.name for entry in os.scandir(folder) if entry.is_file())
-        return sorted(name for name in names if name > after and not name.startswith("."))
-    return []
+    return [entry.name for entry in _entries(folder) if entry.is_file() and entry.name > after]
 
 
 def list_folders(folder: str) -> list[str]:
@@ -143,8 +139,14 @@ def list_folders(folder: str) -> list[str]:
     """
     if is_uri(folder):
         return S3.from_environment().folders(f"{folder.rstrip('/')}/")
+    return [entry.name for entry in _entries(folder) if entry.is_dir()]
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is directly in a local folder and not hidden, in order; nothing if there is no such folder."""
     with _translate_errors(folder), suppress(FileNotFoundError):
-        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        return [entry for entry in entries if not entry.name.startswith(".")]
     return []
 
 
@@ -203,12 +205,11 @@ def _listing_of_prefix(folder: str) -> Listing:
 def _states_in_folder(folder: str) -> dict[str, str]:
     settled = time.time_ns() - _SETTLED_NS
     states: dict[str, str] = {}
-    with _translate_errors(folder), suppress(FileNotFoundError):
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.is_file() and not entry.name.startswith("."):
-                stat = entry.stat()
-                state = f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-                states[entry.name] = state if stat.st_ctime_ns < settled else ""
+    for entry in filter(os.DirEntry.is_file, _entries(folder)):
+        with _translate_errors(folder), suppress(FileNotFoundError):
+            stat = entry.stat()
+            state = f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+            states[entry.name] = state if stat.st_ctime_ns < settled else ""
     return states
 
 
@@ -236,12 +237,11 @@ def sha256_of(path: Path) -> str:
 
 def fetch(source: str, folder: Path) -> Path:
     """A local path with the content of a file, folder, S3 object or S3 prefix; downloads into `folder` if remote."""
-    if not is_uri(source):
-        path = Path(source)
-        if not path.exists():
-            raise missing(source)
-        return path
-    return S3.from_environment().download(source, folder)
+    if is_uri(source):
+        return S3.from_environment().download(source, folder)
+    if not Path(source).exists():
+        raise missing(source)
+    return Path(source)
 
 
 def upload(path: Path, target: str) -> None:
