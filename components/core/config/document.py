@@ -45,8 +45,7 @@ class Document(Section):
         """
         text = str(source)
         if isinstance(source, Path) or is_reference(text):
-            name = str(source)
-            return cls.parse(read_uri(name), name)
+            return cls.parse(read_uri(text), text)
         return cls.parse(text)
 
     @classmethod
@@ -64,13 +63,8 @@ class Document(Section):
             mark = getattr(error, "problem_mark", None)
             line = None if mark is None else mark.line + 1
             place = "" if line is None else f" at line {line}"
-            problem = getattr(error, "problem", None) or "it cannot be parsed"
-            raise DamagedError(
-                f"{name} is not valid YAML{place}: {problem}",
-                file=name,
-                line=line,
-                remedy="correct the YAML at that line",
-            ) from error
+            problem = f"{name} is not valid YAML{place}: {getattr(error, 'problem', None) or 'it cannot be parsed'}"
+            raise DamagedError(problem, file=name, line=line, remedy="correct the YAML at that line") from error
         except ValueError as error:  # such as an impossible date, which the loader does not catch
             raise DamagedError(
                 f"{name} holds a value that cannot be read: {error}", file=name, remedy="correct the value"
