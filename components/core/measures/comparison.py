@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from modelway.components.core.checks import Check, Gate
 from modelway.components.core.config.model_policy import Fairness
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.thresholds import Threshold
-
-NOTHING: Mapping[str, float] = MappingProxyType({})
 
 # Of each kind of check whose bound has one side only: what its number is called, and the side.
 _BOUNDED: dict[str, tuple[str, Literal["min", "max"]]] = {
@@ -76,7 +73,7 @@ class _Parts(NamedTuple):
         return cls(kind, subject, metric.removeprefix("."))
 
 
-def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float] = NOTHING) -> dict[str, float]:
+def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float]) -> dict[str, float]:
     """The numbers of a gate to compare between runs: counts of checks, and what was judged beside its bounds.
 
     Every number is finite. A bound has the number's name and ``_min`` or ``_max``. Of checks that repeat over columns,
@@ -90,9 +87,7 @@ def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float] 
     """
     worst: dict[str, _Reading] = {}
     for reading in _readings(gate.checks, policy):
-        worst_so_far = worst.get(reading.name)
-        if worst_so_far is None or reading.excess > worst_so_far.excess:
-            worst[reading.name] = reading
+        worst[reading.name] = max(worst.get(reading.name, reading), reading, key=lambda either: either.excess)
     values: dict[str, float | None] = {f"checks_{verdict}": count for verdict, count in gate.counts().items()}
     values |= _sums(gate.checks)
     for name, reading in worst.items():
