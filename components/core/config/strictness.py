@@ -106,10 +106,7 @@ def _section(
     """
     if getattr(before, "mode", None) is Mode.DISABLED:
         return
-    rules = (
-        getattr(before, "on_inconclusive", None) or rules[0],
-        getattr(now, "on_inconclusive", None) or rules[1],
-    )
+    rules = (getattr(before, "on_inconclusive", None) or rules[0], getattr(now, "on_inconclusive", None) or rules[1])
     for name, field in kind.model_fields.items():
         if name in _NO_DEMANDS:
             continue

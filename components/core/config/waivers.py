@@ -27,11 +27,8 @@ class Waiver(Section):
 
     def covers(self, gate: str, check: str) -> bool:
         """Whether this is about a check, by its name or by the one that it had before it was renamed."""
-        return gate == self.gate and (self._matches(check) or self._matches(former_name(check)))
-
-    def _matches(self, check: str) -> bool:
-        only_stars = re.sub(r"[?[]", r"[\g<0>]", self.check)  # the rest of a file pattern's signs as text
-        return fnmatchcase(check, only_stars)
+        pattern = re.sub(r"[?[]", r"[\g<0>]", self.check)  # of a file pattern's signs, only `*` is one
+        return gate == self.gate and any(fnmatchcase(name, pattern) for name in (check, former_name(check)))
 
     def __str__(self) -> str:
         return f"waived by {self.by} until {self.until}: {self.reason}"
@@ -46,16 +43,7 @@ def judged_gate(
     waivers: Sequence[Waiver],
     as_of: str,
 ) -> Gate:
-    """The gate of some checks under the policy's mode and the waivers that hold.
-
-    Args:
-        name: The gate's name.
-        checks: What was compared.
-        facts: What else was recorded.
-        mode: Whether it may block.
-        waivers: The policy's.
-        as_of: The day that waivers are judged at, ISO 8601; empty: today.
-    """
+    """The gate of some checks under the policy's mode and its waivers that hold on a day, ISO 8601; empty: today."""
     holding = _holding(waivers, as_of)
     return Gate(
         name=name, checks=tuple(_waived(name, check, waivers=holding) for check in checks), facts=facts, mode=mode
