@@ -195,14 +195,13 @@ class Tracking:
                 experiment, name, run_id, params={key: str(value)[:250] for key, value in params.items()}
             )
             self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        status = "FAILED"
         try:
             yield str(model.model_id), str(model.artifact_location)
-        except BaseException:
+            status = "READY"
+        finally:
             with self.translate_errors():
-                self.client.finalize_logged_model(model.model_id, "FAILED")
-            raise
-        with self.translate_errors():
-            self.client.finalize_logged_model(model.model_id, "READY")
+                self.client.finalize_logged_model(model.model_id, status)
 
     def upload_model(self, model_id: str, folder: str) -> None:
         """Uploads a model's folder to its entry."""

@@ -108,10 +108,7 @@ class S3:
 
     @classmethod
     def from_environment(cls, *, brief: bool = False) -> S3:
-        """The endpoint that the environment names.
-
-        Args:
-            brief: As the class has it.
+        """The endpoint that the environment names, `brief` as the class has it.
 
         Raises:
             CredentialsError: no endpoint or no keys are set.

@@ -120,11 +120,9 @@ def is_exclusive(target: str, content: bytes) -> bool:
 
 
 def list_names(folder: str, after: str = "") -> list[str]:
-    """The names of the files directly in a folder or below an S3 prefix, in order; none if there is no such folder.
+    """The names of the files directly in a folder or below an S3 prefix that come after one, in order.
 
-    Args:
-        folder: A path or URI.
-        after: Only names that come after this one.
+    There are none if there is no such folder.
     """
     if is_uri(folder):
         return S3.from_environment().names(f"{folder.rstrip('/')}/", after)
@@ -132,11 +130,7 @@ def list_names(folder: str, after: str = "") -> list[str]:
 
 
 def list_folders(folder: str) -> list[str]:
-    """The names of the folders directly in a folder or below an S3 prefix, in order; none if there is no such folder.
-
-    Args:
-        folder: A path or URI.
-    """
+    """The names of the folders directly in a folder or below an S3 prefix, in order; none if it is not there."""
     if is_uri(folder):
         return S3.from_environment().folders(f"{folder.rstrip('/')}/")
     return [entry.name for entry in _entries(folder) if entry.is_dir()]
@@ -178,11 +172,7 @@ class Listing:
 
 
 def list_states(folder: str) -> Listing:
-    """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read.
-
-    Args:
-        folder: A path or URI.
-    """
+    """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read."""
     return _listing_of_prefix(folder) if is_uri(folder) else Listing(_states_in_folder(folder), {})
 
 
