@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -36,23 +35,6 @@ _TAKEN, _BUSY = "PreconditionFailed", "ConditionalRequestConflict"  # the object
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 _WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect"}
 _MISSING = {"NoSuchKey", "NoSuchObject", "InvalidBucketName"}
-
-
-@dataclass(frozen=True)
-class ObjectVersion:
-    """One version of an object in a bucket.
-
-    Attributes:
-        key: The object's key.
-        deletes: Whether it marks the object as deleted.
-        is_latest: Whether it is what is there now; the only version is, where the bucket keeps none.
-        state: Its id, ETag, size and time, one of which is another when the object is written anew.
-    """
-
-    key: str
-    deletes: bool
-    is_latest: bool
-    state: str
 
 
 class S3:
@@ -208,18 +190,23 @@ class S3:
         _, key = split_uri(uri)
         return [str(entry.object_name).removeprefix(key).rstrip("/") for entry in self._entries(uri) if entry.is_dir]
 
-    def versions(self, uri: str) -> list[ObjectVersion]:
-        """Every version of what is directly below a prefix that ends in ``/``, in no order."""
-        return [
-            ObjectVersion(
-                str(entry.object_name),
-                entry.is_delete_marker,
-                entry.is_latest == "true",
-                f"{entry.version_id} {entry.etag} {entry.size} {entry.last_modified}",
-            )
-            for entry in self._entries(uri, include_version=True)
-            if not entry.is_dir
-        ]
+    def states(self, uri: str) -> tuple[dict[str, str], dict[str, str]]:
+        """What `uri.Listing` says of what is directly below a prefix that ends in ``/``: its states, and what is tampered."""
+        states: dict[str, str] = {}
+        tampered: dict[str, str] = {}
+        names: set[str] = set()
+        for version in self._entries(uri, include_version=True):
+            if version.is_dir:
+                continue
+            name = str(version.object_name).rsplit("/", 1)[-1]
+            if version.is_delete_marker:
+                tampered[name] = "deleted"
+            elif name in names:
+                tampered.setdefault(name, "replaced")
+            if version.is_latest == "true" and not version.is_delete_marker:  # the only one is, without versioning
+                states[name] = f"{version.version_id} {version.etag} {version.size} {version.last_modified}"
+            names.add(name)
+        return dict(sorted(states.items())), tampered
 
     def _entries(self, uri: str, **options: Any) -> list[Object]:
         bucket, key = split_uri(uri)
@@ -275,13 +262,7 @@ class S3:
 
     @contextmanager
     def _translate_errors(self, uri: str) -> Iterator[None]:
-        """Turns the client's errors about a URI into ones that say what to do.
-
-        Raises:
-            CredentialsError: the keys are refused; `value` is the code of the answer.
-            UnavailableError: no answer comes, none that S3 gives, or one of a failure.
-            NotFoundError: there is no such bucket or object.
-        """
+        """Turns the client's errors about a URI into ones that say what to do; of refused keys `value` says why."""
         from minio.error import InvalidResponseError, S3Error, ServerError
         from urllib3.exceptions import HTTPError
 

@@ -173,23 +173,9 @@ class Listing:
 
 def list_states(folder: str) -> Listing:
     """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read."""
-    return _listing_of_prefix(folder) if is_uri(folder) else Listing(_states_in_folder(folder), {})
-
-
-def _listing_of_prefix(folder: str) -> Listing:
-    states: dict[str, str] = {}
-    tampered: dict[str, str] = {}
-    names: set[str] = set()
-    for version in S3.from_environment().versions(f"{folder.rstrip('/')}/"):
-        name = version.key.rsplit("/", 1)[-1]
-        if version.deletes:
-            tampered[name] = "deleted"
-        elif name in names:
-            tampered.setdefault(name, "replaced")
-        if version.is_latest and not version.deletes:
-            states[name] = version.state
-        names.add(name)
-    return Listing(dict(sorted(states.items())), tampered)
+    if is_uri(folder):
+        return Listing(*S3.from_environment().states(f"{folder.rstrip('/')}/"))
+    return Listing(_states_in_folder(folder), {})
 
 
 def _states_in_folder(folder: str) -> dict[str, str]:
