@@ -85,10 +85,8 @@ def _combined(private: Path, _modified: int) -> str:
 def trust_for_mlflow() -> None:
     """Makes MLflow's client trust the private authorities, unless its own variables say whom it trusts."""
     insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in {"true", "1"}
-    if insecure or os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"):
-        return
-    path = bundle()
-    if path is not None:
+    configured = insecure or os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
+    if not configured and (path := bundle()):
         os.environ["MLFLOW_TRACKING_SERVER_CERT_PATH"] = path
 
 

@@ -195,7 +195,7 @@ class Tracking:
                 experiment, name, run_id, params={key: str(value)[:250] for key, value in params.items()}
             )
             self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        status = "FAILED"
+        status: Literal["READY", "FAILED"] = "FAILED"
         try:
             yield str(model.model_id), str(model.artifact_location)
             status = "READY"

@@ -191,7 +191,7 @@ class S3:
         return [str(entry.object_name).removeprefix(key).rstrip("/") for entry in self._entries(uri) if entry.is_dir]
 
     def states(self, uri: str) -> tuple[dict[str, str], dict[str, str]]:
-        """What `uri.Listing` says of what is directly below a prefix that ends in ``/``: its states, and what is tampered."""
+        """The states of what is directly below a prefix, and what of it is tampered with, as `uri.Listing` has them."""
         states: dict[str, str] = {}
         tampered: dict[str, str] = {}
         names: set[str] = set()
