@@ -45,10 +45,9 @@ def build_estimator(project: Project) -> Any:
                 value=parameter,
                 remedy=_suggestion(parameter, known_parameters),
             )
-    takes_seed = "random_state" in known_parameters and "random_state" not in model.parameters
-    seed = {"random_state": model.seed} if takes_seed else {}
+    seed = {"random_state": model.seed} if "random_state" in known_parameters else {}
     try:
-        estimator = kind().set_params(**seed, **model.parameters)
+        estimator = kind().set_params(**{**seed, **model.parameters})
     except (AttributeError, TypeError, ValueError) as error:
         raise ModelwayError(
             f"{path} refuses its parameters: {first_line(error)}",

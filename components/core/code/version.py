@@ -173,9 +173,7 @@ def _missing(entrypoint: str) -> ModelwayError:
 
 def _location(spec: ModuleSpec) -> Path:
     """A module's file, or a package's folder."""
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    return Path(str(spec.origin))
+    return Path(next(iter(spec.submodule_search_locations or [str(spec.origin)])))
 
 
 def _is_installation(folder: Path) -> bool:
