@@ -7,7 +7,6 @@ composes a pipeline in Python. KFP imports these classes by this module's name i
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kfp import dsl
@@ -41,9 +40,7 @@ def write_values(*artifacts: dsl.Artifact) -> None:
         Path(artifact.path).write_text(json.dumps(artifact.metadata), encoding="utf-8")
 
 
-def write_comparison(
-    metrics: dsl.Metrics, gate: "Gate", *, policy: str, measurements: Mapping[str, float] = MappingProxyType({})
-) -> None:
+def write_comparison(metrics: dsl.Metrics, gate: "Gate", *, policy: str, measurements: Mapping[str, float]) -> None:
     """Logs what people compare between runs: a gate's counts of checks, and what was judged beside its bounds.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -68,54 +69,29 @@ class Check(BaseModel):
     waiver: str | None = None
 
 
-def judged(
-    name: str,
-    verdict: Verdict,
-    *,
-    message: str,
-    rule: OnInconclusive,
-    observed: float | str | None = None,
-    threshold: float | str | None = None,
-    interval: tuple[float, float] | None = None,
-) -> Check:
+class Values(TypedDict, total=False):
+    """What a check compared, where there is anything; see `Check`."""
+
+    observed: float | str | None
+    interval: tuple[float, float] | None
+    threshold: float | str | None
+
+
+def judged(name: str, verdict: Verdict, *, message: str, rule: OnInconclusive, **values: Unpack[Values]) -> Check:
     """A check with any verdict: a failed one blocks, and an inconclusive one where the policy's rule says so."""
-    return Check(
-        name=name,
-        verdict=verdict,
-        observed=observed,
-        interval=interval,
-        threshold=threshold,
-        message=message,
-        blocks=verdict is Verdict.FAILED or (verdict is Verdict.INCONCLUSIVE and rule is OnInconclusive.BLOCK),
-    )
+    blocks = verdict is Verdict.FAILED or (verdict is Verdict.INCONCLUSIVE and rule is OnInconclusive.BLOCK)
+    return Check(name=name, verdict=verdict, message=message, blocks=blocks, **values)
 
 
-def passed_or_failed(
-    name: str,
-    passed: bool,
-    *,
-    message: str,
-    observed: float | str | None = None,
-    threshold: float | str | None = None,
-    interval: tuple[float, float] | None = None,
-) -> Check:
+def passed_or_failed(name: str, passed: bool, *, message: str, **values: Unpack[Values]) -> Check:
     """A check whose evidence suffices; a failed one blocks."""
-    verdict, rule = Verdict.PASSED if passed else Verdict.FAILED, OnInconclusive.BLOCK
-    return judged(name, verdict, message=message, rule=rule, observed=observed, threshold=threshold, interval=interval)
+    verdict = Verdict.PASSED if passed else Verdict.FAILED
+    return judged(name, verdict, message=message, rule=OnInconclusive.BLOCK, **values)
 
 
-def inconclusive(
-    name: str,
-    message: str,
-    *,
-    rule: OnInconclusive,
-    observed: float | str | None = None,
-    threshold: float | str | None = None,
-    interval: tuple[float, float] | None = None,
-) -> Check:
+def inconclusive(name: str, message: str, *, rule: OnInconclusive, **values: Unpack[Values]) -> Check:
     """A check whose evidence does not suffice; the policy's rule says whether it blocks."""
-    verdict = Verdict.INCONCLUSIVE
-    return judged(name, verdict, message=message, rule=rule, observed=observed, threshold=threshold, interval=interval)
+    return judged(name, Verdict.INCONCLUSIVE, message=message, rule=rule, **values)
 
 
 class Gate(BaseModel):

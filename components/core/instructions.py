@@ -32,13 +32,6 @@ def pod_namespace() -> str:
         return "kubeflow"
 
 
-def has_config_map() -> bool:
-    """Whether this pod was given anything of the ConfigMap."""
-    folder = Path(CONFIG_MAP_FOLDER)
-    mounted = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
-    return mounted or any(os.environ.get(name) for name in _FROM_CONFIG_MAP)
-
-
 def new_config_map(namespace: str) -> str:
     """The command that makes the ConfigMap with the addresses of the services."""
     literals = " ".join(f"--from-literal={key}={example}" for key, example in ADDRESSES.items())
@@ -53,7 +46,9 @@ def config_map_key(key: str, namespace: str) -> str:
 
 def config_map_lack(key: str, namespace: str) -> tuple[str, str]:
     """What this pod's ConfigMap lacks for an address to be known, in words, and the command that gives it."""
-    if has_config_map():
+    folder = Path(CONFIG_MAP_FOLDER)
+    mounted = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if mounted or any(os.environ.get(name) for name in _FROM_CONFIG_MAP):
         return f"has no key {key}", config_map_key(key, namespace)
     return "is missing", new_config_map(namespace)
 

@@ -12,7 +12,6 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Data, Project
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import fetch, sha256_of
-from modelway.components.core.tables.sources import source_version
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
 
@@ -56,7 +55,7 @@ def ingest(
     data, contract = Project.load(project_text).data, Contract.load(contract_text)
     with TemporaryDirectory() as work:
         local = fetch(data.source, Path(work))
-        if expected_version and source_version(data) != expected_version:
+        if expected_version and data.version() != expected_version:
             raise ModelwayError(
                 f"{data.source} changed after this run began",
                 file=data.source,

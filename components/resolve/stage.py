@@ -19,7 +19,6 @@ from modelway.components.core.evidence.runs import RunContext, request_hash
 from modelway.components.core.report.html import markdown_cell
 from modelway.components.core.storage.mlflow import TAG, Tracking
 from modelway.components.core.surroundings.services import check_surroundings
-from modelway.components.core.tables.sources import source_version
 from modelway.components.resolve.consistency import check_consistency
 
 __all__ = ["Resolution", "RunContext", "resolve", "resolve_in_task"]
@@ -92,7 +91,7 @@ def resolve(
     except ModelwayError as error:
         error.file = names["project"]
         raise
-    source = source_version(files.project.data)
+    source = files.project.data.version()
     version, notes = _champion(files, champion, request=request_hash(files, source_version=source, code_version=code))
     as_of = datetime.now(UTC).date().isoformat() if files.policy.waivers else ""
     return Resolution(files, source, code, version, as_of, notes)

@@ -62,5 +62,5 @@ def validate_data(
         report_path=report.path,
     ).model_copy(update={"report": report.uri})
     result.write(gate.path)
-    write_comparison(metrics, result, policy=policy)
+    write_comparison(metrics, result, policy=policy, measurements={})
     return (result.verdict.value, result.proceed)

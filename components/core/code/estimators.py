@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
@@ -23,20 +24,17 @@ def build_estimator(project: Project) -> Any:
     path = str(model.estimator)
     module, _, name = path.rpartition(".")
     kind = _attribute(module, name, path=path, key="model.estimator")
+    refusal = partial(ModelwayError, key="model.estimator", value=path)
     if not (hasattr(kind, "fit") and hasattr(kind, "predict") and hasattr(kind, "get_params")):
-        raise ModelwayError(
+        raise refusal(
             f"{path} is not a scikit-learn-compatible estimator: it lacks fit, predict or get_params",
-            key="model.estimator",
-            value=path,
             remedy="name an estimator class, or use `model.entrypoint` for a function of your own",
         )
     try:
         known_parameters = kind().get_params()
     except TypeError as error:
-        raise ModelwayError(
+        raise refusal(
             f"{path} cannot be made without arguments: {first_line(error)}",
-            key="model.estimator",
-            value=path,
             remedy="make and fit it in a function of your own, and name that as `model.entrypoint`",
         ) from error
     for parameter in model.parameters:
@@ -47,10 +45,9 @@ def build_estimator(project: Project) -> Any:
                 value=parameter,
                 remedy=_suggestion(parameter, known_parameters),
             )
-    takes_seed = "random_state" in known_parameters and "random_state" not in model.parameters
-    seed = {"random_state": model.seed} if takes_seed else {}
+    seed = {"random_state": model.seed} if "random_state" in known_parameters else {}
     try:
-        estimator = kind().set_params(**seed, **model.parameters)
+        estimator = kind().set_params(**{**seed, **model.parameters})
     except (AttributeError, TypeError, ValueError) as error:
         raise ModelwayError(
             f"{path} refuses its parameters: {first_line(error)}",
@@ -58,7 +55,9 @@ def build_estimator(project: Project) -> Any:
             value=path,
             remedy="correct them, or make and fit the model in a function of your own, as `model.entrypoint`",
         ) from error
-    _check_task(estimator, project, path=path)
+    fits, right = (is_regressor, "regressor") if project.task == "regression" else (is_classifier, "classifier")
+    if not fits(estimator):
+        raise refusal(f"{path} does not fit the task {project.task}", remedy=f"name a {right}, or correct `task`")
     return estimator
 
 
@@ -100,17 +99,6 @@ def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
             value=path,
             remedy=_suggestion(name, [attribute for attribute in dir(loaded_module) if not attribute.startswith("_")]),
         ) from error
-
-
-def _check_task(estimator: Any, project: Project, *, path: str) -> None:
-    fits = is_regressor(estimator) if project.task == "regression" else is_classifier(estimator)
-    if not fits:
-        raise ModelwayError(
-            f"{path} does not fit the task {project.task}",
-            key="model.estimator",
-            value=path,
-            remedy=f"name a {'regressor' if project.task == 'regression' else 'classifier'}, or correct `task`",
-        )
 
 
 def _suggestion(wrong: str, candidates: Any) -> str:

@@ -71,12 +71,9 @@ class Lock:
             ModelwayError: a line is not a package of one version with its hashes; names it.
         """
         file = folder / REQUIREMENTS_FILE
-        requirements, indexes = [], []
-        for number, line in _logical_lines(file):
-            if line.startswith(_INDEXES):
-                indexes.append(line)
-            else:
-                requirements.append(_parsed(line, number, file=file))
+        lines = _logical_lines(file)
+        indexes = [line for _, line in lines if line.startswith(_INDEXES)]
+        requirements = [_parsed(line, number, file=file) for number, line in lines if line not in indexes]
         return cls(tuple(sorted(requirements, key=str)), tuple(indexes))
 
 

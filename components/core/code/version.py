@@ -173,9 +173,7 @@ def _missing(entrypoint: str) -> ModelwayError:
 
 def _location(spec: ModuleSpec) -> Path:
     """A module's file, or a package's folder."""
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations)))
-    return Path(str(spec.origin))
+    return Path(next(iter(spec.submodule_search_locations or [str(spec.origin)])))
 
 
 def _is_installation(folder: Path) -> bool:
@@ -185,18 +183,15 @@ def _is_installation(folder: Path) -> bool:
 
 def _files(folder: Path, entrypoint: str) -> tuple[str, ...]:
     """The files of an entrypoint's top-level module or package, and of what it imports from the same folder."""
-    files: set[Path] = set()
-    modules, names = set[str](), [_top_level(entrypoint)]
+    modules: dict[str, list[Path]] = {}
+    names = [_top_level(entrypoint)]
     while names:
         name = names.pop()
-        if name in modules:
-            continue
-        modules.add(name)
-        sources = _sources(folder, name)
-        files.update(sources)
-        if not _is_installation(folder):
-            names += [module for file in sources if file.suffix == ".py" for module in _imports(file)]
-    relative = {file.relative_to(folder).as_posix() for file in files}
+        if name not in modules:
+            modules[name] = _sources(folder, name)
+            if not _is_installation(folder):
+                names += [module for file in modules[name] if file.suffix == ".py" for module in _imports(file)]
+    relative = {file.relative_to(folder).as_posix() for files in modules.values() for file in files}
     path = entrypoint.partition(":")[0].replace(".", "/")
     if not any(
         name.startswith((f"{path}.", f"{path}/__init__.")) and name.endswith((".py", ".so")) for name in relative
@@ -209,9 +204,6 @@ def _sources(folder: Path, name: str) -> list[Path]:
     """A module's file in a folder; of a package all files but bytecode and what is hidden; none if neither is there.
 
     A folder without Python files is no package, though Python would take it for one of a namespace.
-
-    Raises:
-        ModelwayError: it takes the name of a module that is imported by others.
     """
     PathFinder.invalidate_caches()  # of a file that was written a moment ago
     spec = PathFinder.find_spec(name, [str(folder)])

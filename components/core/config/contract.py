@@ -40,7 +40,7 @@ class Column(Section):
             raise ValueError("is not a number")
         kind = info.data.get("type")
         if kind == "datetime" and isinstance(bound, dt.date):
-            moment = bound if isinstance(bound, dt.datetime) else dt.datetime(bound.year, bound.month, bound.day)
+            moment = bound if isinstance(bound, dt.datetime) else dt.datetime.combine(bound, dt.time())
             return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
         if kind == "date" and isinstance(bound, dt.datetime):
             if bound.time() != dt.time() or bound.tzinfo is not None:
@@ -56,41 +56,29 @@ class Column(Section):
             bound = getattr(self, name)
             if bound is not None and isinstance(bound, dt.date) != (self.type in {"date", "datetime"}):
                 raise ValueError(f"{name} {bound} does not fit the type {self.type}")
-        if self.minimum is not None and self.maximum is not None and _order(self.minimum) > _order(self.maximum):
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:  # type: ignore[operator]
             raise ValueError(f"minimum {self.minimum} is greater than maximum {self.maximum}: no value can pass")
         if self.pattern is not None and self.type != "string":
             raise ValueError(f"pattern does not fit the type {self.type}")
-        self._categories_are_consistent()
         return self
 
-    def _categories_are_consistent(self) -> None:
+    @model_validator(mode="after")
+    def _categories_are_consistent(self) -> Self:
         if self.categories is None:
-            return
+            return self
         if not self.categories:
             raise ValueError("categories is empty: no value can pass")
         kind = {"string": str, "integer": int, "boolean": bool}.get(self.type)
         if kind is None:
             raise ValueError(f"categories do not fit the type {self.type}")
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
         for category in self.categories:
             if type(category) is not kind:
                 raise ValueError(f"the category {category!r} does not fit the type {self.type}")
-        if self.type == "integer":
-            outside = [
-                category
-                for category in self.categories
-                if (self.minimum is not None and category < self.minimum)  # type: ignore[operator]
-                or (self.maximum is not None and category > self.maximum)  # type: ignore[operator]
-            ]
-            if outside:
-                raise ValueError(f"the category {outside[0]} is outside minimum and maximum: it can never pass")
-
-
-def _order(bound: Bound) -> float:
-    if isinstance(bound, dt.datetime):
-        return bound.replace(tzinfo=bound.tzinfo or dt.UTC).timestamp()
-    if isinstance(bound, dt.date):
-        return dt.datetime(bound.year, bound.month, bound.day, tzinfo=dt.UTC).timestamp()
-    return float(bound)
+            if self.type == "integer" and not low <= category <= high:  # type: ignore[operator]
+                raise ValueError(f"the category {category} is outside minimum and maximum: it can never pass")
+        return self
 
 
 class RowRule(Section):

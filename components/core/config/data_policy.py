@@ -15,9 +15,7 @@ class Distances(Section):
     """The greatest distance between two distributions of one column; a distance without a threshold is not judged."""
 
     psi: Annotated[float | None, LOWER] = Field(
-        0.2,
-        gt=0,
-        description="Population stability index of any column, less chance; 0.1 is small, 0.25 is large.",
+        0.2, gt=0, description="Population stability index of any column, less chance; 0.1 is small, 0.25 is large."
     )
     jensen_shannon: Annotated[float | None, LOWER] = Field(
         None, gt=0, lt=1, description="Jensen-Shannon distance to base 2, of any column: 0 is equal, 1 is disjoint."

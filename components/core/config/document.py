@@ -45,8 +45,7 @@ class Document(Section):
         """
         text = str(source)
         if isinstance(source, Path) or is_reference(text):
-            name = str(source)
-            return cls.parse(read_uri(name), name)
+            return cls.parse(read_uri(text), text)
         return cls.parse(text)
 
     @classmethod
@@ -64,13 +63,8 @@ class Document(Section):
             mark = getattr(error, "problem_mark", None)
             line = None if mark is None else mark.line + 1
             place = "" if line is None else f" at line {line}"
-            problem = getattr(error, "problem", None) or "it cannot be parsed"
-            raise DamagedError(
-                f"{name} is not valid YAML{place}: {problem}",
-                file=name,
-                line=line,
-                remedy="correct the YAML at that line",
-            ) from error
+            problem = f"{name} is not valid YAML{place}: {getattr(error, 'problem', None) or 'it cannot be parsed'}"
+            raise DamagedError(problem, file=name, line=line, remedy="correct the YAML at that line") from error
         except ValueError as error:  # such as an impossible date, which the loader does not catch
             raise DamagedError(
                 f"{name} holds a value that cannot be read: {error}", file=name, remedy="correct the value"
@@ -92,34 +86,26 @@ class Document(Section):
         A null stands where it says something: where leaving the key out would mean another value. The document's
         settings are left out, so that changing them neither runs a stage again nor changes what evidence binds.
         """
-        return json.dumps(
-            _without_empty(self, self.model_dump(mode="json", exclude=set(self.settings))), sort_keys=True
-        )
+        content = self.model_dump(mode="json", exclude=set(self.settings))
+        return json.dumps(_without_empty(self, content), sort_keys=True)
 
     def sha256(self) -> str:
         """The hash of the canonical text: what evidence binds a release to."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
 
-def _without_empty(section: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:
-    """A dumped section without the keys that are null by default."""
-    content: dict[str, Any] = {}
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        if name not in dumped or (value is None and field.default is None):
-            continue
-        if isinstance(value, dict):
-            items = zip(value.values(), dumped[name].items(), strict=True)
-            content[name] = {key: _content(part, item) for part, (key, item) in items}
-        elif isinstance(value, tuple):
-            content[name] = [_content(part, item) for part, item in zip(value, dumped[name], strict=True)]
-        else:
-            content[name] = _content(value, dumped[name])
-    return content
-
-
-def _content(value: object, dumped: Any) -> Any:
-    return _without_empty(value, dumped) if isinstance(value, BaseModel) else dumped
+def _without_empty(value: object, dumped: Any) -> Any:
+    """What was dumped of a section, or of a mapping or list of sections, without the keys that are null by default."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        parts = {name: getattr(value, name) for name in dumped}
+        names = [name for name in dumped if parts[name] is not None or fields[name].default is not None]
+        return {name: _without_empty(parts[name], dumped[name]) for name in names}
+    if isinstance(value, dict):
+        return {key: _without_empty(part, dumped[key]) for key, part in value.items()}
+    if isinstance(value, tuple):
+        return [_without_empty(part, item) for part, item in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def is_reference(source: str) -> bool:
@@ -233,18 +219,12 @@ def _schema_error(error: ValidationError, raw: dict[str, Any], *, text: str, nam
 def _dotted(problem: Any, raw: Any) -> str:
     """Where in the file a problem is, without what pydantic adds of its own: the member of a union that was tried."""
     parts = []
-    for part in problem["loc"]:
-        inside = raw
-        if isinstance(raw, dict) and part in raw:
-            inside = raw[part]
-        elif isinstance(raw, dict) and isinstance(part, str) and (keys := [key for key in raw if str(key) == part]):
-            inside = raw[keys[0]]
-        elif isinstance(raw, list) and isinstance(part, int) and part < len(raw):
-            inside = raw[part]
-        elif problem["type"] != "missing":
-            continue
-        parts.append(str(part))
-        raw = inside
+    for part in map(str, problem["loc"]):
+        entries = raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
+        inside = {str(key): value for key, value in entries}
+        if part in inside or problem["type"] == "missing":
+            parts.append(part)
+            raw = inside.get(part, raw)
     return ".".join(parts)
 
 

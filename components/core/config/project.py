@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 import modelway.components
 from modelway.components.core.config.document import Document, Section
 from modelway.components.core.config.resources import LabelKey, LabelValue, StageResources
+from modelway.components.core.storage.uri import content_version
 
 Task = Literal["binary", "multiclass", "regression"]
 Scalar = bool | int | float | str
@@ -64,6 +65,14 @@ class Data(Section):
     def locations(self) -> list[str]:
         """Where the data is: the source, and what the model is asked in production, if that is named."""
         return [self.source, *([self.serving] if self.serving is not None else [])]
+
+    def version(self) -> str:
+        """A text that changes when the content of a source does.
+
+        Raises:
+            ModelwayError: a source is not there or cannot be read.
+        """
+        return "+".join(map(content_version, self.locations))
 
     @field_validator("delimiter")
     @classmethod
@@ -164,10 +173,8 @@ def _stage(name: str) -> str:
     stages = [DEFAULT_STAGE, *modelway.components.__all__]
     if name not in stages:
         close = get_close_matches(name, stages, n=1)
-        raise ValueError(
-            f"there is no stage {name!r}"
-            + (f"; did you mean {close[0]}?" if close else f"; choose {', '.join(stages)}")
-        )
+        suggestion = f"did you mean {close[0]}?" if close else f"choose {', '.join(stages)}"
+        raise ValueError(f"there is no stage {name!r}; {suggestion}")
     return name
 
 

@@ -198,10 +198,7 @@ class StageResources(Section):
     gpu: Gpu | None = None
     node_selector: dict[LabelKey, LabelValue] | None = Field(None, description="The labels that a node must have.")
     tolerations: tuple[Toleration, ...] | None = None
-    spot: bool | None = Field(
-        None,
-        description="Run on spot capacity only, with GKE, EKS, Karpenter or AKS.",
-    )
+    spot: bool | None = Field(None, description="Run on spot capacity only, with GKE, EKS, Karpenter or AKS.")
     timeout: Annotated[str, BeforeValidator(_duration)] | None = Field(
         None, description="For how long its pod may run, such as 30s, 90m or 1h30m."
     )

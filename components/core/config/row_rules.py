@@ -57,7 +57,7 @@ def rule_condition(rule: RowRule, schema: pl.Schema) -> pl.Expr:
     used_schema = pl.Schema({name: schema[name] for name in (*sorted(_columns_of(rule)), *rule.by)})
     try:
         of_nothing = pl.LazyFrame(schema=used_schema).select(expression).collect()
-        beyond = rule.per == "row" and _looks_beyond_its_row(expression, used_schema)
+        beyond = rule.per == "row" and any(_is_over_rows(part, used_schema) for part in _parts(expression, used_schema))
     except polars.exceptions.PolarsError as error:
         raise _rule_error(
             rule,
@@ -142,19 +142,16 @@ def check_pattern(name: str, pattern: str, *, file: str | None) -> None:
 
 
 def _check_columns(rule: RowRule, schema: pl.Schema) -> None:
-    unknown_columns = sorted(column for column in _columns_of(rule) if column not in schema)
+    unknown_columns = sorted(_columns_of(rule) - schema.keys())
     if unknown_columns:
-        raise ModelwayError(
-            f"the rule {rule.name!r} uses the column {unknown_columns[0]!r}, which the contract does not describe",
-            key=f"rules.{rule.name}",
-            column=unknown_columns[0],
-            value=rule.rule,
-            remedy="describe the column under `columns`, or correct the rule",
-        )
+        problem = f"uses the column {unknown_columns[0]!r}, which the contract does not describe"
+        remedy = "describe the column under `columns`, or correct the rule"
+        raise _rule_error(rule, problem, remedy=remedy, column=unknown_columns[0])
 
 
-def _rule_error(rule: RowRule, problem: str, *, remedy: str) -> ModelwayError:
-    return ModelwayError(f"the rule {rule.name!r} {problem}", key=f"rules.{rule.name}", value=rule.rule, remedy=remedy)
+def _rule_error(rule: RowRule, problem: str, *, remedy: str, column: str | None = None) -> ModelwayError:
+    message, key = f"the rule {rule.name!r} {problem}", f"rules.{rule.name}"
+    return ModelwayError(message, key=key, column=column, value=rule.rule, remedy=remedy)
 
 
 def _expression_of(rule: RowRule) -> pl.Expr:
@@ -172,11 +169,6 @@ def _columns_of(rule: RowRule) -> set[str]:
     return set(_expression_of(rule).meta.root_names())
 
 
-def _looks_beyond_its_row(expression: pl.Expr, schema: pl.Schema) -> bool:
-    """Whether some part of an expression depends on other rows: an aggregate, a window, or the number of rows."""
-    return any(_is_over_rows(part, schema) for part in _parts(expression, schema))
-
-
 def _parts(expression: pl.Expr, schema: pl.Schema) -> Iterator[pl.Expr]:
     yield expression
     for part in expression.meta.pop(schema=schema):
@@ -184,6 +176,7 @@ def _parts(expression: pl.Expr, schema: pl.Schema) -> Iterator[pl.Expr]:
 
 
 def _is_over_rows(part: pl.Expr, schema: pl.Schema) -> bool:
+    """Whether a part of an expression depends on other rows: an aggregate, a window, or the number of rows."""
     if not part.meta.pop(schema=schema):  # a column, a literal, or the number of rows
         return part.meta.eq(pl.len())
     try:

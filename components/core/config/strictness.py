@@ -56,7 +56,7 @@ def weaker_checks(before: Policy | None, now: Policy) -> list[Check]:
     if before is None:
         return []
     blocks = OnInconclusive.BLOCK in {before.on_policy_weakened, now.on_policy_weakened}
-    weakenings = list(_section(before, now, place="", kind=Policy, rule_before=None, rule_now=None))
+    weakenings = list(_section(before, now, place="", kind=Policy))
     if not weakenings:
         return [passed_or_failed("policy", True, message="this policy asks no less than the champion's did")]
     return [_check(weakening, blocks) for weakening in weakenings]
@@ -98,8 +98,7 @@ def _section(
     *,
     place: str,
     kind: type[BaseModel],
-    rule_before: OnInconclusive | None,
-    rule_now: OnInconclusive | None,
+    rules: tuple[OnInconclusive | None, OnInconclusive | None] = (None, None),
 ) -> Iterator[_Weakening]:
     """What is weaker in the fields of one section; `kind` says which, since a general section stands for its parts.
 
@@ -107,10 +106,7 @@ def _section(
     """
     if getattr(before, "mode", None) is Mode.DISABLED:
         return
-    rules = (
-        getattr(before, "on_inconclusive", None) or rule_before,
-        getattr(now, "on_inconclusive", None) or rule_now,
-    )
+    rules = (getattr(before, "on_inconclusive", None) or rules[0], getattr(now, "on_inconclusive", None) or rules[1])
     for name, field in kind.model_fields.items():
         if name in _NO_DEMANDS:
             continue
@@ -118,7 +114,10 @@ def _section(
         old, new = getattr(before, name), getattr(now, name)
         general = _overridden(field.annotation, kind)
         if general is not None:
-            yield from _overrides(before, now, old=_keyed(old, key), new=_keyed(new, key), general=general)
+            old_parts, new_parts = _keyed(old, key), _keyed(new, key)
+            for part in dict.fromkeys((*old_parts, *new_parts)):  # which have thresholds of their own in either policy
+                part_before, part_now = old_parts.get(part, before), new_parts.get(part, now)
+                yield from _section(part_before, part_now, place=part, kind=general)
             continue
         if name == "on_inconclusive":
             if old is None and new is None:
@@ -141,7 +140,7 @@ def _value(
     rules: tuple[OnInconclusive | None, OnInconclusive | None],
 ) -> Iterator[_Weakening]:
     if isinstance(old, BaseModel) and new is not None:
-        yield from _section(old, new, place=place, kind=type(old), rule_before=rules[0], rule_now=rules[1])
+        yield from _section(old, new, place=place, kind=type(old), rules=rules)
     elif isinstance(old, Mapping | tuple):
         old_parts, new_parts = _keyed(old, place), _keyed(new, place)
         for key, value in old_parts.items():
@@ -183,16 +182,6 @@ def _keyed(value: Any, place: str) -> dict[str, Any]:
         repeats[key] += 1
         parts[f"{key}#{repeats[key]}" if repeats[key] > 1 else key] = part
     return parts
-
-
-def _overrides(
-    before: BaseModel, now: BaseModel, *, old: Mapping[str, Any], new: Mapping[str, Any], general: type[BaseModel]
-) -> Iterator[_Weakening]:
-    """What is weaker for the parts that have thresholds of their own in one of the policies."""
-    for key in dict.fromkeys((*old, *new)):
-        yield from _section(
-            old.get(key, before), new.get(key, now), place=key, kind=general, rule_before=None, rule_now=None
-        )
 
 
 def _overridden(annotation: Any, kind: type[BaseModel]) -> type[BaseModel] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -25,21 +27,8 @@ class Waiver(Section):
 
     def covers(self, gate: str, check: str) -> bool:
         """Whether this is about a check, by its name or by the one that it had before it was renamed."""
-        return gate == self.gate and (self._matches(check) or self._matches(former_name(check)))
-
-    def _matches(self, check: str) -> bool:
-        first, *rest = self.check.split("*")
-        if not rest:
-            return check == self.check
-        if not check.startswith(first) or len(check) < len(first) + len(rest[-1]):
-            return False
-        place = len(first)
-        for part in rest[:-1]:
-            place = check.find(part, place)
-            if place < 0:
-                return False
-            place += len(part)
-        return check.endswith(rest[-1]) and len(check) - len(rest[-1]) >= place
+        pattern = re.sub(r"[?[]", r"[\g<0>]", self.check)  # of a file pattern's signs, only `*` is one
+        return gate == self.gate and any(fnmatchcase(name, pattern) for name in (check, former_name(check)))
 
     def __str__(self) -> str:
         return f"waived by {self.by} until {self.until}: {self.reason}"
@@ -54,16 +43,7 @@ def judged_gate(
     waivers: Sequence[Waiver],
     as_of: str,
 ) -> Gate:
-    """The gate of some checks under the policy's mode and the waivers that hold.
-
-    Args:
-        name: The gate's name.
-        checks: What was compared.
-        facts: What else was recorded.
-        mode: Whether it may block.
-        waivers: The policy's.
-        as_of: The day that waivers are judged at, ISO 8601; empty: today.
-    """
+    """The gate of some checks under the policy's mode and its waivers that hold on a day, ISO 8601; empty: today."""
     holding = _holding(waivers, as_of)
     return Gate(
         name=name, checks=tuple(_waived(name, check, waivers=holding) for check in checks), facts=facts, mode=mode

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from modelway.components.core.checks import Check, Gate
 from modelway.components.core.config.model_policy import Fairness
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.thresholds import Threshold
-
-NOTHING: Mapping[str, float] = MappingProxyType({})
 
 # Of each kind of check whose bound has one side only: what its number is called, and the side.
 _BOUNDED: dict[str, tuple[str, Literal["min", "max"]]] = {
@@ -62,21 +59,7 @@ class _Reading:
         return max(below, above)
 
 
-class _Parts(NamedTuple):
-    """A check's name in parts, each of them may be empty: ``kind[subject].metric``."""
-
-    kind: str
-    subject: str
-    metric: str
-
-    @classmethod
-    def of(cls, name: str) -> _Parts:
-        kind, _, rest = name.partition("[")
-        subject, _, metric = rest.rpartition("]")
-        return cls(kind, subject, metric.removeprefix("."))
-
-
-def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float] = NOTHING) -> dict[str, float]:
+def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float]) -> dict[str, float]:
     """The numbers of a gate to compare between runs: counts of checks, and what was judged beside its bounds.
 
     Every number is finite. A bound has the number's name and ``_min`` or ``_max``. Of checks that repeat over columns,
@@ -90,9 +73,7 @@ def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float] 
     """
     worst: dict[str, _Reading] = {}
     for reading in _readings(gate.checks, policy):
-        worst_so_far = worst.get(reading.name)
-        if worst_so_far is None or reading.excess > worst_so_far.excess:
-            worst[reading.name] = reading
+        worst[reading.name] = max(worst.get(reading.name, reading), reading, key=lambda either: either.excess)
     values: dict[str, float | None] = {f"checks_{verdict}": count for verdict, count in gate.counts().items()}
     values |= _sums(gate.checks)
     for name, reading in worst.items():
@@ -103,15 +84,23 @@ def comparison(gate: Gate, policy: Policy, *, measurements: Mapping[str, float] 
 
 def _readings(checks: Iterable[Check], policy: Policy) -> Iterable[_Reading]:
     for check in checks:
-        parts, observed, threshold = _Parts.of(check.name), _finite(check.observed), _finite(check.threshold)
-        if isinstance(check.observed, int) and parts.kind not in _COUNTS:
+        parts, observed, threshold = _parts(check.name), _finite(check.observed), _finite(check.threshold)
+        kind, _, _ = parts
+        if isinstance(check.observed, int) and kind not in _COUNTS:
             observed = threshold = None
         bounded = _bounded(parts, threshold) or _by_metric(parts, policy)
         if bounded is not None:
             yield _Reading(bounded[0], observed, bounded[1])
 
 
-def _bounded(parts: _Parts, threshold: float | None) -> tuple[str, Threshold] | None:
+def _parts(name: str) -> tuple[str, str, str]:
+    """The kind, the subject and the metric in a check's name, ``kind[subject].metric``; each may be empty."""
+    kind, _, rest = name.partition("[")
+    subject, _, metric = rest.rpartition("]")
+    return kind, subject, metric.removeprefix(".")
+
+
+def _bounded(parts: tuple[str, str, str], threshold: float | None) -> tuple[str, Threshold] | None:
     """The name and the bound of a check of a kind whose bound has one side only."""
     if threshold is None:
         return None
@@ -134,7 +123,7 @@ def _bounded(parts: _Parts, threshold: float | None) -> tuple[str, Threshold] | 
     return name, Threshold(min=threshold) if side == "min" else Threshold(max=threshold)
 
 
-def _by_metric(parts: _Parts, policy: Policy) -> tuple[str, Threshold] | None:
+def _by_metric(parts: tuple[str, str, str], policy: Policy) -> tuple[str, Threshold] | None:
     """The name and the bounds of a check of a metric, whose bounds the policy has."""
     kind, subject, metric = parts
     model = policy.model
@@ -173,7 +162,8 @@ def _sums(checks: Iterable[Check]) -> dict[str, float]:
     """How many values and keys the contract does not allow, of all its columns together."""
     sums: dict[str, float] = {}
     for check in checks:
-        name = _SUMS.get(_Parts.of(check.name).kind)
+        kind, _, _ = _parts(check.name)
+        name = _SUMS.get(kind)
         if name is not None:
             sums[name] = sums.get(name, 0.0) + (_finite(check.observed) or 0.0)
     return sums

@@ -134,8 +134,8 @@ def _class_numbers(values: Array, classes: list[Any]) -> Array:
     return np.asarray([numbers.get(value, len(classes)) for value in values.tolist()], dtype=np.int64)
 
 
-class _Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Stands for a fitted classifier in scikit-learn's scorers, with the answers already given."""
+class _Estimator(BaseEstimator):  # type: ignore[misc]
+    """Stands for a fitted estimator in scikit-learn's scorers, with the answers already given."""
 
     def __init__(self, predictions: Predictions) -> None:
         self.predictions = predictions
@@ -147,20 +147,15 @@ class _Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: object) -> Array:  # noqa: ARG002,N803
         return self.predictions.predicted
 
+
+class _Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
+    """Likewise, of a regressor."""
+
+
+class _Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
+    """Likewise, of a classifier."""
+
     def predict_proba(self, X: object) -> Array:  # noqa: ARG002,N803
         if self.predictions.probabilities is None:
             raise AttributeError("the model gives no probabilities (predict_proba)")
         return self.predictions.probabilities
-
-
-class _Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Stands for a fitted regressor, likewise."""
-
-    def __init__(self, predictions: Predictions) -> None:
-        self.predictions = predictions
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def predict(self, X: object) -> Array:  # noqa: ARG002,N803
-        return self.predictions.predicted

@@ -22,9 +22,7 @@ def render_template(package: str, template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = format_number
-    environment.filters["cell"] = markdown_cell
-    environment.filters["short"] = shorten
+    environment.filters |= {"number": format_number, "cell": markdown_cell, "short": shorten}
     return environment.get_template(template).render(**values)
 
 

@@ -30,16 +30,17 @@ def private_authorities() -> Path | None:
         CredentialsError: ``MODELWAY_CA`` names no file.
     """
     configured = os.environ.get(VARIABLE)
-    if configured and not Path(configured).is_file():
+    file = Path(configured or MOUNTED)
+    if file.is_file():
+        return file
+    if configured:
         raise CredentialsError(
             f"the file that {VARIABLE} names does not exist",
             file=configured,
             key=VARIABLE,
             remedy="name the PEM file with the private authority's certificates, or unset it",
         )
-    if configured:
-        return Path(configured)
-    return Path(MOUNTED) if Path(MOUNTED).is_file() else None
+    return None
 
 
 def bundle() -> str | None:
@@ -72,7 +73,8 @@ def _combined(private: Path, _modified: int) -> str:
     import certifi
 
     public = {os.environ.get("SSL_CERT_FILE") or "", os.environ.get("REQUESTS_CA_BUNDLE") or "", certifi.where()}
-    content = _checked(private)
+    content = private.read_bytes()
+    check_certificates(content, file=str(private), key=VARIABLE if os.environ.get(VARIABLE) else "ca")
     for path in sorted(filter(os.path.isfile, public)):
         content += b"\n" + Path(path).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
@@ -83,10 +85,8 @@ def _combined(private: Path, _modified: int) -> str:
 def trust_for_mlflow() -> None:
     """Makes MLflow's client trust the private authorities, unless its own variables say whom it trusts."""
     insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in {"true", "1"}
-    if insecure or os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH"):
-        return
-    path = bundle()
-    if path is not None:
+    configured = insecure or os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
+    if not configured and (path := bundle()):
         os.environ["MLFLOW_TRACKING_SERVER_CERT_PATH"] = path
 
 
@@ -151,12 +151,6 @@ def check_certificates(content: bytes, *, file: str, key: str) -> None:
             key=key,
             remedy="give certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----",
         ) from error
-
-
-def _checked(private: Path) -> bytes:
-    content = private.read_bytes()
-    check_certificates(content, file=str(private), key=VARIABLE if os.environ.get(VARIABLE) else "ca")
-    return content
 
 
 def _is_ours(path: Path, content: bytes) -> bool:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage.certificates import trust_for_mlflow
-from modelway.components.core.storage.mlflow_errors import NO_ALIAS, translate_errors
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
+from modelway.components.core.storage.certificates import distrust, trust_for_mlflow
 from modelway.components.core.termination import TerminatedError, sigterm_raises
 
 for _name, _value in {
@@ -34,6 +33,11 @@ if TYPE_CHECKING:
 TAG = "modelway."
 RUN_VARIABLE = "MODELWAY_RUN"  # the pipeline run's id: a task that is cached must not be given it as an argument
 PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
+
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+_NO_ALIAS = _ABSENT | {"INVALID_PARAMETER_VALUE"}
+_AWAY = {"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
+_REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
 
 
 class Tracking:
@@ -114,11 +118,10 @@ class Tracking:
 
     def _start_run(self, experiment: str, name: str, *, tags: Mapping[str, str]) -> str:
         existing = self.client.get_experiment_by_name(experiment)
-        if existing is None:
-            location = _local_artifacts(self.uri)
-            identifier = self.client.create_experiment(experiment, artifact_location=location)
-        else:
+        if existing is not None:
             identifier = existing.experiment_id
+        else:
+            identifier = self.client.create_experiment(experiment, artifact_location=_local_artifacts(self.uri))
         pipeline_run = os.environ.get(RUN_VARIABLE)
         if pipeline_run:
             tags = {**tags, PIPELINE_RUN_TAG: pipeline_run}
@@ -192,14 +195,13 @@ class Tracking:
                 experiment, name, run_id, params={key: str(value)[:250] for key, value in params.items()}
             )
             self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        status: Literal["READY", "FAILED"] = "FAILED"
         try:
             yield str(model.model_id), str(model.artifact_location)
-        except BaseException:
+            status = "READY"
+        finally:
             with self.translate_errors():
-                self.client.finalize_logged_model(model.model_id, "FAILED")
-            raise
-        with self.translate_errors():
-            self.client.finalize_logged_model(model.model_id, "READY")
+                self.client.finalize_logged_model(model.model_id, status)
 
     def upload_model(self, model_id: str, folder: str) -> None:
         """Uploads a model's folder to its entry."""
@@ -214,7 +216,7 @@ class Tracking:
             try:
                 return self.client.get_model_version_by_alias(name, alias)
             except MlflowException as error:
-                if error.error_code in NO_ALIAS:
+                if error.error_code in _NO_ALIAS:
                     return None
                 raise
 
@@ -297,9 +299,42 @@ class Tracking:
                 path = self.client.download_artifacts(model_version.run_id, f"{folder}/{file}", work)
                 return Path(path).read_bytes()
 
-    def translate_errors(self) -> AbstractContextManager[None]:
-        """Turns MLflow's errors into ones that say what to do."""
-        return translate_errors(self.uri)
+    @contextmanager
+    def translate_errors(self) -> Iterator[None]:
+        """Turns MLflow's errors into ones that say what to do.
+
+        Raises:
+            NotFoundError: MLflow has no such thing.
+            CredentialsError: it refuses access.
+            UnavailableError: it cannot be reached, or not now.
+            ModelwayError: it answers something else.
+        """
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+
+        server, key = f"MLflow at {self.uri}", "MLFLOW_TRACKING_URI"
+        try:
+            yield
+        except (MlflowException, RequestException) as error:
+            code = getattr(error, "error_code", None)
+            if code in _REFUSED:
+                raise CredentialsError(
+                    f"{server} refuses access",
+                    key=key,
+                    remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
+                ) from error
+            # Of one file among several that failed, MLflow keeps only the text.
+            no_answer = "Max retries exceeded" in str(error) or isinstance(error.__context__, RequestException)
+            if isinstance(error, RequestException) or no_answer or code in _AWAY:
+                raise distrust(error, server, key=key) or UnavailableError(
+                    f"{server} cannot be reached",
+                    key=key,
+                    remedy="check MLFLOW_TRACKING_URI and that the server runs, then run again",
+                ) from error
+            kind = NotFoundError if code in _ABSENT else ModelwayError
+            raise kind(
+                f"{server} answers: {first_line(error)}", key=key, remedy="see the MLflow server's log"
+            ) from error
 
 
 def _local_artifacts(uri: str) -> str | None:

@@ -6,14 +6,13 @@ model's own metadata claims. Only a model that does not fit in skops is pickled,
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.storage.uri import sha256_of
 
 TRUSTED_LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "xgboost", "lightgbm", "catboost", "modelway")
 STEPS_FILE = "steps.skops"
@@ -22,18 +21,6 @@ STEPS_FILE = "steps.skops"
 def is_trusted(type_name: str) -> bool:
     """Whether a type, named with its module, belongs to a library that models may be made of."""
     return type_name.split(".", maxsplit=1)[0] in TRUSTED_LIBRARIES
-
-
-def untrusted_types(dumped: bytes | Path) -> list[str]:
-    """The types in a skops file or its bytes that belong to no trusted library."""
-    import skops.io
-
-    names: Sequence[str] = (
-        skops.io.get_untrusted_types(file=dumped)
-        if isinstance(dumped, Path)
-        else skops.io.get_untrusted_types(data=dumped)
-    )
-    return [name for name in names if not is_trusted(name)]
 
 
 def load_skops(path: Path) -> Any:
@@ -91,10 +78,4 @@ def load_model(folder: str | Path) -> Any:
 
 def folder_sha256(folder: str | Path) -> str:
     """The hash of a folder's file names and contents: what evidence binds a model to."""
-    folder = Path(folder)
-    lines = [
-        f"{file.relative_to(folder).as_posix()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return sha256_of(Path(folder))

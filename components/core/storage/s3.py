@@ -11,42 +11,30 @@ import base64
 import hashlib
 import os
 import time
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
-from modelway.components.core.storage.certificates import tls_context
-from modelway.components.core.storage.s3_errors import missing, translate_errors
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
+from modelway.components.core.instructions import new_bucket
+from modelway.components.core.storage.certificates import distrust, tls_context
 
 if TYPE_CHECKING:
     from minio import Minio
+    from minio.datatypes import Object
 
 _ENDPOINT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT")
 _ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY")
 _SECRET_KEY = ("AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY")
 _TAKEN, _BUSY = "PreconditionFailed", "ConditionalRequestConflict"  # the object is there; is just being written
-
-
-@dataclass(frozen=True)
-class ObjectVersion:
-    """One version of an object in a bucket.
-
-    Attributes:
-        key: The object's key.
-        deletes: Whether it marks the object as deleted.
-        is_latest: Whether it is what is there now; the only version is, where the bucket keeps none.
-        state: Its id, ETag, size and time, one of which is another when the object is written anew.
-    """
-
-    key: str
-    deletes: bool
-    is_latest: bool
-    state: str
+_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect"}
+_MISSING = {"NoSuchKey", "NoSuchObject", "InvalidBucketName"}
 
 
 class S3:
@@ -102,10 +90,7 @@ class S3:
 
     @classmethod
     def from_environment(cls, *, brief: bool = False) -> S3:
-        """The endpoint that the environment names.
-
-        Args:
-            brief: Whether to give up within seconds where no answer comes, as checks do.
+        """The endpoint that the environment names, `brief` as the class has it.
 
         Raises:
             CredentialsError: no endpoint or no keys are set.
@@ -196,34 +181,37 @@ class S3:
 
     def names(self, uri: str, after: str = "") -> list[str]:
         """The names directly below a prefix that ends in ``/``, in order; with `after`, those that come after it."""
-        bucket, key = split_uri(uri)
-        with self._translate_errors(uri):
-            items = self.client.list_objects(
-                bucket_name=bucket, prefix=key, start_after=f"{key}{after}" if after else None
-            )
-            return [(item.object_name or "").removeprefix(key) for item in items if not item.is_dir]
+        _, key = split_uri(uri)
+        entries = self._entries(uri, start_after=f"{key}{after}" if after else None)
+        return [str(entry.object_name).removeprefix(key) for entry in entries if not entry.is_dir]
 
     def folders(self, uri: str) -> list[str]:
         """The names directly below a prefix that ends in ``/`` that have something below them in turn, in order."""
-        bucket, key = split_uri(uri)
-        with self._translate_errors(uri):
-            entries = self.client.list_objects(bucket_name=bucket, prefix=key)
-            return [(entry.object_name or "").removeprefix(key).rstrip("/") for entry in entries if entry.is_dir]
+        _, key = split_uri(uri)
+        return [str(entry.object_name).removeprefix(key).rstrip("/") for entry in self._entries(uri) if entry.is_dir]
 
-    def versions(self, uri: str) -> list[ObjectVersion]:
-        """Every version of what is directly below a prefix that ends in ``/``, in no order."""
+    def states(self, uri: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The states of what is directly below a prefix, and what of it is tampered with, as `uri.Listing` has them."""
+        states: dict[str, str] = {}
+        tampered: dict[str, str] = {}
+        names: set[str] = set()
+        for version in self._entries(uri, include_version=True):
+            if version.is_dir:
+                continue
+            name = str(version.object_name).rsplit("/", 1)[-1]
+            if version.is_delete_marker:
+                tampered[name] = "deleted"
+            elif name in names:
+                tampered.setdefault(name, "replaced")
+            if version.is_latest == "true" and not version.is_delete_marker:  # the only one is, without versioning
+                states[name] = f"{version.version_id} {version.etag} {version.size} {version.last_modified}"
+            names.add(name)
+        return dict(sorted(states.items())), tampered
+
+    def _entries(self, uri: str, **options: Any) -> list[Object]:
         bucket, key = split_uri(uri)
         with self._translate_errors(uri):
-            return [
-                ObjectVersion(
-                    entry.object_name or "",
-                    entry.is_delete_marker,
-                    entry.is_latest == "true",
-                    f"{entry.version_id} {entry.etag} {entry.size} {entry.last_modified}",
-                )
-                for entry in self.client.list_objects(bucket_name=bucket, prefix=key, include_version=True)
-                if not entry.is_dir
-            ]
+            return list(self.client.list_objects(bucket_name=bucket, prefix=key, **options))
 
     def upload(self, path: Path, uri: str) -> None:
         """Copies a local file to an object."""
@@ -254,17 +242,14 @@ class S3:
     def etags(self, uri: str) -> list[tuple[str, str]]:
         """Key and ETag of an object, or of everything below a prefix that ends in ``/``, in order of the keys."""
         bucket, key = split_uri(uri)
-        with self._translate_errors(uri):
-            if key and not key.endswith("/"):
+        if key and not key.endswith("/"):
+            with self._translate_errors(uri):
                 return [(key, self.client.stat_object(bucket_name=bucket, object_name=key).etag or "")]
-            entries = [
-                (item.object_name or "", item.etag or "")
-                for item in self.client.list_objects(bucket_name=bucket, prefix=key, recursive=True)
-                if not item.is_dir
-            ]
-        if not entries:
+        entries = self._entries(uri, recursive=True)
+        etags = sorted((str(entry.object_name), entry.etag or "") for entry in entries if not entry.is_dir)
+        if not etags:
             raise missing(uri)
-        return sorted(entries)
+        return etags
 
     def has_objects(self, uri: str) -> bool:
         """Whether there is an object whose key begins so."""
@@ -275,8 +260,57 @@ class S3:
             )
             return next(iter(listing), None) is not None
 
-    def _translate_errors(self, uri: str) -> AbstractContextManager[None]:
-        return translate_errors(uri, self.url)
+    @contextmanager
+    def _translate_errors(self, uri: str) -> Iterator[None]:
+        """Turns the client's errors about a URI into ones that say what to do; of refused keys `value` says why."""
+        from minio.error import InvalidResponseError, S3Error, ServerError
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                bucket, _ = split_uri(uri)
+                raise NotFoundError(
+                    f"there is no bucket {bucket!r} at {self.endpoint}",
+                    file=uri,
+                    value=bucket,
+                    remedy=f"correct the address, or make the bucket: {new_bucket(bucket, self.url)}",
+                ) from error
+            if error.code in _MISSING:
+                raise missing(uri, f"{self.endpoint} answers {error.code}") from error
+            if error.code in _REFUSED:
+                raise CredentialsError(
+                    f"S3 at {self.endpoint} refuses access: {error.code}",
+                    file=uri,
+                    value=error.code,
+                    remedy="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, that they may use this bucket, and that "
+                    "AWS_ENDPOINT_URL is theirs (without it Amazon's S3 is asked)",
+                ) from error
+            raise UnavailableError(
+                f"S3 at {self.endpoint} answers {error.code}: {error.message}",
+                file=uri,
+                remedy="set AWS_REGION to the bucket's region; on a cluster it is the key `s3-region` of the ConfigMap "
+                "modelway"
+                if error.code in _WRONG_REGION
+                else "see the S3 server's log, then run again",
+            ) from error
+        except ValueError as error:  # the client's word on a name that no bucket can have
+            raise missing(uri, first_line(error)) from error
+        except (InvalidResponseError, ParseError) as error:
+            raise UnavailableError(
+                f"S3 at {self.endpoint} cannot be reached: what answers at {self.url} does not speak S3",
+                file=uri,
+                key="AWS_ENDPOINT_URL",
+                remedy="check its scheme (http or https), host and port: a console or a proxy may stand there",
+            ) from error
+        except (HTTPError, ServerError) as error:
+            plain = ": it does not speak TLS; is it http:// ?" if "WRONG_VERSION_NUMBER" in str(error) else ""
+            raise distrust(error, f"S3 at {self.endpoint}", key="AWS_ENDPOINT_URL") or UnavailableError(
+                f"S3 at {self.endpoint} cannot be reached{plain}",
+                file=uri,
+                remedy="check AWS_ENDPOINT_URL (or MINIO_ENDPOINT) and that the server runs, then run again",
+            ) from error
 
 
 def endpoint_named() -> str | None:
@@ -287,6 +321,13 @@ def endpoint_named() -> str | None:
 def has_keys() -> bool:
     """Whether the environment has S3 credentials."""
     return _first(*_ACCESS_KEY) is not None and _first(*_SECRET_KEY) is not None
+
+
+def missing(source: str, detail: str = "there is nothing at this address") -> NotFoundError:
+    """The error of something that is not where it should be."""
+    return NotFoundError(
+        f"{source} cannot be read: {detail}", file=source, remedy="correct the path or URI, or put the file there"
+    )
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.components.core.errors import CredentialsError
-from modelway.components.core.storage.s3 import S3
-from modelway.components.core.storage.s3_errors import missing
+from modelway.components.core.storage.s3 import S3, missing
 
 _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
 
@@ -121,30 +120,27 @@ def is_exclusive(target: str, content: bytes) -> bool:
 
 
 def list_names(folder: str, after: str = "") -> list[str]:
-    """The names of the files directly in a folder or below an S3 prefix, in order; none if there is no such folder.
+    """The names of the files directly in a folder or below an S3 prefix that come after one, in order.
 
-    Args:
-        folder: A path or URI.
-        after: Only names that come after this one.
+    There are none if there is no such folder.
     """
     if is_uri(folder):
         return S3.from_environment().names(f"{folder.rstrip('/')}/", after)
-    with _translate_errors(folder), suppress(FileNotFoundError):
-        names = (entry.name for entry in os.scandir(folder) if entry.is_file())
-        return sorted(name for name in names if name > after and not name.startswith("."))
-    return []
+    return [entry.name for entry in _entries(folder) if entry.is_file() and entry.name > after]
 
 
 def list_folders(folder: str) -> list[str]:
-    """The names of the folders directly in a folder or below an S3 prefix, in order; none if there is no such folder.
-
-    Args:
-        folder: A path or URI.
-    """
+    """The names of the folders directly in a folder or below an S3 prefix, in order; none if it is not there."""
     if is_uri(folder):
         return S3.from_environment().folders(f"{folder.rstrip('/')}/")
+    return [entry.name for entry in _entries(folder) if entry.is_dir()]
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is directly in a local folder and not hidden, in order; nothing if there is no such folder."""
     with _translate_errors(folder), suppress(FileNotFoundError):
-        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        return [entry for entry in entries if not entry.name.startswith(".")]
     return []
 
 
@@ -176,39 +172,20 @@ class Listing:
 
 
 def list_states(folder: str) -> Listing:
-    """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read.
-
-    Args:
-        folder: A path or URI.
-    """
-    return _listing_of_prefix(folder) if is_uri(folder) else Listing(_states_in_folder(folder), {})
-
-
-def _listing_of_prefix(folder: str) -> Listing:
-    states: dict[str, str] = {}
-    tampered: dict[str, str] = {}
-    names: set[str] = set()
-    for version in S3.from_environment().versions(f"{folder.rstrip('/')}/"):
-        name = version.key.rsplit("/", 1)[-1]
-        if version.deletes:
-            tampered[name] = "deleted"
-        elif name in names:
-            tampered.setdefault(name, "replaced")
-        if version.is_latest and not version.deletes:
-            states[name] = version.state
-        names.add(name)
-    return Listing(dict(sorted(states.items())), tampered)
+    """What is directly in a folder or below an S3 prefix; nothing if there is no such folder. No file is read."""
+    if is_uri(folder):
+        return Listing(*S3.from_environment().states(f"{folder.rstrip('/')}/"))
+    return Listing(_states_in_folder(folder), {})
 
 
 def _states_in_folder(folder: str) -> dict[str, str]:
     settled = time.time_ns() - _SETTLED_NS
     states: dict[str, str] = {}
-    with _translate_errors(folder), suppress(FileNotFoundError):
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            if entry.is_file() and not entry.name.startswith("."):
-                stat = entry.stat()
-                state = f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-                states[entry.name] = state if stat.st_ctime_ns < settled else ""
+    for entry in filter(os.DirEntry.is_file, _entries(folder)):
+        with _translate_errors(folder), suppress(FileNotFoundError):
+            stat = entry.stat()
+            state = f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+            states[entry.name] = state if stat.st_ctime_ns < settled else ""
     return states
 
 
@@ -236,12 +213,11 @@ def sha256_of(path: Path) -> str:
 
 def fetch(source: str, folder: Path) -> Path:
     """A local path with the content of a file, folder, S3 object or S3 prefix; downloads into `folder` if remote."""
-    if not is_uri(source):
-        path = Path(source)
-        if not path.exists():
-            raise missing(source)
-        return path
-    return S3.from_environment().download(source, folder)
+    if is_uri(source):
+        return S3.from_environment().download(source, folder)
+    if not Path(source).exists():
+        raise missing(source)
+    return Path(source)
 
 
 def upload(path: Path, target: str) -> None:

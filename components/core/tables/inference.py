@@ -34,12 +34,7 @@ def infer_request(tensors: Sequence[Tensor]) -> dict[str, Any]:
 
 
 def _tensor(name: str, column: pd.Series) -> Tensor:
-    present = column.notna()
-    if column.dtype.kind == "f":
-        values = [value if there else None for value, there in zip(column.tolist(), present, strict=True)]
-        return Tensor(name, "FP64", values)
+    datatype = "FP64" if column.dtype.kind == "f" else "BYTES"
     if column.dtype.kind == "M":
-        column = column.astype(object)
-        values = [value.isoformat() if there else None for value, there in zip(column, present, strict=True)]
-        return Tensor(name, "BYTES", values)
-    return Tensor(name, "BYTES", column.tolist())
+        column = column.map(lambda time: time.isoformat(), na_action="ignore")
+    return Tensor(name, datatype, column.astype(object).where(column.notna(), None).tolist())

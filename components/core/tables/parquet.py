@@ -64,9 +64,8 @@ def label_of(frame: pl.DataFrame, project: Project) -> np.ndarray[Any, Any]:
     series = frame[project.label]
     if project.task == "regression":
         return series.cast(pl.Float64).to_numpy()
-    if series.dtype.is_integer() or series.dtype == pl.Boolean:
-        return series.cast(pl.Int64).to_numpy()
-    if series.dtype.is_float() and bool((series == series.round()).all()):
+    is_whole = series.dtype.is_float() and bool((series == series.round()).all())
+    if is_whole or series.dtype.is_integer() or series.dtype == pl.Boolean:
         return series.cast(pl.Int64).to_numpy()
     return np.asarray(series.cast(pl.String).to_list(), dtype=object)
 

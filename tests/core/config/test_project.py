@@ -1,14 +1,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelway.components.core.config.project import Project
+from modelway.components.core.config.project import Data, Project
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.uri import content_version
 
 Text = Callable[..., str]
+
+
+def test_the_version_of_the_data_is_that_of_all_sources(tmp_path: Path) -> None:
+    for name in ("train", "serving"):
+        (tmp_path / f"{name}.csv").write_text(name, encoding="utf-8")
+    train, serving = (str(tmp_path / f"{name}.csv") for name in ("train", "serving"))
+    assert Data(source=train).version() == content_version(train)
+    data = Data(source=train, serving=serving)
+    before = data.version()
+    assert before == f"{content_version(train)}+{content_version(serving)}"
+    (tmp_path / "serving.csv").write_text("other", encoding="utf-8")
+    assert data.version() != before
 
 
 @pytest.mark.parametrize("name", ["a", "loans", "loans-2", "0", "a" * 63])

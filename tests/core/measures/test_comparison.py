@@ -42,7 +42,7 @@ def values(checks: Iterable[Check], measurements: dict[str, float] | None = None
 
 def test_checks_are_counted_by_verdict() -> None:
     checks = [check(name, None, verdict=Verdict.FAILED) for name in "ab"] + [check("c", None)]
-    numbers = comparison(Gate(name="data", checks=tuple(checks)), POLICY)
+    numbers = comparison(Gate(name="data", checks=tuple(checks)), POLICY, measurements={})
     assert numbers == {"checks_passed": 1, "checks_failed": 2, "checks_inconclusive": 0}
 
 

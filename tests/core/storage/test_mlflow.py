@@ -13,10 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from requests.exceptions import ConnectionError as NoConnectionError
 
-from modelway.components.core.errors import UnavailableError
+from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError
 from modelway.components.core.storage.mlflow import Tracking
 
+URI = "http://ada:secret@mlflow:5000"
 BUSY = """
 import os, sys, threading
 from modelway.components.core.storage.mlflow import Tracking
@@ -199,3 +202,28 @@ def test_runs_in_other_threads_are_logged_too(tracking: Tracking, experiment: st
     thread.start()
     thread.join(timeout=60)
     assert [status(tracking, run_id) for run_id in run_ids] == ["FINISHED"]
+
+
+def answer(code: str) -> MlflowException:
+    error = MlflowException("no such thing")
+    error.error_code = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (answer("RESOURCE_DOES_NOT_EXIST"), NotFoundError, "answers: no such thing"),
+        (answer("PERMISSION_DENIED"), CredentialsError, "refuses access"),
+        (answer("TEMPORARILY_UNAVAILABLE"), UnavailableError, "cannot be reached"),
+        (answer("INVALID_PARAMETER_VALUE"), ModelwayError, "answers: no such thing"),
+        (MlflowException("Max retries exceeded with url: /api"), UnavailableError, "cannot be reached"),
+        (NoConnectionError("refused"), UnavailableError, "cannot be reached"),
+    ],
+)
+def test_errors_of_the_client_say_what_to_do(error: Exception, kind: type[ModelwayError], message: str) -> None:
+    with pytest.raises(ModelwayError, match=message) as raised_error, Tracking(URI).translate_errors():
+        raise error
+    assert type(raised_error.value) is kind
+    assert "secret" not in str(raised_error.value)
+    assert raised_error.value.key == "MLFLOW_TRACKING_URI"

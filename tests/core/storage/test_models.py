@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage.models import folder_sha256, is_trusted, load_model, load_skops, untrusted_types
+from modelway.components.core.storage.models import folder_sha256, is_trusted, load_model, load_skops
 
 
 @pytest.fixture
@@ -45,14 +45,12 @@ def test_a_model_of_trusted_types_is_loaded(tmp_path: Path, pipeline: Pipeline) 
     skops.io.dump(pipeline, tmp_path / "model.skops")
     model = load_skops(tmp_path / "model.skops")
     assert model.predict([[0.0], [3.0]]).tolist() == [0, 1]
-    assert untrusted_types(tmp_path / "model.skops") == []
 
 
 def test_a_foreign_type_is_refused(tmp_path: Path, pipeline: Pipeline) -> None:
     pipeline.steps.insert(0, ("spy", FunctionTransformer(os.mkdir)))
     file = tmp_path / "model.skops"
     skops.io.dump(pipeline, file)
-    assert any(name.endswith("mkdir") for name in untrusted_types(file.read_bytes()))
     with pytest.raises(ModelwayError, match="mkdir, which is not of a trusted library") as error:
         load_skops(file)
     assert error.value.file == str(file)
