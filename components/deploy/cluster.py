@@ -31,7 +31,7 @@ _APIS = {
     "events": "api/v1",
 }
 _NEEDS = {"rollouts": "Argo Rollouts", "inferenceservices": "KServe"}
-_TIMEOUT = (10, 30)  # seconds to connect, and to answer
+_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
 
 
 @dataclass(frozen=True)
@@ -108,41 +108,35 @@ class Cluster:
 
     def patch(self, resource: str, name: str, *, operations: Sequence[Operation], subresource: str = "") -> Object:
         """Changes an object by a JSON patch."""
-        kind = "application/json-patch+json"
-        return self._request("PATCH", resource, name=name, subresource=subresource, body=list(operations), kind=kind)
+        return self._request("PATCH", resource, name=name, subresource=subresource, body=list(operations))
 
     def delete(self, resource: str, name: str) -> None:
         """Deletes an object at once, if it exists."""
-        try:
+        with suppress(NotFoundError):
             self._request("DELETE", resource, name=name, query={"gracePeriodSeconds": "0"})
-        except NotFoundError:
-            return
 
     def log(self, pod: str, container: str, *, lines: int, previous: bool) -> list[str]:
-        """The last lines of a container's log; none where they cannot be read.
+        """The last lines of a container's log, or of that before its last restart; none where they cannot be read."""
+        from kubernetes.client import CoreV1Api
 
-        Args:
-            pod: The pod's name.
-            container: The container's name.
-            lines: The number of lines.
-            previous: Whether to read the log before its last restart.
-        """
-        query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         try:
-            text = self._text(pod, query)
+            with self._translate_errors("pods/log", pod):
+                answer = CoreV1Api(self._client).read_namespaced_pod_log(
+                    pod,
+                    self.namespace,
+                    container=container,
+                    tail_lines=lines,
+                    previous=previous,
+                    _preload_content=False,
+                    _request_timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+                )
         except ModelwayError:
             return []
+        text = bytes(answer.data).decode(errors="replace")
         return [line for line in text.splitlines() if line.strip()]
 
     def send(self, pod: str, port: int, *, path: str, body: Object, seconds: float) -> PodAnswer:
         """Posts JSON to a port of a pod through the API server, so that it works wherever that can be reached.
-
-        Args:
-            pod: The pod's name.
-            port: The port.
-            path: The path, with its leading slash.
-            body: The JSON.
-            seconds: How long the answer may take.
 
         Returns:
             The pod's answer, whatever its status.
@@ -156,16 +150,8 @@ class Cluster:
 
         with self._translate_errors("pods/proxy", pod):
             try:
-                content = self._client.call_api(
-                    f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}",
-                    "POST",
-                    header_params={"Accept": "application/json", "Content-Type": "application/json"},
-                    body=body,
-                    response_type="object",
-                    auth_settings=["BearerToken"],
-                    _return_http_data_only=True,
-                    _request_timeout=(_TIMEOUT[0], seconds),
-                )
+                proxy = f"api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}"
+                content = self._call("POST", proxy, body=body, seconds=seconds)
             except ApiException as error:
                 answer = _content(error.body)
                 if not error.status or (isinstance(answer, dict) and answer.get("kind") == "Status"):
@@ -182,7 +168,7 @@ class Cluster:
             CredentialsError: it may not.
         """
         with suppress(NotFoundError):  # access is checked before the pod is looked up
-            self.send("modelway-may-send", 8080, path="/", body={}, seconds=_TIMEOUT[1])
+            self.send("modelway-may-send", 8080, path="/", body={}, seconds=_ANSWER_SECONDS)
 
     def warnings(self, kind: str, prefix: str) -> list[str]:
         """Kubernetes' warnings about objects of a kind whose names start with `prefix-`, the latest last."""
@@ -203,35 +189,33 @@ class Cluster:
         subresource: str = "",
         body: Any = None,
         query: Mapping[str, str] | None = None,
-        kind: str = "application/json",
     ) -> Object:
         parts = [_APIS[resource], "namespaces", self.namespace, resource, name, subresource]
         with self._translate_errors(resource, name):
-            answer: Object = self._client.call_api(
-                "/" + "/".join(part for part in parts if part),
-                method,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": kind},
-                body=body,
-                response_type="object",
-                auth_settings=["BearerToken"],
-                _return_http_data_only=True,
-                _request_timeout=_TIMEOUT,
-            )
+            answer: Object = self._call(method, "/".join(filter(None, parts)), body=body, query=query)
         return answer
 
-    def _text(self, pod: str, query: Mapping[str, str]) -> str:
-        with self._translate_errors("pods/log", pod):
-            answer = self._client.call_api(
-                f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
-                "GET",
-                query_params=list(query.items()),
-                auth_settings=["BearerToken"],
-                _return_http_data_only=True,
-                _preload_content=False,
-                _request_timeout=_TIMEOUT,
-            )
-        return bytes(answer.data).decode(errors="replace")
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any,
+        query: Mapping[str, str] | None = None,
+        seconds: float = _ANSWER_SECONDS,
+    ) -> Any:
+        kind = "application/json-patch+json" if method == "PATCH" else "application/json"
+        return self._client.call_api(
+            f"/{path}",
+            method,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": kind},
+            body=body,
+            response_type="object",
+            auth_settings=["BearerToken"],
+            _return_http_data_only=True,
+            _request_timeout=(_CONNECT_SECONDS, seconds),
+        )
 
     @contextmanager
     def _translate_errors(self, resource: str, name: str) -> Iterator[None]:
@@ -250,7 +234,9 @@ class Cluster:
             ) from error
 
     def _modelway_error(self, error: ApiException, resource: str, *, name: str) -> ModelwayError:
-        message, place = _message(error), f"{self.namespace}/{resource}/{name}".rstrip("/")
+        content, place = _content(error.body), f"{self.namespace}/{resource}/{name}".rstrip("/")
+        status = content if isinstance(content, dict) else {}
+        message = str(status.get("message") or str(error.body or error.reason).strip()[:300])
         if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in message):
             return CredentialsError(
                 f"the cluster refuses access: {message}",
@@ -258,7 +244,7 @@ class Cluster:
                 remedy="bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace",
             )
         if error.status == HTTPStatus.NOT_FOUND:
-            if not _is_about_an_object(error):
+            if not (status.get("details") or {}).get("name"):  # it is not an object that is missing, but its kind
                 return ModelwayError(
                     f"the cluster has no {resource}",
                     file=place,
@@ -284,18 +270,3 @@ def _content(body: Any) -> Any:
         return json.loads(body)
     except (TypeError, ValueError):
         return body
-
-
-def _is_about_an_object(error: ApiException) -> bool:
-    """Whether an error is about a missing object, and not about a missing kind or path."""
-    try:
-        return bool(json.loads(error.body)["details"]["name"])
-    except (TypeError, ValueError, KeyError):
-        return False
-
-
-def _message(error: ApiException) -> str:
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return str(error.body or error.reason).strip()[:300]
