@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,19 +31,6 @@ _APIS = {
 }
 _NEEDS = {"rollouts": "Argo Rollouts", "inferenceservices": "KServe"}
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
-
-
-@dataclass(frozen=True)
-class PodAnswer:
-    """A pod's answer to a request.
-
-    Attributes:
-        status: The HTTP status.
-        content: The body's JSON, or its text where it is not JSON.
-    """
-
-    status: int
-    content: Any
 
 
 class Cluster:
@@ -135,11 +121,11 @@ class Cluster:
         text = bytes(answer.data).decode(errors="replace")
         return [line for line in text.splitlines() if line.strip()]
 
-    def send(self, pod: str, port: int, *, path: str, body: Object, seconds: float) -> PodAnswer:
+    def send(self, pod: str, port: int, *, path: str, body: Object, seconds: float) -> tuple[int, Any]:
         """Posts JSON to a port of a pod through the API server, so that it works wherever that can be reached.
 
         Returns:
-            The pod's answer, whatever its status.
+            The HTTP status of the pod's answer, whatever it is, and the body's JSON, or its text where it is not JSON.
 
         Raises:
             UnavailableError: the API server or the pod cannot be reached, or does not answer in time.
@@ -156,10 +142,10 @@ class Cluster:
                 answer = _content(error.body)
                 if not error.status or (isinstance(answer, dict) and answer.get("kind") == "Status"):
                     raise  # an answer of the API server itself, or none at all
-                return PodAnswer(int(error.status), answer)
+                return int(error.status), answer
             except UnicodeDecodeError:
                 content = None
-        return PodAnswer(int(HTTPStatus.OK), content)
+        return int(HTTPStatus.OK), content
 
     def check_may_send(self) -> None:
         """Checks that the account may send requests to the namespace's pods.
@@ -237,31 +223,23 @@ class Cluster:
         content, place = _content(error.body), f"{self.namespace}/{resource}/{name}".rstrip("/")
         status = content if isinstance(content, dict) else {}
         message = str(status.get("message") or str(error.body or error.reason).strip()[:300])
+        kind: type[ModelwayError] = ModelwayError
         if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in message):
-            return CredentialsError(
-                f"the cluster refuses access: {message}",
-                file=place,
-                remedy="bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace",
-            )
-        if error.status == HTTPStatus.NOT_FOUND:
-            if not (status.get("details") or {}).get("name"):  # it is not an object that is missing, but its kind
-                return ModelwayError(
-                    f"the cluster has no {resource}",
-                    file=place,
-                    remedy=f"install {_NEEDS.get(resource, 'what provides them')}, or choose another "
-                    "`deployment.target` in the policy",
-                )
+            kind, problem = CredentialsError, f"the cluster refuses access: {message}"
+            remedy = "bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace"
+        elif error.status == HTTPStatus.NOT_FOUND and not (status.get("details") or {}).get("name"):
+            problem = f"the cluster has no {resource}"  # what is missing is the kind, not an object
+            provider = _NEEDS.get(resource, "what provides them")
+            remedy = f"install {provider}, or choose another `deployment.target` in the policy"
+        elif error.status == HTTPStatus.NOT_FOUND:
+            kind, problem = NotFoundError, f"{place} does not exist: {message}"
             remedy = f"create the environment's objects: `kubectl apply -k` the overlay for {self.namespace}"
-            return NotFoundError(f"{place} does not exist: {message}", file=place, remedy=remedy)
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return UnavailableError(
-                f"the cluster's API server answers {error.status}: {message}",
-                file=place,
-                remedy="see the API server's log, then run again: it resumes where it stopped",
-            )
-        return ModelwayError(
-            f"the cluster rejects the change: {message}", file=place, remedy="fix what it names, then run again"
-        )
+        elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            kind, problem = UnavailableError, f"the cluster's API server answers {error.status}: {message}"
+            remedy = "see the API server's log, then run again: it resumes where it stopped"
+        else:
+            problem, remedy = f"the cluster rejects the change: {message}", "fix what it names, then run again"
+        return kind(problem, file=place, remedy=remedy)
 
 
 def _content(body: Any) -> Any:

@@ -145,7 +145,7 @@ class SmokeTraffic:
     def _send(self, pod: Object, number: int) -> None:
         name, requests = pod["metadata"]["name"], self._requests
         try:
-            answer = self._cluster.send(
+            status, answer = self._cluster.send(
                 name, _port(pod), path=requests.path, body=requests.body(number), seconds=_ANSWER_SECONDS
             )
         except NotFoundError:  # deleted since
@@ -155,7 +155,7 @@ class SmokeTraffic:
                 self._unanswered += 1
                 self._last_unanswered = error.message
             return
-        problem = requests.problem(number, answer.status, answer=answer.content)
+        problem = requests.problem(number, status, answer=answer)
         with self._lock:
             self._heard_at = time.monotonic()
             if not problem:
