@@ -16,23 +16,14 @@ _SERVER_WINDOW = (("", "15m", "warning"),)  # the server measures over a window 
 
 @dataclass(frozen=True)
 class _Alert:
-    """How a missed objective is reported.
-
-    Attributes:
-        name: The alert's name.
-        summary: Its summary, a template of the alert's labels.
-        value: The sentence with the measured value.
-        bound: Formats the bound.
-        by: The labels to group by besides the namespace.
-        needs_requests: Whether it is meaningful only with enough requests.
-    """
+    """How a missed objective is reported."""
 
     name: str
-    summary: str
-    value: str
-    bound: Callable[[float], str]
-    by: tuple[str, ...] = ()
-    needs_requests: bool = True
+    summary: str  # a template of the alert's labels
+    value: str  # the sentence with the measured value
+    bound: Callable[[float], str]  # formats the bound
+    by: tuple[str, ...] = ()  # the labels to group by besides the namespace
+    needs_requests: bool = True  # whether it is meaningful only with enough requests
 
 
 _ALERTS = {

@@ -23,8 +23,13 @@ from modelway.components.deploy.objectives import Scope, enough_requests, error_
 PROMETHEUS = "MODELWAY_PROMETHEUS"
 _PROMETHEUS = "http://prometheus.monitoring:9090"
 _CANARY, _STABLE = "canary-hash", "stable-hash"
+_ARGUMENTS = [
+    {"name": _CANARY, "valueFrom": {"podTemplateHashValue": "Latest"}},
+    {"name": _STABLE, "valueFrom": {"podTemplateHashValue": "Stable"}},
+    {"name": "namespace", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+]
 # Without a router a weight is a share of the pods: they are replaced one by one, none before another is ready.
-_ONE_BY_ONE: dict[str, Any] = {"maxSurge": 1, "maxUnavailable": 0}
+ONE_BY_ONE: dict[str, Any] = {"maxSurge": 1, "maxUnavailable": 0}
 _HALFWAY = 50
 _VALUE = "len(result) > 0 && !isNaN(result[0]) && result[0]"
 _SCALE_DOWN_SECONDS = 30  # for routers to hear of the switch before the old pods go
@@ -67,7 +72,7 @@ def analysis_templates(policy: Policy, model: str, *, prometheus: str) -> list[d
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "AnalysisTemplate",
             "metadata": {"name": name, "labels": {"app.kubernetes.io/name": model}},
-            "spec": {"args": [{"name": argument["name"]} for argument in _arguments()], "metrics": template_metrics},
+            "spec": {"args": [{"name": argument["name"]} for argument in _ARGUMENTS], "metrics": template_metrics},
         }
         for name, template_metrics in ((f"{model}-analysis", [*metrics, traffic]), (f"{model}-watch", watch))
         if template_metrics
@@ -148,7 +153,7 @@ def strategy(policy: Policy, model: str, *, present: Mapping[str, Any] | None = 
             for step in policy.deployment.steps
             for operation in ({"setWeight": step.weight}, {"pause": {"duration": f"{step.pause_seconds}s"}})
         ]
-    canary: dict[str, Any] = {**_ONE_BY_ONE}
+    canary: dict[str, Any] = {**ONE_BY_ONE}
     if objectives(policy) or policy.deployment.analysis.compare_with_stable:
         # From the first step's end on, when the first pods answer.
         canary["analysis"] = {**_analysis(f"{model}-watch"), "startingStep": 1}
@@ -179,12 +184,4 @@ def _paused_seconds(policy: Policy) -> int:
 
 
 def _analysis(template: str) -> dict[str, Any]:
-    return {"templates": [{"templateName": template}], "args": _arguments()}
-
-
-def _arguments() -> list[dict[str, Any]]:
-    return [
-        {"name": _CANARY, "valueFrom": {"podTemplateHashValue": "Latest"}},
-        {"name": _STABLE, "valueFrom": {"podTemplateHashValue": "Stable"}},
-        {"name": "namespace", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
-    ]
+    return {"templates": [{"templateName": template}], "args": _ARGUMENTS}

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,20 +30,7 @@ _APIS = {
     "events": "api/v1",
 }
 _NEEDS = {"rollouts": "Argo Rollouts", "inferenceservices": "KServe"}
-_TIMEOUT = (10, 30)  # seconds to connect, and to answer
-
-
-@dataclass(frozen=True)
-class PodAnswer:
-    """A pod's answer to a request.
-
-    Attributes:
-        status: The HTTP status.
-        content: The body's JSON, or its text where it is not JSON.
-    """
-
-    status: int
-    content: Any
+_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
 
 
 class Cluster:
@@ -108,44 +94,38 @@ class Cluster:
 
     def patch(self, resource: str, name: str, *, operations: Sequence[Operation], subresource: str = "") -> Object:
         """Changes an object by a JSON patch."""
-        kind = "application/json-patch+json"
-        return self._request("PATCH", resource, name=name, subresource=subresource, body=list(operations), kind=kind)
+        return self._request("PATCH", resource, name=name, subresource=subresource, body=list(operations))
 
     def delete(self, resource: str, name: str) -> None:
         """Deletes an object at once, if it exists."""
-        try:
+        with suppress(NotFoundError):
             self._request("DELETE", resource, name=name, query={"gracePeriodSeconds": "0"})
-        except NotFoundError:
-            return
 
     def log(self, pod: str, container: str, *, lines: int, previous: bool) -> list[str]:
-        """The last lines of a container's log; none where they cannot be read.
+        """The last lines of a container's log, or of that before its last restart; none where they cannot be read."""
+        from kubernetes.client import CoreV1Api
 
-        Args:
-            pod: The pod's name.
-            container: The container's name.
-            lines: The number of lines.
-            previous: Whether to read the log before its last restart.
-        """
-        query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         try:
-            text = self._text(pod, query)
+            with self._translate_errors("pods/log", pod):
+                answer = CoreV1Api(self._client).read_namespaced_pod_log(
+                    pod,
+                    self.namespace,
+                    container=container,
+                    tail_lines=lines,
+                    previous=previous,
+                    _preload_content=False,
+                    _request_timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+                )
         except ModelwayError:
             return []
+        text = bytes(answer.data).decode(errors="replace")
         return [line for line in text.splitlines() if line.strip()]
 
-    def send(self, pod: str, port: int, *, path: str, body: Object, seconds: float) -> PodAnswer:
+    def send(self, pod: str, port: int, *, path: str, body: Object, seconds: float) -> tuple[int, Any]:
         """Posts JSON to a port of a pod through the API server, so that it works wherever that can be reached.
 
-        Args:
-            pod: The pod's name.
-            port: The port.
-            path: The path, with its leading slash.
-            body: The JSON.
-            seconds: How long the answer may take.
-
         Returns:
-            The pod's answer, whatever its status.
+            The HTTP status of the pod's answer, whatever it is, and the body's JSON, or its text where it is not JSON.
 
         Raises:
             UnavailableError: the API server or the pod cannot be reached, or does not answer in time.
@@ -156,24 +136,16 @@ class Cluster:
 
         with self._translate_errors("pods/proxy", pod):
             try:
-                content = self._client.call_api(
-                    f"/api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}",
-                    "POST",
-                    header_params={"Accept": "application/json", "Content-Type": "application/json"},
-                    body=body,
-                    response_type="object",
-                    auth_settings=["BearerToken"],
-                    _return_http_data_only=True,
-                    _request_timeout=(_TIMEOUT[0], seconds),
-                )
+                proxy = f"api/v1/namespaces/{self.namespace}/pods/{pod}:{port}/proxy{path}"
+                content = self._call("POST", proxy, body=body, seconds=seconds)
             except ApiException as error:
                 answer = _content(error.body)
                 if not error.status or (isinstance(answer, dict) and answer.get("kind") == "Status"):
                     raise  # an answer of the API server itself, or none at all
-                return PodAnswer(int(error.status), answer)
+                return int(error.status), answer
             except UnicodeDecodeError:
                 content = None
-        return PodAnswer(int(HTTPStatus.OK), content)
+        return int(HTTPStatus.OK), content
 
     def check_may_send(self) -> None:
         """Checks that the account may send requests to the namespace's pods.
@@ -182,7 +154,7 @@ class Cluster:
             CredentialsError: it may not.
         """
         with suppress(NotFoundError):  # access is checked before the pod is looked up
-            self.send("modelway-may-send", 8080, path="/", body={}, seconds=_TIMEOUT[1])
+            self.send("modelway-may-send", 8080, path="/", body={}, seconds=_ANSWER_SECONDS)
 
     def warnings(self, kind: str, prefix: str) -> list[str]:
         """Kubernetes' warnings about objects of a kind whose names start with `prefix-`, the latest last."""
@@ -203,35 +175,33 @@ class Cluster:
         subresource: str = "",
         body: Any = None,
         query: Mapping[str, str] | None = None,
-        kind: str = "application/json",
     ) -> Object:
         parts = [_APIS[resource], "namespaces", self.namespace, resource, name, subresource]
         with self._translate_errors(resource, name):
-            answer: Object = self._client.call_api(
-                "/" + "/".join(part for part in parts if part),
-                method,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": kind},
-                body=body,
-                response_type="object",
-                auth_settings=["BearerToken"],
-                _return_http_data_only=True,
-                _request_timeout=_TIMEOUT,
-            )
+            answer: Object = self._call(method, "/".join(filter(None, parts)), body=body, query=query)
         return answer
 
-    def _text(self, pod: str, query: Mapping[str, str]) -> str:
-        with self._translate_errors("pods/log", pod):
-            answer = self._client.call_api(
-                f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
-                "GET",
-                query_params=list(query.items()),
-                auth_settings=["BearerToken"],
-                _return_http_data_only=True,
-                _preload_content=False,
-                _request_timeout=_TIMEOUT,
-            )
-        return bytes(answer.data).decode(errors="replace")
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any,
+        query: Mapping[str, str] | None = None,
+        seconds: float = _ANSWER_SECONDS,
+    ) -> Any:
+        kind = "application/json-patch+json" if method == "PATCH" else "application/json"
+        return self._client.call_api(
+            f"/{path}",
+            method,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": kind},
+            body=body,
+            response_type="object",
+            auth_settings=["BearerToken"],
+            _return_http_data_only=True,
+            _request_timeout=(_CONNECT_SECONDS, seconds),
+        )
 
     @contextmanager
     def _translate_errors(self, resource: str, name: str) -> Iterator[None]:
@@ -250,32 +220,26 @@ class Cluster:
             ) from error
 
     def _modelway_error(self, error: ApiException, resource: str, *, name: str) -> ModelwayError:
-        message, place = _message(error), f"{self.namespace}/{resource}/{name}".rstrip("/")
+        content, place = _content(error.body), f"{self.namespace}/{resource}/{name}".rstrip("/")
+        status = content if isinstance(content, dict) else {}
+        message = str(status.get("message") or str(error.body or error.reason).strip()[:300])
+        kind: type[ModelwayError] = ModelwayError
         if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in message):
-            return CredentialsError(
-                f"the cluster refuses access: {message}",
-                file=place,
-                remedy="bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace",
-            )
-        if error.status == HTTPStatus.NOT_FOUND:
-            if not _is_about_an_object(error):
-                return ModelwayError(
-                    f"the cluster has no {resource}",
-                    file=place,
-                    remedy=f"install {_NEEDS.get(resource, 'what provides them')}, or choose another "
-                    "`deployment.target` in the policy",
-                )
+            kind, problem = CredentialsError, f"the cluster refuses access: {message}"
+            remedy = "bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace"
+        elif error.status == HTTPStatus.NOT_FOUND and not (status.get("details") or {}).get("name"):
+            problem = f"the cluster has no {resource}"  # what is missing is the kind, not an object
+            provider = _NEEDS.get(resource, "what provides them")
+            remedy = f"install {provider}, or choose another `deployment.target` in the policy"
+        elif error.status == HTTPStatus.NOT_FOUND:
+            kind, problem = NotFoundError, f"{place} does not exist: {message}"
             remedy = f"create the environment's objects: `kubectl apply -k` the overlay for {self.namespace}"
-            return NotFoundError(f"{place} does not exist: {message}", file=place, remedy=remedy)
-        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return UnavailableError(
-                f"the cluster's API server answers {error.status}: {message}",
-                file=place,
-                remedy="see the API server's log, then run again: it resumes where it stopped",
-            )
-        return ModelwayError(
-            f"the cluster rejects the change: {message}", file=place, remedy="fix what it names, then run again"
-        )
+        elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            kind, problem = UnavailableError, f"the cluster's API server answers {error.status}: {message}"
+            remedy = "see the API server's log, then run again: it resumes where it stopped"
+        else:
+            problem, remedy = f"the cluster rejects the change: {message}", "fix what it names, then run again"
+        return kind(problem, file=place, remedy=remedy)
 
 
 def _content(body: Any) -> Any:
@@ -284,18 +248,3 @@ def _content(body: Any) -> Any:
         return json.loads(body)
     except (TypeError, ValueError):
         return body
-
-
-def _is_about_an_object(error: ApiException) -> bool:
-    """Whether an error is about a missing object, and not about a missing kind or path."""
-    try:
-        return bool(json.loads(error.body)["details"]["name"])
-    except (TypeError, ValueError, KeyError):
-        return False
-
-
-def _message(error: ApiException) -> str:
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return str(error.body or error.reason).strip()[:300]

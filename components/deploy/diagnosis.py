@@ -109,27 +109,19 @@ def pod_diagnosis(cluster: Cluster, pods: Iterable[Object]) -> list[str]:
 
 def log_end(cluster: Cluster, pod: Object) -> str:
     """The last lines of a pod's log as a sentence; empty if there are none."""
-    lines = [line.strip() for line in _log(cluster, pod) if line.strip(" ^~")]  # without a traceback's underlines
-    return f"its log ends: {' | '.join(lines)}" if lines else ""
-
-
-def _log(cluster: Cluster, pod: Object) -> list[str]:
     for container in (pod.get("status") or {}).get("containerStatuses") or ():
         log = partial(cluster.log, pod["metadata"]["name"], container["name"], lines=_LOG_LINES)
         lines = log(previous=False) or (log(previous=True) if container.get("restartCount") else [])
         if lines:
-            return [line[:300] for line in lines]
-    return []
+            texts = [line[:300].strip() for line in lines if line.strip(" ^~")]  # without a traceback's underlines
+            return f"its log ends: {' | '.join(texts)}" if texts else ""
+    return ""
 
 
 def rollout_diagnosis(cluster: Cluster, name: str, *, state: RolloutState, pods: Iterable[str]) -> tuple[str, ...]:
     """Why a rollout failed: its failed metrics and its pods' problems, else what its controller reports.
 
-    Args:
-        cluster: The namespace.
-        name: The object's name.
-        state: The rollout's last state.
-        pods: The problems of its pods, as they were seen while the pods existed.
+    The problems are those that were seen while the pods existed.
     """
     reasons: list[str] = []
     for analysis in state.analyses:

@@ -28,13 +28,7 @@ class Scope:
     by: tuple[str, ...] = ()
 
     def aggregate(self, series: str, matcher: str = "", *, operator: str = "sum") -> str:
-        """The expression of a series' total: what a counter counted, or what `operator` makes of a gauge.
-
-        Args:
-            series: The series' name.
-            matcher: One more label matcher.
-            operator: The aggregation operator.
-        """
+        """The expression of a series' total: what a counter counted, or what `operator` makes of a gauge."""
         selected = f"{series}{{{', '.join(filter(None, (self.selector, matcher)))}}}"
         grouping = f" by ({', '.join(self.by)}) " if self.by else ""
         return f"{operator}{grouping}({f'increase({selected}[{self.window}])' if self.window else selected})"

@@ -7,20 +7,42 @@ autoscaler's.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from modelway.components.core.config.policy import Policy
-from modelway.components.deploy.analysis import strategy
+from modelway.components.core.errors import ModelwayError
+from modelway.components.deploy.analysis import ONE_BY_ONE, strategy
 
-NAME_LABEL = "app.kubernetes.io/name"
+ROLLING_UPDATE: dict[str, Any] = {"type": "RollingUpdate", "rollingUpdate": ONE_BY_ONE}
+_NAME_LABEL = "app.kubernetes.io/name"
 _SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"}
 _KEY_FOLDER = "/var/run/modelway/verifying"
 _GRACE_SECONDS = 45
 _START_SECONDS = 60.0
 _KEPT_REVISIONS = 5
 _SCALED = {"minReplicas": 2, "maxReplicas": 4, "scaleMetric": "cpu", "scaleTarget": 70}  # KServe has its own autoscaler
+_LONGEST_NAME = 40  # with the suffixes, names of Services and values of labels are at most 63
+_DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _BY_ROLLOUTS, _BY_DEPLOYMENTS = "rollouts-pod-template-hash", "pod-template-hash"
+
+
+def kubernetes_name(model: str) -> str:
+    """The name of a model's objects: the registered model's, with hyphens for characters that Kubernetes rejects.
+
+    Raises:
+        ModelwayError: the result is not a DNS label (RFC 1035).
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    if len(name) > _LONGEST_NAME or not _DNS_LABEL.fullmatch(name):
+        raise ModelwayError(
+            f"{model!r} cannot be the name of objects in Kubernetes",
+            key="name",
+            value=model,
+            remedy=f"start the name with a letter, and use at most {_LONGEST_NAME} letters, digits and hyphens",
+        )
+    return name
 
 
 def rollout(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
@@ -28,18 +50,18 @@ def rollout(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
 
     Args:
         policy: The policy.
-        model: The name of all objects, a DNS label.
+        model: The name of all objects, as of `kubernetes_name`.
         image: The image by digest.
     """
     return _object(
         "argoproj.io/v1alpha1",
         "Rollout",
-        name=model,
+        model=model,
         spec={
             "revisionHistoryLimit": _KEPT_REVISIONS,
             "progressDeadlineSeconds": policy.deployment.progress_deadline_seconds,
             "progressDeadlineAbort": True,
-            "selector": {"matchLabels": _labels(model)},
+            "selector": {"matchLabels": {_NAME_LABEL: model}},
             "strategy": strategy(policy, model),
             "template": _template(policy, model, image=image, revision=_BY_ROLLOUTS),
         },
@@ -51,12 +73,12 @@ def deployment(policy: Policy, model: str, *, image: str) -> dict[str, Any]:
     return _object(
         "apps/v1",
         "Deployment",
-        name=model,
+        model=model,
         spec={
             "revisionHistoryLimit": _KEPT_REVISIONS,
             "progressDeadlineSeconds": policy.deployment.progress_deadline_seconds,
-            "selector": {"matchLabels": _labels(model)},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "selector": {"matchLabels": {_NAME_LABEL: model}},
+            "strategy": ROLLING_UPDATE,
             "template": _template(policy, model, image=image, revision=_BY_DEPLOYMENTS),
         },
     )
@@ -73,41 +95,21 @@ def inference_service(policy: Policy, model: str, *, image: str) -> dict[str, An
     }
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         container[probe]["httpGet"]["port"] = 8080
-    service = _object(
-        "serving.kserve.io/v1beta1",
-        "InferenceService",
-        name=model,
-        spec={
-            "predictor": {
-                **_SCALED,
-                **_pod(container),
-                "deploymentStrategy": {
-                    "type": "RollingUpdate",
-                    "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-                },
-            }
-        },
-    )
+    predictor = {**_SCALED, **_pod(container), "deploymentStrategy": ROLLING_UPDATE}
+    service = _object("serving.kserve.io/v1beta1", "InferenceService", model=model, spec={"predictor": predictor})
     service["metadata"]["annotations"] = {"serving.kserve.io/deploymentMode": "Standard", **_SCRAPED}
     return service
 
 
 def services(model: str) -> list[dict[str, Any]]:
     """The Service for clients and the one for the new version alone; the Rollout narrows their selectors."""
-    spec = {"selector": _labels(model), "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
-    objects = [_object("v1", "Service", name=name, spec=spec) for name in (model, f"{model}-preview")]
-    for service in objects:
-        service["metadata"]["labels"] = _labels(model)
-    return objects
+    spec = {"selector": {_NAME_LABEL: model}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
+    return [_object("v1", "Service", model=model, suffix=suffix, spec=spec) for suffix in ("", "-preview")]
 
 
-def _object(version: str, kind: str, *, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = {"name": name, "labels": _labels(name)}
+def _object(version: str, kind: str, *, model: str, spec: Mapping[str, Any], suffix: str = "") -> dict[str, Any]:
+    metadata = {"name": f"{model}{suffix}", "labels": {_NAME_LABEL: model}}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": dict(spec)}
-
-
-def _labels(model: str) -> dict[str, str]:
-    return {NAME_LABEL: model}
 
 
 def _template(policy: Policy, model: str, *, image: str, revision: str) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _template(policy: Policy, model: str, *, image: str, revision: str) -> dict[
             "maxSkew": 1,
             "topologyKey": key,
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": _labels(model)},
+            "labelSelector": {"matchLabels": {_NAME_LABEL: model}},
             "matchLabelKeys": [revision],
         }
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
@@ -126,7 +128,7 @@ def _template(policy: Policy, model: str, *, image: str, revision: str) -> dict[
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "topologySpreadConstraints": spread,
     }
-    return {"metadata": {"labels": _labels(model), "annotations": dict(_SCRAPED)}, "spec": pod}
+    return {"metadata": {"labels": {_NAME_LABEL: model}, "annotations": dict(_SCRAPED)}, "spec": pod}
 
 
 def _pod(container: dict[str, Any]) -> dict[str, Any]:

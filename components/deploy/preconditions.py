@@ -112,12 +112,7 @@ def precondition_failures(
 ) -> tuple[str, ...]:
     """All preconditions that a version fails in an environment, a sentence each; empty if it meets them.
 
-    Args:
-        version: The version.
-        environment: The environment.
-        image: Its image by digest; empty: the one that `package_model` recorded.
-        policy: The promoter's policy; None: only the released one applies.
-        insecure: Whether to talk to the registry over plain HTTP.
+    The image is as for `image_failures`. Without the promoter's policy, only the released one applies.
 
     Raises:
         UnavailableError: MLflow, the store or the registry cannot be reached.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from modelway.components.core.audit.chain import Entry
@@ -21,8 +21,6 @@ from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import RUN, UNDONE, RolloutChange, annotation, image_of, is_stopped
 from modelway.components.deploy.workload import Workload
-
-_NO_ANALYSIS = "{evidence} the only evidence: a {target} is not analysed for errors, latency or drift"
 
 
 @dataclass(frozen=True)
@@ -117,22 +115,17 @@ class Promotion:
         """Points the environment's aliases at the version, and records that it serves."""
         assert_held(self.log, self.claim)
         point_environment_at(self.version, self.environment)
-        details = {"image": self.image, "run": self.claim.run, **({"reason": reason} if reason else {})}
-        if self.smoke is not None:
-            details["smoke_requests"] = str(self.smoke.right)
-        release(self.log, self.claim, event=event, actor=self.claim.actor, details=details)
-        return self._result(event, self._notes())
-
-    def _notes(self) -> tuple[str, ...]:
-        """Notes on the evidence that the version was promoted by."""
-        target, smoke = self.workload.target, self.smoke
+        details = {"reason": reason} if reason else {}
         notes = []
+        target, smoke = self.workload.target, self.smoke
         if not target.has_analysis:
             evidence = "its pods' readiness is" if smoke is None else "its pods' readiness and smoke requests are"
-            notes.append(_NO_ANALYSIS.format(evidence=evidence, target=target.resource.removesuffix("s")))
+            kind = target.resource.removesuffix("s")
+            notes.append(f"{evidence} the only evidence: a {kind} is not analysed for errors, latency or drift")
         if smoke is not None:
+            details["smoke_requests"] = str(smoke.right)
             notes.append(f"it answered {smoke.right} smoke requests right; {self.environment} has no other traffic")
-        return tuple(notes)
+        return self._end(event, tuple(notes), **details)
 
     def undo(self, reasons: tuple[str, ...]) -> DeployResult:
         """Restores what served before, in the cluster and in MLflow, and records why."""
@@ -153,16 +146,13 @@ class Promotion:
         model = self.version.model
         if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
             restore_alias(model, self.environment, version=claim.replaces)
-        details = {"image": self.image, "run": claim.run, "reason": "; ".join(reasons)}
-        details |= {"restored": claim.replaces if restored_image else "", "restored_image": restored_image}
-        release(self.log, claim, event="undone", actor=claim.actor, details=details)
-        return replace(self._result("undone", reasons), restored_image=restored_image)
+        restored = claim.replaces if restored_image else ""
+        reason = "; ".join(reasons)
+        return self._end("undone", reasons, reason=reason, restored=restored, restored_image=restored_image)
 
     def refuse(self, reasons: tuple[str, ...]) -> DeployResult:
         """Records that nothing was changed, and why."""
-        details = {"image": self.image, "run": self.claim.run, "reason": "; ".join(reasons)}
-        release(self.log, self.claim, event="refused", actor=self.claim.actor, details=details)
-        return self._result("refused", reasons)
+        return self._end("refused", reasons, reason="; ".join(reasons))
 
     def undo_reason(self, obj: Object) -> str:
         """Why this run had begun to undo its change before it died; empty if it had not."""
@@ -174,14 +164,19 @@ class Promotion:
             return False
         return annotation(obj, RUN) == self.claim.run or self.workload.state(obj).phase != "failed"
 
-    def _result(self, status: DeploymentResult, reasons: tuple[str, ...]) -> DeployResult:
+    def _end(self, event: DeploymentResult, reasons: tuple[str, ...], **details: str) -> DeployResult:
+        """Releases the environment with an entry of the audit log, and says how the promotion ended."""
+        claim = self.claim
+        details = {"image": self.image, "run": claim.run, **details}
+        release(self.log, claim, event=event, actor=claim.actor, details=details)
         result = DeployResult(
-            status=status,
-            model=self.claim.model,
-            version=self.claim.version,
-            environment=self.claim.environment,
+            status=event,
+            model=claim.model,
+            version=claim.version,
+            environment=claim.environment,
             image=self.image,
-            replaced_version=self.claim.replaces,
+            replaced_version=claim.replaces,
+            restored_image=details.get("restored_image", ""),
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,
         )

@@ -17,16 +17,10 @@ _HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError
 
 
 def rehearse_rollback(cluster: Cluster, name: str, *, template: Object, seconds: float) -> tuple[str, ...]:
-    """Starts one more pod of the version that serves, and deletes it again.
+    """Starts one more pod of the template that serves, and deletes it again.
 
     Its image is pulled even where a node has it. No Service sends it requests and nothing scrapes it; the rehearsal
     succeeds once its readiness probe does.
-
-    Args:
-        cluster: The namespace.
-        name: The name of the model's objects.
-        template: The pod template that serves.
-        seconds: How long it may take to become ready.
 
     Returns:
         Why the rollback would not work; empty if it would.
@@ -34,8 +28,7 @@ def rehearse_rollback(cluster: Cluster, name: str, *, template: Object, seconds:
     label = f"{name}-rehearsal"
     for leftover in cluster.find("pods", f"{_LABEL}={label}"):
         cluster.delete("pods", leftover["metadata"]["name"])
-    body = rehearsal_pod(template, label)
-    pod = cluster.create("pods", body)["metadata"]["name"]
+    pod = cluster.create("pods", rehearsal_pod(template, label))["metadata"]["name"]
     try:
         return _wait_ready(cluster, pod, deadline=time.monotonic() + seconds)
     finally:
@@ -45,9 +38,7 @@ def rehearse_rollback(cluster: Cluster, name: str, *, template: Object, seconds:
 def rehearsal_pod(template: Object, label: str) -> Object:
     """The rehearsal pod of a template: it starts once, and gets no requests but its probe's.
 
-    Args:
-        template: The pod template.
-        label: Its name label, in place of the one that Services and monitoring select.
+    Its name label is another one than Services and monitoring select.
     """
     metadata, spec = copy.deepcopy(template["metadata"]), copy.deepcopy(template["spec"])
     annotations = metadata.get("annotations") or {}

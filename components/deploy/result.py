@@ -69,18 +69,8 @@ class DeployResult:
         return {_JSON_KEYS.get(name, name): value for name, value in asdict(self).items()}
 
     def record(self, run: str) -> DeploymentRecord:
-        """The record of it that is kept in the store."""
-        return DeploymentRecord(
-            run=run,
-            model=self.model,
-            version=self.version,
-            environment=self.environment,
-            verdict=self.status,
-            image=self.image,
-            restored=self.restored_image,
-            reasons=self.reasons,
-            sentence=self.sentence(),
-        )
+        """The record of it that is kept in the store, with the keys of `json` that it has."""
+        return DeploymentRecord.model_validate({**self.json(), "run": run, "sentence": self.sentence()})
 
     def markdown(self) -> str:
         """The result as Markdown."""

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from modelway.components.core.audit.environments import Period, periods
+from modelway.components.core.audit.environments import Period, has_served, periods
 from modelway.components.core.audit.lock import acquire, assert_held, current_lock
 from modelway.components.core.audit.registered_models import RegisteredModel
-from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, NotFoundError
@@ -68,7 +67,7 @@ def rollback(
     entries = model.verified_entries()
     history = periods(entries, model.name, environment=environment)
     version = model.version(to or _previous_version(history, model.name, environment=environment))
-    if all(period.version != version.number for period in _completed(history)):
+    if not has_served(entries, model.name, environment=environment, version=version.number):
         raise NotFoundError(
             f"{environment} has not served {version}",
             value=version.number,
@@ -80,8 +79,7 @@ def rollback(
         version.log_event("refused", actor, environment=environment, details=details)
         result = DeployResult("refused", model.name, version.number, environment, image)
         return replace(result, reasons=failures, seconds=time.monotonic() - started_at)
-    policy = policy or release_evidence(version).policy
-    workload = workload_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
+    workload = workload_of(version, environment, policy=policy, cluster=cluster, progress=progress)
     obj = workload.get(model.name)
     previous_claim = current_lock(entries, model.name, environment=environment)
     template = template_in_service(workload, obj, previous_claim=previous_claim)
@@ -92,7 +90,7 @@ def rollback(
         environment=environment,
         actor=actor,
         run=f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}",
-        lease=lease(policy),
+        lease=lease(workload.policy),
         replaces=history[-1].version,
         take_over=reason if take_over else "",
     )
@@ -120,15 +118,10 @@ def _start(promotion: Promotion, obj: Object | None, *, reason: str) -> tuple[st
 def _previous_version(history: list[Period], model: str, *, environment: str) -> str:
     """The version whose rollout was completed before the current one; one in progress counts as the current one."""
     current = history[-1].version if history else ""
-    for period in reversed(_completed(history)):
-        if period.version != current:
+    for period in reversed(history):
+        if period.version != current and period.entry.event != "deployed" and not period.undone:
             return period.version
     raise NotFoundError(
         f"{environment} has served no version of {model} before {current or 'any'}",
         remedy="promote another version, or name the version to roll back to",
     )
-
-
-def _completed(history: list[Period]) -> list[Period]:
-    """The periods of versions whose rollout was completed."""
-    return [period for period in history if period.entry.event != "deployed" and not period.undone]

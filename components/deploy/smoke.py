@@ -10,7 +10,6 @@ import itertools
 import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from modelway.components.core.config.policy import Policy
@@ -63,6 +62,10 @@ class SmokeTraffic:
         requests: The requests to send.
         policy: Says how many requests the analysis requires, and which share of them may fail.
         silent_seconds: After so long without any answer, the pods count as unreachable.
+
+    Attributes:
+        per_second: The requests per second.
+        right: How many were answered right.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class SmokeTraffic:
         self._minimum, self._error_rate = analysis.minimum_requests, analysis.error_rate or 0.0
         self._numbers = itertools.count()
         self._pods: tuple[Object, ...] = ()
-        self._right, self._wrong, self._unanswered = 0, 0, 0
+        self.right, self._wrong, self._unanswered = 0, 0, 0
         self._first_wrong, self._wrong_pod, self._last_unanswered = "", Object(), ""
         self._heard_at = time.monotonic()
         self._lock, self._stopping = threading.Lock(), threading.Event()
@@ -85,9 +88,7 @@ class SmokeTraffic:
             threading.Thread(target=self._run, args=(place,), daemon=True, name=f"smoke-{place}").start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stops at once, without waiting for outstanding answers."""
         self._stopping.set()
 
@@ -100,43 +101,36 @@ class SmokeTraffic:
             self._pods = ready
 
     @property
-    def right(self) -> int:
-        """The number of requests that were answered right."""
-        return self._right
-
-    @property
     def enough(self) -> bool:
         """Whether enough requests were answered right for a version to serve, with or without an analysis."""
-        return self._right >= min(self._minimum, _FIRST_REQUESTS)
+        return self.right >= min(self._minimum, _FIRST_REQUESTS)
 
     def failures(self) -> tuple[str, ...]:
         """Why the version must not serve, a sentence each; empty as long as there is no reason."""
         with self._lock:
-            answered = self._right + self._wrong
+            answered = self.right + self._wrong
             # Of few answers, as many may be wrong as of the minimum that the analysis judges.
             if self._wrong > self._error_rate * max(answered, self._minimum):
                 problem = f"{self._wrong} of {answered} smoke requests were answered wrong; {self._first_wrong}"
                 pod = self._wrong_pod
             elif self._pods and time.monotonic() - self._heard_at > self._silent_limit:
                 problem = f"no smoke request was answered within {self._silent_limit:g} s: {self._last_unanswered}"
-                return (problem.removesuffix(": "), *self._how_to_reach())
+                remedy = (
+                    f"the cluster's API server must reach port {_port(self._pods[0])} of the pods, past network "
+                    "policies and meshes; where it cannot, set `traffic: live` for the environment and send requests "
+                    "to it yourself"
+                )
+                return (problem.removesuffix(": "), remedy)
             else:
                 return ()
         return tuple(filter(None, (problem, log_end(self._cluster, pod))))
 
     def notes(self) -> tuple[str, ...]:
         """Notes for a failed analysis, which may have lacked requests."""
-        right = f"{self._right} smoke requests were answered right meanwhile"
-        if not self._unanswered or self._right >= self._minimum:
+        right = f"{self.right} smoke requests were answered right meanwhile"
+        if not self._unanswered or self.right >= self._minimum:
             return (right,)
         return (right, f"{self._unanswered} were not answered, the last one: {self._last_unanswered}")
-
-    def _how_to_reach(self) -> tuple[str, ...]:
-        port = _port(self._pods[0])
-        return (
-            f"the cluster's API server must reach port {port} of the pods, past network policies and meshes; where it "
-            "cannot, set `traffic: live` for the environment and send requests to it yourself",
-        )
 
     def _run(self, place: int) -> None:
         interval = _THREADS / self.per_second
@@ -151,7 +145,7 @@ class SmokeTraffic:
     def _send(self, pod: Object, number: int) -> None:
         name, requests = pod["metadata"]["name"], self._requests
         try:
-            answer = self._cluster.send(
+            status, answer = self._cluster.send(
                 name, _port(pod), path=requests.path, body=requests.body(number), seconds=_ANSWER_SECONDS
             )
         except NotFoundError:  # deleted since
@@ -161,11 +155,11 @@ class SmokeTraffic:
                 self._unanswered += 1
                 self._last_unanswered = error.message
             return
-        problem = requests.problem(number, answer.status, answer=answer.content)
+        problem = requests.problem(number, status, answer=answer)
         with self._lock:
             self._heard_at = time.monotonic()
             if not problem:
-                self._right += 1
+                self.right += 1
                 return
             self._wrong += 1
             if not self._first_wrong:

@@ -19,10 +19,18 @@ from modelway.components.deploy.cluster import Object
 # Enough that features with a hundred values do not seem to drift because of sampling.
 _MOST_ROWS = 5_000
 _OK = 200
+_REMEDY = (
+    "release a version with `data.drift.multivariate` in the policy, which keeps sample rows, or set "
+    "`traffic: live` for the environment and send requests to it yourself"
+)
 
 
 class NoSmokeRequestsError(ModelwayError):
     """A version's evidence has no rows that can be sent."""
+
+    def __init__(self, version: ModelVersion, problem: str) -> None:
+        message = f"{version} {problem}, so no smoke requests can be made: {_REMEDY}"
+        super().__init__(message, key="environments", value=version.number, remedy=_REMEDY)
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,7 @@ class SmokeRequests:
         return {"id": f"smoke-{number}", **infer_request(tensors)}
 
     def problem(self, number: int, status: int, *, answer: object) -> str:
-        """The problem with an answer; empty if it is right.
-
-        Args:
-            number: The request's number.
-            status: The answer's HTTP status.
-            answer: Its JSON, or its text where it is not JSON.
-        """
+        """The problem with the answer to a request, its JSON or else its text; empty if it is right."""
         prefix = f"row {number % self.rows} of the sample was answered with"
         if status != _OK:
             detail = answer.get("error", answer) if isinstance(answer, dict) else answer
@@ -84,16 +86,16 @@ def smoke_requests(version: ModelVersion) -> SmokeRequests:
 
     project, sample = version.evidence(PROJECT_FILE), version.evidence(SAMPLE_FILE)
     if project is None or sample is None:
-        raise _no_requests(version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")
+        raise NoSmokeRequestsError(version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")
     columns = Project.parse(project.decode(), f"{PROJECT_FILE} of version {version.number}").features.columns
     rows = pl.read_parquet(BytesIO(sample)).head(_MOST_ROWS)
     missing = [name for name in columns if name not in rows.columns]
     if missing:
-        raise _no_requests(version, f"has sample rows without the column {missing[0]!r}")
+        raise NoSmokeRequestsError(version, f"has sample rows without the column {missing[0]!r}")
     frame = to_model_input(rows, columns)
     frame = frame[~frame.isin([math.inf, -math.inf]).any(axis=1)]  # JSON cannot express them
     if not len(frame):
-        raise _no_requests(version, "has no sample rows that can be sent")
+        raise NoSmokeRequestsError(version, "has no sample rows that can be sent")
     return SmokeRequests(version.name, version.number, tensors_of(frame), len(frame))
 
 
@@ -103,12 +105,3 @@ def _is_of_one_row(output: Any) -> bool:
     if not isinstance(shape, list) or not isinstance(values, list) or shape[:1] != [1]:
         return False
     return len(values) == math.prod(shape) and all(value is not None for value in values)
-
-
-def _no_requests(version: ModelVersion, problem: str) -> NoSmokeRequestsError:
-    remedy = (
-        "release a version with `data.drift.multivariate` in the policy, which keeps sample rows, or set "
-        "`traffic: live` for the environment and send requests to it yourself"
-    )
-    message = f"{version} {problem}, so no smoke requests can be made: {remedy}"
-    return NoSmokeRequestsError(message, key="environments", value=version.number, remedy=remedy)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from modelway.components.core.audit.chain import Entry
-from modelway.components.core.audit.environments import environment_named, periods, served_versions
+from modelway.components.core.audit.environments import environment_named, periods
 from modelway.components.core.audit.lock import EnvironmentLockedError, PromotionLock, acquire, current_lock
 from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
@@ -18,7 +18,7 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.names import kubernetes_name
+from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures, recorded_image
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
 from modelway.components.deploy.result import DeployResult
@@ -43,18 +43,9 @@ def deploy_in_task(
     requested_by: str = "",
     insecure: bool = False,
 ) -> DeployResult:
-    """Deploys as `deploy` does, from a pipeline's task, and keeps the result in the store, whatever it is.
+    """Deploys as `deploy` does, from a task of `deploy_model`, and keeps the result in the store, whatever it is.
 
-    Args:
-        store: The root of the project's store.
-        model: The registered model's name.
-        version: Its version.
-        environment: The environment to deploy to.
-        run: The run's id.
-        policy: The promoter's policy file: its text, path or URI; empty: only the released policy applies.
-        image: The image by digest; empty: the one that `package_model` recorded.
-        requested_by: Who requested the deployment; empty: the task itself.
-        insecure: Whether to talk to the registry over plain HTTP.
+    The arguments are the task's. Without `requested_by`, the task itself requested the deployment.
 
     Raises:
         ModelwayError: there is no such environment, or what `deploy` raises.
@@ -112,12 +103,15 @@ def deploy(
     """
     started_at = time.monotonic()
     model = version.model
-    entries = _entries(version)
+    try:
+        entries = model.verified_entries()
+    except BrokenLogError:  # which the preconditions report
+        entries = []
     result = DeployResult("refused", version.name, version.number, environment, image)
 
     def refuse(reasons: tuple[str, ...]) -> DeployResult:
-        _record_refusal(version, replace(result, reasons=reasons), actor=actor, run=run)
         refusal = replace(result, reasons=reasons, seconds=time.monotonic() - started_at)
+        _record_refusal(version, refusal, actor=actor, run=run)
         progress(refusal.sentence())
         return refusal
 
@@ -130,15 +124,18 @@ def deploy(
             return refuse(failures)
     image = image or recorded_image(version)
     result = replace(result, image=image)
-    policy = policy or release_evidence(version).policy
-    workload = workload_of(model.name, environment, policy=policy, cluster=cluster, progress=progress)
+    workload = workload_of(version, environment, policy=policy, cluster=cluster, progress=progress)
     obj = workload.get(model.name)
     if current is None and _is_serving(entries, workload, obj=obj, result=result):
         progress(f"{version} already serves in {environment}")
         return replace(result, status="promoted", reasons=("it already served there",))
     try:
-        smoke = _smoke(version, workload) if _is_smoke(policy, environment) else None
-        current_version = served_versions(model).get(environment)
+        smoke = None
+        if _is_smoke(workload.policy, environment):
+            requests = smoke_requests(version)
+            workload.cluster.check_may_send()
+            smoke = SmokeTraffic(workload.cluster, requests, policy=workload.policy)
+        current_version = model.version_with_alias(environment)
         claim = acquire(
             model.audit_log,
             model=model.name,
@@ -146,7 +143,7 @@ def deploy(
             environment=environment,
             actor=actor,
             run=run,
-            lease=lease(policy),
+            lease=lease(workload.policy),
             replaces="" if current_version is None else current_version.number,
         )
     except (EnvironmentLockedError, NoSmokeRequestsError) as error:
@@ -156,39 +153,28 @@ def deploy(
 
 
 def workload_of(
-    model: str,
+    version: ModelVersion,
     environment: EnvironmentName,
     *,
-    policy: Policy,
+    policy: Policy | None,
     cluster: Cluster | None,
     progress: Callable[[str], None],
 ) -> Workload:
-    """A model's workload in an environment.
+    """A model's workload in an environment, by a policy; None: the one that the version was released by.
 
     Raises:
         ModelwayError: no cluster is configured, or the model's name cannot be used in Kubernetes.
     """
+    policy = policy or release_evidence(version).policy
     namespace = policy.environments[environment].namespace if environment in policy.environments else None
     cluster = cluster or Cluster.connect(namespace or f"modelway-{environment}")
     if _is_smoke(policy, environment):
         policy = smoke_policy(policy)
-    return Workload(cluster, kubernetes_name(model), policy, progress)
+    return Workload(cluster, kubernetes_name(version.name), policy, progress)
 
 
 def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:
     return environment in policy.environments and policy.environments[environment].traffic == "smoke"
-
-
-def _smoke(version: ModelVersion, workload: Workload) -> SmokeTraffic:
-    """The smoke requests to the new pods, in an environment without traffic of its own.
-
-    Raises:
-        NoSmokeRequestsError: the version's evidence has no rows to send.
-        CredentialsError: the account may not send requests to pods.
-    """
-    requests = smoke_requests(version)
-    workload.cluster.check_may_send()
-    return SmokeTraffic(workload.cluster, requests, policy=workload.policy)
 
 
 def lease(policy: Policy) -> timedelta:
@@ -202,10 +188,7 @@ def template_in_service(
 ) -> Object | None:
     """The pod template that serves now; None if none does.
 
-    Args:
-        workload: The workload.
-        obj: Its object; None if there is none.
-        previous_claim: The promotion that held the environment until now, which may have changed the object.
+    The promotion that held the environment until now may have changed the object.
     """
     if obj is None:
         return None
@@ -265,14 +248,6 @@ def _taken_over_by(entries: list[Entry], result: DeployResult, *, run: str) -> s
     if successor is None:
         return ""
     return f"{successor.actor} (run {successor.details.get('run')}: {successor.details.get('reason')})"
-
-
-def _entries(version: ModelVersion) -> list[Entry]:
-    """The audit log's entries; none if it is broken, which the preconditions report."""
-    try:
-        return version.model.verified_entries()
-    except BrokenLogError:
-        return []
 
 
 def _record_refusal(version: ModelVersion, result: DeployResult, *, actor: str, run: str) -> None:

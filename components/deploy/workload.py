@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
-from modelway.components.deploy.cluster import Cluster, Object, Operation
+from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.diagnosis import metric_values, pod_diagnosis, pod_problems, rollout_diagnosis
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
@@ -85,8 +85,8 @@ class Workload:
             ModelwayError: the cluster rejects it; nothing that serves was changed.
         """
         if self.target.has_analysis:
-            for template in analysis_templates(self.policy, self.name, prometheus=prometheus_address()):
-                self._create_or_replace("analysistemplates", template)
+            for body in analysis_templates(self.policy, self.name, prometheus=prometheus_address()):
+                self._create_or_replace("analysistemplates", body)
         if obj is None:
             for resource, body in self.target.manifests(self.policy, self.name, image=change.image):
                 if resource == self.target.resource:
@@ -95,14 +95,14 @@ class Workload:
                     self.cluster.create(resource, body)
             return
         if operations := self.target.prepare(obj, change):
-            self._patch(operations)
+            self.cluster.patch(self.target.resource, self.name, operations=operations)
             if not self.wait_healthy(self.policy.deployment.progress_deadline_seconds):
                 raise ModelwayError(
                     f"{self.name} did not become healthy with the strategy {self.policy.deployment.strategy}",
                     key="deployment.strategy",
                     remedy=f"see `kubectl argo rollouts get rollout {self.name} -n {self.cluster.namespace}`",
                 )
-        self._patch(self.target.change(obj, change))
+        self.cluster.patch(self.target.resource, self.name, operations=self.target.change(obj, change))
 
     def follow(self, image: str, seconds: float, *, smoke: SmokeTraffic | None = None) -> tuple[str, ...]:
         """Follows a rollout until it is healthy or has failed.
@@ -167,7 +167,8 @@ class Workload:
         if self.image(obj) == image:
             if template is not None:
                 self.target.abort(self.cluster, self.name)
-            self._patch(self.target.restore(obj, template, reason=reason))
+            operations = self.target.restore(obj, template, reason=reason)
+            self.cluster.patch(self.target.resource, self.name, operations=operations)
         return template is None or self.wait_healthy(self.policy.deployment.progress_deadline_seconds)
 
     def wait_healthy(self, seconds: float) -> bool:
@@ -191,10 +192,6 @@ class Workload:
     def _metric_values(self, state: RolloutState) -> list[str]:
         runs = (self.cluster.get("analysisruns", name) for name in state.analyses)
         return list(dict.fromkeys(line for run in runs if run is not None for line in metric_values(run)))
-
-    def _patch(self, operations: list[Operation]) -> None:
-        if operations:
-            self.cluster.patch(self.target.resource, self.name, operations=operations)
 
     def _create_or_replace(self, resource: str, body: Object) -> None:
         name = body["metadata"]["name"]

@@ -18,7 +18,7 @@ def manifests(
     as_json: Json = False,
 ) -> None:
     """Compiles the policy into Kubernetes manifests: Rollout, AnalysisTemplates, Services and alert rules."""
-    from modelway.components.deploy.names import kubernetes_name
+    from modelway.components.deploy.objects import kubernetes_name
     from modelway.pipelines.manifests import write_manifests
 
     workspace = Workspace.load(project_folder(project))

@@ -10,8 +10,9 @@ import yaml
 from user_files import minimal_policy
 
 from modelway.components.core.config.policy import Policy
+from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.analysis import strategy
-from modelway.components.deploy.objects import deployment, inference_service, rollout, services
+from modelway.components.deploy.objects import deployment, inference_service, kubernetes_name, rollout, services
 
 IMAGE = f"registry.example.com/claims@sha256:{'0' * 64}"
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
@@ -109,3 +110,23 @@ def test_the_manifests_hold_what_deploying_creates(root: Path, path: str, make: 
     policy = Policy.load(root / "examples" / "insurance" / "policy.yaml")
     name = "insurance-high-use"
     assert yaml.safe_load((MANIFESTS / path).read_text(encoding="utf-8")) == make(policy, name, image=name)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("loans", "loans"),
+        ("insurance_high_use", "insurance-high-use"),
+        ("Team A / Loans (v2)", "team-a-loans-v2"),
+        ("zinsen-für", "zinsen-f-r"),
+        ("a" * 40, "a" * 40),
+    ],
+)
+def test_a_name_becomes_a_dns_label(model: str, name: str) -> None:
+    assert kubernetes_name(model) == name
+
+
+@pytest.mark.parametrize("model", ["", "___", "1st", "a" * 41])
+def test_a_name_that_cannot_become_one_is_refused(model: str) -> None:
+    with pytest.raises(ModelwayError, match="cannot be the name of objects in Kubernetes"):
+        kubernetes_name(model)

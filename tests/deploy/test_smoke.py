@@ -13,7 +13,6 @@ from user_files import minimal_policy
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.core.tables.inference import Tensor
-from modelway.components.deploy.cluster import PodAnswer
 from modelway.components.deploy.smoke import SmokeTraffic, requests_per_second, smoke_policy
 from modelway.components.deploy.smoke_requests import SmokeRequests
 
@@ -111,15 +110,15 @@ def test_what_the_api_server_says_itself_is_no_answer_of_the_model(api: ApiServe
 
 
 def test_a_request_through_the_api_server_tells_its_errors_from_the_pods(api: ApiServer) -> None:
-    def send(answer: tuple[int, Any]) -> PodAnswer:
+    def send(answer: tuple[int, Any]) -> tuple[int, Any]:
         api.answers["new-1"] = answer
         return api.cluster().send("new-1", 8080, path="/v2", body={"a": [None]}, seconds=5)
 
-    assert send((200, RIGHT)) == PodAnswer(200, RIGHT)
+    assert send((200, RIGHT)) == (200, RIGHT)
     assert api.sent[-1] == ("new-1", "8080", "/v2", {"a": [None]})
-    assert send((500, {"error": "no"})) == PodAnswer(500, {"error": "no"})
-    assert send((404, "not json")) == PodAnswer(404, "not json")
-    assert send((200, b"\xff\xfe")) == PodAnswer(200, None)
+    assert send((500, {"error": "no"})) == (500, {"error": "no"})
+    assert send((404, "not json")) == (404, "not json")
+    assert send((200, b"\xff\xfe")) == (200, None)
     with pytest.raises(UnavailableError, match="answers 503: dial tcp"):
         send(status(503, "dial tcp: i/o timeout"))
     message = 'pods "x" is forbidden: User "y" cannot create resource "pods/proxy" in API group ""'

@@ -11,14 +11,9 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 
-PREFIX = "modelway.io/"
-MODEL, VERSION, RUN = f"{PREFIX}model", f"{PREFIX}version", f"{PREFIX}run"
-PREVIOUS_IMAGE, PREVIOUS, UNDONE, REPLICAS = (
-    f"{PREFIX}previous-image",
-    f"{PREFIX}previous",
-    f"{PREFIX}undone",
-    f"{PREFIX}replicas",
-)
+MODEL, VERSION, RUN = "modelway.io/model", "modelway.io/version", "modelway.io/run"
+PREVIOUS, PREVIOUS_IMAGE = "modelway.io/previous", "modelway.io/previous-image"
+UNDONE, REPLICAS = "modelway.io/undone", "modelway.io/replicas"
 _CONTAINERS = ("server", "kserve-container")
 
 
@@ -73,7 +68,7 @@ class DeployTarget(Protocol):
     """A kind of object that versions are rolled out on, with defaults for what most of them share."""
 
     resource: str
-    has_analysis: bool  # whether it is judged by more than the pods' readiness
+    has_analysis: bool = False  # whether it is judged by more than the pods' readiness
 
     def selector(self, name: str) -> str:
         """The label selector of an object's pods."""
@@ -97,16 +92,38 @@ class DeployTarget(Protocol):
     def strategy(self, policy: Policy, name: str, *, obj: Object, immediate: bool) -> dict[str, Any]:
         """How pods are replaced: by the policy, or immediately, without steps and analysis, as a rollback needs."""
 
+    def annotations(self, change: RolloutChange) -> dict[str, str]:
+        """The object's annotations about a change, with the template that serves until then."""
+        return change.annotations() | {PREVIOUS: json.dumps(change.previous_template)}
+
     def prepare(self, obj: Object, change: RolloutChange) -> list[Operation]:  # noqa: ARG002 - a default
         """The patch that has to be healthy before the change itself; often empty."""
         return []
 
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
-        """The patch that starts a change."""
+        """The patch that starts a change: the version's image and strategy, with as many replicas as there were."""
+        template = self.template(obj)
+        operations: list[Operation] = [
+            {"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)},
+            {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": change.progress_deadline_seconds},
+            *set_image("/spec/template/spec", template["spec"]["containers"], image=change.image),
+            *annotate(template, {VERSION: change.version}, path="/spec/template"),
+            *annotate(obj, self.annotations(change)),
+        ]
+        if is_stopped(obj):
+            replicas = int(annotation(obj, REPLICAS) or 1)
+            operations.append({"op": "add", "path": "/spec/replicas", "value": replicas})
+        return operations
 
     def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
-        """The patch that undoes a change: back to a pod template; None: nothing is to serve."""
-        return restore_patch(obj, template, reason=reason)
+        """The patch that undoes a change, and records why: back to a pod template; None: the pods are stopped."""
+        if template is not None:
+            return [*annotate(obj, {UNDONE: reason}), {"op": "replace", "path": "/spec/template", "value": template}]
+        if is_stopped(obj):
+            return annotate(obj, {UNDONE: reason})
+        replicas = str(obj["spec"].get("replicas", 1))
+        scale_down: Operation = {"op": "add", "path": "/spec/replicas", "value": 0}
+        return [*annotate(obj, {UNDONE: reason, REPLICAS: replicas}), scale_down]
 
     def abort(self, cluster: Cluster, name: str) -> None:  # noqa: ARG002 - a default
         """Sends all traffic to the stable version, where restoring the template alone does not."""
@@ -148,22 +165,18 @@ def set_image(path: str, containers: Sequence[Object], *, image: str) -> list[Op
     ]
 
 
-def annotate(current: Mapping[str, Any] | None, path: str, *, annotations: Mapping[str, str]) -> list[Operation]:
+def annotate(obj: Object, annotations: Mapping[str, str], *, path: str = "") -> list[Operation]:
     """The patch that adds annotations one by one, which keeps those that others write meanwhile.
 
     Args:
-        current: The current annotations.
-        path: Their JSON pointer.
+        obj: The object, or a pod template in it.
         annotations: The annotations to add.
+        path: The template's JSON pointer.
     """
-    first = [] if current else [{"op": "add", "path": path, "value": {}}]
+    path = f"{path}/metadata/annotations"
+    first = [] if obj["metadata"].get("annotations") else [{"op": "add", "path": path, "value": {}}]
     keys = {key: key.replace("~", "~0").replace("/", "~1") for key in annotations}
     return first + [{"op": "add", "path": f"{path}/{keys[key]}", "value": annotations[key]} for key in annotations]
-
-
-def annotate_object(obj: Object, annotations: Mapping[str, str]) -> list[Operation]:
-    """The patch that adds annotations to an object."""
-    return annotate(obj["metadata"].get("annotations"), "/metadata/annotations", annotations=annotations)
 
 
 def annotation(obj: Object, key: str) -> str:
@@ -174,54 +187,6 @@ def annotation(obj: Object, key: str) -> str:
 def is_stopped(obj: Object) -> bool:
     """Whether an object is scaled to zero."""
     return bool(obj["spec"].get("replicas", 1) == 0)
-
-
-def scale_down(obj: Object) -> list[Operation]:
-    """The patch that scales an object to zero and records how many replicas it had."""
-    if is_stopped(obj):
-        return []
-    replicas = str(obj["spec"].get("replicas", 1))
-    return [{"op": "add", "path": "/spec/replicas", "value": 0}, *annotate_object(obj, {REPLICAS: replicas})]
-
-
-def scale_up(obj: Object) -> list[Operation]:
-    """The patch that restores the replicas that an object had before it was scaled to zero."""
-    if not is_stopped(obj):
-        return []
-    return [{"op": "add", "path": "/spec/replicas", "value": int(annotation(obj, REPLICAS) or 1)}]
-
-
-def version_patch(
-    obj: Object, template: Object, *, change: RolloutChange, annotations: Mapping[str, str]
-) -> list[Operation]:
-    """The patch that sets a version's image and strategy in an object with a pod template, and scales it up.
-
-    Args:
-        obj: The object.
-        template: Its pod template.
-        change: The change.
-        annotations: The object's annotations about it.
-    """
-    return [
-        {"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)},
-        {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": change.progress_deadline_seconds},
-        *set_image("/spec/template/spec", template["spec"]["containers"], image=change.image),
-        *annotate(
-            template["metadata"].get("annotations"),
-            "/spec/template/metadata/annotations",
-            annotations={VERSION: change.version},
-        ),
-        *annotate_object(obj, annotations),
-        *scale_up(obj),
-    ]
-
-
-def restore_patch(obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
-    """The patch that restores an object's pod template, or stops its pods where there was none, and records why."""
-    annotations = annotate_object(obj, {UNDONE: reason})
-    if template is None:
-        return [*annotations, *scale_down(obj)]
-    return [*annotations, {"op": "replace", "path": "/spec/template", "value": template}]
 
 
 def is_status_current(obj: Object) -> bool:
@@ -247,15 +212,11 @@ def has_condition(obj: Object, name: str) -> bool:
     return any((condition["type"], condition["status"]) == (name, "True") for condition in conditions)
 
 
-def pods_with_label(pods: Iterable[Object], label: str, *, value: str) -> tuple[Object, ...]:
-    """The pods with a label that are not being deleted."""
-    return tuple(
-        pod
-        for pod in pods
-        if (pod["metadata"].get("labels") or {}).get(label) == value and "deletionTimestamp" not in pod["metadata"]
-    )
+def remaining_pods(pods: Iterable[Object]) -> list[Object]:
+    """The pods that are not being deleted."""
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 
 def pods_of_image(pods: Iterable[Object], image: str) -> tuple[Object, ...]:
     """The pods of an image that are not being deleted."""
-    return tuple(pod for pod in pods if "deletionTimestamp" not in pod["metadata"] and image_of(pod) == image)
+    return tuple(pod for pod in remaining_pods(pods) if image_of(pod) == image)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
-from modelway.components.deploy.cluster import Cluster, Object, Operation
-from modelway.components.deploy.objects import deployment, services
+from modelway.components.deploy.cluster import Cluster, Object
+from modelway.components.deploy.objects import ROLLING_UPDATE, deployment, services
 from modelway.components.deploy.targets.base import (
-    PREVIOUS,
     DeployTarget,
-    RolloutChange,
     RolloutState,
     image_of,
     is_ready,
@@ -21,7 +18,6 @@ from modelway.components.deploy.targets.base import (
     is_stopped,
     pods_of_image,
     previous_template,
-    version_patch,
 )
 
 
@@ -29,7 +25,6 @@ class DeploymentTarget(DeployTarget):
     """Kubernetes' Deployment."""
 
     resource = "deployments"
-    has_analysis = False
 
     def manifests(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The Deployment with its Services."""
@@ -59,12 +54,7 @@ class DeploymentTarget(DeployTarget):
 
     def strategy(self, policy: Policy, name: str, *, obj: Object, immediate: bool) -> dict[str, Any]:  # noqa: ARG002 - see `DeployTarget`
         """One pod at a time, none before another is ready."""
-        return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-
-    def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
-        """The patch to the image, which also records the previous template."""
-        annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous_template)}
-        return version_patch(obj, self.template(obj), change=change, annotations=annotations)
+        return ROLLING_UPDATE
 
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout, as `kubectl rollout status` reads it."""

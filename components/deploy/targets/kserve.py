@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,52 +9,30 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import inference_service
 from modelway.components.deploy.targets.base import (
-    PREVIOUS,
     UNDONE,
     DeployTarget,
     RolloutChange,
     RolloutState,
-    annotate_object,
+    annotate,
     has_condition,
     image_of,
     is_ready,
     is_status_current,
     pods_of_image,
     previous_template,
+    remaining_pods,
     set_image,
 )
-
-_PODS = "serving.kserve.io/inferenceservice"
-# What KServe adds to a pod's spec in a predictor
-_ITS_OWN = {
-    "minReplicas",
-    "maxReplicas",
-    "scaleMetric",
-    "scaleMetricType",
-    "scaleTarget",
-    "autoScaling",
-    "deploymentStrategy",
-    "canaryTrafficPercent",
-    "containerConcurrency",
-    "timeout",
-    "logger",
-    "batcher",
-    "labels",
-    "annotations",
-    "model",
-    "workerSpec",
-}
 
 
 class InferenceServiceTarget(DeployTarget):
     """KServe's InferenceService."""
 
     resource = "inferenceservices"
-    has_analysis = False
 
     def selector(self, name: str) -> str:
         """The label selector of an InferenceService's pods."""
-        return f"{_PODS}={name}"
+        return f"serving.kserve.io/inferenceservice={name}"
 
     def manifests(self, policy: Policy, name: str, *, image: str) -> list[tuple[str, Object]]:
         """The InferenceService, whose Services KServe creates."""
@@ -63,7 +40,8 @@ class InferenceServiceTarget(DeployTarget):
 
     def template(self, obj: Object) -> Object:
         """The predictor as a pod template."""
-        spec = {key: value for key, value in obj["spec"]["predictor"].items() if key not in _ITS_OWN}
+        fields = _pod_fields()
+        spec = {key: value for key, value in obj["spec"]["predictor"].items() if key in fields}
         metadata = {key: dict(obj["metadata"].get(key) or {}) for key in ("labels", "annotations")}
         return {"metadata": metadata, "spec": spec}
 
@@ -79,30 +57,23 @@ class InferenceServiceTarget(DeployTarget):
 
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
         """The patch to the image, which also records the previous template."""
-        annotations = change.annotations() | {PREVIOUS: json.dumps(change.previous_template)}
-        containers = obj["spec"]["predictor"]["containers"]
-        return [
-            *set_image("/spec/predictor", containers, image=change.image),
-            *annotate_object(obj, annotations),
-        ]
+        image = set_image("/spec/predictor", obj["spec"]["predictor"]["containers"], image=change.image)
+        return [*image, *annotate(obj, self.annotations(change))]
 
     def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The patch back to the previous predictor; without one it stays as it is, and KServe sends it no traffic."""
-        message = annotate_object(obj, {UNDONE: reason})
+        message = annotate(obj, {UNDONE: reason})
         if template is None:
             return message
-        settings = {key: value for key, value in obj["spec"]["predictor"].items() if key in _ITS_OWN}
+        fields = _pod_fields()
+        settings = {key: value for key, value in obj["spec"]["predictor"].items() if key not in fields}
         return [*message, {"op": "replace", "path": "/spec/predictor", "value": settings | template["spec"]}]
 
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout: healthy once it is ready without pods of another image."""
-        image = image_of(self.template(obj))
-        mine, going = (
-            pods_of_image(pods, image),
-            [condition for condition in pods if "deletionTimestamp" not in condition["metadata"]],
-        )
+        mine = pods_of_image(pods, image_of(self.template(obj)))
         progress = f"{sum(map(is_ready, mine))} of {len(mine)} new pods ready"
-        if _is_ready(obj) and mine and len(mine) == len(going) and all(map(is_ready, mine)):
+        if _is_ready(obj) and mine and len(mine) == len(remaining_pods(pods)) and all(map(is_ready, mine)):
             return RolloutState("healthy", progress, "", mine)
         model = (obj.get("status") or {}).get("modelStatus") or {}
         if is_status_current(obj) and model.get("transitionStatus") in {"BlockedByFailedLoad", "InvalidSpec"}:
@@ -113,3 +84,10 @@ class InferenceServiceTarget(DeployTarget):
 
 def _is_ready(obj: Object) -> bool:
     return is_status_current(obj) and has_condition(obj, "Ready")
+
+
+def _pod_fields() -> set[str]:
+    """The fields of a pod's spec; a predictor has them, and settings of KServe beside them."""
+    from kubernetes.client import V1PodSpec  # type: ignore[import-untyped]
+
+    return set(V1PodSpec.attribute_map.values())

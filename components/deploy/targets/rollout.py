@@ -16,11 +16,11 @@ from modelway.components.deploy.targets.base import (
     RolloutState,
     is_ready,
     is_stopped,
-    pods_with_label,
-    version_patch,
+    remaining_pods,
 )
 
 _HASH = "rollouts-pod-template-hash"
+_ANALYSES = ("currentBackground", "currentStep", "prePromotion", "postPromotion")
 _JUDGING = ("analysis", "prePromotionAnalysis", "postPromotionAnalysis", "steps")
 
 
@@ -54,17 +54,17 @@ class RolloutTarget(DeployTarget):
         stable = (obj.get("status") or {}).get("stableRS")
         if not stable or is_stopped(obj):
             return None
-        sets = cluster.find("replicasets", f"{_HASH}={stable}")
-        mine = [replica_set for replica_set in sets if _owner(replica_set) == obj["metadata"]["uid"]]
-        if not mine:
-            raise ModelwayError(
-                f"the stable ReplicaSet {stable} of {obj['metadata']['name']} is gone",
-                value=stable,
-                remedy="wait until the Rollout is healthy, then run again",
-            )
-        template = mine[0]["spec"]["template"]
-        labels = {key: value for key, value in template["metadata"]["labels"].items() if key != _HASH}
-        return {**template, "metadata": {**template["metadata"], "labels": labels}}
+        uid = obj["metadata"]["uid"]
+        for replica_set in cluster.find("replicasets", f"{_HASH}={stable}"):
+            if any(owner["uid"] == uid for owner in replica_set["metadata"].get("ownerReferences", ())):
+                template = replica_set["spec"]["template"]
+                labels = {key: value for key, value in template["metadata"]["labels"].items() if key != _HASH}
+                return {**template, "metadata": {**template["metadata"], "labels": labels}}
+        raise ModelwayError(
+            f"the stable ReplicaSet {stable} of {obj['metadata']['name']} is gone",
+            value=stable,
+            remedy="wait until the Rollout is healthy, then run again",
+        )
 
     def strategy(self, policy: Policy, name: str, *, obj: Object, immediate: bool) -> dict[str, Any]:
         """The policy's strategy; immediately: without steps and analysis, yet no pod goes before another is ready."""
@@ -81,37 +81,35 @@ class RolloutTarget(DeployTarget):
             return []
         return [{"op": "add", "path": "/spec/strategy", "value": dict(change.strategy)}]
 
+    def annotations(self, change: RolloutChange) -> dict[str, str]:
+        """The object's annotations about a change; the stable ReplicaSet has the template that serves until then."""
+        return change.annotations()
+
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
         """The patch to the image and its strategy."""
         abort: Operation = {"op": "add", "path": "/spec/progressDeadlineAbort", "value": True}
-        return [abort, *version_patch(obj, self.template(obj), change=change, annotations=change.annotations())]
+        return [abort, *super().change(obj, change)]
 
     def abort(self, cluster: Cluster, name: str) -> None:
         """Sends all traffic to the stable version."""
-        cluster.patch(
-            "rollouts", name, operations=[{"op": "add", "path": "/status/abort", "value": True}], subresource="status"
-        )
+        abort: Operation = {"op": "add", "path": "/status/abort", "value": True}
+        cluster.patch("rollouts", name, operations=[abort], subresource="status")
 
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout, by its status if that is about its current spec."""
         status, generation = obj.get("status") or {}, str(obj["metadata"].get("generation", ""))
         phase, current = str(status.get("phase", "")), str(status.get("currentPodHash", ""))
-        mine = pods_with_label(pods, _HASH, value=current)
         if str(status.get("observedGeneration", "")) != generation:
             return RolloutState("progressing", "the controller has not observed the change yet")
         if is_stopped(obj):
             return RolloutState("failed", "it is scaled to zero", "it is scaled to zero")
+        mine = tuple(pod for pod in remaining_pods(pods) if pod["metadata"]["labels"].get(_HASH) == current)
         analyses = _analyses(status)
         progress = f"{_place(obj)}{sum(map(is_ready, mine))} of {len(mine)} new pods ready"
-        reason = _failure(status, phase)
-        if reason:
+        if reason := _failure(status, phase):
             return RolloutState("failed", progress, reason, mine, analyses)
         healthy = phase == "Healthy" and bool(current) and current == status.get("stableRS")
         return RolloutState("healthy" if healthy else "progressing", progress, "", mine, analyses)
-
-
-def _owner(obj: Object) -> str:
-    return next((str(reference["uid"]) for reference in obj["metadata"].get("ownerReferences", ())), "")
 
 
 def _kind(strategy: Mapping[str, Any]) -> str:
@@ -130,14 +128,9 @@ def _failure(status: Mapping[str, Any], phase: str) -> str:
 
 
 def _analyses(status: Mapping[str, Any]) -> tuple[str, ...]:
-    canary, blue_green = status.get("canary") or {}, status.get("blueGreen") or {}
-    runs = (
-        canary.get("currentBackgroundAnalysisRunStatus"),
-        canary.get("currentStepAnalysisRunStatus"),
-        blue_green.get("prePromotionAnalysisRunStatus"),
-        blue_green.get("postPromotionAnalysisRunStatus"),
-    )
-    return tuple(str(run["name"]) for run in runs if run and run.get("name"))
+    section = {**(status.get("canary") or {}), **(status.get("blueGreen") or {})}
+    runs = (section.get(f"{analysis}AnalysisRunStatus") or {} for analysis in _ANALYSES)
+    return tuple(str(run["name"]) for run in runs if run.get("name"))
 
 
 def _place(obj: Object) -> str:

@@ -7,14 +7,16 @@ from pod_proxy import patched
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.targets.base import (
-    annotate_object,
+    RolloutChange,
+    annotate,
     annotation,
     is_ready,
     is_stopped,
-    scale_down,
-    scale_up,
     server_index,
 )
+from modelway.components.deploy.targets.deployment import DeploymentTarget
+
+TARGET = DeploymentTarget()
 
 
 def test_the_server_is_known_by_its_name_or_by_being_alone() -> None:
@@ -28,19 +30,23 @@ def test_the_server_is_known_by_its_name_or_by_being_alone() -> None:
 @pytest.mark.parametrize("annotations", [None, {}, {"modelway.io/run": "a", "b": "c"}])
 def test_annotations_are_added_to_those_that_there_are(annotations: dict[str, str] | None) -> None:
     obj = {"metadata": {"annotations": annotations} if annotations is not None else {}}
-    result = patched(obj, annotate_object(obj, {"modelway.io/run": "b", "a~b": "d"}))
+    result = patched(obj, annotate(obj, {"modelway.io/run": "b", "a~b": "d"}))
     assert result["metadata"]["annotations"] == {**(annotations or {}), "modelway.io/run": "b", "a~b": "d"}
     assert annotation(result, "modelway.io/run") == "b"
     assert annotation(result, "modelway.io/undone") == ""
 
 
 def test_an_object_that_is_scaled_down_is_scaled_up_to_as_many_replicas() -> None:
-    obj = {"metadata": {}, "spec": {"replicas": 3}}
-    stopped_obj = patched(obj, scale_down(obj))
+    template = {"metadata": {}, "spec": {"containers": [{"name": "server", "image": "a"}]}}
+    obj = {"metadata": {}, "spec": {"replicas": 3, "template": template}}
+    change = RolloutChange("loans", "2", "b", "run-2", None, {}, 60)
+    stopped_obj = patched(obj, TARGET.restore(obj, None, reason="it crashed"))
     assert is_stopped(stopped_obj)
-    assert scale_down(stopped_obj) == []
-    assert patched(stopped_obj, scale_up(stopped_obj))["spec"]["replicas"] == 3
-    assert scale_up(obj) == []
+    again = TARGET.restore(stopped_obj, None, reason="it crashed again")
+    assert [operation["path"] for operation in again] == ["/metadata/annotations/modelway.io~1undone"]
+    assert annotation(patched(stopped_obj, again), "modelway.io/replicas") == "3"
+    assert patched(stopped_obj, TARGET.change(stopped_obj, change))["spec"]["replicas"] == 3
+    assert not any(operation["path"] == "/spec/replicas" for operation in TARGET.change(obj, change))
 
 
 def test_a_pod_that_is_being_deleted_is_not_ready() -> None:
