@@ -17,7 +17,7 @@ from modelway.components.serve.asgi import Limits
 from modelway.components.serve.loading import ServedModel, load_bundle
 from modelway.components.serve.metrics import Metrics
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
-from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.predictor import PipelinePredictor
 from modelway.components.serve.recorder import Recorder
 from modelway.components.serve.server import DrainingServer, bind
 
@@ -67,7 +67,7 @@ def _load_model(options: argparse.Namespace) -> ServedModel:
     if options.release:
         key = Path(options.public_key) if options.public_key else None
         return load_bundle(Path(options.release), key if options.unsigned else key or key_file(VERIFYING_KEY))
-    predictor = Predictor.load(options.model, options.model_hash)
+    predictor = PipelinePredictor.load(options.model, options.model_hash)
     return ServedModel(predictor, options.name, options.version, options.model_hash)
 
 
