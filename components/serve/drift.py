@@ -47,7 +47,9 @@ class Bins:
             place_of = self.places.get
             bins = np.array([place_of(value, missing - 1) for value in values.tolist()])
             return bins if values.dtype == object else np.where(np.isnan(values), missing, bins)
-        numbers = _numbers(values)
+        numbers = values
+        if values.dtype.kind == "M":
+            numbers = np.where(np.isnat(values), np.nan, values.view(np.int64).astype(float))
         positions: Array = np.searchsorted(self.edges, numbers)
         if self.kind == "discrete":
             nearest = np.minimum(positions, len(self.edges) - 1)
@@ -133,9 +135,3 @@ def _fits(kind: str, statistics: Mapping[str, Any]) -> bool:
     if statistics["kind"] == "categorical":
         return kind == "text" or (kind == "number" and set(statistics["values"]) <= {"true", "false"})
     return kind == ("time" if statistics.get("of_times") else "number") and len(statistics["edges"]) > 0
-
-
-def _numbers(values: Array) -> Array:
-    if values.dtype.kind != "M":
-        return values
-    return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(float))

@@ -47,8 +47,6 @@ def decode_v1(body: bytes, names: Sequence[str]) -> Request:
         raise RequestError(400, f"`{key}` must be a list of rows")
     if not rows:
         raise RequestError(422, "the request holds no rows")
-    if len(rows) == 1 and isinstance(rows[0], dict):
-        return Request({name: Values((value,)) for name, value in rows[0].items()})
     if all(isinstance(row, dict) for row in rows):
         return _records(rows)
     if all(isinstance(row, list) for row in rows):
