@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.bundle.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
 from modelway.components.core.bundle.encryption import read_recipient
 from modelway.components.core.bundle.signing import (
@@ -26,7 +26,6 @@ from modelway.components.core.oci.fetch import RELEASE_ROOT
 from modelway.components.core.oci.image import Image, append_layer, write_layer
 from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
-from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import join, write_uri
 from modelway.components.package.contents import Contents, add_sbom, gather
 from modelway.components.package.serving_base import check_can_decrypt, read_serving_base
@@ -73,46 +72,13 @@ class Packaged:
         return f"# {release.name} version {release.version} is packaged\n\n| | |\n| --- | --- |\n{lines}\n"
 
 
-def package_in_task(
-    *,
-    model: str,
-    version: str,
-    store: str,
-    base: str,
-    target: str,
-    bundle_path: str,
-    run: str,
-    platform: str,
-    insecure: bool,
-) -> Packaged:
-    """Packages a version as `package` does, and writes the run's package record if there is a run.
-
-    Args:
-        model: The registered model's name.
-        version: Its version's number.
-        store: The root of the project's store.
-        base: The serving base, as for `package`.
-        target: The image reference, likewise.
-        bundle_path: A folder for the release bundle, likewise.
-        run: The run's id; empty: none.
-        platform: The image's platform.
-        insecure: Whether registries are reached by plain HTTP.
-    """
-    model_version = RegisteredModel(model, store, Tracking.from_environment()).version(version)
-    result = package(
-        model_version, base=base, target=target, bundle_path=bundle_path, platform=platform, insecure=insecure
-    )
-    if run:
-        PackageRecord(image=result.image).write(store, run)
-    return result
-
-
 def package(
     version: ModelVersion,
     *,
     base: str,
     target: str,
     bundle_path: str,
+    run: str = "",
     platform: str = "linux/amd64",
     insecure: bool = False,
 ) -> Packaged:
@@ -127,6 +93,7 @@ def package(
         target: The image reference: ``host/repository:tag``, or the folder of an OCI layout. The default tag is the
             version.
         bundle_path: A folder for the release bundle, as it is in the image at ``/release``.
+        run: The id of the run that the package is recorded in; empty: none.
         platform: The image's platform, ``os/architecture``.
         insecure: Whether registries are reached by plain HTTP; one on this machine always is.
 
@@ -171,6 +138,8 @@ def package(
     record = {name: getattr(result, name) for name in ("image", "sealed", "conversion")} | asdict(result.release)
     file = join(version.store, "packages", version.name, f"{version.number}.json")
     write_uri(file, json.dumps(record, indent=2, sort_keys=True).encode())
+    if run:
+        PackageRecord(image=result.image).write(version.store, run)
     return result
 
 

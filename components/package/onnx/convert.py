@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-5
 SAMPLE_ROWS, CORNER_ROWS = 5000, 500
-_UNSEEN_TEXT = "a category that no table has"
 _DTYPES: dict[str, Any] = {"double": np.float64, "string": object, "datetime": np.int64}
+_CORNERS: dict[str, tuple[Any, ...]] = {
+    "double": (-1e9, 1e9, 0.1),
+    "string": ("a category that no table has", ""),
+    "datetime": (datetime(1903, 2, 28, 23, 59, 59), datetime(2400, 2, 29)),
+}
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ def _columns_refusing_missing(pipeline: Any, row: pd.DataFrame, *, columns: Sequ
     """Returns the columns in which the pipeline refuses a missing value."""
     probe = row.copy()
     for name in columns:
-        probe[name] = _missing_like(row[name])
+        probe[name] = _repeated(None, row[name])
     try:
         pipeline.predict(probe)
     except ValueError:
@@ -143,14 +148,6 @@ def _columns_refusing_missing(pipeline: Any, row: pd.DataFrame, *, columns: Sequ
     return []
 
 
-def _missing_like(values: pd.Series[Any]) -> Any:
-    import pandas as pd
-
-    if values.dtype == object:
-        return pd.Series([None] * len(values), index=values.index, dtype=object)
-    return pd.Series(np.full(len(values), np.nan), index=values.index).astype(values.dtype)
-
-
 def _with_corners(rows: pd.DataFrame, column_types: Mapping[str, str], *, no_missing: Sequence[str]) -> pd.DataFrame:
     """Adds copies of the first rows with each column in turn missing, unseen or extreme."""
     import pandas as pd
@@ -158,24 +155,18 @@ def _with_corners(rows: pd.DataFrame, column_types: Mapping[str, str], *, no_mis
     parts = [rows]
     per_column = max(1, CORNER_ROWS // (4 * len(column_types)))
     for name, kind in column_types.items():
-        changes: list[Any] = [] if name in no_missing else [_missing_like(rows[name].head(per_column))]
-        if kind == "string":
-            changes += [_UNSEEN_TEXT, ""]
-        elif kind == "double":
-            changes += [-1e9, 1e9, 0.1]
-        else:
-            changes += [pd.Timestamp("1903-02-28T23:59:59"), pd.Timestamp("2400-02-29T00:00:00")]
-        for change in changes:
+        missing = [] if name in no_missing else [None]
+        for value in (*missing, *_CORNERS[kind]):
             copy = rows.head(per_column).copy()
-            copy[name] = change if isinstance(change, pd.Series) else _constant(rows[name], change, rows=len(copy))
+            copy[name] = _repeated(value, copy[name])
             parts.append(copy)
     return pd.concat(parts, ignore_index=True)
 
 
-def _constant(like: pd.Series[Any], value: Any, *, rows: int) -> Any:
+def _repeated(value: Any, like: pd.Series[Any]) -> Any:
     import pandas as pd
 
-    return pd.Series([value] * rows, index=like.index[:rows], dtype=like.dtype)
+    return pd.Series([value] * len(like), index=like.index, dtype=like.dtype)
 
 
 def _compare(pipeline: Any, content: bytes, *, rows: pd.DataFrame) -> Conversion:
