@@ -57,7 +57,7 @@ def _build_app(options: argparse.Namespace) -> App:
         {"name": model.name, "version": model.version, "model_hash": model.model_hash},
         model.bounds,
         drift=recorder.drift_scores,
-        log=log.counts if log is not None else None,
+        log=log.counts if log is not None else dict,
     )
     limits = Limits(options.max_request_bytes, options.max_requests)
     return App(model.predictor, model.name, version=model.version, limits=limits, metrics=metrics, recorder=recorder)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from modelway.components.serve.asgi import (
     JSON_LENGTH,
     OCTETS,
@@ -31,8 +29,7 @@ from modelway.components.serve.predictor import Predictor
 from modelway.components.serve.protocol_v1 import decode_v1, encode_v1
 from modelway.components.serve.protocol_v2 import Request, datatype_of, decode_v2, encode_v2
 from modelway.components.serve.recorder import Recorder
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 log = logging.getLogger(__name__)
 
@@ -193,19 +190,17 @@ class App:
         return Response(200, content, {"content-type": kind})
 
     def _model(self) -> Response:
-        inputs = [
-            {"name": column.name, "datatype": column.datatype, "shape": [-1]}
-            for column in self.predictor.signature.columns
-        ]
-        outputs = [
-            {"name": name, "datatype": datatype_of(dtype), "shape": [-1] if name == "predict" else [-1, -1]}
-            for name, dtype in self.predictor.outputs.items()
-        ]
         body = {
             "name": self.name,
             "versions": [self.version or "1"],
             "platform": self.predictor.platform,
-            "inputs": inputs,
-            "outputs": outputs,
+            "inputs": [
+                {"name": column.name, "datatype": column.datatype, "shape": [-1]}
+                for column in self.predictor.signature.columns
+            ],
+            "outputs": [
+                {"name": name, "datatype": datatype_of(dtype), "shape": [-1] if name == "predict" else [-1, -1]}
+                for name, dtype in self.predictor.outputs.items()
+            ],
         }
         return Response(200, encode_object(body))

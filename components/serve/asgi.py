@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,12 +69,18 @@ async def read_body(scope: Scope, receive: Receive, *, limits: Limits) -> Reques
     stated_length = headers.get(b"content-length", b"")
     if stated_length.isdigit() and int(stated_length) > limits.request_bytes:
         raise _too_large(limits)
+    reading = _read_parts(receive, limits)
     try:
-        async with asyncio.timeout(limits.read_seconds):
-            content = await _read_parts(receive, limits)
-    except TimeoutError as error:
-        message = f"the body did not arrive within {limits.read_seconds:g} seconds"
-        raise RequestError(408, message, headers={"connection": "close"}) from error
+        future = reading.send(None)
+    except StopIteration as completion:  # nearly always: a small body arrives with the headers, and needs no timer
+        content: bytes = completion.value
+    else:
+        try:
+            async with asyncio.timeout(limits.read_seconds):
+                content = await _resume(reading, future)
+        except TimeoutError as error:
+            message = f"the body did not arrive within {limits.read_seconds:g} seconds"
+            raise RequestError(408, message, headers={"connection": "close"}) from error
     if json_length is None:
         return RequestBody(content)
     if not json_length.isdigit():
@@ -106,6 +113,13 @@ async def _read_parts(receive: Receive, limits: Limits) -> bytes:
             raise _too_large(limits)
         more = message.get("more_body", False)
     return b"".join(parts)
+
+
+@types.coroutine
+def _resume(coroutine: Coroutine[Any, Any, bytes], future: Any) -> Generator[Any, Any, bytes]:
+    """Awaits a coroutine that was begun by hand and waits for a future."""
+    yield future
+    return (yield from coroutine.__await__())
 
 
 def _check_content_type(content_type: str, is_binary: bool) -> None:

@@ -29,7 +29,7 @@ class Metrics:
     """
 
     def __init__(
-        self, model: Mapping[str, str], bounds: Iterable[float] = (), *, drift: Gauges = dict, log: Gauges | None = None
+        self, model: Mapping[str, str], bounds: Iterable[float] = (), *, drift: Gauges = dict, log: Gauges = dict
     ) -> None:
         self.in_flight = 0
         self._model = dict(model)
@@ -80,7 +80,7 @@ class Metrics:
         for name, score in self._drift().items():
             drift.add_metric([name], score)
         yield drift
-        for name, rows in (self._log() if self._log is not None else {}).items():
+        for name, rows in self._log().items():
             yield CounterMetricFamily(f"modelway_log_{name}", f"Rows of the prediction log that were {name}.", rows)
         info = GaugeMetricFamily("modelway_model_info", "What is served.", labels=list(self._model))
         info.add_metric(list(self._model.values()), 1)

@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modelway.components.core.bundle.bundle import MISSING_TIME
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 # By the kind of a NumPy type; any other is text.
 _TYPES = {"f": "float64", "i": "int64", "u": "uint64", "b": "bool", "M": "int64"}
@@ -60,10 +58,9 @@ def to_parquet(blocks: Sequence[Mapping[str, Array]]) -> bytes:
 def _arrow_values(values: Array) -> list[Any]:
     """Returns values as Arrow takes them: None for a missing one, times as microseconds since 1970."""
     kind = values.dtype.kind
-    if kind == "M":
-        times = values.astype("datetime64[us]").view(np.int64).tolist()
-        return [None if time == MISSING_TIME else time for time in times]
+    if kind in "fM":
+        objects = (values if kind == "f" else values.astype("datetime64[us]").view(np.int64)).astype(object)
+        objects[np.isnan(values)] = None
+        return list(objects.tolist())
     items: list[Any] = values.tolist()
-    if kind == "f":
-        return [None if value != value else value for value in items]  # noqa: PLR0124 - NaN
     return items if kind in _TYPES else [None if value is None else str(value) for value in items]

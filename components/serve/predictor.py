@@ -23,8 +23,7 @@ from modelway.components.core.errors import DamagedError, ModelwayError, first_l
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.signature import Signature
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 _ONNX_NAMES = {"predict": "label", "predict_proba": "probabilities"}
 _NAMES = {onnx_name: name for name, onnx_name in _ONNX_NAMES.items()}

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.json import decode_object
 from modelway.components.serve.protocol_v2 import Request, json_values
 from modelway.components.serve.signature import Values
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 _KEYS = ("instances", "dataframe_records", "dataframe_split", "inputs", "columns")
 

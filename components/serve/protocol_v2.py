@@ -12,9 +12,7 @@ import numpy as np
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.json import decode_object, encode_object
 from modelway.components.serve.signature import DATATYPES, Values
-from modelway.components.serve.tensors import DTYPES, decode_values, encode_values
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import DTYPES, Array, decode_values, encode_values
 
 _DATATYPES = {np.dtype(dtype).name: datatype for datatype, dtype in DTYPES.items()}
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.prediction_log import PredictionLog
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 _BLOCK_REQUESTS, _BLOCK_ROWS = 128, 4096
 

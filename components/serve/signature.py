@@ -22,10 +22,9 @@ import yaml
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.errors import RequestError, quote
-from modelway.components.serve.tensors import DTYPES
+from modelway.components.serve.tensors import DTYPES, Array
 
 Kind = Literal["number", "text", "time"]
-Array = np.ndarray[Any, Any]
 
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("double", "float", "long", "integer", "boolean"), "number"),
