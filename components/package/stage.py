@@ -23,7 +23,7 @@ from modelway.components.core.bundle.signing import (
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.runs import PackageRecord
 from modelway.components.core.oci.fetch import RELEASE_ROOT
-from modelway.components.core.oci.image import Image, append_layer, write_layer
+from modelway.components.core.oci.image import append_layer, write_layer
 from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.uri import join, write_uri
@@ -109,20 +109,21 @@ def package(
     serving_base = read_serving_base(base_images, base_image, name=str(base_reference))
     if recipient is not None:
         check_can_decrypt(serving_base, str(base_reference))
+    # A layout's path differs from machine to machine, so it is left out of the image.
+    base_name = f"{base_reference.host}/{base_reference.repository}" if base_reference.host else "serving"
     with TemporaryDirectory() as work:
         contents = gather(version, Path(work) / RELEASE_ROOT)
-        add_sbom(contents, serving_base, base=_base_name(base_reference), base_digest=base_image.digest)
+        add_sbom(contents, serving_base, base=base_name, base_digest=base_image.digest)
         encrypt_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
         _verify(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, target=layer_file)
-        image = append_layer(
-            base_image,
-            layer,
-            labels=_labels(contents),
-            annotations=_annotations(contents, base_reference, base_image=base_image),
-            created_by="package_model",
-        )
+        labels = _labels(contents)
+        annotations = labels | {
+            "org.opencontainers.image.base.digest": base_image.digest,
+            "org.opencontainers.image.base.name": base_name,
+        }
+        image = append_layer(base_image, layer, labels=labels, annotations=annotations, created_by="package_model")
         images, tag = images_at(target_reference, insecure=insecure), target_reference.tag or version.number
         image_reference = push(images, image, layer=layer_file, base=base_images, tag=tag)
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
@@ -159,26 +160,16 @@ def check_inputs(base: str, target: str) -> tuple[Reference, Reference]:
 
 
 def _recipient() -> str | None:
-    """Returns the recipient that the model is encrypted to; None: it is not encrypted.
-
-    Raises:
-        ModelwayError: the recipient cannot be read, or only a key is set, as for versions before recipients: the model
-            would be packaged unencrypted, unnoticed.
-    """
+    """Returns the recipient that the model is encrypted to; None: it is not encrypted."""
     if has_key(ENCRYPTION_RECIPIENT):
         return read_recipient()
-    if has_key(ENCRYPTION_KEY):
+    if has_key(ENCRYPTION_KEY):  # as before there were recipients: the model would be packaged in plain, unnoticed
         raise ModelwayError(
             f"{ENCRYPTION_KEY} is set, but models are encrypted to a recipient, and {ENCRYPTION_RECIPIENT} is not set",
             key=ENCRYPTION_RECIPIENT,
             remedy=f"set it to a recipient (age1…) or its file; or unset {ENCRYPTION_KEY} to leave it unencrypted",
         )
     return None
-
-
-def _base_name(reference: Reference) -> str:
-    """Returns the base's name; a layout's path differs from machine to machine, so it is left out."""
-    return f"{reference.host}/{reference.repository}" if reference.host else "serving"
 
 
 def _verify(folder: Path, signing_key: Path) -> None:
@@ -196,11 +187,4 @@ def _labels(contents: Contents) -> dict[str, str]:
     return {f"org.opencontainers.image.{key}": value for key, value in fields.items()} | {
         "io.modelway.blessing": release.blessing_sha256,
         "io.modelway.model-hash": release.model_hash,
-    }
-
-
-def _annotations(contents: Contents, base: Reference, *, base_image: Image) -> dict[str, str]:
-    return _labels(contents) | {
-        "org.opencontainers.image.base.digest": base_image.digest,
-        "org.opencontainers.image.base.name": _base_name(base),
     }

@@ -24,7 +24,7 @@ from modelway.components.core.bundle.bundle import MISSING_TEXT
 from modelway.components.core.errors import first_line
 from modelway.components.core.storage.models import load_model
 from modelway.components.core.tables.parquet import to_model_input
-from modelway.components.package.onnx.estimators import LABEL, PROBABILITIES, add_estimator
+from modelway.components.package.onnx.estimators import LABEL, PROBABILITIES, add_estimator, class_values
 from modelway.components.package.onnx.graph import Graph, UnsupportedError
 from modelway.components.package.onnx.preparation import add_preparation
 
@@ -118,11 +118,8 @@ def _to_onnx(pipeline: Any, column_types: Mapping[str, str], *, rows: pd.DataFra
     width = preparation.transform(rows.head(1)).shape[1]
     features = add_preparation(graph, preparation, inputs=inputs)
     values = add_estimator(graph, estimator, features=features, width=width)
-    classes = getattr(estimator, "classes_", None)
-    dtype: Any = np.float64
-    if classes is not None:
-        dtype = np.int64 if np.asarray(classes).dtype.kind in "iub" else object
-    label = graph.add("Identity", values[LABEL]) if dtype is object else graph.cast(values[LABEL], dtype)
+    dtype = class_values(estimator).dtype if hasattr(estimator, "classes_") else np.dtype(np.float64)
+    label = graph.add("Identity", values[LABEL]) if dtype.kind == "O" else graph.cast(values[LABEL], dtype)
     outputs: list[tuple[str, Any, tuple[int | None, ...]]] = [(LABEL, dtype, (None,))]
     graph.add("Identity", label, output=LABEL)
     if PROBABILITIES in values:
@@ -180,25 +177,21 @@ def _compare(pipeline: Any, content: bytes, *, rows: pd.DataFrame) -> Conversion
     outputs = dict(zip(names, session.run(names, feed), strict=True))
     expected = pipeline.predict(rows)
     if getattr(pipeline, "classes_", None) is None:
-        numbers = np.asarray(expected, dtype=np.float64)
-        difference = float(np.max(np.abs(outputs[LABEL] - numbers) / np.maximum(1.0, np.abs(numbers))))
-        return _accept(content, difference, rows=len(rows), subject="A prediction")
-    different = int(np.sum(np.asarray(outputs[LABEL]) != np.asarray(expected)))
-    if different:
-        reason = f"The converted model predicts another label for {different} of {len(rows)} rows."
-        return Conversion(None, reason, len(rows))
-    if PROBABILITIES not in outputs:
-        if hasattr(pipeline, "predict_proba"):
-            return Conversion(None, "The converted model predicts no probabilities.", len(rows))
-        return Conversion(content, f"All labels of {len(rows)} rows are equal.", len(rows), 0.0)
-    difference = float(np.max(np.abs(outputs[PROBABILITIES] - pipeline.predict_proba(rows))))
-    return _accept(content, difference, rows=len(rows), subject="A probability")
-
-
-def _accept(content: bytes, difference: float, *, rows: int, subject: str) -> Conversion:
-    """Accepts a conversion whose greatest difference is within the tolerance."""
+        numbers, subject = np.asarray(expected, dtype=np.float64), "A prediction"
+        differences = np.abs(outputs[LABEL] - numbers) / np.maximum(1.0, np.abs(numbers))
+    else:
+        different = int(np.sum(np.asarray(outputs[LABEL]) != np.asarray(expected)))
+        if different:
+            reason = f"The converted model predicts another label for {different} of {len(rows)} rows."
+            return Conversion(None, reason, len(rows))
+        if PROBABILITIES not in outputs:
+            if hasattr(pipeline, "predict_proba"):
+                return Conversion(None, "The converted model predicts no probabilities.", len(rows))
+            return Conversion(content, f"All labels of {len(rows)} rows are equal.", len(rows), 0.0)
+        subject, differences = "A probability", np.abs(outputs[PROBABILITIES] - pipeline.predict_proba(rows))
+    difference = float(np.max(differences))
     if difference <= TOLERANCE:
-        reason = f"{subject} differs by at most {difference:.2g} on {rows} rows."
-        return Conversion(content, reason, rows, difference)
-    reason = f"{subject} differs by up to {difference:.2g} on {rows} rows; at most {TOLERANCE:g} is accepted."
-    return Conversion(None, reason, rows, difference)
+        reason = f"{subject} differs by at most {difference:.2g} on {len(rows)} rows."
+        return Conversion(content, reason, len(rows), difference)
+    reason = f"{subject} differs by up to {difference:.2g} on {len(rows)} rows; at most {TOLERANCE:g} is accepted."
+    return Conversion(None, reason, len(rows), difference)
