@@ -58,7 +58,7 @@ class Recorder:
 
     def record(self, columns: Mapping[str, Array], outputs: Mapping[str, Array], *, request_id: str = "") -> None:
         """Records a request that was answered."""
-        is_sampled = self._sample > 0 and (self._sample >= 1 or self._random() < self._sample)
+        is_sampled = self._random() < self._sample
         if self._drift is None and not is_sampled:
             return
         self._pending.append(RecordedRequest(columns, outputs, request_id, time.time(), is_sampled))
