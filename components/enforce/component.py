@@ -41,7 +41,8 @@ def enforce_gate(
     Returns:
         Output: The gate's verdict.
     """
-    from modelway.components.enforce.stage import RunContext, enforce
+    from modelway.components.core.evidence.runs import RunContext
+    from modelway.components.enforce.stage import enforce
 
     origin = {"name": run_name, "git_commit": git_commit, "champion": champion, "requested_by": requested_by}
     context = RunContext(run=run, store=store, **origin)

@@ -40,12 +40,12 @@ def package_model(
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.package.stage import package_in_task
+    from modelway.components.core.audit.registered_models import RegisteredModel
+    from modelway.components.core.storage.mlflow import Tracking
+    from modelway.components.package.stage import package
 
-    result = package_in_task(
-        model=model,
-        version=version,
-        store=store,
+    result = package(
+        RegisteredModel(model, store, Tracking.from_environment()).version(version),
         base=base,
         target=target,
         bundle_path=bundle.path,

@@ -6,13 +6,13 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelway.components.core.bundle.bundle import Release
 from modelway.components.package.serving_base import ServingBase
 
 if TYPE_CHECKING:
-    from cyclonedx.model import HashType
     from cyclonedx.model.component import Component
 
 _PURL_TYPES = {"debian": "deb", "ubuntu": "deb", "alpine": "apk", "wolfi": "apk", "fedora": "rpm", "rhel": "rpm"}
@@ -31,11 +31,12 @@ def write_sbom(
         at: When the model was blessed, ISO 8601; as the document's time, it keeps the text of a release the same.
         files: The release's files by their names; their hashes are listed.
     """
-    from cyclonedx.model import Property
+    from cyclonedx.model import HashAlgorithm, HashType, Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.output.json import JsonV1Dot6
 
+    sha256 = partial(HashType, alg=HashAlgorithm.SHA_256)
     image = Component(
         name=release.name, version=release.version, type=ComponentType.CONTAINER, bom_ref=f"image:{release.name}"
     )
@@ -44,14 +45,14 @@ def write_sbom(
         version=release.version,
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=f"model:{release.name}",
-        hashes=[_sha256(release.model_hash)],
+        hashes=[sha256(content=release.model_hash)],
         properties=[Property(name="modelway:blessing", value=release.blessing_sha256)],
         components=[
             Component(
                 name=name,
                 type=ComponentType.FILE,
                 bom_ref=f"file:{name}",
-                hashes=[_sha256(hashlib.sha256(content).hexdigest())],
+                hashes=[sha256(content=hashlib.sha256(content).hexdigest())],
             )
             for name, content in sorted(files.items())
         ],
@@ -95,9 +96,3 @@ def _packages(serving_base: ServingBase) -> list[Component]:
         Component(name=url.name, version=url.version, type=ComponentType.LIBRARY, bom_ref=str(url), purl=url)
         for url in urls
     ]
-
-
-def _sha256(value: str) -> HashType:
-    from cyclonedx.model import HashAlgorithm, HashType
-
-    return HashType(alg=HashAlgorithm.SHA_256, content=value)

@@ -91,10 +91,8 @@ def _parse(files: dict[str, bytes], name: str) -> ServingBase:
         )
         serving_base = ServingBase(
             requirements=files[REQUIREMENTS].decode(),
-            modelway=str(packages["modelway"]),
-            python=str(packages["python"]),
-            distribution=str(packages["distribution"]),
             system=system,
+            **{key: str(packages[key]) for key in ("modelway", "python", "distribution")},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(name, f"/{BILL_FOLDER} is damaged") from error

@@ -17,8 +17,8 @@ from __future__ import annotations
 import shutil
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from modelway.components.core.bundle.bundle import MODEL_FOLDER, ONNX_FILE, SIGNATURE_FILE
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt
@@ -26,8 +26,6 @@ from modelway.components.core.bundle.signing import is_signed_by, key_id, sign, 
 from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.storage.uri import create_uri, fetch, join, read_uri, sha256_of, upload, write_uri
-
-_T = TypeVar("_T")
 
 
 def encrypt_and_sign(folder: Path, store: str, *, signing_key: Path, recipient: str | None) -> None:
@@ -49,9 +47,7 @@ def encrypt_and_sign(folder: Path, store: str, *, signing_key: Path, recipient: 
         signature.write_bytes(content)
         return is_signed_by(folder, signature, private_key=signing_key)
 
-    def create() -> bytes:
-        return _signature(folder, signature, signing_key=signing_key)
-
+    create = partial(_signature, folder, signature, signing_key=signing_key)
     signature.write_bytes(_reuse_or_create(join(home, f"{_short_id(signing_key)}.sig"), is_valid, create=create))
 
 
@@ -73,8 +69,9 @@ def _encrypt_model(folder: Path, home: str, *, signing_key: Path, recipient: str
         sha256 = hashes.pop(ENCRYPTED_FILE, "")
         if hashes != expected:
             return False
-        fetched = _none_if_missing(lambda: fetch(join(home, f"{sha256}.age"), folder.parent))
-        if fetched is None:
+        try:
+            fetched = fetch(join(home, f"{sha256}.age"), folder.parent)
+        except NotFoundError:
             return False
         copy = Path(shutil.copyfile(fetched, folder.parent / "copy"))
         if sha256_of(copy) != sha256:
@@ -118,7 +115,10 @@ def _short_id(signing_key: Path) -> str:
 
 def _reuse_or_create(target: str, is_valid: Callable[[bytes], bool], *, create: Callable[[], bytes]) -> bytes:
     """Returns the content of a URI if it is valid, else creates it; two callers at once get the same content."""
-    existing = _none_if_missing(lambda: read_uri(target))
+    try:
+        existing = read_uri(target)
+    except NotFoundError:
+        existing = None
     if existing is not None and is_valid(existing):
         return existing
     content = create()
@@ -130,11 +130,3 @@ def _reuse_or_create(target: str, is_valid: Callable[[bytes], bool], *, create: 
             return concurrent
     write_uri(target, content)
     return content
-
-
-def _none_if_missing(read: Callable[[], _T]) -> _T | None:
-    """Returns what is read; None if it is missing, as opposed to unreachable or refused."""
-    try:
-        return read()
-    except NotFoundError:
-        return None

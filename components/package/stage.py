@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.bundle.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
 from modelway.components.core.bundle.encryption import read_recipient
 from modelway.components.core.bundle.signing import (
@@ -23,10 +23,9 @@ from modelway.components.core.bundle.signing import (
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.runs import PackageRecord
 from modelway.components.core.oci.fetch import RELEASE_ROOT
-from modelway.components.core.oci.image import Image, append_layer, write_layer
+from modelway.components.core.oci.image import append_layer, write_layer
 from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
-from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import join, write_uri
 from modelway.components.package.contents import Contents, add_sbom, gather
 from modelway.components.package.serving_base import check_can_decrypt, read_serving_base
@@ -67,44 +66,10 @@ class Packaged:
             "Conversion": self.conversion,
             "Encrypted": "yes" if self.sealed else "no",
             "Layer": f"{self.layer_bytes / 1e6:,.1f} MB on the serving base",
-            "ServingBase of materials": f"`{SBOM_FILE}`, CycloneDX, with {self.packages} Python packages of the base",
+            "Bill of materials": f"`{SBOM_FILE}`, CycloneDX, with {self.packages} Python packages of the base",
         }
         lines = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
         return f"# {release.name} version {release.version} is packaged\n\n| | |\n| --- | --- |\n{lines}\n"
-
-
-def package_in_task(
-    *,
-    model: str,
-    version: str,
-    store: str,
-    base: str,
-    target: str,
-    bundle_path: str,
-    run: str,
-    platform: str,
-    insecure: bool,
-) -> Packaged:
-    """Packages a version as `package` does, and writes the run's package record if there is a run.
-
-    Args:
-        model: The registered model's name.
-        version: Its version's number.
-        store: The root of the project's store.
-        base: The serving base, as for `package`.
-        target: The image reference, likewise.
-        bundle_path: A folder for the release bundle, likewise.
-        run: The run's id; empty: none.
-        platform: The image's platform.
-        insecure: Whether registries are reached by plain HTTP.
-    """
-    model_version = RegisteredModel(model, store, Tracking.from_environment()).version(version)
-    result = package(
-        model_version, base=base, target=target, bundle_path=bundle_path, platform=platform, insecure=insecure
-    )
-    if run:
-        PackageRecord(image=result.image).write(store, run)
-    return result
 
 
 def package(
@@ -113,6 +78,7 @@ def package(
     base: str,
     target: str,
     bundle_path: str,
+    run: str = "",
     platform: str = "linux/amd64",
     insecure: bool = False,
 ) -> Packaged:
@@ -127,6 +93,7 @@ def package(
         target: The image reference: ``host/repository:tag``, or the folder of an OCI layout. The default tag is the
             version.
         bundle_path: A folder for the release bundle, as it is in the image at ``/release``.
+        run: The id of the run that the package is recorded in; empty: none.
         platform: The image's platform, ``os/architecture``.
         insecure: Whether registries are reached by plain HTTP; one on this machine always is.
 
@@ -142,20 +109,21 @@ def package(
     serving_base = read_serving_base(base_images, base_image, name=str(base_reference))
     if recipient is not None:
         check_can_decrypt(serving_base, str(base_reference))
+    # A layout's path differs from machine to machine, so it is left out of the image.
+    base_name = f"{base_reference.host}/{base_reference.repository}" if base_reference.host else "serving"
     with TemporaryDirectory() as work:
         contents = gather(version, Path(work) / RELEASE_ROOT)
-        add_sbom(contents, serving_base, base=_base_name(base_reference), base_digest=base_image.digest)
+        add_sbom(contents, serving_base, base=base_name, base_digest=base_image.digest)
         encrypt_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
         _verify(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"
         layer = write_layer(contents.folder, RELEASE_ROOT, target=layer_file)
-        image = append_layer(
-            base_image,
-            layer,
-            labels=_labels(contents),
-            annotations=_annotations(contents, base_reference, base_image=base_image),
-            created_by="package_model",
-        )
+        labels = _labels(contents)
+        annotations = labels | {
+            "org.opencontainers.image.base.digest": base_image.digest,
+            "org.opencontainers.image.base.name": base_name,
+        }
+        image = append_layer(base_image, layer, labels=labels, annotations=annotations, created_by="package_model")
         images, tag = images_at(target_reference, insecure=insecure), target_reference.tag or version.number
         image_reference = push(images, image, layer=layer_file, base=base_images, tag=tag)
         shutil.copytree(contents.folder, bundle_path, dirs_exist_ok=True)
@@ -171,6 +139,8 @@ def package(
     record = {name: getattr(result, name) for name in ("image", "sealed", "conversion")} | asdict(result.release)
     file = join(version.store, "packages", version.name, f"{version.number}.json")
     write_uri(file, json.dumps(record, indent=2, sort_keys=True).encode())
+    if run:
+        PackageRecord(image=result.image).write(version.store, run)
     return result
 
 
@@ -190,26 +160,16 @@ def check_inputs(base: str, target: str) -> tuple[Reference, Reference]:
 
 
 def _recipient() -> str | None:
-    """Returns the recipient that the model is encrypted to; None: it is not encrypted.
-
-    Raises:
-        ModelwayError: the recipient cannot be read, or only a key is set, as for versions before recipients: the model
-            would be packaged unencrypted, unnoticed.
-    """
+    """Returns the recipient that the model is encrypted to; None: it is not encrypted."""
     if has_key(ENCRYPTION_RECIPIENT):
         return read_recipient()
-    if has_key(ENCRYPTION_KEY):
+    if has_key(ENCRYPTION_KEY):  # as before there were recipients: the model would be packaged in plain, unnoticed
         raise ModelwayError(
             f"{ENCRYPTION_KEY} is set, but models are encrypted to a recipient, and {ENCRYPTION_RECIPIENT} is not set",
             key=ENCRYPTION_RECIPIENT,
             remedy=f"set it to a recipient (age1…) or its file; or unset {ENCRYPTION_KEY} to leave it unencrypted",
         )
     return None
-
-
-def _base_name(reference: Reference) -> str:
-    """Returns the base's name; a layout's path differs from machine to machine, so it is left out."""
-    return f"{reference.host}/{reference.repository}" if reference.host else "serving"
 
 
 def _verify(folder: Path, signing_key: Path) -> None:
@@ -227,11 +187,4 @@ def _labels(contents: Contents) -> dict[str, str]:
     return {f"org.opencontainers.image.{key}": value for key, value in fields.items()} | {
         "io.modelway.blessing": release.blessing_sha256,
         "io.modelway.model-hash": release.model_hash,
-    }
-
-
-def _annotations(contents: Contents, base: Reference, *, base_image: Image) -> dict[str, str]:
-    return _labels(contents) | {
-        "org.opencontainers.image.base.digest": base_image.digest,
-        "org.opencontainers.image.base.name": _base_name(base),
     }

@@ -11,7 +11,6 @@ from typing import get_args
 
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.evidence.explanation import as_markdown
 from modelway.components.core.evidence.runs import (
     DECISION,
     LATEST,
@@ -28,12 +27,8 @@ from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import join, write_uri
 
-__all__ = ["RunContext", "as_markdown", "record"]
-
-_UNDECIDED = {
-    "promoted": "the run ended before the version was promoted, undone or refused; `modelway history` says what serves",
-}
 _NO_DECISION = "the run ended before a gate decided; the task that failed says why in its log"
+_NO_PROMOTION = "the run ended before the version was promoted, undone or refused; `modelway history` says what serves"
 
 
 def record(goal: str, *, context: RunContext, project: str = "", model: str = "") -> Outcome:
@@ -63,7 +58,7 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
         stop = None  # it stopped an earlier attempt
     decision = Outcome.read(context.store, context.run, file=DECISION)
     if decision is None:
-        state, error = State.FAILED, _UNDECIDED.get(goal, _NO_DECISION)
+        state, error = State.FAILED, _NO_PROMOTION if goal == "promoted" else _NO_DECISION
         if stop is not None:
             state, error = State.STOPPED, stop.sentence
         decision = Outcome(run=context.run, project=model or _name(project), state=state, error=error)
@@ -71,9 +66,8 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
     attempts: tuple[Attempt, ...] = ()
     if previous is not None:
         attempts = (*previous.attempts, Attempt(state=previous.state, error=previous.error, at=previous.at))
-    outcome = Outcome.model_validate(
-        {
-            **dict(decision),
+    outcome = decision.model_copy(
+        update={
             "name": context.name,
             "state": state,
             "error": error,

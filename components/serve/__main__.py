@@ -17,7 +17,7 @@ from modelway.components.serve.asgi import Limits
 from modelway.components.serve.loading import ServedModel, load_bundle
 from modelway.components.serve.metrics import Metrics
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
-from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.predictor import PipelinePredictor
 from modelway.components.serve.recorder import Recorder
 from modelway.components.serve.server import DrainingServer, bind
 
@@ -57,7 +57,7 @@ def _build_app(options: argparse.Namespace) -> App:
         {"name": model.name, "version": model.version, "model_hash": model.model_hash},
         model.bounds,
         drift=recorder.drift_scores,
-        log=log.counts if log is not None else None,
+        log=log.counts if log is not None else dict,
     )
     limits = Limits(options.max_request_bytes, options.max_requests)
     return App(model.predictor, model.name, version=model.version, limits=limits, metrics=metrics, recorder=recorder)
@@ -67,7 +67,7 @@ def _load_model(options: argparse.Namespace) -> ServedModel:
     if options.release:
         key = Path(options.public_key) if options.public_key else None
         return load_bundle(Path(options.release), key if options.unsigned else key or key_file(VERIFYING_KEY))
-    predictor = Predictor.load(options.model, options.model_hash)
+    predictor = PipelinePredictor.load(options.model, options.model_hash)
     return ServedModel(predictor, options.name, options.version, options.model_hash)
 
 

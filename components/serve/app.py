@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from modelway.components.serve.asgi import (
     JSON_LENGTH,
     OCTETS,
@@ -27,15 +25,11 @@ from modelway.components.serve.asgi import (
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.json import encode_object
 from modelway.components.serve.metrics import Metrics
-from modelway.components.serve.onnx_predictor import OnnxPredictor
 from modelway.components.serve.predictor import Predictor
 from modelway.components.serve.protocol_v1 import decode_v1, encode_v1
-from modelway.components.serve.protocol_v2 import Request, datatype_of, decode_v2, encode_binary_v2
+from modelway.components.serve.protocol_v2 import Request, datatype_of, decode_v2, encode_v2
 from modelway.components.serve.recorder import Recorder
-
-__all__ = ["App", "Limits"]
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +66,7 @@ class App:
 
     def __init__(
         self,
-        predictor: Predictor | OnnxPredictor,
+        predictor: Predictor,
         name: str,
         *,
         version: str = "",
@@ -159,19 +153,16 @@ class App:
             return Response(500, encode_object({"error": error}))
         finally:
             metrics.in_flight -= 1
-        self._record(prediction)
-        return prediction.response
-
-    def _record(self, prediction: _Prediction) -> None:
         try:
             self._recorder.record(prediction.columns, prediction.outputs, request_id=prediction.request_id)
         except Exception:  # recording must not fail a request
             log.exception("a prediction could not be recorded")
+        return prediction.response
 
     def _predict_v2(self, body: RequestBody) -> _Prediction:
         request = decode_v2(body.content, body.json_length)
         columns, outputs = self._predict_columns(request)
-        content, json_length = encode_binary_v2(outputs, self.name, version=self.version, request=request)
+        content, json_length = encode_v2(outputs, self.name, version=self.version, request=request)
         headers = {} if json_length is None else {"content-type": OCTETS, JSON_LENGTH: str(json_length)}
         return _Prediction(Response(200, content, headers), columns, outputs, request.id)
 
@@ -199,20 +190,17 @@ class App:
         return Response(200, content, {"content-type": kind})
 
     def _model(self) -> Response:
-        inputs = [
-            {"name": column.name, "datatype": column.datatype, "shape": [-1]}
-            for column in self.predictor.signature.columns
-        ]
-        dtypes = self.predictor.dtypes
-        outputs = [
-            {"name": name, "datatype": datatype_of(dtypes[name]), "shape": [-1] if name == "predict" else [-1, -1]}
-            for name in self.predictor.outputs
-        ]
         body = {
             "name": self.name,
             "versions": [self.version or "1"],
             "platform": self.predictor.platform,
-            "inputs": inputs,
-            "outputs": outputs,
+            "inputs": [
+                {"name": column.name, "datatype": column.datatype, "shape": [-1]}
+                for column in self.predictor.signature.columns
+            ],
+            "outputs": [
+                {"name": name, "datatype": datatype_of(dtype), "shape": [-1] if name == "predict" else [-1, -1]}
+                for name, dtype in self.predictor.outputs.items()
+            ],
         }
         return Response(200, encode_object(body))

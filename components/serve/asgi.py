@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,8 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 JSON_LENGTH = "inference-header-content-length"
-_JSON_TYPE = (b"content-type", JSON.encode())
-_JSON_LENGTH = JSON_LENGTH.encode()
+_JSON, _JSON_LENGTH = JSON.encode(), JSON_LENGTH.encode()
 
 
 @dataclass(frozen=True)
@@ -62,38 +62,37 @@ async def read_body(scope: Scope, receive: Receive, *, limits: Limits) -> Reques
         RequestError: it is too large, too slow, or of another content type.
         ConnectionError: the client has gone.
     """
-    content_type, stated_length, json_length = b"application/json", b"", None
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            content_type = value
-        elif name == b"content-length":
-            stated_length = value
-        elif name == _JSON_LENGTH:
-            json_length = value
-    if content_type != b"application/json":
-        _check_kind(content_type.decode("latin-1"), json_length is not None)
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    content_type, json_length = headers.get(b"content-type", _JSON), headers.get(_JSON_LENGTH)
+    if content_type != _JSON:
+        _check_content_type(content_type.decode("latin-1"), json_length is not None)
+    stated_length = headers.get(b"content-length", b"")
     if stated_length.isdigit() and int(stated_length) > limits.request_bytes:
         raise _too_large(limits)
-    receiving = receive().__await__()
+    reading = _read_parts(receive, limits)
     try:
-        waiting = next(receiving)
-    except StopIteration as completion:  # nearly always: a small body arrives with the headers
-        message: Message = completion.value
-        content = _part(message)
-        if message.get("more_body", False):
-            content = await _in_time(_rest(receive, content, limits=limits), limits)
+        future = reading.send(None)
+    except StopIteration as completion:  # nearly always: a small body arrives with the headers, and needs no timer
+        content: bytes = completion.value
     else:
-        content = await _in_time(_rest(receive, b"", limits=limits, begun=_Begun(waiting, receiving)), limits)
-    if len(content) > limits.request_bytes:
-        raise _too_large(limits)
-    return RequestBody(content, None if json_length is None else _length(json_length))
+        try:
+            async with asyncio.timeout(limits.read_seconds):
+                content = await _resume(reading, future)
+        except TimeoutError as error:
+            message = f"the body did not arrive within {limits.read_seconds:g} seconds"
+            raise RequestError(408, message, headers={"connection": "close"}) from error
+    if json_length is None:
+        return RequestBody(content)
+    if not json_length.isdigit():
+        raise RequestError(400, "the header Inference-Header-Content-Length must be a whole number of bytes")
+    return RequestBody(content, int(json_length))
 
 
 async def send_response(send: Send, response: Response, *, last: bool) -> None:
     """Sends a response; `last` closes the connection after it."""
     headers = [(b"content-length", b"%d" % len(response.body))]
     if "content-type" not in response.headers:
-        headers.append(_JSON_TYPE)
+        headers.append((b"content-type", _JSON))
     headers += [(name.encode(), value.encode()) for name, value in response.headers.items()]
     if last:
         headers.append((b"connection", b"close"))
@@ -101,63 +100,34 @@ async def send_response(send: Send, response: Response, *, last: bool) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-class _Begun:
-    """An awaitable that was started by hand and still has to be awaited."""
-
-    def __init__(self, waiting: Any, rest: Generator[Any, Any, Message]) -> None:
-        self._waiting, self._rest = waiting, rest
-
-    def __await__(self) -> Generator[Any, Any, Message]:
-        value = yield self._waiting
-        while True:
-            try:
-                waiting = self._rest.send(value)
-            except StopIteration as completion:
-                message: Message = completion.value
-                return message
-            value = yield waiting
-
-
-async def _in_time(reading: Awaitable[bytes], limits: Limits) -> bytes:
-    try:
-        async with asyncio.timeout(limits.read_seconds):
-            return await reading
-    except TimeoutError as error:
-        message = f"the body did not arrive within {limits.read_seconds:g} seconds"
-        raise RequestError(408, message, headers={"connection": "close"}) from error
-
-
-async def _rest(receive: Receive, first: bytes, *, limits: Limits, begun: Awaitable[Message] | None = None) -> bytes:
-    parts, size = [first], len(first)
-    while size <= limits.request_bytes:
-        message = await (begun or receive())
-        begun = None
-        parts.append(_part(message))
+async def _read_parts(receive: Receive, limits: Limits) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if not message.get("more_body", False):
-            break
+        if size > limits.request_bytes:
+            raise _too_large(limits)
+        more = message.get("more_body", False)
     return b"".join(parts)
 
 
-def _part(message: Message) -> bytes:
-    if message["type"] == "http.disconnect":
-        raise ConnectionResetError
-    part: bytes = message.get("body", b"")
-    return part
+@types.coroutine
+def _resume(coroutine: Coroutine[Any, Any, bytes], future: Any) -> Generator[Any, Any, bytes]:
+    """Awaits a coroutine that was begun by hand and waits for a future."""
+    yield future
+    return (yield from coroutine.__await__())
 
 
-def _check_kind(content_type: str, is_binary: bool) -> None:
+def _check_content_type(content_type: str, is_binary: bool) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON or (is_binary and kind == OCTETS):
         return
     hint = " without the header Inference-Header-Content-Length" if kind == OCTETS else ""
     raise RequestError(415, f"the body must be application/json, not {quote(kind)}{hint}")
-
-
-def _length(value: bytes) -> int:
-    if not value.isdigit():
-        raise RequestError(400, "the header Inference-Header-Content-Length must be a whole number of bytes")
-    return int(value)
 
 
 def _too_large(limits: Limits) -> RequestError:

@@ -17,8 +17,7 @@ import numpy as np
 from modelway.components.core.errors import DamagedError
 from modelway.components.core.measures.stability import excess_stability_index
 from modelway.components.serve.signature import Signature
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 WINDOW_ROWS = 10_000
 _MINIMUM_ROWS, _MINIMUM_ROWS_PER_BIN = 100, 10
@@ -47,7 +46,9 @@ class Bins:
             place_of = self.places.get
             bins = np.array([place_of(value, missing - 1) for value in values.tolist()])
             return bins if values.dtype == object else np.where(np.isnan(values), missing, bins)
-        numbers = _numbers(values)
+        numbers = values
+        if values.dtype.kind == "M":
+            numbers = np.where(np.isnat(values), np.nan, values.view(np.int64).astype(float))
         positions: Array = np.searchsorted(self.edges, numbers)
         if self.kind == "discrete":
             nearest = np.minimum(positions, len(self.edges) - 1)
@@ -98,12 +99,10 @@ class DriftWindow:
     def add(self, columns: Mapping[str, Array]) -> None:
         """Adds rows in place of the oldest ones; columns are as `Signature.convert` returns them."""
         size = self._ring.shape[1]
-        for place, (name, bins) in enumerate(self._bins.items()):
-            codes = bins.codes(columns[name][-size:])
-            first = min(len(codes), size - self._next)
-            self._ring[place, self._next : self._next + first] = codes[:first]
-            self._ring[place, : len(codes) - first] = codes[first:]
         rows = min(len(next(iter(columns.values()))), size)
+        places = (self._next + np.arange(rows)) % size
+        for ring, (name, bins) in zip(self._ring, self._bins.items(), strict=True):
+            ring[places] = bins.codes(columns[name][-size:])
         self._next = (self._next + rows) % size
         self._rows = min(self._rows + rows, size)
 
@@ -133,9 +132,3 @@ def _fits(kind: str, statistics: Mapping[str, Any]) -> bool:
     if statistics["kind"] == "categorical":
         return kind == "text" or (kind == "number" and set(statistics["values"]) <= {"true", "false"})
     return kind == ("time" if statistics.get("of_times") else "number") and len(statistics["edges"]) > 0
-
-
-def _numbers(values: Array) -> Array:
-    if values.dtype.kind != "M":
-        return values
-    return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(float))

@@ -6,19 +6,18 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 
 from modelway.components.core.bundle.bundle import Bundle, verify_bundle
 from modelway.components.core.bundle.encryption import encrypted_file, read_keys
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.files import POLICY_FILE
 from modelway.components.serve.drift import DriftWindow
-from modelway.components.serve.onnx_predictor import OnnxPredictor
-from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.predictor import OnnxPredictor, PipelinePredictor, Predictor
 from modelway.components.serve.signature import Signature
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class ServedModel:
         drift: The window to measure drift in, if there is a baseline.
     """
 
-    predictor: Predictor | OnnxPredictor
+    predictor: Predictor
     name: str
     version: str = ""
     model_hash: str = ""
@@ -63,11 +62,11 @@ def load_bundle(folder: Path, public_key: Path | None = None) -> ServedModel:
         bundle = verify_bundle(folder, public_key, work=work)
         release = bundle.release()
         signature = Signature.read(bundle.model)
-        predictor: Predictor | OnnxPredictor
+        predictor: Predictor
         if bundle.onnx is not None:
             predictor = OnnxPredictor.load(bundle.onnx, signature)
         else:
-            predictor = Predictor.load(str(bundle.model))
+            predictor = PipelinePredictor.load(str(bundle.model))
         drift = DriftWindow.read(bundle.baseline, signature) if bundle.baseline is not None else None
         return ServedModel(predictor, release.name, release.version, release.model_hash, _bounds(bundle), drift)
 
@@ -89,22 +88,20 @@ def _work_folder(bundle: Path) -> Iterator[Path | None]:
         yield None
         return
     read_keys()
-    work = Path(tempfile.mkdtemp(prefix="release-", dir=_memory(2 * encrypted.stat().st_size)))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    memory = _memory(2 * encrypted.stat().st_size)
+    with TemporaryDirectory(prefix="release-", dir=memory, ignore_cleanup_errors=True) as work:
+        yield Path(work)
 
 
 def _memory(size: int) -> str:
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-    for folder in (tempfile.gettempdir(), "/dev/shm"):  # noqa: S108 - a folder of our own is made in it
+    for folder in (gettempdir(), "/dev/shm"):  # noqa: S108 - a folder of our own is made in it
         above = [mount for mount in mounts if Path(folder).is_relative_to(mount[1])]
         kind = max(above, key=lambda mount: len(mount[1]))[2] if above else ""
         if kind in _IN_MEMORY and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= size:
             return folder
     raise ModelwayError(
         f"the release is encrypted, and no folder in memory has {size:,} free bytes to decrypt it to",
-        file=tempfile.gettempdir(),
+        file=gettempdir(),
         remedy="mount a folder in memory there: an emptyDir with `medium: Memory`, or `docker run --tmpfs /tmp`",
     )

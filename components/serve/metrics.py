@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
 
 _BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -30,7 +29,7 @@ class Metrics:
     """
 
     def __init__(
-        self, model: Mapping[str, str], bounds: Iterable[float] = (), *, drift: Gauges = dict, log: Gauges | None = None
+        self, model: Mapping[str, str], bounds: Iterable[float] = (), *, drift: Gauges = dict, log: Gauges = dict
     ) -> None:
         self.in_flight = 0
         self._model = dict(model)
@@ -38,7 +37,6 @@ class Metrics:
         self._buckets = [0] * (len(self._bounds) + 1)
         self._seconds = 0.0
         self._codes: dict[int, int] = {200: 0}
-        self._registry: CollectorRegistry | None = None
         self._drift, self._log = drift, log
 
     def observe(self, status: int, seconds: float) -> None:
@@ -51,11 +49,10 @@ class Metrics:
         """Returns all metrics in Prometheus' text format, and its content type."""
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 
-        if self._registry is None:
-            self._registry = CollectorRegistry(auto_describe=False)
-            self._registry.register(self)
-            ProcessCollector(registry=self._registry)
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterator[Metric]:
         """Yields the metrics; called by the registry."""
@@ -83,7 +80,7 @@ class Metrics:
         for name, score in self._drift().items():
             drift.add_metric([name], score)
         yield drift
-        for name, rows in (self._log() if self._log is not None else {}).items():
+        for name, rows in self._log().items():
             yield CounterMetricFamily(f"modelway_log_{name}", f"Rows of the prediction log that were {name}.", rows)
         info = GaugeMetricFamily("modelway_model_info", "What is served.", labels=list(self._model))
         info.add_metric(list(self._model.values()), 1)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from modelway.components.core.bundle.bundle import MISSING_TIME
+from modelway.components.serve.tensors import Array
 
-if TYPE_CHECKING:
-    import arro3.core
-
-Array = np.ndarray[Any, Any]
+# By the kind of a NumPy type; any other is text.
+_TYPES = {"f": "float64", "i": "int64", "u": "uint64", "b": "bool", "M": "int64"}
 
 
 def import_writer() -> None:
@@ -32,7 +30,8 @@ def to_parquet(blocks: Sequence[Mapping[str, Array]]) -> bytes:
     Args:
         blocks: Columns of shape (rows,): numbers (missing: NaN), texts (missing: None), times (missing: NaT).
     """
-    from arro3.core import Table
+    from arro3.core import Array as Column
+    from arro3.core import DataType, Table
     from arro3.io import write_parquet
 
     sizes = [len(next(iter(block.values()))) for block in blocks]
@@ -42,7 +41,8 @@ def to_parquet(blocks: Sequence[Mapping[str, Array]]) -> bytes:
         column: list[Any] = []
         for block, rows in zip(blocks, sizes, strict=True):
             column += _arrow_values(block[name]) if name in block else [None] * rows
-        columns[name] = _column(column, kind)
+        array = Column(column, type=getattr(DataType, _TYPES.get(kind, "string"))())
+        columns[name] = array.cast(DataType.timestamp("us")) if kind == "M" else array
     texts: dict[str | Sequence[str], bool] = {name: kind not in _TYPES for name, kind in kinds.items()}
     buffer = BytesIO()
     write_parquet(
@@ -58,22 +58,9 @@ def to_parquet(blocks: Sequence[Mapping[str, Array]]) -> bytes:
 def _arrow_values(values: Array) -> list[Any]:
     """Returns values as Arrow takes them: None for a missing one, times as microseconds since 1970."""
     kind = values.dtype.kind
-    if kind == "M":
-        times = values.astype("datetime64[us]").view(np.int64).tolist()
-        return [None if time == MISSING_TIME else time for time in times]
+    if kind in "fM":
+        objects = (values if kind == "f" else values.astype("datetime64[us]").view(np.int64)).astype(object)
+        objects[np.isnan(values)] = None
+        return list(objects.tolist())
     items: list[Any] = values.tolist()
-    if kind == "f":
-        return [None if value != value else value for value in items]  # noqa: PLR0124 - NaN
     return items if kind in _TYPES else [None if value is None else str(value) for value in items]
-
-
-# By the kind of a NumPy type; any other is text.
-_TYPES = {"f": "float64", "i": "int64", "u": "uint64", "b": "bool", "M": "int64"}
-
-
-def _column(values: list[Any], kind: str) -> arro3.core.Array:
-    from arro3.core import Array as Column
-    from arro3.core import DataType
-
-    column = Column(values, type=getattr(DataType, _TYPES.get(kind, "string"))())
-    return column.cast(DataType.timestamp("us")) if kind == "M" else column

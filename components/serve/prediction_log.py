@@ -17,16 +17,13 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any
-
-import numpy as np
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.s3 import S3
 from modelway.components.core.storage.uri import is_uri, join, write_uri
 from modelway.components.serve.parquet import import_writer, to_parquet
+from modelway.components.serve.tensors import Array
 
-Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
 
 log = logging.getLogger(__name__)

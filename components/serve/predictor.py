@@ -1,41 +1,106 @@
-"""Predicts with a model in MLflow's folder format."""
+"""Predicts with a model: with its pipeline, or with what it was converted to.
+
+Neither pandas nor scikit-learn is imported for a converted model.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
+import statistics
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import timeit
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from modelway.components.core.bundle.bundle import MISSING_TEXT
 from modelway.components.core.errors import DamagedError, ModelwayError, first_line
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.signature import Signature
+from modelway.components.serve.tensors import Array
 
-Array = np.ndarray[Any, Any]
+_ONNX_NAMES = {"predict": "label", "predict_proba": "probabilities"}
+_NAMES = {onnx_name: name for name, onnx_name in _ONNX_NAMES.items()}
+_DTYPES: dict[str, Any] = {
+    "tensor(double)": np.float64,
+    "tensor(float)": np.float32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": object,
+}
+_SOME_VALUE: dict[str, Array] = {
+    "number": np.zeros(1),
+    "text": np.array([""], dtype=object),
+    "time": np.zeros(1, dtype="datetime64[us]"),
+}
+_QUICK_SECONDS = 0.002
 
 
-@dataclass(frozen=True)
-class Predictor:
+class Predictor(ABC):
     """A loaded model.
 
     Attributes:
+        signature: Its input columns.
+        outputs: The type of each output, by its name: ``predict``, and ``predict_proba`` if the model has it.
+        platform: What predicts, as the model's metadata names it.
+        quick: Whether one row is predicted so fast that a thread of its own is not worth it.
+    """
+
+    signature: Signature
+    outputs: dict[str, np.dtype[Any]]
+    platform: str
+    quick: bool
+
+    def predict(self, columns: Mapping[str, Array], requested_outputs: Sequence[str] = ()) -> dict[str, Array]:
+        """Predicts a batch of rows.
+
+        Args:
+            columns: As `Signature.convert` returns them, each of shape (rows,).
+            requested_outputs: Names of outputs; empty: all.
+
+        Returns:
+            ``predict``, shape (rows,), and ``predict_proba``, shape (rows, classes), those of them that the model has.
+
+        Raises:
+            RequestError: 422; the model has no such output, or a column holds a missing value and must not.
+        """
+        for name in requested_outputs:
+            if name not in self.outputs:
+                raise RequestError(422, f"the model has no output {quote(name)}; it has {' and '.join(self.outputs)}")
+        return self._predict(columns, requested_outputs or list(self.outputs))
+
+    @abstractmethod
+    def _predict(self, columns: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        """Predicts outputs that the model has."""
+
+
+class PipelinePredictor(Predictor):
+    """A model in MLflow's folder format.
+
+    Args:
         model: A fitted scikit-learn pipeline, or anything with its `predict`.
         signature: Its input columns.
     """
 
-    model: Any
-    signature: Signature
-
     platform = "sklearn"
     quick = False
 
+    def __init__(self, model: Any, signature: Signature) -> None:
+        self._model = model
+        self.signature = signature
+        classes = getattr(model, "classes_", None)
+        self.outputs = {"predict": np.dtype(np.float64) if classes is None else np.asarray(classes).dtype}
+        if hasattr(model, "predict_proba"):
+            self.outputs["predict_proba"] = np.dtype(np.float64)
+
     @classmethod
-    def load(cls, folder: str, model_hash: str = "") -> Predictor:
+    def load(cls, folder: str, model_hash: str = "") -> PipelinePredictor:
         """Loads a model from its folder in MLflow's format.
 
         Args:
@@ -67,72 +132,110 @@ class Predictor:
                 remedy="train it again, with its own modules installed where it is served",
             ) from error
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The names of the model's outputs."""
-        return ("predict", "predict_proba") if hasattr(self.model, "predict_proba") else ("predict",)
-
-    @property
-    def dtypes(self) -> dict[str, np.dtype[Any]]:
-        """The type of each output: the classes' type, or float64 for regression; probabilities are float64."""
-        classes = getattr(self.model, "classes_", None)
-        predicted = np.dtype(np.float64) if classes is None else np.asarray(classes).dtype
-        return {"predict": predicted, "predict_proba": np.dtype(np.float64)}
-
-    def predict(self, columns: Mapping[str, Array], requested_outputs: Sequence[str] = ()) -> dict[str, Array]:
-        """Predicts a batch of rows.
-
-        Args:
-            columns: As `Signature.convert` returns them, each of shape (rows,).
-            requested_outputs: Names of outputs; empty: all.
-
-        Returns:
-            ``predict``, shape (rows,), and ``predict_proba``, shape (rows, classes), those of them that the model has.
-
-        Raises:
-            RequestError: 422; the model has no such output, or takes no missing values and the rows hold some.
-        """
-        for name in requested_outputs:
-            if name not in self.outputs:
-                raise RequestError(422, f"the model has no output {quote(name)}; it has {' and '.join(self.outputs)}")
+    def _predict(self, columns: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
         try:
             last, rows = self._last_step(columns)
-            return {name: np.asarray(getattr(last, name)(rows)) for name in requested_outputs or self.outputs}
+            return {name: np.asarray(getattr(last, name)(rows)) for name in outputs}
         except ValueError as error:
-            missing = _with_missing(columns)
-            if missing and "contains NaN" in str(error):  # scikit-learn's message
-                raise RequestError(
-                    422, f"the model takes no missing values, but column {missing[0]!r} holds one"
-                ) from error
+            if "contains NaN" in str(error):  # scikit-learn's message
+                _refuse_missing(columns, columns)
             raise
 
     def _last_step(self, columns: Mapping[str, Array]) -> tuple[Any, Any]:
         """Returns the last step and its input, so that the steps before it run once for all outputs."""
         import pandas as pd
 
-        rows: Any = pd.DataFrame({name: _series(values) for name, values in columns.items()}, copy=False)
-        if not _is_pipeline(self.model):
-            return self.model, rows
-        for _, step in self.model.steps[:-1]:
+        # Text stays Python strings, for which pandas would infer a type of its own.
+        series = {
+            name: pd.Series(values, dtype=object) if values.dtype == object else values
+            for name, values in columns.items()
+        }
+        rows: Any = pd.DataFrame(series, copy=False)
+        sklearn_pipeline = sys.modules.get("sklearn.pipeline")  # not imported for a model of another kind
+        if sklearn_pipeline is None or type(self._model) is not sklearn_pipeline.Pipeline:
+            return self._model, rows
+        for _, step in self._model.steps[:-1]:
             if step is not None and step != "passthrough":
                 rows = step.transform(rows)
-        return self.model.steps[-1][1], rows
+        return self._model.steps[-1][1], rows
 
 
-def _is_pipeline(model: Any) -> bool:
-    """Whether the model is scikit-learn's own pipeline; does not import scikit-learn for one that is not."""
-    module = sys.modules.get("sklearn.pipeline")
-    return module is not None and type(model) is module.Pipeline
+class OnnxPredictor(Predictor):
+    """A model converted to ONNX, which predicts through ONNX Runtime in one thread.
+
+    Args:
+        session: The loaded model.
+        signature: Its input columns.
+        no_missing: The columns in which a missing value is refused.
+    """
+
+    platform = "onnxruntime_onnx"
+
+    def __init__(self, session: Any, signature: Signature, no_missing: Sequence[str] = ()) -> None:
+        self.session = session
+        self.signature = signature
+        self.no_missing = no_missing
+        self.outputs = {_NAMES[output.name]: np.dtype(_DTYPES[output.type]) for output in session.get_outputs()}
+        self._inputs = [item.name for item in session.get_inputs()]
+        row = {column.name: _SOME_VALUE[column.kind] for column in signature.columns}
+        seconds = timeit.repeat(partial(self.predict, row), number=1, repeat=5)  # this also warms the session up
+        self.quick = statistics.median(seconds) < _QUICK_SECONDS
+
+    @classmethod
+    def load(cls, path: Path, signature: Signature) -> OnnxPredictor:
+        """Loads a converted model.
+
+        Args:
+            path: The ONNX file.
+            signature: The input columns of the model that it was converted from.
+
+        Raises:
+            ModelwayError: it cannot be loaded, or has other columns.
+        """
+        import onnxruntime  # type: ignore[import-untyped]
+
+        remedy = "package the version again; if it fails again, its pipeline can be served with --model"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors only; it warns on machines whose hardware it does not know
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            metadata = json.loads(session.get_modelmeta().custom_metadata_map.get("modelway", "{}"))
+        except Exception as error:  # ONNX Runtime's errors have no common type of their own
+            raise ModelwayError(
+                f"the converted model cannot be loaded: {first_line(error)}", file=str(path), remedy=remedy
+            ) from error
+        unknown_columns = {item.name for item in session.get_inputs()} - {column.name for column in signature.columns}
+        if unknown_columns:
+            raise ModelwayError(
+                "the converted model takes a column that the model's signature does not have",
+                file=str(path),
+                column=min(unknown_columns),
+                remedy=remedy,
+            )
+        return cls(session, signature, metadata.get("no_missing", ()))
+
+    def _predict(self, columns: Mapping[str, Array], outputs: Sequence[str]) -> dict[str, Array]:
+        _refuse_missing(columns, self.no_missing)
+        names = [_ONNX_NAMES[name] for name in outputs]
+        arrays = self.session.run(names, {name: _tensor(columns[name]) for name in self._inputs})
+        return dict(zip(outputs, arrays, strict=True))
 
 
-def _series(values: Array) -> Any:
-    """Keeps text as Python strings, for which pandas would infer a type of its own."""
-    import pandas as pd
+def _tensor(values: Array) -> Array:
+    """Returns a column as the converted model takes it, of shape (rows, 1)."""
+    if values.dtype == object:
+        texts = values.tolist()
+        if None in texts:
+            values = np.array([MISSING_TEXT if value is None else value for value in texts], dtype=object)
+    if values.dtype.kind == "M":
+        values = values.view(np.int64)
+    return values.reshape(-1, 1)
 
-    return pd.Series(values, dtype=object) if values.dtype == object else values
 
-
-def _with_missing(columns: Mapping[str, Array]) -> list[str]:
-    import pandas as pd
-
-    return [name for name, values in columns.items() if pd.isna(values).any()]
+def _refuse_missing(columns: Mapping[str, Array], names: Iterable[str]) -> None:
+    for name in names:
+        values = columns[name]
+        has_missing = None in values.tolist() if values.dtype == object else np.isnan(values).any()
+        if has_missing:
+            raise RequestError(422, f"the model takes no missing values, but column {name!r} holds one")

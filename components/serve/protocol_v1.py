@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.json import decode_object
 from modelway.components.serve.protocol_v2 import Request, json_values
 from modelway.components.serve.signature import Values
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 _KEYS = ("instances", "dataframe_records", "dataframe_split", "inputs", "columns")
 
@@ -47,8 +44,6 @@ def decode_v1(body: bytes, names: Sequence[str]) -> Request:
         raise RequestError(400, f"`{key}` must be a list of rows")
     if not rows:
         raise RequestError(422, "the request holds no rows")
-    if len(rows) == 1 and isinstance(rows[0], dict):
-        return Request({name: Values((value,)) for name, value in rows[0].items()})
     if all(isinstance(row, dict) for row in rows):
         return _records(rows)
     if all(isinstance(row, list) for row in rows):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,17 +12,9 @@ import numpy as np
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.json import decode_object, encode_object
 from modelway.components.serve.signature import DATATYPES, Values
-from modelway.components.serve.tensors import decode_values, encode_values
+from modelway.components.serve.tensors import DTYPES, Array, decode_values, encode_values
 
-Array = np.ndarray[Any, Any]
-
-_OUTPUT_TYPES = {
-    "bool": "BOOL",
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
-    **{f"{sign.lower()}int{bits}": f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)},
-}
+_DATATYPES = {np.dtype(dtype).name: datatype for datatype, dtype in DTYPES.items()}
 
 
 class Request(NamedTuple):
@@ -54,19 +47,20 @@ def decode_v2(body: bytes, json_length: int | None = None) -> Request:
     """
     if json_length is not None and json_length > len(body):
         raise RequestError(400, f"the body has {len(body):,} bytes, fewer than Inference-Header-Content-Length says")
-    document = decode_object(body if json_length is None else body[:json_length])
-    blobs = _BinaryTensors(b"" if json_length is None else body[json_length:])
+    document = decode_object(body[:json_length])
+    blobs = BytesIO(b"" if json_length is None else body[json_length:])
     inputs = document.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise RequestError(400, "`inputs` must be a list of tensors, one per column")
     columns: dict[str, Values] = {}
     for tensor in inputs:
-        name, values = _tensor(tensor, blobs.take)
+        name, values = _tensor(tensor, blobs)
         if name in columns:
             raise RequestError(400, f"the tensor {quote(name)} is given twice")
         columns[name] = values
-    if blobs.remaining:
-        raise RequestError(400, f"{blobs.remaining:,} bytes follow the last binary tensor")
+    rest = blobs.read()
+    if rest:
+        raise RequestError(400, f"{len(rest):,} bytes follow the last binary tensor")
     entries = document.get("outputs") or []
     if not isinstance(entries, list) or not all(
         isinstance(output, dict) and isinstance(output.get("name"), str) for output in entries
@@ -81,48 +75,37 @@ def decode_v2(body: bytes, json_length: int | None = None) -> Request:
     return Request(columns, tuple(parameters), request_id, binary, all_binary)
 
 
-def encode_v2(outputs: Mapping[str, Array], name: str, *, version: str, request_id: str = "") -> dict[str, Any]:
+def encode_v2(outputs: Mapping[str, Array], name: str, *, version: str, request: Request) -> tuple[bytes, int | None]:
     """Encodes a response, each output of shape [rows] or [rows, classes], its data row by row.
 
-    A value that is not finite, such as a prediction of NaN, becomes null, since JSON has no such numbers.
-    """
-    answer: dict[str, Any] = {"model_name": name, "model_version": version} if version else {"model_name": name}
-    if request_id:
-        answer["id"] = request_id
-    answer["outputs"] = [
-        {
-            "name": key,
-            "datatype": datatype_of(values.dtype),
-            "shape": list(values.shape),
-            "data": json_values(values.ravel()),
-        }
-        for key, values in outputs.items()
-    ]
-    return answer
-
-
-def encode_binary_v2(
-    outputs: Mapping[str, Array], name: str, *, version: str, request: Request
-) -> tuple[bytes, int | None]:
-    """Encodes a response, with binary tensors for the outputs that the request wants in that form.
+    An output is a binary tensor where the request wants it in that form. In JSON, a value that is not finite, such as a
+    prediction of NaN, becomes null, since JSON has no such numbers.
 
     Returns:
         The body, and how many of its bytes are JSON; None: all.
     """
-    answer = encode_v2(outputs, name, version=version, request_id=request.id)
-    blobs = []
-    for output in answer["outputs"]:
-        if request.binary.get(output["name"], request.all_binary):
-            blobs.append(encode_values(outputs[output["name"]], output["datatype"]))
-            del output["data"]
+    answer: dict[str, Any] = {"model_name": name}
+    if version:
+        answer["model_version"] = version
+    if request.id:
+        answer["id"] = request.id
+    answer["outputs"], blobs = [], []
+    for key, values in outputs.items():
+        datatype = datatype_of(values.dtype)
+        output: dict[str, Any] = {"name": key, "datatype": datatype, "shape": list(values.shape)}
+        if request.binary.get(key, request.all_binary):
+            blobs.append(encode_values(values, datatype))
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
+        else:
+            output["data"] = json_values(values.ravel())
+        answer["outputs"].append(output)
     head = encode_object(answer)
     return b"".join([head, *blobs]), len(head) if blobs else None
 
 
 def datatype_of(dtype: np.dtype[Any]) -> str:
     """Returns the protocol's datatype for an array's; text and all others are BYTES."""
-    return _OUTPUT_TYPES.get(dtype.name, "BYTES")
+    return _DATATYPES.get(dtype.name, "BYTES")
 
 
 def json_values(values: Array) -> list[Any]:
@@ -139,29 +122,12 @@ def json_values(values: Array) -> list[Any]:
     return list(objects.tolist())
 
 
-class _BinaryTensors:
-    """The bytes after the JSON, consumed tensor by tensor."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self._place = content, 0
-
-    @property
-    def remaining(self) -> int:
-        return len(self._content) - self._place
-
-    def take(self, name: str, size: int) -> bytes:
-        if size > self.remaining:
-            raise RequestError(400, f"the body ends within the binary tensor {quote(name)}")
-        self._place += size
-        return self._content[self._place - size : self._place]
-
-
 def _parameter(owner: dict[str, Any], name: str) -> Any:
     parameters = owner.get("parameters")
     return parameters.get(name) if isinstance(parameters, dict) else None
 
 
-def _tensor(tensor: object, blob: Callable[[str, int], bytes]) -> tuple[str, Values]:
+def _tensor(tensor: object, blobs: BytesIO) -> tuple[str, Values]:
     if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
         raise RequestError(400, "each of `inputs` must be an object with a `name`")
     name, datatype, shape, data = tensor["name"], tensor.get("datatype"), tensor.get("shape"), tensor.get("data")
@@ -179,7 +145,10 @@ def _tensor(tensor: object, blob: Callable[[str, int], bytes]) -> tuple[str, Val
     if data is None:
         size = _parameter(tensor, "binary_data_size")
         if type(size) is int and size >= 0:
-            return name, Values(decode_values(name, datatype, count=shape[0], content=blob(name, size)), datatype)
+            content = blobs.read(size)
+            if len(content) < size:
+                raise RequestError(400, f"the body ends within the binary tensor {quote(name)}")
+            return name, Values(decode_values(name, datatype, count=shape[0], content=content), datatype)
     if not isinstance(data, list):
         raise RequestError(400, f"the tensor {quote(name)} has no list of `data`")
     if len(shape) == 2 and data and all(isinstance(row, list) for row in data):

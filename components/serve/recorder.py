@@ -9,14 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.prediction_log import PredictionLog
-
-Array = np.ndarray[Any, Any]
+from modelway.components.serve.tensors import Array
 
 _BLOCK_REQUESTS, _BLOCK_ROWS = 128, 4096
 
@@ -59,7 +58,7 @@ class Recorder:
 
     def record(self, columns: Mapping[str, Array], outputs: Mapping[str, Array], *, request_id: str = "") -> None:
         """Records a request that was answered."""
-        is_sampled = self._sample > 0 and (self._sample >= 1 or self._random() < self._sample)
+        is_sampled = self._random() < self._sample
         if self._drift is None and not is_sampled:
             return
         self._pending.append(RecordedRequest(columns, outputs, request_id, time.time(), is_sampled))

@@ -22,21 +22,19 @@ import yaml
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.errors import RequestError, quote
+from modelway.components.serve.tensors import DTYPES, Array
 
 Kind = Literal["number", "text", "time"]
-Array = np.ndarray[Any, Any]
 
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("double", "float", "long", "integer", "boolean"), "number"),
     "string": "text",
     "datetime": "time",
 }
-_INTEGERS = {f"{sign}INT{bits}": np.iinfo(f"{sign.lower()}int{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}
-_NARROW_FLOATS: dict[str, type[np.floating[Any]]] = {"FP32": np.float32, "FP16": np.float16}
-_NUMBERS = {"FP64", *_NARROW_FLOATS, *_INTEGERS, "BOOL"}
+_INTEGERS = {datatype: np.iinfo(dtype) for datatype, dtype in DTYPES.items() if "INT" in datatype}
 _UNBOUNDED = frozenset({"", "FP64"})
 _EXACT = 1 << 53  # whole numbers below are exact in double precision
-DATATYPES = frozenset({*_NUMBERS, "BYTES"})
+DATATYPES = frozenset({*DTYPES, "BYTES"})
 
 
 class Values(NamedTuple):
@@ -147,56 +145,46 @@ def _numbers(name: str, column: Values) -> Array:
             return np.array(values, np.float64)
         if value is None:
             return np.array((math.nan,))
-    datatype = datatype or "FP64"
-    if datatype not in _NUMBERS:
+    if datatype and datatype not in DTYPES:
         raise RequestError(422, f"column {name!r} takes numbers, but its datatype is {datatype}")
     if isinstance(values, np.ndarray):
         numbers: Array = values.astype(np.float64)
-        _check_finite(name, column, numbers=numbers)
+        _check_finite(name, numbers, values=values)
         return numbers
-    allowed = {bool} if datatype == "BOOL" else {int, float} if column.datatype else {int, float, bool}
-    for row, value in enumerate(column.values):
+    return _json_numbers(name, values, datatype=datatype)
+
+
+def _json_numbers(name: str, values: Sequence[Any], *, datatype: str) -> Array:
+    allowed = {bool} if datatype == "BOOL" else {int, float} if datatype else {int, float, bool}
+    for row, value in enumerate(values):
         if value is not None and type(value) not in allowed:
             expected = "true or false" if datatype == "BOOL" else "a number"
             raise _invalid(name, row, value=value, why=f"is not {expected}")
     try:
-        numbers = np.array([math.nan if value is None else value for value in column.values], dtype=np.float64)
+        numbers = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
     except OverflowError as error:
         raise RequestError(422, f"column {name!r} holds an integer too large for a 64-bit number") from error
-    _check_range(name, column, numbers=numbers, datatype=datatype)
-    return _narrow(name, column, numbers=numbers, datatype=datatype)
+    _check_finite(name, numbers, values=values)
+    if datatype in _INTEGERS:
+        limits = _INTEGERS[datatype]
+        for row, value in enumerate(values):
+            if value is not None and not (int(value) == value and limits.min <= value <= limits.max):
+                raise _invalid(name, row, value=value, why=f"is not a valid {datatype}")
+    elif datatype in {"FP32", "FP16"}:
+        with np.errstate(over="ignore"):
+            numbers = numbers.astype(DTYPES[datatype]).astype(np.float64)
+        _check_finite(name, numbers, values=values, why=f"is too large for {datatype}")
+    return numbers
 
 
-def _check_range(name: str, column: Values, *, numbers: Array, datatype: str) -> None:
-    _check_finite(name, column, numbers=numbers)
-    limits = _INTEGERS.get(datatype)
-    if limits is None:
-        return
-    for row, value in enumerate(column.values):
-        if value is not None and not (int(value) == value and limits.min <= int(value) <= limits.max):
-            raise _invalid(name, row, value=value, why=f"is not a valid {datatype}")
-
-
-def _check_finite(name: str, column: Values, *, numbers: Array) -> None:
+def _check_finite(
+    name: str, numbers: Array, *, values: Sequence[Any] | Array, why: str = "is not a finite number"
+) -> None:
     infinite = np.isinf(numbers)
     if infinite.any():
         row = int(infinite.argmax())
-        value = column.values[row]
-        raise _invalid(
-            name, row, value=value.item() if isinstance(value, np.generic) else value, why="is not a finite number"
-        )
-
-
-def _narrow(name: str, column: Values, *, numbers: Array, datatype: str) -> Array:
-    narrow = _NARROW_FLOATS.get(datatype)
-    if narrow is None:
-        return numbers
-    with np.errstate(over="ignore"):
-        narrowed: Array = numbers.astype(narrow).astype(np.float64)
-    if np.isinf(narrowed).any():
-        row = int(np.isinf(narrowed).argmax())
-        raise _invalid(name, row, value=column.values[row], why=f"is too large for {datatype}")
-    return narrowed
+        value = values[row]
+        raise _invalid(name, row, value=value.item() if isinstance(value, np.generic) else value, why=why)
 
 
 def _texts(name: str, column: Values) -> Array:

@@ -15,7 +15,7 @@ from modelway.components.serve.errors import RequestError, quote
 
 Array = np.ndarray[Any, Any]
 
-_DTYPES: dict[str, str] = {
+DTYPES: dict[str, str] = {
     "BOOL": "?",
     "FP16": "<f2",
     "FP32": "<f4",
@@ -33,7 +33,7 @@ def decode_values(name: str, datatype: str, *, count: int, content: bytes) -> li
     """
     if datatype == "BYTES":
         return _texts(name, count, content=content)
-    dtype = np.dtype(_DTYPES[datatype])
+    dtype = np.dtype(DTYPES[datatype])
     if len(content) != count * dtype.itemsize:
         raise _size_error(name, count * dtype.itemsize, size=len(content))
     if datatype != "BOOL":
@@ -45,7 +45,7 @@ def decode_values(name: str, datatype: str, *, count: int, content: bytes) -> li
 def encode_values(values: Array, datatype: str) -> bytes:
     """Encodes values of any shape, row by row."""
     if datatype != "BYTES":
-        return values.astype(_DTYPES[datatype]).tobytes()
+        return values.astype(DTYPES[datatype]).tobytes()
     texts = [str(value).encode() for value in values.ravel()]
     return b"".join(part for text in texts for part in (_LENGTH.pack(len(text)), text))
 

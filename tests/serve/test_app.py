@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modelway.components.serve.app import App, Limits
+from modelway.components.serve.app import App
+from modelway.components.serve.asgi import Limits
 from modelway.components.serve.drift import Bins, DriftWindow
-from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.predictor import PipelinePredictor
 from modelway.components.serve.recorder import Recorder
 from modelway.components.serve.signature import InputColumn, Signature
 
@@ -49,7 +50,7 @@ def tensors(*rows: dict[str, Any]) -> dict[str, Any]:
 
 
 def app(model: object | None = None, **limits: Any) -> App:
-    return App(Predictor(model or Model(), SIGNATURE), "loans", version="3", limits=Limits(**limits))
+    return App(PipelinePredictor(model or Model(), SIGNATURE), "loans", version="3", limits=Limits(**limits))
 
 
 def ask(server: App, method: str, path: str, **more: Any) -> httpx.Response:
@@ -190,7 +191,7 @@ def test_health_is_answered_while_a_prediction_runs_and_more_than_the_queue_hold
 
 
 def test_answers_equal_the_pipelines_own_exactly(trained_model: Any) -> None:
-    server = App(Predictor.load(str(trained_model.folder)), "loans")
+    server = App(PipelinePredictor.load(str(trained_model.folder)), "loans")
     columns = {
         "income": ("FP64", [None if np.isnan(value) else value for value in trained_model.raw["income"]]),
         "age": ("INT64", [None if np.isnan(value) else int(value) for value in trained_model.raw["age"]]),
@@ -258,7 +259,7 @@ def test_predictions_are_counted_and_health_is_not() -> None:
 def test_what_cannot_be_recorded_does_not_fail_a_request(caplog: pytest.LogCaptureFixture) -> None:
     bins = {"unknown": Bins("numeric", np.array([0.0]), {}, np.array([0.5, 0.5, 0.0]))}
     recorder = Recorder(DriftWindow(bins, baseline_rows=1000))
-    server = App(Predictor(Model(), SIGNATURE), "loans", recorder=recorder)
+    server = App(PipelinePredictor(Model(), SIGNATURE), "loans", recorder=recorder)
     answers = {ask(server, "POST", INFER, json=tensors(ROW)).status_code for _ in range(300)}
     assert answers == {200}
     assert "a prediction could not be recorded" in caplog.text

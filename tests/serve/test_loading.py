@@ -13,13 +13,13 @@ import pytest
 from modelway.components.core.bundle.signing import new_keys
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.loading import load_bundle
-from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.predictor import PipelinePredictor
 
 
 def test_without_a_converted_model_the_pipeline_is_served(release: Any, trained_model: Any) -> None:
     (release.folder / "model.onnx").unlink()
     model = load_bundle(release.sign().folder, release.keys / "key.pub")
-    assert isinstance(model.predictor, Predictor)
+    assert isinstance(model.predictor, PipelinePredictor)
     raw = trained_model.raw
     outputs = model.predictor.predict({str(name): raw[name].to_numpy() for name in raw.columns})
     np.testing.assert_array_equal(outputs["predict_proba"], trained_model.pipeline.predict_proba(trained_model.raw))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from modelway.components.serve.errors import RequestError
-from modelway.components.serve.protocol_v2 import Request, decode_v2, encode_binary_v2, encode_v2
+from modelway.components.serve.protocol_v2 import Request, decode_v2, encode_v2
 from modelway.components.serve.signature import Values
 from modelway.components.serve.tensors import encode_values
 
@@ -75,8 +75,9 @@ def test_what_is_no_inference_request_is_refused_with_400(body: bytes, message: 
     ],
 )
 def test_outputs_are_tensors_of_their_type(values: Any, datatype: str, data: list[Any]) -> None:
-    answer = encode_v2({"predict": values}, "loans", version="3", request_id="a7")
-    assert answer == {
+    content, length = encode_v2({"predict": values}, "loans", version="3", request=Request({}, id="a7"))
+    assert length is None
+    assert json.loads(content) == {
         "model_name": "loans",
         "model_version": "3",
         "id": "a7",
@@ -116,7 +117,7 @@ def test_a_body_of_another_length_is_refused(size: int, bytes_sent: int, json_le
 def test_outputs_are_binary_where_they_are_asked_for_so(by: str) -> None:
     outputs = {"predict": np.array(["yes"], dtype=object), "predict_proba": np.array([[0.25, 0.75]])}
     request = Request({}, binary={"predict_proba": True}) if by == "each" else Request({}, all_binary=True)
-    content, length = encode_binary_v2(outputs, "loans", version="3", request=request)
+    content, length = encode_v2(outputs, "loans", version="3", request=request)
     assert length is not None
     label, probabilities = json.loads(content[:length])["outputs"]
     assert content.endswith(np.array([0.25, 0.75]).tobytes())

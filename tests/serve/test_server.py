@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from modelway.components.serve.app import App
-from modelway.components.serve.predictor import Predictor
+from modelway.components.serve.predictor import PipelinePredictor
 from modelway.components.serve.server import DrainingServer, bind
 from modelway.components.serve.signature import InputColumn, Signature
 
@@ -24,7 +24,7 @@ class Model:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    app = App(Predictor(Model(), Signature((InputColumn("income", "number"),))), "loans")
+    app = App(PipelinePredictor(Model(), Signature((InputColumn("income", "number"),))), "loans")
     bound = bind("127.0.0.1", 0)
     server = DrainingServer(app, 0)
     thread = threading.Thread(target=server.run, args=([bound],), daemon=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from modelway.components.core.bundle.bundle import MISSING_TEXT
 from modelway.components.core.errors import first_line
 from modelway.components.core.storage.models import load_model
 from modelway.components.core.tables.parquet import to_model_input
-from modelway.components.package.onnx.estimators import LABEL, PROBABILITIES, add_estimator
+from modelway.components.package.onnx.estimators import LABEL, PROBABILITIES, add_estimator, class_values
 from modelway.components.package.onnx.graph import Graph, UnsupportedError
 from modelway.components.package.onnx.preparation import add_preparation
 
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-5
 SAMPLE_ROWS, CORNER_ROWS = 5000, 500
-_UNSEEN_TEXT = "a category that no table has"
 _DTYPES: dict[str, Any] = {"double": np.float64, "string": object, "datetime": np.int64}
+_CORNERS: dict[str, tuple[Any, ...]] = {
+    "double": (-1e9, 1e9, 0.1),
+    "string": ("a category that no table has", ""),
+    "datetime": (datetime(1903, 2, 28, 23, 59, 59), datetime(2400, 2, 29)),
+}
 
 
 @dataclass(frozen=True)
@@ -113,11 +118,8 @@ def _to_onnx(pipeline: Any, column_types: Mapping[str, str], *, rows: pd.DataFra
     width = preparation.transform(rows.head(1)).shape[1]
     features = add_preparation(graph, preparation, inputs=inputs)
     values = add_estimator(graph, estimator, features=features, width=width)
-    classes = getattr(estimator, "classes_", None)
-    dtype: Any = np.float64
-    if classes is not None:
-        dtype = np.int64 if np.asarray(classes).dtype.kind in "iub" else object
-    label = graph.add("Identity", values[LABEL]) if dtype is object else graph.cast(values[LABEL], dtype)
+    dtype = class_values(estimator).dtype if hasattr(estimator, "classes_") else np.dtype(np.float64)
+    label = graph.add("Identity", values[LABEL]) if dtype.kind == "O" else graph.cast(values[LABEL], dtype)
     outputs: list[tuple[str, Any, tuple[int | None, ...]]] = [(LABEL, dtype, (None,))]
     graph.add("Identity", label, output=LABEL)
     if PROBABILITIES in values:
@@ -131,7 +133,7 @@ def _columns_refusing_missing(pipeline: Any, row: pd.DataFrame, *, columns: Sequ
     """Returns the columns in which the pipeline refuses a missing value."""
     probe = row.copy()
     for name in columns:
-        probe[name] = _missing_like(row[name])
+        probe[name] = _repeated(None, row[name])
     try:
         pipeline.predict(probe)
     except ValueError:
@@ -143,14 +145,6 @@ def _columns_refusing_missing(pipeline: Any, row: pd.DataFrame, *, columns: Sequ
     return []
 
 
-def _missing_like(values: pd.Series[Any]) -> Any:
-    import pandas as pd
-
-    if values.dtype == object:
-        return pd.Series([None] * len(values), index=values.index, dtype=object)
-    return pd.Series(np.full(len(values), np.nan), index=values.index).astype(values.dtype)
-
-
 def _with_corners(rows: pd.DataFrame, column_types: Mapping[str, str], *, no_missing: Sequence[str]) -> pd.DataFrame:
     """Adds copies of the first rows with each column in turn missing, unseen or extreme."""
     import pandas as pd
@@ -158,24 +152,18 @@ def _with_corners(rows: pd.DataFrame, column_types: Mapping[str, str], *, no_mis
     parts = [rows]
     per_column = max(1, CORNER_ROWS // (4 * len(column_types)))
     for name, kind in column_types.items():
-        changes: list[Any] = [] if name in no_missing else [_missing_like(rows[name].head(per_column))]
-        if kind == "string":
-            changes += [_UNSEEN_TEXT, ""]
-        elif kind == "double":
-            changes += [-1e9, 1e9, 0.1]
-        else:
-            changes += [pd.Timestamp("1903-02-28T23:59:59"), pd.Timestamp("2400-02-29T00:00:00")]
-        for change in changes:
+        missing = [] if name in no_missing else [None]
+        for value in (*missing, *_CORNERS[kind]):
             copy = rows.head(per_column).copy()
-            copy[name] = change if isinstance(change, pd.Series) else _constant(rows[name], change, rows=len(copy))
+            copy[name] = _repeated(value, copy[name])
             parts.append(copy)
     return pd.concat(parts, ignore_index=True)
 
 
-def _constant(like: pd.Series[Any], value: Any, *, rows: int) -> Any:
+def _repeated(value: Any, like: pd.Series[Any]) -> Any:
     import pandas as pd
 
-    return pd.Series([value] * rows, index=like.index[:rows], dtype=like.dtype)
+    return pd.Series([value] * len(like), index=like.index, dtype=like.dtype)
 
 
 def _compare(pipeline: Any, content: bytes, *, rows: pd.DataFrame) -> Conversion:
@@ -189,25 +177,21 @@ def _compare(pipeline: Any, content: bytes, *, rows: pd.DataFrame) -> Conversion
     outputs = dict(zip(names, session.run(names, feed), strict=True))
     expected = pipeline.predict(rows)
     if getattr(pipeline, "classes_", None) is None:
-        numbers = np.asarray(expected, dtype=np.float64)
-        difference = float(np.max(np.abs(outputs[LABEL] - numbers) / np.maximum(1.0, np.abs(numbers))))
-        return _accept(content, difference, rows=len(rows), subject="A prediction")
-    different = int(np.sum(np.asarray(outputs[LABEL]) != np.asarray(expected)))
-    if different:
-        reason = f"The converted model predicts another label for {different} of {len(rows)} rows."
-        return Conversion(None, reason, len(rows))
-    if PROBABILITIES not in outputs:
-        if hasattr(pipeline, "predict_proba"):
-            return Conversion(None, "The converted model predicts no probabilities.", len(rows))
-        return Conversion(content, f"All labels of {len(rows)} rows are equal.", len(rows), 0.0)
-    difference = float(np.max(np.abs(outputs[PROBABILITIES] - pipeline.predict_proba(rows))))
-    return _accept(content, difference, rows=len(rows), subject="A probability")
-
-
-def _accept(content: bytes, difference: float, *, rows: int, subject: str) -> Conversion:
-    """Accepts a conversion whose greatest difference is within the tolerance."""
+        numbers, subject = np.asarray(expected, dtype=np.float64), "A prediction"
+        differences = np.abs(outputs[LABEL] - numbers) / np.maximum(1.0, np.abs(numbers))
+    else:
+        different = int(np.sum(np.asarray(outputs[LABEL]) != np.asarray(expected)))
+        if different:
+            reason = f"The converted model predicts another label for {different} of {len(rows)} rows."
+            return Conversion(None, reason, len(rows))
+        if PROBABILITIES not in outputs:
+            if hasattr(pipeline, "predict_proba"):
+                return Conversion(None, "The converted model predicts no probabilities.", len(rows))
+            return Conversion(content, f"All labels of {len(rows)} rows are equal.", len(rows), 0.0)
+        subject, differences = "A probability", np.abs(outputs[PROBABILITIES] - pipeline.predict_proba(rows))
+    difference = float(np.max(differences))
     if difference <= TOLERANCE:
-        reason = f"{subject} differs by at most {difference:.2g} on {rows} rows."
-        return Conversion(content, reason, rows, difference)
-    reason = f"{subject} differs by up to {difference:.2g} on {rows} rows; at most {TOLERANCE:g} is accepted."
-    return Conversion(None, reason, rows, difference)
+        reason = f"{subject} differs by at most {difference:.2g} on {len(rows)} rows."
+        return Conversion(content, reason, len(rows), difference)
+    reason = f"{subject} differs by up to {difference:.2g} on {len(rows)} rows; at most {TOLERANCE:g} is accepted."
+    return Conversion(None, reason, len(rows), difference)

@@ -56,7 +56,7 @@ def _flat(graph: Graph, value: str) -> str:
 
 
 def _add_classes(graph: Graph, estimator: Any, *, raw: str) -> dict[str, str]:
-    classes = _classes(estimator)
+    classes = class_values(estimator)
     if len(classes) != 2:
         return {LABEL: _likeliest_class(graph, estimator, scores=raw), PROBABILITIES: graph.add("Softmax", raw, axis=1)}
     above = graph.add("Greater", _flat(graph, raw), graph.constant(0.0))
@@ -68,11 +68,12 @@ def _add_classes(graph: Graph, estimator: Any, *, raw: str) -> dict[str, str]:
 
 def _likeliest_class(graph: Graph, estimator: Any, *, scores: str) -> str:
     """Returns the class with the greatest score, the first of equal ones."""
-    classes = _classes(estimator)
+    classes = class_values(estimator)
     return graph.add("Gather", graph.constant(classes, classes.dtype), graph.add("ArgMax", scores, axis=1, keepdims=0))
 
 
-def _classes(estimator: Any) -> np.ndarray[Any, Any]:
+def class_values(estimator: Any) -> np.ndarray[Any, Any]:
+    """Returns a classifier's classes as the type that the graph has them in: whole numbers or text."""
     classes = np.asarray(estimator.classes_)
     return classes.astype(np.int64) if classes.dtype.kind in "iub" else classes.astype(object)
 

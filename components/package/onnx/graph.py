@@ -34,11 +34,11 @@ class Graph:
     constants: list[TensorProto] = field(default_factory=list)
     ml_opset: int = 3
 
-    def input(self, name: str, dtype: Any, *, width: int | None = 1) -> str:
-        """Adds an input of shape (rows, width); returns its name."""
+    def input(self, name: str, dtype: Any) -> str:
+        """Adds an input of shape (rows, 1); returns its name."""
         from onnx import helper
 
-        self.inputs.append(helper.make_tensor_value_info(name, element_type(dtype), [None, width]))
+        self.inputs.append(helper.make_tensor_value_info(name, element_type(dtype), [None, 1]))
         return name
 
     def constant(self, value: Any, dtype: Any = np.float64) -> str:
@@ -61,9 +61,9 @@ class Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], domain=domain, **attributes))
         return output
 
-    def cast(self, value: str, dtype: Any, *, output: str | None = None) -> str:
+    def cast(self, value: str, dtype: Any) -> str:
         """Adds a conversion to another type."""
-        return self.add("Cast", value, output=output, to=element_type(dtype))
+        return self.add("Cast", value, to=element_type(dtype))
 
     def embed(self, other: GraphProto, value: str, *, prefix: str = "modelway.model_") -> dict[str, str]:
         """Adds another graph's nodes with a value as its only input; returns its outputs' names in this graph."""

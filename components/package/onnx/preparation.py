@@ -29,12 +29,11 @@ def add_preparation(graph: Graph, steps: Any, *, inputs: dict[str, str]) -> str:
     Raises:
         UnsupportedError: a step is not supported; names it.
     """
-    parts = []
-    for _, step, columns in steps.transformers_:
-        if isinstance(step, str) and step == "drop":
-            continue
-        values = [inputs[str(column)] for column in columns]
-        parts.append(_add_step(graph, step, values=values))
+    parts = [
+        _add_step(graph, step, values=[inputs[str(column)] for column in columns])
+        for _, step, columns in steps.transformers_
+        if not isinstance(step, str) or step != "drop"
+    ]
     return _concat(graph, parts)
 
 
@@ -42,10 +41,9 @@ def _add_step(graph: Graph, step: Any, *, values: Sequence[str]) -> str:
     """Adds one step on values of shape (rows, 1) each, or one of (rows, columns); returns (rows, features)."""
     kind = "passthrough" if isinstance(step, str) else type(step).__name__
     if kind == "Pipeline":
-        value = None
         for _, inner in step.steps:
-            value = _add_step(graph, inner, values=values if value is None else [value])
-        return value if value is not None else _concat(graph, values)
+            values = [_add_step(graph, inner, values=values)]
+        return _concat(graph, values)
     if kind == "OneHotEncoder":
         return _add_categories(graph, step, values=values)
     if kind == "DatetimeParts":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -9,23 +10,6 @@ import numpy as np
 from modelway.components.package.onnx.graph import ML, Graph, UnsupportedError
 
 _SUM, _NO_TRANSFORM, _LESS_OR_EQUAL = 1, 0, 0  # TreeEnsemble's codes
-_INNER = (
-    "featureids",
-    "splits",
-    "truenodeids",
-    "trueleafs",
-    "falsenodeids",
-    "falseleafs",
-    "missing_value_tracks_true",
-)
-_NODES = (
-    "treeids",
-    "nodeids",
-    "featureids",
-    "truenodeids",
-    "falsenodeids",
-    "missing_value_tracks_true",
-)
 
 
 def add_boosted_trees(graph: Graph, estimator: Any, *, features: str, width: int) -> str:
@@ -48,15 +32,15 @@ def add_boosted_trees(graph: Graph, estimator: Any, *, features: str, width: int
     if estimator._preprocessor is not None or estimator.n_features_in_ != width:  # noqa: SLF001
         raise UnsupportedError("the boosting encodes categories itself")
     roots: list[int] = []
-    inner: dict[str, list[Any]] = {name: [] for name in _INNER}
-    leaves: dict[str, list[Any]] = {"targetids": [], "weights": []}
+    attributes: dict[str, Any] = defaultdict(list)
     for iteration in estimator._predictors:  # noqa: SLF001
         for target, tree in enumerate(iteration):
-            roots.append(len(inner["featureids"]))
-            _append_tree(tree.nodes, target, inner=inner, leaves=leaves)
-    modes = numpy_helper.from_array(np.full(len(inner["featureids"]), _LESS_OR_EQUAL, dtype=np.uint8))
+            roots.append(len(attributes["nodes_featureids"]))
+            _append_tree(tree.nodes, target, attributes=attributes)
+    for name in ("nodes_splits", "leaf_weights"):
+        attributes[name] = numpy_helper.from_array(np.asarray(attributes[name], dtype=np.float64))
+    modes = np.full(len(attributes["nodes_featureids"]), _LESS_OR_EQUAL, dtype=np.uint8)
     graph.ml_opset = 5
-    nodes: dict[str, Any] = {f"nodes_{name}": values for name, values in inner.items() if name != "splits"}
     sums = graph.add(
         "TreeEnsemble",
         features,
@@ -65,37 +49,35 @@ def add_boosted_trees(graph: Graph, estimator: Any, *, features: str, width: int
         post_transform=_NO_TRANSFORM,
         n_targets=estimator.n_trees_per_iteration_,
         tree_roots=roots,
-        nodes_modes=modes,
-        nodes_splits=numpy_helper.from_array(np.asarray(inner["splits"], dtype=np.float64)),
-        leaf_targetids=leaves["targetids"],
-        leaf_weights=numpy_helper.from_array(np.asarray(leaves["weights"], dtype=np.float64)),
-        **nodes,
+        nodes_modes=numpy_helper.from_array(modes),
+        **attributes,
     )
     baseline = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(1, -1)  # noqa: SLF001
     return graph.add("Add", sums, graph.constant(baseline))
 
 
-def _append_tree(nodes: Any, target: int, *, inner: dict[str, list[Any]], leaves: dict[str, list[Any]]) -> None:
+def _append_tree(nodes: Any, target: int, *, attributes: dict[str, Any]) -> None:
     """Appends a tree; TreeEnsemble numbers inner nodes and leaves separately, over all trees."""
     is_leaf = nodes["is_leaf"].astype(bool)
     if nodes["is_categorical"].any():
         raise UnsupportedError("the boosting encodes categories itself")
-    first_inner, first_leaf = len(inner["featureids"]), len(leaves["weights"])
+    first_inner, first_leaf = len(attributes["nodes_featureids"]), len(attributes["leaf_weights"])
     numbers = np.where(is_leaf, first_leaf + np.cumsum(is_leaf) - 1, first_inner + np.cumsum(~is_leaf) - 1)
-    leaves["targetids"] += [target] * int(is_leaf.sum())
-    leaves["weights"] += nodes["value"][is_leaf].tolist()
-    splits = nodes[~is_leaf]
-    if not len(splits):  # a tree that is one leaf; TreeEnsemble's roots are inner nodes
-        single = (0, 0.0, first_leaf, 1, first_leaf, 1, 0)
-        for name, value in zip(_INNER, single, strict=True):
-            inner[name].append(value)
-        return
-    inner["featureids"] += splits["feature_idx"].tolist()
-    inner["splits"] += splits["num_threshold"].tolist()
-    for side, child in (("true", splits["left"]), ("false", splits["right"])):
-        inner[f"{side}nodeids"] += numbers[child].tolist()
-        inner[f"{side}leafs"] += is_leaf[child].astype(int).tolist()
-    inner["missing_value_tracks_true"] += splits["missing_go_to_left"].astype(int).tolist()
+    # TreeEnsemble's roots are inner nodes: one that is a leaf has itself on both sides.
+    splits = nodes[~is_leaf] if len(nodes) > 1 else nodes
+    columns = {
+        "nodes_featureids": splits["feature_idx"],
+        "nodes_splits": splits["num_threshold"],
+        "nodes_truenodeids": numbers[splits["left"]],
+        "nodes_trueleafs": is_leaf[splits["left"]].astype(int),
+        "nodes_falsenodeids": numbers[splits["right"]],
+        "nodes_falseleafs": is_leaf[splits["right"]].astype(int),
+        "nodes_missing_value_tracks_true": splits["missing_go_to_left"].astype(int),
+        "leaf_targetids": np.full(is_leaf.sum(), target),
+        "leaf_weights": nodes["value"][is_leaf],
+    }
+    for name, values in columns.items():
+        attributes[name] += values.tolist()
 
 
 def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
@@ -113,43 +95,35 @@ def add_forest(graph: Graph, forest: Any, *, features: str) -> str:
     """
     from onnx import numpy_helper
 
-    nodes: dict[str, list[Any]] = {name: [] for name in (*_NODES, "values")}
-    votes: dict[str, list[Any]] = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
+    attributes: dict[str, Any] = defaultdict(list)
     for number, member in enumerate(forest.estimators_):
         tree = member.tree_
         is_leaf = tree.children_left == -1
-        count = tree.node_count
-        columns = (
-            np.full(count, number),
-            np.arange(count),
-            np.where(is_leaf, 0, tree.feature),
-            np.where(is_leaf, 0, tree.children_left),
-            np.where(is_leaf, 0, tree.children_right),
-            np.where(is_leaf, 0, tree.missing_go_to_left),
-            np.where(is_leaf, 0.0, tree.threshold),
-        )
-        for name, values in zip(nodes, columns, strict=True):
-            nodes[name] += values.tolist()
         leaf, classes = np.nonzero(is_leaf[:, None] & (tree.value[:, 0, :] != 0))
-        for name, values in zip(
-            votes, (np.full(len(leaf), number), leaf, classes, tree.value[leaf, 0, classes]), strict=True
-        ):
-            votes[name] += values.tolist()
-    modes = [
-        "LEAF" if left == right else "BRANCH_LEQ"
-        for left, right in zip(nodes["truenodeids"], nodes["falsenodeids"], strict=True)
-    ]
-    attributes: dict[str, Any] = {f"nodes_{name}": nodes[name] for name in _NODES}
-    attributes |= {f"target_{name}": votes[name] for name in ("treeids", "nodeids", "ids")}
+        columns = {
+            "nodes_treeids": np.full(tree.node_count, number),
+            "nodes_nodeids": np.arange(tree.node_count),
+            "nodes_modes": np.where(is_leaf, "LEAF", "BRANCH_LEQ"),
+            "nodes_featureids": np.where(is_leaf, 0, tree.feature),
+            "nodes_values_as_tensor": np.where(is_leaf, 0.0, tree.threshold),
+            "nodes_truenodeids": np.where(is_leaf, 0, tree.children_left),
+            "nodes_falsenodeids": np.where(is_leaf, 0, tree.children_right),
+            "nodes_missing_value_tracks_true": np.where(is_leaf, 0, tree.missing_go_to_left),
+            "target_treeids": np.full(len(leaf), number),
+            "target_nodeids": leaf,
+            "target_ids": classes,
+            "target_weights_as_tensor": tree.value[leaf, 0, classes],
+        }
+        for name, values in columns.items():
+            attributes[name] += values.tolist()
+    for name in ("nodes_values_as_tensor", "target_weights_as_tensor"):
+        attributes[name] = numpy_helper.from_array(np.asarray(attributes[name], dtype=np.float64))
     single = graph.cast(graph.cast(features, np.float32), np.float64)  # scikit-learn's trees take single precision
     sums = graph.add(
         "TreeEnsembleRegressor",
         single,
         domain=ML,
         n_targets=len(forest.classes_),
-        nodes_modes=modes,
-        nodes_values_as_tensor=numpy_helper.from_array(np.asarray(nodes["values"], dtype=np.float64)),
-        target_weights_as_tensor=numpy_helper.from_array(np.asarray(votes["weights"], dtype=np.float64)),
         **attributes,
     )
     return graph.add("Div", graph.cast(sums, np.float64), graph.constant(float(len(forest.estimators_))))
