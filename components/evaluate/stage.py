@@ -19,11 +19,11 @@ from modelway.components.core.measures.metrics import Predictions, score
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table
-from modelway.components.evaluate.candidate import Candidate, model_checks, resampling_of
+from modelway.components.evaluate.candidate import model_checks, resampling_of
 from modelway.components.evaluate.champion import champion_predictions, policy_checks
 from modelway.components.evaluate.checks.minimum_rows import row_checks
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
-from modelway.components.evaluate.predicting import predict_table, sane_check
+from modelway.components.evaluate.predicting import Candidate, predict_table, sane_check
 from modelway.components.evaluate.report import render
 from modelway.components.evaluate.statistics.intervals import Estimate, Subset, measure
 from modelway.components.evaluate.statistics.resampling import Resampling
@@ -107,17 +107,19 @@ def evaluate(
     estimates = _estimates(predictions, resampling, project=project, policy=policy)
     checks: list[Check] = []
     if policy.model.mode is not Mode.DISABLED:
-        candidate = Candidate(
-            predict,
-            table,
-            predictions,
-            resampling,
-            unseen=predict(unseen) if len(unseen) and policy.model.unseen else None,
-            unseen_resampling=resampling_of(unseen, project, confidence=policy.model.confidence),
-        )
+        of_unseen = None
+        if len(unseen) and policy.model.unseen:
+            drawn = resampling_of(unseen, project, confidence=policy.model.confidence)
+            of_unseen = Candidate(predict, unseen, predict(unseen), drawn)
         is_compared = policy.model.no_regression is not None
-        of_champion = champion_predictions(table, project, version=champion if is_compared else "")
-        checks = model_checks(candidate, estimates, champion=of_champion, project=project, policy=policy.model)
+        checks = model_checks(
+            Candidate(predict, table, predictions, resampling),
+            estimates,
+            unseen=of_unseen,
+            champion=champion_predictions(table, project, version=champion if is_compared else ""),
+            project=project,
+            policy=policy.model,
+        )
         checks += policy_checks(policy, project, version=champion)
     scores = {name: estimate.value for name, estimate in estimates.items() if np.isfinite(estimate.value)}
     if run_id:

@@ -8,7 +8,6 @@ from modelway.components.core.checks import Verdict
 from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.evaluate.checks.metrics import threshold_checks
 from modelway.components.evaluate.statistics.intervals import Estimate, Interval
-from modelway.components.evaluate.statistics.resampling import Resampling
 
 NAN = float("nan")
 
@@ -20,11 +19,10 @@ def policy(rule: str = "block", rows: int = 2, **more: Any) -> ModelPolicy:
 
 def metric_check(threshold: dict[str, float], value: float, interval: Interval | None, rule: str = "block") -> Any:
     model_policy = policy(rule, metrics={"roc_auc": threshold})
-    resampling = Resampling(1234, confidence=None if interval is None else 0.95)
     (check,) = threshold_checks(
         "metric",
-        {"roc_auc": Estimate(value, interval)},
-        resampling=resampling,
+        {"roc_auc": Estimate(value, interval, confidence=0.95)},
+        scope="on 1,234 test rows",
         thresholds=model_policy.metrics,
         rule=model_policy.on_inconclusive,
     )
