@@ -190,12 +190,7 @@ class _Judge:
 
 
 def _rates(measure: str, counts: Array) -> dict[str, Array]:
-    """The rates that a measure compares, each as the counts of rows predicted negative and positive.
-
-    Args:
-        measure: Its name in fairlearn.
-        counts: How many rows there are by truth and prediction, shape (..., 2, 2).
-    """
+    """By title, the counts of rows predicted negative and positive; `counts` end in the axes truth and prediction."""
     if measure.startswith("demographic"):
         return {"selection rates": counts.sum(axis=-2)}
     rates = {"true positive rates": counts[..., 1, :]}

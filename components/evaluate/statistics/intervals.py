@@ -110,11 +110,12 @@ def compare(
         error = _standard_error(ours - theirs, resampling)
         reach = error * -_quantile(tail, resampling)
         return Comparison(value, (value - reach, value + reach), error, level, *values)
+    terms = [sum_metric(metric, subset.own_predictions) for subset in (first, second)]
+    if any(sums is None for sums in terms):
+        terms = [None, None]  # only resamples of one kind can be paired
     (our_resampled, our_left_out), (their_resampled, their_left_out) = (
-        _resamples(
-            metric, subset, value=score_, terms=sum_metric(metric, subset.own_predictions), resampling=resampling
-        )
-        for subset, score_ in zip((first, second), values, strict=True)
+        _resamples(metric, subset, value=score_, terms=sums, resampling=resampling)
+        for subset, score_, sums in zip((first, second), values, terms, strict=True)
     )
     resampled, left_out = sign * (our_resampled - their_resampled), sign * (our_left_out - their_left_out)
     return Comparison(*_bootstrapped(value, resampled, left_out=left_out, tail=tail), level, *values)
@@ -155,19 +156,20 @@ def _rescored(metric: str, subset: Subset, *, value: float, resampling: Resampli
     rows, times = resampling.scorer_sample
     if subset.rows is not None:
         rows = np.intersect1d(rows, subset.rows)
+    predictions, blocks = subset.predictions.take(rows), resampling.blocks[rows]
+    scores = None
+    if metric == "average_precision" and predictions.probabilities is not None and len(predictions.classes) == 2:
+        scores = predictions.probabilities[:, 1]
+    else:
+        times = times[:SCORER_RESAMPLES]
     if not rows.size:
         return np.full(len(times), np.nan)
-    predictions, blocks = subset.predictions.take(rows), resampling.blocks[rows]
-    if metric == "average_precision" and predictions.probabilities is not None and len(predictions.classes) == 2:
-        parts = np.array_split(times, max(1, len(times) * len(rows) // 2_000_000))
-        positive, scores = predictions.truth == 1, predictions.probabilities[:, 1]
-        results = np.concatenate(
-            [average_precisions(positive, scores, weights=weights[:, blocks]) for weights in parts]
-        )
+    if scores is not None:
+        positive, parts = predictions.truth == 1, max(1, len(times) * len(rows) // 2_000_000)
+        weights = (part[:, blocks] for part in np.array_split(times, parts))
+        results = np.concatenate([average_precisions(positive, scores, weights=part) for part in weights])
     else:
-        results = np.asarray(
-            [_resample_score(metric, predictions, times=weights[blocks]) for weights in times[:SCORER_RESAMPLES]]
-        )
+        results = np.asarray([_resample_score(metric, predictions, times=part[blocks]) for part in times])
     total = len(subset.own_predictions.truth)
     if len(rows) < total:
         centre = _resample_score(metric, predictions, times=np.ones(len(rows)))
