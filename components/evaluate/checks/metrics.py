@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modelway.components.core.checks import Check, OnInconclusive, inconclusive
-from modelway.components.core.config.thresholds import Threshold, threshold_check
+from modelway.components.core.checks import Check, OnInconclusive, Verdict, inconclusive, judged
+from modelway.components.core.config.thresholds import Threshold
 from modelway.components.evaluate.statistics.intervals import Estimate
 
 
@@ -40,13 +40,28 @@ def threshold_checks(
 
 
 def estimate_check(name: str, estimate: Estimate, *, threshold: Threshold, rule: OnInconclusive, scope: str) -> Check:
-    """A check of an estimate by its confidence interval; ``scope`` says what it was measured on."""
-    return threshold_check(
+    """A check of an estimate: by its confidence interval where there is one, else by the point alone.
+
+    Args:
+        name: The check's name.
+        estimate: What was measured.
+        threshold: What is asked for.
+        rule: What to do where the interval straddles the threshold.
+        scope: What it was measured on, to be read after the value: ``on 512 rows``.
+    """
+    value, interval, message = estimate.value, estimate.interval, f"{estimate.value:.4f}"
+    verdict = threshold.judge(interval or (value, value))
+    if interval is not None and estimate.confidence is not None:
+        message += f" ({estimate.confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})"
+    message += f" {scope}; the policy requires {threshold}"
+    if verdict is Verdict.INCONCLUSIVE:
+        message += "; too few rows to decide: bring more, or relax the threshold"
+    return judged(
         name,
-        estimate.value,
-        threshold=threshold,
+        verdict,
+        message=message,
         rule=rule,
-        scope=scope,
-        interval=estimate.interval,
-        confidence=estimate.confidence,
+        observed=round(value, 6),
+        interval=(round(interval[0], 6), round(interval[1], 6)) if interval is not None else None,
+        threshold=threshold.nearest(value),
     )
