@@ -27,7 +27,7 @@ from modelway.components.evaluate.statistics.resampling import Resampling
 
 MOST_CATEGORIES = 20
 
-Steps = tuple[tuple[int, bool], ...]
+_Steps = tuple[tuple[int, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _questions(series: pl.Series) -> list[_Question]:
     return [_Question(series.name, (text == value).cast(pl.Float64).to_numpy(), category=value) for value in values]
 
 
-def _paths(tree: Any, node: int = 0, *, steps: Steps = ()) -> Iterator[tuple[int, Steps]]:
+def _paths(tree: Any, node: int = 0, *, steps: _Steps = ()) -> Iterator[tuple[int, _Steps]]:
     """The leaves, each with the nodes on the path to it and whether the path goes left there."""
     if tree.children_left[node] == -1:
         yield node, steps
@@ -190,7 +190,7 @@ def _paths(tree: Any, node: int = 0, *, steps: Steps = ()) -> Iterator[tuple[int
     yield from _paths(tree, int(tree.children_right[node]), steps=(*steps, (node, False)))
 
 
-def _description(tree: Any, questions: Sequence[_Question], *, steps: Steps) -> str:
+def _description(tree: Any, questions: Sequence[_Question], *, steps: _Steps) -> str:
     """The conditions on columns along a path, as people read them."""
     by_column: dict[str, _Conditions] = {}
     for node, is_left in steps:
