@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,6 @@ from modelway.components.core.checks import Check
 from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Predictions
 from modelway.components.core.tables.parquet import as_text
 from modelway.components.evaluate.checks.calibration import calibration_check
 from modelway.components.evaluate.checks.fairness import fairness_checks
@@ -24,31 +22,10 @@ from modelway.components.evaluate.checks.rules import rule_checks
 from modelway.components.evaluate.checks.slices import slice_checks
 from modelway.components.evaluate.checks.unseen import unseen_checks
 from modelway.components.evaluate.checks.weak_segments import weak_segment_checks
-from modelway.components.evaluate.predicting import Predict, deterministic_check, sane_check
+from modelway.components.evaluate.predicting import Candidate, deterministic_check, sane_check
 from modelway.components.evaluate.slices import Slice, find_slices
 from modelway.components.evaluate.statistics.intervals import Estimate
 from modelway.components.evaluate.statistics.resampling import Resampling
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model that is to be judged, with its predictions.
-
-    Attributes:
-        predict: Predicts a table's rows with the model.
-        table: The test rows.
-        predictions: Of the test rows.
-        resampling: How the test rows were drawn.
-        unseen: The predictions of the unseen rows; None if there are none.
-        unseen_resampling: How the unseen rows were drawn.
-    """
-
-    predict: Predict
-    table: pl.DataFrame
-    predictions: Predictions
-    resampling: Resampling
-    unseen: Predictions | None
-    unseen_resampling: Resampling
 
 
 def resampling_of(table: pl.DataFrame, project: Project, *, confidence: float | None) -> Resampling:
@@ -64,6 +41,7 @@ def model_checks(
     candidate: Candidate,
     estimates: Mapping[str, Estimate],
     *,
+    unseen: Candidate | None,
     champion: ChampionPredictions,
     project: Project,
     policy: ModelPolicy,
@@ -71,9 +49,10 @@ def model_checks(
     """Every check of a model whose predictions are valid.
 
     Args:
-        candidate: The model and its predictions.
+        candidate: The model, on the test rows.
         estimates: The measured metrics on the test rows: all that the policy has a threshold for.
-        champion: The champion's predictions of the same rows.
+        unseen: The model on the unseen rows; None if there are none.
+        champion: The champion's predictions of the test rows.
         project: The project.
         policy: The policy's `model` section.
 
@@ -84,46 +63,23 @@ def model_checks(
     rule, slices = policy.on_inconclusive, _slices(table, policy)
     checks = row_checks(len(table), policy)
     checks += [sane_check(predictions), deterministic_check(candidate.predict, table)]
-    checks += threshold_checks("metric", estimates, resampling=resampling, thresholds=policy.metrics, rule=rule)
-    checks += unseen_checks(candidate.unseen, candidate.unseen_resampling, policy=policy)
+    scope = f"on {len(table):,} test rows"
+    checks += threshold_checks("metric", estimates, scope=scope, thresholds=policy.metrics, rule=rule)
+    checks += unseen_checks(unseen, policy)
     checks += regression_checks(predictions, champion, slices=slices, resampling=resampling, policy=policy)
     if policy.slices is not None:
         checks += slice_checks(predictions, slices, resampling=resampling, policy=policy.slices)
     if policy.weak_segments is not None:
-        columns = [
-            name for name in dict.fromkeys((*project.features.columns, *project.sensitive)) if name in table.columns
-        ]
-        checks += weak_segment_checks(
-            table, columns, predictions=predictions, resampling=resampling, policy=policy.weak_segments
-        )
+        described = dict.fromkeys((*project.features.columns, *project.sensitive))
+        columns = [name for name in described if name in table.columns]
+        checks += weak_segment_checks(candidate, columns, policy=policy.weak_segments)
     if policy.fairness is not None:
-        checks += fairness_checks(
-            predictions,
-            table,
-            columns=policy.fairness.columns or project.sensitive,
-            policy=policy.fairness,
-            confidence=policy.confidence,
-        )
+        checks += fairness_checks(candidate, policy.fairness.columns or project.sensitive, policy=policy.fairness)
     if policy.calibration is not None and project.task != "regression":
         checks.append(calibration_check(predictions, resampling, policy=policy.calibration, rule=rule))
     if policy.robustness is not None:
-        checks += robustness_checks(
-            candidate.predict,
-            table,
-            predictions=predictions,
-            features=project.features,
-            resampling=resampling,
-            policy=policy.robustness,
-            rule=rule,
-        )
-    return checks + rule_checks(
-        candidate.predict,
-        table,
-        predictions=predictions,
-        resampling=resampling,
-        rules=policy.rules,
-        on_inconclusive=rule,
-    )
+        checks += robustness_checks(candidate, project.features, policy=policy.robustness, rule=rule)
+    return checks + rule_checks(candidate, policy.rules, on_inconclusive=rule)
 
 
 def _slices(table: pl.DataFrame, policy: ModelPolicy) -> list[Slice]:

@@ -12,7 +12,6 @@ import polars as pl
 from modelway.components.core.config.model_policy import Slices
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Array
 from modelway.components.evaluate.slices import Slice, find_slices
 
 _BINS = 4
@@ -44,7 +43,7 @@ def groupings(table: pl.DataFrame, columns: Sequence[str], *, intersections: boo
     """
     groups = {column: _groups(table, column) for column in columns}
     if intersections:
-        for first, second in itertools.combinations(columns, 2):
+        for first, second in itertools.combinations(tuple(groups), 2):
             groups[first + _AND + second] = list(_intersections(groups[first], groups[second], rows=len(table)))
     return [
         Grouping(
@@ -70,7 +69,7 @@ def _groups(table: pl.DataFrame, column: str) -> list[Slice]:
             column=column,
             remedy=f"choose among {', '.join(table.columns[:12])}",
         )
-    cut = Slices(columns=(column,), metrics={"accuracy": Threshold(min=0.0, max=None)}, bins=_BINS)
+    cut = Slices(columns=(column,), metrics={"accuracy": Threshold(min=0.0)}, bins=_BINS)
     try:
         return list(find_slices(table.select(column), cut))
     except ModelwayError as error:
@@ -83,16 +82,13 @@ def _groups(table: pl.DataFrame, column: str) -> list[Slice]:
 
 
 def _intersections(first: Sequence[Slice], second: Sequence[Slice], *, rows: int) -> Iterator[Slice]:
-    codes = _codes(first, rows) * len(second) + _codes(second, rows)
+    pairs = np.empty((2, rows), dtype=np.int64)
+    for numbers, groups in zip(pairs, (first, second), strict=True):
+        for number, group in enumerate(groups):
+            numbers[group.rows] = number
+    codes = pairs[0] * len(second) + pairs[1]
     order = np.argsort(codes, kind="stable")
-    pairs, starts = np.unique(codes[order], return_index=True)
-    for code, members in zip(pairs.tolist(), np.split(order, starts[1:]), strict=False):
+    present, starts = np.unique(codes[order], return_index=True)
+    for code, members in zip(present.tolist(), np.split(order, starts[1:]), strict=False):
         row, column = divmod(code, len(second))
         yield Slice(first[row].name + _AND + second[column].name, members)
-
-
-def _codes(groups: Sequence[Slice], rows: int) -> Array:
-    codes = np.zeros(rows, dtype=np.int64)
-    for number, group in enumerate(groups):
-        codes[group.rows] = number
-    return codes

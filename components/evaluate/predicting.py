@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.core.measures.metrics import predict as predict_input
 from modelway.components.core.tables.parquet import label_of, to_model_input
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 REPEATED_ROWS = 2000
 TOLERANCE = 1e-9  # sums in another order differ by less
@@ -21,9 +23,21 @@ TOLERANCE = 1e-9  # sums in another order differ by less
 Predict = Callable[[pl.DataFrame], Predictions]
 
 
-def model_columns(model: Any, project: Project) -> list[str]:
-    """The columns of a model's input, in its order."""
-    return [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
+@dataclass(frozen=True)
+class Candidate:
+    """A model that is to be judged, with its predictions of a split's rows.
+
+    Attributes:
+        predict: Predicts a table's rows with the model.
+        table: The rows.
+        predictions: Of the rows.
+        resampling: How the rows were drawn.
+    """
+
+    predict: Predict
+    table: pl.DataFrame
+    predictions: Predictions
+    resampling: Resampling
 
 
 def predict_table(model: Any, table: pl.DataFrame, *, project: Project) -> Predictions:
@@ -32,13 +46,13 @@ def predict_table(model: Any, table: pl.DataFrame, *, project: Project) -> Predi
     Raises:
         ModelwayError: the table lacks a column that the model needs, or the model fails on the rows.
     """
-    columns = model_columns(model, project)
+    columns = [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
     present = set(table.columns)
-    missing = [name for name in columns if name not in present]
-    if missing:
+    missing = next((name for name in columns if name not in present), None)
+    if missing is not None:
         raise ModelwayError(
-            f"the model needs the column {missing[0]!r}, which the data does not have",
-            column=missing[0],
+            f"the model needs the column {missing!r}, which the data does not have",
+            column=missing,
             remedy="bring the column back, or train a model without it",
         )
     return predict_input(model, to_model_input(table, columns), truth=label_of(table, project), project=project)
@@ -55,18 +69,15 @@ def scalar_predictions(predictions: Predictions) -> Array | None:
 
 def sane_check(predictions: Predictions) -> Check:
     """The check ``sane_predictions``: every number finite, every probability in 0 to 1, those of a row summing to 1."""
-    rows, problem = len(predictions.truth), ""
+    rows, probabilities = len(predictions.truth), predictions.probabilities
     if not predictions.classes:
-        bad = ~np.isfinite(predictions.predicted)
-        problem = "not finite"
-    elif predictions.probabilities is None:
-        bad = predictions.predicted >= len(predictions.classes)
-        problem = "not among the model's classes"
+        bad, problem = ~np.isfinite(predictions.predicted), "not finite"
+    elif probabilities is None:
+        bad, problem = predictions.predicted >= len(predictions.classes), "not among the model's classes"
     else:
-        odd = ~np.isfinite(predictions.probabilities).all(axis=1)
-        outside = ((predictions.probabilities < -1e-6) | (predictions.probabilities > 1 + 1e-6)).any(axis=1)
-        unequal = np.abs(predictions.probabilities.sum(axis=1) - 1) > 1e-4
-        bad = odd | outside | unequal
+        odd = ~np.isfinite(probabilities).all(axis=1)
+        outside = ((probabilities < -1e-6) | (probabilities > 1 + 1e-6)).any(axis=1)
+        bad = odd | outside | (np.abs(probabilities.sum(axis=1) - 1) > 1e-4)
         problem = "not probabilities: not finite, not between 0 and 1, or not of sum 1"
     count = int(bad.sum())
     message = f"all {rows:,} predictions are finite and proper"
@@ -85,8 +96,7 @@ def deterministic_check(predict: Predict, table: pl.DataFrame) -> Check:
     """The check ``deterministic``: predicting the first rows twice must give the same predictions."""
     rows = table.head(REPEATED_ROWS)
     first, second = predict(rows), predict(rows)
-    is_different = _differ(first, second)
-    count = int(is_different.sum())
+    count = int(_differ(first, second).sum())
     message = f"predicting {len(rows):,} rows twice gives the same predictions"
     if count:
         message = (

@@ -89,10 +89,10 @@ def render(
         rocs: The curves to draw.
         confusion: Counts by true and predicted class.
     """
-    bins = None if predictions is None or not predictions.classes else reliability(predictions, _BINS)
-    deciles = predictions is not None and not predictions.classes
     classes = () if predictions is None else predictions.classes
-    curves = sorted(rocs, key=_area)[:MOST_CLASSES]
+    bins = reliability(predictions, _BINS) if predictions is not None and classes else None
+    deciles = calibration_by_decile(predictions) if predictions is not None and not classes else None
+    curves = sorted(rocs, key=lambda roc: float(np.trapezoid(roc.tpr, roc.fpr)))[:MOST_CLASSES]
     return render_gate(
         "modelway.components.evaluate",
         "model.html.j2",
@@ -106,7 +106,7 @@ def render(
         classes=classes,
         confusion=confusion if is_legible(confusion) else [],
         confusions=[] if is_legible(confusion) else most_confused(classes, confusion),
-        deciles=[("tenths of the test split", calibration_by_decile(predictions))] if deciles and predictions else [],
+        deciles=[] if deciles is None else [("tenths of the test split", deciles)],
         sections=sections(gate.checks),
     )
 
@@ -157,19 +157,11 @@ def bars(checks: Sequence[Check]) -> list[Bar]:
         return (value - low) / span
 
     result = []
+    zero = place(0.0) if low < 0 < low + span else None
     for check in checks:
-        ends, threshold = _ends(check), _threshold(check)
-        zero = place(0.0) if low < 0 < low + span else None
-        result.append(
-            Bar(
-                check,
-                place(float(check.observed or 0.0)),
-                place(ends[0]),
-                place(ends[1]),
-                None if threshold is None else place(threshold),
-                zero,
-            )
-        )
+        point, threshold = place(float(check.observed or 0.0)), _threshold(check)
+        start, end = map(place, _ends(check))
+        result.append(Bar(check, point, start, end, None if threshold is None else place(threshold), zero))
     return result
 
 
@@ -184,10 +176,6 @@ def _ends(check: Check) -> tuple[float, float]:
 
 def _threshold(check: Check) -> float | None:
     return float(check.threshold) if isinstance(check.threshold, int | float) else None
-
-
-def _area(roc: Roc) -> float:
-    return float(np.trapezoid(roc.tpr, roc.fpr))
 
 
 def _is_drawn(check: Check) -> bool:

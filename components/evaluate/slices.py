@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,17 +77,14 @@ def _ranges(series: pl.Series, bins: int) -> Iterator[Slice]:
     cuts = [order.quantile(number / bins, "nearest") for number in range(1, bins)]
     below = order.filter(order < order.max())  # nothing is above the greatest value
     edges = sorted({cut for cut in cuts if cut is not None and cut != order.max()}) or [float(below.to_numpy().max())]
-    edge_texts = [_edge_text(edge, series.dtype) for edge in edges]
-    for number in range(len(edges) + 1):
-        matches = pl.Series([True]).new_from_index(0, len(order))
-        if number > 0:
-            matches &= order > edges[number - 1]
-        if number < len(edges):
-            matches &= order <= edges[number]
-        low, high = edge_texts[number - 1] if number > 0 else None, edge_texts[number] if number < len(edges) else None
-        name = f"{series.name}>{low}" if high is None else f"{series.name}<={high}"
-        if low is not None and high is not None:
-            name = f"{low}<{series.name}<={high}"
+    text = partial(_edge_text, dtype=series.dtype)
+    for low, high in itertools.pairwise((None, *edges, None)):
+        if low is None:
+            name, matches = f"{series.name}<={text(high)}", order <= high
+        elif high is None:
+            name, matches = f"{series.name}>{text(low)}", order > low
+        else:
+            name, matches = f"{text(low)}<{series.name}<={text(high)}", (order > low) & (order <= high)
         yield Slice(name, matches.fill_null(value=False).arg_true().to_numpy())
     if series.null_count():
         yield Slice(f"{series.name}=missing", series.is_null().arg_true().to_numpy())

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from modelway.components.core.checks import Check, Gate, Mode, passed_or_failed
 from modelway.components.core.config.policy import Policy
@@ -19,14 +20,13 @@ from modelway.components.core.measures.metrics import Predictions, score
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table
-from modelway.components.evaluate.candidate import Candidate, model_checks, resampling_of
+from modelway.components.evaluate.candidate import model_checks, resampling_of
 from modelway.components.evaluate.champion import champion_predictions, policy_checks
 from modelway.components.evaluate.checks.minimum_rows import row_checks
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
-from modelway.components.evaluate.predicting import predict_table, sane_check
+from modelway.components.evaluate.predicting import Candidate, predict_table, sane_check
 from modelway.components.evaluate.report import render
 from modelway.components.evaluate.statistics.intervals import Estimate, Subset, measure
-from modelway.components.evaluate.statistics.resampling import Resampling
 
 _CUSTOMARY = {
     "binary": ("roc_auc", "average_precision", "accuracy", "f1", "log_loss"),
@@ -99,32 +99,34 @@ def evaluate(
     if not len(table):
         return with_report(Evaluation(judge(row_checks(0, policy.model))))
     predict = partial(predict_table, load_model(model_path), project=project)
-    predictions = predict(table)
+
+    def candidate_on(rows: pl.DataFrame) -> Candidate:
+        resampling = resampling_of(rows, project, confidence=policy.model.confidence)
+        return Candidate(predict, rows, predict(rows), resampling)
+
+    candidate = candidate_on(table)
+    predictions = candidate.predictions
     sane = sane_check(predictions)
     if sane.blocks:
         return with_report(Evaluation(judge([sane])))
-    resampling = resampling_of(table, project, confidence=policy.model.confidence)
-    estimates = _estimates(predictions, resampling, project=project, policy=policy)
+    estimates = _estimates(candidate, project, policy=policy)
     checks: list[Check] = []
     if policy.model.mode is not Mode.DISABLED:
-        candidate = Candidate(
-            predict,
-            table,
-            predictions,
-            resampling,
-            unseen=predict(unseen) if len(unseen) and policy.model.unseen else None,
-            unseen_resampling=resampling_of(unseen, project, confidence=policy.model.confidence),
-        )
         is_compared = policy.model.no_regression is not None
-        of_champion = champion_predictions(table, project, version=champion if is_compared else "")
-        checks = model_checks(candidate, estimates, champion=of_champion, project=project, policy=policy.model)
+        checks = model_checks(
+            candidate,
+            estimates,
+            unseen=candidate_on(unseen) if len(unseen) and policy.model.unseen else None,
+            champion=champion_predictions(table, project, version=champion if is_compared else ""),
+            project=project,
+            policy=policy.model,
+        )
         checks += policy_checks(policy, project, version=champion)
     scores = {name: estimate.value for name, estimate in estimates.items() if np.isfinite(estimate.value)}
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})
-    rocs = roc_curves(predictions) if predictions.classes else []
     matrix = confusion(predictions) if predictions.classes else []
-    evaluation = Evaluation(judge(checks), scores, rocs, list(predictions.classes), matrix)
+    evaluation = Evaluation(judge(checks), scores, roc_curves(predictions), list(predictions.classes), matrix)
     return with_report(evaluation, predictions=predictions, estimates=estimates)
 
 
@@ -137,18 +139,17 @@ def _tampered(sha256: str, expected: str) -> Check:
     return passed_or_failed("model_hash", passed=False, message=message, observed=sha256, threshold=expected)
 
 
-def _estimates(
-    predictions: Predictions, resampling: Resampling, *, project: Project, policy: Policy
-) -> dict[str, Estimate]:
+def _estimates(candidate: Candidate, project: Project, *, policy: Policy) -> dict[str, Estimate]:
     """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown."""
-    estimates = {name: measure(name, Subset(predictions), resampling=resampling) for name in policy.model.metrics}
+    subset, resampling = Subset(candidate.predictions), candidate.resampling
+    estimates = {name: measure(name, subset, resampling=resampling) for name in policy.model.metrics}
     for name in policy.metric_names:
         if name not in estimates:
-            estimates[name] = Estimate(score(name, predictions))
+            estimates[name] = Estimate(score(name, candidate.predictions))
     for name in _CUSTOMARY[project.task]:
         with suppress(ModelwayError):
             if name not in estimates or estimates[name].interval is None:
-                estimates[name] = measure(name, Subset(predictions), resampling=resampling)
+                estimates[name] = measure(name, subset, resampling=resampling)
     return estimates
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +63,16 @@ def collect_answers(client: Client, sample: Sample) -> Answers:
     A slow model gets as many single rows as it answers in a few seconds; the batch holds as many rows as the server
     takes in one request.
     """
-    by_kind: dict[str, list[Answer]] = {"v2 single": [], "v2 batch": [], "v1 single": [], "v1 batch": []}
+    single, batch = [(row,) for row in range(len(sample))], [sample.batch]
+    plan: dict[str, Sequence[tuple[int, ...]]] = {
+        "v2 single": single,
+        "v2 batch": batch,
+        "v1 single": single[:_SINGLE_REPEATS],
+        "v1 batch": batch,
+    }
+    by_kind: dict[str, list[Answer]] = {kind: [] for kind in plan}
     pairs: list[tuple[Answer, Answer]] = []
-    batch = sample.batch
-    single: list[tuple[int, ...]] = [(row,) for row in range(len(sample))]
-    plan: list[tuple[str, list[tuple[int, ...]]]] = [("v2 single", single), ("v2 batch", [batch])]
-    plan += [("v1 single", single[:_SINGLE_REPEATS]), ("v1 batch", [batch])]
-    for kind, batches in plan:
+    for kind, batches in plan.items():
         stop_at = time.perf_counter() + _MAX_SECONDS
         for number, rows in enumerate(batches):
             if number and time.perf_counter() > stop_at:
@@ -86,11 +90,13 @@ def collect_answers(client: Client, sample: Sample) -> Answers:
 
 def request_answer(client: Client, sample: Sample, *, kind: str, rows: tuple[int, ...]) -> Answer:
     """Sends some rows in one request."""
-    if kind.startswith("v2"):
-        reply = client.post(V2, sample.v2(rows))
-        return Answer(rows, reply, _outputs_v2(reply) if reply.status == 200 else {})
-    reply = client.post(V1, sample.v1(rows))
-    return Answer(rows, reply, _outputs_v1(reply) if reply.status == 200 else {})
+    is_v2 = kind.startswith("v2")
+    reply = client.post(V2, sample.v2(rows)) if is_v2 else client.post(V1, sample.v1(rows))
+    try:
+        outputs = (_outputs_v2 if is_v2 else _outputs_v1)(reply.answer) if reply.status == 200 else {}
+    except (KeyError, TypeError, ValueError):
+        outputs = {}
+    return Answer(rows, reply, outputs)
 
 
 def predict_offline(model: Any, frame: pd.DataFrame) -> Outputs:
@@ -139,20 +145,13 @@ def _equal(actual: Array, expected: Array, *, tolerance: float) -> Array:
     return np.asarray(actual.astype(str) == expected.astype(str))
 
 
-def _outputs_v2(reply: Reply) -> Outputs:
-    try:
-        return {output["name"]: _array(output["data"]).reshape(output["shape"]) for output in reply.answer["outputs"]}
-    except (KeyError, TypeError, ValueError):
-        return {}
+def _outputs_v2(answer: Any) -> Outputs:
+    return {output["name"]: _array(output["data"]).reshape(output["shape"]) for output in answer["outputs"]}
 
 
-def _outputs_v1(reply: Reply) -> Outputs:
-    try:
-        answer = reply.answer
-        outputs = {"predict": _array(answer["predictions"])}
-        return {**outputs, "predict_proba": _array(answer["probabilities"])} if "probabilities" in answer else outputs
-    except (KeyError, TypeError, ValueError):
-        return {}
+def _outputs_v1(answer: Any) -> Outputs:
+    outputs = {"predict": _array(answer["predictions"])}
+    return {**outputs, "predict_proba": _array(answer["probabilities"])} if "probabilities" in answer else outputs
 
 
 def _array(values: list[Any]) -> Array:

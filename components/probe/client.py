@@ -51,19 +51,19 @@ class Client:
 
     def get(self, path: str) -> Reply:
         """Sends a GET request."""
-        return self._send("GET", path, body=None, headers={})
+        return self._send("GET", path)
 
     def post(self, path: str, body: bytes) -> Reply:
         """Sends a POST request with a JSON body."""
-        return self._send("POST", path, body=body, headers=_JSON)
+        return self._send("POST", path, body=body)
 
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
 
-    def _send(self, method: str, path: str, *, body: bytes | None, headers: dict[str, str]) -> Reply:
+    def _send(self, method: str, path: str, *, body: bytes | None = None) -> Reply:
         try:
-            self._connection.request(method, path, body, headers)
+            self._connection.request(method, path, body, {} if body is None else _JSON)
             response = self._connection.getresponse()
             return Reply(response.status, response.read())
         except (OSError, http.client.HTTPException) as error:

@@ -6,17 +6,15 @@ import itertools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from modelway.components.core.config.thresholds import Interval
 from modelway.components.probe.client import Client
-from modelway.components.probe.quantiles import quantile_interval, rate_interval
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
+from modelway.components.probe.quantiles import Array, quantile_interval
 
 
 @dataclass(frozen=True)
@@ -47,17 +45,14 @@ class Load:
         """Requests answered per second."""
         return self.requests / self.seconds if self.seconds > 0 else 0.0
 
-    def rate_interval(self, confidence: float) -> Interval | None:
-        """The rate's confidence interval; None for too few requests."""
-        return rate_interval(self.ends, self.rate, confidence=confidence)
-
     def quantile(self, quantile: float) -> float:
         """A quantile of the milliseconds: the least value with at least this share at or below it."""
         return float(np.quantile(self.milliseconds, quantile, method="inverted_cdf"))
 
     def interval(self, quantile: float, confidence: float) -> Interval:
-        """The quantile's confidence interval; infinite for too few requests."""
-        return quantile_interval(self.milliseconds, quantile, confidence=confidence)
+        """The quantile's confidence interval: from 0 or to infinity for too few requests."""
+        low, high = quantile_interval(self.milliseconds, quantile, confidence=confidence)
+        return max(low, 0.0), high
 
 
 def run_load(port: int, path: str, *, bodies: Sequence[bytes], count: int, connections: int, seconds: float) -> Load:
@@ -75,12 +70,12 @@ def run_load(port: int, path: str, *, bodies: Sequence[bytes], count: int, conne
     begin = time.perf_counter()
 
     def send_requests() -> list[tuple[float, float, str]]:
-        client, timings = Client(port), []
-        while time.perf_counter() - begin < seconds and (number := next(numbers)) < count:
-            started_at = time.perf_counter()
-            reply = client.post(path, bodies[number % len(bodies)])
-            timings.append((started_at, time.perf_counter(), "" if reply.status == 200 else str(reply)))
-        client.close()
+        timings = []
+        with closing(Client(port)) as client:
+            while time.perf_counter() - begin < seconds and (number := next(numbers)) < count:
+                started_at = time.perf_counter()
+                reply = client.post(path, bodies[number % len(bodies)])
+                timings.append((started_at, time.perf_counter(), "" if reply.status == 200 else str(reply)))
         return timings
 
     with ThreadPoolExecutor(connections, thread_name_prefix="load") as pool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from modelway.components.core.config.serving_policy import Serving, Sla
 from modelway.components.probe.answers import Answer, Answers, collect_answers, request_answer
@@ -73,13 +75,6 @@ def latency_limits(sla: Sla) -> dict[str, float]:
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-def measure_start(server: ServerProcess, policy: Serving) -> float | None:
-    """Waits for the server; returns how many seconds it took, or None if it did not become ready."""
-    if not server.wait_until_ready(policy.timeout_seconds):
-        return None
-    return time.perf_counter() - server.started
-
-
 def measure(server: ServerProcess, ready_seconds: float, *, sample: Sample, policy: Serving) -> Measurements:
     """Sends a ready server real rows, then timed load, then malformed requests.
 
@@ -89,55 +84,40 @@ def measure(server: ServerProcess, ready_seconds: float, *, sample: Sample, poli
         sample: Real rows, at least one.
         policy: The policy's section `serving`.
     """
-    client = Client(server.port)
-    try:
+    with closing(Client(server.port)) as client:
         first = request_answer(client, sample, kind="v2 single", rows=(0,))
         first_seconds = time.perf_counter() - server.started
-        answers = (
-            collect_answers(client, sample)
-            if first.reply.status
-            else Answers({}, [], f"{sample.describe(0)}: {first.reply}")
-        )
+        answers = Answers({}, [], f"{sample.describe(0)}: {first.reply}")
+        if first.reply.status:
+            answers = collect_answers(client, sample)
         if answers.unanswered and server.died():
             death = f"{answers.unanswered}; it ended with status {server.exit_status}"
             return Measurements(ready_seconds, first, first_seconds, answers, death=death, log=server.log_tail())
-        warm_up, load = _run_loads(server, sample, policy=policy)
+        bodies = [sample.v2([row]) for row in range(len(sample))]
+        send = partial(run_load, server.port, V2, bodies=bodies, connections=policy.connections)
+        warm_up = send(count=policy.warm_up, seconds=_WARM_UP_SECONDS)
+        count = policy.requests or requests_needed(policy.sla, policy.confidence)
+        load = send(count=count, seconds=_LOAD_SECONDS)
         memory = server.peak_memory_mib()
-        if server.died(0.0):
-            results: tuple[MalformedResult, ...] = ()
-            killer = "the timed load"
-        else:
-            results = tuple(_send_malformed(server, client, requests=malformed_requests(sample)))
+        results: tuple[MalformedResult, ...] = ()
+        killer = "the timed load"
+        if not server.died(0.0):
+            results = tuple(_send_malformed(server, client, sample=sample))
             killer = results[-1].request.describe() if not results[-1].survived and server.died() else ""
         death = f"{killer}; it ended with status {server.exit_status}" if killer else ""
         log = server.log_tail()
         return Measurements(ready_seconds, first, first_seconds, answers, warm_up, load, results, memory, death, log)
-    finally:
-        client.close()
 
 
-def _run_loads(server: ServerProcess, sample: Sample, *, policy: Serving) -> tuple[Load, Load]:
-    bodies = [sample.v2([row]) for row in range(len(sample))]
-    count = policy.requests or requests_needed(policy.sla, policy.confidence)
-    warm_up, load = (
-        run_load(server.port, V2, bodies=bodies, count=number, connections=policy.connections, seconds=seconds)
-        for number, seconds in ((policy.warm_up, _WARM_UP_SECONDS), (count, _LOAD_SECONDS))
-    )
-    return warm_up, load
-
-
-def _send_malformed(
-    server: ServerProcess, client: Client, *, requests: Iterable[MalformedRequest]
-) -> Iterable[MalformedResult]:
-    """Sends requests one by one until the server dies."""
-    for request in requests:
+def _send_malformed(server: ServerProcess, client: Client, *, sample: Sample) -> Iterator[MalformedResult]:
+    """Sends malformed requests one by one until the server dies."""
+    for request in malformed_requests(sample):
         reply = client.post(request.path, request.body)
         if reply.status:
             survived = client.get("/v2/health/live").status == 200
         else:
-            health = Client(server.port)
-            survived = not server.died() and health.get("/v2/health/live").status == 200
-            health.close()
+            with closing(Client(server.port)) as health:
+                survived = not server.died() and health.get("/v2/health/live").status == 200
         yield MalformedResult(request, reply, survived)
         if not survived:
             return

@@ -50,7 +50,7 @@ def _percentiles(load: Load, policy: Serving) -> list[dict[str, str]]:
             {
                 "name": name,
                 "observed": _milliseconds(load.quantile(quantile)),
-                "low": _milliseconds(max(low, 0.0)),
+                "low": _milliseconds(low),
                 "high": _milliseconds(high) if math.isfinite(high) else "too few requests",
                 "allowed": _milliseconds(limits[name]) if name in limits else "not judged",
             }

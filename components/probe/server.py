@@ -7,8 +7,8 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from modelway.components.probe.client import Client
@@ -33,34 +33,38 @@ class ServerProcess:
         self.port = 0
         self._log = log
         command = [sys.executable, "-m", _MODULE, "--model", model_path, "--name", NAME, "--port", "0"]
-        command += ["--max-request-bytes", str(REQUEST_BYTES), "--drain-seconds", "0"]
-        if model_hash:
-            command += ["--model-hash", model_hash]
+        command += ["--max-request-bytes", str(REQUEST_BYTES), "--drain-seconds", "0", "--model-hash", model_hash]
+        # The user's own modules are found by this process's import path.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self.started = time.perf_counter()
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=_environment()
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment
             )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
+    def __exit__(self, *_: object) -> None:
+        """Terminates the process, and kills it if it does not end."""
+        if self.exit_status is not None:
+            return
+        self._process.terminate()
+        if not self.died(_STOP_SECONDS):
+            self._process.kill()
+            self._process.wait()
 
-    def wait_until_ready(self, seconds: float) -> bool:
-        """Waits until the server is ready; returns False if it ends first or takes longer than this."""
+    def wait_until_ready(self, seconds: float) -> float | None:
+        """Waits until the server is ready; returns its age in seconds, or None if it ends first or takes longer."""
         while self.exit_status is None and time.perf_counter() - self.started < seconds:
             match = _LISTENING.search(self._log.read_bytes())
             if match:
                 self.port = int(match.group(1))
-                client = Client(self.port)
-                ready = client.get("/v2/health/ready").status == 200
-                client.close()
-                if ready:
-                    return True
+                with closing(Client(self.port)) as client:
+                    if client.get("/v2/health/ready").status == 200:
+                        return time.perf_counter() - self.started
             time.sleep(_POLL_SECONDS)
-        return False
+        return None
 
     @property
     def exit_status(self) -> int | None:
@@ -88,19 +92,3 @@ class ServerProcess:
             return None
         match = re.search(r"VmHWM:\s+(\d+) kB", status)
         return int(match.group(1)) / 1024 if match else None
-
-    def stop(self) -> None:
-        """Terminates the process, and kills it if it does not end."""
-        if self._process.poll() is not None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """Returns this process's environment and import path, which the user's own modules are found by."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import polars as pl
 
 from modelway.components.core.checks import Check, Gate, Mode
 from modelway.components.core.config.policy import Policy
@@ -23,7 +25,7 @@ from modelway.components.probe.checks.predictions_match import answer_checks, no
 from modelway.components.probe.checks.server_alive import server_alive_check
 from modelway.components.probe.checks.server_starts import server_starts_check
 from modelway.components.probe.checks.sla import load_checks
-from modelway.components.probe.measuring import QUANTILES, Measurements, measure, measure_start
+from modelway.components.probe.measuring import QUANTILES, Measurements, measure
 from modelway.components.probe.report import render
 from modelway.components.probe.requests import Sample
 from modelway.components.probe.server import ServerProcess
@@ -77,11 +79,12 @@ def probe(
         if model_hash:
             checks.append(model_hash_check(sha256, model_hash))
         if not model_hash or sha256 == model_hash:
-            measurements, probe_checks, rows = _measure_and_judge(
-                model_path, test_path, project=project, policy=serving, model_hash=sha256
+            table = read_table(test_path)
+            measurements, probe_checks = _measure_and_judge(
+                model_path, table, columns=project.features.columns, policy=serving, model_hash=sha256
             )
             checks += probe_checks
-            facts |= {"test_rows": rows, **_facts(measurements, serving)}
+            facts |= {"test_rows": len(table), **_facts(measurements, serving)}
     gate = judged_gate("serving", checks, facts=facts, mode=serving.mode, waivers=policy.waivers, as_of=as_of)
     Path(report_path).write_text(render(gate, project, measurements=measurements, policy=serving), encoding="utf-8")
     return gate
@@ -94,11 +97,9 @@ def dashboard_metrics(gate: Gate) -> dict[str, float]:
 
 
 def _measure_and_judge(
-    model_path: str, test_path: str, *, project: Project, policy: Serving, model_hash: str
-) -> tuple[Measurements, list[Check], int]:
-    """Returns the measurements, their checks, and the number of rows of the test split."""
-    columns = project.features.columns
-    table = read_table(test_path)
+    model_path: str, table: pl.DataFrame, *, columns: Sequence[str], policy: Serving, model_hash: str
+) -> tuple[Measurements, list[Check]]:
+    """Returns the measurements and their checks."""
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise ModelwayError(
@@ -110,12 +111,12 @@ def _measure_and_judge(
     frame = to_model_input(table[numbers], columns)
     sample = Sample.of(frame, numbers)
     with TemporaryDirectory() as work, ServerProcess(model_path, model_hash, log=Path(work, "server.log")) as server:
-        seconds = measure_start(server, policy)
+        seconds = server.wait_until_ready(policy.timeout_seconds)
         checks = [server_starts_check(seconds, policy, exit_status=server.exit_status, log=server.log_tail())]
         if seconds is None:
-            return Measurements(log=server.log_tail()), checks, len(table)
+            return Measurements(log=server.log_tail()), checks
         if not len(sample):
-            return Measurements(ready_seconds=seconds), [*checks, no_rows_check(policy.on_inconclusive)], len(table)
+            return Measurements(ready_seconds=seconds), [*checks, no_rows_check(policy.on_inconclusive)]
         measurements = measure(server, seconds, sample=sample, policy=policy)
     expected: Outputs | None = None
     error_text = "the server died"
@@ -129,24 +130,20 @@ def _measure_and_judge(
         checks += answer_checks(measurements.answers, sample, expected=expected, error=error_text, policy=policy)
     checks += load_checks(measurements, policy)
     checks += malformed_checks(measurements, policy)
-    return measurements, [*checks, server_alive_check(measurements)], len(table)
+    return measurements, [*checks, server_alive_check(measurements)]
 
 
 def _facts(measurements: Measurements, policy: Serving) -> Facts:
     load, warm_up = measurements.load, measurements.warm_up
     facts: Facts = {
-        "ready_seconds": _rounded(measurements.ready_seconds),
-        "cold_start_seconds": _rounded(measurements.first_seconds),
+        "ready_seconds": measurements.ready_seconds,
+        "cold_start_seconds": measurements.first_seconds,
         "connections": policy.connections,
-        "peak_memory_mib": _rounded(measurements.peak_memory_mib),
+        "peak_memory_mib": measurements.peak_memory_mib,
     }
     if load is not None and warm_up is not None:
         facts |= {"requests": load.requests, "failed_requests": len(load.failures) + len(warm_up.failures)}
-        facts["requests_per_second"] = _rounded(load.rate)
+        facts["requests_per_second"] = load.rate
         if load.requests:
-            facts |= {f"{name}_ms": _rounded(load.quantile(quantile)) for name, quantile in QUANTILES.items()}
-    return facts
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+            facts |= {f"{name}_ms": load.quantile(quantile) for name, quantile in QUANTILES.items()}
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in facts.items()}

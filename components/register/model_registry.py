@@ -45,9 +45,9 @@ class Training:
     data_version: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlessedModel:
-    """A model that every gate lets proceed.
+    """A model that every gate lets proceed, to be registered in MLflow and the audit log.
 
     Attributes:
         blessing: Its blessing.
@@ -65,8 +65,81 @@ class BlessedModel:
     files: UserFiles
     context: RunContext
 
-    def tags(self, evidence: str) -> dict[str, str]:
-        """Returns its version's tags, without our prefix; `evidence` is the folder of its evidence in MLflow."""
+    def register(self, tracking: Tracking, evidence: Mapping[str, Path]) -> RegisteredVersion:
+        """Registers the model with evidence, audit log entry and aliases, unless it is registered already.
+
+        Args:
+            tracking: MLflow.
+            evidence: The gates' files, by the name to keep them under.
+
+        Raises:
+            ModelwayError: it failed; no version is left, and the decision says so.
+        """
+        model = RegisteredModel(self.files.project.name, self.context.store, tracking)
+        alias = alias_of_blessed(model, self.files.policy.registration.alias)
+        registered = tracking.with_tag(model.name, "blessing", value=self.blessing.identity)
+        if registered is not None:
+            version = model.version(str(registered.version))
+            if registered.tags.get(f"{TAG}run") == self.context.run:  # cut off before the aliases
+                return self._admit(version, alias, blessing_sha256=registered.tags[f"{TAG}blessing_sha256"])
+            registration = self._registration(version, alias if model.version_with_alias(alias) == version else "")
+            self._decision(registration).write(self.context.store, DECISION)
+            return registration
+        folder = f"evidence/{self.blessing.identity[:16]}"
+        with TemporaryDirectory() as work:
+            for file, path in evidence.items():
+                shutil.copyfile(path, Path(work) / file)
+            for file, text in self._texts().items():
+                (Path(work) / file).write_text(text, encoding="utf-8")
+            tracking.log_evidence(self.training.run_id, Path(work), path=folder)
+        training, tags = self.training, self._tags(folder)
+        with tracking.new_version(model.name, training.model_id, run_id=training.run_id, tags=tags) as number:
+            return self._admit(model.version(number), alias, blessing_sha256=self.blessing.sha256())
+
+    def _admit(self, version: ModelVersion, alias: str, *, blessing_sha256: str) -> RegisteredVersion:
+        """Writes decision, audit log entry and aliases; the decision becomes a failure if another cannot be written."""
+        registration, store = self._registration(version, alias), self.context.store
+        decision = self._decision(registration)
+        decision.write(store, DECISION)
+        try:
+            self._log(version, blessing_sha256)
+            for name in dict.fromkeys((alias, DEVELOPMENT)):
+                version.set_alias(name)
+        except ModelwayError as error:
+            failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {error.message}"}
+            decision.model_copy(update=failed).write(store, DECISION)
+            raise
+        return registration
+
+    def _registration(self, version: ModelVersion, alias: str) -> RegisteredVersion:
+        model_hash = self.blessing.hashes.model
+        return RegisteredVersion(name=version.name, version=version.number, alias=alias, model_hash=model_hash)
+
+    def _decision(self, registration: RegisteredVersion) -> Outcome:
+        return Outcome(
+            run=self.context.run,
+            name=self.context.name,
+            project=registration.name,
+            state=State.REGISTERED,
+            gates=self.blessing.gates,
+            reports=dict(self.reports),
+            model=registration,
+            blessing=self.blessing.sha256(),
+            git_commit=self.context.git_commit,
+        )
+
+    def _log(self, version: ModelVersion, blessing_sha256: str) -> None:
+        """Logs that the version, with its blessing, came to development, unless that is the last entry there."""
+        context = self.context
+        served_periods = periods(version.model.audit_log.entries(), version.name, environment=DEVELOPMENT)
+        if served_periods and served_periods[-1].version == version.number:
+            return
+        details = {"blessing_sha256": blessing_sha256, "run": context.run, "git_commit": context.git_commit}
+        actor = context.requested_by or "modelway"
+        version.log_event("registered", actor, environment=DEVELOPMENT, details=details)
+
+    def _tags(self, evidence: str) -> dict[str, str]:
+        """The version's tags, without our prefix; `evidence` is the folder of its evidence in MLflow."""
         blessing, training, context = self.blessing, self.training, self.context
         hashes = {f"{name}_hash": value for name, value in blessing.hashes.model_dump(exclude={"code"}).items()}
         return hashes | {
@@ -84,8 +157,8 @@ class BlessedModel:
             "image": blessing.image,
         }
 
-    def texts(self) -> dict[str, str]:
-        """Returns the evidence beside the gates' own files, by the file's name."""
+    def _texts(self) -> dict[str, str]:
+        """The evidence beside the gates' own files, by the file's name."""
         return {
             PROJECT_FILE: self.files.project.canonical(),
             CONTRACT_FILE: self.files.contract.canonical(),
@@ -94,90 +167,3 @@ class BlessedModel:
             CARD_FILE: self.card.markdown,
             CARD_PAGE_FILE: self.card.page,
         }
-
-
-class ModelRegistry:
-    """MLflow's registry and the audit log, for one blessed model.
-
-    Args:
-        tracking: MLflow.
-        blessed_model: The model to register.
-    """
-
-    def __init__(self, tracking: Tracking, blessed_model: BlessedModel) -> None:
-        self._blessed_model = blessed_model
-        self._model = RegisteredModel(blessed_model.files.project.name, blessed_model.context.store, tracking)
-        self._alias = alias_of_blessed(self._model, blessed_model.files.policy.registration.alias)
-
-    def register(self, evidence: Mapping[str, Path]) -> RegisteredVersion:
-        """Registers the model with evidence, audit log entry and aliases, unless it is registered already.
-
-        Args:
-            evidence: The gates' files, by the name to keep them under.
-
-        Raises:
-            ModelwayError: it failed; no version is left, and the decision says so.
-        """
-        blessed_model, tracking = self._blessed_model, self._model.tracking
-        registered = tracking.with_tag(self._model.name, "blessing", value=blessed_model.blessing.identity)
-        if registered is not None:
-            version = self._model.version(str(registered.version))
-            if registered.tags.get(f"{TAG}run") == blessed_model.context.run:
-                return self._admit(version, registered.tags[f"{TAG}blessing_sha256"])  # cut off before the aliases
-            has_alias = self._model.version_with_alias(self._alias) == version
-            registration = self._registration(version, self._alias if has_alias else "")
-            self._decision(registration).write(blessed_model.context.store, DECISION)
-            return registration
-        folder = f"evidence/{blessed_model.blessing.identity[:16]}"
-        with TemporaryDirectory() as work:
-            for file, path in evidence.items():
-                shutil.copyfile(path, Path(work) / file)
-            for file, text in blessed_model.texts().items():
-                (Path(work) / file).write_text(text, encoding="utf-8")
-            tracking.log_evidence(blessed_model.training.run_id, Path(work), path=folder)
-        training, tags = blessed_model.training, blessed_model.tags(folder)
-        with tracking.new_version(self._model.name, training.model_id, run_id=training.run_id, tags=tags) as number:
-            return self._admit(self._model.version(number), blessed_model.blessing.sha256())
-
-    def _admit(self, version: ModelVersion, blessing_sha256: str) -> RegisteredVersion:
-        """Writes decision, audit log entry and aliases; the decision becomes a failure if another cannot be written."""
-        registration, store = self._registration(version, self._alias), self._blessed_model.context.store
-        decision = self._decision(registration)
-        decision.write(store, DECISION)
-        try:
-            self._log(version, blessing_sha256)
-            for alias in dict.fromkeys((self._alias, DEVELOPMENT)):
-                version.set_alias(alias)
-        except ModelwayError as error:
-            failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {error.message}"}
-            decision.model_copy(update=failed).write(store, DECISION)
-            raise
-        return registration
-
-    def _registration(self, version: ModelVersion, alias: str) -> RegisteredVersion:
-        model_hash = self._blessed_model.blessing.hashes.model
-        return RegisteredVersion(name=version.name, version=version.number, alias=alias, model_hash=model_hash)
-
-    def _decision(self, registration: RegisteredVersion) -> Outcome:
-        blessed_model = self._blessed_model
-        return Outcome(
-            run=blessed_model.context.run,
-            name=blessed_model.context.name,
-            project=self._model.name,
-            state=State.REGISTERED,
-            gates=blessed_model.blessing.gates,
-            reports=dict(blessed_model.reports),
-            model=registration,
-            blessing=blessed_model.blessing.sha256(),
-            git_commit=blessed_model.context.git_commit,
-        )
-
-    def _log(self, version: ModelVersion, blessing_sha256: str) -> None:
-        """Logs that the version, with its blessing, came to development, unless that is the last entry there."""
-        context = self._blessed_model.context
-        served_periods = periods(self._model.audit_log.entries(), version.name, environment=DEVELOPMENT)
-        if served_periods and served_periods[-1].version == version.number:
-            return
-        details = {"blessing_sha256": blessing_sha256, "run": context.run, "git_commit": context.git_commit}
-        actor = context.requested_by or "modelway"
-        version.log_event("registered", actor, environment=DEVELOPMENT, details=details)

@@ -15,7 +15,7 @@ from modelway.components.core.evidence.rejection import reject
 from modelway.components.core.evidence.runs import RegisteredVersion, RunContext, record_blessing, request_hash
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
-from modelway.components.register.model_registry import BlessedModel, ModelRegistry, Training
+from modelway.components.register.model_registry import BlessedModel, Training
 
 __all__ = ["Evidence", "RegistrationResult", "RunContext", "Training", "UserFiles", "register"]
 
@@ -33,10 +33,6 @@ class Evidence:
     gates: dict[str, str]
     reports: dict[str, str]
     baseline: str
-
-    def read(self) -> tuple[Gate, ...]:
-        """Reads the gates, in their order."""
-        return tuple(Gate.read(self.gates[name]) for name in GATES)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -76,7 +72,8 @@ def register(
         RejectedError: a gate blocks; it is recorded with its reasons.
         ModelwayError: a waiver has ended, or the evidence is of another model, project, contract or policy.
     """
-    gates, model_hash = evidence.read(), folder_sha256(model_path)
+    gates = tuple(Gate.read(evidence.gates[name]) for name in GATES)
+    model_hash = folder_sha256(model_path)
     _check_bindings(gates, model_hash, files=files)
     if not all(gate.proceed for gate in gates):
         reject(gates, evidence.reports, files=files, context=context)
@@ -89,9 +86,10 @@ def register(
         request=request_hash(files, source_version=training.source_version, code_version=training.code_version),
     )
     blessing, card, reports = record_blessing(gates, hashes, reports=evidence.reports, files=files, context=context)
-    blessed_model = BlessedModel(blessing, card, reports, training=training, files=files, context=context)
-    model = ModelRegistry(Tracking.from_environment(), blessed_model).register(evidence.files)
-    return RegistrationResult(model, blessing, card)
+    blessed_model = BlessedModel(
+        blessing=blessing, card=card, reports=reports, training=training, files=files, context=context
+    )
+    return RegistrationResult(blessed_model.register(Tracking.from_environment(), evidence.files), blessing, card)
 
 
 def _check_waivers(gates: tuple[Gate, ...], files: UserFiles) -> None:

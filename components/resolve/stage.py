@@ -104,9 +104,9 @@ def _champion(files: UserFiles, champion: str, *, request: str) -> tuple[str, tu
     repeated request has the same result.
     """
     name, alias = files.project.name, files.policy.registration.alias
-    if _has_no_database(os.environ.get("MLFLOW_TRACKING_URI", "")):
-        tracking, holder = None, None
-    else:
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    tracking, holder = None, None
+    if not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists():  # else there is no champion
         tracking = Tracking.from_environment()
         holder = tracking.version_with_alias(name, alias)
     if champion:
@@ -127,11 +127,6 @@ def _champion(files: UserFiles, champion: str, *, request: str) -> tuple[str, tu
         note = f"champion version {holder.version} came from this very request, so its own comparison is repeated"
         return str(holder.tags.get(f"{TAG}compared_with", "")), (note,)
     return str(holder.version), ()
-
-
-def _has_no_database(uri: str) -> bool:
-    """Whether MLflow's URI is an SQLite database that does not exist yet, so that there is no champion."""
-    return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
 
 
 def resolve_in_task(

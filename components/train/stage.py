@@ -19,21 +19,11 @@ EXAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model.
-
-    Attributes:
-        run_id: The MLflow run of the training.
-        model_id: Its id in MLflow.
-        model_hash: The SHA-256 of its folder.
-        serialization: ``skops`` or ``cloudpickle``.
-        rows: How many rows it was fitted on.
-        fit_seconds: How long fitting took.
-    """
+    """A trained model: its run and id in MLflow, its folder's SHA-256, its rows, and how long fitting took."""
 
     run_id: str
     model_id: str
     model_hash: str
-    serialization: str
     rows: int
     fit_seconds: float
 
@@ -81,7 +71,7 @@ def train(
             tracking.upload_model(model_id, model_path)
         tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared_table)})
         tracking.tag_run(run_id, "serialization", value=serialization)
-    return Trained(run_id, model_id, folder_sha256(model_path), serialization, len(prepared_table), seconds)
+    return Trained(run_id, model_id, folder_sha256(model_path), len(prepared_table), seconds)
 
 
 def _parameters(project: Project, rows: int, *, features: int) -> dict[str, object]:

@@ -12,6 +12,8 @@ from modelway.components.core.checks import Check
 from modelway.components.core.config.model_policy import Fairness
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.fairness import fairness_checks
+from modelway.components.evaluate.predicting import Candidate
+from modelway.components.evaluate.statistics.resampling import Resampling
 
 MEASURES = [
     f"{measure}_{kind}"
@@ -43,9 +45,8 @@ def fairness(
 ) -> dict[str, Check]:
     """The checks of groups in a column `sex`, by what is in their names after `fairness`."""
     table = pl.DataFrame({"sex": pl.Series(list(members), strict=False), **(more or {})})
-    checks = fairness_checks(
-        predictions, table, columns=columns, policy=Fairness.model_validate(policy), confidence=confidence
-    )
+    candidate = Candidate(lambda _: predictions, table, predictions, Resampling(len(table), confidence=confidence))
+    checks = fairness_checks(candidate, columns, policy=Fairness.model_validate(policy))
     assert len({check.name for check in checks}) == len(checks)
     return {check.name.removeprefix("fairness"): check for check in checks}
 

@@ -1,4 +1,4 @@
-"""Thresholds, and how something observed with its interval compares with one."""
+"""Thresholds, and how an interval compares with one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from modelway.components.core.checks import Check, OnInconclusive, Verdict, judged
+from modelway.components.core.checks import Verdict
 from modelway.components.core.config.document import Section
 
 # The values that a scikit-learn metric can take, where it is bounded; a threshold outside can never pass or never fail.
@@ -86,42 +86,3 @@ class Threshold(Section):
         lower = f"at least {self.min:g}" if self.min is not None else ""
         upper = f"at most {self.max:g}" if self.max is not None else ""
         return " and ".join(filter(None, (lower, upper)))
-
-
-def threshold_check(
-    name: str,
-    observed: float,
-    *,
-    threshold: Threshold,
-    rule: OnInconclusive,
-    scope: str,
-    interval: Interval | None = None,
-    confidence: float | None = None,
-) -> Check:
-    """A check of something measured: by its confidence interval where there is one, else by the point alone.
-
-    Args:
-        name: The check's name.
-        observed: What was measured.
-        threshold: What is asked for.
-        rule: What to do where the interval straddles the threshold.
-        scope: What it was measured on, to be read after the value: ``on 512 rows``.
-        interval: The confidence interval of what was measured.
-        confidence: The interval's level, to be read.
-    """
-    verdict = threshold.judge(interval if interval is not None else (observed, observed))
-    message = f"{observed:.4f}"
-    if interval and confidence:
-        message += f" ({confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})"
-    message += f" {scope}; the policy requires {threshold}"
-    if verdict is Verdict.INCONCLUSIVE:
-        message += "; too few rows to decide: bring more, or relax the threshold"
-    return judged(
-        name,
-        verdict,
-        message=message,
-        rule=rule,
-        observed=round(observed, 6),
-        interval=(round(interval[0], 6), round(interval[1], 6)) if interval is not None else None,
-        threshold=threshold.nearest(observed),
-    )

@@ -8,8 +8,9 @@ import numpy as np
 
 from modelway.components.core.checks import Check, OnInconclusive, inconclusive
 from modelway.components.core.config.model_policy import Calibration
-from modelway.components.core.config.thresholds import Threshold, threshold_check
+from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.measures.metrics import Array, Predictions
+from modelway.components.evaluate.checks.metrics import estimate_check
 from modelway.components.evaluate.statistics.intervals import Estimate
 from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.sum_metrics import SumMetric
@@ -84,7 +85,8 @@ def calibration_error(predictions: Predictions, bins: int, *, resampling: Resamp
     least = float(np.sqrt(np.maximum(0.0, (total[:-1] / total[-1]) ** 2 - shares.var(axis=0))).sum())
     error = float(errors.std())
     reach = error * float(ndtri((1 + resampling.confidence) / 2))
-    return Estimate(value, (max(0.0, min(value, least) - reach), plain + reach), error), plain
+    interval = (max(0.0, min(value, least) - reach), plain + reach)
+    return Estimate(value, interval, error, resampling.confidence), plain
 
 
 def calibration_check(
@@ -97,15 +99,9 @@ def calibration_check(
         message = "the model gives no probabilities (predict_proba), so calibration cannot be measured"
         return inconclusive("calibration", message, rule=rule)
     error, plain = estimate
-    return threshold_check(
-        "calibration",
-        error.value,
-        threshold=Threshold(max=policy.expected_calibration_error),
-        rule=rule,
-        scope=f"expected calibration error on {resampling.rows:,} test rows ({plain:.4f} before bias correction)",
-        interval=error.interval,
-        confidence=resampling.confidence,
-    )
+    threshold = Threshold(max=policy.expected_calibration_error)
+    scope = f"expected calibration error on {resampling.rows:,} test rows ({plain:.4f} before bias correction)"
+    return estimate_check("calibration", error, threshold=threshold, rule=rule, scope=scope)
 
 
 def _claims(predictions: Predictions) -> tuple[Array, Array]:

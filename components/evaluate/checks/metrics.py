@@ -6,48 +6,62 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modelway.components.core.checks import Check, OnInconclusive, inconclusive
-from modelway.components.core.config.thresholds import Threshold, threshold_check
+from modelway.components.core.checks import Check, OnInconclusive, Verdict, inconclusive, judged
+from modelway.components.core.config.thresholds import Threshold
 from modelway.components.evaluate.statistics.intervals import Estimate
-from modelway.components.evaluate.statistics.resampling import Resampling
 
 
 def threshold_checks(
     kind: str,
     estimates: Mapping[str, Estimate],
     *,
-    resampling: Resampling,
+    scope: str,
     thresholds: Mapping[str, Threshold],
     rule: OnInconclusive,
-    split: str = "test",
 ) -> list[Check]:
     """A check ``kind[metric]`` for each threshold, judged by the metric's confidence interval on a split.
 
     Args:
         kind: ``metric`` or ``unseen``.
         estimates: The measured metrics, by name.
-        resampling: How the split's rows were drawn.
+        scope: What they were measured on: ``on 512 test rows``.
         thresholds: The policy's, by metric.
         rule: What an inconclusive check does.
-        split: What the split is called.
     """
-    context = f"on {resampling.rows:,} {split} rows"
     checks = []
     for metric, threshold in thresholds.items():
         estimate, name = estimates[metric], f"{kind}[{metric}]"
         if np.isnan(estimate.value):
-            message = f"{metric} is not defined {context}; bring rows of every class"
+            message = f"{metric} is not defined {scope}; bring rows of every class"
             checks.append(inconclusive(name, message, rule=rule))
-            continue
-        checks.append(
-            threshold_check(
-                name,
-                estimate.value,
-                threshold=threshold,
-                rule=rule,
-                scope=context,
-                interval=estimate.interval,
-                confidence=resampling.confidence,
-            )
-        )
+        else:
+            checks.append(estimate_check(name, estimate, threshold=threshold, rule=rule, scope=scope))
     return checks
+
+
+def estimate_check(name: str, estimate: Estimate, *, threshold: Threshold, rule: OnInconclusive, scope: str) -> Check:
+    """A check of an estimate: by its confidence interval where there is one, else by the point alone.
+
+    Args:
+        name: The check's name.
+        estimate: What was measured.
+        threshold: What is asked for.
+        rule: What to do where the interval straddles the threshold.
+        scope: What it was measured on, to be read after the value: ``on 512 rows``.
+    """
+    value, interval, message = estimate.value, estimate.interval, f"{estimate.value:.4f}"
+    verdict = threshold.judge(interval or (value, value))
+    if interval is not None and estimate.confidence is not None:
+        message += f" ({estimate.confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})"
+    message += f" {scope}; the policy requires {threshold}"
+    if verdict is Verdict.INCONCLUSIVE:
+        message += "; too few rows to decide: bring more, or relax the threshold"
+    return judged(
+        name,
+        verdict,
+        message=message,
+        rule=rule,
+        observed=round(value, 6),
+        interval=(round(interval[0], 6), round(interval[1], 6)) if interval is not None else None,
+        threshold=threshold.nearest(value),
+    )

@@ -137,7 +137,7 @@ def _comparison_check(
     size = f"{abs(comparison.value):.4f} {direction}" if comparison.value else "equal"
     message = (
         f"{section.metric} {comparison.first:.4f} against {comparison.second:.4f} of champion version "
-        f"{champion.version} on {count:,} rows: {size}{_interval_text(comparison, resampling)}, "
+        f"{champion.version} on {count:,} rows: {size}{_interval_text(comparison)}, "
         f"margin {section.margin:g}"
     )
     if verdict is Verdict.FAILED:
@@ -155,12 +155,12 @@ def _comparison_check(
     )
 
 
-def _interval_text(comparison: Estimate, resampling: Resampling) -> str:
-    if comparison.interval is None or resampling.confidence is None:
+def _interval_text(comparison: Estimate) -> str:
+    if comparison.interval is None or comparison.confidence is None:
         return ""
-    level = f"{resampling.confidence:.0%}"
-    text = f" (the difference is {comparison.interval[0]:+.4f} to {comparison.interval[1]:+.4f}, each bound at {level}"
+    (low, high), level = comparison.interval, comparison.confidence
+    text = f" (the difference is {low:+.4f} to {high:+.4f}, each bound at {level:.0%}"
     if comparison.error:
-        loss = detectable(comparison.error, resampling.confidence)
+        loss = detectable(comparison.error, level)
         text += f"; a true loss of {loss:.4f} would be detected on such a split with {POWER:.0%} power"
     return text + ")"

@@ -2,88 +2,59 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 
 from modelway.components.core.checks import Check, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.core.config.model_policy import Noise, Perturbation, Robustness
 from modelway.components.core.config.project import Features
-from modelway.components.core.config.thresholds import Threshold, threshold_check
+from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Predictions
-from modelway.components.evaluate.predicting import Predict, sane_check
+from modelway.components.evaluate.checks.metrics import estimate_check
+from modelway.components.evaluate.predicting import Candidate, sane_check
 from modelway.components.evaluate.statistics.intervals import Subset, compare
-from modelway.components.evaluate.statistics.resampling import Resampling
 
 UNSEEN = "a category never seen"
 
 
 def robustness_checks(
-    predict: Predict,
-    table: pl.DataFrame,
-    *,
-    predictions: Predictions,
-    features: Features,
-    resampling: Resampling,
-    policy: Robustness,
-    rule: OnInconclusive,
+    candidate: Candidate, features: Features, *, policy: Robustness, rule: OnInconclusive
 ) -> list[Check]:
     """A check ``robustness[kind]`` for each disturbance of the policy that applies to some feature.
 
     Args:
-        predict: Predicts a table's rows with the model.
-        table: The test rows.
-        predictions: Of the undisturbed rows.
+        candidate: The model, on the test rows.
         features: The project's.
-        resampling: How the rows were drawn.
         policy: The policy's `robustness` section.
         rule: What an inconclusive check does, unless the section says so itself.
     """
-    sections: dict[str, Perturbation | None] = {
-        "missing_values": policy.missing_values,
-        "unseen_categories": policy.unseen_categories,
-        "noise": policy.noise,
-    }
+    rule = policy.on_inconclusive or rule
     checks = []
-    for kind, section in sections.items():
-        disturbed_table = (
-            None
-            if section is None
-            else disturbed(kind, table, features=features, section=section, seed=resampling.seed)
-        )
-        if section is None or disturbed_table is None:
+    for kind in ("missing_values", "unseen_categories", "noise"):
+        section: Perturbation | None = getattr(policy, kind)
+        if section is None:
             continue
-        checks.append(
-            _check(
-                kind,
-                section,
-                predict=predict,
-                disturbed_table=disturbed_table,
-                predictions=predictions,
-                resampling=resampling,
-                metric=policy.metric,
-                rule=policy.on_inconclusive or rule,
-            )
-        )
+        table = disturbed(kind, candidate.table, features=features, section=section)
+        if table is not None:
+            checks.append(_check(kind, section, candidate=candidate, table=table, metric=policy.metric, rule=rule))
     return checks
 
 
-def disturbed(
-    kind: str, table: pl.DataFrame, *, features: Features, section: Perturbation, seed: int = 0
-) -> pl.DataFrame | None:
-    """The table with a share of each feature's values disturbed; the same seed disturbs the same ones.
+def disturbed(kind: str, table: pl.DataFrame, *, features: Features, section: Perturbation) -> pl.DataFrame | None:
+    """The table with a share of each feature's values disturbed, the same ones each time.
 
     Args:
         kind: ``missing_values`` (any feature), ``unseen_categories`` or ``noise`` (numbers with more than two values).
         table: The rows.
         features: The project's.
         section: How much to disturb.
-        seed: Of the choice of values.
 
     Returns:
         The disturbed table; None where the disturbance applies to no feature.
     """
-    dice = np.random.default_rng(seed)
+    dice = np.random.default_rng(0)
     present = set(table.columns)
     columns = []
     for name in features.columns:
@@ -118,37 +89,24 @@ def _new_values(
 
 
 def _check(
-    kind: str,
-    section: Perturbation,
-    *,
-    predict: Predict,
-    disturbed_table: pl.DataFrame,
-    predictions: Predictions,
-    resampling: Resampling,
-    metric: str,
-    rule: OnInconclusive,
+    kind: str, section: Perturbation, *, candidate: Candidate, table: pl.DataFrame, metric: str, rule: OnInconclusive
 ) -> Check:
-    name = f"robustness[{kind}]"
-    words = kind.replace("_", " ")
+    """The check of the loss between the candidate's table and the disturbed one."""
+    name, words, resampling = f"robustness[{kind}]", kind.replace("_", " "), candidate.resampling
+    fail = partial(passed_or_failed, name, passed=False, threshold=section.max_drop)
     try:
-        answers = predict(disturbed_table)
-        insane = sane_check(answers)
-        if insane.blocks:
-            message = f"with {words}, {insane.message}"
-            return passed_or_failed(name, passed=False, message=message, threshold=section.max_drop)
-        comparison = compare(metric, Subset(predictions), second=Subset(answers), resampling=resampling)
+        answers = candidate.predict(table)
+        sane = sane_check(answers)
+        if sane.blocks:
+            return fail(message=f"with {words}, {sane.message}")
+        comparison = compare(metric, Subset(candidate.predictions), second=Subset(answers), resampling=resampling)
     except ModelwayError as error:
-        message = f"with {words} in {section.share:.0%} of the values, {error.message}; make the model handle them"
-        return passed_or_failed(name, passed=False, message=message, threshold=section.max_drop)
+        share = f"{section.share:.0%} of the values"
+        return fail(message=f"with {words} in {share}, {error.message}; make the model handle them")
     if np.isnan(comparison.value):
         return inconclusive(name, f"{metric} is not defined on the test split; bring rows of every class", rule=rule)
-    return threshold_check(
-        name,
-        comparison.value,
-        threshold=Threshold(max=section.max_drop),
-        rule=rule,
-        scope=f"lost in {metric} with {words} in {section.share:.0%} of each feature's values, on the same "
-        f"{resampling.rows:,} test rows",
-        interval=comparison.interval,
-        confidence=resampling.confidence,
+    scope = (
+        f"lost in {metric} with {words} in {section.share:.0%} of each feature's values, on the same "
+        f"{resampling.rows:,} test rows"
     )
+    return estimate_check(name, comparison, threshold=Threshold(max=section.max_drop), rule=rule, scope=scope)

@@ -10,12 +10,12 @@ import polars.exceptions
 
 from modelway.components.core.checks import Check, OnInconclusive, inconclusive
 from modelway.components.core.config.model_policy import PredictionRule
-from modelway.components.core.config.thresholds import Threshold, threshold_check
+from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError, first_line
-from modelway.components.core.measures.metrics import Array, Predictions
-from modelway.components.evaluate.predicting import TOLERANCE, Predict, scalar_predictions
-from modelway.components.evaluate.statistics.intervals import share_of
-from modelway.components.evaluate.statistics.resampling import Resampling
+from modelway.components.core.measures.metrics import Array
+from modelway.components.evaluate.checks.metrics import estimate_check
+from modelway.components.evaluate.predicting import TOLERANCE, Candidate, scalar_predictions
+from modelway.components.evaluate.statistics.intervals import Estimate, share_of
 from modelway.components.evaluate.statistics.sum_metrics import share
 
 MOST_ROWS = 500
@@ -23,13 +23,7 @@ MOST_VALUES = 11
 
 
 def rule_checks(
-    predict: Predict,
-    table: pl.DataFrame,
-    *,
-    predictions: Predictions,
-    resampling: Resampling,
-    rules: Sequence[PredictionRule],
-    on_inconclusive: OnInconclusive,
+    candidate: Candidate, rules: Sequence[PredictionRule], *, on_inconclusive: OnInconclusive
 ) -> list[Check]:
     """A check ``prediction_rule[name]`` for each rule: the share of rows that break it against the tolerance.
 
@@ -37,58 +31,37 @@ def rule_checks(
     tried on at most 500 rows drawn by the seed, with at most 11 values of the feature.
 
     Args:
-        predict: Predicts a table's rows with the model.
-        table: The test rows.
-        predictions: Of these rows.
-        resampling: How the rows were drawn.
+        candidate: The model, on the test rows.
         rules: The policy's.
         on_inconclusive: What an inconclusive check does.
 
     Raises:
         ModelwayError: a rule names a column that does not exist, or its condition is invalid.
     """
-    return [
-        _check(
-            predict, table, predictions=predictions, resampling=resampling, rule=rule, on_inconclusive=on_inconclusive
-        )
-        for rule in rules
-    ]
+    return [_check(candidate, rule, on_inconclusive=on_inconclusive) for rule in rules]
 
 
-def _check(
-    predict: Predict,
-    table: pl.DataFrame,
-    *,
-    predictions: Predictions,
-    resampling: Resampling,
-    rule: PredictionRule,
-    on_inconclusive: OnInconclusive,
-) -> Check:
-    name = f"prediction_rule[{rule.name}]"
-    numbers = scalar_predictions(predictions)
+def _check(candidate: Candidate, rule: PredictionRule, *, on_inconclusive: OnInconclusive) -> Check:
+    name, resampling = f"prediction_rule[{rule.name}]", candidate.resampling
+    numbers = scalar_predictions(candidate.predictions)
     if numbers is None:
         message = (
             "the model predicts neither a number nor a positive class's probability, so the rule cannot be checked"
         )
         return inconclusive(name, message, rule=on_inconclusive)
-    rows = _rows_of(rule, table)
+    rows = _rows_of(rule, candidate.table)
     if rule.within is None and len(rows) > MOST_ROWS:
         rows = np.sort(np.random.default_rng(resampling.seed).choice(rows, MOST_ROWS, replace=False))
     if not len(rows):
         message = f"no row meets the condition {rule.where!r}; bring such rows, or correct it"
         return inconclusive(name, message, rule=on_inconclusive, observed=0)
-    is_broken = _breaks(rule, predict, table=table, numbers=numbers, rows=rows) > rule.slack + TOLERANCE
+    is_broken = _breaks(rule, candidate, numbers=numbers, rows=rows) > rule.slack + TOLERANCE
     estimate = share_of(share(is_broken), resampling, rows=rows)
-    strict = rule.tolerance == 0
-    return threshold_check(
-        name,
-        estimate.value,
-        threshold=Threshold(max=rule.tolerance),
-        rule=on_inconclusive,
-        scope=f"is the share of {len(rows):,} test rows on which predictions {_violation(rule)}",
-        interval=None if strict else estimate.interval,
-        confidence=resampling.confidence,
-    )
+    if rule.tolerance == 0:
+        estimate = Estimate(estimate.value)
+    scope = f"is the share of {len(rows):,} test rows on which predictions {_violation(rule)}"
+    threshold = Threshold(max=rule.tolerance)
+    return estimate_check(name, estimate, threshold=threshold, rule=on_inconclusive, scope=scope)
 
 
 def _violation(rule: PredictionRule) -> str:
@@ -110,7 +83,7 @@ def _rows_of(rule: PredictionRule, table: pl.DataFrame) -> Array:
             raise _wrong(rule, "where", problem=f"gives {matches.dtype} where it must say true or false")
     except polars.exceptions.PolarsError as error:
         raise _wrong(rule, "where", problem=f"cannot be evaluated: {first_line(error)}") from error
-    if len(matches) != len(table):
+    if len(matches) != len(table):  # of a condition without a column
         matches = matches.new_from_index(0, len(table))
     return matches.fill_null(value=False).arg_true().to_numpy()
 
@@ -125,7 +98,7 @@ def _wrong(rule: PredictionRule, key: str, *, problem: str) -> ModelwayError:
     )
 
 
-def _breaks(rule: PredictionRule, predict: Predict, *, table: pl.DataFrame, numbers: Array, rows: Array) -> Array:
+def _breaks(rule: PredictionRule, candidate: Candidate, *, numbers: Array, rows: Array) -> Array:
     """By how much each of the rows breaks the rule, at least 0."""
     if rule.within is not None:
         low, high = rule.within.min, rule.within.max
@@ -133,19 +106,18 @@ def _breaks(rule: PredictionRule, predict: Predict, *, table: pl.DataFrame, numb
         above = np.zeros(len(rows)) if high is None else numbers[rows] - high
         return np.maximum(0.0, np.maximum(below, above))
     key = "monotone" if rule.monotone is not None else "invariant_to"
-    column = str(getattr(rule, key))
+    column, table = str(getattr(rule, key)), candidate.table
     if column not in table.columns:
         raise _wrong(rule, key, problem="is not a column of the data")
-    values = _values_of(table[column])
-    if rule.monotone is not None and not table[column].dtype.is_numeric():
+    series, sample = table[column], table[rows]
+    if rule.monotone is not None and not series.dtype.is_numeric():
         raise _wrong(rule, key, problem="is not numeric")
-    sample = table[rows]
-    varied = [sample.with_columns(pl.lit(value, dtype=table[column].dtype).alias(column)) for value in values]
+    varied = [sample.with_columns(pl.lit(value, dtype=series.dtype).alias(column)) for value in _values_of(series)]
     if rule.monotone is None:
         varied.append(sample)
     if not varied:
         return np.zeros(len(rows))
-    answers = scalar_predictions(predict(pl.concat(varied)))
+    answers = scalar_predictions(candidate.predict(pl.concat(varied)))
     assert answers is not None  # noqa: S101 - the same model predicted numbers before
     grid = answers.reshape(len(varied), len(rows))
     if rule.monotone is None:
@@ -164,5 +136,4 @@ def _values_of(series: pl.Series) -> list[object]:
         order = values.sort()
         places = np.linspace(0, len(order) - 1, MOST_VALUES).round().astype(int)
         return order[places].unique(maintain_order=True).to_list()
-    counts = values.value_counts(sort=True, name="rows").head(MOST_VALUES)
-    return counts[series.name].to_list()
+    return values.value_counts(sort=True, name="rows")[series.name].head(MOST_VALUES).to_list()

@@ -9,9 +9,10 @@ import numpy as np
 
 from modelway.components.core.checks import Check, inconclusive
 from modelway.components.core.config.model_policy import Slices
-from modelway.components.core.config.thresholds import Threshold, threshold_check
+from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
+from modelway.components.evaluate.checks.metrics import estimate_check
 from modelway.components.evaluate.slices import Slice, why_not_measurable
 from modelway.components.evaluate.statistics.intervals import Estimate, Subset, compare, measure
 from modelway.components.evaluate.statistics.resampling import Resampling
@@ -25,28 +26,27 @@ def slice_checks(
     for part in slices:
         rows, subset = len(part.rows), Subset(predictions, part.rows)
         reason = why_not_measurable(predictions, part.rows, minimum_rows=policy.minimum_rows)
-        check = partial(_part_check, part, reason=reason, confidence=resampling.confidence, policy=policy)
+        check = partial(_part_check, part=part, reason=reason, policy=policy)
         for metric, threshold in policy.metrics.items():
-            estimate, context = partial(measure, metric, subset, resampling=resampling), f"on {rows:,} rows"
-            checks.append(check("slice", metric=metric, estimate=estimate, threshold=threshold, context=context))
+            estimate = partial(measure, metric, subset, resampling=resampling)
+            checks.append(check("slice", metric, estimate=estimate, threshold=threshold, scope=f"on {rows:,} rows"))
         for metric, limit in policy.max_gap.items():
             difference = partial(compare, metric, Subset(predictions), second=subset, resampling=resampling)
-            context = f"worse in {metric} on these {rows:,} rows than on all {resampling.rows:,}"
+            scope = f"worse in {metric} on these {rows:,} rows than on all {resampling.rows:,}"
             gap = Threshold(max=limit)
-            checks.append(check("slice_gap", metric=metric, estimate=difference, threshold=gap, context=context))
+            checks.append(check("slice_gap", metric, estimate=difference, threshold=gap, scope=scope))
     return checks
 
 
 def _part_check(
-    part: Slice,
     kind: str,
-    *,
     metric: str,
+    *,
+    part: Slice,
     estimate: Callable[[], Estimate],
     threshold: Threshold,
-    context: str,
+    scope: str,
     reason: str,
-    confidence: float | None,
     policy: Slices,
 ) -> Check:
     """The check of one estimate on a slice; inconclusive with the reason, if there is one."""
@@ -59,12 +59,4 @@ def _part_check(
         reason = reason or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
         least = policy.minimum_rows if rows < policy.minimum_rows else None
         return inconclusive(name, reason, rule=rule, observed=rows, threshold=least)
-    return threshold_check(
-        name,
-        result.value,
-        threshold=threshold,
-        rule=rule,
-        scope=context,
-        interval=result.interval,
-        confidence=confidence,
-    )
+    return estimate_check(name, result, threshold=threshold, rule=rule, scope=scope)

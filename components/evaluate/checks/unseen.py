@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from modelway.components.core.checks import Check, inconclusive
 from modelway.components.core.config.model_policy import ModelPolicy
-from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.metrics import threshold_checks
+from modelway.components.evaluate.predicting import Candidate
 from modelway.components.evaluate.statistics.intervals import Subset, measure
-from modelway.components.evaluate.statistics.resampling import Resampling
 
 
-def unseen_checks(predictions: Predictions | None, resampling: Resampling, *, policy: ModelPolicy) -> list[Check]:
+def unseen_checks(unseen: Candidate | None, policy: ModelPolicy) -> list[Check]:
     """Thresholds on the unseen split; inconclusive where there is none.
 
     Args:
-        predictions: Of the unseen rows; None if there are none.
-        resampling: How the unseen rows were drawn.
+        unseen: The model on the unseen rows; None if there are none.
         policy: The policy's `model` section.
     """
     rule = policy.on_inconclusive
-    if predictions is None:
+    if unseen is None:
         message = "there are no unseen rows; hold some back with `data.split.unseen_fraction` in the project file"
         return [inconclusive(f"unseen[{metric}]", message, rule=rule) for metric in policy.unseen]
-    estimates = {metric: measure(metric, Subset(predictions), resampling=resampling) for metric in policy.unseen}
-    return threshold_checks(
-        "unseen", estimates, resampling=resampling, thresholds=policy.unseen, rule=rule, split="unseen"
-    )
+    subset, scope = Subset(unseen.predictions), f"on {len(unseen.table):,} unseen rows"
+    estimates = {metric: measure(metric, subset, resampling=unseen.resampling) for metric in policy.unseen}
+    return threshold_checks("unseen", estimates, scope=scope, thresholds=policy.unseen, rule=rule)

@@ -6,6 +6,8 @@ is not weak merely because it was selected for that.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +16,18 @@ import polars as pl
 
 from modelway.components.core.checks import Check, inconclusive, passed_or_failed
 from modelway.components.core.config.model_policy import WeakSegments
-from modelway.components.core.config.thresholds import threshold_check
 from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.core.report.html import format_number
 from modelway.components.core.tables.parquet import as_numbers, as_text
+from modelway.components.evaluate.checks.metrics import estimate_check
+from modelway.components.evaluate.predicting import Candidate
 from modelway.components.evaluate.slices import why_not_measurable
 from modelway.components.evaluate.statistics.intervals import Subset, measure
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 MOST_CATEGORIES = 20
+
+_Steps = tuple[tuple[int, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class _Question:
 class _Conditions:
     """The conditions on one column along the path to a leaf."""
 
+    question: _Question
     low: float = -np.inf
     high: float = np.inf
     missing: bool = True
@@ -63,18 +69,15 @@ class _Conditions:
     is_not: list[str] = field(default_factory=list)
 
 
-def weak_segment_checks(
-    table: pl.DataFrame, columns: list[str], *, predictions: Predictions, resampling: Resampling, policy: WeakSegments
-) -> list[Check]:
+def weak_segment_checks(candidate: Candidate, columns: Sequence[str], *, policy: WeakSegments) -> list[Check]:
     """A check ``weak_segment[conditions].metric`` for the worst segments, the worst first.
 
     Args:
-        table: The test rows.
+        candidate: The model, on the test rows.
         columns: The columns that describe segments.
-        predictions: Of the test rows.
-        resampling: How the test rows were drawn.
         policy: The policy's `weak_segments` section.
     """
+    predictions, resampling, rule = candidate.predictions, candidate.resampling, policy.on_inconclusive
     finding, judging = _halves(resampling)
     least = policy.minimum_rows
     if min(len(finding), len(judging)) < 2 * least:
@@ -82,44 +85,24 @@ def weak_segment_checks(
             f"{resampling.rows:,} test rows; to find segments of {least:,} rows in one half and judge them in the "
             f"other takes {4 * least:,}; bring more rows, or lower `model.weak_segments.minimum_rows`"
         )
-        return [
-            inconclusive(
-                "weak_segments", message, rule=policy.on_inconclusive, observed=resampling.rows, threshold=4 * least
-            )
-        ]
+        return [inconclusive("weak_segments", message, rule=rule, observed=resampling.rows, threshold=4 * least)]
     segments = find_segments(
-        table,
-        columns,
-        errors=row_errors(predictions),
-        finding=finding,
-        judging=judging,
-        policy=policy,
-        seed=resampling.seed,
+        candidate.table, columns, errors=row_errors(predictions), finding=finding, judging=judging, policy=policy
     )
     if not segments:
         message = f"no condition on a column separates rows with greater errors, among {len(finding):,} rows"
         return [passed_or_failed("weak_segments", passed=True, message=message, observed=0)]
     checks = []
-    for segment in segments[: policy.most]:
-        for metric, threshold in policy.metrics.items():
-            name = f"weak_segment[{segment.name}].{metric}"
-            reason = why_not_measurable(predictions, segment.rows, minimum_rows=min(least // 2, len(judging)))
-            estimate = None if reason else measure(metric, Subset(predictions, segment.rows), resampling=resampling)
-            if estimate is None or np.isnan(estimate.value):
-                reason = reason or f"{metric} is not defined on these {len(segment.rows):,} rows; bring more of them"
-                checks.append(inconclusive(name, reason, rule=policy.on_inconclusive, observed=len(segment.rows)))
-                continue
-            checks.append(
-                threshold_check(
-                    name,
-                    estimate.value,
-                    threshold=threshold,
-                    rule=policy.on_inconclusive,
-                    scope=f"on the segment's {len(segment.rows):,} rows in the half that it was not found in",
-                    interval=estimate.interval,
-                    confidence=resampling.confidence,
-                )
-            )
+    for segment, (metric, threshold) in itertools.product(segments[: policy.most], policy.metrics.items()):
+        name, rows = f"weak_segment[{segment.name}].{metric}", len(segment.rows)
+        reason = why_not_measurable(predictions, segment.rows, minimum_rows=min(least // 2, len(judging)))
+        estimate = None if reason else measure(metric, Subset(predictions, segment.rows), resampling=resampling)
+        if estimate is None or np.isnan(estimate.value):
+            reason = reason or f"{metric} is not defined on these {rows:,} rows; bring more of them"
+            checks.append(inconclusive(name, reason, rule=rule, observed=rows))
+            continue
+        scope = f"on the segment's {rows:,} rows in the half that it was not found in"
+        checks.append(estimate_check(name, estimate, threshold=threshold, rule=rule, scope=scope))
     return checks
 
 
@@ -137,13 +120,12 @@ def row_errors(predictions: Predictions) -> Array:
 
 def find_segments(
     table: pl.DataFrame,
-    columns: list[str],
+    columns: Sequence[str],
     *,
     errors: Array,
     finding: Array,
     judging: Array,
     policy: WeakSegments,
-    seed: int = 0,
 ) -> list[Segment]:
     """The leaves of a shallow regression tree over the errors, those with the greatest mean error first.
 
@@ -154,7 +136,6 @@ def find_segments(
         finding: The rows that the tree is fitted on.
         judging: The rows that a segment's rows are taken from.
         policy: The tree's depth and the least rows of a leaf.
-        seed: Of the tree.
 
     Returns:
         The segments whose mean error is above that of all rows.
@@ -166,14 +147,14 @@ def find_segments(
     if not questions:
         return []
     answers = np.column_stack([question.values for question in questions])
-    regressor = DecisionTreeRegressor(max_depth=policy.depth, min_samples_leaf=policy.minimum_rows, random_state=seed)
+    regressor = DecisionTreeRegressor(max_depth=policy.depth, min_samples_leaf=policy.minimum_rows, random_state=0)
     regressor.fit(answers[finding], errors[finding])
     tree, leaves = regressor.tree_, regressor.apply(answers[judging])
     segments = []
-    for leaf, conditions in _paths(tree, questions).items():
+    for leaf, steps in _paths(tree):
         error = float(tree.value[leaf].ravel()[0])
-        if conditions and error > float(errors[finding].mean()):
-            segments.append(Segment(_description(conditions, questions), judging[leaves == leaf], error))
+        if steps and error > float(errors[finding].mean()):
+            segments.append(Segment(_description(tree, questions, steps=steps), judging[leaves == leaf], error))
     return sorted(segments, key=lambda segment: -segment.error)
 
 
@@ -200,26 +181,21 @@ def _questions(series: pl.Series) -> list[_Question]:
     return [_Question(series.name, (text == value).cast(pl.Float64).to_numpy(), category=value) for value in values]
 
 
-def _paths(tree: Any, questions: list[_Question]) -> dict[int, dict[str, _Conditions]]:
-    """For each leaf, the conditions on columns along the path to it."""
-    paths: dict[int, dict[str, _Conditions]] = {}
-
-    def walk(node: int, steps: list[tuple[int, bool]]) -> None:
-        if tree.children_left[node] == -1:
-            paths[node] = _together(tree, questions, steps=steps)
-            return
-        walk(int(tree.children_left[node]), [*steps, (node, True)])
-        walk(int(tree.children_right[node]), [*steps, (node, False)])
-
-    walk(0, [])
-    return paths
+def _paths(tree: Any, node: int = 0, *, steps: _Steps = ()) -> Iterator[tuple[int, _Steps]]:
+    """The leaves, each with the nodes on the path to it and whether the path goes left there."""
+    if tree.children_left[node] == -1:
+        yield node, steps
+        return
+    yield from _paths(tree, int(tree.children_left[node]), steps=(*steps, (node, True)))
+    yield from _paths(tree, int(tree.children_right[node]), steps=(*steps, (node, False)))
 
 
-def _together(tree: Any, questions: list[_Question], *, steps: list[tuple[int, bool]]) -> dict[str, _Conditions]:
+def _description(tree: Any, questions: Sequence[_Question], *, steps: _Steps) -> str:
+    """The conditions on columns along a path, as people read them."""
     by_column: dict[str, _Conditions] = {}
     for node, is_left in steps:
         question, cut = questions[tree.feature[node]], float(tree.threshold[node])
-        conditions = by_column.setdefault(question.column, _Conditions())
+        conditions = by_column.setdefault(question.column, _Conditions(question))
         if question.category is not None:
             if is_left:
                 conditions.is_not.append(question.category)
@@ -231,16 +207,11 @@ def _together(tree: Any, questions: list[_Question], *, steps: list[tuple[int, b
             conditions.high = min(conditions.high, cut)
         else:
             conditions.low = max(conditions.low, cut)
-    return by_column
+    return " and ".join(_words(conditions) for conditions in by_column.values())
 
 
-def _description(by_name: dict[str, _Conditions], questions: list[_Question]) -> str:
-    by_column = {question.column: question for question in questions}
-    return " and ".join(_words(by_column[column], conditions) for column, conditions in by_name.items())
-
-
-def _words(question: _Question, conditions: _Conditions) -> str:
-    name = question.column
+def _words(conditions: _Conditions) -> str:
+    question, name = conditions.question, conditions.question.column
     if question.category is not None:
         if conditions.is_ is not None or question.opposite is not None:
             return f"{name} = {conditions.is_ or question.opposite}"

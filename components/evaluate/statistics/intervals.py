@@ -32,11 +32,12 @@ SCORER_RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured value, with its confidence interval and standard error where they were requested."""
+    """A measured value, with its confidence interval, standard error and level where they were requested."""
 
     value: float
     interval: Interval | None = None
     error: float | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,6 @@ class Subset:
         return self.predictions if self.rows is None else self.predictions.take(self.rows)
 
 
-@dataclass(frozen=True)
-class _Spread:
-    """How a value varies: by each row's influence, or by resamples and by leaving out each block in turn."""
-
-    value: float
-    influence: Array | None = None
-    resampled: Array | None = None
-    left_out: Array | None = None
-
-
 def measure(metric: str, subset: Subset, *, resampling: Resampling) -> Estimate:
     """A metric on some rows with its confidence interval, two-sided.
 
@@ -83,11 +74,13 @@ def measure(metric: str, subset: Subset, *, resampling: Resampling) -> Estimate:
     terms = sum_metric(metric, subset.own_predictions)
     if terms is not None and terms.is_share:
         return share_of(terms, resampling, rows=subset.rows)
-    spread = _spread(metric, subset, value=value, terms=terms, resampling=resampling)
-    if spread.influence is not None:
-        error = _standard_error(spread.influence, resampling)
-        return Estimate(value, _logit(value, error, subset=subset, resampling=resampling, level=level), error)
-    return _bootstrapped(spread, ((1 - level) / 2, (1 + level) / 2))
+    influence = _influence(metric, subset, resampling)
+    if influence is not None:
+        error = _standard_error(influence, resampling)
+        interval = _logit(value, error, subset=subset, resampling=resampling, level=level)
+        return Estimate(value, interval, error, level)
+    resampled, left_out = _resamples(metric, subset, value=value, terms=terms, resampling=resampling)
+    return Estimate(*_bootstrapped(value, resampled, left_out=left_out, tail=(1 - level) / 2), level)
 
 
 def compare(
@@ -110,24 +103,22 @@ def compare(
     value = sign * (values[0] - values[1]) + 0.0
     level = resampling.confidence
     if np.isnan(value) or level is None:
-        return Comparison(value, None, None, *values)
+        return Comparison(value, first=values[0], second=values[1])
     tail = (1 - level) if one_sided else (1 - level) / 2
-    ours, theirs = (
-        _spread(metric, subset, value=score_, terms=sum_metric(metric, subset.own_predictions), resampling=resampling)
-        for subset, score_ in zip((first, second), values, strict=True)
-    )
-    if ours.influence is not None and theirs.influence is not None:
-        error = _standard_error(ours.influence - theirs.influence, resampling)
+    ours, theirs = (_influence(metric, subset, resampling) for subset in (first, second))
+    if ours is not None and theirs is not None:
+        error = _standard_error(ours - theirs, resampling)
         reach = error * -_quantile(tail, resampling)
-        return Comparison(value, (value - reach, value + reach), error, *values)
-    if ours.resampled is None or theirs.resampled is None:
-        return Comparison(float("nan"), None, None, *values)
-    left_out = None
-    if ours.left_out is not None and theirs.left_out is not None:
-        left_out = sign * (ours.left_out - theirs.left_out)
-    spread = _Spread(value, None, sign * (ours.resampled - theirs.resampled), left_out)
-    estimate = _bootstrapped(spread, (tail, 1 - tail))
-    return Comparison(estimate.value, estimate.interval, estimate.error, *values)
+        return Comparison(value, (value - reach, value + reach), error, level, *values)
+    terms = [sum_metric(metric, subset.own_predictions) for subset in (first, second)]
+    if any(sums is None for sums in terms):
+        terms = [None, None]  # only resamples of one kind can be paired
+    (our_resampled, our_left_out), (their_resampled, their_left_out) = (
+        _resamples(metric, subset, value=score_, terms=sums, resampling=resampling)
+        for subset, score_, sums in zip((first, second), values, terms, strict=True)
+    )
+    resampled, left_out = sign * (our_resampled - their_resampled), sign * (our_left_out - their_left_out)
+    return Comparison(*_bootstrapped(value, resampled, left_out=left_out, tail=tail), level, *values)
 
 
 def share_of(terms: SumMetric, resampling: Resampling, *, rows: Array | None = None) -> Estimate:
@@ -136,21 +127,28 @@ def share_of(terms: SumMetric, resampling: Resampling, *, rows: Array | None = N
     value = float(hits / trials) if trials else float("nan")
     if resampling.confidence is None or not trials:
         return Estimate(value)
-    return Estimate(value, _exact(terms.terms, rows, resampling=resampling, level=resampling.confidence))
+    level = resampling.confidence
+    return Estimate(value, _exact(terms.terms, rows, resampling=resampling, level=level), confidence=level)
 
 
-def _spread(metric: str, subset: Subset, *, value: float, terms: SumMetric | None, resampling: Resampling) -> _Spread:
-    if np.isnan(value):
-        return _Spread(value)
-    if terms is not None:
-        sums = resampling.sums(terms.terms, subset.rows)
-        return _Spread(value, None, terms.value(resampling.times @ sums), terms.value(sums.sum(axis=0) - sums))
+def _influence(metric: str, subset: Subset, resampling: Resampling) -> Array | None:
+    """How much each row of the split moves an area under the ROC curve; None for other metrics."""
     influence = roc_auc_influence(metric, subset.own_predictions)
-    if influence is not None:
-        influences = np.zeros(resampling.rows)
-        influences[slice(None) if subset.rows is None else subset.rows] = influence
-        return _Spread(value, influences)
-    return _Spread(value, None, _rescored(metric, subset, value=value, resampling=resampling))
+    if influence is None or subset.rows is None:
+        return influence
+    influences = np.zeros(resampling.rows)
+    influences[subset.rows] = influence
+    return influences
+
+
+def _resamples(
+    metric: str, subset: Subset, *, value: float, terms: SumMetric | None, resampling: Resampling
+) -> tuple[Array, Array]:
+    """The metric on resamples, and without each block in turn where it is a function of sums."""
+    if terms is None:
+        return _rescored(metric, subset, value=value, resampling=resampling), np.empty(0)
+    sums = resampling.sums(terms.terms, subset.rows)
+    return terms.value(resampling.times @ sums), terms.value(sums.sum(axis=0) - sums)
 
 
 def _rescored(metric: str, subset: Subset, *, value: float, resampling: Resampling) -> Array:
@@ -158,19 +156,20 @@ def _rescored(metric: str, subset: Subset, *, value: float, resampling: Resampli
     rows, times = resampling.scorer_sample
     if subset.rows is not None:
         rows = np.intersect1d(rows, subset.rows)
+    predictions, blocks = subset.predictions.take(rows), resampling.blocks[rows]
+    scores = None
+    if metric == "average_precision" and predictions.probabilities is not None and len(predictions.classes) == 2:
+        scores = predictions.probabilities[:, 1]
+    else:
+        times = times[:SCORER_RESAMPLES]
     if not rows.size:
         return np.full(len(times), np.nan)
-    predictions, blocks = subset.predictions.take(rows), resampling.blocks[rows]
-    if metric == "average_precision" and predictions.probabilities is not None and len(predictions.classes) == 2:
-        parts = np.array_split(times, max(1, len(times) * len(rows) // 2_000_000))
-        positive, scores = predictions.truth == 1, predictions.probabilities[:, 1]
-        results = np.concatenate(
-            [average_precisions(positive, scores, weights=weights[:, blocks]) for weights in parts]
-        )
+    if scores is not None:
+        positive, parts = predictions.truth == 1, max(1, len(times) * len(rows) // 2_000_000)
+        weights = (part[:, blocks] for part in np.array_split(times, parts))
+        results = np.concatenate([average_precisions(positive, scores, weights=part) for part in weights])
     else:
-        results = np.asarray(
-            [_resample_score(metric, predictions, times=weights[blocks]) for weights in times[:SCORER_RESAMPLES]]
-        )
+        results = np.asarray([_resample_score(metric, predictions, times=part[blocks]) for part in times])
     total = len(subset.own_predictions.truth)
     if len(rows) < total:
         centre = _resample_score(metric, predictions, times=np.ones(len(rows)))
@@ -190,19 +189,19 @@ def _resample_score(metric: str, predictions: Predictions, *, times: Array) -> f
         return float("nan")
 
 
-def _bootstrapped(spread: _Spread, levels: tuple[float, float]) -> Estimate:
-    """Percentiles of resamples: BCa where each block has been left out in turn."""
+def _bootstrapped(
+    value: float, resampled: Array, *, left_out: Array, tail: float
+) -> tuple[float, Interval | None, float | None]:
+    """The value with percentiles of resamples, BCa where each block was left out in turn, and their spread."""
     from scipy.special import ndtr, ndtri
 
-    if spread.resampled is None:
-        return Estimate(spread.value)
-    values = spread.resampled[np.isfinite(spread.resampled)]
-    if len(values) < 0.9 * len(spread.resampled):
-        return Estimate(float("nan"))  # it depends on so few rows that resamples without them have no such metric
-    quantiles = np.asarray(levels)
-    if spread.left_out is not None:
-        below = (values < spread.value).mean() + (values == spread.value).mean() / 2
-        jackknife = spread.left_out[np.isfinite(spread.left_out)]
+    values = resampled[np.isfinite(resampled)]
+    if len(values) < 0.9 * len(resampled):
+        return float("nan"), None, None  # it depends on so few rows that resamples without them have no such metric
+    quantiles = np.array([tail, 1 - tail])
+    jackknife = left_out[np.isfinite(left_out)]
+    if jackknife.size:
+        below = (values < value).mean() + (values == value).mean() / 2
         deviations = jackknife.mean() - jackknife
         scale = (deviations**2).sum() ** 1.5
         if 0 < below < 1 and scale > 0:
@@ -210,7 +209,7 @@ def _bootstrapped(spread: _Spread, levels: tuple[float, float]) -> Estimate:
             z = bias + ndtri(quantiles)
             quantiles = ndtr(bias + z / (1 - acceleration * z))
     low, high = np.quantile(values, quantiles)
-    return Estimate(spread.value, (float(low), float(high)), float(values.std()))
+    return value, (float(low), float(high)), float(values.std())
 
 
 def _exact(terms: Array, rows: Array | None, *, resampling: Resampling, level: float) -> Interval:

@@ -9,7 +9,7 @@ from modelway.components.core.config.serving_policy import Serving
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.probe.load import Load
 from modelway.components.probe.measuring import QUANTILES, Measurements, latency_limits
-from modelway.components.probe.quantiles import minimum_samples
+from modelway.components.probe.quantiles import minimum_samples, rate_interval
 
 
 def load_checks(measurements: Measurements, policy: Serving) -> list[Check]:
@@ -41,14 +41,12 @@ def _latency(percentile: str, load: Load, *, limit: float, policy: Serving) -> C
     if not load.requests:
         return inconclusive(name, "no request was answered; see `errors`", rule=policy.on_inconclusive, threshold=limit)
     observed, (low, high) = load.quantile(quantile), load.interval(quantile, policy.confidence)
-    low = max(low, 0.0)
     verdict = Threshold(max=limit).judge((low, high))
     bounds = f"{low:.1f} to {high:.1f}" if math.isfinite(high) else f"at least {low:.1f}"
     message = (
         f"{percentile} is {observed:.1f} ms ({policy.confidence:.0%} interval {bounds}) {_conditions(load, policy)}; "
         f"the policy allows at most {limit:g} ms"
     )
-    interval = (round(low, 3), round(high, 3)) if math.isfinite(high) else None
     if verdict is Verdict.FAILED:
         message += f"; make the model faster, or relax `serving.sla.{percentile}_ms`"
     elif verdict is Verdict.INCONCLUSIVE and load.requests < minimum:
@@ -64,18 +62,16 @@ def _latency(percentile: str, load: Load, *, limit: float, policy: Serving) -> C
         rule=policy.on_inconclusive,
         observed=round(observed, 3),
         threshold=limit,
-        interval=interval,
+        interval=(round(low, 3), round(high, 3)) if math.isfinite(high) else None,
     )
 
 
 def _throughput(load: Load, limit: float, *, policy: Serving) -> Check:
-    interval = load.rate_interval(policy.confidence)
+    interval = rate_interval(load.ends, load.rate, confidence=policy.confidence)
     message = f"{load.rate:.1f} requests/s"
     if interval is not None:
         message += f" ({policy.confidence:.0%} interval {interval[0]:.1f} to {interval[1]:.1f})"
     message += f" {_conditions(load, policy)}; the policy requires at least {limit:g}"
-    observed = round(load.rate, 3)
-    rounded = (round(interval[0], 3), round(interval[1], 3)) if interval is not None else None
     verdict = Threshold(min=limit).judge(interval) if interval is not None else Verdict.INCONCLUSIVE
     if verdict is Verdict.INCONCLUSIVE:
         message += "; more requests are needed to decide: set `serving.requests` higher, or relax the threshold"
@@ -86,9 +82,9 @@ def _throughput(load: Load, limit: float, *, policy: Serving) -> Check:
         verdict,
         message=message,
         rule=policy.on_inconclusive,
-        observed=observed,
+        observed=round(load.rate, 3),
         threshold=limit,
-        interval=rounded,
+        interval=(round(interval[0], 3), round(interval[1], 3)) if interval is not None else None,
     )
 
 

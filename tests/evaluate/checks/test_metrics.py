@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.checks import Verdict
+from modelway.components.core.checks import OnInconclusive, Verdict
 from modelway.components.core.config.model_policy import ModelPolicy
-from modelway.components.evaluate.checks.metrics import threshold_checks
+from modelway.components.core.config.thresholds import Threshold
+from modelway.components.evaluate.checks.metrics import estimate_check, threshold_checks
 from modelway.components.evaluate.statistics.intervals import Estimate, Interval
-from modelway.components.evaluate.statistics.resampling import Resampling
 
 NAN = float("nan")
 
@@ -20,11 +20,10 @@ def policy(rule: str = "block", rows: int = 2, **more: Any) -> ModelPolicy:
 
 def metric_check(threshold: dict[str, float], value: float, interval: Interval | None, rule: str = "block") -> Any:
     model_policy = policy(rule, metrics={"roc_auc": threshold})
-    resampling = Resampling(1234, confidence=None if interval is None else 0.95)
     (check,) = threshold_checks(
         "metric",
-        {"roc_auc": Estimate(value, interval)},
-        resampling=resampling,
+        {"roc_auc": Estimate(value, interval, confidence=0.95)},
+        scope="on 1,234 test rows",
         thresholds=model_policy.metrics,
         rule=model_policy.on_inconclusive,
     )
@@ -86,3 +85,25 @@ def test_thresholds_are_judged_by_the_interval(
 def test_a_metric_that_is_not_defined_is_open(rule: str, blocks: bool) -> None:
     check = metric_check({"min": 0.7}, NAN, None, rule)
     assert (check.verdict, check.blocks, check.observed) == (Verdict.INCONCLUSIVE, blocks, None)
+
+
+@pytest.mark.parametrize(("rule", "blocks"), [(OnInconclusive.BLOCK, True), (OnInconclusive.WARN, False)])
+def test_what_an_interval_across_the_threshold_does_is_the_policys(rule: OnInconclusive, blocks: bool) -> None:
+    estimate = Estimate(0.62, (0.55, 0.69), confidence=0.95)
+    check = estimate_check("metric[f1]", estimate, threshold=Threshold(min=0.6), rule=rule, scope="on 80 rows")
+    assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, blocks)
+    assert (check.interval, check.threshold) == ((0.55, 0.69), 0.6)
+    assert check.message.startswith(
+        "0.6200 (95% interval 0.5500 to 0.6900) on 80 rows; the policy requires at least 0.6"
+    )
+    assert "too few rows to decide: bring more, or relax the threshold" in check.message
+
+
+@pytest.mark.parametrize(("observed", "verdict"), [(0.6, Verdict.PASSED), (0.599, Verdict.FAILED)])
+def test_without_an_interval_the_point_decides(observed: float, verdict: Verdict) -> None:
+    threshold, rule = Threshold(min=0.6), OnInconclusive.WARN
+    check = estimate_check("m", Estimate(observed), threshold=threshold, rule=rule, scope="on 9 rows")
+    assert check.verdict is verdict
+    assert check.blocks is (verdict is Verdict.FAILED)
+    assert check.interval is None
+    assert "interval" not in check.message

@@ -12,6 +12,7 @@ from modelway.components.core.config.project import Features
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.robustness import disturbed, robustness_checks
+from modelway.components.evaluate.predicting import Candidate
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 2000
@@ -41,15 +42,8 @@ def predict(table: pl.DataFrame) -> Predictions:
 
 def checks(rule: OnInconclusive = OnInconclusive.BLOCK, features: Features = FEATURES, **sections: Any) -> list[Check]:
     policy = Robustness.model_validate({"metric": "log_loss", **sections})
-    return robustness_checks(
-        predict,
-        TABLE,
-        predictions=predict(TABLE),
-        features=features,
-        resampling=Resampling(ROWS),
-        policy=policy,
-        rule=rule,
-    )
+    candidate = Candidate(predict, TABLE, predict(TABLE), Resampling(ROWS))
+    return robustness_checks(candidate, features, policy=policy, rule=rule)
 
 
 @pytest.mark.parametrize("kind", ["missing_values", "unseen_categories", "noise"])
@@ -134,14 +128,7 @@ def test_a_model_that_answers_nonsense_has_failed() -> None:
         predicted = table["income"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return Predictions(TABLE["income"].to_numpy(), predicted, None, ())
 
-    (check,) = robustness_checks(
-        number,
-        TABLE,
-        predictions=number(TABLE),
-        features=FEATURES,
-        resampling=Resampling(ROWS),
-        policy=policy,
-        rule=OnInconclusive.BLOCK,
-    )
+    candidate = Candidate(number, TABLE, number(TABLE), Resampling(ROWS))
+    (check,) = robustness_checks(candidate, FEATURES, policy=policy, rule=OnInconclusive.BLOCK)
     assert check.verdict is Verdict.FAILED
     assert "not finite" in check.message

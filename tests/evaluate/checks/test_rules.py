@@ -11,6 +11,7 @@ from modelway.components.core.config.model_policy import PredictionRule
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.rules import MOST_ROWS, rule_checks
+from modelway.components.evaluate.predicting import Candidate
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 1200
@@ -35,14 +36,8 @@ def predict(table: pl.DataFrame) -> Predictions:
 
 def rule_check(rule: OnInconclusive = OnInconclusive.BLOCK, **keys: Any) -> Check:
     prediction_rule = PredictionRule.model_validate({"name": "rule", **keys})
-    (check,) = rule_checks(
-        predict,
-        TABLE,
-        predictions=predict(TABLE),
-        resampling=Resampling(ROWS),
-        rules=[prediction_rule],
-        on_inconclusive=rule,
-    )
+    candidate = Candidate(predict, TABLE, predict(TABLE), Resampling(ROWS))
+    (check,) = rule_checks(candidate, [prediction_rule], on_inconclusive=rule)
     assert check.name == "prediction_rule[rule]"
     return check
 
@@ -125,12 +120,6 @@ def test_several_classes_have_no_number_to_judge() -> None:
     truth = np.zeros(5, int)
     predictions = Predictions(truth, truth, np.full((5, 3), 1 / 3), ("a", "b", "c"))
     rule = PredictionRule.model_validate({"name": "rule", "within": {"max": 1}})
-    (check,) = rule_checks(
-        lambda _: predictions,
-        TABLE.head(5),
-        predictions=predictions,
-        resampling=Resampling(5),
-        rules=[rule],
-        on_inconclusive=OnInconclusive.WARN,
-    )
+    candidate = Candidate(lambda _: predictions, TABLE.head(5), predictions, Resampling(5))
+    (check,) = rule_checks(candidate, [rule], on_inconclusive=OnInconclusive.WARN)
     assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, False)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -11,6 +12,7 @@ from modelway.components.core.checks import Verdict
 from modelway.components.core.config.model_policy import WeakSegments
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.weak_segments import find_segments, row_errors, weak_segment_checks
+from modelway.components.evaluate.predicting import Candidate
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 ROWS = 4000
@@ -42,10 +44,12 @@ def policy(**more: Any) -> WeakSegments:
     return WeakSegments.model_validate({"metrics": {"accuracy": {"min": 0.7}}, **more})
 
 
+def candidate(predictions: Predictions, **how: Any) -> Candidate:
+    return Candidate(lambda _: predictions, TABLE, predictions, Resampling(ROWS, **how))
+
+
 def checks(broken: Any, columns: list[str], groups: Any = None, **more: Any) -> list[Any]:
-    return weak_segment_checks(
-        TABLE, columns, predictions=model(broken), resampling=Resampling(ROWS, groups), policy=policy(**more)
-    )
+    return weak_segment_checks(candidate(model(broken), groups=groups), columns, policy=policy(**more))
 
 
 def test_the_broken_part_is_found_and_described_by_raw_columns() -> None:
@@ -97,13 +101,8 @@ def test_a_model_without_a_weak_part_is_not_blamed_for_chance() -> None:
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(ROWS)
         predictions = model(np.zeros(ROWS, dtype=bool)).take(order)
-        segments = weak_segment_checks(
-            TABLE,
-            ["age", "city", "income"],
-            predictions=predictions,
-            resampling=Resampling(ROWS, seed=seed),
-            policy=policy(metrics={"accuracy": {"min": 0.9}}),
-        )
+        section = policy(metrics={"accuracy": {"min": 0.9}})
+        segments = weak_segment_checks(candidate(predictions, seed=seed), ["age", "city", "income"], policy=section)
         blamed += any(check.verdict is Verdict.FAILED for check in segments)
     assert blamed <= 6  # five segments of 2.5 % each would be two or three
 
@@ -138,13 +137,8 @@ def test_too_few_rows_to_look_in_are_open(rule: str, blocks: bool) -> None:
 
 
 def test_without_a_column_that_tells_rows_apart_nothing_is_found() -> None:
-    (check,) = weak_segment_checks(
-        TABLE.with_columns(same=pl.lit(1)),
-        ["same"],
-        predictions=model(AGE > 61),
-        resampling=Resampling(ROWS),
-        policy=policy(),
-    )
+    same = dataclasses.replace(candidate(model(AGE > 61)), table=TABLE.with_columns(same=pl.lit(1)))
+    (check,) = weak_segment_checks(same, ["same"], policy=policy())
     assert (check.name, check.verdict) == ("weak_segments", Verdict.PASSED)
 
 

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from modelway.components.core.measures.metrics import Array, Predictions, score
 from modelway.components.evaluate.statistics.intervals import Subset, compare, measure, share_of
 from modelway.components.evaluate.statistics.resampling import Resampling
-from modelway.components.evaluate.statistics.sum_metrics import share
+from modelway.components.evaluate.statistics.sum_metrics import MOST_CLASSES, share
 
 AUC = 0.760250  # of two normal distributions one standard deviation apart: Φ(1/√2)
 
@@ -229,6 +229,26 @@ def test_what_most_resamples_miss_is_not_defined(metric: str) -> None:
     ):
         assert np.isnan(estimate.value)
         assert estimate.interval is None
+
+
+@pytest.mark.parametrize("predictions", [binary(60_000), numbers(60_000)])
+def test_a_part_without_a_row_among_those_resampled_is_not_defined(predictions: Predictions) -> None:
+    resampling = Resampling(60_000)
+    part = np.setdiff1d(np.arange(60_000), resampling.scorer_sample[0])[:200]
+    for metric in ("average_precision", "roc_auc_ovo") if predictions.classes else ("median_absolute_error",):
+        estimate = compare(metric, Subset(predictions), second=Subset(predictions, part), resampling=resampling)
+        assert np.isnan(estimate.value)
+        assert estimate.interval is None
+
+
+def test_models_of_other_classes_are_compared_by_resamples_of_one_kind() -> None:
+    truth = np.arange(600) % MOST_CLASSES
+    first, second = (
+        Predictions(truth, np.where(np.arange(600) % 7, truth, 0), None, tuple(str(n) for n in range(classes)))
+        for classes in (MOST_CLASSES, MOST_CLASSES + 1)
+    )
+    estimate = compare("f1_macro", Subset(first), second=Subset(second), resampling=Resampling(600))
+    assert (estimate.value, estimate.interval) == (0.0, (0.0, 0.0))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
