@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from modelway.components.core.config.data_policy import Distances, Drift
+from modelway.components.core.config.data_policy import Drift
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.stability import population_stability_index
 from modelway.components.core.report.html import format_number
 from modelway.components.core.tables.parquet import as_numbers, as_text, to_model_input
-from modelway.components.validate.distances import cramers_v, jensen_shannon, kolmogorov_smirnov
+from modelway.components.validate.checks.drift import thresholds_of
+from modelway.components.validate.distances import DISTANCES, fits
 from modelway.components.validate.distributions import Distribution, measure
 
 if TYPE_CHECKING:
@@ -31,12 +31,11 @@ SAMPLE_ROWS = 10_000
 _BINS = " (the gate's bins)"
 _MISSING = "missing"
 _DRAWS = 200
-_Distance = Callable[[Sequence[float], Sequence[float]], float]
-_DISTANCES: dict[str, tuple[str, _Distance, set[str]]] = {
-    "psi": ("PSI, with what chance adds", population_stability_index, {"numeric", "discrete", "categorical"}),
-    "jensen_shannon": ("Jensen-Shannon distance", jensen_shannon, {"numeric", "discrete", "categorical"}),
-    "kolmogorov_smirnov": ("Kolmogorov-Smirnov distance", kolmogorov_smirnov, {"numeric", "discrete"}),
-    "cramers_v": ("Cramér's V", cramers_v, {"discrete", "categorical"}),
+_TITLES = {
+    "psi": "PSI, with what chance adds",
+    "jensen_shannon": "Jensen-Shannon distance",
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",
+    "cramers_v": "Cramér's V",
 }
 
 
@@ -99,10 +98,12 @@ def write_evidently(
     here, there = set(current.columns), set(reference.columns)
     names = [name for name in dict.fromkeys(columns) if name in here and name in there]
     distributions = measure(reference, names, data_hash="").columns
-    thresholds = {
+    thresholds: dict[tuple[str, str], float] = {
         (distance, name): threshold
         for name in names
-        for distance, threshold in _thresholds(name, label, policy=policy, distribution=distributions[name]).items()
+        for distance in DISTANCES
+        if fits(distance, distributions[name].kind)
+        and (threshold := getattr(thresholds_of(name, policy, label=label), distance)) is not None
     }
     samples = [_sample(table) for table in (current, reference)]
     tables = [_evidently_table(table, distributions) for table in samples]
@@ -145,18 +146,9 @@ def write_evidently(
     )
 
 
-def _thresholds(name: str, label: str, *, policy: Drift, distribution: Distribution) -> dict[str, float]:
-    """The thresholds of one column, by distance."""
-    limits: Distances = policy.columns.get(name, policy)
-    if name == label and name not in policy.columns:
-        limits = policy.label or policy
-    fitting = [distance for distance, (_, _, kinds) in _DISTANCES.items() if distribution.kind in kinds]
-    return {distance: limit for distance in fitting if (limit := getattr(limits, distance)) is not None}
-
-
 def _shown_distances(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """The distances that Evidently measured, by distance and column."""
-    names = {_method(distance): distance for distance in _DISTANCES}
+    names = {_method(distance): distance for distance in DISTANCES}
     distances: dict[str, dict[str, float]] = {}
     for metric in metrics:
         distance = names.get(metric["config"].get("method", ""))
@@ -175,14 +167,14 @@ def _register_distances() -> None:
     from evidently.legacy.calculations.stattests import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
 
-    for distance, (title, _, _) in _DISTANCES.items():
+    for distance, title in _TITLES.items():
         kind = StatTest(name=_method(distance), display_name=title, allowed_feature_types=[ColumnType.Categorical])
         register_stattest(kind, default_impl=_stat_test(distance))
 
 
 def _stat_test(distance: str) -> Callable[[pd.Series, pd.Series, Any, float], tuple[float, bool]]:
     def stat_test(reference: pd.Series, current: pd.Series, _: Any, threshold: float) -> tuple[float, bool]:
-        value = _DISTANCES[distance][1](*_shares(reference, current))
+        value = DISTANCES[distance](*_shares(reference, current))
         return value, value > threshold
 
     return stat_test
@@ -252,7 +244,7 @@ def _error(name: str, distance: str, *, tables: Sequence[pd.DataFrame], rows: tu
     """
     current, reference = (table[f"{name}{_BINS}"] for table in tables)
     shares = _shares(reference, current)
-    measure = _DISTANCES[distance][1]
+    measure = DISTANCES[distance]
     value, dice = measure(*shares), np.random.default_rng(0)
     draws = [
         dice.multinomial(effective_rows, share, _DRAWS) / effective_rows
