@@ -7,8 +7,9 @@ missing values and times, so it is given the columns in the gate's bins, and mea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,15 +170,12 @@ def _register_distances() -> None:
 
     for distance, title in _TITLES.items():
         kind = StatTest(name=_method(distance), display_name=title, allowed_feature_types=[ColumnType.Categorical])
-        register_stattest(kind, default_impl=_stat_test(distance))
+        register_stattest(kind, default_impl=partial(_stat_test, distance))
 
 
-def _stat_test(distance: str) -> Callable[[pd.Series, pd.Series, Any, float], tuple[float, bool]]:
-    def stat_test(reference: pd.Series, current: pd.Series, _: Any, threshold: float) -> tuple[float, bool]:
-        value = DISTANCES[distance](*_shares(reference, current))
-        return value, value > threshold
-
-    return stat_test
+def _stat_test(distance: str, reference: pd.Series, current: pd.Series, _: Any, threshold: float) -> tuple[float, bool]:
+    value = DISTANCES[distance](*_shares(reference, current))
+    return value, value > threshold
 
 
 def _shares(reference: pd.Series, current: pd.Series) -> tuple[list[float], list[float]]:
@@ -196,38 +194,31 @@ def _evidently_table(table: pl.DataFrame, distributions: Mapping[str, Distributi
     """
     import pandas as pd
 
-    binned = {
-        f"{name}{_BINS}": pd.Series(_binned(table[name], distribution), dtype=object)
-        for name, distribution in distributions.items()
-    }
-    return pd.concat(
-        [to_model_input(table, list(distributions)).replace([np.inf, -np.inf], np.nan), pd.DataFrame(binned)], axis=1
-    )
+    columns = to_model_input(table, list(distributions)).replace([np.inf, -np.inf], np.nan)
+    binned = {f"{name}{_BINS}": _binned(table[name], distribution) for name, distribution in distributions.items()}
+    return pd.concat([columns, pd.DataFrame(binned, dtype=object)], axis=1)
 
 
 def _binned(series: pl.Series, distribution: Distribution) -> list[str]:
     """The name of the bin that each row falls into; names sort as their bins do."""
-    names = [*(f"{place:03}: {name}" for place, name in enumerate(_names(distribution, series.dtype))), _MISSING]
+    names = [*(f"{place:03}: {name}" for place, name in enumerate(_names(distribution))), _MISSING]
     if distribution.kind == "categorical":
-        text = as_text(series)
-        places = text.replace_strict(
-            distribution.values, np.arange(len(distribution.values)), default=len(distribution.values)
-        )
+        text, rest = as_text(series), len(distribution.values)
+        places = text.replace_strict(distribution.values, np.arange(rest), default=rest)
         return [names[place] for place in places.set(text.is_null(), -1).to_list()]
     if not (series.dtype.is_numeric() or series.dtype.is_temporal() or series.dtype == pl.Boolean):
         return [_MISSING] * len(series)
     numbers, edges = as_numbers(series), np.asarray(distribution.edges, dtype=np.float64)
     bins = np.searchsorted(edges, numbers, side="left")
     if distribution.kind == "discrete":
-        is_edge = np.isin(numbers, edges)
-        bins = np.where(is_edge, bins, len(edges))
+        bins = np.where(np.isin(numbers, edges), bins, len(edges))
     return [names[place] for place in np.where(np.isfinite(numbers), bins, -1)]
 
 
-def _names(distribution: Distribution, dtype: pl.DataType) -> list[str]:
+def _names(distribution: Distribution) -> list[str]:
     if distribution.kind == "categorical":
         return [*distribution.values, "other"]
-    if isinstance(dtype, pl.Date | pl.Datetime):
+    if distribution.of_times:
         edges = pl.Series(distribution.edges).cast(pl.Int64).cast(pl.Datetime("us")).cast(pl.String).to_list()
     else:
         edges = [format_number(edge) for edge in distribution.edges]

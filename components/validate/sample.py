@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.tables.parquet import as_numbers, as_text
-
-_SEED = 0
+from modelway.components.validate.counting import rows_of, sample_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Sample:
     """
 
     table: pl.DataFrame
-    positions: np.ndarray[Any, np.dtype[np.int64]]
+    positions: np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
     total: int
 
     @property
@@ -47,16 +46,12 @@ def draw(table: pl.LazyFrame, columns: Sequence[str], *, limit: int) -> Sample:
         columns: The columns to keep.
         limit: How many rows to draw at most.
     """
-    total = int(table.select(pl.len()).collect(engine="streaming").item())
-    if total <= limit:
-        return Sample(table.select(columns).collect(engine="streaming"), np.arange(total), total)
-    positions = np.sort(np.random.default_rng(_SEED).choice(total, limit, replace=False, shuffle=False))
     row = "row"
     while row in columns:
         row += "_"
-    positions_series = pl.Series(positions, dtype=pl.get_index_type())
-    plan = table.select(columns).with_row_index(row).filter(pl.col(row).is_in(positions_series.implode()))
-    return Sample(plan.collect(engine="streaming").sort(row).drop(row), positions, total)
+    numbered = table.select(columns).with_row_index(row)
+    rows = sample_of(numbered, [row, *columns], limit=limit).sort(row)
+    return Sample(rows.drop(row), rows[row].to_numpy(), rows_of(table))
 
 
 def plain_series(series: pl.Series) -> pl.Series:

@@ -49,9 +49,8 @@ def shared_rows_check(
     verdict = Threshold(max=limit).judge(interval if interval is not None and shared_rows else (share, share))
     if verdict is not Verdict.PASSED:
         message += f"; the policy allows at most {limit:.2%}: {_REMEDIES[verdict]}"
-    return judged(
-        "shared_rows", verdict, message=message, rule=rule, observed=share, threshold=limit, interval=interval
-    )
+    rounded = (round(interval[0], 8), round(interval[1], 8)) if interval else None
+    return judged("shared_rows", verdict, message=message, rule=rule, observed=share, threshold=limit, interval=rounded)
 
 
 def _exact_interval(hits: int, rows: int) -> Interval:
@@ -59,4 +58,4 @@ def _exact_interval(hits: int, rows: int) -> Interval:
     from scipy.stats import binomtest
 
     interval = binomtest(hits, rows).proportion_ci(CONFIDENCE, method="exact")
-    return round(float(interval.low), 8), round(float(interval.high), 8)
+    return float(interval.low), float(interval.high)
