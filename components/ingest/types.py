@@ -13,9 +13,8 @@ _TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n",
 
 def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Converts each column to its contract's type if no value is lost by it."""
-    present = set(table.columns)
-    columns = [_convert(table[name], column.type) for name, column in contract.columns.items() if name in present]
-    return table.with_columns(columns)
+    columns = contract.columns
+    return table.with_columns(_convert(table[name], columns[name].type) for name in table.columns if name in columns)
 
 
 def _convert(series: pl.Series, column_type: ColumnType) -> pl.Series:
