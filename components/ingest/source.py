@@ -202,15 +202,14 @@ def _ragged_line(text: Path, delimiter: str, *, fields: int) -> str:
 def _header(file: Path, text: Path, *, delimiter: str) -> list[str]:
     with text.open(encoding="utf-8-sig", newline="") as lines:
         header = next(csv.reader(lines, delimiter=delimiter), [])
-    if len(header) == 1:
-        likely = next((mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in header[0]), None)
-        if likely is not None:
+    for mark in (";", "\t", "|", ","):
+        if len(header) == 1 and mark != delimiter and mark in header[0]:
             raise ModelwayError(
-                f"{file} has one column with the delimiter {delimiter!r}, but its header contains {likely!r}",
+                f"{file} has one column with the delimiter {delimiter!r}, but its header contains {mark!r}",
                 file=str(file),
                 key="data.delimiter",
                 value=delimiter,
-                remedy=f"set `data.delimiter: {json.dumps(likely)}`",
+                remedy=f"set `data.delimiter: {json.dumps(mark)}`",
             )
     twice = sorted(name for name, times in Counter(header).items() if times > 1)
     if twice:

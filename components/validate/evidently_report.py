@@ -24,6 +24,7 @@ from modelway.components.core.tables.parquet import as_numbers, as_text, to_mode
 from modelway.components.validate.checks.drift import thresholds_of
 from modelway.components.validate.distances import DISTANCES, fits
 from modelway.components.validate.distributions import Distribution, measure
+from modelway.components.validate.sample import at_most
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ def write_evidently(
         if fits(distance, distributions[name].kind)
         and (threshold := getattr(thresholds_of(name, policy, label=label), distance)) is not None
     }
-    samples = [_sample(table) for table in (current, reference)]
+    samples = [at_most(table, SAMPLE_ROWS) for table in (current, reference)]
     tables = [_evidently_table(table, distributions) for table in samples]
     kinds = {name: tables[1][name].dtype.kind for name in names}
     definition = DataDefinition(
@@ -249,7 +250,3 @@ def _error(name: str, distance: str, *, tables: Sequence[pd.DataFrame], rows: tu
 def _effective(rows: int, total: int) -> int:
     """How many independent rows vary as much as rows drawn without replacement; 0: they do not vary."""
     return 0 if rows == total else round(rows / (1 - rows / total))
-
-
-def _sample(table: pl.DataFrame) -> pl.DataFrame:
-    return table.sample(SAMPLE_ROWS, seed=0) if len(table) > SAMPLE_ROWS else table

@@ -54,6 +54,11 @@ def draw(table: pl.LazyFrame, columns: Sequence[str], *, limit: int) -> Sample:
     return Sample(rows.drop(row), rows[row].to_numpy(), rows_of(table))
 
 
+def at_most(table: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """The table, or random rows of one that has more; the same ones each time."""
+    return table.sample(limit, seed=0) if len(table) > limit else table
+
+
 def plain_series(series: pl.Series) -> pl.Series:
     """Converts a column to numbers, dates or times, or booleans, with one kind of missing value, or else to text.
 

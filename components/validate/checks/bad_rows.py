@@ -70,8 +70,17 @@ def bad_row_checks(table: pl.LazyFrame, kinds: Sequence[BadRows], *, counts: Cou
     """A check of each count; examples for failed ones take one more pass over the columns concerned."""
     rows, numbers = counts.rows, counts.numbers
     bad = {kind.name: rows - numbers[kind.name] if kind.counts_good else numbers[kind.name] for kind in kinds}
-    examples = _examples([kind for kind in kinds if _is_failed(kind, bad[kind.name], rows=rows)], table)
-    return [_counted_check(kind, bad[kind.name], rows=rows, examples=examples.get(kind.name, "")) for kind in kinds]
+    shares = {name: number / max(rows, 1) for name, number in bad.items()}
+    examples = _examples([kind for kind in kinds if shares[kind.name] > kind.tolerance], table)
+    checks = []
+    for kind in kinds:
+        name, number, share = kind.name, bad[kind.name], shares[kind.name]
+        message, passed = f"{number:,} of {rows:,} {kind.problem}", share <= kind.tolerance
+        if not passed:
+            message += f"{examples.get(name, '')}; {kind.remedy}"
+        observed = round(share, 6) if kind.example_column is None else number
+        checks.append(passed_or_failed(name, passed, message=message, observed=observed, threshold=kind.threshold))
+    return checks
 
 
 def is_present(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -115,18 +124,6 @@ def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows
         differs, problem = ~value.str.contains(in_full(column.pattern)), "values that do not match"
         kinds.append(bad_values(f"pattern[{name}]", differs, problem, threshold=column.pattern))
     return kinds
-
-
-def _is_failed(kind: BadRows, bad: int, *, rows: int) -> bool:
-    return bool(rows) and bad / rows > kind.tolerance
-
-
-def _counted_check(kind: BadRows, bad: int, *, rows: int, examples: str) -> Check:
-    share = bad / rows if rows else 0.0
-    is_failed = _is_failed(kind, bad, rows=rows)
-    message = f"{bad:,} of {rows:,} {kind.problem}" + (f"{examples}; {kind.remedy}" if is_failed else "")
-    observed = round(share, 6) if kind.example_column is None else bad
-    return passed_or_failed(kind.name, not is_failed, message=message, observed=observed, threshold=kind.threshold)
 
 
 def _examples(kinds: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:

@@ -13,6 +13,7 @@ from modelway.components.core.config.data_policy import Multivariate
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.tables.parquet import as_numbers, as_text
 from modelway.components.validate.checks.single_feature import CONFIDENCE, roc_auc
+from modelway.components.validate.sample import at_most
 
 MINIMUM_ROWS = 500
 MOST_CATEGORIES = 200
@@ -56,7 +57,7 @@ def multivariate_check(
         rule: What an inconclusive check does.
     """
     limit = policy.roc_auc
-    tables = [_sample_rows(table, policy.sample_rows) for table in (reference, current)]
+    tables = [at_most(table, policy.sample_rows) for table in (reference, current)]
     rows = min(len(table) for table in tables)
     if rows < MINIMUM_ROWS:
         message = f"{rows:,} rows on one side; {MINIMUM_ROWS} are needed to measure multivariate drift"
@@ -84,10 +85,6 @@ def multivariate_check(
     rounded = round(interval[0], 6), round(interval[1], 6)
     observed = round(area, 6)
     return judged(_NAME, verdict, message=message, rule=rule, observed=observed, threshold=limit, interval=rounded)
-
-
-def _sample_rows(table: pl.DataFrame, limit: int) -> pl.DataFrame:
-    return table.sample(limit, seed=_SEED) if len(table) > limit else table
 
 
 def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | None:

@@ -98,7 +98,4 @@ def _utc(name: str) -> pl.Expr:
 
 def _may_be_later(contract: Contract, name: str, *, now: dt.datetime) -> bool:
     latest = contract.columns[name].maximum if name in contract.columns else None
-    if not isinstance(latest, dt.date):
-        return False
-    moment = latest if isinstance(latest, dt.datetime) else dt.datetime(latest.year, latest.month, latest.day)
-    return moment > now
+    return isinstance(latest, dt.date) and dt.datetime.fromisoformat(f"{latest}") > now
