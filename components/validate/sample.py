@@ -19,12 +19,10 @@ class Sample:
 
     Attributes:
         table: The rows.
-        positions: The running number of each row in the table that it was drawn from.
-        total: How many rows that table has.
+        total: How many rows the table has that they were drawn from.
     """
 
     table: pl.DataFrame
-    positions: np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
     total: int
 
     @property
@@ -51,7 +49,7 @@ def draw(table: pl.LazyFrame, columns: Sequence[str], *, limit: int) -> Sample:
         row += "_"
     numbered = table.select(columns).with_row_index(row)
     rows = sample_of(numbered, [row, *columns], limit=limit).sort(row)
-    return Sample(rows.drop(row), rows[row].to_numpy(), rows_of(table))
+    return Sample(rows.drop(row), rows_of(table))
 
 
 def at_most(table: pl.DataFrame, limit: int) -> pl.DataFrame:

@@ -64,7 +64,7 @@ def identifier_checks(
         is_distinct = _differs(series)
         suspicion = _names_rows(series, sample, categorical=feature in categorical) if is_distinct else None
         may_be_ordered = suspicion is None and feature in skilful and not series.dtype.is_temporal()
-        if may_be_ordered and _follows_order(series, sample):
+        if may_be_ordered and _follows_order(series):
             order = "it follows the order of the rows" + ("" if is_distinct else ", or they are sorted by it")
             predicts = "which predicts the label" if is_distinct else "and it predicts the label"
             skill = skilful[feature]
@@ -130,13 +130,11 @@ def _numbers_rows(numbers: np.ndarray[Any, np.dtype[np.float64]], total: int) ->
     return None
 
 
-def _follows_order(series: pl.Series, sample: Sample) -> bool:
+def _follows_order(series: pl.Series) -> bool:
     """Whether the rank correlation (Spearman, 1904) with the row's number is nearly perfect."""
     if not is_ordered(series) or series.null_count() > (1 - _DISTINCT) * len(series):
         return False
-    has_value = series.is_not_null()
-    rows = sample.positions[has_value.to_numpy()].argsort().argsort().astype(np.float64)
     midranks = series.drop_nulls().rank("average").to_numpy()
     if np.ptp(midranks) == 0:
         return False
-    return abs(float(np.corrcoef(rows, midranks)[0, 1])) > _IN_ORDER
+    return abs(float(np.corrcoef(np.arange(len(midranks)), midranks)[0, 1])) > _IN_ORDER
