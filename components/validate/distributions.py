@@ -136,17 +136,18 @@ def _bins(series: pl.Series) -> Distribution:
 
 def _categories(texts: pl.Series) -> Distribution:
     """All values, or else those that are most frequent in the first half of a sample in random order."""
-    frequent = _most_frequent(texts)
+    frequent = most_frequent(texts)
     if len(frequent) <= MOST_CATEGORIES:
         return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[])
     half = texts.head(len(texts) // 2)
-    frequent = _most_frequent(half).head(MOST_CATEGORIES)
+    frequent = most_frequent(half).head(MOST_CATEGORIES)
     sizes = frequent["rows"].to_list()
     chosen_by = [*sizes, half.count() - sum(sizes), half.null_count()]
     return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[], chosen_by=chosen_by)
 
 
-def _most_frequent(texts: pl.Series) -> pl.DataFrame:
+def most_frequent(texts: pl.Series) -> pl.DataFrame:
+    """How many ``rows`` each ``value`` has, the most frequent first."""
     counts = texts.alias("value").drop_nulls().value_counts(name="rows")
     return counts.sort(["rows", "value"], descending=[True, False])
 

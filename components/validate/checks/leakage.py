@@ -21,6 +21,10 @@ from modelway.components.validate.checks.times import time_checks
 from modelway.components.validate.sample import Sample, draw
 
 _SKILLS = "leakage[single features]"
+_REMEDIES = {
+    Verdict.INCONCLUSIVE: "too few rows to decide: bring more, or check how the feature is made",
+    Verdict.FAILED: "take it out of `features` if it is not known before the label is",
+}
 
 
 def leakage_checks(
@@ -96,26 +100,22 @@ def _skill_checks(
         return [inconclusive(_SKILLS, "none of the features is in the data", rule=rule)]
     one_of = f", of the class that it predicts best of {target.classes}" if target.classes > 2 else ""
 
-    def skill_check(name: str, skill: Skill, verdict: Verdict, *, tells: str, remedy: str = "") -> Check:
-        (low, high), observed = skill.interval, skill.observed
-        message = f"{tells}: {skill.measure} {observed:.4f} ({CONFIDENCE:.0%} interval {low:.4f} to {high:.4f})"
-        message += f" on {sample.rows} training rows{one_of}; the policy allows at most {limit:g}{remedy}"
-        interval = round(low, 6), round(high, 6)
-        return judged(
-            name, verdict, message=message, rule=rule, observed=round(observed, 6), threshold=limit, interval=interval
-        )
+    def skill_check(name: str, skill: Skill, verdict: Verdict, *, tells: str) -> Check:
+        (low, high), observed = skill.interval, round(skill.observed, 6)
+        message = f"{tells}: {skill.measure} {skill.observed:.4f} ({CONFIDENCE:.0%} interval {low:.4f} to {high:.4f})"
+        message += f" on {sample.rows} training rows{one_of}; the policy allows at most {limit:g}"
+        message += f"; {_REMEDIES[verdict]}" if verdict in _REMEDIES else ""
+        rounded = round(low, 6), round(high, 6)
+        return judged(name, verdict, message=message, rule=rule, observed=observed, threshold=limit, interval=rounded)
 
     passing, checks = [], []
     for skill in skills:
         verdict = Threshold(max=limit).judge(skill.interval)
-        tells = "whether it is missing alone predicts the label" if skill.missing else "alone predicts the label"
         if verdict is Verdict.PASSED:
             passing.append(skill)
-            continue
-        remedy = "; take it out of `features` if it is not known before the label is"
-        if verdict is Verdict.INCONCLUSIVE:
-            remedy = "; too few rows to decide: bring more, or check how the feature is made"
-        checks.append(skill_check(f"leakage[{skill.feature}]", skill, verdict, tells=tells, remedy=remedy))
+        else:
+            tells = "whether it is missing alone predicts the label" if skill.missing else "alone predicts the label"
+            checks.append(skill_check(f"leakage[{skill.feature}]", skill, verdict, tells=tells))
     if passing:
         best = max(passing, key=lambda skill: skill.observed)
         tells = f"none of {len(passing)} features alone predicts the label too well; the best is {best.feature!r}"

@@ -13,6 +13,7 @@ from modelway.components.core.config.data_policy import Multivariate
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.tables.parquet import as_numbers, as_text
 from modelway.components.validate.checks.single_feature import CONFIDENCE, roc_auc
+from modelway.components.validate.distributions import most_frequent
 from modelway.components.validate.sample import at_most
 
 MINIMUM_ROWS = 500
@@ -98,11 +99,9 @@ def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | N
         numbers = np.concatenate([as_numbers(reference), as_numbers(current)])
         return np.where(np.isinf(numbers), np.sign(numbers) * np.finfo(np.float32).max, numbers), False
     text = pl.concat([as_text(reference).alias("value"), as_text(current).alias("value")])
-    counts = text.drop_nulls().value_counts(name="rows").sort(["rows", "value"], descending=[True, False])
-    categories = counts["value"].head(MOST_CATEGORIES)
-    codes = text.replace_strict(
-        categories, np.arange(len(categories)), default=len(categories), return_dtype=pl.Float64
-    )
+    categories = most_frequent(text)["value"].head(MOST_CATEGORIES)
+    rest = len(categories)
+    codes = text.replace_strict(categories, np.arange(rest), default=rest, return_dtype=pl.Float64)
     return codes.set(text.is_null(), None).to_numpy(), True
 
 

@@ -52,7 +52,7 @@ class Label:
         """The classes that are predicted against the rest: of two, one suffices."""
         return [1] if self.classes == 2 else range(self.classes)
 
-    @property
+    @cached_property
     def goals(self) -> list[np.ndarray[Any, Any]]:
         """What is predicted: the numbers, or whether a row is of each scored class."""
         return [self.values == code for code in self.scored_classes] if self.classes else [self.values]
@@ -193,7 +193,8 @@ def _observed(skill: Skill) -> float:
 
 def _of_scores(feature: str, scores: Numbers, *, target: Label) -> Skill:
     """The skill of predictions: a column of scores for each judged class, or one of numbers."""
-    score, pairs = roc_auc if target.classes else _r_squared, zip(target.goals, scores.T, strict=True)
+    score = roc_auc if target.classes else _r_squared
+    pairs = zip(target.goals, scores.T, strict=True)
     return max((Skill(feature, target.measure, *score(goal, column)) for goal, column in pairs), key=_observed)
 
 
@@ -247,8 +248,8 @@ def _fitted_by_line(numbers: Numbers, target: Label) -> Numbers:
     if not is_number.all():
         predictions[~is_number] = target.values[~is_number].mean()
     if is_number.any() and np.ptp(numbers[is_number]) > 0:
-        line = np.polynomial.Polynomial.fit(numbers[is_number], target.values[is_number], 1)
-        predictions[is_number] = line(numbers[is_number])
+        centred = numbers[is_number] - numbers[is_number].mean()
+        predictions[is_number] = np.polynomial.Polynomial.fit(centred, target.values[is_number], 1)(centred)
     return predictions.reshape(-1, 1)
 
 

@@ -23,11 +23,9 @@ def unique_checks(table: pl.LazyFrame, contract: Contract, *, schema: pl.Schema,
             bad, keys = _repeated(present_rows, [name], rows=rows)
             message = f"{bad:,} of {rows:,} values that occur more than once"
             if bad:
-                is_repeated = row_hash([name]).is_in(keys.implode())
-                examples = (
-                    present_rows.filter(is_repeated).select(pl.col(name).cast(pl.String)).unique(maintain_order=True)
-                )
-                message += f", such as {shown_values(examples.collect()[name].to_list())}"
+                repeated_rows = present_rows.filter(row_hash([name]).is_in(keys.implode()))
+                examples = repeated_rows.select(pl.col(name).cast(pl.String).unique(maintain_order=True)).collect()
+                message += f", such as {shown_values(examples[name].to_list())}"
                 message += "; correct the values at their source, or the contract"
             checks.append(_unique_check(name, bad, message=message))
     for columns in contract.unique:
@@ -89,10 +87,10 @@ def _group_check(rule: RowRule, table: pl.LazyFrame, *, schema: pl.Schema) -> Ch
     passed = share <= rule.tolerance
     message = f"{bad:,} of {total:,} groups by {', '.join(rule.by)} break the rule `{rule.rule}`"
     if not passed:
-        examples = [
-            f"{', '.join(f'{column} = {value}' for column, value in zip(rule.by, key, strict=False))} ({size:,} rows)"
-            for *key, _, size in worst.iter_rows()
-        ]
+        examples = []
+        for *key, _, size in worst.iter_rows():
+            values = ", ".join(f"{column} = {value}" for column, value in zip(rule.by, key, strict=True))
+            examples.append(f"{values} ({size:,} rows)")
         message += f", the largest being {'; '.join(examples)}; {rule_remedy(rule)}"
     observed = round(share, 6)
     return passed_or_failed(f"rule[{rule.name}]", passed, message=message, observed=observed, threshold=rule.tolerance)
