@@ -101,7 +101,7 @@ def write_evidently(
     names = [name for name in dict.fromkeys(columns) if name in here and name in there]
     distributions = measure(reference, names, data_hash="").columns
     thresholds: dict[tuple[str, str], float] = {
-        (distance, name): threshold
+        (distance, f"{name}{_BINS}"): threshold
         for name in names
         for distance in DISTANCES
         if fits(distance, distributions[name].kind)
@@ -116,16 +116,16 @@ def write_evidently(
         datetime_columns=[name for name in names if kinds[name] == "M"],
     )
     _register_distances()
-    first = {name: distance for distance, name in reversed(list(thresholds))}
+    first = {column: distance for distance, column in reversed(list(thresholds))}
     drift = DataDriftPreset(
-        columns=[f"{name}{_BINS}" for name in first],
-        per_column_method={f"{name}{_BINS}": _method(distance) for name, distance in first.items()},
-        per_column_threshold={f"{name}{_BINS}": thresholds[distance, name] for name, distance in first.items()},
+        columns=list(first),
+        per_column_method={column: _method(distance) for column, distance in first.items()},
+        per_column_threshold={column: thresholds[distance, column] for column, distance in first.items()},
     )
     further = [
-        ValueDrift(column=f"{name}{_BINS}", method=_method(distance), threshold=threshold)
-        for (distance, name), threshold in thresholds.items()
-        if first[name] != distance
+        ValueDrift(column=column, method=_method(distance), threshold=threshold)
+        for (distance, column), threshold in thresholds.items()
+        if first[column] != distance
     ]
     summarized = [name for name in names if kinds[name] != "M"]  # Evidently's summary fails on times
     summary = [DataSummaryPreset(columns=summarized)] if summarized else []
