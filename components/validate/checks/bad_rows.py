@@ -26,8 +26,8 @@ class BadRows:
         condition: Holds for the rows that are counted.
         problem: What is wrong with bad rows, in words.
         remedy: What to do about them.
-        threshold: The threshold that the check shows.
         tolerance: The share of rows that may be bad.
+        threshold: What the check shows as its threshold; None: the tolerance, beside the share of bad rows.
         example_column: The column whose bad values are shown, if any.
         counts_good: Whether the good rows are counted: for missing values that is several times as fast.
     """
@@ -36,8 +36,8 @@ class BadRows:
     condition: pl.Expr
     problem: str
     remedy: str
-    threshold: float | str
-    tolerance: float = 0.0
+    tolerance: float = 0
+    threshold: float | str | None = None
     example_column: str | None = None
     counts_good: bool = False
 
@@ -57,12 +57,11 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
     if project.label in schema:
         is_labelled = is_present(project.label, schema[project.label])
         remedy = "leave rows without a label out at their source"
-        kinds.append(BadRows("label", is_labelled, "rows without a label", remedy, 0, counts_good=True))
+        kinds.append(BadRows("label", is_labelled, "rows without a label", remedy, counts_good=True))
     for rule in contract.rules:
         if rule.per == "row" and not obstacle_of(rule, contract, schema=schema):
             is_broken, problem = ~rule_condition(rule, schema), f"rows break the rule `{rule.rule}`"
-            limit = rule.tolerance
-            kinds.append(BadRows(f"rule[{rule.name}]", is_broken, problem, rule_remedy(rule), limit, limit))
+            kinds.append(BadRows(f"rule[{rule.name}]", is_broken, problem, rule_remedy(rule), rule.tolerance))
     return kinds
 
 
@@ -78,8 +77,9 @@ def bad_row_checks(table: pl.LazyFrame, kinds: Sequence[BadRows], *, counts: Cou
         message, passed = f"{number:,} of {rows:,} {kind.problem}", share <= kind.tolerance
         if not passed:
             message += f"{examples.get(name, '')}; {kind.remedy}"
-        observed = round(share, 6) if kind.example_column is None else number
-        checks.append(passed_or_failed(name, passed, message=message, observed=observed, threshold=kind.threshold))
+        observed = round(share, 6) if kind.threshold is None else number
+        threshold = kind.tolerance if kind.threshold is None else kind.threshold
+        checks.append(passed_or_failed(name, passed, message=message, observed=observed, threshold=threshold))
     return checks
 
 
@@ -99,10 +99,9 @@ def shown_values(values: Sequence[str]) -> str:
 
 
 def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows]:
-    value, limit = pl.col(name), column.max_nulls
+    value, is_known = pl.col(name), is_present(name, dtype)
     remedy = "fill them in at their source, or raise `max_nulls` in the contract"
-    is_known = is_present(name, dtype)
-    kinds = [BadRows(f"nulls[{name}]", is_known, "missing values", remedy, limit, limit, counts_good=True)]
+    kinds = [BadRows(f"nulls[{name}]", is_known, "missing values", remedy, column.max_nulls, counts_good=True)]
     if not is_stored_as(column.type, dtype):
         return kinds
     if dtype.is_float():

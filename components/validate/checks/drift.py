@@ -36,7 +36,7 @@ def drift_checks(
     comparison = Comparison(
         current,
         baseline,
-        section,
+        policy=section,
         rule=rule,
         rows=f"over {current.rows:,} rows against the baseline's {baseline.rows:,}",
         remedy="check the column's source, or retrain and raise the threshold",

@@ -19,7 +19,7 @@ def skew_checks(serving: TableStatistics, train: TableStatistics, *, policy: Dat
     comparison = Comparison(
         serving,
         train,
-        policy.skew,
+        policy=policy.skew,
         rule=policy.on_inconclusive,
         rows=f"over {serving.rows:,} rows of the serving data against the {train.rows:,} trained on",
         remedy="compute the column alike for training and serving, or train on serving data",
