@@ -108,8 +108,7 @@ def counted_checks(data: Dataset, policy: DataPolicy) -> list[Check]:
     """The contract's checks and every column's drift."""
     project = data.project
     columns = [*project.features.columns, project.label]
-    group = project.data.split.column if project.data.split.by == "group" else None
-    before = measure(data.before, columns, data_hash="", group=group)
+    before = measure(data.before, columns, data_hash="", group=project.data.split.group)
     profile = profile_splits(
         data.train.lazy(), data.test.lazy(), contract=data.contract, project=project, reference=before, data_hash=""
     )
@@ -131,8 +130,7 @@ def trained_checks(data: Dataset, policy: DataPolicy) -> list[Check]:
         test,
         project=data.project,
         contract=data.contract,
-        policy=policy.leakage,
-        rule=rule,
+        policy=policy,
         serving_columns=None,
     )
     assert policy.drift.multivariate is not None

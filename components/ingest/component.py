@@ -36,7 +36,6 @@ def ingest_data(
     """
     from modelway.components.ingest.stage import ingest
 
-    parts = (train_data, test_data, unseen_data, serving_data)
     ingestion = ingest(
         project,
         contract,
@@ -46,8 +45,7 @@ def ingest_data(
         unseen_path=unseen_data.path,
         serving_path=serving_data.path,
     )
-    counts = (ingestion.train_rows, ingestion.test_rows, ingestion.unseen_rows, ingestion.serving_rows)
     facts = {"columns": ingestion.columns, "data_hash": ingestion.data_hash, "data_version": data_version}
-    for part, rows in zip(parts, counts, strict=True):
+    for part, rows in zip((train_data, test_data, unseen_data, serving_data), ingestion.rows, strict=True):
         part.metadata.update({"rows": rows, **facts})
-    return (ingestion.data_hash, sum(counts[:3]))
+    return (ingestion.data_hash, sum(ingestion.rows[:3]))

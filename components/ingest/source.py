@@ -6,6 +6,7 @@ import codecs
 import csv
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -43,17 +44,7 @@ def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path
             key="data.source",
             remedy=f"put files with the extension {', '.join(_SUFFIXES)} there, or correct `data.source`",
         )
-    tables = [_read_file(file, data, contract=contract, work=work) for file in files]
-    for file, table in zip(files, tables, strict=True):
-        if table.columns != tables[0].columns:
-            odd = sorted(set(table.columns) ^ set(tables[0].columns)) or ["their order"]
-            raise ModelwayError(
-                f"{file.name} and {files[0].name} do not have the same columns: they differ in {', '.join(odd[:5])}",
-                file=str(file),
-                column=odd[0],
-                remedy="give all files of the folder the same columns in the same order",
-            )
-    table = _concatenate(files, tables)
+    table = _concatenate(files, [_read_file(file, data, contract=contract, work=work) for file in files])
     if table.is_empty():
         raise ModelwayError(
             f"{path} holds no rows", file=str(path), key="data.source", remedy="export it again, with its rows"
@@ -73,9 +64,17 @@ def _data_files(folder: Path) -> list[Path]:
 
 
 def _concatenate(files: list[Path], tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """Concatenates the files' tables, in which a column must be of one kind; NaN becomes missing."""
+    """Concatenates the files' tables, whose columns must be the same and of one kind; NaN becomes missing."""
     expected = tables[0].schema
     for file, table in zip(files, tables, strict=True):
+        if table.columns != tables[0].columns:
+            odd = sorted(set(table.columns) ^ set(tables[0].columns)) or ["their order"]
+            raise ModelwayError(
+                f"{file.name} and {files[0].name} do not have the same columns: they differ in {', '.join(odd[:5])}",
+                file=str(file),
+                column=odd[0],
+                remedy="give all files of the folder the same columns in the same order",
+            )
         for name, dtype in table.schema.items():
             first = expected[name]
             if len({_kind(first), _kind(dtype)} - {None}) > 1:
@@ -101,26 +100,26 @@ def _read_file(file: Path, data: Data, *, contract: Contract | None, work: Path)
     if file.stat().st_size == 0:
         raise ModelwayError(f"{file} is empty", file=str(file), key="data.source", remedy="export it again")
     kind = data.format or _SUFFIXES.get(file.suffix.lower())
-    if kind == "parquet":
-        try:
-            table = pl.read_parquet(file, glob=False)
-            return table.with_columns(polars.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String))
-        except (polars.exceptions.PolarsError, OSError) as error:
-            raise DamagedError(
-                f"{file} cannot be read as Parquet: {first_line(error)}",
-                file=str(file),
-                key="data.format",
-                remedy="write it again as Parquet, or set `data.format: csv`",
-            ) from error
+    if kind is None:
+        raise ModelwayError(
+            f"{file} has an unknown file extension",
+            file=str(file),
+            key="data.format",
+            value=file.suffix or file.name,
+            remedy="set `data.format` to csv or parquet",
+        )
     if kind == "csv":
         return _read_csv(file, data, contract=contract, work=work)
-    raise ModelwayError(
-        f"{file} has an unknown file extension",
-        file=str(file),
-        key="data.format",
-        value=file.suffix or file.name,
-        remedy="set `data.format` to csv or parquet",
-    )
+    try:
+        table = pl.read_parquet(file, glob=False)
+        return table.with_columns(polars.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String))
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise DamagedError(
+            f"{file} cannot be read as Parquet: {first_line(error)}",
+            file=str(file),
+            key="data.format",
+            remedy="write it again as Parquet, or set `data.format: csv`",
+        ) from error
 
 
 def _read_csv(file: Path, data: Data, *, contract: Contract | None, work: Path) -> pl.DataFrame:
@@ -184,42 +183,33 @@ def _as_utf8(file: Path, encoding: str, *, work: Path) -> Path:
 
 def _undecodable_line(file: Path, encoding: str) -> int:
     """Finds the first line that does not decode; the error itself may come some thousand bytes ahead of it."""
-    try:
-        with file.open(encoding=encoding, errors="replace") as lines:
-            return next((number for number, line in enumerate(lines, 1) if "\N{REPLACEMENT CHARACTER}" in line), 1)
-    except UnicodeError:  # UTF-16 without a byte order mark
-        return 1
+    # UTF-16 without a byte order mark fails all the same.
+    with suppress(UnicodeError), file.open(encoding=encoding, errors="replace") as lines:
+        return next((number for number, line in enumerate(lines, 1) if "\N{REPLACEMENT CHARACTER}" in line), 1)
+    return 1
 
 
 def _ragged_line(text: Path, delimiter: str, *, fields: int) -> str:
     """Describes the first line with more fields than the header; empty if there is none."""
-    try:
-        with text.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.reader(lines, delimiter=delimiter)
-            return next(
-                (
-                    f"line {rows.line_num} has {len(row)} fields, the header {fields}"
-                    for row in rows
-                    if len(row) > fields
-                ),
-                "",
-            )
-    except csv.Error:
-        return ""
+    with suppress(csv.Error), text.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.reader(lines, delimiter=delimiter)
+        for row in rows:
+            if len(row) > fields:
+                return f"line {rows.line_num} has {len(row)} fields, the header {fields}"
+    return ""
 
 
 def _header(file: Path, text: Path, *, delimiter: str) -> list[str]:
     with text.open(encoding="utf-8-sig", newline="") as lines:
         header = next(csv.reader(lines, delimiter=delimiter), [])
-    if len(header) == 1:
-        likely = next((mark for mark in (";", "\t", "|", ",") if mark != delimiter and mark in header[0]), None)
-        if likely is not None:
+    for mark in (";", "\t", "|", ","):
+        if len(header) == 1 and mark != delimiter and mark in header[0]:
             raise ModelwayError(
-                f"{file} has one column with the delimiter {delimiter!r}, but its header contains {likely!r}",
+                f"{file} has one column with the delimiter {delimiter!r}, but its header contains {mark!r}",
                 file=str(file),
                 key="data.delimiter",
                 value=delimiter,
-                remedy=f"set `data.delimiter: {json.dumps(likely)}`",
+                remedy=f"set `data.delimiter: {json.dumps(mark)}`",
             )
     twice = sorted(name for name, times in Counter(header).items() if times > 1)
     if twice:

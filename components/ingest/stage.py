@@ -18,14 +18,17 @@ from modelway.components.ingest.split import split_table
 
 @dataclass(frozen=True)
 class Ingestion:
-    """The result of ingesting: the SHA-256 of the source's content, and counts."""
+    """The result of ingesting.
+
+    Attributes:
+        data_hash: The SHA-256 of the source's content.
+        columns: How many columns it has.
+        rows: How many rows the training, the test and the unseen split and the serving data have.
+    """
 
     data_hash: str
     columns: int
-    train_rows: int
-    test_rows: int
-    unseen_rows: int
-    serving_rows: int
+    rows: tuple[int, ...]
 
 
 def ingest(
@@ -70,7 +73,7 @@ def ingest(
     for part, path in zip(tables, (train_path, test_path, unseen_path, serving_path), strict=True):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         part.write_parquet(path)
-    return Ingestion(data_hash, table.width, len(splits.train), len(splits.test), len(splits.unseen), len(serving))
+    return Ingestion(data_hash, table.width, tuple(map(len, tables)))
 
 
 def _read_serving_data(source: str, data: Data, *, contract: Contract) -> pl.DataFrame:

@@ -8,14 +8,14 @@ import polars.exceptions
 from modelway.components.core.config.contract import ColumnType, Contract
 
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
-_TRUE, _FALSE = ["true", "t", "yes", "y", "1", "1.0"], ["false", "f", "no", "n", "0", "0.0"]
+_FLAGS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "1.0": True}
+_FLAGS |= {"false": False, "f": False, "no": False, "n": False, "0": False, "0.0": False}
 
 
 def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Converts each column to its contract's type if no value is lost by it."""
-    present = set(table.columns)
-    columns = [_convert(table[name], column.type) for name, column in contract.columns.items() if name in present]
-    return table.with_columns(columns)
+    columns = contract.columns
+    return table.with_columns(_convert(table[name], columns[name].type) for name in table.columns if name in columns)
 
 
 def _convert(series: pl.Series, column_type: ColumnType) -> pl.Series:
@@ -66,13 +66,7 @@ def _as_boolean(series: pl.Series) -> pl.Series | None:
     if not (series.dtype == pl.String or series.dtype.is_numeric()):
         return None
     text = series.cast(pl.Float64) if series.dtype.is_float() or series.dtype.is_decimal() else series
-    return (
-        text.cast(pl.String)
-        .str.to_lowercase()
-        .replace_strict(
-            [*_TRUE, *_FALSE], [True] * len(_TRUE) + [False] * len(_FALSE), default=None, return_dtype=pl.Boolean
-        )
-    )
+    return text.cast(pl.String).str.to_lowercase().replace_strict(_FLAGS, default=None, return_dtype=pl.Boolean)
 
 
 def _as_number(series: pl.Series, column_type: ColumnType) -> pl.Series | None:

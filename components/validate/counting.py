@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -25,17 +25,15 @@ class Tally:
 
     Attributes:
         numbers: Conditions on single rows; counts the rows that meet each.
-        values: By name a column, its values as text, and which values to count the rows of.
-        missing: Conditions that hold for rows with a value; counts the other rows.
+        values: By column its values as text, and which of them to count the rows of.
     """
 
     numbers: dict[str, pl.Expr] = field(default_factory=dict)
-    values: dict[str, tuple[str, pl.Expr, Sequence[str]]] = field(default_factory=dict)
-    missing: dict[str, pl.Expr] = field(default_factory=dict)
+    values: dict[str, tuple[pl.Expr, Sequence[str]]] = field(default_factory=dict)
 
     def __or__(self, other: Tally) -> Tally:
         """Both; their names must differ."""
-        return Tally(self.numbers | other.numbers, self.values | other.values, self.missing | other.missing)
+        return Tally(self.numbers | other.numbers, self.values | other.values)
 
 
 @dataclass(frozen=True)
@@ -72,36 +70,22 @@ def count(table: pl.LazyFrame, tally: Tally, *, low_cardinality: Collection[str]
     """
     alone: dict[str, dict[str, pl.Expr]] = {column: {} for column in low_cardinality}
     row_conditions: dict[str, pl.Expr] = {}
-    for name, condition in (tally.numbers | tally.missing).items():
+    for name, condition in tally.numbers.items():
         roots = set(condition.meta.root_names())
         alone.get(next(iter(roots)) if len(roots) == 1 else "", row_conditions)[name] = condition
-    texts = {column: text for column, text, _ in tally.values.values() if column not in alone}
-    wanted_values: dict[str, dict[str, None]] = {column: {} for column in texts}
-    for column, _, values in tally.values.values():
-        wanted_values.get(column, {}).update(dict.fromkeys(values))
-    keys = {name: f"{number}" for number, name in enumerate(row_conditions)}
-    plans = [table.select(pl.len().alias("rows"), **{key: row_conditions[name].sum() for name, key in keys.items()})]
+    texts = {column: values for column, values in tally.values.items() if column not in alone}
+    sums = [condition.sum().alias(name) for name, condition in row_conditions.items()]
+    plans = [table.select(pl.len().alias(_ROWS), *sums)]
     plans += [table.group_by(column).len(_ROWS) for column in alone]
-    plans += [_value_counts(table, text, values=list(wanted_values[column])) for column, text in texts.items()]
-    frames = collect_all(plans)
-    numbers = {name: int(frames[0].item(0, key) or 0) for name, key in keys.items()}
-    value_counts: dict[str, dict[str, int]] = {}
-    for (column, conditions), values_of in zip(alone.items(), frames[1:], strict=False):
-        value_counts[column] = dict(values_of.iter_rows())
-        numbers |= _weighted(values_of, conditions)
-    for column, frame in zip(texts, frames[1 + len(alone) :], strict=True):
-        value_counts[column] = dict(frame.iter_rows())
-    total = int(frames[0].item(0, "rows"))
-    numbers |= {name: total - numbers[name] for name in tally.missing}
-    return Counts(total, numbers, {name: value_counts[column] for name, (column, _, _) in tally.values.items()})
-
-
-def _weighted(values: pl.DataFrame, conditions: Mapping[str, pl.Expr]) -> dict[str, int]:
-    """How many rows meet each condition on a column, of whose values the rows have been counted."""
-    keys = {name: f"{number}" for number, name in enumerate(conditions)}
-    rows = pl.col(_ROWS)
-    sums = values.select(**{keys[name]: rows.filter(condition).sum() for name, condition in conditions.items()})
-    return {name: int(sums.item(0, key)) for name, key in keys.items()}
+    plans += [_value_counts(table, text, values=values) for text, values in texts.values()]
+    row_counts, *value_frames = collect_all(plans)
+    numbers = {name: int(number or 0) for name, number in row_counts.row(0, named=True).items()}
+    for conditions, frame in zip(alone.values(), value_frames, strict=False):
+        numbers |= {name: int(frame.filter(condition)[_ROWS].sum()) for name, condition in conditions.items()}
+    value_counts = {
+        column: dict(frame.iter_rows()) for column, frame in zip([*alone, *texts], value_frames, strict=True)
+    }
+    return Counts(numbers.pop(_ROWS), numbers, {column: value_counts[column] for column in tally.values})
 
 
 def _value_counts(table: pl.LazyFrame, text: pl.Expr, *, values: Sequence[str]) -> pl.LazyFrame:
@@ -182,23 +166,23 @@ def rows_per_group(table: pl.LazyFrame, column: str) -> float:
     return squares / total if total else 1.0
 
 
-def aligned(tables: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+def aligned(*tables: pl.LazyFrame) -> list[pl.LazyFrame]:
     """Gives all tables the same columns: missing values where one lacks a column.
 
     Columns of different types become the type that holds both, or else text.
     """
-    schemas = {name: table.collect_schema() for name, table in tables.items()}
-    if len({tuple(schema.items()) for schema in schemas.values()}) <= 1:
-        return dict(tables)
-    columns = dict.fromkeys(column for schema in schemas.values() for column in schema)
-    types = {column: _common([schema[column] for schema in schemas.values() if column in schema]) for column in columns}
-    return {
-        name: table.select(
-            (pl.col(column).cast(dtype) if column in schemas[name] else pl.lit(None, dtype)).alias(column)
+    schemas = [table.collect_schema() for table in tables]
+    if all(schema == schemas[0] for schema in schemas):
+        return list(tables)
+    columns = dict.fromkeys(column for schema in schemas for column in schema)
+    types = {column: _common([schema[column] for schema in schemas if column in schema]) for column in columns}
+    return [
+        table.select(
+            (pl.col(column).cast(dtype) if column in schema else pl.lit(None, dtype)).alias(column)
             for column, dtype in types.items()
         )
-        for name, table in tables.items()
-    }
+        for table, schema in zip(tables, schemas, strict=True)
+    ]
 
 
 def _common(types: Sequence[pl.DataType]) -> pl.DataType:

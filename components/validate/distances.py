@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from modelway.components.core.measures.stability import Shares, population_stability_index
 
 _LEAST_EXPECTED = 5.0
 
 
-def jensen_shannon(expected: Sequence[float], observed: Sequence[float]) -> float:
+def jensen_shannon(expected: Shares, observed: Shares) -> float:
     """The Jensen-Shannon distance to base 2, from 0 for equal to 1 for disjoint (Endres and Schindelin, 2003)."""
     if not sum(expected) or not sum(observed):
         return 0.0
@@ -18,7 +20,7 @@ def jensen_shannon(expected: Sequence[float], observed: Sequence[float]) -> floa
     return float(np.nan_to_num(jensenshannon(expected, observed, base=2)))
 
 
-def kolmogorov_smirnov(expected: Sequence[float], observed: Sequence[float]) -> float:
+def kolmogorov_smirnov(expected: Shares, observed: Shares) -> float:
     """The greatest difference of the cumulative distributions at the bins' edges; missing values left out.
 
     A lower bound of the greatest difference at any value, off by at most the largest bin's share.
@@ -33,7 +35,7 @@ def kolmogorov_smirnov(expected: Sequence[float], observed: Sequence[float]) -> 
     return float(np.max(np.abs(np.cumsum(reference) / reference.sum() - np.cumsum(current) / current.sum())))
 
 
-def cramers_v(expected: Sequence[float], observed: Sequence[float]) -> float:
+def cramers_v(expected: Shares, observed: Shares) -> float:
     """Cramér's V of the table of bins by samples, both samples weighing the same (Cramér, 1946).
 
     The root of half the sum over bins of (expected - observed)² / (expected + observed): with equally many rows on
@@ -45,7 +47,20 @@ def cramers_v(expected: Sequence[float], observed: Sequence[float]) -> float:
     return float(np.sqrt(terms.sum() / 2))
 
 
-def chi_squared_p(reference: Sequence[float], current: Sequence[float], *, rest: int | None = None) -> float:
+DISTANCES: dict[str, Callable[[Shares, Shares], float]] = {
+    "psi": population_stability_index,
+    "jensen_shannon": jensen_shannon,
+    "kolmogorov_smirnov": kolmogorov_smirnov,
+    "cramers_v": cramers_v,
+}
+
+
+def fits(distance: str, kind: str) -> bool:
+    """Whether a distance is defined for a kind of distribution."""
+    return kind != {"kolmogorov_smirnov": "categorical", "cramers_v": "numeric"}.get(distance)
+
+
+def chi_squared_p(reference: Shares, current: Shares, *, rest: int | None = None) -> float:
     """The p-value of Pearson's chi-squared test that two samples are of one distribution.
 
     Bins in which fewer than five rows are expected on either side are merged, as the test's distribution requires

@@ -88,10 +88,9 @@ def measure_like(
     table: pl.DataFrame | pl.LazyFrame, baseline: TableStatistics, *, data_hash: str, group: str | None = None
 ) -> TableStatistics:
     """The distributions of those columns that a baseline has too, counted over every row in the baseline's bins."""
-    lazy = table.lazy()
-    schema = lazy.collect_schema()
+    schema = table.lazy().collect_schema()
     distributions = {name: distribution for name, distribution in baseline.columns.items() if name in schema}
-    return _count_bins(distributions, lazy, data_hash=data_hash, group=group)
+    return _count_bins(distributions, table.lazy(), data_hash=data_hash, group=group)
 
 
 def _count_bins(
@@ -137,74 +136,70 @@ def _bins(series: pl.Series) -> Distribution:
 
 def _categories(texts: pl.Series) -> Distribution:
     """All values, or else those that are most frequent in the first half of a sample in random order."""
-    frequent = _most_frequent(texts)
+    frequent = most_frequent(texts)
     if len(frequent) <= MOST_CATEGORIES:
         return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[])
     half = texts.head(len(texts) // 2)
-    frequent = _most_frequent(half).head(MOST_CATEGORIES)
+    frequent = most_frequent(half).head(MOST_CATEGORIES)
     sizes = frequent["rows"].to_list()
     chosen_by = [*sizes, half.count() - sum(sizes), half.null_count()]
     return Distribution(kind="categorical", values=frequent["value"].to_list(), shares=[], chosen_by=chosen_by)
 
 
-def _most_frequent(texts: pl.Series) -> pl.DataFrame:
+def most_frequent(texts: pl.Series) -> pl.DataFrame:
+    """How many ``rows`` each ``value`` has, the most frequent first."""
     counts = texts.alias("value").drop_nulls().value_counts(name="rows")
     return counts.sort(["rows", "value"], descending=[True, False])
 
 
-def tally_of(distributions: Mapping[str, Distribution], schema: pl.Schema, *, prefix: str = "") -> Tally:
+def tally_of(distributions: Mapping[str, Distribution], schema: pl.Schema) -> Tally:
     """The tally that fills the bins.
 
     Args:
         distributions: The bins of each column, all of which the table has.
         schema: The table's columns as they are stored.
-        prefix: Keeps the names of several tallies apart.
     """
     numbers: dict[str, pl.Expr] = {}
-    values: dict[str, tuple[str, pl.Expr, Sequence[str]]] = {}
+    values: dict[str, tuple[pl.Expr, Sequence[str]]] = {}
     for name, distribution in distributions.items():
-        key, dtype = f"{prefix}{name}", schema[name]
+        dtype = schema[name]
         if distribution.kind == "categorical":
-            numbers[f"{key}/known"] = pl.col(name).is_not_null()
+            numbers[f"{name}/known"] = pl.col(name).is_not_null()
             if dtype == pl.Boolean:
-                numbers |= {
-                    f"{key}={value}": pl.col(name) == (value == "true")
-                    for value in distribution.values
-                    if value in {"true", "false"}
-                }
+                numbers |= {f"{name}/{flag}": pl.col(name) == flag for flag in (True, False)}
             else:
-                values[key] = (name, _text(name, dtype), distribution.values)
+                values[name] = (_text(name, dtype), distribution.values)
         elif dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean:
             value = _number(name, dtype)
-            numbers[f"{key}/known"] = value.is_finite() if _is_float(dtype) else value.is_not_null()
+            numbers[f"{name}/known"] = value.is_finite() if _is_float(dtype) else value.is_not_null()
             if _is_float(dtype):
-                numbers[f"{key}/least"] = value == -np.inf
+                numbers[f"{name}/least"] = value == -np.inf
             for place, edge in enumerate(distribution.edges):
-                numbers[f"{key}/{place}"] = _within(value, edge, cumulative=distribution.kind == "numeric", dtype=dtype)
+                within = _within(value, edge, cumulative=distribution.kind == "numeric", dtype=dtype)
+                numbers[f"{name}/{place}"] = within
     return Tally(numbers, values)
 
 
-def distributions_of(
-    distributions: Mapping[str, Distribution], counts: Counts, *, prefix: str = ""
-) -> dict[str, Distribution]:
-    """The distributions that were counted by `tally_of` with the same prefix."""
+def distributions_of(distributions: Mapping[str, Distribution], counts: Counts) -> dict[str, Distribution]:
+    """The distributions that were counted by `tally_of`."""
     return {
-        name: distribution.model_copy(update={"shares": _shares(distribution, f"{prefix}{name}", counts=counts)})
+        name: distribution.model_copy(update={"shares": _shares(name, distribution, counts=counts)})
         for name, distribution in distributions.items()
     }
 
 
-def _shares(distribution: Distribution, key: str, *, counts: Counts) -> list[float]:
+def _shares(name: str, distribution: Distribution, *, counts: Counts) -> list[float]:
     """The share of rows in each bin; a column of another type than the bins' counts as missing throughout."""
-    present = counts.numbers.get(f"{key}/known", 0)
+    numbers = counts.numbers
+    present = numbers.get(f"{name}/known", 0)
     if distribution.kind == "categorical":
-        flags = {value: counts.numbers.get(f"{key}={value}", 0) for value in ("true", "false")}
-        value_counts = counts.values.get(key, flags)
+        flags = {"true": numbers.get(f"{name}/True", 0), "false": numbers.get(f"{name}/False", 0)}
+        value_counts = counts.values.get(name, flags)
         bin_rows = [value_counts.get(value, 0) for value in distribution.values]
     else:
-        bin_rows = [counts.numbers.get(f"{key}/{place}", 0) for place in range(len(distribution.edges))]
+        bin_rows = [numbers.get(f"{name}/{place}", 0) for place in range(len(distribution.edges))]
         if distribution.kind == "numeric":
-            bin_rows = np.diff(bin_rows, prepend=counts.numbers.get(f"{key}/least", 0)).tolist()
+            bin_rows = np.diff(bin_rows, prepend=numbers.get(f"{name}/least", 0)).tolist()
     bins = [*bin_rows, present - sum(bin_rows), counts.rows - present]
     return [number / max(counts.rows, 1) for number in bins]
 

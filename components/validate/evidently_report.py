@@ -7,8 +7,9 @@ missing values and times, so it is given the columns in the gate's bins, and mea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from modelway.components.core.config.data_policy import Distances, Drift
+from modelway.components.core.config.data_policy import Drift
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.stability import population_stability_index
 from modelway.components.core.report.html import format_number
 from modelway.components.core.tables.parquet import as_numbers, as_text, to_model_input
-from modelway.components.validate.distances import cramers_v, jensen_shannon, kolmogorov_smirnov
+from modelway.components.validate.checks.drift import thresholds_of
+from modelway.components.validate.distances import DISTANCES, fits
 from modelway.components.validate.distributions import Distribution, measure
+from modelway.components.validate.sample import at_most
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,12 +33,11 @@ SAMPLE_ROWS = 10_000
 _BINS = " (the gate's bins)"
 _MISSING = "missing"
 _DRAWS = 200
-_Distance = Callable[[Sequence[float], Sequence[float]], float]
-_DISTANCES: dict[str, tuple[str, _Distance, set[str]]] = {
-    "psi": ("PSI, with what chance adds", population_stability_index, {"numeric", "discrete", "categorical"}),
-    "jensen_shannon": ("Jensen-Shannon distance", jensen_shannon, {"numeric", "discrete", "categorical"}),
-    "kolmogorov_smirnov": ("Kolmogorov-Smirnov distance", kolmogorov_smirnov, {"numeric", "discrete"}),
-    "cramers_v": ("Cramér's V", cramers_v, {"discrete", "categorical"}),
+_TITLES = {
+    "psi": "PSI, with what chance adds",
+    "jensen_shannon": "Jensen-Shannon distance",
+    "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",
+    "cramers_v": "Cramér's V",
 }
 
 
@@ -99,12 +100,14 @@ def write_evidently(
     here, there = set(current.columns), set(reference.columns)
     names = [name for name in dict.fromkeys(columns) if name in here and name in there]
     distributions = measure(reference, names, data_hash="").columns
-    thresholds = {
-        (distance, name): threshold
+    thresholds: dict[tuple[str, str], float] = {
+        (distance, f"{name}{_BINS}"): threshold
         for name in names
-        for distance, threshold in _thresholds(name, label, policy=policy, distribution=distributions[name]).items()
+        for distance in DISTANCES
+        if fits(distance, distributions[name].kind)
+        and (threshold := getattr(thresholds_of(name, policy, label=label), distance)) is not None
     }
-    samples = [_sample(table) for table in (current, reference)]
+    samples = [at_most(table, SAMPLE_ROWS) for table in (current, reference)]
     tables = [_evidently_table(table, distributions) for table in samples]
     kinds = {name: tables[1][name].dtype.kind for name in names}
     definition = DataDefinition(
@@ -113,16 +116,16 @@ def write_evidently(
         datetime_columns=[name for name in names if kinds[name] == "M"],
     )
     _register_distances()
-    first = {name: distance for distance, name in reversed(list(thresholds))}
+    first = {column: distance for distance, column in reversed(list(thresholds))}
     drift = DataDriftPreset(
-        columns=[f"{name}{_BINS}" for name in first],
-        per_column_method={f"{name}{_BINS}": _method(distance) for name, distance in first.items()},
-        per_column_threshold={f"{name}{_BINS}": thresholds[distance, name] for name, distance in first.items()},
+        columns=list(first),
+        per_column_method={column: _method(distance) for column, distance in first.items()},
+        per_column_threshold={column: thresholds[distance, column] for column, distance in first.items()},
     )
     further = [
-        ValueDrift(column=f"{name}{_BINS}", method=_method(distance), threshold=threshold)
-        for (distance, name), threshold in thresholds.items()
-        if first[name] != distance
+        ValueDrift(column=column, method=_method(distance), threshold=threshold)
+        for (distance, column), threshold in thresholds.items()
+        if first[column] != distance
     ]
     summarized = [name for name in names if kinds[name] != "M"]  # Evidently's summary fails on times
     summary = [DataSummaryPreset(columns=summarized)] if summarized else []
@@ -145,18 +148,9 @@ def write_evidently(
     )
 
 
-def _thresholds(name: str, label: str, *, policy: Drift, distribution: Distribution) -> dict[str, float]:
-    """The thresholds of one column, by distance."""
-    limits: Distances = policy.columns.get(name, policy)
-    if name == label and name not in policy.columns:
-        limits = policy.label or policy
-    fitting = [distance for distance, (_, _, kinds) in _DISTANCES.items() if distribution.kind in kinds]
-    return {distance: limit for distance in fitting if (limit := getattr(limits, distance)) is not None}
-
-
 def _shown_distances(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """The distances that Evidently measured, by distance and column."""
-    names = {_method(distance): distance for distance in _DISTANCES}
+    names = {_method(distance): distance for distance in DISTANCES}
     distances: dict[str, dict[str, float]] = {}
     for metric in metrics:
         distance = names.get(metric["config"].get("method", ""))
@@ -175,17 +169,14 @@ def _register_distances() -> None:
     from evidently.legacy.calculations.stattests import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
 
-    for distance, (title, _, _) in _DISTANCES.items():
+    for distance, title in _TITLES.items():
         kind = StatTest(name=_method(distance), display_name=title, allowed_feature_types=[ColumnType.Categorical])
-        register_stattest(kind, default_impl=_stat_test(distance))
+        register_stattest(kind, default_impl=partial(_stat_test, distance))
 
 
-def _stat_test(distance: str) -> Callable[[pd.Series, pd.Series, Any, float], tuple[float, bool]]:
-    def stat_test(reference: pd.Series, current: pd.Series, _: Any, threshold: float) -> tuple[float, bool]:
-        value = _DISTANCES[distance][1](*_shares(reference, current))
-        return value, value > threshold
-
-    return stat_test
+def _stat_test(distance: str, reference: pd.Series, current: pd.Series, _: Any, threshold: float) -> tuple[float, bool]:
+    value = DISTANCES[distance](*_shares(reference, current))
+    return value, value > threshold
 
 
 def _shares(reference: pd.Series, current: pd.Series) -> tuple[list[float], list[float]]:
@@ -204,38 +195,31 @@ def _evidently_table(table: pl.DataFrame, distributions: Mapping[str, Distributi
     """
     import pandas as pd
 
-    binned = {
-        f"{name}{_BINS}": pd.Series(_binned(table[name], distribution), dtype=object)
-        for name, distribution in distributions.items()
-    }
-    return pd.concat(
-        [to_model_input(table, list(distributions)).replace([np.inf, -np.inf], np.nan), pd.DataFrame(binned)], axis=1
-    )
+    columns = to_model_input(table, list(distributions)).replace([np.inf, -np.inf], np.nan)
+    binned = {f"{name}{_BINS}": _binned(table[name], distribution) for name, distribution in distributions.items()}
+    return pd.concat([columns, pd.DataFrame(binned, dtype=object)], axis=1)
 
 
 def _binned(series: pl.Series, distribution: Distribution) -> list[str]:
     """The name of the bin that each row falls into; names sort as their bins do."""
-    names = [*(f"{place:03}: {name}" for place, name in enumerate(_names(distribution, series.dtype))), _MISSING]
+    names = [*(f"{place:03}: {name}" for place, name in enumerate(_names(distribution))), _MISSING]
     if distribution.kind == "categorical":
-        text = as_text(series)
-        places = text.replace_strict(
-            distribution.values, np.arange(len(distribution.values)), default=len(distribution.values)
-        )
+        text, rest = as_text(series), len(distribution.values)
+        places = text.replace_strict(distribution.values, np.arange(rest), default=rest)
         return [names[place] for place in places.set(text.is_null(), -1).to_list()]
     if not (series.dtype.is_numeric() or series.dtype.is_temporal() or series.dtype == pl.Boolean):
         return [_MISSING] * len(series)
     numbers, edges = as_numbers(series), np.asarray(distribution.edges, dtype=np.float64)
     bins = np.searchsorted(edges, numbers, side="left")
     if distribution.kind == "discrete":
-        is_edge = np.isin(numbers, edges)
-        bins = np.where(is_edge, bins, len(edges))
+        bins = np.where(np.isin(numbers, edges), bins, len(edges))
     return [names[place] for place in np.where(np.isfinite(numbers), bins, -1)]
 
 
-def _names(distribution: Distribution, dtype: pl.DataType) -> list[str]:
+def _names(distribution: Distribution) -> list[str]:
     if distribution.kind == "categorical":
         return [*distribution.values, "other"]
-    if isinstance(dtype, pl.Date | pl.Datetime):
+    if distribution.of_times:
         edges = pl.Series(distribution.edges).cast(pl.Int64).cast(pl.Datetime("us")).cast(pl.String).to_list()
     else:
         edges = [format_number(edge) for edge in distribution.edges]
@@ -252,7 +236,7 @@ def _error(name: str, distance: str, *, tables: Sequence[pd.DataFrame], rows: tu
     """
     current, reference = (table[f"{name}{_BINS}"] for table in tables)
     shares = _shares(reference, current)
-    measure = _DISTANCES[distance][1]
+    measure = DISTANCES[distance]
     value, dice = measure(*shares), np.random.default_rng(0)
     draws = [
         dice.multinomial(effective_rows, share, _DRAWS) / effective_rows
@@ -266,7 +250,3 @@ def _error(name: str, distance: str, *, tables: Sequence[pd.DataFrame], rows: tu
 def _effective(rows: int, total: int) -> int:
     """How many independent rows vary as much as rows drawn without replacement; 0: they do not vary."""
     return 0 if rows == total else round(rows / (1 - rows / total))
-
-
-def _sample(table: pl.DataFrame) -> pl.DataFrame:
-    return table.sample(SAMPLE_ROWS, seed=0) if len(table) > SAMPLE_ROWS else table

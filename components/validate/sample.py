@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.tables.parquet import as_numbers, as_text
-
-_SEED = 0
+from modelway.components.validate.counting import rows_of, sample_of
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,10 @@ class Sample:
 
     Attributes:
         table: The rows.
-        positions: The running number of each row in the table that it was drawn from.
-        total: How many rows that table has.
+        total: How many rows the table has that they were drawn from.
     """
 
     table: pl.DataFrame
-    positions: np.ndarray[Any, np.dtype[np.int64]]
     total: int
 
     @property
@@ -47,16 +44,17 @@ def draw(table: pl.LazyFrame, columns: Sequence[str], *, limit: int) -> Sample:
         columns: The columns to keep.
         limit: How many rows to draw at most.
     """
-    total = int(table.select(pl.len()).collect(engine="streaming").item())
-    if total <= limit:
-        return Sample(table.select(columns).collect(engine="streaming"), np.arange(total), total)
-    positions = np.sort(np.random.default_rng(_SEED).choice(total, limit, replace=False, shuffle=False))
     row = "row"
     while row in columns:
         row += "_"
-    positions_series = pl.Series(positions, dtype=pl.get_index_type())
-    plan = table.select(columns).with_row_index(row).filter(pl.col(row).is_in(positions_series.implode()))
-    return Sample(plan.collect(engine="streaming").sort(row).drop(row), positions, total)
+    numbered = table.select(columns).with_row_index(row)
+    rows = sample_of(numbered, [row, *columns], limit=limit).sort(row)
+    return Sample(rows.drop(row), rows_of(table))
+
+
+def at_most(table: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """The table, or random rows of one that has more; the same ones each time."""
+    return table.sample(limit, seed=0) if len(table) > limit else table
 
 
 def plain_series(series: pl.Series) -> pl.Series:

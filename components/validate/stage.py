@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from modelway.components.core.checks import Check, Gate, Mode, inconclusive, passed_or_failed
 from modelway.components.core.config.contract import Contract
-from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.data_policy import DataPolicy, Multivariate
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import is_stored_as
+from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import judged_gate
 from modelway.components.validate.baseline import ApprovedBaseline, approved_baseline, keep_baseline, write_baseline
 from modelway.components.validate.checks.drift import drift_checks
@@ -53,40 +55,32 @@ def validate(
             ``sample.parquet``, random rows of the training split.
         report_path: Where the HTML report goes.
     """
-    project, contract, policy = Project.load(project_text), Contract.load(contract_text), Policy.load(policy_text)
-    is_judged = policy.data.mode is not Mode.DISABLED
-    splits = aligned({"train": pl.scan_parquet(train_path, glob=False), "test": pl.scan_parquet(test_path, glob=False)})
+    files = UserFiles.load(project=project_text, contract=contract_text, policy=policy_text)
+    project, contract, policy = files.project, files.contract, files.policy.data
+    is_judged = policy.mode is not Mode.DISABLED
+    train, test = aligned(pl.scan_parquet(train_path, glob=False), pl.scan_parquet(test_path, glob=False))
     approved = approved_baseline(project.name, champion)
     reference = approved.baseline if approved is not None else None
     profile = profile_splits(
-        splits["train"],
-        splits["test"],
+        train,
+        test,
         contract=contract if is_judged else None,
         project=project,
         reference=reference,
         data_hash=data_hash,
     )
-    serving, sample = _serving(serving_path), _sample(profile, splits["train"], policy=policy)
-    checks = []
+    serving, sample = _serving(serving_path), _sample(profile, train, section=policy.drift.multivariate)
+    checks: list[Check] = []
     if is_judged:
-        checks = [
-            *_split_checks(profile),
-            *profile.checks,
-            *_leakage_checks(splits, profile, project=project, contract=contract, policy=policy, serving=serving),
-            *drift_checks(profile.current, reference, policy=policy.data, label=project.label, columns=profile.columns),
-            *_multivariate_checks(
-                profile, sample, approved=approved, project=project, contract=contract, policy=policy
-            ),
-            *(_skew_checks(serving, profile, project=project, policy=policy) if serving is not None else ()),
-        ]
-    if approved is not None and not policy.data.register_new_baseline:
+        checks += _checks(train, test, files=files, profile=profile, sample=sample, approved=approved, serving=serving)
+    if approved is not None and not policy.register_new_baseline:
         keep_baseline(Path(baseline_path), approved)
     else:
         write_baseline(Path(baseline_path), profile.new_baseline, sample=sample)
     facts: dict[str, str | int | float | None] = {
         "data_hash": data_hash,
         "contract_hash": contract.sha256(),
-        "policy_hash": policy.sha256(),
+        "policy_hash": files.policy.sha256(),
         "rows": profile.train_rows + profile.test_rows,
         "train_rows": profile.train_rows,
         "test_rows": profile.test_rows,
@@ -95,19 +89,19 @@ def validate(
         "sample_rows": len(sample) if sample is not None else None,
         "sample_seed": SAMPLE_SEED,
     }
-    gate = judged_gate("data", checks, facts=facts, mode=policy.data.mode, waivers=policy.waivers, as_of=as_of)
+    waivers = files.policy.waivers
+    gate = judged_gate("data", checks, facts=facts, mode=policy.mode, waivers=waivers, as_of=as_of)
     Path(report_path).write_text(render(gate, project, current=profile.current, reference=reference), encoding="utf-8")
     return gate
 
 
-def _sample(profile: Profile, train: pl.LazyFrame, *, policy: Policy) -> pl.DataFrame | None:
+def _sample(profile: Profile, train: pl.LazyFrame, *, section: Multivariate | None) -> pl.DataFrame | None:
     """Random rows of the training split for multivariate drift; None where the policy does not check it."""
-    section = policy.data.drift.multivariate
     if section is None:
         return None
-    rows = (
-        profile.sample if profile.sample is not None else sample_of(train, profile.columns, limit=section.sample_rows)
-    )
+    rows = profile.sample
+    if rows is None:
+        rows = sample_of(train, profile.columns, limit=section.sample_rows)
     return rows.head(section.sample_rows)
 
 
@@ -119,18 +113,41 @@ def _serving(path: str) -> pl.LazyFrame | None:
     return table if len(table.collect_schema()) and rows_of(table) else None
 
 
-def _split_checks(profile: Profile) -> list[Check]:
-    return [
-        passed_or_failed(
-            f"rows[{side}]",
-            rows > 0,
-            message=f"{rows:,} rows in the {side} split"
-            + ("" if rows else "; bring more rows, or correct `data.split`"),
-            observed=rows,
-            threshold=1,
-        )
-        for side, rows in (("train", profile.train_rows), ("test", profile.test_rows))
-    ]
+def _checks(
+    train: pl.LazyFrame,
+    test: pl.LazyFrame,
+    *,
+    files: UserFiles,
+    profile: Profile,
+    sample: pl.DataFrame | None,
+    approved: ApprovedBaseline | None,
+    serving: pl.LazyFrame | None,
+) -> Iterator[Check]:
+    project, contract, policy = files.project, files.contract, files.policy.data
+    section, rule = policy.drift.multivariate, policy.on_inconclusive
+    for side, rows in (("train", profile.train_rows), ("test", profile.test_rows)):
+        message = f"{rows:,} rows in the {side} split" + ("" if rows else "; bring more rows, or correct `data.split`")
+        yield passed_or_failed(f"rows[{side}]", rows > 0, message=message, observed=rows, threshold=1)
+    yield from profile.checks
+    obstacle = _why_not_comparable(profile, project, contract=contract)
+    if obstacle:
+        yield inconclusive("leakage", f"not judged: {obstacle}; see the contract's checks", rule=rule)
+    else:
+        names = list(serving.collect_schema()) if serving is not None else None
+        yield from leakage_checks(train, test, project=project, contract=contract, policy=policy, serving_columns=names)
+    reference = approved.baseline if approved is not None else None
+    yield from drift_checks(profile.current, reference, policy=policy, label=project.label, columns=profile.columns)
+    if section is not None and sample is not None and approved is not None:
+        reference_rows = approved.rows()
+        if reference_rows is None:
+            obstacle = "no sample was registered with the baseline; the next approved model registers one"
+        if reference_rows is None or obstacle:
+            yield inconclusive("drift[multivariate]", f"not judged: {obstacle}", rule=rule)
+        else:
+            columns = project.features.columns
+            yield multivariate_check(reference_rows, sample, columns=columns, policy=section, rule=rule)
+    if serving is not None:
+        yield from _skew_checks(serving, profile, project=project, policy=policy)
 
 
 def _why_not_comparable(profile: Profile, project: Project, *, contract: Contract) -> str:
@@ -143,60 +160,12 @@ def _why_not_comparable(profile: Profile, project: Project, *, contract: Contrac
     return "" if profile.train_rows and profile.test_rows else "a split has no rows"
 
 
-def _leakage_checks(
-    splits: dict[str, pl.LazyFrame],
-    profile: Profile,
-    *,
-    project: Project,
-    contract: Contract,
-    policy: Policy,
-    serving: pl.LazyFrame | None,
-) -> list[Check]:
-    leakage, rule = policy.data.leakage, policy.data.on_inconclusive
-    reason = _why_not_comparable(profile, project, contract=contract)
-    if reason:
-        return [inconclusive("leakage", f"not judged: {reason}; see the contract's checks", rule=rule)]
-    serving_columns = list(serving.collect_schema()) if serving is not None else None
-    return leakage_checks(
-        splits["train"],
-        splits["test"],
-        project=project,
-        contract=contract,
-        policy=leakage,
-        rule=rule,
-        serving_columns=serving_columns,
-    )
-
-
-def _multivariate_checks(
-    profile: Profile,
-    sample: pl.DataFrame | None,
-    *,
-    approved: ApprovedBaseline | None,
-    project: Project,
-    contract: Contract,
-    policy: Policy,
-) -> list[Check]:
-    section, rule = policy.data.drift.multivariate, policy.data.on_inconclusive
-    if section is None or sample is None or approved is None:
-        return []
-    reference, reason = approved.rows(), _why_not_comparable(profile, project, contract=contract)
-    if reference is None:
-        reason = "no sample was registered with the baseline; the next approved model registers one"
-    if reference is None or reason:
-        return [inconclusive("drift[multivariate]", f"not judged: {reason}", rule=rule)]
-    return [multivariate_check(reference, sample, columns=list(project.features.columns), policy=section, rule=rule)]
-
-
-def _skew_checks(serving: pl.LazyFrame, profile: Profile, *, project: Project, policy: Policy) -> list[Check]:
+def _skew_checks(serving: pl.LazyFrame, profile: Profile, *, project: Project, policy: DataPolicy) -> list[Check]:
     """Compares the features of the serving data with the training split, in the latter's bins."""
-    features = {
-        name: distribution for name, distribution in profile.new_baseline.columns.items() if name != project.label
-    }
+    bins, group = profile.new_baseline.columns, project.data.split.group
+    features = {name: distribution for name, distribution in bins.items() if name != project.label}
     train = profile.new_baseline.model_copy(update={"columns": features})
-    group = project.data.split.column if project.data.split.by == "group" else None
-    has_groups = group is not None and group in serving.collect_schema()
-    serving_statistics = measure_like(serving, train, data_hash="", group=group if has_groups else None)
-    if not has_groups:  # assumed to be as alike as the training rows
-        serving_statistics = serving_statistics.model_copy(update={"rows_per_group": train.rows_per_group})
-    return skew_checks(serving_statistics, train, policy=policy.data)
+    if group in serving.collect_schema():
+        return skew_checks(measure_like(serving, train, data_hash="", group=group), train, policy=policy)
+    as_alike = {"rows_per_group": train.rows_per_group}  # is assumed of the serving rows
+    return skew_checks(measure_like(serving, train, data_hash="").model_copy(update=as_alike), train, policy=policy)

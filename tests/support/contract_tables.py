@@ -12,7 +12,9 @@ from user_files import minimal_project
 from modelway.components.core.checks import Check
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Project
+from modelway.components.validate.checks.bad_rows import bad_rows
 from modelway.components.validate.checks.contract import contract_checks
+from modelway.components.validate.counting import Tally, count
 
 GOOD = pl.DataFrame(
     {
@@ -54,10 +56,17 @@ def contract(columns: dict[str, Any] | None = None, **sections: Any) -> Contract
     return Contract.parse(yaml.safe_dump({"columns": column_sections, **sections}))
 
 
+def checks_of(table: pl.LazyFrame, table_contract: Contract, project_of_table: Project) -> list[Check]:
+    """Every check of the contract, its bad rows counted for it alone."""
+    kinds = bad_rows(table_contract, project_of_table, schema=table.collect_schema())
+    counts = count(table, Tally({kind.name: kind.condition for kind in kinds}))
+    return contract_checks(table, table_contract, project=project_of_table, kinds=kinds, counts=counts)
+
+
 def contract_results(
     table: pl.DataFrame, table_contract: Contract, project_of_table: Project | None = None
 ) -> dict[str, Check]:
-    checks = contract_checks(table.lazy(), table_contract, project=project_of_table or project())
+    checks = checks_of(table.lazy(), table_contract, project_of_table or project())
     assert len({check.name for check in checks}) == len(checks)
     return {check.name: check for check in checks}
 

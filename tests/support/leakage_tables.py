@@ -11,7 +11,7 @@ from user_files import minimal_project
 
 from modelway.components.core.checks import Check, OnInconclusive, Verdict
 from modelway.components.core.config.contract import Contract
-from modelway.components.core.config.data_policy import Leakage
+from modelway.components.core.config.data_policy import DataPolicy, Leakage
 from modelway.components.validate.checks.leakage import leakage_checks
 
 NOW = dt.datetime(2026, 6, 1)
@@ -59,14 +59,13 @@ def leakage(
     source = {"source": "rows.parquet", **(data or {})}
     project = minimal_project(task=task, label=label, data=source, features=features or FEATURES)
     contract_of_table = Contract.model_validate({"columns": {"age": {"type": "number"}, **(contract or {})}})
-    leakage_policy = Leakage.model_validate(policy)
+    data_policy = DataPolicy(leakage=Leakage.model_validate(policy), on_inconclusive=rule)
     checks = leakage_checks(
         train.lazy(),
         (table(99, 500) if test is None else test).lazy(),
         project=project,
         contract=contract_of_table,
-        policy=leakage_policy,
-        rule=rule,
+        policy=data_policy,
         serving_columns=serving,
         today=NOW,
     )

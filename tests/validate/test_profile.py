@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from contract_tables import checks_of
 from user_files import minimal_project
 
 from modelway.components.core.config.contract import Contract
-from modelway.components.validate.checks.contract import contract_checks
 from modelway.components.validate.counting import SAMPLE_ROWS
 from modelway.components.validate.distributions import measure, measure_like
 from modelway.components.validate.profile import profile_splits
@@ -59,7 +59,7 @@ def test_one_pass_finds_what_each_function_finds_alone(tmp_path: Path, count: in
     before = measure(rows(2, 4_000), names, data_hash="before")
     profile = profile_splits(train, test, contract=CONTRACT, project=PROJECT, reference=before, data_hash="abc")
     assert (profile.train_rows, profile.test_rows, profile.columns) == (count, 2_000, tuple(names))
-    assert profile.checks == contract_checks(pl.concat([train, test]), CONTRACT, project=PROJECT)
+    assert profile.checks == checks_of(pl.concat([train, test]), CONTRACT, PROJECT)
     assert profile.current == measure_like(train, before, data_hash="abc", group="person")
     assert profile.new_baseline == profile.current.model_copy(
         update={

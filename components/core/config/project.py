@@ -35,6 +35,11 @@ class Split(Section):
     )
     seed: int = Field(0, ge=0, description="Another seed gives another split.")
 
+    @property
+    def group(self) -> str | None:
+        """The column whose equal values mark rows that are alike, if the split is by group."""
+        return self.column if self.by == "group" else None
+
     @model_validator(mode="after")
     def _column_is_given(self) -> Self:
         if self.by != "row" and self.column is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import polars as pl
 
@@ -12,7 +12,7 @@ from modelway.components.core.checks import Check, passed_or_failed
 from modelway.components.core.config.contract import Column, Contract, RowRule
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import check_pattern, in_full, is_stored_as, obstacle_of, rule_condition
-from modelway.components.validate.counting import Counts, Tally
+from modelway.components.validate.counting import Counts
 
 MOST_LETTERS = 60  # of an example value, which may be a whole text
 
@@ -23,28 +23,23 @@ class BadRows:
 
     Attributes:
         name: The check's name.
-        is_bad: The condition that holds for a bad row.
-        tolerance: The share of rows that may be bad.
+        condition: Holds for the rows that are counted.
         problem: What is wrong with bad rows, in words.
-        threshold: The threshold that the check shows.
-        example_column: The column whose bad values are shown, if any.
         remedy: What to do about them.
-        present: For missing values, the condition of the other rows; counting those is several times as fast.
+        tolerance: The share of rows that may be bad.
+        threshold: What the check shows as its threshold; None: the tolerance, beside the share of bad rows.
+        example_column: The column whose bad values are shown, if any.
+        counts_good: Whether the good rows are counted: for missing values that is several times as fast.
     """
 
     name: str
-    is_bad: pl.Expr
-    tolerance: float
+    condition: pl.Expr
     problem: str
-    threshold: float | str | None
-    example_column: str | None
     remedy: str
-    present: pl.Expr | None = None
-
-    @property
-    def key(self) -> str:
-        """The name of the count in a tally."""
-        return f"contract/{self.name}"
+    tolerance: float = 0
+    threshold: float | str | None = None
+    example_column: str | None = None
+    counts_good: bool = False
 
 
 def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list[BadRows]:
@@ -53,45 +48,49 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
     Raises:
         ModelwayError: a row rule is not a SQL condition over the contract's columns.
     """
-    return [
-        *(
-            kind
-            for name in schema
-            if name in contract.columns
-            for kind in _of_column(name, contract.columns[name], dtype=schema[name])
-        ),
-        *_of_label(project, schema),
-        *(
-            _of_rule(rule, schema)
-            for rule in contract.rules
-            if rule.per == "row" and not obstacle_of(rule, contract, schema=schema)
-        ),
+    kinds = [
+        kind
+        for name in schema
+        if name in contract.columns
+        for kind in _of_column(name, contract.columns[name], dtype=schema[name])
     ]
-
-
-def bad_tally(kinds: Sequence[BadRows]) -> Tally:
-    """The tally that counts these kinds of bad rows."""
-    return Tally(
-        {kind.key: kind.is_bad for kind in kinds if kind.present is None},
-        missing={kind.key: kind.present for kind in kinds if kind.present is not None},
-    )
+    if project.label in schema:
+        is_labelled = is_present(project.label, schema[project.label])
+        remedy = "leave rows without a label out at their source"
+        kinds.append(BadRows("label", is_labelled, "rows without a label", remedy, counts_good=True))
+    for rule in contract.rules:
+        if rule.per == "row" and not obstacle_of(rule, contract, schema=schema):
+            is_broken, problem = ~rule_condition(rule, schema), f"rows break the rule `{rule.rule}`"
+            kinds.append(BadRows(f"rule[{rule.name}]", is_broken, problem, rule_remedy(rule), rule.tolerance))
+    return kinds
 
 
 def bad_row_checks(table: pl.LazyFrame, kinds: Sequence[BadRows], *, counts: Counts) -> list[Check]:
     """A check of each count; examples for failed ones take one more pass over the columns concerned."""
-    bad, rows = {kind.name: counts.numbers[kind.key] for kind in kinds}, counts.rows
-    examples = _examples([kind for kind in kinds if _is_failed(kind, bad[kind.name], rows=rows)], table)
-    return [_counted_check(kind, bad[kind.name], rows=rows, examples=examples.get(kind.name, "")) for kind in kinds]
+    rows, numbers = counts.rows, counts.numbers
+    bad = {kind.name: rows - numbers[kind.name] if kind.counts_good else numbers[kind.name] for kind in kinds}
+    shares = {name: number / max(rows, 1) for name, number in bad.items()}
+    examples = _examples([kind for kind in kinds if shares[kind.name] > kind.tolerance], table)
+    checks = []
+    for kind in kinds:
+        name, number, share = kind.name, bad[kind.name], shares[kind.name]
+        message, passed = f"{number:,} of {rows:,} {kind.problem}", share <= kind.tolerance
+        if not passed:
+            message += f"{examples.get(name, '')}; {kind.remedy}"
+        observed = round(share, 6) if kind.threshold is None else number
+        threshold = kind.tolerance if kind.threshold is None else kind.threshold
+        checks.append(passed_or_failed(name, passed, message=message, observed=observed, threshold=threshold))
+    return checks
 
 
-def is_missing(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Whether a value is missing, which NaN is too."""
-    return pl.col(name).is_null() | pl.col(name).is_nan() if dtype.is_float() else pl.col(name).is_null()
-
-
-def _present(name: str, dtype: pl.DataType) -> pl.Expr:
-    """True for a value, false or null for a missing one."""
+def is_present(name: str, dtype: pl.DataType) -> pl.Expr:
+    """True for a value, false or null for a missing one, which NaN is too."""
     return pl.col(name).is_not_nan() if dtype.is_float() else pl.col(name).is_not_null()
+
+
+def rule_remedy(rule: RowRule) -> str:
+    """What to do about rows that break a rule."""
+    return rule.description or "correct the rows at their source, or the rule in the contract"
 
 
 def shown_values(values: Sequence[str]) -> str:
@@ -100,86 +99,41 @@ def shown_values(values: Sequence[str]) -> str:
 
 
 def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows]:
-    value = pl.col(name)
+    value, is_known = pl.col(name), is_present(name, dtype)
     remedy = "fill them in at their source, or raise `max_nulls` in the contract"
-    missing, limit = is_missing(name, dtype), column.max_nulls
-    kinds = [BadRows(f"nulls[{name}]", missing, limit, "missing values", limit, None, remedy, _present(name, dtype))]
+    kinds = [BadRows(f"nulls[{name}]", is_known, "missing values", remedy, column.max_nulls, counts_good=True)]
     if not is_stored_as(column.type, dtype):
         return kinds
     if dtype.is_float():
         value = value.fill_nan(None)
-    elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-        value = value.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    remedy = "correct the values at their source, or the contract"
-    bounds = (("minimum", "below", column.minimum), ("maximum", "above", column.maximum))
-    for word, beyond, bound in bounds:
+    elif isinstance(dtype, pl.Datetime):
+        value = value.cast(pl.Datetime(dtype.time_unit))  # of a time zone: in UTC
+    bad_values = partial(BadRows, remedy="correct the values at their source, or the contract", example_column=name)
+    for word, beyond, bound in (("minimum", "below", column.minimum), ("maximum", "above", column.maximum)):
         if bound is not None:
             outside = value < pl.lit(bound) if word == "minimum" else value > pl.lit(bound)
             threshold = bound if isinstance(bound, int | float) else str(bound)
-            problem = f"values {beyond} {bound}"
-            kinds.append(BadRows(f"{word}[{name}]", outside, 0.0, problem, threshold, name, remedy))
+            kinds.append(bad_values(f"{word}[{name}]", outside, f"values {beyond} {bound}", threshold=threshold))
     if column.categories is not None:
         categories = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
-        is_bad = ~value.is_in(list(column.categories))
-        kinds.append(
-            BadRows(f"categories[{name}]", is_bad, 0.0, "values outside the categories", categories, name, remedy)
-        )
+        outside, problem = ~value.is_in(list(column.categories)), "values outside the categories"
+        kinds.append(bad_values(f"categories[{name}]", outside, problem, threshold=categories))
     if column.pattern is not None:
         check_pattern(name, column.pattern, file=None)
-        is_bad = ~value.str.contains(in_full(column.pattern))
-        kinds.append(BadRows(f"pattern[{name}]", is_bad, 0.0, "values that do not match", column.pattern, name, remedy))
+        differs, problem = ~value.str.contains(in_full(column.pattern)), "values that do not match"
+        kinds.append(bad_values(f"pattern[{name}]", differs, problem, threshold=column.pattern))
     return kinds
-
-
-def _of_rule(rule: RowRule, schema: pl.Schema) -> BadRows:
-    return BadRows(
-        f"rule[{rule.name}]",
-        ~rule_condition(rule, schema),
-        rule.tolerance,
-        f"rows break the rule `{rule.rule}`",
-        rule.tolerance,
-        None,
-        rule.description or "correct the rows at their source, or the rule in the contract",
-    )
-
-
-def _of_label(project: Project, schema: pl.Schema) -> list[BadRows]:
-    if project.label not in schema:
-        return []
-    problem, remedy = "rows without a label", "leave rows without a label out at their source"
-    missing, present = (expression(project.label, schema[project.label]) for expression in (is_missing, _present))
-    return [BadRows("label", missing, 0.0, problem, 0, None, remedy, present)]
-
-
-def _is_failed(kind: BadRows, bad: int, *, rows: int) -> bool:
-    return bool(rows) and bad / rows > kind.tolerance
-
-
-def _counted_check(kind: BadRows, bad: int, *, rows: int, examples: str) -> Check:
-    share = bad / rows if rows else 0.0
-    is_failed = _is_failed(kind, bad, rows=rows)
-    message = f"{bad:,} of {rows:,} {kind.problem}" + (f"{examples}; {kind.remedy}" if is_failed else "")
-    observed: Any = round(share, 6) if kind.example_column is None and kind.threshold == kind.tolerance else bad
-    return passed_or_failed(kind.name, not is_failed, message=message, observed=observed, threshold=kind.threshold)
 
 
 def _examples(kinds: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
     """Some bad values for each kind with an example column."""
     values = {
-        f"{number}": pl.col(kind.example_column)
-        .filter(kind.is_bad)
-        .head(1000)
-        .cast(pl.String)
-        .unique(maintain_order=True)
-        for number, kind in enumerate(kinds)
+        kind.name: pl.col(kind.example_column).filter(kind.condition).head(1000).cast(pl.String)
+        for kind in kinds
         if kind.example_column is not None
     }
     if not values:
         return {}
-    columns = table.select(**{number: examples.head(3).implode() for number, examples in values.items()}).collect(
-        engine="streaming"
-    )
-    return {
-        kinds[int(number)].name: f", such as {shown_values(examples[0])}"
-        for number, examples in columns.to_dict(as_series=False).items()
-    }
+    examples = {name: bad.unique(maintain_order=True).head(3).implode() for name, bad in values.items()}
+    row = table.select(**examples).collect(engine="streaming").row(0, named=True)
+    return {name: f", such as {shown_values(shown)}" for name, shown in row.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -10,22 +10,12 @@ from modelway.components.core.checks import Check, passed_or_failed
 from modelway.components.core.config.contract import Column, Contract
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import is_stored_as
-from modelway.components.validate.checks.bad_rows import BadRows, bad_row_checks, bad_rows, bad_tally
+from modelway.components.validate.checks.bad_rows import BadRows, bad_row_checks
 from modelway.components.validate.checks.whole_table import class_checks, rule_checks, unique_checks
-from modelway.components.validate.counting import Counts, count
+from modelway.components.validate.counting import Counts
 
 
-def contract_checks(table: pl.LazyFrame, contract: Contract, *, project: Project) -> list[Check]:
-    """Every check of the contract.
-
-    Raises:
-        ModelwayError: a rule is not a SQL condition over the contract's columns.
-    """
-    kinds = bad_rows(contract, project, schema=table.collect_schema())
-    return counted_contract_checks(table, contract, project=project, kinds=kinds, counts=count(table, bad_tally(kinds)))
-
-
-def counted_contract_checks(
+def contract_checks(
     table: pl.LazyFrame, contract: Contract, *, project: Project, kinds: Sequence[BadRows], counts: Counts
 ) -> list[Check]:
     """Every check of the contract, for a table whose bad rows have been counted already.
@@ -40,69 +30,36 @@ def counted_contract_checks(
     Raises:
         ModelwayError: a rule is not a SQL condition over the contract's columns.
     """
-    schema = table.collect_schema()
+    schema, rows, least = table.collect_schema(), counts.rows, contract.minimum_rows
+    message = f"{rows:,} rows; the contract requires {least:,}"
     present = {name: contract.columns[name] for name in schema if name in contract.columns}
     return [
-        _row_check(counts.rows, contract),
-        *_presence_checks(contract, schema),
-        *_label_check(project, schema),
+        passed_or_failed("rows", rows >= least, message=message, observed=rows, threshold=least),
+        *_presence_checks(contract, project, schema=schema),
         *(_type_check(name, column, dtype=schema[name]) for name, column in present.items()),
         *bad_row_checks(table, kinds, counts=counts),
-        *unique_checks(table, contract, schema=schema, rows=counts.rows),
-        *rule_checks(table, contract, schema=schema, rows=counts.rows),
+        *unique_checks(table, contract, schema=schema, rows=rows),
+        *rule_checks(table, contract, schema=schema, rows=rows),
         *class_checks(table, project, schema=schema),
     ]
 
 
-def _row_check(rows: int, contract: Contract) -> Check:
-    return passed_or_failed(
-        "rows",
-        rows >= contract.minimum_rows,
-        message=f"{rows:,} rows; the contract requires {contract.minimum_rows:,}",
-        observed=rows,
-        threshold=contract.minimum_rows,
-    )
-
-
-def _presence_checks(contract: Contract, schema: pl.Schema) -> list[Check]:
+def _presence_checks(contract: Contract, project: Project, *, schema: pl.Schema) -> Iterator[Check]:
     missing = [name for name, column in contract.columns.items() if column.required and name not in schema]
     extra = [name for name in schema if name not in contract.columns]
-    checks = [
-        passed_or_failed(
-            f"column[{name}]",
-            False,
-            message=f"the column {name!r} is missing; restore it, or set `required: false` in the contract"
-            + (f" (new in the data: {', '.join(extra[:5])})" if extra else ""),
-            threshold="present",
-            observed="missing",
-        )
-        for name in missing
-    ]
+    for name in missing:
+        message = f"the column {name!r} is missing; restore it, or set `required: false` in the contract"
+        message += f" (new in the data: {', '.join(extra[:5])})" if extra else ""
+        yield passed_or_failed(f"column[{name}]", False, message=message, observed="missing", threshold="present")
     if not missing:
-        checks.append(
-            passed_or_failed(
-                "columns", True, message=f"all {len(contract.columns)} columns are present", observed=len(schema)
-            )
-        )
-    if contract.extra_columns == "forbid":
-        checks += [
-            passed_or_failed(
-                f"column[{name}]",
-                False,
-                message=f"the column {name!r} is not in the contract; describe it there, or remove it",
-                threshold="absent",
-                observed="present",
-            )
-            for name in extra
-        ]
-    return checks
-
-
-def _label_check(project: Project, schema: pl.Schema) -> list[Check]:
-    if project.label in schema:
-        return []
-    message = f"the label {project.label!r} is not in the data; restore it, or name another in the project"
-    return [passed_or_failed("label", False, message=message, observed="missing", threshold="present")]
+        message = f"all {len(contract.columns)} columns are present"
+        yield passed_or_failed("columns", True, message=message, observed=len(schema))
+    for name in extra if contract.extra_columns == "forbid" else ():
+        message = f"the column {name!r} is not in the contract; describe it there, or remove it"
+        yield passed_or_failed(f"column[{name}]", False, message=message, observed="present", threshold="absent")
+    if project.label not in schema:
+        message = f"the label {project.label!r} is not in the data; restore it, or name another in the project"
+        yield passed_or_failed("label", False, message=message, observed="missing", threshold="present")
 
 
 def _type_check(name: str, column: Column, *, dtype: pl.DataType) -> Check:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelway.components.core.checks import Check, inconclusive
-from modelway.components.core.config.data_policy import DataPolicy
-from modelway.components.validate.distance_checks import Wording, distance_checks, too_few_rows
+from modelway.components.core.config.data_policy import DataPolicy, Distances, Drift
+from modelway.components.validate.distance_checks import Comparison
 from modelway.components.validate.distributions import TableStatistics
-
-_WORDING = Wording("{} rows", "the baseline's {}", "check the column's source, or retrain and raise the threshold")
 
 
 def drift_checks(
@@ -31,38 +29,29 @@ def drift_checks(
         label: The column whose check is named ``label_drift``.
         columns: The columns to compare; those that the baseline lacks are inconclusive.
     """
-    section = policy.drift
+    section, rule = policy.drift, policy.on_inconclusive
     if baseline is None:
         message = "no approved model yet, so there is no baseline; this data becomes the first"
-        return [inconclusive("drift", message, rule=policy.on_inconclusive)]
-    row_check = too_few_rows(
-        "drift", current, reference=baseline, minimum_rows=section.minimum_rows, rule=policy.on_inconclusive
-    )
-    if row_check is not None:
-        return [row_check]
-    thresholds = {name: section.columns.get(name, section) for name in current.columns}
-    if label in thresholds and label not in section.columns:
-        thresholds[label] = section.label or section
-
-    def check_name(column: str) -> str:
-        return f"label_drift[{column}]" if column == label else f"drift[{column}]"
-
-    names = {name: check_name(name) for name in current.columns}
-    checks = distance_checks(
+        return [inconclusive("drift", message, rule=rule)]
+    comparison = Comparison(
         current,
         baseline,
-        thresholds=thresholds,
-        names=names,
-        alpha=section.alpha,
-        rule=policy.on_inconclusive,
-        wording=_WORDING,
+        policy=section,
+        rule=rule,
+        rows=f"over {current.rows:,} rows against the baseline's {baseline.rows:,}",
+        remedy="check the column's source, or retrain and raise the threshold",
     )
-    return checks + [
-        inconclusive(
-            check_name(name),
-            f"the baseline has no column {name!r} to compare with; the next approved model's will",
-            rule=policy.on_inconclusive,
-        )
-        for name in columns
-        if name not in baseline.columns
+    row_check = comparison.too_few_rows("drift")
+    if row_check is not None:
+        return [row_check]
+    thresholds = {name: thresholds_of(name, section, label=label) for name in current.columns}
+    names = {name: f"drift[{name}]" for name in (*current.columns, *columns)} | {label: f"label_drift[{label}]"}
+    lacking = "the baseline has no column {!r} to compare with; the next approved model's will"
+    return comparison.checks(thresholds, names) + [
+        inconclusive(names[name], lacking.format(name), rule=rule) for name in columns if name not in baseline.columns
     ]
+
+
+def thresholds_of(column: str, policy: Drift, *, label: str) -> Distances:
+    """The thresholds of a column: its own, or else those of the label, or of all columns."""
+    return policy.columns.get(column) or (policy.label if column == label else None) or policy

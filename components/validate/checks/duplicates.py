@@ -32,21 +32,20 @@ def duplicate_checks(sample: Sample, label: str, *, features: Sequence[str], rul
     if len(sample.table) < MINIMUM_ROWS:
         message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to find repeated columns"
         return [inconclusive("duplicate[features]", message, rule=rule)]
-    checks = []
+    checks: dict[str, Check] = {}
     if label in sample.table.columns:
         labelled = sample.table.filter(plain_series(sample.table[label]).is_not_null())
         for feature in features:
             how = _repeats_label(labelled[feature], labelled[label])
             if how:
                 message = f"{how} {label!r} on {sample.rows} training rows; take it out of `features`"
-                checks.append(passed_or_failed(f"duplicate[{feature}]", False, message=message))
+                checks[feature] = passed_or_failed(f"duplicate[{feature}]", False, message=message)
     for first, *repetitions in _alike(sample.table, features):
         for feature in repetitions:
             message = f"the same as {first!r} in {sample.rows} training rows; keep one of the two in `features`"
-            if all(check.name != f"duplicate[{feature}]" for check in checks):
-                checks.append(inconclusive(f"duplicate[{feature}]", message, rule=rule))
+            checks.setdefault(feature, inconclusive(f"duplicate[{feature}]", message, rule=rule))
     if checks:
-        return checks
+        return list(checks.values())
     message = f"none of {len(features)} features repeats the label or another feature, on {sample.rows} training rows"
     return [passed_or_failed("duplicate[features]", True, message=message)]
 

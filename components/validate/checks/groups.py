@@ -40,10 +40,8 @@ def shared_groups_check(
     matches = train.select(column).filter(pl.col(column).is_in(groups.implode())).unique()
     shared_groups = matches.collect(engine="streaming")[column].sort()
     of = f"{len(groups):,} groups by {column!r} of {sample.rows} test rows"
-    if not len(shared_groups):
-        return passed_or_failed(name, True, message=f"none of {of} is in the training split", observed=0, threshold=0)
-    examples = ", ".join(str(value)[:40] for value in shared_groups.head(_SHOWN)) + (
-        ", …" if len(shared_groups) > _SHOWN else ""
-    )
-    message = f"{len(shared_groups):,} of {of} are in the training split too ({examples}); split by group on {column!r}"
-    return passed_or_failed(name, False, message=message, observed=len(shared_groups), threshold=0)
+    message, hits = f"none of {of} is in the training split", len(shared_groups)
+    if hits:
+        examples = ", ".join(str(value)[:40] for value in shared_groups.head(_SHOWN)) + (", …" if hits > _SHOWN else "")
+        message = f"{hits:,} of {of} are in the training split too ({examples}); split by group on {column!r}"
+    return passed_or_failed(name, not hits, message=message, observed=hits, threshold=0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from modelway.components.core.checks import Check, OnInconclusive, inconclusive, passed_or_failed
+from modelway.components.core.checks import Check, OnInconclusive, Verdict, inconclusive, judged, passed_or_failed
 from modelway.components.core.tables.parquet import as_numbers
 from modelway.components.validate.checks.single_feature import MINIMUM_ROWS, Skill
 from modelway.components.validate.sample import Sample, is_ordered, plain_series
@@ -33,9 +33,8 @@ def identifier_checks(
     table: pl.LazyFrame,
     *,
     features: Sequence[str],
-    categorical: Sequence[str],
+    categorical: Collection[str],
     skills: Sequence[Skill],
-    measure: str,
     rule: OnInconclusive,
 ) -> list[Check]:
     """Finds features that identify the row instead of describing it, and those that follow the order of the rows.
@@ -51,36 +50,37 @@ def identifier_checks(
         sample: Training rows.
         table: All training rows, in which the distinct values of suspects are counted (with an error of some percent).
         features: The features that the table has.
-        categorical: Those of them that the project calls categorical.
+        categorical: Those that the project calls categorical.
         skills: How well each predicts the label, as far as measured.
-        measure: The name of the skills' measure.
         rule: What an inconclusive check does.
     """
     if len(sample.table) < MINIMUM_ROWS:
         message = f"{sample.rows} training rows; {MINIMUM_ROWS} are needed to find identifiers"
         return [inconclusive("identifier[features]", message, rule=rule)]
-    names, least = set(categorical), _PREDICTIVE[measure]
-    skilful = {skill.feature: skill for skill in skills if skill.interval[0] > least}
-    suspects = {}
+    skilful = {skill.feature: skill for skill in skills if skill.interval[0] > _PREDICTIVE[skill.measure]}
+    suspects, distinct = {}, []
     for feature in features:
         series = plain_series(sample.table[feature])
         is_distinct = _differs(series)
-        suspicion = _names_rows(series, sample, categorical=feature in names) if is_distinct else None
+        suspicion = _names_rows(series, sample, categorical=feature in categorical) if is_distinct else None
         may_be_ordered = suspicion is None and feature in skilful and not series.dtype.is_temporal()
-        if may_be_ordered and _follows_order(series, sample):
-            suspicion = _in_order(is_distinct, f"{measure} {skilful[feature].observed:.3f}")
+        if may_be_ordered and _follows_order(series):
+            order = "it follows the order of the rows" + ("" if is_distinct else ", or they are sorted by it")
+            predicts = "which predicts the label" if is_distinct else "and it predicts the label"
+            skill = skilful[feature]
+            suspicion = is_distinct, f"{order}, {predicts} ({skill.measure} {skill.observed:.3f})"
         if suspicion is not None:
-            suspects[feature] = (is_distinct, suspicion)
-    distinct = [feature for feature, (is_distinct, _) in suspects.items() if is_distinct]
+            suspects[feature] = suspicion
+            if is_distinct:
+                distinct.append(feature)
     repeated = _repeated(sample, table, features=distinct)
     checks = []
-    for feature, (_, (certain, says)) in suspects.items():
+    for feature, (certain, says) in suspects.items():
         if feature not in repeated:
             message = f"{says} (on {sample.rows} training rows); take it out of `features`"
             message += "" if certain else " unless its value has a meaning"
-            name = f"identifier[{feature}]"
-            failed = passed_or_failed(name, False, message=message)
-            checks.append(failed if certain else inconclusive(name, message, rule=rule))
+            verdict = Verdict.FAILED if certain else Verdict.INCONCLUSIVE
+            checks.append(judged(f"identifier[{feature}]", verdict, message=message, rule=rule))
     if checks:
         return checks
     message = f"none of {len(features)} features identifies a row or follows the rows' order, on {sample.rows} rows"
@@ -98,15 +98,9 @@ def _repeated(sample: Sample, table: pl.LazyFrame, *, features: Sequence[str]) -
     countable = [name for name in features if not sample.table.schema[name].is_nested()]
     if sample.is_complete or not countable:
         return set()
-    counts: dict[str, int] = (
-        table.select(
-            pl.col(countable).drop_nulls().approx_n_unique().name.suffix(":distinct"),
-            pl.col(countable).count().name.suffix(":rows"),
-        )
-        .collect(engine="streaming")
-        .row(0, named=True)
-    )
-    return {name for name in countable if counts[f"{name}:distinct"] < _DISTINCT_OF_ALL * counts[f"{name}:rows"]}
+    values = pl.col(countable).drop_nulls()
+    shares = table.select(values.approx_n_unique() / values.len()).collect(engine="streaming").row(0, named=True)
+    return {name for name, share in shares.items() if share < _DISTINCT_OF_ALL}
 
 
 def _names_rows(series: pl.Series, sample: Sample, *, categorical: bool) -> tuple[bool, str] | None:
@@ -136,19 +130,11 @@ def _numbers_rows(numbers: np.ndarray[Any, np.dtype[np.float64]], total: int) ->
     return None
 
 
-def _in_order(differs: bool, skill: str) -> tuple[bool, str]:
-    if differs:
-        return True, f"it follows the order of the rows, which predicts the label ({skill})"
-    return False, f"it follows the order of the rows, or they are sorted by it, and it predicts the label ({skill})"
-
-
-def _follows_order(series: pl.Series, sample: Sample) -> bool:
+def _follows_order(series: pl.Series) -> bool:
     """Whether the rank correlation (Spearman, 1904) with the row's number is nearly perfect."""
     if not is_ordered(series) or series.null_count() > (1 - _DISTINCT) * len(series):
         return False
-    has_value = series.is_not_null()
-    rows = sample.positions[has_value.to_numpy()].argsort().argsort().astype(np.float64)
     midranks = series.drop_nulls().rank("average").to_numpy()
     if np.ptp(midranks) == 0:
         return False
-    return abs(float(np.corrcoef(rows, midranks)[0, 1])) > _IN_ORDER
+    return abs(float(np.corrcoef(np.arange(len(midranks)), midranks)[0, 1])) > _IN_ORDER

@@ -13,6 +13,8 @@ from modelway.components.core.config.data_policy import Multivariate
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.tables.parquet import as_numbers, as_text
 from modelway.components.validate.checks.single_feature import CONFIDENCE, roc_auc
+from modelway.components.validate.distributions import most_frequent
+from modelway.components.validate.sample import at_most
 
 MINIMUM_ROWS = 500
 MOST_CATEGORIES = 200
@@ -20,6 +22,10 @@ _NAME = "drift[multivariate]"
 _SEED = 0
 _FOLDS = 3
 _SHOWN = 3
+_REMEDIES = {
+    Verdict.INCONCLUSIVE: "too few rows to decide: raise `data.drift.multivariate.sample_rows`",
+    Verdict.FAILED: "check their source, or retrain",
+}
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 Rows = np.ndarray[Any, np.dtype[np.bool_]]
@@ -52,14 +58,13 @@ def multivariate_check(
         rule: What an inconclusive check does.
     """
     limit = policy.roc_auc
-    tables = [_sample_rows(table, policy.sample_rows) for table in (reference, current)]
+    tables = [at_most(table, policy.sample_rows) for table in (reference, current)]
     rows = min(len(table) for table in tables)
     if rows < MINIMUM_ROWS:
         message = f"{rows:,} rows on one side; {MINIMUM_ROWS} are needed to measure multivariate drift"
         return inconclusive(_NAME, message, rule=rule, observed=rows, threshold=MINIMUM_ROWS)
-    column_sets = [set(table.columns) for table in tables]
-    common_columns = [name for name in dict.fromkeys(columns) if all(name in names for names in column_sets)]
-    candidates = {name: _encode(*(table[name] for table in tables)) for name in common_columns}
+    common_columns = set(reference.columns) & set(current.columns)
+    candidates = {name: _encode(*(table[name] for table in tables)) for name in columns if name in common_columns}
     encodings = {name: values for name, values in candidates.items() if values is not None}
     if not encodings:
         return inconclusive(_NAME, "there is no column to compare", rule=rule)
@@ -69,26 +74,18 @@ def multivariate_check(
     scores, models = _out_of_fold(matrix, is_current, categorical=categorical)
     area, interval = roc_auc(is_current, scores)
     verdict = Threshold(max=limit).judge(interval)
-    rounded_interval = round(interval[0], 6), round(interval[1], 6)
     message = (
         f"a classifier distinguishes {len(tables[1]):,} rows from {len(tables[0]):,} of the baseline's by "
         f"{len(encodings)} columns with ROC AUC {area:.3f} ({CONFIDENCE:.0%} interval {interval[0]:.3f} to "
         f"{interval[1]:.3f}; 0.5 is by chance); the policy allows at most {limit:g}"
     )
     if verdict is not Verdict.PASSED:
-        names = np.array(list(encodings))[np.argsort(-_importance(matrix, is_current, models=models), kind="stable")]
-        message += f"; most by {', '.join(repr(str(name)) for name in names[:_SHOWN])}; "
-    if verdict is Verdict.INCONCLUSIVE:
-        message += "too few rows to decide: raise `data.drift.multivariate.sample_rows`"
-    elif verdict is Verdict.FAILED:
-        message += "check their source, or retrain"
-    return judged(
-        _NAME, verdict, message=message, rule=rule, observed=round(area, 6), threshold=limit, interval=rounded_interval
-    )
-
-
-def _sample_rows(table: pl.DataFrame, limit: int) -> pl.DataFrame:
-    return table.sample(limit, seed=_SEED) if len(table) > limit else table
+        importances = dict(zip(encodings, _importances(matrix, is_current, model=models[0]), strict=True))
+        names = sorted(importances, key=lambda name: -importances[name])
+        message += f"; most by {', '.join(map(repr, names[:_SHOWN]))}; {_REMEDIES[verdict]}"
+    rounded = round(interval[0], 6), round(interval[1], 6)
+    observed = round(area, 6)
+    return judged(_NAME, verdict, message=message, rule=rule, observed=observed, threshold=limit, interval=rounded)
 
 
 def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | None:
@@ -102,11 +99,9 @@ def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | N
         numbers = np.concatenate([as_numbers(reference), as_numbers(current)])
         return np.where(np.isinf(numbers), np.sign(numbers) * np.finfo(np.float32).max, numbers), False
     text = pl.concat([as_text(reference).alias("value"), as_text(current).alias("value")])
-    counts = text.drop_nulls().value_counts(name="rows").sort(["rows", "value"], descending=[True, False])
-    categories = counts["value"].head(MOST_CATEGORIES)
-    codes = text.replace_strict(
-        categories, np.arange(len(categories)), default=len(categories), return_dtype=pl.Float64
-    )
+    categories = most_frequent(text)["value"].head(MOST_CATEGORIES)
+    rest = len(categories)
+    codes = text.replace_strict(categories, np.arange(rest), default=rest, return_dtype=pl.Float64)
     return codes.set(text.is_null(), None).to_numpy(), True
 
 
@@ -136,12 +131,12 @@ def _out_of_fold(
     return scores, models
 
 
-def _importance(matrix: Matrix, is_current: Rows, *, models: Sequence[tuple[Any, Rows]]) -> Matrix:
-    """How much the area drops with one column shuffled (Breiman, 2001), by the first classifier."""
-    importances, dice = np.zeros(matrix.shape[1]), np.random.default_rng(_SEED)
-    model, is_held_out = models[0]
+def _importances(matrix: Matrix, is_current: Rows, *, model: tuple[Any, Rows]) -> list[float]:
+    """By how much the area drops with each column shuffled (Breiman, 2001), up to a constant."""
+    importances, dice = [], np.random.default_rng(_SEED)
+    classifier, is_held_out = model
     for column in range(matrix.shape[1]):
         shuffled = matrix[is_held_out].copy()
         shuffled[:, column] = dice.permutation(shuffled[:, column])
-        importances[column] = -roc_auc(is_current[is_held_out], model.predict_proba(shuffled)[:, 1])[0]
+        importances.append(-roc_auc(is_current[is_held_out], classifier.predict_proba(shuffled)[:, 1])[0])
     return importances

@@ -7,7 +7,12 @@ import polars as pl
 from modelway.components.core.checks import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.core.config.thresholds import Interval, Threshold
 from modelway.components.validate.checks.single_feature import CONFIDENCE
-from modelway.components.validate.sample import Sample, draw
+from modelway.components.validate.sample import draw
+
+_REMEDIES = {
+    Verdict.INCONCLUSIVE: "raise `data.leakage.sample_rows`",
+    Verdict.FAILED: "remove them from one split",
+}
 
 
 def shared_rows_check(
@@ -37,23 +42,15 @@ def shared_rows_check(
     matches = train.select(columns).filter(first).join(sample.table.lazy(), on=columns, how="semi", nulls_equal=True)
     alike = matches.unique().collect(engine="streaming")
     shared_rows = sample.table.join(alike, on=columns, how="semi", nulls_equal=True).height
-    return _shared_check(shared_rows, sample, limit=limit, rule=rule)
-
-
-def _shared_check(shared_rows: int, sample: Sample, *, limit: float, rule: OnInconclusive) -> Check:
     rows, share = len(sample.table), shared_rows / len(sample.table)
     interval = None if sample.is_complete else _exact_interval(shared_rows, rows)
     interval_text = f", {interval[0]:.4%} to {interval[1]:.4%} of all with 95% confidence" if interval else ""
     message = f"{shared_rows:,} of {sample.rows} test rows are in the training split too ({share:.2%}{interval_text})"
     verdict = Threshold(max=limit).judge(interval if interval is not None and shared_rows else (share, share))
-    rounded_interval = (round(interval[0], 8), round(interval[1], 8)) if interval else None
-    if verdict is Verdict.INCONCLUSIVE:
-        message += f"; the policy allows at most {limit:.2%}: raise `data.leakage.sample_rows`"
-    elif verdict is Verdict.FAILED:
-        message += f"; the policy allows at most {limit:.2%}: remove them from one split"
-    return judged(
-        "shared_rows", verdict, message=message, rule=rule, observed=share, threshold=limit, interval=rounded_interval
-    )
+    if verdict is not Verdict.PASSED:
+        message += f"; the policy allows at most {limit:.2%}: {_REMEDIES[verdict]}"
+    rounded = (round(interval[0], 8), round(interval[1], 8)) if interval else None
+    return judged("shared_rows", verdict, message=message, rule=rule, observed=share, threshold=limit, interval=rounded)
 
 
 def _exact_interval(hits: int, rows: int) -> Interval:

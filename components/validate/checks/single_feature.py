@@ -53,9 +53,17 @@ class Label:
         return [1] if self.classes == 2 else range(self.classes)
 
     @cached_property
+    def goals(self) -> list[np.ndarray[Any, Any]]:
+        """What is predicted: the numbers, or whether a row is of each scored class."""
+        return [self.values == code for code in self.scored_classes] if self.classes else [self.values]
+
+    @cached_property
     def folds(self) -> list[tuple[Rows, Rows]]:
         """The rows to fit to and the rows to score, of each fold; the same for every feature."""
-        return list(_folds(self).split(np.zeros(len(self.values)), self.values))
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        splitter = (StratifiedKFold if self.classes else KFold)(_FOLDS, shuffle=True, random_state=0)
+        return list(splitter.split(np.zeros(len(self.values)), self.values))
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,14 @@ class Skill:
 
     Attributes:
         feature: Its name.
+        measure: ``ROC AUC``, or ``R²`` in regression.
         observed: The area under the ROC curve, or R².
         interval: Its confidence interval, at the level `CONFIDENCE`.
         missing: Whether that is by the feature's being missing rather than by its values.
     """
 
     feature: str
+    measure: str
     observed: float
     interval: Interval
     missing: bool = False
@@ -92,12 +102,10 @@ def encode_label(table: pl.DataFrame, project: Project) -> Label | str:
     is_present = label.is_not_null().to_numpy()
     if is_present.sum() < MINIMUM_ROWS:
         return f"{is_present.sum():,} rows have a label; {MINIMUM_ROWS} are needed"
-    names, codes, counts = np.unique(
-        label.drop_nulls().cast(pl.String).to_numpy(), return_inverse=True, return_counts=True
-    )
-    frequent = [
-        code for code in np.argsort(-counts, kind="stable")[:MOST_CLASSES] if counts[code] >= MINIMUM_OF_A_CLASS
-    ]
+    texts = label.drop_nulls().cast(pl.String).to_numpy()
+    names, codes, counts = np.unique(texts, return_inverse=True, return_counts=True)
+    most_frequent = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+    frequent = most_frequent[counts[most_frequent] >= MINIMUM_OF_A_CLASS]
     recoded = np.full(len(names), len(frequent))
     recoded[frequent] = np.arange(len(frequent))
     values = recoded[codes]
@@ -128,20 +136,21 @@ def skill_of(series: pl.Series, target: Label, *, categorical: bool) -> Skill:
     """
     series = plain_series(series).filter(pl.Series(target.present))
     if series.n_unique() < 2:
-        return Skill(series.name, *((0.5, (0.5, 0.5)) if target.classes else (0.0, (0.0, 0.0))))
+        chance = 0.5 if target.classes else 0.0
+        return Skill(series.name, target.measure, chance, (chance, chance))
     if is_ordered(series) and not categorical:
-        skill = _of_scores(series.name, _fitted_by_tree(series, target), target=target)
+        skills = [_of_scores(series.name, _fitted_by_tree(series, target), target=target)]
         if not target.classes:
-            rank_target = replace(target, values=ranks(pl.Series(target.values)))
-            by_line = [(as_numbers(series), target), (ranks(series), rank_target)]
-            lines = [_of_scores(series.name, _fitted_by_line(*arguments), target=arguments[1]) for arguments in by_line]
-            skill = max(skill, *lines, key=_observed)
+            by_rank = replace(target, values=ranks(pl.Series(target.values)))
+            skills.append(_of_scores(series.name, _fitted_by_line(as_numbers(series), target), target=target))
+            skills.append(_of_scores(series.name, _fitted_by_line(ranks(series), by_rank), target=by_rank))
     else:
-        skill = _of_scores(series.name, _fitted_by_encoding(series, target), target=target)
+        skills = [_of_scores(series.name, _fitted_by_encoding(series, target), target=target)]
     absent = series.is_null().to_numpy()
-    if not absent.any():
-        return skill
-    return max(skill, _of_missing(series.name, absent, target=target), key=_observed)
+    if absent.any():
+        by_missing = _of_scores(series.name, _fitted_by_missing(absent, target), target=target)
+        skills.append(replace(by_missing, missing=True))
+    return max(skills, key=_observed)
 
 
 def roc_auc(positive: np.ndarray[Any, np.dtype[np.bool_]], scores: Numbers) -> tuple[float, Interval]:
@@ -184,29 +193,9 @@ def _observed(skill: Skill) -> float:
 
 def _of_scores(feature: str, scores: Numbers, *, target: Label) -> Skill:
     """The skill of predictions: a column of scores for each judged class, or one of numbers."""
-    if not target.classes:
-        return Skill(feature, *_r_squared(target.values, scores[:, 0]))
-    skills = []
-    for column, code in enumerate(target.scored_classes):
-        positive = target.values == code
-        skills.append(Skill(feature, *roc_auc(positive, scores[:, column])))
-    return max(skills, key=_observed)
-
-
-def _of_missing(feature: str, absent: np.ndarray[Any, np.dtype[np.bool_]], *, target: Label) -> Skill:
-    if not target.classes:
-        means = np.where(absent, target.values[absent].mean(), target.values[~absent].mean())
-        return Skill(feature, *_r_squared(target.values, means), missing=True)
-    skills = []
-    for code in target.scored_classes:
-        positive = target.values == code
-        count = int(positive.sum())
-        # One threshold only: the area is half of one plus the difference of the two shares.
-        area = 0.5 + abs(float(absent[positive].mean() - absent[~positive].mean())) / 2
-        skills.append(
-            Skill(feature, area, roc_auc_interval(area, count, negatives=len(positive) - count), missing=True)
-        )
-    return max(skills, key=_observed)
+    score = roc_auc if target.classes else _r_squared
+    pairs = zip(target.goals, scores.T, strict=True)
+    return max((Skill(feature, target.measure, *score(goal, column)) for goal, column in pairs), key=_observed)
 
 
 def _r_squared(values: Numbers, predicted: Numbers) -> tuple[float, Interval]:
@@ -228,15 +217,14 @@ def _fitted_by_tree(series: pl.Series, target: Label) -> Numbers:
     rows = np.column_stack(columns).astype(np.float32)
     has_missing = bool(np.isnan(rows).any())  # a tree takes missing values only if it checks its input
     kind = DecisionTreeClassifier if target.classes else DecisionTreeRegressor
-    scores = np.empty((len(rows), len(target.scored_classes) if target.classes else 1))
+    scores = np.empty((len(rows), len(target.goals)))
     with sklearn.config_context(skip_parameter_validation=True):  # validation takes longer than a small tree
         for training_rows, test_rows in target.folds:
             tree = kind(max_depth=_DEPTH, min_samples_leaf=_LEAF_ROWS, random_state=0)
             tree.fit(rows[training_rows], target.values[training_rows], check_input=has_missing)
             if target.classes:
-                scores[test_rows] = tree.predict_proba(rows[test_rows], check_input=has_missing)[
-                    :, list(target.scored_classes)
-                ]
+                shares = tree.predict_proba(rows[test_rows], check_input=has_missing)
+                scores[test_rows] = shares[:, list(target.scored_classes)]
             else:
                 scores[test_rows, 0] = tree.predict(rows[test_rows], check_input=has_missing)
     return scores
@@ -248,6 +236,11 @@ def _parts(series: pl.Series) -> list[pl.Series]:
     return parts if series.dtype == pl.Date else [*parts, series.dt.hour()]
 
 
+def _fitted_by_missing(absent: np.ndarray[Any, np.dtype[np.bool_]], target: Label) -> Numbers:
+    """Rows without a value get their mean, and rows with one theirs."""
+    return np.column_stack([np.where(absent, goal[absent].mean(), goal[~absent].mean()) for goal in target.goals])
+
+
 def _fitted_by_line(numbers: Numbers, target: Label) -> Numbers:
     """Least squares predictions; rows without a number get their mean."""
     is_number = np.isfinite(numbers)
@@ -256,10 +249,7 @@ def _fitted_by_line(numbers: Numbers, target: Label) -> Numbers:
         predictions[~is_number] = target.values[~is_number].mean()
     if is_number.any() and np.ptp(numbers[is_number]) > 0:
         centred = numbers[is_number] - numbers[is_number].mean()
-        centred /= np.abs(centred).max()
-        mean = target.values[is_number].mean()
-        slope = (centred * (target.values[is_number] - mean)).sum() / (centred**2).sum()
-        predictions[is_number] = mean + slope * centred
+        predictions[is_number] = np.polynomial.Polynomial.fit(centred, target.values[is_number], 1)(centred)
     return predictions.reshape(-1, 1)
 
 
@@ -268,12 +258,6 @@ def _fitted_by_encoding(series: pl.Series, target: Label) -> Numbers:
 
     codes = series.rank("dense").fill_null(0).to_numpy().astype(np.int64).reshape(-1, 1)
     kind = "continuous" if not target.classes else "binary" if target.classes == 2 else "multiclass"
-    encoder = TargetEncoder(target_type=kind, cv=_folds(target))
+    encoder = TargetEncoder(target_type=kind, cv=target.folds)
     values = target.values.astype(np.int64) if target.classes else target.values
     return np.asarray(encoder.fit_transform(codes, values))
-
-
-def _folds(target: Label) -> Any:
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    return (StratifiedKFold if target.classes else KFold)(_FOLDS, shuffle=True, random_state=0)

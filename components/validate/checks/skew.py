@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from modelway.components.core.checks import Check
-from modelway.components.core.config.data_policy import DataPolicy, Distances
-from modelway.components.validate.distance_checks import Wording, distance_checks, too_few_rows
+from modelway.components.core.config.data_policy import DataPolicy
+from modelway.components.validate.distance_checks import Comparison
 from modelway.components.validate.distributions import TableStatistics
-
-_WORDING = Wording(
-    "{} rows of the serving data",
-    "the {} trained on",
-    "compute the column alike for training and serving, or train on serving data",
-)
 
 
 def skew_checks(serving: TableStatistics, train: TableStatistics, *, policy: DataPolicy) -> list[Check]:
@@ -22,20 +16,16 @@ def skew_checks(serving: TableStatistics, train: TableStatistics, *, policy: Dat
         train: The training split's distributions.
         policy: The policy's `data` section.
     """
-    section = policy.skew
-    row_check = too_few_rows(
-        "skew", serving, reference=train, minimum_rows=section.minimum_rows, rule=policy.on_inconclusive
-    )
-    if row_check is not None:
-        return [row_check]
-    thresholds: dict[str, Distances] = dict.fromkeys(serving.columns, section)
-    names = {name: f"skew[{name}]" for name in serving.columns}
-    return distance_checks(
+    comparison = Comparison(
         serving,
         train,
-        thresholds=thresholds,
-        names=names,
-        alpha=section.alpha,
+        policy=policy.skew,
         rule=policy.on_inconclusive,
-        wording=_WORDING,
+        rows=f"over {serving.rows:,} rows of the serving data against the {train.rows:,} trained on",
+        remedy="compute the column alike for training and serving, or train on serving data",
     )
+    row_check = comparison.too_few_rows("skew")
+    if row_check is not None:
+        return [row_check]
+    names = {name: f"skew[{name}]" for name in serving.columns}
+    return comparison.checks(dict.fromkeys(names, policy.skew), names)

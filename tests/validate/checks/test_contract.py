@@ -6,12 +6,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from contract_tables import COLUMNS, DAYS, GOOD, MOMENTS, contract, contract_results, project, with_values
+from contract_tables import COLUMNS, DAYS, GOOD, MOMENTS, checks_of, contract, contract_results, project, with_values
 
 from modelway.components.core.checks import Verdict
 from modelway.components.core.config.row_rules import check_rules
 from modelway.components.core.errors import ModelwayError
-from modelway.components.validate.checks.contract import contract_checks
 
 
 def test_a_good_table_passes_throughout() -> None:
@@ -154,8 +153,6 @@ def test_both_files_of_a_split_are_read(tmp_path: Path) -> None:
     GOOD[:3].write_parquet(tmp_path / "train")
     with_values("age", [1, 2, 3, 17])[3:].write_parquet(tmp_path / "test")
     table = pl.scan_parquet([tmp_path / "train", tmp_path / "test"])
-    checks = {
-        check.name: check for check in contract_checks(table, contract({"age": {"minimum": 18}}), project=project())
-    }
+    checks = {check.name: check for check in checks_of(table, contract({"age": {"minimum": 18}}), project())}
     assert checks["rows"].observed == 4
     assert "1 of 4 values below 18, such as '17'" in checks["minimum[age]"].message

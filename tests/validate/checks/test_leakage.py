@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from leakage_tables import FEATURES, leakage, table, verdicts
 
-from modelway.components.core.checks import OnInconclusive, Verdict
+from modelway.components.core.checks import Verdict
 from modelway.components.core.config.contract import Contract
-from modelway.components.core.config.data_policy import Leakage
+from modelway.components.core.config.data_policy import DataPolicy
 from modelway.components.core.config.project import Project
 from modelway.components.ingest.split import split_table
 from modelway.components.validate.checks.leakage import leakage_checks
@@ -41,8 +41,7 @@ def test_the_example_is_clean(root: Path) -> None:
         splits.test.lazy(),
         project=project,
         contract=contract,
-        policy=Leakage(),
-        rule=OnInconclusive.WARN,
+        policy=DataPolicy(),
         serving_columns=None,
     )
     assert {check.verdict for check in checks} == {Verdict.PASSED}
