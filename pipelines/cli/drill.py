@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from modelway.pipelines.cli.options import Folder, Json, project_folder
-from modelway.pipelines.cli.output import print_json
+from modelway.pipelines.cli.options import Folder, project_folder
+from modelway.pipelines.cli.output import Answer
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def drill(
     fault: Annotated[
         list[str] | None, typer.Option("--fault", help="Only this fault, by its name; may be given several times.")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Injects faults into a copy of the project, one at a time, and shows which gate catches each.
 
     Exits with 0 if each was caught by the gate meant for it and a clean run passes, 1 if not, 2 on an error.
@@ -39,19 +38,12 @@ def drill(
         results = run_drill(Workspace.load(project_folder(project)), faults, on_result=progress)
     finally:
         seconds = progress.stop()
-    if as_json:
-        print_json([asdict(result) for result in results if result.expected_gate])
-    else:
-        _print(results, seconds)
-    raise typer.Exit(0 if all(result.caught for result in results) else 1)
+    content = [asdict(result) for result in results if result.expected_gate]
+    return Answer(content, lambda: _print(results, seconds), 0 if all(result.caught for result in results) else 1)
 
 
 class _DrillProgress:
-    """Shows the progress of a drill, on standard error.
-
-    Args:
-        steps: How many runs there will be.
-    """
+    """Shows the progress of a drill, on standard error."""
 
     def __init__(self, steps: int) -> None:
         self._bar = Progress(console=Console(stderr=True, highlight=False), transient=True)

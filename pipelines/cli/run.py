@@ -22,12 +22,11 @@ from modelway.pipelines.cli.options import (
     Debug,
     Folder,
     Home,
-    Json,
     Store,
     home_of,
     project_folder,
 )
-from modelway.pipelines.cli.output import exit_code, print_error, print_json
+from modelway.pipelines.cli.output import Answer, exit_code, print_error
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
 
 if TYPE_CHECKING:
@@ -48,9 +47,8 @@ def run(
     reason: Annotated[str, typer.Option(help="Why the run is started; the run record keeps it.")] = "",
     base: Annotated[str, BASE] = "",
     target: Annotated[str, TARGET] = "",
-    as_json: Json = False,
     debug: Debug = False,
-) -> None:
+) -> Answer:
     """Runs the whole release pipeline on this machine; with a serving base, a blessed version is packaged too.
 
     Exits with 0 if a model was registered, 1 if a gate rejected it, 2 on any error.
@@ -78,13 +76,12 @@ def run(
         )
     finally:
         seconds = progress.stop()
-    if as_json:
-        print_json(_as_json(result, seconds))
-    else:
-        _print(result, seconds, tracking=tracking_uri(home))
-    if result.error is not None:
-        raise typer.Exit(exit_code_of(result.error))
-    raise typer.Exit(2 if result.outcome is None else exit_code(result.outcome))
+    code = 2 if result.outcome is None else exit_code(result.outcome)
+    return Answer(
+        _as_json(result, seconds),
+        lambda: _print(result, seconds, tracking=tracking_uri(home)),
+        code if result.error is None else exit_code_of(result.error),
+    )
 
 
 class _RunProgress:
