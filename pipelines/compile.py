@@ -197,22 +197,16 @@ def pipeline_objects(
         **metadata,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    version = f"{name}-{digest[:12]}"
-    api = "pipelines.kubeflow.org/v2beta1"
-    return (
-        {
-            "apiVersion": api,
-            "kind": "Pipeline",
-            "metadata": {"name": name},
-            "spec": {"displayName": name, **metadata},
-        },
-        {
-            "apiVersion": api,
-            "kind": "PipelineVersion",
-            "metadata": {"name": version},
-            "spec": {"displayName": version, **content},
-        },
-    )
+    return _object("Pipeline", name, metadata), _object("PipelineVersion", f"{name}-{digest[:12]}", content)
+
+
+def _object(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "pipelines.kubeflow.org/v2beta1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {"displayName": name, **spec},
+    }
 
 
 def _yaml(*documents: Mapping[str, Any]) -> str:

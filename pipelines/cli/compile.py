@@ -75,11 +75,12 @@ def compile_(
     from modelway.pipelines.project_pipelines import compile_project
 
     folder = project or (Path() if Path("project.yaml").exists() else None)
+    warnings: list[Problem] = []
     if folder is None:
-        compilation, warnings = compile_all(output, until=until, kubernetes=kubernetes, backend=server), []
+        compilation = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
     else:
         workspace = Workspace.load(folder.resolve())
-        result = compile_project(
+        compilation, warnings = compile_project(
             output,
             workspace,
             store=store or str(home_of(workspace.folder, home)),
@@ -91,7 +92,6 @@ def compile_(
             namespace=namespace if cluster else None,
             insecure=insecure,
         )
-        compilation, warnings = result.compilation, [*result.warnings]
     return Answer(_as_json(compilation, warnings), lambda: _print(compilation, warnings))
 
 

@@ -105,27 +105,22 @@ def tracking_uri(home: Path) -> str:
 
 def git_commit(folder: Path) -> str:
     """The commit that a folder is at, with ``-dirty`` after it where files differ; empty outside a repository."""
-    try:
-        result = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return result.stdout.strip()
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def requester(folder: Path) -> str:
     """Who runs the command: ``MODELWAY_USER``, else git's address in the folder, else the account's name."""
-    name = os.environ.get("MODELWAY_USER", "")
-    if not name:
-        with suppress(OSError, subprocess.SubprocessError):
-            command = ["git", "-C", str(folder), "config", "user.email"]
-            name = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    name = os.environ.get("MODELWAY_USER") or _git(folder, "config", "user.email")
     if not name:
         with suppress(OSError, KeyError):  # an account without a name, as in a container
             name = getpass.getuser()
     return name
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git says of a folder; empty where it fails."""
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
