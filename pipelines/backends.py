@@ -78,16 +78,7 @@ class Loss:
 
 
 def fit(platform: Mapping[str, Any], backend: Backend, *, pipeline: str) -> tuple[dict[str, Any], list[Loss]]:
-    """Leaves out what a server does not know.
-
-    Args:
-        platform: A compiled pipeline's settings for Kubernetes, the second document of its YAML; not changed.
-        backend: The server.
-        pipeline: The pipeline's name, for the losses.
-
-    Returns:
-        The settings that the server takes, and what was left out of them.
-    """
+    """A compiled pipeline's settings for Kubernetes without what a server does not know, and what was left out."""
     compatible = deepcopy(dict(platform))
     losses: list[Loss] = []
     executors = compatible["platforms"]["kubernetes"]["deploymentSpec"]["executors"]

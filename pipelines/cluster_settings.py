@@ -108,11 +108,7 @@ class TaskSettings:
 def with_services(task: Any, title: str, *, cached: bool = True, settings: TaskSettings = TaskSettings()) -> Any:
     """Gives a task its title, services' addresses and keys, the run's id and resources, and a user other than root.
 
-    Args:
-        task: A task of a pipeline.
-        title: Its name on the dashboard.
-        cached: Whether it is served from KFP's cache where its inputs are the same. Resources are no part of the key.
-        settings: What the project gives its tasks.
+    One that is cached is served from KFP's cache where its inputs are the same. Resources are no part of the key.
     """
     task.set_display_name(title)
     task.set_caching_options(enable_caching=cached)

@@ -102,15 +102,7 @@ def project_pipelines(
     goal: ReleaseGoal,
     packaging: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The pipelines of a project by their names: its release, which starts without an argument, and its promotion.
-
-    Args:
-        workspace: The project.
-        settings: What it gives its tasks.
-        store: The root of its store.
-        goal: How far a release goes.
-        packaging: ``serving_base`` and ``image``, where a release goes further than registering.
-    """
+    """The pipelines of a project by their names: its release, which starts without an argument, and its promotion."""
     name = workspace.project.name
     arguments = workspace.arguments(store)
     constants = {"data_version": "", "project_code": arguments.pop("project_code")}

@@ -55,12 +55,7 @@ def verify_log(model: RegisteredModel) -> dict[str, Any]:
 
 
 def log_entries(model: RegisteredModel, *, environment: str = "", last: int = 0) -> list[dict[str, Any]]:
-    """The entries about a registered model, the oldest first, each a flat mapping.
-
-    Args:
-        model: The registered model.
-        environment: Only entries about this environment, if given.
-        last: Only the last so many; 0: all.
+    """The entries about a registered model, the oldest first, or only the last so many about an environment.
 
     Raises:
         BrokenLogError: a link is broken.

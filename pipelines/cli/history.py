@@ -32,11 +32,7 @@ def history(
 
 
 def serving_periods(model: RegisteredModel, *, at: datetime | None = None) -> list[dict[str, Any]]:
-    """What each environment served when, why, and who let it.
-
-    Args:
-        model: The registered model.
-        at: Only what was served at this time; None: everything.
+    """What each environment served when, or only what it served at a time, why, and who let it.
 
     Returns:
         By environment, the newest first: ``environment``, ``version``, ``since``, ``until`` (None: still), the

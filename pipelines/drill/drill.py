@@ -62,12 +62,7 @@ class FaultResult:
 def run_drill(
     workspace: Workspace, faults: tuple[Fault, ...], *, on_result: Callable[[FaultResult], None]
 ) -> list[FaultResult]:
-    """Runs the clean project and then each fault.
-
-    Args:
-        workspace: The project; it is left as it is.
-        faults: The faults to inject.
-        on_result: Called as each is done.
+    """Runs the clean project, which is left as it is, and then each fault; calls `on_result` as each is done.
 
     Raises:
         ModelwayError: the project's own clean run does not pass, so that a drill would show nothing.

@@ -22,23 +22,14 @@ DAY, CONSENT = "drill_day", "drill_consent"
 
 @dataclass(frozen=True)
 class DrillInput:
-    """What a fault changes: a project's files and data as they go through the stages.
-
-    Attributes:
-        project: The project file.
-        contract: The contract file.
-        policy: The policy file.
-        table: The source's rows.
-        splits: What the table is split into.
-        serving: The serving data; None: the project names none.
-    """
+    """What a fault changes: a project's files and data as they go through the stages."""
 
     project: Project
     contract: Contract
     policy: Policy
     table: pl.DataFrame
     splits: Splits
-    serving: pl.DataFrame | None = None
+    serving: pl.DataFrame | None = None  # the project names none
 
     @property
     def numeric(self) -> str:

@@ -65,7 +65,7 @@ def make_project_image(
 
     Raises:
         ModelwayError: the project has no code of its own, or something is wrong with it; the base is not pinned or is
-            no image of the components; or a registry or the package index refuses. Nothing is reference then.
+            no image of the components; or a registry or the package index refuses. Nothing is pushed then.
     """
     from_base, to = Reference.pinned(base, "image", title="image of the components"), Reference.parse(target, "target")
     code = ProjectCode.beside(workspace.folder, workspace.project)

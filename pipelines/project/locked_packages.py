@@ -103,7 +103,7 @@ def packages_of(images: Images, image: Image, *, name: str, platform: str, repor
         )
     beside = [match for match in parsed if match["site"] == site]
     pairs = (match["name"].rpartition("-") for match in beside)
-    versions = {canonicalize_name(name): version for name, _, version in pairs}
+    versions: dict[str, str] = {canonicalize_name(name): version for name, _, version in pairs}
     return InstalledPackages(platform, beside[0]["python"], versions)
 
 
@@ -123,12 +123,7 @@ def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]
 
 
 def missing_packages(lock: Lock, image_packages: InstalledPackages, *, folder: Path) -> tuple[LockedRequirement, ...]:
-    """The locked packages that an image needs and lacks.
-
-    Args:
-        lock: The project's requirements.
-        image_packages: The packages in the image.
-        folder: Where the requirements file is.
+    """The packages locked in a folder's requirements file that an image needs and lacks.
 
     Raises:
         ModelwayError: the image has one of them in another version.
