@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from modelway.components.core.errors import ModelwayError
@@ -17,12 +18,7 @@ from modelway.components.core.errors import ModelwayError
 
 @dataclass(frozen=True, order=True)
 class Backend:
-    """A version of the server; its patch versions take the same fields.
-
-    Attributes:
-        major: The major version.
-        minor: The minor version.
-    """
+    """A version of the server; its patch versions take the same fields."""
 
     major: int
     minor: int
@@ -35,26 +31,21 @@ class Backend:
             ModelwayError: it is not a version, or one that these pipelines cannot be compiled for.
         """
         numbers = re.fullmatch(r"(\d{1,4})\.(\d{1,4})(\.\d{1,4})?", version)
+        error = partial(ModelwayError, key="--backend", value=version)
         if numbers is None:
-            raise ModelwayError(
+            raise error(
                 f"{version!r} is not a version of Kubeflow Pipelines",
-                key="--backend",
-                value=version,
                 remedy=f"give the server's version as major.minor, such as {DEFAULT}",
             )
         backend = cls(int(numbers[1]), int(numbers[2]))
         if backend < OLDEST:
-            raise ModelwayError(
+            raise error(
                 f"Kubeflow Pipelines {version} is too old for these pipelines, which need {OLDEST} or later",
-                key="--backend",
-                value=version,
                 remedy=f"upgrade the server to {OLDEST} or later",
             )
         if backend.major > OLDEST.major:
-            raise ModelwayError(
+            raise error(
                 f"Kubeflow Pipelines {version} is not supported: pipelines are compiled for versions of 2",
-                key="--backend",
-                value=version,
                 remedy=f"give a version from {OLDEST} on, such as {DEFAULT}",
             )
         return backend
@@ -87,16 +78,7 @@ class Loss:
 
 
 def fit(platform: Mapping[str, Any], backend: Backend, *, pipeline: str) -> tuple[dict[str, Any], list[Loss]]:
-    """Leaves out what a server does not know.
-
-    Args:
-        platform: A compiled pipeline's settings for Kubernetes, the second document of its YAML; not changed.
-        backend: The server.
-        pipeline: The pipeline's name, for the losses.
-
-    Returns:
-        The settings that the server takes, and what was left out of them.
-    """
+    """A compiled pipeline's settings for Kubernetes without what a server does not know, and what was left out."""
     compatible = deepcopy(dict(platform))
     losses: list[Loss] = []
     executors = compatible["platforms"]["kubernetes"]["deploymentSpec"]["executors"]

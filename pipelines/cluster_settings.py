@@ -30,6 +30,7 @@ _SERVICES = {
     "mlflow-tracking-uri": "MLFLOW_TRACKING_URI",
 }
 _MOUNTS = "/var/run/modelway"  # where `core.bundle.signing` and `core.oci.registry` look
+_REGISTRY = ("modelway-registry", f"{_MOUNTS}/registry")  # ``config.json`` as Docker keeps it
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id
 # What the nodes of a provider's spot capacity are labelled with, and tainted with where the provider taints them.
 _SPOT_LABELS = {
@@ -100,21 +101,14 @@ class TaskSettings:
         """
         default = _STAGES.get(stage, _SERVICES_ONLY)
         resources = self.resources.get(stage, StageResources()).over(default)
-        amounts = {
-            "cpu": _completed(resources.cpu, default.cpu),
-            "memory": _completed(resources.memory, default.memory),
-        }
-        return resources.model_copy(update=amounts)
+        cpu, memory = _completed(resources.cpu, default.cpu), _completed(resources.memory, default.memory)
+        return resources.model_copy(update={"cpu": cpu, "memory": memory})
 
 
 def with_services(task: Any, title: str, *, cached: bool = True, settings: TaskSettings = TaskSettings()) -> Any:
     """Gives a task its title, services' addresses and keys, the run's id and resources, and a user other than root.
 
-    Args:
-        task: A task of a pipeline.
-        title: Its name on the dashboard.
-        cached: Whether it is served from KFP's cache where its inputs are the same. Resources are no part of the key.
-        settings: What the project gives its tasks.
+    One that is cached is served from KFP's cache where its inputs are the same. Resources are no part of the key.
     """
     task.set_display_name(title)
     task.set_caching_options(enable_caching=cached)
@@ -139,27 +133,28 @@ def with_signing_keys(task: Any, title: str, *, settings: TaskSettings = TaskSet
     """`with_services` for `package_model`: with the key to sign, whom to encrypt to, and the registry's credentials."""
     kubernetes.use_secret_as_volume(task, "modelway-signing-key", f"{_MOUNTS}/signing", optional=True)
     kubernetes.use_config_map_as_volume(task, "modelway-encryption-recipient", f"{_MOUNTS}/recipient", optional=True)
-    return _with_registry(with_services(task, title, cached=False, settings=settings))
+    kubernetes.use_secret_as_volume(task, *_REGISTRY, optional=True)
+    return with_services(task, title, cached=False, settings=settings)
 
 
 def with_deploy_access(task: Any, title: str, *, settings: TaskSettings = TaskSettings()) -> Any:
     """`with_services` for `deploy_model`: with the key to verify by, the registry's credentials, and Prometheus."""
     kubernetes.use_config_map_as_volume(task, "modelway-verifying-key", f"{_MOUNTS}/verifying", optional=True)
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, {"prometheus": "MODELWAY_PROMETHEUS"}, optional=True)
-    return _with_registry(with_services(task, title, cached=False, settings=settings))
-
-
-def _with_registry(task: Any) -> Any:
-    """Mounts ``config.json`` as Docker keeps it."""
-    kubernetes.use_secret_as_volume(task, "modelway-registry", f"{_MOUNTS}/registry", optional=True)
-    return task
+    kubernetes.use_secret_as_volume(task, *_REGISTRY, optional=True)
+    return with_services(task, title, cached=False, settings=settings)
 
 
 def _with_settings(task: Any, settings: TaskSettings) -> Any:
     """Gives a task's pod its resources, its place, its image and its labels."""
     stage = task.component_spec.name.replace("-", "_")
     resources = settings.resources_for(stage)
-    _set_resources(task, resources)
+    if resources.cpu is not None:
+        task.set_cpu_request(resources.cpu.request).set_cpu_limit(resources.cpu.limit)
+    if resources.memory is not None:
+        task.set_memory_request(resources.memory.request).set_memory_limit(resources.memory.limit)
+    if resources.gpu is not None:  # one of the two alone compiles to no GPU at all
+        task.set_accelerator_type(resources.gpu.type).set_accelerator_limit(resources.gpu.count)
     _place(task, resources)
     if resources.timeout is not None:
         kubernetes.set_timeout(task, in_seconds(resources.timeout))
@@ -168,15 +163,6 @@ def _with_settings(task: Any, settings: TaskSettings) -> Any:
     for key, value in settings.labels.items():
         kubernetes.add_pod_label(task, key, value)
     return task
-
-
-def _set_resources(task: Any, resources: StageResources) -> None:
-    if resources.cpu is not None:
-        task.set_cpu_request(resources.cpu.request).set_cpu_limit(resources.cpu.limit)
-    if resources.memory is not None:
-        task.set_memory_request(resources.memory.request).set_memory_limit(resources.memory.limit)
-    if resources.gpu is not None:  # one of the two alone compiles to no GPU at all
-        task.set_accelerator_type(resources.gpu.type).set_accelerator_limit(resources.gpu.count)
 
 
 def _place(task: Any, resources: StageResources) -> None:

@@ -155,7 +155,14 @@ def write_pipelines(
             texts[folder / f"{name}.kubernetes.yaml"] = _yaml(*objects)
     for name, spec in components.items():  # these have no settings for Kubernetes: a pipeline's tasks do
         texts[folder / "components" / name / "component.yaml"] = spec.comments + _yaml(spec.specification)
-    _write(folder, texts)
+    try:
+        for file, text in texts.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ModelwayError(
+            f"{folder} cannot be written: {error.strerror}", file=str(folder), remedy="choose another folder with -o"
+        ) from error
     return Compilation(list(texts), summaries, backend, losses)
 
 
@@ -175,19 +182,10 @@ def _summary(specification: Mapping[str, Any], file: Path, *, size: int) -> Comp
 def pipeline_objects(
     name: str, specification: Mapping[str, Any], *, platform: Mapping[str, Any], description: str | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A pipeline as the objects of Kubeflow Pipelines' Kubernetes-native API.
+    """A compiled pipeline as the Pipeline and PipelineVersion of Kubeflow Pipelines' Kubernetes-native API.
 
     A version's spec can never be changed on a cluster, so its name says what is in it: the same pipeline is the same
     object, which can be applied again, and a changed one is another version of the same Pipeline.
-
-    Args:
-        name: The Pipeline's name.
-        specification: The compiled pipeline's specification.
-        platform: Its settings for Kubernetes.
-        description: What it does.
-
-    Returns:
-        The Pipeline and the PipelineVersion.
     """
     metadata = {"description": description} if description else {}
     content = {
@@ -197,22 +195,16 @@ def pipeline_objects(
         **metadata,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    version = f"{name}-{digest[:12]}"
-    api = "pipelines.kubeflow.org/v2beta1"
-    return (
-        {
-            "apiVersion": api,
-            "kind": "Pipeline",
-            "metadata": {"name": name},
-            "spec": {"displayName": name, **metadata},
-        },
-        {
-            "apiVersion": api,
-            "kind": "PipelineVersion",
-            "metadata": {"name": version},
-            "spec": {"displayName": version, **content},
-        },
-    )
+    return _object("Pipeline", name, metadata), _object("PipelineVersion", f"{name}-{digest[:12]}", content)
+
+
+def _object(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "pipelines.kubeflow.org/v2beta1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {"displayName": name, **spec},
+    }
 
 
 def _yaml(*documents: Mapping[str, Any]) -> str:
@@ -220,14 +212,3 @@ def _yaml(*documents: Mapping[str, Any]) -> str:
     return yaml.dump_all(
         documents, Dumper=yaml.CSafeDumper, default_flow_style=None, sort_keys=True, allow_unicode=True, width=120
     )
-
-
-def _write(folder: Path, texts: Mapping[Path, str]) -> None:
-    try:
-        for target, text in texts.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ModelwayError(
-            f"{folder} cannot be written: {error.strerror}", file=str(folder), remedy="choose another folder with -o"
-        ) from error

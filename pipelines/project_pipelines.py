@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,19 +27,6 @@ from modelway.pipelines.promote import promote_pipeline
 from modelway.pipelines.release import release_pipeline
 
 
-@dataclass(frozen=True)
-class CompiledProject:
-    """A project's own pipelines.
-
-    Attributes:
-        compilation: The files that were written.
-        warnings: Problems that may, but need not, fail a run.
-    """
-
-    compilation: Compilation
-    warnings: tuple[Problem, ...]
-
-
 def compile_project(
     folder: Path,
     workspace: Workspace,
@@ -53,7 +39,7 @@ def compile_project(
     backend: Backend = backends.DEFAULT,
     namespace: str | None = None,
     insecure: bool = False,
-) -> CompiledProject:
+) -> tuple[Compilation, list[Problem]]:
     """Writes a project's own pipelines, ``<name>-release.yaml`` and ``<name>-promote.yaml``.
 
     Args:
@@ -67,6 +53,9 @@ def compile_project(
         backend: The server that they are for. Fields that it does not know are left out.
         namespace: The namespace of the runs, whose quotas the pipelines are compared with. None: no comparison.
         insecure: Whether plain HTTP is used for the image registries.
+
+    Returns:
+        The files that were written, and the problems that may, but need not, fail a run.
 
     Raises:
         ModelwayError: a run of them would be sure to fail, and nothing is written; or the store or the folder cannot be
@@ -92,9 +81,8 @@ def compile_project(
             problems += check_quota(spec.specification, workspace, namespace=namespace)
     refuse_errors(problems)
     workspace.files.keep(store)
-    compilation = write_pipelines(folder, specs, kubernetes=kubernetes, backend=backend)
     warnings = {str(problem.error): problem for problem in problems}  # both pipelines may give the same
-    return CompiledProject(compilation, tuple(warnings.values()))
+    return write_pipelines(folder, specs, kubernetes=kubernetes, backend=backend), list(warnings.values())
 
 
 def _codes(images: set[str], *, insecure: bool) -> dict[str, str | None]:
@@ -114,15 +102,7 @@ def project_pipelines(
     goal: ReleaseGoal,
     packaging: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The pipelines of a project by their names: its release, which starts without an argument, and its promotion.
-
-    Args:
-        workspace: The project.
-        settings: What it gives its tasks.
-        store: The root of its store.
-        goal: How far a release goes.
-        packaging: ``serving_base`` and ``image``, where a release goes further than registering.
-    """
+    """The pipelines of a project by their names: its release, which starts without an argument, and its promotion."""
     name = workspace.project.name
     arguments = workspace.arguments(store)
     constants = {"data_version": "", "project_code": arguments.pop("project_code")}

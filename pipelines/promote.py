@@ -16,12 +16,7 @@ from modelway.pipelines.form import Form
 
 
 def promote_pipeline(settings: TaskSettings = TaskSettings(), *, form: Form = Form("promote")) -> Any:
-    """The promote pipeline.
-
-    Args:
-        settings: The project's settings for its tasks.
-        form: The pipeline's name and parameters.
-    """
+    """The promote pipeline."""
 
     def promote(
         model: str,

@@ -31,19 +31,11 @@ from modelway.pipelines.cluster_settings import (
 )
 from modelway.pipelines.form import Form
 
-_OF_PACKAGING = ("serving_base", "image")
-
 
 def release_pipeline(
     goal: ReleaseGoal = "registered", settings: TaskSettings = TaskSettings(), *, form: Form = Form("release")
 ) -> Any:
-    """The release pipeline that ends with a registered model, with its image, or with its image in staging.
-
-    Args:
-        goal: How far a release goes.
-        settings: The project's settings for its tasks.
-        form: The pipeline's name and parameters.
-    """
+    """The release pipeline that ends with a registered model, with its image, or with its image in staging."""
 
     def release(
         project: str,
@@ -119,7 +111,7 @@ def release_pipeline(
                 )
                 with_deploy_access(deploying, "deploy to staging", settings=settings)
 
-    return form.pipeline(release, unused=_OF_PACKAGING if goal == "registered" else ())
+    return form.pipeline(release, unused=("serving_base", "image") if goal == "registered" else ())
 
 
 def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settings: TaskSettings) -> Any:

@@ -11,7 +11,6 @@ from modelway.components.core.audit.environments import environment_named
 from modelway.pipelines.cli.options import (
     Context,
     Home,
-    Json,
     Project,
     Reason,
     Store,
@@ -20,7 +19,7 @@ from modelway.pipelines.cli.options import (
     by_option,
     parse_time,
 )
-from modelway.pipelines.cli.output import entry_as_json, print_blockers, print_json, print_line
+from modelway.pipelines.cli.output import Answer, entry_as_json, print_blockers, print_line
 
 
 def approve(
@@ -35,8 +34,7 @@ def approve(
     project: Project = None,
     home: Home = None,
     store: Store = None,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Records a person's approval that a version goes to an environment; it holds for this blessing, until it ends.
 
     Exits with 0 if it is recorded, 1 if the policy forbids it, 2 on an error.
@@ -45,18 +43,16 @@ def approve(
     model_version, environment = context.model.version_named(version), environment_named(to)
     if withdraw:
         entry = approvals.withdraw(model_version, environment, by=context.by, reason=reason)
-        if as_json:
-            print_json(entry_as_json(entry))
-        else:
-            print_line(f"{context.by} does not approve version {model_version.number} for {to} any more")
-        return
+        note = f"{context.by} does not approve version {model_version.number} for {to} any more"
+        return Answer(entry_as_json(entry), lambda: print_line(note))
     policy = context.workspace.policy
     ends = parse_time(until) if until else None
     approval = approvals.approve(model_version, environment, by=context.by, reason=reason, until=ends, policy=policy)
     blockers = approvals.promotion_blockers(model_version, environment, policy=policy)
-    if as_json:
-        print_json({"approval": approval.model_dump(), "refusals": blockers})
-        return
+    return Answer({"approval": approval.model_dump(), "refusals": blockers}, lambda: _print(approval, blockers))
+
+
+def _print(approval: approvals.Approval, blockers: list[str]) -> None:
     print_line(
         f"{approval.by} approves version {approval.version} of {approval.model} for {approval.environment} until "
         f"{approval.until[:10]} (blessing {approval.blessing_sha256[:12]})"

@@ -10,21 +10,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from modelway.components.core.audit.registered_models import RegisteredModel
-from modelway.pipelines.cli.options import Context, Home, Json, Project, Store
-from modelway.pipelines.cli.output import entry_as_json, print_json, to_minute
+from modelway.pipelines.cli.options import Context, Home, Project, Store
+from modelway.pipelines.cli.output import Answer, entry_as_json, to_minute
 
 app = typer.Typer(help="The audit log: what was registered, approved, deployed and undone.", no_args_is_help=True)
 
 
 @app.command()
-def verify(project: Project = None, home: Home = None, store: Store = None, as_json: Json = False) -> None:
+def verify(project: Project = None, home: Home = None, store: Store = None) -> Answer:
     """Verifies the chain of the audit log and names the first broken link; exits with 1 if there is one."""
     result = verify_log(Context.load(project, home, store=store).model)
-    if as_json:
-        print_json(result)
-    else:
-        _print_result(result)
-    raise typer.Exit(0 if result["whole"] else 1)
+    return Answer(result, lambda: _print_result(result), 0 if result["whole"] else 1)
 
 
 @app.command()
@@ -34,14 +30,10 @@ def log(
     project: Project = None,
     home: Home = None,
     store: Store = None,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Prints the audit log's entries about the project's model, the oldest first."""
     entries = log_entries(Context.load(project, home, store=store).model, environment=environment, last=last)
-    if as_json:
-        print_json(entries)
-    else:
-        _print_entries(entries)
+    return Answer(entries, lambda: _print_entries(entries))
 
 
 def verify_log(model: RegisteredModel) -> dict[str, Any]:
@@ -63,12 +55,7 @@ def verify_log(model: RegisteredModel) -> dict[str, Any]:
 
 
 def log_entries(model: RegisteredModel, *, environment: str = "", last: int = 0) -> list[dict[str, Any]]:
-    """The entries about a registered model, the oldest first, each a flat mapping.
-
-    Args:
-        model: The registered model.
-        environment: Only entries about this environment, if given.
-        last: Only the last so many; 0: all.
+    """The entries about a registered model, the oldest first, or only the last so many about an environment.
 
     Raises:
         BrokenLogError: a link is broken.
@@ -82,7 +69,7 @@ def log_entries(model: RegisteredModel, *, environment: str = "", last: int = 0)
 
 
 def _print_result(result: dict[str, Any]) -> None:
-    broken, console = result["broken"], Console(highlight=False)
+    broken, console = result["broken"], Console(highlight=False, soft_wrap=True)
     if broken is None:
         anchors = "".join(
             f"; the model registry confirms {escape(model)} up to entry {number}"
@@ -90,14 +77,12 @@ def _print_result(result: dict[str, Any]) -> None:
         )
         console.print(f"[green]whole[/green]: {result['entries']} entries{anchors}")
     else:
-        console.print(f"[red]broken[/red] at entry {broken['number']}: {escape(broken['reason'])}", soft_wrap=True)
-        console.print(f"  [dim]file[/dim]    {escape(broken['file'])}", soft_wrap=True)
+        console.print(f"[red]broken[/red] at entry {broken['number']}: {escape(broken['reason'])}")
+        console.print(f"  [dim]file[/dim]    {escape(broken['file'])}")
 
 
 def _print_entries(entries: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for title in ("number", "at", "event", "version", "environment", "by", "details"):
-        table.add_column(title)
+    table = Table("number", "at", "event", "version", "environment", "by", "details", box=None, pad_edge=False)
     for entry in entries:
         details = escape(", ".join(f"{name}: {value}" for name, value in entry["details"].items()))
         about = (entry["event"], entry["version"], entry["environment"], escape(entry["actor"]))

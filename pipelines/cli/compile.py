@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,12 +15,13 @@ from rich.console import Console
 from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
-from modelway.pipelines.cli.options import BASE, TARGET, Home, Insecure, Json, Store, home_of
-from modelway.pipelines.cli.output import print_error, print_json
+from modelway.pipelines.cli.options import BASE, TARGET, Home, Insecure, Store, home_of
+from modelway.pipelines.cli.output import Answer, print_error
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from modelway.pipelines.compile import Compilation
+    from modelway.pipelines.compile_checks.project import Problem
 
 
 def compile_(
@@ -61,8 +62,7 @@ def compile_(
     ] = False,
     namespace: Annotated[str, typer.Option(help="The namespace of the runs, with --cluster.")] = "kubeflow",
     insecure: Insecure = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Compiles a project's own pipelines, whose release starts without an argument; or pipelines for any project.
 
     For a project, writes NAME-release.yaml and NAME-promote.yaml; its files are put into the store by their content,
@@ -75,11 +75,12 @@ def compile_(
     from modelway.pipelines.project_pipelines import compile_project
 
     folder = project or (Path() if Path("project.yaml").exists() else None)
+    warnings: list[Problem] = []
     if folder is None:
-        compilation, warnings = compile_all(output, until=until, kubernetes=kubernetes, backend=server), []
+        compilation = compile_all(output, until=until, kubernetes=kubernetes, backend=server)
     else:
         workspace = Workspace.load(folder.resolve())
-        result = compile_project(
+        compilation, warnings = compile_project(
             output,
             workspace,
             store=store or str(home_of(workspace.folder, home)),
@@ -91,16 +92,10 @@ def compile_(
             namespace=namespace if cluster else None,
             insecure=insecure,
         )
-        compilation, warnings = result.compilation, [*result.warnings]
-    if as_json:
-        print_json(_as_json(compilation) | {"warnings": [problem.as_json() for problem in warnings]})
-    else:
-        _print(compilation)
-        for problem in warnings:
-            print_error(problem.error, severity=problem.severity)
+    return Answer(_as_json(compilation, warnings), lambda: _print(compilation, warnings))
 
 
-def _as_json(compilation: Compilation) -> dict[str, Any]:
+def _as_json(compilation: Compilation, warnings: Sequence[Problem]) -> dict[str, Any]:
     return {
         "files": [str(file) for file in compilation.files],
         "backend": str(compilation.backend),
@@ -108,10 +103,11 @@ def _as_json(compilation: Compilation) -> dict[str, Any]:
             name: {**asdict(pipeline), "file": str(pipeline.file)} for name, pipeline in compilation.pipelines.items()
         },
         "lost": [asdict(loss) for loss in compilation.losses],
+        "warnings": [problem.as_json() for problem in warnings],
     }
 
 
-def _print(compilation: Compilation) -> None:
+def _print(compilation: Compilation, warnings: Sequence[Problem]) -> None:
     terminal = Console(highlight=False, markup=False, soft_wrap=True)
     pipelines = {pipeline.file: pipeline for pipeline in compilation.pipelines.values()}
     for file in compilation.files:
@@ -131,6 +127,8 @@ def _print(compilation: Compilation) -> None:
     for (field, consequence), names in tasks.items():
         subject = names[0] if len(names) == 1 else f"{len(names)} tasks"
         terminal.print(f"  {field} of {subject}: {consequence}")
+    for problem in warnings:
+        print_error(problem.error, severity=problem.severity)
 
 
 def _arguments(parameters: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.components.core.surroundings.findings import as_json as findings_json
-from modelway.pipelines.cli.options import BASE, TARGET, Folder, Home, Insecure, Json, Store, home_of, project_folder
-from modelway.pipelines.cli.output import print_json
+from modelway.pipelines.cli.options import BASE, TARGET, Folder, Home, Insecure, Store, home_of, project_folder
+from modelway.pipelines.cli.output import Answer
 from modelway.pipelines.project.workspace import Workspace
 
 _COLOURS = {
@@ -36,8 +36,7 @@ def doctor(
     base: Annotated[str, BASE] = "",
     target: Annotated[str, TARGET] = "",
     insecure: Insecure = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Checks that all that the project needs is there, from MLflow and S3 to the cluster, and names remedies.
 
     Exits with 0 if all that is configured works, 2 if something is missing, refuses access or cannot be reached.
@@ -55,11 +54,8 @@ def doctor(
         target=target,
         insecure=insecure,
     )
-    if as_json:
-        print_json(findings_json(findings))
-    else:
-        _print(findings)
-    raise typer.Exit(2 if any(finding.status.blocks for finding in findings) else 0)
+    code = 2 if any(finding.status.blocks for finding in findings) else 0
+    return Answer(findings_json(findings), lambda: _print(findings), code)
 
 
 def _print(findings: list[Finding]) -> None:

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from modelway.pipelines.cli.options import Folder, Json, project_folder
-from modelway.pipelines.cli.output import print_json
+from modelway.pipelines.cli.options import Folder, project_folder
+from modelway.pipelines.cli.output import Answer
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def drill(
     fault: Annotated[
         list[str] | None, typer.Option("--fault", help="Only this fault, by its name; may be given several times.")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Injects faults into a copy of the project, one at a time, and shows which gate catches each.
 
     Exits with 0 if each was caught by the gate meant for it and a clean run passes, 1 if not, 2 on an error.
@@ -34,40 +33,18 @@ def drill(
     from modelway.pipelines.drill.drill import faults_named, run_drill
 
     faults = faults_named(fault or [])
-    progress = _DrillProgress(len(faults) + 1)
-    try:
-        results = run_drill(Workspace.load(project_folder(project)), faults, on_result=progress)
-    finally:
-        seconds = progress.stop()
-    if as_json:
-        print_json([asdict(result) for result in results if result.expected_gate])
-    else:
-        _print(results, seconds)
-    raise typer.Exit(0 if all(result.caught for result in results) else 1)
+    start = time.perf_counter()
+    with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
+        task = bar.add_task("clean run", total=len(faults) + 1)
 
+        def show(result: FaultResult) -> None:
+            bar.console.print(f"  {_mark(result)} {result.fault}")
+            bar.update(task, advance=1, description=f"after {result.fault}")
 
-class _DrillProgress:
-    """Shows the progress of a drill, on standard error.
-
-    Args:
-        steps: How many runs there will be.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self._bar = Progress(console=Console(stderr=True, highlight=False), transient=True)
-        self._task = self._bar.add_task("clean run", total=steps)
-        self._bar.start()
-        self._start = time.perf_counter()
-
-    def __call__(self, result: FaultResult) -> None:
-        """Shows the result of a run."""
-        self._bar.console.print(f"  {_mark(result)} {result.fault}")
-        self._bar.update(self._task, advance=1, description=f"after {result.fault}")
-
-    def stop(self) -> float:
-        """Takes the bar away; returns the seconds since the start."""
-        self._bar.stop()
-        return time.perf_counter() - self._start
+        results = run_drill(Workspace.load(project_folder(project)), faults, on_result=show)
+    seconds = time.perf_counter() - start
+    content = [asdict(result) for result in results if result.expected_gate]
+    return Answer(content, lambda: _print(results, seconds), 0 if all(result.caught for result in results) else 1)
 
 
 def _mark(result: FaultResult) -> str:

@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.evidence.runs import LATEST, Outcome, State, read_outcome
-from modelway.pipelines.cli.options import Home, Json, Project, Store, home_of, project_folder
-from modelway.pipelines.cli.output import exit_code, print_json
+from modelway.pipelines.cli.options import Home, Project, Store, home_of, project_folder
+from modelway.pipelines.cli.output import Answer, exit_code
 
 
 def explain(
@@ -20,8 +20,7 @@ def explain(
     home: Home = None,
     store: Store = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a comment for a pull request.")] = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Explains how a run ended and why, in plain sentences, worst first; a cluster's run too, by its --store.
 
     Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed or
@@ -30,13 +29,14 @@ def explain(
     from modelway.components.core.evidence import explanation
 
     outcome = recorded_outcome(store or str(home_of(project_folder(project), home)), run)
-    if as_json:
-        print_json(explanation.as_json(outcome))
-    elif markdown:
-        typer.echo(explanation.as_markdown(outcome), nl=False)
-    else:
-        _print(explanation.sentences(outcome), outcome.state)
-    raise typer.Exit(exit_code(outcome))
+
+    def print_for_people() -> None:
+        if markdown:
+            typer.echo(explanation.as_markdown(outcome), nl=False)
+        else:
+            _print(explanation.sentences(outcome), outcome.state)
+
+    return Answer(explanation.as_json(outcome), print_for_people, exit_code(outcome))
 
 
 def recorded_outcome(store: str, run: str | None) -> Outcome:
@@ -57,8 +57,8 @@ def recorded_outcome(store: str, run: str | None) -> Outcome:
 
 
 def _print(sentences: list[str], state: State) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     colour = "green" if state in {State.REGISTERED, State.PROMOTED} else "red"
-    console.print(f"[{colour}]{escape(sentences[0])}[/{colour}]", soft_wrap=True)
+    console.print(f"[{colour}]{escape(sentences[0])}[/{colour}]")
     for sentence in sentences[1:]:
-        console.print(f"  - {escape(sentence)}", soft_wrap=True)
+        console.print(f"  - {escape(sentence)}")

@@ -28,17 +28,19 @@ from modelway.components.core.errors import (
     readable_error,
     without_password,
 )
-from modelway.pipelines.cli.options import Debug, home_of, project_folder
-from modelway.pipelines.cli.output import print_error, print_json
+from modelway.pipelines.cli.options import Debug, Json, home_of, project_folder
+from modelway.pipelines.cli.output import Answer, print_error, print_json
 
+_JSON = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
 _DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
 
 
 def guard(app: typer.Typer) -> None:
-    """Gives every command of an app `--debug`, and ends each that fails with one readable error and its exit code.
+    """Gives every command of an app `--debug`, prints its answer, and ends it with one readable error where it fails.
 
-    A command exits with 1 where the answer is a judged no, 3 where Modelway crashed, and 2 on any other error. Help
-    texts are shown as they are written: rich would take ``name[extra]`` for markup.
+    A command that returns an `Answer` has `--json` too. One that fails exits with 1 where that is a judged no, 3 where
+    Modelway crashed, and 2 on any other error. Help texts are shown as they are written: rich would take
+    ``name[extra]`` for markup.
     """
     for command in app.registered_commands:
         if command.callback is not None:
@@ -49,33 +51,35 @@ def guard(app: typer.Typer) -> None:
             guard(group.typer_instance)
 
 
-def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
+def _guarded(callback: Callable[..., Answer | None]) -> Callable[..., None]:
     signature = inspect.signature(callback, eval_str=True)
-    takes_debug = "debug" in signature.parameters
+    json = [_JSON] if signature.return_annotation is Answer else []
+    own_parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "debug"]
 
     @wraps(callback)
     def command(**options: Any) -> None:
-        debug = options["debug"] if takes_debug else options.pop("debug")
         try:
-            callback(**options)
+            answer = callback(**{name: options[name] for name in signature.parameters})
+            if answer is not None:
+                answer.print(as_json=options["as_json"])
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            raise typer.Exit(_end(error, options, debug=debug)) from error
+            raise typer.Exit(_end(error, options)) from error
+        raise typer.Exit(0 if answer is None else answer.exit_code)
 
-    if not takes_debug:
-        parameters = [*signature.parameters.values(), _DEBUG]
-        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    parameters = [*own_parameters, *json, _DEBUG]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return command
 
 
-def _end(error: Exception, options: Mapping[str, Any], *, debug: bool) -> int:
+def _end(error: Exception, options: Mapping[str, Any]) -> int:
     """Prints why a command ends; returns its exit code."""
     readable = readable_error(error)
     if readable is None:
         description = without_password(f"{type(error).__name__}: {first_line(error)}")
         readable = CrashError(description, str(_write_log(error, options)))
-    if debug:
+    if options["debug"]:
         sys.stderr.write("".join(traceback.format_exception(error)))
     if options.get("as_json"):
         print_json({"error": locate(readable).fields()})

@@ -15,8 +15,8 @@ from modelway.components.core.audit.approvals import Approval, approvals
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods
 from modelway.components.core.audit.registered_models import RegisteredModel
-from modelway.pipelines.cli.options import Context, Home, Json, Project, Store, parse_time
-from modelway.pipelines.cli.output import print_json, to_minute
+from modelway.pipelines.cli.options import Context, Home, Project, Store, parse_time
+from modelway.pipelines.cli.output import Answer, to_minute
 
 
 def history(
@@ -24,23 +24,15 @@ def history(
     project: Project = None,
     home: Home = None,
     store: Store = None,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Shows which version each environment served when, why, and who approved and promoted it."""
     model = Context.load(project, home, store=store).model
     rows = serving_periods(model, at=parse_time(at) if at else None)
-    if as_json:
-        print_json(rows)
-    else:
-        _print(model.name, rows)
+    return Answer(rows, lambda: _print(model.name, rows))
 
 
 def serving_periods(model: RegisteredModel, *, at: datetime | None = None) -> list[dict[str, Any]]:
-    """What each environment served when, why, and who let it.
-
-    Args:
-        model: The registered model.
-        at: Only what was served at this time; None: everything.
+    """What each environment served when, or only what it served at a time, why, and who let it.
 
     Returns:
         By environment, the newest first: ``environment``, ``version``, ``since``, ``until`` (None: still), the
@@ -119,9 +111,8 @@ def _why(period: Period, registration: Entry | None, *, valid_approvals: Sequenc
 
 
 def _print(model: str, rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False, title=f"{escape(model)}: what was served", title_justify="left")
-    for title in ("environment", "version", "since", "until", "why"):
-        table.add_column(title)
+    table = Table("environment", "version", "since", "until", "why", box=None, pad_edge=False)
+    table.title, table.title_justify = f"{escape(model)}: what was served", "left"
     for row in rows:
         until = to_minute(row["until"]) if row["until"] else "now"
         why = escape(" ".join(row["why"]))

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from modelway.pipelines.cli.options import Folder, Insecure, Json, project_folder
-from modelway.pipelines.cli.output import print_json
+from modelway.pipelines.cli.options import Folder, Insecure, project_folder
+from modelway.pipelines.cli.output import Answer
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def image(
     project: Folder = None,
     platform: Annotated[str, typer.Option(help="The image's platform, os/architecture.")] = "linux/amd64",
     insecure: Insecure = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Puts the project's modules and locked packages on the image of the components, without a container daemon.
 
     The image gets the module that model.entrypoint names, the modules beside project.yaml that it imports, and the
@@ -55,10 +54,7 @@ def image(
             insecure=insecure,
             report=lambda text: progress.update(task, description=text),
         )
-    if as_json:
-        print_json(asdict(result))
-    else:
-        _print(result)
+    return Answer(asdict(result), lambda: _print(result))
 
 
 def _print(result: ProjectImage) -> None:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.errors import ModelwayError
-from modelway.pipelines.cli.options import Json
-from modelway.pipelines.cli.output import print_json, print_written
+from modelway.pipelines.cli.output import Answer, written
 
 
 def init(
@@ -17,8 +16,7 @@ def init(
     data: Annotated[str, typer.Option(help="A CSV or Parquet file, a folder of them, or an s3:// URI.")],
     label: Annotated[str, typer.Option(help="The column to predict.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Proposes project.yaml, contract.yaml and policy.yaml from the data, for review."""
     from modelway.pipelines.project.propose import propose
     from modelway.pipelines.project.schemas import DOCUMENTS, published_schema
@@ -37,18 +35,11 @@ def init(
     for file, text in {**proposal.files, **schemas}.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text, encoding="utf-8")
-    if as_json:
-        print_json(
-            {
-                "files": [str(file) for file in files],
-                "task": proposal.task,
-                "features": proposal.features,
-                "unused": proposal.unused,
-            }
-        )
-    else:
-        print_written(
-            files,
-            f"a {proposal.task} project with {len(proposal.features)} features, {len(proposal.unused)} columns unused; "
-            f"review the files, then: modelway run {name}",
-        )
+    return written(
+        files,
+        f"a {proposal.task} project with {len(proposal.features)} features, {len(proposal.unused)} columns unused; "
+        f"review the files, then: modelway run {name}",
+        task=proposal.task,
+        features=proposal.features,
+        unused=proposal.unused,
+    )

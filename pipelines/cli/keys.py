@@ -7,13 +7,10 @@ from typing import Annotated
 
 import typer
 
-from modelway.pipelines.cli.options import Json
-from modelway.pipelines.cli.output import print_json, print_written
+from modelway.pipelines.cli.output import Answer, written
 
 
-def keys(
-    folder: Annotated[Path, typer.Argument(help="Where the keys go.")] = Path("keys"), as_json: Json = False
-) -> None:
+def keys(folder: Annotated[Path, typer.Argument(help="Where the keys go.")] = Path("keys")) -> Answer:
     """Makes the keys that releases are signed and verified with, and a pair to encrypt and decrypt models with."""
     from modelway.components.core.bundle.encryption import new_identity
     from modelway.components.core.bundle.signing import new_keys
@@ -23,12 +20,9 @@ def keys(
     folder.mkdir(parents=True, exist_ok=True)
     new_keys(signing, verifying)
     new_identity(identity, recipient)
-    if as_json:
-        print_json({"files": [str(path) for path in files]})
-    else:
-        print_written(
-            files,
-            "keep signing.pem and encryption.key secret. Packaging needs signing.pem as MODELWAY_SIGNING_KEY and, to "
-            "encrypt, encryption.recipient as MODELWAY_ENCRYPTION_RECIPIENT; a server needs verifying.pem as "
-            "MODELWAY_VERIFYING_KEY and, to decrypt, encryption.key as MODELWAY_ENCRYPTION_KEY",
-        )
+    return written(
+        files,
+        "keep signing.pem and encryption.key secret. Packaging needs signing.pem as MODELWAY_SIGNING_KEY and, to "
+        "encrypt, encryption.recipient as MODELWAY_ENCRYPTION_RECIPIENT; a server needs verifying.pem as "
+        "MODELWAY_VERIFYING_KEY and, to decrypt, encryption.key as MODELWAY_ENCRYPTION_KEY",
+    )

@@ -34,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COMMANDS: tuple[Callable[..., None], ...] = (
+_COMMANDS: tuple[Callable[..., object], ...] = (
     *(init, schema, doctor, run, runs, explain, report, drill, image, compile_, resolve),
     *(keys, package, manifests, approve, promote, rollback, history),
 )

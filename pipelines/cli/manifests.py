@@ -7,23 +7,19 @@ from typing import Annotated
 
 import typer
 
-from modelway.pipelines.cli.options import Json, Project, project_folder
-from modelway.pipelines.cli.output import print_json, print_written
+from modelway.pipelines.cli.options import Project, project_folder
+from modelway.pipelines.cli.output import Answer, written
 from modelway.pipelines.project.workspace import Workspace
 
 
 def manifests(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")] = Path("manifests"),
     project: Project = None,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Compiles the policy into Kubernetes manifests: Rollout, AnalysisTemplates, Services and alert rules."""
     from modelway.components.deploy.objects import kubernetes_name
     from modelway.pipelines.manifests import write_manifests
 
     workspace = Workspace.load(project_folder(project))
     files = write_manifests(workspace.policy, kubernetes_name(workspace.project.name), folder=output)
-    if as_json:
-        print_json({"files": [str(path) for path in files]})
-    else:
-        print_written(files, "compiled from the policy; apply an overlay with `kubectl apply -k`")
+    return written(files, "compiled from the policy; apply an overlay with `kubectl apply -k`")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,28 @@ from modelway.components.core.evidence.runs import Outcome, State
 if TYPE_CHECKING:
     from modelway.components.core.audit.chain import Entry
     from modelway.components.deploy.result import DeployResult
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command prints, and how it exits.
+
+    Attributes:
+        content: What is printed with ``--json``, as one object.
+        print_for_people: Prints it without.
+        exit_code: The command's exit code.
+    """
+
+    content: object
+    print_for_people: Callable[[], None]
+    exit_code: int = 0
+
+    def print(self, *, as_json: bool) -> None:
+        """Prints the answer as JSON or for people."""
+        if as_json:
+            print_json(self.content)
+        else:
+            self.print_for_people()
 
 
 def print_json(content: object) -> None:
@@ -35,15 +58,20 @@ def print_progress(line: str) -> None:
 
 def print_error(error: ModelwayError, *, severity: Literal["error", "warning"] = "error") -> None:
     """Prints an error for people, on standard error; a crash in one line."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     if isinstance(error, CrashError):
         line = f"{error.message}; {error.remedy}: {error.file}"
-        console.print(f"[bold red]error[/bold red]: {escape(line)}", soft_wrap=True)
+        console.print(f"[bold red]error[/bold red]: {escape(line)}")
         return
     colour = "red" if severity == "error" else "yellow"
-    console.print(f"[bold {colour}]{severity}[/bold {colour}]: {escape(error.message)}", soft_wrap=True)
+    console.print(f"[bold {colour}]{severity}[/bold {colour}]: {escape(error.message)}")
     for name, value in error.details().items():
-        console.print(f"  [dim]{name:<7}[/dim] {escape(value)}", soft_wrap=True)
+        console.print(f"  [dim]{name:<7}[/dim] {escape(value)}")
+
+
+def written(files: Sequence[Path], note: str, **more: object) -> Answer:
+    """The answer of a command that wrote files: their paths and a note, or with ``--json`` the paths and more."""
+    return Answer({"files": [str(file) for file in files], **more}, lambda: print_written(files, note))
 
 
 def print_written(files: Sequence[Path], note: str) -> None:
@@ -55,34 +83,31 @@ def print_written(files: Sequence[Path], note: str) -> None:
 
 def print_blockers(blockers: Sequence[str], otherwise: str) -> None:
     """Prints why a version may not be promoted, a line each; or a line that says that it may."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     for blocker in blockers:
-        console.print(f"  [red]✗[/red] {escape(blocker)}", soft_wrap=True)
+        console.print(f"  [red]✗[/red] {escape(blocker)}")
     if not blockers:
-        console.print(f"  [green]✓[/green] {otherwise}", soft_wrap=True)
+        console.print(f"  [green]✓[/green] {otherwise}")
 
 
-def print_deploy_result(result: DeployResult, *, as_json: bool) -> None:
-    """Prints how a promotion or a rollback ended."""
-    if as_json:
-        print_json(result.json())
-        return
-    console = Console(highlight=False)
+def deploy_answer(result: DeployResult) -> Answer:
+    """How a promotion or a rollback ended; 1 unless the version serves now."""
+    return Answer(result.json(), lambda: _print_deploy_result(result), 0 if result.live else 1)
+
+
+def _print_deploy_result(result: DeployResult) -> None:
+    console = Console(highlight=False, soft_wrap=True)
     colour = "green" if result.live else "red"
     console.print(
         f"[{colour}]{result.status}[/{colour}] [bold]{escape(result.model)}[/bold] version {result.version} in "
-        f"{result.environment}, {result.seconds:.0f} s",
-        soft_wrap=True,
+        f"{result.environment}, {result.seconds:.0f} s"
     )
     for reason in result.reasons:
-        console.print(f"  [{colour}]-[/{colour}] {escape(reason)}", soft_wrap=True)
-    for name, value in (
-        ("image", result.image),
-        ("replaced", result.replaced_version),
-        ("restored", result.restored_image),
-    ):
+        console.print(f"  [{colour}]-[/{colour}] {escape(reason)}")
+    versions = {"image": result.image, "replaced": result.replaced_version, "restored": result.restored_image}
+    for name, value in versions.items():
         if value:
-            console.print(f"  {name:<9} {escape(value)}", soft_wrap=True)
+            console.print(f"  {name:<9} {escape(value)}")
 
 
 def entry_as_json(entry: Entry) -> dict[str, Any]:

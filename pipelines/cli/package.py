@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelway.pipelines.cli.options import BASE, TARGET, Context, Home, Insecure, Json, Project, Store, Version
-from modelway.pipelines.cli.output import print_json, print_line
+from modelway.pipelines.cli.options import BASE, TARGET, Context, Home, Insecure, Project, Store, Version
+from modelway.pipelines.cli.output import Answer, print_line
 
 if TYPE_CHECKING:
     from modelway.components.package.stage import Packaged
@@ -25,8 +25,7 @@ def package(
     store: Store = None,
     platform: Annotated[str, typer.Option(help="The image's platform.")] = "linux/amd64",
     insecure: Insecure = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Packages a blessed version as a signed OCI image, without a container daemon, and prints its digest."""
     from modelway.components.package import stage
 
@@ -41,10 +40,8 @@ def package(
             platform=platform,
             insecure=insecure,
         )
-    if as_json:
-        print_json({name: value for name, value in asdict(result).items() if name != "sbom"})
-    else:
-        _print(result)
+    content = {name: value for name, value in asdict(result).items() if name != "sbom"}
+    return Answer(content, lambda: _print(result))
 
 
 def _print(result: Packaged) -> None:

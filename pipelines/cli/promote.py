@@ -16,8 +16,8 @@ from modelway.components.core.audit.requirements import requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.pipelines.cli.options import Context, Home, Insecure, Json, Project, Store, To, Version, by_option
-from modelway.pipelines.cli.output import print_blockers, print_deploy_result, print_json, print_line, print_progress
+from modelway.pipelines.cli.options import Context, Home, Insecure, Project, Store, To, Version, by_option
+from modelway.pipelines.cli.output import Answer, deploy_answer, print_blockers, print_line, print_progress
 
 
 def promote(
@@ -32,8 +32,7 @@ def promote(
     home: Home = None,
     store: Store = None,
     insecure: Insecure = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Promotes a version to an environment by the policy's steps, or undoes it and says why.
 
     Exits with 0 if it serves there now (with --check: may go there), 1 if it was refused or undone, 2 on an error.
@@ -43,11 +42,7 @@ def promote(
     policy = context.workspace.policy
     if check:
         answer = check_promotion(model_version, environment, policy=policy)
-        if as_json:
-            print_json(answer)
-        else:
-            _print_check(answer)
-        raise typer.Exit(0 if answer["allowed"] else 1)
+        return Answer(answer, lambda: _print_check(answer), 0 if answer["allowed"] else 1)
     from modelway.components.deploy.stage import deploy
 
     result = deploy(
@@ -60,8 +55,7 @@ def promote(
         progress=print_progress,
         insecure=insecure,
     )
-    print_deploy_result(result, as_json=as_json)
-    raise typer.Exit(0 if result.live else 1)
+    return deploy_answer(result)
 
 
 def check_promotion(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelway.components.core.storage.uri import fetch
-from modelway.pipelines.cli.options import Folder, Json, project_folder
-from modelway.pipelines.cli.output import print_json, print_written
+from modelway.pipelines.cli.options import Folder, project_folder
+from modelway.pipelines.cli.output import Answer, print_written
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ def report(
     data: Annotated[str, typer.Option(help="The data to compare: a path or s3://.")],
     project: Folder = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML page to write.")] = Path("evidently.html"),
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Writes Evidently's report of some data against the project's own; needs modelway[evidently]."""
     from modelway.components.validate.evidently_report import write_evidently
 
@@ -39,10 +38,8 @@ def report(
         path=output,
         label=workspace.project.label,
     )
-    if as_json:
-        print_json({"report": str(output), **asdict(comparison)})
-    else:
-        print_written([output], _summary(comparison))
+    content = {"report": str(output), **asdict(comparison)}
+    return Answer(content, lambda: print_written([output], _summary(comparison)))
 
 
 def _read(workspace: Workspace) -> pl.DataFrame:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelway.pipelines.cli.options import Champion, Folder, Home, Json, Store, home_of, project_folder
-from modelway.pipelines.cli.output import print_json, print_line
+from modelway.pipelines.cli.options import Champion, Folder, Home, Store, home_of, project_folder
+from modelway.pipelines.cli.output import Answer, print_line
 from modelway.pipelines.project.workspace import Workspace
 
 
@@ -13,8 +13,7 @@ def resolve(
     *,
     store: Store = None,
     champion: Champion = "",
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Prints what a run would work on: the data's version, the champion, the code; and a release's arguments.
 
     The three files are put into the store under their content's hash, so that the arguments stay short.
@@ -29,10 +28,8 @@ def resolve(
     root = store or str(home)
     workspace.files.keep(root)
     arguments = workspace.arguments(root)
-    if as_json:
-        print_json({**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments})
-    else:
-        _print(inputs, arguments)
+    content = {**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments}
+    return Answer(content, lambda: _print(inputs, arguments))
 
 
 def _print(inputs: dict[str, str], arguments: dict[str, str]) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.audit.environments import environment_named
-from modelway.pipelines.cli.options import Context, Home, Insecure, Json, Project, Reason, Store, by_option
-from modelway.pipelines.cli.output import print_deploy_result, print_progress
+from modelway.pipelines.cli.options import Context, Home, Insecure, Project, Reason, Store, by_option
+from modelway.pipelines.cli.output import Answer, deploy_answer, print_progress
 
 
 def rollback(
@@ -20,8 +20,7 @@ def rollback(
     home: Home = None,
     store: Store = None,
     insecure: Insecure = False,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Returns an environment to the version that it served before, at once, even during a promotion.
 
     Exits with 0 if that version serves now, 1 if it was refused or undone, 2 on an error.
@@ -39,5 +38,4 @@ def rollback(
         progress=print_progress,
         insecure=insecure,
     )
-    print_deploy_result(result, as_json=as_json)
-    raise typer.Exit(0 if result.live else 1)
+    return deploy_answer(result)

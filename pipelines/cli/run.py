@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from modelway.components.core.checks import Verdict
@@ -22,12 +22,11 @@ from modelway.pipelines.cli.options import (
     Debug,
     Folder,
     Home,
-    Json,
     Store,
     home_of,
     project_folder,
 )
-from modelway.pipelines.cli.output import exit_code, print_error, print_json
+from modelway.pipelines.cli.output import Answer, exit_code, print_error
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
 
 if TYPE_CHECKING:
@@ -48,9 +47,8 @@ def run(
     reason: Annotated[str, typer.Option(help="Why the run is started; the run record keeps it.")] = "",
     base: Annotated[str, BASE] = "",
     target: Annotated[str, TARGET] = "",
-    as_json: Json = False,
     debug: Debug = False,
-) -> None:
+) -> Answer:
     """Runs the whole release pipeline on this machine; with a serving base, a blessed version is packaged too.
 
     Exits with 0 if a model was registered, 1 if a gate rejected it, 2 on any error.
@@ -64,65 +62,44 @@ def run(
     folder = project_folder(project)
     home = home_of(folder, home)
     workspace = Workspace.load(folder, data)
-    progress = _RunProgress(verbose=debug)
-    try:
+    start = time.perf_counter()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+        task = bar.add_task("checking the project and warming up")
         result = run_release(
             workspace,
             home,
             store=store or str(home),
-            on_event=progress,
+            on_event=lambda event: _show(event, bar, task=task, verbose=debug),
             data_version=data_version,
             champion=champion,
             reason=reason,
             packaging={"serving_base": base, "image": target} if base else None,
         )
-    finally:
-        seconds = progress.stop()
-    if as_json:
-        print_json(_as_json(result, seconds))
+    seconds = time.perf_counter() - start
+    code = 2 if result.outcome is None else exit_code(result.outcome)
+    return Answer(
+        _as_json(result, seconds),
+        lambda: _print(result, seconds, tracking=tracking_uri(home)),
+        code if result.error is None else exit_code_of(result.error),
+    )
+
+
+def _show(event: Event, bar: Progress, *, task: TaskID, verbose: bool) -> None:
+    """Shows an event of the run, on standard error; a line of a stage's log only if all are wanted."""
+    if event.kind == "damaged":
+        bar.console.print(f"  [yellow]![/yellow] {escape(event.text)}", soft_wrap=True)
+    elif event.kind == "started":
+        bar.reset(task, description=event.stage)
+    elif event.kind == "log":
+        if verbose:
+            bar.console.print(f"  [dim]{escape(event.text)}[/dim]")
+    elif event.kind == "cached":
+        bar.console.print(f"  [green]✓[/green] {event.stage:<18} [dim]cached[/dim]")
     else:
-        _print(result, seconds, tracking=tracking_uri(home))
-    if result.error is not None:
-        raise typer.Exit(exit_code_of(result.error))
-    raise typer.Exit(2 if result.outcome is None else exit_code(result.outcome))
-
-
-class _RunProgress:
-    """Shows each stage as it runs, on standard error.
-
-    Args:
-        verbose: Also print every line that the stages log.
-    """
-
-    def __init__(self, *, verbose: bool) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._verbose = verbose
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=self._console, transient=True)
-        self._task = self._bar.add_task("checking the project and warming up")
-        self._bar.start()
-        self._start = time.perf_counter()
-
-    def __call__(self, event: Event) -> None:
-        """Shows an event."""
-        if event.kind == "damaged":
-            self._console.print(f"  [yellow]![/yellow] {escape(event.text)}", soft_wrap=True)
-        elif event.kind == "started":
-            self._bar.reset(self._task, description=event.stage)
-        elif event.kind == "log":
-            if self._verbose:
-                self._console.print(f"  [dim]{escape(event.text)}[/dim]")
-        elif event.kind == "cached":
-            self._console.print(f"  [green]✓[/green] {event.stage:<18} [dim]cached[/dim]")
-        else:
-            mark = "[green]✓[/green]" if event.kind == "finished" else "[red]✗[/red]"
-            self._console.print(f"  {mark} {event.stage:<18} {event.seconds:5.2f} s")
-            self._bar.reset(self._task, description="…")
-
-    def stop(self) -> float:
-        """Takes the spinner away; returns the seconds since the start."""
-        self._bar.stop()
-        return time.perf_counter() - self._start
+        mark = "[green]✓[/green]" if event.kind == "finished" else "[red]✗[/red]"
+        bar.console.print(f"  {mark} {event.stage:<18} {event.seconds:5.2f} s")
+        bar.reset(task, description="…")
 
 
 def _as_json(result: LocalResult, seconds: float) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from modelway.components.core.evidence.runs import Outcome, State, recorded_runs
-from modelway.pipelines.cli.options import Folder, Home, Json, Store, home_of, project_folder
-from modelway.pipelines.cli.output import print_json, to_minute
+from modelway.pipelines.cli.options import Folder, Home, Store, home_of, project_folder
+from modelway.pipelines.cli.output import Answer, to_minute
 
-_COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", State.STOPPED: "yellow", None: "yellow"}
 _OPEN = "no outcome"
+_COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", State.STOPPED: "yellow", _OPEN: "yellow"}
 
 
 def runs(
@@ -23,8 +23,7 @@ def runs(
     *,
     store: Store = None,
     last: Annotated[int, typer.Option(min=0, help="Only the newest so many; 0: all.")] = 20,
-    as_json: Json = False,
-) -> None:
+) -> Answer:
     """Lists the project's runs, here or on a cluster, the newest first, by name, id, state and version.
 
     A run without an outcome is still running, or was killed before anything could be recorded.
@@ -32,23 +31,18 @@ def runs(
     folder = project_folder(project)
     entries = recorded_runs(store or str(home_of(folder, home)))
     rows = [_row(run, outcome) for run, outcome in (entries[:last] if last else entries)]
-    if as_json:
-        print_json(rows)
-        return
+    return Answer(rows, lambda: _print(rows))
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("ended", "name", "run", "state", "version", "error or first reason"):
         table.add_column(title, overflow="fold")  # a part of an id is of no use
-    for row, (_, outcome) in zip(rows, entries, strict=False):
-        colour = _COLOURS.get(outcome.state if outcome is not None else None, "red")
+    for row in rows:
+        colour = _COLOURS.get(row["state"], "red")
         state = f"[{colour}]{row['state']}[/{colour}]"
-        table.add_row(
-            to_minute(row["at"]),
-            escape(row["name"]),
-            escape(row["run"]),
-            state,
-            row["version"],
-            escape(row["error"]),
-        )
+        name, run, error = (escape(row[key]) for key in ("name", "run", "error"))
+        table.add_row(to_minute(row["at"]), name, run, state, row["version"], error)
     Console(highlight=False).print(table if rows else "no run has left records there; `modelway run` starts one")
 
 

@@ -19,13 +19,8 @@ def levels(specification: Mapping[str, Any]) -> int:
 
     A task is a driver and an executor; an importer, or a task that only makes or deletes a volume, is one pod. The root
     and every group below it (an exit handler, a condition, a loop, a pipeline used as a component) is a driver and then
-    the longest chain inside; a loop has one more driver, for its iteration. An exit task follows its handler.
-
-    Args:
-        specification: A pipeline's specification, the first document of its compiled YAML.
-
-    Returns:
-        The number of levels, counted as if every condition held.
+    the longest chain inside; a loop has one more driver, for its iteration. An exit task follows its handler. They are
+    counted as if every condition held.
     """
     executors = specification["deploymentSpec"]["executors"]
 

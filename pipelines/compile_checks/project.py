@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from types import MappingProxyType
 from typing import Any, Literal
@@ -170,18 +170,17 @@ def _code(lines: ProjectLines) -> Iterator[Problem]:
     distributions = [] if beside else packages_distributions().get(module, [])
     if any(canonicalize_name(name) in _image_distributions() for name in distributions):
         return
-    resources = {stage: lines.project.resources_for(stage) for stage in CODE_STAGES}
-    lacking = [stage for stage in CODE_STAGES if resources[stage].image is None and stage != "package_model"]
+    running = (stage for stage in CODE_STAGES if stage != "package_model")
+    lacking = [stage for stage in running if lines.project.resources_for(stage).image is None]
     if not lacking:
         return
+    remedy = f"name it in requirements.txt beside project.yaml; {_MAKE_IMAGE}"
     if beside:
         subject, remedy = f"the module {module} (beside project.yaml)", _MAKE_IMAGE
     elif distributions:
         subject = f"the package {distributions[0]}"
-        remedy = f"name it in requirements.txt beside project.yaml; {_MAKE_IMAGE}"
     else:
         subject = f"the package that {module} is from, which is not installed here,"
-        remedy = f"name it in requirements.txt beside project.yaml; {_MAKE_IMAGE}"
     fails = "train_model" in lacking
     yield lines.problem(
         "error" if fails else "warning",
@@ -222,28 +221,23 @@ def _other_code(
             keys.setdefault(own, f"resources.{named_by}.image")
     for image, key in keys.items():
         subject = "the project's image" if key is None else f"the image {image.partition('@')[0]}"
+        problem = partial(lines.problem, key=key, value=image)
         if image not in codes:
-            yield lines.problem(
+            yield problem(
                 "warning",
                 f"{subject} could not be looked up, so that only train_model can tell whether it has this code",
-                key=key,
-                value=image,
                 remedy="make its registry reachable from here; use --insecure if it serves plain HTTP",
             )
         elif codes[image] is None:
-            yield lines.problem(
+            yield problem(
                 "warning",
                 f"{subject} has no label {CODE_LABEL}, so that only train_model can tell whether it has this code",
-                key=key,
-                value=image,
                 remedy="make it with `modelway image`, which labels it",
             )
         elif codes[image] != code:
-            yield lines.problem(
+            yield problem(
                 "error",
                 f"{subject} was made of other code ({codes[image]}) than lies beside project.yaml ({code or 'none'})",
-                key=key,
-                value=image,
                 remedy="run `modelway image` again, and name the image that it prints",
             )
 

@@ -7,7 +7,7 @@ at once. Only the tasks' own containers are counted: what Argo and KFP run besid
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,16 +25,10 @@ _SETTINGS = {name: name.partition(".")[2] for name in FIELDS}  # the key of proj
 _OURS = {"NotBestEffort"}  # the scope that every task is in, whatever else is set
 
 
-def check_quota(
-    specification: Mapping[str, Any], workspace: Workspace, *, namespace: str, reader: ClusterReader | None = None
-) -> list[Problem]:
+def check_quota(specification: Mapping[str, Any], workspace: Workspace, *, namespace: str) -> list[Problem]:
     """What of a compiled pipeline does not fit the ResourceQuotas and LimitRanges of the namespace that it runs in.
 
-    Args:
-        specification: The compiled pipeline, as KFP's compiler writes it.
-        workspace: The project that it was compiled for.
-        namespace: The namespace of its runs.
-        reader: The cluster. None: the one that ``KUBECONFIG`` names.
+    The cluster is the one that ``KUBECONFIG`` names.
 
     Returns:
         The errors first. A warning where the account may not read them.
@@ -42,7 +36,7 @@ def check_quota(
     Raises:
         ModelwayError: no cluster is named, it cannot be reached or refuses, or has no such namespace.
     """
-    reader = reader or ClusterReader.connect()
+    reader = ClusterReader.connect()
     if reader is None:
         raise ModelwayError(
             "no cluster is named to compare the pipeline with its quotas",
@@ -57,12 +51,15 @@ def check_quota(
         )
     lines = ProjectLines(workspace)
     try:
-        ranges = _LimitRanges.of(reader.list_objects("limitranges", namespace=namespace))
+        ranges = _LimitRanges(reader.list_objects("limitranges", namespace=namespace))
         quotas = reader.list_objects("resourcequotas", namespace=namespace)
     except DeniedError as error:
         message = f"whether the tasks fit the quotas of {namespace} is not known: {error.message}"
         return [lines.problem("warning", message, remedy=error.remedy)]
-    tasks = {name: ranges.completed(task) for name, task in task_demands(specification).items()}
+    tasks = {
+        name: replace(task, amounts={**ranges.defaults, **task.amounts})
+        for name, task in task_demands(specification).items()
+    }
     problems = [*ranges.problems(tasks, lines)]
     for quota in quotas:
         if set(quota["spec"].get("scopes") or ()) <= _OURS and not quota["spec"].get("scopeSelector"):
@@ -70,49 +67,31 @@ def check_quota(
     return errors_first(problems)
 
 
-@dataclass(frozen=True)
 class _LimitRanges:
-    """What a namespace's LimitRanges say of a container.
+    """What a namespace's LimitRanges say of a container."""
 
-    Attributes:
-        items: Their entries of type Container.
-    """
-
-    items: Sequence[Mapping[str, Any]]
-
-    @classmethod
-    def of(cls, objects: Sequence[Mapping[str, Any]]) -> _LimitRanges:
-        """Those of LimitRange objects."""
-        return cls([entry for item in objects for entry in item["spec"]["limits"] if entry["type"] == "Container"])
-
-    @property
-    def defaults(self) -> dict[str, Decimal]:
-        """The amounts of a container that requests nothing."""
-        amounts: dict[str, Decimal] = {}
-        for entry in self.items:
-            for kind, quantity in (entry.get("default") or {}).items():
-                amounts[f"limits.{kind}"] = amounts[f"requests.{kind}"] = parse_quantity(quantity)
-        for entry in self.items:
-            for kind, quantity in (entry.get("defaultRequest") or {}).items():
-                amounts[f"requests.{kind}"] = parse_quantity(quantity)
-        return amounts
-
-    def completed(self, task: TaskDemand) -> TaskDemand:
-        """A task with the defaults for what it does not request."""
-        return TaskDemand(task.stage, {**self.defaults, **task.amounts}, task.before)
+    def __init__(self, objects: Sequence[Mapping[str, Any]]) -> None:
+        self._bounds = [entry for item in objects for entry in item["spec"]["limits"] if entry["type"] == "Container"]
+        self.defaults: dict[str, Decimal] = {}  # the amounts of a container that requests nothing
+        for kind, quantity in self._all("default"):
+            self.defaults[f"limits.{kind}"] = self.defaults[f"requests.{kind}"] = parse_quantity(quantity)
+        for kind, quantity in self._all("defaultRequest"):
+            self.defaults[f"requests.{kind}"] = parse_quantity(quantity)
 
     def problems(self, tasks: Mapping[str, TaskDemand], lines: ProjectLines) -> Iterator[Problem]:
         """The tasks that are refused."""
         for task in tasks.values():
-            for entry in self.items:
-                for kind, quantity in (entry.get("max") or {}).items():
-                    name = f"limits.{kind}" if f"limits.{kind}" in task.amounts else f"requests.{kind}"
-                    if task.amounts.get(name, Decimal(0)) > parse_quantity(quantity):
-                        yield _rejection(lines, task, name=name, bound=f"at most {quantity}")
-                for kind, quantity in (entry.get("min") or {}).items():
-                    name = f"requests.{kind}"
-                    if task.amounts.get(name, Decimal(0)) < parse_quantity(quantity):
-                        yield _rejection(lines, task, name=name, bound=f"at least {quantity}")
+            for kind, quantity in self._all("max"):
+                name = f"limits.{kind}" if f"limits.{kind}" in task.amounts else f"requests.{kind}"
+                if task.amount(name) > parse_quantity(quantity):
+                    yield _rejection(lines, task, name=name, bound=f"at most {quantity}")
+            for kind, quantity in self._all("min"):
+                if task.amount(f"requests.{kind}") < parse_quantity(quantity):
+                    yield _rejection(lines, task, name=f"requests.{kind}", bound=f"at least {quantity}")
+
+    def _all(self, key: str) -> list[tuple[str, str]]:
+        """The quantities under a key of any of them, each with its kind."""
+        return [bound for entry in self._bounds for bound in (entry.get(key) or {}).items()]
 
 
 def _rejection(lines: ProjectLines, task: TaskDemand, *, name: str, bound: str) -> Problem:
@@ -126,12 +105,7 @@ def _rejection(lines: ProjectLines, task: TaskDemand, *, name: str, bound: str) 
 
 
 class _Quota:
-    """A ResourceQuota: how much there may be in all, and how much of it is taken.
-
-    Args:
-        content: The object.
-        namespace: Its namespace.
-    """
+    """A ResourceQuota: how much there may be in all, and how much of it is taken."""
 
     def __init__(self, content: Mapping[str, Any], namespace: str) -> None:
         self.title = f"the ResourceQuota {content['metadata']['name']} of {namespace}"
@@ -154,8 +128,7 @@ class _Quota:
                 remedy="give the namespace a LimitRange with `default` and `defaultRequest` for containers",
             )
         for name, (quantity, usage) in self.bounds.items():
-            hard = parse_quantity(quantity)
-            impossible = [task for task in tasks.values() if task.amounts.get(name, Decimal(0)) > hard]
+            impossible = [task for task in tasks.values() if task.amount(name) > parse_quantity(quantity)]
             for task in impossible:
                 yield _problem(
                     lines,
@@ -172,7 +145,7 @@ class _Quota:
     ) -> Iterator[Problem]:
         """Tasks that may run at the same time, for which there is not enough for all."""
         group = heaviest(tasks, name)
-        total = sum((tasks[task].amounts.get(name, Decimal(0)) for task in group), Decimal(0))
+        total = sum((tasks[task].amount(name) for task in group), Decimal(0))
         subject = f"{enumerated([tasks[task].stage for task in group])} ask{'s' * (len(group) == 1)} for "
         subject += f"{_readable(total, name)} of {name}" + " at the same time" * (len(group) > 1)
         if total > parse_quantity(hard):
@@ -196,7 +169,7 @@ def _problem(lines: ProjectLines, task: TaskDemand, *, name: str, consequence: s
         ),
         None,
     )
-    amount = _readable(task.amounts.get(name, Decimal(0)), name)
+    amount = _readable(task.amount(name), name)
     subject = f"{task.stage} asks for {amount} of {name}" + (", its default," if setting and not key else "")
     return lines.problem("error", f"{subject} and {consequence}", key=key, value=amount, remedy=remedy)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -30,7 +30,11 @@ class TaskDemand:
 
     stage: str
     amounts: Mapping[str, Decimal]
-    before: frozenset[str] = field(default=frozenset())
+    before: frozenset[str] = frozenset()
+
+    def amount(self, name: str) -> Decimal:
+        """How much of a resource it requests."""
+        return self.amounts.get(name, Decimal(0))
 
 
 def task_demands(specification: Mapping[str, Any]) -> dict[str, TaskDemand]:
@@ -76,12 +80,7 @@ def _amounts(resources: Mapping[str, Any]) -> dict[str, Decimal]:
 
 
 def heaviest(tasks: Mapping[str, TaskDemand], name: str) -> tuple[str, ...]:
-    """The tasks that may all run at the same time and together request the most of a resource.
-
-    Args:
-        tasks: The tasks by their names.
-        name: The resource, as a ResourceQuota has it.
-    """
+    """The tasks that may all run at the same time and together request the most of a resource."""
 
     @cache
     def choose(names: tuple[str, ...]) -> tuple[Decimal, tuple[str, ...]]:
@@ -91,7 +90,7 @@ def heaviest(tasks: Mapping[str, TaskDemand], name: str) -> tuple[str, ...]:
         first, rest = names[0], names[1:]
         beside = tuple(task for task in rest if task not in tasks[first].before and first not in tasks[task].before)
         amount, group = choose(beside)
-        together = (amount + tasks[first].amounts.get(name, Decimal(0)), (first, *group))
+        together = (amount + tasks[first].amount(name), (first, *group))
         return together if beside == rest else max(together, choose(rest), key=lambda option: option[0])
 
-    return choose(tuple(sorted(task for task in tasks if tasks[task].amounts.get(name))))[1]
+    return choose(tuple(sorted(task for task in tasks if tasks[task].amount(name))))[1]

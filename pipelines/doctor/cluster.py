@@ -29,19 +29,12 @@ _ACCOUNTS = ("modelway-runner", "modelway-packager", "modelway-deployer", "model
 
 @dataclass(frozen=True)
 class _OptionalObject:
-    """A Secret or ConfigMap that not every project needs.
+    """A Secret or ConfigMap that not every project needs."""
 
-    Attributes:
-        kind: ``secrets`` or ``configmaps``.
-        name: Its name.
-        key: The key that must be in it.
-        file: The file that the key is made of.
-    """
-
-    kind: str
+    kind: str  # ``secrets`` or ``configmaps``
     name: str
-    key: str
-    file: str
+    key: str  # that must be in it
+    file: str  # that the key is made of
 
 
 _VERIFYING = _OptionalObject("configmaps", "modelway-verifying-key", key="verifying.pem", file="keys/verifying.pem")
@@ -51,6 +44,10 @@ _OPTIONAL = (
     _VERIFYING,
     _OptionalObject("secrets", "modelway-registry", key="config.json", file="config.json"),
 )
+_TARGETS = {  # what serves each, its resource in the cluster, and the remedy where that is absent
+    "rollout": ("Argo Rollouts", "argoproj.io/v1alpha1", "rollouts", "install it, or choose `target: deployment`"),
+    "kserve": ("KServe", "serving.kserve.io/v1beta1", "inferenceservices", "install it, or choose another target"),
+}
 _APPLY = "kubectl apply -k .    (in modelway's repository)"
 
 
@@ -122,9 +119,8 @@ def _config_map(reader: ClusterReader, namespace: str, *, absent: Status) -> lis
     finding = _address(reader, "prometheus", address=prometheus or _PROMETHEUS, namespace=namespace)
     if not prometheus and finding.status.blocks:  # the address that nobody has named
         message = f"there is no Prometheus at {_PROMETHEUS}, and the ConfigMap {CONFIG_MAP} names no other"
-        finding = Finding(
-            "prometheus", Status.UNSET, message, "name it as the key prometheus: rollouts are judged by it"
-        )
+        remedy = "name it as the key prometheus: rollouts are judged by it"
+        finding = Finding("prometheus", Status.UNSET, message, remedy)
     findings.append(finding)
     if "ca" in entries:
         findings.append(_authorities(entries["ca"], namespace))
@@ -218,19 +214,15 @@ def _why_not_served(reader: ClusterReader, service: str, *, namespace: str, port
 
 def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
     """What rolls versions out, and what scales them."""
-    policy_target = policy.deployment.target
-    has_namespace = any(settings.namespace for settings in policy.environments.values())
-    absent = Status.MISSING if has_namespace else Status.UNSET
+    target = policy.deployment.target
     findings = []
-    for target, subject, group, resource, remedy in (
-        ("rollout", "Argo Rollouts", "argoproj.io/v1alpha1", "rollouts", "install it, or choose `target: deployment`"),
-        ("kserve", "KServe", "serving.kserve.io/v1beta1", "inferenceservices", "install it, or choose another target"),
-    ):
-        if target != policy_target:
-            continue
+    if target in _TARGETS:
+        subject, group, resource, remedy = _TARGETS[target]
         if reader.has_resource(group, resource):
             findings.append(Finding(subject, Status.OK, f"the cluster has {resource} of {group}"))
         else:
+            has_namespace = any(settings.namespace for settings in policy.environments.values())
+            absent = Status.MISSING if has_namespace else Status.UNSET
             message = f"the cluster has no {resource} of {group}, and the policy's deployment.target is {target}"
             findings.append(Finding(subject, absent, message, f"{remedy}; docs/cluster.md has the commands"))
     if reader.has_resource("metrics.k8s.io/v1beta1", "pods"):

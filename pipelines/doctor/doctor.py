@@ -43,8 +43,8 @@ def diagnose(
 
     Args:
         workspace: The project.
-        home: The project's home on this machine.
-        store: The root of the project's store: a folder or ``s3://``.
+        home: Its home on this machine.
+        store: The root of its store.
         namespace: The namespace of the runs on the cluster. Without it, ``kubeflow``, if the cluster has it.
         base: The serving base; empty if none is used.
         target: Where the image goes; empty if none is made.

@@ -62,23 +62,16 @@ class FaultResult:
 def run_drill(
     workspace: Workspace, faults: tuple[Fault, ...], *, on_result: Callable[[FaultResult], None]
 ) -> list[FaultResult]:
-    """Runs the clean project and then each fault.
-
-    Args:
-        workspace: The project; it is left as it is.
-        faults: The faults to inject.
-        on_result: Called as each is done.
+    """Runs the clean project, which is left as it is, and then each fault; calls `on_result` as each is done.
 
     Raises:
         ModelwayError: the project's own clean run does not pass, so that a drill would show nothing.
     """
+    results = []
     with TemporaryDirectory() as work, _own_registry(Path(work)):
-        runner = _StageRunner(Path(work), _drill_input(workspace))
-        results = [runner.clean()]
-        on_result(results[0])
-        for number, fault in enumerate(faults):
-            results.append(runner.run(fault, number))
-            on_result(results[-1])
+        for result in _results(Path(work), _drill_input(workspace), faults):
+            results.append(result)
+            on_result(result)
     return results
 
 
@@ -116,170 +109,138 @@ def _drill_input(workspace: Workspace) -> DrillInput:
     content["columns"][CONSENT] = {"type": "boolean"}
     content["rules"] = (*content["rules"], {"name": CONSENT, "rule": CONSENT, "description": "consent is true"})
     project = Project.model_validate({**project.model_dump(), "features": features})
-    return DrillInput(project, Contract.model_validate(content), workspace.policy, table)
+    splits = split_table(table, project.data.split)
+    return DrillInput(project, Contract.model_validate(content), workspace.policy, table, splits)
 
 
-class _StageRunner:
-    """The stages in a folder, with the clean run's files to start from."""
+def _results(folder: Path, inputs: DrillInput, faults: tuple[Fault, ...]) -> Iterator[FaultResult]:
+    """Registers a champion, and runs against it another seed of the same and then each fault."""
+    champion = _Run(folder / "champion", inputs).registered_version()
+    seeded = inputs.project.model.model_copy(update={"seed": inputs.project.model.seed + 1})
+    inputs = replace(inputs, project=inputs.project.model_copy(update={"model": seeded}))
+    gates = [*_Run(folder / "clean", inputs, champion).gates()]
+    blocking = [gate for gate in gates if not gate.proceed]
+    yield FaultResult(CLEAN, "", blocking[0].name if blocking else "", _blocking(blocking), not blocking)
+    for number, fault in enumerate(faults):
+        faulty_inputs = fault.change(inputs, np.random.default_rng(number))
+        run = _Run(folder / f"fault-{number:02d}", faulty_inputs, champion)
+        yield _result(fault, [*run.gates_against(fault, gates[0] if fault.after_data_gate else run.validate())])
 
-    def __init__(self, folder: Path, inputs: DrillInput) -> None:
-        self.folder = folder
-        self.inputs = replace(inputs, splits=split_table(inputs.table, inputs.project.data.split))
-        self.champion = ""
-        self.data_gate: Gate | None = None
 
-    def clean(self) -> FaultResult:
-        """Registers a champion, and runs another seed of the same against it."""
-        folder = self.folder / "champion"
-        _must_pass(self._validate(folder, self.inputs))
-        training = self._train(folder, self.inputs)
-        _must_pass(self._evaluate(folder, self.inputs, training=training))
-        _must_pass(self._probe(folder, self.inputs, training=training))
-        self.champion = self._register(folder, self.inputs, training=training)
-        seeded = self.inputs.project.model.model_copy(update={"seed": self.inputs.project.model.seed + 1})
-        self.inputs = replace(self.inputs, project=self.inputs.project.model_copy(update={"model": seeded}))
-        folder = self.folder / "clean"
-        gates = [self._validate(folder, self.inputs)]
-        training = self._train(folder, self.inputs)
-        gates += [
-            self._evaluate(folder, self.inputs, training=training),
-            self._probe(folder, self.inputs, training=training),
-        ]
-        self.data_gate = gates[0]
-        blocking = [gate for gate in gates if not gate.proceed]
-        return FaultResult(CLEAN, "", blocking[0].name if blocking else "", _blocking(blocking), not blocking)
+def _result(fault: Fault, gates: list[Gate]) -> FaultResult:
+    blocking = [gate for gate in gates if not gate.proceed]
+    expected = [gate for gate in blocking if gate.name == fault.gate]
+    catching = (expected or blocking)[:1]
+    checks = _blocking(catching)
+    caught = bool(expected) and any(name.startswith(fault.check) for name in checks)
+    return FaultResult(fault.name, fault.gate, "".join(gate.name for gate in catching), checks, caught)
 
-    def run(self, fault: Fault, number: int) -> FaultResult:
-        """Injects a fault, and runs the stages until a gate catches it or the gate meant for it has let it pass."""
-        folder, rng = self.folder / f"fault-{number:02d}", np.random.default_rng(number)
-        inputs = self.inputs
-        if fault.at == "table":
-            inputs = _inject(fault, replace(inputs, splits=None), rng=rng)
-            inputs = replace(inputs, splits=split_table(inputs.table, inputs.project.data.split))
-        elif fault.at == "splits":
-            inputs = _inject(fault, inputs, rng=rng)
-        gate = self.data_gate if fault.at not in {"table", "splits"} else self._validate(folder, inputs)
-        assert gate is not None  # noqa: S101 - the clean run comes first
-        gates = [gate]
-        if gate.proceed and fault.gate != "data":
-            gates.append(self._judge(fault, inputs, folder=folder, rng=rng))
-        blocking = [gate for gate in gates if not gate.proceed]
-        expected = [gate for gate in blocking if gate.name == fault.gate]
-        catching = (expected or blocking)[:1]
-        checks = _blocking(catching)
-        caught = bool(expected) and any(name.startswith(fault.check) for name in checks)
-        return FaultResult(fault.name, fault.gate, "".join(gate.name for gate in catching), checks, caught)
 
-    def _judge(self, fault: Fault, inputs: DrillInput, *, folder: Path, rng: np.random.Generator) -> Gate:
-        assert inputs.splits is not None  # noqa: S101 - set by `run`
-        inputs = replace(inputs, training=inputs.splits.train)
-        if fault.at in {"training", "model"}:
-            inputs = _inject(fault, inputs, rng=rng)
-        training = self._train(folder, inputs)
-        if fault.tamper is not None:
-            fault.tamper(folder / "model")
-        judge = self._probe if fault.gate == "serving" else self._evaluate
-        return judge(folder, inputs, training=training)
+class _Run:
+    """The stages on their inputs, in a folder of files."""
 
-    def _validate(self, folder: Path, inputs: DrillInput) -> Gate:
-        folder.mkdir(parents=True, exist_ok=True)
-        assert inputs.splits is not None  # noqa: S101 - set before
+    training: Trained
+
+    def __init__(self, folder: Path, inputs: DrillInput, champion: str = "") -> None:
+        self.folder, self.inputs, self.champion = folder, inputs, champion
+        self._model_files = {"project_text": inputs.project.canonical(), "policy_text": inputs.policy.canonical()}
+        folder.mkdir()
         serving = inputs.serving if inputs.serving is not None else inputs.table.clear()
-        splits = {"train": inputs.splits.train, "test": inputs.splits.test, "unseen": inputs.splits.unseen}
-        for name, rows in {**splits, "serving": serving}.items():
+        for name, rows in {**vars(inputs.splits), "serving": serving}.items():
             rows.write_parquet(folder / f"{name}.parquet")
-        gate = validate(
-            str(folder / "train.parquet"),
-            str(folder / "test.parquet"),
-            project_text=inputs.project.canonical(),
-            contract_text=inputs.contract.canonical(),
-            policy_text=inputs.policy.canonical(),
-            data_hash=_DATA_HASH,
-            champion=self.champion,
-            serving_path=str(folder / "serving.parquet"),
-            baseline_path=str(folder / "baseline"),
-            report_path=str(folder / "data.html"),
-        )
-        gate.write(folder / "data.json")
-        return gate
 
-    def _train(self, folder: Path, inputs: DrillInput) -> Trained:
-        folder.mkdir(parents=True, exist_ok=True)
-        assert inputs.splits is not None  # noqa: S101 - set before
-        (inputs.training if inputs.training is not None else inputs.splits.train).write_parquet(
-            folder / "fitted.parquet"
-        )
-        inputs.splits.test.write_parquet(folder / "test.parquet")
-        inputs.splits.unseen.write_parquet(folder / "unseen.parquet")
-        project_text, train_path = inputs.project.canonical(), str(folder / "fitted.parquet")
-        paths = {name: str(folder / name) for name in ("steps", "prepared.parquet", "model")}
-        prepare(train_path, project_text, steps_path=paths["steps"], prepared_path=paths["prepared.parquet"])
-        return train(
-            paths["prepared.parquet"],
-            train_path,
-            steps_path=paths["steps"],
-            project_text=project_text,
-            data_hash=_DATA_HASH,
-            model_path=paths["model"],
-        )
+    def gates(self) -> Iterator[Gate]:
+        """The verdict of each gate in turn."""
+        yield self.validate()
+        self.training = self._train()
+        yield self._evaluate()
+        yield self._probe()
 
-    def _evaluate(self, folder: Path, inputs: DrillInput, *, training: Trained) -> Gate:
-        gate = evaluate(
-            str(folder / "model"),
-            str(folder / "test.parquet"),
-            unseen_path=str(folder / "unseen.parquet"),
-            project_text=inputs.project.canonical(),
-            policy_text=inputs.policy.canonical(),
-            champion=self.champion,
-            run_id=training.run_id,
-            model_hash=training.model_hash,
-            report_path=str(folder / "model.html"),
-        ).gate
-        gate.write(folder / "model.json")
-        return gate
+    def gates_against(self, fault: Fault, data_gate: Gate) -> Iterator[Gate]:
+        """The data gate, and where that lets a fault pass, the gate meant for it."""
+        yield data_gate
+        if data_gate.proceed and fault.gate != "data":
+            self.training = self._train()
+            if fault.tamper is not None:
+                fault.tamper(self.folder / "model")
+            yield self._probe() if fault.gate == "serving" else self._evaluate()
 
-    def _probe(self, folder: Path, inputs: DrillInput, *, training: Trained) -> Gate:
-        gate = probe(
-            str(folder / "model"),
-            str(folder / "test.parquet"),
-            project_text=inputs.project.canonical(),
-            policy_text=inputs.policy.canonical(),
-            model_hash=training.model_hash,
-            report_path=str(folder / "serving.html"),
-        )
-        gate.write(folder / "serving.json")
-        return gate
-
-    def _register(self, folder: Path, inputs: DrillInput, *, training: Trained) -> str:
+    def registered_version(self) -> str:
+        """The version that the model is registered as, which every gate must let pass."""
+        for gate in self.gates():
+            if not gate.proceed:
+                raise RejectedError(
+                    f"the project as it is does not pass its own {gate.name} gate: {gate.reasons[0]}",
+                    remedy="fix that first: `modelway run`, and see the gate's report",
+                )
+            gate.write(self.folder / f"{gate.name}.json")
         evidence = Evidence(
-            {name: str(folder / f"{name}.json") for name in GATES},
-            {name: str(folder / f"{name}.html") for name in GATES},
-            str(folder / "baseline"),
+            {name: self._path(f"{name}.json") for name in GATES},
+            {name: self._path(f"{name}.html") for name in GATES},
+            self._path("baseline"),
         )
         return register(
-            str(folder / "model"),
+            self._path("model"),
             evidence,
-            training=Training(run_id=training.run_id, model_id=training.model_id),
-            files=UserFiles(inputs.project, inputs.contract, inputs.policy),
-            context=RunContext(run="drill", store=str(folder / "store")),
+            training=Training(run_id=self.training.run_id, model_id=self.training.model_id),
+            files=UserFiles(self.inputs.project, self.inputs.contract, self.inputs.policy),
+            context=RunContext(run="drill", store=self._path("store")),
         ).model.version
 
+    def validate(self) -> Gate:
+        """The data gate."""
+        return validate(
+            self._path("train.parquet"),
+            self._path("test.parquet"),
+            **self._model_files,
+            contract_text=self.inputs.contract.canonical(),
+            data_hash=_DATA_HASH,
+            champion=self.champion,
+            serving_path=self._path("serving.parquet"),
+            baseline_path=self._path("baseline"),
+            report_path=self._path("data.html"),
+        )
 
-def _inject(fault: Fault, inputs: DrillInput, *, rng: np.random.Generator) -> DrillInput:
-    assert fault.change is not None  # noqa: S101 - only faults in files have none
-    return fault.change(inputs, rng)
+    def _train(self) -> Trained:
+        project_text, train_path = self.inputs.project.canonical(), self._path("train.parquet")
+        steps_path, prepared_path = self._path("steps"), self._path("prepared.parquet")
+        prepare(train_path, project_text, steps_path=steps_path, prepared_path=prepared_path)
+        return train(
+            prepared_path,
+            train_path,
+            steps_path=steps_path,
+            project_text=project_text,
+            data_hash=_DATA_HASH,
+            model_path=self._path("model"),
+        )
+
+    def _evaluate(self) -> Gate:
+        return evaluate(
+            self._path("model"),
+            self._path("test.parquet"),
+            **self._model_files,
+            unseen_path=self._path("unseen.parquet"),
+            champion=self.champion,
+            run_id=self.training.run_id,
+            model_hash=self.training.model_hash,
+            report_path=self._path("model.html"),
+        ).gate
+
+    def _probe(self) -> Gate:
+        return probe(
+            self._path("model"),
+            self._path("test.parquet"),
+            **self._model_files,
+            model_hash=self.training.model_hash,
+            report_path=self._path("serving.html"),
+        )
+
+    def _path(self, name: str) -> str:
+        return str(self.folder / name)
 
 
 def _blocking(gates: list[Gate]) -> tuple[str, ...]:
     return tuple(check.name for gate in gates for check in gate.checks if check.blocks)
-
-
-def _must_pass(gate: Gate) -> None:
-    if not gate.proceed:
-        raise RejectedError(
-            f"the project as it is does not pass its own {gate.name} gate: {gate.reasons[0]}",
-            remedy="fix that first: `modelway run`, and see the gate's report",
-        )
 
 
 def faults_named(names: list[str]) -> tuple[Fault, ...]:

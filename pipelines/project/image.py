@@ -6,7 +6,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from modelway.components.core.code.locked_requirements import Lock, LockedRequirement
 from modelway.components.core.code.version import ProjectCode
@@ -19,7 +18,7 @@ from modelway.pipelines.project.workspace import Workspace
 
 CODE_LABEL = "io.modelway.code"
 ROOT, CODE, PACKAGES = "opt/project", "code", "packages"
-_PATH = "PYTHONPATH"
+_PATH = "PYTHONPATH="
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def make_project_image(
 
     Raises:
         ModelwayError: the project has no code of its own, or something is wrong with it; the base is not pinned or is
-            no image of the components; or a registry or the package index refuses. Nothing is reference then.
+            no image of the components; or a registry or the package index refuses. Nothing is pushed then.
     """
     from_base, to = Reference.pinned(base, "image", title="image of the components"), Reference.parse(target, "target")
     code = ProjectCode.beside(workspace.folder, workspace.project)
@@ -136,19 +135,11 @@ def _fill(
     lock = Lock.read(code.folder)
     if not lock.requirements:
         return ()
-    image_packages = packages_of(bases, below, name=name, report=report)
-    missing = missing_packages(lock, image_packages, folder=code.folder, platform=platform)
+    packages = packages_of(bases, below, name=name, platform=platform, report=report)
+    missing = missing_packages(lock, packages, folder=code.folder)
     if missing:
-        place = folder / PACKAGES
-        install(
-            lock,
-            missing,
-            image_packages=image_packages,
-            target=place,
-            folder=code.folder,
-            platform=platform,
-            report=report,
-        )
+        target = folder / PACKAGES
+        install(lock, missing, image_packages=packages, target=target, folder=code.folder, report=report)
     return missing
 
 
@@ -158,11 +149,10 @@ def _labels(image: Image) -> dict[str, str]:
 
 def _environment(below: Image) -> list[str]:
     """The variables of the image below, with the project's code before what it imports from already."""
-    variables: list[Any] = below.config_json.get("config", {}).get("Env") or []
-    variables_kept = [variable for variable in variables if not variable.startswith(f"{_PATH}=")]
-    behind = [variable.partition("=")[2] for variable in variables if variable.startswith(f"{_PATH}=")]
+    variables: list[str] = below.config_json.get("config", {}).get("Env") or []
+    behind = [variable.removeprefix(_PATH) for variable in variables if variable.startswith(_PATH)]
     path = ":".join([f"/{ROOT}/{CODE}", f"/{ROOT}/{PACKAGES}", *filter(None, behind)])
-    return [*variables_kept, f"{_PATH}={path}"]
+    return [*(variable for variable in variables if not variable.startswith(_PATH)), f"{_PATH}{path}"]
 
 
 def _annotations(base: Reference, below: Image) -> dict[str, str]:

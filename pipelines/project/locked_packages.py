@@ -35,21 +35,44 @@ class InstalledPackages:
     """The Python packages that an image has.
 
     Attributes:
+        platform: The image's platform, ``os/architecture``.
         python: The interpreter's version, ``3.11``.
         versions: Each package's version by its normalised name.
     """
 
+    platform: str
     python: str
     versions: Mapping[str, str]
 
+    @property
+    def machine(self) -> str:
+        """The architecture, as Python calls it."""
+        architecture = self.platform.partition("/")[2]
+        return _MACHINES.get(architecture, architecture)
 
-def packages_of(images: Images, image: Image, *, name: str, report: Report) -> InstalledPackages:
+    def need(self, requirement: Requirement, extras: Iterable[str] = ()) -> bool:
+        """Whether a requirement's marker holds in the image, for a package that is installed with some extras."""
+        system = self.platform.partition("/")[0]
+        environment = {
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_system": system.capitalize(),
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": system,
+        }
+        marker = requirement.marker
+        return marker is None or any(marker.evaluate(environment | {"extra": extra}) for extra in ("", *extras))
+
+
+def packages_of(images: Images, image: Image, *, name: str, platform: str, report: Report) -> InstalledPackages:
     """Reads from an image's layers which packages are installed beside modelway in it.
 
     Args:
         images: Where the image is.
         image: The image.
         name: Its reference, for errors.
+        platform: Its platform, ``os/architecture``.
         report: Called with what is being done.
 
     Raises:
@@ -80,7 +103,8 @@ def packages_of(images: Images, image: Image, *, name: str, report: Report) -> I
         )
     beside = [match for match in parsed if match["site"] == site]
     pairs = (match["name"].rpartition("-") for match in beside)
-    return InstalledPackages(beside[0]["python"], {canonicalize_name(name): version for name, _, version in pairs})
+    versions: dict[str, str] = {canonicalize_name(name): version for name, _, version in pairs}
+    return InstalledPackages(platform, beside[0]["python"], versions)
 
 
 def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]:
@@ -98,23 +122,15 @@ def _with_layer(folders: set[str], entries: Iterable[PurePosixPath]) -> set[str]
     return additions | visible
 
 
-def missing_packages(
-    lock: Lock, image_packages: InstalledPackages, *, folder: Path, platform: str
-) -> tuple[LockedRequirement, ...]:
-    """The locked packages that apply to a platform and that an image lacks.
-
-    Args:
-        lock: The project's requirements.
-        image_packages: The packages in the image.
-        folder: Where the requirements file is.
-        platform: ``os/architecture``.
+def missing_packages(lock: Lock, image_packages: InstalledPackages, *, folder: Path) -> tuple[LockedRequirement, ...]:
+    """The packages locked in a folder's requirements file that an image needs and lacks.
 
     Raises:
         ModelwayError: the image has one of them in another version.
     """
     missing = []
     for requirement in lock.requirements:
-        if not _applies(requirement.requirement, image_packages.python, platform=platform):
+        if not image_packages.need(requirement.requirement):
             continue
         version = image_packages.versions.get(requirement.name)
         if version is None:
@@ -139,10 +155,9 @@ def install(
     image_packages: InstalledPackages,
     target: Path,
     folder: Path,
-    platform: str,
     report: Report,
 ) -> None:
-    """Installs packages into a folder, for another machine, so that the same lock gives the same files.
+    """Installs packages into a folder, for an image's machine, so that the same lock gives the same files.
 
     Args:
         lock: Where they are locked; names the indexes.
@@ -150,7 +165,6 @@ def install(
         image_packages: The packages in the image already.
         target: The folder to make.
         folder: Where the requirements file is.
-        platform: What they are installed for, ``os/architecture``.
         report: Called with what is being done.
 
     Raises:
@@ -158,7 +172,7 @@ def install(
             the lock nor the image has.
     """
     report(f"installing {len(missing)} packages")
-    machine = _MACHINES.get(platform.partition("/")[2], platform)
+    platform = f"{image_packages.machine}-unknown-linux-gnu"
     with TemporaryDirectory() as work:
         requirements = Path(work) / REQUIREMENTS_FILE
         requirements.write_text("\n".join([*lock.indexes, *map(str, missing)]) + "\n", encoding="utf-8")
@@ -166,20 +180,20 @@ def install(
             *(find_uv_bin(), "pip", "install", "--quiet", "--color", "never", "--no-progress"),
             *("--target", str(target), "--python", sys.executable, "--no-deps", "--require-hashes"),
             *("--only-binary", ":all:", "--no-compile-bytecode", "--link-mode", "copy"),
-            *("--python-platform", f"{machine}-unknown-linux-gnu", "--python-version", image_packages.python),
+            *("--python-platform", platform, "--python-version", image_packages.python),
             *("--requirements", str(requirements)),
         ]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise ModelwayError(
-            f"the locked packages cannot be installed for {platform} and Python {image_packages.python}: "
-            f"{' '.join(result.stderr.split())[:1000]}",
+            f"the locked packages cannot be installed for {image_packages.platform} and Python "
+            f"{image_packages.python}: {' '.join(result.stderr.split())[:1000]}",
             file=str(folder / REQUIREMENTS_FILE),
-            remedy=f"lock them for it: uv pip compile --generate-hashes --python-platform {machine}-unknown-linux-gnu "
+            remedy=f"lock them for it: uv pip compile --generate-hashes --python-platform {platform} "
             f"--python-version {image_packages.python} requirements.in -o requirements.txt",
         )
     _remove_what_varies(target)
-    _check_needs(missing, image_packages, target=target, folder=folder, platform=platform)
+    _check_needs(missing, image_packages, target=target, folder=folder)
 
 
 def _remove_what_varies(target: Path) -> None:
@@ -197,12 +211,7 @@ def _remove_what_varies(target: Path) -> None:
 
 
 def _check_needs(
-    missing: Sequence[LockedRequirement],
-    image_packages: InstalledPackages,
-    *,
-    target: Path,
-    folder: Path,
-    platform: str,
+    missing: Sequence[LockedRequirement], image_packages: InstalledPackages, *, target: Path, folder: Path
 ) -> None:
     by_name = {package.name: package for package in missing}
     versions = {**image_packages.versions, **{name: package.version for name, package in by_name.items()}}
@@ -211,9 +220,7 @@ def _check_needs(
         for need in map(Requirement, distribution.requires or ()):
             version = versions.get(canonicalize_name(need.name))
             is_met = version is not None and need.specifier.contains(version, prereleases=True)
-            if is_met or not _applies(
-                need, image_packages.python, platform=platform, extras=requirement.requirement.extras
-            ):
+            if is_met or not image_packages.need(need, requirement.requirement.extras):
                 continue
             reason = f"there is {version}" if version else "neither the lock nor the image of the components has it"
             raise ModelwayError(
@@ -223,18 +230,3 @@ def _check_needs(
                 value=str(need),
                 remedy="lock all that it needs: uv pip compile --generate-hashes requirements.in -o requirements.txt",
             )
-
-
-def _applies(requirement: Requirement, python: str, *, platform: str, extras: Iterable[str] = ()) -> bool:
-    """Whether a requirement's marker holds in an image, for a package that is installed with some extras."""
-    system, _, architecture = platform.partition("/")
-    environment = {
-        "os_name": "posix",
-        "platform_machine": _MACHINES.get(architecture, architecture),
-        "platform_system": system.capitalize(),
-        "python_full_version": f"{python}.0",
-        "python_version": python,
-        "sys_platform": system,
-    }
-    marker = requirement.marker
-    return marker is None or any(marker.evaluate(environment | {"extra": extra}) for extra in ("", *extras))

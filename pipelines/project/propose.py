@@ -14,14 +14,12 @@ from typing import Any
 import polars as pl
 import yaml
 
-from modelway.components.core.config.contract import Contract
-from modelway.components.core.config.document import Document
-from modelway.components.core.config.policy import Policy
-from modelway.components.core.config.project import Data, Project
+from modelway.components.core.config.project import Data
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import fetch, is_uri
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.types import parse_series
+from modelway.pipelines.project.schemas import DOCUMENTS
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20
@@ -61,10 +59,8 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
     """
     with TemporaryDirectory() as work:
         local = fetch(source, Path(work))
-        os.path.relpath(Path(source).resolve(), folder.resolve())
-        data = _data_settings(
-            local, source if is_uri(source) else os.path.relpath(Path(source).resolve(), folder.resolve())
-        )
+        relative = source if is_uri(source) else os.path.relpath(Path(source).resolve(), folder.resolve())
+        data = _data_settings(local, relative)
         table = _with_dates(read_source(local, data, contract=None, work=Path(work)))
     if label not in table.columns:
         close = difflib.get_close_matches(label, table.columns, n=3)
@@ -99,12 +95,8 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
             remedy="add columns that are neither constant nor identifiers",
         )
     policy = _policy(task, table[label].n_unique(), rows=len(table))
-    return Proposal(
-        _texts(project, contract, policy=policy, unused=unused),
-        task,
-        tuple(chain.from_iterable(features.values())),
-        unused,
-    )
+    texts = _texts(project, contract, policy=policy, unused=unused)
+    return Proposal(texts, task, tuple(chain.from_iterable(features.values())), unused)
 
 
 def _data_settings(path: Path, source: str) -> Data:
@@ -266,11 +258,11 @@ def _texts(
         "contract": "# What the data must look like. Proposed from the data as it was: review every line.\n",
         "policy": "# When a model may ship. The threshold only asks for better than guessing: set yours.\n",
     }
+    contents = {"project": project, "contract": contract, "policy": policy}
     texts = {}
-    contents: list[tuple[dict[str, Any], type[Document]]] = [(project, Project), (contract, Contract), (policy, Policy)]
-    for (kind, head), (content, model) in zip(heads.items(), contents, strict=True):
-        body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    for kind, head in heads.items():
+        body = yaml.safe_dump(contents[kind], sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
         modeline = f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n"
         texts[f"{kind}.yaml"] = modeline + head + body
-        model.parse(texts[f"{kind}.yaml"], f"{kind}.yaml")
+        DOCUMENTS[kind].parse(texts[f"{kind}.yaml"], f"{kind}.yaml")
     return texts

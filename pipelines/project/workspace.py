@@ -18,8 +18,6 @@ from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.storage.uri import is_uri
 
-FILES = ("project.yaml", "contract.yaml", "policy.yaml")
-
 
 @dataclass(frozen=True)
 class Workspace:
@@ -39,16 +37,12 @@ class Workspace:
 
     @classmethod
     def load(cls, folder: Path, source: str | None = None) -> Workspace:
-        """Reads a project's three files.
-
-        Args:
-            folder: Where they are.
-            source: Another data source than the project's own.
+        """Reads the three files in a folder, for another data source than the project's own if one is named.
 
         Raises:
             ModelwayError: a file is missing or malformed.
         """
-        for name in FILES:
+        for name in ("project.yaml", "contract.yaml", "policy.yaml"):
             if not (folder / name).is_file():
                 raise NotFoundError(
                     f"{folder} has no {name}",
@@ -85,11 +79,7 @@ class Workspace:
         return {name: str(self.folder / f"{name}.yaml") for name, _ in self.files.documents()}
 
     def arguments(self, store: str) -> dict[str, str]:
-        """What a release of the project is submitted with, once its files are put into the store by `UserFiles.keep`.
-
-        Args:
-            store: The root of the project's store.
-        """
+        """What a release of the project is submitted with, once `UserFiles.keep` has put its files into the store."""
         origin = {"git_commit": git_commit(self.folder), "requested_by": requester(self.folder)}
         return {**self.files.locations(store), "store": store, "project_code": self.project_code, **origin}
 
@@ -105,27 +95,22 @@ def tracking_uri(home: Path) -> str:
 
 def git_commit(folder: Path) -> str:
     """The commit that a folder is at, with ``-dirty`` after it where files differ; empty outside a repository."""
-    try:
-        result = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return result.stdout.strip()
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def requester(folder: Path) -> str:
     """Who runs the command: ``MODELWAY_USER``, else git's address in the folder, else the account's name."""
-    name = os.environ.get("MODELWAY_USER", "")
-    if not name:
-        with suppress(OSError, subprocess.SubprocessError):
-            command = ["git", "-C", str(folder), "config", "user.email"]
-            name = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    name = os.environ.get("MODELWAY_USER") or _git(folder, "config", "user.email")
     if not name:
         with suppress(OSError, KeyError):  # an account without a name, as in a container
             name = getpass.getuser()
     return name
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git says of a folder; empty where it fails."""
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from modelway.components.core.errors import ModelwayError, NotFoundError, RejectedError, UnavailableError
 from modelway.pipelines.cli.failures import guard
 from modelway.pipelines.cli.main import app
-from modelway.pipelines.cli.options import Home, Json, Project
+from modelway.pipelines.cli.options import Home, Project
+from modelway.pipelines.cli.output import Answer
 
 MISTAKES = {
     "run": ("run", "nowhere"),
@@ -148,11 +149,11 @@ def small_app(error: BaseException) -> typer.Typer:
     small = typer.Typer(pretty_exceptions_enable=False)
 
     @small.command()
-    def homeless(as_json: Json = False) -> None:  # noqa: ARG001 - read by what guards the command
+    def homeless() -> Answer:
         raise error
 
     @small.command()
-    def at_home(project: Project = None, home: Home = None, as_json: Json = False) -> None:  # noqa: ARG001 - likewise
+    def at_home(project: Project = None, home: Home = None) -> Answer:  # noqa: ARG001 - read by what guards the command
         raise error
 
     guard(small)

@@ -11,12 +11,12 @@ from modelway.components.core.errors import ModelwayError
 from modelway.pipelines.project.locked_packages import InstalledPackages, missing_packages
 
 HASH = f"--hash=sha256:{'0' * 64}"
-IMAGE = InstalledPackages("3.11", {"numpy": "2.3.0"})
+IMAGE = InstalledPackages("linux/amd64", "3.11", {"numpy": "2.3.0"})
 
 
 def missing(folder: Path, *lines: str) -> list[str]:
     (folder / "requirements.txt").write_text("\n".join(lines), encoding="utf-8")
-    requirements = missing_packages(Lock.read(folder), IMAGE, folder=folder, platform="linux/amd64")
+    requirements = missing_packages(Lock.read(folder), IMAGE, folder=folder)
     return [requirement.name for requirement in requirements]
 
 
