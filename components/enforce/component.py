@@ -41,8 +41,7 @@ def enforce_gate(
     Returns:
         Output: The gate's verdict.
     """
-    from modelway.components.core.evidence.runs import RunContext
-    from modelway.components.enforce.stage import enforce
+    from modelway.components.enforce.stage import RunContext, enforce
 
     origin = {"name": run_name, "git_commit": git_commit, "champion": champion, "requested_by": requested_by}
     context = RunContext(run=run, store=store, **origin)

@@ -7,6 +7,8 @@ from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.evidence.rejection import reject
 from modelway.components.core.evidence.runs import RunContext
 
+__all__ = ["RunContext", "enforce"]
+
 
 def enforce(gate_path: str, report_path: str, *, files: dict[str, str], context: RunContext) -> Gate:
     """Reads a gate, and ends the run if it blocks.

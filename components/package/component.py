@@ -40,9 +40,7 @@ def package_model(
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.core.audit.registered_models import RegisteredModel
-    from modelway.components.core.storage.mlflow import Tracking
-    from modelway.components.package.stage import package
+    from modelway.components.package.stage import RegisteredModel, Tracking, package
 
     result = package(
         RegisteredModel(model, store, Tracking.from_environment()).version(version),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.bundle.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
 from modelway.components.core.bundle.encryption import read_recipient
 from modelway.components.core.bundle.signing import (
@@ -26,10 +26,13 @@ from modelway.components.core.oci.fetch import RELEASE_ROOT
 from modelway.components.core.oci.image import append_layer, write_layer
 from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import join, write_uri
 from modelway.components.package.contents import Contents, add_sbom, gather
 from modelway.components.package.serving_base import check_can_decrypt, read_serving_base
 from modelway.components.package.sign import encrypt_and_sign
+
+__all__ = ["Packaged", "RegisteredModel", "Tracking", "package"]
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,7 @@ def record_outcome(
         Output: registered, rejected, stopped or failed; of a promotion promoted, undone, refused, stopped or failed.
     """
     from modelway.components.core.artifacts import write_texts
-    from modelway.components.core.evidence.explanation import as_markdown
-    from modelway.components.core.evidence.runs import RunContext
-    from modelway.components.record.stage import record
+    from modelway.components.record.stage import RunContext, as_markdown, record
 
     context = RunContext(run=run, store=store, name=run_name, git_commit=git_commit, reason=reason)
     outcome = record(goal, context=context, project=project, model=model)

@@ -11,6 +11,7 @@ from typing import get_args
 
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.evidence.explanation import as_markdown
 from modelway.components.core.evidence.runs import (
     DECISION,
     LATEST,
@@ -26,6 +27,8 @@ from modelway.components.core.evidence.runs import (
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import join, write_uri
+
+__all__ = ["RunContext", "as_markdown", "record"]
 
 _NO_DECISION = "the run ended before a gate decided; the task that failed says why in its log"
 _NO_PROMOTION = "the run ended before the version was promoted, undone or refused; `modelway history` says what serves"

@@ -96,6 +96,10 @@ class Traffic:
     def by(self, version: str) -> list[Answer]:
         return [answer for answer in self.answers if answer.version == version]
 
+    def since(self, moment: float) -> list[Answer]:
+        """The answers to what was asked since a moment, by `time.monotonic`: a slow answer comes after it."""
+        return [answer for answer in self.answers if answer.at > moment]
+
     def longest_gap(self, version: str) -> float:
         """The longest time, in seconds, that a version answered nothing in."""
         times = sorted([self.answers[0].at, *(answer.at for answer in self.by(version)), self.answers[-1].at])
