@@ -147,6 +147,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         project=files["project"],
         data_hash=data["data_hash"],
         code_version=inputs["code_version"],
+        trusted_types=inputs["trusted_types"],
     ).after(enforced)
     training_outputs = with_services(training, "train model", settings=settings).outputs
     candidate = {

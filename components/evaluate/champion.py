@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from tempfile import TemporaryDirectory
 
 import polars as pl
@@ -18,20 +19,23 @@ from modelway.components.evaluate.checks.no_regression import ChampionPrediction
 from modelway.components.evaluate.predicting import predict_table, sane_check
 
 
-def champion_predictions(table: pl.DataFrame, project: Project, *, version: str) -> ChampionPredictions:
+def champion_predictions(
+    table: pl.DataFrame, project: Project, *, version: str, trusted_types: Collection[str] = ()
+) -> ChampionPredictions:
     """Downloads the champion and predicts the test rows with it.
 
     Args:
         table: The test rows.
         project: The candidate's project.
         version: The champion's version in the registry; empty: there is none.
+        trusted_types: Types that the policy trusts, by their full names.
     """
     if not version:
         return ChampionPredictions()
     with TemporaryDirectory() as work:
         folder = Tracking.from_environment().download_model(project.name, version, folder=work)
         try:
-            predictions = predict_table(load_model(folder), table, project=project)
+            predictions = predict_table(load_model(folder, trusted_types), table, project=project)
         except ModelwayError as error:
             return ChampionPredictions(version, error=error.message)
     sane = sane_check(predictions)

@@ -98,7 +98,7 @@ def evaluate(
     judge = partial(judged_gate, "model", facts=facts, mode=policy.model.mode, waivers=policy.waivers, as_of=as_of)
     if not len(table):
         return with_report(Evaluation(judge(row_checks(0, policy.model))))
-    predict = partial(predict_table, load_model(model_path), project=project)
+    predict = partial(predict_table, load_model(model_path, policy.model.trusted_types), project=project)
 
     def candidate_on(rows: pl.DataFrame) -> Candidate:
         resampling = resampling_of(rows, project, confidence=policy.model.confidence)
@@ -117,7 +117,9 @@ def evaluate(
             candidate,
             estimates,
             unseen=candidate_on(unseen) if len(unseen) and policy.model.unseen else None,
-            champion=champion_predictions(table, project, version=champion if is_compared else ""),
+            champion=champion_predictions(
+                table, project, version=champion if is_compared else "", trusted_types=policy.model.trusted_types
+            ),
             project=project,
             policy=policy.model,
         )

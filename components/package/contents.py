@@ -76,7 +76,9 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
     if sample is None:
         conversion = Conversion(None, "The version was registered without a sample of rows to compare on.")
     else:
-        conversion = convert(folder / MODEL_FOLDER, pl.read_parquet(BytesIO(sample)))
+        conversion = convert(
+            folder / MODEL_FOLDER, pl.read_parquet(BytesIO(sample)), evidence.policy.model.trusted_types
+        )
     if conversion.content is not None:
         (folder / ONNX_FILE).write_bytes(conversion.content)
     release = Release(

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Self
@@ -29,11 +30,13 @@ class ServerProcess:
         port: Its port; 0 until it is ready.
     """
 
-    def __init__(self, model_path: str, model_hash: str, *, log: Path) -> None:
+    def __init__(self, model_path: str, model_hash: str, *, trusted_types: Iterable[str] = (), log: Path) -> None:
         self.port = 0
         self._log = log
         command = [sys.executable, "-m", _MODULE, "--model", model_path, "--name", NAME, "--port", "0"]
         command += ["--max-request-bytes", str(REQUEST_BYTES), "--drain-seconds", "0", "--model-hash", model_hash]
+        for name in trusted_types:
+            command += ["--trusted-type", name]
         # The user's own modules are found by this process's import path.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self.started = time.perf_counter()

@@ -81,7 +81,12 @@ def probe(
         if not model_hash or sha256 == model_hash:
             table = read_table(test_path)
             measurements, probe_checks = _measure_and_judge(
-                model_path, table, columns=project.features.columns, policy=serving, model_hash=sha256
+                model_path,
+                table,
+                columns=project.features.columns,
+                policy=serving,
+                model_hash=sha256,
+                trusted_types=policy.model.trusted_types,
             )
             checks += probe_checks
             facts |= {"test_rows": len(table), **_facts(measurements, serving)}
@@ -97,7 +102,13 @@ def dashboard_metrics(gate: Gate) -> dict[str, float]:
 
 
 def _measure_and_judge(
-    model_path: str, table: pl.DataFrame, *, columns: Sequence[str], policy: Serving, model_hash: str
+    model_path: str,
+    table: pl.DataFrame,
+    *,
+    columns: Sequence[str],
+    policy: Serving,
+    model_hash: str,
+    trusted_types: Sequence[str],
 ) -> tuple[Measurements, list[Check]]:
     """Returns the measurements and their checks."""
     missing = [name for name in columns if name not in table.columns]
@@ -110,7 +121,10 @@ def _measure_and_judge(
     numbers = np.unique(np.linspace(0, max(len(table) - 1, 0), min(policy.rows, len(table))).astype(int)).tolist()
     frame = to_model_input(table[numbers], columns)
     sample = Sample.of(frame, numbers)
-    with TemporaryDirectory() as work, ServerProcess(model_path, model_hash, log=Path(work, "server.log")) as server:
+    with (
+        TemporaryDirectory() as work,
+        ServerProcess(model_path, model_hash, trusted_types=trusted_types, log=Path(work, "server.log")) as server,
+    ):
         seconds = server.wait_until_ready(policy.timeout_seconds)
         checks = [server_starts_check(seconds, policy, exit_status=server.exit_status, log=server.log_tail())]
         if seconds is None:
@@ -122,7 +136,7 @@ def _measure_and_judge(
     error_text = "the server died"
     if not measurements.killed_by_row:  # a row that ends the server's process would end this one, too
         try:
-            expected, error_text = predict_offline(load_model(model_path), frame), ""
+            expected, error_text = predict_offline(load_model(model_path, trusted_types), frame), ""
         except Exception as error:  # whatever the model raises
             error_text = f"the model fails on these rows offline: {first_line(error)}"
     checks += cold_start_check(measurements, sample, expected=expected, policy=policy)

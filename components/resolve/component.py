@@ -33,6 +33,7 @@ def resolve_inputs(
         ("code_version", str),
         ("champion_version", str),
         ("as_of", str),
+        ("trusted_types", str),
     ],
 ):
     """Resolves the versions of everything that the run works on, and checks what it needs, before anything is changed.
@@ -64,6 +65,7 @@ def resolve_inputs(
         code_version: A hash of the library's and the user's own training code.
         champion_version: The registered version to compare with. Empty: there is none.
         as_of: The day on which waivers must hold, ISO 8601. Empty: there are none.
+        trusted_types: The types that the policy trusts a model to be made of, with spaces between.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.resolve.stage import RunContext, resolve_in_task
@@ -73,5 +75,6 @@ def resolve_inputs(
     files = {"project": project, "contract": contract, "policy": policy}
     inputs, uris = resolve_in_task(files, context=context, data=data, champion=champion, project_code=project_code)
     write_texts({summary.path: inputs.markdown(context, data_version)})
+    trusted_types = " ".join(inputs.files.policy.model.trusted_types)
     hashes = (inputs.source_version, inputs.code_version, inputs.champion, inputs.as_of)
-    return (uris["project"], uris["contract"], uris["policy"], *hashes)
+    return (uris["project"], uris["contract"], uris["policy"], *hashes, trusted_types)

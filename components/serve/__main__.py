@@ -67,7 +67,7 @@ def _load_model(options: argparse.Namespace) -> ServedModel:
     if options.release:
         key = Path(options.public_key) if options.public_key else None
         return load_bundle(Path(options.release), key if options.unsigned else key or key_file(VERIFYING_KEY))
-    predictor = PipelinePredictor.load(options.model, options.model_hash)
+    predictor = PipelinePredictor.load(options.model, options.model_hash, trusted_types=options.trusted_type)
     return ServedModel(predictor, options.name, options.version, options.model_hash)
 
 
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--public-key", metavar="FILE", help="the signer's public key; by default MODELWAY_VERIFYING_KEY")
     add("--unsigned", action="store_true", help="verify the bundle's hashes only, not its signature")
     add("--model-hash", default="", help="the SHA-256 that the folder of --model must have")
+    add("--trusted-type", action="append", default=[], metavar="NAME", help="a type that --model may be made of")
     add("--name", default="model", help="the name in the paths, with --model")
     add("--version", default="", help="the version in responses, with --model")
     add("--host", default="127.0.0.1", help="the address to listen on")

@@ -66,18 +66,25 @@ def load_bundle(folder: Path, public_key: Path | None = None) -> ServedModel:
         if bundle.onnx is not None:
             predictor = OnnxPredictor.load(bundle.onnx, signature)
         else:
-            predictor = PipelinePredictor.load(str(bundle.model))
+            predictor = PipelinePredictor.load(
+                str(bundle.model), trusted_types=_policy_value(bundle, "model", "trusted_types") or ()
+            )
         drift = DriftWindow.read(bundle.baseline, signature) if bundle.baseline is not None else None
         return ServedModel(predictor, release.name, release.version, release.model_hash, _bounds(bundle), drift)
 
 
 def _bounds(bundle: Bundle) -> tuple[float, ...]:
-    """Reads the policy's latency bounds as JSON, since the serving base has no pydantic."""
+    """Reads the policy's latency bounds."""
+    levels = _policy_value(bundle, "serving", "sla") or {}
+    return tuple(levels[key] / 1000 for key in ("p50_ms", "p95_ms", "p99_ms") if levels.get(key))
+
+
+def _policy_value(bundle: Bundle, section: str, key: str) -> Any:
+    """Reads a value of the policy as JSON, since the serving base has no pydantic; None if it has no such key."""
     try:
-        levels = json.loads((bundle.folder / POLICY_FILE).read_bytes())["serving"]["sla"]
-        return tuple(levels[key] / 1000 for key in ("p50_ms", "p95_ms", "p99_ms") if levels.get(key))
+        return json.loads((bundle.folder / POLICY_FILE).read_bytes())[section].get(key)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return ()
+        return None
 
 
 @contextmanager

@@ -100,12 +100,13 @@ class PipelinePredictor(Predictor):
             self.outputs["predict_proba"] = np.dtype(np.float64)
 
     @classmethod
-    def load(cls, folder: str, model_hash: str = "") -> PipelinePredictor:
+    def load(cls, folder: str, model_hash: str = "", *, trusted_types: Collection[str] = ()) -> PipelinePredictor:
         """Loads a model from its folder in MLflow's format.
 
         Args:
             folder: The model's folder.
             model_hash: The SHA-256 that the folder must have; empty: not verified.
+            trusted_types: Types that the policy trusts, by their full names.
 
         Raises:
             ModelwayError: the files do not have the hash, the model is not trusted, or it has no signature.
@@ -122,7 +123,7 @@ class PipelinePredictor(Predictor):
         signature = Signature.read(Path(folder))
         importlib.import_module("pandas")  # now, and not while the first client waits
         try:
-            return cls(load_model(folder), signature)
+            return cls(load_model(folder, trusted_types), signature)
         except ModelwayError:
             raise
         except Exception as error:  # of any kind from a pickle or a damaged file

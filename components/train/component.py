@@ -18,6 +18,7 @@ def train_model(
     metrics: Output[Metrics],
     data_hash: str = "",
     code_version: str = "",
+    trusted_types: str = "",
 ) -> NamedTuple("Outputs", [("run_id", str), ("model_id", str), ("model_hash", str)]):  # type: ignore[valid-type]
     """Fits the project's estimator, or calls its function, and logs the model with signature and input example.
 
@@ -29,6 +30,7 @@ def train_model(
         data_hash: The SHA-256 of the source's content, to log.
         code_version: The version of the library's and the project's own code. It is part of the cache key, and compared
             with the code that is imported here.
+        trusted_types: Types that the policy trusts a model to be made of, by their full names, with spaces between.
 
     Returns:
         model: The pipeline from raw columns to predictions, in MLflow's folder format.
@@ -47,6 +49,7 @@ def train_model(
         project_text=project,
         data_hash=data_hash,
         code_version=code_version,
+        trusted_types=trusted_types,
         model_path=model.path,
     )
     model.metadata.update({"framework": "scikit-learn", "model_hash": trained_model.model_hash, "code": code_version})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelway.components.core.errors import first_line
-from modelway.components.core.storage.models import is_trusted
+from modelway.components.core.storage.models import HeldTypes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,16 @@ _COLUMN_TYPES = {"f": "double", "M": "datetime", "O": "string"}
 _PACKAGES = ("scikit-learn", "skops", "numpy", "pandas")
 
 
-def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: str, run_id: str, location: str) -> str:
+def save(
+    pipeline: Pipeline,
+    folder: str,
+    *,
+    examples: pd.DataFrame,
+    model_id: str,
+    run_id: str,
+    location: str,
+    trusted_types: Collection[str] = (),
+) -> str:
     """Saves a pipeline with its signature and input examples.
 
     Args:
@@ -35,6 +44,7 @@ def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: s
         model_id: The model's id in MLflow.
         run_id: The MLflow run that trained it.
         location: Where MLflow keeps the model's files.
+        trusted_types: Types that the policy trusts besides those that are trusted here, by their full names.
 
     Returns:
         The format: ``skops``, or ``cloudpickle`` if the model holds types that skops cannot or must not load.
@@ -46,7 +56,7 @@ def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: s
 
     inputs = Schema([ColSpec(_COLUMN_TYPES[examples[name].dtype.kind], str(name)) for name in examples.columns])
     outputs = infer_signature(model_output=pipeline.predict(examples)).outputs
-    trusted, reason = _skops_types(pipeline)
+    trusted, reason = _skops_types(pipeline, trusted_types)
     if trusted is None:
         log.warning("the model is pickled, since %s; loading it will execute code", reason)
     with warnings.catch_warnings(), _quiet_mlflow():
@@ -68,16 +78,18 @@ def save(pipeline: Pipeline, folder: str, *, examples: pd.DataFrame, model_id: s
     return "skops" if trusted is not None else "cloudpickle"
 
 
-def _skops_types(pipeline: Pipeline) -> tuple[list[str] | None, str]:
+def _skops_types(pipeline: Pipeline, trusted_types: Collection[str]) -> tuple[list[str] | None, str]:
     """Returns the types to trust when loading from skops; or None and the reason why it cannot be used."""
     import skops.io
 
     try:
-        types = list(skops.io.get_untrusted_types(data=skops.io.dumps(pipeline)))
+        types = HeldTypes.read(skops.io.dumps(pipeline), trusted_types)
     except Exception as error:
         return None, f"skops cannot hold it ({first_line(error)})"
-    untrusted = [name for name in types if not is_trusted(name)]
-    return (None, f"it holds {untrusted[0]}, which is not of a trusted library") if untrusted else (types, "")
+    if types.untrusted:
+        names = ", ".join(types.untrusted)
+        return None, f"it holds {names}, which neither Modelway nor the policy's `model.trusted_types` trusts"
+    return list(types.names), ""
 
 
 def _environment(pinned: list[str]) -> dict[str, Any]:

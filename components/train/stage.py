@@ -36,6 +36,7 @@ def train(
     project_text: str,
     data_hash: str,
     code_version: str = "",
+    trusted_types: str = "",
     model_path: str,
 ) -> Trained:
     """Fits the project's model, and saves it locally and in MLflow, byte for byte the same.
@@ -47,6 +48,7 @@ def train(
         project_text: The project file: its text, path or URI.
         data_hash: The SHA-256 of the source's content, to log.
         code_version: The version of the code that the run was started with; empty: not compared.
+        trusted_types: Types that the policy trusts a model to be made of, by their full names, with spaces between.
         model_path: The folder to write the model to, in MLflow's format.
 
     Raises:
@@ -66,7 +68,13 @@ def train(
         seconds = time.perf_counter() - start
         with tracking.logged_model(run_id, project.name, params=params) as (model_id, location):
             serialization = save(
-                pipeline, model_path, examples=examples, model_id=model_id, run_id=run_id, location=location
+                pipeline,
+                model_path,
+                examples=examples,
+                model_id=model_id,
+                run_id=run_id,
+                location=location,
+                trusted_types=trusted_types.split(),
             )
             tracking.upload_model(model_id, model_path)
         tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared_table)})

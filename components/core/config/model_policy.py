@@ -10,6 +10,7 @@ from modelway.components.core.checks import Mode, OnInconclusive
 from modelway.components.core.config.document import Section
 from modelway.components.core.config.thresholds import HIGHER, LOWER, Threshold
 
+TypeName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$")]
 FairnessMetric = Literal[
     "demographic_parity_difference",
     "demographic_parity_ratio",
@@ -169,6 +170,11 @@ class ModelPolicy(Section):
     rules: tuple[PredictionRule, ...] = ()
     fairness: Fairness | None = None
     minimum_rows: int = Field(200, ge=2, description="A smaller test split is inconclusive.")
+    trusted_types: Annotated[tuple[TypeName, ...], LOWER] = Field(
+        (),
+        description="Types that a model may be made of besides those that Modelway knows, by their full names. Loading "
+        "a model may run their code.",
+    )
     on_inconclusive: OnInconclusive = OnInconclusive.BLOCK
 
     def thresholds(self) -> dict[str, dict[str, Threshold]]:

@@ -67,6 +67,8 @@ def _check(weakening: _Weakening, blocks: bool) -> Check:
     change = "is no longer asked for" if became == _ABSENT else f"is {became} now"
     difference = "which the champion's policy had" if was == _GIVEN else f"where the champion's policy had {was}"
     remedy = "put it back" if was == _GIVEN else f"put {was} back"
+    if was == _ABSENT:
+        change, difference, remedy = "is allowed now", "which the champion's policy did not allow", "take it out"
     return Check(
         name=name,
         verdict=Verdict.FAILED if blocks else Verdict.INCONCLUSIVE,
@@ -141,6 +143,8 @@ def _value(
 ) -> Iterator[_Weakening]:
     if isinstance(old, BaseModel) and new is not None:
         yield from _section(old, new, place=place, kind=type(old), rules=rules)
+    elif isinstance(old, tuple) and direction == LOWER:  # a list of what is allowed
+        yield from (_Weakening(f"{place}.{name}", None, name) for name in new if name not in old)
     elif isinstance(old, Mapping | tuple):
         old_parts, new_parts = _keyed(old, place), _keyed(new, place)
         for key, value in old_parts.items():

@@ -1,54 +1,122 @@
 """Models on disk: MLflow's folder format, loaded without executing what a file says to execute.
 
-The skops format names the types it holds; we load those of the libraries listed here and no others, whatever the
-model's own metadata claims. Only a model that does not fit in skops is pickled, and says so.
+The skops format names the types it holds; we load those listed in `trusted_types` and those that the policy trusts, and
+no others, whatever the model's own metadata claims. Only a model that does not fit in skops is pickled, and says so.
 """
 
 from __future__ import annotations
 
+import json
+import zipfile
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError, first_line
+from modelway.components.core.storage.trusted_types import TRUSTED_TYPES
 from modelway.components.core.storage.uri import sha256_of
 
-TRUSTED_LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "xgboost", "lightgbm", "catboost", "modelway")
 STEPS_FILE = "steps.skops"
+_STATE_LOADERS = {"DTypeNode", "DictNode", "FunctionNode", "ObjectNode", "SparseMatrixNode", "TreeNode", "TypeNode"}
 
 
-def is_trusted(type_name: str) -> bool:
-    """Whether a type, named with its module, belongs to a library that models may be made of."""
-    return type_name.split(".", maxsplit=1)[0] in TRUSTED_LIBRARIES
+@dataclass(frozen=True)
+class HeldTypes:
+    """The types in a skops file that skops does not trust by itself, by their full names.
+
+    Attributes:
+        names: All of them.
+        untrusted: Those that are not trusted here either.
+    """
+
+    names: tuple[str, ...]
+    untrusted: tuple[str, ...]
+
+    @classmethod
+    def read(cls, dumped: bytes, trusted_types: Collection[str] = ()) -> HeldTypes:
+        """Reads the types in a skops file without loading anything.
+
+        Those of `TRUSTED_TYPES` are trusted where the file names them or sets their state, and not where it would call
+        them with arguments of its own.
+
+        Args:
+            dumped: The file's bytes.
+            trusted_types: Further types that the policy trusts.
+
+        Raises:
+            Exception: of any kind, if it is not a skops file.
+        """
+        import skops.io
+
+        names = tuple(skops.io.get_untrusted_types(data=dumped))
+        with zipfile.ZipFile(BytesIO(dumped)) as archive:
+            schema = json.loads(archive.read("schema.json"))
+        loaders = defaultdict(set)
+        for loader, name in _nodes(schema):
+            loaders[name].add(loader)
+        trusted = {name for name in TRUSTED_TYPES & loaders.keys() if loaders[name] <= _STATE_LOADERS}
+        return cls(names, tuple(name for name in names if name not in trusted and name not in trusted_types))
 
 
-def load_skops(path: Path) -> Any:
-    """Loads an object from a skops file that holds types of trusted libraries only.
+def _nodes(schema: object) -> Iterator[tuple[str, str]]:
+    """Every node of a skops schema: the loader that it asks for, and the full name of its type."""
+    if isinstance(schema, dict):
+        if "__loader__" in schema:
+            yield schema["__loader__"], f"{schema['__module__']}.{schema['__class__']}"
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for value in schema:
+            yield from _nodes(value)
+
+
+def load_skops(path: Path, trusted_types: Collection[str] = ()) -> Any:
+    """Loads an object from a skops file that holds trusted types only.
+
+    Args:
+        path: The file.
+        trusted_types: Types that the policy trusts besides `TRUSTED_TYPES`, by their full names.
 
     Raises:
-        ModelwayError: it holds another type; names it.
+        RejectedError: it holds another type; names it.
+        DamagedError: it is not a skops file.
     """
     import skops.io
 
-    names = list(skops.io.get_untrusted_types(file=path))
-    untrusted = [name for name in names if not is_trusted(name)]
-    if untrusted:
-        raise ModelwayError(
-            f"{path} holds the type {untrusted[0]}, which is not of a trusted library",
+    dumped = path.read_bytes()
+    try:
+        types = HeldTypes.read(dumped, trusted_types)
+    except Exception as error:  # of any kind, from a damaged file
+        raise DamagedError(
+            f"{path} cannot be read as a model in skops' format: {first_line(error)}",
             file=str(path),
-            value=untrusted[0],
-            remedy=f"models here are made of {', '.join(TRUSTED_LIBRARIES)}; train it again with `modelway run`",
+            remedy="train the model again; nothing was loaded",
+        ) from error
+    if types.untrusted:
+        raise RejectedError(
+            f"{path} holds {', '.join(types.untrusted)}: not among the types that models may be made of",
+            file=str(path),
+            value=types.untrusted[0],
+            remedy="train the model again with `modelway run`, or, if you know what it does when it is loaded, add its "
+            "full name to `model.trusted_types` in policy.yaml; nothing was loaded",
         )
-    return skops.io.load(path, trusted=names)
+    return skops.io.loads(dumped, trusted=list(types.names))
 
 
-def load_model(folder: str | Path) -> Any:
+def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
     """Loads the fitted pipeline from a model's folder, as MLflow lays it out.
 
+    Args:
+        folder: The model's folder.
+        trusted_types: Types that the policy trusts besides `TRUSTED_TYPES`, by their full names.
+
     Raises:
-        ModelwayError: the folder holds no model that we wrote, a type that is not trusted, or a class of a module that
-            is not here.
+        RejectedError: the model holds a type that is not trusted, or MLmodel names a file outside the folder.
+        ModelwayError: the folder holds no model that we wrote, or a class of a module that is not here.
     """
     folder = Path(folder)
     try:
@@ -60,8 +128,15 @@ def load_model(folder: str | Path) -> Any:
             file=str(folder),
             remedy="point to a model that `modelway run` trained",
         ) from error
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise RejectedError(
+            f"MLmodel names a file outside its folder: {flavor['pickled_model']}",
+            file=str(folder / "MLmodel"),
+            value=str(flavor["pickled_model"]),
+            remedy="train the model again with `modelway run`; nothing was loaded",
+        )
     if serialization == "skops":
-        return load_skops(path)
+        return load_skops(path, trusted_types)
     import cloudpickle
 
     try:

@@ -10,7 +10,7 @@ refuses missing values.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,7 +60,7 @@ class Conversion:
     difference: float | None = None
 
 
-def convert(model: Path, sample: pl.DataFrame) -> Conversion:
+def convert(model: Path, sample: pl.DataFrame, trusted_types: Collection[str] = ()) -> Conversion:
     """Converts a model to ONNX, and compares the two on real rows.
 
     The rows are the sample's and, made of them, rows with missing values, unseen categories and extreme numbers. The
@@ -70,8 +70,9 @@ def convert(model: Path, sample: pl.DataFrame) -> Conversion:
     Args:
         model: The model's folder, in MLflow's format.
         sample: Rows with the columns that the model takes.
+        trusted_types: Types that the policy trusts, by their full names.
     """
-    pipeline = load_model(model)
+    pipeline = load_model(model, trusted_types)
     column_types = _column_types(model)
     missing = [name for name in column_types if name not in sample.columns]
     if missing or not len(sample):

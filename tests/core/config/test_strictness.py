@@ -388,3 +388,14 @@ def test_an_equal_policy_passes_by_one_check() -> None:
     policy = Policy.model_validate(FULL)
     checks = weaker_checks(policy, policy)
     assert [(check.name, check.verdict, check.blocks) for check in checks] == [("policy", Verdict.PASSED, False)]
+
+
+def test_a_further_trusted_type_is_weaker_and_one_less_is_not() -> None:
+    more = changed_document("model.trusted_types", ["own.module.Model"])
+    (check,) = weaker(FULL, more).values()
+    assert check.blocks
+    assert check.message == (
+        "model.trusted_types.own.module.Model is allowed now, which the champion's policy did not allow, so this one "
+        "asks less; take it out, or waive `policy[model.trusted_types.own.module.Model]` with a name and a reason"
+    )
+    assert list(weaker(more, FULL)) == ["policy"]
