@@ -5,14 +5,12 @@ environment requires what the policy says that the version was released with. If
 stricter of the two holds in each point: the greater quorum, the shorter validity, self-approval only if both allow it,
 every environment that either requires the version to have been served in.
 
-People are identified by the name that they, or their tools, give: compared without regard to case and width, by the
-address if there is one (``Ada <ada@example.org>``). Only the credentials of the store and of MLflow can prove a
-name true.
+People are identified by the name that they, or their tools, give (`people`). Only the credentials of the store and of
+MLflow can prove a name true.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import has_served
 from modelway.components.core.audit.log import BrokenLogError
+from modelway.components.core.audit.people import Person, check_name, count_people, name_problem
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.audit.requirements import Requirements, requirements
@@ -62,14 +61,6 @@ class Approval(BaseModel):
     until: str
 
 
-def person(name: str) -> str:
-    """What identifies a person: the address in a name if there is one, without regard to case, width and spaces."""
-    text = unicodedata.normalize("NFKC", name).casefold()
-    if "<" in text and text.rstrip().endswith(">"):
-        text = text.rstrip()[text.rindex("<") + 1 : -1]
-    return " ".join(text.split())
-
-
 def approve(
     version: ModelVersion,
     environment: EnvironmentName,
@@ -93,9 +84,9 @@ def approve(
     needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     latest = now + timedelta(days=needs.valid_days)
     until = until or latest
-    for name, text in (("by", by), ("reason", reason)):
-        if not text.strip():
-            raise ModelwayError(f"an approval needs `{name}`", key=name, remedy="say who approves, and why")
+    by = check_name(by, "by")
+    if not reason.strip():
+        raise ModelwayError("an approval needs `reason`", key="reason", remedy="say why")
     if not now < until <= latest:
         raise ModelwayError(
             f"an approval for {environment} expires within {needs.valid_days} days, not at {_format_time(until)}",
@@ -103,12 +94,12 @@ def approve(
             value=_format_time(until),
             remedy=f"choose a time before {_format_time(latest)}",
         )
-    if problem := _self_approval(by, release, needs=needs):
+    if problem := _not_an_approver(by, needs) or _self_approval(by, release, needs=needs):
         raise RejectedError(problem, key="by", value=by, remedy="let somebody else approve it")
     version.model.verified_entries()
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
     details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends}
-    return _approval(version.log_event("approved", by.strip(), environment=environment, details=details))
+    return _approval(version.log_event("approved", by, environment=environment, details=details))
 
 
 def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, reason: str) -> Entry:
@@ -117,10 +108,9 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
     Raises:
         ModelwayError: there is no such approval, or the audit log is broken.
     """
-    version_approvals = approvals(
-        version.model.verified_entries(), version.name, version=version.number, environment=environment
-    )
-    if not any(person(approval.by) == person(by) for approval in version_approvals):
+    entries, person = version.model.verified_entries(), Person.of(check_name(by, "by"))
+    version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
+    if not any(Person.of(approval.by).is_same(person) for approval in version_approvals):
         raise NotFoundError(
             f"{by} has no approval of {version} for {environment} to withdraw",
             key="by",
@@ -132,19 +122,23 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
 
 def approvals(entries: Iterable[Entry], model: str, *, version: str, environment: str) -> list[Approval]:
     """The approvals that were not withdrawn, in order: of each person and blessing the latest."""
-    latest: dict[tuple[str, str], Approval] = {}
+    latest: list[Approval] = []
     for entry in entries:
         if (entry.model, entry.version, entry.environment) != (model, version, environment):
             continue
         if entry.event == "withdrawn":
-            latest = {key: value for key, value in latest.items() if key[0] != person(entry.actor)}
+            person = Person.of(entry.actor)
+            latest = [approval for approval in latest if not Person.of(approval.by).is_same(person)]
         elif entry.event == "approved":
             with suppress(ValidationError):  # an incomplete entry is no approval
                 approval = _approval(entry)
-                key = (person(approval.by), approval.blessing_sha256)
-                latest.pop(key, None)
-                latest[key] = approval
-    return list(latest.values())
+                latest = [earlier for earlier in latest if not _replaces(approval, earlier)] + [approval]
+    return latest
+
+
+def _replaces(approval: Approval, earlier: Approval) -> bool:
+    same_person = Person.of(approval.by).is_same(Person.of(earlier.by))
+    return same_person and approval.blessing_sha256 == earlier.blessing_sha256
 
 
 def _approval(entry: Entry) -> Approval:
@@ -188,7 +182,7 @@ def promotion_blockers(
     ]
     version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
     flaws = [(approval.by, _flaw(approval, release, needs=needs, now=now)) for approval in version_approvals]
-    count = len({person(by) for by, flaw in flaws if not flaw})
+    count = count_people([by for by, flaw in flaws if not flaw])
     if count < needs.quorum:
         required = f"{needs.quorum} approval{'s' * (needs.quorum != 1)}"
         sentence = f"{environment} requires {required}; {count} {'is' if count == 1 else 'are'} valid"
@@ -204,7 +198,9 @@ def _flaw(approval: Approval, release: ReleaseEvidence, *, needs: Requirements, 
         return f"it is for another blessing ({approval.blessing_sha256[:12]})"
     if now > until:
         return f"it expired at {_format_time(until)}"
-    return _self_approval(approval.by, release, needs=needs)
+    if problem := name_problem(approval.by):
+        return f"it does not say who approves: {problem}"
+    return _not_an_approver(approval.by, needs) or _self_approval(approval.by, release, needs=needs)
 
 
 def _self_approval(by: str, release: ReleaseEvidence, *, needs: Requirements) -> str:
@@ -212,11 +208,19 @@ def _self_approval(by: str, release: ReleaseEvidence, *, needs: Requirements) ->
     requester = release.blessing.requested_by
     if needs.self_approval:
         return ""
-    if not person(requester):
+    if not Person.of(requester).names:
         return "nobody can approve it, since it is unknown who asked for the run (set MODELWAY_USER for runs)"
-    if person(by) == person(requester):
+    if Person.of(by).is_same(Person.of(requester)):
         return f"{by} asked for the run, and the policy forbids self-approval"
     return ""
+
+
+def _not_an_approver(by: str, needs: Requirements) -> str:
+    """Why the policy does not count a person's approval; empty if it does."""
+    person = Person.of(by)
+    if all(any(person.is_same(Person.of(name)) for name in names) for names in needs.approvers):
+        return ""
+    return f"{by} is not among the approvers that the policy names"
 
 
 def _format_time(moment: datetime) -> str:

@@ -19,12 +19,14 @@ class Requirements:
         self_approval: Whether the person who asked for the run may be one of them.
         valid_days: How long an approval is valid at most.
         after: The environments in which the version must have been served before.
+        approvers: Lists of people: whoever approves must be in each of them.
     """
 
     quorum: int
     self_approval: bool
     valid_days: int
     after: tuple[EnvironmentName, ...]
+    approvers: tuple[tuple[str, ...], ...] = ()
 
 
 def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Requirements:
@@ -49,5 +51,6 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
         quorum=max(section.approvals.quorum for section in sections),
         self_approval=all(section.approvals.self_approval for section in sections),
         valid_days=min(section.approvals.valid_days for section in sections),
+        approvers=tuple(section.approvals.approvers for section in sections if section.approvals.approvers is not None),
         after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
     )

@@ -20,6 +20,9 @@ class Approvals(Section):
         False, description="Whether who asked for the run may approve its model."
     )
     valid_days: Annotated[int, LOWER] = Field(30, ge=1, description="How long an approval holds unless it says less.")
+    approvers: Annotated[tuple[str, ...] | None, LOWER] = Field(
+        None, min_length=1, description="Who may approve, by their addresses; anybody unless given."
+    )
 
 
 class Environment(Section):

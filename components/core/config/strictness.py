@@ -144,7 +144,9 @@ def _value(
     if isinstance(old, BaseModel) and new is not None:
         yield from _section(old, new, place=place, kind=type(old), rules=rules)
     elif isinstance(old, tuple) and direction == LOWER:  # a list of what is allowed
-        yield from (_Weakening(f"{place}.{name}", None, name) for name in new if name not in old)
+        if new is None:
+            yield _Weakening(place, ", ".join(old), None)
+        yield from (_Weakening(f"{place}.{name}", None, name) for name in new or () if name not in old)
     elif isinstance(old, Mapping | tuple):
         old_parts, new_parts = _keyed(old, place), _keyed(new, place)
         for key, value in old_parts.items():
