@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from typing import Any
 
 from modelway.components.core.bundle.bundle import Bundle, verify_bundle
 from modelway.components.core.bundle.encryption import encrypted_file, read_keys

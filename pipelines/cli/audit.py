@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.pipelines.cli.options import Context, Home, Project, Store
-from modelway.pipelines.cli.output import Answer, entry_as_json, to_minute
+from modelway.pipelines.cli.output import Answer, entry_as_json, escape, to_minute
 
 app = typer.Typer(help="The audit log: what was registered, approved, deployed and undone.", no_args_is_help=True)
 

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.components.core.surroundings.findings import as_json as findings_json
 from modelway.pipelines.cli.options import BASE, TARGET, Folder, Home, Insecure, Store, home_of, project_folder
-from modelway.pipelines.cli.output import Answer
+from modelway.pipelines.cli.output import Answer, escape
 from modelway.pipelines.project.workspace import Workspace
 
 _COLOURS = {

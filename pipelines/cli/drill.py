@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from modelway.pipelines.cli.options import Folder, project_folder
-from modelway.pipelines.cli.output import Answer
+from modelway.pipelines.cli.output import Answer, escape
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.evidence.runs import LATEST, Outcome, State, read_outcome
 from modelway.pipelines.cli.options import Home, Project, Store, home_of, project_folder
-from modelway.pipelines.cli.output import Answer, exit_code
+from modelway.pipelines.cli.output import Answer, escape, exit_code
 
 
 def explain(

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.markup import escape
 
 from modelway.components.core.config.document import locate
 from modelway.components.core.errors import (
@@ -29,7 +28,7 @@ from modelway.components.core.errors import (
     without_password,
 )
 from modelway.pipelines.cli.options import Debug, Json, home_of, project_folder
-from modelway.pipelines.cli.output import Answer, print_error, print_json
+from modelway.pipelines.cli.output import Answer, escape, print_error, print_json
 
 _JSON = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
 _DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from modelway.components.core.audit.approvals import Approval, approvals
@@ -16,7 +15,7 @@ from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.pipelines.cli.options import Context, Home, Project, Store, parse_time
-from modelway.pipelines.cli.output import Answer, to_minute
+from modelway.pipelines.cli.output import Answer, escape, to_minute
 
 
 def history(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 
 from modelway.components.core.errors import CrashError, ModelwayError
 from modelway.components.core.evidence.runs import Outcome, State
+from modelway.components.core.report.text import printable
 
 if TYPE_CHECKING:
     from modelway.components.core.audit.chain import Entry
@@ -43,7 +44,13 @@ class Answer:
 
 def print_json(content: object) -> None:
     """Prints one JSON object on standard output."""
-    Console(highlight=False, soft_wrap=True).out(json.dumps(content, indent=2, ensure_ascii=False), highlight=False)
+    text = printable(json.dumps(content, indent=2, ensure_ascii=False))
+    Console(highlight=False, soft_wrap=True).out(text, highlight=False)
+
+
+def escape(text: str) -> str:
+    """A text as it is to be read on a terminal: no markup, no escape sequences, no marks of direction."""
+    return markup.escape(printable(text))
 
 
 def print_line(text: str) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -26,7 +25,7 @@ from modelway.pipelines.cli.options import (
     home_of,
     project_folder,
 )
-from modelway.pipelines.cli.output import Answer, exit_code, print_error
+from modelway.pipelines.cli.output import Answer, escape, exit_code, print_error
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
 
 if TYPE_CHECKING:

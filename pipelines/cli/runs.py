@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from modelway.components.core.evidence.runs import Outcome, State, recorded_runs
 from modelway.pipelines.cli.options import Folder, Home, Store, home_of, project_folder
-from modelway.pipelines.cli.output import Answer, to_minute
+from modelway.pipelines.cli.output import Answer, escape, to_minute
 
 _OPEN = "no outcome"
 _COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", State.STOPPED: "yellow", _OPEN: "yellow"}

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from modelway.components.core.checks import Gate, Verdict
+from modelway.components.core.report.text import printable
 
 WORST_FIRST = {Verdict.FAILED: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASSED: 2}
 MOST_WARNINGS = 10
@@ -21,6 +22,7 @@ def render_template(package: str, template: str, **values: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters |= {"number": format_number, "cell": markdown_cell, "short": shorten}
     return environment.get_template(template).render(**values)
