@@ -117,7 +117,8 @@ def release_pipeline(
 def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settings: TaskSettings) -> Any:
     """The stages from the data to the registered model; returns the outputs of `register_model`."""
     files = {name: inputs[f"{name}_file"] for name in ("project", "contract", "policy")}
-    champion, as_of = inputs["champion_version"], inputs["as_of"]
+    champion, champion_blessing = inputs["champion_version"], inputs["champion_blessing"]
+    as_of = inputs["as_of"]
     ingesting = ingest_data(
         project=files["project"],
         contract=files["contract"],
@@ -132,6 +133,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         **files,
         data_hash=data["data_hash"],
         champion=champion,
+        champion_blessing=champion_blessing,
         as_of=as_of,
     )
     validated = with_services(validating, "validate data", settings=settings).outputs
@@ -159,7 +161,11 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
         "as_of": as_of,
     }
     evaluating = evaluate_model(
-        **candidate, unseen_data=data["unseen_data"], run_id=training_outputs["run_id"], champion=champion
+        **candidate,
+        unseen_data=data["unseen_data"],
+        run_id=training_outputs["run_id"],
+        champion=champion,
+        champion_blessing=champion_blessing,
     )
     evaluated = with_services(evaluating, "judge model", settings=settings).outputs
     probed = with_services(probe_model(**candidate), "probe serving", settings=settings).outputs

@@ -29,7 +29,7 @@ def deploy_model(
         environment: The environment to deploy to: development, staging or production.
         store: The root of the project's store.
         run: The run's id.
-        policy: The promoter's policy file, its text or a URI; it may be stricter than the released one. Empty: that.
+        policy: The promoter's policy file, text or URI; it may be stricter than the released one.
         image: The image by digest. Empty: the one that package_model recorded.
         requested_by: Who requested the deployment.
         insecure: Whether to talk to the registry over plain HTTP.

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.audit.approvals import promotion_blockers
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.bundle.bundle import SBOM_FILE, Bundle, verify_bundle
 from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file
 from modelway.components.core.config.deploy_policy import EnvironmentName
@@ -86,7 +86,7 @@ def image_failures(version: ModelVersion, image: str, *, insecure: bool = False)
                 if key is not None:
                     verify_bundle(bundle.folder, key)
                 failures += _bundle_failures(bundle, version)
-                if bundle.blessing_sha256() != release_evidence(version).blessing_sha256:
+                if bundle.blessing_sha256() != open_version(version).blessing_sha256:
                     failures.append("the image holds another blessing than the version is registered with")
             failures = [failure.replace(f"{work}/", f"{image} /") for failure in failures]
     return failures
@@ -121,7 +121,7 @@ def precondition_failures(
     failures = image_failures(version, image, insecure=insecure)
     with _collecting_errors(failures):
         if policy is not None:
-            failures += policy_failures(release_evidence(version).policy, policy)
+            failures += policy_failures(open_version(version).policy, policy)
     failures += promotion_blockers(version, environment, policy=policy)
     return tuple(dict.fromkeys(failures))
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
@@ -78,13 +79,15 @@ def smoke_requests(version: ModelVersion) -> SmokeRequests:
     """The requests made of the rows of the training split that a version was registered with, in their random order.
 
     Raises:
+        ModelwayError: the version's evidence is incomplete or was changed.
         NoSmokeRequestsError: it was registered without such rows, or they lack one of the model's columns.
     """
     import polars as pl
 
     from modelway.components.core.tables.parquet import to_model_input
 
-    project, sample = version.evidence(PROJECT_FILE), version.evidence(SAMPLE_FILE)
+    files = open_version(version).files
+    project, sample = files.get(PROJECT_FILE), files.get(SAMPLE_FILE)
     if project is None or sample is None:
         raise NoSmokeRequestsError(version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")
     columns = Project.parse(project.decode(), f"{PROJECT_FILE} of version {version.number}").features.columns

@@ -11,8 +11,8 @@ from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import environment_named, periods
 from modelway.components.core.audit.lock import EnvironmentLockedError, PromotionLock, acquire, current_lock
 from modelway.components.core.audit.log import BrokenLogError
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
@@ -165,7 +165,7 @@ def workload_of(
     Raises:
         ModelwayError: no cluster is configured, or the model's name cannot be used in Kubernetes.
     """
-    policy = policy or release_evidence(version).policy
+    policy = policy or open_version(version).policy
     namespace = policy.environments[environment].namespace if environment in policy.environments else None
     cluster = cluster or Cluster.connect(namespace or f"modelway-{environment}")
     if _is_smoke(policy, environment):

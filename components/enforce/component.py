@@ -28,11 +28,11 @@ def enforce_gate(
     Args:
         gate: The gate's checks.
         report: The gate's report.
-        project: The project file: its text, or a URI.
-        contract: The contract file: its text, or a URI.
-        policy: The policy file: its text, or a URI.
+        project: The project file: text or URI.
+        contract: The contract file: text or URI.
+        policy: The policy file: text or URI.
         run: The run's id.
-        store: The root of the project's store, where the decision and the report are kept. Empty: nothing is recorded.
+        store: The root of the project's store, for the decision and the report. Empty: nothing is recorded.
         run_name: The run's display name.
         git_commit: The commit of the user's repository.
         champion: The champion version that was compared with. Empty: there was none.

@@ -7,33 +7,36 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from modelway.components.core.audit.opened_version import OpenedVersion
 from modelway.components.core.checks import Check, inconclusive
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.strictness import weaker_checks
-from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
-from modelway.components.core.evidence.files import POLICY_FILE
-from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.errors import DamagedError, ModelwayError
 from modelway.components.core.storage.models import load_model
 from modelway.components.evaluate.checks.no_regression import ChampionPredictions
 from modelway.components.evaluate.predicting import predict_table, sane_check
 
 
 def champion_predictions(
-    table: pl.DataFrame, project: Project, *, version: str, trusted_types: Collection[str] = ()
+    table: pl.DataFrame, project: Project, *, champion: OpenedVersion | None, trusted_types: Collection[str] = ()
 ) -> ChampionPredictions:
     """Downloads the champion and predicts the test rows with it.
 
     Args:
         table: The test rows.
         project: The candidate's project.
-        version: The champion's version in the registry; empty: there is none.
+        champion: The champion; None: there is none.
         trusted_types: Types that the policy trusts, by their full names.
+
+    Raises:
+        DamagedError: the champion's model is not the one that was blessed; it was not loaded.
     """
-    if not version:
+    if champion is None:
         return ChampionPredictions()
+    version = champion.version.number
     with TemporaryDirectory() as work:
-        folder = Tracking.from_environment().download_model(project.name, version, folder=work)
+        folder = champion.download(work)
         try:
             predictions = predict_table(load_model(folder, trusted_types), table, project=project)
         except ModelwayError as error:
@@ -44,19 +47,13 @@ def champion_predictions(
     )
 
 
-def policy_checks(policy: Policy, project: Project, *, version: str) -> list[Check]:
+def policy_checks(policy: Policy, champion: OpenedVersion | None) -> list[Check]:
     """Checks whether the policy is weaker than the one that the champion shipped under; none without a champion."""
-    if not version:
+    if champion is None:
         return []
     try:
-        content = Tracking.from_environment().evidence(project.name, version, file=POLICY_FILE)
-    except NotFoundError:
-        return []
-    if content is None:  # registered before policies were kept
-        return []
-    try:
-        champion_policy = Policy.parse(content)
+        return weaker_checks(champion.policy, policy)
     except DamagedError as error:
+        version = champion.version.number
         message = f"the policy of champion version {version} cannot be read, so it was not compared: {error.message}"
         return [inconclusive("policy", message, rule=policy.on_policy_weakened)]
-    return weaker_checks(champion_policy, policy)

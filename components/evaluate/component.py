@@ -22,6 +22,7 @@ def evaluate_model(
     run_id: str = "",
     model_hash: str = "",
     champion: str = "",
+    champion_blessing: str = "",
     as_of: str = "",
 ) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
     """Judges a model: thresholds by intervals, no regression, slices, weak segments, fairness, robustness, rules.
@@ -30,16 +31,17 @@ def evaluate_model(
         model: The model's folder, in MLflow's format.
         test_data: The test split, as Parquet.
         unseen_data: The rows held back from training and testing, as Parquet; there may be none.
-        project: The project file: its text, or a URI.
-        policy: The policy file: its text, or a URI.
+        project: The project file: text or URI.
+        policy: The policy file: text or URI.
         run_id: The MLflow run that trained the model; the scores are logged there.
         model_hash: The SHA-256 that the model's folder had when it was trained.
-        champion: The champion's registry version to compare with. Empty: there is none.
+        champion: The version to compare with. Empty: there is none.
+        champion_blessing: The hash of its blessing, by the audit log.
         as_of: The day that waivers are judged at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        metrics: The model's scores with their thresholds, the worst slice and group, and the counts of checks.
+        metrics: The model's scores with their thresholds, the worst slice and group, and counts of checks.
         classification: The ROC curve of a binary task, and the confusion matrix; empty for regression.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
@@ -55,6 +57,7 @@ def evaluate_model(
         project_text=project,
         policy_text=policy,
         champion=champion,
+        champion_blessing=champion_blessing,
         run_id=run_id,
         model_hash=model_hash,
         as_of=as_of,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from modelway.components.core.audit.opened_version import open_champion
 from modelway.components.core.checks import Check, Gate, Mode, passed_or_failed
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
@@ -54,6 +55,7 @@ def evaluate(
     project_text: str,
     policy_text: str,
     champion: str = "",
+    champion_blessing: str = "",
     run_id: str = "",
     model_hash: str = "",
     as_of: str = "",
@@ -71,13 +73,15 @@ def evaluate(
         project_text: The project file: its text, path or URI.
         policy_text: The policy file, likewise.
         champion: The champion's version in the registry; empty: there is none.
+        champion_blessing: The SHA-256 of the champion's blessing, by the audit log; empty: not compared.
         run_id: The MLflow run that trained the model, to log the scores in; empty: not logged.
         model_hash: The SHA-256 that the model's folder had when it was trained; empty: not compared.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
         report_path: Where the HTML report goes.
 
     Raises:
-        ModelwayError: the model cannot be loaded or fails on the rows, or the policy cannot be applied.
+        ModelwayError: the model cannot be loaded or fails on the rows, the policy cannot be applied, or the champion is
+            not what was blessed.
     """
     project, policy = Project.load(project_text), Policy.load(policy_text)
     sha256 = folder_sha256(model_path)
@@ -112,18 +116,17 @@ def evaluate(
     estimates = _estimates(candidate, project, policy=policy)
     checks: list[Check] = []
     if policy.model.mode is not Mode.DISABLED:
-        is_compared = policy.model.no_regression is not None
+        opened = open_champion(project.name, champion, blessing_sha256=champion_blessing)
+        rival = opened if policy.model.no_regression is not None else None
         checks = model_checks(
             candidate,
             estimates,
             unseen=candidate_on(unseen) if len(unseen) and policy.model.unseen else None,
-            champion=champion_predictions(
-                table, project, version=champion if is_compared else "", trusted_types=policy.model.trusted_types
-            ),
+            champion=champion_predictions(table, project, champion=rival, trusted_types=policy.model.trusted_types),
             project=project,
             policy=policy.model,
         )
-        checks += policy_checks(policy, project, version=champion)
+        checks += policy_checks(policy, opened)
     scores = {name: estimate.value for name, estimate in estimates.items() if np.isfinite(estimate.value)}
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})

@@ -21,9 +21,9 @@ def ingest_data(
     """Reads CSV or Parquet from a path or S3, and splits it into training, test and unseen rows.
 
     Args:
-        project: The project file: its text, or a URI.
-        contract: The contract file: its text, or a URI.
-        source_version: The sources' version when the run began; another version now fails the run. Empty: not compared.
+        project: The project file: text or URI.
+        contract: The contract file: text or URI.
+        source_version: The sources' version when the run began; another one now fails the run.
         data_version: The user's name for the data's version, which is part of the cache key.
 
     Returns:

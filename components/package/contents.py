@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
+from modelway.components.core.audit.opened_version import OpenedVersion, open_version, registration_problem
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.bundle.bundle import (
     MODEL_FOLDER,
     ONNX_FILE,
@@ -21,9 +21,8 @@ from modelway.components.core.bundle.bundle import (
     SBOM_FILE,
     Release,
 )
-from modelway.components.core.errors import DamagedError
+from modelway.components.core.errors import RejectedError
 from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE, POLICY_FILE, SAMPLE_FILE
-from modelway.components.core.storage.models import folder_sha256
 from modelway.components.package.onnx.convert import Conversion, convert
 from modelway.components.package.sbom import write_sbom
 from modelway.components.package.serving_base import ServingBase, check_libraries
@@ -42,7 +41,7 @@ class Contents:
 
     folder: Path
     release: Release
-    evidence: ReleaseEvidence
+    evidence: OpenedVersion
     conversion: Conversion
 
 
@@ -56,23 +55,17 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
     Raises:
         ModelwayError: the version is not registered or not blessed, or its model or evidence has changed.
     """
-    evidence = release_evidence(version)
-    folder.mkdir(parents=True)
-    model_folder = version.download(str(folder.parent / "download"))
-    shutil.copytree(model_folder, folder / MODEL_FOLDER)
-    model_hash, blessed_hash = folder_sha256(folder / MODEL_FOLDER), evidence.blessing.hashes.model
-    if model_hash != blessed_hash:
-        raise DamagedError(
-            f"the model of {version} is not the one that was blessed: its SHA-256 is not {blessed_hash}",
-            file=str(model_folder),
-            value=model_hash,
-            remedy="see who can write to MLflow's artifact store; release the model again with `modelway run`",
+    evidence = open_version(version)
+    if problem := registration_problem(evidence, version.model.verified_entries()):
+        raise RejectedError(
+            problem, value=version.number, remedy="release it with `modelway run`; nothing was packaged"
         )
+    folder.mkdir(parents=True)
+    shutil.copytree(evidence.download(str(folder.parent / "download")), folder / MODEL_FOLDER)
     for file in (BLESSING_FILE, POLICY_FILE, BASELINE_FILE):
-        content = version.evidence(file)
-        if content is not None:
-            (folder / file).write_bytes(content)
-    sample = version.evidence(SAMPLE_FILE)
+        if file in evidence.files:
+            (folder / file).write_bytes(evidence.files[file])
+    sample = evidence.files.get(SAMPLE_FILE)
     if sample is None:
         conversion = Conversion(None, "The version was registered without a sample of rows to compare on.")
     else:
@@ -85,7 +78,7 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
         name=version.name,
         version=version.number,
         blessing_sha256=evidence.blessing_sha256,
-        model_hash=blessed_hash,
+        model_hash=evidence.blessing.hashes.model,
         onnx=conversion.content is not None,
         created_by=f"modelway {installed_version('modelway')}",
     )

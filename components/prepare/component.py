@@ -18,7 +18,7 @@ def prepare_features(
 
     Args:
         train_data: The training split, as Parquet.
-        project: The project file: its text, or a URI.
+        project: The project file: text or URI.
         proceed: Whether the data gate lets the run proceed. False: nothing is prepared.
 
     Returns:

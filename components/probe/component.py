@@ -25,8 +25,8 @@ def probe_model(
     Args:
         model: The model's folder, in MLflow's format.
         test_data: The test split, as Parquet.
-        project: The project file: its text, or a URI.
-        policy: The policy file: its text, or a URI.
+        project: The project file: text or URI.
+        policy: The policy file: text or URI.
         model_hash: The SHA-256 that the model's folder had when it was trained. Empty: not compared.
         as_of: The day that waivers are judged at, ISO 8601. Empty: today.
 

@@ -49,10 +49,10 @@ def register_model(
         data_report: The data gate's report.
         model_report: The model gate's report.
         serving_report: The serving gate's report.
-        baseline: The training split's statistics and sample, for later runs to compare with.
-        project: The project file: its text, or a URI.
-        contract: The contract file: its text, or a URI.
-        policy: The policy file: its text, or a URI.
+        baseline: The training split's statistics and sample, for later runs.
+        project: The project file: text or URI.
+        contract: The contract file: text or URI.
+        policy: The policy file: text or URI.
         run: The run's id.
         run_id: The MLflow run that trained the model.
         model_id: The model's id in MLflow.

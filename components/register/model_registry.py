@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,17 +11,9 @@ from tempfile import TemporaryDirectory
 from modelway.components.core.audit.environments import DEVELOPMENT, alias_of_blessed, periods
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.config.user_files import UserFiles
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.evidence.blessing import Blessing
-from modelway.components.core.evidence.files import (
-    BLESSING_FILE,
-    CARD_FILE,
-    CARD_PAGE_FILE,
-    CONTRACT_FILE,
-    POLICY_FILE,
-    PROJECT_FILE,
-)
-from modelway.components.core.evidence.model_card import ModelCard
+from modelway.components.core.evidence.files import BLESSING_FILE
 from modelway.components.core.evidence.runs import DECISION, Outcome, RegisteredVersion, RunContext, State
 from modelway.components.core.storage.mlflow import TAG, Tracking
 
@@ -45,13 +37,17 @@ class Training:
     data_version: str = ""
 
 
+class _OvertakenError(Exception):
+    """The same request was registered by another run meanwhile."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BlessedModel:
     """A model that every gate lets proceed, to be registered in MLflow and the audit log.
 
     Attributes:
         blessing: Its blessing.
-        card: Its model card.
+        contents: The files that its blessing binds, by their names.
         reports: Where the gates' reports and the card are kept.
         training: Where it comes from.
         files: The project's three files.
@@ -59,18 +55,14 @@ class BlessedModel:
     """
 
     blessing: Blessing
-    card: ModelCard
+    contents: Mapping[str, bytes]
     reports: Mapping[str, str]
     training: Training
     files: UserFiles
     context: RunContext
 
-    def register(self, tracking: Tracking, evidence: Mapping[str, Path]) -> RegisteredVersion:
+    def register(self, tracking: Tracking) -> RegisteredVersion:
         """Registers the model with evidence, audit log entry and aliases, unless it is registered already.
-
-        Args:
-            tracking: MLflow.
-            evidence: The gates' files, by the name to keep them under.
 
         Raises:
             ModelwayError: it failed; no version is left, and the decision says so.
@@ -78,22 +70,35 @@ class BlessedModel:
         model = RegisteredModel(self.files.project.name, self.context.store, tracking)
         alias = alias_of_blessed(model, self.files.policy.registration.alias)
         registered = tracking.with_tag(model.name, "blessing", value=self.blessing.identity)
-        if registered is not None:
-            version = model.version(str(registered.version))
-            if registered.tags.get(f"{TAG}run") == self.context.run:  # cut off before the aliases
-                return self._admit(version, alias, blessing_sha256=registered.tags[f"{TAG}blessing_sha256"])
-            registration = self._registration(version, alias if model.version_with_alias(alias) == version else "")
-            self._decision(registration).write(self.context.store, DECISION)
-            return registration
-        folder = f"evidence/{self.blessing.identity[:16]}"
+        if registered is None:
+            with suppress(_OvertakenError):
+                return self._register_anew(model, alias)
+            registered = tracking.with_tag(model.name, "blessing", value=self.blessing.identity)
+        if registered is None:
+            raise UnavailableError(
+                "another run registered the same model, and failed in the end",
+                value=model.name,
+                remedy="run again",
+            )
+        version = model.version(str(registered.version))
+        if registered.tags.get(f"{TAG}run") == self.context.run:  # cut off before the aliases
+            return self._admit(version, alias, blessing_sha256=registered.tags[f"{TAG}blessing_sha256"])
+        registration = self._registration(version, alias if model.version_with_alias(alias) == version else "")
+        self._decision(registration).write(self.context.store, DECISION)
+        return registration
+
+    def _register_anew(self, model: RegisteredModel, alias: str) -> RegisteredVersion:
+        folder = f"evidence/{self.blessing.sha256()[:16]}"  # of this run alone: another's may be of the same identity
+        training, tracking, tags = self.training, model.tracking, self._tags(folder)
         with TemporaryDirectory() as work:
-            for file, path in evidence.items():
-                shutil.copyfile(path, Path(work) / file)
-            for file, text in self._texts().items():
-                (Path(work) / file).write_text(text, encoding="utf-8")
-            tracking.log_evidence(self.training.run_id, Path(work), path=folder)
-        training, tags = self.training, self._tags(folder)
+            for file, content in {**self.contents, BLESSING_FILE: self.blessing.content()}.items():
+                (Path(work) / file).write_bytes(content)
+            tracking.log_evidence(training.run_id, Path(work), path=folder)
         with tracking.new_version(model.name, training.model_id, run_id=training.run_id, tags=tags) as number:
+            # MLflow numbers versions in order: of the same request twice at once, the first stays.
+            first = tracking.with_tag(model.name, "blessing", value=self.blessing.identity)
+            if first is None or str(first.version) != number:
+                raise _OvertakenError
             return self._admit(model.version(number), alias, blessing_sha256=self.blessing.sha256())
 
     def _admit(self, version: ModelVersion, alias: str, *, blessing_sha256: str) -> RegisteredVersion:
@@ -155,15 +160,4 @@ class BlessedModel:
             "git_commit": context.git_commit,
             "requested_by": context.requested_by,
             "image": blessing.image,
-        }
-
-    def _texts(self) -> dict[str, str]:
-        """The evidence beside the gates' own files, by the file's name."""
-        return {
-            PROJECT_FILE: self.files.project.canonical(),
-            CONTRACT_FILE: self.files.contract.canonical(),
-            POLICY_FILE: self.files.policy.canonical(),
-            BLESSING_FILE: self.blessing.content().decode(),
-            CARD_FILE: self.card.markdown,
-            CARD_PAGE_FILE: self.card.page,
         }

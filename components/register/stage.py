@@ -10,6 +10,7 @@ from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import lapsed
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.blessing import GATES, Blessing, Hashes
+from modelway.components.core.evidence.files import CARD_FILE, CARD_PAGE_FILE
 from modelway.components.core.evidence.model_card import ModelCard
 from modelway.components.core.evidence.rejection import reject
 from modelway.components.core.evidence.runs import RegisteredVersion, RunContext, record_blessing, request_hash
@@ -85,11 +86,14 @@ def register(
         code=training.code_version,
         request=request_hash(files, source_version=training.source_version, code_version=training.code_version),
     )
-    blessing, card, reports = record_blessing(gates, hashes, reports=evidence.reports, files=files, context=context)
-    blessed_model = BlessedModel(
-        blessing=blessing, card=card, reports=reports, training=training, files=files, context=context
+    blessing, contents, reports = record_blessing(
+        gates, hashes, reports=evidence.reports, evidence=evidence.files, files=files, context=context
     )
-    return RegistrationResult(blessed_model.register(Tracking.from_environment(), evidence.files), blessing, card)
+    blessed_model = BlessedModel(
+        blessing=blessing, contents=contents, reports=reports, training=training, files=files, context=context
+    )
+    card = ModelCard(contents[CARD_FILE].decode(), contents[CARD_PAGE_FILE].decode())
+    return RegistrationResult(blessed_model.register(Tracking.from_environment()), blessing, card)
 
 
 def _check_waivers(gates: tuple[Gate, ...], files: UserFiles) -> None:

@@ -32,6 +32,7 @@ def resolve_inputs(
         ("source_version", str),
         ("code_version", str),
         ("champion_version", str),
+        ("champion_blessing", str),
         ("as_of", str),
         ("trusted_types", str),
     ],
@@ -42,13 +43,13 @@ def resolve_inputs(
     part of the cache keys of all later tasks.
 
     Args:
-        project: The project file: its text, or a URI.
-        contract: The contract file: its text, or a URI.
-        policy: The policy file: its text, or a URI.
+        project: The project file: text or URI.
+        contract: The contract file: text or URI.
+        policy: The policy file: text or URI.
         run: The run's id.
         store: The root of the project's store.
         run_name: The run's display name.
-        data: A data source in place of the project's: an s3:// URI, or a path if it runs on one machine.
+        data: A data source in place of the project's: an s3:// URI, or a path on one machine.
         data_version: The user's name for the data's version.
         champion: The registered version to compare with. Empty: the one with the policy's alias, if any.
         project_code: The version of the project's own code in the image that trains. Empty: computed here.
@@ -64,8 +65,9 @@ def resolve_inputs(
         source_version: The data sources' version now.
         code_version: A hash of the library's and the user's own training code.
         champion_version: The registered version to compare with. Empty: there is none.
+        champion_blessing: The hash of its blessing, by the audit log.
         as_of: The day on which waivers must hold, ISO 8601. Empty: there are none.
-        trusted_types: The types that the policy trusts a model to be made of, with spaces between.
+        trusted_types: Types that the policy trusts, with spaces between.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.resolve.stage import RunContext, resolve_in_task
@@ -76,5 +78,5 @@ def resolve_inputs(
     inputs, uris = resolve_in_task(files, context=context, data=data, champion=champion, project_code=project_code)
     write_texts({summary.path: inputs.markdown(context, data_version)})
     trusted_types = " ".join(inputs.files.policy.model.trusted_types)
-    hashes = (inputs.source_version, inputs.code_version, inputs.champion, inputs.as_of)
+    hashes = (inputs.source_version, inputs.code_version, inputs.champion, inputs.champion_blessing, inputs.as_of)
     return (uris["project"], uris["contract"], uris["policy"], *hashes, trusted_types)

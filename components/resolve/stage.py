@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from modelway.components.core.audit.opened_version import registered_blessings
+from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.code.version import code_version
 from modelway.components.core.config.user_files import UserFiles
-from modelway.components.core.errors import ModelwayError, NotFoundError
+from modelway.components.core.errors import ModelwayError, NotFoundError, RejectedError
 from modelway.components.core.evidence.runs import RunContext, request_hash
 from modelway.components.core.report.html import markdown_cell
 from modelway.components.core.storage.mlflow import TAG, Tracking
@@ -38,6 +40,7 @@ class Resolution:
         as_of: The day on which waivers must hold, ISO 8601; empty if there are none. As a part of cache keys it lets no
             waiver outlive its day in the cache.
         notes: Sentences about the choice of the champion, for people.
+        champion_blessing: The SHA-256 of its blessing, by the audit log; empty without one, and until it is looked up.
     """
 
     files: UserFiles
@@ -46,6 +49,7 @@ class Resolution:
     champion: str
     as_of: str
     notes: tuple[str, ...]
+    champion_blessing: str = ""
 
     def markdown(self, context: RunContext, data_version: str) -> str:
         """Formats the resolution for people."""
@@ -145,6 +149,7 @@ def resolve_in_task(
         The resolution, and the content-addressed URI of each file.
 
     Raises:
+        RejectedError: the audit log has no registration of the champion.
         ModelwayError: the run has no store, or something is missing or wrong.
     """
     if not context.store:
@@ -162,4 +167,22 @@ def resolve_in_task(
         user_files = user_files.with_data(data)
     check_surroundings(store=context.store, sources=user_files.project.data.locations)
     resolution = resolve(user_files, champion=champion, project_code=project_code, trains_here=not project_code)
+    if resolution.champion:
+        model = RegisteredModel(user_files.project.name, context.store, Tracking.from_environment())
+        resolution = replace(resolution, champion_blessing=_champion_blessing(model.version(resolution.champion)))
     return resolution, user_files.keep(context.store)
+
+
+def _champion_blessing(champion: ModelVersion) -> str:
+    """Returns the hash of the champion's blessing, by the audit log."""
+    blessings = registered_blessings(champion, champion.model.verified_entries())
+    if len(blessings) != 1:
+        count = "several registrations" if blessings else "no registration"
+        raise RejectedError(
+            f"the audit log of {champion.store} has {count} of {champion}, the champion",
+            key="champion",
+            value=champion.number,
+            remedy="name the store that it was released into, or another version as champion; if no run released it, "
+            "take the alias from it in MLflow",
+        )
+    return blessings.pop()

@@ -26,11 +26,10 @@ def train_model(
         train_data: The raw training split, for the input example.
         prepared_data: The prepared training split: numbers, and the label.
         steps: The fitted feature preparation, which becomes part of the model.
-        project: The project file: its text, or a URI.
+        project: The project file: text or URI.
         data_hash: The SHA-256 of the source's content, to log.
-        code_version: The version of the library's and the project's own code. It is part of the cache key, and compared
-            with the code that is imported here.
-        trusted_types: Types that the policy trusts a model to be made of, by their full names, with spaces between.
+        code_version: The version of the library's and the project's own code, compared with what is imported here.
+        trusted_types: Types that the policy trusts, with spaces between.
 
     Returns:
         model: The pipeline from raw columns to predictions, in MLflow's folder format.

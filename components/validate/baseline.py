@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from modelway.components.core.audit.opened_version import OpenedVersion
 from modelway.components.core.evidence.files import BASELINE_FILE, SAMPLE_FILE
-from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.validate.distributions import TableStatistics
 
 
@@ -32,17 +32,12 @@ class ApprovedBaseline:
         return None if self.sample is None else pl.read_parquet(BytesIO(self.sample))
 
 
-def approved_baseline(name: str, version: str) -> ApprovedBaseline | None:
-    """Reads the baseline of a version; None without a version, or if it has no baseline."""
-    if not version:
+def approved_baseline(champion: OpenedVersion | None) -> ApprovedBaseline | None:
+    """The baseline that a version was registered with; None without a version, or if it has no baseline."""
+    if champion is None or BASELINE_FILE not in champion.files:
         return None
-    tracking = Tracking.from_environment()
-    content = tracking.evidence(name, version, file=BASELINE_FILE)
-    if content is None:
-        return None
-    return ApprovedBaseline(
-        TableStatistics.model_validate_json(content), content, tracking.evidence(name, version, file=SAMPLE_FILE)
-    )
+    content = champion.files[BASELINE_FILE]
+    return ApprovedBaseline(TableStatistics.model_validate_json(content), content, champion.files.get(SAMPLE_FILE))
 
 
 def write_baseline(folder: Path, statistics: TableStatistics, *, sample: pl.DataFrame | None) -> None:

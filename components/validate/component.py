@@ -22,6 +22,7 @@ def validate_data(
     report: Output[HTML],
     data_hash: str = "",
     champion: str = "",
+    champion_blessing: str = "",
     as_of: str = "",
 ) -> NamedTuple("Outputs", [("verdict", str), ("proceed", bool)]):  # type: ignore[valid-type]
     """Judges the data by its contract, leakage, and its drift from the champion's data.
@@ -30,17 +31,18 @@ def validate_data(
         train_data: The training split, as Parquet.
         test_data: The test split, as Parquet.
         serving_data: The serving data, as Parquet. A table without rows: there is none.
-        project: The project file: its text, or a URI.
-        contract: The contract file: its text, or a URI.
-        policy: The policy file: its text, or a URI.
+        project: The project file: text or URI.
+        contract: The contract file: text or URI.
+        policy: The policy file: text or URI.
         data_hash: The SHA-256 of the source's content.
-        champion: The champion's registry version, whose baseline the data is compared with. Empty: there is none.
+        champion: The version whose baseline the data is compared with. Empty: there is none.
+        champion_blessing: The hash of its blessing, by the audit log.
         as_of: The day that waivers are judged at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        baseline: This training split's statistics and a sample of it, for later runs to compare with.
-        metrics: How many checks passed, failed and were inconclusive, and the worst drift, leakage and missing values.
+        baseline: This training split's statistics and a sample of it, for later runs.
+        metrics: Counts of the checks, and the worst drift, leakage and missing values.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
         proceed: Whether nothing blocks by the policy.
@@ -56,6 +58,7 @@ def validate_data(
         policy_text=policy,
         data_hash=data_hash,
         champion=champion,
+        champion_blessing=champion_blessing,
         serving_path=serving_data.path,
         as_of=as_of,
         baseline_path=baseline.path,

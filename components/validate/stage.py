@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from modelway.components.core.audit.opened_version import open_champion
 from modelway.components.core.checks import Check, Gate, Mode, inconclusive, passed_or_failed
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.data_policy import DataPolicy, Multivariate
@@ -34,6 +35,7 @@ def validate(
     policy_text: str,
     data_hash: str,
     champion: str = "",
+    champion_blessing: str = "",
     serving_path: str = "",
     as_of: str = "",
     baseline_path: str,
@@ -49,6 +51,7 @@ def validate(
         policy_text: The policy file, likewise.
         data_hash: The SHA-256 of the source's content.
         champion: The champion's registry version, whose baseline the data is compared with; empty: there is none.
+        champion_blessing: The SHA-256 of the champion's blessing, by the audit log; empty: not compared.
         serving_path: The serving data, as Parquet; empty, or without rows: there is none.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
         baseline_path: The folder where the baseline goes: ``baseline.json``, the distributions, and
@@ -59,7 +62,7 @@ def validate(
     project, contract, policy = files.project, files.contract, files.policy.data
     is_judged = policy.mode is not Mode.DISABLED
     train, test = aligned(pl.scan_parquet(train_path, glob=False), pl.scan_parquet(test_path, glob=False))
-    approved = approved_baseline(project.name, champion)
+    approved = approved_baseline(open_champion(project.name, champion, blessing_sha256=champion_blessing))
     reference = approved.baseline if approved is not None else None
     profile = profile_splits(
         train,

@@ -10,8 +10,8 @@ from modelway.components.core.audit.approvals import approvals, promotion_blocke
 from modelway.components.core.audit.environments import environment_named, served_versions
 from modelway.components.core.audit.lock import current_lock
 from modelway.components.core.audit.log import BrokenLogError
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.audit.requirements import requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -82,7 +82,7 @@ def check_promotion(
         blockers.append(f"{environment} is being changed: {current} is open")
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     try:
-        release = release_evidence(version)
+        release = open_version(version)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
         answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
     except (UnavailableError, CredentialsError):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from modelway.components.core.audit.approvals import approve, promotion_blockers
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.storage.mlflow import Tracking
 
@@ -63,7 +63,7 @@ def test_self_approval_stays_forbidden_in_disguise(version: Callable[..., ModelV
     assert error.value.key == "by"
     # Written past `approve`, into the log itself, it does not count either.
     details = {
-        "blessing_sha256": release_evidence(target).blessing_sha256,
+        "blessing_sha256": open_version(target).blessing_sha256,
         "reason": "good",
         "until": "2999-01-01T00:00:00+00:00",
     }

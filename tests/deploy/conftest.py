@@ -60,13 +60,13 @@ class Packages:
     def store(self) -> str:
         return str(self.folder / "store")
 
-    def handle(self, model: str) -> RegisteredModel:
-        return RegisteredModel(model, self.store, self.tracking)
+    def handle(self, model: str, store: str = "") -> RegisteredModel:
+        return RegisteredModel(model, store or self.store, self.tracking)
 
     def __call__(self, model: str, version: str, *, store: str = "") -> str:
         """Makes, pushes and records the image of a version; returns it by digest."""
         bundle = self.bundles[model, version] = self._bundle()
-        handle = RegisteredModel(model, store or self.store, self.tracking).version(version)
+        handle = self.handle(model, store).version(version)
         return package(handle, base=str(self.base), target=f"{self.host}/{model}", bundle_path=str(bundle)).image
 
     def altered(self, model: str, version: str, change: Change, *, sign_again: bool = False) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from registered_versions import log_registration
 from user_files import minimal_policy
 
 from modelway.components.core.audit.approvals import approve
@@ -140,7 +141,9 @@ def test_an_image_that_package_model_did_not_record_is_refused(
     version = release("recorded")
     assert failures("recorded", version) == ("version 1 of recorded has not been packaged: no image of it is recorded",)
     recorded_image = packages("recorded", version)
-    other_image = packages("recorded", version, store=str(tmp_path / "elsewhere"))
+    elsewhere = str(tmp_path / "elsewhere")
+    log_registration(packages.handle("recorded", elsewhere).version(version))
+    other_image = packages("recorded", version, store=elsewhere)
     assert failures("recorded", version, other_image) == (
         f"the image is not the one that package_model recorded: it is {other_image}, not {recorded_image}",
     )
@@ -153,7 +156,7 @@ def test_an_image_that_package_model_did_not_record_is_refused(
 def test_all_problems_are_found_at_once(
     release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
-    environments = {"staging": {"after": "development", "approvals": {"quorum": 2}}, "development": {}}
+    environments = {"staging": {"after": "production", "approvals": {"quorum": 2}}, "production": {}}
     version = release("several", environments)
     packages.altered("several", version, unsigned)
     approve(
@@ -165,7 +168,7 @@ def test_all_problems_are_found_at_once(
     )
     signature, before, quorum = failures("several", version)
     assert "is not signed" in signature
-    assert before == "version 1 of several has not been served in development, which staging requires"
+    assert before == "version 1 of several has not been served in production, which staging requires"
     assert quorum == "staging requires 2 approvals; 1 is valid"
 
 

@@ -53,8 +53,8 @@ def test_a_first_version_is_created_recorded_once_and_gets_the_environments_alia
         "its pods' readiness is the only evidence: a deployment is not analysed for errors, latency or drift",
     )
     entries = model.verified_entries()
-    assert [entry.event for entry in entries] == ["promotion.begun", "deployed", "promoted"]
-    assert deployed_entry(entries, promotion.claim) == entries[1]
+    assert [entry.event for entry in entries] == ["registered", "promotion.begun", "deployed", "promoted"]
+    assert deployed_entry(entries, promotion.claim) == entries[2]
     assert current_lock(entries, model.name, environment="staging") is None
     assert model.version_with_alias("staging") == promotion.version
 

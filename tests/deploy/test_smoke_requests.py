@@ -6,13 +6,13 @@ import datetime as dt
 import json
 import math
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import user_files
-from registered_versions import EVIDENCE
 
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.storage.mlflow import Tracking
@@ -44,15 +44,11 @@ def registered(release: Callable[..., str], tracking: Tracking, tmp_path: Path) 
     """The smoke requests of a version that is registered with these files."""
 
     def register(rows: pl.DataFrame | None, project: dict[str, Any] | None = None) -> SmokeRequests:
-        version = release("loans-with-rows")
-        version_info = tracking.client.get_model_version("loans-with-rows", version)
-        folder = tmp_path / f"more-{version}"
-        folder.mkdir()
+        bound = {} if project is None else {"project.json": json.dumps(project).encode()}
         if rows is not None:
-            rows.write_parquet(folder / "sample.parquet")
-        if project is not None:
-            (folder / "project.json").write_text(json.dumps(project), encoding="utf-8")
-        tracking.log_evidence(version_info.run_id, folder, path=EVIDENCE)
+            rows.write_parquet(content := BytesIO())
+            bound["sample.parquet"] = content.getvalue()
+        version = release("loans-with-rows", bound=bound)
         return smoke_requests(RegisteredModel("loans-with-rows", str(tmp_path), tracking).version(version))
 
     return register

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from pod_proxy import Untouchable, listening, status
-from registered_versions import EVIDENCE
 
 from modelway.components.core.audit import log as audit
 from modelway.components.core.audit.lock import acquire, current_lock
@@ -47,7 +47,7 @@ def test_a_refusal_says_all_reasons_is_recorded_and_touches_nothing(
     assert "is not signed" in unsigned
     assert "staging requires 1 approval; 0 are valid" in quorum
     assert lines[-1] == result.sentence()
-    (entry,) = AuditLog(packages.store, tracking).verified_entries("refused")[0]
+    _, entry = AuditLog(packages.store, tracking).verified_entries("refused")[0]
     assert (entry.event, entry.actor, entry.version, entry.environment) == ("refused", "ada", version, "staging")
     assert entry.details == {"image": "", "run": "run-1", "reason": "; ".join(result.reasons)}
     assert image
@@ -65,7 +65,7 @@ def test_a_promotion_reads_each_entry_of_the_log_once(
     read: list[str] = []
     monkeypatch.setattr(audit, "read_all", lambda uris: storage.read_all(read.append(uri) or uri for uri in uris))
     assert ask("read-once", version).status == "refused"
-    assert [Path(uri).stem for uri in read] == [f"{number:08}" for number in range(1, 6)]
+    assert [Path(uri).stem for uri in read] == [f"{number:08}" for number in range(1, 7)]
 
 
 def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
@@ -101,10 +101,10 @@ def test_a_broken_audit_log_refuses(
     log = AuditLog(packages.store, tracking)
     for number in range(2):
         log.append("approved", f"ada-{number}", model="shared", version=shared_version, environment="staging")
-    first = Path(packages.store) / "audit" / "00000001.json"
-    first.chmod(0o644)
-    first.write_text(first.read_text().replace("ada-0", "eve-0"))
-    assert any("the audit log is broken at entry 1" in reason for reason in ask("shared", shared_version).reasons)
+    second = Path(packages.store) / "audit" / "00000002.json"
+    second.chmod(0o644)
+    second.write_text(second.read_text().replace("ada-0", "eve-0"))
+    assert any("the audit log is broken at entry 2" in reason for reason in ask("shared", shared_version).reasons)
 
 
 def test_a_tracking_server_that_is_away_is_no_refusal(packages: Any, ask: Callable[..., DeployResult]) -> None:
@@ -134,22 +134,19 @@ def test_without_rows_to_send_an_environment_without_traffic_is_refused(
 
 
 def test_an_account_that_may_not_send_smoke_requests_changes_nothing(
-    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking, tmp_path: Path
+    release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:
-    version = release("unbound")
-    packages("unbound", version)
     project = {"name": "unbound", "task": "binary", "label": "late", "data": {"source": "a.csv"}}
     project |= {"features": {"numeric": ["age"]}, "model": {"estimator": "sklearn.svm.SVC"}}
-    folder = tmp_path / "rows"
-    folder.mkdir()
-    (folder / "project.json").write_text(Project.model_validate(project).canonical(), encoding="utf-8")
-    pl.DataFrame({"age": [21.0], "late": [0]}).write_parquet(folder / "sample.parquet")
-    tracking.log_evidence(str(tracking.versions("unbound")[0].run_id), folder, path=EVIDENCE)
+    pl.DataFrame({"age": [21.0], "late": [0]}).write_parquet(sample := BytesIO())
+    bound = {"project.json": Project.model_validate(project).canonical().encode(), "sample.parquet": sample.getvalue()}
+    version = release("unbound", bound=bound)
+    packages("unbound", version)
     with listening() as api:
         api.default = status(403, 'User "ada" cannot create resource "pods/proxy" in API group ""')
         with pytest.raises(CredentialsError, match="pods/proxy"):
             ask("unbound", version, cluster=api.cluster())
-    assert AuditLog(packages.store, tracking).entries() == []
+    assert [entry.event for entry in AuditLog(packages.store, tracking).entries()] == ["registered"]
 
 
 def test_a_task_keeps_what_became_of_it_in_the_store(

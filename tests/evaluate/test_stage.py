@@ -11,7 +11,7 @@ import pytest
 import sklearn.metrics
 import skops.io
 import yaml
-from registered_versions import register_version
+from registered_versions import release_version
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -371,7 +371,8 @@ def champions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> I
     work, versions = tmp_path_factory.mktemp("champions"), {}
     for name, columns in {"weak": ("age",), "good": FEATURES, "other": ("income", "gone")}.items():
         save(LogisticRegression(), work / name, columns=columns)
-        versions[name] = register_version(tracking, "loans-evaluate", model=work / name, alias="champion")
+        bound = {"policy.json": Policy.model_validate(THRESHOLDS).canonical().encode()}
+        versions[name] = release_version(tracking, "loans-evaluate", model=work / name, bound=bound, alias="champion")
     yield versions
     monkeypatch.undo()
 

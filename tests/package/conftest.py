@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from registered_versions import register_version
+from registered_versions import log_registration, release_version
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
-from user_files import minimal_policy
 
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.bundle.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT
 from modelway.components.core.checks import Gate, passed_or_failed
 from modelway.components.core.config.project import Features
-from modelway.components.core.evidence.blessing import GATES, Hashes, bless
+from modelway.components.core.evidence.blessing import GATES
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.tables.parquet import to_model_input
@@ -91,7 +90,10 @@ class Version:
     tracking: Tracking
 
     def in_store(self, store: str) -> ModelVersion:
-        return RegisteredModel(self.name, store, self.tracking).version(self.version)
+        """The version in a store whose audit log has its registration."""
+        version = RegisteredModel(self.name, store, self.tracking).version(self.version)
+        log_registration(version)
+        return version
 
 
 @pytest.fixture(scope="session")
@@ -100,22 +102,29 @@ def register(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Ca
     names = iter(range(1000))
 
     def register_model(
-        model: Path, *, blessed: bool = True, evidence: dict[str, bytes] | None = None, **tags: str
+        model: Path,
+        *,
+        blessed: bool = True,
+        evidence: dict[str, bytes] | None = None,
+        replaced: dict[str, bytes] | None = None,
+        **tags: str,
     ) -> Version:
         name, work = f"loans-{next(names)}", tmp_path_factory.mktemp("evidence")
-        policy = minimal_policy()
-        hashes = Hashes(model=folder_sha256(model), data="d", project="p", contract="c", policy=policy.sha256())
-        gates = [Gate(name=gate, checks=(passed_or_failed("rows", blessed, message="400 rows."),)) for gate in GATES]
-        blessing = bless(
-            gates, hashes, project=name, run="run-1", git_commit="abc", requested_by="ada", compared_with=""
-        ).model_copy(update={"at": "2026-03-01T12:00:00+00:00"})
         loans().write_parquet(work / "sample.parquet")
         measure(loans(), FEATURES.columns, data_hash="d").write(work / "baseline.json")
-        files = {"blessing.json": blessing.content(), "policy.json": policy.canonical().encode(), **(evidence or {})}
-        for file, content in files.items():
-            (work / file).write_bytes(content)
-        version_tags = {"blessing_sha256": blessing.sha256(), "model_hash": hashes.model, **tags}
-        version = register_version(tracking, name, model=model, evidence=work, tags=version_tags)
+        gates = tuple(
+            Gate(name=gate, checks=(passed_or_failed("rows", blessed, message="400 rows."),)) for gate in GATES
+        )
+        blessing = {"run": "run-1", "git_commit": "abc", "requested_by": "ada", "gates": gates, "blessed": blessed}
+        version = release_version(
+            tracking,
+            name,
+            model=model,
+            bound={file.name: file.read_bytes() for file in work.iterdir()} | (evidence or {}),
+            replaced=replaced,
+            blessing={**blessing, "verdict": gates[0].verdict, "at": "2026-03-01T12:00:00+00:00"},
+            tags={"model_hash": folder_sha256(model), **tags},
+        )
         model_id = str(tracking.client.get_model_version(name, version).source).removeprefix("models:/")
         location = str(tracking.client.get_logged_model(model_id).artifact_location)
         return Version(name, version, Path(location.removeprefix("file://")), tracking)

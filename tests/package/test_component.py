@@ -18,7 +18,7 @@ def test_it_packages_a_version(registered: Any, base: Path, tmp_path: Path, keys
     task = package_model(
         model=registered.name,
         version=registered.version,
-        store=str(tmp_path / "store"),
+        store=registered.in_store(str(tmp_path / "store")).store,
         base=str(base),
         target=str(tmp_path / "images"),
     )
@@ -39,7 +39,7 @@ def test_it_fails_with_a_readable_error(
         package_model(
             model=registered.name,
             version=registered.version,
-            store=str(tmp_path / "store"),
+            store=registered.in_store(str(tmp_path / "store")).store,
             base=str(base),
             target=str(tmp_path / "images"),
         )

@@ -54,4 +54,4 @@ def test_evidence_that_was_changed_is_refused(
     run: Callable[..., Packaged], register: Callable[..., Any], model: Path, file: str
 ) -> None:
     with pytest.raises(ModelwayError, match=r"another (blessing|policy)"):
-        run(register(model, evidence={file: b'{"model": {"metrics": {}}}'}))
+        run(register(model, replaced={file: b'{"model": {"metrics": {}}}'}))

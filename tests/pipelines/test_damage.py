@@ -137,7 +137,7 @@ def evidence(released: Office) -> Iterator[Callable[[str, str], None]]:
 @pytest.mark.parametrize(
     ("file", "says"),
     [
-        ("policy.json", "was judged by another policy than is stored with it"),
+        ("policy.json", "was blessed with another policy.json than is stored with it"),
         ("blessing.json", "was registered with another blessing than is stored with it"),
     ],
 )

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -55,8 +56,8 @@ def test_a_version_carries_its_evidence_and_what_it_is_bound_to(request_: Reques
     assert len(tags["request_hash"]) == len(tags["blessing"]) == 64
     assert holder.run_id == request_.training.run_id
     for name, file in request_.evidence.files.items():
-        assert tracking.evidence(NAME, "1", file=name) == file.read_bytes()
-    assert tracking.evidence(NAME, "1", file=BASELINE_FILE) is not None
+        assert tracking.evidence(NAME, "1")[name] == file.read_bytes()
+    assert BASELINE_FILE in tracking.evidence(NAME, "1")
 
 
 def test_the_registered_files_are_those_that_were_judged(request_: Request, tracking: Tracking, tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_the_registered_files_are_those_that_were_judged(request_: Request, trac
 
 def test_the_blessing_is_bound_to_the_version_and_kept_beside_it(request_: Request, tracking: Tracking) -> None:
     request_.register()
-    decision, content = request_.decision(), tracking.evidence(NAME, "1", file="blessing.json")
+    decision, content = request_.decision(), tracking.evidence(NAME, "1")["blessing.json"]
     assert decision is not None
     assert content is not None
     blessing = Blessing.model_validate_json(content)
@@ -88,7 +89,7 @@ def test_the_card_and_the_three_files_are_kept_with_the_version(
     file: str, request_: Request, tracking: Tracking
 ) -> None:
     request_.register()
-    content = tracking.evidence(NAME, "1", file=file)
+    content = tracking.evidence(NAME, "1")[file]
     assert content is not None
     documents = {"policy.json": Policy, "contract.json": Contract, "project.json": Project}
     if file in documents:
@@ -96,7 +97,7 @@ def test_the_card_and_the_three_files_are_kept_with_the_version(
         assert documents[file].parse(content.decode()) == documents[file].load(text)
     else:
         assert b"Model card: loans" in content
-    assert tracking.evidence(NAME, "1", file=f"no-{file}") is None
+    assert f"no-{file}" not in tracking.evidence(NAME, "1")
 
 
 def test_again_is_the_same_version_under_another_run(request_: Request, tracking: Tracking) -> None:
@@ -145,7 +146,7 @@ def test_the_aliases_move_and_the_log_says_when(request_: Request, challenger: R
     first, second = request_.log()
     assert (first.event, first.environment, first.version, second.version) == ("registered", "development", "1", "2")
     for entry in (first, second):
-        content = tracking.evidence(NAME, entry.version, file=BLESSING_FILE)
+        content = tracking.evidence(NAME, entry.version)[BLESSING_FILE]
         assert content is not None
         assert entry.details["blessing_sha256"] == hashlib.sha256(content).hexdigest()
     assert AuditLog(str(request_.store), tracking).verify(NAME) is None
@@ -248,7 +249,18 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
 
 def test_the_evidence_in_the_registry_is_what_the_gates_wrote(request_: Request, tracking: Tracking) -> None:
     request_.register()
-    content = tracking.evidence(NAME, "1", file="model.json")
+    content = tracking.evidence(NAME, "1")["model.json"]
     assert content is not None
     assert json.loads(content)["facts"]["model_hash"] == folder_sha256(request_.model)
-    assert tracking.evidence(NAME, "1", file="data.html") is not None
+    assert "data.html" in tracking.evidence(NAME, "1")
+
+
+def test_the_same_request_several_times_at_once_is_registered_once(request_: Request, tracking: Tracking) -> None:
+    runs = [dataclasses.replace(request_.context, run=f"run-{number}") for number in range(4)]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        versions = set(pool.map(Request.register, [request_.but(context=context) for context in runs]))
+    assert versions == {str(version.version) for version in tracking.versions(NAME)}
+    assert len(versions) == 1
+    assert [entry.version for entry in request_.log()] == list(versions)
+    decisions = [request_.but(context=context).decision() for context in runs]
+    assert {decision.model.version for decision in decisions if decision and decision.model} == versions

@@ -57,7 +57,7 @@ def _waived(request: Request, until: str, *, in_policy: bool) -> Request:
 
 def test_a_waiver_that_holds_is_let_pass_and_stands_on_the_card(request_: Request, tracking: Tracking) -> None:
     assert _waived(request_, "2999-01-01", in_policy=True).register() == "1"
-    card = tracking.evidence(NAME, "1", file="card.md")
+    card = tracking.evidence(NAME, "1")["card.md"]
     assert card is not None
     assert "waived by ada until 2999-01-01: known" in card.decode()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
 from modelway.components.core.audit import approvals
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.storage.mlflow import Tracking
 
@@ -23,9 +23,7 @@ class AuditedModel:
         return self.log.append(event, "bot", **about, details=details).time
 
     def register(self, version: str) -> str:
-        content = self.handle.version(version).evidence("blessing.json")
-        assert content is not None
-        blessing = hashlib.sha256(content).hexdigest()
+        blessing = open_version(self.handle.version(version)).blessing_sha256
         self.say("registered", version, blessing_sha256=blessing, run=f"release-{version}")
         return blessing
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registered_versions import register_version
+from registered_versions import release_version
 from rollout_traffic import MODEL, rows
 from user_files import minimal_project
 
-from modelway.components.core.checks import Gate, passed_or_failed
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Features
-from modelway.components.core.evidence.blessing import GATES, Hashes, bless
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.features.steps import build
 from modelway.components.train.saving import save
@@ -53,7 +50,7 @@ os._exit(132)
 }
 
 
-def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
+def register(tracking: Tracking, store: str, *, policy: Policy, work: Path, seed: int) -> str:
     """Fits a model, and registers it with its evidence as a release does, from an empty folder; returns the version."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
@@ -65,16 +62,17 @@ def register(tracking: Tracking, policy: Policy, work: Path, seed: int) -> str:
     pipeline = Pipeline([("features", steps), ("model", estimator)])
     examples = to_model_input(frame.head(5), FEATURES.columns)
     save(pipeline, str(work / "model"), examples=examples, model_id="m-1", run_id="r-1", location="models/m-1")
-    hashes = Hashes(model=folder_sha256(work / "model"), data="d", project="p", contract="c", policy=policy.sha256())
-    gates = [Gate(name=gate, checks=(passed_or_failed("rows", True, message="2000 rows."),)) for gate in GATES]
-    origin = {"project": MODEL, "run": f"release-{seed}", "git_commit": "abc", "requested_by": ADA}
-    blessing = bless(gates, hashes, **origin, compared_with="")
     evidence = work / "evidence"
     evidence.mkdir()
     frame.write_parquet(evidence / "sample.parquet")
     measure(frame, FEATURES.columns, data_hash="d").write(evidence / "baseline.json")
-    (evidence / "blessing.json").write_bytes(blessing.content())
     (evidence / "policy.json").write_text(policy.canonical(), encoding="utf-8")
     (evidence / "project.json").write_text(PROJECT.canonical(), encoding="utf-8")
-    tags = {"blessing_sha256": blessing.sha256(), "model_hash": hashes.model}
-    return register_version(tracking, MODEL, model=work / "model", evidence=evidence, tags=tags)
+    return release_version(
+        tracking,
+        MODEL,
+        store=store,
+        model=work / "model",
+        bound={file.name: file.read_bytes() for file in evidence.iterdir()},
+        blessing={"run": f"release-{seed}", "git_commit": "abc", "requested_by": ADA},
+    )

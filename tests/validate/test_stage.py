@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from registered_versions import register_version
+from registered_versions import release_version
 from user_files import minimal_project_text
 
 from modelway.components.core.checks import Gate, Mode, Verdict, combine
@@ -153,7 +153,8 @@ def champion(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> It
     write_baseline(folder, measure(table(600), ["income", "region", "late"], data_hash="old"), sample=table(600))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
-        yield register_version(tracking, "loans-validate", evidence=folder)
+        bound = {file.name: file.read_bytes() for file in folder.iterdir()}
+        yield release_version(tracking, "loans-validate", bound=bound)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import has_served
 from modelway.components.core.audit.log import BrokenLogError
+from modelway.components.core.audit.opened_version import OpenedVersion, open_version, registration_problem
 from modelway.components.core.audit.people import Person, check_name, count_people, name_problem
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.audit.release_evidence import ReleaseEvidence, release_evidence
 from modelway.components.core.audit.requirements import Requirements, requirements
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -80,7 +80,7 @@ def approve(
         ModelwayError: the version's evidence is incomplete, the approval would be invalid, or the audit log is broken.
     """
     now = datetime.now(UTC)
-    release = release_evidence(version)
+    release = open_version(version)
     needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     latest = now + timedelta(days=needs.valid_days)
     until = until or latest
@@ -96,7 +96,8 @@ def approve(
         )
     if problem := _not_an_approver(by, needs) or _self_approval(by, release, needs=needs):
         raise RejectedError(problem, key="by", value=by, remedy="let somebody else approve it")
-    version.model.verified_entries()
+    if problem := registration_problem(release, version.model.verified_entries()):
+        raise RejectedError(problem, value=version.number, remedy="release it with `modelway run`, then approve it")
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
     details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends}
     return _approval(version.log_event("approved", by, environment=environment, details=details))
@@ -158,7 +159,6 @@ def promotion_blockers(
         CredentialsError: one of them refuses access.
     """
     now = now or datetime.now(UTC)
-    about = (version.name, version.number)
     blockers: list[str] = []
     entries: list[Entry] = []
     try:
@@ -166,15 +166,14 @@ def promotion_blockers(
     except BrokenLogError as error:
         blockers.append(f"{error.message}, so its approvals are not valid")
     try:
-        release = release_evidence(version)
+        release = open_version(version)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     except (UnavailableError, CredentialsError):
         raise
     except ModelwayError as error:
         return [*blockers, error.message]
-    registrations = [entry for entry in entries if (entry.event, entry.model, entry.version) == ("registered", *about)]
-    if any(entry.details.get("blessing_sha256") not in {None, release.blessing_sha256} for entry in registrations):
-        blockers.append(f"the audit log says that {version} was registered with another blessing than it has now")
+    if not blockers and (problem := registration_problem(release, entries)):  # of a broken log there are no entries
+        blockers.append(problem)
     blockers += [
         f"{version} has not been served in {before}, which {environment} requires"
         for before in needs.after
@@ -190,7 +189,7 @@ def promotion_blockers(
     return blockers
 
 
-def _flaw(approval: Approval, release: ReleaseEvidence, *, needs: Requirements, now: datetime) -> str:
+def _flaw(approval: Approval, release: OpenedVersion, *, needs: Requirements, now: datetime) -> str:
     """Why an approval is not valid; empty if it is."""
     at, until = datetime.fromisoformat(approval.at), datetime.fromisoformat(approval.until)
     until = min(until, at + timedelta(days=needs.valid_days))
@@ -203,7 +202,7 @@ def _flaw(approval: Approval, release: ReleaseEvidence, *, needs: Requirements, 
     return _not_an_approver(approval.by, needs) or _self_approval(approval.by, release, needs=needs)
 
 
-def _self_approval(by: str, release: ReleaseEvidence, *, needs: Requirements) -> str:
+def _self_approval(by: str, release: OpenedVersion, *, needs: Requirements) -> str:
     """Why a person's approval would be a forbidden self-approval; empty if it would not be."""
     requester = release.blessing.requested_by
     if needs.self_approval:

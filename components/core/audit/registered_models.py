@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelway.components.core.audit.chain import Entry, Event
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.storage.mlflow import Tracking
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion as RegistryEntry
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,18 @@ class ModelVersion:
         """Moves an alias to this version."""
         self.model.tracking.set_alias(self.name, self.number, alias=alias)
 
-    def evidence(self, file: str) -> bytes | None:
-        """One file of the evidence that it was registered with; None if it has no such file."""
-        return self.model.tracking.evidence(self.name, self.number, file=file)
+    def registered(self) -> RegistryEntry:
+        """MLflow's entry of the version.
 
-    def download(self, folder: str) -> Path:
-        """Downloads the model's folder."""
-        return self.model.tracking.download_model(self.name, self.number, folder=folder)
+        Raises:
+            NotFoundError: there is none.
+        """
+        versions = self.model.tracking.versions(self.name)
+        entry = next((candidate for candidate in versions if str(candidate.version) == self.number), None)
+        if entry is None:
+            raise NotFoundError(
+                f"{self.name} has no version {self.number}",
+                value=self.number,
+                remedy="`modelway history` and MLflow's registry list the versions",
+            )
+        return entry

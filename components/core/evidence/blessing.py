@@ -54,6 +54,8 @@ class Blessing(BaseModel):
         compared_with: The champion's version; empty: there was none.
         gates: Every check with what was observed, its interval, the threshold and the verdict.
         at: When it was given, ISO 8601 in UTC.
+        evidence: The SHA-256 of every file that is kept beside it, by the files' names: gates, reports, card, baseline,
+            sample, and the three files. Empty in older ones.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
@@ -69,6 +71,7 @@ class Blessing(BaseModel):
     compared_with: str = ""
     gates: tuple[Gate, ...]
     at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    evidence: dict[str, str] = {}
 
     def content(self) -> bytes:
         """The document's bytes: what `sha256` is of, and what is kept."""

@@ -127,4 +127,4 @@ def _hashes(blessing: Blessing) -> Iterable[tuple[str, str]]:
     yield from ((f"{name} SHA-256", value) for name, value in blessing.hashes.model_dump().items() if value)
     origin = (("commit", blessing.git_commit), ("requested by", blessing.requested_by))
     yield from ((name, value) for name, value in origin if value)
-    yield from (("image", blessing.image), ("run", blessing.run), ("blessing SHA-256", blessing.sha256()))
+    yield from (("image", blessing.image), ("run", blessing.run))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from modelway.components.core.checks import Gate, blocking_reasons
@@ -31,7 +32,10 @@ def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFile
             data=str(facts.get("data_hash") or ""),
             **{name: document.sha256() for name, document in files.documents()},
         )
-        blessing, _, locations = record_blessing(gates, hashes, reports=reports, files=files, context=context)
+        pages = {f"{name}.html": Path(path) for name, path in reports.items()}
+        blessing, _, locations = record_blessing(
+            gates, hashes, reports=reports, evidence=pages, files=files, context=context
+        )
         decision = Outcome(
             run=context.run,
             name=context.name,

@@ -24,7 +24,7 @@ from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.blessing import Blessing, Hashes, bless
 from modelway.components.core.evidence.files import BLESSING_FILE, CARD_FILE, CARD_PAGE_FILE
-from modelway.components.core.evidence.model_card import ModelCard, render_card
+from modelway.components.core.evidence.model_card import render_card
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.run_files import RunRecord, read_record, write_record
 from modelway.components.core.storage.uri import join, list_folders, upload, write_uri
@@ -245,16 +245,28 @@ def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:
 
 
 def record_blessing(
-    gates: Sequence[Gate], hashes: Hashes, *, reports: Mapping[str, str], files: UserFiles, context: RunContext
-) -> tuple[Blessing, ModelCard, dict[str, str]]:
+    gates: Sequence[Gate],
+    hashes: Hashes,
+    *,
+    reports: Mapping[str, str],
+    evidence: Mapping[str, Path],
+    files: UserFiles,
+    context: RunContext,
+) -> tuple[Blessing, dict[str, bytes], dict[str, str]]:
     """Draws up a run's blessing and model card, and keeps them in the run's folder with the gates' reports.
 
-    The reports are paths, by the gates' names.
+    Args:
+        gates: The gates.
+        hashes: What was judged, and by what.
+        reports: Paths of the gates' reports, by the gates' names.
+        evidence: The gates' files that the blessing binds, by the names that they are kept under.
+        files: The project's three files, which it binds too, as it does the card.
+        context: The run.
 
     Returns:
-        The blessing, the card, and where the reports and the card's page are kept, by name.
+        The blessing, the contents that it binds by the files' names, and where reports and the card's page are kept.
     """
-    blessing = bless(
+    judged = bless(
         gates,
         hashes,
         project=files.project.name,
@@ -263,15 +275,20 @@ def record_blessing(
         requested_by=context.requested_by,
         compared_with=context.champion,
     )
-    card = render_card(blessing, files.project)
+    card = render_card(judged, files.project)
+    contents = {name: path.read_bytes() for name, path in evidence.items()}
+    contents |= {CARD_FILE: card.markdown.encode(), CARD_PAGE_FILE: card.page.encode()}
+    contents |= {f"{name}.json": document.canonical().encode() for name, document in files.documents()}
+    bound = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
+    blessing = judged.model_copy(update={"evidence": bound})
     root = join(context.store, "runs", context.run)
     locations = {name: join(root, f"{name}.html") for name in reports}
     for name, path in reports.items():
         upload(Path(path), locations[name])
     write_uri(join(root, BLESSING_FILE), blessing.content())
-    write_uri(join(root, CARD_FILE), card.markdown.encode())
-    write_uri(join(root, CARD_PAGE_FILE), card.page.encode())
-    return blessing, card, locations | {"card": join(root, CARD_PAGE_FILE)}
+    for name in (CARD_FILE, CARD_PAGE_FILE):
+        write_uri(join(root, name), contents[name])
+    return blessing, contents, locations | {"card": join(root, CARD_PAGE_FILE)}
 
 
 def request_hash(files: UserFiles, *, source_version: str, code_version: str) -> str:

@@ -221,8 +221,9 @@ class Tracking:
                 raise
 
     def with_tag(self, name: str, key: str, *, value: str) -> ModelVersion | None:
-        """The version of a registered model that carries one of our tags with this value, if any."""
-        return next((version for version in self.versions(name) if version.tags.get(f"{TAG}{key}") == value), None)
+        """The first version of a registered model that carries one of our tags with this value, if any."""
+        versions = reversed(self.versions(name))
+        return next((version for version in versions if version.tags.get(f"{TAG}{key}") == value), None)
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a registered model, the newest first."""
@@ -285,19 +286,18 @@ class Tracking:
             path = download_artifacts(location, dst_path=folder, tracking_uri=self.uri)
         return Path(path)
 
-    def evidence(self, name: str, version: str, *, file: str) -> bytes | None:
-        """One file of the evidence that a version was registered with; None if it has no such file."""
+    def evidence(self, name: str, version: str) -> dict[str, bytes]:
+        """The evidence that a version was registered with, by the files' names; empty if it has none."""
         with self.translate_errors():
             model_version = self.client.get_model_version(name, version)
             folder = model_version.tags.get(f"{TAG}evidence")
             if folder is None or model_version.run_id is None:
-                return None
-            artifacts = self.client.list_artifacts(model_version.run_id, folder)
-            if f"{folder}/{file}" not in {artifact.path for artifact in artifacts}:
-                return None
+                return {}
+            if not self.client.list_artifacts(model_version.run_id, folder):
+                return {}
             with TemporaryDirectory() as work:
-                path = self.client.download_artifacts(model_version.run_id, f"{folder}/{file}", work)
-                return Path(path).read_bytes()
+                path = Path(self.client.download_artifacts(model_version.run_id, folder, work))
+                return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:

@@ -357,7 +357,9 @@ class Releases:
         """Registers a model of its own; returns the version."""
         work = self.folder / f"release-{seed}"
         work.mkdir()
-        return register(self.place.tracking, self.place.policy(traffic="smoke"), work, seed)
+        return register(
+            self.place.tracking, self.place.store, policy=self.place.policy(traffic="smoke"), work=work, seed=seed
+        )
 
     def package(self, version: str, base: str) -> str:
         """Packages a version on a base; returns the version."""

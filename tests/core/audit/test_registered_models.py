@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import RegisteredModel
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.storage.mlflow import Tracking
 
 
@@ -32,11 +33,11 @@ def test_a_version_is_named_by_its_number_or_an_alias(model: RegisteredModel) ->
 def test_a_version_has_its_own_evidence_and_one_log_with_all_others(model: RegisteredModel) -> None:
     first, second = model.version("1"), model.version("2")
     assert (str(first), first.store) == (f"version 1 of {model.name}", model.store)
-    blessings = [version.evidence("blessing.json") for version in (first, second)]
-    assert None not in blessings
-    assert blessings[0] != blessings[1]
-    assert first.evidence("nothing.json") is None
+    assert open_version(first).blessing_sha256 != open_version(second).blessing_sha256
+    assert first.registered().version == 1
+    with pytest.raises(NotFoundError, match="has no version 9"):
+        model.version("9").registered()
     entry = second.log_event("promoted", "ada", environment="staging", details={"run": "r-1"})
     assert (entry.model, entry.version, entry.environment) == (model.name, "2", "staging")
-    assert first.model.verified_entries() == [entry]
+    assert first.model.verified_entries()[-1] == entry
     assert first.model.audit_log is second.model.audit_log

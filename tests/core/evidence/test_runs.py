@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,15 +100,21 @@ def test_the_blessing_the_card_and_the_reports_are_kept_beside_the_record(
     hashes = Hashes(**{name: document.sha256() for name, document in files.documents()})
     context = RunContext(run="release-7", store=str(tmp_path / "store"), requested_by="ada", champion="3")
     reports = {"data": str(tmp_path / "made.html")}
-    blessing, card, locations = record_blessing([], hashes, reports=reports, files=files, context=context)
+    evidence = {"data.json": tmp_path / "made.html"}
+    blessing, contents, locations = record_blessing(
+        [], hashes, reports=reports, evidence=evidence, files=files, context=context
+    )
+    assert blessing.evidence == {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    assert set(contents) == {"card.html", "card.md", "contract.json", "data.json", "policy.json", "project.json"}
+    assert contents["data.json"] == b"<p>"
     assert (blessing.requested_by, blessing.compared_with) == ("ada", "3")
     folder = tmp_path / "store" / "runs" / "release-7"
     assert locations == {"data": f"{folder}/data.html", "card": f"{folder}/card.html"}
     kept = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     assert kept == {
         "blessing.json": blessing.content().decode(),
-        "card.html": card.page,
-        "card.md": card.markdown,
+        "card.html": contents["card.html"].decode(),
+        "card.md": contents["card.md"].decode(),
         "data.html": "<p>",
     }
 

@@ -69,8 +69,8 @@ def test_a_project_on_pinned_images_and_in_a_bucket_has_no_problem(folder: Path)
         ),
         ("  estimator: evidently.Report\n", "the package evidently will not be", "requirements.txt"),
         (
-            "  estimator: xgboost.XGBClassifier\n",
-            "the package that xgboost is from, which is not installed here,",
+            "  estimator: catboost.CatBoostClassifier\n",
+            "the package that catboost is from, which is not installed here,",
             "req",
         ),
         (

@@ -9,8 +9,8 @@ import pytest
 from user_files import minimal_policy
 
 from modelway.components.core.audit.approvals import approve, promotion_blockers
+from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import RegisteredModel
-from modelway.components.core.audit.release_evidence import release_evidence
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.mlflow import Tracking
 
@@ -50,7 +50,7 @@ def _not_blessed(release: Release, name: str) -> str:
         (_other_blessing, "was registered with another blessing"),
         (_other_tag, "was registered with another blessing"),
         (_unreadable, "has a blessing that cannot be read"),
-        (_weaker_policy, "was judged by another policy"),
+        (_weaker_policy, r"was blessed with another policy\.json than is stored"),
         (_not_blessed, "is not blessed"),
     ],
 )
@@ -60,7 +60,7 @@ def test_evidence_that_is_incomplete_or_damaged_is_refused(
     name = f"evidence-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
     version = RegisteredModel(name, str(tmp_path / "store"), tracking).version(make_version(release, name))
     with pytest.raises(ModelwayError, match=problem) as error:
-        release_evidence(version)
+        open_version(version)
     assert promotion_blockers(version, "production") == [error.value.message]
     with pytest.raises(ModelwayError, match=problem):
         approve(version, "production", by="bob", reason="it is better")
