@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from modelway.components.core.audit.approvals import promotion_blockers
 from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.bundle.bundle import SBOM_FILE, Bundle, verify_bundle
 from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file
@@ -18,41 +19,14 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.strictness import weaker_checks
 from modelway.components.core.errors import (
     CredentialsError,
-    DamagedError,
     ModelwayError,
-    NotFoundError,
     UnavailableError,
 )
 from modelway.components.core.oci.fetch import fetch_release
 from modelway.components.core.oci.layout import Reference
-from modelway.components.core.storage.uri import join, read_uri
 
 _WATCHED = ("policy[deployment.", "policy[serving.")
 _TRAFFIC = ".traffic]"  # of an environment, for the rest of which the stricter of both policies applies
-
-
-def recorded_image(version: ModelVersion) -> str:
-    """The image of a version that `package_model` recorded, by digest.
-
-    Raises:
-        NotFoundError: there is no such record.
-        DamagedError: the record is damaged.
-    """
-    file = join(version.store, "packages", version.name, f"{version.number}.json")
-    try:
-        return str(json.loads(read_uri(file))["image"])
-    except NotFoundError as error:
-        raise NotFoundError(
-            f"{version} has not been packaged: no image of it is recorded",
-            file=file,
-            remedy="run `package_model` on it first",
-        ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedError(
-            f"{file} is damaged: it is not a package record",
-            file=file,
-            remedy="package the version again, which records the same image",
-        ) from error
 
 
 def image_failures(version: ModelVersion, image: str, *, insecure: bool = False) -> list[str]:

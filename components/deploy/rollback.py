@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 
 from modelway.components.core.audit.environments import Period, has_served, periods
 from modelway.components.core.audit.lock import acquire, assert_held, current_lock
+from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.preconditions import image_failures, recorded_image
+from modelway.components.deploy.preconditions import image_failures
 from modelway.components.deploy.promotion import Promotion, failures_of
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.stage import lease, template_in_service, workload_of

@@ -12,6 +12,7 @@ from modelway.components.core.audit.environments import environment_named, perio
 from modelway.components.core.audit.lock import EnvironmentLockedError, PromotionLock, acquire, current_lock
 from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
@@ -19,7 +20,7 @@ from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
-from modelway.components.deploy.preconditions import precondition_failures, recorded_image
+from modelway.components.deploy.preconditions import precondition_failures
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from modelway.components.core.audit.package_records import record_package
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.bundle.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
 from modelway.components.core.bundle.encryption import read_recipient
@@ -27,7 +27,6 @@ from modelway.components.core.oci.image import append_layer, write_layer
 from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.uri import join, write_uri
 from modelway.components.package.contents import Contents, add_sbom, gather
 from modelway.components.package.serving_base import check_can_decrypt, read_serving_base
 from modelway.components.package.sign import encrypt_and_sign
@@ -140,8 +139,7 @@ def package(
             sbom=(contents.folder / SBOM_FILE).read_text(encoding="utf-8"),
         )
     record = {name: getattr(result, name) for name in ("image", "sealed", "conversion")} | asdict(result.release)
-    file = join(version.store, "packages", version.name, f"{version.number}.json")
-    write_uri(file, json.dumps(record, indent=2, sort_keys=True).encode())
+    record_package(version, record, signing_key=signing_key)
     if run:
         PackageRecord(image=result.image).write(version.store, run)
     return result

@@ -57,4 +57,4 @@ def _print(approval: approvals.Approval, blockers: list[str]) -> None:
         f"{approval.by} approves version {approval.version} of {approval.model} for {approval.environment} until "
         f"{approval.until[:10]} (blessing {approval.blessing_sha256[:12]})"
     )
-    print_blockers(blockers, "it may be promoted now")
+    print_blockers(blockers, "its approvals are complete; `modelway promote --check` says whether it may be promoted")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelway.components.core.audit.approvals import approvals, promotion_blockers
+from modelway.components.core.audit.approvals import approvals
 from modelway.components.core.audit.environments import environment_named, served_versions
 from modelway.components.core.audit.lock import current_lock
 from modelway.components.core.audit.log import BrokenLogError
@@ -41,7 +41,7 @@ def promote(
     model_version, environment = context.model.version_named(version), environment_named(to)
     policy = context.workspace.policy
     if check:
-        answer = check_promotion(model_version, environment, policy=policy)
+        answer = check_promotion(model_version, environment, image=image, policy=policy, insecure=insecure)
         return Answer(answer, lambda: _print_check(answer), 0 if answer["allowed"] else 1)
     from modelway.components.deploy.stage import deploy
 
@@ -59,16 +59,23 @@ def promote(
 
 
 def check_promotion(
-    version: ModelVersion, environment: EnvironmentName, *, policy: Policy | None = None
+    version: ModelVersion,
+    environment: EnvironmentName,
+    *,
+    image: str = "",
+    policy: Policy | None = None,
+    insecure: bool = False,
 ) -> dict[str, Any]:
-    """Says whether a version may go to an environment now, and if not why.
+    """Says whether a version may go to an environment now, and if not why: by all that `deploy_model` requires.
 
     Returns:
         ``allowed``, ``refusals`` (a sentence each), ``version``, ``serves`` (what is there now), ``blessing``,
         ``quorum``, ``approvals``, and ``open``: the promotion that has the environment, if any.
     """
+    from modelway.components.deploy.preconditions import precondition_failures
+
     model = version.model
-    blockers = promotion_blockers(version, environment, policy=policy)
+    blockers = list(precondition_failures(version, environment, image=image, policy=policy, insecure=insecure))
     current_version = served_versions(model).get(environment)
     serves = None if current_version is None else current_version.number
     answer: dict[str, Any] = {"model": model.name, "version": version.number, "environment": environment}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.storage.mlflow import Tracking
+from modelway.pipelines.cli.output import print_json, print_line
 
 # The same address with something around or in it, and letters that look like its own.
 DISGUISES = [
@@ -78,3 +80,17 @@ def test_only_named_approvers_count(version: Callable[..., ModelVersion]) -> Non
         approve(target, "production", by="eve@example.org", reason="good")
     approve(target, "production", by="Cyd <cyd+work@example.org>", reason="good")
     assert promotion_blockers(target, "production") == []
+
+
+def test_escapes_in_a_reason_reach_no_terminal(
+    version: Callable[..., ModelVersion], capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = "good\x1b[2K\x1b[1Gapproved by the board \u202eddab"
+    approval = approve(version(quorum=1), "production", by="bob@example.org", reason=reason)
+    print_line(approval.reason)
+    print_json(approval.model_dump())
+    output = capsys.readouterr().out
+    assert "\x1b" not in output
+    assert "\u202e" not in output
+    assert "good\\u001b[2K" in output
+    assert json.loads(output[output.index("{") :])["reason"] == reason

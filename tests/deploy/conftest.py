@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,12 +15,12 @@ from image_layouts import with_layer
 from light_models import twice_the_income, write_light_model
 from pod_proxy import ApiServer, listening
 
+from modelway.components.core.audit.package_records import record_package
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.bundle.bundle import SIGNATURE_FILE
 from modelway.components.core.bundle.signing import sign
 from modelway.components.core.oci.fetch import RELEASE_ROOT
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.uri import write_uri
 from modelway.components.package.stage import package
 
 Change = Callable[[Path], Any]
@@ -79,8 +78,12 @@ class Packages:
             (bundle / SIGNATURE_FILE).unlink()
             sign(bundle, bundle / SIGNATURE_FILE, private_key=self.key)
         image = with_layer(str(self.base), bundle, RELEASE_ROOT, f"{self.host}/{model}")
-        write_uri(f"{self.store}/packages/{model}/{version}.json", json.dumps({"image": image}).encode())
+        self.record(model, version, image)
         return image
+
+    def record(self, model: str, version: str, image: str) -> None:
+        """Records an image as that of a version, signed by the key that packages."""
+        record_package(self.handle(model).version(version), {"image": image}, signing_key=self.key)
 
     def _bundle(self) -> Path:
         return self.folder / f"package-{next(self._numbers)}" / "release"

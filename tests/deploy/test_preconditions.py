@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,8 +117,7 @@ def test_an_image_with_the_blessing_of_another_version_is_refused(
     release: Callable[..., str], packages: Any, failures: Callable[..., tuple[str, ...]]
 ) -> None:
     first, second = release("twice"), release("twice", requested_by="eve@example.org")
-    packages("twice", second)
-    shutil.copy(Path(packages.store) / "packages/twice/2.json", Path(packages.store) / "packages/twice/1.json")
+    packages.record("twice", first, packages("twice", second))
     assert failures("twice", first) == (
         "the image is of version 2 of twice, not of version 1 of twice",
         "the image holds another blessing than the version is registered with",
@@ -149,7 +147,7 @@ def test_an_image_that_package_model_did_not_record_is_refused(
     )
     tag = recorded_image.partition("@")[0] + ":latest"
     assert f"the image {tag} is not pinned by a digest" in failures("recorded", version, tag)
-    (tmp_path / "store/packages/recorded/1.json").write_text(json.dumps({"image": f"{tmp_path}@sha256:{'0' * 64}"}))
+    packages.record("recorded", version, f"{tmp_path}@sha256:{'0' * 64}")
     assert failures("recorded", version)[0].startswith("the image is in a folder, from which a cluster cannot pull")
 
 
@@ -178,16 +176,13 @@ def test_a_version_that_is_not_blessed_is_refused(
     good = release("unblessed")
     image = packages("unblessed", good)
     version = release("unblessed", blessed=False)
-    record = Path(packages.store) / f"packages/unblessed/{version}.json"
-    record.write_text(json.dumps({"image": image}))
+    packages.record("unblessed", version, image)
     assert any("is not blessed" in problem for problem in failures("unblessed", version))
 
 
 def test_a_registry_that_is_away_is_no_refusal(release: Callable[..., str], packages: Any) -> None:
     version = release("away")
-    record = Path(packages.store) / f"packages/away/{version}.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(json.dumps({"image": f"127.0.0.1:1/away@sha256:{'0' * 64}"}))
+    packages.record("away", version, f"127.0.0.1:1/away@sha256:{'0' * 64}")
     with pytest.raises(UnavailableError):
         image_failures(packages.handle("away").version(version), "")
 

@@ -162,9 +162,9 @@ def test_a_bucket_that_encrypts_keeps_nothing_in_plain(
     metadata = [store.client.stat_object(bucket_name=store.bucket, object_name=name).metadata for name in store.names()]
     algorithms = [(entry or {}).get("x-amz-server-side-encryption") for entry in metadata]
     if store.disk is None:
-        assert algorithms == [None, None]
+        assert set(algorithms) == {None}
         return
-    assert algorithms == ["AES256", "AES256"]
+    assert set(algorithms) == {"AES256"}
     disk_content = b"".join(path.read_bytes() for path in (store.disk / store.bucket).rglob("*") if path.is_file())
     assert len(disk_content) > 1000
     assert folder_sha256(registered.model).encode() not in disk_content  # as the record has it

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from modelway.components.core.audit import approvals
-from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.opened_version import open_version, registered_blessings
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.storage.mlflow import Tracking
 
@@ -28,6 +28,8 @@ class AuditedModel:
         return blessing
 
     def approve(self, version: str = "1", by: str = "bob") -> None:
+        if not registered_blessings(self.handle.version(version), self.log.entries()):
+            self.register(version)
         approvals.approve(self.handle.version(version), "production", by=by, reason="fewer alarms")
 
 

@@ -3,7 +3,9 @@
 Signing is model-signing's. Verifying is done here, by the documented format (a DSSE envelope around an in-toto
 statement that lists each file's SHA-256, in a Sigstore bundle): importing model-signing takes over a second and 60 MiB,
 which a server that verifies what it serves cannot spend. Keys are PEM files on the curve P-256, which environment
-variables name; they are never parameters.
+variables name; they are never parameters. A file of public keys may hold several, one after the other: what any of
+them signed is trusted, so that a key is replaced by listing the new one, signing with it, and taking the old one out
+once nothing that it signed is deployed.
 """
 
 from __future__ import annotations
@@ -13,16 +15,20 @@ import binascii
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, first_line
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
+
+    Keys = Mapping[str, ec.EllipticCurvePublicKey]
 
 SIGNING_KEY, VERIFYING_KEY, ENCRYPTION_KEY = (f"MODELWAY_{use}_KEY" for use in ("SIGNING", "VERIFYING", "ENCRYPTION"))
 ENCRYPTION_RECIPIENT = "MODELWAY_ENCRYPTION_RECIPIENT"
@@ -38,6 +44,7 @@ _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 _PREDICATE_TYPE = "https://model_signing/signature/v1.0"
+_PUBLIC_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 _REMEDY = "do not use these files; fetch them again from where they were released, or package the version again"
 
 
@@ -123,18 +130,54 @@ def sign(folder: Path, signature: Path, *, private_key: Path) -> None:
 def verify(folder: Path, signature: Path, *, public_key: Path) -> None:
     """Verifies that a folder holds exactly the files that were signed; the signature may lie in it.
 
+    Args:
+        folder: The folder.
+        signature: The signature.
+        public_key: The file of the key that must have signed it, or of several, one of which must.
+
     Raises:
         ModelwayError: there is no signature, it is of another key or not valid, or a file differs, is missing or was
             added; names the file.
     """
-    _verify(folder, signature, key=_public(public_key))
+    _verify(folder, signature, keys=_public_keys(public_key))
+
+
+def sign_text(text: str, *, private_key: Path) -> str:
+    """Signs a text; returns the signature, which is text too.
+
+    Raises:
+        ModelwayError: the key cannot be read or is of another kind.
+    """
+    with TemporaryDirectory() as work:
+        folder, signature = _text_folder(work, text), Path(work, "signature")
+        sign(folder, signature, private_key=private_key)
+        return signature.read_text(encoding="utf-8")
+
+
+def verify_text(text: str, signature: str, *, public_key: Path) -> None:
+    """Verifies the signature of a text, as `verify` does of a folder.
+
+    Raises:
+        ModelwayError: it is of another key or not valid, or the text differs.
+    """
+    with TemporaryDirectory() as work:
+        file = Path(work, "signature")
+        file.write_text(signature, encoding="utf-8")
+        verify(_text_folder(work, text), file, public_key=public_key)
+
+
+def _text_folder(work: str, text: str) -> Path:
+    folder = Path(work, "signed")
+    folder.mkdir()
+    (folder / "text").write_text(text, encoding="utf-8")
+    return folder
 
 
 def is_signed_by(folder: Path, signature: Path, *, private_key: Path) -> bool:
     """Whether a signature is one that the private key made for exactly this folder."""
-    key = _private(private_key).public_key()
+    keys = _by_id(_private(private_key).public_key())
     with suppress(ModelwayError):
-        _verify(folder, signature, key=key)
+        _verify(folder, signature, keys=keys)
         return True
     return False
 
@@ -145,16 +188,16 @@ def signed_hashes(signature: Path, private_key: Path) -> dict[str, str]:
     Raises:
         ModelwayError: the signature is not one that the private key made.
     """
-    return _signed_hashes(signature, _private(private_key).public_key())
+    return _signed_hashes(signature, _by_id(_private(private_key).public_key()))
 
 
 def key_id(private_key: Path) -> str:
     """What names a key in the signatures that it makes: the SHA-256 of its public half."""
-    return hashlib.sha256(_pem(_private(private_key).public_key())).hexdigest()
+    return next(iter(_by_id(_private(private_key).public_key())))
 
 
-def _verify(folder: Path, signature: Path, *, key: ec.EllipticCurvePublicKey) -> None:
-    expected = _signed_hashes(signature, key)
+def _verify(folder: Path, signature: Path, *, keys: Keys) -> None:
+    expected = _signed_hashes(signature, keys)
     actual = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -172,8 +215,8 @@ def _verify(folder: Path, signature: Path, *, key: ec.EllipticCurvePublicKey) ->
             raise _mismatch(folder / name, f"{name} is not as it was signed")
 
 
-def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    """The SHA-256 of each file by its name, as a signature that is valid under the key lists them."""
+def _signed_hashes(signature: Path, keys: Keys) -> dict[str, str]:
+    """The SHA-256 of each file by its name, as a signature that is valid under one of the keys lists them."""
     try:
         bundle = json.loads(signature.read_bytes())
         material, envelope = bundle["verificationMaterial"]["publicKey"]["hint"], bundle["dsseEnvelope"]
@@ -191,7 +234,7 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
         raise _invalid(signature, "it is not a model signature") from error
     if kinds != (_MEDIA_TYPE, _PAYLOAD_TYPE):
         raise _invalid(signature, f"it is of another format, {' with '.join(map(str, kinds))}")
-    if material != hashlib.sha256(_pem(key)).hexdigest():
+    if material not in keys:
         raise DamagedError(
             f"{signature.name} was made with another key than is trusted here",
             file=str(signature),
@@ -199,7 +242,7 @@ def _signed_hashes(signature: Path, key: ec.EllipticCurvePublicKey) -> dict[str,
             value=material,
             remedy="take a release that the trusted key signed, or name the public key of whoever signs here",
         )
-    _check_ecdsa(signature, key, signature_bytes=signature_bytes, payload=payload)
+    _check_ecdsa(signature, keys[material], signature_bytes=signature_bytes, payload=payload)
     return _statement(signature, payload)
 
 
@@ -234,19 +277,25 @@ def _private(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _public(path: Path) -> ec.EllipticCurvePublicKey:
+def _public_keys(path: Path) -> Keys:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    key: ec.EllipticCurvePublicKey = _load_key(path, VERIFYING_KEY, load=load_pem_public_key)
-    return key
+    blocks: list[bytes | None] = list(_PUBLIC_PEM.findall(path.read_bytes())) if path.is_file() else []
+    keys = [_load_key(path, VERIFYING_KEY, load=load_pem_public_key, content=block) for block in blocks or [None]]
+    return _by_id(*keys)
 
 
-def _load_key(path: Path, variable: str, *, load: Callable[[bytes], object]) -> Any:
+def _by_id(*keys: ec.EllipticCurvePublicKey) -> Keys:
+    """Keys by what names them in the signatures that they make."""
+    return {hashlib.sha256(_pem(key)).hexdigest(): key for key in keys}
+
+
+def _load_key(path: Path, variable: str, *, load: Callable[[bytes], object], content: bytes | None = None) -> Any:
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 
     remedy = "name a PEM file of a key on the curve P-256; `modelway keys` makes a pair"
     try:
-        key = load(path.read_bytes())
+        key = load(path.read_bytes() if content is None else content)
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a PEM file without a password"
         raise ModelwayError(f"the key cannot be read: {reason}", file=str(path), key=variable, remedy=remedy) from error

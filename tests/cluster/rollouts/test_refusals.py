@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from modelway.components.core.audit.approvals import approve, promotion_blockers
-from modelway.components.core.bundle.signing import new_keys, sign
+from modelway.components.core.audit.package_records import record_package
+from modelway.components.core.bundle.signing import SIGNING_KEY, key_file, new_keys, sign
 from modelway.components.core.oci.fetch import fetch_release
 from modelway.components.core.storage.uri import join, read_uri, write_uri
 
@@ -22,10 +23,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarning
 @pytest.fixture
 def record_image(place: Any, good: str) -> Iterator[Callable[[str], None]]:
     """Makes an image the one that is recorded of the version, as long as the test runs."""
-    record = join(place.store, "packages", "loans", f"{good}.json")
-    before = read_uri(record)
-    yield lambda image: write_uri(record, json.dumps(json.loads(before) | {"image": image}).encode())
-    write_uri(record, before)
+    file, version = join(place.store, "packages", "loans", f"{good}.json"), place.model.version(good)
+    before = read_uri(file)
+    yield lambda image: record_package(version, {"image": image}, signing_key=key_file(SIGNING_KEY))
+    write_uri(file, before)
 
 
 def _state(place: Any) -> str:

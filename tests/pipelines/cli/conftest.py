@@ -25,7 +25,7 @@ ENVIRONMENTS: dict[str, Any] = {"staging": {}, "production": {"after": "staging"
 def audited(tracking: Tracking, release: Callable[..., str], tmp_path: Path) -> AuditedModel:
     """A model of two versions."""
     model = f"audited-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
-    assert [release(model, ENVIRONMENTS), release(model, ENVIRONMENTS)] == ["1", "2"]
+    assert [release(model, ENVIRONMENTS, store="") for _ in range(2)] == ["1", "2"]
     return AuditedModel(tracking, str(tmp_path / "store"), model)
 
 

@@ -48,7 +48,8 @@ def test_verify_says_what_was_checked_and_where_it_breaks(
     assert result["broken"]["file"] == str(last)
     with pytest.raises(BrokenLogError):
         serving_periods(audited.handle)
-    assert "audit log is broken" in check_promotion(audited.handle.version("1"), "production")["refusals"][0]
+    refusals = check_promotion(audited.handle.version("1"), "production")["refusals"]
+    assert any("audit log is broken" in refusal for refusal in refusals)
 
 
 def test_the_first_broken_link_of_the_audit_log_is_named(office: Office) -> None:

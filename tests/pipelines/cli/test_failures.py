@@ -52,7 +52,6 @@ DONE = {
     "history": ("history",),
     "explain": ("explain",),
     "runs": ("runs",),
-    "promote": ("promote", "1", "--to", "staging", "--check"),
     "schema": ("schema", "policy"),
 }
 

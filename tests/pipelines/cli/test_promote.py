@@ -4,45 +4,60 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from audited_model import AuditedModel
 from office import Office
 
 from modelway.components.core.audit.lock import acquire, release
 from modelway.pipelines.cli.promote import check_promotion
 
+NOT_PACKAGED = "has not been packaged: no image of it is recorded"
 
-def test_a_check_says_all_that_is_missing_and_then_that_nothing_is(audited: AuditedModel) -> None:
+
+@pytest.mark.usefixtures("keys")
+def test_a_check_says_all_that_is_missing(audited: AuditedModel) -> None:
+    audited.register("1")
     answer = check_promotion(audited.handle.version("1"), "production")
     assert not answer["allowed"]
-    assert ["staging" in answer["refusals"][0], "1 approval" in answer["refusals"][1]] == [True, True]
+    packaged, before, approved = answer["refusals"]
+    assert (NOT_PACKAGED in packaged, "staging" in before, "1 approval" in approved) == (True, True, True)
     audited.say("promoted", "1", "staging")
     audited.approve()
     answer = check_promotion(audited.handle.version("1"), "production")
-    assert (answer["allowed"], answer["refusals"], answer["quorum"], answer["open"]) == (True, [], 1, None)
+    assert (answer["allowed"], answer["refusals"], answer["quorum"], answer["open"]) == (False, [packaged], 1, None)
     assert [approval["by"] for approval in answer["approvals"]] == ["bob"]
     assert answer["blessing"] == answer["approvals"][0]["blessing_sha256"]
     assert json.loads(json.dumps(answer)) == answer
 
 
+@pytest.mark.usefixtures("keys")
 def test_a_check_names_the_promotion_that_has_the_environment(audited: AuditedModel) -> None:
     audited.say("promoted", "1", "staging")
     audited.approve()
     about: Any = {"model": audited.model, "version": "2", "environment": "production"}
     claim = acquire(audited.log, **about, actor="cyd", run="promote-7", lease=timedelta(hours=1))
     answer = check_promotion(audited.handle.version("1"), "production")
-    assert not answer["allowed"]
-    assert "production is being changed" in answer["refusals"][0]
+    assert "production is being changed" in answer["refusals"][-1]
     assert (answer["open"]["run"], answer["open"]["by"]) == ("promote-7", "cyd")
     release(audited.log, claim, event="undone", actor="bot")
-    assert check_promotion(audited.handle.version("1"), "production")["allowed"]
+    assert len(check_promotion(audited.handle.version("1"), "production")["refusals"]) == 1
 
 
-def test_promotion_is_checked_against_the_policy_and_changes_nothing(released: Office) -> None:
-    answer = released.read_json("promote", "1", "--to", "production", "--check", code=1)
-    assert not answer["allowed"]
+def test_promotion_is_checked_by_all_that_it_requires_and_changes_nothing(
+    office: Office, base: Path, registry: Any
+) -> None:
+    key = {"MODELWAY_VERIFYING_KEY": str(office.keys / "verifying.pem")}
+    answer = office.read_json("promote", "1", "--to", "production", "--check", code=1, **key)
+    assert any(NOT_PACKAGED in refusal for refusal in answer["refusals"])
     assert any("staging" in refusal for refusal in answer["refusals"])
     assert any("approv" in refusal for refusal in answer["refusals"])
-    assert len(released.read_json("audit", "log")) == 1
-    assert released.read_json("promote", "1", "--to", "staging", "--check")["allowed"]
+    assert len(office.read_json("audit", "log")) == 1
+    assert not office.read_json("promote", "1", "--to", "staging", "--check", code=1, **key)["allowed"]
+    target = f"{registry.host}/checked"
+    assert office("package", "1", "--base", str(base), "--target", target).returncode == 0
+    answer = office.read_json("promote", "1", "--to", "staging", "--check", **key)
+    assert (answer["allowed"], answer["refusals"]) == (True, [])
+    assert "MODELWAY_VERIFYING_KEY is not set" in office("promote", "1", "--to", "staging", "--check").stdout
