@@ -18,7 +18,7 @@ def make_release(folder: Path) -> None:
     """A signed bundle of the trained example, another one without the converted model, and the rows to ask for."""
     import polars as pl
 
-    from modelway.components.core.bundle.signing import new_keys
+    from modelway.components.core.bundle.keys import new_keys
     from modelway.components.core.config.policy import Policy
     from modelway.components.core.config.project import Project
     from modelway.components.core.storage.models import folder_sha256

@@ -29,7 +29,7 @@ _SERVICES = {
     "s3-region": "AWS_REGION",
     "mlflow-tracking-uri": "MLFLOW_TRACKING_URI",
 }
-_MOUNTS = "/var/run/modelway"  # where `core.bundle.signing` and `core.oci.registry` look
+_MOUNTS = "/var/run/modelway"  # where `core.bundle.keys` and `core.oci.registry` look
 _REGISTRY = ("modelway-registry", f"{_MOUNTS}/registry")  # ``config.json`` as Docker keeps it
 _RUN_LABEL = "metadata.labels['pipeline/runid']"  # KFP labels every pod of a run with the run's id
 # What the nodes of a provider's spot capacity are labelled with, and tainted with where the provider taints them.

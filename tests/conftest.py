@@ -23,7 +23,7 @@ from small_projects import edit_yaml, write_small_project
 from user_files import minimal_policy
 
 from modelway.components.core.bundle.encryption import new_identity
-from modelway.components.core.bundle.signing import (
+from modelway.components.core.bundle.keys import (
     ENCRYPTION_KEY,
     ENCRYPTION_RECIPIENT,
     SIGNING_KEY,

@@ -13,7 +13,7 @@ from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.bundle.bundle import SBOM_FILE, Bundle, verify_bundle
-from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file
+from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.strictness import weaker_checks

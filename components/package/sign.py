@@ -22,7 +22,8 @@ from pathlib import Path
 
 from modelway.components.core.bundle.bundle import MODEL_FOLDER, ONNX_FILE, SIGNATURE_FILE
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt
-from modelway.components.core.bundle.signing import is_signed_by, key_id, sign, signed_hashes
+from modelway.components.core.bundle.keys import key_id
+from modelway.components.core.bundle.signing import is_signed_by, sign, signed_hashes
 from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.storage.uri import create_uri, fetch, join, read_uri, sha256_of, upload, write_uri

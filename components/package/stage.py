@@ -11,15 +11,15 @@ from modelway.components.core.audit.package_records import record_package
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.bundle.bundle import SBOM_FILE, SIGNATURE_FILE, Bundle, Release
 from modelway.components.core.bundle.encryption import read_recipient
-from modelway.components.core.bundle.signing import (
+from modelway.components.core.bundle.keys import (
     ENCRYPTION_KEY,
     ENCRYPTION_RECIPIENT,
     SIGNING_KEY,
     has_key,
-    is_signed_by,
     key_file,
     key_id,
 )
+from modelway.components.core.bundle.signing import is_signed_by
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.runs import PackageRecord
 from modelway.components.core.oci.fetch import RELEASE_ROOT

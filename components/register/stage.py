@@ -37,10 +37,9 @@ class Evidence:
 
     @property
     def files(self) -> dict[str, Path]:
-        """The files, by the name to keep them under."""
+        """What is kept beside the blessing, but for the pages, by the name to keep it under."""
         return {
             **{f"{name}.json": Path(path) for name, path in self.gates.items()},
-            **{f"{name}.html": Path(path) for name, path in self.reports.items()},
             **{path.name: path for path in sorted(Path(self.baseline).iterdir())},
         }
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file
+from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.app import App
 from modelway.components.serve.asgi import Limits

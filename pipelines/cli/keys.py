@@ -13,7 +13,7 @@ from modelway.pipelines.cli.output import Answer, written
 def keys(folder: Annotated[Path, typer.Argument(help="Where the keys go.")] = Path("keys")) -> Answer:
     """Makes the keys that releases are signed and verified with, and a pair to encrypt and decrypt models with."""
     from modelway.components.core.bundle.encryption import new_identity
-    from modelway.components.core.bundle.signing import new_keys
+    from modelway.components.core.bundle.keys import new_keys
 
     files = [folder / name for name in ("signing.pem", "verifying.pem", "encryption.key", "encryption.recipient")]
     signing, verifying, identity, recipient = files

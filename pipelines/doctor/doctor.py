@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.bundle.encryption import read_keys, read_recipient
-from modelway.components.core.bundle.signing import (
+from modelway.components.core.bundle.keys import (
     ENCRYPTION_KEY,
     ENCRYPTION_RECIPIENT,
     SIGNING_KEY,
@@ -15,9 +15,8 @@ from modelway.components.core.bundle.signing import (
     has_key,
     key_file,
     key_id,
-    sign,
-    verify,
 )
+from modelway.components.core.bundle.signing import sign, verify
 from modelway.components.core.errors import CredentialsError, ModelwayError
 from modelway.components.core.oci.layout import Reference
 from modelway.components.core.oci.registry import Registry, images_at

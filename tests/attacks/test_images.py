@@ -13,7 +13,7 @@ from light_models import twice_the_income, write_light_model
 
 from modelway.components.core.audit.package_records import record_package
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.bundle.signing import new_keys
+from modelway.components.core.bundle.keys import new_keys
 from modelway.components.core.oci.fetch import RELEASE_ROOT
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.preconditions import precondition_failures

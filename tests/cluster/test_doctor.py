@@ -15,7 +15,7 @@ from kube import kubectl
 from private_tls import new_authority
 from user_files import minimal_policy
 
-from modelway.components.core.bundle.signing import new_keys
+from modelway.components.core.bundle.keys import new_keys
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.pipelines.doctor.cluster import inspect_cluster
 

@@ -13,7 +13,7 @@ from registered_versions import log_registration
 from user_files import minimal_policy
 
 from modelway.components.core.audit.approvals import approve
-from modelway.components.core.bundle.signing import VERIFYING_KEY, new_keys
+from modelway.components.core.bundle.keys import VERIFYING_KEY, new_keys
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import UnavailableError
 from modelway.components.deploy.preconditions import image_failures, policy_failures, precondition_failures

@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.bundle.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT
+from modelway.components.core.bundle.keys import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT
 from modelway.components.core.checks import Gate, passed_or_failed
 from modelway.components.core.config.project import Features
 from modelway.components.core.evidence.blessing import GATES

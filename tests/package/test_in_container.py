@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.core.bundle.signing import new_keys
+from modelway.components.core.bundle.keys import new_keys
 from modelway.components.core.storage.models import load_model
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.package.stage import package

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, decrypt_bundle, encrypt, new_identity, read_keys
-from modelway.components.core.bundle.signing import new_keys, verify
+from modelway.components.core.bundle.keys import new_keys
+from modelway.components.core.bundle.signing import verify
 from modelway.components.package.sign import encrypt_and_sign
 
 FILES = {"model/MLmodel": "flavors: {}", "model/data/weights": "weights", "model.onnx": "graph", "release.json": "{}"}

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from kfp import compiler
 
-from modelway.components.core.bundle import signing
+from modelway.components.core.bundle import keys
 from modelway.components.core.oci import registry as registries
 from modelway.pipelines.promote import promote_pipeline
 
@@ -47,7 +47,7 @@ def test_keys_are_mounted_and_addresses_given(documents: tuple[dict[str, Any], d
     key, services = executor["configMapAsVolume"]
     assert services["configMapName"] == "modelway"
     assert (key["configMapName"], key["optional"]) == ("modelway-verifying-key", True)
-    assert f"{key['mountPath']}/verifying.pem" == signing._MOUNTED[signing.VERIFYING_KEY]
+    assert f"{key['mountPath']}/verifying.pem" == keys._MOUNTED[keys.VERIFYING_KEY]
     (registry,) = executor["secretAsVolume"]
     assert registry["mountPath"] == registries._MOUNTED
     variables = {entry["envVar"] for source in executor["configMapAsEnv"] for entry in source["keyToEnv"]}

@@ -37,7 +37,7 @@ def test_the_decision_and_the_reports_are_kept_in_the_store(request_: Request) -
     for name, report in decision.reports.items():
         assert Path(report) == request_.store / "runs" / "run-1" / f"{name}.html"
         if name != "card":
-            assert Path(report).read_bytes() == request_.evidence.files[f"{name}.html"].read_bytes()
+            assert Path(report).read_bytes() == Path(request_.evidence.reports[name]).read_bytes()
 
 
 def _waived(request: Request, until: str, *, in_policy: bool) -> Request:

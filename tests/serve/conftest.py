@@ -19,7 +19,8 @@ from light_models import describe_model, twice_the_income, write_light_model
 from user_files import minimal_project_text
 
 from modelway.components.core.bundle.bundle import Bundle
-from modelway.components.core.bundle.signing import new_keys, sign
+from modelway.components.core.bundle.keys import new_keys
+from modelway.components.core.bundle.signing import sign
 from modelway.components.core.config.project import Project
 from modelway.components.core.storage.models import folder_sha256
 from modelway.components.core.tables.parquet import to_model_input

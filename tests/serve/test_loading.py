@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelway.components.core.bundle.signing import new_keys
+from modelway.components.core.bundle.keys import new_keys
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.loading import load_bundle
 from modelway.components.serve.predictor import PipelinePredictor

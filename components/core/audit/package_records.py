@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelway.components.core.audit.registered_models import ModelVersion
-from modelway.components.core.bundle.signing import VERIFYING_KEY, key_file, sign_text, verify_text
+from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
+from modelway.components.core.bundle.signing import sign_text, verify_text
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
 from modelway.components.core.storage.uri import join, read_uri, write_uri
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from modelway.components.core.bundle.encryption import decrypt_bundle, encrypted_file, read_keys
-from modelway.components.core.bundle.signing import VERIFYING_KEY, verify
+from modelway.components.core.bundle.keys import VERIFYING_KEY
+from modelway.components.core.bundle.signing import verify
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError
 from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE
 from modelway.components.core.storage.models import folder_sha256

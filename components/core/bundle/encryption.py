@@ -22,8 +22,8 @@ from io import BufferedIOBase, BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelway.components.core.bundle.keys import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT, key_file, write_pair
 from modelway.components.core.bundle.sealed_v1 import KEY_BYTES, SEALED_FILE, changed_or_cut_off, unseal
-from modelway.components.core.bundle.signing import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT, key_file, write_pair
 from modelway.components.core.bundle.tar import extract_tar
 from modelway.components.core.errors import ModelwayError, first_line
 

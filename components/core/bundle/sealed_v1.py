@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BufferedIOBase
 
-from modelway.components.core.bundle.signing import ENCRYPTION_KEY
+from modelway.components.core.bundle.keys import ENCRYPTION_KEY
 from modelway.components.core.errors import ModelwayError
 
 SEALED_FILE = "model.sealed"

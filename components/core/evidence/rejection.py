@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from modelway.components.core.checks import Gate, blocking_reasons
@@ -32,9 +31,8 @@ def reject(gates: Sequence[Gate], reports: Mapping[str, str], *, files: UserFile
             data=str(facts.get("data_hash") or ""),
             **{name: document.sha256() for name, document in files.documents()},
         )
-        pages = {f"{name}.html": Path(path) for name, path in reports.items()}
         blessing, _, locations = record_blessing(
-            gates, hashes, reports=reports, evidence=pages, files=files, context=context
+            gates, hashes, reports=reports, evidence={}, files=files, context=context
         )
         decision = Outcome(
             run=context.run,

@@ -27,7 +27,7 @@ from modelway.components.core.evidence.files import BLESSING_FILE, CARD_FILE, CA
 from modelway.components.core.evidence.model_card import render_card
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.run_files import RunRecord, read_record, write_record
-from modelway.components.core.storage.uri import join, list_folders, upload, write_uri
+from modelway.components.core.storage.uri import join, list_folders, write_uri
 
 ReleaseGoal = Literal["registered", "packaged", "staging"]
 Goal = Literal[ReleaseGoal, "promoted"]
@@ -259,8 +259,8 @@ def record_blessing(
         gates: The gates.
         hashes: What was judged, and by what.
         reports: Paths of the gates' reports, by the gates' names.
-        evidence: The gates' files that the blessing binds, by the names that they are kept under.
-        files: The project's three files, which it binds too, as it does the card.
+        evidence: The gates' other files, by the names that they are kept under.
+        files: The project's three files. The blessing binds them, the gates' files and the card.
         context: The run.
 
     Returns:
@@ -276,17 +276,16 @@ def record_blessing(
         compared_with=context.champion,
     )
     card = render_card(judged, files.project)
-    contents = {name: path.read_bytes() for name, path in evidence.items()}
+    pages = {f"{name}.html": Path(path).read_bytes() for name, path in reports.items()}
+    contents = pages | {name: path.read_bytes() for name, path in evidence.items()}
     contents |= {CARD_FILE: card.markdown.encode(), CARD_PAGE_FILE: card.page.encode()}
     contents |= {f"{name}.json": document.canonical().encode() for name, document in files.documents()}
     bound = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
     blessing = judged.model_copy(update={"evidence": bound})
     root = join(context.store, "runs", context.run)
     locations = {name: join(root, f"{name}.html") for name in reports}
-    for name, path in reports.items():
-        upload(Path(path), locations[name])
     write_uri(join(root, BLESSING_FILE), blessing.content())
-    for name in (CARD_FILE, CARD_PAGE_FILE):
+    for name in (*pages, CARD_FILE, CARD_PAGE_FILE):
         write_uri(join(root, name), contents[name])
     return blessing, contents, locations | {"card": join(root, CARD_PAGE_FILE)}
 

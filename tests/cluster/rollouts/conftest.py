@@ -26,7 +26,7 @@ from user_files import minimal_policy
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import RegisteredModel
-from modelway.components.core.bundle.signing import SIGNING_KEY, VERIFYING_KEY, new_keys
+from modelway.components.core.bundle.keys import SIGNING_KEY, VERIFYING_KEY, new_keys
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.oci.layout import Reference, pull

@@ -13,7 +13,8 @@ import pytest
 
 from modelway.components.core.audit.approvals import approve, promotion_blockers
 from modelway.components.core.audit.package_records import record_package
-from modelway.components.core.bundle.signing import SIGNING_KEY, key_file, new_keys, sign
+from modelway.components.core.bundle.keys import SIGNING_KEY, key_file, new_keys
+from modelway.components.core.bundle.signing import sign
 from modelway.components.core.oci.fetch import fetch_release
 from modelway.components.core.storage.uri import join, read_uri, write_uri
 

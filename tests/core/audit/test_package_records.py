@@ -7,7 +7,7 @@ import pytest
 
 from modelway.components.core.audit.package_records import record_package, recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.bundle.signing import VERIFYING_KEY, new_keys
+from modelway.components.core.bundle.keys import VERIFYING_KEY, new_keys
 from modelway.components.core.errors import DamagedError, NotFoundError
 from modelway.components.core.storage.mlflow import Tracking
 

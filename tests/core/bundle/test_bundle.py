@@ -17,7 +17,8 @@ import pytest
 
 from modelway.components.core.bundle.bundle import Bundle, Release, verify_bundle
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt, new_identity
-from modelway.components.core.bundle.signing import new_keys, sign
+from modelway.components.core.bundle.keys import new_keys
+from modelway.components.core.bundle.signing import sign
 from modelway.components.core.checks import Gate, passed_or_failed
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError

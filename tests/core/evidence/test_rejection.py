@@ -10,7 +10,7 @@ from user_files import minimal_project_text
 
 from modelway.components.core.checks import Check, Gate, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.core.config.user_files import UserFiles
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.core.evidence.blessing import Blessing
 from modelway.components.core.evidence.rejection import RejectedError, reject
 from modelway.components.core.evidence.runs import DECISION, Outcome, RunContext, State
@@ -104,7 +104,7 @@ def test_the_error_stays_short_and_the_record_complete(count: int, more: str | N
 
 def test_a_store_that_cannot_be_written_is_not_a_rejection(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file", encoding="utf-8")
-    with pytest.raises(OSError, match="store"):
+    with pytest.raises(NotFoundError, match="store"):
         reject(*_gates(tmp_path, data=(BAD,)), files=FILES, context=_context(tmp_path / "store"))
 
 

@@ -92,6 +92,9 @@ def test_a_store_that_refuses_is_not_a_missing_record(monkeypatch: pytest.Monkey
         Outcome.read("s3://bucket/store", "release-7", file=OUTCOME)
 
 
+DOCUMENTS = ("project.json", "contract.json", "policy.json")
+
+
 def test_the_blessing_the_card_and_the_reports_are_kept_beside_the_record(
     tmp_path: Path, project_text: Text, contract_text: Text, policy_text: Text
 ) -> None:
@@ -105,7 +108,15 @@ def test_the_blessing_the_card_and_the_reports_are_kept_beside_the_record(
         [], hashes, reports=reports, evidence=evidence, files=files, context=context
     )
     assert blessing.evidence == {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    assert set(contents) == {"card.html", "card.md", "contract.json", "data.json", "policy.json", "project.json"}
+    assert set(contents) == {
+        "card.html",
+        "card.md",
+        "contract.json",
+        "data.html",
+        "data.json",
+        "policy.json",
+        "project.json",
+    }
     assert contents["data.json"] == b"<p>"
     assert (blessing.requested_by, blessing.compared_with) == ("ada", "3")
     folder = tmp_path / "store" / "runs" / "release-7"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from modelway.components.core.bundle.encryption import new_identity
-from modelway.components.core.bundle.signing import new_keys
+from modelway.components.core.bundle.keys import new_keys
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.pipelines.doctor.doctor import diagnose
 from modelway.pipelines.project.workspace import Workspace
