@@ -192,7 +192,7 @@ def approvals(entries: Iterable[Entry], model: str, *, version: str, environment
 
 def _replaces(approval: Approval, earlier: Approval) -> bool:
     same_person = Person.of(approval.by).is_same(Person.of(earlier.by))
-    same_kind = (PROOF in approval.entry.details) == (PROOF in earlier.entry.details)
+    same_kind = bool(approval.entry.details.get(PROOF)) == bool(earlier.entry.details.get(PROOF))
     return same_person and same_kind and approval.blessing_sha256 == earlier.blessing_sha256
 
 

@@ -7,7 +7,6 @@ therefore the time of the approval, not the present, and the issuer's keys of th
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +19,7 @@ from modelway.components.core.errors import RejectedError
 LONGEST_TOKEN = 16 * 1024
 LEEWAY_SECONDS = 60
 LONGEST_SECONDS = 24 * 3600  # a token stays in the log: one that is valid for long could be used elsewhere for long
+_LATEST = 2**40  # seconds since 1970: what is greater is no time, nor is NaN less
 _REQUIRED = ["iss", "sub", "aud", "exp", "iat"]
 
 
@@ -124,8 +124,9 @@ def _check_time(claims: Mapping[str, Any], at: datetime) -> None:
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
-    valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if valid else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        return None
+    return float(value)
 
 
 def _quoted(value: object) -> str:
