@@ -1,4 +1,4 @@
-"""Attacks by people who may run jobs of CI or write to the store, and want to approve as somebody whom the policy trusts."""
+"""Attacks by people who may run jobs or write to the store, and want to approve as somebody whom the policy trusts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from oidc_issuer import PRODUCTION, OidcIssuer, rsa_key
+from user_files import minimal_policy
 
 from modelway.components.core.audit.approvals import approve, promotion_blockers, withdraw
 from modelway.components.core.audit.identity import AUDIENCE, bound_audience
@@ -27,13 +27,6 @@ from modelway.components.core.errors import DamagedError, ModelwayError, Rejecte
 from modelway.components.core.storage.mlflow import Tracking
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-
-
-@pytest.fixture
-def issuer() -> Iterator[OidcIssuer]:
-    issuer = OidcIssuer()
-    yield issuer
-    issuer.close()
 
 
 class Case:
@@ -140,19 +133,14 @@ def test_a_key_is_for_the_algorithm_that_it_is_published_for(case: Callable[...,
     target = case()
     claims = jwt.decode(target.issuer.token(target.audience), options={"verify_signature": False})
     own = ec.generate_private_key(ec.SECP256R1())
-    target.issuer.jwks = lambda: {  # type: ignore[method-assign]
-        "keys": [
-            {**key, "alg": "RS256" if key["kid"] == "first" else "ES256"} for key in OidcIssuer.jwks(target.issuer)["keys"]
-        ]
-    }
+    (first, _) = target.issuer.jwks()["keys"]
+    target.issuer.replies["/jwks"] = (200, json.dumps({"keys": [first | {"alg": "RS256"}]}).encode(), {})
     target.refuses(jwt.encode(claims, own, "ES256", headers={"kid": "first"}), "signed by ES256, for which the key")
 
 
 def test_a_short_key_proves_nothing(case: Callable[..., Case]) -> None:
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
     target = case()
-    target.issuer.keys["first"] = rsa.generate_private_key(65537, 1024)
+    target.issuer.keys["first"] = rsa.generate_private_key(65537, 1024)  # noqa: S505
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         token = target.issuer.token(target.audience)
     target.refuses(token, "signature is not valid: InvalidKeyError")
@@ -239,7 +227,6 @@ def test_a_token_counts_once(
         content, _, signature = token.rpartition(".")
         raw = base64.urlsafe_b64decode(signature + "==")
         r, s = int.from_bytes(raw[:32], "big"), P256_ORDER - int.from_bytes(raw[32:], "big")
-        assert decode_dss_signature  # the raw form is r and s, 32 bytes each
         twin = base64.urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=").decode()
         forms.append(f"{content}.{twin}")
         jwt.decode(forms[-1], issuer.keys[key].public_key(), algorithms=["ES256"], audience=AUDIENCE)
@@ -303,8 +290,6 @@ def test_an_actor_in_disguise_is_refused(case: Callable[..., Case]) -> None:
 
 
 def test_a_promoters_policy_trusts_nobody_more(case: Callable[..., Case]) -> None:
-    from user_files import minimal_policy
-
     target = case()
     wider = [{"issuer": target.issuer.url, "subject": subject} for subject in (PRODUCTION, "repo:mallory/x:ref:main")]
     policy = minimal_policy(environments={"production": {"approvals": {"quorum": 0, "identities": wider}}})

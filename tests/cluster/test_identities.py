@@ -22,9 +22,7 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-def version(
-    namespace: str, tracking: Tracking, release: Callable[..., str], tmp_path: Path
-) -> ModelVersion:
+def version(namespace: str, tracking: Tracking, release: Callable[..., str], tmp_path: Path) -> ModelVersion:
     """A version that the account `approver` of the namespace may approve."""
     for account in ("approver", "other"):
         kubectl("create", "serviceaccount", account, "-n", namespace)

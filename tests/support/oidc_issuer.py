@@ -32,12 +32,14 @@ class OidcIssuer:
         self.keys: dict[str, Any] = {"first": FIRST, "second": SECOND}
         self.replies: dict[str, tuple[int, bytes, dict[str, str]]] = {}  # instead of what it says, by path
         self.requests: list[str] = []
+        self.authorizations: list[str | None] = []
         self.job_claims: dict[str, Any] = {}
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.requests.append(self.path)
+                issuer.authorizations.append(self.headers.get("Authorization"))
                 status, body, headers = issuer.reply(self.path, self.headers)
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -80,7 +82,9 @@ class OidcIssuer:
             content = {"value": self.token(audience, **self.job_claims), "count": 1}
         return (404, b"", {}) if content is None else (200, json.dumps(content).encode(), {})
 
-    def token(self, audience: Any, key: str = "first", signer: Any = None, at: float | None = None, **claims: Any) -> str:
+    def token(
+        self, audience: Any, key: str = "first", signer: Any = None, at: float | None = None, **claims: Any
+    ) -> str:
         """A token as GitHub gives it to a job of acme/claims; claims that are None are left out."""
         now = int(time.time() if at is None else at)
         content: dict[str, Any] = {

@@ -22,7 +22,9 @@ class TrustedIdentity(Section):
 
     issuer: str = Field(description="The issuer's https address, or `kubernetes`: the cluster's own accounts.")
     subject: str = Field(min_length=1, description="The token's `sub`, such as repo:acme/claims:environment:production")
-    claims: dict[str, str] = Field({}, description="Further claims that the token must have, such as environment.")
+    claims: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        {}, description="Further claims that the token must have, such as environment."
+    )
 
     @field_validator("issuer")
     @classmethod
