@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from oidc_issuer import OidcIssuer
 from registered_versions import release_version
 from small_projects import edit_yaml, write_small_project
 from user_files import minimal_policy
@@ -121,6 +122,14 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable, name in zip((SIGNING_KEY, VERIFYING_KEY, ENCRYPTION_KEY, ENCRYPTION_RECIPIENT), names, strict=True):
         monkeypatch.setenv(variable, str(folder / name))
     return folder
+
+
+@pytest.fixture
+def issuer() -> Iterator[OidcIssuer]:
+    """An issuer of identity tokens on this machine."""
+    issuer = OidcIssuer()
+    yield issuer
+    issuer.close()
 
 
 @pytest.fixture

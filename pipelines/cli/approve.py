@@ -8,9 +8,12 @@ import typer
 
 from modelway.components.core.audit import approvals
 from modelway.components.core.audit.environments import environment_named
+from modelway.components.core.audit.identity import recorded_identity
+from modelway.components.core.audit.token_sources import token_source
 from modelway.pipelines.cli.options import (
     Context,
     Home,
+    IdentityToken,
     Project,
     Reason,
     Store,
@@ -31,6 +34,7 @@ def approve(
         str, typer.Option(help="When the approval ends, ISO 8601. Default: as late as the policy allows.")
     ] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Withdraw the approval.")] = False,
+    identity_token: IdentityToken = "",
     project: Project = None,
     home: Home = None,
     store: Store = None,
@@ -41,13 +45,23 @@ def approve(
     """
     context = Context.load(project, home, store=store, by=by)
     model_version, environment = context.model.version_named(version), environment_named(to)
+    policy, source = context.workspace.policy, token_source(identity_token, by=by or "")
     if withdraw:
-        entry = approvals.withdraw(model_version, environment, by=context.by, reason=reason)
-        note = f"{context.by} does not approve version {model_version.number} for {to} any more"
+        entry = approvals.withdraw(
+            model_version, environment, by=context.by, reason=reason, policy=policy, source=source
+        )
+        identity = recorded_identity(entry.details)
+        note = f"{entry.actor} does not approve version {model_version.number} for {to} any more (identity: {identity})"
         return Answer(entry_as_json(entry), lambda: print_line(note))
-    policy = context.workspace.policy
-    ends = parse_time(until) if until else None
-    approval = approvals.approve(model_version, environment, by=context.by, reason=reason, until=ends, policy=policy)
+    approval = approvals.approve(
+        model_version,
+        environment,
+        by=context.by,
+        reason=reason,
+        until=parse_time(until) if until else None,
+        policy=policy,
+        source=source,
+    )
     blockers = approvals.promotion_blockers(model_version, environment, policy=policy)
     return Answer({"approval": approval.model_dump(), "refusals": blockers}, lambda: _print(approval, blockers))
 
@@ -57,4 +71,5 @@ def _print(approval: approvals.Approval, blockers: list[str]) -> None:
         f"{approval.by} approves version {approval.version} of {approval.model} for {approval.environment} until "
         f"{approval.until[:10]} (blessing {approval.blessing_sha256[:12]})"
     )
+    print_line(f"  identity: {approval.identity}")
     print_blockers(blockers, "its approvals are complete; `modelway promote --check` says whether it may be promoted")

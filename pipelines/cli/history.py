@@ -17,6 +17,8 @@ from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.pipelines.cli.options import Context, Home, Project, Store, parse_time
 from modelway.pipelines.cli.output import Answer, escape, to_minute
 
+_APPROVAL = {"by", "reason", "at", "until", "identity"}
+
 
 def history(
     at: Annotated[str, typer.Option("--at", help="Only what was served then: 2026-11-01 or 2026-11-01T14:30.")] = "",
@@ -81,7 +83,9 @@ def _row(entries: Sequence[Entry], period: Period, *, first_served: datetime) ->
         "run": registration.details.get("run", "") if registration is not None else "",
         "blessing": blessing or next((approval.blessing_sha256 for approval in valid_approvals), ""),
         "image": entry.details.get("image", ""),
-        "approvals": [approval.model_dump(include={"by", "reason", "at", "until"}) for approval in valid_approvals],
+        "approvals": [
+            approval.model_dump(include={"by", "reason", "at", "until", "identity"}) for approval in valid_approvals
+        ],
         "why": _why(period, registration, valid_approvals=valid_approvals),
     }
 
@@ -94,7 +98,9 @@ def _why(period: Period, registration: Entry | None, *, valid_approvals: Sequenc
         sentences.append(
             f"Version {period.version} was blessed{f' in {run}' if run else ''} (blessing {blessing[:12]})."
         )
-    sentences += [f"{approval.by} approved it: {approval.reason}." for approval in valid_approvals]
+    sentences += [
+        f"{approval.by} approved it: {approval.reason} (identity: {approval.identity})." for approval in valid_approvals
+    ]
     reason = f": {entry.details['reason']}" if entry.details.get("reason") else ""
     deed = {
         "registered": f"{entry.actor} released it",

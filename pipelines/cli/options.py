@@ -39,6 +39,15 @@ Champion = Annotated[
 Version = Annotated[str, typer.Argument(help="The version's number, or an alias such as development or challenger.")]
 To = Annotated[str, typer.Option("--to", help="The environment: staging or production.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; it is kept in the audit log.")]
+IdentityToken = Annotated[
+    str,
+    typer.Option(
+        "--identity-token",
+        metavar="FILE",
+        help="The file with the token of CI or the cluster that says who it is; -: standard input. Default: the token "
+        "in MODELWAY_IDENTITY_TOKEN, else the file MODELWAY_IDENTITY_TOKEN_FILE, else the one of GitHub Actions.",
+    ),
+]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Use plain HTTP for the image registries.")]
 BASE = typer.Option(
     "--base", help="The serving base, host/repository@sha256:…, or an OCI layout.", envvar="MODELWAY_BASE"

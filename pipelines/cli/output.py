@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich import markup
 from rich.console import Console
 
+from modelway.components.core.audit.identity import IDENTITY, PROOF, recorded_identity
 from modelway.components.core.errors import CrashError, ModelwayError
 from modelway.components.core.evidence.runs import Outcome, State
 from modelway.components.core.report.text import printable
@@ -118,8 +119,11 @@ def _print_deploy_result(result: DeployResult) -> None:
 
 
 def entry_as_json(entry: Entry) -> dict[str, Any]:
-    """An entry of the audit log, for ``--json`` output."""
-    return {**entry.model_dump(exclude={"nonce"}), "sha256": entry.sha256()}
+    """An entry of the audit log, for ``--json`` output; says whose an approval's identity is, without the token."""
+    content = {**entry.model_dump(exclude={"nonce": True, "details": {PROOF}}), "sha256": entry.sha256()}
+    if entry.event in {"approved", "withdrawn"}:
+        content["details"][IDENTITY] = recorded_identity(entry.details)
+    return content
 
 
 def to_minute(time: str) -> str:

@@ -110,4 +110,5 @@ def _print_check(answer: dict[str, Any]) -> None:
     print_line(f"version {answer['version']} of {answer['model']} to {answer['environment']}{serves}")
     for approval in answer["approvals"]:
         print_line(f"  {approval['by']} approves until {approval['until'][:10]}: {approval['reason']}")
+        print_line(f"    identity: {approval['identity']}")
     print_blockers(answer["refusals"], "it may be promoted")

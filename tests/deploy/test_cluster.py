@@ -31,22 +31,6 @@ def kubeconfig(path: Path, server: str) -> Path:
     return path
 
 
-def test_without_a_cluster_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ModelwayError, match="no cluster is configured") as error:
-        Cluster.connect("modelway-staging")
-    assert error.value.key == "KUBECONFIG"
-
-
-def test_a_pod_without_an_account_is_told_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ModelwayError, match="no cluster is configured: Service host/port is not set"):
-        Cluster.connect("modelway-staging")
-
-
 def test_a_cluster_that_is_away_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = kubeconfig(tmp_path / "config", "http://127.0.0.1:1")
     monkeypatch.setenv("KUBECONFIG", str(path))

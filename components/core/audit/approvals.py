@@ -5,13 +5,13 @@ environment requires what the policy says that the version was released with. If
 stricter of the two holds in each point: the greater quorum, the shorter validity, self-approval only if both allow it,
 every environment that either requires the version to have been served in.
 
-People are identified by the name that they, or their tools, give (`people`). Only the credentials of the store and of
-MLflow can prove a name true.
+People are identified by the name that they, or their tools, give (`people`), or by a token of an identity that the
+policies trust (`proofs`), whose person is then compared like any name. Where `verified` is required, only these count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -19,11 +19,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import has_served
+from modelway.components.core.audit.identity import AUDIENCE, NOT_VERIFIED, PROOF, bound_audience, recorded_identity
+from modelway.components.core.audit.issuers import Issuers
 from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import OpenedVersion, open_version, registration_problem
 from modelway.components.core.audit.people import Person, check_name, count_people, name_problem
+from modelway.components.core.audit.proofs import identify, proof_flaw
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.requirements import Requirements, requirements
+from modelway.components.core.audit.token_sources import TokenSource
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import (
@@ -47,6 +51,8 @@ class Approval(BaseModel):
         reason: Why.
         at: When it was given, ISO 8601 in UTC.
         until: When it expires, likewise.
+        identity: Whom the token is of that verified who approves, or that none did.
+        entry: The entry that it is from.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +65,8 @@ class Approval(BaseModel):
     reason: str = Field(min_length=1)
     at: str
     until: str
+    identity: str = NOT_VERIFIED
+    entry: Entry = Field(exclude=True, repr=False)
 
 
 def approve(
@@ -69,14 +77,16 @@ def approve(
     reason: str,
     until: datetime | None = None,
     policy: Policy | None = None,
+    source: TokenSource | None = None,
 ) -> Approval:
     """Records a person's approval of a version for an environment.
 
     It expires at `until`: by default as late as the policies allow, which are the one that the version was released
-    with and the promoter's `policy`, if that is another.
+    with and the promoter's `policy`, if that is another. With a token's `source`, the token says who approves, not
+    `by`.
 
     Raises:
-        RejectedError: the policy forbids the approval, or the version is not blessed.
+        RejectedError: the policy forbids the approval, the token is not valid, or the version is not blessed.
         ModelwayError: the version's evidence is incomplete, the approval would be invalid, or the audit log is broken.
     """
     now = datetime.now(UTC)
@@ -84,7 +94,6 @@ def approve(
     needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     latest = now + timedelta(days=needs.valid_days)
     until = until or latest
-    by = check_name(by, "by")
     if not reason.strip():
         raise ModelwayError("an approval needs `reason`", key="reason", remedy="say why")
     if not now < until <= latest:
@@ -94,22 +103,48 @@ def approve(
             value=_format_time(until),
             remedy=f"choose a time before {_format_time(latest)}",
         )
+    entries = version.model.verified_entries()
+    by, proof = _identified(by, source, release=release, needs=needs, environment=environment, entries=entries)
+    if needs.verified and not proof:
+        raise RejectedError(
+            f"the policy counts only verified identities in {environment}, and no identity token is given",
+            key="identity-token",
+            remedy="approve from a job or account that `identities` names: docs/live.md says how it gives its token",
+        )
     if problem := _not_an_approver(by, needs) or _self_approval(by, release, needs=needs):
         raise RejectedError(problem, key="by", value=by, remedy="let somebody else approve it")
-    if problem := registration_problem(release, version.model.verified_entries()):
+    if problem := registration_problem(release, entries):
         raise RejectedError(problem, value=version.number, remedy="release it with `modelway run`, then approve it")
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
-    details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends}
+    details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends, **proof}
     return _approval(version.log_event("approved", by, environment=environment, details=details))
 
 
-def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, reason: str) -> Entry:
+def withdraw(
+    version: ModelVersion,
+    environment: EnvironmentName,
+    *,
+    by: str,
+    reason: str,
+    policy: Policy | None = None,
+    source: TokenSource | None = None,
+) -> Entry:
     """Withdraws a person's own approval; an earlier promotion stays as it is.
 
+    The arguments are as for `approve`. A token is verified if one is given; none is required to withdraw.
+
     Raises:
+        RejectedError: the token is not valid.
         ModelwayError: there is no such approval, or the audit log is broken.
     """
-    entries, person = version.model.verified_entries(), Person.of(check_name(by, "by"))
+    entries, proof = version.model.verified_entries(), dict[str, str]()
+    if source is None:
+        by = check_name(by, "by")
+    else:
+        release = open_version(version)
+        needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
+        by, proof = _identified(by, source, release=release, needs=needs, environment=environment, entries=entries)
+    person = Person.of(by)
     version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
     if not any(Person.of(approval.by).is_same(person) for approval in version_approvals):
         raise NotFoundError(
@@ -118,11 +153,29 @@ def withdraw(version: ModelVersion, environment: EnvironmentName, *, by: str, re
             value=by,
             remedy="`modelway audit log` lists the approvals",
         )
-    return version.log_event("withdrawn", by, environment=environment, details={"reason": reason})
+    return version.log_event("withdrawn", by, environment=environment, details={"reason": reason, **proof})
+
+
+def _identified(
+    by: str,
+    source: TokenSource | None,
+    *,
+    release: OpenedVersion,
+    needs: Requirements,
+    environment: str,
+    entries: Sequence[Entry],
+) -> tuple[str, dict[str, str]]:
+    """Who acts, by a token if there is one, and the proof of it that the entry keeps."""
+    if source is None or (source.is_optional and not needs.identities):
+        return check_name(by, "by"), {}
+    return identify(source, needs, environment=environment, blessing_sha256=release.blessing_sha256, entries=entries)
 
 
 def approvals(entries: Iterable[Entry], model: str, *, version: str, environment: str) -> list[Approval]:
-    """The approvals that were not withdrawn, in order: of each person and blessing the latest."""
+    """The approvals that were not withdrawn, in order: of each person and blessing the latest.
+
+    One whose identity was not verified replaces none whose was, nor the other way round.
+    """
     latest: list[Approval] = []
     for entry in entries:
         if (entry.model, entry.version, entry.environment) != (model, version, environment):
@@ -139,12 +192,14 @@ def approvals(entries: Iterable[Entry], model: str, *, version: str, environment
 
 def _replaces(approval: Approval, earlier: Approval) -> bool:
     same_person = Person.of(approval.by).is_same(Person.of(earlier.by))
-    return same_person and approval.blessing_sha256 == earlier.blessing_sha256
+    same_kind = bool(approval.entry.details.get(PROOF)) == bool(earlier.entry.details.get(PROOF))
+    return same_person and same_kind and approval.blessing_sha256 == earlier.blessing_sha256
 
 
 def _approval(entry: Entry) -> Approval:
     about = entry.model_dump(include={"model", "version", "environment", "at"})
-    return Approval.model_validate({**entry.details, **about, "by": entry.actor})
+    identity = recorded_identity(entry.details)
+    return Approval.model_validate({**entry.details, **about, "by": entry.actor, "identity": identity, "entry": entry})
 
 
 def promotion_blockers(
@@ -155,7 +210,7 @@ def promotion_blockers(
     Without a promoter's `policy`, only the one that the version was released with counts.
 
     Raises:
-        UnavailableError: MLflow or the store cannot be reached.
+        UnavailableError: MLflow, the store or an issuer of identities cannot be reached.
         CredentialsError: one of them refuses access.
     """
     now = now or datetime.now(UTC)
@@ -180,7 +235,15 @@ def promotion_blockers(
         if not has_served(entries, version.name, environment=before, version=version.number)
     ]
     version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
-    flaws = [(approval.by, _flaw(approval, release, needs=needs, now=now)) for approval in version_approvals]
+    audiences, issuers = (bound_audience(environment, release.blessing_sha256), AUDIENCE), Issuers()
+    flaws = [
+        (
+            approval.by,
+            _flaw(approval, release, needs=needs, now=now)
+            or proof_flaw(approval.entry, needs, audiences=audiences, entries=entries, issuers=issuers),
+        )
+        for approval in version_approvals
+    ]
     count = count_people([by for by, flaw in flaws if not flaw])
     if count < needs.quorum:
         required = f"{needs.quorum} approval{'s' * (needs.quorum != 1)}"

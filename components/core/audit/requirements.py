@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelway.components.core.config.deploy_policy import EnvironmentName
+from modelway.components.core.config.deploy_policy import EnvironmentName, TrustedIdentity
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
 
@@ -20,6 +20,8 @@ class Requirements:
         valid_days: How long an approval is valid at most.
         after: The environments in which the version must have been served before.
         approvers: Lists of people: whoever approves must be in each of them.
+        identities: Lists of identities: a verified one must be in each of them. Empty: none is trusted.
+        verified: Whether only approvals of verified identities count.
     """
 
     quorum: int
@@ -27,6 +29,8 @@ class Requirements:
     valid_days: int
     after: tuple[EnvironmentName, ...]
     approvers: tuple[tuple[str, ...], ...] = ()
+    identities: tuple[tuple[TrustedIdentity, ...], ...] = ()
+    verified: bool = False
 
 
 def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Requirements:
@@ -47,10 +51,13 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
                 remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",
             )
     sections = [policy.environments[environment] for policy in policies]
+    each = [section.approvals for section in sections]
     return Requirements(
-        quorum=max(section.approvals.quorum for section in sections),
-        self_approval=all(section.approvals.self_approval for section in sections),
-        valid_days=min(section.approvals.valid_days for section in sections),
-        approvers=tuple(section.approvals.approvers for section in sections if section.approvals.approvers is not None),
+        quorum=max(approvals.quorum for approvals in each),
+        self_approval=all(approvals.self_approval for approvals in each),
+        valid_days=min(approvals.valid_days for approvals in each),
+        approvers=tuple(approvals.approvers for approvals in each if approvals.approvers is not None),
+        identities=tuple(approvals.identities for approvals in each if approvals.identities is not None),
+        verified=any(approvals.verified for approvals in each),
         after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
     )

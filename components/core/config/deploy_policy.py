@@ -2,14 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from modelway.components.core.config.document import Section
 from modelway.components.core.config.thresholds import HIGHER, LOWER
 
 EnvironmentName = Literal["development", "staging", "production"]
+
+
+KUBERNETES = "kubernetes"
+
+
+class TrustedIdentity(Section):
+    """An identity whose approvals count as verified: what a token must say, in each point exactly."""
+
+    issuer: str = Field(description="The issuer's https address, or `kubernetes`: the cluster's own accounts.")
+    subject: str = Field(min_length=1, description="The token's `sub`, such as repo:acme/claims:environment:production")
+    claims: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        {}, description="Further claims that the token must have, such as environment."
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_an_issuer(cls, issuer: str) -> str:
+        if issuer != KUBERNETES and (problem := address_problem(issuer)):
+            raise ValueError(f"{problem}; give the issuer's address as its tokens have it in `iss`, or {KUBERNETES}")
+        return issuer
+
+    @field_validator("subject")
+    @classmethod
+    def _is_exact(cls, subject: str) -> str:
+        if "*" in subject:
+            raise ValueError("patterns are not allowed, since they trust more than one means: list each subject")
+        return subject
+
+    def __str__(self) -> str:
+        return " ".join(
+            [self.issuer, self.subject, *(f"{name}={value}" for name, value in sorted(self.claims.items()))]
+        )
+
+
+def address_problem(address: str) -> str:
+    """Why an address is not one to fetch an issuer's keys or tokens from, a clause; empty if it is."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return f"{address!r} is not an address"
+    if not host or parts.username is not None or parts.fragment:
+        return f"{address!r} is not an address of a host"
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
+        return ""
+    return f"{address!r} is not https"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Approvals(Section):
@@ -23,6 +78,18 @@ class Approvals(Section):
     approvers: Annotated[tuple[str, ...] | None, LOWER] = Field(
         None, min_length=1, description="Who may approve, by their addresses; anybody unless given."
     )
+    identities: Annotated[tuple[TrustedIdentity, ...] | None, LOWER] = Field(
+        None, min_length=1, description="Whose tokens verify who approves: jobs of CI, accounts of the cluster."
+    )
+    verified: Annotated[bool, HIGHER] = Field(
+        False, description="Whether only approvals count whose identity is verified, by a token of `identities`."
+    )
+
+    @model_validator(mode="after")
+    def _names_identities(self) -> Self:
+        if self.verified and self.identities is None:
+            raise ValueError("`verified: true` needs `identities`, since without them no approval could count")
+        return self
 
 
 class Environment(Section):

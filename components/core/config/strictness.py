@@ -145,8 +145,8 @@ def _value(
         yield from _section(old, new, place=place, kind=type(old), rules=rules)
     elif isinstance(old, tuple) and direction == LOWER:  # a list of what is allowed
         if new is None:
-            yield _Weakening(place, ", ".join(old), None)
-        yield from (_Weakening(f"{place}.{name}", None, name) for name in new or () if name not in old)
+            yield _Weakening(place, ", ".join(map(str, old)), None)
+        yield from (_Weakening(f"{place}.{name}", None, str(name)) for name in new or () if name not in old)
     elif isinstance(old, Mapping | tuple):
         old_parts, new_parts = _keyed(old, place), _keyed(new, place)
         for key, value in old_parts.items():

@@ -45,3 +45,13 @@ def test_a_policy_without_the_environment_is_named() -> None:
     with pytest.raises(ModelwayError, match="the promoter brings has no environment staging") as error:
         requirements(policies, "staging")
     assert "choose one of production" in error.value.remedy
+
+
+def test_of_two_policies_only_whom_both_trust_is_verified_and_one_that_asks_for_it_suffices() -> None:
+    identities = [{"issuer": "kubernetes", "subject": "system:serviceaccount:release:approver"}]
+    first = minimal_policy(environments={"production": {"approvals": {"verified": True, "identities": identities}}})
+    second = minimal_policy(environments={"production": {"approvals": {"identities": identities[:1]}}})
+    third = minimal_policy(environments={"production": {}})
+    for policies, lists in (((first, second), 2), ((first, third), 1), ((third, first), 1), ((third, third), 0)):
+        needs = requirements(policies, "production")
+        assert (len(needs.identities), needs.verified) == (lists, first in policies)

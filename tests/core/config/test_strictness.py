@@ -16,6 +16,7 @@ from modelway.components.core.config.waivers import judged_gate
 
 BAND = {"min": 0.5, "max": 0.9}
 DISTANCES = {"psi": 0.3, "jensen_shannon": 0.3, "kolmogorov_smirnov": 0.3, "cramers_v": 0.3}
+JOB = {"issuer": "https://ci.example.org", "subject": "job"}
 # Everything that a policy may ask, so that each of it can be asked less of.
 FULL: dict[str, Any] = {
     "data": {
@@ -83,7 +84,7 @@ FULL: dict[str, Any] = {
     },
     "environments": {
         "staging": {"approvals": {"quorum": 2}},
-        "production": {"after": "staging", "approvals": {"quorum": 2}},
+        "production": {"after": "staging", "approvals": {"quorum": 2, "verified": True, "identities": [JOB]}},
     },
     "waivers": [{"gate": "model", "check": "x", "reason": "r", "by": "b", "until": "2030-01-01"}],
 }
@@ -237,6 +238,7 @@ def test_a_number_that_asks_less_is_weaker_and_one_that_asks_more_is_not(place: 
         ("serving.sla.p99_ms", ..., "serving.sla.p99_ms"),
         ("serving.sla.cold_start_seconds", None, "serving.sla.cold_start_seconds"),
         ("environments.production.approvals.self_approval", True, "environments.production.approvals.self_approval"),
+        ("environments.production.approvals.verified", False, "environments.production.approvals.verified"),
         ("environments.production.after", ..., "environments.production.after"),
         ("environments.staging", ..., "environments.staging"),
         ("environments.production.traffic", "smoke", "environments.production.traffic"),
@@ -399,3 +401,13 @@ def test_a_further_trusted_type_is_weaker_and_one_less_is_not() -> None:
         "asks less; take it out, or waive `policy[model.trusted_types.own.module.Model]` with a name and a reason"
     )
     assert list(weaker(more, FULL)) == ["policy"]
+
+
+def test_trusting_more_identities_or_less_of_their_claims_is_weaker() -> None:
+    key = "environments.production.approvals.identities"
+    protected = JOB | {"claims": {"environment": "production"}}
+    before = changed_document(key, [JOB | {"subject": "other"}, protected])
+    assert weaker(before, changed_document(key, [protected])).keys() == {"policy"}
+    assert weaker(before, changed_document(key, [protected, JOB])).keys() == {f"{key}.https://ci.example.org job"}
+    nobody = changed_document("environments.production.approvals", {"quorum": 2})
+    assert weaker(before, nobody).keys() == {key, "environments.production.approvals.verified"}

@@ -42,7 +42,7 @@ def test_the_history_says_what_served_when_and_why_and_who_let_it(
     assert second["blessing"] != first["blessing"] == third["blessing"]
     assert second["why"] == [
         f"Version 2 was blessed in release-2 (blessing {second['blessing'][:12]}).",
-        "cyd approved it: fewer alarms.",
+        "cyd approved it: fewer alarms (identity: as given, not verified).",
         "bot promoted it.",
     ]
     assert third["why"][-1] == "bot rolled back to it: complaints of the north branch."
