@@ -18,12 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelway.components.core.audit.chain import Entry
-from modelway.components.core.audit.environments import has_served
+from modelway.components.core.audit.environments import has_provably_served, unwitnessed_service
 from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import OpenedVersion, open_version, registration_problem
 from modelway.components.core.audit.people import Person, check_name, count_people, name_problem
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.requirements import Requirements, requirements
+from modelway.components.core.audit.witness import VerifiedLog, not_witnessed
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import (
@@ -47,6 +48,7 @@ class Approval(BaseModel):
         reason: Why.
         at: When it was given, ISO 8601 in UTC.
         until: When it expires, likewise.
+        entry: The number of its entry in the audit log.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +61,7 @@ class Approval(BaseModel):
     reason: str = Field(min_length=1)
     at: str
     until: str
+    entry: int
 
 
 def approve(
@@ -96,7 +99,7 @@ def approve(
         )
     if problem := _not_an_approver(by, needs) or _self_approval(by, release, needs=needs):
         raise RejectedError(problem, key="by", value=by, remedy="let somebody else approve it")
-    if problem := registration_problem(release, version.model.verified_entries()):
+    if problem := registration_problem(release, version.model.verified_log()):
         raise RejectedError(problem, value=version.number, remedy="release it with `modelway run`, then approve it")
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
     details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends}
@@ -144,7 +147,7 @@ def _replaces(approval: Approval, earlier: Approval) -> bool:
 
 def _approval(entry: Entry) -> Approval:
     about = entry.model_dump(include={"model", "version", "environment", "at"})
-    return Approval.model_validate({**entry.details, **about, "by": entry.actor})
+    return Approval.model_validate({**entry.details, **about, "by": entry.actor, "entry": entry.number})
 
 
 def promotion_blockers(
@@ -152,6 +155,7 @@ def promotion_blockers(
 ) -> list[str]:
     """What blocks a version's promotion to an environment, a sentence each; empty if nothing does.
 
+    An approval, a registration and a promotion count if their entry is witnessed; a withdrawal and an undo always do.
     Without a promoter's `policy`, only the one that the version was released with counts.
 
     Raises:
@@ -160,9 +164,9 @@ def promotion_blockers(
     """
     now = now or datetime.now(UTC)
     blockers: list[str] = []
-    entries: list[Entry] = []
+    log = VerifiedLog([], 0, {})
     try:
-        entries = version.model.verified_entries()
+        log = version.model.verified_log()
     except BrokenLogError as error:
         blockers.append(f"{error.message}, so its approvals are not valid")
     try:
@@ -172,15 +176,22 @@ def promotion_blockers(
         raise
     except ModelwayError as error:
         return [*blockers, error.message]
-    if not blockers and (problem := registration_problem(release, entries)):  # of a broken log there are no entries
+    if not blockers and (problem := registration_problem(release, log)):  # of a broken log there are no entries
         blockers.append(problem)
-    blockers += [
-        f"{version} has not been served in {before}, which {environment} requires"
-        for before in needs.after
-        if not has_served(entries, version.name, environment=before, version=version.number)
+    for before in needs.after:
+        place = {"environment": before, "version": version.number}
+        if not has_provably_served(log, version.name, **place):
+            number = unwitnessed_service(log, version.name, **place)
+            note = f": {not_witnessed(number)}" if number else ""
+            blockers.append(f"{version} has not been served in {before}, which {environment} requires{note}")
+    about = {"version": version.number, "environment": environment}
+    valid = approvals(log.trusted, version.name, **about)
+    flaws = [(approval.by, _flaw(approval, release, needs=needs, now=now)) for approval in valid]
+    flaws += [
+        (approval.by, not_witnessed(approval.entry))
+        for approval in approvals(log.entries, version.name, **about)
+        if approval.entry > log.witnessed
     ]
-    version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
-    flaws = [(approval.by, _flaw(approval, release, needs=needs, now=now)) for approval in version_approvals]
     count = count_people([by for by, flaw in flaws if not flaw])
     if count < needs.quorum:
         required = f"{needs.quorum} approval{'s' * (needs.quorum != 1)}"
