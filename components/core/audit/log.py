@@ -124,7 +124,7 @@ class AuditLog:
                 nonce=secrets.token_hex(8),
             )
             if self._write(entry):
-                self._anchor(entry)
+                self._anchor(before, entry)
                 return entry
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))  # noqa: S311 - who waits longer is no secret
         raise self.too_busy()
@@ -255,11 +255,11 @@ class AuditLog:
             )
         return True
 
-    def _anchor(self, entry: Entry) -> None:
+    def _anchor(self, before: Entry | None, entry: Entry) -> None:
         self._written.add(entry.sha256())
         if self._witness is not None:
             with suppress(ModelwayError):  # the entry is written, and is not witnessed
-                self._witness.follow(entry, lambda: self._read_chain()[0], written=self._written)
+                self._witness.follow(before, entry, read_chain=lambda: self._read_chain()[0], written=self._written)
 
     def _compare(self, chain: Sequence[Entry], models: tuple[str, ...]) -> Comparison:
         return Comparison({}, Head(), ()) if self._witness is None else self._witness.compare(chain, models)

@@ -145,24 +145,33 @@ class Witness:
         tags = self._tags({entry.model for entry in chain} | {*models})
         return compare(chain, _anchors(tags), store=self.store)
 
-    def follow(self, entry: Entry, read_chain: Callable[[], Sequence[Entry]], *, written: Collection[str]) -> None:
+    def follow(
+        self,
+        before: Entry | None,
+        entry: Entry,
+        *,
+        read_chain: Callable[[], Sequence[Entry]],
+        written: Collection[str],
+    ) -> None:
         """Anchors an entry that was just written, if all entries before it are witnessed or were written by the caller.
 
         If they are not, it waits shortly for their writers to do so, and then leaves the entry without an anchor.
 
         Args:
-            entry: The entry, at the end of the log.
+            before: The entry before it, if there is one.
+            entry: The entry.
             read_chain: Reads the log as far as its links hold.
             written: The SHA-256 of the entries that the caller wrote, or vouches for.
 
         Raises:
             ModelwayError: MLflow or the store cannot be reached, or refuses.
         """
-        before = Head(entry.number - 1, entry.previous)
-        tags = self._tags({entry.model})
-        for anchor in _anchors(tags):
-            if anchor.identity and anchor.head == before:  # most often: without reading the log
-                self._anchor(entry, entry.model, identity=anchor.identity)
+        if before is not None:  # most often it is witnessed already: that shows without reading the log
+            tags = self._tags({before.model, entry.model})
+            anchors, head = _anchors(tags), Head.of(before)
+            log = next((anchor.identity for anchor in anchors if anchor.identity and anchor.head == head), "")
+            if log and all(anchor.head.number <= head.number for anchor in anchors if anchor.identity == log):
+                self._anchor(entry, entry.model if entry.model in tags else before.model, identity=log)
                 return
         chain = read_chain()[: entry.number]
         if not chain or chain[-1] != entry:

@@ -332,6 +332,20 @@ def test_an_entry_about_a_model_that_is_not_registered_is_witnessed_by_another_t
     assert log.verified_log().anchors == {registered: 3}
 
 
+def test_of_two_models_neither_needs_the_log_to_be_read_again(
+    tmp_path: Path, tracking: Tracking, registered: str, reads: list[str]
+) -> None:
+    second = f"{registered}-second"
+    tracking.client.create_registered_model(second)
+    for model in (registered, second, registered):
+        _write(AuditLog(str(tmp_path), tracking), 1, model)
+    assert reads == ["1"], "the first entry alone has none before it"
+    assert AuditLog(str(tmp_path), tracking).verified_log().anchors == {registered: 3, second: 2}
+    _file(AuditLog(str(tmp_path)), 3).unlink()
+    _write(AuditLog(str(tmp_path), tracking), 2, registered)
+    assert AuditLog(str(tmp_path), tracking).verify() is not None
+
+
 def _tags(tracking: Tracking, model: str) -> dict[str, str]:
     (registration,) = tracking.client.search_registered_models(filter_string=f"name = '{model}'")
     return {key: value for key, value in registration.tags.items() if key.startswith(HEAD_TAG)}
