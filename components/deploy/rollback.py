@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from modelway.components.core.audit.environments import Period, has_served, periods
+from modelway.components.core.audit.environments import Period, has_provably_served, periods, unwitnessed_service
 from modelway.components.core.audit.lock import acquire, assert_held, current_lock
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.audit.witness import not_witnessed
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, NotFoundError
@@ -65,12 +66,16 @@ def rollback(
     started_at = time.monotonic()
     if not reason.strip():
         raise ModelwayError("a rollback needs a reason", key="reason", remedy="say why")
-    entries = model.verified_entries()
-    history = periods(entries, model.name, environment=environment)
-    version = model.version(to or _previous_version(history, model.name, environment=environment))
-    if not has_served(entries, model.name, environment=environment, version=version.number):
+    log = model.verified_log()
+    history = periods(log.entries, model.name, environment=environment)
+    version = model.version(
+        to or _previous_version(history, model.name, environment=environment, witnessed=log.witnessed)
+    )
+    if not has_provably_served(log, model.name, environment=environment, version=version.number):
+        number = unwitnessed_service(log, model.name, environment=environment, version=version.number)
+        note = f": {not_witnessed(number)}" if number else ""
         raise NotFoundError(
-            f"{environment} has not served {version}",
+            f"{environment} has not served {version}{note}",
             value=version.number,
             remedy="`modelway history` lists what it has served; promote other versions instead",
         )
@@ -82,7 +87,7 @@ def rollback(
         return replace(result, reasons=failures, seconds=time.monotonic() - started_at)
     workload = workload_of(version, environment, policy=policy, cluster=cluster, progress=progress)
     obj = workload.get(model.name)
-    previous_claim = current_lock(entries, model.name, environment=environment)
+    previous_claim = current_lock(log.entries, model.name, environment=environment)
     template = template_in_service(workload, obj, previous_claim=previous_claim)
     claim = acquire(
         model.audit_log,
@@ -116,11 +121,12 @@ def _start(promotion: Promotion, obj: Object | None, *, reason: str) -> tuple[st
     return ()
 
 
-def _previous_version(history: list[Period], model: str, *, environment: str) -> str:
+def _previous_version(history: list[Period], model: str, *, environment: str, witnessed: int) -> str:
     """The version whose rollout was completed before the current one; one in progress counts as the current one."""
     current = history[-1].version if history else ""
     for period in reversed(history):
-        if period.version != current and period.entry.event != "deployed" and not period.undone:
+        completed = period.entry.event != "deployed" and not period.undone and period.entry.number <= witnessed
+        if period.version != current and completed:
             return period.version
     raise NotFoundError(
         f"{environment} has served no version of {model} before {current or 'any'}",

@@ -14,6 +14,7 @@ from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.audit.witness import VerifiedLog
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
@@ -105,9 +106,10 @@ def deploy(
     started_at = time.monotonic()
     model = version.model
     try:
-        entries = model.verified_entries()
+        log = model.verified_log()
     except BrokenLogError:  # which the preconditions report
-        entries = []
+        log = VerifiedLog([], 0, {})
+    entries = log.entries
     result = DeployResult("refused", version.name, version.number, environment, image)
 
     def refuse(reasons: tuple[str, ...]) -> DeployResult:
@@ -119,7 +121,8 @@ def deploy(
     if successor := _taken_over_by(entries, result, run=run):
         return refuse((f"run {run} was taken over by {successor}, and cannot continue: start another run",))
     current = current_lock(entries, model.name, environment=environment)
-    if current is None or (current.run, current.version) != (run, version.number):  # else it was verified when it began
+    resumed = current is not None and (current.run, current.version) == (run, version.number)
+    if current is None or not resumed or current.number > log.witnessed:  # else it was verified when it began
         progress(f"verifying {version} for {environment}")
         if failures := precondition_failures(version, environment, image=image, policy=policy, insecure=insecure):
             return refuse(failures)

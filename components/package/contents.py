@@ -56,7 +56,7 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
         ModelwayError: the version is not registered or not blessed, or its model or evidence has changed.
     """
     evidence = open_version(version)
-    if problem := registration_problem(evidence, version.model.verified_entries()):
+    if problem := registration_problem(evidence, version.model.verified_log()):
         raise RejectedError(
             problem, value=version.number, remedy="release it with `modelway run`; nothing was packaged"
         )

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from modelway.components.core.audit.opened_version import registered_blessings
+from modelway.components.core.audit.opened_version import registered_blessings, unwitnessed_registration
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.audit.witness import not_witnessed
 from modelway.components.core.code.version import code_version
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError, NotFoundError, RejectedError
@@ -175,7 +176,15 @@ def resolve_in_task(
 
 def _champion_blessing(champion: ModelVersion) -> str:
     """Returns the hash of the champion's blessing, by the audit log."""
-    blessings = registered_blessings(champion, champion.model.verified_entries())
+    log = champion.model.verified_log()
+    blessings = registered_blessings(champion, log.trusted)
+    if not blessings and (number := unwitnessed_registration(champion, log)):
+        raise RejectedError(
+            f"the registration of {champion}, the champion, does not count: {not_witnessed(number)}",
+            key="champion",
+            value=champion.number,
+            remedy="find out who wrote the entry, and accept it if it is genuine",
+        )
     if len(blessings) != 1:
         count = "several registrations" if blessings else "no registration"
         raise RejectedError(

@@ -10,6 +10,8 @@ from modelway.components.core.audit import approvals
 from modelway.components.core.audit.environments import environment_named
 from modelway.components.core.audit.identity import recorded_identity
 from modelway.components.core.audit.token_sources import token_source
+from modelway.components.core.audit.witness import not_witnessed
+from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.pipelines.cli.options import (
     Context,
     Home,
@@ -22,7 +24,7 @@ from modelway.pipelines.cli.options import (
     by_option,
     parse_time,
 )
-from modelway.pipelines.cli.output import Answer, entry_as_json, print_blockers, print_line
+from modelway.pipelines.cli.output import Answer, entry_as_json, print_blockers, print_error, print_line
 
 
 def approve(
@@ -62,14 +64,29 @@ def approve(
         policy=policy,
         source=source,
     )
-    blockers = approvals.promotion_blockers(model_version, environment, policy=policy)
-    return Answer({"approval": approval.model_dump(), "refusals": blockers}, lambda: _print(approval, blockers))
+    try:
+        witnessed = approval.entry <= context.model.verified_log().witnessed
+        blockers = approvals.promotion_blockers(model_version, environment, policy=policy)
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"the approval is entry {approval.entry} of the audit log, but whether it is witnessed is not known: "
+            f"{error.message}",
+            file=error.file,
+            key=error.key,
+            remedy="when the service answers again, `modelway audit verify` says so; do not approve again before",
+        ) from error
+    answer = {"approval": approval.model_dump(), "witnessed": witnessed, "refusals": blockers}
+    return Answer(answer, lambda: _print(approval, blockers, witnessed=witnessed))
 
 
-def _print(approval: approvals.Approval, blockers: list[str]) -> None:
+def _print(approval: approvals.Approval, blockers: list[str], *, witnessed: bool) -> None:
     print_line(
         f"{approval.by} approves version {approval.version} of {approval.model} for {approval.environment} until "
         f"{approval.until[:10]} (blessing {approval.blessing_sha256[:12]})"
     )
     print_line(f"  identity: {approval.identity}")
+    if not witnessed:
+        warning = f"the approval does not count yet: {not_witnessed(approval.entry)}"
+        remedy = "see that MLflow can be reached and tagged; then run `modelway audit witness --reason …`"
+        print_error(ModelwayError(warning, remedy=remedy), severity="warning")
     print_blockers(blockers, "its approvals are complete; `modelway promote --check` says whether it may be promoted")

@@ -14,6 +14,7 @@ from modelway.components.core.audit.approvals import Approval, approvals
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods
 from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.audit.witness import VerifiedLog
 from modelway.pipelines.cli.options import Context, Home, Project, Store, parse_time
 from modelway.pipelines.cli.output import Answer, escape, to_minute
 
@@ -43,11 +44,11 @@ def serving_periods(model: RegisteredModel, *, at: datetime | None = None) -> li
     Raises:
         BrokenLogError: a link of the audit log is broken.
     """
-    entries = model.verified_entries()
+    log = model.verified_log()
     return [
-        _row(entries, period, first_served=_first_served(entries, period))
+        _row(log, period, first_served=_first_served(log.entries, period))
         for name in ENVIRONMENTS
-        for period in reversed(periods(entries, model.name, environment=name))
+        for period in reversed(periods(log.entries, model.name, environment=name))
         if at is None or (period.since <= at and (period.until is None or at < period.until))
     ]
 
@@ -58,11 +59,11 @@ def _first_served(entries: Sequence[Entry], period: Period) -> datetime:
     return min(earlier.since for earlier in environment_periods if earlier.version == period.version)
 
 
-def _row(entries: Sequence[Entry], period: Period, *, first_served: datetime) -> dict[str, Any]:
+def _row(log: VerifiedLog, period: Period, *, first_served: datetime) -> dict[str, Any]:
     entry = period.entry
     version_entries = [
         earlier
-        for earlier in entries[: entry.number]
+        for earlier in log.entries[: entry.number]
         if (earlier.model, earlier.version) == (entry.model, period.version)
     ]
     registration = next((earlier for earlier in version_entries if earlier.event == "registered"), None)
@@ -70,7 +71,8 @@ def _row(entries: Sequence[Entry], period: Period, *, first_served: datetime) ->
     valid_approvals = [
         approval
         for approval in approvals(version_entries, entry.model, version=period.version, environment=period.environment)
-        if datetime.fromisoformat(approval.until) >= first_served
+        if approval.entry <= log.witnessed
+        and datetime.fromisoformat(approval.until) >= first_served
         and approval.blessing_sha256 == (blessing or approval.blessing_sha256)
     ]
     return {
@@ -86,11 +88,13 @@ def _row(entries: Sequence[Entry], period: Period, *, first_served: datetime) ->
         "approvals": [
             approval.model_dump(include={"by", "reason", "at", "until", "identity"}) for approval in valid_approvals
         ],
-        "why": _why(period, registration, valid_approvals=valid_approvals),
+        "why": _why(period, registration, valid_approvals=valid_approvals, witnessed=log.witnessed),
     }
 
 
-def _why(period: Period, registration: Entry | None, *, valid_approvals: Sequence[Approval]) -> list[str]:
+def _why(
+    period: Period, registration: Entry | None, *, valid_approvals: Sequence[Approval], witnessed: int
+) -> list[str]:
     entry = period.entry
     sentences = []
     if registration is not None:
@@ -112,6 +116,8 @@ def _why(period: Period, registration: Entry | None, *, valid_approvals: Sequenc
     sentences.append(f"{deed}{reason}.")
     if period.undone:
         sentences.append("It was undone.")
+    if entry.number > witnessed:
+        sentences.append(f"MLflow does not witness this, which is entry {entry.number} of the audit log.")
     return sentences
 
 

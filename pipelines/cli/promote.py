@@ -13,6 +13,7 @@ from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.requirements import requirements
+from modelway.components.core.audit.witness import VerifiedLog
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
@@ -70,7 +71,7 @@ def check_promotion(
 
     Returns:
         ``allowed``, ``refusals`` (a sentence each), ``version``, ``serves`` (what is there now), ``blessing``,
-        ``quorum``, ``approvals``, and ``open``: the promotion that has the environment, if any.
+        ``quorum``, ``approvals`` (the witnessed ones), and ``open``: the promotion that has the environment, if any.
     """
     from modelway.components.deploy.preconditions import precondition_failures
 
@@ -81,10 +82,10 @@ def check_promotion(
     answer: dict[str, Any] = {"model": model.name, "version": version.number, "environment": environment}
     answer |= {"serves": serves, "blessing": None, "quorum": None, "open": None}
     try:
-        entries = model.verified_entries()
+        log = model.verified_log()
     except BrokenLogError:  # which is among the blockers
-        entries = []
-    current = current_lock(entries, model.name, environment=environment)
+        log = VerifiedLog([], 0, {})
+    current = current_lock(log.entries, model.name, environment=environment)
     if current is not None:
         blockers.append(f"{environment} is being changed: {current} is open")
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
@@ -96,7 +97,7 @@ def check_promotion(
         raise
     except ModelwayError:  # which is among the blockers too
         pass
-    version_approvals = approvals(entries, model.name, version=version.number, environment=environment)
+    version_approvals = approvals(log.trusted, model.name, version=version.number, environment=environment)
     return {
         "allowed": not blockers,
         "refusals": blockers,

@@ -20,9 +20,12 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.objectlockconfig import DAYS, ObjectLockConfig
 
+from modelway.components.core.audit import witness
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.log import AuditLog, BrokenLogError
+from modelway.components.core.audit.witness import HEAD_TAG
 from modelway.components.core.errors import CredentialsError, ModelwayError
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.s3 import S3
 from modelway.components.core.storage.uri import create_uri, list_names, read_all, read_uri
 
@@ -258,6 +261,40 @@ def test_of_promotions_at_once_exactly_one_wins(plain: str) -> None:
     (entry,) = log.entries()
     assert answers[int(entry.actor[-1])]["won"]
     assert all(f"by {entry.actor}" in item["says"] for item in answers if not item["won"])
+
+
+def test_a_store_is_the_same_log_at_another_address(plain: str, client: Minio, tracking: Tracking) -> None:
+    """The same objects under another prefix, as a bucket that was moved or has a second name shows them."""
+    name = f"moved-{uuid.uuid4().hex[:8]}"
+    tracking.client.create_registered_model(name)
+    first, log = (AuditLog(f"s3://{plain}/{uuid.uuid4().hex[:8]}/store", tracking) for _ in range(2))
+    for number in range(1, 4):
+        first.append("deployed", "ada", model=name, version=str(number))
+        _overwrite(client, log, number, read_uri(f"{first.folder}/{number:08}.json"))
+    assert log.verified_log(name).anchors == {name: 3}
+    AuditLog(log.store, tracking).append("deployed", "ada", model=name, version="4")
+    tags = tracking.client.get_registered_model(name).tags
+    assert [key for key in tags if key.startswith(HEAD_TAG)] == [f"{HEAD_TAG}.{log.entries()[0].sha256()[:16]}"]
+    client.remove_object(**_place(log, 4))
+    broken = log.verify(name)
+    assert broken is not None
+    assert (broken.number, "anchored in MLflow is entry 4" in broken.reason) == (4, True)
+
+
+def test_a_forged_entry_is_not_witnessed_nor_what_comes_after_it(
+    plain: str, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can write to the bucket, but not to MLflow, appends an entry that follows the last one."""
+    monkeypatch.setattr(witness, "_POLLS", 2)
+    name = f"forged-{uuid.uuid4().hex[:8]}"
+    tracking.client.create_registered_model(name)
+    log = AuditLog(_log(plain).store, tracking)
+    log.append("deployed", "ada", model=name, version="1")
+    AuditLog(log.store).append("approved", "eve", model=name, version="1")
+    AuditLog(log.store, tracking).append("approved", "ada", model=name, version="1")
+    assert [entry.number for entry in log.verified_log().unwitnessed] == [2, 3]
+    log.accept_unwitnessed(log.head().sha256, model=name, actor="dan", reason="asked them")
+    assert log.verified_log().unwitnessed == []
 
 
 class _Forgetful(BaseHTTPRequestHandler):

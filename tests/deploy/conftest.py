@@ -17,6 +17,7 @@ from pod_proxy import ApiServer, listening
 
 from modelway.components.core.audit.package_records import record_package
 from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.audit.witness import HEAD_TAG, identity
 from modelway.components.core.bundle.bundle import SIGNATURE_FILE
 from modelway.components.core.bundle.signing import sign
 from modelway.components.core.oci.fetch import RELEASE_ROOT
@@ -113,5 +114,11 @@ def shared_version(release: Callable[..., str], packages: Packages, keys: Path, 
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(shared_folder / name, folder)
     version = version_file.read_text(encoding="utf-8")
+    (registered,) = packages.tracking.client.search_registered_models(filter_string="name = 'shared'")
+    for tag in registered.tags:  # what earlier tests wrote to their copies of the log, which are not this one's
+        packages.tracking.client.delete_registered_model_tag("shared", tag)
+    first = packages.handle("shared").audit_log.entries()[0]
+    anchor = f"1 {first.sha256()} {packages.store}"
+    packages.tracking.client.set_registered_model_tag("shared", f"{HEAD_TAG}.{identity(first)}", anchor)
     packages.bundles["shared", version] = shared_folder / "bundle"
     return version

@@ -58,7 +58,7 @@ def test_a_promotion_reads_each_entry_of_the_log_once(
     release: Callable[..., str], packages: Any, ask: Callable[..., DeployResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = release("read-once", {"staging": {"approvals": {"quorum": 1}}})
-    log = AuditLog(packages.store)
+    log = AuditLog(packages.store, packages.tracking)
     for number in range(5):
         log.append("approved", "ada", model="other", version=str(number))
     time.sleep(1.1)  # so that they are told from what is written meanwhile

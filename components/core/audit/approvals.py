@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelway.components.core.audit.chain import Entry
-from modelway.components.core.audit.environments import has_served
-from modelway.components.core.audit.identity import AUDIENCE, NOT_VERIFIED, PROOF, bound_audience, recorded_identity
+from modelway.components.core.audit.environments import has_provably_served, unwitnessed_service
+from modelway.components.core.audit.identity import AUDIENCE, NOT_VERIFIED, bound_audience, recorded_identity
 from modelway.components.core.audit.issuers import Issuers
 from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import OpenedVersion, open_version, registration_problem
@@ -28,6 +28,7 @@ from modelway.components.core.audit.proofs import identify, proof_flaw
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.requirements import Requirements, requirements
 from modelway.components.core.audit.token_sources import TokenSource
+from modelway.components.core.audit.witness import VerifiedLog, not_witnessed
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import (
@@ -51,8 +52,8 @@ class Approval(BaseModel):
         reason: Why.
         at: When it was given, ISO 8601 in UTC.
         until: When it expires, likewise.
+        entry: The number of its entry in the audit log.
         identity: Whom the token is of that verified who approves, or that none did.
-        entry: The entry that it is from.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,8 +66,8 @@ class Approval(BaseModel):
     reason: str = Field(min_length=1)
     at: str
     until: str
+    entry: int
     identity: str = NOT_VERIFIED
-    entry: Entry = Field(exclude=True, repr=False)
 
 
 def approve(
@@ -103,8 +104,8 @@ def approve(
             value=_format_time(until),
             remedy=f"choose a time before {_format_time(latest)}",
         )
-    entries = version.model.verified_entries()
-    by, proof = _identified(by, source, release=release, needs=needs, environment=environment, entries=entries)
+    log = version.model.verified_log()
+    by, proof = _identified(by, source, release=release, needs=needs, environment=environment, entries=log.entries)
     if needs.verified and not proof:
         raise RejectedError(
             f"the policy counts only verified identities in {environment}, and no identity token is given",
@@ -113,7 +114,7 @@ def approve(
         )
     if problem := _not_an_approver(by, needs) or _self_approval(by, release, needs=needs):
         raise RejectedError(problem, key="by", value=by, remedy="let somebody else approve it")
-    if problem := registration_problem(release, entries):
+    if problem := registration_problem(release, log):
         raise RejectedError(problem, value=version.number, remedy="release it with `modelway run`, then approve it")
     ends = until.astimezone(UTC).isoformat(timespec="seconds")
     details = {"blessing_sha256": release.blessing_sha256, "reason": reason.strip(), "until": ends, **proof}
@@ -192,14 +193,14 @@ def approvals(entries: Iterable[Entry], model: str, *, version: str, environment
 
 def _replaces(approval: Approval, earlier: Approval) -> bool:
     same_person = Person.of(approval.by).is_same(Person.of(earlier.by))
-    same_kind = bool(approval.entry.details.get(PROOF)) == bool(earlier.entry.details.get(PROOF))
+    same_kind = (approval.identity == NOT_VERIFIED) == (earlier.identity == NOT_VERIFIED)
     return same_person and same_kind and approval.blessing_sha256 == earlier.blessing_sha256
 
 
 def _approval(entry: Entry) -> Approval:
     about = entry.model_dump(include={"model", "version", "environment", "at"})
-    identity = recorded_identity(entry.details)
-    return Approval.model_validate({**entry.details, **about, "by": entry.actor, "identity": identity, "entry": entry})
+    details = {**entry.details, "identity": recorded_identity(entry.details)}
+    return Approval.model_validate({**details, **about, "by": entry.actor, "entry": entry.number})
 
 
 def promotion_blockers(
@@ -207,6 +208,7 @@ def promotion_blockers(
 ) -> list[str]:
     """What blocks a version's promotion to an environment, a sentence each; empty if nothing does.
 
+    An approval, a registration and a promotion count if their entry is witnessed; a withdrawal and an undo always do.
     Without a promoter's `policy`, only the one that the version was released with counts.
 
     Raises:
@@ -215,9 +217,9 @@ def promotion_blockers(
     """
     now = now or datetime.now(UTC)
     blockers: list[str] = []
-    entries: list[Entry] = []
+    log = VerifiedLog([], 0, {})
     try:
-        entries = version.model.verified_entries()
+        log = version.model.verified_log()
     except BrokenLogError as error:
         blockers.append(f"{error.message}, so its approvals are not valid")
     try:
@@ -227,22 +229,31 @@ def promotion_blockers(
         raise
     except ModelwayError as error:
         return [*blockers, error.message]
-    if not blockers and (problem := registration_problem(release, entries)):  # of a broken log there are no entries
+    if not blockers and (problem := registration_problem(release, log)):  # of a broken log there are no entries
         blockers.append(problem)
-    blockers += [
-        f"{version} has not been served in {before}, which {environment} requires"
-        for before in needs.after
-        if not has_served(entries, version.name, environment=before, version=version.number)
-    ]
-    version_approvals = approvals(entries, version.name, version=version.number, environment=environment)
+    for before in needs.after:
+        place = {"environment": before, "version": version.number}
+        if not has_provably_served(log, version.name, **place):
+            number = unwitnessed_service(log, version.name, **place)
+            note = f": {not_witnessed(number)}" if number else ""
+            blockers.append(f"{version} has not been served in {before}, which {environment} requires{note}")
+    about = {"version": version.number, "environment": environment}
+    valid = approvals(log.trusted, version.name, **about)
     audiences, issuers = (bound_audience(environment, release.blessing_sha256), AUDIENCE), Issuers()
     flaws = [
         (
             approval.by,
             _flaw(approval, release, needs=needs, now=now)
-            or proof_flaw(approval.entry, needs, audiences=audiences, entries=entries, issuers=issuers),
+            or proof_flaw(
+                log.entries[approval.entry - 1], needs, audiences=audiences, entries=log.trusted, issuers=issuers
+            ),
         )
-        for approval in version_approvals
+        for approval in valid
+    ]
+    flaws += [
+        (approval.by, not_witnessed(approval.entry))
+        for approval in approvals(log.entries, version.name, **about)
+        if approval.entry > log.witnessed
     ]
     count = count_people([by for by, flaw in flaws if not flaw])
     if count < needs.quorum:

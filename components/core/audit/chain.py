@@ -21,6 +21,7 @@ Event = Literal[
     "undone",
     "rolled-back",
     "refused",
+    "witnessed",
 ]
 NOTHING = "0" * 64
 

@@ -14,6 +14,7 @@ from typing import get_args
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.audit.witness import VerifiedLog
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError
 
@@ -77,6 +78,20 @@ def has_served(entries: Iterable[Entry], model: str, *, environment: str, versio
         period.version == version and period.entry.event != "deployed" and not period.undone
         for period in periods(entries, model, environment=environment)
     )
+
+
+def has_provably_served(log: VerifiedLog, model: str, *, environment: str, version: str) -> bool:
+    """Whether an environment has served a version by witnessed entries, and none, witnessed or not, has undone that."""
+    return all(
+        has_served(entries, model, environment=environment, version=version) for entries in (log.trusted, log.entries)
+    )
+
+
+def unwitnessed_service(log: VerifiedLog, model: str, *, environment: str, version: str) -> int:
+    """The number of the first entry by which an environment served a version and that is not witnessed; 0: none."""
+    history = periods(log.entries, model, environment=environment)
+    numbers = [period.entry.number for period in history if period.version == version]
+    return next((number for number in numbers if number > log.witnessed), 0)
 
 
 def environment_named(text: str) -> EnvironmentName:

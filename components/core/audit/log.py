@@ -5,9 +5,9 @@ holds the SHA-256 of the entry before it, after the linked time-stamping of Habe
 created exclusively, so that of two writers exactly one gets a number; on S3 they are retained where the bucket has
 object lock.
 
-A chain alone cannot show that its end was cut off, or that all of it was rewritten. The head is therefore anchored in
-MLflow too, in the tag ``modelway.audit_head`` of the registered model: whoever can write to the store but not to the
-model registry cannot hide that; whoever can write to both can. A bucket with versions shows replaced objects by itself.
+A chain alone cannot show that its end was cut off, or that all of it was rewritten. Its head is therefore witnessed by
+MLflow (`witness`): whoever can write to the store but not to the model registry cannot hide that, and what they add is
+not witnessed; whoever can write to both can. A bucket with versions shows replaced objects by itself.
 
 An `AuditLog` remembers the entries that it has verified. Each check lists the log again, reads from the first entry on
 that the listing shows as changed (`storage.Listing`), and compares with the anchor and the bucket's versions. A change
@@ -17,7 +17,6 @@ Until then it has no effect: what was verified is what counts.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 import re
@@ -27,7 +26,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelway.components.core.audit.chain import (
     Broken,
@@ -35,11 +33,11 @@ from modelway.components.core.audit.chain import (
     Event,
     Head,
     extend_chain,
-    mismatch_with_anchor,
     parse_entry,
 )
+from modelway.components.core.audit.witness import Comparison, VerifiedLog, Witness
 from modelway.components.core.errors import DamagedError, ModelwayError, UnavailableError
-from modelway.components.core.storage.mlflow import TAG, Tracking
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.uri import (
     create_uri,
     is_exclusive,
@@ -51,13 +49,10 @@ from modelway.components.core.storage.uri import (
     read_uri,
 )
 
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import RegisteredModel
-
-HEAD_TAG = "audit_head"
 RETAIN_DAYS = 3650  # where the bucket has object lock and no rule of its own
 _NAME = re.compile(r"^(\d{8})\.json$")
 TRIES = 200
+HEAD_DIGITS = 16  # of a hash, as a person gives it: too many for another entry to be made that has the same
 
 
 class BrokenLogError(DamagedError):
@@ -73,13 +68,14 @@ class AuditLog:
 
     Args:
         store: The root of the project's store: a folder or an ``s3://`` prefix.
-        tracking: Where the head is anchored; None: nowhere.
+        tracking: The MLflow server that witnesses it; None: none does.
     """
 
     def __init__(self, store: str, tracking: Tracking | None = None) -> None:
         self.store = store.rstrip("/") if is_uri(store) else str(Path(store).resolve())
         self.folder = join(self.store, "audit")
-        self.tracking = tracking
+        self._witness = Witness(tracking, self.store) if tracking is not None else None
+        self._written: set[str] = set()  # the hashes of the entries that this object wrote
         self._last_number = 0  # of the last entry read, so that the end is found without listing all before it
         self._chain: list[Entry] = []  # the verified entries
         self._states: list[tuple[int, str]] = []  # the number and state of each of these, as they were listed
@@ -128,7 +124,7 @@ class AuditLog:
                 nonce=secrets.token_hex(8),
             )
             if self._write(entry):
-                self._anchor_head(entry)
+                self._anchor(before, entry)
                 return entry
             time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))  # noqa: S311 - who waits longer is no secret
         raise self.too_busy()
@@ -153,22 +149,28 @@ class AuditLog:
         """
         return [_entry(content, self._file(number)) for number, content in self._contents(self._numbers())]
 
-    def verified_entries(self, *models: str) -> tuple[list[Entry], Head]:
-        """All entries in order and the head, verified; entries that were verified before are not read again.
+    def verified_log(self, *models: str) -> VerifiedLog:
+        """All entries in order, verified; those that were verified before are not read again.
 
         The anchors of the registered `models` are compared even if no entry names them.
 
         Raises:
             BrokenLogError: a link is broken.
         """
-        chain, broken = self._checked(models)
+        chain, comparison, broken = self._checked(models)
         if broken is not None:
             raise BrokenLogError(
                 f"the audit log is broken at entry {broken.number}: {broken.reason}",
                 file=broken.file,
                 remedy="find out who changed it and restore it from a backup; `modelway audit verify` checks it again",
             )
-        return chain, Head.of(chain[-1] if chain else None)
+        witnessed = comparison.witnessed.number if self._witness is not None else len(chain)
+        return VerifiedLog(chain, witnessed, {model: head.number for model, head in comparison.anchors.items()})
+
+    def verified_entries(self, *models: str) -> tuple[list[Entry], Head]:
+        """The entries and the head of `verified_log`."""
+        log = self.verified_log(*models)
+        return log.entries, log.head
 
     def verify(self, *models: str) -> Broken | None:
         """The first entry that was changed, removed, moved, replaced or cut off, by reading all; None if none was.
@@ -176,20 +178,49 @@ class AuditLog:
         The anchors of the registered `models` are compared even if no entry names them.
         """
         self._chain, self._states = [], []
-        return self._checked(models)[1]
+        return self._checked(models)[2]
 
     def head(self) -> Head:
         """The log's head."""
         return Head.of(self._last())
 
-    def anchored_head(self, model: str) -> Head | None:
-        """The head that MLflow holds for a model; None if it holds none of this store."""
-        if self.tracking is None:
-            return None
-        tags: Mapping[str, str] = next((registration.tags for registration in _registered(self.tracking, model)), {})
-        number, _, rest = tags.get(f"{TAG}{HEAD_TAG}", "").partition(" ")
-        sha256, _, store = rest.partition(" ")
-        return Head(int(number), sha256) if store == self.store and number.isdecimal() else None
+    def anchors(self, *models: str) -> dict[str, int]:
+        """The number of the entry that each registered model's tag holds, even of a log that is broken."""
+        return {model: head.number for model, head in self._compare(self._chain, models).anchors.items()}
+
+    def accept_unwitnessed(self, head: str, *, model: str, actor: str, reason: str) -> Entry:
+        """Lets MLflow witness the entries that it does not yet, by an entry of its own that says who accepted them.
+
+        Args:
+            head: The SHA-256 of the log's last entry as the person has seen it, or its first 16 digits or more.
+            model: The registered model.
+            actor: Who accepts them.
+            reason: Why.
+
+        Raises:
+            HeadMovedError: the log has another head.
+            BrokenLogError: a link is broken.
+            UnavailableError: MLflow did not take the new head.
+        """
+        log = self.verified_log(model)
+        if len(head) < HEAD_DIGITS or not log.head.sha256.startswith(head):
+            raise HeadMovedError(
+                f"the head of the audit log is entry {log.head.number}, {log.head.sha256[:HEAD_DIGITS]}",
+                file=self.folder,
+                key="head",
+                value=head,
+                remedy="run `modelway audit witness` without --head, and read what it lists",
+            )
+        self._written |= {entry.sha256() for entry in log.unwitnessed}
+        details = {"first": str(log.witnessed + 1), "last": str(log.head.number), "reason": reason}
+        entry = self.append("witnessed", actor, model=model, version="", details=details, expected=log.head)
+        if self.verified_log(model).witnessed < entry.number:
+            raise UnavailableError(
+                f"MLflow did not take entry {entry.number} of the audit log as its head",
+                file=self._file(entry.number),
+                remedy=f"see that {model} is registered in MLflow and may be tagged by this account, then run again",
+            )
+        return entry
 
     def _file(self, number: int) -> str:
         return join(self.folder, f"{number:08}.json")
@@ -224,41 +255,34 @@ class AuditLog:
             )
         return True
 
-    def _anchor_head(self, entry: Entry) -> None:
-        if self.tracking is None:
-            return
-        with suppress(ModelwayError):  # the entry is written, and an older anchor still holds
-            anchor = self.anchored_head(entry.model)
-            if (anchor is None or self._follows(entry, anchor)) and _registered(self.tracking, entry.model):
-                value = f"{entry.number} {entry.sha256()} {self.store}"
-                with self.tracking.translate_errors():
-                    self.tracking.client.set_registered_model_tag(entry.model, f"{TAG}{HEAD_TAG}", value)
+    def _anchor(self, before: Entry | None, entry: Entry) -> None:
+        self._written.add(entry.sha256())
+        if self._witness is not None:
+            with suppress(ModelwayError):  # the entry is written, and is not witnessed
+                self._witness.follow(before, entry, read_chain=lambda: self._read_chain()[0], written=self._written)
 
-    def _follows(self, entry: Entry, anchor: Head) -> bool:
-        """Whether the anchored entry is still there before this one; if not, the anchor must stay as evidence."""
-        if anchor.number >= entry.number - 1:
-            return anchor == Head(entry.number - 1, entry.previous)
-        return anchor == Head(anchor.number, hashlib.sha256(read_uri(self._file(anchor.number))).hexdigest())
+    def _compare(self, chain: Sequence[Entry], models: tuple[str, ...]) -> Comparison:
+        return Comparison({}, Head(), ()) if self._witness is None else self._witness.compare(chain, models)
 
-    def _checked(self, models: tuple[str, ...]) -> tuple[list[Entry], Broken | None]:
-        chain, broken = self._check(models)
+    def _checked(self, models: tuple[str, ...]) -> tuple[list[Entry], Comparison, Broken | None]:
+        chain, comparison, broken = self._check(models)
         if broken is None or broken.number <= len(chain):
-            return chain, broken
+            return chain, comparison, broken
         return self._check(models)  # it may have been written and anchored since the others were read
 
-    def _check(self, models: tuple[str, ...]) -> tuple[list[Entry], Broken | None]:
+    def _check(self, models: tuple[str, ...]) -> tuple[list[Entry], Comparison, Broken | None]:
         chain, flaw, tampered = self._read_chain()
         flaws = [flaw] if flaw is not None else []
+        comparison = Comparison({}, Head(), ())
         if flaw is None:
-            heads = map(self.anchored_head, sorted({entry.model for entry in chain} | {*models}))
-            mismatches = (mismatch_with_anchor(chain, head) for head in heads if head is not None)
-            flaws += [mismatch for mismatch in mismatches if mismatch is not None]
+            comparison = self._compare(chain, models)
+            flaws += comparison.flaws
         for name, change in tampered.items():
             if match := _NAME.match(name):
                 flaws.append((int(match[1]), f"it was {change}: the bucket holds other versions of it"))
         # Of several flaws of one entry, the bucket's is the plainest, and it is the last.
         number, reason = min(reversed(flaws), key=lambda flaw: flaw[0], default=(0, ""))
-        return chain, Broken(number, self._file(number), reason) if flaws else None
+        return chain, comparison, Broken(number, self._file(number), reason) if flaws else None
 
     def _read_chain(self) -> tuple[list[Entry], tuple[int, str] | None, dict[str, str]]:
         """The entries as far as every link holds, the first flaw, and what the bucket's versions show."""
@@ -287,8 +311,3 @@ def _no_entry(file: str, reason: str) -> BrokenLogError:
         file=file,
         remedy="`modelway audit verify` says where the log is broken; restore it from a backup",
     )
-
-
-def _registered(tracking: Tracking, model: str) -> list[RegisteredModel]:
-    with tracking.translate_errors():
-        return list(tracking.client.search_registered_models(filter_string=f"name = '{model}'"))

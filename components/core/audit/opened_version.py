@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
+from modelway.components.core.audit.witness import VerifiedLog, not_witnessed
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, RejectedError
 from modelway.components.core.evidence.blessing import Blessing
@@ -146,15 +147,23 @@ def registered_blessings(version: ModelVersion, entries: Iterable[Entry]) -> set
     }
 
 
-def registration_problem(opened: OpenedVersion, entries: Iterable[Entry]) -> str:
+def unwitnessed_registration(version: ModelVersion, log: VerifiedLog) -> int:
+    """The number of the first entry by which a version was registered and that is not witnessed; 0: there is none."""
+    about = [entry for entry in log.unwitnessed if registered_blessings(version, [entry])]
+    return about[0].number if about else 0
+
+
+def registration_problem(opened: OpenedVersion, log: VerifiedLog) -> str:
     """Why a version may not be packaged, approved and promoted, a sentence; empty if it may.
 
     Args:
         opened: The version.
-        entries: The verified audit log.
+        log: The audit log.
     """
-    version, blessings = opened.version, registered_blessings(opened.version, entries)
+    version, blessings = opened.version, registered_blessings(opened.version, log.trusted)
     if not blessings:
+        if number := unwitnessed_registration(version, log):
+            return f"the registration of {version} does not count: {not_witnessed(number)}"
         return f"the audit log has no registration of {version}: no gate let it be registered"
     if blessings != {opened.blessing_sha256}:
         return f"the audit log says that {version} was registered with another blessing than it has now"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelway.components.core.audit.chain import Entry, Event
 from modelway.components.core.audit.log import AuditLog
+from modelway.components.core.audit.witness import VerifiedLog
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.storage.mlflow import Tracking
 
@@ -32,16 +33,20 @@ class RegisteredModel:
 
     @cached_property
     def audit_log(self) -> AuditLog:
-        """The store's audit log, whose head is anchored in the model registry."""
+        """The store's audit log, which the model registry witnesses."""
         return AuditLog(self.store, self.tracking)
 
-    def verified_entries(self) -> list[Entry]:
-        """The audit log's entries, of all models, in order.
+    def verified_log(self) -> VerifiedLog:
+        """The audit log's entries, of all models, in order, and which of them are witnessed.
 
         Raises:
             BrokenLogError: a link is broken.
         """
-        return self.audit_log.verified_entries(self.name)[0]
+        return self.audit_log.verified_log(self.name)
+
+    def verified_entries(self) -> list[Entry]:
+        """The entries of `verified_log`, also those that are not witnessed."""
+        return self.verified_log().entries
 
     def version(self, number: str) -> ModelVersion:
         """A version by its number; it need not exist."""

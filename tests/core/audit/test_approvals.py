@@ -67,7 +67,7 @@ def test_an_approval_is_bound_to_the_blessing_and_in_the_log(desk: Callable[...,
         "reason": "fewer false alarms",
         "until": approval.until,
     }
-    assert case.log.anchored_head(case.name) == case.log.head()
+    assert case.log.anchors(case.name) == {case.name: approval.entry} == {case.name: entry.number}
 
 
 def test_an_approval_is_for_one_version_and_one_environment(desk: Callable[..., Desk], release: Release) -> None:

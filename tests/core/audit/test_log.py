@@ -17,6 +17,7 @@ import pytest
 from modelway.components.core.audit import log as audit
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.log import AuditLog, BrokenLogError, HeadMovedError
+from modelway.components.core.audit.witness import HEAD_TAG
 from modelway.components.core.errors import UnavailableError
 from modelway.components.core.storage import uri as storage
 from modelway.components.core.storage.mlflow import Tracking
@@ -294,29 +295,89 @@ def test_what_the_chain_cannot_show_the_witness_does(
 def test_a_witness_that_is_behind_is_true_of_what_it_saw(tmp_path: Path, tracking: Tracking, registered: str) -> None:
     log = AuditLog(str(tmp_path), tracking)
     _write(log, 2, registered)
-    head = log.anchored_head(registered)
-    _write(AuditLog(str(tmp_path)), 2, registered)
-    assert log.anchored_head(registered) == head
+    later = _write(AuditLog(str(tmp_path)), 2, registered)
     assert log.verify() is None
-    _write(log, 1, registered)
-    assert log.anchored_head(registered) == log.head()
-    assert log.head().number == 5
+    verified = log.verified_log()
+    assert (verified.witnessed, verified.unwitnessed, verified.anchors) == (2, later, {registered: 2})
+
+
+def test_a_log_without_mlflow_has_no_entry_that_is_not_witnessed(log: AuditLog) -> None:
+    entries = _write(log, 2)
+    verified = log.verified_log("loans")
+    assert (verified.trusted, verified.unwitnessed, verified.anchors) == (entries, [], {})
 
 
 def test_a_witness_of_another_store_says_nothing_of_this_one(
     tmp_path: Path, tracking: Tracking, registered: str
 ) -> None:
-    _write(AuditLog(str(tmp_path / "other"), tracking), 5, registered)
-    log = AuditLog(str(tmp_path / "here"), tracking)
-    assert log.anchored_head(registered) is None
-    assert log.verify(registered) is None
+    other, log = AuditLog(str(tmp_path / "other"), tracking), AuditLog(str(tmp_path / "here"), tracking)
+    _write(other, 5, registered)
+    assert (log.anchors(registered), log.verify(registered)) == ({}, None)
+    _write(log, 3, registered)
+    for store, count in ((other, 5), (log, 3)):
+        assert store.verified_log(registered).anchors == {registered: count}
+    assert len(_tags(tracking, registered)) == 2
 
 
-def test_a_model_that_is_not_registered_has_no_witness(tmp_path: Path, tracking: Tracking) -> None:
+def test_an_entry_about_a_model_that_is_not_registered_is_witnessed_by_another_that_the_log_names(
+    tmp_path: Path, tracking: Tracking, registered: str
+) -> None:
     log = AuditLog(str(tmp_path), tracking)
     _write(log, 1, "not-registered")
-    assert log.anchored_head("not-registered") is None
-    assert log.verify("not-registered") is None
+    assert (log.anchors("not-registered"), log.verify("not-registered")) == ({}, None)
+    assert log.verified_log("not-registered").witnessed == 0
+    _write(log, 1, registered)  # by the same writer, who wrote the one before too
+    assert log.verified_log().witnessed == 2
+    _write(AuditLog(str(tmp_path), tracking), 1, "not-registered")
+    assert log.verified_log().anchors == {registered: 3}
+
+
+def test_of_two_models_neither_needs_the_log_to_be_read_again(
+    tmp_path: Path, tracking: Tracking, registered: str, reads: list[str]
+) -> None:
+    second = f"{registered}-second"
+    tracking.client.create_registered_model(second)
+    for model in (registered, second, registered):
+        _write(AuditLog(str(tmp_path), tracking), 1, model)
+    assert reads == ["1"], "the first entry alone has none before it"
+    assert AuditLog(str(tmp_path), tracking).verified_log().anchors == {registered: 3, second: 2}
+    _file(AuditLog(str(tmp_path)), 3).unlink()
+    _write(AuditLog(str(tmp_path), tracking), 2, registered)
+    assert AuditLog(str(tmp_path), tracking).verify() is not None
+
+
+def _tags(tracking: Tracking, model: str) -> dict[str, str]:
+    (registration,) = tracking.client.search_registered_models(filter_string=f"name = '{model}'")
+    return {key: value for key, value in registration.tags.items() if key.startswith(HEAD_TAG)}
+
+
+def test_the_tag_of_before_is_read_and_another_is_written(tmp_path: Path, tracking: Tracking, registered: str) -> None:
+    entries = _write(AuditLog(str(tmp_path)), 2, registered)
+    value = f"2 {entries[1].sha256()} /as/it/was/mounted/then"
+    tracking.client.set_registered_model_tag(registered, HEAD_TAG, value)
+    log = AuditLog(str(tmp_path), tracking)
+    assert log.verified_log().anchors == {registered: 2}
+    (third,) = _write(log, 1, registered)
+    assert _tags(tracking, registered) == {
+        HEAD_TAG: value,
+        f"{HEAD_TAG}.{entries[0].sha256()[:16]}": f"3 {third.sha256()} {log.store}",
+    }
+
+
+def test_where_the_tag_of_before_ends_nothing_can_be_cut_off(
+    tmp_path: Path, tracking: Tracking, registered: str
+) -> None:
+    """Who may write to the store alone cuts it back to the last entry that an old tag names, which stays for ever."""
+    entries = _write(AuditLog(str(tmp_path)), 2, registered)
+    tracking.client.set_registered_model_tag(registered, HEAD_TAG, f"2 {entries[1].sha256()} {tmp_path}")
+    _write(AuditLog(str(tmp_path), tracking), 2, registered)
+    log = AuditLog(str(tmp_path), tracking)
+    for number in (3, 4):
+        _file(log, number).unlink()
+    _write(log, 3, registered)
+    broken = log.verify()
+    assert broken is not None
+    assert (broken.number, "rewritten" in broken.reason) == (4, True)
 
 
 def test_the_witness_does_not_forget_what_was_cut_off_when_the_log_grows_again(
@@ -336,6 +397,7 @@ def test_the_log_is_written_while_mlflow_is_down(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     log = AuditLog(str(tmp_path), Tracking("http://127.0.0.1:9"))  # nothing listens there
     assert _write(log, 2)[-1].number == 2
+    assert len(AuditLog(str(tmp_path)).verified_entries()[0]) == 2
     with pytest.raises(UnavailableError, match="cannot be reached"):
         log.verify()
 

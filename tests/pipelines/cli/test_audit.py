@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def test_verify_says_what_was_checked_and_where_it_breaks(
         "entries": count,
         "head": audited.log.head().sha256,
         "witnessed": {audited.model: count},
+        "unwitnessed": [],
         "broken": None,
     }
     last = Path(audited.log.folder) / f"{count:08}.json"
@@ -44,6 +46,7 @@ def test_verify_says_what_was_checked_and_where_it_breaks(
     assert AuditLog(audited.log.store).verify() is None  # without a witness
     result = verify_log(audited.handle)
     assert (result["whole"], result["entries"], result["head"]) == (False, count - 1, None)
+    assert (result["witnessed"], result["unwitnessed"]) == ({audited.model: count}, [])
     assert result["broken"]["number"] == count
     assert result["broken"]["file"] == str(last)
     with pytest.raises(BrokenLogError):
@@ -63,3 +66,43 @@ def test_the_first_broken_link_of_the_audit_log_is_named(office: Office) -> None
     assert result["broken"]["number"] == 1
     assert "broken" in office("audit", "verify").stdout
     assert office("approve", "1", "--to", "production", "-m", "again").returncode == 2
+
+
+def test_without_mlflow_an_approval_is_written_and_said_not_to_count(office: Office) -> None:
+    database = office.folder / ".modelway" / "mlflow.db"
+    with sqlite3.connect(database) as connection:  # MLflow can be read, and does not take the head
+        for deed in ("INSERT", "UPDATE"):
+            connection.execute(
+                f"CREATE TRIGGER refuse_{deed} BEFORE {deed} ON registered_model_tags "
+                "BEGIN SELECT RAISE(ABORT, 'read only'); END"
+            )
+    approved = office("approve", "1", "--to", "production", "-m", "fewer alarms")
+    assert approved.returncode == 0
+    assert (
+        "warning: the approval does not count yet: entry 2 of the audit log is not witnessed by MLflow"
+        in approved.stderr
+    )
+    answer = office.read_json("approve", "1", "--to", "production", "-m", "again")
+    assert (answer["witnessed"], answer["approval"]["entry"]) == (False, 3)
+    result = office.read_json("audit", "verify")
+    assert (result["whole"], result["unwitnessed"], set(result["witnessed"].values())) == (True, [2, 3], {1})
+    verified = office("audit", "verify")
+    assert "whole" in verified.stdout
+    assert "do not count: 2, 3" in verified.stderr
+    assert [entry["witnessed"] for entry in office.read_json("audit", "log")] == [True, False, False]
+    assert office("audit", "log").stdout.count("not witnessed") == 2
+    listed = office("audit", "witness", "-m", "MLflow was read only")
+    assert listed.returncode == 1
+    assert listed.stdout.count("approved") == 2
+    head = office.read_json("audit", "witness", "-m", "MLflow was read only", code=1)["head"][:16]
+    assert f"--head {head}" in listed.stdout
+    refused = office("audit", "witness", "-m", "MLflow was read only", "--head", head)
+    assert refused.returncode == 2
+    assert "MLflow did not take entry 4" in refused.stderr
+    with sqlite3.connect(database) as connection:
+        for deed in ("INSERT", "UPDATE"):
+            connection.execute(f"DROP TRIGGER refuse_{deed}")
+    head = office.read_json("audit", "witness", "-m", "MLflow was read only", code=1)["head"]
+    assert office("audit", "witness", "-m", "MLflow was read only", "--head", head).returncode == 0
+    assert office.read_json("audit", "verify")["unwitnessed"] == []
+    assert office.read_json("audit", "log")[-1]["event"] == "witnessed"

@@ -41,6 +41,7 @@ MISTAKES = {
     "history": ("history", "--at", "soon"),
     "audit verify": ("audit", "verify", "--store", "visits.csv"),
     "audit log": ("audit", "log", "--store", "visits.csv"),
+    "audit witness": ("audit", "witness", "-m", " "),
 }
 JUDGED = {
     "promote": ("promote", "1", "--to", "production", "--check"),
@@ -49,6 +50,7 @@ JUDGED = {
 DONE = {
     "audit verify": ("audit", "verify"),
     "audit log": ("audit", "log"),
+    "audit witness": ("audit", "witness", "-m", "nothing to accept"),
     "history": ("history",),
     "explain": ("explain",),
     "runs": ("runs",),
