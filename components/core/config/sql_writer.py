@@ -18,6 +18,7 @@ from modelway.components.core.config.sql_grammar import AGGREGATES, DATE_PARTS, 
 from modelway.components.core.config.sql_parser import Refusal, parse_condition
 
 ALLOWED = "columns, values, comparisons, arithmetic, CASE, CAST and the functions that docs/gates.md lists"
+_SIZE = re.compile("0|[1-9][0-9]{0,5}", re.ASCII)
 _SYNONYMS = {"!=": "<>", "==": "=", "REGEXP": "RLIKE", "~": "RLIKE", "FROM": ",", "FOR": ","}
 # (how tightly it binds, the operator); the two sides of an operator bind more tightly than it, or have brackets.
 _OPERATORS: dict[type[exp.Expr], tuple[int, str]] = {
@@ -224,8 +225,10 @@ def _interval(node: exp.Expr) -> str:
 def _type(node: exp.Expr) -> str:
     name = str(node.args.get("kind") or node.this.name).upper()
     sizes = [str(size.this.this) for size in node.expressions if isinstance(size.this, exp.Literal)]
-    if name not in TYPES or len(sizes) != len(node.expressions) or not all(size.isdecimal() for size in sizes):
+    if name not in TYPES or len(sizes) != len(node.expressions) or not all(map(_SIZE.fullmatch, sizes)):
         raise Refusal(f"casts to the type {name}", f"cast to one of {', '.join(sorted(TYPES))}")
+    if name in {"DECIMAL", "NUMERIC"} and sizes and not max(1, int(sizes[-1])) <= int(sizes[0]) <= 38:
+        raise Refusal(f"casts to {name}({', '.join(sizes)})", "give it 38 digits at most, and no more behind the point")
     return f"{name}({', '.join(sizes)})" if sizes else name
 
 
@@ -269,10 +272,12 @@ def _function(node: exp.Expr) -> str:
 
 
 def _check_arguments(name: str, arguments: list[exp.Expr]) -> None:
-    """Refuses a part of a date that is none, and replacements that could make texts longer each time."""
+    """Refuses what Polars crashes on, and replacements that could make texts longer each time."""
     strings = [str(part.this) if isinstance(part, exp.Literal) and part.is_string else None for part in arguments]
     if name == "DATE_PART" and (strings[0] or "").upper() not in DATE_PARTS:
         raise _wrong_part(_piece(arguments[0]))
+    if name == "SPLIT_PART" and not re.fullmatch(r"[1-9][0-9]{0,5}", str(arguments[2].this), re.ASCII):
+        raise Refusal("has a SPLIT_PART whose last argument is no number", "number the part from 1, such as 2")
     if name in {"REPLACE", "REGEXP_REPLACE"}:
         old, new = strings[1:]
         longest = len(old or "") if name == "REPLACE" else 0
