@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Any
 
 import polars as pl
 import pytest
@@ -83,11 +82,12 @@ def test_what_is_written_means_to_polars_what_the_text_means(text: str) -> None:
 
 
 ARGUMENTS = {
-    **dict.fromkeys(("LEFT", "RIGHT", "SUBSTR", "SUBSTRING", "ROUND", "TRUNC", "TRUNCATE"), ["2", "3"]),
-    **dict.fromkeys(("REPLACE", "REGEXP_REPLACE"), ["'a'", "''"]),
-    **dict.fromkeys(("STRFTIME", "STRPTIME", "STARTS_WITH", "ENDS_WITH", "STRPOS", "REGEXP_LIKE"), ["'%Y'", "'i'"]),
-    **dict.fromkeys(("QUANTILE_CONT", "QUANTILE_DISC"), ["0.5"]),
-    "SPLIT_PART": ["'-'", "2"],
+    **dict.fromkeys(("LEFT", "RIGHT", "SUBSTR", "SUBSTRING", "ROUND", "TRUNC", "TRUNCATE"), ("2", "3")),
+    **dict.fromkeys(("REPLACE", "REGEXP_REPLACE"), ("'a'", "''")),
+    **dict.fromkeys(("STRFTIME", "STRPTIME", "STARTS_WITH", "ENDS_WITH", "STRPOS", "REGEXP_LIKE"), ("'%Y'", "'i'")),
+    **dict.fromkeys(("DATE", "TIME", "TIMESTAMP", "DATETIME"), ("'%Y'",)),
+    **dict.fromkeys(("QUANTILE_CONT", "QUANTILE_DISC"), ("0.5",)),
+    "SPLIT_PART": ("'-'", "2"),
 }
 
 
@@ -97,7 +97,7 @@ def test_each_function_is_polars_own_and_copies_no_more_than_is_counted(name: st
     fewest, most = FUNCTIONS[name]
     for number in {fewest, min(most, 3)}:
         for place in range(number):
-            arguments = (["y", *ARGUMENTS.get(name, ["z", "w"])])[:number]
+            arguments = (["y", *ARGUMENTS.get(name, ("z", "w"))])[:number]
             if name == "DATE_PART":
                 arguments = ["'epoch'", "y"]
             elif name == "CONCAT_WS":
@@ -136,7 +136,7 @@ def test_each_part_of_a_date_is_polars_own(part: str) -> None:
         ("CAST(a AS JSON) = 1", "casts to the type JSON", "BOOLEAN"),
         ("CAST(a AS DECIMAL(39)) = 1", "casts to DECIMAL(39)", "38 digits"),
         ("EXTRACT(ERA FROM a) = 1", "takes ERA of a date", "YEAR"),
-        ("a - INTERVAL '1 light year' > b", "interval '1 light year'", "'18 years'"),
+        ("a - INTERVAL '1 light year' > b", "the interval '1 LIGHT'", "'18 years'"),
         ("a IS NULL = b", "no brackets around", "(a = b) IS NULL"),
         ("a || b + c = 'x'", "no brackets around `b + c`", "put brackets"),
         ("a LIKE b", "LIKE without a pattern in quotes", "LIKE 'a%'"),
@@ -155,14 +155,6 @@ def test_a_refusal_says_what_and_what_instead(text: str, says: str, remedy: str)
     assert says in error.value.message
     assert remedy in error.value.remedy
     assert (error.value.key, error.value.value) == ("rules.r", text or None if text else "")
-
-
-def evaluated(text: str) -> list[Any]:
-    """What a condition is in each row of the table, or that Polars refuses it."""
-    try:
-        return TABLE.lazy().select(pl.sql_expr(text).alias("holds")).collect()["holds"].to_list()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return ["refused"]
 
 
 OPERATORS = [
@@ -185,37 +177,13 @@ OPERATORS = [
     "OR",
     "LIKE",
     "ILIKE",
-] + ["NOT LIKE", "IS DISTINCT FROM"]
+]
 ATOMS = [
-    "a",
-    "b",
-    "x",
-    "t",
-    "p",
-    "q",
-    "d",
-    "s",
-    "1",
-    "2.5",
-    ".5",
-    "'n%'",
-    "NULL",
-    "TRUE",
-    "LENGTH(t)",
-    "COALESCE(a,b)",
-    "a::int",
-    "CURRENT_DATE",
+    *("a", "b", "x", "t", "p", "q", "d", "s", "1", "2.5", ".5", "'n%'", "NULL", "TRUE", "LENGTH(t)", "COALESCE(a, b)"),
+    *("a::int", "CURRENT_DATE", "DATE '2024-01-01'", "INTERVAL '1 day'", "EXTRACT(YEAR FROM d)"),
+    "CASE WHEN p THEN a END",
 ]
-ATOMS += ["DATE '2024-01-01'", "INTERVAL '1 day'", "EXTRACT(YEAR FROM d)", "CASE WHEN p THEN a END"]
-AFTER = [
-    "IS NULL",
-    "IS NOT NULL",
-    "IS NOT TRUE",
-    "IN (1, 2)",
-    "NOT IN (1, a)",
-    "BETWEEN 0 AND 3",
-    "NOT BETWEEN a AND b",
-]
+AFTER = ["IS NULL", "IS NOT NULL", "IS TRUE", "IN (1, 2)", "NOT IN (1, a)", "BETWEEN 0 AND 3", "NOT BETWEEN a AND b"]
 
 
 @st.composite
@@ -223,7 +191,7 @@ def flat(draw: st.DrawFn, depth: int = 2) -> str:
     """Operands and operators in a row, with few brackets: what an order of precedence decides about."""
     words: list[str] = []
     for place in range(draw(st.integers(1, 5))):
-        words += [draw(st.sampled_from(OPERATORS))] if place else []
+        words += [draw(st.sampled_from([*OPERATORS, "NOT LIKE", "IS DISTINCT FROM"]))] if place else []
         words += draw(st.sampled_from([[], [], [], ["NOT"], ["-"]]))
         in_brackets = depth > 0 and draw(st.integers(0, 5)) == 0
         words.append(f"({draw(flat(depth - 1))})" if in_brackets else draw(st.sampled_from(ATOMS)))
@@ -233,7 +201,7 @@ def flat(draw: st.DrawFn, depth: int = 2) -> str:
     return " ".join(words)
 
 
-@bounded(2000)
+@bounded(600)
 @given(flat())
 def test_whatever_order_of_precedence_is_the_same(text: str) -> None:
     """Against a parser that reads what belongs together in another way than Polars does."""
@@ -255,11 +223,10 @@ Truth = bool | None
 
 
 @st.composite
-def condition(draw: st.DrawFn, depth: int = 4) -> tuple[str, list[Truth]]:
+def condition(draw: st.DrawFn, depth: int = 4) -> tuple[str, list[Truth]]:  # noqa: PLR0911
     """A condition in brackets and what SQL's three-valued logic says of each row."""
-    kind = draw(
-        st.sampled_from(["column", "compare", "null", "in"] if depth == 0 else ["and", "or", "not", "compare", "case"])
-    )
+    kinds = ["column", "compare", "null", "in"] if depth == 0 else ["and", "or", "not", "compare", "case"]
+    kind = draw(st.sampled_from(kinds))
     if kind == "column":
         name = draw(st.sampled_from(["p", "q"]))
         return name, TABLE[name].to_list()
@@ -279,13 +246,13 @@ def condition(draw: st.DrawFn, depth: int = 4) -> tuple[str, list[Truth]]:
     right, rights = draw(condition(depth=depth - 1))
     pairs = list(zip(lefts, rights, strict=True))
     if kind == "case":
-        return f"CASE WHEN {left} THEN ({right}) ELSE FALSE END", [r if l else False for l, r in pairs]
+        return f"CASE WHEN {left} THEN ({right}) ELSE FALSE END", [then if when else False for when, then in pairs]
     decisive = kind == "or"
     truths = [decisive if decisive in pair else None if None in pair else not decisive for pair in pairs]
     return f"({left}) {kind.upper()} ({right})", truths
 
 
-@bounded(300)
+@bounded(150)
 @given(condition())
 def test_a_condition_is_what_three_valued_logic_says(condition_and_truths: tuple[str, list[Truth]]) -> None:
     text, truths = condition_and_truths
@@ -293,28 +260,24 @@ def test_a_condition_is_what_three_valued_logic_says(condition_and_truths: tuple
     assert TABLE.lazy().select(expression.alias("holds")).collect()["holds"].to_list() == truths
 
 
-LETTERS = st.text(
-    st.sampled_from("ab1.'\"`()[]{},;:*/-+<>=!|&%~$@#?\\ \n\t\0é\u202e\ud800NOT CASE WHEN END IN IS"), max_size=60
-)
+LETTERS = "ab1.'\"`()[]{},;:*/-+<>=!|&%~$@#?\\ \n\t\0é\u202e\ud800NOTCASEWHENENDINIS"
+SHUFFLED = flat().flatmap(lambda text: st.permutations(text.split()).map(" ".join))
 
 
-@bounded(1500)
-@given(
-    st.one_of(st.text(max_size=200), LETTERS, flat().flatmap(lambda text: st.permutations(text.split()).map(" ".join)))
-)
+@bounded(400)
+@given(st.one_of(st.text(max_size=200), st.text(st.sampled_from(LETTERS), max_size=60), SHUFFLED))
 @example("(" * MOST_LETTERS)
 @example("NOT " * (MOST_LETTERS // 4))
 def test_any_text_is_an_expression_or_an_error_of_ours(text: str) -> None:
     try:
         expression = parse_expression(text, name="the rule 'r'", key="rules.r")
     except ModelwayError as error:
-        assert error.key == "rules.r"
-        assert error.remedy
-        return
-    assert isinstance(expression, pl.Expr)
+        assert (error.key, bool(error.remedy)) == ("rules.r", True)  # noqa: PT017 - either is right
+    else:
+        assert isinstance(expression, pl.Expr)
 
 
-@bounded(300)
+@bounded(150)
 @given(st.text(max_size=40), st.text(min_size=1, max_size=40))
 def test_any_text_in_quotes_is_that_text(text: str, name: str) -> None:
     """Against a quote, a backslash or a comment that ends a text or a name early."""
