@@ -109,27 +109,12 @@ def test_a_damaged_parquet_is_an_error_of_ours(tmp_path: Path, content: bytes, t
     read(tmp_path, content, kind="parquet", contract=CONTRACT if typed else None)
 
 
-VALUES = st.one_of(
-    st.none(), st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.integers(-(10**30), 10**30).map(str)
-)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+VALUES = st.one_of(st.none(), TEXTS, st.integers(-(10**30), 10**30).map(str))
 
 
 @bounded(150)
-@given(
-    columns=st.lists(
-        st.lists(
-            st.one_of(
-                st.none(),
-                st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
-                st.integers(-(10**30), 10**30).map(str),
-            ),
-            min_size=3,
-            max_size=3,
-        ),
-        min_size=6,
-        max_size=6,
-    )
-)
+@given(columns=st.lists(st.lists(VALUES, min_size=3, max_size=3), min_size=6, max_size=6))
 def test_any_values_are_read_as_what_the_contract_says_or_stay_text(
     tmp_path: Path, columns: list[list[str | None]]
 ) -> None:
