@@ -212,6 +212,7 @@ LARGE = {
     "cases": nested("CASE WHEN ill THEN {} END", 100) + " > 1",
     "cases left open": "CASE " * 700,
     "casts": "paid" + "::float" * 500 + " > 1",
+    "casts that are few enough": "paid" + "::float" * 450 + " > 1",
     "minuses": "- " * 1_900 + "paid > 1",
     "nots": "NOT " * 900 + "ill",
     "square brackets": "[" * 3_000,

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.parser import IsPredicatePrecedence, Parser
-from sqlglot.tokens import Tokenizer, TokenType
+from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokens import Tokenizer
 
 MOST_LETTERS = 4_000
 MOST_PARTS = 500  # columns, values, operators and functions, each as often as Polars copies it
@@ -92,7 +93,7 @@ class _Words(Tokenizer):
     }
 
 
-def _marked(parse: Callable[[Any], exp.Expr], mark: str) -> Callable[[Any], exp.Expr]:
+def _marked(parse: Callable[..., exp.Expr], mark: str) -> Callable[..., exp.Expr]:
     """A parser whose result says how it was written."""
 
     def parse_and_mark(parser: Any, *parts: Any) -> exp.Expr:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from modelway.components.core.config.sql_grammar import COPIES, MOST_BRACKETS, MOST_LETTERS, MOST_PARTS, Conditions
 
@@ -46,7 +46,7 @@ def parse_condition(text: str) -> tuple[exp.Expr, list[Token]]:
         _check_brackets(tokens)
         (tree,) = dialect.parser().parse_into(exp.Condition, tokens, text)
     except RecursionError:
-        raise _too_deep() from None
+        raise too_deep() from None
     except (ParseError, TokenError, ValueError) as error:
         raise Refusal(f"is not a SQL expression{_place(error)}", "correct the SQL at that place") from None
     if not isinstance(tree, exp.Expr):
@@ -77,12 +77,13 @@ def _check_brackets(tokens: list[Token]) -> None:
         depth += token.token_type in {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
         depth -= token.token_type in {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
         if depth > MOST_BRACKETS:
-            raise _too_deep()
+            raise too_deep()
         if token.token_type == TokenType.SEMICOLON:
             raise Refusal("holds a semicolon", "write one condition, without `;`")
 
 
-def _too_deep() -> Refusal:
+def too_deep() -> Refusal:
+    """The refusal of what is nested too deep to be read."""
     return Refusal(
         f"is nested deeper than {MOST_BRACKETS} levels",
         "write several rules of one condition each, with fewer brackets",

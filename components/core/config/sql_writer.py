@@ -12,10 +12,10 @@ from itertools import zip_longest
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from modelway.components.core.config.sql_grammar import AGGREGATES, DATE_PARTS, FUNCTIONS, SPANS, TYPES, Conditions
-from modelway.components.core.config.sql_parser import Refusal, parse_condition
+from modelway.components.core.config.sql_parser import Refusal, parse_condition, too_deep
 
 ALLOWED = "columns, values, comparisons, arithmetic, CASE, CAST and the functions that docs/gates.md lists"
 _SIZE = re.compile("0|[1-9][0-9]{0,5}", re.ASCII)
@@ -55,7 +55,10 @@ def write_condition(text: str) -> str:
         Refusal: it is no SQL expression, too long, or holds something that is not listed.
     """
     tree, tokens = parse_condition(text)
-    written = _write(tree)
+    try:
+        written = _write(tree)
+    except RecursionError:
+        raise too_deep() from None
     for word, written_word in zip_longest(_words(tokens), _words(Conditions().tokenize(written))):
         if word != written_word:  # the parser left something out, or read it as something else
             piece = word if word is not None else written_word
@@ -80,8 +83,10 @@ def _words(tokens: list[Token]) -> Iterator[str]:
         before = kind
 
 
-def _write(node: exp.Expr) -> str:
+def _write(node: exp.Expr | None) -> str:
     """The SQL of a part."""
+    if node is None:
+        raise Refusal("is not a SQL expression: something is missing", "write both sides and all arguments")
     _check_keys(node)
     return _WRITERS[type(node)][0](node)
 
@@ -122,15 +127,13 @@ def _binding(node: exp.Expr) -> int:
 
 def _operand(node: exp.Expr | None, above: int) -> str:
     """The SQL of an operator's side, which must bind more tightly than the operator, or be in brackets."""
-    if node is None:
-        raise Refusal("is not a SQL expression: a side of an operator is missing", "write both sides")
-    if _binding(node) <= above:
+    if node is not None and _binding(node) <= above:
         raise Refusal(
             f"has no brackets around `{_piece(node)}`, so what belongs together is not certain",
             "put brackets around each part, such as `(a = b) IS NULL`",
         )
     text = _write(node)
-    return text if _binding(node) == 9 else f"({text})"
+    return text if node is None or _binding(node) == 9 else f"({text})"
 
 
 def _operator(node: exp.Expr) -> str:
@@ -244,11 +247,13 @@ def _cast(node: exp.Expr) -> str:
 
 def _case(node: exp.Expr) -> str:
     words = ["CASE"] if node.this is None else ["CASE", _operand(node.this, 0)]
-    for branch in node.args["ifs"]:
-        _check_keys(branch)
-        words += ["WHEN", _operand(branch.this, 0), "THEN", _operand(branch.args.get("true"), 0)]
+    words += map(_write, node.args["ifs"])
     default = node.args.get("default")
     return " ".join([*words, *([] if default is None else ["ELSE", _operand(default, 0)]), "END"])
+
+
+def _branch(node: exp.Expr) -> str:
+    return f"WHEN {_operand(node.this, 0)} THEN {_operand(node.args.get('true'), 0)}"
 
 
 def _function(node: exp.Expr) -> str:
@@ -337,7 +342,7 @@ _WRITERS: dict[type[exp.Expr], tuple[Callable[[Any], str], set[str]]] = {
     exp.Interval: (_interval, {"this", "unit", "fraction_in_string"}),
     **dict.fromkeys((exp.Cast, exp.TryCast), (_cast, {"this", "to", "safe"})),
     exp.Case: (_case, {"this", "ifs", "default"}),
-    exp.If: (_case, {"this", "true"}),
+    exp.If: (_branch, {"this", "true"}),
     exp.Anonymous: (_function, {"this", "expressions"}),
     exp.Filter: (_filter, _BINARY),
     exp.Extract: (_extract, _BINARY),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -109,6 +111,18 @@ def test_each_function_is_polars_own_and_copies_no_more_than_is_counted(name: st
             assert str(pl.sql_expr(write_condition(text))).count('"here"') <= COPIES.get(name, 1), text
     if name in AGGREGATES and fewest == 1:
         write_condition(f"{name}(DISTINCT a) FILTER (WHERE b > 1)")
+
+
+def test_the_page_lists_each_function_and_type() -> None:
+    page = (Path(__file__).parents[3] / "docs/gates.md").read_text(encoding="utf-8")
+    section = page.partition("### What a rule may hold")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"[A-Z][A-Z0-9_]+", section))
+    others = {"CEILING", "TRUNCATE", "POWER", "CHAR_LENGTH", "CHARACTER_LENGTH", "STDEV", "STDEV_SAMP", "STDDEV_SAMP"}
+    assert FUNCTIONS.keys() - listed == others | {"VAR", "VAR_SAMP", "COVAR_SAMP"}  # other names of those listed
+    assert TYPES - listed == {"SMALLINT", "INTEGER"}
+    assert re.findall("[0-9,]+ characters", section)[0] == f"{MOST_LETTERS:,} characters"
+    for name in set(re.findall(r"`([A-Z][A-Z0-9_]+)`", section)) - TYPES - {"AND", "OR", "NOT", "CASE", "CURRENT_DATE"}:
+        assert name in FUNCTIONS or name in {"POSITION", "TRIM", "TRY_CAST", "DISTINCT"}, name
 
 
 @pytest.mark.parametrize("kind", sorted(TYPES))
