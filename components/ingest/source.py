@@ -113,7 +113,7 @@ def _read_file(file: Path, data: Data, *, contract: Contract | None, work: Path)
     try:
         table = pl.read_parquet(file, glob=False)
         return table.with_columns(polars.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String))
-    except (polars.exceptions.PolarsError, OSError) as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
         raise DamagedError(
             f"{file} cannot be read as Parquet: {first_line(error)}",
             file=str(file),
@@ -139,7 +139,7 @@ def _read_csv(file: Path, data: Data, *, contract: Contract | None, work: Path) 
         )
     except polars.exceptions.NoDataError as error:
         raise ModelwayError(f"{file} holds no rows", file=str(file), remedy="export it again") from error
-    except polars.exceptions.PolarsError as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise DamagedError(
             f"{file} cannot be read as CSV: {_ragged_line(text, delimiter, fields=len(header)) or first_line(error)}",
             file=str(file),
@@ -200,8 +200,17 @@ def _ragged_line(text: Path, delimiter: str, *, fields: int) -> str:
 
 
 def _header(file: Path, text: Path, *, delimiter: str) -> list[str]:
-    with text.open(encoding="utf-8-sig", newline="") as lines:
-        header = next(csv.reader(lines, delimiter=delimiter), [])
+    try:
+        with text.open(encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines, delimiter=delimiter), [])
+    except csv.Error as error:
+        raise DamagedError(
+            f"the header of {file} cannot be read as CSV: {first_line(error)}",
+            file=str(file),
+            line=1,
+            key="data.format",
+            remedy="write the columns' names into the first line, or set `data.format: parquet`",
+        ) from error
     for mark in (";", "\t", "|", ","):
         if len(header) == 1 and mark != delimiter and mark in header[0]:
             raise ModelwayError(

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from modelway.components.core.code.estimators import build_estimator
 from modelway.components.core.config.contract import check_agreement
+from modelway.components.core.config.expressions import where_condition
 from modelway.components.core.config.row_rules import check_rules
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
@@ -29,6 +30,7 @@ def check_consistency(files: UserFiles, names: Mapping[str, str], *, trains_here
     for metric in files.policy.metric_names:
         check_metric(metric, f"model.metrics.{metric}", file=names["policy"])
     _check_policy_columns(files, names)
+    _check_conditions(files, names)
     _check_fairness(files, names)
     _check_label_time(files, names)
     estimator = files.project.model.estimator
@@ -57,6 +59,17 @@ def _check_policy_columns(files: UserFiles, names: Mapping[str, str]) -> None:
                 column=column,
                 remedy=f"choose among {', '.join(list(files.contract.columns)[:12])}",
             )
+
+
+def _check_conditions(files: UserFiles, names: Mapping[str, str]) -> None:
+    """Checks that each condition of a prediction rule can be read, before a model is trained for it."""
+    for rule in files.policy.model.rules:
+        if rule.where is not None:
+            try:
+                where_condition(rule.name, rule.where)
+            except ModelwayError as error:
+                error.file = names["policy"]
+                raise
 
 
 def _check_fairness(files: UserFiles, names: Mapping[str, str]) -> None:

@@ -105,7 +105,7 @@ def collect_all(plans: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
             for start in range(0, len(plans), PLANS_AT_ONCE)
             for frame in pl.collect_all(plans[start : start + PLANS_AT_ONCE], engine="streaming")
         ]
-    except polars.exceptions.PolarsError as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise ModelwayError(
             f"a row rule cannot be evaluated: {first_line(error)}",
             key="rules",

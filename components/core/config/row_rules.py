@@ -1,6 +1,7 @@
 """A contract's rules and patterns: SQL conditions and regular expressions, checked before they are used.
 
 A rule per row is true or false of each row by itself. A rule per group or table is over aggregates of the rows.
+What a rule may hold, `sql_grammar` lists.
 ``CURRENT_DATE`` and ``CURRENT_TIMESTAMP`` are the moment at which the rule is read.
 """
 
@@ -12,6 +13,7 @@ import polars as pl
 import polars.exceptions
 
 from modelway.components.core.config.contract import ColumnType, Contract, RowRule
+from modelway.components.core.config.expressions import parse_expression
 from modelway.components.core.errors import ModelwayError, first_line
 
 _STORED_AS: dict[ColumnType, tuple[str, ...]] = {
@@ -22,6 +24,7 @@ _STORED_AS: dict[ColumnType, tuple[str, ...]] = {
     "date": ("Date",),
     "datetime": ("Datetime",),
 }
+MOST_LETTERS = 1_000  # of a pattern
 _EXAMPLES = {"row": "`paid <= billed`", "group": "`AVG(paid) < 500`", "table": "`AVG(paid) < 500`"}
 
 
@@ -58,7 +61,7 @@ def rule_condition(rule: RowRule, schema: pl.Schema) -> pl.Expr:
     try:
         of_nothing = pl.LazyFrame(schema=used_schema).select(expression).collect()
         beyond = rule.per == "row" and any(_is_over_rows(part, used_schema) for part in _parts(expression, used_schema))
-    except polars.exceptions.PolarsError as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise _rule_error(
             rule,
             f"cannot be evaluated: {first_line(error)}",
@@ -127,8 +130,16 @@ def check_pattern(name: str, pattern: str, *, file: str | None) -> None:
     Raises:
         ModelwayError: it cannot; names the column.
     """
-    try:
-        pl.select(pl.lit("").str.contains(in_full(pattern)))
+    if len(pattern) > MOST_LETTERS:
+        raise ModelwayError(
+            f"the pattern of {name!r} is {len(pattern):,} characters long; {MOST_LETTERS:,} is the most",
+            file=file,
+            key=f"columns.{name}.pattern",
+            column=name,
+            remedy="write a shorter one, or list the values under `categories`",
+        )
+    try:  # by itself first: `a)|(b` is none, though its anchored form would be one that is not anchored
+        pl.select(pl.lit("").str.contains(pattern), anchored=pl.lit("").str.contains(in_full(pattern)))
     except polars.exceptions.PolarsError as error:
         problem = next((line for line in str(error).splitlines() if line.startswith("error: ")), first_line(error))
         raise ModelwayError(
@@ -155,14 +166,7 @@ def _rule_error(rule: RowRule, problem: str, *, remedy: str, column: str | None 
 
 
 def _expression_of(rule: RowRule) -> pl.Expr:
-    try:
-        return pl.sql_expr(rule.rule)
-    except polars.exceptions.PolarsError as error:
-        raise _rule_error(
-            rule,
-            f"is not a SQL expression: {first_line(error)}",
-            remedy=f"write a SQL condition, such as {_EXAMPLES[rule.per]}",
-        ) from error
+    return parse_expression(rule.rule, name=f"the rule {rule.name!r}", key=f"rules.{rule.name}")
 
 
 def _columns_of(rule: RowRule) -> set[str]:
@@ -170,9 +174,11 @@ def _columns_of(rule: RowRule) -> set[str]:
 
 
 def _parts(expression: pl.Expr, schema: pl.Schema) -> Iterator[pl.Expr]:
-    yield expression
-    for part in expression.meta.pop(schema=schema):
-        yield from _parts(part, schema)
+    parts = [expression]
+    while parts:
+        part = parts.pop()
+        yield part
+        parts += part.meta.pop(schema=schema)
 
 
 def _is_over_rows(part: pl.Expr, schema: pl.Schema) -> bool:

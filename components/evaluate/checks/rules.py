@@ -9,6 +9,7 @@ import polars as pl
 import polars.exceptions
 
 from modelway.components.core.checks import Check, OnInconclusive, inconclusive
+from modelway.components.core.config.expressions import where_condition
 from modelway.components.core.config.model_policy import PredictionRule
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError, first_line
@@ -77,11 +78,12 @@ def _violation(rule: PredictionRule) -> str:
 def _rows_of(rule: PredictionRule, table: pl.DataFrame) -> Array:
     if rule.where is None:
         return np.arange(len(table))
+    condition = where_condition(rule.name, rule.where)
     try:
-        matches = table.lazy().select(pl.sql_expr(rule.where).alias("met")).collect()["met"]
+        matches = table.lazy().select(condition.alias("met")).collect()["met"]
         if matches.dtype != pl.Boolean:
             raise _wrong(rule, "where", problem=f"gives {matches.dtype} where it must say true or false")
-    except polars.exceptions.PolarsError as error:
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise _wrong(rule, "where", problem=f"cannot be evaluated: {first_line(error)}") from error
     if len(matches) != len(table):  # of a condition without a column
         matches = matches.new_from_index(0, len(table))

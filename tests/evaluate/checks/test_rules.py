@@ -102,7 +102,7 @@ def test_a_condition_that_no_row_meets_is_open(rule: OnInconclusive, blocks: boo
         ({"monotone": "city"}, "monotone", "not numeric"),
         ({"invariant_to": "nothing"}, "invariant_to", "not a column"),
         ({"within": {"max": 1}, "where": "nothing > 3"}, "where", "cannot be evaluated"),
-        ({"within": {"max": 1}, "where": "age >"}, "where", "cannot be evaluated"),
+        ({"within": {"max": 1}, "where": "age >"}, "where", "not a SQL expression"),
         ({"within": {"max": 1}, "where": "age + 1"}, "where", "must say true or false"),
     ],
 )
