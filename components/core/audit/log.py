@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.audit.chain import (
     Broken,
     Entry,
@@ -105,6 +106,7 @@ class AuditLog:
             UnavailableError: others kept writing first.
             ModelwayError: the store does not create objects exclusively.
         """
+        details = details or {}
         for attempt in range(TRIES):
             before = self._last()
             head = Head.of(before)
@@ -124,7 +126,7 @@ class AuditLog:
                 model=model,
                 version=version,
                 environment=environment,
-                details=dict(details or {}),
+                details={name: without_secrets(text) if name == "reason" else text for name, text in details.items()},
                 nonce=secrets.token_hex(8),
             )
             if self._write(entry):
