@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelway.pipelines.cli.options import Champion, Folder, Home, Store, home_of, project_folder
+from modelway.pipelines.cli.options import Champion, Folder, Home, Store, home_of, project_folder, store_of
 from modelway.pipelines.cli.output import Answer, print_line
 from modelway.pipelines.project.workspace import Workspace
 
@@ -25,7 +25,7 @@ def resolve(
     workspace = Workspace.load(folder)
     with warm_worker(workspace, home) as worker:
         inputs = worker.preflight(workspace, champion=champion)
-    root = store or str(home)
+    root = store_of(store, home)
     workspace.files.keep(root)
     arguments = workspace.arguments(root)
     content = {**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments}
