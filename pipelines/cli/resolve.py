@@ -23,9 +23,9 @@ def resolve(
     folder = project_folder(project)
     home = home_of(folder, home)
     workspace = Workspace.load(folder)
+    root = store_of(store, home)
     with warm_worker(workspace, home) as worker:
         inputs = worker.preflight(workspace, champion=champion)
-    root = store_of(store, home)
     workspace.files.keep(root)
     arguments = workspace.arguments(root)
     content = {**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments}

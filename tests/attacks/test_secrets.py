@@ -123,39 +123,43 @@ def test_a_release_and_what_is_asked_about_it_leave_no_secret(tmp_path: Path) ->
         ("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-qm", "A project"),
     ):
         subprocess.run(["git", "-C", str(folder), *arguments], check=True)
-    temporary, server = tmp_path / "temporary", tmp_path / "server"
-    temporary.mkdir()
-    server.mkdir()
+    temporary, server, other = (tmp_path / name for name in ("temporary", "server", "other"))
+    for path in (temporary, server, other):
+        path.mkdir()
+    compiled = write_small_project(other)
     output: dict[str, bytes] = {}
     with mlflow_server(server) as address:
         uri = address.replace("http://", f"http://ada:{planted('mlflow')}@")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("MODELWAY_", "MLFLOW_"))}
         variables = clean | environment(folder, uri) | {"TMPDIR": str(temporary)}
 
-        def modelway(*arguments: str, code: int) -> None:
-            command = [sys.executable, "-m", "modelway.pipelines.cli", *arguments]
+        def run(*arguments: str, code: int) -> None:
+            command = [sys.executable, "-m", "modelway.pipelines.cli", "run", "--debug", *arguments]
             result = subprocess.run(command, cwd=folder, env=variables, capture_output=True, timeout=240, check=False)
-            output[" ".join(arguments)] = result.stdout + result.stderr
-            assert result.returncode == code, (arguments, result.stdout.decode(), result.stderr.decode())
+            output[f"run {arguments}"] = result.stdout + result.stderr
+            assert result.returncode == code, (result.stdout.decode(), result.stderr.decode())
+
+        def modelway(*arguments: str, code: int) -> None:
+            result = Office(folder)(*arguments, by="bob@example.org", **environment(folder, uri))
+            output[" ".join(arguments)] = (result.stdout + result.stderr).encode()
+            assert result.returncode == code, (arguments, result.stdout, result.stderr)
 
         reason = f"asked by http://ada:{planted('reason')}@ci.example/job?token={planted('job')}"
         modelway("keys", code=0)
-        modelway("run", "--debug", "--reason", reason, code=0)
+        run("--reason", reason, code=0)
         modelway("doctor", "--json", code=0)
         modelway("explain", code=0)
         modelway("runs", code=0)
-        modelway("resolve", "--json", code=0)
         modelway("approve", "1", "--to", "staging", "--reason", reason, code=0)
         modelway("history", "--json", code=0)
         modelway("audit", "log", "--json", code=0)
-        modelway("audit", "verify", code=0)
-        modelway("compile", code=0)
         modelway("manifests", code=2)
         modelway("promote", "1", "--to", "staging", "--check", code=1)
         modelway("package", "1", "--base", f"ada:{planted('base')}@r.example/a/b:1", "--target", "./image", code=2)
-    modelway("run", "--debug", "--reason", "again, though MLflow is gone", code=2)
+        modelway("compile", str(compiled), "--output", str(tmp_path / "dist"), code=0)
+    run("--reason", "again, though MLflow is gone", code=2)
     modelway("history", "--debug", code=2)
-    assert b"training against http://***@127.0.0.1" in output[f"run --debug --reason {reason}"]
+    assert b"training against http://***@127.0.0.1" in b"".join(output.values())
     logs = b"".join(file.read_bytes() for file in (folder / ".modelway" / "logs").rglob("*.log"))
     assert logs.count(b"http://***@") >= 3
     contents = contents_below(tmp_path) | output
