@@ -140,7 +140,7 @@ def test_a_release_and_what_is_asked_about_it_leave_no_secret(tmp_path: Path) ->
             assert result.returncode == code, (result.stdout.decode(), result.stderr.decode())
 
         def modelway(*arguments: str, code: int) -> None:
-            result = Office(folder)(*arguments, by="bob@example.org", **environment(folder, uri))
+            result = Office(folder)(*arguments, **environment(folder, uri))
             output[" ".join(arguments)] = (result.stdout + result.stderr).encode()
             assert result.returncode == code, (arguments, result.stdout, result.stderr)
 
@@ -150,7 +150,7 @@ def test_a_release_and_what_is_asked_about_it_leave_no_secret(tmp_path: Path) ->
         modelway("doctor", "--json", code=0)
         modelway("explain", code=0)
         modelway("runs", code=0)
-        modelway("approve", "1", "--to", "staging", "--reason", reason, code=0)
+        modelway("approve", "1", "--to", "staging", "--reason", reason, "--by", "bob@example.org", code=0)
         modelway("history", "--json", code=0)
         modelway("audit", "log", "--json", code=0)
         modelway("manifests", code=2)
