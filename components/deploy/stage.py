@@ -165,8 +165,8 @@ def workload_of(
     """A model's workload in an environment, by a policy; None: the one that the version was released by.
 
     Raises:
-        ModelwayError: no cluster is configured, the model's name cannot be used in Kubernetes, or there is a password in
-            the address of Prometheus.
+        ModelwayError: no cluster is configured, the model's name cannot be used in Kubernetes, or the address of
+            Prometheus has a password in it.
     """
     policy = policy or open_version(version).policy
     namespace = policy.environments[environment].namespace if environment in policy.environments else None

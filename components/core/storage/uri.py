@@ -199,6 +199,7 @@ def content_version(source: str) -> str:
     if is_uri(source):
         listing = "\n".join(f"{key} {etag}" for key, etag in S3.from_environment().etags(source))
         return f"etag:{hashlib.sha256(listing.encode()).hexdigest()}"
+    check_location(source)
     return f"sha256:{sha256_of(Path(source))}"
 
 
