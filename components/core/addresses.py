@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Iterable
@@ -99,5 +100,9 @@ def stream_without_secrets(stream: Any) -> Any:
 
 def hide_secrets_in_output() -> None:
     """Makes standard output and standard error of this process, and so its logs and tracebacks, hide secrets."""
-    sys.stdout = stream_without_secrets(sys.stdout)
-    sys.stderr = stream_without_secrets(sys.stderr)
+    streams = {id(stream): stream_without_secrets(stream) for stream in (sys.stdout, sys.stderr)}
+    sys.stdout, sys.stderr = streams[id(sys.stdout)], streams[id(sys.stderr)]
+    loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
+    for handler in [handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers]:
+        if isinstance(handler, logging.StreamHandler) and id(handler.stream) in streams:  # as KFP's executor has made
+            handler.setStream(streams[id(handler.stream)])

@@ -162,7 +162,8 @@ def test_a_stream_hides_what_is_written_printed_and_logged() -> None:
 
 def test_a_process_hides_secrets_in_its_output_and_traceback() -> None:
     code = (
-        "import logging, sys; from modelway.components.core.addresses import hide_secrets_in_output as hide; hide();"
+        "import logging, sys; logging.basicConfig()\n"
+        "from modelway.components.core.addresses import hide_secrets_in_output as hide; hide()\n"
         "hide(); address = 'http://ada:' + 'plan' + 'ted@host'; print(address); logging.warning(address);"
         "sys.exit(0 if sys.stdout.fileno() == 1 else 9) if len(sys.argv) > 1 else open(address)"
     )
