@@ -146,7 +146,7 @@ def test_a_release_and_what_is_asked_about_it_leave_no_secret(tmp_path: Path) ->
 
         reason = f"asked by http://ada:{planted('reason')}@ci.example/job?token={planted('job')}"
         modelway("keys", code=0)
-        run("--reason", reason, code=0)
+        run("--reason", reason, "--data-version", f"https://ada:{planted('label')}@dvc.example/claims", code=0)
         modelway("doctor", "--json", code=0)
         modelway("explain", code=0)
         modelway("runs", code=0)
