@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from modelway.components.core.addresses import stream_without_secrets
+from modelway.components.core.addresses import stream_without_secrets, without_secrets
 from modelway.components.core.code.version import library_hash
 from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.evidence.runs import OUTCOME, Outcome
@@ -88,7 +88,8 @@ def run_release(
     Raises:
         ModelwayError: a problem is found before the first stage.
     """
-    arguments = {"data_version": data_version, "champion": champion, "reason": reason, **(packaging or {})}
+    labels = {"data_version": without_secrets(data_version), "reason": without_secrets(reason)}
+    arguments = {**labels, "champion": champion, **(packaging or {})}
     with warm_worker(workspace, home) as worker:
         from modelway.pipelines.release import release_pipeline
 
