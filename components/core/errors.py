@@ -1,17 +1,16 @@
 """The errors of all stages and commands: a class for each thing that a caller decides by."""
 
 import errno
-import re
 from collections.abc import Mapping
 from typing import Any
 
-_USER_INFO = re.compile(r"://[^/\s?#]*@")
+from modelway.components.core.addresses import without_secrets
 
 
 class ModelwayError(Exception):
     """Something the user can put right: what is wrong, where, and the remedy.
 
-    A password in an address (``https://user:password@host``) is left out of all of it.
+    What is secret in an address (``https://user:password@host``) is hidden in all of it.
 
     Attributes:
         message: What is wrong, in one sentence.
@@ -34,14 +33,14 @@ class ModelwayError(Exception):
         column: str | None = None,
         value: object = None,
     ) -> None:
-        self.message = without_password(message)
+        self.message = without_secrets(message)
         super().__init__(self.message)
-        self.remedy = without_password(remedy)
-        self.file = None if file is None else without_password(file)
+        self.remedy = without_secrets(remedy)
+        self.file = None if file is None else without_secrets(file)
         self.line = line
         self.key = key
         self.column = column
-        self.value = None if value is None else without_password(str(value))[:200]
+        self.value = None if value is None else without_secrets(str(value))[:200]
 
     @property
     def kind(self) -> str:
@@ -108,15 +107,10 @@ def exit_code_of(error: ModelwayError) -> int:
     return 1 if isinstance(error, RejectedError) else 3 if isinstance(error, CrashError) else 2
 
 
-def without_password(text: str) -> str:
-    """The text with what stands before the host left out of each address: ``https://user:password@host``."""
-    return _USER_INFO.sub("://", text)
-
-
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message, or its type's name."""
     lines = str(error).strip().splitlines()
-    return without_password(lines[0])[:300] if lines else type(error).__name__
+    return without_secrets(lines[0])[:300] if lines else type(error).__name__
 
 
 def readable_error(error: BaseException) -> ModelwayError | None:

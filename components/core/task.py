@@ -1,4 +1,4 @@
-"""The process of a task: its log ends with a readable error, and termination leaves a record."""
+"""The process of a task: its log has no secrets and ends with a readable error; termination leaves a record."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import sys
 from types import TracebackType
 
+from modelway.components.core.addresses import hide_secrets_in_output
 from modelway.components.core.errors import readable_error
 from modelway.components.core.termination import record_termination
 
 
 def begin() -> None:
     """Prepares the process that runs a task, by KFP's executor."""
+    hide_secrets_in_output()
     sys.excepthook = report
     if "--function_to_execute" in sys.argv:  # which a process that only forks tasks has not
         record_termination(_record_stop)

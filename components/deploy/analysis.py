@@ -17,7 +17,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from modelway.components.core.addresses import has_secrets
 from modelway.components.core.config.policy import Policy
+from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.objectives import Scope, enough_requests, error_rate, latency, objectives, requests
 
 PROMETHEUS = "MODELWAY_PROMETHEUS"
@@ -37,8 +39,21 @@ _OF_A_ROUTER = ("stableService", "canaryService", "trafficRouting")
 
 
 def prometheus_address() -> str:
-    """The address where the Rollouts controller reaches Prometheus: ``MODELWAY_PROMETHEUS``, or its usual Service."""
-    return os.environ.get(PROMETHEUS) or _PROMETHEUS
+    """The address where the Rollouts controller reaches Prometheus: ``MODELWAY_PROMETHEUS``, or its usual Service.
+
+    Raises:
+        ModelwayError: there is a password or a token in it.
+    """
+    address = os.environ.get(PROMETHEUS) or _PROMETHEUS
+    if has_secrets(address):
+        raise ModelwayError(
+            "the address of Prometheus has a password or a token in it, and is written into AnalysisTemplates, which "
+            "many may read",
+            key=PROMETHEUS,
+            value=address,
+            remedy="name an address without, such as that of a proxy in the cluster that adds it",
+        )
+    return address
 
 
 def analysis_templates(policy: Policy, model: str, *, prometheus: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.surroundings.cluster import api_client
 
@@ -202,7 +203,7 @@ class Cluster:
     def _modelway_error(self, error: ApiException, resource: str, *, name: str) -> ModelwayError:
         content, place = _content(error.body), f"{self.namespace}/{resource}/{name}".rstrip("/")
         status = content if isinstance(content, dict) else {}
-        message = str(status.get("message") or str(error.body or error.reason).strip()[:300])
+        message = str(status.get("message") or without_secrets(str(error.body or error.reason)).strip()[:300])
         kind: type[ModelwayError] = ModelwayError
         if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in message):
             kind, problem = CredentialsError, f"the cluster refuses access: {message}"

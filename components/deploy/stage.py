@@ -19,6 +19,7 @@ from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.deploy.analysis import prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
@@ -167,14 +168,18 @@ def workload_of(
     """A model's workload in an environment, by a policy; None: the one that the version was released by.
 
     Raises:
-        ModelwayError: no cluster is configured, or the model's name cannot be used in Kubernetes.
+        ModelwayError: no cluster is configured, the model's name cannot be used in Kubernetes, or the address of
+            Prometheus has a password in it.
     """
     policy = policy or open_version(version).policy
     namespace = policy.environments[environment].namespace if environment in policy.environments else None
     cluster = cluster or Cluster.connect(namespace or f"modelway-{environment}")
     if _is_smoke(policy, environment):
         policy = smoke_policy(policy)
-    return Workload(cluster, kubernetes_name(version.name), policy, progress)
+    workload = Workload(cluster, kubernetes_name(version.name), policy, progress)
+    if workload.target.has_analysis:
+        prometheus_address()  # one that is not taken is noticed before anything is changed
+    return workload
 
 
 def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.audit.environments import DEVELOPMENT, alias_of_blessed, periods
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.config.user_files import UserFiles
@@ -150,7 +151,7 @@ class BlessedModel:
         return hashes | {
             "source_version": training.source_version,
             "code_version": training.code_version,
-            "data_version": training.data_version,
+            "data_version": without_secrets(training.data_version),
             "compared_with": context.champion,
             "blessing": blessing.identity,
             "blessing_sha256": blessing.sha256(),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelway.components.core.addresses import hide_secrets_in_output
 from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.app import App
@@ -108,4 +109,5 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
+    hide_secrets_in_output()
     sys.exit(main())

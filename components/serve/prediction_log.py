@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.s3 import S3
 from modelway.components.core.storage.uri import is_uri, join, write_uri
 from modelway.components.serve.parquet import import_writer, to_parquet
@@ -57,9 +58,13 @@ class PredictionLog:
         settings: Where and how predictions are logged.
         name: The model's name.
         version: Its version.
+
+    Raises:
+        ModelwayError: the destination is an address that is not taken.
     """
 
     def __init__(self, settings: LogSettings, name: str, *, version: str) -> None:
+        check_location(settings.destination, key="log-to")
         self.settings = settings
         self._root = join(settings.destination, name, version or "0")
         self._blocks: deque[Columns] = deque()

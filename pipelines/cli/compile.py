@@ -15,7 +15,7 @@ from rich.console import Console
 from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
-from modelway.pipelines.cli.options import BASE, TARGET, Home, Insecure, Store, home_of
+from modelway.pipelines.cli.options import BASE, TARGET, Home, Insecure, Store, home_of, store_of
 from modelway.pipelines.cli.output import Answer, print_error
 from modelway.pipelines.project.workspace import Workspace
 
@@ -83,7 +83,7 @@ def compile_(
         compilation, warnings = compile_project(
             output,
             workspace,
-            store=store or str(home_of(workspace.folder, home)),
+            store=store_of(store, home_of(workspace.folder, home)),
             until=until,
             project_image=project_image,
             packaging={} if until == "registered" else {"serving_base": base, "image": target},

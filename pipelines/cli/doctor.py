@@ -9,7 +9,17 @@ from rich.console import Console
 
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.components.core.surroundings.findings import as_json as findings_json
-from modelway.pipelines.cli.options import BASE, TARGET, Folder, Home, Insecure, Store, home_of, project_folder
+from modelway.pipelines.cli.options import (
+    BASE,
+    TARGET,
+    Folder,
+    Home,
+    Insecure,
+    Store,
+    home_of,
+    project_folder,
+    store_of,
+)
 from modelway.pipelines.cli.output import Answer, escape
 from modelway.pipelines.project.workspace import Workspace
 
@@ -47,7 +57,7 @@ def doctor(
     findings = diagnose(
         Workspace.load(folder),
         home,
-        store=store or str(home),
+        store=store_of(store, home),
         namespace=namespace,
         base=base,
         target=target,

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.evidence.runs import LATEST, Outcome, State, read_outcome
-from modelway.pipelines.cli.options import Home, Project, Store, home_of, project_folder
+from modelway.pipelines.cli.options import Home, Project, Store, home_of, project_folder, store_of
 from modelway.pipelines.cli.output import Answer, escape, exit_code
 
 
@@ -27,7 +27,7 @@ def explain(
     """
     from modelway.components.core.evidence import explanation
 
-    outcome = recorded_outcome(store or str(home_of(project_folder(project), home)), run)
+    outcome = recorded_outcome(store_of(store, home_of(project_folder(project), home)), run)
 
     def print_for_people() -> None:
         if markdown:

@@ -19,14 +19,9 @@ from typing import Any
 
 import typer
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.config.document import locate
-from modelway.components.core.errors import (
-    CrashError,
-    exit_code_of,
-    first_line,
-    readable_error,
-    without_password,
-)
+from modelway.components.core.errors import CrashError, exit_code_of, first_line, readable_error
 from modelway.pipelines.cli.options import Debug, Json, home_of, project_folder
 from modelway.pipelines.cli.output import Answer, escape, print_error, print_json
 
@@ -76,10 +71,10 @@ def _end(error: Exception, options: Mapping[str, Any]) -> int:
     """Prints why a command ends; returns its exit code."""
     readable = readable_error(error)
     if readable is None:
-        description = without_password(f"{type(error).__name__}: {first_line(error)}")
+        description = f"{type(error).__name__}: {first_line(error)}"
         readable = CrashError(description, str(_write_log(error, options)))
     if options["debug"]:
-        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write(without_secrets("".join(traceback.format_exception(error))))
     if options.get("as_json"):
         print_json({"error": locate(readable).fields()})
     else:
@@ -91,8 +86,8 @@ def _write_log(error: Exception, options: Mapping[str, Any]) -> Path:
     """Keeps a crash's traceback: among the logs of the project's home, or in a temporary file where there is none."""
     about = (
         f"modelway {version('modelway')}, Python {platform.python_version()}, {platform.platform()}",
-        without_password(shlex.join(["modelway", *sys.argv[1:]])),
-        without_password("".join(traceback.format_exception(error))),
+        without_secrets(shlex.join(["modelway", *sys.argv[1:]])),
+        without_secrets("".join(traceback.format_exception(error))),
     )
     content = "\n".join(about)
     home = home_of(project_folder(options.get("project")), options["home"]) if "home" in options else None

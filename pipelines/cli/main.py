@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from modelway.components.core.addresses import hide_secrets_in_output
 from modelway.pipelines.cli import audit
 from modelway.pipelines.cli.approve import approve
 from modelway.pipelines.cli.compile import compile_
@@ -45,6 +46,7 @@ app.add_typer(audit.app, name="audit")
 
 def main() -> None:
     """Runs the command."""
+    hide_secrets_in_output()
     app()
 
 

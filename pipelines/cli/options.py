@@ -11,6 +11,7 @@ import typer
 
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.pipelines.project.workspace import Workspace, requester, tracking_uri
 
@@ -83,7 +84,7 @@ class Context:
         """Reads the project, and finds its store and its model registry."""
         folder = project_folder(project)
         workspace, home = Workspace.load(folder), home_of(folder, home)
-        model = RegisteredModel(workspace.project.name, store or str(home), Tracking(tracking_uri(home)))
+        model = RegisteredModel(workspace.project.name, store_of(store, home), Tracking(tracking_uri(home)))
         return cls(workspace, model, by or requester(folder))
 
 
@@ -107,6 +108,16 @@ def home_of(folder: Path, home: Path | None) -> Path:
     """The home that is named, else ``.modelway`` in the project's folder, or here for the example that is shipped."""
     default = (Path.cwd() if folder == shipped_example() else folder) / ".modelway"
     return (home or default).resolve()
+
+
+def store_of(store: str | None, home: Path) -> str:
+    """The store that is named, else the home.
+
+    Raises:
+        ModelwayError: it is an address that is not taken.
+    """
+    check_location(store or "", key="store")
+    return store or str(home)
 
 
 def parse_time(text: str) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelway.pipelines.cli.options import Champion, Folder, Home, Store, home_of, project_folder
+from modelway.pipelines.cli.options import Champion, Folder, Home, Store, home_of, project_folder, store_of
 from modelway.pipelines.cli.output import Answer, print_line
 from modelway.pipelines.project.workspace import Workspace
 
@@ -23,9 +23,9 @@ def resolve(
     folder = project_folder(project)
     home = home_of(folder, home)
     workspace = Workspace.load(folder)
+    root = store_of(store, home)
     with warm_worker(workspace, home) as worker:
         inputs = worker.preflight(workspace, champion=champion)
-    root = store or str(home)
     workspace.files.keep(root)
     arguments = workspace.arguments(root)
     content = {**inputs, "notes": inputs["notes"].splitlines(), "arguments": arguments}

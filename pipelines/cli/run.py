@@ -24,6 +24,7 @@ from modelway.pipelines.cli.options import (
     Store,
     home_of,
     project_folder,
+    store_of,
 )
 from modelway.pipelines.cli.output import Answer, escape, exit_code, print_error
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
@@ -68,7 +69,7 @@ def run(
         result = run_release(
             workspace,
             home,
-            store=store or str(home),
+            store=store_of(store, home),
             on_event=lambda event: _show(event, bar, task=task, verbose=debug),
             data_version=data_version,
             champion=champion,

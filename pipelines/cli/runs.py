@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modelway.components.core.evidence.runs import Outcome, State, recorded_runs
-from modelway.pipelines.cli.options import Folder, Home, Store, home_of, project_folder
+from modelway.pipelines.cli.options import Folder, Home, Store, home_of, project_folder, store_of
 from modelway.pipelines.cli.output import Answer, escape, to_minute
 
 _OPEN = "no outcome"
@@ -28,7 +28,7 @@ def runs(
     A run without an outcome is still running, or was killed before anything could be recorded.
     """
     folder = project_folder(project)
-    entries = recorded_runs(store or str(home_of(folder, home)))
+    entries = recorded_runs(store_of(store, home_of(folder, home)))
     rows = [_row(run, outcome) for run, outcome in (entries[:last] if last else entries)]
     return Answer(rows, lambda: _print(rows))
 

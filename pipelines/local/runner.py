@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from modelway.components.core.addresses import stream_without_secrets, without_secrets
 from modelway.components.core.code.version import library_hash
 from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.evidence.runs import OUTCOME, Outcome
@@ -87,7 +88,8 @@ def run_release(
     Raises:
         ModelwayError: a problem is found before the first stage.
     """
-    arguments = {"data_version": data_version, "champion": champion, "reason": reason, **(packaging or {})}
+    labels = {"data_version": without_secrets(data_version), "reason": without_secrets(reason)}
+    arguments = {**labels, "champion": champion, **(packaging or {})}
     with warm_worker(workspace, home) as worker:
         from modelway.pipelines.release import release_pipeline
 
@@ -141,7 +143,11 @@ class _Run:
             cache_root=str(cache),
         )
         kfp_log = self.worker.folder / "kfp.log"
-        with self._instead_of_subprocesses(), kfp_log.open("w", encoding="utf-8") as log, redirect_stdout(log):
+        with (
+            self._instead_of_subprocesses(),
+            kfp_log.open("w", encoding="utf-8") as log,
+            redirect_stdout(stream_without_secrets(log)),
+        ):
             pipeline(**arguments)
 
     @contextmanager

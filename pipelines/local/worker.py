@@ -22,6 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from modelway.components.core.addresses import hide_secrets_in_output
+
 PRELOADED = (
     "modelway.components.resolve.stage",
     "modelway.components.ingest.stage",
@@ -60,6 +62,7 @@ def main() -> None:
     A request is a JSON object: ``kind`` (``task`` or ``preflight``), ``log`` and ``result`` (files to write), and the
     arguments of `run_task` or of `preflight`. The answer is the child's exit code.
     """
+    hide_secrets_in_output()
     _end_with_parent()
     signal.signal(signal.SIGTERM, _end_after_tasks)
     connection = Connection(int(sys.argv[1]))

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from uv import find_uv_bin
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.code.locked_requirements import REQUIREMENTS_FILE, Lock, LockedRequirement
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.oci.image import Image
@@ -187,7 +188,7 @@ def install(
     if result.returncode != 0:
         raise ModelwayError(
             f"the locked packages cannot be installed for {image_packages.platform} and Python "
-            f"{image_packages.python}: {' '.join(result.stderr.split())[:1000]}",
+            f"{image_packages.python}: {without_secrets(' '.join(result.stderr.split()))[:1000]}",
             file=str(folder / REQUIREMENTS_FILE),
             remedy=f"lock them for it: uv pip compile --generate-hashes --python-platform {platform} "
             f"--python-version {image_packages.python} requirements.in -o requirements.txt",

@@ -16,6 +16,7 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import NotFoundError
+from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.uri import is_uri
 
 
@@ -85,6 +86,7 @@ class Workspace:
 
 
 def _absolute(source: str, folder: Path) -> str:
+    check_location(source, key="data.source")
     return source if is_uri(source) else str((folder / source).absolute())
 
 

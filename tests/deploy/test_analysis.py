@@ -6,9 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiClient
 from user_files import minimal_policy
 
+from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.config.policy import Policy
+from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.analysis import (
     PROMETHEUS,
     analysis_templates,
@@ -16,6 +20,8 @@ from modelway.components.deploy.analysis import (
     seconds_to_decision,
     strategy,
 )
+from modelway.components.deploy.cluster import Cluster
+from modelway.components.deploy.stage import workload_of
 
 ADDRESS = "http://prometheus.example:9090"
 
@@ -203,6 +209,20 @@ def test_prometheus_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatc
     assert prometheus_address() == "http://prometheus.monitoring:9090"
     monkeypatch.setenv(PROMETHEUS, ADDRESS)
     assert prometheus_address() == ADDRESS
+
+
+@pytest.mark.parametrize("address", ["http://ada:pw@prometheus.example:9090", f"{ADDRESS}?access_token=pw"])
+def test_an_address_of_prometheus_with_a_secret_is_not_written_into_templates(
+    address: str, monkeypatch: pytest.MonkeyPatch, tracking: Tracking
+) -> None:
+    monkeypatch.setenv(PROMETHEUS, address)
+    with pytest.raises(ModelwayError, match="has a password or a token in it") as error:
+        prometheus_address()
+    assert "pw" not in str(error.value)
+    version = RegisteredModel("claims", "", tracking).version("1")
+    cluster = Cluster(ApiClient(), "modelway-staging")
+    with pytest.raises(ModelwayError, match="has a password or a token in it"):
+        workload_of(version, "staging", policy=_policy(), cluster=cluster, progress=print)
 
 
 @pytest.mark.parametrize(

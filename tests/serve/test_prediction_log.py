@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
+from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
 
 ReadLog = Callable[[], pl.DataFrame]
@@ -39,6 +41,12 @@ def test_blocks_become_one_file_with_missing_values_as_such(tmp_path: Path, read
     assert table["region"].to_list() == [None, "n", "n", None, "n"]
     assert table["_at"].dtype == pl.Datetime("us")
     assert log.counts() == {"written": 5, "dropped": 0}
+
+
+def test_a_destination_with_keys_in_it_is_refused_at_once() -> None:
+    with pytest.raises(ModelwayError, match="has no keys in it") as error:
+        PredictionLog(LogSettings("s3://key:planted@bucket/log"), "loans", version="3")
+    assert "planted" not in str(error.value)
 
 
 def test_a_file_is_written_as_soon_as_it_is_full_or_old(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.audit.chain import (
     Broken,
     Entry,
@@ -101,6 +102,7 @@ class AuditLog:
             UnavailableError: others kept writing first.
             ModelwayError: the store does not create objects exclusively.
         """
+        details = details or {}
         for attempt in range(TRIES):
             before = self._last()
             head = Head.of(before)
@@ -120,7 +122,7 @@ class AuditLog:
                 model=model,
                 version=version,
                 environment=environment,
-                details=dict(details or {}),
+                details={name: without_secrets(text) if name == "reason" else text for name, text in details.items()},
                 nonce=secrets.token_hex(8),
             )
             if self._write(entry):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from difflib import get_close_matches
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 import modelway.components
+from modelway.components.core.addresses import has_secrets
 from modelway.components.core.config.document import Document, Section
 from modelway.components.core.config.resources import LabelKey, LabelValue, StageResources
+from modelway.components.core.storage.locations import check_location, location_problem
 from modelway.components.core.storage.uri import content_version
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -79,6 +82,13 @@ class Data(Section):
         """
         return "+".join(map(content_version, self.locations))
 
+    @field_validator("source", "serving")
+    @classmethod
+    def _is_location(cls, location: str | None) -> str | None:
+        if location is not None and (problem := location_problem(location)):
+            raise ValueError(problem)
+        return location
+
     @field_validator("delimiter")
     @classmethod
     def _delimits(cls, delimiter: str) -> str:
@@ -132,6 +142,17 @@ class Model(Section):
         None, description="balanced, or a weight for each class; passed to fit as sample weights."
     )
     seed: int = Field(0, ge=0, description="Given to `random_state` where the estimator has one.")
+
+    @field_validator("parameters")
+    @classmethod
+    def _have_no_secrets(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        for name, value in parameters.items():
+            if has_secrets(json.dumps(value)):
+                raise ValueError(
+                    f"the parameter {name!r} has an address with a password or a token in it, and parameters are kept "
+                    "with the model: have the function read it from the environment"
+                )
+        return parameters
 
     @field_validator("parameters", mode="before")
     @classmethod
@@ -218,7 +239,13 @@ class Project(Document):
     )
 
     def with_data(self, **locations: str) -> Self:
-        """The same project with another `source` or `serving`."""
+        """The same project with another `source` or `serving`.
+
+        Raises:
+            ModelwayError: one is an address that is not taken.
+        """
+        for name, location in locations.items():
+            check_location(location, key=f"data.{name}")
         return self.model_copy(update={"data": self.data.model_copy(update=locations)})
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.checks import Gate, blocking_reasons
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError
@@ -74,6 +75,7 @@ class RunContext:
     champion: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", without_secrets(self.reason))
         if self.store and not self.run:
             raise ModelwayError(
                 "the run's id is empty, so its records would be mixed up with those of other runs",

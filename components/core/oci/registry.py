@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.oci.image import ACCEPTED, MANIFEST, Descriptor, Image
 from modelway.components.core.oci.layout import Images, Layout, Reference, copy_checked
@@ -182,7 +183,7 @@ class Registry:
                 remedy="check the repository and the digest or tag",
             )
         raise UnavailableError(
-            f"the registry {self.host} answers {response.status_code}: {response.text[:300]}",
+            f"the registry {self.host} answers {response.status_code}: {without_secrets(response.text)[:300]}",
             file=self._name,
             remedy="see the registry's log, then run again",
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from modelway.components.core.addresses import without_secrets
 from modelway.components.core.checks import Gate, Verdict
 from modelway.components.core.report.text import printable
 
@@ -46,7 +47,7 @@ def render_gate(package: str, template: str, *, gate: Gate, title: str, **values
 
 def markdown_cell(value: object) -> str:
     """A value as the text of a Markdown table's cell, or of a list's item."""
-    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+    return " ".join(without_secrets(str(value)).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def shorten(text: str, letters: int = 32) -> str:

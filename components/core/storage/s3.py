@@ -23,6 +23,7 @@ from xml.etree.ElementTree import ParseError
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.instructions import new_bucket
 from modelway.components.core.storage.certificates import distrust, tls_context
+from modelway.components.core.storage.locations import split_uri
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -328,12 +329,6 @@ def missing(source: str, detail: str = "there is nothing at this address") -> No
     return NotFoundError(
         f"{source} cannot be read: {detail}", file=source, remedy="correct the path or URI, or put the file there"
     )
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of an ``s3://`` URI."""
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.lstrip("/")
 
 
 def _first(*names: str) -> str | None:

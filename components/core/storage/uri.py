@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelway.components.core.errors import CredentialsError
+from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.s3 import S3, missing
 
 _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and of some over a network are
@@ -22,6 +23,7 @@ _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and o
 @contextmanager
 def _translate_errors(path: str) -> Iterator[None]:
     """Turns errors about a local file or folder into ones that say what to do."""
+    check_location(path)
     try:
         yield
     except FileNotFoundError as error:
@@ -197,6 +199,7 @@ def content_version(source: str) -> str:
     if is_uri(source):
         listing = "\n".join(f"{key} {etag}" for key, etag in S3.from_environment().etags(source))
         return f"etag:{hashlib.sha256(listing.encode()).hexdigest()}"
+    check_location(source)
     return f"sha256:{sha256_of(Path(source))}"
 
 
@@ -215,6 +218,7 @@ def fetch(source: str, folder: Path) -> Path:
     """A local path with the content of a file, folder, S3 object or S3 prefix; downloads into `folder` if remote."""
     if is_uri(source):
         return S3.from_environment().download(source, folder)
+    check_location(source)
     if not Path(source).exists():
         raise missing(source)
     return Path(source)

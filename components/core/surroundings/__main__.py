@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from modelway.components.core.addresses import hide_secrets_in_output
 from modelway.components.core.surroundings.findings import as_json, as_text
 from modelway.components.core.surroundings.services import inspect_surroundings
 
@@ -25,4 +26,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    hide_secrets_in_output()
     sys.exit(main())

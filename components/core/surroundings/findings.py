@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, without_password
+from modelway.components.core.addresses import without_secrets
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 
 
 class Status(StrEnum):
@@ -31,7 +32,7 @@ _ERRORS: dict[Status, type[ModelwayError]] = {Status.UNREACHABLE: UnavailableErr
 
 @dataclass(frozen=True)
 class Finding:
-    """The state of one service or setting. Passwords in addresses are left out.
+    """The state of one service or setting. What is secret in an address is hidden.
 
     Attributes:
         subject: The service or setting, such as ``MLflow``.
@@ -53,7 +54,7 @@ class Finding:
         for name in ("subject", "message", "remedy", "file"):
             text = getattr(self, name)
             if text:
-                object.__setattr__(self, name, without_password(text))
+                object.__setattr__(self, name, without_secrets(text))
 
     @classmethod
     def of(cls, subject: str, error: ModelwayError) -> Finding:

@@ -46,7 +46,7 @@ def tracking_finding(uri: str) -> Finding:
         finding = writable_folder(_SUBJECT, folder)
         return Finding(_SUBJECT, Status.OK, f"runs are tracked in {uri}") if finding.status is Status.OK else finding
     if "://" not in uri and not uri.startswith("databricks"):
-        message = f"{_KEY} is {uri!r}, which is not the address of a server"
+        message = f"{_KEY} is {uri.rpartition('@')[2]!r}, which is not the address of a server"
         remedy = "set it to http(s)://HOST:PORT, or to sqlite:///FILE; MLflow keeps runs in folders no longer"
         return _flaw(Status.MISSING, message, remedy)
     return Finding(_SUBJECT, Status.UNKNOWN, f"{_KEY} is {uri}: only HTTP servers and sqlite are checked")

@@ -15,6 +15,7 @@ from modelway.components.core.instructions import (
     new_s3_secret,
     pod_namespace,
 )
+from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.s3 import S3, endpoint_named, has_keys
 from modelway.components.core.storage.uri import join
 from modelway.components.core.surroundings.findings import Finding, Status
@@ -80,6 +81,7 @@ def source_in_s3(s3: S3, source: str) -> Finding:
 
 def store_in_folder(store: str) -> Finding:
     """Whether files can be written below a folder, which need not be there yet."""
+    check_location(store, key="store")
     folder = Path(store).absolute()
     if in_pod() and not any(os.path.ismount(path) for path in (folder, *folder.parents) if path != path.parent):
         return Finding(
@@ -110,6 +112,7 @@ def writable_folder(subject: str, folder: Path) -> Finding:
 
 def source_in_folder(source: str) -> Finding:
     """Whether there is a file, or a folder with files, that can be read."""
+    check_location(source, key="data.source")
     path = Path(source)
     here = "in this pod" if in_pod() else "here"
     if not path.exists():

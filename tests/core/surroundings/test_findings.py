@@ -78,13 +78,13 @@ def test_people_read_a_line_for_each_and_its_remedy() -> None:
     ]
 
 
-def test_passwords_are_left_out() -> None:
+def test_passwords_are_hidden() -> None:
     finding = Finding("a", Status.OK, "at https://ada:se:cret@host/x", "ask http://ada@host", file="s3://k:s@b/x")
     assert "ada" not in as_text([finding])
     assert finding.as_json() == {
         "subject": "a",
         "status": "ok",
-        "message": "at https://host/x",
-        "remedy": "ask http://host",
-        "file": "s3://b/x",
+        "message": "at https://***@host/x",
+        "remedy": "ask http://***@host",
+        "file": "s3://***@b/x",
     }

@@ -184,8 +184,8 @@ def test_a_command_exits_by_its_error(error: BaseException, code: int, debug: tu
 
 
 LINE = re.compile(
-    r"error: modelway crashed: ZeroDivisionError: at s3://keys; report it to Modelway's maintainers, with the log "
-    r"that has the traceback: (?P<log>\S+)\n"
+    r"error: modelway crashed: ZeroDivisionError: at s3://\*\*\*@keys; report it to Modelway's maintainers, with the "
+    r"log that has the traceback: (?P<log>\S+)\n"
 )
 CRASH = ZeroDivisionError("at s3://me:secret@keys")
 
