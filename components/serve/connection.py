@@ -19,6 +19,7 @@ from modelway.components.serve.json import encode_object
 _LINGER_SECONDS = 2.0  # how long what follows a refused request is read and dropped, so that the client gets the answer
 _UNSENT_BYTES = 16 * 1024
 _TLS, _HTTP2 = b"\x16\x03", b"PRI * HTTP/2"
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _VERSIONS = frozenset({"1.1", "1.0"})
 _CHUNK_OVERHEAD = 2  # how many times its size a body in chunks may take
 
@@ -215,6 +216,9 @@ class Connection(HttpToolsProtocol):
             size += len(name) + len(value)
             if name == b"content-length" and int(value) > limits.request_bytes:
                 raise self._too_large()
+            if name in _BODY and value != b"0" and self.parser.should_upgrade():  # the parser would not see the body
+                message = "a request with a body cannot ask for another protocol (the header Upgrade)"
+                raise _RefusedError(400, "malformed", message)
             if name == b"transfer-encoding" and (value.lower() != b"chunked" or version == "1.0"):
                 message = f"the transfer encoding {quote(value.decode('latin-1'))} is not supported; use chunked"
                 raise _RefusedError(400, "malformed", message)

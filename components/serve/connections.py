@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 0.1
 _EXPIRIES_PER_SWEEP = 100  # more at once would hold other requests up
-_GRACE_SECONDS = 1.0  # a connection younger than that does not give way if an idle one can
+_GRACE_SECONDS = 1.0  # an idle connection gives way before a few that are younger than that
+_YOUNG_SHARE = 0.25  # how few
 _LOG_SECONDS = 1.0
 
 
@@ -181,18 +183,16 @@ class Connections:
 
     def _make_room(self) -> bool:
         """Ends the connection that is the first to give way; returns whether there is one."""
-        arriving = next(iter(self.arriving.items()), None)
-        queue = self.arriving
-        if self.leaving:
-            queue = self.leaving
-        elif arriving is None or (self.idle and self._age(arriving[1]) < _GRACE_SECONDS):
-            queue = self.idle
-        connection = next(iter(queue), None)
+        idle_first = self._are_few_and_young(self.arriving)
+        queues = (self.leaving, self.idle, self.arriving) if idle_first else (self.leaving, self.arriving, self.idle)
+        connection = next((next(iter(queue)) for queue in queues if queue), None)
         if connection is None:
             return False
         connection.give_way(Refusal(503, "connections", "the server has too many connections; try again"))
         self.place(connection, self._gone, self.limits.write_seconds)
         return True
 
-    def _age(self, expires_at: float) -> float:
-        return self.clock() - (expires_at - self.limits.read_seconds)
+    def _are_few_and_young(self, queue: Queue) -> bool:
+        oldest_expires_at = next(iter(queue.values()), math.inf)
+        age = self.clock() - (oldest_expires_at - self.limits.read_seconds)
+        return age < _GRACE_SECONDS and len(queue) <= _YOUNG_SHARE * self.limits.connections

@@ -15,7 +15,7 @@ from modelway.components.serve.signature import DATATYPES, Values
 from modelway.components.serve.tensors import DTYPES, Array, decode_values, encode_values
 
 _ID_LENGTH = 128  # the prediction log repeats it in each row
-_MOST_ROWS = 1 << 31
+_MOST_ROWS = _LARGEST_BLOB = 1 << 31
 _DATATYPES = {np.dtype(dtype).name: datatype for datatype, dtype in DTYPES.items()}
 
 
@@ -169,7 +169,7 @@ def _tensor(tensor: object, blobs: BytesIO) -> tuple[str, Values]:
                     400,
                     f"the tensor {quote(name)} has a `binary_data_size` of {quote(size)}; it must be a number of bytes",
                 )
-            content = blobs.read(size)
+            content = blobs.read(min(size, _LARGEST_BLOB))
             if len(content) < size:
                 raise RequestError(400, f"the body ends within the binary tensor {quote(name)}")
             return name, Values(decode_values(name, datatype, count=shape[0], content=content), datatype)

@@ -50,6 +50,7 @@ def test_the_id_and_the_outputs_wanted_are_read() -> None:
         (v2(data=..., parameters="x"), "`parameters` must be an object, but is 'x'"),
         (v2(data=..., parameters={"binary_data_size": "8"}), "'income' has a `binary_data_size` of '8'"),
         (v2(data=..., parameters={"binary_data_size": -1}), "a `binary_data_size` of -1"),
+        (v2(data=..., parameters={"binary_data_size": 10**400}), "ends within the binary tensor 'income'"),
         (v2(shape=[1, 2]), "a column is [rows] or [rows, 1]"),
         (v2(shape=[]), "a column is [rows] or [rows, 1]"),
         (v2(shape=[3]), "has the shape [3], but 2 values"),

@@ -159,11 +159,9 @@ def test_a_model_without_a_signature_is_refused(light: Path) -> None:
 @pytest.mark.parametrize("values", [["\ud800"], ["n", None, "s\udfff"], ["\ud83d", "\ude00"]])
 def test_half_of_a_surrogate_pair_is_refused_with_its_row(values: list[Any]) -> None:
     row = next(row for row, value in enumerate(values) if value not in {"n", None})
+    rows = {name: Values(list(column.values) * len(values)) for name, column in ROW.items()}
     with pytest.raises(RequestError) as error:
-        SIGNATURE.convert(
-            {name: Values(list(column.values) * len(values)) for name, column in ROW.items()}
-            | {"region": Values(values)}
-        )
+        SIGNATURE.convert({**rows, "region": Values(values)})
     assert error.value.status == 422
     assert error.value.message.startswith(f"column 'region', row {row}: {values[row]!r} is not Unicode text")
 
