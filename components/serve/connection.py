@@ -17,6 +17,7 @@ from modelway.components.serve.errors import quote
 from modelway.components.serve.json import encode_object
 
 _LINGER_SECONDS = 2.0  # how long what follows a refused request is read and dropped, so that the client gets the answer
+_LINGER_BYTES = 4 * 1024 * 1024
 _UNSENT_BYTES = 16 * 1024
 _TLS, _HTTP2 = b"\x16\x03", b"PRI * HTTP/2"
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
@@ -47,6 +48,7 @@ class Connection(HttpToolsProtocol):
         self._waiting_app: Any = None  # until the body has arrived
         self._refusal: Refusal | None = None
         self._is_refused = False
+        self._dropped = 0  # what followed the refused request, in bytes
 
     @property
     def buffered_bytes(self) -> int:
@@ -75,6 +77,11 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads requests, or parts of them."""
+        if self._is_refused:
+            self._dropped += len(data)
+            if self._dropped > _LINGER_BYTES:
+                self.flow.pause_reading()
+            return
         self._unset_keepalive_if_required()
         size = self._limits.head_bytes
         if len(data) <= size:
