@@ -144,7 +144,7 @@ class App:
             if self.predictor.quick and len(body.content) <= _INLINE_BYTES:
                 prediction = work(body)
             else:
-                prediction = await asyncio.get_running_loop().run_in_executor(self._worker, work, body)
+                prediction = await asyncio.get_running_loop().run_in_executor(self._worker, _work_off, work, body)
         except (RequestError, ConnectionError, asyncio.CancelledError):
             raise
         except (Exception, SystemExit):  # a model's message may be confidential: the client gets a reference only
@@ -209,3 +209,12 @@ class App:
             ],
         }
         return Response(200, encode_object(body))
+
+
+def _work_off(work: _Work, body: RequestBody) -> _Prediction:
+    """Does the work in its thread; its error has no traceback, which would keep the decoded request in memory."""
+    try:
+        return work(body)
+    except RequestError as error:
+        refusal = RequestError(error.status, error.message, headers=error.headers)
+    raise refusal

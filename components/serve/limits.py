@@ -43,7 +43,7 @@ class Limits:
     write_seconds: float = 30.0
     idle_seconds: float = 75.0
     connections: int = 1000
-    buffered_bytes: int = 32 * 1024 * 1024
+    buffered_bytes: int = 16 * 1024 * 1024
 
 
 def allow_open_files(connections: int) -> None:
