@@ -10,16 +10,16 @@ from collections import deque
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from modelway.components.serve.connections import Connections, Queue, Refusal
+from modelway.components.serve.connections import Connections, Queue
 from modelway.components.serve.errors import quote
-from modelway.components.serve.json import encode_object
+from modelway.components.serve.refusals import Refusal, RefusedError, encode_refusal, parser_refusal
+from modelway.components.serve.transport import HeadBuffer
 
 _LINGER_SECONDS = 2.0  # how long what follows a refused request is read and dropped, so that the client gets the answer
 _LINGER_BYTES = 4 * 1024 * 1024
 _UNSENT_BYTES = 16 * 1024
-_TLS, _HTTP2 = b"\x16\x03", b"PRI * HTTP/2"
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
 _VERSIONS = frozenset({"1.1", "1.0"})
 _CHUNK_OVERHEAD = 2  # how many times its size a body in chunks may take
@@ -35,7 +35,7 @@ class Connection(HttpToolsProtocol):
         connections: All open ones.
     """
 
-    transport: _HeadBuffer  # type: ignore[assignment]
+    transport: HeadBuffer  # type: ignore[assignment]
 
     def __init__(self, connections: Connections, **settings: Any) -> None:
         super().__init__(**settings)
@@ -63,7 +63,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a request."""
         transport.set_write_buffer_limits(high=_UNSENT_BYTES)
-        super().connection_made(cast(asyncio.Transport, _HeadBuffer(transport)))
+        super().connection_made(cast(asyncio.Transport, HeadBuffer(transport)))
         if not self._connections.add(self):
             self._refuse(Refusal(503, "connections", "the server has too many connections; try again"))
 
@@ -112,7 +112,7 @@ class Connection(HttpToolsProtocol):
         if self.queue is self._connections.arriving and self._part:
             seconds = self._limits.read_seconds
             self._refuse(Refusal(408, "slow", f"the request's {self._part} did not arrive within {seconds:g} seconds"))
-        elif self.queue in (self._connections.arriving, self._connections.idle):
+        elif self.queue is self._connections.arriving or self.queue is self._connections.idle:
             self._close()
         else:
             self.transport.abort()
@@ -131,7 +131,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begins a request's head."""
         if len(self._complete) > self._limits.pipelined:
-            raise _RefusedError(429, "pipelined", "too many requests were sent before the first was answered")
+            raise RefusedError(429, "pipelined", "too many requests were sent before the first was answered")
         self._part = "head"
         super().on_message_begin()
 
@@ -140,7 +140,7 @@ class Connection(HttpToolsProtocol):
         if self._part != "head":
             return
         if len(self.headers) >= self._limits.headers:
-            raise _RefusedError(431, "head", f"the request has more than {self._limits.headers} headers")
+            raise RefusedError(431, "head", f"the request has more than {self._limits.headers} headers")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -149,7 +149,7 @@ class Connection(HttpToolsProtocol):
         try:
             super().on_headers_complete()
         except (httptools.HttpParserInvalidURLError, AttributeError, UnicodeDecodeError) as error:
-            raise _RefusedError(400, "malformed", f"the request's target {quote(self.url)} is not a path") from error
+            raise RefusedError(400, "malformed", f"the request's target {quote(self.url)} is not a path") from error
         self._part = "body"
 
     def on_body(self, body: bytes) -> None:
@@ -206,7 +206,7 @@ class Connection(HttpToolsProtocol):
                 self._read(rest)
                 return
         except httptools.HttpParserError as error:
-            self._refuse(_refusal(error, data))
+            self._refuse(parser_refusal(error, data))
             return
         if self._part:
             self._check_size()
@@ -218,17 +218,17 @@ class Connection(HttpToolsProtocol):
         """Refuses what the parser accepts, but this server does not."""
         limits, version, size = self._limits, self.parser.get_http_version(), len(self.url)
         if version not in _VERSIONS:
-            raise _RefusedError(400, "malformed", f"the request is HTTP/{version}; use HTTP/1.1")
+            raise RefusedError(400, "malformed", f"the request is HTTP/{version}; use HTTP/1.1")
         for name, value in self.headers:
             size += len(name) + len(value)
             if name == b"content-length" and int(value) > limits.request_bytes:
                 raise self._too_large()
             if name in _BODY and value != b"0" and self.parser.should_upgrade():  # the parser would not see the body
                 message = "a request with a body cannot ask for another protocol (the header Upgrade)"
-                raise _RefusedError(400, "malformed", message)
+                raise RefusedError(400, "malformed", message)
             if name == b"transfer-encoding" and (value.lower() != b"chunked" or version == "1.0"):
                 message = f"the transfer encoding {quote(value.decode('latin-1'))} is not supported; use chunked"
-                raise _RefusedError(400, "malformed", message)
+                raise RefusedError(400, "malformed", message)
         if size > limits.head_bytes or len(self.url) > limits.target_bytes:
             raise self._head_too_large()
 
@@ -274,14 +274,8 @@ class Connection(HttpToolsProtocol):
             self._send_refusal(refusal)
 
     def _send_refusal(self, refusal: Refusal) -> None:
-        body = encode_object({"error": refusal.message})
-        headers = [*self.server_state.default_headers, (b"content-type", b"application/json")]
-        headers += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
-        if refusal.status == 503:
-            headers.append((b"retry-after", b"1"))
-        lines = [STATUS_LINE[refusal.status], *(b"%b: %b\r\n" % header for header in headers), b"\r\n"]
-        self.transport.write(b"".join(lines))
-        self.transport.write(body)
+        self.transport.write(encode_refusal(refusal, self.server_state.default_headers))
+        self.transport.flush()
         if refusal.reason in {"slow", "connections"}:  # the client sends nothing that would have to be read first
             self._close()
             return
@@ -293,58 +287,11 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
         self._connections.place(self, self._connections.leaving, self._limits.write_seconds)
 
-    def _head_too_large(self) -> _RefusedError:
+    def _head_too_large(self) -> RefusedError:
         if len(self.url) > self._limits.target_bytes:
-            return _RefusedError(414, "head", f"the path is larger than {self._limits.target_bytes:,} bytes")
-        return _RefusedError(431, "head", f"the request's head is larger than {self._limits.head_bytes:,} bytes")
+            return RefusedError(414, "head", f"the path is larger than {self._limits.target_bytes:,} bytes")
+        return RefusedError(431, "head", f"the request's head is larger than {self._limits.head_bytes:,} bytes")
 
-    def _too_large(self) -> _RefusedError:
+    def _too_large(self) -> RefusedError:
         size = self._limits.request_bytes
-        return _RefusedError(413, "body", f"the body is larger than {size:,} bytes; send fewer rows at a time")
-
-
-class _HeadBuffer:
-    """A transport that sends a response's head together with its body: one system call and packet instead of two."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100 "):
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-
-class _RefusedError(Exception):
-    """Raised where the parser calls back; the parser ends with it."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.refusal = Refusal(status, reason, message)
-
-
-def _refusal(error: httptools.HttpParserError, data: bytes) -> Refusal:
-    """Returns why the parser ended."""
-    if isinstance(error.__context__, _RefusedError):
-        return error.__context__.refusal
-    message = f"the request is not HTTP/1.1: {error}"
-    if data.startswith(_TLS):
-        message = "the request is encrypted with TLS; this port speaks plain HTTP"
-    elif data.startswith(_HTTP2):
-        message = "the request is HTTP/2; use HTTP/1.1"
-    return Refusal(400, "malformed", message)
+        return RefusedError(413, "body", f"the body is larger than {size:,} bytes; send fewer rows at a time")

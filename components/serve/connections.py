@@ -13,10 +13,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from modelway.components.serve.limits import Limits
 from modelway.components.serve.metrics import Metrics
+from modelway.components.serve.refusals import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +26,6 @@ _EXPIRIES_PER_SWEEP = 100  # more at once would hold other requests up
 _GRACE_SECONDS = 1.0  # an idle connection gives way before a few that are younger than that
 _YOUNG_SHARE = 0.25  # how few
 _LOG_SECONDS = 1.0
-
-
-class Refusal(NamedTuple):
-    """Why a request is refused before the application sees it.
-
-    Attributes:
-        status: The HTTP status.
-        reason: The kind, a label of ``modelway_refused_total``.
-        message: What is wrong, in one sentence.
-    """
-
-    status: int
-    reason: str
-    message: str
 
 
 class Member(Protocol):
@@ -144,6 +131,7 @@ class Connections:
             if unsent_bytes:
                 self._unsent_bytes -= unsent_bytes
                 connection.give_way(Refusal(503, "memory", "the client did not receive its response"))
+                self.place(connection, self._gone, self.limits.write_seconds)
         message = "the server has no memory left for a request that arrives this slowly; try again"
         for connection in list(self.arriving):
             if not self._is_full:
