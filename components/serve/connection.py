@@ -58,7 +58,7 @@ class Connection(HttpToolsProtocol):
     @property
     def unsent_bytes(self) -> int:
         """What it holds of responses that the client has not received."""
-        return self.transport.get_write_buffer_size()
+        return int(self.transport.get_write_buffer_size())
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a request."""
