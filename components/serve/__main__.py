@@ -13,7 +13,7 @@ from pathlib import Path
 from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.app import App
-from modelway.components.serve.limits import Limits, allow_open_files
+from modelway.components.serve.limits import Limits, allowed_connections
 from modelway.components.serve.loading import ServedModel, load_bundle
 from modelway.components.serve.metrics import Metrics
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
@@ -35,7 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
-        allow_open_files(options.max_connections)
         sockets = [bind(options.host, options.port)]
         app = _build_app(options)
     except ModelwayError as error:
@@ -64,7 +63,7 @@ def _build_app(options: argparse.Namespace) -> App:
         options.max_request_bytes,
         options.max_requests,
         read_seconds=options.read_seconds,
-        connections=options.max_connections,
+        connections=allowed_connections(options.max_connections),
         buffered_bytes=max(options.max_buffered_bytes, 2 * options.max_request_bytes),
     )
     return App(model.predictor, model.name, version=model.version, limits=limits, metrics=metrics, recorder=recorder)

@@ -25,6 +25,7 @@ _SWEEP_SECONDS = 0.1
 _EXPIRIES_PER_SWEEP = 100  # more at once would hold other requests up
 _GRACE_SECONDS = 1.0  # an idle connection gives way before a few that are younger than that
 _YOUNG_SHARE = 0.25  # how few
+_GONE_SECONDS = 1.0  # how long a connection that gave way may take to close
 _LOG_SECONDS = 1.0
 
 
@@ -131,7 +132,7 @@ class Connections:
             if unsent_bytes:
                 self._unsent_bytes -= unsent_bytes
                 connection.give_way(Refusal(503, "memory", "the client did not receive its response"))
-                self.place(connection, self._gone, self.limits.write_seconds)
+                self.place(connection, self._gone, _GONE_SECONDS)
         message = "the server has no memory left for a request that arrives this slowly; try again"
         for connection in list(self.arriving):
             if not self._is_full:
@@ -177,7 +178,7 @@ class Connections:
         if connection is None:
             return False
         connection.give_way(Refusal(503, "connections", "the server has too many connections; try again"))
-        self.place(connection, self._gone, self.limits.write_seconds)
+        self.place(connection, self._gone, _GONE_SECONDS)
         return True
 
     def _are_few_and_young(self, queue: Queue) -> bool:

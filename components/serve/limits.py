@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from dataclasses import dataclass
 
-from modelway.components.core.errors import ModelwayError
+log = logging.getLogger(__name__)
 
+_FILES_PER_CONNECTION = 2  # one that gave way is open for a moment
 _OTHER_FILES = 64  # the model, the log, the listening socket, the libraries' own
 
 
@@ -46,19 +48,15 @@ class Limits:
     buffered_bytes: int = 16 * 1024 * 1024
 
 
-def allow_open_files(connections: int) -> None:
-    """Raises the process's limit of open files where it is too low for this many connections.
-
-    Raises:
-        ModelwayError: the system does not allow so many.
-    """
+def allowed_connections(connections: int) -> int:
+    """Raises the process's limit of open files where it is too low; returns how many connections it then allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + _OTHER_FILES
-    if resource.RLIM_INFINITY != soft < needed:
-        if resource.RLIM_INFINITY != hard < needed:
-            raise ModelwayError(
-                f"{connections:,} connections need {needed:,} open files, but the system allows {hard:,}",
-                value=connections,
-                remedy="allow fewer with --max-connections, or raise the limit of open files (ulimit -n)",
-            )
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    needed = _FILES_PER_CONNECTION * connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return connections
+    limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    allowed = (limit - _OTHER_FILES) // _FILES_PER_CONNECTION
+    if allowed < connections:
+        log.warning("the limit of open files, %d, allows %d connections instead of %d", hard, allowed, connections)
+    return allowed

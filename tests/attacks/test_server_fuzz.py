@@ -285,6 +285,6 @@ def test_no_request_is_the_servers_fault_and_none_stays_in_memory(target: Target
     assert not faults, (len(faults), faults[:3], log.read_text()[-3000:])
     statuses = Counter(status for _, status in answers)
     assert sum(statuses.values()) >= 0.95 * target.requests
-    assert len([status for status in statuses if statuses[status] >= 5]) >= 6, statuses
+    assert {200, 400, 404, 408, 415, 422} <= set(statuses), statuses
     assert memory() <= 1.2 * before
     assert "Traceback" not in log.read_text()
