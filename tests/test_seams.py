@@ -26,7 +26,18 @@ from modelway.components.serve.server import _TICKS_PER_SECOND
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [file for folder in ("components", "pipelines", "examples") for file in (ROOT / folder).rglob("*.py")]
 # Public by name, and yet inner parts: formats, what is subclassed or replaced, what other libraries are to call.
-INNER = ("evidently", "kfp", "kfp-kubernetes", "kubernetes", "mlflow-skinny", "oras", "skl2onnx", "skops", "uvicorn")
+INNER = (
+    "evidently",
+    "httptools",
+    "kfp",
+    "kfp-kubernetes",
+    "kubernetes",
+    "mlflow-skinny",
+    "oras",
+    "skl2onnx",
+    "skops",
+    "uvicorn",
+)
 PRIVATE_ATTRIBUTES = {
     "components/core/storage/s3.py": "minio",
     "components/package/onnx/estimators.py": "scikit-learn",
@@ -186,3 +197,59 @@ def test_scikit_learns_boosted_trees_are_as_they_are_read(kind: type, link: str)
         total += node["value"]
     raw = estimator.predict(rows[:1]) if link == "IdentityLink" else estimator.decision_function(rows[:1])
     assert raw.tolist() == pytest.approx([total])
+
+
+def test_uvicorn_reads_a_request_as_its_protocol_is_changed() -> None:
+    """`serve/connection.py` starts the application later, keeps the parser's parts, and answers refusals itself."""
+    from inspect import signature
+
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+    from uvicorn.server import ServerState
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Is never asked."""
+
+    async def started() -> list[bool]:
+        beginnings: list[bool] = []
+
+        class Seen(HttpToolsProtocol):
+            def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ARG002
+                beginnings.append(cycle.more_body)
+
+        protocol = Seen(config=Config(app, log_config=None), server_state=ServerState(), app_state={})
+        protocol.parser.feed_data(b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        assert (protocol.url, len(protocol.headers), bytes(protocol.cycle.body)) == (b"/a", 2, b"")
+        assert protocol.cycle.waiting_for_100_continue
+        assert not protocol.cycle.response_complete
+        assert not protocol.pipeline
+        return beginnings
+
+    assert asyncio.run(started()) == [True]
+    assert list(signature(HttpToolsProtocol.__init__).parameters)[1:] == [
+        "config",
+        "server_state",
+        "app_state",
+        "_loop",
+    ]
+    assert STATUS_LINE[431].startswith(b"HTTP/1.1 431 ")
+    own = {"_unset_keepalive_if_required", "on_message_begin", "on_header", "on_headers_complete", "on_body"}
+    own |= {"on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"}
+    assert own <= set(vars(HttpToolsProtocol))
+
+
+def test_httptools_names_what_a_callback_raised_and_where_an_upgrade_ends() -> None:
+    import httptools
+
+    class Protocol:
+        def on_header(self, name: bytes, _: bytes) -> None:
+            if name == b"A":
+                raise KeyError(name)
+
+    with pytest.raises(httptools.HttpParserCallbackError) as error:
+        httptools.HttpRequestParser(Protocol()).feed_data(b"GET / HTTP/1.1\r\nA: b\r\nB: c\r\n\r\n")
+    assert isinstance(error.value.__context__, KeyError)
+    head = b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with pytest.raises(httptools.HttpParserUpgrade) as upgrade:
+        httptools.HttpRequestParser(Protocol()).feed_data(head + b"rest")
+    assert upgrade.value.args == (len(head),)

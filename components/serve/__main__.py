@@ -14,7 +14,7 @@ from modelway.components.core.addresses import hide_secrets_in_output
 from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.app import App
-from modelway.components.serve.asgi import Limits
+from modelway.components.serve.limits import Limits, allowed_connections
 from modelway.components.serve.loading import ServedModel, load_bundle
 from modelway.components.serve.metrics import Metrics
 from modelway.components.serve.prediction_log import LogSettings, PredictionLog
@@ -60,7 +60,13 @@ def _build_app(options: argparse.Namespace) -> App:
         drift=recorder.drift_scores,
         log=log.counts if log is not None else dict,
     )
-    limits = Limits(options.max_request_bytes, options.max_requests)
+    limits = Limits(
+        options.max_request_bytes,
+        options.max_requests,
+        read_seconds=options.read_seconds,
+        connections=allowed_connections(options.max_connections),
+        buffered_bytes=max(options.max_buffered_bytes, 2 * options.max_request_bytes),
+    )
     return App(model.predictor, model.name, version=model.version, limits=limits, metrics=metrics, recorder=recorder)
 
 
@@ -88,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=8080, help="the port to listen on; 0 chooses a free one, which is logged")
     add("--max-request-bytes", type=_positive, default=Limits.request_bytes, metavar="N", help="the largest body")
     add("--max-requests", type=_positive, default=Limits.requests, metavar="N", help="more at a time are answered 503")
+    add("--read-seconds", type=float, default=Limits.read_seconds, metavar="S", help="how long a request may arrive")
+    add("--max-connections", type=_positive, default=Limits.connections, metavar="N", help="more push the oldest out")
+    add("--max-buffered-bytes", type=_positive, default=Limits.buffered_bytes, metavar="N", help="the largest sum")
     add("--drain-seconds", type=float, default=5.0, metavar="S", help="how long to answer after SIGTERM, not ready")
     add("--log-to", metavar="URI", help="a folder or s3://… to log predictions to, as Parquet")
     add("--log-sample", type=_share, default=1.0, metavar="SHARE", help="the share of requests to log; 1 by default")

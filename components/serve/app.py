@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from modelway.components.serve.asgi import (
     JSON_LENGTH,
     OCTETS,
-    Limits,
     Receive,
     RequestBody,
     Response,
@@ -24,6 +23,7 @@ from modelway.components.serve.asgi import (
 )
 from modelway.components.serve.errors import RequestError, quote
 from modelway.components.serve.json import encode_object
+from modelway.components.serve.limits import Limits
 from modelway.components.serve.metrics import Metrics
 from modelway.components.serve.predictor import Predictor
 from modelway.components.serve.protocol_v1 import decode_v1, encode_v1
@@ -82,6 +82,7 @@ class App:
         self.draining = False
         self._recorder = recorder or Recorder()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
+        self._most_rows = max(1, self.limits.values // (len(predictor.signature.columns) + predictor.width))
         self._columns = [column.name for column in predictor.signature.columns]
         v1, v2 = f"/v1/models/{name}", f"/v2/models/{name}"
         model_paths = (v2, f"{v2}/versions/{version or '1'}")
@@ -139,11 +140,11 @@ class App:
             raise RequestError(503, "too many requests are in progress; try again", headers={"retry-after": "1"})
         metrics.in_flight += 1
         try:
-            body = await read_body(scope, receive, limits=self.limits)
+            body = await read_body(scope, receive)
             if self.predictor.quick and len(body.content) <= _INLINE_BYTES:
                 prediction = work(body)
             else:
-                prediction = await asyncio.get_running_loop().run_in_executor(self._worker, work, body)
+                prediction = await asyncio.get_running_loop().run_in_executor(self._worker, _work_off, work, body)
         except (RequestError, ConnectionError, asyncio.CancelledError):
             raise
         except (Exception, SystemExit):  # a model's message may be confidential: the client gets a reference only
@@ -154,7 +155,8 @@ class App:
         finally:
             metrics.in_flight -= 1
         try:
-            self._recorder.record(prediction.columns, prediction.outputs, request_id=prediction.request_id)
+            columns, outputs, size = prediction.columns, prediction.outputs, len(body.content)
+            self._recorder.record(columns, outputs, request_id=prediction.request_id, size=size)
         except Exception:  # recording must not fail a request
             log.exception("a prediction could not be recorded")
         return prediction.response
@@ -173,6 +175,9 @@ class App:
         return _Prediction(Response(200, encode_object(encode_v1(outputs))), columns, outputs, "")
 
     def _predict_columns(self, request: Request) -> tuple[dict[str, Array], dict[str, Array]]:
+        rows = len(next(iter(request.columns.values())).values) if request.columns else 0
+        if rows > self._most_rows:
+            raise RequestError(413, f"the request has {rows:,} rows; send at most {self._most_rows:,} at a time")
         columns = self.predictor.signature.convert(request.columns)
         return columns, self.predictor.predict(columns, request.outputs)
 
@@ -204,3 +209,12 @@ class App:
             ],
         }
         return Response(200, encode_object(body))
+
+
+def _work_off(work: _Work, body: RequestBody) -> _Prediction:
+    """Does the work in its thread; its error has no traceback, which would keep the decoded request in memory."""
+    try:
+        return work(body)
+    except RequestError as error:
+        refusal = RequestError(error.status, error.message, headers=error.headers)
+    raise refusal

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
+
+_LENGTH = 80
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxlist, _short.maxdict = 3, 20, 20
+
 
 class RequestError(Exception):
     """A request is refused; the client gets the status and the message, and nothing else.
@@ -21,5 +27,8 @@ class RequestError(Exception):
 
 def quote(value: object) -> str:
     """Quotes a client's value for a message, cut to a line's length."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    if isinstance(value, str):
+        value = value[:_LENGTH]
+    # Of lists and objects only the beginning: the client chooses how long and how deep they are.
+    text = _short.repr(value) if isinstance(value, list | dict) else repr(value)
+    return text if len(text) <= _LENGTH else f"{text[: _LENGTH - 1]}…"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from modelway.components.serve.errors import RequestError
+from modelway.components.serve.errors import RequestError, quote
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
     """Decodes a body that is a JSON object.
 
     Raises:
-        RequestError: 400; it is not one, or holds NaN or Infinity, which JSON does not have.
+        RequestError: 400; it is not one, has a key twice, or holds NaN or Infinity, which JSON does not have.
     """
     if not body.strip():
         raise RequestError(400, "the body is empty")
@@ -31,8 +31,17 @@ def _reject_constant(text: str) -> None:
     raise ValueError(f"{text} is not a JSON number; write null for a missing value")
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        keys: set[str] = set()
+        twice = next(key for key, _ in pairs if key in keys or keys.add(key))  # type: ignore[func-returns-value]
+        raise RequestError(400, f"the key {quote(twice)} stands twice in one object of the body")
+    return document
+
+
 # `json.loads` and `json.dumps` would construct these for each request.
-_decode = json.JSONDecoder(parse_constant=_reject_constant).decode
+_decode = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_object).decode
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 

@@ -21,6 +21,11 @@ Gauges = Callable[[], Mapping[str, float]]
 class Metrics:
     """Counts requests.
 
+    Attributes:
+        in_flight: Predictions under way.
+        connections: Open connections.
+        buffered_bytes: The memory that requests and responses on their way take.
+
     Args:
         model: The labels of ``modelway_model_info``.
         bounds: Further bounds of latency buckets, in seconds; the policy's.
@@ -31,12 +36,13 @@ class Metrics:
     def __init__(
         self, model: Mapping[str, str], bounds: Iterable[float] = (), *, drift: Gauges = dict, log: Gauges = dict
     ) -> None:
-        self.in_flight = 0
+        self.in_flight = self.connections = self.buffered_bytes = 0
         self._model = dict(model)
         self._bounds = sorted({*_BOUNDS, *bounds})
         self._buckets = [0] * (len(self._bounds) + 1)
         self._seconds = 0.0
         self._codes: dict[int, int] = {200: 0}
+        self._refused: dict[str, int] = {}
         self._drift, self._log = drift, log
 
     def observe(self, status: int, seconds: float) -> None:
@@ -44,6 +50,10 @@ class Metrics:
         self._codes[status] = self._codes.get(status, 0) + 1
         self._buckets[bisect_left(self._bounds, seconds)] += 1
         self._seconds += seconds
+
+    def refuse(self, reason: str) -> None:
+        """Counts a request or connection that was refused before it was complete."""
+        self._refused[reason] = self._refused.get(reason, 0) + 1
 
     def exposition(self) -> tuple[bytes, str]:
         """Returns all metrics in Prometheus' text format, and its content type."""
@@ -68,10 +78,22 @@ class Metrics:
         for bound, count in zip([*map(str, self._bounds), "+Inf"], self._buckets, strict=True):
             below += count
             buckets.append((bound, below))
-        latency = HistogramMetricFamily("modelway_request_seconds", "From a request's head to its answer's end.")
+        latency = HistogramMetricFamily("modelway_request_seconds", "From a request's arrival to its answer's end.")
         latency.add_metric([], buckets, self._seconds)
         yield latency
         yield GaugeMetricFamily("modelway_in_flight", "Predictions under way.", self.in_flight)
+        yield GaugeMetricFamily("modelway_connections", "Open connections.", self.connections)
+        yield GaugeMetricFamily(
+            "modelway_buffered_bytes", "Memory that requests and responses on their way take.", self.buffered_bytes
+        )
+        refused = CounterMetricFamily(
+            "modelway_refused",
+            "Requests and connections that were refused before a request was complete, by reason.",
+            labels=["reason"],
+        )
+        for reason, count in sorted(self._refused.items()):
+            refused.add_metric([reason], count)
+        yield refused
         drift = GaugeMetricFamily(
             "modelway_feature_drift",
             "Population stability index of the latest rows against the training split's, less what chance adds.",

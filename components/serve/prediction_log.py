@@ -12,11 +12,10 @@ import logging
 import threading
 import time
 import uuid
-from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
+from typing import NamedTuple
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.locations import check_location
@@ -40,15 +39,25 @@ class LogSettings:
         destination: A folder or an S3 URI.
         sample: The share of requests that are logged.
         file_rows: A file is written once it has this many rows.
+        file_bytes: A file is written once its rows take this much memory.
         file_seconds: A file is written once its first row is this old.
         maximum_pending_rows: How many rows may wait to be written; further ones are dropped.
+        maximum_pending_bytes: How much memory they may take.
     """
 
     destination: str
     sample: float = 1.0
     file_rows: int = 10_000
+    file_bytes: int = 4 * 1024 * 1024
     file_seconds: float = 60.0
     maximum_pending_rows: int = 100_000
+    maximum_pending_bytes: int = 16 * 1024 * 1024
+
+
+class _Block(NamedTuple):
+    columns: Columns
+    rows: int
+    bytes: int
 
 
 class PredictionLog:
@@ -67,9 +76,9 @@ class PredictionLog:
         check_location(settings.destination, key="log-to")
         self.settings = settings
         self._root = join(settings.destination, name, version or "0")
-        self._blocks: deque[Columns] = deque()
+        self._blocks: deque[_Block] = deque()
         self._lock = threading.Lock()
-        self._pending_rows = self._dropped_rows = self._written_rows = 0
+        self._pending_rows = self._pending_bytes = self._dropped_rows = self._written_rows = 0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction log", daemon=True)
         self._thread.start()
@@ -80,13 +89,18 @@ class PredictionLog:
         Args:
             block: Columns of equal length, numbers, texts or times.
         """
-        rows = _rows(block)
+        rows, size = len(next(iter(block.values()))), sum(map(_bytes, block.values()))
         with self._lock:
-            if self._pending_rows + rows > self.settings.maximum_pending_rows or self._closing.is_set():
+            has_room = (
+                self._pending_rows + rows <= self.settings.maximum_pending_rows
+                and self._pending_bytes + size <= self.settings.maximum_pending_bytes
+            )
+            if not has_room or self._closing.is_set():
                 self._dropped_rows += rows
                 return
             self._pending_rows += rows
-        self._blocks.append(block)
+            self._pending_bytes += size
+        self._blocks.append(_Block(block, rows, size))
 
     def counts(self) -> dict[str, float]:
         """Returns how many rows were written, and how many dropped."""
@@ -101,7 +115,7 @@ class PredictionLog:
 
     def _run(self) -> None:
         self._check_setup()
-        blocks: list[Columns] = []
+        blocks: list[_Block] = []
         retry_at = first_at = 0.0
         while True:
             closing = self._closing.wait(_POLL_SECONDS)
@@ -110,8 +124,8 @@ class PredictionLog:
                 first_at = first_at if blocks else now
                 blocks.append(self._blocks.popleft())
             due = closing or now - first_at >= self.settings.file_seconds
-            while blocks and (closing or now >= retry_at) and (due or _rows(*blocks) >= self.settings.file_rows):
-                file = self._first_file(blocks)
+            while blocks and (closing or now >= retry_at) and (due or self._first_file(blocks)):
+                file = self._first_file(blocks) or blocks
                 if not self._write(file):
                     retry_at = now + min(self.settings.file_seconds, 10.0)
                     break
@@ -119,10 +133,17 @@ class PredictionLog:
             if closing:
                 return
 
-    def _first_file(self, blocks: list[Columns]) -> list[Columns]:
-        """Returns the first blocks, enough for one file: writing more at once would hold the interpreter too long."""
-        sums = list(accumulate(map(_rows, blocks)))
-        return blocks[: bisect_left(sums, self.settings.file_rows) + 1]
+    def _first_file(self, blocks: list[_Block]) -> list[_Block]:
+        """Returns the first blocks, enough for one file; none if all are not.
+
+        Writing more at once would hold the interpreter too long.
+        """
+        rows = size = 0
+        for end, block in enumerate(blocks, 1):
+            rows, size = rows + block.rows, size + block.bytes
+            if rows >= self.settings.file_rows or size >= self.settings.file_bytes:
+                return blocks[:end]
+        return []
 
     def _check_setup(self) -> None:
         """Imports the slow Parquet writer while the model is still loading, and logs an S3 setting that is missing."""
@@ -133,20 +154,35 @@ class PredictionLog:
         except ModelwayError as error:
             log.error("the prediction log cannot be written: %s", error)  # noqa: TRY400 - the error says it all
 
-    def _write(self, blocks: list[Columns]) -> bool:
-        rows = _rows(*blocks)
+    def _write(self, blocks: list[_Block]) -> bool:
+        """Writes a file; returns whether its rows are done with."""
+        rows = sum(block.rows for block in blocks)
+        try:
+            content = to_parquet([block.columns for block in blocks])
+        except Exception:  # would fail again, and hold up all others
+            log.exception("%d rows of the prediction log cannot be written as Parquet, and are dropped", rows)
+            self._finish(blocks, written=False)
+            return True
         now = datetime.now(UTC)
         name = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.parquet"
         try:
-            write_uri(join(self._root, f"date={now:%Y-%m-%d}", name), to_parquet(blocks))
+            write_uri(join(self._root, f"date={now:%Y-%m-%d}", name), content)
         except Exception:  # of any kind of store; the rows are retried until there is no more room
             log.exception("the prediction log cannot be written; %d rows wait", rows)
             return False
-        with self._lock:
-            self._pending_rows -= rows
-            self._written_rows += rows
+        self._finish(blocks, written=True)
         return True
 
+    def _finish(self, blocks: list[_Block], *, written: bool) -> None:
+        rows = sum(block.rows for block in blocks)
+        with self._lock:
+            self._pending_rows -= rows
+            self._pending_bytes -= sum(block.bytes for block in blocks)
+            self._written_rows += rows if written else 0
+            self._dropped_rows += 0 if written else rows
 
-def _rows(*blocks: Columns) -> int:
-    return sum(len(next(iter(block.values()))) for block in blocks)
+
+def _bytes(values: Array) -> int:
+    """Returns about how much memory a column takes, its texts included."""
+    texts = sum(len(value) for value in values.tolist() if isinstance(value, str)) if values.dtype == object else 0
+    return values.nbytes + texts

@@ -39,6 +39,7 @@ _SOME_VALUE: dict[str, Array] = {
     "text": np.array([""], dtype=object),
     "time": np.zeros(1, dtype="datetime64[us]"),
 }
+_HUGE = 1e18  # its square is infinite in single precision
 _QUICK_SECONDS = 0.002
 
 
@@ -48,12 +49,14 @@ class Predictor(ABC):
     Attributes:
         signature: Its input columns.
         outputs: The type of each output, by its name: ``predict``, and ``predict_proba`` if the model has it.
+        width: How many values all outputs have for a row.
         platform: What predicts, as the model's metadata names it.
         quick: Whether one row is predicted so fast that a thread of its own is not worth it.
     """
 
     signature: Signature
     outputs: dict[str, np.dtype[Any]]
+    width: int
     platform: str
     quick: bool
 
@@ -98,6 +101,7 @@ class PipelinePredictor(Predictor):
         self.outputs = {"predict": np.dtype(np.float64) if classes is None else np.asarray(classes).dtype}
         if hasattr(model, "predict_proba"):
             self.outputs["predict_proba"] = np.dtype(np.float64)
+        self.width = 1 if classes is None else 1 + len(classes)
 
     @classmethod
     def load(cls, folder: str, model_hash: str = "", *, trusted_types: Collection[str] = ()) -> PipelinePredictor:
@@ -140,6 +144,8 @@ class PipelinePredictor(Predictor):
         except ValueError as error:
             if "contains NaN" in str(error):  # scikit-learn's message
                 _refuse_missing(columns, columns)
+            if "contains infinity" in str(error):  # of what a step computed of it
+                _refuse_huge(columns)
             raise
 
     def _last_step(self, columns: Mapping[str, Array]) -> tuple[Any, Any]:
@@ -179,6 +185,7 @@ class OnnxPredictor(Predictor):
         self.outputs = {_NAMES[output.name]: np.dtype(_DTYPES[output.type]) for output in session.get_outputs()}
         self._inputs = [item.name for item in session.get_inputs()]
         row = {column.name: _SOME_VALUE[column.kind] for column in signature.columns}
+        self.width = sum(values.size for values in self.predict(row).values())
         seconds = timeit.repeat(partial(self.predict, row), number=1, repeat=5)  # this also warms the session up
         self.quick = statistics.median(seconds) < _QUICK_SECONDS
 
@@ -240,3 +247,15 @@ def _refuse_missing(columns: Mapping[str, Array], names: Iterable[str]) -> None:
         has_missing = None in values.tolist() if values.dtype == object else np.isnan(values).any()
         if has_missing:
             raise RequestError(422, f"the model takes no missing values, but column {name!r} holds one")
+
+
+def _refuse_huge(columns: Mapping[str, Array]) -> None:
+    """Refuses the greatest number, where it is so great that a step of the model may have made it infinite."""
+    greatest = {
+        name: float(np.abs(values).max(where=~np.isnan(values), initial=0.0))
+        for name, values in columns.items()
+        if values.dtype.kind == "f"
+    }
+    name = max(greatest, key=greatest.__getitem__, default="")
+    if greatest and greatest[name] > _HUGE:
+        raise RequestError(422, f"column {name!r} holds a number of size {greatest[name]:g}, too large for the model")

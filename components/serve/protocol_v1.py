@@ -60,13 +60,13 @@ def encode_v1(outputs: dict[str, Array]) -> dict[str, Any]:
 
 
 def _records(rows: list[dict[str, Any]]) -> Request:
-    columns = {name: [row.get(name) for row in rows] for name in rows[0]}
+    names = rows[0].keys()
     for number, row in enumerate(rows):
-        if row.keys() != columns.keys():
-            odd = min(row.keys() ^ columns.keys())
+        if row.keys() != names:
+            odd = min(row.keys() ^ names)
             has, lacks = (number, 0) if odd in row else (0, number)
             raise RequestError(422, f"row {has} has the column {quote(odd)}, but row {lacks} does not")
-    return Request({name: Values(values) for name, values in columns.items()})
+    return Request({name: Values([row[name] for row in rows]) for name in names})
 
 
 def _lists(rows: list[list[Any]], names: Sequence[str]) -> Request:
@@ -85,9 +85,11 @@ def _split(table: object) -> Request:
         raise RequestError(400, "`columns` must be a list of the columns' names")
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         raise RequestError(400, "`data` must be a list of rows, each a list in the order of `columns`")
-    if len(set(columns)) != len(columns):
-        twice = next(name for name in columns if columns.count(name) > 1)
-        raise RequestError(400, f"the column {quote(twice)} is given twice")
+    names: set[str] = set()
+    for name in columns:
+        if name in names:
+            raise RequestError(400, f"the column {quote(name)} is given twice")
+        names.add(name)
     if not rows:
         raise RequestError(422, "the request holds no rows")
     return _lists(rows, columns)

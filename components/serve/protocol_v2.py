@@ -14,6 +14,8 @@ from modelway.components.serve.json import decode_object, encode_object
 from modelway.components.serve.signature import DATATYPES, Values
 from modelway.components.serve.tensors import DTYPES, Array, decode_values, encode_values
 
+_ID_LENGTH = 128  # the prediction log repeats it in each row
+_MOST_ROWS = _LARGEST_BLOB = 1 << 31
 _DATATYPES = {np.dtype(dtype).name: datatype for datatype, dtype in DTYPES.items()}
 
 
@@ -61,18 +63,22 @@ def decode_v2(body: bytes, json_length: int | None = None) -> Request:
     rest = blobs.read()
     if rest:
         raise RequestError(400, f"{len(rest):,} bytes follow the last binary tensor")
-    entries = document.get("outputs") or []
+    entries = document.get("outputs")
+    if entries is None:
+        entries = []
     if not isinstance(entries, list) or not all(
         isinstance(output, dict) and isinstance(output.get("name"), str) for output in entries
     ):
         raise RequestError(400, "`outputs` must be a list of objects with a `name`")
     request_id = document.get("id", "")
-    if not isinstance(request_id, str):
-        raise RequestError(400, f"`id` must be text, but is {quote(request_id)}")
-    parameters = {output["name"]: _parameter(output, "binary_data") for output in entries}
-    binary = {name: bool(value) for name, value in parameters.items() if value is not None}
-    all_binary = bool(_parameter(document, "binary_data_output"))
-    return Request(columns, tuple(parameters), request_id, binary, all_binary)
+    if not isinstance(request_id, str) or len(request_id) > _ID_LENGTH or not request_id.isprintable():
+        raise RequestError(
+            400, f"`id` must be at most {_ID_LENGTH} printable characters of text, but is {quote(request_id)}"
+        )
+    flags = {output["name"]: _flag(output, "binary_data") for output in entries}
+    binary = {name: flag for name, flag in flags.items() if flag is not None}
+    all_binary = _flag(document, "binary_data_output") or False
+    return Request(columns, tuple(flags), request_id, binary, all_binary)
 
 
 def encode_v2(outputs: Mapping[str, Array], name: str, *, version: str, request: Request) -> tuple[bytes, int | None]:
@@ -124,7 +130,18 @@ def json_values(values: Array) -> list[Any]:
 
 def _parameter(owner: dict[str, Any], name: str) -> Any:
     parameters = owner.get("parameters")
-    return parameters.get(name) if isinstance(parameters, dict) else None
+    if parameters is None:
+        return None
+    if not isinstance(parameters, dict):
+        raise RequestError(400, f"`parameters` must be an object, but is {quote(parameters)}")
+    return parameters.get(name)
+
+
+def _flag(owner: dict[str, Any], name: str) -> bool | None:
+    value = _parameter(owner, name)
+    if value is not None and not isinstance(value, bool):
+        raise RequestError(400, f"the parameter `{name}` must be true or false, but is {quote(value)}")
+    return value
 
 
 def _tensor(tensor: object, blobs: BytesIO) -> tuple[str, Values]:
@@ -136,16 +153,23 @@ def _tensor(tensor: object, blobs: BytesIO) -> tuple[str, Values]:
             400,
             f"the tensor {quote(name)} has the datatype {quote(datatype)}; use {', '.join(sorted(DATATYPES))}",
         )
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise RequestError(400, f"the tensor {quote(name)} has no `shape`, a list of whole numbers")
+    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= _MOST_ROWS for size in shape):
+        raise RequestError(
+            400, f"the tensor {quote(name)} has the shape {quote(shape)}; `shape` must be a list of whole numbers"
+        )
     if len(shape) not in {1, 2} or shape[1:] not in ([], [1]):
         raise RequestError(
             400, f"the tensor {quote(name)} has the shape {quote(shape)}; a column is [rows] or [rows, 1]"
         )
     if data is None:
         size = _parameter(tensor, "binary_data_size")
-        if type(size) is int and size >= 0:
-            content = blobs.read(size)
+        if size is not None:
+            if type(size) is not int or size < 0:
+                raise RequestError(
+                    400,
+                    f"the tensor {quote(name)} has a `binary_data_size` of {quote(size)}; it must be a number of bytes",
+                )
+            content = blobs.read(min(size, _LARGEST_BLOB))
             if len(content) < size:
                 raise RequestError(400, f"the body ends within the binary tensor {quote(name)}")
             return name, Values(decode_values(name, datatype, count=shape[0], content=content), datatype)

@@ -17,7 +17,7 @@ from modelway.components.serve.drift import DriftWindow
 from modelway.components.serve.prediction_log import PredictionLog
 from modelway.components.serve.tensors import Array
 
-_BLOCK_REQUESTS, _BLOCK_ROWS = 128, 4096
+_BLOCK_REQUESTS, _BLOCK_ROWS, _BLOCK_BYTES = 128, 4096, 1 << 20
 
 
 class RecordedRequest(NamedTuple):
@@ -54,21 +54,24 @@ class Recorder:
         self._sample = log.settings.sample if log is not None else 0.0
         self._random = random.Random(seed).random  # noqa: S311 - a sample, no secret
         self._pending: list[RecordedRequest] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
 
-    def record(self, columns: Mapping[str, Array], outputs: Mapping[str, Array], *, request_id: str = "") -> None:
-        """Records a request that was answered."""
+    def record(
+        self, columns: Mapping[str, Array], outputs: Mapping[str, Array], *, request_id: str = "", size: int = 0
+    ) -> None:
+        """Records a request that was answered; `size` is that of its body in bytes."""
         is_sampled = self._random() < self._sample
         if self._drift is None and not is_sampled:
             return
         self._pending.append(RecordedRequest(columns, outputs, request_id, time.time(), is_sampled))
         self._rows += len(next(iter(columns.values())))
-        if len(self._pending) >= _BLOCK_REQUESTS or self._rows >= _BLOCK_ROWS:
+        self._bytes += size
+        if len(self._pending) >= _BLOCK_REQUESTS or self._rows >= _BLOCK_ROWS or self._bytes >= _BLOCK_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Passes on the requests recorded so far."""
-        pending, self._pending, self._rows = self._pending, [], 0
+        pending, self._pending, self._rows, self._bytes = self._pending, [], 0, 0
         if not pending:
             return
         columns = _concatenate([request.columns for request in pending])

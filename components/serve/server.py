@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import math
 import signal
 import socket
 import time
+from functools import partial
 from types import FrameType
 from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.serve.app import App
+from modelway.components.serve.connection import Connection
+from modelway.components.serve.connections import Connections
 
 log = logging.getLogger(__name__)
 
 _FINISH_SECONDS = 30  # for requests in progress when the server stops; Kubernetes kills after 30 by default
 _TICKS_PER_SECOND = 10  # uvicorn's
-_KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep idle connections, so that they close first
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -44,44 +45,6 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _HeadBuffer:
-    """A transport that sends a response's head together with its body: one system call and packet instead of two."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100 "):
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-
-class _Protocol(HttpToolsProtocol):
-    transport: _HeadBuffer  # type: ignore[assignment]
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, _HeadBuffer(transport)))
-
-    def on_response_complete(self) -> None:
-        self.transport.flush()  # of a response without a body, to HEAD
-        super().on_response_complete()
-
-
 class DrainingServer(uvicorn.Server):
     """On SIGTERM reports not ready, keeps answering while traffic is redirected, then finishes and exits with 0.
 
@@ -89,17 +52,18 @@ class DrainingServer(uvicorn.Server):
     """
 
     def __init__(self, app: App, drain_seconds: float) -> None:
+        self._connections = Connections(app.limits, app.metrics)
         settings = uvicorn.Config(
             app,
             loop="uvloop",
-            http=_Protocol,
+            http=cast(Any, partial(Connection, self._connections)),
             lifespan="off",
             ws="none",
             access_log=False,
             proxy_headers=False,
             log_config=None,
             server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=math.ceil(app.limits.idle_seconds),
             timeout_graceful_shutdown=_FINISH_SECONDS,
         )
         super().__init__(settings)
@@ -109,6 +73,7 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to listen, and then logs the address."""
+        self._connections.start()
         await super().startup(sockets)
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]

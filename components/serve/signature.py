@@ -34,6 +34,7 @@ _KINDS: dict[str, Kind] = {
 _INTEGERS = {datatype: np.iinfo(dtype) for datatype, dtype in DTYPES.items() if "INT" in datatype}
 _UNBOUNDED = frozenset({"", "FP64"})
 _EXACT = 1 << 53  # whole numbers below are exact in double precision
+_LONG_NAME = 200  # no close match is looked for beyond, which takes time
 DATATYPES = frozenset({*DTYPES, "BYTES"})
 
 
@@ -121,7 +122,7 @@ class Signature:
     def _check_names(self, columns: Mapping[str, Values]) -> None:
         for name in columns:
             if name not in self._converters:
-                close = difflib.get_close_matches(name, self._converters, n=1)
+                close = difflib.get_close_matches(name[:_LONG_NAME], self._converters, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise RequestError(422, f"the model takes no column {quote(name)}{hint}")
         for column in self.columns:
@@ -193,7 +194,21 @@ def _texts(name: str, column: Values) -> Array:
     for row, value in enumerate(column.values):
         if value is not None and type(value) is not str:
             raise _invalid(name, row, value=value, why="is not text")
+    try:
+        "".join(filter(None, column.values)).encode()
+    except UnicodeEncodeError:
+        row = next(row for row, value in enumerate(column.values) if value and not _is_unicode(value))
+        why = "is not Unicode text: it holds half of a surrogate pair"
+        raise _invalid(name, row, value=column.values[row], why=why) from None
     return np.array(column.values, dtype=object)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _times(name: str, column: Values) -> Array:

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from modelway.components.serve.app import App
-from modelway.components.serve.asgi import Limits
 from modelway.components.serve.drift import Bins, DriftWindow
+from modelway.components.serve.limits import Limits
 from modelway.components.serve.predictor import PipelinePredictor
 from modelway.components.serve.recorder import Recorder
 from modelway.components.serve.signature import InputColumn, Signature
@@ -236,6 +236,24 @@ def test_binary_tensors_are_taken_and_given() -> None:
     assert response_head["outputs"][0]["parameters"] == {"binary_data_size": 8}
     assert np.frombuffer(response.content[-8:]).tolist() == [3.0]
     assert ask(app(), "GET", "/v2").json()["extensions"] == ["binary_tensor_data"]
+
+
+def test_more_rows_than_fit_in_memory_are_refused() -> None:
+    server = app(values=9)  # of two columns and one output
+    assert ask(server, "POST", INFER, json=tensors(*[ROW] * 3)).status_code == 200
+    response = ask(server, "POST", INFER, json=tensors(*[ROW] * 4))
+    assert response.status_code == 413
+    assert response.json() == {"error": "the request has 4 rows; send at most 3 at a time"}
+
+
+def test_a_lone_surrogate_is_the_clients_fault_and_names_the_column() -> None:
+    for path, body in (
+        (INFER, json.dumps(tensors({**ROW, "region": "\ud800"}))),
+        (PREDICT, json.dumps({"instances": [{**ROW, "region": "\ud800"}]})),
+    ):
+        response = ask(app(), "POST", path, content=body, headers={"content-type": "application/json"})
+        assert response.status_code == 422
+        assert "column 'region', row 0" in response.json()["error"]
 
 
 def test_mlflows_clients_ask_at_their_own_path() -> None:

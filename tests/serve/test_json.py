@@ -21,6 +21,9 @@ def test_an_object_is_decoded_in_any_unicode_encoding(encoding: str) -> None:
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "must be a JSON object"),
         (b'{"data": [NaN]}', "write null"),
+        (b'{"data": [{"a": 1, "b": 2, "b": 3}]}', "the key 'b' stands twice in one object"),
+        (b'{"data": ' + b"9" * 5000 + b"}", "the body is not JSON"),
+        ('{"a": "\ud800"}'.encode("utf-8", "surrogatepass"), "the body is not JSON"),
     ],
 )
 def test_what_is_no_json_object_is_refused_with_400(body: bytes, message: str) -> None:

@@ -5,12 +5,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +16,13 @@ import httpx
 import pandas as pd
 import polars as pl
 import pytest
+from model_servers import command, serving
 
 from modelway.components.core.bundle.encryption import ENCRYPTED_FILE, encrypt, new_identity
 from modelway.components.core.bundle.signing import sign
 from modelway.components.core.storage.models import folder_sha256
 
 ROW = {"income": 2.0, "age": 30, "region": "north", "opened": "2024-01-01"}
-
-
-def command(folder: Path, *more: str, source: str = "--model") -> list[str]:
-    return [sys.executable, "-m", "modelway.components.serve", source, str(folder), *more]
-
-
-@contextmanager
-def serving(
-    folder: Path, log: Path, *more: str, source: str = "--model"
-) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    arguments = command(folder, "--port", "0", *more, source=source)
-    with log.open("wb") as file:
-        process = subprocess.Popen(arguments, stdout=file, stderr=subprocess.STDOUT)
-    try:
-        yield process, _address(process, log)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    for _ in range(600):
-        match = re.search(r"on (http://\S+)\n", log.read_text())
-        if match:
-            return match.group(1)
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -43,5 +43,15 @@ def test_drift_load_and_log_are_shown_as_they_are_now() -> None:
     assert values["modelway_in_flight",] == 3
 
 
+def test_connections_and_refusals_are_shown() -> None:
+    metrics = Metrics(MODEL)
+    metrics.connections, metrics.buffered_bytes = 7, 1000
+    for reason in ("slow", "slow", "head"):
+        metrics.refuse(reason)
+    values = samples(metrics)
+    assert (values["modelway_connections",], values["modelway_buffered_bytes",]) == (7, 1000)
+    assert [values["modelway_refused_total", reason] for reason in ("slow", "head")] == [2, 1]
+
+
 def test_without_a_log_there_are_no_counts_of_one() -> None:
     assert not any(name.startswith("modelway_log") for name, *_ in samples(Metrics(MODEL)))

@@ -72,6 +72,34 @@ def test_what_cannot_be_written_waits_and_then_is_dropped(tmp_path: Path) -> Non
     assert log.counts() == {"written": 8, "dropped": 4}
 
 
+def test_rows_that_no_file_can_hold_are_dropped_and_hold_up_no_others(
+    tmp_path: Path, read_log: ReadLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = PredictionLog(LogSettings(str(tmp_path), file_seconds=0.1), "loans", version="3")
+    log.offer(block(2, _request=np.array(["\ud800", "b"], dtype=object)))
+    stop_at = time.monotonic() + 20
+    while log.counts()["dropped"] < 2:
+        assert time.monotonic() < stop_at
+        time.sleep(0.02)
+    log.offer(block(3))
+    log.close()
+    assert log.counts() == {"written": 3, "dropped": 2}
+    assert len(read_log()) == 3
+    assert "2 rows of the prediction log cannot be written as Parquet, and are dropped" in caplog.text
+
+
+def test_large_texts_fill_a_file_and_the_room_for_what_waits(tmp_path: Path) -> None:
+    settings = LogSettings(str(tmp_path), file_bytes=10_000, maximum_pending_bytes=25_000)
+    log = PredictionLog(settings, "loans", version="3")
+    large = np.array(["x" * 10_000], dtype=object)
+    for _ in range(3):
+        log.offer({"region": large})
+    assert log.counts()["dropped"] == 1
+    wait_for(log, 2)
+    log.close()
+    assert len(list(tmp_path.rglob("*.parquet"))) == 2
+
+
 def test_what_has_piled_up_is_written_in_files_of_the_same_size(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("a file where the folder should be")
     log = PredictionLog(LogSettings(str(tmp_path / "log"), file_rows=10, file_seconds=0.1), "loans", version="3")

@@ -96,3 +96,19 @@ def test_a_converted_model_of_other_columns_is_refused(release: Any) -> None:
     (release.folder / "model.onnx").write_bytes(b"no model")
     with pytest.raises(ModelwayError, match="cannot be loaded"):
         OnnxPredictor.load(release.folder / "model.onnx", Signature(()))
+
+
+@pytest.mark.parametrize(("income", "status"), [(1e300, 422), (7.0, None)])
+def test_a_number_that_a_step_makes_infinite_is_the_clients_fault_if_it_is_huge(
+    income: float, status: int | None
+) -> None:
+    class Model:
+        def predict(self, _: object) -> object:
+            raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+
+    signature = Signature((InputColumn("age", "number"), InputColumn("income", "number")))
+    columns = {"age": np.array([np.nan, 3.0]), "income": np.array([1.0, -income])}
+    with pytest.raises(RequestError if status else ValueError) as error:
+        PipelinePredictor(Model(), signature).predict(columns)
+    if status:
+        assert str(error.value) == "column 'income' holds a number of size 1e+300, too large for the model"

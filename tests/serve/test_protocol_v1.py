@@ -71,6 +71,15 @@ def test_v1_rows_that_do_not_agree_are_refused(body: bytes, status: int, message
     assert message in error.value.message
 
 
+def test_rows_and_columns_that_multiply_are_refused_before_they_do() -> None:
+    names = [f"c{number}" for number in range(200_000)]
+    rows = json.dumps({"instances": [dict.fromkeys(names, 0)] + [{}] * 200_000}).encode()
+    with pytest.raises(RequestError, match="row 0 has the column"):
+        decode_v1(rows, ["a"])
+    with pytest.raises(RequestError, match="the column 'c199999' is given twice"):
+        decode_v1(json.dumps({"columns": [*names, names[-1]], "data": []}).encode(), ["a"])
+
+
 def test_v1_answers_predictions_and_probabilities_by_row() -> None:
     outputs = {"predict": np.array(["a", "b"], dtype=object), "predict_proba": np.array([[0.75, 0.25], [np.nan, 1.0]])}
     assert encode_v1(outputs) == {"predictions": ["a", "b"], "probabilities": [[0.75, 0.25], [None, 1.0]]}

@@ -154,3 +154,19 @@ def test_a_model_without_a_signature_is_refused(light: Path) -> None:
     (light / "MLmodel").write_text(yaml.safe_dump(metadata), encoding="utf-8")
     with pytest.raises(ModelwayError, match="has no input signature"):
         Signature.read(light)
+
+
+@pytest.mark.parametrize("values", [["\ud800"], ["n", None, "s\udfff"], ["\ud83d", "\ude00"]])
+def test_half_of_a_surrogate_pair_is_refused_with_its_row(values: list[Any]) -> None:
+    row = next(row for row, value in enumerate(values) if value not in {"n", None})
+    rows = {name: Values(list(column.values) * len(values)) for name, column in ROW.items()}
+    with pytest.raises(RequestError) as error:
+        SIGNATURE.convert({**rows, "region": Values(values)})
+    assert error.value.status == 422
+    assert error.value.message.startswith(f"column 'region', row {row}: {values[row]!r} is not Unicode text")
+
+
+def test_an_unknown_name_as_long_as_a_body_is_refused_at_once() -> None:
+    with pytest.raises(RequestError, match="the model takes no column") as error:
+        SIGNATURE.convert({**ROW, "x" * 4_000_000: Values([1])})
+    assert len(error.value.message) < 200
