@@ -27,16 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [file for folder in ("components", "pipelines", "examples") for file in (ROOT / folder).rglob("*.py")]
 # Public by name, and yet inner parts: formats, what is subclassed or replaced, what other libraries are to call.
 INNER = (
-    "evidently",
-    "httptools",
-    "kfp",
-    "kfp-kubernetes",
-    "kubernetes",
-    "mlflow-skinny",
-    "oras",
-    "skl2onnx",
-    "skops",
-    "uvicorn",
+    *("evidently", "httptools", "kfp", "kfp-kubernetes", "kubernetes", "mlflow-skinny"),
+    *("oras", "skl2onnx", "skops", "uvicorn"),
 )
 PRIVATE_ATTRIBUTES = {
     "components/core/storage/s3.py": "minio",
