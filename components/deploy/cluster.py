@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
+from modelway.components.core.parsing import parse_json
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiException  # type: ignore[import-untyped]
@@ -245,6 +245,6 @@ class Cluster:
 def _content(body: Any) -> Any:
     """A body's JSON, or the body where it is not JSON."""
     try:
-        return json.loads(body)
+        return parse_json(body)
     except (TypeError, ValueError):
         return body

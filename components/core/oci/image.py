@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.parsing import parse_json
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -90,7 +91,7 @@ class Image:
     @property
     def config_json(self) -> dict[str, Any]:
         """The parsed configuration."""
-        config: dict[str, Any] = json.loads(self.config)
+        config: dict[str, Any] = parse_json(self.config)
         return config
 
 
