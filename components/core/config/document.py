@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from modelway.components.core.errors import DamagedError, ModelwayError
@@ -36,6 +36,22 @@ class Section(BaseModel):
     """A part of a document: unknown keys are errors, numbers are finite, values do not change once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, values: Any) -> Any:
+        """Refuses true for 1 and false for 0, as which pydantic would take them."""
+        items = values.items() if isinstance(values, dict) else ()
+        for name in [name for name, value in items if isinstance(value, bool) and name in cls.model_fields]:
+            kinds = _kinds(cls.model_fields[name].annotation)
+            if kinds & {int, float} and bool not in kinds:
+                raise ValueAtKeyError("write a number, not true or false", key=(name,), value=values[name])
+        return values
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The kinds of values that a field takes."""
+    return set(get_args(annotation)) or {annotation}
 
 
 class Document(Section):
@@ -191,8 +207,9 @@ def _decode(content: bytes, name: str) -> str:
 def _schema_error(error: ValidationError, schema: type[Document], *, raw: Any, text: str, name: str) -> DamagedError:
     """One error for all problems that pydantic found, located at the first."""
     problems: dict[str, list[Any]] = {}
+    entries: dict[int, dict[str, Any]] = {}
     for problem in map(_at_its_key, error.errors(include_url=False)):
-        problems.setdefault(_dotted(problem, raw), []).append(problem)
+        problems.setdefault(_dotted(problem, raw, entries=entries), []).append(problem)
     # Of a union, what is wrong inside the member that fits best.
     in_order = sorted(problems)
     keys = [key for key in problems if not _has_longer(key, in_order)]
@@ -250,12 +267,17 @@ def _section(annotation: Any) -> type[BaseModel] | None:
     return next((section for part in get_args(annotation) if (section := _section(part)) is not None), None)
 
 
-def _dotted(problem: Any, raw: Any) -> str:
-    """Where in the file a problem is, without what pydantic adds of its own: the member of a union that was tried."""
+def _dotted(problem: Any, raw: Any, *, entries: dict[int, dict[str, Any]]) -> str:
+    """Where in the file a problem is, without what pydantic adds of its own: the member of a union that was tried.
+
+    `entries` remembers the entries of the mappings and lists that were passed, by their names as text.
+    """
     parts = []
     for part in map(str, problem["loc"]):
-        entries = raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
-        inside = {str(key): value for key, value in entries}
+        if id(raw) not in entries:
+            pairs = raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
+            entries[id(raw)] = {str(key): value for key, value in pairs}
+        inside = entries[id(raw)]
         if part in inside or problem["type"] == "missing":
             parts.append(part)
             raw = inside.get(part, raw)
