@@ -44,7 +44,7 @@ def parse_json(content: bytes | str) -> Any:
             `MOST_BYTES`.
     """
     check_size(content)
-    return from_json(content)
+    return from_json(content.encode() if isinstance(content, str) else content)
 
 
 def check_size(content: bytes | str, most: int = MOST_BYTES) -> None:

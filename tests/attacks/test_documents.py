@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_projects import write_small_project
 
 from modelway.components.core.config.contract import Contract
@@ -187,7 +189,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def modelway(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, where a crash shows."""
-    command = [sys.executable, "-m", "modelway.pipelines.cli.main", *arguments]
+    command = [str(Path(sys.executable).with_name("modelway")), *arguments]
     environment = {**os.environ, "MODELWAY_HOME": str(folder / "home")}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=99, check=False)
 
@@ -212,3 +214,77 @@ def test_a_command_ends_with_an_error_and_the_code_of_a_mistake(project: Path, k
     error = json.loads(ended.stdout)["error"]
     assert error["file"].endswith(f"{kind}.yaml")
     assert error["remedy"]
+
+
+PROPERTIES = settings(max_examples=150, deadline=None, derandomize=True)
+KEYS = (
+    "name",
+    "columns",
+    "rules",
+    "model",
+    "data",
+    "label",
+    "features",
+    "metrics",
+    "drift",
+    "psi",
+    "min",
+    "type",
+    "<<",
+)
+SCALARS = st.sampled_from(
+    ["yes", "~", "-1", "010", "1:30", ".inf", "*a", "&a b", "!!set", "2020-01-01", "", "'a'", '"', "a"]
+)
+VALUES = st.recursive(
+    SCALARS | st.text(max_size=8),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.sampled_from(KEYS), values, max_size=4),
+    max_leaves=15,
+)
+
+
+def read_by_each(content: str | bytes) -> None:
+    """Reads a text as each document; where it is one, its canonical text must be the same document."""
+    for kind, document in DOCUMENTS.items():
+        try:
+            read = document.parse(content, f"{kind}.yaml")
+        except DamagedError as error:
+            assert (error.file, bool(error.remedy)) == (f"{kind}.yaml", True)  # noqa: PT017 - either end is right
+        else:
+            assert document.parse(read.canonical()) == read
+
+
+@PROPERTIES
+@given(st.binary(max_size=120) | st.text(max_size=120).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_of_any_bytes_only_our_errors_come_out(content: bytes) -> None:
+    read_by_each(content)
+
+
+@PROPERTIES
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5), st.booleans())
+def test_of_any_keys_only_our_errors_come_out(content: dict[str, Any], as_written: bool) -> None:
+    text = str(content).replace("'", "") if as_written else yaml.safe_dump(content)
+    read_by_each(text)
+    read_by_each(json.dumps(content))
+
+
+EXAMPLES = {
+    kind: (Path(__file__).parents[2] / "examples" / "insurance" / f"{kind}.yaml").read_text(encoding="utf-8")
+    for kind in DOCUMENTS
+}
+
+
+@settings(PROPERTIES, max_examples=60)
+@given(
+    st.sampled_from(list(EXAMPLES)), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 9), SCALARS), max_size=3)
+)
+def test_of_a_changed_example_only_our_errors_come_out(kind: str, changes: list[tuple[int, int, str]]) -> None:
+    text = EXAMPLES[kind]
+    for place, length, written in changes:
+        start = place % (len(text) + 1)
+        text = text[:start] + written + text[start + length :]
+    try:
+        read = DOCUMENTS[kind].parse(text, f"{kind}.yaml")
+    except DamagedError as error:
+        assert error.remedy  # noqa: PT017 - either end is right
+    else:
+        assert DOCUMENTS[kind].parse(read.canonical()) == read

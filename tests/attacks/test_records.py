@@ -118,11 +118,6 @@ def _mlmodel(folder: Path, content: bytes) -> None:
     load_model(folder)
 
 
-def _annotation(folder: Path, content: bytes) -> None:
-    text = content.decode("utf-8", errors="surrogateescape") or "[]"
-    previous_template({"metadata": {"name": folder.name, "annotations": {PREVIOUS: "[]" if text == "null" else text}}})
-
-
 READERS: dict[str, Callable[[Path, bytes], None]] = {
     "a gate": _gate,
     "a package record": _record(PackageRecord),
@@ -151,14 +146,11 @@ def test_a_broken_record_is_an_error_that_names_it(
     assert error.value.remedy
 
 
-@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
-def test_an_objects_annotation_that_is_no_template_is_an_error(tmp_path: Path, content: bytes) -> None:
-    if content.startswith(b'{"image": "\x00'):
-        content = b"{"
-    if content in {CONTENTS["lists in an object"], CONTENTS["no UTF-8"]}:
-        content += b"}"
+@pytest.mark.parametrize("name", ["lists", "closed lists", "objects", "digits", "half a surrogate pair", "a list"])
+def test_an_objects_annotation_that_is_no_template_is_an_error(name: str) -> None:
+    annotations = {PREVIOUS: CONTENTS[name].decode()}
     with pytest.raises(DamagedError, match="is no pod template"):
-        _annotation(tmp_path, content)
+        previous_template({"metadata": {"name": "loans", "annotations": annotations}})
 
 
 @pytest.mark.parametrize("content", [CONTENTS["lists"], CONTENTS["objects"], b"", b"no json", b"\xff"])
@@ -176,11 +168,10 @@ def test_a_record_that_is_too_great_is_not_read_whole(tmp_path: Path) -> None:
     assert error.value.file == str(file)
 
 
-@pytest.mark.parametrize("name", ["lists", "objects"])
-def test_a_command_that_reads_a_broken_log_ends_with_an_error(tmp_path: Path, name: str) -> None:
+def test_a_command_that_reads_a_broken_log_ends_with_an_error(tmp_path: Path) -> None:
     (tmp_path / "audit").mkdir()
-    (tmp_path / "audit" / "00000001.json").write_bytes(CONTENTS[name])
-    command = [sys.executable, "-m", "modelway.pipelines.cli.main", "audit", "verify", "--store", str(tmp_path)]
+    (tmp_path / "audit" / "00000001.json").write_bytes(CONTENTS["lists"])
+    command = [str(Path(sys.executable).with_name("modelway")), "audit", "verify", "--store", str(tmp_path)]
     environment = {**os.environ, "MODELWAY_HOME": str(tmp_path / "home"), "MLFLOW_TRACKING_URI": ""}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=99, check=False)
     assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
