@@ -221,7 +221,7 @@ class _Builder:
         if text in _SWITCHES:
             remedy = f'write true or false, or "{text}" in quotes where a text is meant'
             raise self._refused(
-                f"{text} is a switch to YAML 1.1 and a text to YAML 1.2", line, value=text, remedy=remedy
+                f"{text} is true or false to YAML 1.1, a text to YAML 1.2", line, value=text, remedy=remedy
             )
         if text == "<<":
             return _MERGE if self._open and self._is_key(self._open[-1]) else text
