@@ -19,12 +19,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_projects import write_small_project
+from user_files import minimal_project
 
+from modelway.components.core.code.version import ProjectCode
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.document import Document
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
-from modelway.components.core.errors import DamagedError
+from modelway.components.core.errors import DamagedError, ModelwayError
 
 MANY = 100_000
 DOCUMENTS: dict[str, type[Document]] = {"project": Project, "contract": Contract, "policy": Policy}
@@ -173,6 +175,14 @@ def test_a_link_to_another_file_does_not_print_what_is_in_it(tmp_path: Path) -> 
         with pytest.raises(DamagedError) as error:
             Policy.load(file)
         assert "hunter2" not in f"{error.value} {error.value.fields()}"
+
+
+@pytest.mark.parametrize("code", ["-" * MANY + "1", "a" + ".b" * MANY, "(" * MANY, "1" + "+1" * MANY])
+def test_a_module_that_is_nested_deep_is_an_error_that_names_it(tmp_path: Path, code: str) -> None:
+    (tmp_path / "deep_training.py").write_text(f"x = {code}\n")
+    with pytest.raises(ModelwayError, match="is not valid Python") as error:
+        ProjectCode.beside(tmp_path, minimal_project(model={"entrypoint": "deep_training:fit"}))
+    assert error.value.file == str(tmp_path / "deep_training.py")
 
 
 def test_thousands_of_wrong_keys_are_told_in_seconds() -> None:

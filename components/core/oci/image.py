@@ -150,12 +150,12 @@ def append_layer(
     """
     config = base.config_json
     config["config"] = {
-        **config.get("config", {}),
-        "Labels": {**(config.get("config", {}).get("Labels") or {}), **labels},
+        **(config.get("config") or {}),
+        "Labels": {**((config.get("config") or {}).get("Labels") or {}), **labels},
         **({"Env": list(environment)} if environment else {}),
     }
     config["rootfs"] = {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.digest]}
-    config["history"] = [*config.get("history", ()), {"created": _EPOCH, "created_by": created_by}]
+    config["history"] = [*(config.get("history") or ()), {"created": _EPOCH, "created_by": created_by}]
     content = _document(config)
     layers = (*base.layers, layer)
     manifest = {

@@ -275,8 +275,11 @@ def _read_image(images: Images, reference: Reference, *, platform: str) -> Image
     config = Descriptor.read(document["config"])
     with images.blob(config.digest) as file:
         config_json = checked(file.read(), config.digest)
-    if not isinstance(parse_json(config_json), dict):
-        raise TypeError("the configuration is no JSON object")
+    configuration = parse_json(config_json)
+    if not isinstance(configuration.get("config") or {}, dict) or not isinstance(
+        configuration["rootfs"]["diff_ids"], list
+    ):
+        raise TypeError("the configuration is not an image's")
     return Image(content, config_json, tuple(Descriptor.read(layer) for layer in document["layers"]))
 
 

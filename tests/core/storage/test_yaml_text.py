@@ -13,7 +13,7 @@ from modelway.components.core.storage.yaml_text import parse_yaml
 
 # What PyYAML's loader reads, and this one alike.
 ALIKE = """\
-texts: [a b, "yes", '012', "12:30", 'null', "~", y, n, 1e3, 08, 0o10, -.5, =, "<<"]
+texts: [a b, "yes", '012', "12:30", 'null', "~", y, n, 1e3, 08, 0o10, -.5, "<<"]
 words: [true, True, TRUE, false, null, Null, NULL, ~, ]
 numbers: [0, -1, +2, 12345678901234567890, 1.5, -0.25, .5, 1., 1.0e-06, 2.5E+3]
 infinite: [.inf, -.INF, +.Inf]
