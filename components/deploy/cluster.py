@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelway.components.core.addresses import without_secrets
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
+from modelway.components.core.parsing import parse_json
 from modelway.components.core.surroundings.cluster import api_client
 
 if TYPE_CHECKING:
@@ -226,6 +226,6 @@ class Cluster:
 def _content(body: Any) -> Any:
     """A body's JSON, or the body where it is not JSON."""
     try:
-        return json.loads(body)
+        return parse_json(body)
     except (TypeError, ValueError):
         return body

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from modelway.components.core.errors import (
 )
 from modelway.components.core.oci.fetch import fetch_release
 from modelway.components.core.oci.layout import Reference
+from modelway.components.core.parsing import parse_json
 
 _WATCHED = ("policy[deployment.", "policy[serving.")
 _TRAFFIC = ".traffic]"  # of an environment, for the rest of which the stricter of both policies applies
@@ -109,7 +109,7 @@ def _bundle_failures(bundle: Bundle, version: ModelVersion) -> Iterator[str]:
     if (release.name, release.version) != (version.name, version.number):
         yield f"the image is of version {release.version} of {release.name}, not of {version}"
     try:
-        kind = json.loads((bundle.folder / SBOM_FILE).read_bytes())["bomFormat"]
+        kind = parse_json((bundle.folder / SBOM_FILE).read_bytes())["bomFormat"]
     except (OSError, ValueError, KeyError, TypeError):
         kind = None
     if kind != "CycloneDX":

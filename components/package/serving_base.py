@@ -8,7 +8,6 @@ nothing and needs no package index.
 
 from __future__ import annotations
 
-import json
 import re
 import tarfile
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.oci.image import Image
 from modelway.components.core.oci.layout import Images
+from modelway.components.core.parsing import parse_json
 
 BILL_FOLDER, REQUIREMENTS, PACKAGES = "opt/modelway/bill", "requirements.txt", "packages.json"
 _MAX_BYTES = 16 << 20
@@ -85,7 +85,7 @@ def read_serving_base(images: Images, image: Image, *, name: str) -> ServingBase
 
 def _parse(files: dict[str, bytes], name: str) -> ServingBase:
     try:
-        packages: dict[str, Any] = json.loads(files[PACKAGES])
+        packages: dict[str, Any] = parse_json(files[PACKAGES])
         system = tuple(
             {key: str(package[key]) for key in ("name", "version", "architecture")} for package in packages["system"]
         )

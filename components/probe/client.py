@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import json
 from dataclasses import dataclass
 from typing import Any
+
+from modelway.components.core.parsing import parse_json
 
 _TIMEOUT_SECONDS = 30.0
 _JSON = {"Content-Type": "application/json"}
@@ -29,7 +30,7 @@ class Reply:
     def answer(self) -> Any:
         """The body's JSON; None if it is not JSON."""
         try:
-            return json.loads(self.body)
+            return parse_json(self.body)
         except ValueError:
             return None
 

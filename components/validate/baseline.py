@@ -7,8 +7,10 @@ from io import BytesIO
 from pathlib import Path
 
 import polars as pl
+from pydantic import ValidationError
 
 from modelway.components.core.audit.opened_version import OpenedVersion
+from modelway.components.core.errors import DamagedError
 from modelway.components.core.evidence.files import BASELINE_FILE, SAMPLE_FILE
 from modelway.components.validate.distributions import TableStatistics
 
@@ -33,11 +35,23 @@ class ApprovedBaseline:
 
 
 def approved_baseline(champion: OpenedVersion | None) -> ApprovedBaseline | None:
-    """The baseline that a version was registered with; None without a version, or if it has no baseline."""
+    """The baseline that a version was registered with; None without a version, or if it has no baseline.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
     if champion is None or BASELINE_FILE not in champion.files:
         return None
     content = champion.files[BASELINE_FILE]
-    return ApprovedBaseline(TableStatistics.model_validate_json(content), content, champion.files.get(SAMPLE_FILE))
+    try:
+        statistics = TableStatistics.model_validate_json(content)
+    except ValidationError as error:
+        raise DamagedError(
+            f"{champion.version} has a baseline that cannot be read",
+            file=BASELINE_FILE,
+            remedy="find out who changed it in MLflow, or which version of Modelway wrote it; register a version anew",
+        ) from error
+    return ApprovedBaseline(statistics, content, champion.files.get(SAMPLE_FILE))
 
 
 def write_baseline(folder: Path, statistics: TableStatistics, *, sample: pl.DataFrame | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
 from modelway.components.core.instructions import in_pod
+from modelway.components.core.parsing import parse_json
 
 _TIMEOUT = (4, 8)  # seconds to connect, and to wait for an answer
 
@@ -146,7 +146,7 @@ class ClusterReader:
 
     def _readable(self, error: Any, path: str) -> ModelwayError:
         try:
-            message = str(json.loads(error.body)["message"])
+            message = str(parse_json(error.body)["message"])
         except (TypeError, ValueError, KeyError):
             message = str(error.reason)
         if error.status == HTTPStatus.UNAUTHORIZED:

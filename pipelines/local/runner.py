@@ -19,6 +19,7 @@ from modelway.components.core.addresses import stream_without_secrets, without_s
 from modelway.components.core.code.version import library_hash
 from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.evidence.runs import OUTCOME, Outcome
+from modelway.components.core.parsing import parse_json
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
 from modelway.pipelines.local.worker_client import Worker, error_of
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
@@ -228,8 +229,8 @@ def _drop_damaged(cache: Path) -> list[Path]:
 def _is_entry(file: Path) -> bool:
     """Whether a file holds a task's outputs by their names; each of our tasks that is cached has some."""
     try:
-        outputs = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
+        outputs = parse_json(file.read_bytes())
+    except ValueError:
         return False
     return isinstance(outputs, dict) and bool(outputs)
 

@@ -79,7 +79,7 @@ FILES = {
     ),
     "the project file is not YAML": Case(
         file_is("project.yaml", lambda text: text.replace("label: ill", "label: [ill")),
-        ("is not valid YAML at line",),
+        ("cannot be read at line",),
         ("file", "project.yaml"),
     ),
     "the project file is a list": Case(
@@ -98,7 +98,7 @@ FILES = {
     "the task is unknown": Case(keys_are("project.yaml", {"task": "ranking"}), ("'binary'",), ("key", "task")),
     "the threshold is impossible": Case(
         keys_are("policy.yaml", {"model.metrics.roc_auc.min": 1.5}),
-        ("model.metrics.roc_auc.min is 1.5, but roc_auc is at most 1",),
+        ("model.metrics.roc_auc.min: it is 1.5, but roc_auc is at most 1",),
         ("file", "policy.yaml"),
     ),
     "the threshold's min is above its max": Case(

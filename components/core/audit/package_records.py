@@ -14,6 +14,7 @@ from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
 from modelway.components.core.bundle.signing import sign_text, verify_text
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
+from modelway.components.core.parsing import parse_json
 from modelway.components.core.storage.uri import join, read_uri, write_uri
 
 _SIGNATURE = "signature"
@@ -42,7 +43,7 @@ def recorded_image(version: ModelVersion) -> str:
     """
     file = _file(version)
     try:
-        record = dict(json.loads(read_uri(file)))
+        record = dict(parse_json(read_uri(file)))
         signature, image = str(record.pop(_SIGNATURE, "")), str(record["image"])
     except NotFoundError as error:
         raise NotFoundError(
@@ -50,7 +51,7 @@ def recorded_image(version: ModelVersion) -> str:
             file=file,
             remedy="run `package_model` on it first",
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DamagedError(
             f"{file} is damaged: it is not a package record",
             file=file,

@@ -10,7 +10,6 @@ imports pydantic before it is asked for, since a server verifies its bundle befo
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from modelway.components.core.bundle.keys import VERIFYING_KEY
 from modelway.components.core.bundle.signing import verify
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError
 from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE
+from modelway.components.core.parsing import parse_json
 from modelway.components.core.storage.models import folder_sha256
 
 MODEL_FOLDER, ONNX_FILE = "model", "model.onnx"
@@ -120,7 +120,8 @@ class Bundle:
                 value=blessing.get("verdict"),
                 remedy="release a model that passes every gate; `modelway explain` says why this one does not",
             )
-        blessed = blessing.get("hashes", {}).get("model")
+        hashes = blessing.get("hashes")
+        blessed = hashes.get("model") if isinstance(hashes, dict) else None
         if release.model_hash != blessed:
             problem = "the release names another model than was blessed"
             raise self._mismatch(RELEASE_FILE, problem, value=release.model_hash)
@@ -136,7 +137,7 @@ class Bundle:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            document = json.loads(self._read(name))
+            document = parse_json(self._read(name))
         except ValueError as error:
             raise self._damaged(name) from error
         if not isinstance(document, dict):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from modelway.components.core.bundle.keys import VERIFYING_KEY, keys_by_id, signing_key, verifying_keys
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, first_line
+from modelway.components.core.parsing import parse_json
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -140,7 +140,7 @@ def _verify(folder: Path, signature: Path, *, keys: Keys) -> None:
 def _signed_hashes(signature: Path, keys: Keys) -> dict[str, str]:
     """The SHA-256 of each file by its name, as a signature that is valid under one of the keys lists them."""
     try:
-        bundle = json.loads(signature.read_bytes())
+        bundle = parse_json(signature.read_bytes())
         material, envelope = bundle["verificationMaterial"]["publicKey"]["hint"], bundle["dsseEnvelope"]
         (entry,) = envelope["signatures"]
         payload = base64.b64decode(envelope["payload"], validate=True)
@@ -182,7 +182,7 @@ def _check_ecdsa(signature: Path, key: ec.EllipticCurvePublicKey, *, signature_b
 
 
 def _statement(signature: Path, payload: bytes) -> dict[str, str]:
-    statement = json.loads(payload)
+    statement = parse_json(payload)
     predicate = statement["predicate"]
     if (statement["_type"], statement["predicateType"]) != (_STATEMENT_TYPE, _PREDICATE_TYPE):
         raise _invalid(signature, f"it states something else, {statement['predicateType']}")

@@ -19,7 +19,7 @@ from pathlib import Path
 import modelway.components
 from modelway.components.core.code.locked_requirements import requirement_lines
 from modelway.components.core.config.project import Project
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import ModelwayError, first_line
 
 
 @cache
@@ -234,10 +234,10 @@ def _imports(file: Path) -> Iterator[str]:
     """The top-level names that a module imports, also inside its functions."""
     try:
         tree = ast.parse(file.read_bytes(), str(file))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two of what is nested deep
         line = getattr(error, "lineno", None) or 1
         raise ModelwayError(
-            f"{file.name} is not valid Python {sys.version_info.major}.{sys.version_info.minor}: {error}",
+            f"{file.name} is not valid Python {sys.version_info.major}.{sys.version_info.minor}: {first_line(error)}",
             file=str(file),
             line=line,
             remedy="correct it; the modules that a project's code imports are read to find what belongs to it",

@@ -32,12 +32,17 @@ class Column(Section):
     categories: tuple[str | int | bool, ...] | None = Field(None, description="The only values there may be.")
     pattern: str | None = Field(None, description="A regular expression that every text must match in full.")
 
+    @field_validator("minimum", "maximum", mode="before")
+    @classmethod
+    def _is_finite(cls, bound: object) -> object:
+        if isinstance(bound, float) and not math.isfinite(bound):
+            raise ValueError(f"{bound} bounds nothing; write a number, or leave the key out")
+        return bound
+
     @field_validator("minimum", "maximum")
     @classmethod
     def _as_the_column(cls, bound: Bound | None, info: ValidationInfo) -> Bound | None:
         """A date or time as the column holds it: whole days in a date column, UTC without a zone in a datetime one."""
-        if isinstance(bound, float) and math.isnan(bound):
-            raise ValueError("is not a number")
         kind = info.data.get("type")
         if kind == "datetime" and isinstance(bound, dt.date):
             moment = bound if isinstance(bound, dt.datetime) else dt.datetime.combine(bound, dt.time())
@@ -110,7 +115,7 @@ class Contract(Document):
     rules: tuple[RowRule, ...] = ()
     unique: tuple[tuple[str, ...], ...] = Field((), description="Sets of columns that together identify a row.")
     extra_columns: Literal["allow", "forbid"] = Field("allow", description="Columns not named here.")
-    minimum_rows: int = Field(1, ge=1)
+    minimum_rows: int = Field(1, ge=1, le=10**12)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

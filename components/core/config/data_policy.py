@@ -8,14 +8,17 @@ from pydantic import Field
 
 from modelway.components.core.checks import Mode, OnInconclusive
 from modelway.components.core.config.document import Section
-from modelway.components.core.config.thresholds import LOWER
+from modelway.components.core.config.thresholds import GREATEST_PSI, LOWER, MOST_ROWS
 
 
 class Distances(Section):
     """The greatest distance between two distributions of one column; a distance without a threshold is not judged."""
 
     psi: Annotated[float | None, LOWER] = Field(
-        0.2, gt=0, description="Population stability index of any column, less chance; 0.1 is small, 0.25 is large."
+        0.2,
+        gt=0,
+        lt=GREATEST_PSI,
+        description="Population stability index of any column, less chance; 0.1 is small, 0.25 is large.",
     )
     jensen_shannon: Annotated[float | None, LOWER] = Field(
         None, gt=0, lt=1, description="Jensen-Shannon distance to base 2, of any column: 0 is equal, 1 is disjoint."
@@ -40,9 +43,14 @@ class Multivariate(Section):
 class Drift(Distances):
     """How far the data may be from the baseline: the data of the latest approved model."""
 
-    minimum_rows: int = Field(500, ge=2, description="With fewer rows than this the answer is inconclusive.")
+    minimum_rows: int = Field(
+        500, ge=2, le=MOST_ROWS, description="With fewer rows than this the answer is inconclusive."
+    )
     alpha: float = Field(
-        0.01, gt=0, lt=0.5, description="The chance that the columns together raise a false alarm (Holm's correction)."
+        0.01,
+        ge=1e-6,
+        lt=0.5,
+        description="The chance that the columns together raise a false alarm (Holm's correction).",
     )
     columns: dict[str, Distances] = Field({}, description="Other thresholds for some columns.")
     label: Distances | None = Field(None, description="Other thresholds for the label.")
@@ -52,8 +60,10 @@ class Drift(Distances):
 class Skew(Distances):
     """How far what is served may be from what is trained on; judged where the project names `data.serving`."""
 
-    minimum_rows: int = Field(500, ge=2, description="With fewer rows than this the answer is inconclusive.")
-    alpha: float = Field(0.01, gt=0, lt=0.5, description="The chance of a false alarm of the columns together.")
+    minimum_rows: int = Field(
+        500, ge=2, le=MOST_ROWS, description="With fewer rows than this the answer is inconclusive."
+    )
+    alpha: float = Field(0.01, ge=1e-6, lt=0.5, description="The chance of a false alarm of the columns together.")
 
 
 class Leakage(Section):
@@ -62,7 +72,7 @@ class Leakage(Section):
     single_feature: Annotated[float | None, LOWER] = Field(
         0.98,
         gt=0.5,
-        le=1,
+        lt=1,
         description="The greatest skill of one feature alone: area under the ROC curve, or R² for regression.",
     )
     duplicates: bool = Field(True, description="Features that repeat the label, or one another.")
@@ -72,7 +82,7 @@ class Leakage(Section):
     )
     groups: tuple[str, ...] = Field((), description="Columns whose values must not stand on both sides of the split.")
     times: bool = Field(True, description="Times that lie after the label's (`data.label_time` in the project).")
-    sample_rows: int = Field(50_000, ge=1_000, description="Rows that single features are judged on.")
+    sample_rows: int = Field(50_000, ge=1_000, le=MOST_ROWS, description="Rows that single features are judged on.")
 
 
 class DataPolicy(Section):

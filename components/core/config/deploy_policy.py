@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from modelway.components.core.config.document import Section
-from modelway.components.core.config.thresholds import HIGHER, LOWER
+from modelway.components.core.config.document import Section, ValueAtKeyError
+from modelway.components.core.config.thresholds import GREATEST_PSI, HIGHER, LOWER
+
+_WEEK = 7 * 24 * 3600
 
 EnvironmentName = Literal["development", "staging", "production"]
 
@@ -70,11 +72,13 @@ def _is_loopback(host: str) -> bool:
 class Approvals(Section):
     """Who must agree before a version goes to an environment."""
 
-    quorum: Annotated[int, HIGHER] = Field(0, ge=0, description="How many people must approve.")
+    quorum: Annotated[int, HIGHER] = Field(0, ge=0, le=20, description="How many people must approve.")
     self_approval: Annotated[bool, LOWER] = Field(
         False, description="Whether who asked for the run may approve its model."
     )
-    valid_days: Annotated[int, LOWER] = Field(30, ge=1, description="How long an approval holds unless it says less.")
+    valid_days: Annotated[int, LOWER] = Field(
+        30, ge=1, le=366, description="How long an approval holds unless it says less."
+    )
     approvers: Annotated[tuple[str, ...] | None, LOWER] = Field(
         None, min_length=1, description="Who may approve, by their addresses; anybody unless given."
     )
@@ -89,6 +93,13 @@ class Approvals(Section):
     def _names_identities(self) -> Self:
         if self.verified and self.identities is None:
             raise ValueError("`verified: true` needs `identities`, since without them no approval could count")
+        return self
+
+    @model_validator(mode="after")
+    def _approvers_suffice(self) -> Self:
+        if self.approvers is not None and self.quorum > len(set(self.approvers)):
+            problem = f"{self.quorum} must approve, and {len(set(self.approvers))} may: no version can pass"
+            raise ValueAtKeyError(problem, key=("quorum",), value=self.quorum)
         return self
 
 
@@ -109,25 +120,30 @@ class Step(Section):
     """One step of a canary."""
 
     weight: int = Field(ge=1, le=100, description="The percentage of the traffic, by replicas without a router.")
-    pause_seconds: int = Field(30, ge=1)
+    pause_seconds: int = Field(30, ge=1, le=_WEEK)
 
 
 class CompareWithStable(Section):
     """How much worse than the stable version's, at the same time, the canary's may be."""
 
     error_rate: Annotated[float, LOWER] = Field(0.01, ge=0, lt=1, description="Greatest difference of the error rates.")
-    latency_ratio: Annotated[float, LOWER] = Field(1.5, ge=1, description="Greatest ratio of the 95th percentiles.")
+    latency_ratio: Annotated[float, LOWER] = Field(
+        1.5, ge=1, le=100, description="Greatest ratio of the 95th percentiles."
+    )
 
 
 class Analysis(Section):
     """What is watched while a version rolls out; latency bounds are those of `serving.sla`."""
 
-    interval_seconds: int = Field(10, ge=1)
-    count: int = Field(6, ge=1, description="Measurements of each metric; then it has passed.")
-    initial_delay_seconds: int = Field(20, ge=0, description="The first scrapes of a new pod are empty.")
+    interval_seconds: int = Field(10, ge=1, le=3600)
+    count: int = Field(6, ge=1, le=1000, description="Measurements of each metric; then it has passed.")
+    initial_delay_seconds: int = Field(20, ge=0, le=3600, description="The first scrapes of a new pod are empty.")
     failure_limit: Annotated[int, LOWER] = Field(0, ge=0, description="Measurements of a metric that may fail.")
     minimum_requests: Annotated[int, HIGHER] = Field(
-        50, ge=1, description="No traffic is not health: fewer requests, less those answered by 4xx, undo the rollout."
+        50,
+        ge=1,
+        le=1_000_000,
+        description="No traffic is not health: fewer requests, less those answered by 4xx, undo the rollout.",
     )
     error_rate: Annotated[float | None, LOWER] = Field(
         0.01, ge=0, lt=1, description="Greatest share of 5xx among the answers that are no 4xx."
@@ -135,9 +151,17 @@ class Analysis(Section):
     drift: Annotated[float | None, LOWER] = Field(
         0.25,
         gt=0,
+        lt=GREATEST_PSI,
         description="Greatest population stability index of a feature over the server's window, less what chance adds.",
     )
     compare_with_stable: CompareWithStable | None = None
+
+    @model_validator(mode="after")
+    def _can_fail(self) -> Self:
+        if self.failure_limit >= self.count:
+            problem = f"{self.failure_limit} of {self.count} measurements may fail: no metric can fail"
+            raise ValueAtKeyError(problem, key=("failure_limit",), value=self.failure_limit)
+        return self
 
 
 class Deployment(Section):
@@ -149,8 +173,10 @@ class Deployment(Section):
     strategy: Literal["canary", "blue-green", "rolling"] = "canary"
     steps: tuple[Step, ...] = (Step(weight=20), Step(weight=50))
     analysis: Analysis = Analysis()
-    progress_deadline_seconds: int = Field(300, ge=10, description="Without progress for so long, it is undone.")
-    timeout_seconds: int = Field(3600, ge=30, description="How long a rollout may take in all.")
+    progress_deadline_seconds: int = Field(
+        300, ge=10, le=_WEEK, description="Without progress for so long, it is undone."
+    )
+    timeout_seconds: int = Field(3600, ge=30, le=_WEEK, description="How long a rollout may take in all.")
 
 
 def _with_live_production(environments: dict[EnvironmentName, Environment]) -> dict[EnvironmentName, Environment]:

@@ -4,29 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable
+from bisect import bisect_left
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from modelway.components.core.errors import DamagedError, ModelwayError
+from modelway.components.core.parsing import MalformedError, parse_json
 from modelway.components.core.storage.uri import is_uri, read_uri
+from modelway.components.core.storage.yaml_text import MOST_DIGITS, MOST_YAML_BYTES, YamlText, parse_yaml
 
-if TYPE_CHECKING:
-    from yaml import SafeLoader as _SafeLoader
-else:
-    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where libyaml is there, ten times as fast
 
-_DEEPEST = 100  # levels of a document; ours have less than ten
+class ValueAtKeyError(ValueError):
+    """What a validator of a section has against a value below it.
+
+    Attributes:
+        key: The parts of the value's key, from the section on.
+        value: The value.
+    """
+
+    def __init__(self, problem: str, *, key: tuple[str | int, ...], value: object) -> None:
+        super().__init__(problem)
+        self.key, self.value = key, value
 
 
 class Section(BaseModel):
-    """A part of a document: unknown keys are errors, values do not change once read."""
+    """A part of a document: unknown keys are errors, numbers are finite, values do not change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, values: Any) -> Any:
+        """Refuses true for 1 and false for 0, as which pydantic would take them."""
+        items = values.items() if isinstance(values, dict) else ()
+        for name in [name for name, value in items if isinstance(value, bool) and name in cls.model_fields]:
+            kinds = _kinds(cls.model_fields[name].annotation)
+            if kinds & {int, float} and bool not in kinds:
+                raise ValueAtKeyError("write a number, not true or false", key=(name,), value=values[name])
+        return values
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The kinds of values that a field takes."""
+    return set(get_args(annotation)) or {annotation}
 
 
 class Document(Section):
@@ -41,11 +66,11 @@ class Document(Section):
 
         Raises:
             NotFoundError: the file is missing.
-            DamagedError: it is not UTF-8, is not YAML, or breaks the schema; names the file and the key.
+            DamagedError: it is not UTF-8, is not YAML, is too big, or breaks the schema; names the file and the key.
         """
         text = str(source)
         if isinstance(source, Path) or is_reference(text):
-            return cls.parse(read_uri(text), text)
+            return cls.parse(read_uri(text, most_bytes=MOST_YAML_BYTES), text)
         return cls.parse(text)
 
     @classmethod
@@ -58,16 +83,16 @@ class Document(Section):
         name = name or cls.title
         text = content if isinstance(content, str) else _decode(content, name)
         try:
-            raw = _parse_yaml(text)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = None if mark is None else mark.line + 1
-            place = "" if line is None else f" at line {line}"
-            problem = f"{name} is not valid YAML{place}: {getattr(error, 'problem', None) or 'it cannot be parsed'}"
-            raise DamagedError(problem, file=name, line=line, remedy="correct the YAML at that line") from error
-        except ValueError as error:  # such as an impossible date, which the loader does not catch
+            raw = _parse(text)
+        except MalformedError as error:
+            place = "" if error.line is None else f" at line {error.line}"
             raise DamagedError(
-                f"{name} holds a value that cannot be read: {error}", file=name, remedy="correct the value"
+                f"{name} cannot be read{place}: {error.problem}",
+                file=name,
+                line=error.line,
+                key=error.key,
+                value=error.value,
+                remedy=error.remedy or "correct the YAML at that line",
             ) from error
         if not isinstance(raw, dict):
             raise DamagedError(
@@ -78,7 +103,13 @@ class Document(Section):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise _schema_error(error, raw, text=text, name=name, title=cls.title) from error
+            raise _schema_error(error, cls, raw=raw, text=text, name=name) from error
+
+    @classmethod
+    def remedy(cls, field: FieldInfo | None) -> str:
+        """What to do about a key that breaks the schema; `field` is what the schema has there, if anything."""
+        del field
+        return f"correct it; `modelway schema {cls.title.split(maxsplit=1)[0]}` prints what may stand there"
 
     def canonical(self) -> str:
         """The document as one line of JSON with sorted keys; equal documents give equal text.
@@ -123,28 +154,17 @@ def line_of(text: str, key: str) -> int | None:
     Returns:
         The line; None where neither the key nor a parent is there, or the text is no YAML.
     """
-    try:
-        node = yaml.compose(text, _SafeLoader) if key and "\n" in text.strip() else None
-    except yaml.YAMLError:
+    if not key or "\n" not in text.strip():
         return None
-    line, rest = None, key
-    while rest and node is not None:
-        name, entry, node = _entry(node, rest)
-        if entry is not None:
-            line, rest = entry.start_mark.line + 1, rest[len(name) + 1 :]
-    return line
+    yaml_text = _yaml(text)
+    return None if yaml_text is None else yaml_text.line_of(key)
 
 
-def _entry(node: yaml.Node, key: str) -> tuple[str, yaml.Node | None, yaml.Node | None]:
-    """What a dotted key leads to from a node: the part of the key that is used up, where it stands, and its value."""
-    if isinstance(node, yaml.MappingNode):
-        pairs = [(str(name.value), name, value) for name, value in node.value if isinstance(name, yaml.ScalarNode)]
-    elif isinstance(node, yaml.SequenceNode):
-        pairs = [(str(number), value, value) for number, value in enumerate(node.value)]
-    else:
-        pairs = []
-    matching = [pair for pair in pairs if key == pair[0] or key.startswith(f"{pair[0]}.")]
-    return max(matching, key=lambda pair: len(pair[0]), default=("", None, None))
+def _yaml(text: str) -> YamlText | None:
+    try:
+        return parse_yaml(text)
+    except MalformedError:
+        return None
 
 
 def locate(error: ModelwayError) -> ModelwayError:
@@ -155,25 +175,13 @@ def locate(error: ModelwayError) -> ModelwayError:
     return error
 
 
-def _parse_yaml(text: str) -> Any:
+def _parse(text: str) -> Any:
     """YAML, or JSON as `canonical` writes it, whose numbers YAML would not all read as such (1e-09, Infinity)."""
     if text.startswith("{"):
-        try:
-            return json.loads(text, object_pairs_hook=_unique)
-        except (ValueError, RecursionError):  # not JSON, or a key twice, which the YAML loader has words for
-            pass
-    _check_depth(text)
-    return yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
-
-
-def _check_depth(text: str) -> None:
-    """Refuses what is nested so deep that the loader, which recurses in C, would end the process."""
-    depth = 0
-    for event in yaml.parse(text, _SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            mark = event.start_mark
-            raise yaml.composer.ComposerError(problem="it is nested too deep", problem_mark=mark)  # type: ignore[arg-type]
+        with suppress(ValueError):  # not JSON, too deep, or a key twice, which the YAML parser has words for
+            parse_json(text)
+            return json.loads(text, object_pairs_hook=_unique, parse_int=_integer)
+    return parse_yaml(text).content
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -183,6 +191,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return mapping
 
 
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(digits)
+
+
 def _decode(content: bytes, name: str) -> str:
     try:
         return content.decode("utf-8")
@@ -190,38 +204,80 @@ def _decode(content: bytes, name: str) -> str:
         raise DamagedError(f"{name} is not UTF-8 text", file=name, remedy="save the file as UTF-8") from error
 
 
-def _schema_error(error: ValidationError, raw: dict[str, Any], *, text: str, name: str, title: str) -> DamagedError:
+def _schema_error(error: ValidationError, schema: type[Document], *, raw: Any, text: str, name: str) -> DamagedError:
     """One error for all problems that pydantic found, located at the first."""
     problems: dict[str, list[Any]] = {}
-    for problem in error.errors(include_url=False):
-        problems.setdefault(_dotted(problem, raw), []).append(problem)
+    entries: dict[int, dict[str, Any]] = {}
+    for problem in map(_at_its_key, error.errors(include_url=False)):
+        problems.setdefault(_dotted(problem, raw, entries=entries), []).append(problem)
     # Of a union, what is wrong inside the member that fits best.
-    keys = [key for key in problems if not any(key_.startswith(f"{key}.") for key_ in problems)]
-    sentences = {key: ", or ".join(dict.fromkeys(map(_sentence, problems[key]))) for key in keys}
-    lines = [f"{key}: {sentence}" if key else sentence for key, sentence in sentences.items()]
-    numbers = [line_of(text, key) for key in keys[:10]]
-    if len(lines) > 1:
-        numbered_lines = zip(lines, numbers, strict=False)
-        lines[:10] = [line if number is None else f"{line} (line {number})" for line, number in numbered_lines]
-    count = f"{len(lines)} problems in" if len(lines) > 1 else "a problem in"
-    listing = "\n  ".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
-    value = problems[keys[0]][0].get("input")
+    in_order = sorted(problems)
+    keys = [key for key in problems if not _has_longer(key, in_order)]
+    yaml_text = _yaml(text) if "\n" in text.strip() else None
+    numbers = {key: yaml_text.line_of(key) if yaml_text is not None else None for key in islice(keys, 10)}
+    lines = []
+    for key, number in numbers.items():
+        sentence = ", or ".join(dict.fromkeys(map(_sentence, problems[key])))
+        line = f"{key}: {sentence}" if key else sentence
+        lines.append(f"{line} (line {number})" if len(keys) > 1 and number is not None else line)
+    count = f"{len(keys)} problems in" if len(keys) > 1 else "a problem in"
+    listing = "\n  ".join(lines) + (f"\n  and {len(keys) - 10} more" if len(keys) > 10 else "")
+    first = problems[keys[0]][0]
+    value = first.get("input")
+    shows_value = isinstance(value, str | int | float | bool) and first["type"] not in {"extra_forbidden", "missing"}
     return DamagedError(
         f"{count} {name}:\n  {listing}\n ",
         file=name,
-        line=numbers[0],
+        line=numbers[keys[0]],
         key=keys[0] or None,
-        value=value if isinstance(value, str | int | float | bool) else None,
-        remedy=f"correct it; `modelway schema {title.split(maxsplit=1)[0]}` prints what may stand there",
+        value=value if shows_value else None,
+        remedy=schema.remedy(_field(schema, first["loc"])),
     )
 
 
-def _dotted(problem: Any, raw: Any) -> str:
-    """Where in the file a problem is, without what pydantic adds of its own: the member of a union that was tried."""
+def _at_its_key(problem: Any) -> dict[str, Any]:
+    """A problem as pydantic describes it, at the key that a section's validator named."""
+    reason = problem.get("ctx", {}).get("error")
+    if not isinstance(reason, ValueAtKeyError):
+        return dict(problem)
+    return {**problem, "loc": (*problem["loc"], *reason.key), "input": reason.value}
+
+
+def _has_longer(key: str, in_order: list[str]) -> bool:
+    """Whether some key stands below another one; the keys are in order."""
+    place = bisect_left(in_order, f"{key}.")
+    return place < len(in_order) and in_order[place].startswith(f"{key}.")
+
+
+def _field(schema: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo | None:
+    """What a schema has at a place; None where that is no key of it."""
+    section: type[BaseModel] | None = schema
+    field = None
+    for part in location:
+        if section is not None and part in section.model_fields:
+            field = section.model_fields[str(part)]
+            section = _section(field.annotation)
+    return field
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, or holds several of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((section for part in get_args(annotation) if (section := _section(part)) is not None), None)
+
+
+def _dotted(problem: Any, raw: Any, *, entries: dict[int, dict[str, Any]]) -> str:
+    """Where in the file a problem is, without what pydantic adds of its own: the member of a union that was tried.
+
+    `entries` remembers the entries of the mappings and lists that were passed, by their names as text.
+    """
     parts = []
     for part in map(str, problem["loc"]):
-        entries = raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
-        inside = {str(key): value for key, value in entries}
+        if id(raw) not in entries:
+            pairs = raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
+            entries[id(raw)] = {str(key): value for key, value in pairs}
+        inside = entries[id(raw)]
         if part in inside or problem["type"] == "missing":
             parts.append(part)
             raw = inside.get(part, raw)
@@ -235,24 +291,3 @@ def _sentence(problem: Any) -> str:
         return "this key is required"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:]
-
-
-class _UniqueKeys(_SafeLoader):
-    """A safe loader that refuses a key given twice: YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.constructor.ConstructorError(
-                    problem="a key is itself a mapping or a list", problem_mark=key_node.start_mark
-                )
-            if key in keys:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
-                )
-            keys.add(key)
-        return super().construct_mapping(node, deep)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from modelway.components.core.checks import Mode, OnInconclusive
 from modelway.components.core.config.document import Section
-from modelway.components.core.config.thresholds import HIGHER, LOWER, Threshold
+from modelway.components.core.config.thresholds import HIGHER, LOWER, MOST_ROWS, Threshold
 
 TypeName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$")]
 FairnessMetric = Literal[
@@ -45,7 +46,7 @@ class Slices(Section):
     max_gap: dict[str, Annotated[float, Field(gt=0), LOWER]] = Field(
         {}, description="By metric: how much worse than on all rows a slice may be."
     )
-    minimum_rows: int = Field(100, ge=2, description="A smaller slice is inconclusive.")
+    minimum_rows: int = Field(100, ge=2, le=MOST_ROWS, description="A smaller slice is inconclusive.")
     bins: int = Field(4, ge=2, le=20, description="A numeric column is cut into so many slices of equal size.")
     on_inconclusive: OnInconclusive = OnInconclusive.WARN
 
@@ -56,7 +57,7 @@ class WeakSegments(Section):
     metrics: dict[str, Threshold] = Field(min_length=1)
     depth: int = Field(3, ge=1, le=5, description="How many conditions describe a segment at most.")
     most: int = Field(5, ge=1, le=20, description="How many of the worst segments are judged.")
-    minimum_rows: int = Field(100, ge=20, description="Segments smaller than this are not looked for.")
+    minimum_rows: int = Field(100, ge=20, le=MOST_ROWS, description="Segments smaller than this are not looked for.")
     on_inconclusive: OnInconclusive = OnInconclusive.WARN
 
 
@@ -74,14 +75,14 @@ class Perturbation(Section):
     """How much the metric may lose when inputs are disturbed."""
 
     max_drop: Annotated[float, LOWER] = Field(gt=0)
-    share: float = Field(0.1, gt=0, le=1, description="The share of values disturbed in each feature.")
+    share: float = Field(0.1, ge=0.001, le=1, description="The share of values disturbed in each feature.")
 
 
 class Noise(Perturbation):
     """Numbers with some noise added."""
 
-    scale: float = Field(0.1, gt=0, description="The noise's standard deviation, in those of the feature.")
-    share: float = Field(1.0, gt=0, le=1, description="The share of values disturbed in each feature.")
+    scale: float = Field(0.1, ge=0.001, le=100, description="The noise's standard deviation, in those of the feature.")
+    share: float = Field(1.0, ge=0.001, le=1, description="The share of values disturbed in each feature.")
 
 
 class Robustness(Section):
@@ -136,7 +137,7 @@ class Fairness(Section):
     intersections: bool = Field(False, description="Whether combinations of the columns' groups are judged too.")
     metrics: dict[FairnessMetric, Threshold] = Field({}, description="fairlearn's measures, by its names.")
     groups: dict[str, GroupLimits] = Field({}, description="Any scikit-learn metric, in each group.")
-    minimum_rows: int = Field(100, ge=2, description="A smaller group is inconclusive.")
+    minimum_rows: int = Field(100, ge=2, le=MOST_ROWS, description="A smaller group is inconclusive.")
     on_inconclusive: OnInconclusive = OnInconclusive.WARN
 
     @model_validator(mode="after")
@@ -156,7 +157,7 @@ class ModelPolicy(Section):
     confidence: float | None = Field(
         0.95,
         gt=0.5,
-        lt=1,
+        le=0.9999,
         description="The level of intervals: a threshold inside one is inconclusive. null: judged by the point alone.",
     )
     unseen: dict[str, Threshold] = Field(
@@ -169,7 +170,7 @@ class ModelPolicy(Section):
     robustness: Robustness | None = None
     rules: tuple[PredictionRule, ...] = ()
     fairness: Fairness | None = None
-    minimum_rows: int = Field(200, ge=2, description="A smaller test split is inconclusive.")
+    minimum_rows: int = Field(200, ge=2, le=MOST_ROWS, description="A smaller test split is inconclusive.")
     trusted_types: Annotated[tuple[TypeName, ...], LOWER] = Field(
         (),
         description="Types that a model may be made of besides those that Modelway knows, by their full names. Loading "
@@ -187,3 +188,18 @@ class ModelPolicy(Section):
         if self.fairness is not None:
             by_key["model.fairness.groups"] = dict(self.fairness.groups)
         return by_key
+
+    def losses(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
+        """Of each number that says how much of a metric may be lost: the metric, the number's key here, and itself."""
+        if self.no_regression is not None:
+            yield self.no_regression.metric, ("no_regression", "margin"), self.no_regression.margin
+        for name, gap in self.slices.max_gap.items() if self.slices is not None else ():
+            yield name, ("slices", "max_gap", name), gap
+        for name, limits in self.fairness.groups.items() if self.fairness is not None else ():
+            if limits.difference is not None:
+                yield name, ("fairness", "groups", name, "difference"), limits.difference
+        robustness = self.robustness
+        for kind in ("missing_values", "unseen_categories", "noise") if robustness is not None else ():
+            perturbation = getattr(robustness, kind)
+            if robustness is not None and perturbation is not None:
+                yield robustness.metric, ("robustness", kind, "max_drop"), perturbation.max_drop

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, get_args
 
 from pydantic import AliasChoices, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from modelway.components.core.checks import OnInconclusive
 from modelway.components.core.config.data_policy import DataPolicy
@@ -12,7 +13,7 @@ from modelway.components.core.config.deploy_policy import DEFAULT_ENVIRONMENTS, 
 from modelway.components.core.config.document import Document, Section
 from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.core.config.serving_policy import Serving
-from modelway.components.core.config.thresholds import metric_range
+from modelway.components.core.config.thresholds import Stricter, check_bounds, check_loss
 from modelway.components.core.config.waivers import Waiver
 
 
@@ -46,15 +47,25 @@ class Policy(Document):
     waivers: tuple[Waiver, ...] = ()
 
     @model_validator(mode="after")
-    def _thresholds_are_possible(self) -> Self:
-        for place, thresholds in self.model.thresholds().items():
+    def _thresholds_can_pass_and_fail(self) -> Self:
+        by_key = self.model.thresholds()
+        if self.model.fairness is not None:
+            by_key["model.fairness.metrics"] = dict(self.model.fairness.metrics.items())
+        for place, thresholds in by_key.items():
             for name, threshold in thresholds.items():
-                low, high = metric_range(name)
-                if threshold.min is not None and threshold.min > high:
-                    raise ValueError(f"{place}.{name}.min is {threshold.min}, but {name} is at most {high:g}")
-                if threshold.max is not None and threshold.max < low:
-                    raise ValueError(f"{place}.{name}.max is {threshold.max}, but {name} is at least {low:g}")
+                check_bounds(threshold, (*place.split("."), name), metric=name)
+        for name, key, greatest in self.model.losses():
+            check_loss(greatest, ("model", *key), metric=name)
         return self
+
+    @classmethod
+    def remedy(cls, field: FieldInfo | None) -> str:
+        """What to do about a key that breaks the schema; a threshold that may be null is not checked then."""
+        remedy = super().remedy(field)
+        if field is None or set(get_args(field.annotation)) != {float, type(None)}:
+            return remedy
+        is_bounded = len(field.metadata) > 1 and any(isinstance(mark, Stricter) for mark in field.metadata)
+        return remedy.replace("correct it", "correct it, or write null to check nothing", 1) if is_bounded else remedy
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections import Counter
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, AllowInfNan, Field, StringConstraints, field_validator, model_validator
 
 import modelway.components
 from modelway.components.core.addresses import has_secrets
@@ -18,7 +18,7 @@ from modelway.components.core.storage.locations import check_location, location_
 from modelway.components.core.storage.uri import content_version
 
 Task = Literal["binary", "multiclass", "regression"]
-Scalar = bool | int | float | str
+Scalar = bool | int | Annotated[float, AllowInfNan()] | str  # some estimators take infinity
 ImportPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 EntryPoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
 
@@ -36,7 +36,7 @@ class Split(Section):
     unseen_fraction: float = Field(
         0.0, ge=0, lt=1, description="A further share, held back from training and judging until the end."
     )
-    seed: int = Field(0, ge=0, description="Another seed gives another split.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Another seed gives another split.")
 
     @property
     def group(self) -> str | None:
@@ -106,7 +106,7 @@ class Features(Section):
     impute: Literal["median", "mean", "none"] = Field("median", description="Missing numbers; none: left as NaN.")
     scale: Literal["none", "standard"] = Field("none", description="Numbers; linear models want `standard`.")
     min_frequency: int = Field(
-        10, ge=1, description="Categories seen less often in training are treated as one, with the unseen."
+        10, ge=1, le=10**9, description="Categories seen less often in training are treated as one, with the unseen."
     )
 
     @property
@@ -138,10 +138,10 @@ class Model(Section):
     parameters: dict[str, Scalar | list[Scalar] | dict[str, Scalar] | None] = Field(
         {}, description="Passed to the estimator or the function."
     )
-    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None = Field(
         None, description="balanced, or a weight for each class; passed to fit as sample weights."
     )
-    seed: int = Field(0, ge=0, description="Given to `random_state` where the estimator has one.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Given to `random_state` where the estimator has one.")
 
     @field_validator("parameters")
     @classmethod
@@ -172,7 +172,10 @@ class Model(Section):
         """Classes by their names as text: YAML reads `0` and `true` as other things."""
         if not isinstance(weight, dict):
             return weight
-        return {str(int(key) if isinstance(key, bool) else key): value for key, value in weight.items()}
+        weights = {str(int(key) if isinstance(key, bool) else key): value for key, value in weight.items()}
+        if len(weights) < len(weight):
+            raise ValueError("a class is named twice, as a number and as a text")
+        return weights
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

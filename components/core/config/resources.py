@@ -7,7 +7,6 @@ rules are what is checked.
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -27,7 +26,7 @@ _LONGEST = 2**31 - 1  # of a pod's activeDeadlineSeconds
 
 def _text(value: object) -> object:
     """Refuses what YAML read as something else than text."""
-    if isinstance(value, int | float | date):
+    if isinstance(value, int | float):
         text = str(value).lower() if isinstance(value, bool) else value
         raise ValueError(f'write "{text}", in quotes: YAML reads it as no text')  # noqa: TRY004 - pydantic's own
     return value
@@ -139,7 +138,7 @@ class Gpu(Section):
     type: Annotated[str, AfterValidator(_extended_resource)] = Field(
         "nvidia.com/gpu", description="The extended resource's name; the model is chosen by `node_selector`."
     )
-    count: int = Field(1, ge=1)
+    count: int = Field(1, ge=1, le=1000)
 
 
 class Toleration(Section):
@@ -151,7 +150,9 @@ class Toleration(Section):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="Every effect unless given."
     )
-    seconds: int | None = Field(None, ge=0, description="NoExecute only: for how long; for good unless given.")
+    seconds: int | None = Field(
+        None, ge=0, le=_LONGEST, description="NoExecute only: for how long; for good unless given."
+    )
 
     @model_validator(mode="after")
     def _as_kubernetes_has_it(self) -> Self:

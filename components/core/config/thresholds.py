@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from modelway.components.core.checks import Verdict
-from modelway.components.core.config.document import Section
+from modelway.components.core.config.document import Section, ValueAtKeyError
 
 # The values that a scikit-learn metric can take, where it is bounded; a threshold outside can never pass or never fail.
 _UNIT = (0.0, 1.0)
@@ -25,11 +25,22 @@ _RANGES: dict[str, tuple[float, float]] = {
         for metric in ("precision", "recall", "f1", "jaccard")
         for average in ("", "_macro", "_micro", "_weighted")
     },
+    # Of fairness; their literals are in `model_policy`.
+    **{
+        f"{kind}_{comparison}": _UNIT
+        for kind in ("demographic_parity", "equalized_odds", "equal_opportunity")
+        for comparison in ("difference", "ratio")
+    },
     "matthews_corrcoef": (-1.0, 1.0),
     "r2": (-float("inf"), 1.0),
     "explained_variance": (-float("inf"), 1.0),
     "d2_absolute_error_score": (-float("inf"), 1.0),
 }  # fmt: skip
+# Bounds beyond which a threshold asks nothing: two distributions are never further apart, and 2 ln 10⁴ is how far
+# shares that are floored at 1/10⁴ can be; and more rows than this no check needs in order to conclude.
+GREATEST_PSI = 18.4
+MOST_ROWS = 1_000_000
+
 _ERRORS = ("_error", "_loss", "_deviance")
 
 Interval = tuple[float, float]
@@ -56,8 +67,8 @@ def metric_range(name: str) -> tuple[float, float]:
 class Threshold(Section):
     """The least and the greatest value that passes."""
 
-    min: Annotated[float | None, HIGHER] = Field(None, allow_inf_nan=False)
-    max: Annotated[float | None, LOWER] = Field(None, allow_inf_nan=False)
+    min: Annotated[float | None, HIGHER] = None
+    max: Annotated[float | None, LOWER] = None
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -86,3 +97,42 @@ class Threshold(Section):
         lower = f"at least {self.min:g}" if self.min is not None else ""
         upper = f"at most {self.max:g}" if self.max is not None else ""
         return " and ".join(filter(None, (lower, upper)))
+
+
+def check_bounds(threshold: Threshold, key: tuple[str, ...], *, metric: str) -> None:
+    """Refuses a threshold on a metric that can never pass, or never fail.
+
+    Args:
+        threshold: The threshold.
+        key: The parts of its key.
+        metric: The metric's name.
+
+    Raises:
+        ValueAtKeyError: a bound is outside of what the metric can be, or at the end of it where everything passes.
+    """
+    low, high = metric_range(metric)
+    for name, bound in (("min", threshold.min), ("max", threshold.max)):
+        if bound is None or low < bound < high or bound == (high if name == "min" else low):
+            continue
+        end = f"at most {high:g}" if bound >= high else f"at least {low:g}"
+        problem = f"it is {bound:g}, but {metric} is {end}"
+        if (name == "min") == (bound <= low):
+            problem += ", so nothing can fail; leave the key out, or ask more"
+        raise ValueAtKeyError(problem, key=(*key, name), value=bound)
+
+
+def check_loss(greatest: float, key: tuple[str, ...], *, metric: str) -> None:
+    """Refuses a bound on how much of a metric may be lost that no loss can exceed.
+
+    Args:
+        greatest: The greatest loss, gap or difference that passes.
+        key: The parts of its key.
+        metric: The metric's name.
+
+    Raises:
+        ValueAtKeyError: two values of the metric are never further apart.
+    """
+    low, high = metric_range(metric)
+    if greatest >= high - low:
+        problem = f"it is {greatest:g}, but {metric} goes from {low:g} to {high:g}, so nothing can fail"
+        raise ValueAtKeyError(f"{problem}; leave the key out, or ask more", key=key, value=greatest)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.parsing import parse_json
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -90,7 +91,7 @@ class Image:
     @property
     def config_json(self) -> dict[str, Any]:
         """The parsed configuration."""
-        config: dict[str, Any] = json.loads(self.config)
+        config: dict[str, Any] = parse_json(self.config)
         return config
 
 
@@ -149,12 +150,12 @@ def append_layer(
     """
     config = base.config_json
     config["config"] = {
-        **config.get("config", {}),
-        "Labels": {**(config.get("config", {}).get("Labels") or {}), **labels},
+        **(config.get("config") or {}),
+        "Labels": {**((config.get("config") or {}).get("Labels") or {}), **labels},
         **({"Env": list(environment)} if environment else {}),
     }
     config["rootfs"] = {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.digest]}
-    config["history"] = [*config.get("history", ()), {"created": _EPOCH, "created_by": created_by}]
+    config["history"] = [*(config.get("history") or ()), {"created": _EPOCH, "created_by": created_by}]
     content = _document(config)
     layers = (*base.layers, layer)
     manifest = {

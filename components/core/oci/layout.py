@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
 from modelway.components.core.oci.image import CONFIG, INDEX, MANIFEST, Descriptor, Image, select_platform
+from modelway.components.core.parsing import parse_json
 
 _REFERENCE = re.compile(
     r"(?P<host>(localhost|\[[0-9a-f:]+\]|[^/@:]*\.[^/@:]+|[^/@:]+(?=:\d))(:\d+)?)/"
@@ -153,10 +154,7 @@ class Layout:
         path.write_bytes(image.manifest)
         (self.folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
         index_path = self.folder / "index.json"
-        index = json.loads(index_path.read_bytes()) if index_path.exists() else {}
-        other_entries = [listed for listed in index.get("manifests", ()) if listed["digest"] != descriptor.digest]
-        if tag:
-            other_entries = [listed for listed in other_entries if listed.get("annotations", {}).get(_REF_NAME) != tag]
+        other_entries = _other_entries(index_path, descriptor.digest, tag)
         entry = descriptor.as_json() | {
             "platform": {key: image.config_json[key] for key in ("architecture", "os")},
             **({"annotations": {_REF_NAME: tag}} if tag else {}),
@@ -177,6 +175,25 @@ class Layout:
                 file=str(path),
                 remedy="name a folder that `docker save`, `skopeo copy … oci:` or `package_model` wrote an image to",
             ) from error
+
+
+def _other_entries(index: Path, digest: str, tag: str) -> list[dict[str, Any]]:
+    """What a layout's index lists besides a digest and a tag; nothing where there is no index yet."""
+    if not index.exists():
+        return []
+    try:
+        return [
+            entry
+            for entry in parse_json(index.read_bytes()).get("manifests", ())
+            if Descriptor.read(entry).digest != digest
+            and not (tag and (entry.get("annotations") or {}).get(_REF_NAME) == tag)
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedError(
+            f"{index} is damaged: it is not an image layout's index",
+            file=str(index),
+            remedy="name another folder, or delete this one and write the image again",
+        ) from error
 
 
 _REF_NAME = "org.opencontainers.image.ref.name"
@@ -221,7 +238,7 @@ def pull(images: Images, reference: Reference, *, platform: str) -> Image:
     """
     try:
         image = _read_image(images, reference, platform=platform)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(
             f"{reference} is not an image: its documents cannot be read",
             file=str(reference),
@@ -248,18 +265,21 @@ def _read_image(images: Images, reference: Reference, *, platform: str) -> Image
     content = images.manifest(reference.digest or reference.tag)
     if reference.digest:
         checked(content, reference.digest)
-    document = json.loads(content)
+    document = parse_json(content)
     for _ in range(3):  # an index may hold an index, as those do that Docker saves
         if "manifests" not in document:
             break
         entry = select_platform(document, platform, source=str(reference))
         content = checked(images.manifest(entry.digest), entry.digest)
-        document = json.loads(content)
+        document = parse_json(content)
     config = Descriptor.read(document["config"])
     with images.blob(config.digest) as file:
         config_json = checked(file.read(), config.digest)
-    if not isinstance(json.loads(config_json), dict):
-        raise TypeError("the configuration is no JSON object")
+    configuration = parse_json(config_json)
+    if not isinstance(configuration.get("config") or {}, dict) or not isinstance(
+        configuration["rootfs"]["diff_ids"], list
+    ):
+        raise TypeError("the configuration is not an image's")
     return Image(content, config_json, tuple(Descriptor.read(layer) for layer in document["layers"]))
 
 

@@ -6,7 +6,6 @@ no others, whatever the model's own metadata claims. Only a model that does not 
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -15,11 +14,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError, first_line
+from modelway.components.core.parsing import MOST_BYTES, parse_json
 from modelway.components.core.storage.trusted_types import TRUSTED_TYPES
 from modelway.components.core.storage.uri import sha256_of
+from modelway.components.core.storage.yaml_text import parse_yaml
 
 STEPS_FILE = "steps.skops"
 _STATE_LOADERS = {"DTypeNode", "DictNode", "FunctionNode", "ObjectNode", "SparseMatrixNode", "TreeNode", "TypeNode"}
@@ -53,9 +52,9 @@ class HeldTypes:
         """
         import skops.io
 
+        with zipfile.ZipFile(BytesIO(dumped)) as archive, archive.open("schema.json") as file:
+            schema = parse_json(file.read(MOST_BYTES + 1))
         names = tuple(skops.io.get_untrusted_types(data=dumped))
-        with zipfile.ZipFile(BytesIO(dumped)) as archive:
-            schema = json.loads(archive.read("schema.json"))
         loaders = defaultdict(set)
         for loader, name in _nodes(schema):
             loaders[name].add(loader)
@@ -120,9 +119,9 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
     """
     folder = Path(folder)
     try:
-        flavor = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]["sklearn"]
+        flavor = parse_yaml((folder / "MLmodel").read_text(encoding="utf-8")).content["flavors"]["sklearn"]
         path, serialization = folder / flavor["pickled_model"], flavor["serialization_format"]
-    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelwayError(
             f"{folder} holds no scikit-learn model in MLflow's format",
             file=str(folder),

@@ -106,13 +106,13 @@ class S3:
             )
         return cls(endpoint, access, secret_key=secret, region=_first("AWS_REGION", "AWS_DEFAULT_REGION"), brief=brief)
 
-    def read(self, uri: str) -> bytes:
-        """The bytes of an object."""
+    def read(self, uri: str, most_bytes: int | None = None) -> bytes:
+        """The bytes of an object, or its first `most_bytes`."""
         bucket, key = split_uri(uri)
         with self._translate_errors(uri):
             response = self.client.get_object(bucket_name=bucket, object_name=key)
             try:
-                return response.data
+                return response.read(most_bytes)
             finally:
                 response.close()
                 response.release_conn()

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelway.components.core.errors import CredentialsError
+from modelway.components.core.errors import CredentialsError, DamagedError
+from modelway.components.core.parsing import MOST_BYTES
 from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.s3 import S3, missing
 
@@ -49,18 +50,31 @@ def join(root: str, *parts: str) -> str:
     return "/".join([root.rstrip("/"), *parts])
 
 
-def read_uri(source: str) -> bytes:
-    """The bytes of a local file or an S3 object.
+def read_uri(source: str, *, most_bytes: int = MOST_BYTES) -> bytes:
+    """The bytes of a local file or an S3 object that is a document or a record.
 
     Raises:
         NotFoundError: it is not there.
+        DamagedError: it is greater than `most_bytes`; no more than those are read.
         CredentialsError: it may not be read.
         UnavailableError: the S3 endpoint cannot be reached.
     """
     if is_uri(source):
-        return S3.from_environment().read(source)
-    with _translate_errors(source):
-        return Path(source).read_bytes()
+        content = S3.from_environment().read(source, most_bytes + 1)
+    else:
+        with _translate_errors(source), Path(source).open("rb") as file:
+            content = file.read(most_bytes + 1)
+    return _checked(source, content, most_bytes=most_bytes)
+
+
+def _checked(source: str, content: bytes, *, most_bytes: int) -> bytes:
+    if len(content) > most_bytes:
+        raise DamagedError(
+            f"{source} is greater than {most_bytes / 1e6:,.0f} MB, which no document or record is",
+            file=source,
+            remedy="see what was put there, and by whom",
+        )
+    return content
 
 
 def write_uri(target: str, content: bytes) -> None:
@@ -153,7 +167,8 @@ def read_all(sources: Iterable[str]) -> list[bytes]:
         return [read_uri(uri) for uri in uris]
     s3 = S3.from_environment()
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(s3.read, uris))
+        contents = pool.map(lambda uri: s3.read(uri, MOST_BYTES + 1), uris)
+        return [_checked(uri, content, most_bytes=MOST_BYTES) for uri, content in zip(uris, contents, strict=True)]
 
 
 @dataclass(frozen=True)

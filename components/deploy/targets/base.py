@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError
+from modelway.components.core.parsing import parse_json
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 
 MODEL, VERSION, RUN = "modelway.io/model", "modelway.io/version", "modelway.io/run"
@@ -196,8 +197,21 @@ def is_status_current(obj: Object) -> bool:
 
 
 def previous_template(obj: Object) -> Object | None:
-    """The pod template that served before an object's last change, as its annotation says."""
-    template: Object | None = json.loads(annotation(obj, PREVIOUS) or "null")
+    """The pod template that served before an object's last change, as its annotation says.
+
+    Raises:
+        DamagedError: the annotation is none of ours.
+    """
+    try:
+        template = parse_json(annotation(obj, PREVIOUS) or "null")
+    except ValueError:
+        template = ""
+    if template is not None and not isinstance(template, dict):
+        raise DamagedError(
+            f"the annotation {PREVIOUS} of {obj['metadata'].get('name')} is no pod template",
+            key=PREVIOUS,
+            remedy="find out who changed it, and take it off; what served before is in `modelway history`",
+        )
     return template
 
 

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import yaml
 
 from modelway.components.core.bundle.bundle import MISSING_TEXT
 from modelway.components.core.errors import first_line
+from modelway.components.core.parsing import parse_json
 from modelway.components.core.storage.models import load_model
+from modelway.components.core.storage.yaml_text import parse_yaml
 from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.package.onnx.estimators import LABEL, PROBABILITIES, add_estimator, class_values
 from modelway.components.package.onnx.graph import Graph, UnsupportedError
@@ -106,8 +107,8 @@ def _tensor(values: Array) -> Array:
 
 def _column_types(model: Path) -> dict[str, str]:
     """Returns the type of each column in the model's signature."""
-    inputs = yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8"))["signature"]["inputs"]
-    return {str(column["name"]): str(column["type"]) for column in json.loads(inputs)}
+    inputs = parse_yaml((model / "MLmodel").read_text(encoding="utf-8")).content["signature"]["inputs"]
+    return {str(column["name"]): str(column["type"]) for column in parse_json(inputs)}
 
 
 def _to_onnx(pipeline: Any, column_types: Mapping[str, str], *, rows: pd.DataFrame, no_missing: Sequence[str]) -> bytes:

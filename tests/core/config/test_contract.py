@@ -18,7 +18,7 @@ Text = Callable[..., str]
     [
         ({"type": "number", "minimum": 5, "maximum": 4}, "no value can pass"),
         ({"type": "integer", "minimum": 5, "maximum": 4.5}, "no value can pass"),
-        ({"type": "number", "minimum": float("nan")}, "is not a number"),
+        ({"type": "number", "minimum": float("nan")}, "nan bounds nothing"),
         ({"type": "string", "minimum": 0}, "do not fit the type string"),
         ({"type": "boolean", "maximum": 1}, "do not fit the type boolean"),
         ({"type": "date", "minimum": 5}, "does not fit the type date"),

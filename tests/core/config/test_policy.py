@@ -49,9 +49,9 @@ def test_thresholds_that_no_model_can_pass(
     ("metric", "threshold"),
     [
         ("roc_auc", {"min": 1}),
-        ("roc_auc", {"min": 0, "max": 1}),
+        ("roc_auc", {"min": 0.01, "max": 0.99}),
         ("r2", {"min": -5}),
-        ("r2", {"max": 1}),
+        ("r2", {"max": 0.99}),
         ("log_loss", {"max": 0}),
         ("neg_log_loss", {"min": -0.5}),
         ("root_mean_squared_error", {"max": 1e9}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 import pytest
@@ -192,7 +191,6 @@ def test_an_unknown_stage_is_refused_with_what_was_meant(project_text: Text, sta
         ({"workflows.argoproj.io/workflow": "a"}, "workflows.argoproj.io/workflow", "sets itself"),
         ({"cost center": "a"}, "cost center", "not a label's name"),
         ({"team": "a b"}, "team", "not a label's value"),
-        ({"since": date(2026, 1, 2)}, "since", 'write "2026-01-02", in quotes'),
         ({"team": 7}, "team", 'write "7", in quotes'),
     ],
 )
@@ -208,6 +206,11 @@ def test_labels_are_as_kubernetes_takes_them_and_none_of_kfps_own(
 def test_labels_of_ones_own_are_taken(project_text: Text) -> None:
     labels = {"team": "risk", "example.com/cost-center": "4711", "pipeline": "weekly"}
     assert Project.parse(project_text({"labels": labels})).labels == labels
+
+
+def test_a_date_is_a_text_to_a_label(project_text: Text) -> None:
+    text = project_text() + "labels: {since: 2026-01-02}\n"
+    assert Project.parse(text).labels == {"since": "2026-01-02"}
 
 
 def test_resources_do_not_change_once_read() -> None:
