@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.pipelines.cli.options import Context, Home, Project, Store
-from modelway.pipelines.cli.output import Answer, entry_as_json, escape, to_minute
+from modelway.pipelines.cli.output import Answer, Console, entry_as_json, escape, to_minute
 
 app = typer.Typer(help="The audit log: what was registered, approved, deployed and undone.", no_args_is_help=True)
 
@@ -68,7 +67,7 @@ def log_entries(model: RegisteredModel, *, environment: str = "", last: int = 0)
 
 
 def _print_result(result: dict[str, Any]) -> None:
-    broken, console = result["broken"], Console(highlight=False, soft_wrap=True)
+    broken, console = result["broken"], Console(soft_wrap=True)
     if broken is None:
         anchors = "".join(
             f"; the model registry confirms {escape(model)} up to entry {number}"
@@ -86,4 +85,4 @@ def _print_entries(entries: list[dict[str, Any]]) -> None:
         details = escape(", ".join(f"{name}: {value}" for name, value in entry["details"].items()))
         about = (entry["event"], entry["version"], entry["environment"], escape(entry["actor"]))
         table.add_row(str(entry["number"]), to_minute(entry["at"]), *about, details)
-    Console(highlight=False).print(table if entries else "the audit log is empty")
+    Console().print(table if entries else "the audit log is empty")
