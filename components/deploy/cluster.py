@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
+from modelway.components.core.surroundings.kubeconfig import cluster_configuration, no_cluster
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiException  # type: ignore[import-untyped]
+    from kubernetes.client import ApiException
 
 Object = dict[str, Any]
 Operation = dict[str, Any]  # of a JSON patch, RFC 6902
@@ -49,27 +48,13 @@ class Cluster:
         """Connects to the cluster of ``KUBECONFIG``, or else to the one that this runs in.
 
         Raises:
-            ModelwayError: there is neither.
+            SetupError: there is neither, or its configuration cannot be used.
         """
-        import urllib3
-        from kubernetes import client, config  # type: ignore[import-untyped]
+        from kubernetes import client  # type: ignore[import-untyped]
 
-        configuration = client.Configuration()
-        # Passed explicitly: the library reads the variable only when it is imported.
-        kubeconfig = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-        try:
-            if os.environ.get("KUBECONFIG") or Path(kubeconfig).exists():
-                config.load_kube_config(kubeconfig, client_configuration=configuration)
-            else:
-                config.load_incluster_config(client_configuration=configuration)
-        except config.ConfigException as error:
-            raise ModelwayError(
-                f"no cluster is configured: {first_line(error)}",
-                key="KUBECONFIG",
-                remedy="set KUBECONFIG to a kubeconfig file, or run in a pod of the cluster with a service account",
-            ) from error
-        if not configuration.verify_ssl:  # the kubeconfig says so; otherwise each call prints a warning
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        configuration = cluster_configuration()
+        if configuration is None:
+            raise no_cluster()
         return cls(client.ApiClient(configuration), namespace)
 
     def get(self, resource: str, name: str) -> Object | None:

@@ -43,7 +43,7 @@ def test_a_pod_without_an_account_is_told_so_too(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ModelwayError, match="no cluster is configured: Service host/port is not set"):
+    with pytest.raises(ModelwayError, match="no cluster is configured: there is no kubeconfig file"):
         Cluster.connect("modelway-staging")
 
 

@@ -39,13 +39,7 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
     """
     origins = ("that the version was released with", "that the promoter brings")
     for policy, origin in zip(policies, origins, strict=False):
-        if environment not in policy.environments:
-            raise ModelwayError(
-                f"the policy {origin} has no environment {environment}",
-                key="environments",
-                value=environment,
-                remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",
-            )
+        check_environment(policy, environment, origin=origin)
     sections = [policy.environments[environment] for policy in policies]
     return Requirements(
         quorum=max(section.approvals.quorum for section in sections),
@@ -54,3 +48,18 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
         approvers=tuple(section.approvals.approvers for section in sections if section.approvals.approvers is not None),
         after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
     )
+
+
+def check_environment(policy: Policy, environment: EnvironmentName, *, origin: str) -> None:
+    """Checks that a policy has an environment; `origin` says which policy it is.
+
+    Raises:
+        ModelwayError: it has not.
+    """
+    if environment not in policy.environments:
+        raise ModelwayError(
+            f"the policy {origin} has no environment {environment}",
+            key="environments",
+            value=environment,
+            remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",
+        )

@@ -60,4 +60,15 @@ def test_promotion_is_checked_by_all_that_it_requires_and_changes_nothing(
     assert office("package", "1", "--base", str(base), "--target", target).returncode == 0
     answer = office.read_json("promote", "1", "--to", "staging", "--check", **key)
     assert (answer["allowed"], answer["refusals"]) == (True, [])
-    assert "MODELWAY_VERIFYING_KEY is not set" in office("promote", "1", "--to", "staging", "--check").stdout
+
+
+@pytest.mark.parametrize("command", [("--check",), ()], ids=["check", "promote"])
+def test_a_key_that_is_missing_is_an_error_and_nothing_is_recorded_of_the_version(
+    command: tuple[str, ...], office: Office
+) -> None:
+    entries = office.read_json("audit", "log")
+    for key in ({}, {"MODELWAY_VERIFYING_KEY": str(office.folder / "nowhere.pem")}):
+        answer = office.read_json("promote", "1", "--to", "staging", *command, code=2, **key)
+        assert answer["error"]["key"] == "MODELWAY_VERIFYING_KEY"
+        assert len(answer["error"]["remedy"]) > 10
+    assert office.read_json("audit", "log") == entries
