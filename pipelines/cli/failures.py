@@ -31,7 +31,7 @@ from modelway.components.core.errors import (
 )
 from modelway.components.core.termination import TerminatedError
 from modelway.pipelines.cli.options import Debug, Json, home_of, project_folder
-from modelway.pipelines.cli.output import Answer, discard_output, escape, print_error, print_json
+from modelway.pipelines.cli.output import Answer, escape, print_error, print_json
 
 _JSON = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
 _DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
@@ -66,11 +66,8 @@ def _guarded(callback: Callable[..., Answer | None]) -> Callable[..., None]:
             answer = callback(**{name: options[name] for name in signature.parameters})
             if answer is not None:
                 answer.print(as_json=options["as_json"])
-            sys.stdout.flush()
         except (typer.Exit, typer.Abort):
             raise
-        except BrokenPipeError:
-            discard_output()
         except TerminatedError as error:
             end = InterruptionError(f"interrupted by {interruption(error.number)}", error.number)
             raise typer.Exit(_end(end, options)) from error

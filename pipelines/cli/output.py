@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 import rich.console
 from rich import markup
 
-from modelway.components.core.errors import CrashError, InterruptionError, ModelwayError
+from modelway.components.core.errors import CrashError, InterruptionError, ModelwayError, os_error
 from modelway.components.core.evidence.runs import Outcome, State
 from modelway.components.core.report.text import printable
 
@@ -38,11 +38,22 @@ class Answer:
     exit_code: int = 0
 
     def print(self, *, as_json: bool) -> None:
-        """Prints the answer as JSON or for people."""
-        if as_json:
-            print_json(self.content)
-        else:
-            self.print_for_people()
+        """Prints the answer as JSON or for people; a reader who has gone, such as `head`, misses the rest of it.
+
+        Raises:
+            ModelwayError: standard output cannot be written to.
+        """
+        try:
+            if as_json:
+                print_json(self.content)
+            else:
+                self.print_for_people()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discard_output()
+        except OSError as error:
+            discard_output()  # what is left to print would fail at the end again
+            raise os_error(error, "standard output", deed="written") or error from error
 
 
 class Console(rich.console.Console):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from modelway.components.core.storage.uri import make_folder
 
 SQLITE = "sqlite:///"
 _LOCK_SECONDS = 5.0
+_SAYS = re.compile(r"\(sqlite3\.\w+\) (.*)")  # in SQLAlchemy's message, which quotes values of ours too
 _OTHER_HOME = "or name another home with --home"
 # What SQLite says, in words for people, and the remedy.
 _PROBLEMS = {
@@ -55,6 +57,8 @@ def check_database(uri: str) -> None:
 def database_error_of(uri: str, text: str) -> ModelwayError | None:
     """The error that a text of SQLite's is about, if it is about the database's file."""
     path = Path(uri.removeprefix(SQLITE))
+    match = _SAYS.search(text)
+    text = match[1] if match else text.partition("\n")[0]
     for says, (problem, remedy) in _PROBLEMS.items():
         if says in text:
             return _error(path, problem, remedy)

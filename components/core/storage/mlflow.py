@@ -34,6 +34,8 @@ for _name, _value in {
     "GIT_PYTHON_REFRESH": "quiet",
 }.items():
     os.environ.setdefault(_name, _value)
+if os.path.expanduser("~") == "~":  # noqa: PTH111 - an account without a home, which MLflow's import fails for
+    os.environ["HOME"] = "/nonexistent"
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -327,7 +329,7 @@ class Tracking:
         try:
             yield
         except (MlflowException, RequestException) as error:
-            if self.uri.startswith(SQLITE) and (database_error := database_error_of(self.uri, first_line(error))):
+            if self.uri.startswith(SQLITE) and (database_error := database_error_of(self.uri, str(error))):
                 raise database_error from error
             code = getattr(error, "error_code", None)
             if code in _REFUSED:
