@@ -175,7 +175,9 @@ def os_error(error: OSError, path: str | None = None, *, deed: str = "used") -> 
     path = path or (os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None)
     system = os.strerror(error.errno)
     message = f"{path} cannot be {deed}: {why} ({system})" if path is not None else f"{why} ({system})"
-    kind = CredentialsError if isinstance(error, PermissionError) else ModelwayError
+    kind: type[ModelwayError] = CredentialsError if isinstance(error, PermissionError) else ModelwayError
+    if isinstance(error, NotADirectoryError | IsADirectoryError):
+        kind = NotFoundError
     return kind(message, file=path, remedy=remedy)
 
 

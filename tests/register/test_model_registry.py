@@ -235,7 +235,7 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     in_the_way = challenger.store / "runs" / "run-9" / DECISION
     in_the_way.mkdir(parents=True)
     blocked = challenger.but(context=dataclasses.replace(challenger.context, run="run-9"))
-    with pytest.raises(ModelwayError, match="it is a folder"):
+    with pytest.raises(ModelwayError, match="a folder is where a file must be"):
         blocked.register()
     assert numbers(tracking) == ["1"]
     holder = tracking.version_with_alias(NAME, "champion")
