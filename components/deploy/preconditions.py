@@ -121,7 +121,7 @@ def _bundle_failures(bundle: Bundle, version: ModelVersion) -> Iterator[str]:
         yield f"the image is of version {release.version} of {release.name}, not of {version}"
     try:
         kind = json.loads((bundle.folder / SBOM_FILE).read_bytes())["bomFormat"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         kind = None
     if kind != "CycloneDX":
         yield f"the image has no bill of materials: {SBOM_FILE} is missing or not CycloneDX"

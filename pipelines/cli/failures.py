@@ -31,7 +31,7 @@ from modelway.components.core.errors import (
 )
 from modelway.components.core.termination import TerminatedError
 from modelway.pipelines.cli.options import Debug, Json, home_of, project_folder
-from modelway.pipelines.cli.output import Answer, escape, print_error, print_json
+from modelway.pipelines.cli.output import STANDARD_OUTPUT, Answer, escape, print_error, print_json
 
 _JSON = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
 _DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
@@ -88,7 +88,7 @@ def _end(error: Exception, options: Mapping[str, Any]) -> int:
         readable = CrashError(description, str(_write_log(error, options)))
     if options["debug"]:
         sys.stderr.write("".join(traceback.format_exception(error)))
-    if options.get("as_json"):
+    if options.get("as_json") and readable.file != STANDARD_OUTPUT:
         print_json({"error": locate(readable).fields()})
     else:
         print_error(locate(readable))

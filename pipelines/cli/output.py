@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from modelway.components.deploy.result import DeployResult
 
 
+STANDARD_OUTPUT = "standard output"  # as the file of an error
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command prints, and how it exits.
@@ -53,7 +56,7 @@ class Answer:
             discard_output()
         except OSError as error:
             discard_output()  # what is left to print would fail at the end again
-            raise os_error(error, "standard output", deed="written") or error from error
+            raise os_error(error, STANDARD_OUTPUT, deed="written") or error from error
 
 
 class Console(rich.console.Console):

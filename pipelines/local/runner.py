@@ -23,7 +23,7 @@ from modelway.components.core.errors import InterruptionError, ModelwayError, Re
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
-from modelway.components.core.storage.uri import make_folder
+from modelway.components.core.storage.uri import is_uri, make_folder
 from modelway.components.core.termination import on_first_signal
 from modelway.pipelines.local.worker import RECORDING
 from modelway.pipelines.local.worker_client import Worker, error_of
@@ -98,6 +98,8 @@ def run_release(
     Raises:
         ModelwayError: a problem is found before the first stage.
     """
+    if not is_uri(store):
+        make_folder(Path(store))
     arguments = {"data_version": data_version, "champion": champion, "reason": reason, **(packaging or {})}
     with warm_worker(workspace, home) as worker:
         from modelway.pipelines.release import release_pipeline

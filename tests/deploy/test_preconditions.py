@@ -79,6 +79,17 @@ def test_what_was_changed_after_it_was_signed_is_refused(
     assert says in problem
 
 
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("name", ["release.json", "release.sig", "sbom.cdx.json"])
+def test_a_document_that_is_nested_too_deep_is_a_failure_of_the_release(
+    name: str, packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]]
+) -> None:
+    packages.altered("shared", shared_version, rewriting(name, DEEP), sign_again=name != "release.sig")
+    assert [failure for failure in failures("shared", shared_version) if name in failure]
+
+
 def test_a_release_that_another_key_signed_is_refused(
     shared_version: str, failures: Callable[..., tuple[str, ...]], keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,7 +159,7 @@ def test_a_database_that_is_locked_is_named_and_works_again_afterwards(office: O
 def test_a_kubeconfig_that_is_none_is_named(small: Path, modelway: Command) -> None:
     (small / "kubeconfig").write_text("a: [b", encoding="utf-8")
     ran = modelway("doctor", "--json", cwd=small, env={"KUBECONFIG": str(small / "kubeconfig")})
-    (finding,) = [finding for finding in json.loads(ran.stdout)["findings"] if finding["name"] == "cluster"]
+    (finding,) = [finding for finding in json.loads(ran.stdout)["findings"] if finding["subject"] == "cluster"]
     assert ran.returncode == 2
     assert "no cluster is configured: it is not a kubeconfig file" in finding["message"]
 

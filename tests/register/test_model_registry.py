@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from disks import fill
 from registrations import NAME, Request, numbers
 
 from modelway.components.core.audit.environments import point_environment_at
@@ -264,3 +266,47 @@ def test_the_same_request_several_times_at_once_is_registered_once(request_: Req
     assert [entry.version for entry in request_.log()] == list(versions)
     decisions = [request_.but(context=context).decision() for context in runs]
     assert {decision.model.version for decision in decisions if decision and decision.model} == versions
+
+
+def test_a_termination_waits_until_the_version_is_registered_as_a_whole(
+    request_: Request, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminated(Exception):
+        pass
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    written = AuditLog._write
+    monkeypatch.setattr(
+        AuditLog, "_write", lambda log, entry: (signal.raise_signal(signal.SIGTERM), written(log, entry))[1]
+    )
+    try:
+        with pytest.raises(Terminated):
+            request_.register()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert numbers(tracking) == ["1"]
+    assert _holders(tracking)["champion"] == "1"
+    decision = request_.decision()
+    assert decision is not None
+    assert decision.state is State.REGISTERED
+    assert [entry.event for entry in request_.log()] == ["registered"]
+
+
+def test_a_disk_that_is_full_after_the_decision_leaves_none_that_is_not_true(
+    request_: Request, tracking: Tracking, disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = disk("256k")
+    request = request_.but(context=dataclasses.replace(request_.context, store=str(store)))
+    written = AuditLog._write
+    monkeypatch.setattr(AuditLog, "_write", lambda log, entry: (fill(store), written(log, entry))[1])
+    with pytest.raises(ModelwayError, match="the disk is full"):
+        request.register()
+    assert numbers(tracking) == []
+    assert request.decision() is None
+    monkeypatch.undo()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    (store / "ballast").unlink()
+    assert numbers(tracking) == [request.register()]

@@ -137,7 +137,7 @@ class Bundle:
     def _json(self, name: str) -> dict[str, Any]:
         try:
             document = json.loads(self._read(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._damaged(name) from error
         if not isinstance(document, dict):
             raise self._damaged(name)
