@@ -12,7 +12,7 @@ from modelway.components.core.errors import CredentialsError, ModelwayError, Not
 from modelway.components.core.surroundings.kubeconfig import cluster_configuration, no_cluster
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiException
+    from kubernetes.client import ApiException  # type: ignore[import-untyped]
 
 Object = dict[str, Any]
 Operation = dict[str, Any]  # of a JSON patch, RFC 6902

@@ -169,6 +169,7 @@ def test_a_kubeconfig_that_is_none_is_named(small: Path, modelway: Command) -> N
 FULL_AT_THE_END = """
 import sys
 from pathlib import Path
+sys.path.append(sys.argv.pop(1))
 from disks import fill
 from modelway.pipelines.cli import main
 from modelway.pipelines.local import runner
@@ -192,9 +193,9 @@ def test_a_disk_that_is_full_at_the_last_stage_hides_nothing_that_was_registered
     support = str(Path(__file__).parents[1] / "support")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MODELWAY_", "MLFLOW_"))}
     ran = subprocess.run(
-        [sys.executable, "-c", FULL_AT_THE_END, "run", "--json", "--store", str(store)],
+        [sys.executable, "-c", FULL_AT_THE_END, support, "run", "--json", "--store", str(store)],
         cwd=small,
-        env={**clean, "PYTHONPATH": support},
+        env=clean,
         capture_output=True,
         text=True,
         check=False,

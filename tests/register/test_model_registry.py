@@ -28,6 +28,7 @@ from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE
 from modelway.components.core.evidence.runs import DECISION, State
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.termination import TerminatedError, raise_terminated
 from modelway.components.record.stage import record
 from modelway.components.register.stage import Training
 
@@ -271,19 +272,13 @@ def test_the_same_request_several_times_at_once_is_registered_once(request_: Req
 def test_a_termination_waits_until_the_version_is_registered_as_a_whole(
     request_: Request, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Terminated(Exception):
-        pass
-
-    def end(*_: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, lambda number, _: raise_terminated(number))
     written = AuditLog._write
     monkeypatch.setattr(
         AuditLog, "_write", lambda log, entry: (signal.raise_signal(signal.SIGTERM), written(log, entry))[1]
     )
     try:
-        with pytest.raises(Terminated):
+        with pytest.raises(TerminatedError):
             request_.register()
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -309,4 +304,5 @@ def test_a_disk_that_is_full_after_the_decision_leaves_none_that_is_not_true(
     monkeypatch.undo()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
     (store / "ballast").unlink()
-    assert numbers(tracking) == [request.register()]
+    version = request.register()
+    assert numbers(tracking) == [version]
