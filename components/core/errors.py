@@ -118,6 +118,7 @@ _REPORT = "report it to Modelway's maintainers, with the log that has the traceb
 _KINDS = (NotFoundError, DamagedError, RejectedError, UnavailableError, CredentialsError, SetupError)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FULL_TEXTS = ("No space left on device", "database or disk is full")
+_NO_TEMPORARY = "No usable temporary directory found"  # by `tempfile`
 _FREE = "free some space there, then run again"
 _OTHER_PLACE = "name another place: --home, --store, or the path that was given"
 # What a system call can fail by that is no defect: why, and the remedy.
@@ -202,5 +203,11 @@ def readable_error(error: BaseException) -> ModelwayError | None:
             return system_error
         if getattr(current, "errno", None) in _FULL or any(text in str(current) for text in _FULL_TEXTS):
             return ModelwayError("the disk is full", remedy=_FREE)
+        if _NO_TEMPORARY in str(current):
+            return ModelwayError(
+                "no folder for temporary files can be written to",
+                key="TMPDIR",
+                remedy="free some space in /tmp, or set TMPDIR to a folder that can be written to",
+            )
         current = current.__cause__ or current.__context__
     return None

@@ -174,11 +174,11 @@ class _Run:
     def ended(self) -> LocalResult:
         """How the run went, by what it recorded."""
         result = self.result
-        result.outcome = Outcome.read(self.store, self.run, file=OUTCOME)
-        if result.outcome is None:  # it could not be recorded
-            decision = Outcome.read(self.store, self.run, file=DECISION)
-            if decision is not None and decision.state is State.REGISTERED:
-                result.outcome = decision
+        try:
+            result.outcome = self._recorded()
+        except ModelwayError:
+            if not self.signal:
+                raise
         registered = result.outcome.model if result.outcome is not None else None
         end = f"{registered.name} version {registered.version} is registered" if registered is not None else ""
         if self.signal:
@@ -190,6 +190,14 @@ class _Run:
         elif end and result.error is not None and result.failed_stage == RECORDING:
             result.error.remedy += f"; {end}, and the same run returns it"
         return result
+
+    def _recorded(self) -> Outcome | None:
+        """The outcome; where that could not be recorded, the decision to register."""
+        outcome = Outcome.read(self.store, self.run, file=OUTCOME)
+        if outcome is not None:
+            return outcome
+        decision = Outcome.read(self.store, self.run, file=DECISION)
+        return decision if decision is not None and decision.state is State.REGISTERED else None
 
     def _interrupt(self, number: int) -> None:
         self.signal = number

@@ -151,6 +151,12 @@ def test_a_readable_error_is_found_behind_others(depth: int, is_context: bool) -
     assert readable_error(error) is readable
 
 
+def test_that_there_is_no_folder_for_temporary_files_is_said() -> None:
+    readable = readable_error(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"))
+    assert readable is not None
+    assert readable.key == "TMPDIR"
+
+
 FILE = "/data/model.skops"
 
 
