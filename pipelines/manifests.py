@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from modelway.components.core.config.policy import Policy
+from modelway.components.core.storage.uri import write_uri
 from modelway.components.deploy.alerts import alert_rules
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.objects import deployment, inference_service, rollout, services
@@ -37,8 +38,7 @@ def write_manifests(policy: Policy, model: str, *, folder: Path) -> list[Path]:
     files = []
     for path, text in compile_manifests(policy, model).items():
         file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_uri(str(file), text.encode())
         files.append(file)
     return files
 

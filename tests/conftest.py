@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import mount, unmount
 from oidc_issuer import OidcIssuer
 from registered_versions import release_version
 from small_projects import edit_yaml, write_small_project
@@ -109,6 +110,23 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
     made = Tracking(f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlflow.db'}")
     made.prepare()
     return made
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """``disk("64k")``: an empty disk of that size."""
+    mounted: list[Path] = []
+
+    def new_disk(size: str) -> Path:
+        place = tmp_path / "disk"
+        place.mkdir()
+        mount(place, size)
+        mounted.append(place)
+        return place
+
+    yield new_disk
+    for place in mounted:
+        unmount(place)
 
 
 @pytest.fixture

@@ -1,22 +1,133 @@
-"""Termination of a task by SIGTERM: it closes what it has open, and leaves a record in its run's folder.
+"""How processes end: a task that is told to leaves a record, a command ends what it began, a child with its parent.
 
 Argo signals all processes of a task at once, KFP's launcher among them, and ends the pod within a second after that.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 _LONGEST_WAIT = 0.5  # seconds that a record may take before what is open is closed
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a request, a terminal that was closed
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # a forked child had better not look it up
+_SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class TerminatedError(SystemExit):
-    """The process was terminated by SIGTERM; uncaught, it exits with 143, as a shell would say."""
+    """The process was told to end by a signal; uncaught, it exits with 128 and its number, as a shell would say.
+
+    Args:
+        number: The signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+
+class _First:
+    """A handler that reacts to the first signal; from then on each ends the process at once."""
+
+    def __init__(self, react: Callable[[int], None]) -> None:
+        self.react = react
+        self.signals: list[signal.Signals] = []
+        self.has_come = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        self.has_come = True
+        for other in self.signals:
+            signal.signal(other, _end_at_once)
+        self.react(number)
+
+
+@contextmanager
+def on_first_signal(react: Callable[[int], None]) -> Iterator[None]:
+    """Has the first Ctrl-C, SIGTERM or SIGHUP inside the block call `react`; a second one ends the process at once.
+
+    Inside another such block this one counts. Other handlers that the program has set stay in place, and so does what
+    ignores a signal, as `nohup` does. Outside of the main thread it does nothing.
+
+    Args:
+        react: Gets the signal's number; may raise.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    first = _First(react)
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    previous = {number: signal.getsignal(number) for number in _ENDS}
+    first.signals = [
+        number for number, handler in previous.items() if handler in defaults or isinstance(handler, _First)
+    ]
+    for number in first.signals:
+        signal.signal(number, first)
+    try:
+        yield
+    finally:
+        for number in first.signals:
+            if not (first.has_come and isinstance(previous[number], _First)):
+                signal.signal(number, previous[number])
+
+
+def raise_terminated(number: int) -> None:
+    """Raises what ends a process that was told to.
+
+    Raises:
+        TerminatedError: always.
+    """
+    raise TerminatedError(number)
+
+
+def _end_at_once(number: int, _frame: FrameType | None) -> None:
+    if os.isatty(2):
+        with suppress(OSError):
+            os.write(2, _SHOW_CURSOR)  # which a progress bar has hidden
+    os._exit(128 + number)
+
+
+def end_with_parent() -> None:
+    """Has the kernel kill this process when the thread that started it ends, however that ends; on Linux only."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def ending_with_this_process() -> Callable[[], None]:
+    """A `preexec_fn` for a child that must not outlive this process, however it ends; see `end_with_parent`."""
+    parent = os.getpid()
+
+    def bind() -> None:
+        end_with_parent()
+        if os.getppid() != parent:  # it ended before the kernel was told
+            os._exit(128 + signal.SIGKILL)
+
+    return bind
+
+
+@contextmanager
+def termination_deferred() -> Iterator[None]:
+    """Puts SIGTERM off until the block has ended, so that what it does is done as a whole; in the main thread only."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or handler in {signal.SIG_IGN, None}:
+        yield
+        return
+    came: list[FrameType | None] = []
+    signal.signal(signal.SIGTERM, lambda _, frame: came.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        if came and callable(handler):
+            handler(signal.SIGTERM, came[0])
+        elif came:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager
@@ -78,4 +189,4 @@ def _ends_at_once() -> bool:
 
 def _raise_terminated(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # a second one must not cut the closing short
-    raise TerminatedError(128 + number)
+    raise TerminatedError(number)

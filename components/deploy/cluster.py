@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelway.components.core.addresses import without_secrets
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.parsing import parse_json
-from modelway.components.core.surroundings.cluster import api_client
+from modelway.components.core.surroundings.kubeconfig import api_client
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiException  # type: ignore[import-untyped]
@@ -49,7 +49,7 @@ class Cluster:
         """Connects to the cluster of ``KUBECONFIG``, or else to the one that this runs in.
 
         Raises:
-            ModelwayError: there is neither.
+            SetupError: there is neither, or its configuration cannot be used.
         """
         return cls(api_client(), namespace)
 

@@ -8,19 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.audit.approvals import promotion_blockers
-from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.opened_version import OpenedVersion, open_version
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion
+from modelway.components.core.audit.requirements import check_environment
 from modelway.components.core.bundle.bundle import SBOM_FILE, Bundle, verify_bundle
-from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
+from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file, verifying_keys
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.strictness import weaker_checks
-from modelway.components.core.errors import (
-    CredentialsError,
-    ModelwayError,
-    UnavailableError,
-)
+from modelway.components.core.errors import CredentialsError, ModelwayError, SetupError, UnavailableError
 from modelway.components.core.oci.fetch import fetch_release
 from modelway.components.core.oci.layout import Reference
 from modelway.components.core.parsing import parse_json
@@ -29,18 +26,27 @@ _WATCHED = ("policy[deployment.", "policy[serving.")
 _TRAFFIC = ".traffic]"  # of an environment, for the rest of which the stricter of both policies applies
 
 
-def image_failures(version: ModelVersion, image: str, *, insecure: bool = False) -> list[str]:
+def image_failures(
+    version: ModelVersion, image: str, *, release: OpenedVersion | None = None, insecure: bool = False
+) -> list[str]:
     """Why an image is not the release of a version; empty if it is.
 
     Args:
         version: The version.
         image: The image by digest; empty: the one that `package_model` recorded.
+        release: The version with its evidence; None: it is opened here.
         insecure: Whether to talk to the registry over plain HTTP.
 
     Raises:
+        SetupError: there is no key to verify it with, or it cannot be read.
         UnavailableError: MLflow, the store or the registry cannot be reached.
         CredentialsError: one of them refuses access.
+        ModelwayError: what the caller names is no image by its digest.
     """
+    key = key_file(VERIFYING_KEY)
+    verifying_keys(key)
+    if image:
+        Reference.pinned(image, "image", title="image")
     failures: list[str] = []
     with _collecting_errors(failures):
         package_image = recorded_image(version)
@@ -50,17 +56,13 @@ def image_failures(version: ModelVersion, image: str, *, insecure: bool = False)
     with _collecting_errors(failures):
         if image and not Reference.parse(image, "image").host:
             failures.append(f"the image is in a folder, from which a cluster cannot pull: {image}")
-    key: Path | None = None
-    with _collecting_errors(failures):
-        key = key_file(VERIFYING_KEY)
     if image:
         with TemporaryDirectory() as work:
             with _collecting_errors(failures):
                 bundle = Bundle(fetch_release(image, Path(work), insecure=insecure))
-                if key is not None:
-                    verify_bundle(bundle.folder, key)
+                verify_bundle(bundle.folder, key)
                 failures += _bundle_failures(bundle, version)
-                if bundle.blessing_sha256() != open_version(version).blessing_sha256:
+                if bundle.blessing_sha256() != (release or open_version(version)).blessing_sha256:
                     failures.append("the image holds another blessing than the version is registered with")
             failures = [failure.replace(f"{work}/", f"{image} /") for failure in failures]
     return failures
@@ -86,16 +88,25 @@ def precondition_failures(
 ) -> tuple[str, ...]:
     """All preconditions that a version fails in an environment, a sentence each; empty if it meets them.
 
-    The image is as for `image_failures`. Without the promoter's policy, only the released one applies.
+    The image is as for `image_failures`. Without the promoter's policy, only the released one applies. What is wrong
+    with the caller's own set-up is no failure of the version, and raised.
 
     Raises:
+        SetupError: there is no key to verify the version with, or it cannot be read.
         UnavailableError: MLflow, the store or the registry cannot be reached.
         CredentialsError: one of them refuses access.
+        ModelwayError: what the caller names is no image by its digest, or the promoter's policy lacks the environment.
     """
-    failures = image_failures(version, image, insecure=insecure)
+    if policy is not None:
+        check_environment(policy, environment, origin="that the promoter brings")
+    failures: list[str] = []
+    release: OpenedVersion | None = None
     with _collecting_errors(failures):
-        if policy is not None:
-            failures += policy_failures(open_version(version).policy, policy)
+        release = open_version(version)
+    failures += image_failures(version, image, release=release, insecure=insecure)
+    with _collecting_errors(failures):
+        if policy is not None and release is not None:
+            failures += policy_failures(release.policy, policy)
     failures += promotion_blockers(version, environment, policy=policy)
     return tuple(dict.fromkeys(failures))
 
@@ -118,10 +129,10 @@ def _bundle_failures(bundle: Bundle, version: ModelVersion) -> Iterator[str]:
 
 @contextmanager
 def _collecting_errors(failures: list[str]) -> Iterator[None]:
-    """Collects an error of the release; unavailable services and refused access are no fault of it."""
+    """Collects an error of the release; services that are away or refuse, and the set-up, are no fault of it."""
     try:
         yield
-    except (UnavailableError, CredentialsError):
+    except (UnavailableError, CredentialsError, SetupError):
         raise
     except ModelwayError as error:
         failures.append(error.message)

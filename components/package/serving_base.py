@@ -94,7 +94,7 @@ def _parse(files: dict[str, bytes], name: str) -> ServingBase:
             system=system,
             **{key: str(packages[key]) for key in ("modelway", "python", "distribution")},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise _unreadable(name, f"/{BILL_FOLDER} is damaged") from error
     if not serving_base.packages:
         raise _unreadable(name, f"/{BILL_FOLDER} lists no packages")

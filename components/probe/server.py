@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Self
 
+from modelway.components.core.termination import ending_with_this_process
 from modelway.components.probe.client import Client
 
 NAME = "model"
@@ -24,6 +25,8 @@ _POLL_SECONDS = 0.02
 
 class ServerProcess:
     """The server of one model, on a free port of this machine; a context manager that stops it.
+
+    It ends with the thread that starts it, however that ends.
 
     Attributes:
         started: When the process was started, by `time.perf_counter`.
@@ -42,7 +45,12 @@ class ServerProcess:
         self.started = time.perf_counter()
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=environment
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                preexec_fn=ending_with_this_process(),  # noqa: PLW1509 - it calls the kernel alone
             )
 
     def __enter__(self) -> Self:

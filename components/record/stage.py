@@ -23,6 +23,7 @@ from modelway.components.core.evidence.runs import (
     PackageRecord,
     RunContext,
     State,
+    stop_state,
 )
 from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.storage.mlflow import Tracking
@@ -63,7 +64,7 @@ def record(goal: str, *, context: RunContext, project: str = "", model: str = ""
     if decision is None:
         state, error = State.FAILED, _NO_PROMOTION if goal == "promoted" else _NO_DECISION
         if stop is not None:
-            state, error = State.STOPPED, stop.sentence
+            state, error = stop_state(stop), stop.sentence
         decision = Outcome(run=context.run, project=model or _name(project), state=state, error=error)
     state, error = _end(goal, decision, package=package, deployment=deployment, stop=stop)
     attempts: tuple[Attempt, ...] = ()
@@ -119,7 +120,7 @@ def _name(project: str) -> str:
 
 def _end_training(outcome: Outcome) -> None:
     """Ends MLflow runs that a killed task left; an MLflow error does not keep the outcome from being recorded."""
-    is_stopped = outcome.state is State.STOPPED
+    is_stopped = outcome.state in {State.STOPPED, State.INTERRUPTED}
     with suppress(ModelwayError):
         Tracking.from_environment().end_unfinished(
             outcome.project, outcome.run, status="KILLED" if is_stopped else "FAILED"

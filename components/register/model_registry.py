@@ -12,11 +12,14 @@ from modelway.components.core.addresses import without_secrets
 from modelway.components.core.audit.environments import DEVELOPMENT, alias_of_blessed, periods
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.config.user_files import UserFiles
-from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.errors import ModelwayError, UnavailableError, first_line
 from modelway.components.core.evidence.blessing import Blessing
 from modelway.components.core.evidence.files import BLESSING_FILE
 from modelway.components.core.evidence.runs import DECISION, Outcome, RegisteredVersion, RunContext, State
 from modelway.components.core.storage.mlflow import TAG, Tracking
+from modelway.components.core.storage.run_files import record_file
+from modelway.components.core.storage.uri import delete_uri
+from modelway.components.core.termination import termination_deferred
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,8 @@ class BlessedModel:
     def register(self, tracking: Tracking) -> RegisteredVersion:
         """Registers the model with evidence, audit log entry and aliases, unless it is registered already.
 
+        A process that is told to end meanwhile does so afterwards: a model is registered whole or not at all.
+
         Raises:
             ModelwayError: it failed; no version is left, and the decision says so.
         """
@@ -72,7 +77,7 @@ class BlessedModel:
         alias = alias_of_blessed(model, self.files.policy.registration.alias)
         registered = tracking.with_tag(model.name, "blessing", value=self.blessing.identity)
         if registered is None:
-            with suppress(_OvertakenError):
+            with suppress(_OvertakenError), termination_deferred():
                 return self._register_anew(model, alias)
             registered = tracking.with_tag(model.name, "blessing", value=self.blessing.identity)
         if registered is None:
@@ -83,7 +88,8 @@ class BlessedModel:
             )
         version = model.version(str(registered.version))
         if registered.tags.get(f"{TAG}run") == self.context.run:  # cut off before the aliases
-            return self._admit(version, alias, blessing_sha256=registered.tags[f"{TAG}blessing_sha256"])
+            with termination_deferred():
+                return self._admit(version, alias, blessing_sha256=registered.tags[f"{TAG}blessing_sha256"])
         registration = self._registration(version, alias if model.version_with_alias(alias) == version else "")
         self._decision(registration).write(self.context.store, DECISION)
         return registration
@@ -111,9 +117,13 @@ class BlessedModel:
             self._log(version, blessing_sha256)
             for name in dict.fromkeys((alias, DEVELOPMENT)):
                 version.set_alias(name)
-        except ModelwayError as error:
-            failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {error.message}"}
-            decision.model_copy(update=failed).write(store, DECISION)
+        except Exception as error:
+            message = error.message if isinstance(error, ModelwayError) else first_line(error)
+            failed = {"state": State.FAILED, "model": None, "error": f"registering failed: {message}"}
+            try:
+                decision.model_copy(update=failed).write(store, DECISION)
+            except ModelwayError:  # the disk is full, say: no decision is left then that is not true
+                delete_uri(record_file(store, decision.run, name=DECISION))
             raise
         return registration
 

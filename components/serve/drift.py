@@ -88,7 +88,7 @@ class DriftWindow:
                 for column in signature.columns
                 if column.name in baseline_columns and _fits(column.kind, baseline_columns[column.name])
             }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedError(
                 "the baseline to measure drift against cannot be read",
                 file=str(path),

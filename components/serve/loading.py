@@ -84,7 +84,7 @@ def _policy_value(bundle: Bundle, section: str, key: str) -> Any:
     """Reads a value of the policy as JSON, since the serving base has no pydantic; None if it has no such key."""
     try:
         return json.loads((bundle.folder / POLICY_FILE).read_bytes())[section].get(key)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -81,7 +81,7 @@ class Signature:
         remedy = "serve a model that `modelway run` trained, which has a signature"
         try:
             inputs = json.loads(yaml.safe_load(path.read_text(encoding="utf-8"))["signature"]["inputs"])
-        except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise ModelwayError("the model has no input signature", file=str(path), remedy=remedy) from error
         columns = []
         for column in inputs:

@@ -20,6 +20,7 @@ import polars as pl
 from modelway.components.core.config.data_policy import Drift
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.report.html import format_number
+from modelway.components.core.storage.uri import make_folder
 from modelway.components.core.tables.parquet import as_numbers, as_text, to_model_input
 from modelway.components.validate.checks.drift import thresholds_of
 from modelway.components.validate.distances import DISTANCES, fits
@@ -132,7 +133,7 @@ def write_evidently(
     report = Report([*([drift] if first else []), *further, *summary], include_tests=True).run(
         *(Dataset.from_pandas(table, data_definition=definition) for table in tables)
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     report.save_html(str(path))
     distances, rows = _shown_distances(report.dict()["metrics"]), (len(current), len(reference))
     return EvidentlySummary(

@@ -1,5 +1,5 @@
 """`python -m modelway.pipelines.cli`."""
 
-from modelway.pipelines.cli.main import main
+from modelway.pipelines.cli import start
 
-main()
+start()

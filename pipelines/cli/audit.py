@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from modelway.components.core.audit.chain import Entry
@@ -15,7 +14,7 @@ from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.audit.witness import VerifiedLog
 from modelway.components.core.errors import ModelwayError
 from modelway.pipelines.cli.options import Context, Home, Project, Reason, Store, by_option
-from modelway.pipelines.cli.output import Answer, entry_as_json, escape, print_error, print_line, to_minute
+from modelway.pipelines.cli.output import Answer, Console, entry_as_json, escape, print_error, print_line, to_minute
 
 app = typer.Typer(help="The audit log: what was registered, approved, deployed and undone.", no_args_is_help=True)
 
@@ -153,7 +152,7 @@ def _print_acceptance(result: dict[str, Any]) -> None:
 
 
 def _print_result(result: dict[str, Any]) -> None:
-    broken, console = result["broken"], Console(highlight=False, soft_wrap=True)
+    broken, console = result["broken"], Console(soft_wrap=True)
     if broken is None:
         anchors = "".join(
             f"; the model registry confirms {escape(model)} up to entry {number}"
@@ -177,4 +176,4 @@ def _print_entries(entries: list[dict[str, Any]]) -> None:
             details = "; ".join(filter(None, ["[yellow]not witnessed[/yellow]", details]))
         about = (entry["event"], entry["version"], entry["environment"], escape(entry["actor"]))
         table.add_row(str(entry["number"]), to_minute(entry["at"]), *about, details)
-    Console(highlight=False).print(table if entries else "the audit log is empty")
+    Console().print(table if entries else "the audit log is empty")

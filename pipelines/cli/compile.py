@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from modelway.components.core.evidence.runs import ReleaseGoal
 from modelway.pipelines import backends
 from modelway.pipelines.backends import Backend
 from modelway.pipelines.cli.options import BASE, TARGET, Home, Insecure, Store, home_of, store_of
-from modelway.pipelines.cli.output import Answer, print_error
+from modelway.pipelines.cli.output import Answer, Console, print_error
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def _as_json(compilation: Compilation, warnings: Sequence[Problem]) -> dict[str,
 
 
 def _print(compilation: Compilation, warnings: Sequence[Problem]) -> None:
-    terminal = Console(highlight=False, markup=False, soft_wrap=True)
+    terminal = Console(markup=False, soft_wrap=True)
     pipelines = {pipeline.file: pipeline for pipeline in compilation.pipelines.values()}
     for file in compilation.files:
         pipeline = pipelines.get(file)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.components.core.surroundings.findings import as_json as findings_json
@@ -20,7 +19,7 @@ from modelway.pipelines.cli.options import (
     project_folder,
     store_of,
 )
-from modelway.pipelines.cli.output import Answer, escape
+from modelway.pipelines.cli.output import Answer, Console, escape
 from modelway.pipelines.project.workspace import Workspace
 
 _COLOURS = {
@@ -69,7 +68,7 @@ def doctor(
 
 def _print(findings: list[Finding]) -> None:
     """Prints a line for each finding, the worst first, with its remedy below it."""
-    printer = Console(highlight=False, soft_wrap=True)  # so that commands can be copied
+    printer = Console(soft_wrap=True)  # so that commands can be copied
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         colour, subject = _COLOURS[finding.status], f"{finding.subject:<{width}}"

@@ -7,12 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from modelway.pipelines.cli.options import Folder, project_folder
-from modelway.pipelines.cli.output import Answer, escape
+from modelway.pipelines.cli.output import Answer, Console, escape
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def drill(
 
     faults = faults_named(fault or [])
     start = time.perf_counter()
-    with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("clean run", total=len(faults) + 1)
 
         def show(result: FaultResult) -> None:
@@ -51,7 +50,7 @@ def _mark(result: FaultResult) -> str:
 
 
 def _print(results: list[FaultResult], seconds: float) -> None:
-    console = Console(highlight=False)
+    console = Console()
     table = Table("fault", "meant for", "caught by", "checks", "", box=None, pad_edge=False)
     for result in results:
         checks = ", ".join(result.checks[:2]) + (

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.evidence.runs import LATEST, Outcome, State, read_outcome
 from modelway.pipelines.cli.options import Home, Project, Store, home_of, project_folder, store_of
-from modelway.pipelines.cli.output import Answer, escape, exit_code
+from modelway.pipelines.cli.output import Answer, Console, escape, exit_code
 
 
 def explain(
@@ -23,7 +22,7 @@ def explain(
     """Explains how a run ended and why, in plain sentences, worst first; a cluster's run too, by its --store.
 
     Exits with 0 if a model was registered or promoted, 1 if it was rejected, refused or undone, 2 if the run failed or
-    was stopped.
+    did not end.
     """
     from modelway.components.core.evidence import explanation
 
@@ -56,7 +55,7 @@ def recorded_outcome(store: str, run: str | None) -> Outcome:
 
 
 def _print(sentences: list[str], state: State) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     colour = "green" if state in {State.REGISTERED, State.PROMOTED} else "red"
     console.print(f"[{colour}]{escape(sentences[0])}[/{colour}]")
     for sentence in sentences[1:]:

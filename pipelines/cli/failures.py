@@ -21,9 +21,17 @@ import typer
 
 from modelway.components.core.addresses import without_secrets
 from modelway.components.core.config.document import locate
-from modelway.components.core.errors import CrashError, exit_code_of, first_line, readable_error
+from modelway.components.core.errors import (
+    CrashError,
+    InterruptionError,
+    exit_code_of,
+    first_line,
+    interruption,
+    readable_error,
+)
+from modelway.components.core.termination import TerminatedError
 from modelway.pipelines.cli.options import Debug, Json, home_of, project_folder
-from modelway.pipelines.cli.output import Answer, escape, print_error, print_json
+from modelway.pipelines.cli.output import STANDARD_OUTPUT, Answer, escape, print_error, print_json
 
 _JSON = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
 _DEBUG = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
@@ -33,7 +41,8 @@ def guard(app: typer.Typer) -> None:
     """Gives every command of an app `--debug`, prints its answer, and ends it with one readable error where it fails.
 
     A command that returns an `Answer` has `--json` too. One that fails exits with 1 where that is a judged no, 3 where
-    Modelway crashed, and 2 on any other error. Help texts are shown as they are written: rich would take
+    Modelway crashed, 128 and the signal's number where it was told to end, and 2 on any other error. That nobody reads
+    what it prints any more is no error. Help texts are shown as they are written: rich would take
     ``name[extra]`` for markup.
     """
     for command in app.registered_commands:
@@ -52,12 +61,16 @@ def _guarded(callback: Callable[..., Answer | None]) -> Callable[..., None]:
 
     @wraps(callback)
     def command(**options: Any) -> None:
+        answer: Answer | None = None
         try:
             answer = callback(**{name: options[name] for name in signature.parameters})
             if answer is not None:
                 answer.print(as_json=options["as_json"])
         except (typer.Exit, typer.Abort):
             raise
+        except TerminatedError as error:
+            end = InterruptionError(f"interrupted by {interruption(error.number)}", error.number)
+            raise typer.Exit(_end(end, options)) from error
         except Exception as error:
             raise typer.Exit(_end(error, options)) from error
         raise typer.Exit(0 if answer is None else answer.exit_code)
@@ -75,7 +88,7 @@ def _end(error: Exception, options: Mapping[str, Any]) -> int:
         readable = CrashError(description, str(_write_log(error, options)))
     if options["debug"]:
         sys.stderr.write(without_secrets("".join(traceback.format_exception(error))))
-    if options.get("as_json"):
+    if options.get("as_json") and readable.file != STANDARD_OUTPUT:
         print_json({"error": locate(readable).fields()})
     else:
         print_error(locate(readable))
@@ -97,6 +110,10 @@ def _write_log(error: Exception, options: Mapping[str, Any]) -> Path:
             log.parent.mkdir(exist_ok=True)
             log.write_text(content, encoding="utf-8")
             return log
-    with tempfile.NamedTemporaryFile("w", prefix="modelway-crash-", suffix=".log", delete=False) as file:
-        file.write(content)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="modelway-crash-", suffix=".log", delete=False) as file:
+            file.write(content)
+    except OSError:  # no file can be written anywhere
+        sys.stderr.write(f"{content}\n")
+        return Path("/dev/stderr")
     return Path(file.name)

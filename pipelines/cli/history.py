@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from modelway.components.core.audit.approvals import Approval, approvals
@@ -16,7 +15,7 @@ from modelway.components.core.audit.environments import ENVIRONMENTS, Period, pe
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.audit.witness import VerifiedLog
 from modelway.pipelines.cli.options import Context, Home, Project, Store, parse_time
-from modelway.pipelines.cli.output import Answer, escape, to_minute
+from modelway.pipelines.cli.output import Answer, Console, escape, to_minute
 
 _APPROVAL = {"by", "reason", "at", "until", "identity"}
 
@@ -128,4 +127,4 @@ def _print(model: str, rows: list[dict[str, Any]]) -> None:
         until = to_minute(row["until"]) if row["until"] else "now"
         why = escape(" ".join(row["why"]))
         table.add_row(row["environment"], row["version"], to_minute(row["since"]), until, why)
-    Console(highlight=False).print(table if rows else f"no environment served {escape(model)}")
+    Console().print(table if rows else f"no environment served {escape(model)}")

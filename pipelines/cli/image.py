@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from modelway.pipelines.cli.options import Folder, Insecure, project_folder
-from modelway.pipelines.cli.output import Answer
+from modelway.pipelines.cli.output import Answer, Console
 from modelway.pipelines.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def image(
 
 
 def _print(result: ProjectImage) -> None:
-    printer = Console(highlight=False, markup=False, soft_wrap=True)  # so that the reference can be copied
+    printer = Console(markup=False, soft_wrap=True)  # so that the reference can be copied
     printer.print(result.image)
     printer.print(f"  code      {result.code}, {len(result.modules)} files")
     printer.print(f"  packages  {', '.join(result.packages) or 'none that the image of the components lacks'}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.uri import write_uri
 from modelway.pipelines.cli.output import Answer, written
 
 
@@ -33,8 +34,7 @@ def init(
         )
     schemas = {f".schemas/{kind}.schema.json": published_schema(kind) for kind in DOCUMENTS}
     for file, text in {**proposal.files, **schemas}.items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(text, encoding="utf-8")
+        write_uri(str(folder / file), text.encode())
     return written(
         files,
         f"a {proposal.task} project with {len(proposal.features)} features, {len(proposal.unused)} columns unused; "

@@ -14,10 +14,11 @@ def keys(folder: Annotated[Path, typer.Argument(help="Where the keys go.")] = Pa
     """Makes the keys that releases are signed and verified with, and a pair to encrypt and decrypt models with."""
     from modelway.components.core.bundle.encryption import new_identity
     from modelway.components.core.bundle.keys import new_keys
+    from modelway.components.core.storage.uri import make_folder
 
     files = [folder / name for name in ("signing.pem", "verifying.pem", "encryption.key", "encryption.recipient")]
     signing, verifying, identity, recipient = files
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     new_keys(signing, verifying)
     new_identity(identity, recipient)
     return written(

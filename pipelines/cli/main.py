@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from modelway.components.core.addresses import hide_secrets_in_output
+from modelway.components.core.termination import on_first_signal, raise_terminated
 from modelway.pipelines.cli import audit
 from modelway.pipelines.cli.approve import approve
 from modelway.pipelines.cli.compile import compile_
@@ -19,6 +20,7 @@ from modelway.pipelines.cli.image import image
 from modelway.pipelines.cli.init import init
 from modelway.pipelines.cli.keys import keys
 from modelway.pipelines.cli.manifests import manifests
+from modelway.pipelines.cli.output import prepare_output
 from modelway.pipelines.cli.package import package
 from modelway.pipelines.cli.promote import promote
 from modelway.pipelines.cli.report import report
@@ -45,9 +47,11 @@ app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:
-    """Runs the command."""
+    """Runs the command; Ctrl-C or SIGTERM ends it and what it began, a second one at once."""
+    prepare_output()
     hide_secrets_in_output()
-    app()
+    with on_first_signal(raise_terminated):
+        app()
 
 
 guard(app)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+import rich.console
 from rich import markup
-from rich.console import Console
 
 from modelway.components.core.audit.identity import IDENTITY, PROOF, recorded_identity
-from modelway.components.core.errors import CrashError, ModelwayError
+from modelway.components.core.errors import CrashError, InterruptionError, ModelwayError, os_error
 from modelway.components.core.evidence.runs import Outcome, State
 from modelway.components.core.report.text import printable
 
 if TYPE_CHECKING:
     from modelway.components.core.audit.chain import Entry
     from modelway.components.deploy.result import DeployResult
+
+
+STANDARD_OUTPUT = "standard output"  # as the file of an error
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,58 @@ class Answer:
     exit_code: int = 0
 
     def print(self, *, as_json: bool) -> None:
-        """Prints the answer as JSON or for people."""
-        if as_json:
-            print_json(self.content)
-        else:
-            self.print_for_people()
+        """Prints the answer as JSON or for people; a reader who has gone, such as `head`, misses the rest of it.
+
+        Raises:
+            ModelwayError: standard output cannot be written to.
+        """
+        try:
+            if as_json:
+                print_json(self.content)
+            else:
+                self.print_for_people()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discard_output()
+        except OSError as error:
+            discard_output()  # what is left to print would fail at the end again
+            raise os_error(error, STANDARD_OUTPUT, deed="written") or error from error
+
+
+class Console(rich.console.Console):
+    """A terminal or file to print to, on which nothing is highlighted; what nobody reads any more goes nowhere."""
+
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False, markup: bool = True) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=soft_wrap, markup=markup)
+
+    def on_broken_pipe(self) -> None:
+        """Goes on without a reader, such as `head`, where rich would end the program."""
+        discard_output(stderr=self.stderr)
+
+
+def discard_output(*, stderr: bool = False) -> None:
+    """Discards what is printed on standard output from now on, or on standard error: its reader has gone."""
+    stream = sys.stderr if stderr else sys.stdout
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def prepare_output() -> None:
+    """Has characters that the terminal's encoding lacks printed as escapes, where Python would raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _is_unicode(stream):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def print_json(content: object) -> None:
     """Prints one JSON object on standard output."""
-    text = printable(json.dumps(content, indent=2, ensure_ascii=False))
-    Console(highlight=False, soft_wrap=True).out(text, highlight=False)
+    text = printable(json.dumps(content, indent=2, ensure_ascii=not _is_unicode(sys.stdout)))
+    Console(soft_wrap=True).out(text, highlight=False)
 
 
 def escape(text: str) -> str:
@@ -56,20 +103,23 @@ def escape(text: str) -> str:
 
 def print_line(text: str) -> None:
     """Prints a line."""
-    Console(highlight=False).print(escape(text), soft_wrap=True)
+    Console().print(escape(text), soft_wrap=True)
 
 
 def print_progress(line: str) -> None:
     """Prints a line of progress, on standard error."""
-    Console(stderr=True, highlight=False).print(f"  [dim]{escape(line)}[/dim]", soft_wrap=True)
+    Console(stderr=True).print(f"  [dim]{escape(line)}[/dim]", soft_wrap=True)
 
 
 def print_error(error: ModelwayError, *, severity: Literal["error", "warning"] = "error") -> None:
-    """Prints an error for people, on standard error; a crash in one line."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    """Prints an error for people, on standard error; a crash or an interruption in one line."""
+    console = Console(stderr=True, soft_wrap=True)
     if isinstance(error, CrashError):
         line = f"{error.message}; {error.remedy}: {error.file}"
         console.print(f"[bold red]error[/bold red]: {escape(line)}")
+        return
+    if isinstance(error, InterruptionError):
+        console.print(f"[yellow]{escape(error.message)}[/yellow]; {escape(error.remedy)}")
         return
     colour = "red" if severity == "error" else "yellow"
     console.print(f"[bold {colour}]{severity}[/bold {colour}]: {escape(error.message)}")
@@ -91,7 +141,7 @@ def print_written(files: Sequence[Path], note: str) -> None:
 
 def print_blockers(blockers: Sequence[str], otherwise: str) -> None:
     """Prints why a version may not be promoted, a line each; or a line that says that it may."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     for blocker in blockers:
         console.print(f"  [red]✗[/red] {escape(blocker)}")
     if not blockers:
@@ -104,7 +154,7 @@ def deploy_answer(result: DeployResult) -> Answer:
 
 
 def _print_deploy_result(result: DeployResult) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(soft_wrap=True)
     colour = "green" if result.live else "red"
     console.print(
         f"[{colour}]{result.status}[/{colour}] [bold]{escape(result.model)}[/bold] version {result.version} in "
@@ -132,8 +182,8 @@ def to_minute(time: str) -> str:
 
 
 def exit_code(outcome: Outcome) -> int:
-    """The exit code of a command about a run: 0 it reached its goal, 1 a judged no, 2 it failed or was stopped."""
-    if outcome.state in {State.FAILED, State.STOPPED}:
+    """The exit code of a command about a run: 0 it reached its goal, 1 a judged no, 2 it failed or did not end."""
+    if outcome.state in {State.FAILED, State.STOPPED, State.INTERRUPTED}:
         return 2
     if outcome.state in {State.REGISTERED, State.PROMOTED}:
         return 0 if not outcome.error else 1 if outcome.deployment is not None else 2

@@ -7,12 +7,11 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from modelway.components.core.checks import Verdict
-from modelway.components.core.errors import exit_code_of
+from modelway.components.core.errors import InterruptionError, exit_code_of
 from modelway.components.core.evidence.runs import Outcome, State
 from modelway.pipelines.cli.options import (
     BASE,
@@ -26,7 +25,7 @@ from modelway.pipelines.cli.options import (
     project_folder,
     store_of,
 )
-from modelway.pipelines.cli.output import Answer, escape, exit_code, print_error
+from modelway.pipelines.cli.output import Answer, Console, escape, exit_code, print_error
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def run(
 ) -> Answer:
     """Runs the whole release pipeline on this machine; with a serving base, a blessed version is packaged too.
 
-    Exits with 0 if a model was registered, 1 if a gate rejected it, 2 on any error.
+    Exits with 0 if a model was registered, 1 if a gate rejected it, 2 on any error, 130 if it was interrupted.
     """
     from modelway.pipelines.local.runner import run_release
 
@@ -64,7 +63,7 @@ def run(
     workspace = Workspace.load(folder, data)
     start = time.perf_counter()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("checking the project and warming up")
         result = run_release(
             workspace,
@@ -136,7 +135,10 @@ def _warnings(outcome: Outcome | None) -> list[str]:
 
 def _print(result: LocalResult, seconds: float, *, tracking: str) -> None:
     """Prints the run's gates, reasons, model and reports for people."""
-    console = Console(highlight=False)
+    if isinstance(result.error, InterruptionError):
+        print_error(result.error)
+        return
+    console = Console()
     outcome = result.outcome
     if outcome is not None:
         _print_gates(outcome, console)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from modelway.components.core.evidence.runs import Outcome, State, recorded_runs
 from modelway.pipelines.cli.options import Folder, Home, Store, home_of, project_folder, store_of
-from modelway.pipelines.cli.output import Answer, escape, to_minute
+from modelway.pipelines.cli.output import Answer, Console, escape, to_minute
 
 _OPEN = "no outcome"
-_COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", State.STOPPED: "yellow", _OPEN: "yellow"}
+_COLOURS = {State.REGISTERED: "green", State.PROMOTED: "green", _OPEN: "yellow"}
+_COLOURS |= dict.fromkeys((State.STOPPED, State.INTERRUPTED), "yellow")
 
 
 def runs(
@@ -42,7 +42,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         state = f"[{colour}]{row['state']}[/{colour}]"
         name, run, error = (escape(row[key]) for key in ("name", "run", "error"))
         table.add_row(to_minute(row["at"]), name, run, state, row["version"], error)
-    Console(highlight=False).print(table if rows else "no run has left records there; `modelway run` starts one")
+    Console().print(table if rows else "no run has left records there; `modelway run` starts one")
 
 
 def _row(run: str, outcome: Outcome | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from modelway.components.core.errors import ModelwayError
+from modelway.pipelines.cli.output import Answer
 
 
 def schema(kind: Annotated[str, typer.Argument(help="project, contract or policy.")]) -> None:
@@ -15,4 +16,4 @@ def schema(kind: Annotated[str, typer.Argument(help="project, contract or policy
 
     if kind not in DOCUMENTS:
         raise ModelwayError(f"there is no file {kind!r}", value=kind, remedy=f"choose {', '.join(DOCUMENTS)}")
-    typer.echo(published_schema(kind), nl=False)
+    Answer(None, lambda: typer.echo(published_schema(kind), nl=False)).print(as_json=False)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
-from modelway.components.core.instructions import in_pod
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.core.parsing import parse_json
+from modelway.components.core.surroundings.kubeconfig import cluster_configuration
 
 _TIMEOUT = (4, 8)  # seconds to connect, and to wait for an answer
 
@@ -33,31 +31,15 @@ class ClusterReader:
         """The cluster that ``KUBECONFIG`` names; without it, the one that this runs in; None if there is neither.
 
         Raises:
-            ModelwayError: the kubeconfig file is missing or malformed.
+            SetupError: its configuration cannot be used.
         """
         import urllib3
-        from kubernetes import client, config  # type: ignore[import-untyped]
+        from kubernetes import client  # type: ignore[import-untyped]
 
-        variable = os.environ.get("KUBECONFIG")
-        file = variable or str(Path.home() / ".kube" / "config")
-        settings = client.Configuration()
-        try:
-            if variable or Path(file).exists():
-                config.load_kube_config(file, client_configuration=settings)
-            elif in_pod():
-                config.load_incluster_config(client_configuration=settings)
-            else:
-                return None
-        except config.ConfigException as error:
-            raise ModelwayError(
-                f"the cluster's configuration cannot be read: {first_line(error)}",
-                key="KUBECONFIG",
-                file=file,
-                remedy="name a kubeconfig file as KUBECONFIG: `kubectl config view` prints what kubectl uses",
-            ) from error
+        settings = cluster_configuration()
+        if settings is None:
+            return None
         settings.retries = urllib3.Retry(connect=1, read=0, other=0)
-        if not settings.verify_ssl:  # the kubeconfig says so; without this each call would be warned of
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return cls(client.ApiClient(settings))
 
     @property

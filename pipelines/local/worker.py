@@ -6,7 +6,6 @@ The process is started once for a local run, imports while the pipeline is being
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
@@ -17,12 +16,14 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from modelway.components.core.addresses import hide_secrets_in_output
+from modelway.components.core.termination import end_with_parent
 
 PRELOADED = (
     "modelway.components.resolve.stage",
@@ -50,29 +51,48 @@ PRELOADED_FOR_SQLITE = (
     "sqlalchemy.dialects.sqlite",
     "alembic.command",
 )
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GRACE_SECONDS = 5
+RECORDING = "record_outcome"  # the one stage that runs after an interruption, and is not ended by one
 # These stages run while a new database is still being created.
 WITHOUT_TRACKING = {"resolve_inputs", "ingest_data", "validate_data", "enforce_gate", "prepare_features"}
+
+
+@dataclass
+class _Tasks:
+    """The forked children that run, each the leader of a process group; and whether SIGUSR1 has ended the run."""
+
+    current: int = 0
+    preparing: int = 0
+    interrupted: bool = False
+
+    def signal(self, number: int, *pids: int) -> None:
+        """Sends a signal to the groups of children."""
+        for pid in filter(None, pids):
+            with suppress(ProcessLookupError, PermissionError):  # it has ended
+                os.killpg(pid, number)
+
+
+_TASKS = _Tasks()
 
 
 def main() -> None:
     """Imports, then forks a child for each request until the connection closes.
 
     A request is a JSON object: ``kind`` (``task`` or ``preflight``), ``log`` and ``result`` (files to write), and the
-    arguments of `run_task` or of `preflight`. The answer is the child's exit code.
+    arguments of `run_task` or of `preflight`. The answer is the child's exit code. SIGTERM ends this process and its
+    children; SIGUSR1 ends the task that runs, after which only `record_outcome` is run.
     """
     hide_secrets_in_output()
-    _end_with_parent()
     signal.signal(signal.SIGTERM, _end_after_tasks)
+    signal.signal(signal.SIGUSR1, _end_task)  # of SIGINT, Polars has the kernel restart what it interrupts
+    signal.signal(signal.SIGALRM, _kill_task)
     connection = Connection(int(sys.argv[1]))
     os.environ["_KFP_RUNTIME"] = "true"
-    preparing = None
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if uri.startswith("sqlite"):
         _import(PRELOADED_FOR_SQLITE)
     if _is_new(uri):
-        preparing = _fork(_prepare_tracking, {"folder": sys.argv[2]})
+        _TASKS.preparing = _fork(_prepare_tracking, {"folder": sys.argv[2]})
     _import(PRELOADED)
     while True:
         try:
@@ -83,11 +103,26 @@ def main() -> None:
             work = _run_preflight
         else:
             work = run_task
-            if preparing is not None and request["function"] not in WITHOUT_TRACKING:
-                os.waitpid(preparing, 0)
-                preparing = None
-        _, status = os.waitpid(_fork(work, request), 0)
-        connection.send_bytes(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+            if _TASKS.preparing and request["function"] not in WITHOUT_TRACKING:
+                os.waitpid(_TASKS.preparing, 0)
+                _TASKS.preparing = 0
+        connection.send_bytes(json.dumps(_run(work, request)).encode())
+
+
+def _run(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> int:
+    """Runs a request in a fork, unless the run was interrupted; returns the exit code."""
+    is_recording = request.get("function") == RECORDING
+    if _TASKS.interrupted and not is_recording:
+        return 128 + signal.SIGTERM
+    pid = _fork(work, request)
+    if not is_recording:
+        _TASKS.current = pid
+        if _TASKS.interrupted:  # since it was forked
+            _end_task()
+    _, status = os.waitpid(pid, 0)
+    _TASKS.current = 0
+    signal.alarm(0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def _import(modules: tuple[str, ...]) -> None:
@@ -95,19 +130,28 @@ def _import(modules: tuple[str, ...]) -> None:
         importlib.import_module(module)
 
 
-def _end_with_parent() -> None:
-    """Has the kernel end this process when the one that started it ends, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _end_task(*_: object) -> None:
+    """Tells the task that runs to end, and kills it where it does not within the grace period."""
+    _TASKS.interrupted = True
+    if _TASKS.current:
+        _TASKS.signal(signal.SIGTERM, _TASKS.current)
+        signal.alarm(_GRACE_SECONDS)
+
+
+def _kill_task(*_: object) -> None:
+    _TASKS.signal(signal.SIGKILL, _TASKS.current)
 
 
 def _end_after_tasks(number: int, _frame: FrameType | None) -> NoReturn:
-    """Ends this process when its tasks have, which were told to end too: one may have an MLflow run to end first."""
+    """Ends this process when its tasks have, which are told to end too: one may have an MLflow run to end first."""
+    pids = (_TASKS.current, _TASKS.preparing)
+    _TASKS.signal(signal.SIGTERM, *pids)
     deadline = time.monotonic() + _GRACE_SECONDS
     with suppress(ChildProcessError):  # there is none left
         while time.monotonic() < deadline:
             if os.waitpid(-1, os.WNOHANG) == (0, 0):
                 time.sleep(0.02)
+        _TASKS.signal(signal.SIGKILL, *pids)
     os._exit(128 + number)
 
 
@@ -131,6 +175,8 @@ def _fork(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> in
     pid = os.fork()
     if pid == 0:
         _child(work, request)
+    with suppress(OSError):  # the child does it too: whichever of the two comes first
+        os.setpgid(pid, pid)
     return pid
 
 
@@ -139,8 +185,10 @@ def _child(work: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> N
     from modelway.components.core.errors import first_line, readable_error
 
     code = 1
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _end_with_parent()
+    os.setpgid(0, 0)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    end_with_parent()
     try:
         log = os.open(request.get("log", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)

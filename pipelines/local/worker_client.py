@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modelway.components.core.errors import CrashError, ModelwayError, from_fields, readable_error
+from modelway.components.core.termination import ending_with_this_process
 from modelway.pipelines.project.workspace import Workspace
 
 _SEE_LOG = "see this log; if it shows no error, the machine may have run out of memory"
@@ -44,6 +45,7 @@ class Worker:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=ending_with_this_process(),  # noqa: PLW1509 - it calls the kernel alone
             )
         theirs.close()
         self._connection = Connection(ours.detach())
@@ -106,11 +108,16 @@ class Worker:
             remedy=_SEE_LOG,
         )
 
+    def end_task(self) -> None:
+        """Has the task that runs end, as on SIGTERM; no other is run after it but `record_outcome`."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGUSR1)
+
     def close(self) -> None:
         """Ends the process and whatever it forked."""
         self._connection.close()
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.terminate()
         self._process.wait()
 
 

@@ -23,6 +23,7 @@ from modelway.components.core.code.locked_requirements import REQUIREMENTS_FILE,
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.oci.image import Image
 from modelway.components.core.oci.layout import Images
+from modelway.components.core.termination import ending_with_this_process
 
 _DISTRIBUTION = re.compile(r"(?P<site>.*/lib/python(?P<python>3\.\d+)/site-packages)/(?P<name>[^/]+)\.dist-info")
 _WHITEOUT = ".wh."
@@ -184,7 +185,14 @@ def install(
             *("--python-platform", platform, "--python-version", image_packages.python),
             *("--requirements", str(requirements)),
         ]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=ending_with_this_process(),
+        )
     if result.returncode != 0:
         raise ModelwayError(
             f"the locked packages cannot be installed for {image_packages.platform} and Python "

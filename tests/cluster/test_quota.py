@@ -235,7 +235,7 @@ def test_an_account_that_may_not_read_them(
 
 @pytest.mark.parametrize(
     ("kubeconfig", "namespace", "says"),
-    [(None, "modelway-test-nowhere", "has no namespace"), ("/nowhere", "kubeflow", "configuration cannot be read")],
+    [(None, "modelway-test-nowhere", "has no namespace"), ("/nowhere", "kubeflow", "no cluster is configured")],
 )
 def test_a_cluster_or_namespace_that_is_not_there(
     kubeconfig: str | None, namespace: str, says: str, check: Check, monkeypatch: pytest.MonkeyPatch

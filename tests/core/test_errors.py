@@ -151,28 +151,58 @@ def test_a_readable_error_is_found_behind_others(depth: int, is_context: bool) -
     assert readable_error(error) is readable
 
 
+def test_that_there_is_no_folder_for_temporary_files_is_said() -> None:
+    readable = readable_error(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"))
+    assert readable is not None
+    assert readable.key == "TMPDIR"
+
+
+FILE = "/data/model.skops"
+
+
+def system_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number), FILE)
+
+
 @pytest.mark.parametrize(
     "error",
     [
-        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/model.skops"),
-        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "/data/model.skops"),
+        system_error(errno.ENOSPC),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
         RuntimeError("polars: No space left on device (os error 28)"),
         RuntimeError("(sqlite3.OperationalError) database or disk is full"),
-        behind(ValueError("write failed"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/model.skops")),
+        behind(ValueError("write failed"), system_error(errno.ENOSPC)),
     ],
-    ids=["full", "quota", "in the message", "sqlite", "behind another"],
+    ids=["full", "without a name", "in the message", "sqlite", "behind another"],
 )
-def test_a_full_disk_is_said_to_be_one(error: BaseException) -> None:
+def test_a_full_disk_is_said_to_be_one_and_nothing_else_is_claimed(error: BaseException) -> None:
     readable = readable_error(error)
     assert readable is not None
-    assert readable.message == "the disk is full"
+    assert "the disk is full" in readable.message
     assert "free some space" in readable.remedy
+    assert "registered" not in f"{readable.message} {readable.remedy}"
 
 
-def test_the_file_that_did_not_fit_is_named() -> None:
-    readable = readable_error(OSError(errno.ENOSPC, "No space left on device", "/data/model.skops"))
+@pytest.mark.parametrize(
+    ("number", "says", "remedy"),
+    [
+        (errno.ENOSPC, "the disk is full (No space left on device)", "free some space"),
+        (errno.EDQUOT, "the disk quota is used up (Disk quota exceeded)", "free some space"),
+        (errno.EROFS, "the file system is read-only (Read-only file system)", "name another place: --home"),
+        (errno.EACCES, "this account has no permission (Permission denied)", "correct the permissions"),
+        (errno.ENOTDIR, "a file is where a folder must be (Not a directory)", "name another place"),
+        (errno.EFBIG, "the file would be larger than is allowed (File too large)", "ulimit -f"),
+        (errno.EMFILE, "too many files are open (Too many open files)", "ulimit -n"),
+        (errno.EIO, "the file system fails (Input/output error)", "check the disk"),
+    ],
+)
+def test_a_file_system_that_fails_is_named_with_the_file_and_the_remedy(number: int, says: str, remedy: str) -> None:
+    readable = readable_error(system_error(number))
     assert readable is not None
-    assert readable.file == "/data/model.skops"
+    assert readable.message == f"{FILE} cannot be used: {says}"
+    assert readable.file == FILE
+    assert remedy in readable.remedy
+    assert exit_code_of(readable) == 2
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), OSError(errno.ENOENT, "no such file"), KeyError("space left")])

@@ -104,3 +104,89 @@ def test_a_task_that_is_not_told_to_end_records_nothing(work: str, code: int, tm
     if work == FORKS:
         assert f"{-signal.SIGTERM}\n" in output
     assert StopRecord.read(str(tmp_path / "store"), "id-1") is None
+
+
+ENDS = """
+import signal, subprocess, sys, time
+from modelway.components.core.termination import ending_with_this_process, on_first_signal, termination_deferred
+"""
+
+
+def run_python(code: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", ENDS + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+CHILD = """
+with subprocess.Popen(["sleep", "60"], preexec_fn=ending_with_this_process()) as child:
+    print(child.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_a_child_does_not_outlive_its_parent_however_that_ends(number: signal.Signals) -> None:
+    process = run_python(CHILD)
+    child = int(line_of(process))
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    deadline = time.monotonic() + 2
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{child}").exists()
+
+
+FIRST = """
+def react(number):
+    print("first", number, flush=True)
+
+with on_first_signal(lambda number: sys.exit("the outer one")):
+    with on_first_signal(react):
+        print("waits", flush=True)
+        for _ in range(100):
+            time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_is_reacted_to_and_the_second_ends_at_once(number: signal.Signals) -> None:
+    process = run_python(FIRST)
+    assert line_of(process) == "waits"
+    process.send_signal(number)
+    assert line_of(process) == f"first {number}"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=5)
+    assert (process.returncode, errors) == (130, "")
+
+
+def test_what_a_program_handles_or_ignores_itself_stays_so() -> None:
+    process = run_python(
+        """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, lambda *_: print("own", flush=True))
+with on_first_signal(lambda number: print("ours", flush=True)):
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.raise_signal(number)
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    )
+    output, errors = process.communicate(timeout=10)
+    assert (output, errors, process.returncode) == ("own\nTrue\n", "", 0)
+
+
+def test_a_termination_waits_until_what_is_done_as_a_whole_is_done() -> None:
+    process = run_python(
+        """
+with termination_deferred():
+    signal.raise_signal(signal.SIGTERM)
+    print("done", flush=True)
+print("not reached", flush=True)
+"""
+    )
+    output, _ = process.communicate(timeout=10)
+    assert (output, process.returncode) == ("done\n", -signal.SIGTERM)

@@ -15,7 +15,7 @@ from user_files import minimal_policy
 from modelway.components.core.audit.approvals import approve
 from modelway.components.core.bundle.keys import VERIFYING_KEY, new_keys
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.errors import UnavailableError
+from modelway.components.core.errors import ModelwayError, SetupError, UnavailableError
 from modelway.components.deploy.preconditions import image_failures, policy_failures, precondition_failures
 
 
@@ -79,22 +79,73 @@ def test_what_was_changed_after_it_was_signed_is_refused(
     assert says in problem
 
 
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("name", ["release.json", "release.sig", "sbom.cdx.json"])
+def test_a_document_that_is_nested_too_deep_is_a_failure_of_the_release(
+    name: str, packages: Any, shared_version: str, failures: Callable[..., tuple[str, ...]]
+) -> None:
+    packages.altered("shared", shared_version, rewriting(name, DEEP), sign_again=name != "release.sig")
+    assert [failure for failure in failures("shared", shared_version) if name in failure]
+
+
 def test_a_release_that_another_key_signed_is_refused(
     shared_version: str, failures: Callable[..., tuple[str, ...]], keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new_keys(keys / "other", keys / "other.pub")
     monkeypatch.setenv(VERIFYING_KEY, str(keys / "other.pub"))
     assert "was made with another key than is trusted here" in failures("shared", shared_version)[0]
-    monkeypatch.setenv(VERIFYING_KEY, str(keys / "nowhere"))
-    assert failures("shared", shared_version) == ("the file that MODELWAY_VERIFYING_KEY names does not exist",)
 
 
-def test_without_a_key_to_verify_with_nothing_is_deployed(
-    shared_version: str, failures: Callable[..., tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+def unset(_: Path) -> None:
+    """No key is named."""
+
+
+def empty(file: Path) -> str:
+    file.write_bytes(b"")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (unset, "MODELWAY_VERIFYING_KEY is not set"),
+        (str, "the file that MODELWAY_VERIFYING_KEY names does not exist"),
+        (empty, "the key cannot be read: it is not a PEM file"),
+        (lambda file: str(file.parent), "the file that MODELWAY_VERIFYING_KEY names does not exist"),
+    ],
+    ids=["unset", "missing", "empty", "a folder"],
+)
+def test_a_key_that_the_caller_lacks_is_no_fault_of_the_version(
+    key: Callable[[Path], str | None],
+    says: str,
+    shared_version: str,
+    failures: Callable[..., tuple[str, ...]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(VERIFYING_KEY)
-    (problem,) = failures("shared", shared_version)
-    assert "MODELWAY_VERIFYING_KEY" in problem
+    path = key(tmp_path / "verifying.pem")
+    if path is None:
+        monkeypatch.delenv(VERIFYING_KEY)
+    else:
+        monkeypatch.setenv(VERIFYING_KEY, path)
+    with pytest.raises(SetupError) as error:
+        failures("shared", shared_version)
+    assert says in error.value.message
+    assert error.value.key == VERIFYING_KEY
+
+
+def test_what_the_caller_names_wrongly_is_no_fault_of_the_version(
+    shared_version: str, failures: Callable[..., tuple[str, ...]]
+) -> None:
+    with pytest.raises(ModelwayError, match="is not an image reference"):
+        failures("shared", shared_version, "host")
+    with pytest.raises(ModelwayError, match="is not pinned by a digest"):
+        failures("shared", shared_version, "registry.example/shared:latest")
+    policy = minimal_policy(environments={"production": {}})
+    with pytest.raises(ModelwayError, match="the policy that the promoter brings has no environment staging"):
+        failures("shared", shared_version, policy=policy)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +196,6 @@ def test_an_image_that_package_model_did_not_record_is_refused(
     assert failures("recorded", version, other_image) == (
         f"the image is not the one that package_model recorded: it is {other_image}, not {recorded_image}",
     )
-    tag = recorded_image.partition("@")[0] + ":latest"
-    assert f"the image {tag} is not pinned by a digest" in failures("recorded", version, tag)
     packages.record("recorded", version, f"{tmp_path}@sha256:{'0' * 64}")
     assert failures("recorded", version)[0].startswith("the image is in a folder, from which a cluster cannot pull")
 

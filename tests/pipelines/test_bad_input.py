@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from disks import fill
 
 Ran = subprocess.CompletedProcess[str]
 Command = Callable[..., Ran]
@@ -365,44 +364,13 @@ def test_an_unreachable_mlflow_is_named_before_the_first_stage(
     assert time.perf_counter() - start < 30
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """``disk("64k")``: an empty disk of that size."""
-    mounted: list[Path] = []
-
-    def mount(size: str) -> Path:
-        place = tmp_path / "disk"
-        place.mkdir()
-        result = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode != 0:
-            missing = pytest.fail if os.environ.get("CI") else pytest.skip
-            missing(f"a disk cannot be mounted here: {result.stderr.strip()}")
-        mounted.append(place)
-        return place
-
-    yield mount
-    for place in mounted:
-        subprocess.run(["umount", str(place)], check=True)
-
-
-def _fill(place: Path) -> None:
-    with suppress(OSError), (place / "ballast").open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-
-
 @pytest.mark.parametrize("room", [0, 90, 1100], ids=["no_room", "room_for_some_logs", "room_for_the_data"])
 def test_a_full_disk_is_said_to_be_full(
     room: int, small: Path, disk: Callable[[str], Path], modelway: Command, registered_versions: Versions
 ) -> None:
     place = disk(f"{room or 64}k")
     if not room:
-        _fill(place)
+        fill(place)
     code, summary = _ran(modelway, small, place / "home")
     case = Case(lambda *_: None, ("the disk is full", "free some space"), ("message", "the disk is full"))
     _check_error(code, summary, case)

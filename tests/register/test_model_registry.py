@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from disks import fill
 from registrations import NAME, Request, numbers
 
 from modelway.components.core.audit.environments import point_environment_at
@@ -26,6 +28,7 @@ from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE
 from modelway.components.core.evidence.runs import DECISION, State
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.termination import TerminatedError, raise_terminated
 from modelway.components.record.stage import record
 from modelway.components.register.stage import Training
 
@@ -235,7 +238,7 @@ def test_where_the_decision_cannot_be_written_nothing_is_registered(
     in_the_way = challenger.store / "runs" / "run-9" / DECISION
     in_the_way.mkdir(parents=True)
     blocked = challenger.but(context=dataclasses.replace(challenger.context, run="run-9"))
-    with pytest.raises(ModelwayError, match="it is a folder"):
+    with pytest.raises(ModelwayError, match="a folder is where a file must be"):
         blocked.register()
     assert numbers(tracking) == ["1"]
     holder = tracking.version_with_alias(NAME, "champion")
@@ -264,3 +267,42 @@ def test_the_same_request_several_times_at_once_is_registered_once(request_: Req
     assert [entry.version for entry in request_.log()] == list(versions)
     decisions = [request_.but(context=context).decision() for context in runs]
     assert {decision.model.version for decision in decisions if decision and decision.model} == versions
+
+
+def test_a_termination_waits_until_the_version_is_registered_as_a_whole(
+    request_: Request, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGTERM, lambda number, _: raise_terminated(number))
+    written = AuditLog._write
+    monkeypatch.setattr(
+        AuditLog, "_write", lambda log, entry: (signal.raise_signal(signal.SIGTERM), written(log, entry))[1]
+    )
+    try:
+        with pytest.raises(TerminatedError):
+            request_.register()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert numbers(tracking) == ["1"]
+    assert _holders(tracking)["champion"] == "1"
+    decision = request_.decision()
+    assert decision is not None
+    assert decision.state is State.REGISTERED
+    assert [entry.event for entry in request_.log()] == ["registered"]
+
+
+def test_a_disk_that_is_full_after_the_decision_leaves_none_that_is_not_true(
+    request_: Request, tracking: Tracking, disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = disk("256k")
+    request = request_.but(context=dataclasses.replace(request_.context, store=str(store)))
+    written = AuditLog._write
+    monkeypatch.setattr(AuditLog, "_write", lambda log, entry: (fill(store), written(log, entry))[1])
+    with pytest.raises(ModelwayError, match="the disk is full"):
+        request.register()
+    assert numbers(tracking) == []
+    assert request.decision() is None
+    monkeypatch.undo()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    (store / "ballast").unlink()
+    version = request.register()
+    assert numbers(tracking) == [version]

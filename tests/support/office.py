@@ -32,6 +32,7 @@ class Office:
     def __call__(self, *arguments: str, by: str = BOB, **more: str) -> Ran:
         """Runs the command in this process, which has imported by then what a new one would take seconds to import."""
         ours = {"MODELWAY_USER": by, "COLUMNS": "240", "MODELWAY_SIGNING_KEY": str(self.keys / "signing.pem")}
+        ours |= {"MODELWAY_VERIFYING_KEY": str(self.keys / "verifying.pem")}
         stdout, stderr, code = io.StringIO(), io.StringIO(), 0
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
             patch.chdir(self.folder)

@@ -20,7 +20,7 @@ from modelway.components.core.errors import (
     first_line,
 )
 from modelway.components.core.storage.certificates import bundle, distrust
-from modelway.components.core.surroundings.cluster import api_client
+from modelway.components.core.surroundings.kubeconfig import api_client
 
 if TYPE_CHECKING:
     from jwt import PyJWK

@@ -13,7 +13,7 @@ from pathlib import Path
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.bundle.keys import VERIFYING_KEY, key_file
 from modelway.components.core.bundle.signing import sign_text, verify_text
-from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
+from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, SetupError
 from modelway.components.core.parsing import parse_json
 from modelway.components.core.storage.uri import join, read_uri, write_uri
 
@@ -39,7 +39,7 @@ def recorded_image(version: ModelVersion) -> str:
     Raises:
         NotFoundError: it has not been packaged.
         DamagedError: the record is damaged, or no trusted key signed it.
-        ModelwayError: there is no key to verify it with.
+        SetupError: there is no key to verify it with.
     """
     file = _file(version)
     try:
@@ -60,6 +60,8 @@ def recorded_image(version: ModelVersion) -> str:
     key = key_file(VERIFYING_KEY)
     try:
         verify_text(_text(version, record), signature, public_key=key)
+    except SetupError:
+        raise
     except ModelwayError as error:
         problem = f"no trusted key signed it: {error.message}" if signature else "it is not signed"
         raise DamagedError(

@@ -43,13 +43,7 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
     """
     origins = ("that the version was released with", "that the promoter brings")
     for policy, origin in zip(policies, origins, strict=False):
-        if environment not in policy.environments:
-            raise ModelwayError(
-                f"the policy {origin} has no environment {environment}",
-                key="environments",
-                value=environment,
-                remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",
-            )
+        check_environment(policy, environment, origin=origin)
     sections = [policy.environments[environment] for policy in policies]
     each = [section.approvals for section in sections]
     return Requirements(
@@ -61,3 +55,18 @@ def requirements(policies: Sequence[Policy], environment: EnvironmentName) -> Re
         verified=any(approvals.verified for approvals in each),
         after=tuple(dict.fromkeys(section.after for section in sections if section.after is not None)),
     )
+
+
+def check_environment(policy: Policy, environment: EnvironmentName, *, origin: str) -> None:
+    """Checks that a policy has an environment; `origin` says which policy it is.
+
+    Raises:
+        ModelwayError: it has not.
+    """
+    if environment not in policy.environments:
+        raise ModelwayError(
+            f"the policy {origin} has no environment {environment}",
+            key="environments",
+            value=environment,
+            remedy=f"choose one of {', '.join(policy.environments)}, or add it there and release again",
+        )

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from modelway.components.core.bundle.keys import ENCRYPTION_KEY, ENCRYPTION_RECIPIENT, key_file, write_pair
 from modelway.components.core.bundle.sealed_v1 import KEY_BYTES, SEALED_FILE, changed_or_cut_off, unseal
 from modelway.components.core.bundle.tar import extract_tar
-from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.errors import ModelwayError, SetupError, first_line
 
 if TYPE_CHECKING:
     from pyrage.x25519 import Identity
@@ -211,9 +211,9 @@ def _lines(path: Path, variable: str) -> dict[int, str]:
     return {number: line for number, line in stripped_lines if line and not line.startswith("#")}
 
 
-def _unreadable(variable: str, reason: str, *, path: Path | None, line: int | None = None) -> ModelwayError:
+def _unreadable(variable: str, reason: str, *, path: Path | None, line: int | None = None) -> SetupError:
     name, remedy = _NAMES[variable]
-    return ModelwayError(
+    return SetupError(
         f"the encryption {name} cannot be read: {reason}",
         file=None if path is None else str(path),
         line=line,

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError
+from modelway.components.core.errors import DamagedError, SetupError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -43,15 +43,15 @@ def key_file(variable: str) -> Path:
     """The key file that an environment variable names, else the one that is mounted where pods have it.
 
     Raises:
-        ModelwayError: the variable is not set and nothing is mounted, or there is no such file.
+        SetupError: the variable is not set and nothing is mounted, or there is no such file.
     """
     if not has_key(variable):
-        raise ModelwayError(
+        raise SetupError(
             f"{variable} is not set", key=variable, remedy="set it to the key's file, such as a mounted Secret's"
         )
     path = os.environ.get(variable) or _MOUNTED[variable]
     if not Path(path).is_file():
-        raise NotFoundError(
+        raise SetupError(
             f"the file that {variable} names does not exist",
             key=variable,
             file=path,
@@ -99,7 +99,7 @@ def signing_key(path: Path) -> ec.EllipticCurvePrivateKey:
     """Reads a private key.
 
     Raises:
-        ModelwayError: it cannot be read or is of another kind.
+        SetupError: it cannot be read or is of another kind.
     """
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -111,7 +111,7 @@ def verifying_keys(path: Path) -> Keys:
     """Reads a file of one or several public keys; returns them by what names them in the signatures that they make.
 
     Raises:
-        ModelwayError: one cannot be read or is of another kind.
+        SetupError: one cannot be read or is of another kind.
     """
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -133,9 +133,9 @@ def _load_key(path: Path, variable: str, *, load: Callable[[bytes], object], con
         key = load(path.read_bytes() if content is None else content)
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a PEM file without a password"
-        raise ModelwayError(f"the key cannot be read: {reason}", file=str(path), key=variable, remedy=remedy) from error
+        raise SetupError(f"the key cannot be read: {reason}", file=str(path), key=variable, remedy=remedy) from error
     if not isinstance(getattr(key, "curve", None), SECP256R1):
-        raise DamagedError("the key is of another kind", file=str(path), key=variable, remedy=remedy)
+        raise SetupError("the key is of another kind", file=str(path), key=variable, remedy=remedy)
     return key
 
 

@@ -152,7 +152,7 @@ def _signed_hashes(signature: Path, keys: Keys) -> dict[str, str]:
             file=str(signature),
             remedy="use a release that `package_model` made, which signs it",
         ) from error
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, binascii.Error) as error:
         raise _invalid(signature, "it is not a model signature") from error
     if kinds != (_MEDIA_TYPE, _PAYLOAD_TYPE):
         raise _invalid(signature, f"it is of another format, {' with '.join(map(str, kinds))}")

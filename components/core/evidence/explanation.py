@@ -73,6 +73,8 @@ def headline(outcome: Outcome) -> str:
     run = f"The run {outcome.label} of {outcome.project}" if outcome.project else f"The run {outcome.label}"
     if outcome.state is State.STOPPED:
         return f"{run} was stopped: {outcome.error}."
+    if outcome.state is State.INTERRUPTED:
+        return f"{run} was {outcome.error}."
     return f"{run} failed: {outcome.error}." if outcome.error else f"{run} failed."
 
 

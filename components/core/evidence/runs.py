@@ -2,7 +2,8 @@
 
 Below the store's root, ``runs/<run's id>/`` holds ``decision.json`` (written by `register_model` or `enforce_gate`),
 ``package.json`` (by `package_model`), ``deployment.json`` (by `deploy_model`), ``outcome.json`` (by `record_outcome`),
-``stopped.json`` (by a stage that was terminated), ``blessing.json``, the model card and the gates' reports;
+``stopped.json`` (by a stage that was terminated, or a command that was interrupted), ``blessing.json``, the model card
+and the gates' reports;
 ``runs/latest/`` holds the latest outcome.
 """
 
@@ -38,12 +39,17 @@ LATEST = "latest"
 
 
 class State(StrEnum):
-    """How a run ended: the first two are of releases, the last three of promotions, the others of any run."""
+    """How a run ended: the first two are of releases, the last three of promotions, the others of any run.
+
+    A run is ``interrupted`` by whoever began it: the command itself was told to end, by Ctrl-C or SIGTERM. It is
+    ``stopped`` where only its tasks were terminated, as on a cluster, which do not learn by whom.
+    """
 
     REGISTERED = "registered"
     REJECTED = "rejected"
     FAILED = "failed"
     STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
     PROMOTED = "promoted"
     UNDONE = "undone"
     REFUSED = "refused"
@@ -225,8 +231,13 @@ def read_outcome(store: str, run: str) -> Outcome | None:
     stop = StopRecord.read(store, run)
     if stop is None:
         return None
-    decision = Outcome.read(store, run, file=DECISION) or Outcome(run=run, project="", state=State.STOPPED)
+    decision = Outcome.read(store, run, file=DECISION) or Outcome(run=run, project="", state=stop_state(stop))
     return decision.model_copy(update={"error": decision.error or stop.sentence, "at": stop.at})
+
+
+def stop_state(stop: StopRecord) -> State:
+    """How a run ended that left this record and no decision."""
+    return State.INTERRUPTED if stop.signal else State.STOPPED
 
 
 def recorded_runs(store: str) -> list[tuple[str, Outcome | None]]:

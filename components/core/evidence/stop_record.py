@@ -1,7 +1,8 @@
 """The record, in the store, that a run was stopped while a stage was running.
 
-Below the store's root, ``runs/<run>/stopped.json`` is written by the stage that was terminated last. A run that was
-retried, or had been decided, has later records, which count more.
+Below the store's root, ``runs/<run>/stopped.json`` is written by the stage that was terminated last, and over it by the
+command that runs all stages, if that was interrupted. A run that was retried, or had been decided, has later records,
+which count more.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from signal import Signals
 
 from pydantic import Field
 
+from modelway.components.core.errors import interruption
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
 from modelway.components.core.storage.run_files import RunRecord, store_of
 
@@ -22,17 +25,21 @@ class StopRecord(RunRecord):
 
     Attributes:
         stage: The component that was running, such as ``train_model``.
+        signal: What the command that ran it got, such as ``SIGINT``; empty where the stage alone was terminated.
         at: When it was terminated, ISO 8601 in UTC.
     """
 
     file = "stopped.json"
 
     stage: str
+    signal: str = ""
     at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def sentence(self) -> str:
-        """What happened; a process does not learn who terminates it."""
+        """What happened; a process does not learn who terminates it, but Ctrl-C is of whoever began the run."""
+        if self.signal:
+            return f"interrupted at {self.stage} by {interruption(Signals[self.signal])}"
         return f"{self.stage} was terminated: by somebody, by a time limit, or because its node went away"
 
 

@@ -13,8 +13,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
+from modelway.components.core.errors import (
+    CredentialsError,
+    ModelwayError,
+    NotFoundError,
+    SetupError,
+    UnavailableError,
+    first_line,
+)
 from modelway.components.core.storage.certificates import distrust, trust_for_mlflow
+from modelway.components.core.storage.database import SQLITE, check_database, database_error_of
 from modelway.components.core.termination import TerminatedError, sigterm_raises
 
 for _name, _value in {
@@ -26,6 +34,8 @@ for _name, _value in {
     "GIT_PYTHON_REFRESH": "quiet",
 }.items():
     os.environ.setdefault(_name, _value)
+if os.path.expanduser("~") == "~":  # noqa: PTH111 - an account without a home, which MLflow's import fails for
+    os.environ["HOME"] = "/nonexistent"
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -52,10 +62,12 @@ class Tracking:
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs, it raises too
         from mlflow import MlflowClient
 
         self.uri = uri
         trust_for_mlflow()
+        check_database(uri)
         with self.translate_errors():
             self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
@@ -64,11 +76,12 @@ class Tracking:
         """The server that ``MLFLOW_TRACKING_URI`` names.
 
         Raises:
-            ModelwayError: the variable is not set.
+            SetupError: the variable is not set.
+            ModelwayError: it names a database that cannot be used.
         """
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         if not uri:
-            raise ModelwayError(
+            raise SetupError(
                 "MLFLOW_TRACKING_URI is not set",
                 key="MLFLOW_TRACKING_URI",
                 remedy="set it to the MLflow server, such as http://mlflow.mlflow:5000 (`modelway run` sets its own)",
@@ -316,6 +329,8 @@ class Tracking:
         try:
             yield
         except (MlflowException, RequestException) as error:
+            if self.uri.startswith(SQLITE) and (database_error := database_error_of(self.uri, str(error))):
+                raise database_error from error
             code = getattr(error, "error_code", None)
             if code in _REFUSED:
                 raise CredentialsError(
@@ -339,6 +354,6 @@ class Tracking:
 
 def _local_artifacts(uri: str) -> str | None:
     """Where a sqlite tracking database keeps artifacts: beside it. A server decides for itself."""
-    if not uri.startswith("sqlite:///"):
+    if not uri.startswith(SQLITE):
         return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+    return (Path(uri.removeprefix(SQLITE)).resolve().parent / "mlartifacts").as_uri()

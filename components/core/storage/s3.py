@@ -123,6 +123,12 @@ class S3:
         with self._translate_errors(uri):
             self.client.put_object(bucket_name=bucket, object_name=key, data=BytesIO(content), length=len(content))
 
+    def delete(self, uri: str) -> None:
+        """Deletes an object, if it is there."""
+        bucket, key = split_uri(uri)
+        with self._translate_errors(uri):
+            self.client.remove_object(bucket_name=bucket, object_name=key)
+
     def create(self, uri: str, content: bytes, *, retain_days: int = 0) -> bool:
         """Writes an object if there is none: of several writers at once exactly one does.
 

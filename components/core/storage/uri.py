@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelway.components.core.errors import CredentialsError, DamagedError
+from modelway.components.core.errors import DamagedError, NotFoundError, os_error
 from modelway.components.core.parsing import MOST_BYTES
 from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.s3 import S3, missing
@@ -22,22 +23,25 @@ _SETTLED_NS = 1_000_000_000  # as coarse as the clocks of old file systems and o
 
 
 @contextmanager
-def _translate_errors(path: str) -> Iterator[None]:
-    """Turns errors about a local file or folder into ones that say what to do."""
+def _translate_errors(path: str, deed: str = "read") -> Iterator[None]:
+    """Turns errors about a local file or folder into ones that say what to do; `deed` is what was to be done."""
     check_location(path)
     try:
         yield
-    except FileNotFoundError as error:
-        raise missing(path) from error
-    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        folder = isinstance(error, IsADirectoryError)
-        raise missing(path, "it is a folder" if folder else "a file is where a folder must be") from error
-    except PermissionError as error:
-        raise CredentialsError(
-            f"this account has no permission for {path}",
-            file=path,
-            remedy="correct its permissions, or name another place",
-        ) from error
+    except OSError as error:
+        if deed == "read" and isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+            details = {IsADirectoryError: "it is a folder", NotADirectoryError: "a file is where a folder must be"}
+            raise missing(path, *filter(None, [details.get(type(error))])) from error
+        if isinstance(error, FileExistsError):  # a folder was to be made
+            error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        system_error = os_error(error, path, deed=deed)
+        if system_error is None and isinstance(error, FileNotFoundError):
+            system_error = NotFoundError(
+                f"{path} cannot be {deed}: there is no such place", file=path, remedy="correct the path"
+            )
+        if system_error is None:
+            raise
+        raise system_error from error
 
 
 def is_uri(source: str) -> bool:
@@ -84,13 +88,22 @@ def write_uri(target: str, content: bytes) -> None:
         return
     path = Path(target)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with _translate_errors(target):
+    with _translate_errors(target, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             draft.write_bytes(content)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def delete_uri(target: str) -> None:
+    """Deletes a local file or an S3 object, if it is there."""
+    if is_uri(target):
+        S3.from_environment().delete(target)
+        return
+    with _translate_errors(target, "deleted"):
+        Path(target).unlink(missing_ok=True)
 
 
 def create_uri(target: str, content: bytes, *, retain_days: int = 0) -> bool:
@@ -107,22 +120,34 @@ def create_uri(target: str, content: bytes, *, retain_days: int = 0) -> bool:
     if is_uri(target):
         return S3.from_environment().create(target, content, retain_days=retain_days)
     path = Path(target)
-    with _translate_errors(target):
+    with _translate_errors(target, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(0o444)
-        os.link(draft, path)  # unlike a file opened with O_EXCL, it is never there in part
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink(missing_ok=True)
+        draft = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.chmod(0o444)
+            os.link(draft, path)  # unlike a file opened with O_EXCL, it is never there in part
+        except FileExistsError:
+            return False
+        finally:
+            draft.unlink(missing_ok=True)
     return True
+
+
+def make_folder(path: Path) -> None:
+    """Makes a local folder, and those above it, unless it is there; files can be written to it then.
+
+    Raises:
+        ModelwayError: it cannot be made or written to.
+    """
+    with _translate_errors(str(path), "written"):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
 
 
 def is_exclusive(target: str, content: bytes) -> bool:
@@ -244,5 +269,6 @@ def upload(path: Path, target: str) -> None:
     if is_uri(target):
         S3.from_environment().upload(path, target)
         return
-    Path(target).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, target)
+    with _translate_errors(target, "written"):
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)

@@ -4,9 +4,11 @@ import itertools
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from disks import fill, make_read_only
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage import uri as storage
@@ -14,12 +16,14 @@ from modelway.components.core.storage.uri import (
     Listing,
     content_version,
     create_uri,
+    delete_uri,
     fetch,
     is_exclusive,
     is_uri,
     join,
     list_names,
     list_states,
+    make_folder,
     read_all,
     read_uri,
     upload,
@@ -200,3 +204,45 @@ def test_a_file_that_is_written_anew_has_another_state(tmp_path: Path, monkeypat
     (tmp_path / "b.json").replace(file)
     states.append(list_states(str(tmp_path)).states["a.json"])
     assert len(set(states)) == 4
+
+
+WRITERS: dict[str, Callable[[str], object]] = {
+    "a record": lambda place: write_uri(place, CONTENT),
+    "an entry of the audit log": lambda place: create_uri(place, CONTENT),
+    "a file that is copied": lambda place: upload(Path(__file__), place),
+}
+CONTENT = b"x" * 10_000
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_full_disk_is_named_and_leaves_what_was_there_and_no_part(writer: str, disk: Callable[[str], Path]) -> None:
+    place = disk("64k")
+    (place / "runs").mkdir()
+    (place / "runs" / "old.json").write_bytes(b"old")
+    fill(place)
+    for name in ("new.json", "old.json"):
+        if (name, writer) == ("old.json", "an entry of the audit log"):  # which is never replaced
+            continue
+        file = place / "runs" / name
+        with pytest.raises(ModelwayError) as error:
+            WRITERS[writer](str(file))
+        assert error.value.message == f"{file} cannot be written: the disk is full (No space left on device)"
+        assert error.value.file == str(file)
+    there = {file.name: file.read_bytes() for file in (place / "runs").iterdir()}
+    if writer != "a file that is copied":
+        assert there == {"old.json": b"old"}
+
+
+def test_a_read_only_disk_can_be_read_and_is_named_when_it_is_written(disk: Callable[[str], Path]) -> None:
+    place = disk("64k")
+    write_uri(f"{place}/record.json", b"old")
+    make_read_only(place)
+    assert read_uri(f"{place}/record.json") == b"old"
+    for write in (write_uri, create_uri):
+        with pytest.raises(ModelwayError, match="the file system is read-only"):
+            write(f"{place}/record.json", b"new")
+    with pytest.raises(ModelwayError, match="cannot be deleted: the file system is read-only"):
+        delete_uri(f"{place}/record.json")
+    with pytest.raises(ModelwayError, match=f"{place}/home cannot be written: the file system is read-only"):
+        make_folder(place / "home")
+    assert read_uri(f"{place}/record.json") == b"old"

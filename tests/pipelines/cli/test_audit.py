@@ -27,6 +27,7 @@ def test_the_log_is_listed_flat(rolled_back: RolledBack) -> None:
     assert json.loads(json.dumps(entries)) == entries
 
 
+@pytest.mark.usefixtures("keys")
 def test_verify_says_what_was_checked_and_where_it_breaks(
     rolled_back: RolledBack,
 ) -> None:

@@ -49,15 +49,25 @@ def test_a_check_names_the_promotion_that_has_the_environment(audited: AuditedMo
 def test_promotion_is_checked_by_all_that_it_requires_and_changes_nothing(
     office: Office, base: Path, registry: Any
 ) -> None:
-    key = {"MODELWAY_VERIFYING_KEY": str(office.keys / "verifying.pem")}
-    answer = office.read_json("promote", "1", "--to", "production", "--check", code=1, **key)
+    answer = office.read_json("promote", "1", "--to", "production", "--check", code=1)
     assert any(NOT_PACKAGED in refusal for refusal in answer["refusals"])
     assert any("staging" in refusal for refusal in answer["refusals"])
     assert any("approv" in refusal for refusal in answer["refusals"])
     assert len(office.read_json("audit", "log")) == 1
-    assert not office.read_json("promote", "1", "--to", "staging", "--check", code=1, **key)["allowed"]
+    assert not office.read_json("promote", "1", "--to", "staging", "--check", code=1)["allowed"]
     target = f"{registry.host}/checked"
     assert office("package", "1", "--base", str(base), "--target", target).returncode == 0
-    answer = office.read_json("promote", "1", "--to", "staging", "--check", **key)
+    answer = office.read_json("promote", "1", "--to", "staging", "--check")
     assert (answer["allowed"], answer["refusals"]) == (True, [])
-    assert "MODELWAY_VERIFYING_KEY is not set" in office("promote", "1", "--to", "staging", "--check").stdout
+
+
+@pytest.mark.parametrize("command", [("--check",), ()], ids=["check", "promote"])
+def test_a_key_that_is_missing_is_an_error_and_nothing_is_recorded_of_the_version(
+    command: tuple[str, ...], office: Office
+) -> None:
+    entries = office.read_json("audit", "log")
+    for key in ("", str(office.folder / "nowhere.pem")):
+        answer = office.read_json("promote", "1", "--to", "staging", *command, code=2, MODELWAY_VERIFYING_KEY=key)
+        assert answer["error"]["key"] == "MODELWAY_VERIFYING_KEY"
+        assert len(answer["error"]["remedy"]) > 10
+    assert office.read_json("audit", "log") == entries
