@@ -15,7 +15,7 @@ def many(part: str, number: int, joint: str) -> str:
     ("largest", "larger", "says"),
     [
         ("a" * MOST_LETTERS, "a" * (MOST_LETTERS + 1), "4,001 characters"),
-        ("(" * MOST_BRACKETS + "a" + ")" * MOST_BRACKETS, "(" * 21 + "a" + ")" * 21, "brackets more than 20 deep"),
+        ("(" * MOST_BRACKETS + "a" + ")" * MOST_BRACKETS, "(" * 21 + "a" + ")" * 21, "nested deeper than 20 levels"),
         (many("a", MOST_PARTS // 2, "+"), many("a", MOST_PARTS // 2 + 1, "+"), "more than 500 parts"),
         (f"a IN ({many('1', 1000, ', ')})", f"a IN ({many('a', 1000, ', ')})", "more than 500 parts"),
         (many("(a = 1)", 100, " OR "), many("(a = 1)", 101, " OR "), "more than 500 parts"),
