@@ -65,7 +65,7 @@ def _mounted(**volume: Any) -> Change:
     return change
 
 
-SECRET = "registry"  # noqa: S105 - a Secret of the environment that servers have no business with
+SECRET = "registry"
 ATTACKS: dict[str, tuple[Change, str]] = {
     "a digest that nobody signed": (_server(image=f"{IMAGE.partition('@')[0]}@{OTHER_DIGEST}"), "ReleasedImages"),
     "a registry of their own": (_server(image=f"registry.attacker.example/m@{DIGEST}"), "`registries`"),

@@ -14,12 +14,13 @@ import yaml
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.instructions import CONFIG_MAP
 from modelway.components.deploy.analysis import strategy
+from modelway.components.deploy.cluster import UNLISTED
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = {name: MANIFESTS / "overlays" / name for name in ("staging", "production")}
 OF_AN_ENVIRONMENT = (
-    *("gpu", "encryption", "prediction-log", "kserve", "deployment"),
+    *("releases", "gpu", "encryption", "prediction-log", "kserve", "deployment"),
     *("istio", "gateway-api", "traefik", "servicemonitor"),
 )
 STORES = ("minio", "seaweedfs", "s3")  # of an environment, and of the pipelines
@@ -135,6 +136,72 @@ def test_pods_are_restricted_and_limited(
         assert set(container["resources"]["requests"]) == {"cpu", "memory"}
         assert set(container["resources"]["limits"]) >= {"cpu", "memory"}
         assert {"readinessProbe", "livenessProbe"} <= set(container)
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize(
+    "components",
+    [[], ["kserve"], ["deployment"], ["encryption", "prediction-log", "minio", "gpu"]],
+    ids=["rollout", "kserve", "deployment", "all"],
+)
+def test_an_environment_admits_its_own_pods(
+    kustomization: Callable[..., Objects], name: str, components: list[str]
+) -> None:
+    objects = kustomization(
+        resources=[OVERLAYS[name]], components=[MANIFESTS / "components" / component for component in components]
+    )
+    admission = _object(objects, "Admission", "modelway")
+    namespace = _object(objects, "Namespace", f"modelway-{name}")
+    assert (admission["metadata"]["namespace"], namespace["metadata"]["labels"]["modelway.io/images"]) == (
+        f"modelway-{name}",
+        "releases",
+    )
+    assert _object(objects, "ReleasedImages", "modelway")["spec"] == {}
+    named = admission["spec"]
+    (pod,) = _pods(objects)
+    (container,) = pod["containers"]
+    sources = [variable["valueFrom"] for variable in container["env"] if "valueFrom" in variable]
+    secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+    secrets += [source["secretRef"]["name"] for source in container.get("envFrom", ())]
+    config_maps = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
+    config_maps += [source["configMapKeyRef"]["name"] for source in sources]
+    assert set(secrets) <= set(named["secrets"])
+    assert set(config_maps) <= set(named["configMaps"])
+    assert set(container.get("args", ())) <= set(named["arguments"])
+    assert {variable["name"] for variable in container["env"]} <= set(named["variables"])
+    assert pod["serviceAccountName"] in named["accounts"]
+    assert container["name"] in {"server", "kserve-container"}
+    if "/" in container["image"]:  # else the overlay's component comes after its `images`
+        assert any(container["image"].startswith(f"{registry}/") for registry in named["registries"])
+
+
+def test_only_the_list_of_releases_is_the_deployers(kustomize: Build) -> None:
+    rules = [
+        (role["metadata"]["name"], rule["resources"], rule.get("resourceNames"), rule["verbs"])
+        for role in kustomize(ROOT)
+        if role["kind"] == "Role"
+        for rule in role["rules"]
+        if "modelway.io" in rule["apiGroups"]
+    ]
+    expected = ("modelway-deployer", ["releasedimages"], ["modelway"], ["get", "patch"])
+    assert rules == [expected] * len(OVERLAYS)
+
+
+def test_what_the_policies_read_and_call_is_of_one_name(kustomize: Build) -> None:
+    """The lists that deployments keep, the kinds, and the policies that read them."""
+    objects = kustomize(ROOT)
+    kinds = {obj["spec"]["names"]["kind"] for obj in objects if obj["kind"] == "CustomResourceDefinition"}
+    policies = {obj["metadata"]["name"]: obj["spec"] for obj in objects if obj["kind"] == "ValidatingAdmissionPolicy"}
+    bindings = [obj for obj in objects if obj["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert {binding["spec"]["policyName"] for binding in bindings} == set(policies)
+    read = {policy["paramKind"]["kind"] for policy in policies.values() if "paramKind" in policy}
+    assert read == kinds == {"Admission", "ReleasedImages"}
+    for binding in bindings:
+        if "paramKind" in policies[binding["spec"]["policyName"]]:
+            assert binding["spec"]["paramRef"] == {"name": "modelway", "parameterNotFoundAction": "Deny"}
+        assert binding["spec"]["validationActions"] == ["Deny", "Audit"]
+    messages = json.dumps(policies["modelway-releases"]["validations"]).replace("' + '", "")
+    assert UNLISTED in messages
 
 
 def test_all_traffic_is_denied_but_by_named_exceptions(kustomize: Build) -> None:

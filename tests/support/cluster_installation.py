@@ -123,15 +123,37 @@ def _admits(namespace: str) -> bool:
     return trial.returncode == 0
 
 
-def _alone(obj: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """An admission policy or its binding under a name and for namespaces of its own; other objects as they are."""
-    if obj["kind"].startswith(_POLICY):
-        obj["metadata"]["name"] = obj["metadata"]["name"].replace("modelway", prefix)
-        if "policyName" in obj["spec"]:
-            obj["spec"]["policyName"] = obj["spec"]["policyName"].replace("modelway", prefix)
-            for expression in obj["spec"]["matchResources"]["namespaceSelector"].get("matchExpressions", ()):
-                expression["values"] = [f"{prefix}-{value}" for value in expression["values"]]
-    return obj
+def install_kinds() -> None:
+    """Installs the kinds of the policies' parameters, which stay: they are other installations' too."""
+    kubectl("apply", "-k", str(MANIFESTS / "base" / "kinds"))
+    kubectl("wait", "--for", "condition=established", "--timeout", "60s", *(f"crd/{kind}" for kind in _KINDS))
+
+
+def own_objects(text: str, prefix: str) -> list[dict[str, Any]]:
+    """What Kustomize has made, without its kinds, and with admission policies of names and namespaces of their own."""
+    objects = [obj for obj in yaml.safe_load_all(text) if obj and obj["kind"] != "CustomResourceDefinition"]
+    for obj in objects:
+        if obj["kind"].startswith(_POLICY):
+            obj["metadata"]["name"] = obj["metadata"]["name"].replace("modelway", prefix)
+        if obj["kind"] == f"{_POLICY}Binding":
+            spec = obj["spec"]
+            spec["policyName"] = spec["policyName"].replace("modelway", prefix)
+            selector = spec["matchResources"]["namespaceSelector"]
+            spec["matchResources"]["namespaceSelector"] = json.loads(
+                json.dumps(selector)
+                .replace('"digests"', f'"{prefix}-digests"')
+                .replace('"releases"', f'"{prefix}-releases"')
+            )
+        if obj["kind"] == "Namespace" and "modelway.io/images" in obj["metadata"]["labels"]:
+            obj["metadata"]["labels"]["modelway.io/images"] = f"{prefix}-releases"
+    return objects
+
+
+def delete_policies(objects: list[dict[str, Any]]) -> None:
+    """Deletes the admission policies among objects, and their bindings."""
+    for obj in objects:
+        if obj["kind"].startswith(_POLICY):
+            kubectl("delete", obj["kind"], obj["metadata"]["name"], "--ignore-not-found", check=False)
 
 
 @contextmanager
@@ -149,17 +171,14 @@ def installed(folder: Path) -> Iterator[Installation]:
         "modelway-staging": f"{prefix}-staging",
         "modelway-production": f"{prefix}-production",
         "namespace: kubeflow": f"namespace: {prefix}-pipelines",
-        "modelway.io/images: releases": f"modelway.io/images: {prefix}-releases",
         "cpu: 250m": "cpu: 5m",  # its pods never start, and are to leave the node to those that do
     }.items():
         assert ours in text
         text = text.replace(ours, theirs)
-    objects = [obj for obj in yaml.safe_load_all(text) if obj and obj["kind"] != "CustomResourceDefinition"]
-    environment = Installation(prefix, [_alone(obj, prefix) for obj in objects])
+    environment = Installation(prefix, own_objects(text, prefix))
     kubectl("create", "namespace", environment.pipelines)
     try:
-        kubectl("apply", "-k", str(MANIFESTS / "base" / "kinds"))  # other installations' too, so they stay
-        kubectl("wait", "--for", "condition=established", "--timeout", "60s", *(f"crd/{kind}" for kind in _KINDS))
+        install_kinds()
         kubectl("apply", "-f", "-", content=yaml.safe_dump_all(environment.objects))
         for namespace in (environment.staging, environment.production):
             release = json.dumps({"spec": {"digests": {"insurance-high-use.1": IMAGE.partition("@")[2]}}})
@@ -169,6 +188,4 @@ def installed(folder: Path) -> Iterator[Installation]:
     finally:
         namespaces = (environment.pipelines, environment.staging, environment.production)
         kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--wait=false", check=False)
-        for obj in environment.objects:
-            if obj["kind"].startswith(_POLICY):
-                kubectl("delete", obj["kind"], obj["metadata"]["name"], "--ignore-not-found", check=False)
+        delete_policies(environment.objects)
