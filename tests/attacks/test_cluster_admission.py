@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cluster_installation import IMAGE, small_pod
+from kube import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -112,9 +113,7 @@ def test_a_pod_of_other_parts_is_refused(create: Any, how: str, attack: str) -> 
 
 def test_the_environments_secrets_are_the_servers_alone(api: Any, installation: Any) -> None:
     """Against a sidecar of an image that the environment names, started with a command of the attacker's."""
-    name = f"{installation.production}/admissions/modelway"
     path = f"/apis/modelway.io/v1/namespaces/{installation.staging}/admissions/modelway"
-    assert name
     sidecar = f"registry.example.com/proxy@{OTHER_DIGEST}"
     assert api("PATCH", path, {"spec": {"images": [sidecar]}}, real=True).status == 200
     pods = f"/api/v1/namespaces/{installation.staging}/pods"
@@ -129,8 +128,6 @@ def test_the_environments_secrets_are_the_servers_alone(api: Any, installation: 
         spec["containers"][0]["volumeMounts"] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
         change(spec)
         return api("POST", pods, body)
-
-    from kube import eventually
 
     eventually(lambda: attempt(_beside(image=sidecar)).status == 201, "the sidecar is admitted", 20)
     for change in (

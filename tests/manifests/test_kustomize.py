@@ -77,6 +77,7 @@ def test_the_root_is_both_environments_and_leaves_what_runs_alone(kustomize: Bui
     namespaces = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"}
     assert namespaces == {"modelway-staging", "modelway-production"}
     assert "ValidatingAdmissionPolicy" in _kinds(objects)
+    assert "CustomResourceDefinition" not in _kinds(objects)  # deleting the root is not to delete others' lists
     assert not _kinds(objects) & {"Rollout", "AnalysisTemplate"}
     accounts = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "ServiceAccount"}
     assert accounts == {f"modelway-{account}" for account in ("server", "deployer", "packager", "runner", "monitor")}
@@ -190,7 +191,8 @@ def test_only_the_list_of_releases_is_the_deployers(kustomize: Build) -> None:
 def test_what_the_policies_read_and_call_is_of_one_name(kustomize: Build) -> None:
     """The lists that deployments keep, the kinds, and the policies that read them."""
     objects = kustomize(ROOT)
-    kinds = {obj["spec"]["names"]["kind"] for obj in objects if obj["kind"] == "CustomResourceDefinition"}
+    definitions = kustomize(MANIFESTS / "base" / "kinds")
+    kinds = {obj["spec"]["names"]["kind"] for obj in definitions}
     policies = {obj["metadata"]["name"]: obj["spec"] for obj in objects if obj["kind"] == "ValidatingAdmissionPolicy"}
     bindings = [obj for obj in objects if obj["kind"] == "ValidatingAdmissionPolicyBinding"]
     assert {binding["spec"]["policyName"] for binding in bindings} == set(policies)

@@ -118,9 +118,19 @@ def small_pod(name: str = "tried", image: str = IMAGE, **more: Any) -> dict[str,
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
-def _admits(namespace: str) -> bool:
-    trial = run_kubectl("-n", namespace, "create", "--dry-run=server", "-f", "-", content=small_pod(), check=False)
-    return trial.returncode == 0
+def release(namespace: str, *images: str) -> None:
+    """Lists images as released in an environment, and waits until they are admitted."""
+    digests = {f"insurance-high-use.{number}": image.partition("@")[2] for number, image in enumerate(images, 1)}
+    change = json.dumps({"spec": {"digests": digests}})
+    kubectl("-n", namespace, "patch", "releasedimages", "modelway", "--type", "merge", "-p", change)
+    command = ("-n", namespace, "create", "--dry-run=server", "-f", "-")
+    for image in images:
+        trial = small_pod("released", image)
+        eventually(
+            lambda trial=trial: run_kubectl(*command, content=trial, check=False).returncode == 0,
+            "the API server has read the list",
+            30,
+        )
 
 
 def install_kinds() -> None:
@@ -130,8 +140,8 @@ def install_kinds() -> None:
 
 
 def own_objects(text: str, prefix: str) -> list[dict[str, Any]]:
-    """What Kustomize has made, without its kinds, and with admission policies of names and namespaces of their own."""
-    objects = [obj for obj in yaml.safe_load_all(text) if obj and obj["kind"] != "CustomResourceDefinition"]
+    """What Kustomize has made, with admission policies of names and for namespaces of their own."""
+    objects = [obj for obj in yaml.safe_load_all(text) if obj]
     for obj in objects:
         if obj["kind"].startswith(_POLICY):
             obj["metadata"]["name"] = obj["metadata"]["name"].replace("modelway", prefix)
@@ -181,9 +191,7 @@ def installed(folder: Path) -> Iterator[Installation]:
         install_kinds()
         kubectl("apply", "-f", "-", content=yaml.safe_dump_all(environment.objects))
         for namespace in (environment.staging, environment.production):
-            release = json.dumps({"spec": {"digests": {"insurance-high-use.1": IMAGE.partition("@")[2]}}})
-            kubectl("-n", namespace, "patch", "releasedimages", "modelway", "--type", "merge", "-p", release)
-            eventually(lambda namespace=namespace: _admits(namespace), "the API server has read the lists", 30)
+            release(namespace, IMAGE)
         yield environment
     finally:
         namespaces = (environment.pipelines, environment.staging, environment.production)

@@ -45,11 +45,18 @@ def _path(namespace: str, body: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def admission(api: Any, installation: Any, pod: Callable[..., Any]) -> str:
-    """The environment, once the policy has come into force there."""
-    path = f"/api/v1/namespaces/{installation.production}/pods"
+def admission(api: Any, installation: Any, pod: Callable[..., Any]) -> Iterator[str]:
+    """A namespace that asks for digests alone, once the policy has come into force there."""
+    name = f"{installation.prefix}-digests"
+    labels = {"modelway.io/images": f"{installation.prefix}-digests"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "modelway-server"}}
+    assert api("POST", "/api/v1/namespaces", namespace, real=True).status == 201
+    assert api("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account, real=True).status == 201
+    path = f"/api/v1/namespaces/{name}/pods"
     eventually(lambda: api("POST", path, pod(image=TAG)).status != 201, "the admission policy is in force")
-    return str(installation.production)
+    yield name
+    api("DELETE", f"/api/v1/namespaces/{name}", real=True)
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
