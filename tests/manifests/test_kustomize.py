@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.instructions import CONFIG_MAP
+from modelway.components.core.instructions import CONFIG_MAP, CONFIG_MAP_FOLDER
 from modelway.components.deploy.analysis import strategy
 from modelway.components.deploy.cluster import UNLISTED
 
@@ -20,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = {name: MANIFESTS / "overlays" / name for name in ("staging", "production")}
 OF_AN_ENVIRONMENT = (
-    *("releases", "gpu", "encryption", "prediction-log", "kserve", "deployment"),
+    *("releases", "tls", "gpu", "encryption", "prediction-log", "kserve", "deployment"),
     *("istio", "gateway-api", "traefik", "servicemonitor"),
 )
-STORES = ("minio", "seaweedfs", "s3")  # of an environment, and of the pipelines
+STORES = ("minio", "minio-tls", "seaweedfs", "s3")  # of an environment, and of the pipelines
 OF_THE_CLUSTER = ("admission", "prometheusrule")
 MODEL = "insurance-high-use"
 DIGEST = "sha256:" + "a1" * 32
@@ -331,7 +332,7 @@ def test_keys_come_from_a_secret_as_files(kustomization: Callable[..., Objects])
         assert kind in volumes[mounted[str(Path(names_of[variable]).parent)]]
 
 
-@pytest.mark.parametrize(("store", "port"), [("minio", 9000), ("seaweedfs", 8333), ("s3", 443)])
+@pytest.mark.parametrize(("store", "port"), [("minio", 9000), ("minio-tls", 9000), ("seaweedfs", 8333), ("s3", 443)])
 def test_the_prediction_log_goes_where_the_server_may_write(
     kustomization: Callable[..., Objects], store: str, port: int
 ) -> None:
@@ -357,6 +358,39 @@ def test_the_prediction_log_goes_where_the_server_may_write(
     in_cluster = services["data"]["s3-endpoint"].endswith(".kubeflow:9000")
     assert ("namespaceSelector" in peer) is in_cluster
     assert ("ipBlock" in peer) is not in_cluster
+
+
+def test_in_production_the_server_trusts_private_authorities(kustomization: Callable[..., Objects]) -> None:
+    """Where `core.storage.certificates` looks for them; without the ConfigMap nothing is missing."""
+    objects = kustomization(
+        resources=[OVERLAYS["production"]],
+        components=[MANIFESTS / "components" / name for name in ("prediction-log", "minio-tls")],
+        namespace="modelway-production",
+    )
+    (pod,) = _pods(objects)
+    (container,) = pod["containers"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == mounts[CONFIG_MAP_FOLDER]]
+    assert volume["configMap"] == {"name": CONFIG_MAP, "optional": True}
+    data = _object(objects, "ConfigMap", CONFIG_MAP)["data"]
+    assert all(address.startswith("https://") for address in data.values())
+
+
+def test_certificates_are_of_the_names_that_tasks_use(kustomize: Build, kustomization: Callable[..., Objects]) -> None:
+    certificates = kustomize(MANIFESTS / "base" / "certificates")
+    issuers = {obj["metadata"]["name"] for obj in certificates if obj["kind"] == "ClusterIssuer"}
+    names = set()
+    for obj in certificates:
+        if obj["kind"] == "Certificate":
+            assert obj["spec"]["issuerRef"]["name"] in issuers
+            names |= set(obj["spec"].get("dnsNames", ()))
+    objects = kustomization(
+        resources=[MANIFESTS / "base" / "pipelines"],
+        components=[MANIFESTS / "components" / "minio-tls"],
+        namespace="kubeflow",
+    )
+    for address in _object(objects, "ConfigMap", CONFIG_MAP)["data"].values():
+        assert urlsplit(address).hostname in names
 
 
 def test_kserve_takes_the_rollouts_place(kustomization: Callable[..., Objects]) -> None:
@@ -426,7 +460,7 @@ def test_a_store_is_what_tasks_read_and_nothing_of_kfps(kustomization: Callable[
     admits = {("NetworkPolicy", "servers-to-seaweedfs")} if store == "seaweedfs" else set()
     assert new_objects == {("ConfigMap", CONFIG_MAP), *admits}
     data = _object(objects, "ConfigMap", CONFIG_MAP)["data"]
-    assert set(data) <= {"s3-endpoint", "s3-region"}
+    assert set(data) <= {"s3-endpoint", "s3-region", "mlflow-tracking-uri"}
     assert "kfp-launcher" not in {obj["metadata"]["name"] for obj in objects}
 
 
