@@ -20,7 +20,7 @@ from modelway.components.core.config.resources import (
 )
 from modelway.components.core.decorator import IMAGE
 from modelway.components.core.evidence.blessing import IMAGE_VARIABLE
-from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET
+from modelway.components.core.instructions import CONFIG_MAP, S3_SECRET, S3_SECRET_VARIABLE, s3_secret_of
 from modelway.components.core.oci.image import is_pinned
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
 
@@ -59,6 +59,15 @@ _STAGES = {
     "train_model": _MODELS,
     "validate_data": _TABLES,
 }
+# Whose account of S3 a stage has, where each concern has its own; the others only read the store: `runner`.
+_S3_CONCERNS = {
+    "resolve_inputs": "registrar",
+    "enforce_gate": "registrar",
+    "register_model": "registrar",
+    "record_outcome": "registrar",
+    "package_model": "packager",
+    "deploy_model": "deployer",
+}
 CODE_STAGES = ("train_model", "evaluate_model", "probe_model", "package_model")
 """The stages that run or load the project's own code."""
 
@@ -71,11 +80,13 @@ class TaskSettings:
         resources: By stage, what its pod requests, may use, and where it runs.
         images: By stage, the image that it runs in, by digest.
         labels: The labels of every pod.
+        separate_s3: Whether each concern has an account of S3 of its own.
     """
 
     resources: Mapping[str, StageResources] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    separate_s3: bool = False
 
     @classmethod
     def of(cls, project: Project, *, code_image: str = "") -> TaskSettings:
@@ -91,7 +102,11 @@ class TaskSettings:
         if code_image:
             own = {stage for stage, keys in project.resources.items() if keys.image}
             images |= dict.fromkeys(set(CODE_STAGES) - own, code_image)
-        return cls(resources, images, project.labels)
+        return cls(resources, images, project.labels, project.s3_accounts == "separate")
+
+    def s3_secret_for(self, stage: str) -> str:
+        """The Secret with the S3 keys of a stage."""
+        return s3_secret_of(_S3_CONCERNS.get(stage, "runner")) if self.separate_s3 else S3_SECRET
 
     def resources_for(self, stage: str) -> StageResources:
         """The resources of a stage's pod: the project's over the stage's defaults, with requests within limits.
@@ -112,9 +127,12 @@ def with_services(task: Any, title: str, *, cached: bool = True, settings: TaskS
     """
     task.set_display_name(title)
     task.set_caching_options(enable_caching=cached)
+    secret = settings.s3_secret_for(_stage_of(task))
     kubernetes.use_secret_as_env(
-        task, S3_SECRET, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
+        task, secret, {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}, optional=True
     )
+    if secret != S3_SECRET:
+        task.set_env_variable(S3_SECRET_VARIABLE, secret)
     kubernetes.use_config_map_as_env(task, CONFIG_MAP, _SERVICES, optional=True)
     kubernetes.use_config_map_as_volume(task, CONFIG_MAP, f"{_MOUNTS}/services", optional=True)
     kubernetes.set_security_context(task, run_as_user=10001, run_as_group=10001, run_as_non_root=True)
@@ -145,9 +163,14 @@ def with_deploy_access(task: Any, title: str, *, settings: TaskSettings = TaskSe
     return with_services(task, title, cached=False, settings=settings)
 
 
+def _stage_of(task: Any) -> str:
+    """The component's name of a task."""
+    return str(task.component_spec.name).replace("-", "_")
+
+
 def _with_settings(task: Any, settings: TaskSettings) -> Any:
     """Gives a task's pod its resources, its place, its image and its labels."""
-    stage = task.component_spec.name.replace("-", "_")
+    stage = _stage_of(task)
     resources = settings.resources_for(stage)
     if resources.cpu is not None:
         task.set_cpu_request(resources.cpu.request).set_cpu_limit(resources.cpu.limit)

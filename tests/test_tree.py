@@ -17,6 +17,7 @@ MODULES = sorted(
 # Modules whose tests need a cluster, and are among those that do.
 ON_A_CLUSTER = {
     "pipelines/compile_checks/quota.py": "tests/cluster/test_quota.py",
+    "pipelines/doctor/admission.py": "tests/cluster/test_doctor.py",
     "pipelines/doctor/cluster.py": "tests/cluster/test_doctor.py",
     "pipelines/doctor/cluster_reader.py": "tests/cluster/test_doctor.py",
 }

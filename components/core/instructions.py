@@ -9,6 +9,8 @@ from pathlib import Path
 CONFIG_MAP = "modelway"
 CONFIG_MAP_FOLDER = "/var/run/modelway/services"  # where pods have it mounted, a file for each key
 S3_SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - the name of the Secret that Kubeflow keeps its S3 keys in
+S3_SECRET_VARIABLE = "MODELWAY_S3_SECRET"  # noqa: S105 - names the Secret, where it is another
+S3_CONCERNS = ("runner", "registrar", "packager", "deployer")  # each with an account of S3 and the Secret of its keys
 ADDRESSES = {
     "s3-endpoint": "http://minio-service.kubeflow:9000",
     "mlflow-tracking-uri": "http://mlflow.mlflow:5000",
@@ -61,10 +63,20 @@ def config_map_authorities(namespace: str) -> str:
     )
 
 
-def new_s3_secret(namespace: str) -> str:
-    """The command that makes the Secret with the S3 keys."""
+def s3_secret_of(concern: str) -> str:
+    """The Secret with the S3 keys of one of `S3_CONCERNS`, where these have accounts of their own."""
+    return f"modelway-s3-{concern}"
+
+
+def pod_s3_secret() -> str:
+    """The Secret that this pod's S3 keys come from."""
+    return os.environ.get(S3_SECRET_VARIABLE) or S3_SECRET
+
+
+def new_s3_secret(namespace: str, secret: str = S3_SECRET) -> str:
+    """The command that makes a Secret with S3 keys."""
     return (
-        f"kubectl -n {namespace} create secret generic {S3_SECRET} "
+        f"kubectl -n {namespace} create secret generic {secret} "
         "--from-literal=accesskey=ACCESS_KEY --from-literal=secretkey=SECRET_KEY"
     )
 

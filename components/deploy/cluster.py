@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
@@ -25,12 +26,19 @@ _APIS = {
     "deployments": "apis/apps/v1",
     "replicasets": "apis/apps/v1",
     "inferenceservices": "apis/serving.kserve.io/v1beta1",
+    "releasedimages": "apis/modelway.io/v1",
     "services": "api/v1",
     "pods": "api/v1",
     "events": "api/v1",
 }
 _NEEDS = {"rollouts": "Argo Rollouts", "inferenceservices": "KServe"}
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
+UNLISTED = "ReleasedImages modelway do not list"  # as components/admission/releases.yaml says it
+_UNTIL_LISTED = (0.2, 0.5, 1, 2)  # seconds: API servers hear of a change of the list a moment after it was made
+
+
+class MissingKindError(ModelwayError):
+    """The cluster does not have this kind of object."""
 
 
 class Cluster:
@@ -57,7 +65,7 @@ class Cluster:
         """An object by name; None if there is none.
 
         Raises:
-            ModelwayError: the cluster does not have this kind of object.
+            MissingKindError: the cluster does not have this kind of object.
         """
         try:
             return self._request("GET", resource, name=name)
@@ -158,9 +166,18 @@ class Cluster:
         query: Mapping[str, str] | None = None,
     ) -> Object:
         parts = [_APIS[resource], "namespaces", self.namespace, resource, name, subresource]
-        with self._translate_errors(resource, name):
-            answer: Object = self._call(method, "/".join(filter(None, parts)), body=body, query=query)
-        return answer
+        path = "/".join(filter(None, parts))
+        for pause in (*_UNTIL_LISTED, None):
+            try:
+                with self._translate_errors(resource, name):
+                    answer: Object = self._call(method, path, body=body, query=query)
+            except ModelwayError as error:
+                if pause is None or UNLISTED not in error.message:
+                    raise
+                time.sleep(pause)
+            else:
+                return answer
+        raise AssertionError
 
     def _call(
         self,
@@ -209,7 +226,7 @@ class Cluster:
             kind, problem = CredentialsError, f"the cluster refuses access: {message}"
             remedy = "bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace"
         elif error.status == HTTPStatus.NOT_FOUND and not (status.get("details") or {}).get("name"):
-            problem = f"the cluster has no {resource}"  # what is missing is the kind, not an object
+            kind, problem = MissingKindError, f"the cluster has no {resource}"
             provider = _NEEDS.get(resource, "what provides them")
             remedy = f"install {provider}, or choose another `deployment.target` in the policy"
         elif error.status == HTTPStatus.NOT_FOUND:

@@ -17,9 +17,18 @@ from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.evidence.runs import DeploymentResult
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.rehearsal import rehearse_rollback
+from modelway.components.deploy.releases import list_releases
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic
-from modelway.components.deploy.targets.base import RUN, UNDONE, RolloutChange, annotation, image_of, is_stopped
+from modelway.components.deploy.targets.base import (
+    RUN,
+    UNDONE,
+    VERSION,
+    RolloutChange,
+    annotation,
+    image_of,
+    is_stopped,
+)
 from modelway.components.deploy.workload import Workload
 
 
@@ -56,6 +65,19 @@ class Promotion:
     def previous_image(self) -> str:
         """The image that serves before the change; empty if none does."""
         return "" if self.previous_template is None else image_of(self.previous_template)
+
+    def list_releases(self) -> None:
+        """Lists the version and the one that serves as released, where the environment admits only released images.
+
+        Raises:
+            UnavailableError: the store or the cluster cannot be reached.
+        """
+        model, template, workload = self.version.model, self.previous_template, self.workload
+        images = {self.version: self.image}
+        previous = "" if template is None else annotation(template, VERSION) or self.claim.replaces
+        if previous:
+            images.setdefault(model.version(previous), self.previous_image)
+        list_releases(workload.cluster, workload.name, images=images, progress=workload.progress)
 
     def rehearse_rollback(self) -> tuple[str, ...]:
         """Rehearses the rollback; returns why it does not work, empty if it does or there is nothing to go back to."""
@@ -132,6 +154,7 @@ class Promotion:
         assert_held(self.log, self.claim)
         for reason in reasons:
             self.workload.progress(f"undoing: {reason}")
+        self.list_releases()
         healthy = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
         return self.finish_undone(reasons, healthy=healthy)
 

@@ -112,6 +112,7 @@ def rollback(
 def _start(promotion: Promotion, obj: Object | None, *, reason: str) -> tuple[str, ...]:
     """Starts the rollback: undoes the change in progress where the version still serves, else makes a change."""
     workload, template = promotion.workload, promotion.previous_template
+    promotion.list_releases()
     if obj is None or promotion.previous_image != promotion.image:
         promotion.start(obj, immediate=True)
         return ()

@@ -230,6 +230,7 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
     """Starts the change, after rehearsing the rollback; returns why it was not started, empty if it was."""
     workload = promotion.workload
     template = promotion.previous_template
+    promotion.list_releases()
     if obj is not None and template is not None and workload.state(obj).phase != "healthy":
         workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {_LEFT_OVER}")
         if not workload.undo(workload.image(obj), template, reason=_LEFT_OVER):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.instructions import (
     ADDRESSES,
     CONFIG_MAP,
+    S3_CONCERNS,
     S3_SECRET,
     config_map_authorities,
     config_map_key,
     new_config_map,
     new_s3_secret,
+    s3_secret_of,
 )
 from modelway.components.core.storage.certificates import check_certificates
 from modelway.components.core.surroundings.findings import Finding, Status
+from modelway.pipelines.doctor.admission import inspect_admission
 from modelway.pipelines.doctor.cluster_reader import ClusterReader, DeniedError
 
 _RUNS = "kubeflow"  # where runs are by default
@@ -51,13 +56,19 @@ _TARGETS = {  # what serves each, its resource in the cluster, and the remedy wh
 _APPLY = "kubectl apply -k .    (in modelway's repository)"
 
 
-def inspect_cluster(policy: Policy, namespace: str | None = None) -> list[Finding]:
+def inspect_cluster(
+    policy: Policy, namespace: str | None = None, *, project: Project | None = None, repository: str = ""
+) -> list[Finding]:
     """Inspects whether the cluster that ``KUBECONFIG`` names is prepared for the project.
 
     Args:
         policy: The project's policy: which environments there are, and how versions are rolled out.
         namespace: The namespace of the runs. Without it, ``kubeflow``, if the cluster has it.
+        project: Says which keys of S3 its tasks have; None: those that Kubeflow installed.
+        repository: Where its image goes, ``host/repository``; empty: nowhere yet.
     """
+    separate = project is not None and project.s3_accounts == "separate"
+    secrets = tuple(map(s3_secret_of, S3_CONCERNS)) if separate else (S3_SECRET,)
     try:
         reader = ClusterReader.connect()
         if reader is None:
@@ -65,16 +76,16 @@ def inspect_cluster(policy: Policy, namespace: str | None = None) -> list[Findin
             return [Finding("cluster", Status.UNSET, "no cluster is named", remedy, key="KUBECONFIG")]
         version = reader.version()
         findings = [Finding("cluster", Status.OK, f"Kubernetes {version} answers at {reader.host}")]
-        findings += _runs(reader, namespace or _RUNS, explicit=namespace is not None)
+        findings += _runs(reader, namespace or _RUNS, explicit=namespace is not None, s3_secrets=secrets)
         findings += _rollouts(reader, policy)
         for environment, settings in policy.environments.items():
-            findings += _environment(reader, environment, namespace=settings.namespace)
+            findings += _environment(reader, environment, namespace=settings.namespace, repository=repository)
     except ModelwayError as error:
         return [Finding.of("cluster", error)]
     return findings
 
 
-def _runs(reader: ClusterReader, namespace: str, *, explicit: bool) -> list[Finding]:
+def _runs(reader: ClusterReader, namespace: str, *, explicit: bool, s3_secrets: Sequence[str]) -> list[Finding]:
     """What pipelines' tasks are given in the namespace of the runs."""
     subject = f"namespace {namespace}"
     if not reader.has_namespace(namespace):
@@ -88,7 +99,8 @@ def _runs(reader: ClusterReader, namespace: str, *, explicit: bool) -> list[Find
         message = f"Kubeflow Pipelines is not installed in {namespace}"
         remedy = "nothing to do if it runs in another namespace, and runs are in a profile's"
         findings.append(Finding("Kubeflow Pipelines", Status.UNSET, message, remedy))
-    findings += _config_map(reader, namespace, absent=absent) + _s3_keys(reader, namespace, absent=absent)
+    findings += _config_map(reader, namespace, absent=absent)
+    findings += [_s3_keys(reader, namespace, secret=secret, absent=absent) for secret in s3_secrets]
     findings += [_optional(reader, part, namespace=namespace) for part in _OPTIONAL]
     accounts = [name for name in _ACCOUNTS if reader.get("serviceaccounts", name, namespace=namespace) is None]
     if accounts:
@@ -136,23 +148,21 @@ def _authorities(content: str, namespace: str) -> Finding:
     return Finding("ca", Status.OK, f"{file} holds private authorities' certificates", key="ca", file=file)
 
 
-def _s3_keys(reader: ClusterReader, namespace: str, *, absent: Status) -> list[Finding]:
-    """The Secret with the S3 keys."""
-    subject, remedy = f"Secret {S3_SECRET}", new_s3_secret(namespace)
+def _s3_keys(reader: ClusterReader, namespace: str, *, secret: str, absent: Status) -> Finding:
+    """A Secret with S3 keys."""
+    subject, remedy = f"Secret {secret}", new_s3_secret(namespace, secret)
     try:
-        secret = reader.get("secrets", S3_SECRET, namespace=namespace)
+        content = reader.get("secrets", secret, namespace=namespace)
     except DeniedError:
-        return [Finding(subject, Status.UNKNOWN, f"your account may not read Secrets in {namespace}")]
-    if secret is None:
-        return [
-            Finding(subject, absent, f"{namespace} has no Secret {S3_SECRET}, so that tasks have no S3 keys", remedy)
-        ]
-    entries = secret.get("data") or {}
+        return Finding(subject, Status.UNKNOWN, f"your account may not read Secrets in {namespace}")
+    if content is None:
+        return Finding(subject, absent, f"{namespace} has no Secret {secret}, so that tasks have no S3 keys", remedy)
+    entries = content.get("data") or {}
     lacking = [key for key in ("accesskey", "secretkey") if not b64decode(entries.get(key) or "")]
     if lacking:
-        message = f"the Secret {S3_SECRET} in {namespace} has no {' and no '.join(lacking)}"
-        return [Finding(subject, Status.MISSING, message, remedy)]
-    return [Finding(subject, Status.OK, f"{namespace} has the S3 keys")]
+        message = f"the Secret {secret} in {namespace} has no {' and no '.join(lacking)}"
+        return Finding(subject, Status.MISSING, message, remedy)
+    return Finding(subject, Status.OK, f"{namespace} has the S3 keys")
 
 
 def _optional(reader: ClusterReader, part: _OptionalObject, *, namespace: str) -> Finding:
@@ -233,7 +243,7 @@ def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
     return findings
 
 
-def _environment(reader: ClusterReader, environment: str, *, namespace: str | None) -> list[Finding]:
+def _environment(reader: ClusterReader, environment: str, *, namespace: str | None, repository: str) -> list[Finding]:
     """The namespace that an environment's versions are served in."""
     subject, environment_namespace = f"environment {environment}", namespace or f"modelway-{environment}"
     if not reader.has_namespace(environment_namespace):
@@ -243,4 +253,5 @@ def _environment(reader: ClusterReader, environment: str, *, namespace: str | No
     return [
         Finding(subject, Status.OK, f"the cluster has the namespace {environment_namespace}"),
         _optional(reader, _VERIFYING, namespace=environment_namespace),
+        inspect_admission(reader, environment_namespace, repository=repository),
     ]

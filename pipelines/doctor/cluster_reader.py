@@ -65,6 +65,23 @@ class ClusterReader:
         """
         return self._read(f"/api/v1/namespaces/{namespace}/{kind}/{name}")
 
+    def get_custom(self, group: str, kind: str, *, name: str, namespace: str) -> dict[str, Any] | None:
+        """An object of a kind of its own, such as ``rollouts`` of ``argoproj.io/v1alpha1``; None if it does not exist.
+
+        Raises:
+            DeniedError: the account may not read it.
+        """
+        return self._read(f"/apis/{group}/namespaces/{namespace}/{kind}/{name}")
+
+    def labels(self, namespace: str) -> dict[str, str]:
+        """The labels of a namespace.
+
+        Raises:
+            DeniedError: the account may not read it.
+        """
+        content = self._read(f"/api/v1/namespaces/{namespace}") or {}
+        return content.get("metadata", {}).get("labels") or {}
+
     def list_objects(self, kind: str, *, namespace: str) -> list[dict[str, Any]]:
         """The objects of a kind of the core API.
 

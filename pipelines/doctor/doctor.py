@@ -53,7 +53,7 @@ def diagnose(
     findings = inspect_surroundings(store=store, sources=sources, tracking_uri=tracking_uri(home))
     findings += _keys()
     findings += _image("serving base", base, insecure=insecure) + _image("image target", target, insecure=insecure)
-    findings += inspect_cluster(workspace.policy, namespace)
+    findings += inspect_cluster(workspace.policy, namespace, project=workspace.project, repository=_repository(target))
     return worst_first(findings)
 
 
@@ -115,6 +115,15 @@ def _try_decrypting() -> str:
             remedy=f"name the two files of one set as {ENCRYPTION_RECIPIENT} and {ENCRYPTION_KEY}",
         )
     return f"it decrypts what is encrypted to {' or '.join(recipients)}"
+
+
+def _repository(target: str) -> str:
+    """The repository of an image target, ``host/repository``; empty where it is in no registry, or no reference."""
+    try:
+        reference = Reference.parse(target, "target")
+    except ModelwayError:
+        return ""
+    return f"{reference.host}/{reference.repository}" if reference.host else ""
 
 
 def _image(subject: str, reference: str, *, insecure: bool) -> list[Finding]:

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 import yaml
+from cluster_installation import install_kinds
 from kube import kubectl
 from private_tls import new_authority
-from user_files import minimal_policy
+from user_files import minimal_policy, minimal_project
 
 from modelway.components.core.bundle.keys import new_keys
 from modelway.components.core.surroundings.findings import Finding, Status
+from modelway.pipelines.doctor.admission import inspect_admission
 from modelway.pipelines.doctor.cluster import inspect_cluster
+from modelway.pipelines.doctor.cluster_reader import ClusterReader
 
 pytestmark = pytest.mark.cluster
 
@@ -31,6 +34,50 @@ def follow(finding: Finding, folder: Path) -> None:
     """Runs the command that a finding names."""
     command = finding.remedy.partition("    ")[0]
     subprocess.run(command, shell=True, check=True, cwd=folder, timeout=60, capture_output=True)  # noqa: S602
+
+
+def admission(namespace: str, repository: str = "") -> Finding:
+    reader = ClusterReader.connect()
+    assert reader is not None
+    return inspect_admission(reader, namespace, repository=repository)
+
+
+def test_what_an_environment_admits(namespace: str) -> None:
+    install_kinds()
+    finding = admission(namespace)
+    assert finding.status is Status.UNSET
+    assert "mount any Secret" in finding.message
+    kubectl("label", "namespace", namespace, "modelway.io/images=releases")
+    for kind, plural in (("Admission", "admissions"), ("ReleasedImages", "releasedimages")):
+        finding = admission(namespace)
+        assert finding.status is Status.MISSING
+        assert f"has no {kind} modelway, so that it admits no pods at all" in finding.message
+        spec = {"registries": ["registry.example.com/models"]} if plural == "admissions" else {}
+        obj = {"apiVersion": "modelway.io/v1", "kind": kind, "metadata": {"name": "modelway"}, "spec": spec}
+        kubectl("-n", namespace, "create", "-f", "-", content=json.dumps(obj))
+    assert admission(namespace).status is Status.OK
+    assert admission(namespace, "registry.example.com/models/claims").status is Status.OK
+    for repository in ("registry.example.com/models-too/claims", "registry.example.com.evil/models/claims"):
+        finding = admission(namespace, repository)
+        assert (finding.status, finding.key) == (Status.MISSING, "registries")
+        assert repository in finding.message
+    findings = inspect_cluster(minimal_policy(environments={"staging": {"namespace": namespace}}))
+    assert f"admission in {namespace}" in {finding.subject for finding in findings}
+
+
+def test_separate_accounts_have_a_secret_each(namespace: str, folder: Path) -> None:
+    project = minimal_project(s3_accounts="separate")
+    subject = "Secret modelway-s3-registrar"
+
+    def findings() -> dict[str, Finding]:
+        return {finding.subject: finding for finding in inspect_cluster(minimal_policy(), namespace, project=project)}
+
+    before = findings()
+    assert "Secret mlpipeline-minio-artifact" not in before
+    for concern in ("runner", "registrar", "packager", "deployer"):
+        assert before[f"Secret modelway-s3-{concern}"].status is Status.MISSING
+    follow(before[subject], folder)
+    assert findings()[subject].status is Status.OK
 
 
 @pytest.fixture

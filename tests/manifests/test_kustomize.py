@@ -7,22 +7,24 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.instructions import CONFIG_MAP
+from modelway.components.core.instructions import CONFIG_MAP, CONFIG_MAP_FOLDER
 from modelway.components.deploy.analysis import strategy
+from modelway.components.deploy.cluster import UNLISTED
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
 OVERLAYS = {name: MANIFESTS / "overlays" / name for name in ("staging", "production")}
 OF_AN_ENVIRONMENT = (
-    *("gpu", "encryption", "prediction-log", "kserve", "deployment"),
+    *("releases", "tls", "gpu", "encryption", "prediction-log", "kserve", "deployment"),
     *("istio", "gateway-api", "traefik", "servicemonitor"),
 )
-STORES = ("minio", "seaweedfs", "s3")  # of an environment, and of the pipelines
+STORES = ("minio", "minio-tls", "seaweedfs", "s3")  # of an environment, and of the pipelines
 OF_THE_CLUSTER = ("admission", "prometheusrule")
 MODEL = "insurance-high-use"
 DIGEST = "sha256:" + "a1" * 32
@@ -76,6 +78,7 @@ def test_the_root_is_both_environments_and_leaves_what_runs_alone(kustomize: Bui
     namespaces = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "Namespace"}
     assert namespaces == {"modelway-staging", "modelway-production"}
     assert "ValidatingAdmissionPolicy" in _kinds(objects)
+    assert "CustomResourceDefinition" not in _kinds(objects)  # deleting the root is not to delete others' lists
     assert not _kinds(objects) & {"Rollout", "AnalysisTemplate"}
     accounts = {obj["metadata"]["name"] for obj in objects if obj["kind"] == "ServiceAccount"}
     assert accounts == {f"modelway-{account}" for account in ("server", "deployer", "packager", "runner", "monitor")}
@@ -135,6 +138,73 @@ def test_pods_are_restricted_and_limited(
         assert set(container["resources"]["requests"]) == {"cpu", "memory"}
         assert set(container["resources"]["limits"]) >= {"cpu", "memory"}
         assert {"readinessProbe", "livenessProbe"} <= set(container)
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize(
+    "components",
+    [[], ["kserve"], ["deployment"], ["encryption", "prediction-log", "minio", "gpu"]],
+    ids=["rollout", "kserve", "deployment", "all"],
+)
+def test_an_environment_admits_its_own_pods(
+    kustomization: Callable[..., Objects], name: str, components: list[str]
+) -> None:
+    objects = kustomization(
+        resources=[OVERLAYS[name]], components=[MANIFESTS / "components" / component for component in components]
+    )
+    admission = _object(objects, "Admission", "modelway")
+    namespace = _object(objects, "Namespace", f"modelway-{name}")
+    assert (admission["metadata"]["namespace"], namespace["metadata"]["labels"]["modelway.io/images"]) == (
+        f"modelway-{name}",
+        "releases",
+    )
+    assert _object(objects, "ReleasedImages", "modelway")["spec"] == {}
+    named = admission["spec"]
+    (pod,) = _pods(objects)
+    (container,) = pod["containers"]
+    sources = [variable["valueFrom"] for variable in container["env"] if "valueFrom" in variable]
+    secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+    secrets += [source["secretRef"]["name"] for source in container.get("envFrom", ())]
+    config_maps = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
+    config_maps += [source["configMapKeyRef"]["name"] for source in sources]
+    assert set(secrets) <= set(named["secrets"])
+    assert set(config_maps) <= set(named["configMaps"])
+    assert set(container.get("args", ())) <= set(named["arguments"])
+    assert {variable["name"] for variable in container["env"]} <= set(named["variables"])
+    assert pod["serviceAccountName"] in named["accounts"]
+    assert container["name"] in {"server", "kserve-container"}
+    if "/" in container["image"]:  # else the overlay's component comes after its `images`
+        assert any(container["image"].startswith(f"{registry}/") for registry in named["registries"])
+
+
+def test_only_the_list_of_releases_is_the_deployers(kustomize: Build) -> None:
+    rules = [
+        (role["metadata"]["name"], rule["resources"], rule.get("resourceNames"), rule["verbs"])
+        for role in kustomize(ROOT)
+        if role["kind"] == "Role"
+        for rule in role["rules"]
+        if "modelway.io" in rule["apiGroups"]
+    ]
+    expected = ("modelway-deployer", ["releasedimages"], ["modelway"], ["get", "patch"])
+    assert rules == [expected] * len(OVERLAYS)
+
+
+def test_what_the_policies_read_and_call_is_of_one_name(kustomize: Build) -> None:
+    """The lists that deployments keep, the kinds, and the policies that read them."""
+    objects = kustomize(ROOT)
+    definitions = kustomize(MANIFESTS / "base" / "kinds")
+    kinds = {obj["spec"]["names"]["kind"] for obj in definitions}
+    policies = {obj["metadata"]["name"]: obj["spec"] for obj in objects if obj["kind"] == "ValidatingAdmissionPolicy"}
+    bindings = [obj for obj in objects if obj["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert {binding["spec"]["policyName"] for binding in bindings} == set(policies)
+    read = {policy["paramKind"]["kind"] for policy in policies.values() if "paramKind" in policy}
+    assert read == kinds == {"Admission", "ReleasedImages"}
+    for binding in bindings:
+        if "paramKind" in policies[binding["spec"]["policyName"]]:
+            assert binding["spec"]["paramRef"] == {"name": "modelway", "parameterNotFoundAction": "Deny"}
+        assert binding["spec"]["validationActions"] == ["Deny", "Audit"]
+    messages = json.dumps(policies["modelway-releases"]["validations"]).replace("' + '", "")
+    assert UNLISTED in messages
 
 
 def test_all_traffic_is_denied_but_by_named_exceptions(kustomize: Build) -> None:
@@ -262,7 +332,7 @@ def test_keys_come_from_a_secret_as_files(kustomization: Callable[..., Objects])
         assert kind in volumes[mounted[str(Path(names_of[variable]).parent)]]
 
 
-@pytest.mark.parametrize(("store", "port"), [("minio", 9000), ("seaweedfs", 8333), ("s3", 443)])
+@pytest.mark.parametrize(("store", "port"), [("minio", 9000), ("minio-tls", 9000), ("seaweedfs", 8333), ("s3", 443)])
 def test_the_prediction_log_goes_where_the_server_may_write(
     kustomization: Callable[..., Objects], store: str, port: int
 ) -> None:
@@ -288,6 +358,39 @@ def test_the_prediction_log_goes_where_the_server_may_write(
     in_cluster = services["data"]["s3-endpoint"].endswith(".kubeflow:9000")
     assert ("namespaceSelector" in peer) is in_cluster
     assert ("ipBlock" in peer) is not in_cluster
+
+
+def test_in_production_the_server_trusts_private_authorities(kustomization: Callable[..., Objects]) -> None:
+    """Where `core.storage.certificates` looks for them; without the ConfigMap nothing is missing."""
+    objects = kustomization(
+        resources=[OVERLAYS["production"]],
+        components=[MANIFESTS / "components" / name for name in ("prediction-log", "minio-tls")],
+        namespace="modelway-production",
+    )
+    (pod,) = _pods(objects)
+    (container,) = pod["containers"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == mounts[CONFIG_MAP_FOLDER]]
+    assert volume["configMap"] == {"name": CONFIG_MAP, "optional": True}
+    data = _object(objects, "ConfigMap", CONFIG_MAP)["data"]
+    assert all(address.startswith("https://") for address in data.values())
+
+
+def test_certificates_are_of_the_names_that_tasks_use(kustomize: Build, kustomization: Callable[..., Objects]) -> None:
+    certificates = kustomize(MANIFESTS / "base" / "certificates")
+    issuers = {obj["metadata"]["name"] for obj in certificates if obj["kind"] == "ClusterIssuer"}
+    names = set()
+    for obj in certificates:
+        if obj["kind"] == "Certificate":
+            assert obj["spec"]["issuerRef"]["name"] in issuers
+            names |= set(obj["spec"].get("dnsNames", ()))
+    objects = kustomization(
+        resources=[MANIFESTS / "base" / "pipelines"],
+        components=[MANIFESTS / "components" / "minio-tls"],
+        namespace="kubeflow",
+    )
+    for address in _object(objects, "ConfigMap", CONFIG_MAP)["data"].values():
+        assert urlsplit(address).hostname in names
 
 
 def test_kserve_takes_the_rollouts_place(kustomization: Callable[..., Objects]) -> None:
@@ -357,7 +460,7 @@ def test_a_store_is_what_tasks_read_and_nothing_of_kfps(kustomization: Callable[
     admits = {("NetworkPolicy", "servers-to-seaweedfs")} if store == "seaweedfs" else set()
     assert new_objects == {("ConfigMap", CONFIG_MAP), *admits}
     data = _object(objects, "ConfigMap", CONFIG_MAP)["data"]
-    assert set(data) <= {"s3-endpoint", "s3-region"}
+    assert set(data) <= {"s3-endpoint", "s3-region", "mlflow-tracking-uri"}
     assert "kfp-launcher" not in {obj["metadata"]["name"] for obj in objects}
 
 

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from modelway.components.core.instructions import S3_CONCERNS
+
 STORAGE = Path(__file__).resolve().parents[2] / "manifests" / "base" / "storage"
-WHO = ("server", "pipelines", "monitor")
+TASKS = ("runner", "registrar", "packager", "deployer")
+WHO = ("server", "pipelines", "monitor", *TASKS)
+NEIGHBOURS = ("mlflow", "artifacts")  # MLflow's own account, and the one of Kubeflow's launcher
 
 
 def _statements(concern: str) -> list[dict[str, Any]]:
@@ -34,7 +38,35 @@ def test_nobody_may_do_anything_anywhere(concern: str) -> None:
         assert statement["Sid"]
         if statement["Effect"] == "Allow":
             assert not any("*" in action for action in statement["Action"])
-        assert all(resource.startswith("arn:aws:s3:::modelway") for resource in statement["Resource"])
+        buckets = {resource.removeprefix("arn:aws:s3:::").partition("/")[0] for resource in statement["Resource"]}
+        assert buckets <= {"modelway", "data"}
+        if statement["Effect"] == "Allow" and "data" in buckets:
+            assert set(statement["Action"]) == {"s3:GetObject", "s3:GetBucketLocation", "s3:ListBucket"}
+
+
+@pytest.mark.parametrize(("neighbour", "bucket"), [("mlflow", "mlflow"), ("artifacts", "mlpipeline")])
+def test_what_is_not_the_stores_is_kept_apart(neighbour: str, bucket: str) -> None:
+    assert all(
+        resource.split("/")[0] == f"arn:aws:s3:::{bucket}"
+        for statement in _statements(neighbour)
+        for resource in statement["Resource"]
+    )
+
+
+def test_every_policy_is_tried_here() -> None:
+    files = {path.stem for path in STORAGE.glob("*.json")} - {"lifecycle", "encryption"}
+    assert files == {*WHO, *NEIGHBOURS}
+
+
+@pytest.mark.parametrize("concern", ["runner", "packager", "deployer"])
+@pytest.mark.parametrize("key", ["runs/1/decision.json", "runs/1/blessing.json", "config/policy.json"])
+def test_only_the_registrar_decides(concern: str, key: str) -> None:
+    assert _may("registrar", "s3:PutObject", f"store/{key}")
+    assert not _may(concern, "s3:PutObject", f"store/{key}")
+
+
+def test_every_task_has_an_account_with_a_policy() -> None:
+    assert TASKS == S3_CONCERNS
 
 
 @pytest.mark.parametrize("concern", WHO)

@@ -95,6 +95,32 @@ def test_settings_are_all_that_changes_and_do_not_stay(compile_documents: Callab
     assert compile_documents(TaskSettings()) == before
 
 
+def test_each_task_has_the_s3_keys_of_its_concern_alone(
+    executors: Compile, compile_documents: Callable[..., list[dict[str, Any]]], root: Path
+) -> None:
+    """Against a task that was taken over: training code has no keys that write models, packages or the audit log."""
+    secrets = {}
+    for pipeline in ("release", "promote"):
+        containers, settings = executors(minimal_project(s3_accounts="separate"), pipeline)
+        for stage, executor in settings.items():
+            (source,) = executor["secretAsEnv"]
+            assert {entry["envVar"] for entry in source["keyToEnv"]} == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+            variables = {entry["name"]: entry["value"] for entry in containers[stage]["env"]}
+            assert variables["MODELWAY_S3_SECRET"] == source["secretName"]
+            secrets[stage] = source["secretName"]
+    deciding = ("resolve_inputs", "enforce_gate", "register_model", "record_outcome")
+    assert secrets == {
+        **dict.fromkeys(modelway.components.__all__, "modelway-s3-runner"),
+        **dict.fromkeys(deciding, "modelway-s3-registrar"),
+        "package_model": "modelway-s3-packager",
+        "deploy_model": "modelway-s3-deployer",
+    }
+    for name in secrets.values():
+        assert (root / "manifests" / "base" / "storage" / f"{name.removeprefix('modelway-s3-')}.json").is_file()
+    for document in compile_documents(TaskSettings()):
+        assert "modelway-s3" not in str(document)
+
+
 @pytest.mark.parametrize("pipeline", ["release", "promote"])
 def test_the_default_is_every_stages_and_a_stages_own_keys_win(executors: Compile, pipeline: str) -> None:
     project = minimal_project(

@@ -43,7 +43,10 @@ def patched(obj: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, 
             assert place[last] == operation["value"]
             continue
         assert operation["op"] == "add" or last in place, operation["path"]
-        place[last] = operation["value"]
+        if operation["op"] == "remove":
+            del place[last]
+        else:
+            place[last] = operation["value"]
     return result
 
 
@@ -57,6 +60,7 @@ class ApiServer:
         answers: Each pod's status and content.
         sent: Pod, port, path and body of each request to a pod.
         default: What is answered of other pods; without it, that they are not there.
+        refusals: What is answered of a resource instead; a list: one call each.
     """
 
     host: str = ""
@@ -64,10 +68,18 @@ class ApiServer:
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
     sent: list[tuple[str, str, str, Any]] = field(default_factory=list)
     default: tuple[int, Any] | None = None
+    refusals: dict[str, tuple[int, Any] | list[tuple[int, Any]]] = field(default_factory=dict)
 
     @property
     def count(self) -> Counter[str]:
         return Counter(pod for pod, *_ in self.sent)
+
+    def refusal(self, path: str) -> tuple[int, Any] | None:
+        """What a call of a path is refused with."""
+        for resource, answer in self.refusals.items():
+            if resource in path.partition("?")[0].split("/"):
+                return answer if isinstance(answer, tuple) else answer.pop(0) if answer else None
+        return None
 
     def cluster(self) -> Cluster:
         from kubernetes import client
@@ -88,6 +100,9 @@ def listening() -> Iterator[ApiServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             match = PATH.fullmatch(self.path)
+            if refusal := state.refusal(self.path):
+                self.answer(*refusal)
+                return
             if match is None:
                 resource, name = self.path.rpartition("/")[2], body["metadata"]["name"]
                 assert (resource, name) not in state.objects
@@ -107,7 +122,9 @@ def listening() -> Iterator[ApiServer]:
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
             resource, name = path.split("/")[-2:]
-            if match := PATH.fullmatch(self.path):
+            if refusal := state.refusal(self.path):
+                self.answer(*refusal)
+            elif match := PATH.fullmatch(self.path):
                 self.answer(200, f"{match[1]} has no memory left\n")
             elif query:
                 self.answer(200, {"items": [obj for (kind, _), obj in state.objects.items() if kind == name]})

@@ -218,7 +218,7 @@ class Project(Document):
     """What is trained, from what data, and where and how its runs go."""
 
     title: ClassVar[str] = "project file"
-    settings: ClassVar[frozenset[str]] = frozenset({"display_name", "labels", "resources"})
+    settings: ClassVar[frozenset[str]] = frozenset({"display_name", "labels", "resources", "s3_accounts"})
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
         description="The registered model's name: lower-case letters, digits and dashes."
@@ -236,6 +236,10 @@ class Project(Document):
     display_name: str | None = Field(None, min_length=1, description="What the dashboard calls the pipeline.")
     labels: dict[Annotated[LabelKey, AfterValidator(_own_label)], LabelValue] = Field(
         {}, description="Labels of every pod of its runs."
+    )
+    s3_accounts: Literal["shared", "separate"] = Field(
+        "shared",
+        description="`separate`: each task has its concern's own S3 keys, rather than those that Kubeflow installed.",
     )
     resources: dict[Annotated[str, AfterValidator(_stage)], StageResources] = Field(
         {}, description="What a stage's pod is given, by the stage's name; `default`: what every stage's is."

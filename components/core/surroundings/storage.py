@@ -9,11 +9,11 @@ from pathlib import Path
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError, first_line
 from modelway.components.core.instructions import (
     AWS_ENDPOINT,
-    S3_SECRET,
     config_map_lack,
     in_pod,
     new_s3_secret,
     pod_namespace,
+    pod_s3_secret,
 )
 from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.s3 import S3, endpoint_named, has_keys
@@ -39,10 +39,9 @@ def s3_settings() -> list[Finding]:
         message = "no S3 credentials are set"
         remedy = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for MinIO, AWS_ENDPOINT_URL"
         if in_pod():
-            message += (
-                f": the Secret {S3_SECRET} in the namespace {namespace} is missing, or lacks accesskey or secretkey"
-            )
-            remedy = new_s3_secret(namespace)
+            secret = pod_s3_secret()
+            message += f": the Secret {secret} in the namespace {namespace} is missing, or lacks accesskey or secretkey"
+            remedy = new_s3_secret(namespace, secret)
         findings.append(Finding("S3 credentials", Status.MISSING, message, remedy, key="AWS_ACCESS_KEY_ID"))
     return findings
 

@@ -1,24 +1,16 @@
-"""An installation of the manifests of its own, in namespaces that nothing else uses, and calls as its accounts."""
+"""An installation of the manifests, and calls as its accounts."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 import yaml
+from cluster_installation import MANIFESTS, Api, Installation, api_server, installed, small_pod
 from kube import kubectl
-
-ROOT = Path(__file__).resolve().parents[3]
-MANIFESTS = ROOT / "manifests"
-IMAGE = f"registry.example.com/models/insurance-high-use@sha256:{'0' * 64}"
 
 
 @pytest.fixture
@@ -37,133 +29,20 @@ def build(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     return kustomize
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the API server said."""
-
-    status: int
-    body: dict[str, Any]
-
-    @property
-    def message(self) -> str:
-        return str(self.body.get("message", ""))
-
-    @property
-    def unauthorized(self) -> bool:
-        """Whether the account may not do it: an answer of the roles, not of an admission."""
-        return self.status == 403 and " cannot " in self.message
-
-
-@dataclass(frozen=True)
-class Api:
-    """The API server, asked as the administrator or with the token of a service account."""
-
-    host: str
-    token: str = field(repr=False)
-    pool: urllib3.PoolManager = field(repr=False)
-
-    def as_account(self, namespace: str, name: str) -> Api:
-        """The same server, asked as a service account."""
-        token = kubectl("-n", namespace, "create", "token", name, "--duration", "20m")
-        return Api(self.host, token.strip(), self.pool)
-
-    def __call__(self, method: str, path: str, body: dict[str, Any] | None = None, *, real: bool = False) -> Answer:
-        """Asks; what would change something is only tried, unless it is `real`."""
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        answer = self.pool.request(
-            method,
-            f"{self.host}{path}{'' if real or method == 'GET' else '?dryRun=All'}",
-            body=json.dumps(body).encode() if body is not None else None,
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": kind},
-            timeout=30,
-            retries=2,
-        )
-        return Answer(answer.status, json.loads(answer.data) if answer.data.startswith(b"{") else {})
-
-
 @pytest.fixture(scope="session")
 def api() -> Api:
     """The API server, asked as the administrator."""
-    config = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
-    user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
-    if "token" not in user:
-        pytest.fail("these tests need a kubeconfig whose user has a token")
-    trust: dict[str, Any] = {"cert_reqs": "CERT_NONE"}
-    if not cluster.get("insecure-skip-tls-verify"):
-        trust = {"ca_cert_data": base64.b64decode(cluster["certificate-authority-data"]).decode()}
-    return Api(cluster["server"], user["token"], urllib3.PoolManager(**trust))
-
-
-@dataclass(frozen=True)
-class Installation:
-    """All that the root's and the overlays' kustomizations make, under other names."""
-
-    prefix: str
-    objects: list[dict[str, Any]]
-
-    @property
-    def pipelines(self) -> str:
-        return f"{self.prefix}-pipelines"
-
-    @property
-    def staging(self) -> str:
-        return f"{self.prefix}-staging"
-
-    @property
-    def production(self) -> str:
-        return f"{self.prefix}-production"
+    return api_server()
 
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The whole, applied for real: both overlays with their Rollouts, the pipelines' part, and the admission policy."""
-    prefix, folder = f"mw{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("installation")
-    parts = ("base/pipelines", "overlays/staging", "overlays/production")
-    content = {
-        "resources": [os.path.relpath(MANIFESTS / part, folder.resolve()) for part in parts],
-        "components": [os.path.relpath(MANIFESTS / "components" / "admission", folder.resolve())],
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    text = kubectl("kustomize", str(folder))
-    for ours, theirs in {
-        "modelway-staging": f"{prefix}-staging",
-        "modelway-production": f"{prefix}-production",
-        "namespace: kubeflow": f"namespace: {prefix}-pipelines",
-        "modelway-image-digests": f"{prefix}-image-digests",
-        "modelway.io/images: digests": f"modelway.io/images: {prefix}",
-        "cpu: 250m": "cpu: 5m",  # its pods never start, and are to leave the node to those that do
-    }.items():
-        assert ours in text
-        text = text.replace(ours, theirs)
-    environment = Installation(prefix, [obj for obj in yaml.safe_load_all(text) if obj])
-    kubectl("create", "namespace", environment.pipelines)
-    try:
-        kubectl("apply", "-f", "-", content=text)
+    """Both overlays with their Rollouts, the pipelines' part, and the admission policies."""
+    with installed(tmp_path_factory.mktemp("installation")) as environment:
         yield environment
-    finally:
-        namespaces = (environment.pipelines, environment.staging, environment.production)
-        kubectl("delete", "namespace", *namespaces, "--ignore-not-found", "--wait=false", check=False)
-        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
-            kubectl("delete", kind, f"{prefix}-image-digests", "--ignore-not-found", check=False)
 
 
 @pytest.fixture(scope="session")
 def pod() -> Callable[..., dict[str, Any]]:
-    """A pod that keeps to Pod Security's `restricted`, changed at will; no node takes it."""
-
-    def make(name: str = "tried", image: str = IMAGE, **more: Any) -> dict[str, Any]:
-        container = {
-            "name": "server",
-            "image": image,
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-            **more,
-        }
-        spec = {
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
-            "nodeSelector": {"modelway.io/none": "true"},
-            "automountServiceAccountToken": False,
-            "containers": [container],
-        }
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-
-    return make
+    """A pod that keeps to Pod Security's `restricted` and is admitted, changed at will; no node takes it."""
+    return small_pod

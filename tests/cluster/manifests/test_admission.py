@@ -11,9 +11,10 @@ from kube import eventually
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
 TAG, NAME_ALONE = "registry.example.com/models/insurance-high-use:1.2.0", "insurance-high-use"
-DIGEST = f"registry.example.com/models/insurance-high-use@sha256:{'ab' * 32}"
-TAG_AND_DIGEST = f"{TAG}@sha256:{'ab' * 32}"
-SHORT_DIGEST = f"registry.example.com/models/insurance-high-use@sha256:{'ab' * 16}"
+DIGEST = f"registry.example.com/models/insurance-high-use@sha256:{'0' * 64}"  # which the installation has released
+TAG_AND_DIGEST = f"{TAG}@sha256:{'0' * 64}"
+SHORT_DIGEST = f"registry.example.com/models/insurance-high-use@sha256:{'0' * 32}"
+OLD = f"registry.example.com/models/insurance-high-use@sha256:{'ab' * 16}"
 PLURALS = {"Deployment": "deployments", "Job": "jobs", "CronJob": "cronjobs", "Rollout": "rollouts", "Pod": "pods"}
 
 
@@ -44,11 +45,18 @@ def _path(namespace: str, body: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def admission(api: Any, installation: Any, pod: Callable[..., Any]) -> str:
-    """The environment, once the policy has come into force there."""
-    path = f"/api/v1/namespaces/{installation.production}/pods"
+def admission(api: Any, installation: Any, pod: Callable[..., Any]) -> Iterator[str]:
+    """A namespace that asks for digests alone, once the policy has come into force there."""
+    name = f"{installation.prefix}-digests"
+    labels = {"modelway.io/images": f"{installation.prefix}-digests"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "modelway-server"}}
+    assert api("POST", "/api/v1/namespaces", namespace, real=True).status == 201
+    assert api("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account, real=True).status == 201
+    path = f"/api/v1/namespaces/{name}/pods"
     eventually(lambda: api("POST", path, pod(image=TAG)).status != 201, "the admission policy is in force")
-    return str(installation.production)
+    yield name
+    api("DELETE", f"/api/v1/namespaces/{name}", real=True)
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
@@ -136,9 +144,11 @@ def older(api: Any, installation: Any, pod: Callable[..., Any]) -> Iterator[tupl
     name = f"{installation.prefix}-older"
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     assert api("POST", "/api/v1/namespaces", namespace, real=True).status == 201
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "modelway-server"}}
+    assert api("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account, real=True).status == 201
     body = _of_kind("Deployment", pod(image=TAG), "older")
     assert api("POST", _path(name, body), body, real=True).status == 201
-    labels = {"metadata": {"labels": {"modelway.io/images": installation.prefix}}}
+    labels = {"metadata": {"labels": {"modelway.io/images": f"{installation.prefix}-digests"}}}
     assert api("PATCH", f"/api/v1/namespaces/{name}", labels, real=True).status == 200
     pod_body = pod(image=TAG)
     eventually(lambda: api("POST", _path(name, pod_body), pod_body).status == 403, "the policy sees the new label")
@@ -159,14 +169,19 @@ def test_what_was_there_before_may_be_scaled_but_not_moved_to_another_tag(api: A
 
 def test_a_namespace_that_does_not_ask_for_it_is_left_alone(api: Any, admission: str, pod: Callable[..., Any]) -> None:
     assert admission
-    assert api("POST", "/api/v1/namespaces/default/pods", pod(image=TAG)).status == 201
+    body = pod(image=TAG)
+    del body["spec"]["serviceAccountName"]
+    assert api("POST", "/api/v1/namespaces/default/pods", body).status == 201
 
 
-def test_the_api_server_finds_nothing_wrong_with_the_policys_expressions(api: Any, installation: Any) -> None:
+@pytest.mark.parametrize("policy", ["image-digests", "pods", "releases", "analyses"])
+def test_the_api_server_finds_nothing_wrong_with_a_policys_expressions(
+    api: Any, installation: Any, policy: str
+) -> None:
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 
     def checked() -> Any:
-        status = api("GET", f"{path}/{installation.prefix}-image-digests").body.get("status", {})
+        status = api("GET", f"{path}/{installation.prefix}-{policy}").body.get("status", {})
         return status if "observedGeneration" in status else None
 
     status = eventually(checked, "the policy's expressions are checked")

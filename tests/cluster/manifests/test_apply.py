@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cluster_installation import IMAGE, install_kinds, release
 from kube import eventually, kubectl, run_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
@@ -33,6 +34,7 @@ def root(api: Any) -> Iterator[Callable[[], str]]:
     ):
         if api("GET", path).status != 404:
             pytest.fail(f"this test makes and deletes {path}, which is there already: use a cluster for tests")
+    install_kinds()
     try:
         yield lambda: str(kubectl("apply", "-k", str(ROOT)))
     finally:
@@ -65,6 +67,7 @@ def test_the_root_leaves_what_belongs_to_kfp_alone(root: Callable[[], str], api:
 @pytest.mark.parametrize("overlay", ["staging", "production"])
 def test_an_overlay_is_accepted_to_the_letter(root: Callable[[], str], overlay: str) -> None:
     root()
+    release(f"modelway-{overlay}", IMAGE)  # as whoever deploys from Git does, in the overlay
     folder = str(ROOT / "manifests" / "overlays" / overlay)
     process = run_kubectl("apply", "--dry-run=server", "--validate=strict", "-k", folder)
     assert f"rollout.argoproj.io/{MODEL} created (server dry run)" in process.stdout
@@ -73,6 +76,7 @@ def test_an_overlay_is_accepted_to_the_letter(root: Callable[[], str], overlay: 
 
 def test_the_root_leaves_a_deployed_version_alone(root: Callable[[], str], api: Any) -> None:
     root()
+    release("modelway-production", DEPLOYED)
     built_objects = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "overlays" / "production")))
     (rollout,) = [obj for obj in built_objects if obj["kind"] == "Rollout"]
     rollout["spec"]["template"]["spec"]["containers"][0]["image"] = DEPLOYED
@@ -86,6 +90,7 @@ def test_the_root_leaves_a_deployed_version_alone(root: Callable[[], str], api: 
 
 
 def test_git_does_not_overwrite_what_deploy_model_has_set(installation: Any, api: Any) -> None:
+    release(installation.staging, IMAGE, DEPLOYED)
     path = ROLLOUTS.format(installation.staging)
     (rollout,) = [
         obj

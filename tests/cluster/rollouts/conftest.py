@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cluster_installation import delete_policies, install_kinds, own_objects
 from image_layouts import with_layer
 from kube import eventually, kubectl
 from rollout_releases import ADA, FAULTS, SITE, register
@@ -283,20 +284,27 @@ def _metrics(address: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def place(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """An environment as the manifests make it, without a Rollout, and the deployer's account to use it with."""
+def place(environ: dict[str, str], registry: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An environment as the manifests make it, without a Rollout, and the deployer's account to use it with.
+
+    It admits only released images.
+    """
     prefix, folder = f"mw{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("environment")
     delete = "$patch: delete\napiVersion: any/v1\nkind: Any\nmetadata: {name: any}\n"
     scale = [{"op": "replace", "path": "/spec/minReplicas", "value": 2}]
+    components = ROOT / "manifests" / "components"
+    registries = [{"op": "replace", "path": "/spec/registries", "value": [registry.host]}]
     (folder / "verifying.pem").write_bytes(Path(environ[VERIFYING_KEY]).read_bytes())
     content = {
         "namespace": f"{prefix}-staging",
         "resources": [os.path.relpath(ROOT / "manifests" / "base", folder.resolve())],
+        "components": [os.path.relpath(components / name, folder.resolve()) for name in ("releases", "admission")],
         "configMapGenerator": [{"name": "modelway-verifying-key", "files": ["verifying.pem"]}],
         "generatorOptions": {"disableNameSuffixHash": True},
         "patches": [
             {"target": {"group": "argoproj.io"}, "patch": delete},
             {"target": {"kind": "HorizontalPodAutoscaler"}, "patch": yaml.safe_dump(scale)},
+            {"target": {"kind": "Admission"}, "patch": yaml.safe_dump(registries)},
         ],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -314,10 +322,12 @@ def place(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     }.items():
         assert ours in text
         text = text.replace(ours, theirs)
+    objects = own_objects(text, prefix)
     try:
+        install_kinds()
         kubectl("create", "namespace", environment.pipelines)
         kubectl("-n", environment.pipelines, "create", "serviceaccount", "modelway-deployer")
-        kubectl("apply", "-f", "-", content=text)
+        kubectl("apply", "-f", "-", content=yaml.safe_dump_all(objects))
         config = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
         token = kubectl("-n", environment.pipelines, "create", "token", "modelway-deployer", "--duration", "2h").strip()
         config["users"][0]["user"] = {"token": token}
@@ -333,6 +343,7 @@ def place(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
             "--wait=false",
             check=False,
         )
+        delete_policies(objects)
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,8 @@ def test_the_way_back_is_one_call(place: Any, stable: str, good: str, monkeypatc
     assert (result.status, result.version, result.image) == ("rolled-back", stable, before)
     assert traffic.failed == []
     assert (place.image(), place.holder()) == (before, stable)
+    released = place.get("releasedimages", "modelway")["spec"]["digests"]
+    assert set(released) == {f"loans.{stable}", f"loans.{good}"}
     last = place.log()[-1]
     assert (last.event, last.actor, last.details["reason"]) == (
         "rolled-back",
