@@ -248,7 +248,7 @@ class Connection(HttpToolsProtocol):
     def _settle(self) -> None:
         """Puts the connection where its state belongs."""
         connections, limits = self._connections, self._limits
-        if self.transport.is_closing() or self._is_refused or self.flow.write_paused:
+        if self.transport.is_closing() or self.flow.write_paused or (self._is_refused and not self._complete):
             connections.place(self, connections.leaving, limits.write_seconds)
         elif self._complete:
             connections.place(self, None)

@@ -125,8 +125,10 @@ class Connections:
 
     def limit_memory(self) -> None:
         """Makes room where requests and responses on their way take too much memory: the oldest give way."""
+        if not self._is_full():
+            return
         for connection in list(self.leaving):
-            if not self._is_full:
+            if not self._is_full():
                 return
             unsent_bytes = connection.unsent_bytes
             if unsent_bytes:
@@ -135,7 +137,7 @@ class Connections:
                 self.place(connection, self._gone, _GONE_SECONDS)
         message = "the server has no memory left for a request that arrives this slowly; try again"
         for connection in list(self.arriving):
-            if not self._is_full:
+            if not self._is_full():
                 return
             if connection.buffered_bytes:
                 connection.give_way(Refusal(503, "memory", message))
@@ -159,14 +161,12 @@ class Connections:
                 connection.expire()
         self._unsent_bytes = sum(connection.unsent_bytes for connection in self.leaving)
         self._metrics.buffered_bytes = self.buffered_bytes + self._unsent_bytes
-        if self._is_full:
-            self.limit_memory()
+        self.limit_memory()
         for reason, suppressed in self._suppressed.items():
             if suppressed.count and now >= suppressed.log_at:
                 log.warning("refused (%s): %d more", reason, suppressed.count)
                 suppressed.count, suppressed.log_at = 0, now + _LOG_SECONDS
 
-    @property
     def _is_full(self) -> bool:
         return self.buffered_bytes + self._unsent_bytes > self.limits.buffered_bytes
 
