@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from modelway.components.core.errors import (
     UnavailableError,
     first_line,
 )
+from modelway.components.core.parsing import parse_json
 from modelway.components.core.storage.certificates import bundle, distrust
 from modelway.components.core.surroundings.kubeconfig import api_client
 
@@ -183,8 +183,8 @@ def fetch_json(url: str, service: str, *, headers: Mapping[str, str] | None = No
 
 def _json_object(content: bytes, service: str) -> Mapping[str, Any]:
     try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        answer = parse_json(content)
+    except ValueError as error:
         raise _unreadable(service, "its answer is not JSON") from error
     if not isinstance(answer, dict):
         raise _unreadable(service, "its answer is not a JSON object")

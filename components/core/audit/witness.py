@@ -15,6 +15,7 @@ accepts it. Of writers at once, each waits for the one before, so that a slower 
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from modelway.components.core.storage.mlflow import TAG, Tracking
 HEAD_TAG = f"{TAG}audit_head"
 _POLLS = 20  # of an anchor that does not move: about 2 s and 20 answers of MLflow
 _IDENTITY_DIGITS = 16
+_NUMBER = re.compile(r"[0-9]{1,8}")  # as an entry's file is called
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,6 @@ def _anchors(tags: Mapping[str, Mapping[str, str]]) -> list[Anchor]:
             name, _, log = key.removeprefix(TAG).partition(".")
             number, _, rest = value.partition(" ")
             sha256, _, store = rest.partition(" ")
-            if key.startswith(HEAD_TAG) and f"{TAG}{name}" == HEAD_TAG and number.isdecimal():
+            if key.startswith(HEAD_TAG) and f"{TAG}{name}" == HEAD_TAG and _NUMBER.fullmatch(number):
                 anchors.append(Anchor(model, log, Head(int(number), sha256), store))
     return anchors

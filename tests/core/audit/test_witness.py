@@ -9,7 +9,7 @@ import pytest
 from modelway.components.core.audit import witness
 from modelway.components.core.audit.chain import Entry, Head
 from modelway.components.core.audit.log import AuditLog
-from modelway.components.core.audit.witness import HEAD_TAG, Anchor, VerifiedLog, compare, identity
+from modelway.components.core.audit.witness import HEAD_TAG, Anchor, VerifiedLog, _anchors, compare, identity
 from modelway.components.core.storage.mlflow import Tracking
 
 
@@ -75,6 +75,11 @@ def registered(tracking: Tracking, tmp_path: Path) -> str:
     name = f"anchored-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
     tracking.client.create_registered_model(name)
     return name
+
+
+@pytest.mark.parametrize("number", ["", "-1", "1.5", "\u0664", "9" * 5000])
+def test_a_tag_without_an_entrys_number_is_no_anchor(number: str) -> None:
+    assert _anchors({"loans": {f"{HEAD_TAG}.{OWN}": f"{number} {CHAIN[0].sha256()} /here"}}) == []
 
 
 def test_an_anchor_that_a_late_request_sets_back_is_set_again(
