@@ -53,7 +53,7 @@ _TARGETS = {  # what serves each, its resource in the cluster, and the remedy wh
     "rollout": ("Argo Rollouts", "argoproj.io/v1alpha1", "rollouts", "install it, or choose `target: deployment`"),
     "kserve": ("KServe", "serving.kserve.io/v1beta1", "inferenceservices", "install it, or choose another target"),
 }
-_APPLY = "kubectl apply -k .    (in modelway's repository)"
+_APPLY = "kubectl apply -k manifests/base/kinds && kubectl apply -k .    (in modelway's repository)"
 
 
 def inspect_cluster(

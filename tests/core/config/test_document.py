@@ -382,6 +382,7 @@ def test_keys_that_are_null_unless_given_are_not_in_the_canonical_text(policy_te
 SETTINGS: dict[str, Any] = {
     "display_name": "Late loans",
     "labels": {"team": "risk"},
+    "s3_accounts": "separate",
     "resources": {
         "default": {"cpu": 2, "memory": {"request": "1Gi"}},
         "train_model": {"gpu": {}, "tolerations": [{"key": "gpu"}], "timeout": "2h", "spot": True},
