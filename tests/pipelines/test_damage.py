@@ -124,7 +124,9 @@ def evidence(released: Office) -> Iterator[Callable[[str, str], None]]:
     intact: dict[Path, bytes] = {}
 
     def damaged(name: str, damage: str) -> None:
-        file = next((released.folder / HOME / "mlartifacts").rglob(name))
+        entry = json.loads((released.folder / HOME / "audit" / "00000001.json").read_bytes())
+        folder = entry["details"]["blessing_sha256"][:16]  # copies of the project keep evidence there too
+        file = next((released.folder / HOME / "mlartifacts").rglob(f"{folder}/{name}"))
         intact[file] = file.read_bytes()
         file.write_bytes(DAMAGES[damage](intact[file]))
 
