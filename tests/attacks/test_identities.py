@@ -161,8 +161,8 @@ def test_a_short_key_proves_nothing(case: Callable[..., Case]) -> None:
         ({"exp": 10**400}, "does not say when"),
         ({"exp": float("nan")}, "does not say when"),
         ({"exp": True}, "does not say when"),
-        ({"exp": int(time.time()) + 10**6}, "is valid for 278 hours; at most 24 are allowed"),
-        ({"nbf": int(time.time()) + 200}, "was not valid yet"),
+        ({"exp": int(time.time()) + 10**6}, "is valid for 27. hours; at most 24 are allowed"),
+        ({"nbf": int(time.time()) + 80_000}, "was not valid yet"),
     ],
 )
 def test_a_token_says_what_the_policy_trusts(case: Callable[..., Case], claims: dict[str, Any], message: str) -> None:
