@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_installation import Api, Installation, api_server, installed
 from disks import mount, unmount
 from oidc_issuer import OidcIssuer
 from registered_versions import release_version
@@ -310,3 +311,16 @@ def registry(registry_command: str, tmp_path_factory: pytest.TempPathFactory) ->
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def api() -> Api:
+    """The API server, asked as the administrator."""
+    return api_server()
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Both overlays with their Rollouts, the pipelines' part, and the admission policies."""
+    with installed(tmp_path_factory.mktemp("installation")) as environment:
+        yield environment

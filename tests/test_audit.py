@@ -36,8 +36,8 @@ class Database(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         name = question["package"]["name"]
-        found = [advisory(name, self.advisories[name])] if name in self.advisories else []
-        content = json.dumps({"vulns": found} if found else {}).encode()
+        advisories = [advisory(name, self.advisories[name])] if name in self.advisories else []
+        content = json.dumps({"vulns": advisories} if advisories else {}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -45,8 +45,8 @@ def without_secrets(text: str) -> str:
 
 def has_secrets(text: str) -> bool:
     """Whether there is an address in a text with a user before its host, or a parameter called as secrets are."""
-    shown = without_secrets(text)
-    return shown != text and _SECRET.search(shown) is not None
+    redacted = without_secrets(text)
+    return redacted != text and _SECRET.search(redacted) is not None
 
 
 def _shown(match: re.Match[str]) -> str:

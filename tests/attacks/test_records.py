@@ -276,9 +276,9 @@ def test_a_log_that_was_changed_is_never_whole(
     whole = dict(sorted(log.items()))
     cut_off = [dict(list(whole.items())[:count]) for count in range(1, len(whole))]  # which the anchor is against
     broken = AuditLog(str(tmp_path)).verify()
-    kept = {name: content for name, content in sorted(files.items()) if name != "00000000.json"}
-    if kept == whole or kept in cut_off:
-        assert (broken is None) == (kept == dict(sorted(files.items())))
+    remaining = {name: content for name, content in sorted(files.items()) if name != "00000000.json"}
+    if remaining == whole or remaining in cut_off:
+        assert (broken is None) == (remaining == dict(sorted(files.items())))
     else:
         assert broken is not None
         with pytest.raises(BrokenLogError):

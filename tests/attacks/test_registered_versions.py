@@ -73,9 +73,9 @@ def test_a_replaced_model_is_not_loaded(model: RegisteredModel, tmp_path: Path) 
     folder = write_model(tmp_path / "model", "skops", honest)
     number = release_version(model.tracking, model.name, model=folder, store=model.store)
     source = str(model.tracking.client.get_model_version(model.name, number).source).removeprefix("models:/")
-    kept = Path(str(model.tracking.client.get_logged_model(source).artifact_location).removeprefix("file://"))
+    folder = Path(str(model.tracking.client.get_logged_model(source).artifact_location).removeprefix("file://"))
     mark = tmp_path / "mark"
-    write_model(kept, "cloudpickle", pickle.dumps(Marker(mark)))
+    write_model(folder, "cloudpickle", pickle.dumps(Marker(mark)))
     champion = open_champion(model.name, number, blessing_sha256="")
     with pytest.raises(DamagedError, match="is not the one that was blessed"):
         champion_predictions(pl.DataFrame({"x": [1.0]}), minimal_project(), champion=champion)

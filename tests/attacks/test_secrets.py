@@ -179,10 +179,10 @@ class Spiteful(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         host, secret = self.headers["Host"], planted("echo")
-        asked = (
+        request = (
             f"http://ada:{secret}@{host}{self.path}?X-Amz-Signature={secret} and postgresql://mlflow:{secret}@db/runs"
         )
-        content = f'{{"error_code": "BAD_REQUEST", "message": "not {asked}"}}'.encode()
+        content = f'{{"error_code": "BAD_REQUEST", "message": "not {request}"}}'.encode()
         self.send_response(self.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))

@@ -133,7 +133,8 @@ def test_what_was_verified_is_not_read_again_unless_it_changed(
     written_entries = _write(log, 4)
     assert log.verified_entries()[0] == written_entries
     read: list[str] = []
-    monkeypatch.setattr(S3, "read", lambda self, uri, original=S3.read: read.append(uri[-6]) or original(self, uri))
+    original = S3.read
+    monkeypatch.setattr(S3, "read", lambda self, uri, *most: read.append(uri[-6]) or original(self, uri, *most))
     assert log.verified_entries()[0] == written_entries
     assert read == []
     new_entry = log.append("approved", "bob", model="loans", version="1")

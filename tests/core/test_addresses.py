@@ -18,7 +18,7 @@ from modelway.components.core.report.text import printable
 
 
 @pytest.mark.parametrize(
-    ("address", "shown"),
+    ("address", "redacted"),
     [
         ("https://ada:pw@host:9000/a/b.csv", "https://***@host:9000/a/b.csv"),
         ("https://token@host/x", "https://***@host/x"),
@@ -53,11 +53,11 @@ from modelway.components.core.report.text import printable
         ("https://host/#/runs?token=abc", "https://host/#/runs?token=***"),
     ],
 )  # fmt: skip
-def test_what_is_secret_in_an_address_is_hidden(address: str, shown: str) -> None:
-    assert without_secrets(address) == shown
-    assert without_secrets(shown) == shown
+def test_what_is_secret_in_an_address_is_hidden(address: str, redacted: str) -> None:
+    assert without_secrets(address) == redacted
+    assert without_secrets(redacted) == redacted
     for sentence in (f"MLflow at {address} answers", f"from '{address}'", f'{{"uri": "{address}", "by": "a@x.org"}}'):
-        assert without_secrets(sentence) == sentence.replace(address, shown)
+        assert without_secrets(sentence) == sentence.replace(address, redacted)
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_the_messages_of_libraries_are_cleaned() -> None:
         "X-Amz-Signature=planted (Caused by NewConnectionError('http://ada:planted@proxy:3128: refused')), then "
         "postgresql://ada:planted@db/runs\nand https://token-planted@host"
     )
-    shown = without_secrets(text)
-    assert "planted" not in shown
-    assert "AKIA" not in shown
-    assert "X-Amz-Signature=*** (Caused by NewConnectionError('http://***@proxy:3128: refused'))" in shown
-    assert shown.endswith("postgresql://***@db/runs\nand https://***@host")
+    redacted = without_secrets(text)
+    assert "planted" not in redacted
+    assert "AKIA" not in redacted
+    assert "X-Amz-Signature=*** (Caused by NewConnectionError('http://***@proxy:3128: refused'))" in redacted
+    assert redacted.endswith("postgresql://***@db/runs\nand https://***@host")
 
 
 def test_long_hostile_texts_take_no_time() -> None:

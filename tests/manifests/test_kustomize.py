@@ -159,7 +159,7 @@ def test_an_environment_admits_its_own_pods(
         "releases",
     )
     assert _object(objects, "ReleasedImages", "modelway")["spec"] == {}
-    named = admission["spec"]
+    limits = admission["spec"]
     (pod,) = _pods(objects)
     (container,) = pod["containers"]
     sources = [variable["valueFrom"] for variable in container["env"] if "valueFrom" in variable]
@@ -167,14 +167,14 @@ def test_an_environment_admits_its_own_pods(
     secrets += [source["secretRef"]["name"] for source in container.get("envFrom", ())]
     config_maps = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
     config_maps += [source["configMapKeyRef"]["name"] for source in sources]
-    assert set(secrets) <= set(named["secrets"])
-    assert set(config_maps) <= set(named["configMaps"])
-    assert set(container.get("args", ())) <= set(named["arguments"])
-    assert {variable["name"] for variable in container["env"]} <= set(named["variables"])
-    assert pod["serviceAccountName"] in named["accounts"]
+    assert set(secrets) <= set(limits["secrets"])
+    assert set(config_maps) <= set(limits["configMaps"])
+    assert set(container.get("args", ())) <= set(limits["arguments"])
+    assert {variable["name"] for variable in container["env"]} <= set(limits["variables"])
+    assert pod["serviceAccountName"] in limits["accounts"]
     assert container["name"] in {"server", "kserve-container"}
     if "/" in container["image"]:  # else the overlay's component comes after its `images`
-        assert any(container["image"].startswith(f"{registry}/") for registry in named["registries"])
+        assert any(container["image"].startswith(f"{registry}/") for registry in limits["registries"])
 
 
 def test_only_the_list_of_releases_is_the_deployers(kustomize: Build) -> None:

@@ -139,7 +139,9 @@ def with_every_setting(tmp_path_factory: pytest.TempPathFactory) -> Documents:
     }
     assert set(keys) == set(StageResources.model_fields)
     resources = StageResources.model_validate(keys)
-    settings = TaskSettings({"train_model": resources}, {"train_model": str(resources.image)}, {"team": "risk"})
+    settings = TaskSettings(
+        {"train_model": resources}, {"train_model": str(resources.image)}, {"team": "risk"}, separate_s3=True
+    )
     assert all(vars(settings).values())
     file = tmp_path_factory.mktemp("settings") / "release.yaml"
     compiler.Compiler().compile(release_pipeline("staging", settings), str(file))

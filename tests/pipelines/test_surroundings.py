@@ -79,8 +79,8 @@ def test_an_account_without_a_name_and_a_home_can_work_and_is_told_what_it_may_n
         pytest.skip("no namespace of users can be made here")
     folder = write_small_project(tmp_path)
     (folder / "closed").mkdir(mode=0o500)
-    named = ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME")
-    unnamed = {name: value for name, value in os.environ.items() if name not in named and "MODELWAY" not in name}
+    names = ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME")
+    unnamed = {name: value for name, value in os.environ.items() if name not in names and "MODELWAY" not in name}
 
     def command(*arguments: str) -> Ran:
         program = [*prefix, sys.executable, "-m", "modelway.pipelines.cli", *arguments, "--json"]

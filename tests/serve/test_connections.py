@@ -101,15 +101,15 @@ def test_each_expires_in_its_time_and_not_all_at_once() -> None:
     clock = Clock()
     group = connections(clock)
     admitted = members(group, 250, clock)
-    kept = members(group, 1, clock)[0]
-    group.place(kept, group.idle, 75)
+    waiting = members(group, 1, clock)[0]
+    group.place(waiting, group.idle, 75)
     clock.now += 10
     group.sweep()
     assert sum(member.ends == ["expired"] for member in admitted) == 100
-    assert kept.ends == []
+    assert waiting.ends == []
     clock.now += 65
     group.sweep()
-    assert kept.ends == ["expired"]
+    assert waiting.ends == ["expired"]
 
 
 def test_memory_is_taken_from_unreceived_responses_and_then_from_the_oldest_that_arrives() -> None:

@@ -42,11 +42,11 @@ class VerifiedIdentity:
         """The identity that a token's claims state, which must be verified."""
         subject = _text(claims.get("sub"))
         names = _GITHUB if {"actor", "repository"} <= claims.keys() else _GITLAB if "user_login" in claims else ()
-        shown = {name: _text(claims[name])[:_LONGEST_CLAIM] for name in names if _text(claims.get(name))}
+        job_claims = {name: _text(claims[name])[:_LONGEST_CLAIM] for name in names if _text(claims.get(name))}
         address = _text(claims.get("email")) if claims.get("email_verified") is True else ""
-        name = shown.get(names[0], "") if names else address
+        name = job_claims.get(names[0], "") if names else address
         method: Literal["oidc", "token-review"] = "token-review" if issuer == KUBERNETES else "oidc"
-        return cls(issuer, subject, name or subject, method, shown)
+        return cls(issuer, subject, name or subject, method, job_claims)
 
     def __str__(self) -> str:
         # The subject of GitHub names repository and environment as a rule, that of GitLab the project.

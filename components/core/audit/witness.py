@@ -113,8 +113,8 @@ def compare(chain: Sequence[Entry], anchors: Iterable[Anchor], *, store: str) ->
     witnessed, flaws = Head(), []
     for anchor in anchors:
         mismatch = mismatch_with_anchor(chain, anchor.head)
-        named = anchor.store == store or (bool(chain) and anchor.identity == identity(chain[0]))
-        if mismatch is not None and not named:
+        is_own = anchor.store == store or (bool(chain) and anchor.identity == identity(chain[0]))
+        if mismatch is not None and not is_own:
             continue
         own[anchor.model] = max(own.get(anchor.model, Head()), anchor.head, key=lambda head: head.number)
         if mismatch is not None:

@@ -30,11 +30,11 @@ def cluster_configuration() -> Any | None:
     import urllib3
     from kubernetes import client, config  # type: ignore[import-untyped]
 
-    named = os.environ.get(KUBECONFIG)
+    variable = os.environ.get(KUBECONFIG)
     # Passed explicitly: the library reads the variable only when it is imported.
-    file = named or os.path.expanduser("~/.kube/config")  # noqa: PTH111 - Path.expanduser raises without a home
+    file = variable or os.path.expanduser("~/.kube/config")  # noqa: PTH111 - Path.expanduser raises without a home
     settings = client.Configuration()
-    if named or Path(file).exists():
+    if variable or Path(file).exists():
         try:
             with _plugin_errors(file):
                 config.load_kube_config(file, client_configuration=settings)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cluster_installation import MANIFESTS, Api, Installation, api_server, installed, small_pod
+from cluster_installation import MANIFESTS, small_pod
 from kube import kubectl
 
 
@@ -27,19 +27,6 @@ def build(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
         return [obj for obj in yaml.safe_load_all(kubectl("kustomize", str(tmp_path))) if obj]
 
     return kustomize
-
-
-@pytest.fixture(scope="session")
-def api() -> Api:
-    """The API server, asked as the administrator."""
-    return api_server()
-
-
-@pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Both overlays with their Rollouts, the pipelines' part, and the admission policies."""
-    with installed(tmp_path_factory.mktemp("installation")) as environment:
-        yield environment
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from modelway.components.core.errors import CredentialsError, DamagedError, Reje
 
 
 def test_an_issuer_is_asked_once_for_all_its_keys(issuer: OidcIssuer) -> None:
-    asked = Issuers()
-    first, second = asked.key(issuer.url, "first", "RS256"), asked.key(issuer.url, "second", "ES256")
+    issuers = Issuers()
+    first, second = issuers.key(issuer.url, "first", "RS256"), issuers.key(issuer.url, "second", "ES256")
     assert (first.algorithm_name, second.algorithm_name) == ("RS256", "ES256")
     assert issuer.requests == ["/.well-known/openid-configuration", "/jwks"]
 

@@ -41,14 +41,14 @@ def test_what_identify_keeps_is_proved_again(issuer: OidcIssuer) -> None:
     source = TokenSource("a job", read)
     name, details = identify(source, needs, environment="production", blessing_sha256="ab", entries=[])
     assert (name, audiences) == ("bob", ["modelway:production:ab"])
-    kept = entry(**details)
+    approval = entry(**details)
     assert len(details["identity_proof"]) > 500
-    again = proof_flaw(kept, needs, audiences=audiences, entries=[kept], issuers=Issuers())
+    again = proof_flaw(approval, needs, audiences=audiences, entries=[approval], issuers=Issuers())
     assert again == ""
-    assert "it is for the audience" in flaw(needs, kept)
+    assert "it is for the audience" in flaw(needs, approval)
     same = TokenSource("a file", lambda _: details["identity_proof"])
     with pytest.raises(RejectedError, match="was used before, in entry 1"):
-        identify(same, needs, environment="production", blessing_sha256="ab", entries=[kept])
+        identify(same, needs, environment="production", blessing_sha256="ab", entries=[approval])
 
 
 def test_where_nobody_is_trusted_a_token_is_neither_proof_nor_flaw(issuer: OidcIssuer) -> None:
