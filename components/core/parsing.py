@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
-from pydantic_core import from_json
-
+MOST_LEVELS = 200  # as pydantic's own parser has it
 MOST_BYTES = 100_000_000  # of a record; statistics and gates of thousands of columns are a tenth of it
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
 class MalformedError(ValueError):
@@ -34,17 +37,41 @@ class MalformedError(ValueError):
 
 
 def parse_json(content: bytes | str) -> Any:
-    """What a JSON text says; pydantic's parser reads it, which nests at most 200 deep and takes no half surrogates.
+    """What a JSON text says.
 
     Args:
         content: The text, or its bytes in UTF-8.
 
     Raises:
-        ValueError: it is no JSON, is nested deeper, holds a number of more than 4,300 digits, or is greater than
-            `MOST_BYTES`.
+        ValueError: it is no JSON, is nested deeper than `MOST_LEVELS`, holds half of a surrogate pair or a number of
+            more than 4,300 digits, or is greater than `MOST_BYTES`.
     """
     check_size(content)
-    return from_json(content.encode() if isinstance(content, str) else content)
+    text = content if isinstance(content, str) else content.decode()
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise _too_deep() from None
+    if text.count("[") + text.count("{") > MOST_LEVELS:
+        _check_depth(value)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Refuses what is nested too deep for what reads it: the parser itself takes some hundred levels more."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        parts = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [value for values in parts for value in values if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> MalformedError:
+    return MalformedError(f"it is nested deeper than {MOST_LEVELS} levels", remedy="see what was put there")
 
 
 def check_size(content: bytes | str, most: int = MOST_BYTES) -> None:

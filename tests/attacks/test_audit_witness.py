@@ -146,6 +146,7 @@ def test_a_store_is_recognised_under_another_path_or_allows_nothing(
         assert "the audit log is broken" in blocker
 
 
+@pytest.mark.usefixtures("keys")
 def test_a_forged_approval_does_not_approve_nor_what_comes_after_it(version: ModelVersion) -> None:
     forged = _forge_approval(version)
     (blocker,) = _blockers(version)
@@ -210,6 +211,7 @@ def test_a_version_that_is_said_to_have_been_served_was_not(version: ModelVersio
     assert f"MLflow does not witness this, which is entry {forged.number}" in str(rows)
 
 
+@pytest.mark.usefixtures("keys")
 def test_a_forged_lock_does_not_spare_a_promotion_what_it_requires(version: ModelVersion) -> None:
     _forge(version, "promotion.begun", "staging", run="run-1", until="2999-01-01T00:00:00+00:00", replaces="")
     result = deploy(

@@ -12,6 +12,8 @@ from modelway.components.core.parsing import MalformedError, check_size, parse_j
     [
         (b'{"a": [1, 2.5, "\xc3\xa4", true, null]}', {"a": [1, 2.5, "ä", True, None]}),
         ('"ä"', "ä"),
+        ('"\\ud83d\\ude00"', "😀"),
+        ("[" + "[]," * 300 + '"{"]', None),
         ("[" * 190 + "]" * 190, None),
         ("Infinity", math.inf),
         ("1" * 4_000, int("1" * 4_000)),
@@ -24,7 +26,18 @@ def test_json_is_read(content: bytes | str, expected: object) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[" * 300 + "]" * 300, '"\\ud800"', "\ud800", b"\xff", '{"a": 1}'.encode("utf-16"), "1" * 5_000],
+    [
+        "",
+        "{",
+        "[" * 300 + "]" * 300,
+        '{"a":' * 300 + "1" + "}" * 300,
+        "[" * 100_000,
+        '"\\ud800"',
+        "\ud800",
+        b"\xff",
+        '{"a": 1}'.encode("utf-16"),
+        "1" * 5_000,
+    ],
 )
 def test_what_is_no_json_or_goes_too_far_is_a_value_error(content: bytes | str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - of several kinds, which callers do not tell apart

@@ -109,6 +109,8 @@ def test_a_task_that_is_not_told_to_end_records_nothing(work: str, code: int, tm
 ENDS = """
 import signal, subprocess, sys, time
 from modelway.components.core.termination import ending_with_this_process, on_first_signal, termination_deferred
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests may have these ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 """
 
 
