@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -111,11 +111,18 @@ def test_a_pod_of_other_parts_is_refused(create: Any, how: str, attack: str) -> 
     assert reason in answer.message
 
 
-def test_the_environments_secrets_are_the_servers_alone(api: Any, installation: Any) -> None:
-    """Against a sidecar of an image that the environment names, started with a command of the attacker's."""
+@pytest.fixture
+def sidecar(api: Any, installation: Any) -> Iterator[str]:
+    """An image that staging names for containers beside the server."""
     path = f"/apis/modelway.io/v1/namespaces/{installation.staging}/admissions/modelway"
-    sidecar = f"registry.example.com/proxy@{OTHER_DIGEST}"
-    assert api("PATCH", path, {"spec": {"images": [sidecar]}}, real=True).status == 200
+    image = f"registry.example.com/proxy@{OTHER_DIGEST}"
+    assert api("PATCH", path, {"spec": {"images": [image]}}, real=True).status == 200
+    yield image
+    assert api("PATCH", path, {"spec": {"images": []}}, real=True).status == 200
+
+
+def test_the_environments_secrets_are_the_servers_alone(api: Any, installation: Any, sidecar: str) -> None:
+    """Against a sidecar of an image that the environment names, started with a command of the attacker's."""
     pods = f"/api/v1/namespaces/{installation.staging}/pods"
 
     def attempt(change: Change) -> Any:
