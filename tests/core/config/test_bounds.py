@@ -40,6 +40,7 @@ STANDS_FOR = {
     "model.fairness.metrics": "demographic_parity_difference",
     "model.fairness.groups": "recall",
     "environments": "production",
+    "environments.production.approvals.identities.0.claims": "environment",
 }
 # Predictions of a regression may be any number, in a unit that the policy does not know.
 MEANINGFUL = {
