@@ -215,9 +215,6 @@ def test_somebody_who_may_read_little_is_told_what_was_not_checked(
     assert "does not know you" in finding.message
 
 
-# ---- docs/cluster.md
-
-
 def commands(text: str) -> list[str]:
     """The kubectl commands of the shell blocks that make or change something in the namespace of the runs."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)

@@ -177,9 +177,6 @@ def test_the_command_that_makes_the_bucket_is_named(use: Callable[..., None]) ->
     assert f"mc alias set s3 {os.environ['AWS_ENDPOINT_URL']} " in finding.remedy
 
 
-# ---- private certificate authorities
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return new_authority(tmp_path_factory.mktemp("certificates"))

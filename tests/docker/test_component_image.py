@@ -89,9 +89,6 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-# ---- what is in it
-
-
 def test_it_runs_as_a_numeric_user_and_says_what_it_is(image: str) -> None:
     config = inspect(image)["Config"]
     assert config["User"] == USER
@@ -196,9 +193,6 @@ print(json.dumps(missing))
     assert missing == {}
 
 
-# ---- how it rebuilds
-
-
 def is_cached(output: str, part: str) -> bool:
     """Whether the step whose command holds this was served from cache, by either builder's output."""
     classic = re.search(rf"^Step \d+/\d+ : RUN .*{re.escape(part)}.*\n(.*)$", output, re.MULTILINE)
@@ -230,9 +224,6 @@ def test_a_change_of_code_rebuilds_only_the_last_layer(image: str, tmp_path: Pat
         assert run(tag, "python3", "-c", source).stdout.rstrip().endswith("# changed")
     finally:
         subprocess.run(["docker", "image", "rm", tag], capture_output=True, timeout=60, check=False)
-
-
-# ---- a release made with it
 
 
 @dataclass(frozen=True)

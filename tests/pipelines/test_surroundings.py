@@ -30,9 +30,6 @@ def error_of(ran: Ran, code: int = 2) -> dict[str, str]:
     return error
 
 
-# ---- places that cannot be written to, for the system's administrator neither
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -70,9 +67,6 @@ def test_keys_do_not_replace_a_file(small: Path, modelway: Command) -> None:
     assert error["file"] == "visits.csv"
 
 
-# ---- an account without a name and a home, as containers have
-
-
 def test_an_account_without_a_name_and_a_home_can_work_and_is_told_what_it_may_not(tmp_path: Path) -> None:
     prefix = ("unshare", "--user", "--map-user=12345")  # in which the file modes count for an administrator too
     if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
@@ -91,9 +85,6 @@ def test_an_account_without_a_name_and_a_home_can_work_and_is_told_what_it_may_n
     error = error_of(command("history", "--home", "closed/home"))
     assert "cannot be written: this account has no permission (Permission denied)" in error["message"]
     assert error["file"] == str(folder / "closed" / "home")
-
-
-# ---- readers and terminals
 
 
 @pytest.mark.parametrize(
@@ -132,9 +123,6 @@ def test_a_terminal_without_unicode_gets_escapes(office: Office, modelway: Comma
     assert json.loads(ran.stdout)["error"] == "zu groß"
 
 
-# ---- MLflow's database
-
-
 def test_a_database_that_is_none_is_named(office: Office) -> None:
     database = office.folder / ".modelway" / "mlflow.db"
     database.write_bytes(b"not a database" * 100)
@@ -153,9 +141,6 @@ def test_a_database_that_is_locked_is_named_and_works_again_afterwards(office: O
     assert office("history").returncode == 0
 
 
-# ---- the cluster
-
-
 def test_a_kubeconfig_that_is_none_is_named(small: Path, modelway: Command) -> None:
     (small / "kubeconfig").write_text("a: [b", encoding="utf-8")
     ran = modelway("doctor", "--json", cwd=small, env={"KUBECONFIG": str(small / "kubeconfig")})
@@ -163,8 +148,6 @@ def test_a_kubeconfig_that_is_none_is_named(small: Path, modelway: Command) -> N
     assert ran.returncode == 2
     assert "no cluster is configured: it is not a kubeconfig file" in finding["message"]
 
-
-# ---- a disk that is full when everything is done
 
 FULL_AT_THE_END = """
 import sys

@@ -135,9 +135,6 @@ def test_an_installed_package_has_no_siblings(tmp_path: Path, monkeypatch: pytes
     assert files == tuple(name for name in REACHED if name.startswith("coded_package/"))
 
 
-# ---- what a run depends on
-
-
 def test_a_runs_code_is_the_librarys_and_the_projects(importable: Path) -> None:
     assert code_version(project(None)) == library_hash()
     assert code_version(project()) == f"{library_hash()}-{version(importable)}"
@@ -185,9 +182,6 @@ def test_code_that_is_not_there_is_not_taken_for_that_of_the_run() -> None:
 def test_where_no_modules_are_named_none_are_compared(code: str) -> None:
     check_code(project("coded_nowhere:fit"), code)
     check_code(project(None), "1234-m5678")
-
-
-# ---- what is wrong
 
 
 @pytest.mark.parametrize(

@@ -142,9 +142,6 @@ def test_what_is_not_there_is_named_with_a_remedy(released: Office, arguments: t
     assert "remedy" in ran.stderr
 
 
-# ---- any error of any command
-
-
 def small_app(error: BaseException) -> typer.Typer:
     """An app of two commands that end by an error, one of which works on a home."""
     small = typer.Typer(pretty_exceptions_enable=False)
@@ -237,9 +234,6 @@ def test_where_the_home_cannot_hold_the_log_a_temporary_file_does(tmp_path: Path
     assert tmp_path not in log.parents
     assert "ZeroDivisionError" in log.read_text(encoding="utf-8")
     log.unlink()
-
-
-# ---- texts are shown as they are written
 
 
 def words(text: str) -> str:

@@ -164,9 +164,6 @@ def test_a_target_without_a_tag_is_tagged_by_the_code(make: Callable[..., Projec
     )
 
 
-# ---- what is wrong
-
-
 def refusal(make: Callable[..., ProjectImage], tmp_path: Path, **options: Any) -> ModelwayError:
     with pytest.raises(ModelwayError) as error:
         make("refused", **options)
