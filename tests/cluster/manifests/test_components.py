@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster_installation import IMAGE
-from kube import eventually, run_kubectl
+from kube import eventually, kubectl, run_kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -121,6 +121,15 @@ def test_kserves_predictor_is_a_pod_that_an_environment_admits(
     assert set(spec["containers"][0]) <= set(stored_spec["containers"][0])
 
 
+@pytest.fixture
+def admit(installation: Any) -> Iterator[Callable[[Any], None]]:
+    """Applies another Admission to production in earnest; the one before comes back."""
+    place = ("Admission", installation.production)
+    (before,) = [obj for obj in installation.objects if (obj["kind"], obj["metadata"].get("namespace")) == place]
+    yield lambda admission: kubectl("apply", "-f", "-", content=yaml.safe_dump(admission))
+    kubectl("apply", "-f", "-", content=yaml.safe_dump(before))
+
+
 @pytest.mark.parametrize(
     "components",
     [
@@ -130,13 +139,13 @@ def test_kserves_predictor_is_a_pod_that_an_environment_admits(
     ids="+".join,
 )
 def test_a_component_without_definitions_is_accepted_to_the_letter(
-    installation: Any, build: Callable[..., Any], components: list[str]
+    installation: Any, build: Callable[..., Any], admit: Callable[[Any], None], components: list[str]
 ) -> None:
     objects = build(["overlays/production"], components, namespace=installation.production, images=[RELEASED])
     content = yaml.safe_dump_all(objects)
     arguments = ("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-")
     (admission,) = [obj for obj in objects if obj["kind"] == "Admission"]
-    run_kubectl(*arguments, content=yaml.safe_dump(admission))  # in earnest: the Rollout is admitted by it
+    admit(admission)  # the Rollout is admitted by it
     trial = ("--dry-run=server", *arguments)
     eventually(lambda: run_kubectl(*trial, content=content, check=False).returncode == 0, "it is admitted", 20)
     process = run_kubectl(*trial, content=content)
