@@ -46,7 +46,7 @@ def rollback(
         environment: The environment.
         actor: Who requested the rollback.
         reason: Why.
-        to: The version; empty: the one that served before the current one.
+        to: The version; empty: the last one that served well, and was neither undone nor rolled back from since.
         take_over: Whether to take over a promotion in progress.
         policy: Says how the environment is reached; by default the version's released policy.
         cluster: The environment's cluster; by default the one of ``KUBECONFIG`` or of the pod's service account.
@@ -123,13 +123,26 @@ def _start(promotion: Promotion, obj: Object | None, *, reason: str) -> tuple[st
 
 
 def _previous_version(history: list[Period], model: str, *, environment: str, witnessed: int) -> str:
-    """The version whose rollout was completed before the current one; one in progress counts as the current one."""
-    current = history[-1].version if history else ""
-    for period in reversed(history):
-        completed = period.entry.event != "deployed" and not period.undone and period.entry.number <= witnessed
-        if period.version != current and completed:
-            return period.version
+    """The last version that served well before the current one; one in progress counts as the current one.
+
+    Of a version that served several times the last time counts: what was undone or rolled back from is not gone back to
+    until it has served well again.
+    """
+    latest: dict[str, Period] = {}
+    for period in history:
+        latest.pop(period.version, None)
+        latest[period.version] = period
+    current = latest.popitem()[0] if latest else ""
+    for version, period in reversed(latest.items()):
+        if period.served_well and period.entry.number <= witnessed:
+            return version
+    reasons = "".join(f"; version {version} {_end(period)}" for version, period in latest.items() if _end(period))
     raise NotFoundError(
-        f"{environment} has served no version of {model} before {current or 'any'}",
-        remedy="promote another version, or name the version to roll back to",
+        f"{environment} has served no other version of {model} well before {current or 'any'}{reasons}",
+        remedy="promote another version, or name the one to go back to with --to (`modelway history` lists them)",
     )
+
+
+def _end(period: Period) -> str:
+    """How a version's service ended, where not by the promotion of another."""
+    return "was undone" if period.undone else "was rolled back from" if period.rolled_back else ""

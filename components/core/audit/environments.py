@@ -36,6 +36,7 @@ class Period:
         until: Until when; None: it still does.
         entry: The entry that began it: the promotion's, once a deployment was promoted.
         undone: Whether the rollout failed and the version before it serves again.
+        rolled_back: Whether a person ended it by a rollback.
     """
 
     environment: str
@@ -44,6 +45,12 @@ class Period:
     until: datetime | None
     entry: Entry
     undone: bool = False
+    rolled_back: bool = False
+
+    @property
+    def served_well(self) -> bool:
+        """Whether the version's rollout was completed, and its service not ended by an undo or a rollback."""
+        return self.entry.event != "deployed" and not self.undone and not self.rolled_back
 
 
 def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[Period]:
@@ -66,7 +73,8 @@ def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[P
                 history[-1] = replace(current, entry=entry)
             continue
         if current is not None:
-            history[-1] = replace(current, until=entry.time, undone=undone)
+            rolled_back = entry.event == "rolled-back"
+            history[-1] = replace(current, until=entry.time, undone=undone, rolled_back=rolled_back)
         if serving:
             history.append(Period(entry.environment, serving, entry.time, None, entry))
     return history
