@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import point_environment_at, restore_alias
-from modelway.components.core.audit.lock import LockLostError, PromotionLock, assert_held, release
+from modelway.components.core.audit.lock import LockLostError, PromotionLock, assert_held, end_of, release
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.deploy_policy import EnvironmentName
@@ -177,6 +177,26 @@ class Promotion:
         """Records that nothing was changed, and why."""
         return self._end("refused", reasons, reason="; ".join(reasons))
 
+    def ended_elsewhere(self) -> DeployResult | None:
+        """How a promotion ended that this run no longer holds: by another task of its run, or by who took it over.
+
+        Returns:
+            The result: what the other task recorded, or ``undone`` if the promotion was taken over; None if it is held.
+        """
+        end = end_of(self.version.model.verified_entries(), self.claim)
+        if end is None:
+            return None
+        status: DeploymentResult = "undone"
+        reason = end.details.get("reason", "")
+        if end.event == "promotion.begun":
+            successor = PromotionLock(**dict(end))
+            reason = f"it was taken over by {successor}" + (f": {reason}" if reason else "")
+        else:
+            status = cast(DeploymentResult, end.event)
+        result = self._result(status, (reason,) if reason else (), end.details.get("restored_image", ""))
+        self.workload.progress(result.sentence())
+        return result
+
     def undo_reason(self, obj: Object) -> str:
         """Why this run had begun to undo its change before it died; empty if it had not."""
         return annotation(obj, UNDONE) if annotation(obj, RUN) == self.claim.run else ""
@@ -192,19 +212,23 @@ class Promotion:
         claim = self.claim
         details = {"image": self.image, "run": claim.run, **details}
         release(self.log, claim, event=event, actor=claim.actor, details=details)
-        result = DeployResult(
-            status=event,
+        result = self._result(event, reasons, details.get("restored_image", ""))
+        self.workload.progress(result.sentence())
+        return result
+
+    def _result(self, status: DeploymentResult, reasons: tuple[str, ...], restored_image: str) -> DeployResult:
+        claim = self.claim
+        return DeployResult(
+            status=status,
             model=claim.model,
             version=claim.version,
             environment=claim.environment,
             image=self.image,
             replaced_version=claim.replaces,
-            restored_image=details.get("restored_image", ""),
+            restored_image=restored_image,
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,
         )
-        self.workload.progress(result.sentence())
-        return result
 
 
 def deployed_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:

@@ -9,7 +9,13 @@ from datetime import timedelta
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import environment_named, periods
-from modelway.components.core.audit.lock import EnvironmentLockedError, PromotionLock, acquire, current_lock
+from modelway.components.core.audit.lock import (
+    EnvironmentLockedError,
+    LockLostError,
+    PromotionLock,
+    acquire,
+    current_lock,
+)
 from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.package_records import recorded_image
@@ -97,12 +103,12 @@ def deploy(
         insecure: Whether to talk to the registry over plain HTTP; one on the machine itself always is.
 
     Returns:
-        The deploy result.
+        The deploy result; ``undone`` too where another promotion took the environment over: this one has stopped where
+        it was, and what serves is for the other to say.
 
     Raises:
         UnavailableError: a service cannot be reached; run again with the same `run`.
         CredentialsError: a service refuses access.
-        LockLostError: another promotion took the environment over; this one has stopped where it was.
     """
     started_at = time.monotonic()
     model = version.model
@@ -154,7 +160,13 @@ def deploy(
     except (EnvironmentLockedError, NoSmokeRequestsError) as error:
         return refuse((error.message,))
     promotion = Promotion(version, workload, claim, environment, image, started_at, smoke=smoke)
-    return _carry_out(promotion, current)
+    try:
+        return _carry_out(promotion, current)
+    except LockLostError:
+        end = promotion.ended_elsewhere()
+        if end is None:
+            raise
+        return end
 
 
 def workload_of(

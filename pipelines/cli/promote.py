@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +22,8 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.pipelines.cli.options import Context, Home, Insecure, Project, Store, To, Version, by_option
 from modelway.pipelines.cli.output import Answer, deploy_answer, print_blockers, print_line, print_progress
+
+_RUN = "promote-"
 
 
 def promote(
@@ -50,13 +55,23 @@ def promote(
         model_version,
         environment,
         image=image,
-        run=f"promote-{model_version.number}-to-{environment}-by-{context.by}",
+        run=promotion_run(model_version, environment, by=context.by),
         actor=context.by,
         policy=policy,
         progress=print_progress,
         insecure=insecure,
     )
     return deploy_answer(result)
+
+
+def promotion_run(version: ModelVersion, environment: EnvironmentName, *, by: str) -> str:
+    """The run of a promotion: the person's own one that is under way there and died or goes on, else a new one."""
+    with suppress(BrokenLogError):  # which the preconditions report
+        log = version.model.verified_log()
+        lock = current_lock(log.entries, version.name, environment=environment)
+        if lock is not None and (lock.version, lock.actor) == (version.number, by) and lock.run.startswith(_RUN):
+            return lock.run
+    return f"{_RUN}{version.number}-to-{environment}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def check_promotion(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from pod_proxy import ApiServer
 from user_files import minimal_policy
 
-from modelway.components.core.audit.lock import acquire, current_lock
+from modelway.components.core.audit.lock import LockLostError, acquire, current_lock
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
 from modelway.components.deploy.workload import Workload
@@ -88,3 +89,26 @@ def test_an_error_before_any_change_is_a_failure_but_an_outage_is_none() -> None
     assert failures_of(step(ModelwayError("no such namespace", remedy="create it"))) == ("no such namespace",)
     with pytest.raises(UnavailableError):
         failures_of(step(UnavailableError("the cluster is away", remedy="wait")))
+
+
+def test_a_promotion_that_was_taken_over_ends_as_undone_and_says_by_whom(promotion: Promotion) -> None:
+    model, claim = promotion.version.model, promotion.claim
+    assert promotion.ended_elsewhere() is None
+    about: Any = {"model": model.name, "version": "9", "environment": "staging", "lease": timedelta(hours=1)}
+    acquire(model.audit_log, **about, actor="eve", run="back", take_over="it is slow")
+    with pytest.raises(LockLostError):
+        promotion.complete("promoted")
+    result = promotion.ended_elsewhere()
+    assert result is not None
+    assert (result.status, result.version) == ("undone", claim.version)
+    (reason,) = result.reasons
+    assert reason.startswith("it was taken over by the promotion of version 9 of promoted to staging by eve (run back")
+    assert reason.endswith(": it is slow")
+
+
+def test_a_promotion_that_another_task_of_its_run_ended_ended_so(promotion: Promotion) -> None:
+    twin = replace(promotion)
+    twin.complete("promoted")
+    result = promotion.ended_elsewhere()
+    assert result is not None
+    assert (result.status, result.live) == ("promoted", True)

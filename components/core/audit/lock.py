@@ -76,6 +76,15 @@ def current_lock(entries: Iterable[Entry], model: str, *, environment: str) -> P
     return current
 
 
+def end_of(entries: Iterable[Entry], lock: PromotionLock) -> Entry | None:
+    """The entry that released a lock or took it over; None while it is held."""
+    for entry in entries:
+        releases = entry.event in _ENDS and entry.details.get("promotion") == lock.id
+        if releases or entry.details.get("took_over") == lock.id:
+            return entry
+    return None
+
+
 def acquire(
     log: AuditLog,
     *,

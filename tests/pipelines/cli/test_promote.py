@@ -12,7 +12,7 @@ from audited_model import AuditedModel
 from office import Office
 
 from modelway.components.core.audit.lock import acquire, release
-from modelway.pipelines.cli.promote import check_promotion
+from modelway.pipelines.cli.promote import check_promotion, promotion_run
 
 NOT_PACKAGED = "has not been packaged: no image of it is recorded"
 
@@ -71,3 +71,17 @@ def test_a_key_that_is_missing_is_an_error_and_nothing_is_recorded_of_the_versio
         assert answer["error"]["key"] == "MODELWAY_VERIFYING_KEY"
         assert len(answer["error"]["remedy"]) > 10
     assert office.read_json("audit", "log") == entries
+
+
+def test_a_new_call_is_a_new_run_unless_the_persons_own_is_open(audited: AuditedModel) -> None:
+    version = audited.handle.version("1")
+    first, second = (promotion_run(version, "staging", by="ada") for _ in range(2))
+    assert first != second
+    about: Any = {"model": audited.model, "version": "1", "environment": "staging", "lease": timedelta(hours=1)}
+    claim = acquire(audited.log, **about, actor="ada", run=first)
+    assert promotion_run(version, "staging", by="ada") == first
+    for other in (promotion_run(version, "staging", by="bob"), promotion_run(version, "production", by="ada")):
+        assert other != first
+    acquire(audited.log, **about, actor="ada", run="a-task-of-kubeflow", take_over="it died")
+    assert promotion_run(version, "staging", by="ada") not in {first, "a-task-of-kubeflow"}
+    assert claim.run == first
