@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from modelway.components.core.audit.chain import Entry
+from modelway.components.core.audit.environments import environment_named
 from modelway.components.core.audit.log import HEAD_DIGITS
 from modelway.components.core.audit.people import check_name
 from modelway.components.core.audit.registered_models import RegisteredModel
@@ -35,7 +35,8 @@ def log(
     store: Store = None,
 ) -> Answer:
     """Prints the audit log's entries about the project's model, the oldest first."""
-    entries = log_entries(Context.load(project, home, store=store).model, environment=environment, last=last)
+    name = environment_named(environment) if environment else ""
+    entries = log_entries(Context.load(project, home, store=store).model, environment=name, last=last)
     return Answer(entries, lambda: _print_entries(entries))
 
 
@@ -169,11 +170,14 @@ def _print_result(result: dict[str, Any]) -> None:
 
 
 def _print_entries(entries: list[dict[str, Any]]) -> None:
-    table = Table("number", "at", "event", "version", "environment", "by", "details", box=None, pad_edge=False)
+    """Prints a line for each entry, however long, so that it can be searched and cut."""
+    widths = {name: max((len(entry[name]) for entry in entries), default=0) for name in ("event", "environment")}
     for entry in entries:
-        details = escape(", ".join(f"{name}: {value}" for name, value in entry["details"].items()))
-        if not entry["witnessed"]:
-            details = "; ".join(filter(None, ["[yellow]not witnessed[/yellow]", details]))
-        about = (entry["event"], entry["version"], entry["environment"], escape(entry["actor"]))
-        table.add_row(str(entry["number"]), to_minute(entry["at"]), *about, details)
-    Console().print(table if entries else "the audit log is empty")
+        details = "  ".join(f"{name}={value}" for name, value in entry["details"].items())
+        about = (entry["event"].ljust(widths["event"]), entry["environment"].ljust(widths["environment"]))
+        mark = "" if entry["witnessed"] else "  not witnessed"
+        version = f"version {entry['version']}" if entry["version"] else ""
+        line = f"{entry['number']:>4}  {to_minute(entry['at'])}  {'  '.join(about)}  {version}  {entry['actor']}{mark}"
+        print_line(f"{line}  {details}")
+    if not entries:
+        print_line("the audit log is empty")
