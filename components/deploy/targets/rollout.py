@@ -103,9 +103,11 @@ class RolloutTarget(DeployTarget):
             return RolloutState("progressing", "the controller has not observed the change yet")
         if is_stopped(obj):
             return RolloutState("failed", "it is scaled to zero", "it is scaled to zero")
-        mine = tuple(pod for pod in remaining_pods(pods) if pod["metadata"]["labels"].get(_HASH) == current)
+        remaining = remaining_pods(pods)
+        mine = tuple(pod for pod in remaining if pod["metadata"]["labels"].get(_HASH) == current)
         analyses = _analyses(status)
-        progress = f"{_place(obj)}{sum(map(is_ready, mine))} of {len(mine)} new pods ready"
+        ready, ready_new = sum(map(is_ready, remaining)), sum(map(is_ready, mine))
+        progress = f"{_place(obj, ready_new, ready)}{ready_new} of {len(mine)} new pods ready"
         if reason := _failure(status, phase):
             return RolloutState("failed", progress, reason, mine, analyses)
         healthy = phase == "Healthy" and bool(current) and current == status.get("stableRS")
@@ -133,12 +135,17 @@ def _analyses(status: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(run["name"]) for run in runs if run.get("name"))
 
 
-def _place(obj: Object) -> str:
-    """The current step of a canary, and its share of the traffic."""
-    steps = ((obj["spec"].get("strategy") or {}).get("canary") or {}).get("steps") or []
+def _place(obj: Object, ready_new: int, ready: int) -> str:
+    """The current step of a canary, the share of the traffic that it asks for, and the one that the pods give."""
+    canary = (obj["spec"].get("strategy") or {}).get("canary") or {}
+    steps = canary.get("steps") or []
     index = (obj.get("status") or {}).get("currentStepIndex")
     if not steps or index is None:
         return ""
     weights = [step["setWeight"] for step in steps[: index + 1] if "setWeight" in step]
     weight = 100 if index >= len(steps) else weights[-1] if weights else 0
-    return f"step {min(index + 1, len(steps))}/{len(steps)}, weight {weight} %, "
+    step = f"step {min(index + 1, len(steps))}/{len(steps)}, weight {weight} %"
+    if canary.get("trafficRouting") or not ready:
+        return f"{step}, "
+    # Without a router the traffic follows the pods, of which there are few.
+    return f"{step} asked, {ready_new} of {ready} pods = {100 * ready_new / ready:.0f} %, "

@@ -39,7 +39,10 @@ def pod(template: str, *, ready: bool = True, going: bool = False) -> dict[str, 
 def test_a_whole_rollout_is_healthy_and_counts_its_new_pods(rollout: dict[str, Any]) -> None:
     pods = [pod("new"), pod("new", ready=False), pod("new", going=True), pod("old")]
     state = TARGET.state(rollout, pods)
-    assert (state.phase, state.progress) == ("healthy", "step 5/5, weight 100 %, 1 of 2 new pods ready")
+    assert (state.phase, state.progress) == (
+        "healthy",
+        "step 5/5, weight 100 % asked, 1 of 2 pods = 50 %, 1 of 2 new pods ready",
+    )
     assert state.pods == (pods[0], pods[1])
 
 
@@ -94,6 +97,27 @@ def test_a_rollout_that_was_never_seen_or_is_stopped_serves_nothing(rollout: dic
 def test_the_place_in_the_steps_is_said_with_the_weight(rollout: dict[str, Any], index: int, place: str) -> None:
     rollout["status"]["currentStepIndex"] = index
     assert TARGET.state(rollout, []).progress.startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "routing", "share"),
+    [
+        (1, 1, None, "weight 20 % asked, 1 of 2 pods = 50 %"),
+        (1, 2, None, "weight 20 % asked, 1 of 3 pods = 33 %"),
+        (1, 4, None, "weight 20 % asked, 1 of 5 pods = 20 %"),
+        (0, 2, None, "weight 20 % asked, 0 of 2 pods = 0 %"),
+        (1, 2, {"istio": {}}, "weight 20 %, 1 of 1 new pods ready"),
+        (0, 0, None, "weight 20 %, 0 of 0 new pods ready"),
+    ],
+)
+def test_the_share_that_the_pods_give_is_said_beside_the_one_asked_for(
+    rollout: dict[str, Any], new: int, old: int, routing: dict[str, Any] | None, share: str
+) -> None:
+    rollout["status"]["currentStepIndex"] = 0
+    if routing is not None:
+        rollout["spec"]["strategy"]["canary"]["trafficRouting"] = routing
+    pods = [*(pod("new") for _ in range(new)), *(pod("old") for _ in range(old)), pod("old", ready=False)]
+    assert f"step 1/5, {share}" in TARGET.state(rollout, pods).progress
 
 
 def test_all_analysis_runs_of_a_rollout_are_read(rollout: dict[str, Any]) -> None:
