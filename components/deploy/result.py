@@ -12,6 +12,8 @@ _HEADLINES: dict[DeploymentResult, str] = {
     "promoted": "is live",
     "rolled-back": "is live again",
     "undone": "was undone",
+    "undone-in-part": "was undone in part",
+    "inconclusive": "was undone without a verdict",
     "refused": "was refused",
 }
 _JSON_KEYS = {"status": "verdict", "replaced_version": "replaced", "restored_image": "restored"}  # promised to scripts
@@ -23,7 +25,9 @@ class DeployResult:
 
     Attributes:
         status: ``promoted`` and ``rolled-back``: the version serves; ``undone``: it was tried, and what served before
-            serves again; ``refused``: nothing was changed.
+            serves again; ``undone-in-part``: some of its pods still serve beside what served before; ``inconclusive``:
+            it was undone without a verdict, for a reason that is not the version's, such as no room; ``refused``:
+            nothing was changed.
         model: The registered model's name.
         version: The version that was to serve.
         environment: The environment.

@@ -23,6 +23,7 @@ DEVELOPMENT: EnvironmentName = "development"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _SERVES = {"deployed", "promoted", "registered", "rolled-back"}
+_UNDOES = {"undone", "undone-in-part"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[P
         if (entry.model, entry.environment) != (model, environment):
             continue
         current = history[-1] if history and history[-1].until is None else None
-        undone = entry.event == "undone"
+        undone = entry.event in _UNDOES
         if entry.event in _SERVES:
             serving = entry.version
         elif undone and current is not None and current.version == entry.version:

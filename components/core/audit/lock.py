@@ -1,10 +1,10 @@
 """The promotion lock: one promotion at a time in an environment, acquired and released by entries of the audit log.
 
 The lock is the entry ``promotion.begun``, written right after the head that its writer has read: of two promotions at
-once exactly one wins, and the other finds the lock and is refused. ``promoted``, ``undone``, ``rolled-back`` or
-``refused`` releases it. If a run dies in between, the lock stays held: the same run gets it again; another run may take
-it over once its lease has expired, or earlier with a person's reason (leases: Gray and Cheriton, 1989). A run whose
-lock was taken over learns that from `assert_held`, and can no longer release it.
+once exactly one wins, and the other finds the lock and is refused. ``promoted``, ``undone``, ``undone-in-part``,
+``rolled-back`` or ``refused`` releases it. If a run dies in between, the lock stays held: the same run gets it again;
+another run may take it over once its lease has expired, or earlier with a person's reason (leases: Gray and Cheriton,
+1989). A run whose lock was taken over learns that from `assert_held`, and can no longer release it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from modelway.components.core.audit.log import TRIES, AuditLog, HeadMovedError
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError
 
-End = Literal["promoted", "undone", "rolled-back", "refused"]
+End = Literal["promoted", "undone", "undone-in-part", "rolled-back", "refused"]
 _ENDS = frozenset(get_args(End))
 
 

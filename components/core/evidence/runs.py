@@ -33,7 +33,7 @@ from modelway.components.core.storage.uri import join, list_folders, write_uri
 
 ReleaseGoal = Literal["registered", "packaged", "staging"]
 Goal = Literal[ReleaseGoal, "promoted"]
-DeploymentResult = Literal["promoted", "rolled-back", "undone", "refused"]
+DeploymentResult = Literal["promoted", "rolled-back", "undone", "undone-in-part", "inconclusive", "refused"]
 DECISION, OUTCOME = "decision.json", "outcome.json"
 LATEST = "latest"
 
@@ -132,7 +132,8 @@ class DeploymentRecord(RunRecord):
         version: The version that was to serve.
         environment: The environment.
         verdict: ``promoted`` and ``rolled-back``: the version serves; ``undone``: the rollout failed, and what served
-            before serves again; ``refused``: nothing was changed.
+            before serves again; ``undone-in-part``: pods of the version still serve beside it; ``inconclusive``: undone
+            without a verdict on the version; ``refused``: nothing was changed.
         image: Its image by digest; empty where none is known.
         restored: The image that serves again; empty if nothing was undone, or nothing had served before.
         reasons: Why it was undone or refused, or what else matters; a sentence each.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -234,3 +235,19 @@ def remaining_pods(pods: Iterable[Object]) -> list[Object]:
 def pods_of_image(pods: Iterable[Object], image: str) -> tuple[Object, ...]:
     """The pods of an image that are not being deleted."""
     return tuple(pod for pod in remaining_pods(pods) if image_of(pod) == image)
+
+
+def ready_by_version(pods: Iterable[Object]) -> dict[str, int]:
+    """How many pods of each version are ready, by the version that their template names; empty: it names none."""
+    return dict(Counter(annotation(pod, VERSION) for pod in pods if is_ready(pod)))
+
+
+def unschedulable(pods: Iterable[Object]) -> dict[str, str]:
+    """Why the scheduler finds no node for pods, in its words, by the pod's name; pods that have a node are left out."""
+    return {
+        pod["metadata"]["name"]: str(condition.get("message") or "no node has room for it")
+        for pod in remaining_pods(pods)
+        for condition in (pod.get("status") or {}).get("conditions") or ()
+        if (condition["type"], condition["status"], condition.get("reason"))
+        == ("PodScheduled", "False", "Unschedulable")
+    }

@@ -59,7 +59,7 @@ def test_a_job_approves_by_its_token_and_everything_says_so_but_the_token(office
     assert (entry["actor"], entry["details"]["identity"]) == ("cyd", identity)
     checked = office("promote", "1", "--to", "production", "--check")
     assert f"identity: {identity}" in checked.stdout
-    assert f"identity: {identity}" in office("audit", "log", COLUMNS="900").stdout
+    assert f"identity={identity}" in office("audit", "log", COLUMNS="900").stdout
     token = json.loads((office.folder / ".modelway" / "audit" / "00000002.json").read_bytes())["details"]
     printed = checked.stdout + office("audit", "log").stdout + office("audit", "log", "--json").stdout
     assert token["identity_proof"] not in printed
