@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import point_environment_at, restore_alias
-from modelway.components.core.audit.lock import LockLostError, PromotionLock, assert_held, end_of, release
+from modelway.components.core.audit.lock import End, LockLostError, PromotionLock, assert_held, end_of, release
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.deploy_policy import EnvironmentName
@@ -18,6 +18,7 @@ from modelway.components.core.evidence.runs import DeploymentResult
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.rehearsal import rehearse_rollback
 from modelway.components.deploy.releases import list_releases
+from modelway.components.deploy.restoration import Restoration
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
@@ -121,11 +122,15 @@ class Promotion:
             details = {"promotion": claim.id, "run": claim.run, "image": self.image, "previous": self.previous_image}
             self.version.log_event("deployed", claim.actor, environment=claim.environment, details=details)
 
-    def follow(self) -> tuple[str, ...]:
-        """Follows the rollout; returns why it failed, empty if the version serves."""
+    def follow(self, *, make_room: bool = False) -> tuple[str, ...]:
+        """Follows the rollout; returns why it failed, empty if the version serves.
+
+        Args:
+            make_room: Whether what is replaced gives way where the version finds no room, as in a rollback.
+        """
         limit = self.workload.policy.deployment.timeout_seconds
         if self.smoke is None:
-            return self.workload.follow(self.image, limit)
+            return self.workload.follow(self.image, limit, make_room=make_room)
         self.workload.progress(
             f"{self.environment} has no traffic of its own: sending {self.smoke.per_second:g} smoke requests a second "
             "to the new pods"
@@ -149,29 +154,47 @@ class Promotion:
             notes.append(f"it answered {smoke.right} smoke requests right; {self.environment} has no other traffic")
         return self._end(event, tuple(notes), **details)
 
+    def return_to_previous(self, obj: Object, *, reason: str) -> DeployResult:
+        """Rolls back to the version that still serves, by undoing what another promotion has in progress."""
+        workload, image = self.workload, self.workload.image(obj)
+        assert_held(self.log, self.claim)
+        self.record_deployed([])
+        if image == self.image:
+            restoration = workload.wait_restored(self.previous_template)
+        else:
+            restoration = workload.undo(image, self.previous_template, reason=reason)
+        if restoration.undone:
+            details = {"reason": reason, "serving": restoration.serving(), "restored": self.claim.version}
+            return self._end("undone-in-part", (reason, restoration.line()), **details, restored_image=self.image)
+        result = self.complete("rolled-back", reason)
+        return replace(result, reasons=tuple(filter(None, (reason, restoration.line()))))
+
     def undo(self, reasons: tuple[str, ...]) -> DeployResult:
         """Restores what served before, in the cluster and in MLflow, and records why."""
         assert_held(self.log, self.claim)
         for reason in reasons:
             self.workload.progress(f"undoing: {reason}")
+        self._record_undoing("; ".join(reasons))
         self.list_releases()
-        healthy = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
-        return self.finish_undone(reasons, healthy=healthy)
+        restoration = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
+        return self.finish_undone(reasons, restoration)
 
-    def finish_undone(self, reasons: tuple[str, ...], *, healthy: bool) -> DeployResult:
-        """Records that the version was undone, and restores the environment's aliases."""
+    def finish_undone(self, reasons: tuple[str, ...], restoration: Restoration) -> DeployResult:
+        """Records how far the version was undone, and restores the environment's aliases."""
         claim, restored_image = self.claim, self.previous_image
-        if not restored_image:
+        if restoration.undone or (restored_image and not restoration.healthy):
+            reasons = (*reasons, restoration.line() or f"what served before, {restored_image}, is not healthy yet")
+        elif not restored_image:
             reasons = (*reasons, "nothing served before, so nothing serves now")
-        elif not healthy:
-            reasons = (*reasons, f"what served before, {restored_image}, is not healthy yet")
+        event: End = "undone-in-part" if restoration.undone else "undone"
         assert_held(self.log, claim)
         model = self.version.model
         if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
             restore_alias(model, self.environment, version=claim.replaces)
         restored = claim.replaces if restored_image else ""
-        reason = "; ".join(reasons)
-        return self._end("undone", reasons, reason=reason, restored=restored, restored_image=restored_image)
+        reason, serving = "; ".join(reasons), restoration.serving()
+        details = {"reason": reason, "serving": serving, "restored": restored, "restored_image": restored_image}
+        return self._end(event, reasons, **details)
 
     def refuse(self, reasons: tuple[str, ...]) -> DeployResult:
         """Records that nothing was changed, and why."""
@@ -207,7 +230,17 @@ class Promotion:
             return False
         return annotation(obj, RUN) == self.claim.run or self.workload.state(obj).phase != "failed"
 
-    def _end(self, event: DeploymentResult, reasons: tuple[str, ...], **details: str) -> DeployResult:
+    def _record_undoing(self, reason: str) -> None:
+        """Records, once, that the undo begins, and why, should this task not see its end."""
+        claim = self.claim
+        entries = self.version.model.verified_entries()
+        if any(entry.event == "undoing" and entry.details.get("promotion") == claim.id for entry in entries):
+            return
+        serving = self.workload.restoration(self.previous_template).serving()
+        details = {"promotion": claim.id, "run": claim.run, "image": self.image, "reason": reason, "serving": serving}
+        self.version.log_event("undoing", claim.actor, environment=claim.environment, details=details)
+
+    def _end(self, event: End, reasons: tuple[str, ...], **details: str) -> DeployResult:
         """Releases the environment with an entry of the audit log, and says how the promotion ended."""
         claim = self.claim
         details = {"image": self.image, "run": claim.run, **details}

@@ -61,6 +61,8 @@ class DeployResult:
         """
         if not self.live:
             remedy = "fix these, then promote again; what served before still serves"
+            if self.status == "undone-in-part":
+                remedy = "make room for what served before; `modelway rollback` goes on with the undo"
             raise RejectedError(self.sentence(), key="environment", value=self.environment, remedy=remedy)
 
     def sentence(self) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from image_layouts import with_layer
 from kube import eventually, kubectl
 from rollout_releases import ADA, FAULTS, SITE, register
 from rollout_traffic import MODEL, Traffic
+from rollout_traffic import rows as rows_of_traffic
 from shared_node import whole_node
 from user_files import minimal_policy
 
@@ -37,6 +39,7 @@ from modelway.components.core.storage.s3 import S3
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.stage import deploy
 from modelway.components.package.stage import package
+from modelway.pipelines.cli.history import serving_periods
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -244,6 +247,24 @@ class Place:
         alone = stable == len(hashes) or "blueGreen" in rollout["spec"]["strategy"]  # which keeps old pods for a while
         return status.get("phase") == "Healthy" and stable >= 2 and alone
 
+    def serving(self) -> Counter[str]:
+        """How many ready pods of each version clients reach, by what the Service selects now."""
+        selector = self.get("service")["spec"]["selector"].items()
+        pods = [pod for pod in self.pods() if _is_ready(pod) and selector <= pod["metadata"]["labels"].items()]
+        return Counter(str(pod["metadata"]["annotations"]["modelway.io/version"]) for pod in pods)
+
+    def assert_as_recorded(self, environment: EnvironmentName = "staging") -> None:
+        """What `history` says, the alias, what the pods serve, and what answers requests are one version."""
+        rows = [row for row in serving_periods(self.model) if row["environment"] == environment]
+        recorded = rows[0]["version"] if rows and rows[0]["until"] is None else ""
+        assert self.holder(environment) == recorded
+        expected = {recorded} if recorded else set()
+        eventually(lambda: set(self.serving()) == expected, f"{recorded or 'nothing'} serves, as recorded", 90)
+        if recorded:
+            traffic, body = self.traffic(), Traffic.body(rows_of_traffic(8, 0))
+            answers = [traffic.ask(body) for _ in range(20)]
+            assert {(answer.status, answer.version) for answer in answers} == {(200, recorded)}, answers
+
     def log(self) -> list[Entry]:
         return self.model.verified_entries()
 
@@ -344,6 +365,14 @@ def place(environ: dict[str, str], registry: Any, tmp_path_factory: pytest.TempP
             check=False,
         )
         delete_policies(objects)
+
+
+@pytest.fixture(autouse=True)
+def _what_serves_is_what_is_recorded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """At the end of each test of an environment, its record says what serves."""
+    yield
+    if "place" in request.fixturenames:
+        request.getfixturevalue("place").assert_as_recorded()
 
 
 @dataclass(frozen=True)
