@@ -21,6 +21,7 @@ import yaml
 from cluster_installation import delete_policies, install_kinds, own_objects
 from image_layouts import with_layer
 from kube import eventually, kubectl
+from kubernetes import config
 from rollout_releases import ADA, FAULTS, SITE, register
 from rollout_traffic import MODEL, Traffic
 from rollout_traffic import rows as rows_of_traffic
@@ -36,7 +37,9 @@ from modelway.components.core.oci.layout import Reference, pull
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.s3 import S3
+from modelway.components.deploy.cluster import Cluster
 from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.rollback import rollback
 from modelway.components.deploy.stage import deploy
 from modelway.components.package.stage import package
 from modelway.pipelines.cli.history import serving_periods
@@ -188,16 +191,31 @@ class Place:
         self, version: str, *, run: str = "", environment: EnvironmentName = "staging", image: str = "", **changes: Any
     ) -> DeployResult:
         """Deploys a version, as the account that may do no more than that."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("KUBECONFIG", str(self.deployer))
-            return deploy(
-                self.model.version(version),
-                environment,
-                image=image,
-                run=run or f"run-{uuid.uuid4().hex[:6]}",
-                actor=ADA,
-                policy=self.policy(**changes),
-            )
+        return deploy(
+            self.model.version(version),
+            environment,
+            image=image,
+            run=run or f"run-{uuid.uuid4().hex[:6]}",
+            actor=ADA,
+            policy=self.policy(**changes),
+            cluster=self.cluster(),
+        )
+
+    def roll_back(self, *, to: str = "") -> DeployResult:
+        """Rolls back as a person does, by the account that may do no more than that."""
+        return rollback(
+            self.model,
+            "staging",
+            actor="bob@example.org",
+            reason="complaints from the branches",
+            to=to,
+            policy=self.policy(),
+            cluster=self.cluster(),
+        )
+
+    def cluster(self) -> Cluster:
+        """The namespace, as the deployer's account has it."""
+        return Cluster(config.new_client_from_config(str(self.deployer)), self.namespace)
 
     def traffic(self, service: str = MODEL, **changes: Any) -> Traffic:
         """Traffic to one of the Services, which is not sent yet."""

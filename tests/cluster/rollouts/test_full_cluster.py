@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ from typing import Any
 
 import pytest
 from kube import eventually, kubectl
-
-from modelway.components.deploy.rollback import rollback
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -27,20 +24,15 @@ class Slots:
 
     name: str
     namespace: str
-    admin: str  # the administrator's kubeconfig: a deployment in progress has the deployer's in the environment
-
-    def kubectl(self, *arguments: str, content: object = None) -> str:
-        """Runs kubectl as the administrator."""
-        return kubectl("--kubeconfig", self.admin, *arguments, content=content)
 
     def set(self, count: int) -> None:
         """Gives the node so many; pods that have one keep it."""
         path = f"/status/capacity/{self.name.replace('/', '~1')}"
         patch = [{"op": "add", "path": path, "value": str(count)}]
-        (node,) = self.kubectl("get", "nodes", "-o", "name").split()
-        self.kubectl("patch", node, "--subresource=status", "--type=json", "-p", json.dumps(patch))
+        (node,) = kubectl("get", "nodes", "-o", "name").split()
+        kubectl("patch", node, "--subresource=status", "--type=json", "-p", json.dumps(patch))
         allocatable = f"jsonpath={{.status.allocatable.{self.name.replace('.', chr(92) + '.')}}}"
-        eventually(lambda: self.kubectl("get", node, "-o", allocatable) == str(count), "the node has them")
+        eventually(lambda: kubectl("get", node, "-o", allocatable) == str(count), "the node has them")
 
     def remove(self) -> None:
         path = f"/status/capacity/{self.name.replace('/', '~1')}"
@@ -63,7 +55,7 @@ def slots(place: Any, releases: Any, environ: dict[str, str]) -> Iterator[Slots]
             for name, value in environ.items():
                 patch.setenv(name, value)
             assert place.deploy(releases["good"], traffic="smoke").status == "promoted"
-    slots = Slots(f"modelway.io/slots-{uuid.uuid4().hex[:6]}", place.namespace, os.environ["KUBECONFIG"])
+    slots = Slots(f"modelway.io/slots-{uuid.uuid4().hex[:6]}", place.namespace)
     slots.set(REPLICAS + 2)
     _patch(place, "hpa", [{"op": "replace", "path": "/spec/minReplicas", "value": REPLICAS}])
     resources = _resources(place)
@@ -111,7 +103,7 @@ def _fill(place: Any, slots: Slots) -> None:
     filler = {"name": "filler", "image": container["image"], "command": ["sleep", "600"]}
     spec = {"containers": [filler | {"resources": {"requests": needs, "limits": needs}}]}
     metadata = {"name": name, "namespace": place.pipelines, "labels": {"filler": slots.namespace}}
-    slots.kubectl("apply", "-f", "-", content={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    kubectl("apply", "-f", "-", content={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
 
 def _fill_once_it_serves(place: Any, slots: Slots, version: str) -> None:
@@ -148,18 +140,12 @@ def test_a_bad_version_gives_way_where_what_served_before_finds_no_room(
     assert "4 pods" in undone.details["serving"], undone.details
 
 
-def test_a_rollback_makes_room_for_what_it_returns_to(
-    place: Any,
-    slots: Slots,
-    stable: str,
-    good: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_rollback_makes_room_for_what_it_returns_to(place: Any, slots: Slots, stable: str, good: str) -> None:
     with place.traffic().flowing() as traffic:
         assert place.deploy(good).status == "promoted"
         eventually(place.whole, "it serves alone", 60)
         _fill(place, slots)
-        result = _roll_back(place, monkeypatch)
+        result = place.roll_back()
     assert (result.status, result.version) == ("rolled-back", stable), result.reasons
     assert traffic.failed == []
     assert "maxUnavailable" in json.dumps(place.rollout()["spec"]["strategy"])
@@ -167,7 +153,7 @@ def test_a_rollback_makes_room_for_what_it_returns_to(
 
 
 def test_what_cannot_be_undone_whole_is_said_and_undone_when_there_is_room(
-    place: Any, releases: Any, slots: Slots, stable: str, monkeypatch: pytest.MonkeyPatch
+    place: Any, releases: Any, slots: Slots, stable: str
 ) -> None:
     bad = releases["fails"]
     with ThreadPoolExecutor() as pool, place.traffic().flowing() as traffic:
@@ -180,7 +166,7 @@ def test_what_cannot_be_undone_whole_is_said_and_undone_when_there_is_room(
         assert (entry.event, entry.details["serving"]) == ("undone-in-part", f"version {bad}: 1 pod")
         assert "1 of 1 ready pods are still of the undone version" in result.reasons[-1]
         slots.set(REPLICAS + 1)
-        again = _roll_back(place, monkeypatch)
+        again = place.roll_back()
         undone_at = time.monotonic()
         eventually(lambda: len(traffic.since(undone_at)) > 30, "more is asked")
     assert (again.status, again.version) == ("rolled-back", stable), again.reasons
@@ -196,11 +182,4 @@ def _take_the_stable_pods(place: Any, slots: Slots, stable: str, version: str) -
         for pod in place.pods()
         if pod["metadata"]["annotations"]["modelway.io/version"] == stable
     ]
-    slots.kubectl("-n", place.namespace, "delete", "pod", *names, "--grace-period=0", "--force")
-
-
-def _roll_back(place: Any, monkeypatch: pytest.MonkeyPatch, to: str = "") -> Any:
-    with monkeypatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(place.deployer))
-        about = {"actor": "bob@example.org", "reason": "complaints", "policy": place.policy()}
-        return rollback(place.model, "staging", to=to, **about)
+    kubectl("-n", place.namespace, "delete", "pod", *names, "--grace-period=0", "--force")
