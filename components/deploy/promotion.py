@@ -45,6 +45,7 @@ class Promotion:
         started_at: When this run started, by the monotonic clock.
         previous_template: The pod template that serves before the change; None if none does.
         smoke: The smoke requests to the new pods; None where the environment has traffic of its own.
+        rolled_back_from: Of a rollback the version that it goes back from, which may have been rolled out only in part.
     """
 
     version: ModelVersion
@@ -55,6 +56,7 @@ class Promotion:
     started_at: float
     previous_template: Object | None = None
     smoke: SmokeTraffic | None = None
+    rolled_back_from: str = ""
 
     @property
     def log(self) -> AuditLog:
@@ -138,6 +140,8 @@ class Promotion:
         assert_held(self.log, self.claim)
         point_environment_at(self.version, self.environment)
         details = {"reason": reason} if reason else {}
+        if self.rolled_back_from:
+            details["replaced"] = self.rolled_back_from
         notes = []
         target, smoke = self.workload.target, self.smoke
         if not target.has_analysis:
@@ -224,7 +228,7 @@ class Promotion:
             version=claim.version,
             environment=claim.environment,
             image=self.image,
-            replaced_version=claim.replaces,
+            replaced_version=self.rolled_back_from or claim.replaces,
             restored_image=restored_image,
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,
