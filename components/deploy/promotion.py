@@ -21,13 +21,14 @@ from modelway.components.deploy.releases import list_releases
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
-    RUN,
-    UNDONE,
+    UNDONE_RUN,
     VERSION,
     RolloutChange,
     annotation,
+    changing_run,
     image_of,
     is_stopped,
+    undo_reason,
 )
 from modelway.components.deploy.workload import Workload
 
@@ -203,13 +204,13 @@ class Promotion:
 
     def undo_reason(self, obj: Object) -> str:
         """Why this run had begun to undo its change before it died; empty if it had not."""
-        return annotation(obj, UNDONE) if annotation(obj, RUN) == self.claim.run else ""
+        return undo_reason(obj) if changing_run(obj) == self.claim.run else ""
 
     def is_in_progress(self, obj: Object) -> bool:
         """Whether the object is already set to the version, so that this run only needs to follow it."""
-        if self.workload.image(obj) != self.image or is_stopped(obj):
+        if self.workload.image(obj) != self.image or is_stopped(obj) or annotation(obj, UNDONE_RUN) == self.claim.run:
             return False
-        return annotation(obj, RUN) == self.claim.run or self.workload.state(obj).phase != "failed"
+        return changing_run(obj) == self.claim.run or self.workload.state(obj).phase != "failed"
 
     def _end(self, event: DeploymentResult, reasons: tuple[str, ...], **details: str) -> DeployResult:
         """Releases the environment with an entry of the audit log, and says how the promotion ended."""

@@ -33,7 +33,7 @@ from modelway.components.deploy.promotion import Promotion, deployed_entry, fail
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
-from modelway.components.deploy.targets.base import RUN, annotation
+from modelway.components.deploy.targets.base import changing_run
 from modelway.components.deploy.workload import Workload
 
 _ACTOR = "deploy_model"
@@ -218,7 +218,7 @@ def template_in_service(
     """
     if obj is None:
         return None
-    changing = previous_claim is not None and annotation(obj, RUN) == previous_claim.run
+    changing = previous_claim is not None and changing_run(obj) == previous_claim.run
     return workload.target.serving_template(workload.cluster, obj, changing=changing)
 
 
