@@ -93,9 +93,6 @@ def test_what_an_environment_served(
             [("deployed", "1", "rollback-1"), ("rolled-back", "1", "rollback-1")],
             ["served", "rolled-back-from", "serving"],
         ),
-            [("deployed", "1", "rollback-1"), ("rolled-back", "1", "rollback-1")],
-            ["served", "rolled-back-from", "serving"],
-        ),
         ([("rolled-back", "1", "back")], ["served", "rolled-back-from", "serving"]),
         ([("deployed", "1", "back"), ("rolled-back", "1", "back")], ["served", "rolled-back-from", "serving"]),
         (
