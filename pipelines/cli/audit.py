@@ -174,12 +174,10 @@ def _print_entries(entries: list[dict[str, Any]], *, about: str = "") -> None:
     widths = {name: max((len(entry[name]) for entry in entries), default=0) for name in ("event", "environment")}
     for entry in entries:
         details = "  ".join(f"{name}={value}" for name, value in entry["details"].items() if value)
-        columns = (entry["event"].ljust(widths["event"]), entry["environment"].ljust(widths["environment"]))
-        mark = "" if entry["witnessed"] else "  not witnessed"
+        columns = [to_minute(entry["at"]), *(entry[name].ljust(width) for name, width in widths.items())]
         version = f"version {entry['version']}" if entry["version"] else ""
-        line = (
-            f"{entry['number']:>4}  {to_minute(entry['at'])}  {'  '.join(columns)}  {version}  {entry['actor']}{mark}"
-        )
-        print_line(f"{line}  {details}")
+        mark = "" if entry["witnessed"] else "  not witnessed"
+        columns += [version, f"{entry['actor']}{mark}", details]
+        print_line(f"{entry['number']:>4}  {'  '.join(columns)}".rstrip())
     if not entries:
         print_line(f"the audit log has no entry about {about}" if about else "the audit log is empty")
