@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from modelway.components.core.addresses import without_secrets
 from modelway.components.core.errors import CredentialsError, ModelwayError, NotFoundError, UnavailableError, first_line
 from modelway.components.core.parsing import parse_json
+from modelway.components.core.surroundings.api_server import answer_message, credentials_error, denied_account
 from modelway.components.core.surroundings.kubeconfig import api_client
 
 if TYPE_CHECKING:
@@ -220,11 +220,16 @@ class Cluster:
     def _modelway_error(self, error: ApiException, resource: str, *, name: str) -> ModelwayError:
         content, place = _content(error.body), f"{self.namespace}/{resource}/{name}".rstrip("/")
         status = content if isinstance(content, dict) else {}
-        message = str(status.get("message") or without_secrets(str(error.body or error.reason)).strip()[:300])
+        message = answer_message(error)
         kind: type[ModelwayError] = ModelwayError
-        if error.status == HTTPStatus.UNAUTHORIZED or (error.status == HTTPStatus.FORBIDDEN and " cannot " in message):
+        if unaccepted := credentials_error(error, self._client.configuration.host):
+            return unaccepted
+        if account := denied_account(error):
             kind, problem = CredentialsError, f"the cluster refuses access: {message}"
-            remedy = "bind the account to the Role modelway-deployer of manifests/base/rbac in this namespace"
+            remedy = (
+                f"bind {account} to the Role modelway-deployer of manifests/base/rbac in the namespace "
+                f"{self.namespace}, or use an account that is"
+            )
         elif error.status == HTTPStatus.NOT_FOUND and not (status.get("details") or {}).get("name"):
             kind, problem = MissingKindError, f"the cluster has no {resource}"
             provider = _NEEDS.get(resource, "what provides them")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.audit.approvals import promotion_blockers
-from modelway.components.core.audit.opened_version import OpenedVersion, open_version
+from modelway.components.core.audit.opened_version import Opening, opened, try_open
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.requirements import check_environment
@@ -27,14 +27,14 @@ _TRAFFIC = ".traffic]"  # of an environment, for the rest of which the stricter 
 
 
 def image_failures(
-    version: ModelVersion, image: str, *, release: OpenedVersion | None = None, insecure: bool = False
+    version: ModelVersion, image: str, *, opening: Opening | None = None, insecure: bool = False
 ) -> list[str]:
     """Why an image is not the release of a version; empty if it is.
 
     Args:
         version: The version.
         image: The image by digest; empty: the one that `package_model` recorded.
-        release: The version with its evidence; None: it is opened here.
+        opening: What opening the version gave; None: it is opened here.
         insecure: Whether to talk to the registry over plain HTTP.
 
     Raises:
@@ -62,7 +62,7 @@ def image_failures(
                 bundle = Bundle(fetch_release(image, Path(work), insecure=insecure))
                 verify_bundle(bundle.folder, key)
                 failures += _bundle_failures(bundle, version)
-                if bundle.blessing_sha256() != (release or open_version(version)).blessing_sha256:
+                if bundle.blessing_sha256() != opened(version, opening).blessing_sha256:
                     failures.append("the image holds another blessing than the version is registered with")
             failures = [failure.replace(f"{work}/", f"{image} /") for failure in failures]
     return failures
@@ -84,12 +84,13 @@ def precondition_failures(
     *,
     image: str = "",
     policy: Policy | None = None,
+    opening: Opening | None = None,
     insecure: bool = False,
 ) -> tuple[str, ...]:
     """All preconditions that a version fails in an environment, a sentence each; empty if it meets them.
 
-    The image is as for `image_failures`. Without the promoter's policy, only the released one applies. What is wrong
-    with the caller's own set-up is no failure of the version, and raised.
+    Image and opening are as for `image_failures`. Without the promoter's policy, only the released one applies. What is
+    wrong with the caller's own set-up is no failure of the version, and raised.
 
     Raises:
         SetupError: there is no key to verify the version with, or it cannot be read.
@@ -99,15 +100,13 @@ def precondition_failures(
     """
     if policy is not None:
         check_environment(policy, environment, origin="that the promoter brings")
-    failures: list[str] = []
-    release: OpenedVersion | None = None
+    opening = opening or try_open(version)
+    failures = [opening.message] if isinstance(opening, ModelwayError) else []
+    failures += image_failures(version, image, opening=opening, insecure=insecure)
     with _collecting_errors(failures):
-        release = open_version(version)
-    failures += image_failures(version, image, release=release, insecure=insecure)
-    with _collecting_errors(failures):
-        if policy is not None and release is not None:
-            failures += policy_failures(release.policy, policy)
-    failures += promotion_blockers(version, environment, policy=policy)
+        if policy is not None:
+            failures += policy_failures(opened(version, opening).policy, policy)
+    failures += promotion_blockers(version, environment, policy=policy, opening=opening)
     return tuple(dict.fromkeys(failures))
 
 

@@ -22,13 +22,14 @@ from modelway.components.deploy.restoration import Restoration
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
-    RUN,
-    UNDONE,
+    UNDONE_RUN,
     VERSION,
     RolloutChange,
     annotation,
+    changing_run,
     image_of,
     is_stopped,
+    undo_reason,
 )
 from modelway.components.deploy.workload import Workload
 
@@ -46,6 +47,7 @@ class Promotion:
         started_at: When this run started, by the monotonic clock.
         previous_template: The pod template that serves before the change; None if none does.
         smoke: The smoke requests to the new pods; None where the environment has traffic of its own.
+        rolled_back_from: Of a rollback the version that it goes back from, which may have been rolled out only in part.
     """
 
     version: ModelVersion
@@ -56,6 +58,7 @@ class Promotion:
     started_at: float
     previous_template: Object | None = None
     smoke: SmokeTraffic | None = None
+    rolled_back_from: str = ""
 
     @property
     def log(self) -> AuditLog:
@@ -143,6 +146,8 @@ class Promotion:
         assert_held(self.log, self.claim)
         point_environment_at(self.version, self.environment)
         details = {"reason": reason} if reason else {}
+        if self.rolled_back_from:
+            details["replaced"] = self.rolled_back_from
         notes = []
         target, smoke = self.workload.target, self.smoke
         if not target.has_analysis:
@@ -222,13 +227,13 @@ class Promotion:
 
     def undo_reason(self, obj: Object) -> str:
         """Why this run had begun to undo its change before it died; empty if it had not."""
-        return annotation(obj, UNDONE) if annotation(obj, RUN) == self.claim.run else ""
+        return undo_reason(obj) if changing_run(obj) == self.claim.run else ""
 
     def is_in_progress(self, obj: Object) -> bool:
         """Whether the object is already set to the version, so that this run only needs to follow it."""
-        if self.workload.image(obj) != self.image or is_stopped(obj):
+        if self.workload.image(obj) != self.image or is_stopped(obj) or annotation(obj, UNDONE_RUN) == self.claim.run:
             return False
-        return annotation(obj, RUN) == self.claim.run or self.workload.state(obj).phase != "failed"
+        return changing_run(obj) == self.claim.run or self.workload.state(obj).phase != "failed"
 
     def _record_undoing(self, reason: str) -> None:
         """Records, once, that the undo begins, and why, should this task not see its end."""
@@ -257,7 +262,7 @@ class Promotion:
             version=claim.version,
             environment=claim.environment,
             image=self.image,
-            replaced_version=claim.replaces,
+            replaced_version=self.rolled_back_from or claim.replaces,
             restored_image=restored_image,
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,

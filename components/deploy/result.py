@@ -32,7 +32,7 @@ class DeployResult:
         version: The version that was to serve.
         environment: The environment.
         image: Its image by digest; empty where none is known.
-        replaced_version: The version that served before; empty if none did.
+        replaced_version: The version that served before, or that was rolled back from; empty if none did.
         restored_image: The image that serves again; empty where nothing was undone, or there was nothing to go back to.
         reasons: Why it was undone or refused, or what else there is to know; a sentence each.
         seconds: How long it took.
@@ -68,6 +68,9 @@ class DeployResult:
     def sentence(self) -> str:
         """The result in one line."""
         headline = f"version {self.version} of {self.model} {_HEADLINES[self.status]} in {self.environment}"
+        if self.status == "rolled-back" and self.replaced_version:
+            way = f"from version {self.replaced_version} to version {self.version}"
+            headline = f"rolled back {self.environment} of {self.model} {way}"
         return ": ".join([headline, "; ".join(self.reasons)]) if self.reasons else headline
 
     def json(self) -> dict[str, Any]:

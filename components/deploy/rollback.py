@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from modelway.components.core.audit.environments import Period, has_provably_served, periods, unwitnessed_service
-from modelway.components.core.audit.lock import acquire, current_lock
+from modelway.components.core.audit.environments import (
+    ROLLBACK_RUN,
+    Period,
+    has_provably_served,
+    is_rollback,
+    periods,
+    unwitnessed_service,
+)
+from modelway.components.core.audit.lock import PromotionLock, acquire, current_lock
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.audit.witness import not_witnessed
@@ -68,9 +75,13 @@ def rollback(
         raise ModelwayError("a rollback needs a reason", key="reason", remedy="say why")
     log = model.verified_log()
     history = periods(log.entries, model.name, environment=environment)
-    version = model.version(
-        to or _previous_version(history, model.name, environment=environment, witnessed=log.witnessed)
-    )
+    previous_claim = current_lock(log.entries, model.name, environment=environment)
+    replaced, choice = _replaced_version(history, previous_claim), ""
+    if not to:
+        to, choice = _previous_version(
+            history, model.name, current=replaced, environment=environment, witnessed=log.witnessed
+        )
+    version = model.version(to)
     if not has_provably_served(log, model.name, environment=environment, version=version.number):
         number = unwitnessed_service(log, model.name, environment=environment, version=version.number)
         note = f": {not_witnessed(number)}" if number else ""
@@ -79,6 +90,8 @@ def rollback(
             value=version.number,
             remedy="`modelway history` lists what it has served; promote other versions instead",
         )
+    from_version = f" from version {replaced}" if replaced else ""
+    progress(f"rolling back {environment}{from_version} to version {version.number}{choice and f', {choice}'}")
     image = recorded_image(version)
     if failures := tuple(image_failures(version, image, insecure=insecure)):
         details = {"image": image, "reason": "; ".join(failures)}
@@ -87,7 +100,6 @@ def rollback(
         return replace(result, reasons=failures, seconds=time.monotonic() - started_at)
     workload = workload_of(version, environment, policy=policy, cluster=cluster, progress=progress)
     obj = workload.get(model.name)
-    previous_claim = current_lock(log.entries, model.name, environment=environment)
     template = template_in_service(workload, obj, previous_claim=previous_claim)
     claim = acquire(
         model.audit_log,
@@ -95,12 +107,12 @@ def rollback(
         version=version.number,
         environment=environment,
         actor=actor,
-        run=f"rollback-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+        run=f"{ROLLBACK_RUN}{datetime.now(UTC):%Y%m%d-%H%M%S}",
         lease=lease(workload.policy),
         replaces=history[-1].version,
         take_over=reason if take_over else "",
     )
-    promotion = Promotion(version, workload, claim, environment, image, started_at, template)
+    promotion = Promotion(version, workload, claim, environment, image, started_at, template, rolled_back_from=replaced)
     if obj is not None and promotion.previous_image == promotion.image:
         promotion.list_releases()
         return promotion.return_to_previous(obj, reason=reason)
@@ -119,27 +131,46 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
     return ()
 
 
-def _previous_version(history: list[Period], model: str, *, environment: str, witnessed: int) -> str:
-    """The last version that served well before the current one; one in progress counts as the current one.
+def _replaced_version(history: Sequence[Period], claim: PromotionLock | None) -> str:
+    """The version that is gone back from: the one that is promoted right now, else the one that serves."""
+    if claim is not None and not is_rollback(claim):
+        return claim.version
+    settled = _without_unfinished_rollback(history)
+    return settled[-1].version if settled else ""
+
+
+def _previous_version(
+    history: Sequence[Period], model: str, *, current: str, environment: str, witnessed: int
+) -> tuple[str, str]:
+    """The last version other than the current one that served well, and why it is that one.
 
     Of a version that served several times the last time counts: what was undone or rolled back from is not gone back to
     until it has served well again. After an undo in part it is the version that the undo was to restore.
     """
     if history and history[-1].entry.event == "undone-in-part":
-        return history[-1].version
+        return history[-1].version, "which the last undo restored only in part"
     latest: dict[str, Period] = {}
-    for period in history:
+    for period in _without_unfinished_rollback(history):
         latest.pop(period.version, None)
         latest[period.version] = period
-    current = latest.popitem()[0] if latest else ""
+    latest.pop(current, None)
+    ends: list[str] = []
     for version, period in reversed(latest.items()):
         if period.served_well and period.entry.number <= witnessed:
-            return version
-    reasons = "".join(f"; version {version} {_end(period)}" for version, period in latest.items() if _end(period))
+            return version, "; ".join(["the last version that served well", *reversed(ends)])
+        if _end(period):
+            ends.append(f"version {version} {_end(period)}")
+    reasons = "".join(f"; {end}" for end in reversed(ends))
     raise NotFoundError(
         f"{environment} has served no other version of {model} well before {current or 'any'}{reasons}",
         remedy="promote another version, or name the one to go back to with --to (`modelway history` lists them)",
     )
+
+
+def _without_unfinished_rollback(history: Sequence[Period]) -> Sequence[Period]:
+    """The periods before a rollback that died midway, which another one takes up."""
+    is_unfinished = history and history[-1].state == "rolling-out" and is_rollback(history[-1].entry)
+    return history[:-1] if is_unfinished else history
 
 
 def _end(period: Period) -> str:

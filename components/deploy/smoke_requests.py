@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
-from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.opened_version import Opening, opened
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
@@ -75,7 +75,7 @@ class SmokeRequests:
         return f"{prefix} 200, but {', '.join(unusable)} is not one row of finite values" if unusable else ""
 
 
-def smoke_requests(version: ModelVersion) -> SmokeRequests:
+def smoke_requests(version: ModelVersion, opening: Opening | None = None) -> SmokeRequests:
     """The requests made of the rows of the training split that a version was registered with, in their random order.
 
     Raises:
@@ -86,7 +86,7 @@ def smoke_requests(version: ModelVersion) -> SmokeRequests:
 
     from modelway.components.core.tables.parquet import to_model_input
 
-    files = open_version(version).files
+    files = opened(version, opening).files
     project, sample = files.get(PROJECT_FILE), files.get(SAMPLE_FILE)
     if project is None or sample is None:
         raise NoSmokeRequestsError(version, f"has no {SAMPLE_FILE if project else PROJECT_FILE} among its evidence")

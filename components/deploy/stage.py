@@ -17,7 +17,7 @@ from modelway.components.core.audit.lock import (
     current_lock,
 )
 from modelway.components.core.audit.log import BrokenLogError
-from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.opened_version import opened, try_open
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.audit.witness import VerifiedLog
@@ -33,7 +33,7 @@ from modelway.components.deploy.promotion import Promotion, deployed_entry, fail
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
-from modelway.components.deploy.targets.base import RUN, annotation
+from modelway.components.deploy.targets.base import changing_run
 from modelway.components.deploy.workload import UNDO_DEADLINES, Workload
 
 _ACTOR = "deploy_model"
@@ -129,12 +129,17 @@ def deploy(
         return refuse((f"run {run} was taken over by {successor}, and cannot continue: start another run",))
     current = current_lock(entries, model.name, environment=environment)
     resumed = current is not None and (current.run, current.version) == (run, version.number)
+    opening = None
     if current is None or not resumed or current.number > log.witnessed:  # else it was verified when it began
         progress(f"verifying {version} for {environment}")
-        if failures := precondition_failures(version, environment, image=image, policy=policy, insecure=insecure):
+        opening = try_open(version)
+        if failures := precondition_failures(
+            version, environment, image=image, policy=policy, opening=opening, insecure=insecure
+        ):
             return refuse(failures)
     image = image or recorded_image(version)
     result = replace(result, image=image)
+    policy = policy or opened(version, opening).policy
     workload = workload_of(version, environment, policy=policy, cluster=cluster, progress=progress)
     obj = workload.get(model.name)
     if current is None and _is_serving(entries, workload, obj=obj, result=result):
@@ -143,7 +148,7 @@ def deploy(
     try:
         smoke = None
         if _is_smoke(workload.policy, environment):
-            requests = smoke_requests(version)
+            requests = smoke_requests(version, opening)
             workload.cluster.check_may_send()
             smoke = SmokeTraffic(workload.cluster, requests, policy=workload.policy)
         current_version = model.version_with_alias(environment)
@@ -183,7 +188,7 @@ def workload_of(
         ModelwayError: no cluster is configured, the model's name cannot be used in Kubernetes, or the address of
             Prometheus has a password in it.
     """
-    policy = policy or open_version(version).policy
+    policy = policy or opened(version).policy
     namespace = policy.environments[environment].namespace if environment in policy.environments else None
     cluster = cluster or Cluster.connect(namespace or f"modelway-{environment}")
     if _is_smoke(policy, environment):
@@ -215,7 +220,7 @@ def template_in_service(
     """
     if obj is None:
         return None
-    changing = previous_claim is not None and annotation(obj, RUN) == previous_claim.run
+    changing = previous_claim is not None and changing_run(obj) == previous_claim.run
     return workload.target.serving_template(workload.cluster, obj, changing=changing)
 
 

@@ -37,7 +37,7 @@ def log(
     """Prints the audit log's entries about the project's model, the oldest first."""
     name = environment_named(environment) if environment else ""
     entries = log_entries(Context.load(project, home, store=store).model, environment=name, last=last)
-    return Answer(entries, lambda: _print_entries(entries))
+    return Answer(entries, lambda: _print_entries(entries, about=name))
 
 
 @app.command()
@@ -169,15 +169,15 @@ def _print_result(result: dict[str, Any]) -> None:
         console.print(f"  [dim]file[/dim]    {escape(broken['file'])}")
 
 
-def _print_entries(entries: list[dict[str, Any]]) -> None:
-    """Prints a line for each entry, however long, so that it can be searched and cut."""
+def _print_entries(entries: list[dict[str, Any]], *, about: str = "") -> None:
+    """Prints a line for each entry, however long, so that it can be searched and cut; empty details are left out."""
     widths = {name: max((len(entry[name]) for entry in entries), default=0) for name in ("event", "environment")}
     for entry in entries:
-        details = "  ".join(f"{name}={value}" for name, value in entry["details"].items())
-        about = (entry["event"].ljust(widths["event"]), entry["environment"].ljust(widths["environment"]))
-        mark = "" if entry["witnessed"] else "  not witnessed"
+        details = "  ".join(f"{name}={value}" for name, value in entry["details"].items() if value)
+        columns = [to_minute(entry["at"]), *(entry[name].ljust(width) for name, width in widths.items())]
         version = f"version {entry['version']}" if entry["version"] else ""
-        line = f"{entry['number']:>4}  {to_minute(entry['at'])}  {'  '.join(about)}  {version}  {entry['actor']}{mark}"
-        print_line(f"{line}  {details}")
+        mark = "" if entry["witnessed"] else "  not witnessed"
+        columns += [version, f"{entry['actor']}{mark}", details]
+        print_line(f"{entry['number']:>4}  {'  '.join(columns)}".rstrip())
     if not entries:
-        print_line("the audit log is empty")
+        print_line(f"the audit log has no entry about {about}" if about else "the audit log is empty")

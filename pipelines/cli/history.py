@@ -11,13 +11,18 @@ from rich.table import Table
 
 from modelway.components.core.audit.approvals import Approval, approvals
 from modelway.components.core.audit.chain import Entry
-from modelway.components.core.audit.environments import ENVIRONMENTS, Period, periods
+from modelway.components.core.audit.environments import ENVIRONMENTS, Period, is_rollback, periods
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.audit.witness import VerifiedLog
 from modelway.pipelines.cli.options import Context, Home, Project, Store, parse_time
 from modelway.pipelines.cli.output import Answer, Console, escape, to_minute
 
-_APPROVAL = {"by", "reason", "at", "until", "identity"}
+_WORDS = {
+    "rolling-out": "being rolled out",
+    "undoing": "being undone",
+    "undone-in-part": "undone in part",
+    "rolled-back-from": "rolled back from",
+}
 
 
 def history(
@@ -36,9 +41,10 @@ def serving_periods(model: RegisteredModel, *, at: datetime | None = None) -> li
     """What each environment served when, or only what it served at a time, why, and who let it.
 
     Returns:
-        By environment, the newest first: ``environment``, ``version``, ``since``, ``until`` (None: still), the
-        ``event`` that began it, ``by``, ``run`` and ``blessing`` of the version, its ``image``, the ``approvals`` that
-        were valid when it was first served there, and ``why`` in sentences.
+        By environment, the newest first: ``environment``, ``version``, ``state`` (``serving``, ``served``,
+        ``rolling-out``, ``undoing``, ``undone``, ``undone-in-part``, ``rolled-back-from``), ``since``, ``until`` (None:
+        still), the ``event`` that began it, ``by``, ``run`` and ``blessing`` of the version, its ``image``, the
+        ``approvals`` that were valid when it was first served there, and ``why`` in sentences.
 
     Raises:
         BrokenLogError: a link of the audit log is broken.
@@ -77,6 +83,7 @@ def _row(log: VerifiedLog, period: Period, *, first_served: datetime) -> dict[st
     return {
         "environment": period.environment,
         "version": period.version,
+        "state": period.state,
         "since": period.since.isoformat(),
         "until": None if period.until is None else period.until.isoformat(),
         "event": entry.event,
@@ -105,26 +112,44 @@ def _why(
         f"{approval.by} approved it: {approval.reason} (identity: {approval.identity})." for approval in valid_approvals
     ]
     reason = f": {entry.details['reason']}" if entry.details.get("reason") else ""
+    replaced = entry.details.get("replaced", "")
     deed = {
         "registered": f"{entry.actor} released it",
-        "deployed": f"{entry.actor} deployed it",
+        "deployed": f"{entry.actor} {'began to roll back to it' if is_rollback(entry) else 'deployed it'}",
         "promoted": f"{entry.actor} promoted it",
-        "rolled-back": f"{entry.actor} rolled back to it",
+        "rolled-back": f"{entry.actor} rolled back {f'from version {replaced} ' if replaced else ''}to it",
         "undone": f"It was restored when version {entry.version} was undone",
+        "undone-in-part": f"It was restored when version {entry.version} was undone in part",
     }[entry.event]
     sentences.append(f"{deed}{reason}.")
-    if period.undone:
-        sentences.append("It was undone.")
+    if end := _end(period):
+        sentences.append(end)
     if entry.number > witnessed:
         sentences.append(f"MLflow does not witness this, which is entry {entry.number} of the audit log.")
     return sentences
 
 
+def _end(period: Period) -> str:
+    """What has become of the version, and why, a sentence; empty where it serves, or another was promoted."""
+    entry = period.end or period.undoing
+    if entry is None or period.state == "served":
+        return ""
+    deed = {
+        "undoing": "It is being undone",
+        "undone": f"It was undone{' without a verdict' if period.inconclusive else ''}",
+        "undone-in-part": "It was undone in part: some of its pods still serve",
+        "rolled-back-from": f"{entry.actor} rolled back from it to version {entry.version}",
+    }[period.state]
+    reason = entry.details.get("reason", "")
+    return f"{deed}{f': {reason}' if reason else ''}."
+
+
 def _print(model: str, rows: list[dict[str, Any]]) -> None:
-    table = Table("environment", "version", "since", "until", "why", box=None, pad_edge=False)
+    table = Table("environment", "version", "state", "since", "until", "why", box=None, pad_edge=False)
     table.title, table.title_justify = f"{escape(model)}: what was served", "left"
     for row in rows:
         until = to_minute(row["until"]) if row["until"] else "now"
         why = escape(" ".join(row["why"]))
-        table.add_row(row["environment"], row["version"], to_minute(row["since"]), until, why)
+        state = _WORDS.get(row["state"], row["state"])
+        table.add_row(row["environment"], row["version"], state, to_minute(row["since"]), until, why)
     Console().print(table if rows else f"no environment served {escape(model)}")

@@ -148,6 +148,11 @@ def print_blockers(blockers: Sequence[str], otherwise: str) -> None:
         console.print(f"  [green]✓[/green] {otherwise}")
 
 
+def print_note(text: str, *, on_stderr: bool = False) -> None:
+    """Prints what somebody should know before they decide."""
+    Console(stderr=on_stderr, soft_wrap=True).print(f"  [yellow]![/yellow] {escape(text)}")
+
+
 def deploy_answer(result: DeployResult) -> Answer:
     """How a promotion or a rollback ended; 1 unless the version serves now."""
     return Answer(result.json(), lambda: _print_deploy_result(result), 0 if result.live else 1)
@@ -156,8 +161,9 @@ def deploy_answer(result: DeployResult) -> Answer:
 def _print_deploy_result(result: DeployResult) -> None:
     console = Console(soft_wrap=True)
     colour = "green" if result.live else "red"
+    way = f"from version {result.replaced_version} to " if result.status == "rolled-back" else ""
     console.print(
-        f"[{colour}]{result.status}[/{colour}] [bold]{escape(result.model)}[/bold] version {result.version} in "
+        f"[{colour}]{result.status}[/{colour}] [bold]{escape(result.model)}[/bold] {way}version {result.version} in "
         f"{result.environment}, {result.seconds:.0f} s"
     )
     for reason in result.reasons:

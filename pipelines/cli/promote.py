@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -10,18 +12,19 @@ from typing import Annotated, Any
 import typer
 
 from modelway.components.core.audit.approvals import approvals
+from modelway.components.core.audit.doubts import promotion_doubts
 from modelway.components.core.audit.environments import environment_named, served_versions
 from modelway.components.core.audit.lock import current_lock
 from modelway.components.core.audit.log import BrokenLogError
-from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.opened_version import opened, try_open
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.audit.requirements import requirements
 from modelway.components.core.audit.witness import VerifiedLog
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
+from modelway.components.core.errors import ModelwayError, RejectedError, SetupError
 from modelway.pipelines.cli.options import Context, Home, Insecure, Project, Store, To, Version, by_option
-from modelway.pipelines.cli.output import Answer, deploy_answer, print_blockers, print_line, print_progress
+from modelway.pipelines.cli.output import Answer, deploy_answer, print_blockers, print_line, print_note, print_progress
 
 _RUN = "promote-"
 
@@ -33,6 +36,10 @@ def promote(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; only say whether it may be promoted, and what is missing.")
     ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Promote it without a question, even an older one or one that was undone."),
+    ] = False,
     image: Annotated[str, typer.Option(help="The image by digest. Default: the one that was packaged.")] = "",
     project: Project = None,
     home: Home = None,
@@ -40,6 +47,9 @@ def promote(
     insecure: Insecure = False,
 ) -> Answer:
     """Promotes a version to an environment by the policy's steps, or undoes it and says why.
+
+    A version that was undone or rolled back from there, or is older than what serves, is promoted if you say so: it is
+    asked for on a terminal, and needs --yes elsewhere.
 
     Exits with 0 if it serves there now (with --check: may go there), 1 if it was refused or undone, 2 on an error.
     """
@@ -49,6 +59,8 @@ def promote(
     if check:
         answer = check_promotion(model_version, environment, image=image, policy=policy, insecure=insecure)
         return Answer(answer, lambda: _print_check(answer), 0 if answer["allowed"] else 1)
+    if not yes:
+        _confirm(model_version, environment, _doubts(model_version, environment))
     from modelway.components.deploy.stage import deploy
 
     result = deploy(
@@ -62,6 +74,34 @@ def promote(
         insecure=insecure,
     )
     return deploy_answer(result)
+
+
+def _doubts(version: ModelVersion, environment: EnvironmentName) -> list[str]:
+    """What speaks against promoting a version, and does not block it; a sentence each."""
+    try:
+        entries = version.model.verified_entries()
+    except BrokenLogError:  # which the preconditions report
+        return []
+    return promotion_doubts(entries, version.name, version=version.number, environment=environment)
+
+
+def _confirm(version: ModelVersion, environment: EnvironmentName, doubts: Sequence[str]) -> None:
+    """Asks whether a version is to be promoted all the same, where somebody can be asked.
+
+    Raises:
+        RejectedError: the answer is no.
+        SetupError: nobody can be asked.
+    """
+    if not doubts:
+        return
+    described = f"{version}: {'; '.join(doubts)}"
+    remedy = f"promote another version to {environment}, or add --yes to promote this one all the same"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise SetupError(f"{described}. It is promoted only by --yes", key="--yes", value=version.number, remedy=remedy)
+    for doubt in doubts:
+        print_note(f"{version}: {doubt}", on_stderr=True)
+    if not typer.confirm(f"Promote {version} to {environment} all the same?", err=True):
+        raise RejectedError(f"{version} was not promoted: you said no", value=version.number, remedy=remedy)
 
 
 def promotion_run(version: ModelVersion, environment: EnvironmentName, *, by: str) -> str:
@@ -85,13 +125,16 @@ def check_promotion(
     """Says whether a version may go to an environment now, and if not why: by all that `deploy_model` requires.
 
     Returns:
-        ``allowed``, ``refusals`` (a sentence each), ``version``, ``serves`` (what is there now), ``blessing``,
-        ``quorum``, ``approvals`` (the witnessed ones), and ``open``: the promotion that has the environment, if any.
+        ``allowed``, ``refusals`` (a sentence each), ``notes`` (what speaks against it and needs ``--yes``),
+        ``version``, ``serves`` (what is there now), ``blessing``, ``quorum``, ``approvals`` (the witnessed ones), and
+        ``open``: the promotion that has the environment, if any.
     """
     from modelway.components.deploy.preconditions import precondition_failures
 
-    model = version.model
-    blockers = list(precondition_failures(version, environment, image=image, policy=policy, insecure=insecure))
+    model, opening = version.model, try_open(version)
+    blockers = list(
+        precondition_failures(version, environment, image=image, policy=policy, opening=opening, insecure=insecure)
+    )
     current_version = served_versions(model).get(environment)
     serves = None if current_version is None else current_version.number
     answer: dict[str, Any] = {"model": model.name, "version": version.number, "environment": environment}
@@ -104,18 +147,15 @@ def check_promotion(
     if current is not None:
         blockers.append(f"{environment} is being changed: {current} is open")
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
-    try:
-        release = open_version(version)
+    with suppress(ModelwayError):  # which is among the blockers too
+        release = opened(version, opening)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
         answer |= {"blessing": release.blessing_sha256, "quorum": needs.quorum}
-    except (UnavailableError, CredentialsError):
-        raise
-    except ModelwayError:  # which is among the blockers too
-        pass
     version_approvals = approvals(log.trusted, model.name, version=version.number, environment=environment)
     return {
         "allowed": not blockers,
         "refusals": blockers,
+        "notes": promotion_doubts(log.entries, model.name, version=version.number, environment=environment),
         **answer,
         "approvals": [approval.model_dump() for approval in version_approvals],
     }
@@ -127,4 +167,6 @@ def _print_check(answer: dict[str, Any]) -> None:
     for approval in answer["approvals"]:
         print_line(f"  {approval['by']} approves until {approval['until'][:10]}: {approval['reason']}")
         print_line(f"    identity: {approval['identity']}")
+    for note in answer["notes"]:
+        print_note(f"promoted only with --yes: {note}")
     print_blockers(answer["refusals"], "it may be promoted")

@@ -1,4 +1,4 @@
-"""`modelway rollback`: back to the version that an environment served before."""
+"""`modelway rollback`: back to the last version that served an environment well, or to another that it served."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from modelway.pipelines.cli.output import Answer, deploy_answer, print_progress
 def rollback(
     environment: Annotated[str, typer.Argument(help="The environment: staging or production.")],
     reason: Reason,
-    to: Annotated[str, typer.Option("--to", help="A version's number. Default: the version served before.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", help="A version's number. Default: the last version that served well.")
+    ] = "",
     by: Annotated[str | None, by_option("rolls back")] = None,
     project: Project = None,
     home: Home = None,
     store: Store = None,
     insecure: Insecure = False,
 ) -> Answer:
-    """Returns an environment to the version that it served before, at once, even during a promotion.
+    """Returns an environment to the last version that served well there, at once, even during a promotion.
 
     Exits with 0 if that version serves now, 1 if it was refused or undone, 2 on an error.
     """

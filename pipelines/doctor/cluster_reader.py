@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
-from modelway.components.core.parsing import parse_json
+from modelway.components.core.surroundings.api_server import answer_message, credentials_error
 from modelway.components.core.surroundings.kubeconfig import cluster_configuration
 
 _TIMEOUT = (4, 8)  # seconds to connect, and to wait for an answer
@@ -144,13 +144,9 @@ class ClusterReader:
         return answer
 
     def _readable(self, error: Any, path: str) -> ModelwayError:
-        try:
-            message = str(parse_json(error.body)["message"])
-        except (TypeError, ValueError, KeyError):
-            message = str(error.reason)
-        if error.status == HTTPStatus.UNAUTHORIZED:
-            remedy = "log in again; the kubeconfig's credentials are not valid, or no longer"
-            return CredentialsError(f"the cluster at {self.host} does not know you", key="KUBECONFIG", remedy=remedy)
+        if unaccepted := credentials_error(error, self.host):
+            return unaccepted
+        message = answer_message(error)
         if error.status == HTTPStatus.FORBIDDEN:
             remedy = "request the right to read it, or let somebody with that right run this"
             return DeniedError(f"your account may not read this: {message}", file=path, remedy=remedy)

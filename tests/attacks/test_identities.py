@@ -381,6 +381,6 @@ def test_a_job_of_github_gets_a_token_for_this_approval_only(
     assert approval.by == "bob"
     assert any(target.audience.replace(":", "%3A") in path for path in issuer.requests)
     monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "of-another-job")
-    with pytest.raises(ModelwayError, match="GitHub's token service refuses access") as error:
+    with pytest.raises(ModelwayError, match="GitHub's token service does not accept the job's credentials") as error:
         approve(target.version, "production", by="root", reason="good", source=token_source())
     assert "of-another-job" not in str(error.value)

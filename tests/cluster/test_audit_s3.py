@@ -340,5 +340,5 @@ def test_a_bucket_that_is_not_there_and_keys_that_are_wrong_are_named(
     with pytest.raises(ModelwayError, match=f"there is no bucket '{plain}-missing'"):
         _write(AuditLog(f"s3://{plain}-missing/store"), 1)
     monkeypatch.setenv("MINIO_SECRET_KEY", "wrong-secret")
-    with pytest.raises(CredentialsError, match="refuses access"):
+    with pytest.raises(CredentialsError, match="does not accept the keys: SignatureDoesNotMatch"):
         _write(_log(plain), 1)

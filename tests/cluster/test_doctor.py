@@ -212,7 +212,8 @@ def test_somebody_who_may_read_little_is_told_what_was_not_checked(
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config), encoding="utf-8")
     finding = about(namespace, "cluster")
     assert finding.status is Status.REFUSED
-    assert "does not know you" in finding.message
+    assert "does not accept the credentials of the context" in finding.message
+    assert (finding.key, finding.file) == ("KUBECONFIG", str(tmp_path / "kubeconfig"))
 
 
 def commands(text: str) -> list[str]:

@@ -122,7 +122,7 @@ def test_predictions_become_parquet_in_a_bucket(model: Path, bucket: str, client
         ("s3://modelway-no-such-bucket/log", {}, "there is no bucket 'modelway-no-such-bucket'"),
         ("s3://{bucket}/log", {"MINIO_ENDPOINT": "127.0.0.1:1"}, "cannot be reached"),
         ("s3://{bucket}/log", {"MINIO_ENDPOINT": "10.255.255.1:9000"}, "cannot be reached"),  # nobody answers at all
-        ("s3://{bucket}/log", {"MINIO_SECRET_KEY": "another-key"}, "refuses access"),
+        ("s3://{bucket}/log", {"MINIO_SECRET_KEY": "another-key"}, "does not accept the keys"),
         ("s3://{bucket}/log", {"MINIO_ACCESS_KEY": ""}, "no S3 credentials are set"),
     ],
     ids=["no bucket", "refused", "silent", "wrong key", "no key"],

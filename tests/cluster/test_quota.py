@@ -229,7 +229,7 @@ def test_an_account_that_may_not_read_them(
     assert f"whether the tasks fit the quotas of {namespace} is not known: your account may not read this" in message
     config["users"][0]["user"] = {"token": "of nobody"}
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config), encoding="utf-8")
-    with pytest.raises(CredentialsError, match="does not know you"):
+    with pytest.raises(CredentialsError, match="does not accept the credentials of the context"):
         check(namespace)
 
 

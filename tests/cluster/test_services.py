@@ -303,8 +303,8 @@ def test_init_reads_s3(as_file: str, services: dict[str, str], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("source", "env", "says", "remedy"),
     [
-        ("s3://{bucket}/data/flats.csv", {"MINIO_SECRET_KEY": "wrong-secret"}, "refuses access", "AWS_ACCESS_KEY_ID"),
-        ("s3://{bucket}/data/flats.csv", {"MINIO_ACCESS_KEY": "nobody"}, "refuses access", "AWS_ACCESS_KEY_ID"),
+        ("s3://{bucket}/data/flats.csv", {"MINIO_SECRET_KEY": "wrong-secret"}, "does not accept", "AWS_ACCESS_KEY_ID"),
+        ("s3://{bucket}/data/flats.csv", {"MINIO_ACCESS_KEY": "nobody"}, "does not accept", "AWS_ACCESS_KEY_ID"),
         ("s3://{bucket}-missing/flats.csv", {}, "cannot be read", "correct the path or URI"),
         ("s3://{bucket}/data/missing.csv", {}, "cannot be read", "correct the path or URI"),
         ("s3://{bucket}/nothing/", {}, "cannot be read", "correct the path or URI"),
@@ -360,7 +360,7 @@ class _Refusing(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.fixture(params=[401, 403])
+@pytest.fixture
 def refusing(request: pytest.FixtureRequest) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
     server.status = request.param  # type: ignore[attr-defined]
@@ -372,16 +372,22 @@ def refusing(request: pytest.FixtureRequest) -> Iterator[str]:
     thread.join(timeout=10)
 
 
-def test_a_server_that_refuses_is_a_matter_of_credentials(
-    refusing: str, as_file: str, services: dict[str, str], home: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("refusing", "says", "remedy"),
+    [(401, "does not accept the credentials", "anew"), (403, "refuses access", "the right")],
+    indirect=["refusing"],
+)
+def test_a_server_that_refuses_is_a_matter_of_credentials_or_of_rights(
+    refusing: str, says: str, remedy: str, as_file: str, services: dict[str, str], home: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(CredentialsError, match="refuses access"):
+    with pytest.raises(CredentialsError, match=says):
         Tracking(refusing).version_with_alias("flats", "champion")
     folder = _project(tmp_path / "refused", as_file, name="refused")
     env = {**services, "MLFLOW_TRACKING_URI": refusing}
     code, record = _modelway("run", folder, "--home", home, cwd=folder, env=env)
     assert code == 2
-    assert record["error"]["message"] == f"MLflow at {refusing} refuses access"
+    assert record["error"]["message"] == f"MLflow at {refusing} {says}"
+    assert remedy in record["error"]["remedy"]
     assert "MLFLOW_TRACKING_USERNAME" in record["error"]["remedy"]
     assert "MLFLOW_TRACKING_PASSWORD" in record["error"]["remedy"]
     assert "seconds" not in record

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from kube import kubectl, temporary_namespace
 
 from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.deploy.cluster import Cluster
+from modelway.pipelines.doctor.cluster_reader import ClusterReader
 
 POD = {
     "metadata": {"name": "one", "labels": {"app": "one"}},
@@ -83,8 +85,35 @@ def test_a_refusal_names_the_account_the_verb_and_the_role(
     config["users"][0]["user"] = {"token": token}
     (tmp_path / "config").write_text(json.dumps(config), encoding="utf-8")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-    with pytest.raises(
-        CredentialsError, match=f'system:serviceaccount:{namespace}:nobody" cannot get resource "rollouts"'
-    ) as error:
+    account = f"system:serviceaccount:{namespace}:nobody"
+    with pytest.raises(CredentialsError, match=f'{account}" cannot get resource "rollouts"') as error:
         Cluster.connect(namespace).get("rollouts", "loans")
-    assert "modelway-deployer" in error.value.remedy
+    assert f"bind {account} to the Role modelway-deployer" in error.value.remedy
+    assert error.value.key is None
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    "user", [{"token": "of-nobody"}, {"token": ""}, {}], ids=["a token that is none", "an empty token", "no token"]
+)
+def test_credentials_that_are_not_accepted_are_not_a_matter_of_rights(
+    user: dict[str, str], namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads(kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
+    config["users"][0]["user"] = user
+    context = config["current-context"]
+    (tmp_path / "config").write_text(json.dumps(config), encoding="utf-8")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    for call in (
+        lambda: Cluster.connect(namespace).get("rollouts", "loans"),
+        lambda: Cluster.connect(namespace).check_may_send(),
+        lambda: cast(ClusterReader, ClusterReader.connect()).version(),
+    ):
+        with pytest.raises(
+            CredentialsError, match=f"does not accept the credentials of the context '{context}'"
+        ) as error:
+            call()
+        assert (error.value.key, error.value.file) == ("KUBECONFIG", str(tmp_path / "config"))
+        assert "log in to the cluster again" in error.value.remedy
+        assert "bind" not in error.value.remedy
+        assert "of-nobody" not in str(error.value)

@@ -15,9 +15,11 @@ from user_files import minimal_policy
 from modelway.components.core.audit.lock import LockLostError, acquire, current_lock
 from modelway.components.core.errors import ModelwayError, RejectedError, UnavailableError
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
+from modelway.components.deploy.stage import template_in_service
+from modelway.components.deploy.targets.base import RUN, RolloutChange, annotation
 from modelway.components.deploy.workload import Workload
 
-IMAGE = f"r.example/loans@sha256:{'1' * 64}"
+IMAGE, BEFORE = f"r.example/loans@sha256:{'1' * 64}", f"r.example/loans@sha256:{'0' * 64}"
 
 
 @pytest.fixture
@@ -70,6 +72,30 @@ def test_an_undone_first_version_is_scaled_down_and_gets_no_alias(promotion: Pro
     assert promotion.undo_reason(obj) == "error-rate is 0.3"
     assert not promotion.is_in_progress(obj)
     assert promotion.version.model.verified_entries()[-1].details["reason"] == "; ".join(result.reasons)
+
+
+def test_a_task_that_dies_in_mid_undo_is_taken_up_where_it_stopped(promotion: Promotion, api: ApiServer) -> None:
+    workload = promotion.workload
+    first = RolloutChange("promoted", "1", BEFORE, "run-0", None, {}, 60)
+    workload.apply(None, first)
+    template = api.objects["deployments", "promoted"]["spec"]["template"]
+    promotion = replace(promotion, previous_template=template)
+    promotion.start(workload.get("promoted"), immediate=False)
+    obj = api.objects["deployments", "promoted"]
+    assert promotion.is_in_progress(obj)
+    assert template_in_service(workload, obj, previous_claim=promotion.claim) == template
+    # The pod template is put back, and no pod of it is ready yet, when the task dies.
+    workload.cluster.patch(
+        "deployments", "promoted", operations=workload.target.restore(obj, template, reason="error-rate is 0.3")
+    )
+    obj = api.objects["deployments", "promoted"]
+    assert annotation(obj, RUN) == "run-0"
+    assert not promotion.is_in_progress(obj)
+    assert promotion.undo_reason(obj) == "error-rate is 0.3"
+    obj["status"] = {"replicas": 1, "availableReplicas": 1, "updatedReplicas": 0}
+    assert template_in_service(workload, obj, previous_claim=promotion.claim) == template
+    other = replace(promotion, claim=promotion.claim.model_copy(update={"details": {"run": "run-2"}}))
+    assert other.undo_reason(obj) == ""
 
 
 def test_a_refusal_ends_the_claim(promotion: Promotion) -> None:

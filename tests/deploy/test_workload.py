@@ -80,7 +80,7 @@ def test_a_healthy_rollout_has_no_failures_and_an_undo_restores_the_previous_tem
     assert workload.undo(NEXT, template, reason="it was slow")
     obj = api.objects["deployments", "loans"]
     assert image_of(obj["spec"]["template"]) == IMAGE
-    assert obj["metadata"]["annotations"]["modelway.io/undone"] == "it was slow"
+    assert obj["metadata"]["annotations"]["modelway.io/undone"] == "version 2 was undone: it was slow"
 
 
 def test_a_failed_rollout_says_what_is_wrong_with_its_pods(api: ApiServer) -> None:

@@ -22,7 +22,13 @@ from modelway.components.core.audit.environments import has_provably_served, unw
 from modelway.components.core.audit.identity import AUDIENCE, NOT_VERIFIED, bound_audience, recorded_identity
 from modelway.components.core.audit.issuers import Issuers
 from modelway.components.core.audit.log import BrokenLogError
-from modelway.components.core.audit.opened_version import OpenedVersion, open_version, registration_problem
+from modelway.components.core.audit.opened_version import (
+    OpenedVersion,
+    Opening,
+    open_version,
+    opened,
+    registration_problem,
+)
 from modelway.components.core.audit.people import Person, check_name, count_people, name_problem
 from modelway.components.core.audit.proofs import identify, proof_flaw
 from modelway.components.core.audit.registered_models import ModelVersion
@@ -204,12 +210,18 @@ def _approval(entry: Entry) -> Approval:
 
 
 def promotion_blockers(
-    version: ModelVersion, environment: EnvironmentName, *, policy: Policy | None = None, now: datetime | None = None
+    version: ModelVersion,
+    environment: EnvironmentName,
+    *,
+    policy: Policy | None = None,
+    opening: Opening | None = None,
+    now: datetime | None = None,
 ) -> list[str]:
     """What blocks a version's promotion to an environment, a sentence each; empty if nothing does.
 
     An approval, a registration and a promotion count if their entry is witnessed; a withdrawal and an undo always do.
-    Without a promoter's `policy`, only the one that the version was released with counts.
+    Without a promoter's `policy`, only the one that the version was released with counts. Without an `opening`, the
+    version is opened here.
 
     Raises:
         UnavailableError: MLflow, the store or an issuer of identities cannot be reached.
@@ -223,7 +235,7 @@ def promotion_blockers(
     except BrokenLogError as error:
         blockers.append(f"{error.message}, so its approvals are not valid")
     try:
-        release = open_version(version)
+        release = opened(version, opening)
         needs = requirements([release.policy, *([policy] if policy is not None else [])], environment)
     except (UnavailableError, CredentialsError):
         raise

@@ -3,6 +3,7 @@
 The version that an environment serves holds the environment's alias; the version that production serves also holds
 ``champion``. The aliases say what is served now, the audit log what was served when: a version serves after
 ``deployed``, ``promoted`` and ``rolled-back``, and no longer after ``undone``; ``registered`` puts it in development.
+Between ``undoing`` and ``undone`` it is being taken away.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import get_args
+from typing import Literal, get_args
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
@@ -22,8 +23,11 @@ ENVIRONMENTS: tuple[EnvironmentName, ...] = get_args(EnvironmentName)
 DEVELOPMENT: EnvironmentName = "development"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+ROLLBACK_RUN = "rollback-"  # how the runs of rollbacks are named
+INCONCLUSIVE = "inconclusive"  # the verdict of an undo for a reason that is not the version's
 _SERVES = {"deployed", "promoted", "registered", "rolled-back"}
 _UNDOES = {"undone", "undone-in-part"}
+ServiceState = Literal["serving", "served", "rolling-out", "undoing", "undone", "undone-in-part", "rolled-back-from"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class Period:
         since: From when.
         until: Until when; None: it still does.
         entry: The entry that began it: the promotion's, once a deployment was promoted.
-        undone: Whether the rollout failed and the version before it serves again.
-        rolled_back: Whether a person ended it by a rollback.
+        end: The entry that ended it: the rollback's, once that is completed; None: it has not ended.
+        undoing: The entry by which an undo of it has begun; None: none has.
     """
 
     environment: str
@@ -45,13 +49,43 @@ class Period:
     since: datetime
     until: datetime | None
     entry: Entry
-    undone: bool = False
-    rolled_back: bool = False
+    end: Entry | None = None
+    undoing: Entry | None = None
+
+    @property
+    def undone(self) -> bool:
+        """Whether the rollout failed, or was given up, and the version before it serves again."""
+        return self.end is not None and self.end.event in _UNDOES
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether it was undone without a verdict, for a reason that is not the version's."""
+        return self.undone and self.end is not None and self.end.details.get("verdict") == INCONCLUSIVE
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether a person ended it by a rollback, or has begun to."""
+        return self.end is not None and (self.end.event == "rolled-back" or is_rollback(self.end))
+
+    @property
+    def state(self) -> ServiceState:
+        """How the version serves, or how its service ended."""
+        if self.end is None:
+            deployed = self.entry.event == "deployed"
+            return "undoing" if self.undoing is not None else "rolling-out" if deployed else "serving"
+        if self.undone:
+            return "undone-in-part" if self.end.event == "undone-in-part" else "undone"
+        return "rolled-back-from" if self.rolled_back else "served"
 
     @property
     def served_well(self) -> bool:
         """Whether the version's rollout was completed, and its service not ended by an undo or a rollback."""
         return self.entry.event != "deployed" and not self.undone and not self.rolled_back
+
+
+def is_rollback(entry: Entry) -> bool:
+    """Whether an entry is of a rollback's run, not of a promotion's."""
+    return entry.details.get("run", "").startswith(ROLLBACK_RUN)
 
 
 def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[Period]:
@@ -68,14 +102,17 @@ def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[P
             before = next((period.version for period in reversed(history[:-1]) if not period.undone), "")
             serving = entry.details.get("restored", before if current.entry.event == "deployed" else current.version)
         else:
+            if entry.event == "undoing" and current is not None and current.version == entry.version:
+                history[-1] = replace(current, undoing=entry)
             continue
         if current is not None and current.version == serving:
             if current.entry.event == "deployed" and entry.event != "undone":
                 history[-1] = replace(current, entry=entry)
+                if entry.event == "rolled-back" and len(history) > 1 and history[-2].end == current.entry:
+                    history[-2] = replace(history[-2], end=entry)
             continue
         if current is not None:
-            rolled_back = entry.event == "rolled-back"
-            history[-1] = replace(current, until=entry.time, undone=undone, rolled_back=rolled_back)
+            history[-1] = replace(current, until=entry.time, end=entry)
         if serving:
             history.append(Period(entry.environment, serving, entry.time, None, entry))
     return history

@@ -20,6 +20,7 @@ from modelway.components.core.errors import (
 )
 from modelway.components.core.parsing import parse_json
 from modelway.components.core.storage.certificates import bundle, distrust
+from modelway.components.core.surroundings.api_server import credentials_error, denied_account
 from modelway.components.core.surroundings.kubeconfig import api_client
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Issuers:
         from kubernetes import client  # type: ignore[import-untyped]
 
         review = client.V1TokenReview(spec=client.V1TokenReviewSpec(token=token, audiences=list(audiences)))
-        with _translate_cluster_errors("create tokenreviews.authentication.k8s.io"):
+        with _translate_cluster_errors(self._client, "create tokenreviews.authentication.k8s.io"):
             status = client.AuthenticationV1Api(self._client).create_token_review(review, _request_timeout=30).status
         if not status.authenticated or not set(status.audiences or ()) & set(audiences):
             raise RejectedError(
@@ -115,7 +116,7 @@ class Issuers:
         return _keys_of(self._ask_cluster("/openid/v1/jwks"), KUBERNETES)
 
     def _ask_cluster(self, path: str) -> Mapping[str, Any]:
-        with _translate_cluster_errors(f"get {path}"):
+        with _translate_cluster_errors(self._client, f"get {path}"):
             response = self._client.call_api(
                 path,
                 "GET",
@@ -165,7 +166,13 @@ def fetch_json(url: str, service: str, *, headers: Mapping[str, str] | None = No
             value=service,
             remedy="check the network and the proxy's settings, then run again",
         ) from error
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise CredentialsError(
+            f"{service} does not accept the job's credentials: it answers {status}",
+            value=service,
+            remedy="run it inside the job that is to approve: what a job requests its token with ends with the job",
+        )
+    if status == HTTPStatus.FORBIDDEN:
         raise CredentialsError(
             f"{service} refuses access: it answers {status}",
             value=service,
@@ -233,17 +240,20 @@ def _unreadable(issuer: str, problem: str) -> DamagedError:
 
 
 @contextmanager
-def _translate_cluster_errors(action: str) -> Iterator[None]:
+def _translate_cluster_errors(client: Any, action: str) -> Iterator[None]:
     from kubernetes.client import ApiException  # type: ignore[import-untyped]
     from urllib3.exceptions import HTTPError
 
     try:
         yield
     except ApiException as error:
-        if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        if unaccepted := credentials_error(error, client.configuration.host):
+            raise unaccepted from error
+        if error.status == HTTPStatus.FORBIDDEN:
+            account = denied_account(error) or "this account"
             raise CredentialsError(
-                f"the cluster does not let this account {action}",
-                remedy="bind the account to a ClusterRole that may: docs/live.md has one",
+                f"the cluster does not let {account} {action}",
+                remedy=f"bind {account} to a ClusterRole that may: docs/live.md has one",
             ) from error
         kind = UnavailableError if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ModelwayError
         raise kind(

@@ -14,7 +14,14 @@ from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.audit.witness import VerifiedLog, not_witnessed
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.errors import DamagedError, ModelwayError, NotFoundError, RejectedError
+from modelway.components.core.errors import (
+    CredentialsError,
+    DamagedError,
+    ModelwayError,
+    NotFoundError,
+    RejectedError,
+    UnavailableError,
+)
 from modelway.components.core.evidence.blessing import Blessing
 from modelway.components.core.evidence.files import BLESSING_FILE, CONTRACT_FILE, POLICY_FILE, PROJECT_FILE
 from modelway.components.core.storage.mlflow import TAG, Tracking
@@ -71,6 +78,9 @@ class OpenedVersion:
         return path
 
 
+Opening = OpenedVersion | ModelwayError  # what opening a version gave, for all that a decision asks of it
+
+
 def open_version(version: ModelVersion, blessing_sha256: str = "") -> OpenedVersion:
     """Opens a registered version: reads its evidence, and verifies all that its blessing binds.
 
@@ -118,6 +128,33 @@ def open_version(version: ModelVersion, blessing_sha256: str = "") -> OpenedVers
     return OpenedVersion(version, blessing, sha256, files)
 
 
+def try_open(version: ModelVersion) -> Opening:
+    """Opens a version as `open_version` does; returns the error where that is the version's own fault.
+
+    Raises:
+        UnavailableError: MLflow cannot be reached.
+        CredentialsError: it refuses access.
+    """
+    try:
+        return open_version(version)
+    except (UnavailableError, CredentialsError):
+        raise
+    except ModelwayError as error:
+        return error
+
+
+def opened(version: ModelVersion, opening: Opening | None = None) -> OpenedVersion:
+    """What opening a version gave; without an `opening` it is opened now.
+
+    Raises:
+        ModelwayError: it cannot be opened, as `open_version` says.
+    """
+    opening = opening or open_version(version)
+    if isinstance(opening, ModelwayError):
+        raise opening
+    return opening
+
+
 def open_champion(name: str, version: str, *, blessing_sha256: str) -> OpenedVersion | None:
     """Opens the version that a candidate is compared with, in MLflow as the environment names it.
 
@@ -153,21 +190,21 @@ def unwitnessed_registration(version: ModelVersion, log: VerifiedLog) -> int:
     return about[0].number if about else 0
 
 
-def registration_problem(opened: OpenedVersion, log: VerifiedLog) -> str:
+def registration_problem(release: OpenedVersion, log: VerifiedLog) -> str:
     """Why a version may not be packaged, approved and promoted, a sentence; empty if it may.
 
     Args:
-        opened: The version.
+        release: The version, opened.
         log: The audit log.
     """
-    version, blessings = opened.version, registered_blessings(opened.version, log.trusted)
+    version, blessings = release.version, registered_blessings(release.version, log.trusted)
     if not blessings:
         if number := unwitnessed_registration(version, log):
             return f"the registration of {version} does not count: {not_witnessed(number)}"
         return f"the audit log has no registration of {version}: no gate let it be registered"
-    if blessings != {opened.blessing_sha256}:
+    if blessings != {release.blessing_sha256}:
         return f"the audit log says that {version} was registered with another blessing than it has now"
-    if not opened.binds_all:
+    if not release.binds_all:
         return f"{version} was registered when a blessing did not bind all of its evidence: release it again"
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _TIMEOUT = (10, 300)  # seconds to connect, and between two bytes
 _MOUNTED = "/var/run/modelway/registry"  # where pods have Docker's configuration
 _REFUSALS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_LACKS_SCOPE = "insufficient_scope"  # RFC 6750: the token is right, and not for this
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -151,7 +153,7 @@ class Registry:
         except (AttributeError, ValueError) as error:  # oras has no credentials to answer with
             if isinstance(error, RequestException):
                 raise
-            raise self._no_access() from error
+            raise self._no_access(response) from error
         if not has_changed:
             return response
         response.close()
@@ -172,7 +174,7 @@ class Registry:
                 remedy="check the host, and that it speaks HTTPS, or allow plain HTTP by `insecure`; then run again",
             ) from error
         if response.status_code in _REFUSALS:
-            raise self._no_access()
+            raise self._no_access(response)
         if response.status_code < HTTPStatus.BAD_REQUEST:
             return response
         if response.status_code == HTTPStatus.NOT_FOUND:
@@ -188,9 +190,28 @@ class Registry:
             remedy="see the registry's log, then run again",
         )
 
-    def _no_access(self) -> CredentialsError:
+    def _no_access(self, response: Response) -> CredentialsError:
+        """The error of a refusal: of an account that the registry knows and that lacks a right, or of credentials."""
+        account = self._account()
+        challenge = response.headers.get("WWW-Authenticate", "")
+        if account and (response.status_code == HTTPStatus.FORBIDDEN or _LACKS_SCOPE in challenge):
+            return CredentialsError(
+                f"the registry {self.host} refuses {account} access to {self.repository}",
+                file=self._name,
+                remedy=f"give {account} the right to pull from and push to {self.repository}, or log in as somebody "
+                "who has it",
+            )
+        who = f"the credentials of {account}" if account else "a caller without credentials"
         return CredentialsError(
-            f"the registry {self.host} refuses access to {self.repository}",
+            f"the registry {self.host} does not accept {who} for {self.repository}",
             file=self._name,
-            remedy="log in with `docker login`, or mount its configuration and set DOCKER_CONFIG to its folder",
+            remedy=f"log in with `docker login {self.host}`, or mount Docker's configuration and set DOCKER_CONFIG to "
+            "its folder",
         )
+
+    def _account(self) -> str:
+        """The account that Docker's files have for the registry; empty where they have none."""
+        try:
+            return base64.b64decode(getattr(self._auth, "_basic_auth", None) or "").decode().partition(":")[0]
+        except ValueError:
+            return "the account of Docker's configuration"

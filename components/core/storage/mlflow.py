@@ -40,6 +40,7 @@ if os.path.expanduser("~") == "~":  # noqa: PTH111 - an account without a home, 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
+_URI_VARIABLE = "MLFLOW_TRACKING_URI"
 TAG = "modelway."
 RUN_VARIABLE = "MODELWAY_RUN"  # the pipeline run's id: a task that is cached must not be given it as an argument
 PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
@@ -47,7 +48,8 @@ PIPELINE_RUN_TAG = f"{TAG}pipeline_run"
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _NO_ALIAS = _ABSENT | {"INVALID_PARAMETER_VALUE"}
 _AWAY = {"TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"}
-_REFUSED = {"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+_UNAUTHENTICATED = {"UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"}
+_REFUSED = "PERMISSION_DENIED"
 
 
 class Tracking:
@@ -325,19 +327,15 @@ class Tracking:
         from mlflow.exceptions import MlflowException
         from requests.exceptions import RequestException
 
-        server, key = f"MLflow at {self.uri}", "MLFLOW_TRACKING_URI"
+        server, key = f"MLflow at {self.uri}", _URI_VARIABLE
         try:
             yield
         except (MlflowException, RequestException) as error:
             if self.uri.startswith(SQLITE) and (database_error := database_error_of(self.uri, str(error))):
                 raise database_error from error
             code = getattr(error, "error_code", None)
-            if code in _REFUSED:
-                raise CredentialsError(
-                    f"{server} refuses access",
-                    key=key,
-                    remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)",
-                ) from error
+            if code in _UNAUTHENTICATED or code == _REFUSED:
+                raise access_error(server, is_known=code == _REFUSED) from error
             # Of one file among several that failed, MLflow keeps only the text.
             no_answer = "Max retries exceeded" in str(error) or isinstance(error.__context__, RequestException)
             if isinstance(error, RequestException) or no_answer or code in _AWAY:
@@ -350,6 +348,29 @@ class Tracking:
             raise kind(
                 f"{server} answers: {first_line(error)}", key=key, remedy="see the MLflow server's log"
             ) from error
+
+
+def access_error(server: str, *, is_known: bool) -> CredentialsError:
+    """The error of an MLflow server that refuses: an account that it knows and that lacks a right, or the credentials.
+
+    Args:
+        server: What to call the server.
+        is_known: Whether it knows the account (403), or does not accept the credentials (401).
+    """
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if is_known:
+        return CredentialsError(
+            f"{server} refuses access" + (f" to {user}" if user else ""),
+            key=_URI_VARIABLE,
+            remedy=f"have its administrator give {user or 'the account'} the right to edit the experiment and the "
+            "registered model, or set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to an account that has it",
+        )
+    return CredentialsError(
+        f"{server} does not accept the credentials" + (f" of {user}" if user else ""),
+        key=_URI_VARIABLE,
+        remedy="set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN) anew: they are "
+        "missing, wrong or have expired",
+    )
 
 
 def _local_artifacts(uri: str) -> str | None:

@@ -33,7 +33,8 @@ _ENDPOINT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT")
 _ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY")
 _SECRET_KEY = ("AWS_SECRET_ACCESS_KEY", "MINIO_SECRET_KEY")
 _TAKEN, _BUSY = "PreconditionFailed", "ConditionalRequestConflict"  # the object is there; is just being written
-_REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_DENIED = "AccessDenied"  # the answer to keys that are known but may not do something
+_UNACCEPTED = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 _WRONG_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect"}
 _MISSING = {"NoSuchKey", "NoSuchObject", "InvalidBucketName"}
 
@@ -286,13 +287,21 @@ class S3:
                 ) from error
             if error.code in _MISSING:
                 raise missing(uri, f"{self.endpoint} answers {error.code}") from error
-            if error.code in _REFUSED:
+            if error.code == _DENIED:
                 raise CredentialsError(
                     f"S3 at {self.endpoint} refuses access: {error.code}",
                     file=uri,
                     value=error.code,
-                    remedy="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, that they may use this bucket, and that "
-                    "AWS_ENDPOINT_URL is theirs (without it Amazon's S3 is asked)",
+                    remedy="give the keys in AWS_ACCESS_KEY_ID the right to use this bucket "
+                    "(manifests/base/storage/pipelines.json is the policy that a run needs), or use other keys",
+                ) from error
+            if error.code in _UNACCEPTED:
+                raise CredentialsError(
+                    f"S3 at {self.endpoint} does not accept the keys: {error.code}",
+                    file=uri,
+                    value=error.code,
+                    remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY anew, and check that AWS_ENDPOINT_URL is "
+                    "theirs (without it Amazon's S3 is asked)",
                 ) from error
             raise UnavailableError(
                 f"S3 at {self.endpoint} answers {error.code}: {error.message}",

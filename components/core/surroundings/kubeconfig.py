@@ -30,11 +30,9 @@ def cluster_configuration() -> Any | None:
     import urllib3
     from kubernetes import client, config  # type: ignore[import-untyped]
 
-    variable = os.environ.get(KUBECONFIG)
-    # Passed explicitly: the library reads the variable only when it is imported.
-    file = variable or os.path.expanduser("~/.kube/config")  # noqa: PTH111 - Path.expanduser raises without a home
+    file = kubeconfig_file()  # passed explicitly: the library reads the variable only when it is imported
     settings = client.Configuration()
-    if variable or Path(file).exists():
+    if file:
         try:
             with _plugin_errors(file):
                 config.load_kube_config(file, client_configuration=settings)
@@ -79,6 +77,23 @@ def api_client() -> Any:
             remedy="set KUBECONFIG to a kubeconfig file, or run in a pod of the cluster with a service account",
         )
     return client.ApiClient(configuration)
+
+
+def kubeconfig_file() -> str:
+    """The kubeconfig file that ``KUBECONFIG`` names, or the account's own; empty where there is neither."""
+    own = os.path.expanduser("~/.kube/config")  # noqa: PTH111 - Path.expanduser raises without a home
+    return os.environ.get(KUBECONFIG) or (own if Path(own).exists() else "")
+
+
+def current_context(file: str) -> str:
+    """The current context of a kubeconfig file and its user, in words; empty where it cannot be read."""
+    from kubernetes import config
+
+    try:
+        _, current = config.list_kube_config_contexts(file)
+        return f"the context {current['name']!r} (user {current['context']['user']!r})"
+    except Exception:  # whatever the library makes of a file that was changed since it was read
+        return ""
 
 
 def _check(settings: Any, file: str) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from modelway.components.core.errors import first_line
 from modelway.components.core.instructions import config_map_lack, in_pod, pod_namespace
 from modelway.components.core.storage.certificates import distrust, trust_for_mlflow
+from modelway.components.core.storage.mlflow import access_error
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.components.core.surroundings.storage import writable_folder
 
@@ -121,8 +122,8 @@ def _wrong(response: Response, service: str, *, host: str) -> Finding | None:
         remedy = f"start the server with --allowed-hosts {host},{host}:* (or MLFLOW_SERVER_ALLOWED_HOSTS)"
         return _flaw(Status.REFUSED, message, remedy)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        remedy = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
-        return _flaw(Status.REFUSED, f"{service} refuses access: {status}", remedy)
+        error = access_error(service, is_known=status == HTTPStatus.FORBIDDEN)
+        return _flaw(Status.REFUSED, f"{error.message}: {status}", error.remedy)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         return _flaw(Status.UNREACHABLE, f"{service} answers {status}", "see the MLflow server's log, then run again")
     try:

@@ -15,7 +15,8 @@ from modelway.components.deploy.cluster import Cluster, Object, Operation
 
 MODEL, VERSION, RUN = "modelway.io/model", "modelway.io/version", "modelway.io/run"
 PREVIOUS, PREVIOUS_IMAGE = "modelway.io/previous", "modelway.io/previous-image"
-UNDONE, REPLICAS = "modelway.io/undone", "modelway.io/replicas"
+PREVIOUS_RUN, REPLICAS = "modelway.io/previous-run", "modelway.io/replicas"
+UNDONE, UNDONE_VERSION, UNDONE_RUN = "modelway.io/undone", "modelway.io/undone-version", "modelway.io/undone-run"
 _CONTAINERS = ("server", "kserve-container")
 
 
@@ -63,7 +64,8 @@ class RolloutChange:
     def annotations(self) -> dict[str, str]:
         """The object's annotations about the change."""
         previous_image = "" if self.previous_template is None else image_of(self.previous_template)
-        return {MODEL: self.model, VERSION: self.version, RUN: self.run, PREVIOUS_IMAGE: previous_image, UNDONE: ""}
+        about = {MODEL: self.model, VERSION: self.version, RUN: self.run, PREVIOUS_IMAGE: previous_image}
+        return about | dict.fromkeys((UNDONE, UNDONE_VERSION, UNDONE_RUN), "")
 
 
 class DeployTarget(Protocol):
@@ -110,7 +112,7 @@ class DeployTarget(Protocol):
             {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": change.progress_deadline_seconds},
             *set_image("/spec/template/spec", template["spec"]["containers"], image=change.image),
             *annotate(template, {VERSION: change.version}, path="/spec/template"),
-            *annotate(obj, self.annotations(change)),
+            *annotate(obj, self.annotations(change) | {PREVIOUS_RUN: run_in_service(obj, change)}),
         ]
         if is_stopped(obj):
             replicas = int(annotation(obj, REPLICAS) or 1)
@@ -119,13 +121,14 @@ class DeployTarget(Protocol):
 
     def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The patch that undoes a change, and records why: back to a pod template; None: the pods are stopped."""
+        annotations = undone_annotations(obj, template, reason=reason)
         if template is not None:
-            return [*annotate(obj, {UNDONE: reason}), {"op": "replace", "path": "/spec/template", "value": template}]
+            return [*annotate(obj, annotations), {"op": "replace", "path": "/spec/template", "value": template}]
         if is_stopped(obj):
-            return annotate(obj, {UNDONE: reason})
+            return annotate(obj, annotations)
         replicas = str(obj["spec"].get("replicas", 1))
         scale_down: Operation = {"op": "add", "path": "/spec/replicas", "value": 0}
-        return [*annotate(obj, {UNDONE: reason, REPLICAS: replicas}), scale_down]
+        return [*annotate(obj, annotations | {REPLICAS: replicas}), scale_down]
 
     def tolerance(self, obj: Object, missing: int) -> list[Operation]:
         """The patch by which so many pods may be missing while pods are replaced, for those that wait for room.
@@ -198,6 +201,51 @@ def annotate(obj: Object, annotations: Mapping[str, str], *, path: str = "") -> 
 def annotation(obj: Object, key: str) -> str:
     """An object's annotation; empty if it has none."""
     return str((obj["metadata"].get("annotations") or {}).get(key, ""))
+
+
+def changing_run(obj: Object) -> str:
+    """The run whose change an object has, or whose change of it was undone last."""
+    return annotation(obj, UNDONE_RUN) or annotation(obj, RUN)
+
+
+def run_in_service(obj: Object, change: RolloutChange) -> str:
+    """The run that deployed what serves before a change; empty where that is not known, or nothing serves."""
+    template = change.previous_template
+    if template is None:
+        return ""
+    is_own = annotation(obj, VERSION) == annotation(template, VERSION)
+    return annotation(obj, RUN if is_own else PREVIOUS_RUN)
+
+
+def undone_annotations(obj: Object, template: Object | None, *, reason: str) -> dict[str, str]:
+    """An object's annotations once its change is undone: what serves, and which version of which run was undone, why.
+
+    Args:
+        obj: The object, as changed or as undone before.
+        template: The pod template that serves; None: none does.
+        reason: Why it is undone.
+    """
+    if annotation(obj, UNDONE_RUN):
+        return {UNDONE: _undone_text(annotation(obj, UNDONE_VERSION), reason)}
+    version = annotation(obj, VERSION)
+    return {
+        VERSION: "" if template is None else annotation(template, VERSION),
+        RUN: "" if template is None else annotation(obj, PREVIOUS_RUN),
+        PREVIOUS_IMAGE: "",
+        PREVIOUS_RUN: "",
+        UNDONE: _undone_text(version, reason),
+        UNDONE_VERSION: version,
+        UNDONE_RUN: annotation(obj, RUN),
+    }
+
+
+def undo_reason(obj: Object) -> str:
+    """Why an object's last change was undone; empty if it was not."""
+    return annotation(obj, UNDONE).removeprefix(_undone_text(annotation(obj, UNDONE_VERSION), ""))
+
+
+def _undone_text(version: str, reason: str) -> str:
+    return f"version {version} was undone: {reason}"
 
 
 def is_stopped(obj: Object) -> bool:

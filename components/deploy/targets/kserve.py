@@ -9,7 +9,8 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import inference_service
 from modelway.components.deploy.targets.base import (
-    UNDONE,
+    PREVIOUS,
+    PREVIOUS_RUN,
     DeployTarget,
     RolloutChange,
     RolloutState,
@@ -21,7 +22,9 @@ from modelway.components.deploy.targets.base import (
     pods_of_image,
     previous_template,
     remaining_pods,
+    run_in_service,
     set_image,
+    undone_annotations,
 )
 
 
@@ -43,6 +46,7 @@ class InferenceServiceTarget(DeployTarget):
         fields = _pod_fields()
         spec = {key: value for key, value in obj["spec"]["predictor"].items() if key in fields}
         metadata = {key: dict(obj["metadata"].get(key) or {}) for key in ("labels", "annotations")}
+        metadata["annotations"].pop(PREVIOUS, None)  # or each template would hold all before it
         return {"metadata": metadata, "spec": spec}
 
     def serving_template(self, cluster: Cluster, obj: Object, *, changing: bool) -> Object | None:  # noqa: ARG002 - see `DeployTarget`
@@ -58,11 +62,11 @@ class InferenceServiceTarget(DeployTarget):
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
         """The patch to the image, which also records the previous template."""
         image = set_image("/spec/predictor", obj["spec"]["predictor"]["containers"], image=change.image)
-        return [*image, *annotate(obj, self.annotations(change))]
+        return [*image, *annotate(obj, self.annotations(change) | {PREVIOUS_RUN: run_in_service(obj, change)})]
 
     def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The patch back to the previous predictor; without one it stays as it is, and KServe sends it no traffic."""
-        message = annotate(obj, {UNDONE: reason})
+        message = annotate(obj, undone_annotations(obj, template, reason=reason))
         if template is None:
             return message
         fields = _pod_fields()

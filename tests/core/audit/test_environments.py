@@ -95,6 +95,41 @@ def test_what_an_environment_served(
     assert all(period.until is not None for period in history[:-1])
 
 
+@pytest.mark.parametrize(
+    ("events", "states"),
+    [
+        # A rollback writes what it changes before it has ended: the version before is rolled back from from then on.
+        ([("deployed", "1", "rollback-1")], ["served", "rolled-back-from", "rolling-out"]),
+        (
+            [("deployed", "1", "rollback-1"), ("rolled-back", "1", "rollback-1")],
+            ["served", "rolled-back-from", "serving"],
+        ),
+        ([("rolled-back", "1", "back")], ["served", "rolled-back-from", "serving"]),
+        ([("deployed", "1", "back"), ("rolled-back", "1", "back")], ["served", "rolled-back-from", "serving"]),
+        (
+            [("deployed", "1", "rollback-1"), ("undone", "1", "rollback-1")],
+            ["served", "rolled-back-from", "undone", "serving"],
+        ),
+        ([("deployed", "1", "promote-1"), ("promoted", "1", "promote-1")], ["served", "served", "serving"]),
+    ],
+)
+def test_a_period_says_how_it_ended(
+    write_log: Callable[[list[LoggedEvent]], list[Entry]], events: list[tuple[Event, str, str]], states: list[str]
+) -> None:
+    later: list[LoggedEvent] = [
+        (event, version, {"run": run, "reason": "complaints", "restored": "2"}) for event, version, run in events
+    ]
+    history = periods(
+        write_log([("promoted", "1", {}), ("promoted", "2", {}), *later]), "loans", environment="production"
+    )
+    assert [period.state for period in history] == states
+    assert [period.served_well for period in history] == [state in {"served", "serving"} for state in states]
+    if events[-1][0] == "rolled-back":
+        end = history[1].end
+        assert end is not None
+        assert (end.event, end.details["reason"]) == ("rolled-back", "complaints")
+
+
 def test_a_period_begins_with_the_deployment_and_is_told_by_the_promotion(
     write_log: Callable[[list[LoggedEvent]], list[Entry]],
 ) -> None:

@@ -69,7 +69,7 @@ def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 def test_no_password_of_a_netrc_is_sent(issuer: OidcIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada password secret\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    with pytest.raises(CredentialsError, match="the service refuses access: it answers 401"):
+    with pytest.raises(CredentialsError, match="the service does not accept the job's credentials: it answers 401"):
         fetch_json(f"{issuer.url}/token?audience=a", "the service", headers={})
     assert issuer.authorizations == [None]
 

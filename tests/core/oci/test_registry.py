@@ -88,9 +88,11 @@ def test_the_credentials_are_those_of_dockers_configuration(
     if password == "secret":
         assert repository.manifest("1") == b"{}"
         return
-    with pytest.raises(CredentialsError, match="refuses access to team/loans") as error:
+    who = "the credentials of ada" if password else "a caller without credentials"
+    with pytest.raises(CredentialsError, match=f"does not accept {who} for team/loans") as error:
         repository.manifest("1")
     assert "DOCKER_CONFIG" in error.value.remedy
+    assert "the right" not in error.value.remedy
 
 
 class Tokens(BaseHTTPRequestHandler):
@@ -125,6 +127,33 @@ class Tokens(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
+
+
+class WithoutRight(Tokens):
+    """Knows the account, and gives it tokens that are not enough for uploads; a repository is hidden altogether."""
+
+    def guard(self, scope: str) -> None:
+        if "hidden" in self.path:
+            self.answer(403, b"")
+            return
+        realm = f"http://{self.headers['Host']}/token"
+        error = ',error="insufficient_scope"' if self.headers.get("Authorization") else ""
+        self.answer(401, b"", f'Bearer realm="{realm}",service="registry",scope="{scope}"{error}')
+
+
+@pytest.mark.parametrize("guarded", [WithoutRight], indirect=True)
+@pytest.mark.parametrize("repository", ["team/loans", "team/hidden"])
+def test_an_account_without_the_right_is_named_and_not_told_to_log_in(
+    guarded: str, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth = {"auth": base64.b64encode(b"ada:secret").decode()}
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {guarded: auth}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(CredentialsError, match=f"refuses ada access to {repository}") as error:
+        Registry(guarded, repository).check_writable()
+    assert f"give ada the right to pull from and push to {repository}" in error.value.remedy
+    assert "docker login" not in error.value.remedy
+    assert "secret" not in str(error.value)
 
 
 class OneUse(Tokens):

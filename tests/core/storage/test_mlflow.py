@@ -215,6 +215,7 @@ def answer(code: str) -> MlflowException:
     [
         (answer("RESOURCE_DOES_NOT_EXIST"), NotFoundError, "answers: no such thing"),
         (answer("PERMISSION_DENIED"), CredentialsError, "refuses access"),
+        (answer("UNAUTHENTICATED"), CredentialsError, "does not accept the credentials"),
         (answer("TEMPORARILY_UNAVAILABLE"), UnavailableError, "cannot be reached"),
         (answer("INVALID_PARAMETER_VALUE"), ModelwayError, "answers: no such thing"),
         (MlflowException("Max retries exceeded with url: /api"), UnavailableError, "cannot be reached"),

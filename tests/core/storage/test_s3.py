@@ -55,7 +55,14 @@ def answer(code: str) -> S3Error:
     [
         (answer("NoSuchBucket"), NotFoundError, "there is no bucket 'models' at minio:9000", "mc mb"),
         (answer("NoSuchKey"), NotFoundError, "minio:9000 answers NoSuchKey", "correct the path"),
-        (answer("AccessDenied"), CredentialsError, "refuses access: AccessDenied", "AWS_ACCESS_KEY_ID"),
+        (answer("AccessDenied"), CredentialsError, "refuses access: AccessDenied", "the right to use this bucket"),
+        (
+            answer("InvalidAccessKeyId"),
+            CredentialsError,
+            "does not accept the keys: Invalid",
+            "AWS_SECRET_ACCESS_KEY anew",
+        ),
+        (answer("ExpiredToken"), CredentialsError, "does not accept the keys: ExpiredToken", "anew"),
         (answer("PermanentRedirect"), UnavailableError, "answers PermanentRedirect: no", "AWS_REGION"),
         (answer("InternalError"), UnavailableError, "answers InternalError: no", "server's log"),
         (ValueError("invalid bucket name"), NotFoundError, "invalid bucket name", "correct the path"),

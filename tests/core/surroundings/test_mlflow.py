@@ -40,8 +40,8 @@ def test_what_is_no_address_is_said(uri: str, monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.parametrize(
     ("answers", "status", "message", "remedy"),
     [
-        ({SEARCH: (401, "text/plain", "no")}, Status.REFUSED, "refuses access: 401", "MLFLOW_TRACKING_USERNAME"),
-        ({SEARCH: (403, "text/plain", "no")}, Status.REFUSED, "refuses access: 403", "MLFLOW_TRACKING_USERNAME"),
+        ({SEARCH: (401, "text/plain", "no")}, Status.REFUSED, "accept the credentials: 401", "expired"),
+        ({SEARCH: (403, "text/plain", "no")}, Status.REFUSED, "refuses access: 403", "the right to edit"),
         (
             {SEARCH: (403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected")},
             Status.REFUSED,

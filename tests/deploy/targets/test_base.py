@@ -13,9 +13,11 @@ from modelway.components.deploy.targets.base import (
     RolloutChange,
     annotate,
     annotation,
+    changing_run,
     is_ready,
     is_stopped,
     server_index,
+    undo_reason,
 )
 from modelway.components.deploy.targets.deployment import DeploymentTarget
 from modelway.components.deploy.targets.kserve import InferenceServiceTarget
@@ -48,7 +50,7 @@ def test_an_object_that_is_scaled_down_is_scaled_up_to_as_many_replicas() -> Non
     stopped_obj = patched(obj, TARGET.restore(obj, None, reason="it crashed"))
     assert is_stopped(stopped_obj)
     again = TARGET.restore(stopped_obj, None, reason="it crashed again")
-    assert [operation["path"] for operation in again] == ["/metadata/annotations/modelway.io~1undone"]
+    assert all(operation["path"].startswith("/metadata/annotations/") for operation in again)
     assert annotation(patched(stopped_obj, again), "modelway.io/replicas") == "3"
     assert patched(stopped_obj, TARGET.change(stopped_obj, change))["spec"]["replicas"] == 3
     assert not any(operation["path"] == "/spec/replicas" for operation in TARGET.change(obj, change))
@@ -84,6 +86,40 @@ def test_blue_green_misses_no_pod_and_its_undo_is_not_aborted_for_waiting() -> N
     undone = patched(obj, RolloutTarget().restore(obj, {"metadata": {}}, reason="it is slow"))
     assert undone["spec"]["progressDeadlineAbort"] is False
     assert patched(undone, RolloutTarget().tolerance(undone, 0))["spec"]["progressDeadlineAbort"] is True
+
+
+def test_after_an_undo_the_annotations_name_what_serves_and_what_was_undone() -> None:
+    def changed(obj: dict[str, Any], version: str, template: dict[str, Any] | None) -> dict[str, Any]:
+        change = RolloutChange("loans", version, f"image-{version}", f"run-{version}", template, {}, 60)
+        return patched(obj, TARGET.change(obj, change))
+
+    def about(obj: dict[str, Any]) -> tuple[str, ...]:
+        names = ("version", "run", "previous-run", "undone-version", "undone-run")
+        return tuple(annotation(obj, f"modelway.io/{name}") for name in names)
+
+    template = {"metadata": {}, "spec": {"containers": [{"name": "server", "image": "a"}]}}
+    first = changed({"metadata": {}, "spec": {"replicas": 1, "template": template}}, "1", None)
+    assert about(first) == ("1", "run-1", "", "", "")
+    second = changed(first, "2", first["spec"]["template"])
+    assert about(second) == ("2", "run-2", "run-1", "", "")
+    assert changing_run(second) == "run-2"
+    assert undo_reason(second) == ""
+    undone = patched(second, TARGET.restore(second, first["spec"]["template"], reason="it was slow"))
+    assert about(undone) == ("1", "run-1", "", "2", "run-2")
+    assert annotation(undone, "modelway.io/undone") == "version 2 was undone: it was slow"
+    assert (changing_run(undone), undo_reason(undone)) == ("run-2", "it was slow")
+    third = changed(undone, "3", undone["spec"]["template"])
+    assert about(third) == ("3", "run-3", "run-1", "", "")
+    # What a run that died has left is not what serves: it stays known who deployed that.
+    fourth = changed(third, "4", undone["spec"]["template"])
+    assert about(fourth) == ("4", "run-4", "run-1", "", "")
+    stopped = patched(first, TARGET.restore(first, None, reason="it crashed"))
+    assert about(stopped) == ("", "", "", "1", "run-1")
+
+
+def test_an_undo_that_an_earlier_modelway_had_begun_is_taken_up() -> None:
+    obj = {"metadata": {"annotations": {"modelway.io/run": "run-2", "modelway.io/undone": "it was slow"}}}
+    assert (changing_run(obj), undo_reason(obj)) == ("run-2", "it was slow")
 
 
 def test_a_pod_that_is_being_deleted_is_not_ready() -> None:

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from pod_proxy import patched
 from user_files import minimal_policy
 
 from modelway.components.deploy.targets.base import RolloutChange, image_of
@@ -79,6 +80,19 @@ def test_a_change_remembers_what_served_and_is_undone_to_it(service: dict[str, A
     }
     assert back["/spec/predictor"]["containers"][0]["image"] == IMAGE
     assert back["/spec/predictor"]["minReplicas"] == service["spec"]["predictor"]["minReplicas"]
-    assert [operation["path"] for operation in TARGET.restore(service, None, reason="x")] == [
-        "/metadata/annotations/modelway.io~1undone"
-    ]
+    stopped = TARGET.restore(service, None, reason="x")
+    assert {operation["path"].startswith("/metadata/annotations/") for operation in stopped} == {True}
+
+
+def test_a_template_does_not_hold_the_ones_before_it(service: dict[str, Any]) -> None:
+    sizes = []
+    for version in range(2, 6):
+        template = TARGET.template(service)
+        change = RolloutChange("loans", str(version), NEXT, f"run-{version}", template, {}, 60)
+        service = patched(service, TARGET.change(service, change))
+        sizes.append(len(service["metadata"]["annotations"]["modelway.io/previous"]))
+    assert max(sizes[1:]) - min(sizes[1:]) < 10
+    back = patched(service, TARGET.restore(service, template, reason="it was slow"))
+    annotations = back["metadata"]["annotations"]
+    assert (annotations["modelway.io/version"], annotations["modelway.io/run"]) == ("4", "run-4")
+    assert annotations["modelway.io/undone"] == "version 5 was undone: it was slow"

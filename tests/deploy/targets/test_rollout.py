@@ -136,7 +136,10 @@ def change(previous: dict[str, Any] | None, strategy: dict[str, Any]) -> Rollout
 
 
 def test_a_change_sets_the_image_and_says_what_it_is_of(rollout: dict[str, Any]) -> None:
-    rollout["metadata"]["annotations"] = {"rollout.argoproj.io/revision": "3"}
+    rollout["metadata"]["annotations"] = {
+        **{"rollout.argoproj.io/revision": "3", "modelway.io/version": "1", "modelway.io/run": "run-1"}
+    }
+    rollout["spec"]["template"]["metadata"]["annotations"]["modelway.io/version"] = "1"
     strategy = TARGET.strategy(
         minimal_policy(deployment={"steps": [{"weight": 10}]}), "loans", obj=rollout, immediate=False
     )
@@ -152,11 +155,25 @@ def test_a_change_sets_the_image_and_says_what_it_is_of(rollout: dict[str, Any])
         "modelway.io/version": "2",
         "modelway.io/run": "run-2",
         "modelway.io/previous-image": IMAGE,
-        "modelway.io/undone": "",
+        "modelway.io/previous-run": "run-1",
+        **dict.fromkeys(("modelway.io/undone", "modelway.io/undone-version", "modelway.io/undone-run"), ""),
     }
     back = patched(patched_obj, TARGET.restore(patched_obj, rollout["spec"]["template"], reason="it was slow"))
     assert back["spec"]["template"] == rollout["spec"]["template"]
-    assert back["metadata"]["annotations"]["modelway.io/undone"] == "it was slow"
+    undone = {
+        "modelway.io/version": "1",
+        "modelway.io/run": "run-1",
+        "modelway.io/previous-image": "",
+        "modelway.io/previous-run": "",
+        "modelway.io/undone": "version 2 was undone: it was slow",
+        "modelway.io/undone-version": "2",
+        "modelway.io/undone-run": "run-2",
+    }
+    assert back["metadata"]["annotations"] == patched_obj["metadata"]["annotations"] | undone
+    again = patched(back, TARGET.restore(back, rollout["spec"]["template"], reason="it crashed"))
+    assert again["metadata"]["annotations"] == back["metadata"]["annotations"] | {
+        "modelway.io/undone": "version 2 was undone: it crashed"
+    }
 
 
 def test_only_another_kind_of_strategy_has_to_come_first(rollout: dict[str, Any]) -> None:

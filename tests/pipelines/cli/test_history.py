@@ -27,10 +27,10 @@ def test_the_history_says_what_served_when_and_why_and_who_let_it(
 ) -> None:
     audited, times = rolled_back
     rows = [row for row in serving_periods(audited.handle) if row["environment"] == "production"]
-    assert [(row["version"], row["event"]) for row in rows] == [
-        ("1", "rolled-back"),
-        ("2", "promoted"),
-        ("1", "promoted"),
+    assert [(row["version"], row["event"], row["state"]) for row in rows] == [
+        ("1", "rolled-back", "serving"),
+        ("2", "promoted", "rolled-back-from"),
+        ("1", "promoted", "served"),
     ]
     third, second, first = rows
     assert (third["since"], third["until"]) == (times["back"].isoformat(), None)
@@ -44,6 +44,7 @@ def test_the_history_says_what_served_when_and_why_and_who_let_it(
         f"Version 2 was blessed in release-2 (blessing {second['blessing'][:12]}).",
         "cyd approved it: fewer alarms (identity: as given, not verified).",
         "bot promoted it.",
+        "bot rolled back from it to version 1: complaints of the north branch.",
     ]
     assert third["why"][-1] == "bot rolled back to it: complaints of the north branch."
     assert json.loads(json.dumps(rows)) == rows
@@ -70,9 +71,38 @@ def test_what_was_undone_is_in_the_history_and_the_version_before_took_its_place
     audited.say("undone", "2", "production", reason="error rate 12 %")
     third, second, first = serving_periods(audited.handle)
     assert [entry["version"] for entry in (third, second, first)] == ["1", "2", "1"]
-    assert second["why"][-1] == "It was undone."
+    assert second["why"][-1] == "It was undone: error rate 12 %."
+    assert [row["state"] for row in (third, second, first)] == ["serving", "undone", "served"]
     assert third["why"][-1] == "It was restored when version 2 was undone: error rate 12 %."
     assert [approval["by"] for approval in third["approvals"]] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "says"),
+    [
+        ([("deployed", {})], "rolling-out", "bot deployed it."),
+        ([("deployed", {}), ("undoing", {"reason": "it is slow"})], "undoing", "It is being undone: it is slow."),
+        (
+            [("deployed", {}), ("undoing", {}), ("undone-in-part", {"reason": "1 pod serves", "restored": "1"})],
+            "undone-in-part",
+            "It was undone in part: some of its pods still serve: 1 pod serves.",
+        ),
+        (
+            [("deployed", {}), ("undone", {"reason": "no room", "restored": "1", "verdict": "inconclusive"})],
+            "undone",
+            "It was undone without a verdict: no room.",
+        ),
+        ([("deployed", {}), ("promoted", {})], "serving", "bot promoted it."),
+    ],
+)
+def test_the_history_tells_what_serves_from_what_was_undone(
+    audited: AuditedModel, events: list[tuple[str, dict[str, str]]], state: str, says: str
+) -> None:
+    audited.say("promoted", "1", "production")
+    for event, details in events:
+        audited.say(event, "2", "production", **details)
+    (row,) = [row for row in serving_periods(audited.handle) if row["version"] == "2"]
+    assert (row["state"], row["why"][-1]) == (state, says)
 
 
 def test_an_approval_that_came_too_late_let_nobody_through(audited: AuditedModel) -> None:
