@@ -10,7 +10,13 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.diagnosis import metric_values, pod_diagnosis, pod_problems, rollout_diagnosis
+from modelway.components.deploy.diagnosis import (
+    crash_looping,
+    metric_values,
+    pod_diagnosis,
+    pod_problems,
+    rollout_diagnosis,
+)
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
     MODEL,
@@ -20,6 +26,7 @@ from modelway.components.deploy.targets.base import (
     RolloutState,
     annotation,
     image_of,
+    is_ready,
     pods_of_image,
 )
 from modelway.components.deploy.targets.deployment import DeploymentTarget
@@ -107,6 +114,8 @@ class Workload:
     def follow(self, image: str, seconds: float, *, smoke: SmokeTraffic | None = None) -> tuple[str, ...]:
         """Follows a rollout until it is healthy or has failed.
 
+        It has failed too once a pod of it that never was ready has died three times.
+
         Args:
             image: The image that is rolled out.
             seconds: How long it may take.
@@ -119,6 +128,7 @@ class Workload:
         problems: dict[str, str] = {}
         diagnosis: list[str] = []
         analyses: dict[str, None] = {}  # an aborted Rollout no longer names them
+        ready: set[str] = set()  # the pods that were ready once
         while True:
             try:
                 obj = self._object()
@@ -129,6 +139,9 @@ class Workload:
                 line = ", ".join([state.progress, *self._metric_values(state)])
                 if (current := pod_problems(state.pods)) and current != problems:
                     problems, diagnosis = current, pod_diagnosis(self.cluster, state.pods)
+                ready |= {pod["metadata"]["name"] for pod in state.pods if is_ready(pod)}
+                if state.phase == "progressing" and set(crash_looping(state.pods)) - ready:
+                    return tuple(diagnosis)
                 if smoke is not None:
                     smoke.aim(pods_of_image(state.pods, image) if state.phase != "failed" else ())
                     if failures := smoke.failures():
