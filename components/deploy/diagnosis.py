@@ -133,9 +133,18 @@ def _termination(state: Mapping[str, Any]) -> str:
     return reason if reason == "OOMKilled" else f"{reason} with exit status {state.get('exitCode')}"
 
 
-def crash_looping(pods: Iterable[Object]) -> list[str]:
-    """The names of the pods whose server has died three times and that are not ready; sidecars do not count."""
-    return [pod["metadata"]["name"] for pod in pods if not is_ready(pod) and _deaths(pod) >= _DEATHS]
+def is_crash_looping(pod: Object) -> bool:
+    """Whether a pod's server has died three times and never was ready; its sidecars may die as often as they like."""
+    return _deaths(pod) >= _DEATHS and not _was_ready(pod)
+
+
+def _was_ready(pod: Object) -> bool:
+    """Whether a pod is or once was ready: of one that never was, the condition is as old as its initialization."""
+    conditions = {condition["type"]: condition for condition in (pod.get("status") or {}).get("conditions") or ()}
+    since, initialized = (
+        str(conditions.get(name, {}).get("lastTransitionTime") or "") for name in ("Ready", "Initialized")
+    )
+    return is_ready(pod) or since > initialized
 
 
 def _deaths(pod: Object) -> int:

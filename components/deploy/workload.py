@@ -11,7 +11,7 @@ from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.diagnosis import (
-    crash_looping,
+    is_crash_looping,
     metric_values,
     pod_diagnosis,
     pod_problems,
@@ -26,7 +26,6 @@ from modelway.components.deploy.targets.base import (
     RolloutState,
     annotation,
     image_of,
-    is_ready,
     pods_of_image,
 )
 from modelway.components.deploy.targets.deployment import DeploymentTarget
@@ -128,7 +127,6 @@ class Workload:
         problems: dict[str, str] = {}
         diagnosis: list[str] = []
         analyses: dict[str, None] = {}  # an aborted Rollout no longer names them
-        ready: set[str] = set()  # the pods that were ready once
         while True:
             try:
                 obj = self._object()
@@ -139,8 +137,7 @@ class Workload:
                 line = ", ".join([state.progress, *self._metric_values(state)])
                 if (current := pod_problems(state.pods)) and current != problems:
                     problems, diagnosis = current, pod_diagnosis(self.cluster, state.pods)
-                ready |= {pod["metadata"]["name"] for pod in state.pods if is_ready(pod)}
-                if state.phase == "progressing" and set(crash_looping(state.pods)) - ready:
+                if state.phase == "progressing" and any(map(is_crash_looping, state.pods)):
                     return tuple(diagnosis)
                 if smoke is not None:
                     smoke.aim(pods_of_image(state.pods, image) if state.phase != "failed" else ())

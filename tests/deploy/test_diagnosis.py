@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelway.components.deploy.diagnosis import crash_looping, failed_metrics, metric_values, pod_problems
+from modelway.components.deploy.diagnosis import failed_metrics, is_crash_looping, metric_values, pod_problems
 
 GUARDED = "len(result) > 0 && !isNaN(result[0]) && result[0] {}"
 
@@ -174,31 +174,39 @@ def test_a_pod_that_is_starting_or_ready_is_no_problem(broken_pod: dict[str, Any
 
 BACKING_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
 RUNNING: dict[str, Any] = {"running": {}}
-READY = [{"type": "Ready", "status": "True"}]
+INITIALIZED = {"type": "Initialized", "status": "True", "lastTransitionTime": "2026-11-27T14:36:55Z"}
+
+
+def readiness(status: str, since: str) -> list[dict[str, str]]:
+    return [{"type": "Ready", "status": status, "lastTransitionTime": f"2026-11-27T{since}Z"}, INITIALIZED]
+
+
+NEVER, ONCE = readiness("False", "14:36:55"), readiness("False", "14:37:01")
 
 
 @pytest.mark.parametrize(
-    ("server", "sidecar", "conditions", "is_crash_looping"),
+    ("server", "sidecar", "conditions", "loops"),
     [
         ({"restartCount": 2, "state": BACKING_OFF}, {}, [], True),
         ({"restartCount": 3, "state": RUNNING}, {}, [], True),
         ({"restartCount": 1, "state": BACKING_OFF}, {}, [], False),
         ({"restartCount": 2, "state": RUNNING}, {}, [], False),
         ({"restartCount": 1, "state": RUNNING}, {}, [], False),
-        ({"restartCount": 3, "state": RUNNING}, {}, READY, False),
+        ({"restartCount": 2, "state": BACKING_OFF}, {}, NEVER, True),
+        ({"restartCount": 2, "state": BACKING_OFF}, {}, readiness("False", "14:36:50"), True),
+        ({"restartCount": 2, "state": BACKING_OFF}, {}, ONCE, False),
+        ({"restartCount": 3, "state": RUNNING}, {}, readiness("True", "14:37:01"), False),
         ({"restartCount": 0, "state": RUNNING}, {"restartCount": 9, "state": BACKING_OFF}, [], False),
         ({"restartCount": 2, "state": BACKING_OFF}, {"restartCount": 0, "state": RUNNING}, [], True),
         ({"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff"}}}, {}, [], False),
         ({}, {}, [], False),
     ],
 )
-def test_a_server_that_died_three_times_is_crash_looping_and_no_sidecar_is(
-    server: dict[str, Any], sidecar: dict[str, Any], conditions: list[dict[str, str]], is_crash_looping: bool
+def test_a_server_that_died_three_times_before_it_was_ready_is_crash_looping_and_no_sidecar_is(
+    server: dict[str, Any], sidecar: dict[str, Any], conditions: list[dict[str, str]], loops: bool
 ) -> None:
     entries = [("proxy", sidecar), ("server", server)]
     statuses = [{"name": name, **entry} for name, entry in entries if entry]
     spec = {"containers": [{"name": name, "image": name} for name, _ in entries]}
     status = {"conditions": conditions, "containerStatuses": statuses}
-    assert crash_looping([{"metadata": {"name": "loans-1"}, "spec": spec, "status": status}]) == (
-        ["loans-1"] if is_crash_looping else []
-    )
+    assert is_crash_looping({"metadata": {"name": "loans-1"}, "spec": spec, "status": status}) is loops
