@@ -2,9 +2,10 @@
 
 There are two AnalysisTemplates. ``<model>-watch`` runs from the first pods on and can end a rollout early.
 ``<model>-analysis`` decides before the new version gets the last of the traffic. Both judge once the new version has
-answered ``deployment.analysis.minimum_requests``; before that a share or a percentile is meaningless, and counts as 0.
-The decision also counts the requests themselves, and fails where they are too few or unknown: no traffic is not health.
-It counts them one interval before the last measurements, so that those judge at least as many.
+answered ``deployment.analysis.minimum_requests``. Before that a share or a percentile counts as 0, unless even so few
+requests leave no doubt that it is above its bound, as where all of them are answered with errors. The decision also
+counts the requests themselves, and fails where they are too few or unknown: no traffic is not health. It counts them
+one interval before the last measurements, so that those judge at least as many.
 
 The new version's counters are read as totals rather than as rates. Its pods exist for this rollout alone, so they count
 exactly what it has answered since it began, including the first increments, which a rate over a new series misses, and
@@ -20,10 +21,19 @@ from typing import Any
 from modelway.components.core.addresses import has_secrets
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
-from modelway.components.deploy.objectives import Scope, enough_requests, error_rate, latency, objectives, requests
+from modelway.components.deploy.objectives import (
+    Scope,
+    enough_requests,
+    error_rate,
+    is_judged,
+    latency,
+    objectives,
+    requests,
+)
 
 PROMETHEUS = "MODELWAY_PROMETHEUS"
 _PROMETHEUS = "http://prometheus.monitoring:9090"
+SO_FAR = "requests-so-far"  # the metric that says of how many requests the others are
 _CANARY, _STABLE = "canary-hash", "stable-hash"
 _ARGUMENTS = [
     {"name": _CANARY, "valueFrom": {"podTemplateHashValue": "Latest"}},
@@ -79,7 +89,7 @@ def analysis_templates(policy: Policy, model: str, *, prometheus: str) -> list[d
         "initialDelay": f"{_seconds_to_count(policy)}s",
         "count": 1,
         "successCondition": f"{_VALUE} >= {analysis.minimum_requests}",
-        "provider": {"prometheus": {"address": prometheus, "query": requests(_scope(model, _CANARY))}},
+        "provider": _provider(prometheus, requests(_scope(model, _CANARY))),
     }
     watch = [{key: value for key, value in metric.items() if key != "count"} for metric in metrics]
     return [
@@ -95,36 +105,42 @@ def analysis_templates(policy: Policy, model: str, *, prometheus: str) -> list[d
 
 
 def _metrics(policy: Policy, model: str, *, prometheus: str) -> list[dict[str, Any]]:
-    """The metrics of the policy's objectives, and of its comparison with the stable version."""
+    """The metrics of the policy's objectives and of its comparison with the stable version, and the requests so far."""
     analysis, canary = policy.deployment.analysis, _scope(model, _CANARY)
-    enough = enough_requests(policy, canary)
-    bounds = [(objective.name, objective.value(canary), enough, objective.bound) for objective in objectives(policy)]
+    bounds = [
+        (objective.name, objective.value(canary), is_judged(objective, policy, scope=canary), objective.bound)
+        for objective in objectives(policy)
+    ]
     if comparison := analysis.compare_with_stable:
         stable = _scope(model, _STABLE, window=f"{_planned_seconds(policy)}s")
-        both = f"{enough} and on() {enough_requests(policy, stable)}"
+        both = f"{enough_requests(policy, canary)} and on() {enough_requests(policy, stable)}"
         more_errors = f"{error_rate(canary)} - {error_rate(stable)}"
         slower = f"{latency(0.95, canary)} / {latency(0.95, stable)}"
         bounds += [
             ("error-rate-above-stable", more_errors, both, comparison.error_rate),
             ("latency-p95-to-stable", slower, both, comparison.latency_ratio),
         ]
-    return [
+    when = {
+        "initialDelay": f"{analysis.initial_delay_seconds}s",
+        "interval": f"{analysis.interval_seconds}s",
+        "count": analysis.count,
+    }
+    metrics: list[dict[str, Any]] = [
         {
             "name": name,
-            "initialDelay": f"{analysis.initial_delay_seconds}s",
-            "interval": f"{analysis.interval_seconds}s",
-            "count": analysis.count,
+            **when,
             "failureLimit": analysis.failure_limit,
             "successCondition": f"{_VALUE} <= {bound:.10g}",
-            "provider": {
-                "prometheus": {
-                    "address": prometheus,
-                    "query": f"(({expression}) and on() ({condition})) or vector(0)",
-                }
-            },
+            "provider": _provider(prometheus, f"(({expression}) and on() ({condition})) or vector(0)"),
         }
         for name, expression, condition, bound in bounds
     ]
+    so_far = {"name": SO_FAR, **when, "provider": _provider(prometheus, requests(canary))}
+    return [*metrics, so_far] if metrics else []
+
+
+def _provider(prometheus: str, query: str) -> dict[str, Any]:
+    return {"prometheus": {"address": prometheus, "query": query}}
 
 
 def _scope(model: str, hash_argument: str, *, window: str = "") -> Scope:

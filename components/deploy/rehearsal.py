@@ -8,7 +8,7 @@ import time
 
 from modelway.components.core.errors import UnavailableError
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.diagnosis import pod_diagnosis, pod_problems
+from modelway.components.deploy.diagnosis import pod_diagnosis, pod_problems, server_status
 from modelway.components.deploy.targets.base import is_ready, server_index
 
 _POLL_SECONDS = 1.0
@@ -71,6 +71,12 @@ def _wait_ready(cluster: Cluster, name: str, *, deadline: float) -> tuple[str, .
         if is_ready(pod):
             return ()
         problem = pod_problems([pod]).get(name, "it is not ready")
-        if pod.get("status", {}).get("phase") in {"Failed", "Succeeded"} or problem.startswith(_HOPELESS):
+        if _has_ended(pod) or problem.startswith(_HOPELESS):
             return tuple(pod_diagnosis(cluster, [pod]) or [problem])
     return (f"it was not ready in time: {problem}",)
+
+
+def _has_ended(pod: Object) -> bool:
+    """Whether a pod's server has ended, which is not restarted; a sidecar may run on."""
+    ended = "terminated" in (server_status(pod).get("state") or {})
+    return ended or pod.get("status", {}).get("phase") in {"Failed", "Succeeded"}

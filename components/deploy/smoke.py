@@ -17,6 +17,7 @@ from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.deploy.analysis import seconds_to_decision
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.diagnosis import log_end
+from modelway.components.deploy.objectives import is_certainly_above
 from modelway.components.deploy.smoke_requests import SmokeRequests
 from modelway.components.deploy.targets.base import is_ready, server_index
 
@@ -109,8 +110,9 @@ class SmokeTraffic:
         """Why the version must not serve, a sentence each; empty as long as there is no reason."""
         with self._lock:
             answered = self.right + self._wrong
-            # Of few answers, as many may be wrong as of the minimum that the analysis judges.
-            if self._wrong > self._error_rate * max(answered, self._minimum):
+            # Of few answers as many may be wrong as of the minimum that the analysis judges, unless there is no doubt.
+            too_many = self._wrong > self._error_rate * max(answered, self._minimum)
+            if too_many or is_certainly_above(self._wrong, answered, share=self._error_rate):
                 problem = f"{self._wrong} of {answered} smoke requests were answered wrong; {self._first_wrong}"
                 pod = self._wrong_pod
             elif self._pods and time.monotonic() - self._heard_at > self._silent_limit:

@@ -10,7 +10,13 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.diagnosis import metric_values, pod_diagnosis, pod_problems, rollout_diagnosis
+from modelway.components.deploy.diagnosis import (
+    is_crash_looping,
+    metric_values,
+    pod_diagnosis,
+    pod_problems,
+    rollout_diagnosis,
+)
 from modelway.components.deploy.restoration import Restoration, pods_to_miss
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
@@ -112,6 +118,8 @@ class Workload:
     ) -> tuple[str, ...]:
         """Follows a rollout until it is healthy or has failed.
 
+        It has failed too once a pod of it that never was ready has died three times.
+
         Args:
             image: The image that is rolled out.
             seconds: How long it may take.
@@ -138,6 +146,8 @@ class Workload:
                 line = ", ".join([state.progress, *self._metric_values(state)])
                 if (current := pod_problems(state.pods)) and current != problems:
                     problems, diagnosis = current, pod_diagnosis(self.cluster, state.pods)
+                if state.phase == "progressing" and any(map(is_crash_looping, state.pods)):
+                    return tuple(diagnosis)
                 if smoke is not None:
                     smoke.aim(pods_of_image(state.pods, image) if state.phase != "failed" else ())
                     if failures := smoke.failures():

@@ -38,7 +38,10 @@ class Metrics:
     ) -> None:
         self.in_flight = self.connections = self.buffered_bytes = 0
         self._model = dict(model)
-        self._bounds = sorted({*_BOUNDS, *bounds})
+        policy_bounds = tuple(bounds)
+        # Above the greatest edge a quantile is taken to be that edge, which would never exceed a bound that is there.
+        beyond = {2 * bound for bound in policy_bounds if bound >= _BOUNDS[-1]}
+        self._bounds = sorted({*_BOUNDS, *policy_bounds, *beyond})
         self._buckets = [0] * (len(self._bounds) + 1)
         self._seconds = 0.0
         self._codes: dict[int, int] = {200: 0}

@@ -63,6 +63,7 @@ BOUNDS = {
 def test_each_bound_of_the_policy_is_a_metric(template: str) -> None:
     metrics = _metrics(ALL)[template]
     metrics.pop("requests", None)
+    assert metrics.pop("requests-so-far")["provider"]
     bounds = {name: reference["successCondition"].rpartition("result[0] ")[2] for name, reference in metrics.items()}
     assert bounds == BOUNDS
 
@@ -75,8 +76,11 @@ def test_what_is_not_bounded_is_not_measured_but_the_traffic_is() -> None:
 
 def test_nothing_passes_on_missing_data_or_stays_undecided() -> None:
     for metrics in _metrics(ALL).values():
-        for metric in metrics.values():
-            assert metric["successCondition"].startswith("len(result) > 0 && !isNaN(result[0]) && result[0] ")
+        for name, metric in metrics.items():
+            if name == "requests-so-far":  # it judges nothing
+                assert "successCondition" not in metric
+            else:
+                assert metric["successCondition"].startswith("len(result) > 0 && !isNaN(result[0]) && result[0] ")
             assert not {"failureCondition", "inconclusiveLimit"} & set(metric)
             assert metric["provider"]["prometheus"]["address"] == ADDRESS
 
@@ -85,11 +89,12 @@ def test_a_value_counts_once_there_are_requests_enough_and_too_few_are_never_hea
     for metrics in _metrics(ALL).values():
         for name, metric in metrics.items():
             query = _query(metric)
-            if name == "requests":
+            if name in {"requests", "requests-so-far"}:
                 assert "vector(" not in query
             else:
                 assert query.count(" >= 50") == (2 if "stable" in name else 1)
                 assert query.endswith(") or vector(0)")
+                assert ("> ln((" in query) == (name == "error-rate" or name.endswith("-seconds"))
 
 
 def test_the_decision_is_measured_as_often_as_the_policy_says_and_the_watch_all_the_while() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
+from kube import eventually
+from pod_proxy import ApiServer
 from user_files import minimal_policy
 
 from modelway.components.deploy.objects import rollout, services
-from modelway.components.deploy.rehearsal import rehearsal_pod
+from modelway.components.deploy.rehearsal import rehearsal_pod, rehearse_rollback
 
 
 def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it() -> None:
@@ -23,3 +28,24 @@ def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it() -> N
         assert spec[key] == template_spec[key]
     assert before["imagePullPolicy"] == "IfNotPresent"
     assert pod["metadata"]["name"] != rehearsal_pod(template, "loans-rehearsal")["metadata"]["name"]
+
+
+def test_a_server_that_ends_is_not_waited_for_though_a_sidecar_runs_on(api: ApiServer) -> None:
+    template = rollout(minimal_policy(), "loans", image=f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
+    template["spec"]["containers"].append({"name": "proxy", "image": "r.example/proxy"})
+    failures: list[str] = []
+
+    def rehearse() -> None:
+        failures.extend(rehearse_rollback(api.cluster(), "loans", template=template, seconds=60))
+
+    thread = threading.Thread(target=rehearse, daemon=True)
+    began = time.monotonic()
+    thread.start()
+    eventually(lambda: any(resource == "pods" for resource, _ in api.objects), "the pod is created", 20)
+    (pod,) = [obj for (resource, _), obj in api.objects.items() if resource == "pods"]
+    ended = {"terminated": {"reason": "Error", "exitCode": 132}}
+    statuses = [{"name": "proxy", "state": {"running": {}}}, {"name": "server", "state": ended}]
+    pod["status"] = {"phase": "Running", "containerStatuses": statuses}
+    thread.join(timeout=30)
+    assert time.monotonic() - began < 30
+    assert failures[0] == "a pod is not ready: Error with exit status 132"

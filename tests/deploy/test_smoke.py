@@ -86,6 +86,16 @@ def test_as_many_wrong_answers_are_let_pass_as_the_policy_has_room_for(api: ApiS
         eventually(smoke.failures, "it came", 20, interval=0.02)
 
 
+def test_wrong_answers_that_leave_no_doubt_are_not_waited_for(api: ApiServer) -> None:
+    patient = minimal_policy(deployment={"analysis": {"error_rate": 0.05, "minimum_requests": 1_000_000}})
+    api.answers["new-1"] = (500, {"error": "the prediction failed"})
+    with SmokeTraffic(api.cluster(), REQUESTS, policy=patient) as smoke:
+        smoke.aim([pod("new-1")])
+        eventually(smoke.failures, "it came", 20, interval=0.02)
+        wrong, answered = map(int, smoke.failures()[0].split(" smoke")[0].split(" of "))
+    assert wrong == answered < 50
+
+
 @pytest.mark.parametrize(
     "answer", [status(503, "dial tcp 10.0.0.7:8080: i/o timeout"), status(429, "too many requests")]
 )

@@ -32,11 +32,16 @@ def change(image: str, previous_template: dict[str, Any] | None = None) -> Rollo
     return RolloutChange("loans", "2", image, "run-2", previous_template, {"type": "RollingUpdate"}, 60)
 
 
-def crashing_pod(image: str) -> dict[str, Any]:
+def crashing_pod(image: str, restarts: int = 1, *, ready_at: str = "14:36:55") -> dict[str, Any]:
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off"}
-    statuses = [{"name": "server", "restartCount": 1, "state": {"waiting": waiting}}]
+    statuses = [{"name": "server", "restartCount": restarts, "state": {"waiting": waiting}}]
     spec = {"containers": [{"name": "server", "image": image}]}
-    return {"metadata": {"name": "loans-1"}, "spec": spec, "status": {"containerStatuses": statuses}}
+    conditions = [
+        {"type": name, "status": status, "lastTransitionTime": f"2026-11-27T{since}Z"}
+        for name, status, since in (("Initialized", "True", "14:36:55"), ("Ready", "False", ready_at))
+    ]
+    status = {"containerStatuses": statuses, "conditions": conditions}
+    return {"metadata": {"name": "loans-1"}, "spec": spec, "status": status}
 
 
 def test_the_objects_are_created_with_the_annotations_of_the_change(api: ApiServer) -> None:
@@ -92,6 +97,37 @@ def test_a_failed_rollout_says_what_is_wrong_with_its_pods(api: ApiServer) -> No
         "a pod is not ready: CrashLoopBackOff: back-off",
         "its log ends: loans-1 has no memory left",
     )
+
+
+@pytest.mark.parametrize("target", ["deployment", "rollout", "kserve"])
+def test_a_pod_that_dies_over_and_over_before_it_is_ready_ends_a_rollout_at_once(api: ApiServer, target: str) -> None:
+    workload = workload_of(api, target=target)
+    workload.apply(None, change(IMAGE))
+    obj = workload.get("loans")
+    assert obj is not None
+    obj["metadata"]["generation"] = 1
+    obj["status"] = {"observedGeneration": 1, "currentPodHash": "new"}
+    api.objects[workload.target.resource, "loans"] = obj
+    pod = crashing_pod(IMAGE, restarts=2)
+    pod["metadata"]["labels"] = {"rollouts-pod-template-hash": "new"}
+    api.objects["pods", "loans-1"] = pod
+    assert workload.follow(IMAGE, 600) == (
+        "a pod is not ready: CrashLoopBackOff: back-off",
+        "its log ends: loans-1 has no memory left",
+    )
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [crashing_pod(IMAGE, restarts=1), crashing_pod(NEXT, restarts=7), crashing_pod(IMAGE, 7, ready_at="14:37:01")],
+    ids=["one restart", "of what served before", "was ready before"],
+)
+def test_other_deaths_of_pods_do_not_end_a_rollout(api: ApiServer, pod: dict[str, Any]) -> None:
+    workload = workload_of(api)
+    workload.apply(None, change(IMAGE))
+    api.objects["pods", "loans-1"] = pod
+    (failure, *_) = workload.follow(IMAGE, 0.2)
+    assert failure.startswith("it did not finish within 0 s: 0 of 1 new pods ready")
 
 
 def test_a_rollout_has_to_finish_in_time(api: ApiServer) -> None:

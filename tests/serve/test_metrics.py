@@ -31,6 +31,15 @@ def test_requests_are_counted_by_status_and_latency() -> None:
     assert values["modelway_model_info", "ab", "loans", "3"] == 1
 
 
+def test_there_is_an_edge_beyond_each_bound_so_that_a_quantile_can_exceed_it() -> None:
+    metrics = Metrics(MODEL, bounds=(10.0, 15.0))
+    metrics.observe(200, 17.0)
+    exposition, _ = metrics.exposition()
+    lines = [line for line in exposition.decode().splitlines() if line.startswith("modelway_request_seconds_bucket")]
+    assert [line.split('"')[1] for line in lines][-5:] == ["10.0", "15.0", "20.0", "30.0", "+Inf"]
+    assert [float(line.split()[-1]) for line in lines][-5:] == [0, 0, 1, 1, 1]
+
+
 def test_drift_load_and_log_are_shown_as_they_are_now() -> None:
     drift, rows = {"income": 0.1}, {"written": 5.0, "dropped": 2.0}
     metrics = Metrics(MODEL, drift=lambda: drift, log=lambda: rows)

@@ -119,6 +119,11 @@ def listening() -> Iterator[ApiServer]:
             state.objects[resource, name] = patched(state.objects[resource, name], operations)
             self.answer(200, state.objects[resource, name])
 
+        def do_DELETE(self) -> None:
+            resource, name = self.path.partition("?")[0].split("/")[-2:]
+            obj = state.objects.pop((resource, name), None)
+            self.answer(*(status(404, "not found", name) if obj is None else (200, obj)))
+
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
             resource, name = path.split("/")[-2:]

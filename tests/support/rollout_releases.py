@@ -32,6 +32,12 @@ def failing(self, body):
     return answer(self, body)
 App._predict_v2 = failing
 """,
+    "errs": """
+from modelway.components.serve.app import App
+def failing(self, body):
+    raise RuntimeError("the feature store does not answer")
+App._predict_v2 = failing
+""",
     "slow": """
 import asyncio
 from modelway.components.serve.app import App

@@ -16,8 +16,8 @@ from user_files import minimal_policy
 
 from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.alerts import alert_rules
-from modelway.components.deploy.analysis import analysis_templates
-from modelway.components.deploy.objectives import objectives
+from modelway.components.deploy.analysis import SO_FAR, analysis_templates
+from modelway.components.deploy.objectives import certainly_above, is_certainly_above, objectives
 
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -50,18 +50,23 @@ HTTPServer(('', 8080), Metrics).serve_forever()
 """
 
 
-def policy(factor: float = 1.0) -> Policy:
-    """A policy whose every bound is some multiple of the value that is measured."""
+def policy(factor: float = 1.0, *, minimum_requests: int = 20, **latencies: float) -> Policy:
+    """A policy whose every bound is some multiple of the value that is measured, but for the given latencies."""
     bounds = {key: value * factor for key, value in VALUES.items()}
-    latencies = {key: bounds[key] for key in ("p50_ms", "p95_ms", "p99_ms")}
-    analysis = {"minimum_requests": 20, "error_rate": bounds["error_rate"], "drift": bounds["drift"]}
-    return minimal_policy(serving={"sla": latencies}, deployment={"analysis": analysis})
+    sla = {key: bounds[key] for key in ("p50_ms", "p95_ms", "p99_ms")} | latencies
+    analysis = {"error_rate": bounds["error_rate"], "drift": bounds["drift"], "minimum_requests": minimum_requests}
+    return minimal_policy(serving={"sla": sla}, deployment={"analysis": analysis})
+
+
+def series_of(expression: str) -> list[dict[str, Any]]:
+    url, body = f"{os.environ['PROMETHEUS_URL']}/api/v1/query", urllib.parse.urlencode({"query": expression}).encode()
+    with urllib.request.urlopen(url, body, timeout=20) as answer:  # noqa: S310
+        series: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+    return series
 
 
 def ask(expression: str) -> list[float]:
-    url = f"{os.environ['PROMETHEUS_URL']}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310
-        return [float(series["value"][1]) for series in json.load(answer)["data"]["result"]]
+    return [float(series["value"][1]) for series in series_of(expression)]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +108,8 @@ def analysed(model: str, policy: Policy) -> dict[str, str]:
     arguments = {"{{args.namespace}}": model, "{{args.canary-hash}}": HASH}
     queries = {}
     for metric in template["spec"]["metrics"]:
+        if metric["name"] == SO_FAR:
+            continue
         query = metric["provider"]["prometheus"]["query"]
         for argument, value in arguments.items():
             query = query.replace(argument, value)
@@ -136,3 +143,49 @@ def test_what_undoes_a_rollout_is_what_an_alert_fires_on(model: str, factor: flo
     exceeded = {objective.key for objective in objectives(bounds) if ask(queries[objective.name])[0] > objective.bound}
     assert alerting(model, bounds) == exceeded
     assert exceeded == ({objective.key for objective in objectives(bounds)} if factor < 1 else set())
+
+
+def test_few_requests_are_judged_where_they_leave_no_doubt(model: str) -> None:
+    # 600, 100 and 40 of 1,000 answers take longer than these, which are edges of the histogram.
+    bounds = policy(0.1, minimum_requests=1_000_000, p50_ms=10, p95_ms=50, p99_ms=100)
+    measured = {name: ask(query) for name, query in analysed(model, bounds).items()}
+    units = {objective.name: objective.bound for objective in objectives(policy())}
+    assert measured.pop("drift") == [0]
+    for name, values in measured.items():
+        assert values == [pytest.approx(units[name], rel=1e-6)], name
+
+
+def test_few_requests_are_not_judged_where_they_are_just_above_a_bound(model: str) -> None:
+    bounds = policy(0.98, minimum_requests=1_000_000)
+    assert {name: ask(query) for name, query in analysed(model, bounds).items()} == {
+        objective.name: [0] for objective in objectives(bounds)
+    }
+
+
+COUNTS = [(bad, total) for total in (0, 1, 2, 3, 5, 14) for bad in range(total + 1)]
+COUNTS += [(bad, 100) for bad in (0, 1, 2, 5, 6, 7, 14, 15, 50, 70, 71, 72, 90, 99, 100)]
+COUNTS += [(bad, 100_000) for bad in (0, 1, 100, 150, 200, 1000, 1130, 5000, 5300, 50_000, 51_000, 90_900, 100_000)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.05, 0.5, 0.9])
+def test_prometheus_computes_what_is_certain_as_python_does(share: float) -> None:
+    """Each count of bad and of all requests is a series of its own, so that one query is asked of all of them."""
+
+    def vector(values: list[int]) -> str:
+        labelled = (f'label_replace(vector({value}), "i", "{index}", "", "")' for index, value in enumerate(values))
+        return f"({' or '.join(labelled)})"
+
+    bad, total = vector([bad for bad, _ in COUNTS]), vector([total for _, total in COUNTS])
+    good = vector([total - bad for bad, total in COUNTS])
+    series = series_of(certainly_above(bad, good, total=total, share=share))
+    certain = {COUNTS[int(entry["metric"]["i"])] for entry in series}
+    assert certain == {count for count in COUNTS if is_certainly_above(*count, share=share)}
+    assert 0 < len(certain) < len(COUNTS)
+
+
+@pytest.mark.parametrize("missing", ["bad", "good", "total"])
+def test_nothing_is_certain_of_series_that_are_missing(missing: str) -> None:
+    terms = {"bad": "vector(9)", "good": "vector(0)", "total": "vector(9)"}
+    assert ask(certainly_above(terms["bad"], terms["good"], total=terms["total"], share=0.01))
+    terms[missing] = "no_such_series"
+    assert ask(certainly_above(terms["bad"], terms["good"], total=terms["total"], share=0.01)) == []

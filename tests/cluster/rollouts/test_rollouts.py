@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,13 +55,13 @@ def test_a_good_version_takes_over_without_a_failed_request(
     ("fault", "strategy", "says"),
     [
         ("fails", "canary", "error-rate"),
-        ("slow", "canary", "latency-p95"),
+        ("slow", "canary", "p95 latency"),
         ("drifts", "canary", "drift"),
         ("crashes", "canary", "CrashLoopBackOff"),
-        ("idles", "canary", "requests"),
+        ("idles", "canary", "minimum_requests"),
         ("fails", "rolling", "error-rate"),
         ("fails", "blue-green", "error-rate"),
-        ("idles", "blue-green", "requests"),
+        ("idles", "blue-green", "minimum_requests"),
     ],
 )
 def test_a_bad_version_is_undone_by_itself(
@@ -91,6 +92,49 @@ def test_a_bad_version_is_undone_by_itself(
     assert place.holder() == stable
     assert _last_entry(place, bad).event == "undone"
     assert says in _last_entry(place, bad).details["reason"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "strategy", "says"),
+    [
+        ("errs", "canary", r"error-rate is 100 % over \d+ requests; the policy allows 2 % "),
+        ("errs", "blue-green", r"error-rate is 100 % over \d+ requests; the policy allows 2 % "),
+        ("slow", "rolling", r"p95 latency is [\d,.]+ ms over \d+ requests; the policy allows 250 ms "),
+    ],
+)
+def test_what_certainly_fails_is_undone_long_before_there_are_enough_requests(
+    place: Any, releases: Any, stable: str, fault: str, strategy: str, says: str
+) -> None:
+    """The pods would need minutes for so many requests, and the analysis as long to ask for them."""
+    before, requests = place.image(), 3000
+    patient = {"minimum_requests": requests, "count": 90, "interval_seconds": 2}
+    with ExitStack() as flowing:
+        traffic = flowing.enter_context(place.traffic().flowing())
+        if strategy == "blue-green":
+            flowing.enter_context(place.traffic("loans-preview").flowing())
+        result = place.deploy(releases[fault], strategy=strategy, analysis=patient, timeout_seconds=300)
+        eventually(place.whole, "the stable version serves alone", 60)
+        whole_at = time.monotonic()
+        eventually(lambda: len(traffic.since(whole_at)) > 30, "more is asked")
+    assert (result.status, result.restored_image) == ("undone", before), result.reasons
+    (reason,) = [reason for reason in result.reasons if re.match(says, reason)]
+    (answered,) = re.findall(r" over (\d+) requests", reason)
+    assert int(answered) < requests / 10
+    assert result.seconds < 75
+    assert {answer.version for answer in traffic.since(whole_at)} == {stable}
+
+
+@pytest.mark.usefixtures("stable")
+def test_a_crash_loop_is_not_waited_for(place: Any, releases: Any) -> None:
+    before = place.image()
+    with place.traffic().flowing() as traffic:
+        result = place.deploy(releases["crashes"], progress_deadline_seconds=120)
+        eventually(place.whole, "the stable version serves alone", 60)
+    assert (result.status, result.restored_image) == ("undone", before), result.reasons
+    assert "CrashLoopBackOff: Error with exit status 132" in " ".join(result.reasons)
+    assert "this model was built for another processor" in " ".join(result.reasons)
+    assert result.seconds < 90
+    assert traffic.failed == []
 
 
 def test_pods_killed_under_load_lose_nothing(place: Any, stable: str) -> None:

@@ -21,7 +21,7 @@ def test_a_good_version_is_judged_by_the_analysis_and_promoted(
     assert (result.status, result.replaced_version) == ("promoted", stable), result.reasons
     assert "smoke requests right; staging has no other traffic" in result.reasons[-1]
     output = capsys.readouterr().out
-    for metric in ("requests", "error-rate 0", "latency-p95-seconds", "drift"):
+    for metric in (" requests, ", "error-rate 0 % (", "p95 latency ", " ms (", "drift "):
         assert metric in output
     assert int(place.log()[-1].details["smoke_requests"]) >= 15
     eventually(place.whole, "the new version serves alone", 60)
