@@ -60,7 +60,8 @@ class DeployResult:
             RejectedError: it does not; the message says why.
         """
         if not self.live:
-            remedy = "fix these, then promote again; what served before still serves"
+            problem = "make room" if self.status == "inconclusive" else "fix these"
+            remedy = f"{problem}, then promote again; what served before still serves"
             raise RejectedError(self.sentence(), key="environment", value=self.environment, remedy=remedy)
 
     def sentence(self) -> str:

@@ -19,6 +19,7 @@ from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.preconditions import image_failures
 from modelway.components.deploy.promotion import Promotion, failures_of
 from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.stage import lease, template_in_service, workload_of
 
 
@@ -54,7 +55,8 @@ def rollback(
         insecure: Whether to talk to the registry over plain HTTP; one on the machine itself always is.
 
     Returns:
-        The deploy result: ``rolled-back``; ``undone`` where the version did not start, and what served still serves;
+        The deploy result: ``rolled-back``; ``undone`` where the version did not start, and what served still serves
+        (``inconclusive`` where there was no room for it);
         ``refused`` where its image does not verify.
 
     Raises:
@@ -104,7 +106,11 @@ def rollback(
     if reasons := failures_of(lambda: _start(promotion, obj, reason=reason)):
         return promotion.refuse(reasons)
     promotion.record_deployed([])
-    if reasons := promotion.follow():
+    try:
+        reasons = promotion.follow()
+    except NoRoomError as error:
+        return promotion.undo((error.message,), inconclusive=True)
+    if reasons:
         return promotion.undo(reasons)
     return replace(promotion.complete("rolled-back", reason), reasons=(reason,))
 

@@ -31,6 +31,7 @@ from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
 from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
 from modelway.components.deploy.targets.base import RUN, annotation
@@ -234,7 +235,10 @@ def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> De
     else:
         workload.progress(f"{workload.name} is already set to {promotion.image}: following the rollout")
     promotion.record_deployed(entries)
-    failures = promotion.follow()
+    try:
+        failures = promotion.follow()
+    except NoRoomError as error:
+        return promotion.undo((error.message,), inconclusive=True)
     return promotion.undo(failures) if failures else promotion.complete("promoted")
 
 
@@ -243,6 +247,9 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
     workload = promotion.workload
     template = promotion.previous_template
     promotion.list_releases()
+    if obj is not None and workload.image(obj) == promotion.previous_image:
+        _wait_for_what_serves(workload, obj)
+        obj = workload.get(promotion.claim.model)
     if obj is not None and template is not None and workload.state(obj).phase != "healthy":
         workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {_LEFT_OVER}")
         if not workload.undo(workload.image(obj), template, reason=_LEFT_OVER):
@@ -251,6 +258,19 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
         return reasons
     promotion.start(workload.get(promotion.claim.model), immediate=False)
     return ()
+
+
+def _wait_for_what_serves(workload: Workload, obj: Object) -> None:
+    """Waits until all pods of what serves are ready, as while the autoscaler adds some.
+
+    Raises:
+        NoRoomError: there is no room for them all.
+    """
+    if workload.state(obj).phase == "healthy":
+        return
+    workload.progress("waiting until what serves has all its pods")
+    if not workload.wait_healthy(workload.policy.deployment.progress_deadline_seconds):
+        workload.check_room()
 
 
 def _is_serving(entries: list[Entry], workload: Workload, *, obj: Object | None, result: DeployResult) -> bool:

@@ -10,7 +10,14 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.diagnosis import metric_values, pod_diagnosis, pod_problems, rollout_diagnosis
+from modelway.components.deploy.diagnosis import (
+    failed_analyses,
+    metric_values,
+    pod_diagnosis,
+    pod_problems,
+    rollout_diagnosis,
+)
+from modelway.components.deploy.room import RoomWait, no_room, shortage_of
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
     MODEL,
@@ -114,17 +121,23 @@ class Workload:
 
         Returns:
             Why it failed; empty if everything that serves is of the image.
+
+        Raises:
+            NoRoomError: there was no room for pods, of this or of the version before, which is not the version's fault.
         """
         deadline, last_line, has_failed = time.monotonic() + seconds, "", False
         problems: dict[str, str] = {}
         diagnosis: list[str] = []
         analyses: dict[str, None] = {}  # an aborted Rollout no longer names them
+        deployment = self.policy.deployment
+        room = RoomWait(self.cluster, self.target, self.name, seconds=deployment.progress_deadline_seconds)
         while True:
             try:
                 obj = self._object()
                 if self.image(obj) != image:
                     return (f"{self.name} was changed by something else meanwhile, to {self.image(obj)}",)
-                state = self.state(obj)
+                pods = self.cluster.find("pods", self.target.selector(self.name))
+                state = self.target.state(obj, pods)
                 analyses |= dict.fromkeys(state.analyses)
                 line = ", ".join([state.progress, *self._metric_values(state)])
                 if (current := pod_problems(state.pods)) and current != problems:
@@ -133,15 +146,21 @@ class Workload:
                     smoke.aim(pods_of_image(state.pods, image) if state.phase != "failed" else ())
                     if failures := smoke.failures():
                         return (*failures, *diagnosis)
-                if state.phase == "healthy" and (smoke is None or smoke.enough):
+                shortage = room.observe(state, pods, problems=current)
+                line = ", ".join(filter(None, [line, shortage]))
+                is_served = state.phase == "healthy" or (state.is_alone and bool(shortage))
+                if is_served and (smoke is None or smoke.enough):
                     self.progress(line)
+                    room.end()
                     return ()
                 if state.phase == "failed" and has_failed:  # twice in a row: a status may be slightly out of date
                     state = replace(state, analyses=tuple(analyses))
+                    room.check(faults=[*current, *failed_analyses(self.cluster, state)])
                     reasons = rollout_diagnosis(self.cluster, self.name, state=state, pods=diagnosis)
                     return (*reasons, *(smoke.notes() if smoke is not None else ()))
                 has_failed = state.phase == "failed"
                 if time.monotonic() > deadline:
+                    room.check()
                     return (f"it did not finish within {seconds:,.0f} s: {line}", *diagnosis)
             except UnavailableError as error:
                 if time.monotonic() > deadline:
@@ -179,6 +198,17 @@ class Workload:
                 return True
             time.sleep(_POLL_SECONDS / 2)
         return False
+
+    def check_room(self) -> None:
+        """Checks that there is room for all pods that the object has or is to have.
+
+        Raises:
+            NoRoomError: there is none for some.
+        """
+        selector = self.target.selector(self.name)
+        shortage = shortage_of(self.cluster.find("pods", selector), self.cluster.find("replicasets", selector))
+        if shortage is not None:
+            raise no_room(self.cluster, shortage)
 
     def _object(self) -> Object:
         obj = self.cluster.get(self.target.resource, self.name)

@@ -69,6 +69,10 @@ class InferenceServiceTarget(DeployTarget):
         settings = {key: value for key, value in obj["spec"]["predictor"].items() if key not in fields}
         return [*message, {"op": "replace", "path": "/spec/predictor", "value": settings | template["spec"]}]
 
+    def deadline(self, seconds: int, *, instead_of: int = 0) -> list[Operation]:  # noqa: ARG002 - see `DeployTarget`
+        """Nothing: KServe gives no rollout up."""
+        return []
+
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout: healthy once it is ready without pods of another image."""
         mine = pods_of_image(pods, image_of(self.template(obj)))
