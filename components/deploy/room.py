@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -225,17 +225,17 @@ def free_room(cluster: Cluster, requests: Requests) -> str:
     requests = {resource: amount for resource, amount in requests.items() if amount}
     if not nodes or not requests:
         return "" if nodes else "no node takes pods"
+    taken: dict[str, list[Requests]] = defaultdict(list)
+    for pod in pods:
+        taken[pod["spec"].get("nodeName") or ""].append(requests_of(pod))
     free: dict[str, Requests] = {}
     for node in nodes:
         name = node["metadata"]["name"]
-        taken = _sum(requests_of(pod) for pod in pods if pod["spec"].get("nodeName") == name)
-        allocatable = _parsed((node.get("status") or {}).get("allocatable") or {})
-        free[name] = {key: allocatable.get(key, Decimal(0)) - taken.get(key, Decimal(0)) for key in requests}
-    name = max(
-        free, key=lambda name: min((free[name][key] / requests[key] for key in requests if requests[key]), default=0)
-    )
-    most = "" if len(free) == 1 else f" the most of {len(free)} nodes,"
-    return f"node {name} has{most} {requests_text(free[name])} free"
+        allocatable, requested = _parsed((node.get("status") or {}).get("allocatable") or {}), _sum(taken[name])
+        free[name] = {key: allocatable.get(key, Decimal(0)) - requested.get(key, Decimal(0)) for key in requests}
+    best = max(free, key=lambda name: min(free[name][key] / requests[key] for key in requests))
+    most = "" if len(free) == 1 else f", the one of {len(free)} with the most room,"
+    return f"node {best}{most} has {requests_text(free[best])} free"
 
 
 def _quantities(container: Object) -> Requests:

@@ -39,6 +39,6 @@ def test_a_rehearsal_without_room_is_no_failed_rollback(api: ApiServer, monkeypa
         rehearse_rollback(api.cluster(), "loans", template=template, seconds=0.1)
     assert api.objects == {}
     quota = 'pods "loans" is forbidden: exceeded quota: modelway, requested: pods=1, used: pods=4, limited: pods=4'
-    api.refusals["pods"] = [status(404, ""), status(403, quota)]
+    api.refusals["pods"] = [(200, {"items": []}), status(403, quota)]
     with pytest.raises(NoRoomError, match=f"^{says}exceeded quota: modelway, requested: pods=1"):
         rehearse_rollback(api.cluster(), "loans", template=template, seconds=0.1)
