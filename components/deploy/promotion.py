@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.environments import point_environment_at, restore_alias
-from modelway.components.core.audit.lock import LockLostError, PromotionLock, assert_held, end_of, release
+from modelway.components.core.audit.lock import End, LockLostError, PromotionLock, assert_held, end_of, release
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
 from modelway.components.core.config.deploy_policy import EnvironmentName
@@ -225,7 +225,7 @@ class Promotion:
             return False
         return annotation(obj, RUN) == self.claim.run or self.workload.state(obj).phase != "failed"
 
-    def _end(self, event: DeploymentResult, reasons: tuple[str, ...], **details: str) -> DeployResult:
+    def _end(self, event: End, reasons: tuple[str, ...], **details: str) -> DeployResult:
         """Releases the environment with an entry of the audit log, and says how the promotion ended."""
         claim = self.claim
         details = {"image": self.image, "run": claim.run, **details}

@@ -1,4 +1,4 @@
-"""The cluster's resource metrics: what it has, or else the real metrics-server beside it for as long as a block runs."""
+"""The cluster's resource metrics: its own, or else the real metrics-server's beside it while a block runs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _node_address() -> str:
 
 
 def _objects(address: str) -> list[dict[str, Any]]:
-    """What leads the API server to the process; whoever asks it is the API server, which is not told by a certificate."""
+    """What leads the API server to the process, which does not know it by a certificate, and answers anybody."""
     place = {"name": _NAME, "namespace": _NAMESPACE}
     reads = {"apiGroups": ["metrics.k8s.io"], "resources": ["nodes", "pods"], "verbs": ["get", "list"]}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _NAME}
