@@ -248,7 +248,7 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
     template = promotion.previous_template
     promotion.list_releases()
     if obj is not None and workload.image(obj) == promotion.previous_image:
-        _wait_for_what_serves(workload, obj)
+        workload.wait_for_pods(obj)
         obj = workload.get(promotion.claim.model)
     if obj is not None and template is not None and workload.state(obj).phase != "healthy":
         workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {_LEFT_OVER}")
@@ -258,19 +258,6 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
         return reasons
     promotion.start(workload.get(promotion.claim.model), immediate=False)
     return ()
-
-
-def _wait_for_what_serves(workload: Workload, obj: Object) -> None:
-    """Waits until all pods of what serves are ready, as while the autoscaler adds some.
-
-    Raises:
-        NoRoomError: there is no room for them all.
-    """
-    if workload.state(obj).phase == "healthy":
-        return
-    workload.progress("waiting until what serves has all its pods")
-    if not workload.wait_healthy(workload.policy.deployment.progress_deadline_seconds):
-        workload.check_room()
 
 
 def _is_serving(entries: list[Entry], workload: Workload, *, obj: Object | None, result: DeployResult) -> bool:

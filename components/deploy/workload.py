@@ -199,16 +199,20 @@ class Workload:
             time.sleep(_POLL_SECONDS / 2)
         return False
 
-    def check_room(self) -> None:
-        """Checks that there is room for all pods that the object has or is to have.
+    def wait_for_pods(self, obj: Object) -> None:
+        """Waits until all pods of what serves are ready, as while the autoscaler adds some.
 
         Raises:
-            NoRoomError: there is none for some.
+            NoRoomError: there is no room for them all.
         """
-        selector = self.target.selector(self.name)
-        shortage = shortage_of(self.cluster.find("pods", selector), self.cluster.find("replicasets", selector))
-        if shortage is not None:
-            raise no_room(self.cluster, shortage)
+        if self.state(obj).phase == "healthy":
+            return
+        self.progress(f"waiting for all pods of {self.name}")
+        if not self.wait_healthy(self.policy.deployment.progress_deadline_seconds):
+            selector = self.target.selector(self.name)
+            pods, replica_sets = self.cluster.find("pods", selector), self.cluster.find("replicasets", selector)
+            if (shortage := shortage_of(pods, replica_sets)) is not None:
+                raise no_room(self.cluster, shortage)
 
     def _object(self) -> Object:
         obj = self.cluster.get(self.target.resource, self.name)
