@@ -232,3 +232,62 @@ def test_a_good_canary_without_room_is_inconclusive_and_what_serves_goes_on(
     last = place.log()[-1]
     assert (last.event, last.version, last.details["verdict"]) == ("undone", good, "inconclusive")
     assert last.details["reason"].startswith(reason)
+
+
+@pytest.fixture
+def quota(place: Any, stable: str) -> Iterator[Callable[[int], None]]:
+    """Lets the namespace have so many pods."""
+    before = place.get("resourcequota", "modelway")["spec"]["hard"]["pods"]
+
+    def most(pods: object) -> None:
+        patch = json.dumps([{"op": "replace", "path": "/spec/hard/pods", "value": str(pods)}])
+        kubectl("-n", place.namespace, "patch", "resourcequota", "modelway", "--type=json", "-p", patch)
+
+    assert place.holder() == stable
+    yield most
+    most(before)
+
+
+def test_a_version_that_a_quota_stops_is_inconclusive(
+    place: Any,
+    scaling: Scaling,
+    quota: Callable[[int], None],
+    stable: str,
+    good: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    quota(4)
+    output = ""
+
+    def scale_down_once_undone() -> None:
+        nonlocal output
+
+        def is_undone() -> bool:
+            nonlocal output
+            output += capsys.readouterr().out
+            return "undoing: " in output
+
+        eventually(is_undone, "the promotion gives up", 120)
+        scaling.most(2)
+
+    with place.traffic(per_second=40).flowing() as traffic:
+        result = _deploy_and_fill(place, scaling, good, scale_down_once_undone)
+    assert result.status == "inconclusive", result.reasons
+    assert "exceeded quota: modelway, requested: pods=1, used: pods=4, limited: pods=4" in result.reasons[0]
+    assert "waiting for room" in output
+    assert traffic.failed == []
+    assert traffic.longest_gap(stable) < 3
+    assert place.holder() == stable
+
+
+def test_a_rehearsal_that_a_quota_stops_changes_nothing(
+    place: Any, quota: Callable[[int], None], stable: str, good: str
+) -> None:
+    eventually(place.whole, "what is asked for serves", 60)
+    quota(len(place.pods()))
+    before = place.rollout()["spec"]
+    result = place.deploy(good)
+    assert result.status == "refused"
+    assert result.reasons[0].startswith("inconclusive: no room for the rehearsal of the rollback: 1 pod of version ")
+    assert "exceeded quota: modelway, requested: pods=1" in result.reasons[0]
+    assert (place.rollout()["spec"], place.holder()) == (before, stable)
