@@ -200,9 +200,9 @@ def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:
 
 
 def lease(policy: Policy) -> timedelta:
-    """The longest that a rollout can take, including its rehearsal and an undo."""
+    """The longest that a rollout can take, including a wait for pods before it, its rehearsal and an undo."""
     deployment = policy.deployment
-    return timedelta(seconds=deployment.timeout_seconds + 3 * deployment.progress_deadline_seconds + 600)
+    return timedelta(seconds=deployment.timeout_seconds + 4 * deployment.progress_deadline_seconds + 600)
 
 
 def template_in_service(

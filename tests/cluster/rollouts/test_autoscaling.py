@@ -18,9 +18,12 @@ from kube import eventually, kubectl
 from metrics_server import metrics_api
 from rollout_releases import ADA
 
+from modelway.components.core.surroundings.findings import Status
 from modelway.components.deploy.cluster import Cluster
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.stage import deploy
+from modelway.pipelines.doctor.cluster_reader import ClusterReader
+from modelway.pipelines.doctor.metrics import inspect_metrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -105,6 +108,9 @@ def test_the_autoscaler_follows_the_load_before_amid_and_after_a_canary(
         scaling.most(4)
         eventually(lambda: scaling.wants() == 4, "it scales up amid the canary", 60)
         assert not promotion.done()
+        reader = ClusterReader.connect()
+        assert reader is not None
+        assert inspect_metrics(reader, place.policy()).status is Status.OK
         result = promotion.result(timeout=180)
     with place.traffic(per_second=2).flowing() as traffic:
         eventually(lambda: scaling.wants() == 2 and place.whole(), "it settles after the load", 180)
