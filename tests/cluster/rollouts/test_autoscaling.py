@@ -46,7 +46,7 @@ class Scaling:
     def follow_small_loads(self) -> dict[str, Any]:
         """Makes it scale for what a small node can bear, and down at once; returns what it was."""
         before = dict(self.place.get("hpa")["spec"])
-        target = {"type": "Utilization", "averageUtilization": 8}
+        target = {"type": "Utilization", "averageUtilization": 5}
         metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
         self._patch(
             [
@@ -100,7 +100,7 @@ def test_the_autoscaler_follows_the_load_before_amid_and_after_a_canary(
     place: Any, scaling: Scaling, stable: str, good: str
 ) -> None:
     scaling.most(3)
-    with place.traffic(per_second=40).flowing() as load, ThreadPoolExecutor() as pool:
+    with place.traffic(per_second=60).flowing() as load, ThreadPoolExecutor() as pool:
         eventually(lambda: scaling.wants() == 3, "it scales up under load", 120)
         eventually(lambda: len(place.pods()) == 3 and place.whole(), "three pods serve", 60)
         promotion = pool.submit(_promote, place, good)
@@ -212,7 +212,7 @@ def test_a_canary_waits_for_the_room_that_the_autoscaler_took(
         time.sleep(5)
         slots.set(8)
 
-    with place.traffic(per_second=40).flowing() as traffic:
+    with place.traffic(per_second=60).flowing() as traffic:
         result = _deploy_and_fill(place, scaling, good, make_room)
     assert result.status == "promoted", result.reasons
     assert traffic.failed == []
@@ -225,7 +225,7 @@ def test_a_good_canary_without_room_is_inconclusive_and_what_serves_goes_on(
     place: Any, scaling: Scaling, slots: Slots, stable: str, good: str
 ) -> None:
     before = place.image()
-    with place.traffic(per_second=40).flowing() as traffic:
+    with place.traffic(per_second=60).flowing() as traffic:
         result = _deploy_and_fill(place, scaling, good, None)
     assert (result.status, result.restored_image) == ("inconclusive", before), result.reasons
     (reason, *_) = result.reasons
@@ -276,7 +276,7 @@ def test_a_version_that_a_quota_stops_is_inconclusive(
         eventually(is_undone, "the promotion gives up", 120)
         scaling.most(2)
 
-    with place.traffic(per_second=40).flowing() as traffic:
+    with place.traffic(per_second=60).flowing() as traffic:
         result = _deploy_and_fill(place, scaling, good, scale_down_once_undone)
     assert result.status == "inconclusive", result.reasons
     assert "exceeded quota: modelway, requested: pods=1, used: pods=4, limited: pods=4" in result.reasons[0]
