@@ -16,7 +16,14 @@ from decimal import Decimal
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.cluster import Cluster, Object, Operation
-from modelway.components.deploy.targets.base import VERSION, DeployTarget, RolloutState, annotation, unschedulable
+from modelway.components.deploy.targets.base import (
+    VERSION,
+    DeployTarget,
+    RolloutState,
+    annotation,
+    is_ready,
+    unschedulable,
+)
 
 _OVER_QUOTA = re.compile(r"exceeded quota: .*", re.DOTALL)  # as the API server says it
 _PREEMPTION = re.compile(r"\.?,? *(no new claims to deallocate|preemption: ).*", re.DOTALL)  # of the scheduler's words
@@ -75,14 +82,14 @@ class RoomWait:
         self._cluster, self._target, self._name, self._limit = cluster, target, name, seconds
         self.shortage: Shortage | None = None
         self._since: float | None = None
-        self._is_put_off = False
+        self._most_ready, self._is_put_off = 0, False
 
     def observe(self, state: RolloutState, pods: Sequence[Object], *, problems: Mapping[str, str]) -> str:
         """Looks for what has no room.
 
         Args:
             state: The rollout's state. While it waits on purpose, the time does not count.
-            pods: All pods of the object.
+            pods: All pods of the object. Once more of them are ready than before, the time begins anew.
             problems: What else is wrong with the version's pods: with any, it is not room that the version lacks.
 
         Returns:
@@ -95,8 +102,10 @@ class RoomWait:
             return ""
         replica_sets = self._cluster.find("replicasets", self._target.selector(self._name))
         self.shortage = None if problems else shortage_of(pods, replica_sets)
+        ready = sum(map(is_ready, pods))
+        if self.shortage is None or state.is_waiting or ready > self._most_ready:
+            self._since, self._most_ready = None, max(ready, self._most_ready)
         if self.shortage is None or state.is_waiting:
-            self._since = None
             return f"no room: {self.shortage.sentence()}" if self.shortage else ""
         self._since = self._since or time.monotonic()
         self._put_off()

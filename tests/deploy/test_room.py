@@ -158,6 +158,18 @@ def test_it_is_given_up_in_time_but_not_while_the_rollout_waits_on_purpose(api: 
         wait.observe(RolloutState("progressing", ""), [pod("a")], problems={})
 
 
+def test_each_pod_that_becomes_ready_gives_the_others_the_whole_time_again(api: ApiServer) -> None:
+    deployment(api)
+    wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=0)
+    progressing, ready = RolloutState("progressing", ""), {"conditions": [{"type": "Ready", "status": "True"}]}
+    pods = [pod(name) for name in "abc"]
+    for count in range(3):
+        pods[:count] = [scheduled(name) | {"status": ready} for name in "abc"[:count]]
+        assert wait.observe(progressing, pods, problems={}).startswith(f"waiting for room: {3 - count} pod")
+    with pytest.raises(NoRoomError, match="1 pod of version 5 asked for"):
+        wait.observe(progressing, pods, problems={})
+
+
 def test_a_crash_or_a_failed_metric_at_the_same_time_is_the_versions_fault(api: ApiServer) -> None:
     deployment(api)
     wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=0)
