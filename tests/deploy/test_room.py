@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pod_proxy import ApiServer, status
 
+from modelway.components.deploy import room as room_module
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.room import (
     NoRoomError,
@@ -158,15 +160,22 @@ def test_it_is_given_up_in_time_but_not_while_the_rollout_waits_on_purpose(api: 
         wait.observe(RolloutState("progressing", ""), [pod("a")], problems={})
 
 
-def test_each_pod_that_becomes_ready_gives_the_others_the_whole_time_again(api: ApiServer) -> None:
+def test_each_pod_that_becomes_ready_gives_the_others_the_whole_time_again(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deployment(api)
-    wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=0)
+    now = 0.0
+    monkeypatch.setattr(room_module, "time", SimpleNamespace(monotonic=lambda: now))
+    wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=60)
     progressing, ready = RolloutState("progressing", ""), {"conditions": [{"type": "Ready", "status": "True"}]}
     pods = [pod(name) for name in "abc"]
     for count in range(3):
         pods[:count] = [scheduled(name) | {"status": ready} for name in "abc"[:count]]
-        assert wait.observe(progressing, pods, problems={}).startswith(f"waiting for room: {3 - count} pod")
-    with pytest.raises(NoRoomError, match="1 pod of version 5 asked for"):
+        for _ in range(2):
+            now += 50
+            assert wait.observe(progressing, pods, problems={}).startswith(f"waiting for room: {3 - count} pod")
+    now += 20
+    with pytest.raises(NoRoomError, match="1 pod of version 5 asked for .*; there was none for 70 s"):
         wait.observe(progressing, pods, problems={})
 
 
