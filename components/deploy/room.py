@@ -107,7 +107,8 @@ class RoomWait:
             self._since, self._most_ready = None, max(ready, self._most_ready)
         if self.shortage is None or state.is_waiting:
             return f"no room: {self.shortage.sentence()}" if self.shortage else ""
-        self._since = self._since or time.monotonic()
+        if self._since is None:
+            self._since = time.monotonic()
         self._put_off()
         if time.monotonic() - self._since > self._limit:
             raise self._error()

@@ -175,7 +175,7 @@ def test_each_pod_that_becomes_ready_gives_the_others_the_whole_time_again(
             now += 50
             assert wait.observe(progressing, pods, problems={}).startswith(f"waiting for room: {3 - count} pod")
     now += 20
-    with pytest.raises(NoRoomError, match="1 pod of version 5 asked for .*; there was none for 70 s"):
+    with pytest.raises(NoRoomError, match=r"1 pod of version 5 asked for .*; there was none for 70 s"):
         wait.observe(progressing, pods, problems={})
 
 
