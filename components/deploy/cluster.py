@@ -30,6 +30,7 @@ _APIS = {
     "services": "api/v1",
     "pods": "api/v1",
     "events": "api/v1",
+    "nodes": "api/v1",
 }
 _NEEDS = {"rollouts": "Argo Rollouts", "inferenceservices": "KServe"}
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 30
@@ -75,6 +76,16 @@ class Cluster:
     def find(self, resource: str, selector: str) -> list[Object]:
         """The objects that match a label selector."""
         answer = self._request("GET", resource, query={"labelSelector": selector})
+        return list(answer["items"])
+
+    def find_everywhere(self, resource: str, query: Mapping[str, str] | None = None) -> list[Object]:
+        """All objects of a kind, in all namespaces or in none, such as nodes.
+
+        Raises:
+            CredentialsError: the account may not list them.
+        """
+        with self._translate_errors(resource, ""):
+            answer = self._call("GET", f"{_APIS[resource]}/{resource}", body=None, query=query)
         return list(answer["items"])
 
     def create(self, resource: str, body: Mapping[str, Any]) -> Object:

@@ -105,7 +105,7 @@ def _number(measurement: Mapping[str, Any]) -> float | None:
 
 
 def pod_problems(pods: Iterable[Object]) -> dict[str, str]:
-    """What keeps pods from being ready, by the pod's name, without those that are just starting."""
+    """What keeps pods from being ready, by the pod's name, without those that are just starting or have no room."""
     return {
         pod["metadata"]["name"]: problem for pod in pods if not is_ready(pod) and (problem := _problem(pod)) is not None
     }
@@ -123,7 +123,9 @@ def _problem(pod: Object) -> str | None:
         if termination:
             return termination
     for condition in status.get("conditions") or ():
-        if (condition["type"], condition["status"]) == ("PodScheduled", "False"):
+        if (condition["type"], condition["status"]) == ("PodScheduled", "False") and (
+            condition.get("reason") != "Unschedulable"
+        ):
             return f"{condition.get('reason')}: {condition.get('message')}"
     return None
 
@@ -186,16 +188,18 @@ def log_end(cluster: Cluster, pod: Object) -> str:
     return ""
 
 
+def failed_analyses(cluster: Cluster, state: RolloutState) -> list[str]:
+    """The failed metrics of a rollout's analyses, each with its value and bound."""
+    runs = (cluster.get("analysisruns", analysis) for analysis in state.analyses)
+    return [failure for run in runs if run is not None for failure in failed_metrics(run)]
+
+
 def rollout_diagnosis(cluster: Cluster, name: str, *, state: RolloutState, pods: Iterable[str]) -> tuple[str, ...]:
     """Why a rollout failed: its failed metrics and its pods' problems, else what its controller reports.
 
     The problems are those that were seen while the pods existed.
     """
-    reasons: list[str] = []
-    for analysis in state.analyses:
-        run = cluster.get("analysisruns", analysis)
-        reasons += failed_metrics(run) if run is not None else []
-    reasons += pods
+    reasons = [*failed_analyses(cluster, state), *pods]
     if not reasons and not state.pods:  # because of a quota or an admission policy, say
         reasons = [f"no pod can be created: {warning}" for warning in cluster.warnings("ReplicaSet", name)[-1:]]
     return tuple(dict.fromkeys(reasons)) or (state.reason or "it did not become healthy",)

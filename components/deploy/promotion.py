@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -20,6 +20,7 @@ from modelway.components.deploy.rehearsal import rehearse_rollback
 from modelway.components.deploy.releases import list_releases
 from modelway.components.deploy.restoration import Restoration
 from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
     UNDONE_RUN,
@@ -84,16 +85,24 @@ class Promotion:
         list_releases(workload.cluster, workload.name, images=images, progress=workload.progress)
 
     def rehearse_rollback(self) -> tuple[str, ...]:
-        """Rehearses the rollback; returns why it does not work, empty if it does or there is nothing to go back to."""
+        """Rehearses the rollback; returns why it does not work, empty if it does or there is nothing to go back to.
+
+        Raises:
+            NoRoomError: there is no room for it.
+            UnavailableError: the cluster cannot be reached.
+        """
         workload, template = self.workload, self.previous_template
         if template is None:
             workload.progress("nothing serves yet: there is no rollback to rehearse")
             return ()
         workload.progress(f"rehearsing the rollback to {self.previous_image}")
         limit = workload.policy.deployment.progress_deadline_seconds
-        failures = failures_of(
-            lambda: rehearse_rollback(workload.cluster, workload.name, template=template, seconds=limit)
-        )
+        try:
+            failures = rehearse_rollback(workload.cluster, workload.name, template=template, seconds=limit)
+        except (NoRoomError, UnavailableError):
+            raise
+        except ModelwayError as error:
+            failures = (error.message,)
         return tuple(f"the rehearsal of a rollback failed: {reason}" for reason in failures)
 
     def start(self, obj: Object | None, *, immediate: bool) -> None:
@@ -130,6 +139,9 @@ class Promotion:
 
         Args:
             make_room: Whether what is replaced gives way where the version finds no room, as in a rollback.
+
+        Raises:
+            NoRoomError: there was no room for it, so that there is no verdict on the version.
         """
         limit = self.workload.policy.deployment.timeout_seconds
         if self.smoke is None:
@@ -174,17 +186,24 @@ class Promotion:
         result = self.complete("rolled-back", reason)
         return replace(result, reasons=tuple(filter(None, (reason, restoration.line()))))
 
-    def undo(self, reasons: tuple[str, ...]) -> DeployResult:
-        """Restores what served before, in the cluster and in MLflow, and records why."""
+    def undo(self, reasons: tuple[str, ...], *, inconclusive: bool = False) -> DeployResult:
+        """Restores what served before, in the cluster and in MLflow, and records why.
+
+        Args:
+            reasons: Why.
+            inconclusive: Whether that says nothing about the version.
+        """
         assert_held(self.log, self.claim)
         for reason in reasons:
             self.workload.progress(f"undoing: {reason}")
         self._record_undoing("; ".join(reasons))
         self.list_releases()
         restoration = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
-        return self.finish_undone(reasons, restoration)
+        return self.finish_undone(reasons, restoration, inconclusive=inconclusive)
 
-    def finish_undone(self, reasons: tuple[str, ...], restoration: Restoration) -> DeployResult:
+    def finish_undone(
+        self, reasons: tuple[str, ...], restoration: Restoration, *, inconclusive: bool = False
+    ) -> DeployResult:
         """Records how far the version was undone, and restores the environment's aliases."""
         claim, restored_image = self.claim, self.previous_image
         if restoration.undone or (restored_image and not restoration.healthy):
@@ -199,7 +218,7 @@ class Promotion:
         restored = claim.replaces if restored_image else ""
         reason, serving = "; ".join(reasons), restoration.serving()
         details = {"reason": reason, "serving": serving, "restored": restored, "restored_image": restored_image}
-        return self._end(event, reasons, **details)
+        return self._end(event, reasons, **details, **({"verdict": "inconclusive"} if inconclusive else {}))
 
     def refuse(self, reasons: tuple[str, ...]) -> DeployResult:
         """Records that nothing was changed, and why."""
@@ -220,7 +239,7 @@ class Promotion:
             successor = PromotionLock(**dict(end))
             reason = f"it was taken over by {successor}" + (f": {reason}" if reason else "")
         else:
-            status = cast(DeploymentResult, end.event)
+            status = _status(end.event, end.details)
         result = self._result(status, (reason,) if reason else (), end.details.get("restored_image", ""))
         self.workload.progress(result.sentence())
         return result
@@ -250,7 +269,7 @@ class Promotion:
         claim = self.claim
         details = {"image": self.image, "run": claim.run, **details}
         release(self.log, claim, event=event, actor=claim.actor, details=details)
-        result = self._result(event, reasons, details.get("restored_image", ""))
+        result = self._result(_status(event, details), reasons, details.get("restored_image", ""))
         self.workload.progress(result.sentence())
         return result
 
@@ -267,6 +286,13 @@ class Promotion:
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,
         )
+
+
+def _status(event: str, details: Mapping[str, str]) -> DeploymentResult:
+    """How a promotion ended, by the event and the details of the entry that says so."""
+    if event == "undone" and details.get("verdict") == "inconclusive":
+        return "inconclusive"
+    return cast(DeploymentResult, event)
 
 
 def deployed_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:

@@ -6,12 +6,14 @@ import copy
 import secrets
 import time
 
-from modelway.components.core.errors import UnavailableError
+from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.diagnosis import pod_diagnosis, pod_problems, server_status
+from modelway.components.deploy.room import no_room, refused_by_quota, shortage_of
 from modelway.components.deploy.targets.base import is_ready, server_index
 
 _POLL_SECONDS = 1.0
+_PURPOSE = " for the rehearsal of the rollback"
 _LABEL = "app.kubernetes.io/name"
 _HOPELESS = ("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 
@@ -24,11 +26,20 @@ def rehearse_rollback(cluster: Cluster, name: str, *, template: Object, seconds:
 
     Returns:
         Why the rollback would not work; empty if it would.
+
+    Raises:
+        NoRoomError: there is no room for one more pod, so that nothing is known.
     """
     label = f"{name}-rehearsal"
     for leftover in cluster.find("pods", f"{_LABEL}={label}"):
         cluster.delete("pods", leftover["metadata"]["name"])
-    pod = cluster.create("pods", rehearsal_pod(template, label))["metadata"]["name"]
+    body = rehearsal_pod(template, label)
+    try:
+        pod = cluster.create("pods", body)["metadata"]["name"]
+    except ModelwayError as error:
+        if shortage := refused_by_quota(body, error.message):
+            raise no_room(cluster, shortage, purpose=_PURPOSE) from error
+        raise
     try:
         return _wait_ready(cluster, pod, deadline=time.monotonic() + seconds)
     finally:
@@ -58,7 +69,7 @@ def rehearsal_pod(template: Object, label: str) -> Object:
 
 
 def _wait_ready(cluster: Cluster, name: str, *, deadline: float) -> tuple[str, ...]:
-    problem = "it was never observed"
+    problem, shortage = "it was never observed", None
     while time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
         try:
@@ -70,9 +81,12 @@ def _wait_ready(cluster: Cluster, name: str, *, deadline: float) -> tuple[str, .
             return ("the pod was deleted by something else",)
         if is_ready(pod):
             return ()
+        shortage = shortage_of([pod])
         problem = pod_problems([pod]).get(name, "it is not ready")
         if _has_ended(pod) or problem.startswith(_HOPELESS):
             return tuple(pod_diagnosis(cluster, [pod]) or [problem])
+    if shortage is not None:
+        raise no_room(cluster, shortage, purpose=_PURPOSE)
     return (f"it was not ready in time: {problem}",)
 
 

@@ -26,6 +26,7 @@ from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.preconditions import image_failures
 from modelway.components.deploy.promotion import Promotion, failures_of
 from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.stage import lease, template_in_service, workload_of
 
 
@@ -61,7 +62,8 @@ def rollback(
         insecure: Whether to talk to the registry over plain HTTP; one on the machine itself always is.
 
     Returns:
-        The deploy result: ``rolled-back``; ``undone`` where the version did not start, and what served still serves;
+        The deploy result: ``rolled-back``; ``undone`` where the version did not start, and what served still serves
+        (``inconclusive`` where there was no room for it);
         ``refused`` where its image does not verify.
 
     Raises:
@@ -119,7 +121,11 @@ def rollback(
     if reasons := failures_of(lambda: _start(promotion, obj)):
         return promotion.refuse(reasons)
     promotion.record_deployed([])
-    if reasons := promotion.follow(make_room=True):
+    try:
+        reasons = promotion.follow(make_room=True)
+    except NoRoomError as error:
+        return promotion.undo((error.message,), inconclusive=True)
+    if reasons:
         return promotion.undo(reasons)
     return replace(promotion.complete("rolled-back", reason), reasons=(reason,))
 

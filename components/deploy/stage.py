@@ -31,6 +31,7 @@ from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
 from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
 from modelway.components.deploy.targets.base import changing_run
@@ -204,11 +205,10 @@ def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:
 
 
 def lease(policy: Policy) -> timedelta:
-    """The longest that a rollout can take, including its rehearsal and an undo."""
+    """The longest that a rollout can take, including a wait for pods before it, its rehearsal and an undo."""
     deployment = policy.deployment
-    return timedelta(
-        seconds=deployment.timeout_seconds + (2 + UNDO_DEADLINES) * deployment.progress_deadline_seconds + 600
-    )
+    deadlines = (3 + UNDO_DEADLINES) * deployment.progress_deadline_seconds
+    return timedelta(seconds=deployment.timeout_seconds + deadlines + 600)
 
 
 def template_in_service(
@@ -240,7 +240,10 @@ def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> De
     else:
         workload.progress(f"{workload.name} is already set to {promotion.image}: following the rollout")
     promotion.record_deployed(entries)
-    failures = promotion.follow()
+    try:
+        failures = promotion.follow()
+    except NoRoomError as error:
+        return promotion.undo((error.message,), inconclusive=True)
     return promotion.undo(failures) if failures else promotion.complete("promoted")
 
 
@@ -249,6 +252,9 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
     workload = promotion.workload
     template = promotion.previous_template
     promotion.list_releases()
+    if obj is not None and workload.image(obj) == promotion.previous_image:
+        workload.wait_for_pods(obj)
+        obj = workload.get(promotion.claim.model)
     if obj is not None and template is not None and workload.state(obj).phase != "healthy":
         workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {_LEFT_OVER}")
         if not workload.undo(workload.image(obj), template, reason=_LEFT_OVER).healthy:

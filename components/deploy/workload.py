@@ -11,6 +11,7 @@ from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.diagnosis import (
+    failed_analyses,
     is_crash_looping,
     metric_values,
     pod_diagnosis,
@@ -18,6 +19,7 @@ from modelway.components.deploy.diagnosis import (
     rollout_diagnosis,
 )
 from modelway.components.deploy.restoration import Restoration, pods_to_miss
+from modelway.components.deploy.room import RoomWait, no_room, shortage_of
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
     MODEL,
@@ -128,11 +130,16 @@ class Workload:
 
         Returns:
             Why it failed; empty if everything that serves is of the image.
+
+        Raises:
+            NoRoomError: there was no room for pods, of this or of the version before, which is not the version's fault.
         """
         deadline, last_line, has_failed = time.monotonic() + seconds, "", False
         problems: dict[str, str] = {}
         diagnosis: list[str] = []
         analyses: dict[str, None] = {}  # an aborted Rollout no longer names them
+        deployment = self.policy.deployment
+        room = RoomWait(self.cluster, self.target, self.name, seconds=deployment.progress_deadline_seconds)
         while True:
             try:
                 obj = self._object()
@@ -152,16 +159,22 @@ class Workload:
                     smoke.aim(pods_of_image(state.pods, image) if state.phase != "failed" else ())
                     if failures := smoke.failures():
                         return (*failures, *diagnosis)
-                if state.phase == "healthy" and (smoke is None or smoke.enough):
+                shortage = room.observe(state, pods, problems=current)
+                line = ", ".join(filter(None, [line, shortage]))
+                is_served = state.phase == "healthy" or (state.is_alone and bool(shortage))
+                if is_served and (smoke is None or smoke.enough):
                     self.progress(line)
                     self._tolerate(obj, 0)
+                    room.end()
                     return ()
                 if state.phase == "failed" and has_failed:  # twice in a row: a status may be slightly out of date
                     state = replace(state, analyses=tuple(analyses))
+                    room.check(faults=[*current, *failed_analyses(self.cluster, state)])
                     reasons = rollout_diagnosis(self.cluster, self.name, state=state, pods=diagnosis)
                     return (*reasons, *(smoke.notes() if smoke is not None else ()))
                 has_failed = state.phase == "failed"
                 if time.monotonic() > deadline:
+                    room.check()
                     return (f"it did not finish within {seconds:,.0f} s: {line}", *diagnosis)
             except UnavailableError as error:
                 if time.monotonic() > deadline:
@@ -254,6 +267,21 @@ class Workload:
 
     def _pods(self) -> list[Object]:
         return self.cluster.find("pods", self.target.selector(self.name))
+
+    def wait_for_pods(self, obj: Object) -> None:
+        """Waits until all pods of what serves are ready, as while the autoscaler adds some.
+
+        Raises:
+            NoRoomError: there is no room for them all.
+        """
+        if self.state(obj).phase == "healthy":
+            return
+        self.progress(f"waiting for all pods of {self.name}")
+        if not self.wait_healthy(self.policy.deployment.progress_deadline_seconds):
+            selector = self.target.selector(self.name)
+            pods, replica_sets = self.cluster.find("pods", selector), self.cluster.find("replicasets", selector)
+            if (shortage := shortage_of(pods, replica_sets)) is not None:
+                raise no_room(self.cluster, shortage)
 
     def _object(self) -> Object:
         obj = self.cluster.get(self.target.resource, self.name)

@@ -26,6 +26,7 @@ from modelway.components.core.storage.certificates import check_certificates
 from modelway.components.core.surroundings.findings import Finding, Status
 from modelway.pipelines.doctor.admission import inspect_admission
 from modelway.pipelines.doctor.cluster_reader import ClusterReader, DeniedError
+from modelway.pipelines.doctor.metrics import inspect_metrics
 
 _RUNS = "kubeflow"  # where runs are by default
 _PROMETHEUS = "http://prometheus.monitoring:9090"  # as `deploy_model` has it where nothing else is said
@@ -77,7 +78,7 @@ def inspect_cluster(
         version = reader.version()
         findings = [Finding("cluster", Status.OK, f"Kubernetes {version} answers at {reader.host}")]
         findings += _runs(reader, namespace or _RUNS, explicit=namespace is not None, s3_secrets=secrets)
-        findings += _rollouts(reader, policy)
+        findings += _rollouts(reader, policy, project=project)
         for environment, settings in policy.environments.items():
             findings += _environment(reader, environment, namespace=settings.namespace, repository=repository)
     except ModelwayError as error:
@@ -222,7 +223,7 @@ def _why_not_served(reader: ClusterReader, service: str, *, namespace: str, port
     return None
 
 
-def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
+def _rollouts(reader: ClusterReader, policy: Policy, *, project: Project | None) -> list[Finding]:
     """What rolls versions out, and what scales them."""
     target = policy.deployment.target
     findings = []
@@ -235,12 +236,7 @@ def _rollouts(reader: ClusterReader, policy: Policy) -> list[Finding]:
             absent = Status.MISSING if has_namespace else Status.UNSET
             message = f"the cluster has no {resource} of {group}, and the policy's deployment.target is {target}"
             findings.append(Finding(subject, absent, message, f"{remedy}; docs/cluster.md has the commands"))
-    if reader.has_resource("metrics.k8s.io/v1beta1", "pods"):
-        findings.append(Finding("metrics API", Status.OK, "the autoscaler has its metrics"))
-    else:
-        message = "the cluster has no metrics API, so that the autoscaler does nothing"
-        findings.append(Finding("metrics API", Status.UNSET, message, "install metrics-server; see docs/cluster.md"))
-    return findings
+    return [*findings, inspect_metrics(reader, policy, project=project)]
 
 
 def _environment(reader: ClusterReader, environment: str, *, namespace: str | None, repository: str) -> list[Finding]:

@@ -82,13 +82,25 @@ class ClusterReader:
         content = self._read(f"/api/v1/namespaces/{namespace}") or {}
         return content.get("metadata", {}).get("labels") or {}
 
-    def list_objects(self, kind: str, *, namespace: str) -> list[dict[str, Any]]:
-        """The objects of a kind of the core API.
+    def list_objects(self, kind: str, *, namespace: str, group: str = "") -> list[dict[str, Any]]:
+        """The objects of a kind of the core API, or of a group such as ``autoscaling/v2``.
 
         Raises:
             DeniedError: the account may not read them.
         """
-        return (self._read(f"/api/v1/namespaces/{namespace}/{kind}") or {}).get("items") or []
+        api = f"/apis/{group}" if group else "/api/v1"
+        return (self._read(f"{api}/namespaces/{namespace}/{kind}") or {}).get("items") or []
+
+    def api_failure(self, version: str, group: str) -> str:
+        """Why an API that another server adds does not answer; empty if it does, or nobody has added it.
+
+        Raises:
+            DeniedError: the account may not read it.
+        """
+        service = self._read(f"/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}") or {}
+        conditions = (service.get("status") or {}).get("conditions") or []
+        failures = [entry for entry in conditions if (entry["type"], entry["status"]) == ("Available", "False")]
+        return str(failures[0].get("message") or failures[0].get("reason") or "it is not available") if failures else ""
 
     def has_namespace(self, name: str) -> bool:
         """Whether there is a namespace; taken to be there where the account may not see it."""

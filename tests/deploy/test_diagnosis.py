@@ -146,13 +146,14 @@ def pod(name: str = "loans-1", conditions: Any = (), **container: Any) -> dict[s
         ),
         (pod(state={"terminated": {"reason": "Error", "exitCode": 132}}), "Error with exit status 132"),
         (
-            pod(conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1"}]),
-            "Unschedulable: 0/1",
+            pod(conditions=[{"type": "PodScheduled", "status": "False", "reason": "SchedulerError", "message": "0/1"}]),
+            "SchedulerError: 0/1",
         ),
     ],
 )
 def test_what_keeps_a_pod_from_being_ready_is_said(broken_pod: dict[str, Any], says: str) -> None:
-    assert pod_problems([broken_pod]) == {"loans-1": says}
+    no_room = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1"}
+    assert pod_problems([broken_pod, pod(conditions=[no_room])]) == {"loans-1": says}
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,17 @@ def test_a_task_that_dies_in_mid_undo_is_taken_up_where_it_stopped(promotion: Pr
     assert other.undo_reason(obj) == ""
 
 
+def test_a_version_without_room_is_undone_without_a_verdict(promotion: Promotion) -> None:
+    promotion.start(None, immediate=False)
+    result = promotion.undo(("inconclusive: no room: 1 pod asked for cpu 4000m",), inconclusive=True)
+    assert result.status == "inconclusive"
+    last = promotion.version.model.verified_entries()[-1]
+    assert (last.event, last.details["verdict"]) == ("undone", "inconclusive")
+    ended = promotion.ended_elsewhere()
+    assert ended is not None
+    assert (ended.status, ended.reasons) == ("inconclusive", ("; ".join(result.reasons),))
+
+
 def test_a_refusal_ends_the_claim(promotion: Promotion) -> None:
     assert promotion.refuse(("it is not healthy",)).status == "refused"
     last = promotion.version.model.verified_entries()[-1]

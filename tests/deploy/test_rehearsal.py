@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 from kube import eventually
-from pod_proxy import ApiServer
+from pod_proxy import ApiServer, status
 from user_files import minimal_policy
 
+from modelway.components.deploy import rehearsal as rehearsal_module
 from modelway.components.deploy.objects import rollout, services
 from modelway.components.deploy.rehearsal import rehearsal_pod, rehearse_rollback
+from modelway.components.deploy.room import NoRoomError
 
 
 def test_the_pod_is_what_serves_but_no_service_and_no_prometheus_finds_it() -> None:
@@ -49,3 +52,18 @@ def test_a_server_that_ends_is_not_waited_for_though_a_sidecar_runs_on(api: ApiS
     thread.join(timeout=30)
     assert time.monotonic() - began < 30
     assert failures[0] == "a pod is not ready: Error with exit status 132"
+
+
+def test_a_rehearsal_without_room_is_no_failed_rollback(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal_module, "_POLL_SECONDS", 0.01)
+    template = rollout(minimal_policy(), "loans", image=f"r.example/loans@sha256:{'1' * 64}")["spec"]["template"]
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1: full"}
+    api.status = {"phase": "Pending", "conditions": [condition]}
+    says = "inconclusive: no room for the rehearsal of the rollback: 1 pod asked for cpu 250m, memory 256Mi; "
+    with pytest.raises(NoRoomError, match=f"^{says}0/1: full"):
+        rehearse_rollback(api.cluster(), "loans", template=template, seconds=0.1)
+    assert api.objects == {}
+    quota = 'pods "loans" is forbidden: exceeded quota: modelway, requested: pods=1, used: pods=4, limited: pods=4'
+    api.refusals["pods"] = [(200, {"items": []}), status(403, quota)]
+    with pytest.raises(NoRoomError, match=f"^{says}exceeded quota: modelway, requested: pods=1"):
+        rehearse_rollback(api.cluster(), "loans", template=template, seconds=0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy import workload as workload_module
+from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.targets.base import RolloutChange, image_of
 from modelway.components.deploy.workload import Workload
 
@@ -128,6 +130,72 @@ def test_other_deaths_of_pods_do_not_end_a_rollout(api: ApiServer, pod: dict[str
     api.objects["pods", "loans-1"] = pod
     (failure, *_) = workload.follow(IMAGE, 0.2)
     assert failure.startswith("it did not finish within 0 s: 0 of 1 new pods ready")
+
+
+def pod_without_room(image: str) -> dict[str, Any]:
+    pod = crashing_pod(image)
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/1: full",
+    }
+    return pod | {"metadata": {"name": "loans-2"}, "status": {"conditions": [condition]}}
+
+
+@pytest.mark.parametrize("status", [{}, {"observedGeneration": 1, "conditions": [LATE]}], ids=["slow", "given-up"])
+def test_a_rollout_that_finds_no_room_is_inconclusive_at_its_deadline(api: ApiServer, status: dict[str, Any]) -> None:
+    lines: list[str] = []
+    workload = replace(workload_of(api), progress=lines.append)
+    workload.apply(None, change(IMAGE))
+    api.objects["pods", "loans-2"] = pod_without_room(IMAGE)
+
+    def give_up(line: str) -> None:
+        lines.append(line)
+        api.objects["deployments", "loans"]["status"] = status
+
+    with pytest.raises(NoRoomError, match="inconclusive: no room: 1 pod asked for nothing; 0/1: full"):
+        replace(workload, progress=give_up).follow(IMAGE, 1)
+    assert lines[0] == "0 of 1 new pods ready, waiting for room: 1 pod asks for nothing; 0/1: full"
+
+
+def test_what_serves_has_all_its_pods_before_a_change_or_lacks_room(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = workload_of(api)
+    workload.apply(None, change(IMAGE))
+    obj = api.objects["deployments", "loans"]
+    monkeypatch.setattr(Workload, "wait_healthy", lambda *_: False)
+    workload.wait_for_pods(obj)
+    api.objects["pods", "loans-2"] = pod_without_room(IMAGE)
+    with pytest.raises(NoRoomError, match="inconclusive: no room: 1 pod asked for nothing; 0/1: full"):
+        workload.wait_for_pods(obj)
+    obj["status"] = HEALTHY
+    workload.wait_for_pods(obj)
+
+
+def test_a_pod_that_crashes_while_another_finds_no_room_is_the_versions_fault(api: ApiServer) -> None:
+    workload = workload_of(api)
+    workload.apply(None, change(IMAGE))
+    api.objects["pods", "loans-1"], api.objects["pods", "loans-2"] = crashing_pod(IMAGE), pod_without_room(IMAGE)
+    reasons = workload.follow(IMAGE, 0.05)
+    assert "a pod is not ready: CrashLoopBackOff: back-off" in reasons
+    assert not any("room" in reason for reason in reasons)
+
+
+def test_a_version_that_has_passed_all_serves_whatever_pods_of_it_find_no_room(api: ApiServer) -> None:
+    workload = workload_of(api, target="rollout")
+    workload.apply(None, change(IMAGE))
+    api.objects["rollouts", "loans"]["status"] = {"phase": "Progressing", "currentPodHash": "a", "stableRS": "a"}
+    labels = {"labels": {"rollouts-pod-template-hash": "a"}}
+    waiting, ready = pod_without_room(IMAGE), pod_without_room(IMAGE)
+    waiting["metadata"] |= labels
+    ready |= {"metadata": {"name": "loans-3"} | labels, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    api.objects["pods", "loans-2"], api.objects["pods", "loans-3"] = waiting, ready
+    assert workload.follow(IMAGE, 5) == ()
+    ready["status"] = {}
+    with pytest.raises(NoRoomError):
+        workload.follow(IMAGE, 0.05)
 
 
 def test_a_rollout_has_to_finish_in_time(api: ApiServer) -> None:

@@ -61,6 +61,7 @@ class ApiServer:
         sent: Pod, port, path and body of each request to a pod.
         default: What is answered of other pods; without it, that they are not there.
         refusals: What is answered of a resource instead; a list: one call each.
+        status: The status of each object that is created.
     """
 
     host: str = ""
@@ -69,6 +70,8 @@ class ApiServer:
     sent: list[tuple[str, str, str, Any]] = field(default_factory=list)
     default: tuple[int, Any] | None = None
     refusals: dict[str, tuple[int, Any] | list[tuple[int, Any]]] = field(default_factory=dict)
+
+    status: dict[str, Any] = field(default_factory=dict)
 
     @property
     def count(self) -> Counter[str]:
@@ -106,7 +109,7 @@ def listening() -> Iterator[ApiServer]:
             if match is None:
                 resource, name = self.path.rpartition("/")[2], body["metadata"]["name"]
                 assert (resource, name) not in state.objects
-                state.objects[resource, name] = body
+                state.objects[resource, name] = body | ({"status": state.status} if state.status else {})
                 self.answer(201, body)
                 return
             pod, port, path = match.groups()
@@ -131,7 +134,7 @@ def listening() -> Iterator[ApiServer]:
                 self.answer(*refusal)
             elif match := PATH.fullmatch(self.path):
                 self.answer(200, f"{match[1]} has no memory left\n")
-            elif query:
+            elif query or resource == "v1":
                 self.answer(200, {"items": [obj for (kind, _), obj in state.objects.items() if kind == name]})
             elif obj := state.objects.get((resource, name)):
                 self.answer(200, obj)

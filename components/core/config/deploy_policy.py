@@ -174,7 +174,7 @@ class Deployment(Section):
     steps: tuple[Step, ...] = (Step(weight=20), Step(weight=50))
     analysis: Analysis = Analysis()
     progress_deadline_seconds: int = Field(
-        300, ge=10, le=_WEEK, description="Without progress for so long, it is undone."
+        300, ge=10, le=_WEEK, description="Without progress for so long, it is undone; for room it waits as long."
     )
     timeout_seconds: int = Field(3600, ge=30, le=_WEEK, description="How long a rollout may take in all.")
 

@@ -30,6 +30,8 @@ class RolloutState:
         reason: Why it failed, as its controller reports it.
         pods: The pods of the version that the object is set to.
         analyses: The names of its AnalysisRuns.
+        is_waiting: Whether it waits on purpose, for a pause or an analysis, so that missing pods do not hold it up.
+        is_alone: Whether the version has passed all and no other has pods, though pods of its own may be missing.
     """
 
     phase: Literal["progressing", "healthy", "failed"]
@@ -37,6 +39,8 @@ class RolloutState:
     reason: str = ""
     pods: tuple[Object, ...] = ()
     analyses: tuple[str, ...] = ()
+    is_waiting: bool = False
+    is_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,17 @@ class DeployTarget(Protocol):
         if update.get("maxUnavailable", 0) == missing:
             return []
         return [{"op": "add", "path": "/spec/strategy/rollingUpdate/maxUnavailable", "value": missing}]
+
+    def deadline(self, seconds: int, *, instead_of: int = 0) -> list[Operation]:
+        """The patch to another progress deadline of the object's controller.
+
+        Args:
+            seconds: The deadline.
+            instead_of: The patch applies only while the deadline is this one; 0: whatever it is.
+        """
+        path = "/spec/progressDeadlineSeconds"
+        test: list[Operation] = [{"op": "test", "path": path, "value": instead_of}] if instead_of else []
+        return [*test, {"op": "add", "path": path, "value": seconds}]
 
     def abort(self, cluster: Cluster, name: str) -> None:  # noqa: ARG002 - a default
         """Sends all traffic to the stable version, where restoring the template alone does not."""

@@ -36,16 +36,19 @@ class DeploymentTarget(DeployTarget):
         return dict(obj["spec"]["template"])
 
     def serving_template(self, cluster: Cluster, obj: Object, *, changing: bool) -> Object | None:  # noqa: ARG002 - see `DeployTarget`
-        """The template of a healthy Deployment; while it is changed, the one that its annotation says served before.
+        """The template of all pods; while it is changed, the one that its annotation says served before.
+
+        The autoscaler may be adding pods, of the same template, or taking some away.
 
         Raises:
             ModelwayError: it is being changed by something else.
         """
         if changing:
             return previous_template(obj)
-        if is_stopped(obj) or not (obj.get("status") or {}).get("availableReplicas"):
+        status = obj.get("status") or {}
+        if is_stopped(obj) or not status.get("availableReplicas"):
             return None
-        if _is_healthy(obj):
+        if is_status_current(obj) and status.get("replicas") == status.get("updatedReplicas"):
             return self.template(obj)
         raise ModelwayError(
             f"the Deployment {obj['metadata']['name']} is being changed by something else",

@@ -82,6 +82,10 @@ class InferenceServiceTarget(DeployTarget):
         value = {"type": "RollingUpdate", "rollingUpdate": {**update, "maxUnavailable": missing}}
         return [{"op": "add", "path": "/spec/predictor/deploymentStrategy", "value": value}]
 
+    def deadline(self, seconds: int, *, instead_of: int = 0) -> list[Operation]:  # noqa: ARG002 - see `DeployTarget`
+        """Nothing: KServe gives no rollout up."""
+        return []
+
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout: healthy once it is ready without pods of another image."""
         mine = pods_of_image(pods, image_of(self.template(obj)))

@@ -125,8 +125,11 @@ class RolloutTarget(DeployTarget):
         progress = f"{_place(obj, ready_new, ready)}{ready_new} of {len(mine)} new pods ready"
         if reason := _failure(status, phase):
             return RolloutState("failed", progress, reason, mine, analyses)
-        healthy = phase == "Healthy" and bool(current) and current == status.get("stableRS")
-        return RolloutState("healthy" if healthy else "progressing", progress, "", mine, analyses)
+        stable = bool(current) and current == status.get("stableRS")
+        if stable and phase == "Healthy":
+            return RolloutState("healthy", progress, "", mine, analyses)
+        alone, waiting = stable and bool(ready_new) and len(mine) == len(remaining), _is_waiting(obj, phase)
+        return RolloutState("progressing", progress, "", mine, analyses, is_waiting=waiting, is_alone=alone)
 
 
 def _kind(strategy: Mapping[str, Any]) -> str:
@@ -142,6 +145,13 @@ def _failure(status: Mapping[str, Any], phase: str) -> str:
     if "InconclusiveAnalysisRun" in paused:  # Argo waits for a person then; here it counts as failed
         return "its analysis was inconclusive"
     return ""
+
+
+def _is_waiting(obj: Object, phase: str) -> bool:
+    """Whether a Rollout is in a pause or an analysis of its steps, where its progress deadline does not count."""
+    steps = ((obj["spec"].get("strategy") or {}).get("canary") or {}).get("steps") or []
+    index = (obj.get("status") or {}).get("currentStepIndex") or 0
+    return phase == "Paused" or bool(steps[index:] and {"pause", "analysis"} & steps[index].keys())
 
 
 def _analyses(status: Mapping[str, Any]) -> tuple[str, ...]:

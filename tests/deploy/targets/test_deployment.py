@@ -87,3 +87,11 @@ def test_a_deployment_that_something_else_is_changing_is_left_alone(deployment: 
     deployment["status"]["updatedReplicas"] = 1
     with pytest.raises(ModelwayError, match="is being changed by something else"):
         TARGET.serving_template(NOWHERE, deployment, changing=False)
+
+
+@pytest.mark.parametrize("replicas", [1, 4])
+def test_a_deployment_that_is_scaled_serves_what_all_its_pods_are_of(deployment: dict[str, Any], replicas: int) -> None:
+    deployment["spec"]["replicas"] = replicas
+    assert TARGET.serving_template(NOWHERE, deployment, changing=False) == deployment["spec"]["template"]
+    deployment["status"] |= {"replicas": 4, "updatedReplicas": 4}
+    assert TARGET.serving_template(NOWHERE, deployment, changing=False) == deployment["spec"]["template"]

@@ -77,6 +77,34 @@ def test_a_rollout_that_is_not_whole_is_told_from_one_that_failed(
     assert (state.phase, state.reason) == (phase, reason)
 
 
+@pytest.mark.parametrize(
+    ("status", "waiting"),
+    [
+        ({"phase": "Progressing", "currentStepIndex": 0}, False),
+        ({"phase": "Progressing", "currentStepIndex": 1}, True),
+        ({"phase": "Progressing", "currentStepIndex": 4}, True),
+        ({"phase": "Progressing", "currentStepIndex": 5}, False),
+        ({"phase": "Paused", "currentStepIndex": None}, True),
+    ],
+    ids=["weight", "pause", "analysis", "all", "blue-green"],
+)
+def test_a_pause_and_an_analysis_are_told_from_a_step_that_waits_for_pods(
+    rollout: dict[str, Any], status: dict[str, Any], waiting: bool
+) -> None:
+    rollout["status"] |= {"stableRS": "old", **status}
+    assert TARGET.state(rollout, []).is_waiting is waiting
+
+
+def test_a_version_is_alone_once_it_has_passed_all_and_no_other_has_pods(rollout: dict[str, Any]) -> None:
+    rollout["status"]["phase"] = "Progressing"
+    pods = [pod("new"), pod("new", ready=False), pod("old", going=True)]
+    assert TARGET.state(rollout, pods).is_alone
+    assert not TARGET.state(rollout, [*pods, pod("old", ready=False)]).is_alone
+    assert not TARGET.state(rollout, pods[1:]).is_alone
+    rollout["status"]["stableRS"] = "old"
+    assert not TARGET.state(rollout, pods).is_alone
+
+
 def test_a_rollout_that_was_never_seen_or_is_stopped_serves_nothing(rollout: dict[str, Any]) -> None:
     del rollout["status"]
     assert TARGET.state(rollout, []).phase == "progressing"

@@ -1,0 +1,122 @@
+"""The cluster's resource metrics: its own, or else the real metrics-server's beside it while a block runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kube import eventually, kubectl, kubectl_json, run_kubectl
+
+MODULE = "sigs.k8s.io/metrics-server/cmd/metrics-server@v0.8.0"
+API = "v1beta1.metrics.k8s.io"
+_NAMESPACE, _NAME, _PORT = "kube-system", "modelway-tests-metrics", 14443
+_FLAGS = (
+    "--kubelet-insecure-tls",
+    "--kubelet-use-node-status-port",
+    "--kubelet-preferred-address-types=InternalIP",
+    "--metric-resolution=10s",
+    "--kubelet-request-timeout=5s",
+    "--authentication-tolerate-lookup-failure",
+)
+
+
+@contextmanager
+def metrics_api(folder: Path) -> Iterator[None]:
+    """Resource metrics of nodes and pods, until the end of the block.
+
+    Where the cluster has none, metrics-server runs as a process of this machine, which must be the node, as in the
+    development cluster: it reads the kubelet's figures as it does anywhere. It is found on the PATH, or built by Go.
+    """
+    if _has_metrics():
+        yield
+        return
+    program = _program()
+    address = _node_address()
+    objects = _objects(address)
+    kubeconfig = os.environ["KUBECONFIG"]
+    credentials = [f"--{kind}kubeconfig={kubeconfig}" for kind in ("", "authentication-", "authorization-")]
+    listening = (f"--bind-address={address}", f"--secure-port={_PORT}", f"--cert-dir={folder}")
+    with (folder / "metrics-server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, *credentials, *listening, *_FLAGS], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        kubectl("apply", "-f", "-", content={"apiVersion": "v1", "kind": "List", "items": objects})
+        eventually(lambda: _has_metrics() or process.poll() is not None, "metrics-server answers", 90)
+        assert process.poll() is None, (folder / "metrics-server.log").read_text("utf-8")[-2000:]
+        yield
+    finally:
+        # The API goes first: one that nothing serves would keep namespaces from being deleted.
+        for obj in reversed(objects):
+            name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace", "default")
+            kubectl("-n", namespace, "delete", obj["kind"], name, "--ignore-not-found", check=False)
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _has_metrics() -> bool:
+    """Whether there are figures of the nodes."""
+    answer = run_kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes", check=False)
+    return answer.returncode == 0 and '"usage"' in answer.stdout
+
+
+def _program() -> str:
+    program = shutil.which("metrics-server")
+    folder = Path.home() / ".cache" / "modelway-tests" / MODULE.rpartition("@")[2]
+    if program is None and (folder / "metrics-server").exists():
+        program = str(folder / "metrics-server")
+    if program is None and shutil.which("go"):
+        environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
+        subprocess.run(["go", "install", "-ldflags=-s -w", MODULE], env=environment, check=True, timeout=1500)
+        program = str(folder / "metrics-server")
+    if program is None:
+        pytest.skip("the cluster has no metrics API, and there is neither metrics-server nor Go to build it")
+    return program
+
+
+def _node_address() -> str:
+    (node, *_) = kubectl_json("get", "nodes")["items"]
+    addresses = node["status"]["addresses"]
+    return str(next(address["address"] for address in addresses if address["type"] == "InternalIP"))
+
+
+def _objects(address: str) -> list[dict[str, Any]]:
+    """What leads the API server to the process, which does not know it by a certificate, and answers anybody."""
+    place = {"name": _NAME, "namespace": _NAMESPACE}
+    reads = {"apiGroups": ["metrics.k8s.io"], "resources": ["nodes", "pods"], "verbs": ["get", "list"]}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _NAME}
+    anonymous = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:anonymous"}
+    api = {
+        **{"group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100},
+        **{"insecureSkipTLSVerify": True, "service": place},
+    }
+    return [
+        {
+            **{"apiVersion": "v1", "kind": "Service", "metadata": place},
+            "spec": {"ports": [{"name": "https", "port": 443, "targetPort": _PORT}]},
+        },
+        {
+            **{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4"},
+            "metadata": {**place, "labels": {"kubernetes.io/service-name": _NAME}},
+            "ports": [{"name": "https", "port": _PORT, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [address]}],
+        },
+        {
+            **{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": _NAME}},
+            "rules": [reads],
+        },
+        {
+            **{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding"},
+            **{"metadata": {"name": _NAME}, "roleRef": role, "subjects": [anonymous]},
+        },
+        {
+            **{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": API}},
+            "spec": api,
+        },
+    ]
