@@ -45,6 +45,8 @@ class Promotion:
         started_at: When this run started, by the monotonic clock.
         previous_template: The pod template that serves before the change; None if none does.
         smoke: The smoke requests to the new pods; None where the environment has traffic of its own.
+        replaced: The version that serves before the change, where that is not the one that the claim names: of a
+            promotion that was taken over and whose rollout the cluster has finished.
     """
 
     version: ModelVersion
@@ -55,6 +57,7 @@ class Promotion:
     started_at: float
     previous_template: Object | None = None
     smoke: SmokeTraffic | None = None
+    replaced: str = ""
 
     @property
     def log(self) -> AuditLog:
@@ -66,6 +69,11 @@ class Promotion:
         """The image that serves before the change; empty if none does."""
         return "" if self.previous_template is None else image_of(self.previous_template)
 
+    @property
+    def replaced_version(self) -> str:
+        """The version that serves before the change; empty if none does."""
+        return self.replaced or self.claim.replaces
+
     def list_releases(self) -> None:
         """Lists the version and the one that serves as released, where the environment admits only released images.
 
@@ -74,7 +82,7 @@ class Promotion:
         """
         model, template, workload = self.version.model, self.previous_template, self.workload
         images = {self.version: self.image}
-        previous = "" if template is None else annotation(template, VERSION) or self.claim.replaces
+        previous = "" if template is None else annotation(template, VERSION) or self.replaced_version
         if previous:
             images.setdefault(model.version(previous), self.previous_image)
         list_releases(workload.cluster, workload.name, images=images, progress=workload.progress)
@@ -167,9 +175,9 @@ class Promotion:
             reasons = (*reasons, f"what served before, {restored_image}, is not healthy yet")
         assert_held(self.log, claim)
         model = self.version.model
-        if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
-            restore_alias(model, self.environment, version=claim.replaces)
-        restored = claim.replaces if restored_image else ""
+        if model.version_with_alias(self.environment) == self.version and claim.version != self.replaced_version:
+            restore_alias(model, self.environment, version=self.replaced_version)
+        restored = self.replaced_version if restored_image else ""
         reason = "; ".join(reasons)
         return self._end("undone", reasons, reason=reason, restored=restored, restored_image=restored_image)
 
@@ -224,7 +232,7 @@ class Promotion:
             version=claim.version,
             environment=claim.environment,
             image=self.image,
-            replaced_version=claim.replaces,
+            replaced_version=self.replaced_version,
             restored_image=restored_image,
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,

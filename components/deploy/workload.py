@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.errors import ModelwayError, UnavailableError
+from modelway.components.core.errors import CredentialsError, ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.diagnosis import metric_values, pod_diagnosis, pod_problems, rollout_diagnosis
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
     MODEL,
+    RUN,
     VERSION,
     DeployTarget,
     RolloutChange,
     RolloutState,
+    annotate,
     annotation,
     image_of,
     pods_of_image,
@@ -104,6 +108,11 @@ class Workload:
                 )
         self.cluster.patch(self.target.resource, self.name, operations=self.target.change(obj, change))
 
+    def take_up(self, obj: Object, run: str) -> None:
+        """Notes on the object the run that follows its rollout from now on, where another began it."""
+        if annotation(obj, RUN) != run:
+            self.cluster.patch(self.target.resource, self.name, operations=annotate(obj, {RUN: run}))
+
     def follow(self, image: str, seconds: float, *, smoke: SmokeTraffic | None = None) -> tuple[str, ...]:
         """Follows a rollout until it is healthy or has failed.
 
@@ -137,7 +146,7 @@ class Workload:
                     self.progress(line)
                     return ()
                 if state.phase == "failed" and has_failed:  # twice in a row: a status may be slightly out of date
-                    state = replace(state, analyses=tuple(analyses))
+                    state = replace(state, analyses=tuple(analyses) or self._past_analyses(obj))
                     reasons = rollout_diagnosis(self.cluster, self.name, state=state, pods=diagnosis)
                     return (*reasons, *(smoke.notes() if smoke is not None else ()))
                 has_failed = state.phase == "failed"
@@ -193,12 +202,24 @@ class Workload:
         runs = (self.cluster.get("analysisruns", name) for name in state.analyses)
         return list(dict.fromkeys(line for run in runs if run is not None for line in metric_values(run)))
 
+    def _past_analyses(self, obj: Object) -> tuple[str, ...]:
+        """The names of the last change's AnalysisRuns, where the rollout had failed before it was followed."""
+        with suppress(CredentialsError):  # of an account whose Role is an older one
+            return tuple(run["metadata"]["name"] for run in self.target.analysis_runs(self.cluster, obj))
+        return ()
+
     def _create_or_replace(self, resource: str, body: Object) -> None:
         name = body["metadata"]["name"]
         if self.cluster.get(resource, name) is None:
             self.cluster.create(resource, body)
         else:
             self.cluster.patch(resource, name, operations=[{"op": "replace", "path": "/spec", "value": body["spec"]}])
+
+
+def namespace_of(policy: Policy, environment: EnvironmentName) -> str:
+    """The namespace of an environment: the policy's, or else ``modelway-<environment>``."""
+    namespace = policy.environments[environment].namespace if environment in policy.environments else None
+    return namespace or f"modelway-{environment}"
 
 
 def _annotated(body: Object, change: RolloutChange) -> Object:

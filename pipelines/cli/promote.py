@@ -34,6 +34,15 @@ def promote(
         bool, typer.Option("--check", help="Change nothing; only say whether it may be promoted, and what is missing.")
     ] = False,
     image: Annotated[str, typer.Option(help="The image by digest. Default: the one that was packaged.")] = "",
+    take_over: Annotated[
+        str | None,
+        typer.Option(
+            "--take-over",
+            metavar="REASON",
+            help="Take over a promotion there whose run has died, before its time is up; the reason is kept in the "
+            "audit log. Make sure first that it has died.",
+        ),
+    ] = None,
     project: Project = None,
     home: Home = None,
     store: Store = None,
@@ -46,8 +55,12 @@ def promote(
     context = Context.load(project, home, store=store, by=by)
     model_version, environment = context.model.version_named(version), environment_named(to)
     policy = context.workspace.policy
+    if take_over is not None and not take_over.strip():
+        raise ModelwayError("taking over needs a reason", key="--take-over", remedy="say why its run has died")
     if check:
-        answer = check_promotion(model_version, environment, image=image, policy=policy, insecure=insecure)
+        answer = check_promotion(
+            model_version, environment, image=image, policy=policy, take_over=bool(take_over), insecure=insecure
+        )
         return Answer(answer, lambda: _print_check(answer), 0 if answer["allowed"] else 1)
     from modelway.components.deploy.stage import deploy
 
@@ -55,21 +68,30 @@ def promote(
         model_version,
         environment,
         image=image,
-        run=promotion_run(model_version, environment, by=context.by),
+        run=promotion_run(model_version, environment, by=context.by, take_over=bool(take_over)),
         actor=context.by,
         policy=policy,
+        take_over=take_over or "",
         progress=print_progress,
         insecure=insecure,
     )
     return deploy_answer(result)
 
 
-def promotion_run(version: ModelVersion, environment: EnvironmentName, *, by: str) -> str:
-    """The run of a promotion: the person's own one that is under way there and died or goes on, else a new one."""
+def promotion_run(version: ModelVersion, environment: EnvironmentName, *, by: str, take_over: bool = False) -> str:
+    """The run of a promotion: the person's own one that is under way there and died or goes on, else a new one.
+
+    Who takes over begins a new one, even if it is the own one that has died.
+    """
     with suppress(BrokenLogError):  # which the preconditions report
         log = version.model.verified_log()
         lock = current_lock(log.entries, version.name, environment=environment)
-        if lock is not None and (lock.version, lock.actor) == (version.number, by) and lock.run.startswith(_RUN):
+        if (
+            lock is not None
+            and not take_over
+            and (lock.version, lock.actor) == (version.number, by)
+            and lock.run.startswith(_RUN)
+        ):
             return lock.run
     return f"{_RUN}{version.number}-to-{environment}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
@@ -80,6 +102,7 @@ def check_promotion(
     *,
     image: str = "",
     policy: Policy | None = None,
+    take_over: bool = False,
     insecure: bool = False,
 ) -> dict[str, Any]:
     """Says whether a version may go to an environment now, and if not why: by all that `deploy_model` requires.
@@ -102,7 +125,12 @@ def check_promotion(
         log = VerifiedLog([], 0, {})
     current = current_lock(log.entries, model.name, environment=environment)
     if current is not None:
-        blockers.append(f"{environment} is being changed: {current} is open")
+        if not take_over and datetime.now(UTC) < current.until:
+            blockers.append(
+                f"{environment} is being changed: {current} is open, and holds the lock until "
+                f"{current.until:%Y-%m-%d %H:%M} UTC; if its run has died, {current.actor} takes it up again by the "
+                "same command, and anybody takes it over by --take-over REASON"
+            )
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     try:
         release = open_version(version)

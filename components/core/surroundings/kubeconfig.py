@@ -18,6 +18,15 @@ KUBECONFIG = "KUBECONFIG"
 _REMEDY = "set KUBECONFIG to a kubeconfig file that works: `kubectl config view` prints what kubectl uses"
 
 
+def is_cluster_configured() -> bool:
+    """Whether there is a cluster that `cluster_configuration` would read the settings of; asks nothing."""
+    return bool(os.environ.get(KUBECONFIG)) or Path(_default_file()).exists() or in_pod()
+
+
+def _default_file() -> str:
+    return os.path.expanduser("~/.kube/config")  # noqa: PTH111 - Path.expanduser raises without a home
+
+
 def cluster_configuration() -> Any | None:
     """The settings of the cluster that ``KUBECONFIG`` names, else ``~/.kube/config``, else of the one this runs in.
 
@@ -32,7 +41,7 @@ def cluster_configuration() -> Any | None:
 
     variable = os.environ.get(KUBECONFIG)
     # Passed explicitly: the library reads the variable only when it is imported.
-    file = variable or os.path.expanduser("~/.kube/config")  # noqa: PTH111 - Path.expanduser raises without a home
+    file = variable or _default_file()
     settings = client.Configuration()
     if variable or Path(file).exists():
         try:
@@ -63,8 +72,11 @@ def cluster_configuration() -> Any | None:
     return settings
 
 
-def api_client() -> Any:
+def api_client(*, patient: bool = True) -> Any:
     """A client of that cluster's API server (``kubernetes.client.ApiClient``).
+
+    Args:
+        patient: Whether it tries again where the API server cannot be reached.
 
     Raises:
         SetupError: there is no cluster, or its configuration cannot be used.
@@ -78,6 +90,8 @@ def api_client() -> Any:
             key=KUBECONFIG,
             remedy="set KUBECONFIG to a kubeconfig file, or run in a pod of the cluster with a service account",
         )
+    if not patient:
+        configuration.retries = False
     return client.ApiClient(configuration)
 
 
