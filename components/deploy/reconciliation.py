@@ -21,6 +21,7 @@ from modelway.components.deploy.promotion import Promotion
 from modelway.components.deploy.serving import Serving, serving
 from modelway.components.deploy.targets.base import VERSION, annotation
 
+LEFT_OVER = "it was left by a run that did not finish"
 _TOLD_BY = {"told_by": "the cluster"}  # the end of a promotion whose own run did not write it
 
 
@@ -30,9 +31,9 @@ class Predecessor:
 
     Attributes:
         lock: The promotion.
-        state: ``undone``: what served before serves; ``finished``: its version serves, whole, as it was to be
+        state: ``undone``: what served before serves, alone; ``finished``: its version serves, whole, as it was to be
             promoted; ``open``: neither.
-        reasons: Why it was undone.
+        reasons: Why it was undone, or is being undone; empty: it is not.
     """
 
     lock: PromotionLock
@@ -64,8 +65,8 @@ def undo_reasons(serving: Serving, lock: PromotionLock, entries: Iterable[Entry]
 def settle_predecessor(promotion: Promotion) -> tuple[Promotion, Predecessor | None]:
     """Records how the promotion ended that this one took over, where the cluster tells it.
 
-    A version that was undone is recorded as ``undone`` (``undone-in-part`` while its pods are still reached), by who
-    took over, with the reasons. A version whose rollout the cluster has finished gets the environment's alias, and is
+    A version that was undone, and of which no pod is reached any more, is recorded as ``undone`` by who took over, with
+    the reasons; `record_undone` records later what is not yet. A version whose rollout the cluster has finished gets the environment's alias, and is
     recorded as ``promoted`` where the rollout is all that a promotion waits for: where there are smoke requests, their
     answers were not all checked. That needs a promotion that MLflow witnesses, and the image that was packaged.
 
@@ -83,10 +84,14 @@ def settle_predecessor(promotion: Promotion) -> tuple[Promotion, Predecessor | N
     lock = next((lock for lock in overtaken if current is not None and lock.run == current.run), None)
     if current is None or lock is None:
         return promotion, None
-    if reasons := undo_reasons(current, lock, log.entries):
-        record_undone(promotion, lock, reasons=reasons, serving=current)
-        return promotion, Predecessor(lock, "undone", reasons)
-    is_whole = current.phase == "healthy" and current.set_to == lock.version and current.serves(lock.version)
+    reasons = undo_reasons(current, lock, log.entries)
+    if reasons and lock.version not in current.ready:
+        undone = Predecessor(lock, "undone", reasons)
+        record_undone(promotion, undone)
+        return promotion, undone
+    is_whole = (
+        not reasons and current.phase == "healthy" and current.set_to == lock.version and current.serves(lock.version)
+    )
     version = model.version(lock.version)
     if is_whole and _is_proved(version, lock, image=current.image, log=log):
         _record_finished(promotion, lock, version=version, image=current.image)
@@ -94,36 +99,22 @@ def settle_predecessor(promotion: Promotion) -> tuple[Promotion, Predecessor | N
         template = None if obj is None else workload.target.serving_template(workload.cluster, obj, changing=False)
         replaced = "" if lock.version == claim.version else lock.version
         return replace(promotion, previous_template=template, replaced=replaced), Predecessor(lock, "finished")
-    return promotion, Predecessor(lock, "open")
+    return promotion, Predecessor(lock, "open", reasons)
 
 
-def record_undone(
-    promotion: Promotion, lock: PromotionLock, *, reasons: tuple[str, ...], serving: Serving | None = None
-) -> None:
-    """Records that the version of a promotion that was taken over is undone, and restores the environment's aliases.
-
-    Args:
-        promotion: The promotion that took over.
-        lock: The one that was taken over.
-        reasons: Why its version was undone.
-        serving: What the cluster serves; None: what served before, since this promotion has restored it.
-    """
+def record_undone(promotion: Promotion, predecessor: Predecessor) -> None:
+    """Records that the version of a promotion that was taken over is undone, and restores the environment's aliases."""
     model, environment, template = promotion.version.model, promotion.environment, promotion.previous_template
+    lock, reason = predecessor.lock, "; ".join(predecessor.reasons) or LEFT_OVER
     restored = "" if template is None else annotation(template, VERSION) or lock.replaces
     assert_held(promotion.log, promotion.claim)
     alias = model.version_with_alias(environment)
     if alias is not None and alias.number == lock.version != restored:
         restore_alias(model, environment, version=restored)
-    is_reached = serving is not None and lock.version in serving.ready
-    details = {"promotion": lock.id, "run": lock.run, "reason": "; ".join(reasons), "restored": restored}
-    details |= {"restored_image": promotion.previous_image} | (_TOLD_BY if serving is not None else {})
-    if is_reached and serving is not None:
-        details["pods"] = serving.pods()
-    model.version(lock.version).log_event(
-        "undone-in-part" if is_reached else "undone", promotion.claim.actor, environment=environment, details=details
-    )
-    teller = "the cluster tells: " if serving is not None else ""
-    promotion.workload.progress(f"{teller}version {lock.version} (run {lock.run}) was undone: {details['reason']}")
+    details = {"promotion": lock.id, "run": lock.run, "reason": reason, "restored": restored}
+    details |= {"restored_image": promotion.previous_image} | (_TOLD_BY if predecessor.reasons else {})
+    model.version(lock.version).log_event("undone", promotion.claim.actor, environment=environment, details=details)
+    promotion.workload.progress(f"version {lock.version} (run {lock.run}) is recorded as undone: {reason}")
 
 
 def _record_finished(promotion: Promotion, lock: PromotionLock, *, version: ModelVersion, image: str) -> None:

@@ -18,7 +18,7 @@ from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.preconditions import image_failures
 from modelway.components.deploy.promotion import Promotion, failures_of
-from modelway.components.deploy.reconciliation import settle_predecessor
+from modelway.components.deploy.reconciliation import record_undone, settle_predecessor
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.stage import lease, template_in_service, workload_of
 
@@ -102,9 +102,11 @@ def rollback(
         take_over=reason if take_over else "",
     )
     promotion = Promotion(version, workload, claim, environment, image, started_at, template)
-    promotion, _ = settle_predecessor(promotion)
+    promotion, predecessor = settle_predecessor(promotion)
     if reasons := failures_of(lambda: _start(promotion, obj, reason=reason)):
         return promotion.refuse(reasons)
+    if predecessor is not None and predecessor.state == "open" and predecessor.reasons:
+        record_undone(promotion, predecessor)
     promotion.record_deployed([])
     if reasons := promotion.follow():
         return promotion.undo(reasons)

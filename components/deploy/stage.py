@@ -30,7 +30,7 @@ from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
-from modelway.components.deploy.reconciliation import Predecessor, record_undone, settle_predecessor
+from modelway.components.deploy.reconciliation import LEFT_OVER, Predecessor, record_undone, settle_predecessor
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
@@ -38,7 +38,6 @@ from modelway.components.deploy.targets.base import RUN, annotation
 from modelway.components.deploy.workload import Workload, namespace_of
 
 _ACTOR = "deploy_model"
-_LEFT_OVER = "it was left by a run that did not finish"
 
 
 def deploy_in_task(
@@ -251,12 +250,12 @@ def _start(promotion: Promotion, obj: Object | None, *, predecessor: Predecessor
     template = promotion.previous_template
     promotion.list_releases()
     if obj is not None and template is not None and workload.state(obj).phase != "healthy":
-        left_over = "; ".join(predecessor.reasons if predecessor is not None else ()) or _LEFT_OVER
+        left_over = "; ".join(predecessor.reasons if predecessor is not None else ()) or LEFT_OVER
         workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {left_over}")
         if not workload.undo(workload.image(obj), template, reason=left_over):
             return (f"{workload.name} is not healthy and does not recover: repair it first",)
         if predecessor is not None and predecessor.state == "open":
-            record_undone(promotion, predecessor.lock, reasons=(_LEFT_OVER,))
+            record_undone(promotion, predecessor)
     if reasons := promotion.rehearse_rollback():
         return reasons
     promotion.start(workload.get(promotion.claim.model), immediate=False)
