@@ -66,9 +66,10 @@ def settle_predecessor(promotion: Promotion) -> tuple[Promotion, Predecessor | N
     """Records how the promotion ended that this one took over, where the cluster tells it.
 
     A version that was undone, and of which no pod is reached any more, is recorded as ``undone`` by who took over, with
-    the reasons; `record_undone` records later what is not yet. A version whose rollout the cluster has finished gets the environment's alias, and is
-    recorded as ``promoted`` where the rollout is all that a promotion waits for: where there are smoke requests, their
-    answers were not all checked. That needs a promotion that MLflow witnesses, and the image that was packaged.
+    the reasons; `record_undone` records later what is not yet. A version whose rollout the cluster has finished gets
+    the environment's alias, and is recorded as ``promoted`` where the rollout is all that a promotion waits for: where
+    there are smoke requests, their answers were not all checked. That needs a promotion that MLflow witnesses, and the
+    image that was packaged.
 
     Returns:
         The promotion, which replaces what serves, and the one that it took over and whose change the cluster has; None
