@@ -48,19 +48,26 @@ class Cluster:
     Args:
         client: A client of the API server (``kubernetes.client.ApiClient``).
         namespace: The namespace.
+        connect_seconds: How long the API server may take to be reached.
     """
 
-    def __init__(self, client: Any, namespace: str) -> None:
-        self._client, self.namespace = client, namespace
+    def __init__(self, client: Any, namespace: str, *, connect_seconds: float = _CONNECT_SECONDS) -> None:
+        self._client, self.namespace, self._connect_seconds = client, namespace, connect_seconds
 
     @classmethod
-    def connect(cls, namespace: str) -> Cluster:
+    def connect(cls, namespace: str, *, connect_seconds: float | None = None) -> Cluster:
         """Connects to the cluster of ``KUBECONFIG``, or else to the one that this runs in.
+
+        Args:
+            namespace: The namespace.
+            connect_seconds: How long the API server may take to be reached, in one try; None: ten seconds, and tries.
 
         Raises:
             SetupError: there is neither, or its configuration cannot be used.
         """
-        return cls(api_client(), namespace)
+        if connect_seconds is None:
+            return cls(api_client(), namespace)
+        return cls(api_client(patient=False), namespace, connect_seconds=connect_seconds)
 
     def get(self, resource: str, name: str) -> Object | None:
         """An object by name; None if there is none.
@@ -114,7 +121,7 @@ class Cluster:
                     tail_lines=lines,
                     previous=previous,
                     _preload_content=False,
-                    _request_timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+                    _request_timeout=(self._connect_seconds, _ANSWER_SECONDS),
                 )
         except ModelwayError:
             return []
@@ -209,7 +216,7 @@ class Cluster:
             response_type="object",
             auth_settings=["BearerToken"],
             _return_http_data_only=True,
-            _request_timeout=(_CONNECT_SECONDS, seconds),
+            _request_timeout=(self._connect_seconds, seconds),
         )
 
     @contextmanager

@@ -16,6 +16,7 @@ from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.evidence.runs import DeploymentResult
 from modelway.components.deploy.cluster import Object
+from modelway.components.deploy.following import follow
 from modelway.components.deploy.rehearsal import rehearse_rollback
 from modelway.components.deploy.releases import list_releases
 from modelway.components.deploy.restoration import Restoration
@@ -49,6 +50,8 @@ class Promotion:
         previous_template: The pod template that serves before the change; None if none does.
         smoke: The smoke requests to the new pods; None where the environment has traffic of its own.
         rolled_back_from: Of a rollback the version that it goes back from, which may have been rolled out only in part.
+        replaced: The version that serves before the change, where that is not the one that the claim names: of a
+            promotion that was taken over and whose rollout the cluster has finished.
     """
 
     version: ModelVersion
@@ -60,6 +63,7 @@ class Promotion:
     previous_template: Object | None = None
     smoke: SmokeTraffic | None = None
     rolled_back_from: str = ""
+    replaced: str = ""
 
     @property
     def log(self) -> AuditLog:
@@ -71,6 +75,11 @@ class Promotion:
         """The image that serves before the change; empty if none does."""
         return "" if self.previous_template is None else image_of(self.previous_template)
 
+    @property
+    def replaced_version(self) -> str:
+        """The version that serves before the change; empty if none does."""
+        return self.replaced or self.claim.replaces
+
     def list_releases(self) -> None:
         """Lists the version and the one that serves as released, where the environment admits only released images.
 
@@ -79,7 +88,7 @@ class Promotion:
         """
         model, template, workload = self.version.model, self.previous_template, self.workload
         images = {self.version: self.image}
-        previous = "" if template is None else annotation(template, VERSION) or self.claim.replaces
+        previous = "" if template is None else annotation(template, VERSION) or self.replaced_version
         if previous:
             images.setdefault(model.version(previous), self.previous_image)
         list_releases(workload.cluster, workload.name, images=images, progress=workload.progress)
@@ -145,13 +154,13 @@ class Promotion:
         """
         limit = self.workload.policy.deployment.timeout_seconds
         if self.smoke is None:
-            return self.workload.follow(self.image, limit, make_room=make_room)
+            return follow(self.workload, self.image, limit, make_room=make_room)
         self.workload.progress(
             f"{self.environment} has no traffic of its own: sending {self.smoke.per_second:g} smoke requests a second "
             "to the new pods"
         )
         with self.smoke as smoke:
-            return self.workload.follow(self.image, limit, smoke=smoke)
+            return follow(self.workload, self.image, limit, smoke=smoke)
 
     def complete(self, event: Literal["promoted", "rolled-back"], reason: str = "") -> DeployResult:
         """Points the environment's aliases at the version, and records that it serves."""
@@ -213,9 +222,9 @@ class Promotion:
         event: End = "undone-in-part" if restoration.undone else "undone"
         assert_held(self.log, claim)
         model = self.version.model
-        if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
-            restore_alias(model, self.environment, version=claim.replaces)
-        restored = claim.replaces if restored_image else ""
+        if model.version_with_alias(self.environment) == self.version and claim.version != self.replaced_version:
+            restore_alias(model, self.environment, version=self.replaced_version)
+        restored = self.replaced_version if restored_image else ""
         reason, serving = "; ".join(reasons), restoration.serving()
         details = {"reason": reason, "serving": serving, "restored": restored, "restored_image": restored_image}
         return self._end(event, reasons, **details, **({"verdict": "inconclusive"} if inconclusive else {}))
@@ -281,7 +290,7 @@ class Promotion:
             version=claim.version,
             environment=claim.environment,
             image=self.image,
-            replaced_version=self.rolled_back_from or claim.replaces,
+            replaced_version=self.rolled_back_from or self.replaced_version,
             restored_image=restored_image,
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,

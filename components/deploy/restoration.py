@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from modelway.components.deploy.cluster import Object
+from modelway.components.deploy.room import shortage_of
 from modelway.components.deploy.targets.base import (
     image_of,
     is_ready,
@@ -24,14 +25,14 @@ class Restoration:
         undone: How many pods of other versions, the undone one's, are still ready.
         ready: How many pods are ready, by version.
         desired: How many pods there should be.
-        waiting: Why pods find no node, in the scheduler's words; empty if none waits.
+        waiting: What pods wait for that find no node; empty if none does.
     """
 
     healthy: bool = False
     undone: int = 0
     ready: tuple[tuple[str, int], ...] = ()
     desired: int = 0
-    waiting: tuple[str, ...] = ()
+    waiting: str = ""
 
     @classmethod
     def of(cls, pods: Sequence[Object], *, image: str, desired: int, healthy: bool) -> Restoration:
@@ -44,7 +45,8 @@ class Restoration:
             healthy: Whether the controller reports that all is as it should be.
         """
         undone = sum(is_ready(pod) and image_of(pod) != image for pod in pods)
-        waiting = tuple(dict.fromkeys(unschedulable(pods).values()))
+        shortage = shortage_of(pods)
+        waiting = "" if shortage is None else shortage.sentence()
         return cls(healthy and not undone, undone, tuple(sorted(ready_by_version(pods).items())), desired, waiting)
 
     @property
@@ -62,8 +64,7 @@ class Restoration:
         parts = [f"{self.undone} of {ready} ready pods are still of the undone version"] if self.undone else []
         if not self.healthy and ready - self.undone < self.desired:
             parts.append(f"{ready - self.undone} of {self.desired} pods of what served before are ready")
-        parts += [f"no room: {reason}" for reason in self.waiting]
-        return "; ".join(parts)
+        return "; ".join([*parts, *([f"no room: {self.waiting}"] if self.waiting else [])])
 
 
 def pods_to_miss(pods: Iterable[Object], *, image: str, desired: int) -> int:

@@ -25,6 +25,7 @@ from modelway.components.core.errors import ModelwayError, NotFoundError
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.preconditions import image_failures
 from modelway.components.deploy.promotion import Promotion, failures_of
+from modelway.components.deploy.reconciliation import record_undone, settle_predecessor
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.stage import lease, template_in_service, workload_of
@@ -115,6 +116,9 @@ def rollback(
         take_over=reason if take_over else "",
     )
     promotion = Promotion(version, workload, claim, environment, image, started_at, template, rolled_back_from=replaced)
+    promotion, predecessor = settle_predecessor(promotion)
+    if predecessor is not None and predecessor.state == "open" and predecessor.reasons:
+        record_undone(promotion, predecessor)
     if obj is not None and promotion.previous_image == promotion.image:
         promotion.list_releases()
         return promotion.return_to_previous(obj, reason=reason)

@@ -30,15 +30,15 @@ from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
+from modelway.components.deploy.reconciliation import LEFT_OVER, Predecessor, record_undone, settle_predecessor
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
 from modelway.components.deploy.targets.base import changing_run
-from modelway.components.deploy.workload import UNDO_DEADLINES, Workload
+from modelway.components.deploy.workload import UNDO_DEADLINES, Workload, namespace_of
 
 _ACTOR = "deploy_model"
-_LEFT_OVER = "it was left by a run that did not finish"
 
 
 def deploy_in_task(
@@ -84,6 +84,7 @@ def deploy(
     actor: str,
     policy: Policy | None = None,
     cluster: Cluster | None = None,
+    take_over: str = "",
     progress: Callable[[str], None] = print,
     insecure: bool = False,
 ) -> DeployResult:
@@ -100,6 +101,8 @@ def deploy(
         actor: Who requested the deployment.
         policy: The promoter's policy; it may be stricter than the released one, not weaker.
         cluster: The environment's cluster; by default the one of ``KUBECONFIG`` or of the pod's service account.
+        take_over: A person's reason for taking over the promotion in progress, whose run has died; empty: it is left
+            alone until its lease expires.
         progress: Called with each line of progress.
         insecure: Whether to talk to the registry over plain HTTP; one on the machine itself always is.
 
@@ -162,9 +165,11 @@ def deploy(
             run=run,
             lease=lease(workload.policy),
             replaces="" if current_version is None else current_version.number,
+            take_over=take_over,
         )
     except (EnvironmentLockedError, NoSmokeRequestsError) as error:
-        return refuse((error.message,))
+        is_locked = isinstance(error, EnvironmentLockedError)
+        return refuse((f"{error.message}: {error.remedy}" if is_locked else error.message,))
     promotion = Promotion(version, workload, claim, environment, image, started_at, smoke=smoke)
     try:
         return _carry_out(promotion, current)
@@ -190,8 +195,7 @@ def workload_of(
             Prometheus has a password in it.
     """
     policy = policy or opened(version).policy
-    namespace = policy.environments[environment].namespace if environment in policy.environments else None
-    cluster = cluster or Cluster.connect(namespace or f"modelway-{environment}")
+    cluster = cluster or Cluster.connect(namespace_of(policy, environment))
     if _is_smoke(policy, environment):
         policy = smoke_policy(policy)
     workload = Workload(cluster, kubernetes_name(version.name), policy, progress)
@@ -230,15 +234,17 @@ def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> De
     obj = workload.get(claim.model)
     template = template_in_service(workload, obj, previous_claim=previous_claim)
     promotion = replace(promotion, previous_template=template)
+    promotion, predecessor = settle_predecessor(promotion)
     if deployed_entry(entries, claim) is not None and obj is not None and not promotion.is_in_progress(obj):
         workload.progress("an earlier task of this run had begun to undo it")
         reason = promotion.undo_reason(obj) or f"{workload.name} was changed by something else meanwhile"
         return promotion.finish_undone((reason,), workload.wait_restored(template))
     if obj is None or not promotion.is_in_progress(obj):
-        if reasons := failures_of(lambda: _start(promotion, obj)):
+        if reasons := failures_of(lambda: _start(promotion, obj, predecessor=predecessor)):
             return promotion.refuse(reasons)
     else:
         workload.progress(f"{workload.name} is already set to {promotion.image}: following the rollout")
+        workload.take_up(obj, claim.run)
     promotion.record_deployed(entries)
     try:
         failures = promotion.follow()
@@ -247,7 +253,7 @@ def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> De
     return promotion.undo(failures) if failures else promotion.complete("promoted")
 
 
-def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
+def _start(promotion: Promotion, obj: Object | None, *, predecessor: Predecessor | None) -> tuple[str, ...]:
     """Starts the change, after rehearsing the rollback; returns why it was not started, empty if it was."""
     workload = promotion.workload
     template = promotion.previous_template
@@ -256,9 +262,12 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
         workload.wait_for_pods(obj)
         obj = workload.get(promotion.claim.model)
     if obj is not None and template is not None and workload.state(obj).phase != "healthy":
-        workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {_LEFT_OVER}")
-        if not workload.undo(workload.image(obj), template, reason=_LEFT_OVER).healthy:
+        left_over = "; ".join(predecessor.reasons if predecessor is not None else ()) or LEFT_OVER
+        workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {left_over}")
+        if not workload.undo(workload.image(obj), template, reason=left_over).healthy:
             return (f"{workload.name} is not healthy and does not recover: repair it first",)
+        if predecessor is not None and predecessor.state == "open":
+            record_undone(promotion, predecessor)
     if reasons := promotion.rehearse_rollback():
         return reasons
     promotion.start(workload.get(promotion.claim.model), immediate=False)

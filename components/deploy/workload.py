@@ -1,42 +1,34 @@
-"""A model's workload in a cluster: changes it, follows it until it is healthy or has failed, and undoes changes."""
+"""A model's workload in a cluster: changes it, waits for it, and undoes changes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
-from modelway.components.deploy.diagnosis import (
-    failed_analyses,
-    is_crash_looping,
-    metric_values,
-    pod_diagnosis,
-    pod_problems,
-    rollout_diagnosis,
-)
 from modelway.components.deploy.restoration import Restoration, pods_to_miss
-from modelway.components.deploy.room import RoomWait, no_room, shortage_of
-from modelway.components.deploy.smoke import SmokeTraffic
+from modelway.components.deploy.room import no_room, shortage_of
 from modelway.components.deploy.targets.base import (
     MODEL,
+    RUN,
     VERSION,
     DeployTarget,
     RolloutChange,
     RolloutState,
+    annotate,
     annotation,
     image_of,
-    pods_of_image,
 )
 from modelway.components.deploy.targets.deployment import DeploymentTarget
 from modelway.components.deploy.targets.kserve import InferenceServiceTarget
 from modelway.components.deploy.targets.rollout import RolloutTarget
 
 UNDO_DEADLINES = 3  # an undo on a full cluster goes on pod by pod, each of which is progress
-_ROLLBACK_MISSES = 2  # what is rolled back from serves until the other is there: one pod fewer, and one that waits
 _POLL_SECONDS = 2.0
 _TARGETS: dict[str, DeployTarget] = {
     "rollout": RolloutTarget(),
@@ -81,13 +73,31 @@ class Workload:
             )
         return obj
 
+    def object(self) -> Object:
+        """The object that has been created.
+
+        Raises:
+            ModelwayError: it was deleted meanwhile.
+        """
+        obj = self.cluster.get(self.target.resource, self.name)
+        if obj is None:
+            raise ModelwayError(
+                f"{self.cluster.namespace}/{self.target.resource}/{self.name} was deleted",
+                remedy="find out who deleted it, then run again",
+            )
+        return obj
+
+    def pods(self) -> list[Object]:
+        """All pods of the object, also those that are being deleted."""
+        return self.cluster.find("pods", self.target.selector(self.name))
+
     def image(self, obj: Object) -> str:
         """The image that an object is set to."""
         return image_of(self.target.template(obj))
 
     def state(self, obj: Object) -> RolloutState:
         """The state of an object's rollout."""
-        return self.target.state(obj, self._pods())
+        return self.target.state(obj, self.pods())
 
     def apply(self, obj: Object | None, change: RolloutChange) -> None:
         """Creates or changes the object, with its analysis.
@@ -115,158 +125,19 @@ class Workload:
                 )
         self.cluster.patch(self.target.resource, self.name, operations=self.target.change(obj, change))
 
-    def follow(
-        self, image: str, seconds: float, *, smoke: SmokeTraffic | None = None, make_room: bool = False
-    ) -> tuple[str, ...]:
-        """Follows a rollout until it is healthy or has failed.
-
-        It has failed too once a pod of it that never was ready has died three times.
-
-        Args:
-            image: The image that is rolled out.
-            seconds: How long it may take.
-            smoke: Sends requests to the new pods and checks their answers; None: they have other traffic.
-            make_room: Whether pods of other images give way where the new ones find no room, as in a rollback.
-
-        Returns:
-            Why it failed; empty if everything that serves is of the image.
-
-        Raises:
-            NoRoomError: there was no room for pods, of this or of the version before, which is not the version's fault.
-        """
-        deadline, last_line, has_failed = time.monotonic() + seconds, "", False
-        problems: dict[str, str] = {}
-        diagnosis: list[str] = []
-        analyses: dict[str, None] = {}  # an aborted Rollout no longer names them
-        deployment = self.policy.deployment
-        room = RoomWait(self.cluster, self.target, self.name, seconds=deployment.progress_deadline_seconds)
-        while True:
-            try:
-                obj = self._object()
-                if self.image(obj) != image:
-                    return (f"{self.name} was changed by something else meanwhile, to {self.image(obj)}",)
-                pods = self._pods()
-                state = self.target.state(obj, pods)
-                if make_room:
-                    self._make_room(obj, pods, image=image, most=_ROLLBACK_MISSES)
-                analyses |= dict.fromkeys(state.analyses)
-                line = ", ".join([state.progress, *self._metric_values(state)])
-                if (current := pod_problems(state.pods)) and current != problems:
-                    problems, diagnosis = current, pod_diagnosis(self.cluster, state.pods)
-                if state.phase == "progressing" and any(map(is_crash_looping, state.pods)):
-                    return tuple(diagnosis)
-                if smoke is not None:
-                    smoke.aim(pods_of_image(state.pods, image) if state.phase != "failed" else ())
-                    if failures := smoke.failures():
-                        return (*failures, *diagnosis)
-                shortage = room.observe(state, pods, problems=current)
-                line = ", ".join(filter(None, [line, shortage]))
-                is_served = state.phase == "healthy" or (state.is_alone and bool(shortage))
-                if is_served and (smoke is None or smoke.enough):
-                    self.progress(line)
-                    self._tolerate(obj, 0)
-                    room.end()
-                    return ()
-                if state.phase == "failed" and has_failed:  # twice in a row: a status may be slightly out of date
-                    state = replace(state, analyses=tuple(analyses))
-                    room.check(faults=[*current, *failed_analyses(self.cluster, state)])
-                    reasons = rollout_diagnosis(self.cluster, self.name, state=state, pods=diagnosis)
-                    return (*reasons, *(smoke.notes() if smoke is not None else ()))
-                has_failed = state.phase == "failed"
-                if time.monotonic() > deadline:
-                    room.check()
-                    return (f"it did not finish within {seconds:,.0f} s: {line}", *diagnosis)
-            except UnavailableError as error:
-                if time.monotonic() > deadline:
-                    raise
-                line = error.message
-            if line != last_line:
-                self.progress(line)
-            last_line = line
-            time.sleep(_POLL_SECONDS)
-
-    def undo(self, image: str, template: Object | None, *, reason: str) -> Restoration:
-        """Restores what served before, unless something else has changed the object meanwhile.
-
-        Args:
-            image: The image that was rolled out.
-            template: The pod template that served before; None: none did, and the pods are stopped.
-            reason: Why.
-
-        Returns:
-            How far the undo came; it is complete unless it says what is missing.
-        """
-        obj = self._object()
-        if self.image(obj) == image:
-            if template is not None:
-                self.target.abort(self.cluster, self.name)
-            operations = self.target.restore(obj, template, reason=reason)
-            self.cluster.patch(self.target.resource, self.name, operations=operations)
-        return self.wait_restored(template)
-
-    def restoration(self, template: Object | None) -> Restoration:
-        """How far an undo is in favour of a pod template; None: nothing is to serve."""
-        return self._restoration(self._object(), self._pods(), template)
-
-    def wait_restored(self, template: Object | None) -> Restoration:
-        """Waits until a pod template serves alone and whole, and makes room for it; None: until nothing serves.
-
-        It gives up after the policy's progress deadline without progress, and at the latest after `UNDO_DEADLINES` of
-        them.
-        """
-        limit = self.policy.deployment.progress_deadline_seconds
-        deadline, last = time.monotonic() + limit, time.monotonic() + UNDO_DEADLINES * limit
-        restoration, last_line = Restoration(undone=1), ""
-        while True:
-            try:
-                obj, pods = self._object(), self._pods()
-                before, restoration = restoration, self._restoration(obj, pods, template)
-                if restoration.healthy:
-                    self._tolerate(obj, 0)
-                    return restoration
-                if restoration.progress > before.progress:
-                    deadline = min(last, time.monotonic() + limit)
-                if template is not None:
-                    self._make_room(obj, pods, image=image_of(template), most=len(pods))
-                line = restoration.line()
-            except UnavailableError as error:
-                if time.monotonic() > deadline:
-                    raise
-                line = error.message
-            if time.monotonic() > deadline:
-                return restoration
-            if line and line != last_line:
-                self.progress(f"undoing: {line}")
-            last_line = line
-            time.sleep(_POLL_SECONDS / 2)
+    def take_up(self, obj: Object, run: str) -> None:
+        """Notes on the object the run that follows its rollout from now on, where another began it."""
+        if annotation(obj, RUN) != run:
+            self.cluster.patch(self.target.resource, self.name, operations=annotate(obj, {RUN: run}))
 
     def wait_healthy(self, seconds: float) -> bool:
         """Waits until the object is healthy; returns False if it is not in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self.state(self._object()).phase == "healthy":
+            if self.state(self.object()).phase == "healthy":
                 return True
             time.sleep(_POLL_SECONDS / 2)
         return False
-
-    def _restoration(self, obj: Object, pods: Sequence[Object], template: Object | None) -> Restoration:
-        if template is None:
-            return Restoration.of(pods, image="", desired=0, healthy=True)
-        healthy = self.target.state(obj, pods).phase == "healthy"
-        return Restoration.of(pods, image=image_of(template), desired=obj["spec"].get("replicas", 1), healthy=healthy)
-
-    def _make_room(self, obj: Object, pods: Sequence[Object], *, image: str, most: int) -> None:
-        """Lets pods of other images give way where those of an image find no room, so that at most so many miss."""
-        missing = pods_to_miss(pods, image=image, desired=obj["spec"].get("replicas", 1))
-        if 0 < missing <= most:
-            self._tolerate(obj, missing)
-
-    def _tolerate(self, obj: Object, missing: int) -> None:
-        if operations := self.target.tolerance(obj, missing):
-            self.cluster.patch(self.target.resource, self.name, operations=operations)
-
-    def _pods(self) -> list[Object]:
-        return self.cluster.find("pods", self.target.selector(self.name))
 
     def wait_for_pods(self, obj: Object) -> None:
         """Waits until all pods of what serves are ready, as while the autoscaler adds some.
@@ -283,18 +154,77 @@ class Workload:
             if (shortage := shortage_of(pods, replica_sets)) is not None:
                 raise no_room(self.cluster, shortage)
 
-    def _object(self) -> Object:
-        obj = self.cluster.get(self.target.resource, self.name)
-        if obj is None:
-            raise ModelwayError(
-                f"{self.cluster.namespace}/{self.target.resource}/{self.name} was deleted",
-                remedy="find out who deleted it, then run again",
-            )
-        return obj
+    def make_room(self, obj: Object, pods: Sequence[Object], *, image: str, most: int) -> None:
+        """Lets pods of other images give way where those of an image find no room, so that at most so many miss."""
+        missing = pods_to_miss(pods, image=image, desired=obj["spec"].get("replicas", 1))
+        if 0 < missing <= most:
+            self.tolerate(obj, missing)
 
-    def _metric_values(self, state: RolloutState) -> list[str]:
-        runs = (self.cluster.get("analysisruns", name) for name in state.analyses)
-        return list(dict.fromkeys(line for run in runs if run is not None for line in metric_values(run)))
+    def tolerate(self, obj: Object, missing: int) -> None:
+        """Lets so many pods be missing while pods are replaced."""
+        if operations := self.target.tolerance(obj, missing):
+            self.cluster.patch(self.target.resource, self.name, operations=operations)
+
+    def undo(self, image: str, template: Object | None, *, reason: str) -> Restoration:
+        """Restores what served before, unless something else has changed the object meanwhile.
+
+        Args:
+            image: The image that was rolled out.
+            template: The pod template that served before; None: none did, and the pods are stopped.
+            reason: Why.
+
+        Returns:
+            How far the undo came; it is complete unless it says what is missing.
+        """
+        obj = self.object()
+        if self.image(obj) == image:
+            if template is not None:
+                self.target.abort(self.cluster, self.name)
+            operations = self.target.restore(obj, template, reason=reason)
+            self.cluster.patch(self.target.resource, self.name, operations=operations)
+        return self.wait_restored(template)
+
+    def restoration(self, template: Object | None) -> Restoration:
+        """How far an undo is in favour of a pod template; None: nothing is to serve."""
+        return self._restoration(self.object(), self.pods(), template)
+
+    def wait_restored(self, template: Object | None) -> Restoration:
+        """Waits until a pod template serves alone and whole, and makes room for it; None: until nothing serves.
+
+        It gives up after the policy's progress deadline without progress, and at the latest after `UNDO_DEADLINES` of
+        them.
+        """
+        limit = self.policy.deployment.progress_deadline_seconds
+        deadline, last = time.monotonic() + limit, time.monotonic() + UNDO_DEADLINES * limit
+        restoration, last_line = Restoration(undone=1), ""
+        while True:
+            try:
+                obj, pods = self.object(), self.pods()
+                before, restoration = restoration, self._restoration(obj, pods, template)
+                if restoration.healthy:
+                    self.tolerate(obj, 0)
+                    return restoration
+                if restoration.progress > before.progress:
+                    deadline = min(last, time.monotonic() + limit)
+                if template is not None:
+                    self.make_room(obj, pods, image=image_of(template), most=len(pods))
+                line = restoration.line()
+            except UnavailableError as error:
+                if time.monotonic() > deadline:
+                    raise
+                line = error.message
+            if time.monotonic() > deadline:
+                return restoration
+            if line and line != last_line:
+                self.progress(f"undoing: {line}")
+            last_line = line
+            time.sleep(_POLL_SECONDS / 2)
+
+    def _restoration(self, obj: Object, pods: Sequence[Object], template: Object | None) -> Restoration:
+        if template is None:
+            return Restoration.of(pods, image="", desired=0, healthy=True)
+        healthy = self.target.state(obj, pods).phase == "healthy"
+        return Restoration.of(pods, image=image_of(template), desired=obj["spec"].get("replicas", 1), healthy=healthy)
 
     def _create_or_replace(self, resource: str, body: Object) -> None:
         name = body["metadata"]["name"]
@@ -302,6 +232,12 @@ class Workload:
             self.cluster.create(resource, body)
         else:
             self.cluster.patch(resource, name, operations=[{"op": "replace", "path": "/spec", "value": body["spec"]}])
+
+
+def namespace_of(policy: Policy, environment: EnvironmentName) -> str:
+    """The namespace of an environment: the policy's, or else ``modelway-<environment>``."""
+    namespace = policy.environments[environment].namespace if environment in policy.environments else None
+    return namespace or f"modelway-{environment}"
 
 
 def _annotated(body: Object, change: RolloutChange) -> Object:

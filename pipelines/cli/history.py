@@ -16,6 +16,7 @@ from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.audit.witness import VerifiedLog
 from modelway.pipelines.cli.options import Context, Home, Project, Store, parse_time
 from modelway.pipelines.cli.output import Answer, Console, escape, to_minute
+from modelway.pipelines.cli.serving import environment_services, print_services, with_services
 
 _WORDS = {
     "rolling-out": "being rolled out",
@@ -31,10 +32,17 @@ def history(
     home: Home = None,
     store: Store = None,
 ) -> Answer:
-    """Shows which version each environment served when, why, and who approved and promoted it."""
-    model = Context.load(project, home, store=store).model
+    """Shows which version each environment served when, why, and who let it; and whether the cluster serves it now."""
+    context = Context.load(project, home, store=store)
+    model = context.model
     rows = serving_periods(model, at=parse_time(at) if at else None)
-    return Answer(rows, lambda: _print(model.name, rows))
+    services = None if at else environment_services(model, context.workspace.policy)
+
+    def print_for_people() -> None:
+        _print(model.name, rows)
+        print_services(services or {})
+
+    return Answer(rows if services is None else with_services(rows, services), print_for_people)
 
 
 def serving_periods(model: RegisteredModel, *, at: datetime | None = None) -> list[dict[str, Any]]:

@@ -41,6 +41,15 @@ def promote(
         typer.Option("--yes", "-y", help="Promote it without a question, even an older one or one that was undone."),
     ] = False,
     image: Annotated[str, typer.Option(help="The image by digest. Default: the one that was packaged.")] = "",
+    take_over: Annotated[
+        str | None,
+        typer.Option(
+            "--take-over",
+            metavar="REASON",
+            help="Take over a promotion there whose run has died, before its time is up; the reason is kept in the "
+            "audit log. Make sure first that it has died.",
+        ),
+    ] = None,
     project: Project = None,
     home: Home = None,
     store: Store = None,
@@ -56,8 +65,12 @@ def promote(
     context = Context.load(project, home, store=store, by=by)
     model_version, environment = context.model.version_named(version), environment_named(to)
     policy = context.workspace.policy
+    if take_over is not None and not take_over.strip():
+        raise ModelwayError("taking over needs a reason", key="--take-over", remedy="say why its run has died")
     if check:
-        answer = check_promotion(model_version, environment, image=image, policy=policy, insecure=insecure)
+        answer = check_promotion(
+            model_version, environment, image=image, policy=policy, take_over=bool(take_over), insecure=insecure
+        )
         return Answer(answer, lambda: _print_check(answer), 0 if answer["allowed"] else 1)
     if not yes:
         _confirm(model_version, environment, _doubts(model_version, environment))
@@ -67,9 +80,10 @@ def promote(
         model_version,
         environment,
         image=image,
-        run=promotion_run(model_version, environment, by=context.by),
+        run=promotion_run(model_version, environment, by=context.by, take_over=bool(take_over)),
         actor=context.by,
         policy=policy,
+        take_over=take_over or "",
         progress=print_progress,
         insecure=insecure,
     )
@@ -104,12 +118,20 @@ def _confirm(version: ModelVersion, environment: EnvironmentName, doubts: Sequen
         raise RejectedError(f"{version} was not promoted: you said no", value=version.number, remedy=remedy)
 
 
-def promotion_run(version: ModelVersion, environment: EnvironmentName, *, by: str) -> str:
-    """The run of a promotion: the person's own one that is under way there and died or goes on, else a new one."""
+def promotion_run(version: ModelVersion, environment: EnvironmentName, *, by: str, take_over: bool = False) -> str:
+    """The run of a promotion: the person's own one that is under way there and died or goes on, else a new one.
+
+    Who takes over begins a new one, even if it is the own one that has died.
+    """
     with suppress(BrokenLogError):  # which the preconditions report
         log = version.model.verified_log()
         lock = current_lock(log.entries, version.name, environment=environment)
-        if lock is not None and (lock.version, lock.actor) == (version.number, by) and lock.run.startswith(_RUN):
+        if (
+            lock is not None
+            and not take_over
+            and (lock.version, lock.actor) == (version.number, by)
+            and lock.run.startswith(_RUN)
+        ):
             return lock.run
     return f"{_RUN}{version.number}-to-{environment}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
@@ -120,6 +142,7 @@ def check_promotion(
     *,
     image: str = "",
     policy: Policy | None = None,
+    take_over: bool = False,
     insecure: bool = False,
 ) -> dict[str, Any]:
     """Says whether a version may go to an environment now, and if not why: by all that `deploy_model` requires.
@@ -145,7 +168,12 @@ def check_promotion(
         log = VerifiedLog([], 0, {})
     current = current_lock(log.entries, model.name, environment=environment)
     if current is not None:
-        blockers.append(f"{environment} is being changed: {current} is open")
+        if not take_over and datetime.now(UTC) < current.until:
+            blockers.append(
+                f"{environment} is being changed: {current} is open, and holds the lock until "
+                f"{current.until:%Y-%m-%d %H:%M} UTC; if its run has died, {current.actor} takes it up again by the "
+                "same command, and anybody takes it over by --take-over REASON"
+            )
         answer["open"] = {"run": current.run, "by": current.actor, "until": current.until.isoformat()}
     with suppress(ModelwayError):  # which is among the blockers too
         release = opened(version, opening)

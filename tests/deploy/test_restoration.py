@@ -57,7 +57,7 @@ def test_what_is_missing_is_said_with_counts() -> None:
     assert restoration.serving() == "version 1: 3 pods, version 2: 1 pod"
     assert restoration.line() == (
         "1 of 4 ready pods are still of the undone version; 3 of 4 pods of what served before are ready; "
-        "no room: 0/1 nodes are available: 1 Insufficient cpu"
+        "no room: 1 pod of version 1 asks for nothing; 0/1 nodes are available: 1 Insufficient cpu"
     )
     alone = Restoration.of(pods(3, waiting=1), **about)
     assert (alone.undone, alone.healthy) == (0, False)

@@ -79,6 +79,25 @@ def test_a_refusal_leaves_the_promotion_that_is_under_way_alone(
     assert current_lock(log.entries(), "busy", environment="staging") == claim
 
 
+def test_a_promotion_of_another_is_refused_with_who_holds_the_environment_and_how_it_is_taken_over(
+    release: Callable[..., str], packages: Any, tracking: Tracking
+) -> None:
+    version = release("held", {"staging": {"traffic": "live"}})
+    packages("held", version)
+    about: Any = {"model": "held", "version": "7", "environment": "staging", "actor": "eve"}
+    lock = acquire(AuditLog(packages.store, tracking), **about, run="other", lease=timedelta(hours=1))
+    with listening() as api:
+        handle = packages.handle("held").version(version)
+        result = deploy(handle, "staging", run="run-1", actor="ada", cluster=api.cluster(), progress=str)
+        assert api.objects == {}
+    (reason,) = result.reasons
+    assert reason.startswith(
+        "staging is locked by the promotion of version 7 of held to staging by eve (run other, begun"
+    )
+    assert f"until {lock.until:%Y-%m-%d %H:%M} UTC" in reason
+    assert "`modelway promote … --take-over REASON`" in reason
+
+
 def test_a_run_that_was_taken_over_does_not_go_on_when_its_task_is_tried_again(
     packages: Any, shared_version: str, ask: Callable[..., DeployResult], tracking: Tracking
 ) -> None:

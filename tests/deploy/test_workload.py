@@ -10,7 +10,9 @@ from pod_proxy import ApiServer
 from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
+from modelway.components.deploy import following as following_module
 from modelway.components.deploy import workload as workload_module
+from modelway.components.deploy.following import follow
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.targets.base import RolloutChange, image_of
 from modelway.components.deploy.workload import Workload
@@ -22,7 +24,8 @@ LATE = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": 
 
 @pytest.fixture(autouse=True)
 def _polling_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workload_module, "_POLL_SECONDS", 0.01)
+    for module in (workload_module, following_module):
+        monkeypatch.setattr(module, "_POLL_SECONDS", 0.01)
 
 
 def workload_of(api: ApiServer, **deployment: Any) -> Workload:
@@ -79,11 +82,11 @@ def test_a_healthy_rollout_has_no_failures_and_an_undo_restores_the_previous_tem
     workload.apply(None, change(IMAGE))
     obj = api.objects["deployments", "loans"]
     obj["status"] = HEALTHY
-    assert workload.follow(IMAGE, 5) == ()
+    assert follow(workload, IMAGE, 5) == ()
     template = obj["spec"]["template"]
     workload.apply(workload.get("loans"), change(NEXT, template))
     assert workload.image(api.objects["deployments", "loans"]) == NEXT
-    assert workload.follow(IMAGE, 5) == (f"loans was changed by something else meanwhile, to {NEXT}",)
+    assert follow(workload, IMAGE, 5) == (f"loans was changed by something else meanwhile, to {NEXT}",)
     assert workload.undo(NEXT, template, reason="it was slow")
     obj = api.objects["deployments", "loans"]
     assert image_of(obj["spec"]["template"]) == IMAGE
@@ -95,7 +98,7 @@ def test_a_failed_rollout_says_what_is_wrong_with_its_pods(api: ApiServer) -> No
     workload.apply(None, change(IMAGE))
     api.objects["deployments", "loans"]["status"] = {"observedGeneration": 1, "conditions": [LATE]}
     api.objects["pods", "loans-1"] = crashing_pod(IMAGE)
-    assert workload.follow(IMAGE, 5) == (
+    assert follow(workload, IMAGE, 5) == (
         "a pod is not ready: CrashLoopBackOff: back-off",
         "its log ends: loans-1 has no memory left",
     )
@@ -113,7 +116,7 @@ def test_a_pod_that_dies_over_and_over_before_it_is_ready_ends_a_rollout_at_once
     pod = crashing_pod(IMAGE, restarts=2)
     pod["metadata"]["labels"] = {"rollouts-pod-template-hash": "new"}
     api.objects["pods", "loans-1"] = pod
-    assert workload.follow(IMAGE, 600) == (
+    assert follow(workload, IMAGE, 600) == (
         "a pod is not ready: CrashLoopBackOff: back-off",
         "its log ends: loans-1 has no memory left",
     )
@@ -128,7 +131,7 @@ def test_other_deaths_of_pods_do_not_end_a_rollout(api: ApiServer, pod: dict[str
     workload = workload_of(api)
     workload.apply(None, change(IMAGE))
     api.objects["pods", "loans-1"] = pod
-    (failure, *_) = workload.follow(IMAGE, 0.2)
+    (failure, *_) = follow(workload, IMAGE, 0.2)
     assert failure.startswith("it did not finish within 0 s: 0 of 1 new pods ready")
 
 
@@ -155,7 +158,7 @@ def test_a_rollout_that_finds_no_room_is_inconclusive_at_its_deadline(api: ApiSe
         api.objects["deployments", "loans"]["status"] = status
 
     with pytest.raises(NoRoomError, match="inconclusive: no room: 1 pod asked for nothing; 0/1: full"):
-        replace(workload, progress=give_up).follow(IMAGE, 1)
+        follow(replace(workload, progress=give_up), IMAGE, 1)
     assert lines[0] == "0 of 1 new pods ready, waiting for room: 1 pod asks for nothing; 0/1: full"
 
 
@@ -178,7 +181,7 @@ def test_a_pod_that_crashes_while_another_finds_no_room_is_the_versions_fault(ap
     workload = workload_of(api)
     workload.apply(None, change(IMAGE))
     api.objects["pods", "loans-1"], api.objects["pods", "loans-2"] = crashing_pod(IMAGE), pod_without_room(IMAGE)
-    reasons = workload.follow(IMAGE, 0.05)
+    reasons = follow(workload, IMAGE, 0.05)
     assert "a pod is not ready: CrashLoopBackOff: back-off" in reasons
     assert not any("room" in reason for reason in reasons)
 
@@ -192,16 +195,16 @@ def test_a_version_that_has_passed_all_serves_whatever_pods_of_it_find_no_room(a
     waiting["metadata"] |= labels
     ready |= {"metadata": {"name": "loans-3"} | labels, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     api.objects["pods", "loans-2"], api.objects["pods", "loans-3"] = waiting, ready
-    assert workload.follow(IMAGE, 5) == ()
+    assert follow(workload, IMAGE, 5) == ()
     ready["status"] = {}
     with pytest.raises(NoRoomError):
-        workload.follow(IMAGE, 0.05)
+        follow(workload, IMAGE, 0.05)
 
 
 def test_a_rollout_has_to_finish_in_time(api: ApiServer) -> None:
     workload = workload_of(api)
     workload.apply(None, change(IMAGE))
-    (failure,) = workload.follow(IMAGE, 0.05)
+    (failure,) = follow(workload, IMAGE, 0.05)
     assert failure.startswith("it did not finish within 0 s: 0 of 1 new pods ready")
     assert not workload.wait_healthy(0.05)
     del api.objects["deployments", "loans"]

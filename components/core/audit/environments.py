@@ -119,9 +119,9 @@ def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[P
 
 
 def has_served(entries: Iterable[Entry], model: str, *, environment: str, version: str) -> bool:
-    """Whether an environment has served a version, at any time: promoted, not merely deployed."""
+    """Whether an environment has served a version, at any time: promoted, not merely deployed or restored."""
     return any(
-        period.version == version and period.entry.event != "deployed" and not period.undone
+        period.version == version and period.entry.event not in {"deployed", *_UNDOES} and not period.undone
         for period in periods(entries, model, environment=environment)
     )
 

@@ -85,6 +85,25 @@ def end_of(entries: Iterable[Entry], lock: PromotionLock) -> Entry | None:
     return None
 
 
+def overtaken_locks(entries: Iterable[Entry], lock: PromotionLock) -> list[PromotionLock]:
+    """The locks of other runs that a lock took over and whose end is not in the log, the latest first."""
+    begun: dict[str, PromotionLock] = {}
+    ended: set[str] = set()
+    for entry in entries:
+        if (entry.model, entry.environment) == (lock.model, lock.environment):
+            if entry.event == "promotion.begun":
+                begun[entry.sha256()] = PromotionLock(**dict(entry))
+            elif entry.event in _ENDS:
+                ended.add(entry.details.get("promotion", ""))
+    chain: list[PromotionLock] = []
+    overtaken = begun.get(lock.details.get("took_over", ""))
+    while overtaken is not None and overtaken.number < lock.number:
+        if overtaken.id not in ended and (overtaken.run, overtaken.version) != (lock.run, lock.version):
+            chain.append(overtaken)
+        overtaken = begun.get(overtaken.details.get("took_over", ""))
+    return chain
+
+
 def acquire(
     log: AuditLog,
     *,
@@ -124,13 +143,14 @@ def acquire(
         details = {"run": run, "replaces": replaces, "until": (moment + lease).isoformat(timespec="seconds")}
         if current is not None:
             stale = moment >= current.until
+            if not stale and (current.run, current.version) == (run, version):
+                return current
             if not stale and not take_over:
-                if (current.run, current.version) == (run, version):
-                    return current
                 raise EnvironmentLockedError(
                     f"{environment} is locked by {current} until {current.until:%Y-%m-%d %H:%M} UTC",
                     value=current.id[:12],
-                    remedy="wait until it has ended; if its run has died, run that again or take it over with a reason",
+                    remedy="wait until it has ended; if its run has died, run that again, or take it over with "
+                    "`modelway promote … --take-over REASON`",
                 )
             reason = take_over or f"its lease expired at {current.until:%Y-%m-%d %H:%M} UTC"
             details |= {"took_over": current.id, "reason": reason, "replaces": current.replaces}

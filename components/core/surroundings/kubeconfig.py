@@ -18,6 +18,11 @@ KUBECONFIG = "KUBECONFIG"
 _REMEDY = "set KUBECONFIG to a kubeconfig file that works: `kubectl config view` prints what kubectl uses"
 
 
+def is_cluster_configured() -> bool:
+    """Whether there is a cluster that `cluster_configuration` would read the settings of; asks nothing."""
+    return bool(kubeconfig_file()) or in_pod()
+
+
 def cluster_configuration() -> Any | None:
     """The settings of the cluster that ``KUBECONFIG`` names, else ``~/.kube/config``, else of the one this runs in.
 
@@ -61,8 +66,11 @@ def cluster_configuration() -> Any | None:
     return settings
 
 
-def api_client() -> Any:
+def api_client(*, patient: bool = True) -> Any:
     """A client of that cluster's API server (``kubernetes.client.ApiClient``).
+
+    Args:
+        patient: Whether it tries again where the API server cannot be reached.
 
     Raises:
         SetupError: there is no cluster, or its configuration cannot be used.
@@ -76,6 +84,8 @@ def api_client() -> Any:
             key=KUBECONFIG,
             remedy="set KUBECONFIG to a kubeconfig file, or run in a pod of the cluster with a service account",
         )
+    if not patient:
+        configuration.retries = False
     return client.ApiClient(configuration)
 
 

@@ -166,6 +166,18 @@ class DeployTarget(Protocol):
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout."""
 
+    def client_services(self, obj: Object) -> tuple[str, ...]:
+        """The Services by which clients reach the pods; none: those are its controller's, and reach all ready pods."""
+        return (str(obj["metadata"]["name"]),)
+
+    def is_undone_by_cluster(self, obj: Object) -> bool:  # noqa: ARG002 - a default
+        """Whether the cluster itself has undone the last change, while the object is still set to its version."""
+        return False
+
+    def analysis_runs(self, cluster: Cluster, obj: Object) -> list[Object]:  # noqa: ARG002 - a default
+        """The AnalysisRuns of the last change, whether the object's status still names them or not."""
+        return []
+
 
 def server_index(containers: Sequence[Object]) -> int:
     """The index of the server among a pod's containers.
@@ -323,13 +335,8 @@ def unschedulable(pods: Iterable[Object]) -> dict[str, str]:
     """Why the scheduler finds no node for pods, in its words, by the pod's name; pods that have a node are left out."""
     unscheduled = ("PodScheduled", "False", "Unschedulable")
     return {
-        pod["metadata"]["name"]: _first_sentence(str(condition.get("message") or "no node has room for it"))
+        pod["metadata"]["name"]: str(condition.get("message") or "no node has room for it")
         for pod in remaining_pods(pods)
         for condition in (pod.get("status") or {}).get("conditions") or ()
         if (condition["type"], condition["status"], condition.get("reason")) == unscheduled
     }
-
-
-def _first_sentence(message: str) -> str:
-    """A scheduler's message without what follows about preemption and claims."""
-    return message.partition(". ")[0].removesuffix(".")

@@ -98,6 +98,10 @@ class InferenceServiceTarget(DeployTarget):
             return RolloutState("failed", progress, f"{model['transitionStatus']} {message}".strip(), mine)
         return RolloutState("progressing", progress, "", mine)
 
+    def client_services(self, obj: Object) -> tuple[str, ...]:  # noqa: ARG002 - see `DeployTarget`
+        """None that is known: KServe makes the Services, and routes by itself."""
+        return ()
+
 
 def _is_ready(obj: Object) -> bool:
     return is_status_current(obj) and has_condition(obj, "Ready")

@@ -14,12 +14,13 @@ from modelway.components.deploy.targets.base import (
     DeployTarget,
     RolloutChange,
     RolloutState,
+    annotation,
     is_ready,
     is_stopped,
     remaining_pods,
 )
 
-_HASH = "rollouts-pod-template-hash"
+_HASH, _REVISION = "rollouts-pod-template-hash", "rollout.argoproj.io/revision"
 _ANALYSES = ("currentBackground", "currentStep", "prePromotion", "postPromotion")
 _JUDGING = ("analysis", "prePromotionAnalysis", "postPromotionAnalysis", "steps")
 
@@ -130,6 +131,42 @@ class RolloutTarget(DeployTarget):
             return RolloutState("healthy", progress, "", mine, analyses)
         alone, waiting = stable and bool(ready_new) and len(mine) == len(remaining), _is_waiting(obj, phase)
         return RolloutState("progressing", progress, "", mine, analyses, is_waiting=waiting, is_alone=alone)
+
+    def client_services(self, obj: Object) -> tuple[str, ...]:
+        """The Services by which clients reach the pods, as the strategy and its router say it."""
+        strategy, status = obj["spec"].get("strategy") or {}, obj.get("status") or {}
+        canary = strategy.get("canary") or {}
+        if strategy.get("blueGreen"):
+            return (str(strategy["blueGreen"]["activeService"]),)
+        if not canary.get("trafficRouting") or not canary.get("stableService"):
+            return super().client_services(obj)
+        weights = (status.get("canary") or {}).get("weights") or {}
+        is_routed = (weights.get("canary") or {}).get("weight", 0) > 0 and canary.get("canaryService")
+        return (str(canary["stableService"]), *([str(canary["canaryService"])] if is_routed else []))
+
+    def is_undone_by_cluster(self, obj: Object) -> bool:
+        """Whether Argo has aborted the last change, so that the stable ReplicaSet serves and not what the spec says."""
+        status, generation = obj.get("status") or {}, str(obj["metadata"].get("generation", ""))
+        stable = status.get("stableRS")
+        is_current = str(status.get("observedGeneration", "")) == generation
+        return bool(is_current and status.get("abort") and stable and stable != status.get("currentPodHash"))
+
+    def analysis_runs(self, cluster: Cluster, obj: Object) -> list[Object]:
+        """The AnalysisRuns of the last change, the oldest first; an aborted Rollout no longer names them.
+
+        Argo keeps those of the version's ReplicaSet, five that failed unless the Rollout's
+        ``analysis.unsuccessfulRunHistoryLimit`` says otherwise. An earlier trial of the same version has the same hash,
+        and another revision.
+        """
+        current, uid = (obj.get("status") or {}).get("currentPodHash"), obj["metadata"].get("uid")
+        runs = cluster.find("analysisruns", f"{_HASH}={current}") if current else []
+        mine = [
+            run
+            for run in runs
+            if any(owner["uid"] == uid for owner in run["metadata"].get("ownerReferences") or ())
+            and annotation(run, _REVISION) == annotation(obj, _REVISION)
+        ]
+        return sorted(mine, key=lambda run: (str(run["metadata"].get("creationTimestamp")), run["metadata"]["name"]))
 
 
 def _kind(strategy: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from modelway.components.core.audit.lock import (
     acquire,
     assert_held,
     current_lock,
+    overtaken_locks,
     release,
 )
 from modelway.components.core.audit.log import AuditLog, BrokenLogError
@@ -118,6 +119,26 @@ def test_a_person_takes_over_with_a_reason(log: AuditLog) -> None:
     entry = log.entries()[1]
     assert (entry.actor, entry.details["reason"], entry.details["took_over"]) == ("bob", "its pod was evicted", dead.id)
     assert current_lock(log.entries(), "loans", environment="production") == lock
+
+
+def test_the_run_that_took_over_gets_its_own_promotion_again_and_does_not_take_itself_over(log: AuditLog) -> None:
+    _acquire(log)
+    lock = _acquire(log, "run-2", take_over="its pod was evicted")
+    assert _acquire(log, "run-2", take_over="its pod was evicted") == lock
+    assert len(log.entries()) == 2
+
+
+def test_the_promotions_that_were_taken_over_and_have_no_end_are_told_the_latest_first(log: AuditLog) -> None:
+    dead = _acquire(log)
+    second = _acquire(log, "run-2", version="3", take_over="it died")
+    again = _acquire(log, "run-2", version="3", now=NOW + 2 * HOUR)  # its own time was up
+    last = _acquire(log, "run-3", take_over="so did that")
+    assert overtaken_locks(log.entries(), dead) == []
+    assert overtaken_locks(log.entries(), again) == [dead], "a run is not its own predecessor"
+    assert overtaken_locks(log.entries(), last) == [again, second, dead]
+    about: Any = {"model": "loans", "version": "2", "environment": "production"}
+    log.append("undone", "bot", **about, details={"promotion": second.id})
+    assert overtaken_locks(log.entries(), last) == [again, dead]
 
 
 def test_an_end_of_a_promotion_that_was_taken_over_does_not_end_the_other(log: AuditLog) -> None:

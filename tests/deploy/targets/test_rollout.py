@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pod_proxy import patched
+from pod_proxy import ApiServer, patched
 from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
@@ -251,3 +251,47 @@ def test_a_rollout_that_takes_its_pods_from_elsewhere_is_refused(rollout: dict[s
     rollout["spec"] = {"workloadRef": {"kind": "Deployment", "name": "loans"}}
     with pytest.raises(ModelwayError, match="takes its pods from another object"):
         TARGET.template(rollout)
+
+
+def test_clients_come_by_the_services_that_the_strategy_and_its_router_name(rollout: dict[str, Any]) -> None:
+    strategy = rollout["spec"]["strategy"]
+    assert TARGET.client_services(rollout) == ("loans",)
+    strategy["canary"] |= {"trafficRouting": {"istio": {}}, "stableService": "loans", "canaryService": "loans-preview"}
+    assert TARGET.client_services(rollout) == ("loans",)
+    rollout["status"]["canary"] = {"weights": {"canary": {"weight": 20}, "stable": {"weight": 80}}}
+    assert TARGET.client_services(rollout) == ("loans", "loans-preview")
+    rollout["spec"]["strategy"] = {"blueGreen": {"activeService": "active", "previewService": "preview"}}
+    assert TARGET.client_services(rollout) == ("active",)
+
+
+@pytest.mark.parametrize(
+    ("status", "undone"),
+    [
+        ({"abort": True, "stableRS": "old", "phase": "Degraded"}, True),
+        ({"abort": True, "stableRS": "old", "observedGeneration": "3"}, False),
+        ({"abort": True, "stableRS": "new"}, False),
+        ({"abort": True, "stableRS": ""}, False),
+        ({"stableRS": "old", "phase": "Degraded"}, False),
+        ({}, False),
+    ],
+)
+def test_a_rollout_that_argo_aborted_is_undone_by_the_cluster(
+    rollout: dict[str, Any], status: dict[str, Any], undone: bool
+) -> None:
+    rollout["status"] |= status
+    assert TARGET.is_undone_by_cluster(rollout) is undone
+
+
+def test_the_analyses_of_the_last_change_are_told_from_those_of_an_earlier_trial_and_of_others(
+    api: ApiServer, rollout: dict[str, Any]
+) -> None:
+    rollout["metadata"]["annotations"] = {"rollout.argoproj.io/revision": "5"}
+    for name, revision, owner in (("step", "5", "u"), ("watch", "5", "u"), ("trial", "3", "u"), ("other", "5", "o")):
+        metadata = {"name": name, "ownerReferences": [{"uid": owner}], "creationTimestamp": "2026-11-01T00:00:00Z"}
+        metadata["annotations"] = {"rollout.argoproj.io/revision": revision}
+        api.objects["analysisruns", name] = {"metadata": metadata}
+    api.objects["analysisruns", "watch"]["metadata"]["creationTimestamp"] = "2026-10-31T23:59:59Z"
+    runs = TARGET.analysis_runs(api.cluster(), rollout)
+    assert [run["metadata"]["name"] for run in runs] == ["watch", "step"]
+    del rollout["status"]
+    assert TARGET.analysis_runs(api.cluster(), rollout) == []

@@ -51,6 +51,10 @@ def test_a_check_names_the_promotion_that_has_the_environment(audited: AuditedMo
     answer = check_promotion(audited.handle.version("1"), "production")
     assert "production is being changed" in answer["refusals"][-1]
     assert (answer["open"]["run"], answer["open"]["by"]) == ("promote-7", "cyd")
+    assert f"holds the lock until {claim.until:%Y-%m-%d %H:%M} UTC" in answer["refusals"][-1]
+    assert "--take-over REASON" in answer["refusals"][-1]
+    over = check_promotion(audited.handle.version("1"), "production", take_over=True)
+    assert (len(over["refusals"]), over["open"]["run"]) == (1, "promote-7")
     release(audited.log, claim, event="undone", actor="bot")
     assert len(check_promotion(audited.handle.version("1"), "production")["refusals"]) == 1
 
@@ -172,3 +176,23 @@ def test_a_new_call_is_a_new_run_unless_the_persons_own_is_open(audited: Audited
     acquire(audited.log, **about, actor="ada", run="a-task-of-kubeflow", take_over="it died")
     assert promotion_run(version, "staging", by="ada") not in {first, "a-task-of-kubeflow"}
     assert claim.run == first
+
+
+def test_who_takes_over_begins_a_new_run_even_where_it_is_the_own_one_that_died(audited: AuditedModel) -> None:
+    version = audited.handle.version("1")
+    about: Any = {"model": audited.model, "version": "1", "environment": "staging", "lease": timedelta(hours=1)}
+    claim = acquire(audited.log, **about, actor="ada", run=promotion_run(version, "staging", by="ada"))
+    assert promotion_run(version, "staging", by="ada", take_over=True) != claim.run
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_promotion_whose_time_is_up_is_no_obstacle_to_a_check(audited: AuditedModel) -> None:
+    about: Any = {"model": audited.model, "version": "2", "environment": "staging", "actor": "cyd"}
+    acquire(audited.log, **about, run="promote-7", lease=timedelta(seconds=-1))
+    answer = check_promotion(audited.handle.version("1"), "staging")
+    assert not any("is being changed" in refusal for refusal in answer["refusals"])
+
+
+def test_taking_over_needs_a_reason(office: Office) -> None:
+    answer = office.read_json("promote", "1", "--to", "staging", "--take-over", " ", code=2)
+    assert (answer["error"]["key"], answer["error"]["message"]) == ("--take-over", "taking over needs a reason")
