@@ -89,7 +89,7 @@ def rollback(
     workload = workload_of(version, environment, policy=policy, cluster=cluster, progress=progress)
     obj = workload.get(model.name)
     previous_claim = current_lock(log.entries, model.name, environment=environment)
-    template = template_in_service(workload, obj, previous_claim=previous_claim)
+    template = template_in_service(workload, obj, previous_claim=previous_claim, entries=log.entries)
     claim = acquire(
         model.audit_log,
         model=model.name,

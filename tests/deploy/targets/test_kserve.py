@@ -82,3 +82,7 @@ def test_a_change_remembers_what_served_and_is_undone_to_it(service: dict[str, A
     assert [operation["path"] for operation in TARGET.restore(service, None, reason="x")] == [
         "/metadata/annotations/modelway.io~1undone"
     ]
+
+
+def test_its_services_are_kserves_own(service: dict[str, Any]) -> None:
+    assert TARGET.client_services(service) == ()
