@@ -103,7 +103,7 @@ def rollback(
         return replace(result, reasons=failures, seconds=time.monotonic() - started_at)
     workload = workload_of(version, environment, policy=policy, cluster=cluster, progress=progress)
     obj = workload.get(model.name)
-    template = template_in_service(workload, obj, previous_claim=previous_claim)
+    template = template_in_service(workload, obj, previous_claim=previous_claim, entries=log.entries)
     claim = acquire(
         model.audit_log,
         model=model.name,

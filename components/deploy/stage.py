@@ -15,6 +15,7 @@ from modelway.components.core.audit.lock import (
     PromotionLock,
     acquire,
     current_lock,
+    overtaken_locks,
 )
 from modelway.components.core.audit.log import BrokenLogError
 from modelway.components.core.audit.opened_version import opened, try_open
@@ -30,7 +31,12 @@ from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
-from modelway.components.deploy.reconciliation import LEFT_OVER, Predecessor, record_undone, settle_predecessor
+from modelway.components.deploy.reconciliation import (
+    LEFT_OVER,
+    Predecessor,
+    record_undone,
+    settle_predecessor,
+)
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
@@ -216,15 +222,16 @@ def lease(policy: Policy) -> timedelta:
 
 
 def template_in_service(
-    workload: Workload, obj: Object | None, *, previous_claim: PromotionLock | None
+    workload: Workload, obj: Object | None, *, previous_claim: PromotionLock | None, entries: list[Entry]
 ) -> Object | None:
     """The pod template that serves now; None if none does.
 
-    The promotion that held the environment until now may have changed the object.
+    The promotion that held the environment until now may have changed the object, or one that it had taken over.
     """
     if obj is None:
         return None
-    changing = previous_claim is not None and changing_run(obj) == previous_claim.run
+    holders = [] if previous_claim is None else [previous_claim, *overtaken_locks(entries, previous_claim)]
+    changing = any(changing_run(obj) == holder.run for holder in holders)
     return workload.target.serving_template(workload.cluster, obj, changing=changing)
 
 
@@ -232,7 +239,7 @@ def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> De
     workload, claim = promotion.workload, promotion.claim
     entries = promotion.version.model.verified_entries()
     obj = workload.get(claim.model)
-    template = template_in_service(workload, obj, previous_claim=previous_claim)
+    template = template_in_service(workload, obj, previous_claim=previous_claim, entries=entries)
     promotion = replace(promotion, previous_template=template)
     promotion, predecessor = settle_predecessor(promotion)
     if deployed_entry(entries, claim) is not None and obj is not None and not promotion.is_in_progress(obj):

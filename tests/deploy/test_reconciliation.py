@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from modelway.components.core.audit.environments import has_served, periods
 from modelway.components.core.audit.lock import PromotionLock, acquire, current_lock
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.errors import ModelwayError
+from modelway.components.deploy import stage
 from modelway.components.deploy.promotion import Promotion
 from modelway.components.deploy.reconciliation import record_undone, settle_predecessor
 from modelway.components.deploy.smoke import SmokeTraffic
@@ -249,3 +252,22 @@ def test_what_was_left_over_and_restored_is_recorded_as_undone(case: Case) -> No
     entry = case.model.verified_entries()[-1]
     assert (entry.event, entry.details["restored"], "told_by" in entry.details) == ("undone", "4", False)
     assert entry.details["reason"] == "it was left by a run that did not finish"
+
+
+def test_a_run_that_took_over_a_deployment_and_is_run_again_still_knows_what_served_before(case: Case) -> None:
+    dead = died(case)
+    add_rollout(case.api, "5")
+    obj = case.api.objects.pop(("rollouts", "loans"))
+    spec = {"containers": [{"name": "server", "image": IMAGES["4"]}]}
+    previous = {"metadata": {"annotations": {"modelway.io/version": "4"}}, "spec": spec}
+    obj["metadata"]["annotations"]["modelway.io/previous"] = json.dumps(previous)
+    obj["status"] = {"observedGeneration": 4, "replicas": 3, "availableReplicas": 2}
+    case.api.objects["deployments", "loans"] = obj
+    promotion = case.taken_over()
+    policy = minimal_policy(deployment={"target": "deployment"})
+    workload = replace(promotion.workload, policy=policy)
+    obj, entries = workload.get("loans"), case.model.verified_entries()
+    for lock in (dead, promotion.claim):
+        assert stage.template_in_service(workload, obj, previous_claim=lock, entries=entries) == previous
+    with pytest.raises(ModelwayError, match="being changed by something else"):
+        stage.template_in_service(workload, obj, previous_claim=None, entries=entries)

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pod_proxy import ApiServer
+from pod_proxy import ApiServer, status
+from serving_objects import ABORTED, IMAGES, add_aborted_rollout, add_analysis
 from user_files import minimal_policy
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy import following as following_module
 from modelway.components.deploy import workload as workload_module
+from modelway.components.deploy.cluster import Cluster
 from modelway.components.deploy.following import follow
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.targets.base import RolloutChange, image_of
@@ -210,3 +212,21 @@ def test_a_rollout_has_to_finish_in_time(api: ApiServer) -> None:
     del api.objects["deployments", "loans"]
     with pytest.raises(ModelwayError, match="models/deployments/loans was deleted"):
         workload.wait_healthy(0.05)
+
+
+def test_a_rollout_that_the_cluster_undid_before_it_is_followed_says_what_was_measured(api: ApiServer) -> None:
+    add_aborted_rollout(api)
+    add_analysis(api)
+    workload = Workload(api.cluster(), "loans", minimal_policy(), progress=str)
+    assert workload.follow(IMAGES["5"], 10) == ("error-rate is 0.4; the analysis requires <= 0.02",)
+    api.refusals["analysisruns"] = status(403, 'User "ada" cannot list resource "analysisruns"')
+    assert workload.follow(IMAGES["5"], 10) == (ABORTED,), "as the account of an older Role"
+
+
+def test_who_follows_the_rollout_of_another_run_is_noted_once(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_aborted_rollout(api)
+    workload = Workload(api.cluster(), "loans", minimal_policy(), progress=str)
+    workload.take_up(api.objects["rollouts", "loans"], "run-6")
+    assert api.objects["rollouts", "loans"]["metadata"]["annotations"]["modelway.io/run"] == "run-6"
+    monkeypatch.setattr(Cluster, "patch", None)
+    workload.take_up(api.objects["rollouts", "loans"], "run-6")

@@ -40,6 +40,7 @@ ALLOWED: list[tuple[str, str, str, Any]] = [
     ("deployer", "POST", _core("production", "/pods"), POD),
     ("deployer", "GET", _core("production", "/pods"), None),
     ("deployer", "GET", _core("production", "/events"), None),
+    ("deployer", "GET", _argo("production", "/analysisruns"), None),
     ("deployer", "GET", _core("production", f"/services/{MODEL}"), None),
     ("deployer", "DELETE", _core("production", "/pods/rehearsed"), None),
     ("deployer", "POST", _core("staging", "/pods/rehearsed:8080/proxy/v2/models/one/infer"), EMPTY),

@@ -96,3 +96,7 @@ def test_a_template_does_not_hold_the_ones_before_it(service: dict[str, Any]) ->
     annotations = back["metadata"]["annotations"]
     assert (annotations["modelway.io/version"], annotations["modelway.io/run"]) == ("4", "run-4")
     assert annotations["modelway.io/undone"] == "version 5 was undone: it was slow"
+
+
+def test_its_services_are_kserves_own(service: dict[str, Any]) -> None:
+    assert TARGET.client_services(service) == ()
