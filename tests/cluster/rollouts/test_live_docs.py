@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,6 @@ class Shell:
 
     folder: Path
     variables: dict[str, str]
-    log: list[tuple[str, int, str]] = field(default_factory=list)
 
     def __enter__(self) -> Shell:
         self._process = subprocess.Popen(
@@ -72,8 +71,8 @@ class Shell:
         self._process.kill()
         self._process.wait(timeout=20)
 
-    def __call__(self, command: str) -> str:
-        """Runs a command, which must succeed; returns what it prints."""
+    def __call__(self, command: str, status: int = 0) -> str:
+        """Runs a command, which must exit with a status; returns what it prints."""
         stdin, stdout, mark = self._process.stdin, self._process.stdout, f"ended-{uuid.uuid4().hex}"
         assert stdin is not None
         assert stdout is not None
@@ -84,9 +83,8 @@ class Shell:
             if line.startswith(mark):
                 break
             lines.append(line)
-        status, output = int(line.split()[1]), "".join(lines)
-        self.log.append((command, status, output))
-        assert status == 0, f"$ {command}\n{output}"
+        output = "".join(lines)
+        assert line == f"{mark} {status}\n", f"$ {command}\n{output}{line}"
         return output
 
 
@@ -181,7 +179,10 @@ def test_the_commands_before_and_of_the_first_promotion(
                     own = command
                     for name, value in places.items():
                         own = own.replace(name, value)
-                    outputs.setdefault(command, []).append(shell(own))
+                    lacks = (
+                        command == "modelway doctor" and command not in outputs
+                    )  # the namespace that the policy names
+                    outputs.setdefault(command, []).append(shell(own, 2 if lacks else 0))
 
             first = next(number for number, command in enumerate(commands) if command.startswith("modelway promote"))
             run(commands[:first])
@@ -207,5 +208,5 @@ def test_the_commands_before_and_of_the_first_promotion(
         assert re.search(r"rolled-back .* version 1  ada@example.org .*reason=complaints from Ulm .*replaced=2", log)
         rollout = kubectl_json("-n", staging, "get", "rollout", "visits")
         assert rollout["metadata"]["annotations"]["modelway.io/version"] == "1"
-        assert took < 300, [(command, status) for command, status, _ in shell.log]
+        assert took < 300
     assert json.dumps(outputs).count("SECRET_KEY") == 0
