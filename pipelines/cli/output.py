@@ -161,7 +161,8 @@ def deploy_answer(result: DeployResult) -> Answer:
 def _print_deploy_result(result: DeployResult) -> None:
     console = Console(soft_wrap=True)
     colour = "green" if result.live else "red"
-    way = f"from version {result.replaced_version} to " if result.status == "rolled-back" else ""
+    is_way_back = result.status == "rolled-back" and result.replaced_version
+    way = f"from version {result.replaced_version} to " if is_way_back else ""
     console.print(
         f"[{colour}]{result.status}[/{colour}] [bold]{escape(result.model)}[/bold] {way}version {result.version} in "
         f"{result.environment}, {result.seconds:.0f} s"

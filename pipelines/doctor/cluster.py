@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64decode
 from collections.abc import Sequence
@@ -24,11 +25,13 @@ from modelway.components.core.instructions import (
 )
 from modelway.components.core.storage.certificates import check_certificates
 from modelway.components.core.surroundings.findings import Finding, Status
+from modelway.components.deploy.analysis import PROMETHEUS
 from modelway.pipelines.doctor.admission import inspect_admission
 from modelway.pipelines.doctor.cluster_reader import ClusterReader, DeniedError
 from modelway.pipelines.doctor.metrics import inspect_metrics
 
 _RUNS = "kubeflow"  # where runs are by default
+_ROLLOUTS = "argo-rollouts"  # where Argo Rollouts is by default
 _PROMETHEUS = "http://prometheus.monitoring:9090"  # as `deploy_model` has it where nothing else is said
 _ACCOUNTS = ("modelway-runner", "modelway-packager", "modelway-deployer", "modelway-monitor")
 
@@ -78,6 +81,8 @@ def inspect_cluster(
         version = reader.version()
         findings = [Finding("cluster", Status.OK, f"Kubernetes {version} answers at {reader.host}")]
         findings += _runs(reader, namespace or _RUNS, explicit=namespace is not None, s3_secrets=secrets)
+        if policy.deployment.target == "rollout":  # the others are not analysed
+            findings.append(_own_prometheus(reader))
         findings += _rollouts(reader, policy, project=project)
         for environment, settings in policy.environments.items():
             findings += _environment(reader, environment, namespace=settings.namespace, repository=repository)
@@ -182,10 +187,29 @@ def _optional(reader: ClusterReader, part: _OptionalObject, *, namespace: str) -
     return Finding(subject, Status.OK, f"{namespace} has it")
 
 
-def _address(reader: ClusterReader, key: str, *, address: str, namespace: str) -> Finding:
-    """Whether an address of a Service in the cluster leads to pods; others are not tried from here."""
-    subject = f"{CONFIG_MAP}'s {key}, {address},"
-    remedy = f"correct it: kubectl -n {namespace} edit configmap {CONFIG_MAP}"
+def _own_prometheus(reader: ClusterReader) -> Finding:
+    """The Prometheus that judges rollouts which are started from here, as the Rollouts controller reaches it."""
+    address = os.environ.get(PROMETHEUS, "").strip()
+    if not address:
+        message = f"{PROMETHEUS} is not set: rollouts that are started from here are judged by {_PROMETHEUS}"
+        remedy = "set it to Prometheus as Argo Rollouts in the cluster reaches it"
+        return Finding(PROMETHEUS, Status.UNSET, message, remedy, key=PROMETHEUS)
+    return _address(reader, PROMETHEUS, address=address, namespace=_ROLLOUTS, remedy="set it anew")
+
+
+def _address(reader: ClusterReader, key: str, *, address: str, namespace: str, remedy: str = "") -> Finding:
+    """Whether an address of a Service in the cluster leads to pods; others are not tried from here.
+
+    Args:
+        reader: The cluster.
+        key: What names the address: a key of the ConfigMap, or another with its own `remedy`.
+        address: The address.
+        namespace: The namespace of a Service that is named without one.
+        remedy: How to correct it; empty: in the ConfigMap.
+    """
+    title = key if remedy else f"{CONFIG_MAP}'s {key}"
+    subject = f"{title}, {address},"
+    remedy = remedy or f"correct it: kubectl -n {namespace} edit configmap {CONFIG_MAP}"
     parts = urlsplit(address if "://" in address else f"http://{address}")
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -110,6 +110,28 @@ def test_what_lacks_is_there_after_its_command(subject: str, status: Status, nam
     assert about(namespace, subject).status is Status.OK
 
 
+@pytest.mark.parametrize(
+    ("address", "status", "message"),
+    [
+        ("", Status.UNSET, "MODELWAY_PROMETHEUS is not set: rollouts that are started from here are judged by http"),
+        (
+            "http://nowhere.kubeflow:80",
+            Status.MISSING,
+            "PROMETHEUS, http://nowhere.kubeflow:80, names no Service",
+        ),
+        ("http://minio-service.kubeflow:9000", Status.OK, "leads to the Service minio-service in kubeflow"),
+        ("http://10.0.0.1:9090", Status.UNKNOWN, "is outside of the cluster"),
+    ],
+)
+def test_the_prometheus_that_judges_what_is_promoted_from_here(
+    address: str, status: Status, message: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELWAY_PROMETHEUS", address)
+    finding = about(namespace, "MODELWAY_PROMETHEUS")
+    assert (finding.status, finding.key) == (status, "MODELWAY_PROMETHEUS")
+    assert message in finding.message
+
+
 def test_the_config_map_key_by_key(namespace: str, folder: Path) -> None:
     finding = about(namespace, "ConfigMap modelway")
     assert finding.status is Status.MISSING

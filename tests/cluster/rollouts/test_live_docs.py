@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +52,6 @@ class Shell:
 
     folder: Path
     variables: dict[str, str]
-    log: list[tuple[str, int, str]] = field(default_factory=list)
 
     def __enter__(self) -> Shell:
         self._process = subprocess.Popen(
@@ -72,8 +69,8 @@ class Shell:
         self._process.kill()
         self._process.wait(timeout=20)
 
-    def __call__(self, command: str) -> str:
-        """Runs a command, which must succeed; returns what it prints."""
+    def __call__(self, command: str, status: int = 0) -> str:
+        """Runs a command, which must exit with a status; returns what it prints."""
         stdin, stdout, mark = self._process.stdin, self._process.stdout, f"ended-{uuid.uuid4().hex}"
         assert stdin is not None
         assert stdout is not None
@@ -84,9 +81,8 @@ class Shell:
             if line.startswith(mark):
                 break
             lines.append(line)
-        status, output = int(line.split()[1]), "".join(lines)
-        self.log.append((command, status, output))
-        assert status == 0, f"$ {command}\n{output}"
+        output = "".join(lines)
+        assert line == f"{mark} {status}\n", f"$ {command}\n{output}{line}"
         return output
 
 
@@ -181,7 +177,8 @@ def test_the_commands_before_and_of_the_first_promotion(
                     own = command
                     for name, value in places.items():
                         own = own.replace(name, value)
-                    outputs.setdefault(command, []).append(shell(own))
+                    lacks = command == "modelway doctor" and command not in outputs  # what the policy names
+                    outputs.setdefault(command, []).append(shell(own, 2 if lacks else 0))
 
             first = next(number for number, command in enumerate(commands) if command.startswith("modelway promote"))
             run(commands[:first])
@@ -191,21 +188,19 @@ def test_the_commands_before_and_of_the_first_promotion(
                 assert lack not in after
             assert "all that is configured works" in after
             with whole_node(tmp_path_factory):
-                began = time.monotonic()
                 run(commands[first:])
-                took = time.monotonic() - began
                 eventually(lambda: serving(staging) == {"1"}, "version 1 serves alone", 60)
         (check,) = outputs["modelway promote development --to staging --check"]
         assert "it may be promoted" in check
         one, two = outputs["modelway promote development --to staging"]
         assert "promoted visits version 1 in staging" in one
         assert "promoted visits version 2 in staging" in two
-        (back,) = [text for command, (text,) in outputs.items() if command.startswith("modelway rollback")]
+        (back,) = next(texts for command, texts in outputs.items() if command.startswith("modelway rollback"))
         assert "rolling back staging from version 2 to version 1, the last version that served well" in back
         assert "rolled-back visits from version 2 to version 1 in staging" in back
         (log,) = outputs["modelway audit log"]
         assert re.search(r"rolled-back .* version 1  ada@example.org .*reason=complaints from Ulm .*replaced=2", log)
         rollout = kubectl_json("-n", staging, "get", "rollout", "visits")
         assert rollout["metadata"]["annotations"]["modelway.io/version"] == "1"
-        assert took < 300, [(command, status) for command, status, _ in shell.log]
-    assert json.dumps(outputs).count("SECRET_KEY") == 0
+        rows = [line for line in outputs["modelway history"][0].splitlines() if line.startswith("staging")]
+        assert [line.split()[1:3] for line in rows] == [["2", "serving"], ["1", "served"]]

@@ -16,6 +16,7 @@ import pytest
 from kube import eventually, kubectl
 
 from modelway.components.core.errors import NotFoundError
+from modelway.components.deploy.targets.base import RUN, UNDONE_RUN, UNDONE_VERSION, VERSION
 from modelway.pipelines.cli.promote import promotion_run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
@@ -90,6 +91,9 @@ def test_a_bad_version_is_undone_by_itself(
     assert place.image() == before
     assert place.rollout()["status"]["stableRS"] == hash_before
     assert place.holder() == stable
+    annotations = place.rollout()["metadata"]["annotations"]
+    assert (annotations[VERSION], annotations[UNDONE_VERSION]) == (stable, bad)
+    assert annotations[RUN] != annotations[UNDONE_RUN]
     assert _last_entry(place, bad).event == "undone"
     assert says in _last_entry(place, bad).details["reason"]
 
@@ -191,6 +195,7 @@ def test_the_way_back_is_one_call(place: Any, stable: str, good: str) -> None:
         result = place.roll_back()
         eventually(place.whole, "the version before serves alone", 60)
     assert (result.status, result.version, result.image) == ("rolled-back", stable, before)
+    assert (result.replaced_version, place.rollout()["metadata"]["annotations"][VERSION]) == (good, stable)
     assert traffic.failed == []
     assert (place.image(), place.holder()) == (before, stable)
     released = place.get("releasedimages", "modelway")["spec"]["digests"]
