@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from modelway.components.core.audit.chain import Entry
@@ -18,6 +18,7 @@ from modelway.components.core.evidence.runs import DeploymentResult
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.rehearsal import rehearse_rollback
 from modelway.components.deploy.releases import list_releases
+from modelway.components.deploy.restoration import Restoration
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic
@@ -31,6 +32,8 @@ from modelway.components.deploy.targets.base import (
     is_stopped,
 )
 from modelway.components.deploy.workload import Workload
+
+_INCONCLUSIVE: Literal["inconclusive"] = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -130,15 +133,18 @@ class Promotion:
             details = {"promotion": claim.id, "run": claim.run, "image": self.image, "previous": self.previous_image}
             self.version.log_event("deployed", claim.actor, environment=claim.environment, details=details)
 
-    def follow(self) -> tuple[str, ...]:
+    def follow(self, *, make_room: bool = False) -> tuple[str, ...]:
         """Follows the rollout; returns why it failed, empty if the version serves.
+
+        Args:
+            make_room: Whether what is replaced gives way where the version finds no room, as in a rollback.
 
         Raises:
             NoRoomError: there was no room for it, so that there is no verdict on the version.
         """
         limit = self.workload.policy.deployment.timeout_seconds
         if self.smoke is None:
-            return self.workload.follow(self.image, limit)
+            return self.workload.follow(self.image, limit, make_room=make_room)
         self.workload.progress(
             f"{self.environment} has no traffic of its own: sending {self.smoke.per_second:g} smoke requests a second "
             "to the new pods"
@@ -162,6 +168,21 @@ class Promotion:
             notes.append(f"it answered {smoke.right} smoke requests right; {self.environment} has no other traffic")
         return self._end(event, tuple(notes), **details)
 
+    def return_to_previous(self, obj: Object, *, reason: str) -> DeployResult:
+        """Rolls back to the version that still serves, by undoing what another promotion has in progress."""
+        workload, image = self.workload, self.workload.image(obj)
+        assert_held(self.log, self.claim)
+        self.record_deployed([])
+        if image == self.image:
+            restoration = workload.wait_restored(self.previous_template)
+        else:
+            restoration = workload.undo(image, self.previous_template, reason=reason)
+        if restoration.undone:
+            details = {"reason": reason, "serving": restoration.serving(), "restored": self.claim.version}
+            return self._end("undone-in-part", (reason, restoration.line()), **details, restored_image=self.image)
+        result = self.complete("rolled-back", reason)
+        return replace(result, reasons=tuple(filter(None, (reason, restoration.line()))))
+
     def undo(self, reasons: tuple[str, ...], *, inconclusive: bool = False) -> DeployResult:
         """Restores what served before, in the cluster and in MLflow, and records why.
 
@@ -172,24 +193,29 @@ class Promotion:
         assert_held(self.log, self.claim)
         for reason in reasons:
             self.workload.progress(f"undoing: {reason}")
+        self._record_undoing("; ".join(reasons), inconclusive=inconclusive)
         self.list_releases()
-        healthy = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
-        return self.finish_undone(reasons, healthy=healthy, inconclusive=inconclusive)
+        restoration = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
+        return self.finish_undone(reasons, restoration, inconclusive=inconclusive)
 
-    def finish_undone(self, reasons: tuple[str, ...], *, healthy: bool, inconclusive: bool = False) -> DeployResult:
-        """Records that the version was undone, and restores the environment's aliases."""
+    def finish_undone(
+        self, reasons: tuple[str, ...], restoration: Restoration, *, inconclusive: bool = False
+    ) -> DeployResult:
+        """Records how far the version was undone, and restores the environment's aliases."""
         claim, restored_image = self.claim, self.previous_image
-        if not restored_image:
+        if restoration.undone or (restored_image and not restoration.healthy):
+            reasons = (*reasons, restoration.line() or f"what served before, {restored_image}, is not healthy yet")
+        elif not restored_image:
             reasons = (*reasons, "nothing served before, so nothing serves now")
-        elif not healthy:
-            reasons = (*reasons, f"what served before, {restored_image}, is not healthy yet")
+        event: End = "undone-in-part" if restoration.undone else "undone"
         assert_held(self.log, claim)
         model = self.version.model
         if model.version_with_alias(self.environment) == self.version and claim.version != claim.replaces:
             restore_alias(model, self.environment, version=claim.replaces)
         restored = claim.replaces if restored_image else ""
-        details = {"reason": "; ".join(reasons), "restored": restored, "restored_image": restored_image}
-        return self._end("undone", reasons, **details, **({"verdict": "inconclusive"} if inconclusive else {}))
+        reason, serving = "; ".join(reasons), restoration.serving()
+        details = {"reason": reason, "serving": serving, "restored": restored, "restored_image": restored_image}
+        return self._end(event, reasons, **details, **_verdict(inconclusive))
 
     def refuse(self, reasons: tuple[str, ...]) -> DeployResult:
         """Records that nothing was changed, and why."""
@@ -225,6 +251,17 @@ class Promotion:
             return False
         return annotation(obj, RUN) == self.claim.run or self.workload.state(obj).phase != "failed"
 
+    def _record_undoing(self, reason: str, *, inconclusive: bool) -> None:
+        """Records, once, that the undo begins, and why, should this task not see its end."""
+        claim = self.claim
+        entries = self.version.model.verified_entries()
+        if undoing_entry(entries, claim) is not None:
+            return
+        serving = self.workload.restoration(self.previous_template).serving()
+        details = {"promotion": claim.id, "run": claim.run, "image": self.image, "reason": reason, "serving": serving}
+        details |= _verdict(inconclusive)
+        self.version.log_event("undoing", claim.actor, environment=claim.environment, details=details)
+
     def _end(self, event: End, reasons: tuple[str, ...], **details: str) -> DeployResult:
         """Releases the environment with an entry of the audit log, and says how the promotion ended."""
         claim = self.claim
@@ -249,10 +286,15 @@ class Promotion:
         )
 
 
+def _verdict(inconclusive: bool) -> dict[str, str]:
+    """The details of an entry about an undo that says nothing about the version."""
+    return {"verdict": _INCONCLUSIVE} if inconclusive else {}
+
+
 def _status(event: str, details: Mapping[str, str]) -> DeploymentResult:
     """How a promotion ended, by the event and the details of the entry that says so."""
-    if event == "undone" and details.get("verdict") == "inconclusive":
-        return "inconclusive"
+    if event == "undone" and details.get("verdict") == _INCONCLUSIVE:
+        return _INCONCLUSIVE
     return cast(DeploymentResult, event)
 
 
@@ -261,6 +303,18 @@ def deployed_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:
     return next(
         (entry for entry in entries if entry.event == "deployed" and entry.details.get("promotion") == claim.id), None
     )
+
+
+def undoing_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:
+    """The entry that says that a promotion's undo has begun; None if it has not."""
+    return next(
+        (entry for entry in entries if entry.event == "undoing" and entry.details.get("promotion") == claim.id), None
+    )
+
+
+def is_inconclusive(entry: Entry | None) -> bool:
+    """Whether an entry about an undo says that there is no verdict on the version."""
+    return entry is not None and entry.details.get("verdict") == _INCONCLUSIVE
 
 
 def failures_of(step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:

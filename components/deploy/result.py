@@ -62,6 +62,8 @@ class DeployResult:
         if not self.live:
             problem = "make room" if self.status == "inconclusive" else "fix these"
             remedy = f"{problem}, then promote again; what served before still serves"
+            if self.status == "undone-in-part":
+                remedy = "make room for what served before; `modelway rollback` goes on with the undo"
             raise RejectedError(self.sentence(), key="environment", value=self.environment, remedy=remedy)
 
     def sentence(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from modelway.components.core.audit.environments import Period, has_provably_served, periods, unwitnessed_service
-from modelway.components.core.audit.lock import acquire, assert_held, current_lock
+from modelway.components.core.audit.lock import acquire, current_lock
 from modelway.components.core.audit.package_records import recorded_image
 from modelway.components.core.audit.registered_models import RegisteredModel
 from modelway.components.core.audit.witness import not_witnessed
@@ -103,11 +103,14 @@ def rollback(
         take_over=reason if take_over else "",
     )
     promotion = Promotion(version, workload, claim, environment, image, started_at, template)
-    if reasons := failures_of(lambda: _start(promotion, obj, reason=reason)):
+    if obj is not None and promotion.previous_image == promotion.image:
+        promotion.list_releases()
+        return promotion.return_to_previous(obj, reason=reason)
+    if reasons := failures_of(lambda: _start(promotion, obj)):
         return promotion.refuse(reasons)
     promotion.record_deployed([])
     try:
-        reasons = promotion.follow()
+        reasons = promotion.follow(make_room=True)
     except NoRoomError as error:
         return promotion.undo((error.message,), inconclusive=True)
     if reasons:
@@ -115,16 +118,10 @@ def rollback(
     return replace(promotion.complete("rolled-back", reason), reasons=(reason,))
 
 
-def _start(promotion: Promotion, obj: Object | None, *, reason: str) -> tuple[str, ...]:
-    """Starts the rollback: undoes the change in progress where the version still serves, else makes a change."""
-    workload, template = promotion.workload, promotion.previous_template
+def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
+    """Starts the rollback; returns why it was not started, empty if it was."""
     promotion.list_releases()
-    if obj is None or promotion.previous_image != promotion.image:
-        promotion.start(obj, immediate=True)
-        return ()
-    assert_held(promotion.log, promotion.claim)
-    if workload.image(obj) != promotion.image:
-        workload.undo(workload.image(obj), template, reason=reason)
+    promotion.start(obj, immediate=True)
     return ()
 
 
@@ -132,8 +129,10 @@ def _previous_version(history: list[Period], model: str, *, environment: str, wi
     """The last version that served well before the current one; one in progress counts as the current one.
 
     Of a version that served several times the last time counts: what was undone or rolled back from is not gone back to
-    until it has served well again.
+    until it has served well again. After an undo in part it is the version that the undo was to restore.
     """
+    if history and history[-1].entry.event == "undone-in-part":
+        return history[-1].version
     latest: dict[str, Period] = {}
     for period in history:
         latest.pop(period.version, None)

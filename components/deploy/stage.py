@@ -29,13 +29,13 @@ from modelway.components.deploy.analysis import prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
-from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
+from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of, is_inconclusive, undoing_entry
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
 from modelway.components.deploy.targets.base import RUN, annotation
-from modelway.components.deploy.workload import Workload
+from modelway.components.deploy.workload import UNDO_DEADLINES, Workload
 
 _ACTOR = "deploy_model"
 _LEFT_OVER = "it was left by a run that did not finish"
@@ -202,7 +202,9 @@ def _is_smoke(policy: Policy, environment: EnvironmentName) -> bool:
 def lease(policy: Policy) -> timedelta:
     """The longest that a rollout can take, including a wait for pods before it, its rehearsal and an undo."""
     deployment = policy.deployment
-    return timedelta(seconds=deployment.timeout_seconds + 4 * deployment.progress_deadline_seconds + 600)
+    return timedelta(
+        seconds=deployment.timeout_seconds + (3 + UNDO_DEADLINES) * deployment.progress_deadline_seconds + 600
+    )
 
 
 def template_in_service(
@@ -227,8 +229,8 @@ def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> De
     if deployed_entry(entries, claim) is not None and obj is not None and not promotion.is_in_progress(obj):
         workload.progress("an earlier task of this run had begun to undo it")
         reason = promotion.undo_reason(obj) or f"{workload.name} was changed by something else meanwhile"
-        limit = workload.policy.deployment.progress_deadline_seconds
-        return promotion.finish_undone((reason,), healthy=template is None or workload.wait_healthy(limit))
+        inconclusive = is_inconclusive(undoing_entry(entries, claim))
+        return promotion.finish_undone((reason,), workload.wait_restored(template), inconclusive=inconclusive)
     if obj is None or not promotion.is_in_progress(obj):
         if reasons := failures_of(lambda: _start(promotion, obj)):
             return promotion.refuse(reasons)
@@ -252,7 +254,7 @@ def _start(promotion: Promotion, obj: Object | None) -> tuple[str, ...]:
         obj = workload.get(promotion.claim.model)
     if obj is not None and template is not None and workload.state(obj).phase != "healthy":
         workload.progress(f"restoring what serves first, in place of {workload.image(obj)}: {_LEFT_OVER}")
-        if not workload.undo(workload.image(obj), template, reason=_LEFT_OVER):
+        if not workload.undo(workload.image(obj), template, reason=_LEFT_OVER).healthy:
             return (f"{workload.name} is not healthy and does not recover: repair it first",)
     if reasons := promotion.rehearse_rollback():
         return reasons

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from modelway.components.core.config.policy import Policy
@@ -17,7 +17,8 @@ from modelway.components.deploy.diagnosis import (
     pod_problems,
     rollout_diagnosis,
 )
-from modelway.components.deploy.room import RoomWait, no_room, shortage_of
+from modelway.components.deploy.restoration import Restoration, pods_to_miss
+from modelway.components.deploy.room import RoomWait, no_room, refused_pods, shortage_of
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.targets.base import (
     MODEL,
@@ -33,6 +34,8 @@ from modelway.components.deploy.targets.deployment import DeploymentTarget
 from modelway.components.deploy.targets.kserve import InferenceServiceTarget
 from modelway.components.deploy.targets.rollout import RolloutTarget
 
+UNDO_DEADLINES = 3  # an undo on a full cluster goes on pod by pod, each of which is progress
+_ROLLBACK_MISSES = 2  # what is rolled back from serves until the other is there: one pod fewer, and one that waits
 _POLL_SECONDS = 2.0
 _TARGETS: dict[str, DeployTarget] = {
     "rollout": RolloutTarget(),
@@ -83,7 +86,7 @@ class Workload:
 
     def state(self, obj: Object) -> RolloutState:
         """The state of an object's rollout."""
-        return self.target.state(obj, self.cluster.find("pods", self.target.selector(self.name)))
+        return self.target.state(obj, self._pods())
 
     def apply(self, obj: Object | None, change: RolloutChange) -> None:
         """Creates or changes the object, with its analysis.
@@ -111,13 +114,16 @@ class Workload:
                 )
         self.cluster.patch(self.target.resource, self.name, operations=self.target.change(obj, change))
 
-    def follow(self, image: str, seconds: float, *, smoke: SmokeTraffic | None = None) -> tuple[str, ...]:
+    def follow(
+        self, image: str, seconds: float, *, smoke: SmokeTraffic | None = None, make_room: bool = False
+    ) -> tuple[str, ...]:
         """Follows a rollout until it is healthy or has failed.
 
         Args:
             image: The image that is rolled out.
             seconds: How long it may take.
             smoke: Sends requests to the new pods and checks their answers; None: they have other traffic.
+            make_room: Whether pods of other images give way where the new ones find no room, as in a rollback.
 
         Returns:
             Why it failed; empty if everything that serves is of the image.
@@ -136,8 +142,10 @@ class Workload:
                 obj = self._object()
                 if self.image(obj) != image:
                     return (f"{self.name} was changed by something else meanwhile, to {self.image(obj)}",)
-                pods = self.cluster.find("pods", self.target.selector(self.name))
+                pods = self._pods()
                 state = self.target.state(obj, pods)
+                if make_room:
+                    self._make_room(obj, pods, image=image, most=_ROLLBACK_MISSES)
                 analyses |= dict.fromkeys(state.analyses)
                 line = ", ".join([state.progress, *self._metric_values(state)])
                 if (current := pod_problems(state.pods)) and current != problems:
@@ -152,6 +160,7 @@ class Workload:
                 if is_served and (smoke is None or smoke.enough):
                     self.progress(line)
                     room.end()
+                    self._tolerate(obj, 0)
                     return ()
                 if state.phase == "failed" and has_failed:  # twice in a row: a status may be slightly out of date
                     state = replace(state, analyses=tuple(analyses))
@@ -171,7 +180,7 @@ class Workload:
             last_line = line
             time.sleep(_POLL_SECONDS)
 
-    def undo(self, image: str, template: Object | None, *, reason: str) -> bool:
+    def undo(self, image: str, template: Object | None, *, reason: str) -> Restoration:
         """Restores what served before, unless something else has changed the object meanwhile.
 
         Args:
@@ -180,7 +189,7 @@ class Workload:
             reason: Why.
 
         Returns:
-            Whether what served before is healthy again.
+            How far the undo came; it is complete unless it says what is missing.
         """
         obj = self._object()
         if self.image(obj) == image:
@@ -188,7 +197,43 @@ class Workload:
                 self.target.abort(self.cluster, self.name)
             operations = self.target.restore(obj, template, reason=reason)
             self.cluster.patch(self.target.resource, self.name, operations=operations)
-        return template is None or self.wait_healthy(self.policy.deployment.progress_deadline_seconds)
+        return self.wait_restored(template)
+
+    def restoration(self, template: Object | None) -> Restoration:
+        """How far an undo is in favour of a pod template; None: nothing is to serve."""
+        return self._restoration(self._object(), self._pods(), template)
+
+    def wait_restored(self, template: Object | None) -> Restoration:
+        """Waits until a pod template serves alone and whole, and makes room for it; None: until nothing serves.
+
+        It gives up after the policy's progress deadline without progress, and at the latest after `UNDO_DEADLINES` of
+        them.
+        """
+        limit = self.policy.deployment.progress_deadline_seconds
+        deadline, last = time.monotonic() + limit, time.monotonic() + UNDO_DEADLINES * limit
+        restoration, last_line = Restoration(undone=1), ""
+        while True:
+            try:
+                obj, pods = self._object(), self._pods()
+                before, restoration = restoration, self._restoration(obj, pods, template)
+                if restoration.healthy:
+                    self._tolerate(obj, 0)
+                    return restoration
+                if restoration.progress > before.progress:
+                    deadline = min(last, time.monotonic() + limit)
+                if template is not None:
+                    self._make_room(obj, pods, image=image_of(template), most=len(pods))
+                line = restoration.line()
+            except UnavailableError as error:
+                if time.monotonic() > deadline:
+                    raise
+                line = error.message
+            if time.monotonic() > deadline:
+                return restoration
+            if line and line != last_line:
+                self.progress(f"undoing: {line}")
+            last_line = line
+            time.sleep(_POLL_SECONDS / 2)
 
     def wait_healthy(self, seconds: float) -> bool:
         """Waits until the object is healthy; returns False if it is not in time."""
@@ -210,9 +255,29 @@ class Workload:
         self.progress(f"waiting for all pods of {self.name}")
         if not self.wait_healthy(self.policy.deployment.progress_deadline_seconds):
             selector = self.target.selector(self.name)
-            pods, replica_sets = self.cluster.find("pods", selector), self.cluster.find("replicasets", selector)
-            if (shortage := shortage_of(pods, replica_sets)) is not None:
+            replica_sets = self.cluster.find("replicasets", selector)
+            if (shortage := shortage_of(self._pods(), replica_sets)) is not None:
                 raise no_room(self.cluster, shortage)
+
+    def _restoration(self, obj: Object, pods: Sequence[Object], template: Object | None) -> Restoration:
+        if template is None:
+            return Restoration.of(pods, image="", desired=0, healthy=True)
+        healthy = self.target.state(obj, pods).phase == "healthy"
+        return Restoration.of(pods, image=image_of(template), desired=obj["spec"].get("replicas", 1), healthy=healthy)
+
+    def _make_room(self, obj: Object, pods: Sequence[Object], *, image: str, most: int) -> None:
+        """Lets pods of other images give way where those of an image find no room, so that at most so many miss."""
+        refused = refused_pods(self.cluster.find("replicasets", self.target.selector(self.name)), image=image)
+        missing = pods_to_miss(pods, image=image, desired=obj["spec"].get("replicas", 1), refused=refused)
+        if 0 < missing <= most:
+            self._tolerate(obj, missing)
+
+    def _tolerate(self, obj: Object, missing: int) -> None:
+        if operations := self.target.tolerance(obj, missing):
+            self.cluster.patch(self.target.resource, self.name, operations=operations)
+
+    def _pods(self) -> list[Object]:
+        return self.cluster.find("pods", self.target.selector(self.name))
 
     def _object(self) -> Object:
         obj = self.cluster.get(self.target.resource, self.name)

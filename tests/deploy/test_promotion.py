@@ -13,8 +13,8 @@ from pod_proxy import ApiServer
 from user_files import minimal_policy
 
 from modelway.components.core.audit.lock import LockLostError, acquire, current_lock
-from modelway.components.core.errors import ModelwayError, UnavailableError
-from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
+from modelway.components.core.errors import ModelwayError, RejectedError, UnavailableError
+from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of, is_inconclusive, undoing_entry
 from modelway.components.deploy.workload import Workload
 
 IMAGE = f"r.example/loans@sha256:{'1' * 64}"
@@ -78,6 +78,7 @@ def test_a_version_without_room_is_undone_without_a_verdict(promotion: Promotion
     assert result.status == "inconclusive"
     last = promotion.version.model.verified_entries()[-1]
     assert (last.event, last.details["verdict"]) == ("undone", "inconclusive")
+    assert is_inconclusive(undoing_entry(promotion.version.model.verified_entries(), promotion.claim))
     ended = promotion.ended_elsewhere()
     assert ended is not None
     assert (ended.status, ended.reasons) == ("inconclusive", ("; ".join(result.reasons),))
@@ -123,3 +124,40 @@ def test_a_promotion_that_another_task_of_its_run_ended_ended_so(promotion: Prom
     result = promotion.ended_elsewhere()
     assert result is not None
     assert (result.status, result.live) == ("promoted", True)
+
+
+def test_an_undo_in_part_says_what_still_serves_and_gives_the_alias_back(promotion: Promotion, api: ApiServer) -> None:
+    model, before = promotion.version.model, promotion.version
+    policy = promotion.workload.policy
+    deployment = policy.deployment.model_copy(update={"progress_deadline_seconds": 1})
+    workload = replace(promotion.workload, policy=policy.model_copy(update={"deployment": deployment}))
+    promotion.start(None, immediate=False)
+    template = api.objects["deployments", "promoted"]["spec"]["template"]
+    stable = {**template, "spec": {"containers": [{"name": "server", "image": "r.example/loans@sha256:0"}]}}
+    ready = {"metadata": {"name": "a", "annotations": {"modelway.io/version": before.number}}, "spec": template["spec"]}
+    api.objects["pods", "a"] = {**ready, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    result = replace(promotion, workload=workload, previous_template=stable).undo(("error-rate is 0.3",))
+    assert (result.status, result.live) == ("undone-in-part", False)
+    missing = "1 of 1 ready pods are still of the undone version; 0 of 1 pods of what served before are ready"
+    assert result.reasons == ("error-rate is 0.3", missing)
+    undoing, end = model.verified_entries()[-2:]
+    assert (undoing.event, undoing.details["reason"]) == ("undoing", "error-rate is 0.3")
+    assert (end.event, end.details["serving"]) == ("undone-in-part", f"version {before.number}: 1 pod")
+    assert current_lock(model.verified_entries(), model.name, environment="staging") is None
+    with pytest.raises(RejectedError, match="was undone in part in staging") as error:
+        result.check()
+    assert "make room" in error.value.remedy
+
+
+def test_a_way_back_to_what_still_serves_undoes_what_is_in_progress(promotion: Promotion, api: ApiServer) -> None:
+    model, target = promotion.version.model, "r.example/loans@sha256:9"
+    promotion.start(None, immediate=False)
+    obj = api.objects["deployments", "promoted"]
+    template = obj["spec"]["template"]
+    obj["spec"]["template"] = {**template, "spec": {"containers": [{"name": "server", "image": target}]}}
+    obj["status"] = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    result = replace(promotion, previous_template=template).return_to_previous(obj, reason="it is slow")
+    assert (result.status, result.version, result.reasons) == ("rolled-back", promotion.version.number, ("it is slow",))
+    assert api.objects["deployments", "promoted"]["spec"]["template"] == template
+    assert [entry.event for entry in model.verified_entries()][-2:] == ["deployed", "rolled-back"]
+    assert model.version_with_alias("staging") == promotion.version

@@ -49,6 +49,7 @@ def test_there_is_a_way_back_only_to_what_served_before(
 
 
 PROMOTED, DEPLOYED, UNDONE, ROLLED_BACK = "promoted", "deployed", "undone", "rolled-back"
+IN_PART: Event = "undone-in-part"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,7 @@ PROMOTED, DEPLOYED, UNDONE, ROLLED_BACK = "promoted", "deployed", "undone", "rol
         ([("1", PROMOTED), ("2", PROMOTED), ("3", PROMOTED), ("1", ROLLED_BACK)], "2"),
         ([("1", PROMOTED), ("2", DEPLOYED), ("2", UNDONE), ("3", PROMOTED)], "1"),
         ([("1", PROMOTED), ("2", DEPLOYED), ("2", UNDONE)], "version 2 was undone"),
+        ([("1", PROMOTED), ("2", DEPLOYED), ("2", IN_PART)], "1"),
         ([("1", PROMOTED), ("2", PROMOTED), ("1", ROLLED_BACK), ("2", PROMOTED), ("3", PROMOTED)], "2"),
         ([("1", PROMOTED), ("2", PROMOTED), ("3", DEPLOYED), ("2", ROLLED_BACK), ("1", ROLLED_BACK)], None),
     ],

@@ -61,14 +61,15 @@ class Traffic:
             connection.close()
 
     def _run(self, seed: int, threads: int) -> None:
-        bodies = [self._body(rows(8, seed * 100 + index, self.drifted)) for index in range(40)]
+        bodies = [self.body(rows(8, seed * 100 + index, self.drifted)) for index in range(40)]
         rng, due = random.Random(seed), time.monotonic()
         while not self._stopping.wait(max(0.0, due - time.monotonic())):
             due = max(due + threads / self.per_second, time.monotonic() - 1)
             self.answers.append(self.ask(rng.choice(bodies)))
 
     @staticmethod
-    def _body(frame: pl.DataFrame) -> bytes:
+    def body(frame: pl.DataFrame) -> bytes:
+        """A request for the predictions of rows."""
         kinds = {"income": "FP64", "age": "FP64", "region": "BYTES"}
         inputs = [
             {"name": name, "shape": [frame.height], "datatype": kind, "data": frame[name].to_list()}

@@ -70,7 +70,7 @@ def periods(entries: Iterable[Entry], model: str, *, environment: str) -> list[P
         else:
             continue
         if current is not None and current.version == serving:
-            if current.entry.event == "deployed" and not undone:
+            if current.entry.event == "deployed" and entry.event != "undone":
                 history[-1] = replace(current, entry=entry)
             continue
         if current is not None:

@@ -142,6 +142,20 @@ class DeployTarget(Protocol):
         test: list[Operation] = [{"op": "test", "path": path, "value": instead_of}] if instead_of else []
         return [*test, {"op": "add", "path": path, "value": seconds}]
 
+    def tolerance(self, obj: Object, missing: int) -> list[Operation]:
+        """The patch by which so many pods may be missing while pods are replaced, for those that wait for room.
+
+        Nothing where it is so already, or where the object's strategy has no such number.
+
+        Args:
+            obj: The object.
+            missing: The number; 0: none may be missing, as always but in an undo on a full cluster.
+        """
+        update = (obj["spec"].get("strategy") or {}).get("rollingUpdate") or {}
+        if update.get("maxUnavailable", 0) == missing:
+            return []
+        return [{"op": "add", "path": "/spec/strategy/rollingUpdate/maxUnavailable", "value": missing}]
+
     def abort(self, cluster: Cluster, name: str) -> None:  # noqa: ARG002 - a default
         """Sends all traffic to the stable version, where restoring the template alone does not."""
         return
@@ -259,10 +273,15 @@ def ready_by_version(pods: Iterable[Object]) -> dict[str, int]:
 
 def unschedulable(pods: Iterable[Object]) -> dict[str, str]:
     """Why the scheduler finds no node for pods, in its words, by the pod's name; pods that have a node are left out."""
+    unscheduled = ("PodScheduled", "False", "Unschedulable")
     return {
-        pod["metadata"]["name"]: str(condition.get("message") or "no node has room for it")
+        pod["metadata"]["name"]: _first_sentence(str(condition.get("message") or "no node has room for it"))
         for pod in remaining_pods(pods)
         for condition in (pod.get("status") or {}).get("conditions") or ()
-        if (condition["type"], condition["status"], condition.get("reason"))
-        == ("PodScheduled", "False", "Unschedulable")
+        if (condition["type"], condition["status"], condition.get("reason")) == unscheduled
     }
+
+
+def _first_sentence(message: str) -> str:
+    """A scheduler's message without what follows about preemption and claims."""
+    return message.partition(". ")[0].removesuffix(".")

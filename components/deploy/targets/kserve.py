@@ -73,6 +73,15 @@ class InferenceServiceTarget(DeployTarget):
         """Nothing: KServe gives no rollout up."""
         return []
 
+    def tolerance(self, obj: Object, missing: int) -> list[Operation]:
+        """The patch by which so many pods may be missing: the whole strategy, which the predictor may not have yet."""
+        present = obj["spec"]["predictor"].get("deploymentStrategy") or {}
+        update = present.get("rollingUpdate") or {}
+        if update.get("maxUnavailable", 0) == missing:
+            return []
+        value = {"type": "RollingUpdate", "rollingUpdate": {**update, "maxUnavailable": missing}}
+        return [{"op": "add", "path": "/spec/predictor/deploymentStrategy", "value": value}]
+
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout: healthy once it is ready without pods of another image."""
         mine = pods_of_image(pods, image_of(self.template(obj)))

@@ -90,6 +90,21 @@ class RolloutTarget(DeployTarget):
         abort: Operation = {"op": "add", "path": "/spec/progressDeadlineAbort", "value": True}
         return [abort, *super().change(obj, change)]
 
+    def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
+        """The patch that undoes a change; what served before may wait for room as long as it takes."""
+        wait: Operation = {"op": "add", "path": "/spec/progressDeadlineAbort", "value": False}
+        return [wait, *super().restore(obj, template, reason=reason)]
+
+    def tolerance(self, obj: Object, missing: int) -> list[Operation]:
+        """The patch by which so many pods may be missing; blue-green has all pods of both versions at once."""
+        operations: list[Operation] = []
+        canary = (obj["spec"].get("strategy") or {}).get("canary")
+        if canary is not None and canary.get("maxUnavailable", 0) != missing:
+            operations.append({"op": "add", "path": "/spec/strategy/canary/maxUnavailable", "value": missing})
+        if not missing and not obj["spec"].get("progressDeadlineAbort", True):
+            operations.append({"op": "add", "path": "/spec/progressDeadlineAbort", "value": True})
+        return operations
+
     def abort(self, cluster: Cluster, name: str) -> None:
         """Sends all traffic to the stable version."""
         abort: Operation = {"op": "add", "path": "/status/abort", "value": True}

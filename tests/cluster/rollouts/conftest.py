@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,8 +21,10 @@ import yaml
 from cluster_installation import delete_policies, install_kinds, own_objects
 from image_layouts import with_layer
 from kube import eventually, kubectl
+from kubernetes import config
 from rollout_releases import ADA, FAULTS, SITE, register
 from rollout_traffic import MODEL, Traffic
+from rollout_traffic import rows as rows_of_traffic
 from shared_node import whole_node
 from user_files import minimal_policy
 
@@ -34,9 +37,12 @@ from modelway.components.core.oci.layout import Reference, pull
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.s3 import S3
+from modelway.components.deploy.cluster import Cluster
 from modelway.components.deploy.result import DeployResult
+from modelway.components.deploy.rollback import rollback
 from modelway.components.deploy.stage import deploy
 from modelway.components.package.stage import package
+from modelway.pipelines.cli.history import serving_periods
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -185,16 +191,31 @@ class Place:
         self, version: str, *, run: str = "", environment: EnvironmentName = "staging", image: str = "", **changes: Any
     ) -> DeployResult:
         """Deploys a version, as the account that may do no more than that."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("KUBECONFIG", str(self.deployer))
-            return deploy(
-                self.model.version(version),
-                environment,
-                image=image,
-                run=run or f"run-{uuid.uuid4().hex[:6]}",
-                actor=ADA,
-                policy=self.policy(**changes),
-            )
+        return deploy(
+            self.model.version(version),
+            environment,
+            image=image,
+            run=run or f"run-{uuid.uuid4().hex[:6]}",
+            actor=ADA,
+            policy=self.policy(**changes),
+            cluster=self.cluster(),
+        )
+
+    def roll_back(self, *, to: str = "") -> DeployResult:
+        """Rolls back as a person does, by the account that may do no more than that."""
+        return rollback(
+            self.model,
+            "staging",
+            actor="bob@example.org",
+            reason="complaints from the branches",
+            to=to,
+            policy=self.policy(),
+            cluster=self.cluster(),
+        )
+
+    def cluster(self) -> Cluster:
+        """The namespace, as the deployer's account has it."""
+        return Cluster(config.new_client_from_config(str(self.deployer)), self.namespace)
 
     def traffic(self, service: str = MODEL, **changes: Any) -> Traffic:
         """Traffic to one of the Services, which is not sent yet."""
@@ -243,6 +264,24 @@ class Place:
         stable = hashes.count(status.get("stableRS"))
         alone = stable == len(hashes) or "blueGreen" in rollout["spec"]["strategy"]  # which keeps old pods for a while
         return status.get("phase") == "Healthy" and stable >= 2 and alone
+
+    def serving(self) -> Counter[str]:
+        """How many ready pods of each version clients reach, by what the Service selects now."""
+        selector = self.get("service")["spec"]["selector"].items()
+        pods = [pod for pod in self.pods() if _is_ready(pod) and selector <= pod["metadata"]["labels"].items()]
+        return Counter(str(pod["metadata"]["annotations"]["modelway.io/version"]) for pod in pods)
+
+    def assert_as_recorded(self, environment: EnvironmentName = "staging") -> None:
+        """What `history` says, the alias, what the pods serve, and what answers requests are one version."""
+        rows = [row for row in serving_periods(self.model) if row["environment"] == environment]
+        recorded = rows[0]["version"] if rows and rows[0]["until"] is None else ""
+        assert self.holder(environment) == recorded
+        expected = {recorded} if recorded else set()
+        eventually(lambda: set(self.serving()) == expected, f"{recorded or 'nothing'} serves, as recorded", 90)
+        if recorded:
+            traffic, body = self.traffic(), Traffic.body(rows_of_traffic(8, 0))
+            answers = [traffic.ask(body) for _ in range(20)]
+            assert {(answer.status, answer.version) for answer in answers} == {(200, recorded)}, answers
 
     def log(self) -> list[Entry]:
         return self.model.verified_entries()
@@ -344,6 +383,14 @@ def place(environ: dict[str, str], registry: Any, tmp_path_factory: pytest.TempP
             check=False,
         )
         delete_policies(objects)
+
+
+@pytest.fixture(autouse=True)
+def _what_serves_is_what_is_recorded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """At the end of each test of an environment, its record says what serves."""
+    yield
+    if "place" in request.fixturenames:
+        request.getfixturevalue("place").assert_as_recorded()
 
 
 @dataclass(frozen=True)

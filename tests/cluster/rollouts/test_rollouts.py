@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from kube import eventually, kubectl
 
-from modelway.components.deploy.rollback import rollback
+from modelway.components.core.errors import NotFoundError
+from modelway.pipelines.cli.promote import promotion_run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
@@ -138,19 +140,11 @@ def test_a_task_that_dies_midway_is_taken_up_by_running_it_again(place: Any, sta
     assert [entry.event for entry in place.log()][-1] == "promoted"
 
 
-def test_the_way_back_is_one_call(place: Any, stable: str, good: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_back_is_one_call(place: Any, stable: str, good: str) -> None:
     before = place.image()
     with place.traffic().flowing() as traffic:
         assert place.deploy(good).status == "promoted"
-        with monkeypatch.context() as patch:
-            patch.setenv("KUBECONFIG", str(place.deployer))
-            result = rollback(
-                place.model,
-                "staging",
-                actor="bob@example.org",
-                reason="complaints from the branches",
-                policy=place.policy(),
-            )
+        result = place.roll_back()
         eventually(place.whole, "the version before serves alone", 60)
     assert (result.status, result.version, result.image) == ("rolled-back", stable, before)
     assert traffic.failed == []
@@ -163,3 +157,26 @@ def test_the_way_back_is_one_call(place: Any, stable: str, good: str, monkeypatc
         "bob@example.org",
         "complaints from the branches",
     )
+    with pytest.raises(NotFoundError, match=f"version {good} was rolled back from") as error:
+        place.roll_back()
+    assert "--to" in error.value.remedy
+
+
+def test_a_rollback_amid_a_promotion_ends_it_and_the_same_person_may_promote_again(
+    place: Any, stable: str, good: str
+) -> None:
+    def promote() -> Any:
+        version = place.model.version(good)
+        return place.deploy(good, run=promotion_run(version, "staging", by="ada@example.org"))
+
+    with ThreadPoolExecutor() as pool, place.traffic().flowing() as traffic:
+        promotion = pool.submit(promote)
+        eventually(lambda: place.serving()[good], "the new version serves beside the stable one", 60)
+        result = place.roll_back(to=stable)
+        undone = promotion.result()
+        assert (result.status, result.version) == ("rolled-back", stable), result.reasons
+        assert undone.status == "undone"
+        assert "taken over" in undone.reasons[0]
+        place.assert_as_recorded()
+        again = promote()
+    assert (again.status, traffic.failed) == ("promoted", [])

@@ -72,6 +72,17 @@ def write_log(tmp_path: Path) -> Callable[[list[LoggedEvent]], list[Entry]]:
             [("1", False), ("2", True), ("1", False), ("3", True), ("1", False)],
         ),
         ([("approved", "1", {}), ("undone", "1", {})], []),
+        (
+            [("promoted", "1", {}), ("deployed", "2", {}), ("undoing", "2", {})],
+            [("1", False), ("2", False)],
+        ),
+        (
+            [
+                *[("promoted", "1", {}), ("deployed", "2", {}), ("undone-in-part", "2", {"restored": "1"})],
+                *[("promotion.begun", "1", {}), ("deployed", "1", {}), ("undone-in-part", "1", {"restored": "1"})],
+            ],
+            [("1", False), ("2", True), ("1", False)],
+        ),
     ],
 )
 def test_what_an_environment_served(
