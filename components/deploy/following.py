@@ -105,8 +105,8 @@ class _Rollout:
         is_served = state.phase == "healthy" or (state.is_alone and bool(shortage))
         if is_served and (smoke is None or smoke.enough):
             workload.progress(self.line)
-            workload.tolerate(obj, 0)
             self._room.end()
+            workload.tolerate(obj, 0)
             return ()
         has_failed, self._had_failed = self._had_failed, state.phase == "failed"
         if has_failed and self._had_failed:  # twice in a row: a status may be slightly out of date

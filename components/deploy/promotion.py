@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from modelway.components.core.audit.chain import Entry
-from modelway.components.core.audit.environments import point_environment_at, restore_alias
+from modelway.components.core.audit.environments import INCONCLUSIVE, point_environment_at, restore_alias
 from modelway.components.core.audit.lock import End, LockLostError, PromotionLock, assert_held, end_of, release
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
@@ -205,7 +205,7 @@ class Promotion:
         assert_held(self.log, self.claim)
         for reason in reasons:
             self.workload.progress(f"undoing: {reason}")
-        self._record_undoing("; ".join(reasons))
+        self._record_undoing("; ".join(reasons), inconclusive=inconclusive)
         self.list_releases()
         restoration = self.workload.undo(self.image, self.previous_template, reason="; ".join(reasons))
         return self.finish_undone(reasons, restoration, inconclusive=inconclusive)
@@ -227,7 +227,7 @@ class Promotion:
         restored = self.replaced_version if restored_image else ""
         reason, serving = "; ".join(reasons), restoration.serving()
         details = {"reason": reason, "serving": serving, "restored": restored, "restored_image": restored_image}
-        return self._end(event, reasons, **details, **({"verdict": "inconclusive"} if inconclusive else {}))
+        return self._end(event, reasons, **details, **_verdict(inconclusive))
 
     def refuse(self, reasons: tuple[str, ...]) -> DeployResult:
         """Records that nothing was changed, and why."""
@@ -263,14 +263,15 @@ class Promotion:
             return False
         return changing_run(obj) == self.claim.run or self.workload.state(obj).phase != "failed"
 
-    def _record_undoing(self, reason: str) -> None:
+    def _record_undoing(self, reason: str, *, inconclusive: bool) -> None:
         """Records, once, that the undo begins, and why, should this task not see its end."""
         claim = self.claim
         entries = self.version.model.verified_entries()
-        if any(entry.event == "undoing" and entry.details.get("promotion") == claim.id for entry in entries):
+        if undoing_entry(entries, claim) is not None:
             return
         serving = self.workload.restoration(self.previous_template).serving()
         details = {"promotion": claim.id, "run": claim.run, "image": self.image, "reason": reason, "serving": serving}
+        details |= _verdict(inconclusive)
         self.version.log_event("undoing", claim.actor, environment=claim.environment, details=details)
 
     def _end(self, event: End, reasons: tuple[str, ...], **details: str) -> DeployResult:
@@ -297,10 +298,15 @@ class Promotion:
         )
 
 
+def _verdict(inconclusive: bool) -> dict[str, str]:
+    """The details of an entry about an undo that says nothing about the version."""
+    return {"verdict": INCONCLUSIVE} if inconclusive else {}
+
+
 def _status(event: str, details: Mapping[str, str]) -> DeploymentResult:
     """How a promotion ended, by the event and the details of the entry that says so."""
-    if event == "undone" and details.get("verdict") == "inconclusive":
-        return "inconclusive"
+    if event == "undone" and details.get("verdict") == INCONCLUSIVE:
+        return INCONCLUSIVE
     return cast(DeploymentResult, event)
 
 
@@ -309,6 +315,18 @@ def deployed_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:
     return next(
         (entry for entry in entries if entry.event == "deployed" and entry.details.get("promotion") == claim.id), None
     )
+
+
+def undoing_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:
+    """The entry that says that a promotion's undo has begun; None if it has not."""
+    return next(
+        (entry for entry in entries if entry.event == "undoing" and entry.details.get("promotion") == claim.id), None
+    )
+
+
+def is_inconclusive(entry: Entry | None) -> bool:
+    """Whether an entry about an undo says that there is no verdict on the version."""
+    return entry is not None and entry.details.get("verdict") == INCONCLUSIVE
 
 
 def failures_of(step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class Restoration:
         return "; ".join([*parts, *([f"no room: {self.waiting}"] if self.waiting else [])])
 
 
-def pods_to_miss(pods: Iterable[Object], *, image: str, desired: int) -> int:
+def pods_to_miss(pods: Iterable[Object], *, image: str, desired: int, refused: int = 0) -> int:
     """How many pods may be missing, so that those of an image find room; 0: nothing gives way.
 
     While pods of the image find no node, ready pods of other images give way one by one: the next one goes when the one
@@ -78,13 +78,14 @@ def pods_to_miss(pods: Iterable[Object], *, image: str, desired: int) -> int:
         pods: All pods of the workload, also those that are being deleted.
         image: The image that room is made for.
         desired: How many pods there should be.
+        refused: How many pods of the image a quota keeps from being created.
     """
     pod_list = list(pods)
     waiting = unschedulable(pods_of_image(pod_list, image))
     leaving = [pod for pod in pod_list if "deletionTimestamp" in pod["metadata"]]
     ready = [pod for pod in pod_list if is_ready(pod)]
     others = [pod for pod in ready if image_of(pod) != image]
-    if len(waiting) <= len(leaving) or not others or (len(ready) == 1 and desired > 1):
+    if len(waiting) + refused <= len(leaving) or not others or (len(ready) == 1 and desired > 1):
         return 0
     return max(1, desired - len(ready) + 1)
 

@@ -21,6 +21,7 @@ from modelway.components.deploy.targets.base import (
     DeployTarget,
     RolloutState,
     annotation,
+    image_of,
     is_ready,
     unschedulable,
 )
@@ -177,13 +178,22 @@ def shortage_of(pods: Iterable[Object], replica_sets: Iterable[Object] = ()) -> 
             lacking[annotation(pod, VERSION), requests_text(requests_of(pod))] += 1
             words[_PREEMPTION.sub("", message).strip()] = None
     for replica_set in replica_sets:
-        count = replica_set["spec"].get("replicas", 1) - (replica_set.get("status") or {}).get("replicas", 0)
-        if count > 0 and (message := _over_quota(replica_set)):
+        count = _missing(replica_set)
+        if count and (message := _over_quota(replica_set)):
             template = replica_set["spec"]["template"]
             requests = requests or requests_of(template)
             lacking[annotation(template, VERSION), requests_text(requests_of(template))] += count
             words[message] = None
     return Shortage(dict(lacking), requests, tuple(words)) if lacking else None
+
+
+def refused_pods(replica_sets: Iterable[Object], *, image: str) -> int:
+    """How many pods of an image a quota keeps ReplicaSets from creating."""
+    return sum(
+        _missing(replica_set)
+        for replica_set in replica_sets
+        if _over_quota(replica_set) and image_of(replica_set["spec"]["template"]) == image
+    )
 
 
 def refused_by_quota(pod: Object, message: str) -> Shortage | None:
@@ -192,6 +202,13 @@ def refused_by_quota(pod: Object, message: str) -> Shortage | None:
     if match is None:
         return None
     return Shortage({(annotation(pod, VERSION), requests_text(requests)): 1}, requests, (match[0].strip(),))
+
+
+def _missing(replica_set: Object) -> int:
+    """How many pods a ReplicaSet has fewer than it is to have."""
+    return max(
+        0, int(replica_set["spec"].get("replicas", 1)) - int((replica_set.get("status") or {}).get("replicas", 0))
+    )
 
 
 def _over_quota(replica_set: Object) -> str:

@@ -30,13 +30,8 @@ from modelway.components.deploy.analysis import prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
-from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
-from modelway.components.deploy.reconciliation import (
-    LEFT_OVER,
-    Predecessor,
-    record_undone,
-    settle_predecessor,
-)
+from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of, is_inconclusive, undoing_entry
+from modelway.components.deploy.reconciliation import LEFT_OVER, Predecessor, record_undone, settle_predecessor
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
@@ -245,7 +240,8 @@ def _carry_out(promotion: Promotion, previous_claim: PromotionLock | None) -> De
     if deployed_entry(entries, claim) is not None and obj is not None and not promotion.is_in_progress(obj):
         workload.progress("an earlier task of this run had begun to undo it")
         reason = promotion.undo_reason(obj) or f"{workload.name} was changed by something else meanwhile"
-        return promotion.finish_undone((reason,), workload.wait_restored(template))
+        inconclusive = is_inconclusive(undoing_entry(entries, claim))
+        return promotion.finish_undone((reason,), workload.wait_restored(template), inconclusive=inconclusive)
     if obj is None or not promotion.is_in_progress(obj):
         if reasons := failures_of(lambda: _start(promotion, obj, predecessor=predecessor)):
             return promotion.refuse(reasons)

@@ -12,7 +12,7 @@ from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.analysis import analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.restoration import Restoration, pods_to_miss
-from modelway.components.deploy.room import no_room, shortage_of
+from modelway.components.deploy.room import no_room, refused_pods, shortage_of
 from modelway.components.deploy.targets.base import (
     MODEL,
     RUN,
@@ -150,13 +150,14 @@ class Workload:
         self.progress(f"waiting for all pods of {self.name}")
         if not self.wait_healthy(self.policy.deployment.progress_deadline_seconds):
             selector = self.target.selector(self.name)
-            pods, replica_sets = self.cluster.find("pods", selector), self.cluster.find("replicasets", selector)
-            if (shortage := shortage_of(pods, replica_sets)) is not None:
+            replica_sets = self.cluster.find("replicasets", selector)
+            if (shortage := shortage_of(self.pods(), replica_sets)) is not None:
                 raise no_room(self.cluster, shortage)
 
     def make_room(self, obj: Object, pods: Sequence[Object], *, image: str, most: int) -> None:
         """Lets pods of other images give way where those of an image find no room, so that at most so many miss."""
-        missing = pods_to_miss(pods, image=image, desired=obj["spec"].get("replicas", 1))
+        refused = refused_pods(self.cluster.find("replicasets", self.target.selector(self.name)), image=image)
+        missing = pods_to_miss(pods, image=image, desired=obj["spec"].get("replicas", 1), refused=refused)
         if 0 < missing <= most:
             self.tolerate(obj, missing)
 

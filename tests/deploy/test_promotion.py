@@ -14,7 +14,7 @@ from user_files import minimal_policy
 
 from modelway.components.core.audit.lock import LockLostError, acquire, current_lock
 from modelway.components.core.errors import ModelwayError, RejectedError, UnavailableError
-from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of
+from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of, is_inconclusive, undoing_entry
 from modelway.components.deploy.stage import template_in_service
 from modelway.components.deploy.targets.base import RUN, RolloutChange, annotation
 from modelway.components.deploy.workload import Workload
@@ -104,6 +104,7 @@ def test_a_version_without_room_is_undone_without_a_verdict(promotion: Promotion
     assert result.status == "inconclusive"
     last = promotion.version.model.verified_entries()[-1]
     assert (last.event, last.details["verdict"]) == ("undone", "inconclusive")
+    assert is_inconclusive(undoing_entry(promotion.version.model.verified_entries(), promotion.claim))
     ended = promotion.ended_elsewhere()
     assert ended is not None
     assert (ended.status, ended.reasons) == ("inconclusive", ("; ".join(result.reasons),))

@@ -17,6 +17,7 @@ from modelway.components.deploy.room import (
     free_room,
     no_room,
     refused_by_quota,
+    refused_pods,
     requests_of,
     requests_text,
     shortage_of,
@@ -81,6 +82,11 @@ def test_a_quota_is_quoted_only_while_pods_are_missing() -> None:
         "2 pods of version 5 ask for cpu 250m, memory 256Mi each; exceeded quota: modelway, requested: "
         "requests.cpu=250m, used: requests.cpu=1, limited: requests.cpu=1"
     )
+    image = "r.example/loans@sha256:1"
+    replica_sets = [replica_set(3, 1), replica_set(2, 1), replica_set(2, 2), replica_set(4, 1, "denied")]
+    for refusing, name in zip(replica_sets, (image, "r.example/loans@sha256:2", image, image), strict=True):
+        refusing["spec"]["template"]["spec"]["containers"][0]["image"] = name
+    assert refused_pods(replica_sets, image=image) == 2
     assert shortage_of([], [replica_set(3, 3)]) is None
     assert shortage_of([], [replica_set(3, 1, "admission webhook denied the request")]) is None
 

@@ -23,6 +23,7 @@ _FLAGS = (
     "--metric-resolution=10s",
     "--kubelet-request-timeout=5s",
     "--authentication-tolerate-lookup-failure",
+    "--authorization-always-allow-paths=/readyz,/livez,/openapi/*,/apis/metrics.k8s.io,/apis/metrics.k8s.io/*",
 )
 
 

@@ -134,6 +134,17 @@ class DeployTarget(Protocol):
         scale_down: Operation = {"op": "add", "path": "/spec/replicas", "value": 0}
         return [*annotate(obj, annotations | {REPLICAS: replicas}), scale_down]
 
+    def deadline(self, seconds: int, *, instead_of: int = 0) -> list[Operation]:
+        """The patch to another progress deadline of the object's controller.
+
+        Args:
+            seconds: The deadline.
+            instead_of: The patch applies only while the deadline is this one; 0: whatever it is.
+        """
+        path = "/spec/progressDeadlineSeconds"
+        test: list[Operation] = [{"op": "test", "path": path, "value": instead_of}] if instead_of else []
+        return [*test, {"op": "add", "path": path, "value": seconds}]
+
     def tolerance(self, obj: Object, missing: int) -> list[Operation]:
         """The patch by which so many pods may be missing while pods are replaced, for those that wait for room.
 
@@ -147,17 +158,6 @@ class DeployTarget(Protocol):
         if update.get("maxUnavailable", 0) == missing:
             return []
         return [{"op": "add", "path": "/spec/strategy/rollingUpdate/maxUnavailable", "value": missing}]
-
-    def deadline(self, seconds: int, *, instead_of: int = 0) -> list[Operation]:
-        """The patch to another progress deadline of the object's controller.
-
-        Args:
-            seconds: The deadline.
-            instead_of: The patch applies only while the deadline is this one; 0: whatever it is.
-        """
-        path = "/spec/progressDeadlineSeconds"
-        test: list[Operation] = [{"op": "test", "path": path, "value": instead_of}] if instead_of else []
-        return [*test, {"op": "add", "path": path, "value": seconds}]
 
     def abort(self, cluster: Cluster, name: str) -> None:  # noqa: ARG002 - a default
         """Sends all traffic to the stable version, where restoring the template alone does not."""

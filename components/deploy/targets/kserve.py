@@ -73,6 +73,10 @@ class InferenceServiceTarget(DeployTarget):
         settings = {key: value for key, value in obj["spec"]["predictor"].items() if key not in fields}
         return [*message, {"op": "replace", "path": "/spec/predictor", "value": settings | template["spec"]}]
 
+    def deadline(self, seconds: int, *, instead_of: int = 0) -> list[Operation]:  # noqa: ARG002 - see `DeployTarget`
+        """Nothing: KServe gives no rollout up."""
+        return []
+
     def tolerance(self, obj: Object, missing: int) -> list[Operation]:
         """The patch by which so many pods may be missing: the whole strategy, which the predictor may not have yet."""
         present = obj["spec"]["predictor"].get("deploymentStrategy") or {}
@@ -81,10 +85,6 @@ class InferenceServiceTarget(DeployTarget):
             return []
         value = {"type": "RollingUpdate", "rollingUpdate": {**update, "maxUnavailable": missing}}
         return [{"op": "add", "path": "/spec/predictor/deploymentStrategy", "value": value}]
-
-    def deadline(self, seconds: int, *, instead_of: int = 0) -> list[Operation]:  # noqa: ARG002 - see `DeployTarget`
-        """Nothing: KServe gives no rollout up."""
-        return []
 
     def state(self, obj: Object, pods: Sequence[Object]) -> RolloutState:
         """The state of the rollout: healthy once it is ready without pods of another image."""
