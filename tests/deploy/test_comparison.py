@@ -15,7 +15,7 @@ from modelway.components.deploy.comparison import Comparison, compare
 from modelway.components.deploy.serving import Serving
 
 AT = "2026-11-27T14:02:00+00:00"
-ERRORS = "error-rate is 0.4; the analysis requires <= 0.02"
+ERRORS = "error-rate is 40 %; the policy allows 2 % (deployment.analysis.error_rate)"
 
 
 def entry(event: Event, version: str, **details: str) -> Entry:

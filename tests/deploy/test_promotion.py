@@ -83,7 +83,7 @@ def test_a_task_that_dies_in_mid_undo_is_taken_up_where_it_stopped(promotion: Pr
     promotion.start(workload.get("promoted"), immediate=False)
     obj = api.objects["deployments", "promoted"]
     assert promotion.is_in_progress(obj)
-    assert template_in_service(workload, obj, previous_claim=promotion.claim) == template
+    assert template_in_service(workload, obj, previous_claim=promotion.claim, entries=[]) == template
     # The pod template is put back, and no pod of it is ready yet, when the task dies.
     workload.cluster.patch(
         "deployments", "promoted", operations=workload.target.restore(obj, template, reason="error-rate is 0.3")
@@ -93,7 +93,7 @@ def test_a_task_that_dies_in_mid_undo_is_taken_up_where_it_stopped(promotion: Pr
     assert not promotion.is_in_progress(obj)
     assert promotion.undo_reason(obj) == "error-rate is 0.3"
     obj["status"] = {"replicas": 1, "availableReplicas": 1, "updatedReplicas": 0}
-    assert template_in_service(workload, obj, previous_claim=promotion.claim) == template
+    assert template_in_service(workload, obj, previous_claim=promotion.claim, entries=[]) == template
     other = replace(promotion, claim=promotion.claim.model_copy(update={"details": {"run": "run-2"}}))
     assert other.undo_reason(obj) == ""
 

@@ -23,10 +23,11 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy import stage
 from modelway.components.deploy.promotion import Promotion
 from modelway.components.deploy.reconciliation import record_undone, settle_predecessor
+from modelway.components.deploy.restoration import Restoration
 from modelway.components.deploy.smoke import SmokeTraffic
 from modelway.components.deploy.workload import Workload
 
-ERRORS = "error-rate is 0.4; the analysis requires <= 0.02"
+ERRORS = "error-rate is 40 %; the policy allows 2 % (deployment.analysis.error_rate)"
 
 
 @dataclass
@@ -183,7 +184,7 @@ def test_a_version_whose_rollout_the_cluster_finished_is_promoted_and_replaced(c
     entry = case.model.verified_entries()[-1]
     assert (entry.event, entry.version, entry.details["promotion"]) == ("promoted", "5", dead.id)
     assert entry.details["told_by"] == "the cluster"
-    result = settled.finish_undone(("it fails",), healthy=True)
+    result = settled.finish_undone(("it fails",), Restoration(healthy=True))
     assert (result.replaced_version, case.alias) == ("5", "5"), "what is restored is what served"
     assert case.model.verified_entries()[-1].details["restored"] == "5"
 
@@ -207,7 +208,7 @@ def test_smoke_answers_that_nobody_checked_promote_nothing_but_the_alias_says_wh
     case.say("deployed", "3", promotion=settled.claim.id)
     assert (settled.replaced_version, case.alias) == ("5", "5")
     assert ("promoted", "5") not in case.events
-    settled.finish_undone(("it fails",), healthy=True)
+    settled.finish_undone(("it fails",), Restoration(healthy=True))
     assert case.history()[-1] == ("5", False)
     entries = case.model.verified_entries()
     assert not has_served(entries, case.model.name, environment="staging", version="5")

@@ -50,7 +50,7 @@ def test_what_the_cluster_undid_is_told_with_the_measured_value_and_its_bound(ap
     answer = serves(api)
     assert answer is not None
     assert (answer.undone, answer.set_to, answer.ready) == (True, "5", {"4": 2})
-    assert answer.reasons == ("error-rate is 0.4; the analysis requires <= 0.02",)
+    assert answer.reasons == ("error-rate is 40 %; the policy allows 2 % (deployment.analysis.error_rate)",)
 
 
 def test_without_an_analysis_the_pods_that_are_left_and_then_kubernetes_warnings_say_why(api: ApiServer) -> None:

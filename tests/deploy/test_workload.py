@@ -218,9 +218,11 @@ def test_a_rollout_that_the_cluster_undid_before_it_is_followed_says_what_was_me
     add_aborted_rollout(api)
     add_analysis(api)
     workload = Workload(api.cluster(), "loans", minimal_policy(), progress=str)
-    assert workload.follow(IMAGES["5"], 10) == ("error-rate is 0.4; the analysis requires <= 0.02",)
+    assert follow(workload, IMAGES["5"], 10) == (
+        "error-rate is 40 %; the policy allows 2 % (deployment.analysis.error_rate)",
+    )
     api.refusals["analysisruns"] = status(403, 'User "ada" cannot list resource "analysisruns"')
-    assert workload.follow(IMAGES["5"], 10) == (ABORTED,), "as the account of an older Role"
+    assert follow(workload, IMAGES["5"], 10) == (ABORTED,), "as the account of an older Role"
 
 
 def test_who_follows_the_rollout_of_another_run_is_noted_once(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:

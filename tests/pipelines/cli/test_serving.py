@@ -96,7 +96,8 @@ def test_what_the_cluster_undid_of_a_promotion_that_has_not_ended_is_told_with_t
     line, remedy = capsys.readouterr().out.splitlines()
     assert line.startswith("undone staging: the record says version 5 (run run-5 of ada, begun ")
     assert line.endswith(
-        "the cluster has undone it: error-rate is 0.4; the analysis requires <= 0.02; 2 of 2 ready pods serve version 4"
+        "the cluster has undone it: error-rate is 40 %; the policy allows 2 % (deployment.analysis.error_rate); "
+        "2 of 2 ready pods serve version 4"
     )
     assert "--take-over REASON" in remedy
     rows = with_services(serving_periods(audited.handle), services)
