@@ -94,7 +94,7 @@ def test_nothing_is_written_where_nothing_changes(
     [
         (status(404, "the server could not find the requested resource"), ""),
         (status(404, "not found", "modelway"), ""),
-        (status(403, 'the account cannot get resource "releasedimages"'), "may not read releasedimages"),
+        (status(403, 'User "ada" cannot get resource "releasedimages"'), "may not read releasedimages"),
     ],
     ids=["no such kind", "no such list", "no right"],
 )
