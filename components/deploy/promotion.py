@@ -45,8 +45,7 @@ class Promotion:
         started_at: When this run started, by the monotonic clock.
         previous_template: The pod template that serves before the change; None if none does.
         smoke: The smoke requests to the new pods; None where the environment has traffic of its own.
-        replaced: The version that serves before the change, where that is not the one that the claim names: of a
-            promotion that was taken over and whose rollout the cluster has finished.
+        replaced: The version that serves before the change; empty: the one that the claim names.
     """
 
     version: ModelVersion
