@@ -50,8 +50,7 @@ class Promotion:
         previous_template: The pod template that serves before the change; None if none does.
         smoke: The smoke requests to the new pods; None where the environment has traffic of its own.
         rolled_back_from: Of a rollback the version that it goes back from, which may have been rolled out only in part.
-        replaced: The version that serves before the change, where that is not the one that the claim names: of a
-            promotion that was taken over and whose rollout the cluster has finished.
+        replaced: The version that serves before the change; empty: the one that the claim names.
     """
 
     version: ModelVersion

@@ -19,7 +19,6 @@ from modelway.components.core.audit.witness import VerifiedLog
 from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.deploy.promotion import Promotion
 from modelway.components.deploy.serving import Serving, serving
-from modelway.components.deploy.targets.base import VERSION, annotation
 
 LEFT_OVER = "it was left by a run that did not finish"
 _TOLD_BY = {"told_by": "the cluster"}  # the end of a promotion whose own run did not write it
@@ -80,6 +79,9 @@ def settle_predecessor(promotion: Promotion) -> tuple[Promotion, Predecessor | N
     """
     model, claim, workload = promotion.version.model, promotion.claim, promotion.workload
     log = model.verified_log()
+    if not claim.details.get("took_over"):
+        return promotion, None
+    promotion = _replacing_what_serves(promotion)
     overtaken = overtaken_locks(log.entries, claim)
     current = serving(workload, model.name) if overtaken else None
     lock = next((lock for lock in overtaken if current is not None and lock.run == current.run), None)
@@ -98,24 +100,35 @@ def settle_predecessor(promotion: Promotion) -> tuple[Promotion, Predecessor | N
         _record_finished(promotion, lock, version=version, image=current.image)
         obj = workload.get(model.name)
         template = None if obj is None else workload.target.serving_template(workload.cluster, obj, changing=False)
-        replaced = "" if lock.version == claim.version else lock.version
-        return replace(promotion, previous_template=template, replaced=replaced), Predecessor(lock, "finished")
+        promotion = _replacing_what_serves(replace(promotion, previous_template=template))
+        return promotion, Predecessor(lock, "finished")
     return promotion, Predecessor(lock, "open", reasons)
 
 
 def record_undone(promotion: Promotion, predecessor: Predecessor) -> None:
     """Records that the version of a promotion that was taken over is undone, and restores the environment's aliases."""
-    model, environment, template = promotion.version.model, promotion.environment, promotion.previous_template
+    model, environment = promotion.version.model, promotion.environment
     lock, reason = predecessor.lock, "; ".join(predecessor.reasons) or LEFT_OVER
-    restored = "" if template is None else annotation(template, VERSION) or lock.replaces
     assert_held(promotion.log, promotion.claim)
     alias = model.version_with_alias(environment)
+    before = lock.replaces if alias is None or alias.number == lock.version else alias.number
+    restored = "" if promotion.previous_template is None else before
     if alias is not None and alias.number == lock.version != restored:
         restore_alias(model, environment, version=restored)
     details = {"promotion": lock.id, "run": lock.run, "reason": reason, "restored": restored}
     details |= {"restored_image": promotion.previous_image} | (_TOLD_BY if predecessor.reasons else {})
     model.version(lock.version).log_event("undone", promotion.claim.actor, environment=environment, details=details)
     promotion.workload.progress(f"version {lock.version} (run {lock.run}) is recorded as undone: {reason}")
+
+
+def _replacing_what_serves(promotion: Promotion) -> Promotion:
+    """The promotion, replacing the version that has the environment's alias: a claim that took over names an older one.
+
+    That is so where the cluster has finished a rollout before, which the claim that was taken over did not know of.
+    """
+    alias = promotion.version.model.version_with_alias(promotion.environment)
+    is_other = alias is not None and alias.number != promotion.claim.version
+    return replace(promotion, replaced=alias.number if alias is not None and is_other else "")
 
 
 def _record_finished(promotion: Promotion, lock: PromotionLock, *, version: ModelVersion, image: str) -> None:

@@ -111,7 +111,7 @@ def test_what_the_cluster_undid_is_recorded_with_its_measured_reason_by_who_took
     add_analysis(case.api)
     promotion = case.taken_over()
     settled, predecessor = settle_predecessor(promotion)
-    assert settled == promotion
+    assert settled == replace(promotion, replaced="4")
     assert predecessor is not None
     assert (predecessor.lock, predecessor.state, predecessor.reasons) == (dead, "undone", (ERRORS,))
     entry = case.model.verified_entries()[-1]
@@ -128,7 +128,7 @@ def test_what_the_cluster_undid_is_recorded_with_its_measured_reason_by_who_took
     assert case.history() == [("4", False), ("5", True), ("4", False)]
     lock = current_lock(case.model.verified_entries(), case.model.name, environment="staging")
     assert lock == promotion.claim, "the end of the dead promotion does not release the lock of who took over"
-    assert settle_predecessor(promotion) == (promotion, None), "it is recorded once"
+    assert settle_predecessor(promotion) == (settled, None), "it is recorded once"
 
 
 def test_an_undo_that_is_not_over_is_recorded_once_what_served_before_is_restored(case: Case) -> None:
@@ -184,6 +184,8 @@ def test_a_version_whose_rollout_the_cluster_finished_is_promoted_and_replaced(c
     entry = case.model.verified_entries()[-1]
     assert (entry.event, entry.version, entry.details["promotion"]) == ("promoted", "5", dead.id)
     assert entry.details["told_by"] == "the cluster"
+    again, _ = settle_predecessor(promotion)
+    assert again.replaced_version == "5", "also where the run is taken up again"
     result = settled.finish_undone(("it fails",), Restoration(healthy=True))
     assert (result.replaced_version, case.alias) == ("5", "5"), "what is restored is what served"
     assert case.model.verified_entries()[-1].details["restored"] == "5"

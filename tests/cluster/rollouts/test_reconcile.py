@@ -170,3 +170,23 @@ def test_what_the_cluster_finished_is_told_and_replaced(place: Any, stable: str,
     history = [row for row in command("history")[1] if row["environment"] == "staging"]
     assert [row["version"] for row in history[:2]] == [stable, good]
     assert history[0]["serving"]["state"] == "same"
+
+
+def test_a_rollback_after_a_task_died_records_what_the_cluster_undid(
+    place: Any, releases: Any, stable: str, command: Command
+) -> None:
+    bad, run = releases["fails"], "dies-and-is-rolled-back"
+    before = place.image()
+    with place.traffic().flowing() as traffic:
+        _die_while_deploying(place, bad, run)
+        eventually(lambda: place.rollout()["status"].get("abort"), "the cluster's analysis undoes it", 120)
+        code, back = command("rollback", "staging", "-m", "the task is gone")
+        assert (code, back["verdict"], back["version"]) == (0, "rolled-back", stable), back
+        eventually(place.whole, "the stable version serves alone", 60)
+    assert [answer for answer in traffic.failed if answer.status != 500] == []
+    assert (place.image(), place.holder()) == (before, stable)
+    assert _events(place, run) == ["promotion.begun", "deployed", "undone"]
+    end = next(entry for entry in place.log() if (entry.event, entry.details.get("run")) == ("undone", run))
+    assert end.details["reason"].startswith("error-rate is 0.")
+    row = _staging(command("history")[1])
+    assert (row["version"], row["serving"]["state"]) == (stable, "same")
