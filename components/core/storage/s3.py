@@ -28,6 +28,7 @@ from modelway.components.core.storage.locations import split_uri
 if TYPE_CHECKING:
     from minio import Minio
     from minio.datatypes import Object
+    from minio.error import S3Error
 
 _ENDPOINT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MINIO_ENDPOINT")
 _ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "MINIO_ACCESS_KEY")
@@ -268,6 +269,22 @@ class S3:
             )
             return next(iter(listing), None) is not None
 
+    def _why_denied(self, uri: str, error: S3Error) -> str | None:
+        """The code of a refusal: the answer to a HEAD has no text, and is the same for keys that are not accepted."""
+        from minio.error import S3Error
+        from urllib3.exceptions import HTTPError
+
+        if error.response is None or error.response.data:
+            return error.code
+        try:
+            listing = self.client.list_objects(bucket_name=split_uri(uri)[0], extra_query_params={"max-keys": "1"})
+            next(iter(listing), None)
+        except S3Error as reason:
+            return reason.code if reason.code in _UNACCEPTED else error.code
+        except HTTPError:
+            return error.code
+        return error.code
+
     @contextmanager
     def _translate_errors(self, uri: str) -> Iterator[None]:
         """Turns the client's errors about a URI into ones that say what to do; of refused keys `value` says why."""
@@ -287,19 +304,20 @@ class S3:
                 ) from error
             if error.code in _MISSING:
                 raise missing(uri, f"{self.endpoint} answers {error.code}") from error
-            if error.code == _DENIED:
+            code = self._why_denied(uri, error) if error.code == _DENIED else error.code
+            if code == _DENIED:
                 raise CredentialsError(
-                    f"S3 at {self.endpoint} refuses access: {error.code}",
+                    f"S3 at {self.endpoint} refuses access: {code}",
                     file=uri,
-                    value=error.code,
+                    value=code,
                     remedy="give the keys in AWS_ACCESS_KEY_ID the right to use this bucket "
                     "(manifests/base/storage/pipelines.json is the policy that a run needs), or use other keys",
                 ) from error
-            if error.code in _UNACCEPTED:
+            if code in _UNACCEPTED:
                 raise CredentialsError(
-                    f"S3 at {self.endpoint} does not accept the keys: {error.code}",
+                    f"S3 at {self.endpoint} does not accept the keys: {code}",
                     file=uri,
-                    value=error.code,
+                    value=code,
                     remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY anew, and check that AWS_ENDPOINT_URL is "
                     "theirs (without it Amazon's S3 is asked)",
                 ) from error
