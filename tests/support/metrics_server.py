@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +50,13 @@ def metrics_api(folder: Path) -> Iterator[None]:
             [program, *credentials, *listening, *_FLAGS], stdout=log, stderr=log, start_new_session=True
         )
     try:
-        kubectl("apply", "-f", "-", content={"apiVersion": "v1", "kind": "List", "items": objects})
-        eventually(lambda: _has_metrics() or process.poll() is not None, "metrics-server answers", 90)
+        *ways, api = objects
+        kubectl("apply", "-f", "-", content={"apiVersion": "v1", "kind": "List", "items": ways})
+        # The API server keeps the connection that it gets, so the way must lead to the right place before it is asked.
+        eventually(lambda: _is_ready() or process.poll() is not None, "metrics-server has figures", 90)
         assert process.poll() is None, (folder / "metrics-server.log").read_text("utf-8")[-2000:]
+        kubectl("apply", "-f", "-", content=api)
+        eventually(_has_metrics, "the API server has the figures", 60)
         yield
     finally:
         # The API goes first: one that nothing serves would keep namespaces from being deleted.
@@ -65,6 +71,16 @@ def _has_metrics() -> bool:
     """Whether there are figures of the nodes."""
     answer = run_kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes", check=False)
     return answer.returncode == 0 and '"usage"' in answer.stdout
+
+
+def _is_ready() -> bool:
+    """Whether metrics-server answers where its Service leads."""
+    address = kubectl_json("-n", _NAMESPACE, "get", "service", _NAME)["spec"]["clusterIP"]
+    with suppress(OSError):
+        context = ssl._create_unverified_context()  # noqa: S323 - its certificate is its own
+        with urllib.request.urlopen(f"https://{address}/readyz", timeout=2, context=context) as answer:
+            return bool(answer.read() == b"ok")
+    return False
 
 
 def _program() -> str:
