@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +15,9 @@ from typing import Any
 import pytest
 from kube import eventually, kubectl
 from metrics_server import metrics_api
-from rollout_releases import ADA
+from node_slots import Slots, pods_that_need
 
 from modelway.components.core.surroundings.findings import Status
-from modelway.components.deploy.cluster import Cluster
-from modelway.components.deploy.result import DeployResult
-from modelway.components.deploy.stage import deploy
 from modelway.pipelines.doctor.cluster_reader import ClusterReader
 from modelway.pipelines.doctor.metrics import inspect_metrics
 
@@ -89,20 +85,6 @@ def scaling(place: Any, stable: str, _metrics: None) -> Iterator[Scaling]:
     scaling.restore(before)
 
 
-def _promote(place: Any, version: str) -> DeployResult:
-    """Promotes a version with the deployer's account, without taking the test its own."""
-    from kubernetes.config import new_client_from_config
-
-    return deploy(
-        place.model.version(version),
-        "staging",
-        run=f"run-{uuid.uuid4().hex[:6]}",
-        actor=ADA,
-        policy=place.policy(steps=STEPS),
-        cluster=Cluster(new_client_from_config(str(place.deployer)), place.namespace),
-    )
-
-
 def test_the_autoscaler_follows_the_load_before_amid_and_after_a_canary(
     place: Any, scaling: Scaling, stable: str, good: str
 ) -> None:
@@ -110,7 +92,7 @@ def test_the_autoscaler_follows_the_load_before_amid_and_after_a_canary(
     with place.traffic(per_second=60).flowing() as load, ThreadPoolExecutor() as pool:
         eventually(lambda: scaling.wants() == 3, "it scales up under load", 120)
         eventually(lambda: len(place.pods()) == 3 and place.whole(), "three pods serve", 60)
-        promotion = pool.submit(_promote, place, good)
+        promotion = pool.submit(place.deploy, good, steps=STEPS)
         eventually(lambda: place.image_version() == good, "the canary begins", 60)
         scaling.most(4)
         eventually(lambda: scaling.wants() == 4, "it scales up amid the canary", 60)
@@ -127,71 +109,23 @@ def test_the_autoscaler_follows_the_load_before_amid_and_after_a_canary(
     assert {answer.version for answer in traffic.answers} == {good}
 
 
-@dataclass(frozen=True)
-class Slots:
-    """An extended resource of the node, of which each server needs one: a node that is full for them alone."""
-
-    name: str
-
-    def set(self, count: int) -> None:
-        self._patch({"op": "add", "path": self._path, "value": str(count)})
-        query = f"jsonpath={{.status.allocatable.{self.name.replace('.', chr(92) + '.')}}}"
-        eventually(lambda: kubectl("get", self._node, "-o", query) == str(count), "the node has them")
-
-    def remove(self) -> None:
-        self._patch({"op": "remove", "path": self._path})
-
-    @property
-    def _path(self) -> str:
-        return f"/status/capacity/{self.name.replace('/', '~1')}"
-
-    @property
-    def _node(self) -> str:
-        (node,) = kubectl("get", "nodes", "-o", "name").split()
-        return node
-
-    def _patch(self, operation: dict[str, Any]) -> None:
-        kubectl("patch", self._node, "--subresource=status", "--type=json", "-p", json.dumps([operation]))
-
-
 @pytest.fixture
 def slots(place: Any, scaling: Scaling) -> Iterator[Slots]:
     """There is room for so many pods and no more."""
-    slots = Slots(f"modelway.io/room-{uuid.uuid4().hex[:6]}")
+    slots = Slots()
     slots.set(ROOM)
-    (container,) = place.rollout()["spec"]["template"]["spec"]["containers"]
-    resources = container["resources"]
-    needs = {kind: {**resources[kind], slots.name: "1"} for kind in ("requests", "limits")}
-    _change_at_once(place, needs)
-    yield slots
-    slots.set(12)
-    scaling.most(2)
-    eventually(lambda: scaling.wants() == 2 and place.whole(), "two pods serve", 120)
-    _change_at_once(place, resources)
+    with pods_that_need(slots, place.namespace, "loans"):
+        yield slots
+        slots.set(3 * ROOM)
+        scaling.most(2)
+        eventually(lambda: scaling.wants() == 2 and place.whole(), "two pods serve", 120)
     slots.remove()
-
-
-def _change_at_once(place: Any, resources: dict[str, Any]) -> None:
-    """Changes what the pods ask for without the Rollout's steps, as an administrator does."""
-
-    def patch(path: str, value: Any, *options: str) -> None:
-        operations = json.dumps([{"op": "add", "path": path, "value": value}])
-        kubectl("-n", place.namespace, "patch", "rollout", "loans", "--type=json", "-p", operations, *options)
-
-    def is_changing() -> bool:
-        status = place.rollout()["status"]
-        return bool(status["currentPodHash"] != status["stableRS"])
-
-    patch("/spec/template/spec/containers/0/resources", resources)
-    eventually(is_changing, "the change is under way")
-    patch("/status/promoteFull", True, "--subresource=status")
-    eventually(place.whole, "the change is rolled out", 120)
 
 
 def _deploy_and_fill(place: Any, scaling: Scaling, version: str, make_room: Callable[[], None] | None) -> Any:
     """Promotes a version, and amid its canary the autoscaler wants more pods than there is room for."""
     with ThreadPoolExecutor() as pool:
-        promotion = pool.submit(_promote, place, version)
+        promotion = pool.submit(place.deploy, version, steps=STEPS)
         eventually(lambda: place.image_version() == version, "the canary begins", 60)
         scaling.want_all(ROOM + 2)
         if make_room is not None:

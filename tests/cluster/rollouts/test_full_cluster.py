@@ -7,44 +7,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from kube import eventually, kubectl
+from kube import eventually, kubectl, kubectl_json
+from node_slots import Slots, pods_that_need
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
 REPLICAS = 4
-
-
-@dataclass(frozen=True)
-class Slots:
-    """An extended resource of the node, of which each server needs one: a node that can be filled for them alone."""
-
-    name: str
-    namespace: str
-
-    def set(self, count: int) -> None:
-        """Gives the node so many; pods that have one keep it."""
-        path = f"/status/capacity/{self.name.replace('/', '~1')}"
-        patch = [{"op": "add", "path": path, "value": str(count)}]
-        (node,) = kubectl("get", "nodes", "-o", "name").split()
-        kubectl("patch", node, "--subresource=status", "--type=json", "-p", json.dumps(patch))
-        allocatable = f"jsonpath={{.status.allocatable.{self.name.replace('.', chr(92) + '.')}}}"
-        eventually(lambda: kubectl("get", node, "-o", allocatable) == str(count), "the node has them")
-
-    def remove(self) -> None:
-        path = f"/status/capacity/{self.name.replace('/', '~1')}"
-        (node,) = kubectl("get", "nodes", "-o", "name").split()
-        kubectl(
-            "patch", node, "--subresource=status", "--type=json", "-p", json.dumps([{"op": "remove", "path": path}])
-        )
-
-
-def _patch(place: Any, kind: str, operations: list[dict[str, Any]], *options: str) -> None:
-    patch = json.dumps(operations)
-    kubectl("-n", place.namespace, "patch", kind, "loans", "--type=json", "-p", patch, *options)
 
 
 @pytest.fixture(scope="module")
@@ -55,45 +26,27 @@ def slots(place: Any, releases: Any, environ: dict[str, str]) -> Iterator[Slots]
             for name, value in environ.items():
                 patch.setenv(name, value)
             assert place.deploy(releases["good"], traffic="smoke").status == "promoted"
-    slots = Slots(f"modelway.io/slots-{uuid.uuid4().hex[:6]}", place.namespace)
+    slots = Slots()
     slots.set(REPLICAS + 2)
-    _patch(place, "hpa", [{"op": "replace", "path": "/spec/minReplicas", "value": REPLICAS}])
-    resources = _resources(place)
-    needs = {kind: {**resources[kind], slots.name: "1"} for kind in ("requests", "limits")}
-    _change_at_once(place, needs, REPLICAS)
-    slots.set(REPLICAS + 1)
-    yield slots
-    slots.set(REPLICAS + 2)
-    _patch(place, "hpa", [{"op": "replace", "path": "/spec/minReplicas", "value": 2}])
-    _change_at_once(place, resources, 2)
+    with pods_that_need(slots, place.namespace, "loans"):
+        _scale(place, REPLICAS)
+        slots.set(REPLICAS + 1)
+        yield slots
+        slots.set(REPLICAS + 2)
+        _scale(place, 2)
     slots.remove()
 
 
-def _resources(place: Any) -> dict[str, Any]:
-    return dict(place.rollout()["spec"]["template"]["spec"]["containers"][0]["resources"])
-
-
-def _change_at_once(place: Any, resources: dict[str, Any], replicas: int) -> None:
-    """Changes the Rollout without its steps and analysis, as an administrator does."""
-    path = "/spec/template/spec/containers/0/resources"
-    operations = [
-        {"op": "replace", "path": path, "value": resources},
-        {"op": "add", "path": "/spec/replicas", "value": replicas},
-    ]
-    _patch(place, "rollout", operations)
-    eventually(lambda: _is_changing(place.rollout()["status"]), "the change is under way")
-    _patch(place, "rollout", [{"op": "add", "path": "/status/promoteFull", "value": True}], "--subresource=status")
-    eventually(lambda: place.whole() and len(_all_pods(place)) == replicas, "the change is rolled out", 120)
+def _scale(place: Any, replicas: int) -> None:
+    for kind, path in (("hpa", "/spec/minReplicas"), ("rollout", "/spec/replicas")):
+        patch = json.dumps([{"op": "add", "path": path, "value": replicas}])
+        kubectl("-n", place.namespace, "patch", kind, "loans", "--type=json", "-p", patch)
+    eventually(lambda: len(_all_pods(place)) == replicas and place.whole(), f"{replicas} pods serve", 120)
 
 
 def _all_pods(place: Any) -> list[Any]:
-    """The pods, also those that are going and have their room still."""
-    label = "app.kubernetes.io/name=loans"
-    return list(json.loads(kubectl("-n", place.namespace, "get", "pods", "-l", label, "-o", "json"))["items"])
-
-
-def _is_changing(status: dict[str, Any]) -> bool:
-    return bool(status["currentPodHash"] != status["stableRS"])
+    """The pods, also those that are leaving and have their room still."""
+    return list(kubectl_json("-n", place.namespace, "get", "pods", "-l", "app.kubernetes.io/name=loans")["items"])
 
 
 def _fill(place: Any, slots: Slots) -> None:
@@ -102,7 +55,7 @@ def _fill(place: Any, slots: Slots) -> None:
     name, needs = f"filler-{uuid.uuid4().hex[:6]}", {slots.name: "1", "cpu": "10m", "memory": "16Mi"}
     filler = {"name": "filler", "image": container["image"], "command": ["sleep", "600"]}
     spec = {"containers": [filler | {"resources": {"requests": needs, "limits": needs}}]}
-    metadata = {"name": name, "namespace": place.pipelines, "labels": {"filler": slots.namespace}}
+    metadata = {"name": name, "namespace": place.pipelines, "labels": {"filler": place.namespace}}
     kubectl("apply", "-f", "-", content={"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
 
