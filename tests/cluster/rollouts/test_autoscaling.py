@@ -23,7 +23,7 @@ from modelway.pipelines.doctor.metrics import inspect_metrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]
 
-ROOM = 4  # pods
+ROOM = 3  # pods, of which two serve and one is the canary's
 STEPS = [{"weight": 50, "pause_seconds": 25}]
 
 
@@ -127,7 +127,7 @@ def _deploy_and_fill(place: Any, scaling: Scaling, version: str, make_room: Call
     with ThreadPoolExecutor() as pool:
         promotion = pool.submit(place.deploy, version, steps=STEPS)
         eventually(lambda: place.image_version() == version, "the canary begins", 60)
-        scaling.want_all(ROOM + 2)
+        scaling.want_all(ROOM + 1)
         if make_room is not None:
             make_room()
         return promotion.result(timeout=240)
