@@ -44,7 +44,7 @@ _ARGUMENTS = [
 ONE_BY_ONE: dict[str, Any] = {"maxSurge": 1, "maxUnavailable": 0}
 _HALFWAY = 50
 _VALUE = "len(result) > 0 && !isNaN(result[0]) && result[0]"
-_SCALE_DOWN_SECONDS = 30  # for routers to hear of the switch before the old pods go
+SCALE_DOWN_SECONDS = 30  # for routers to hear of the switch before the old pods go
 _OF_A_ROUTER = ("stableService", "canaryService", "trafficRouting")
 
 
@@ -172,7 +172,7 @@ def strategy(policy: Policy, model: str, *, present: Mapping[str, Any] | None = 
                 "activeService": model,
                 "previewService": f"{model}-preview",
                 "autoPromotionEnabled": True,
-                "scaleDownDelaySeconds": _SCALE_DOWN_SECONDS,
+                "scaleDownDelaySeconds": SCALE_DOWN_SECONDS,
                 "prePromotionAnalysis": decide,
                 "postPromotionAnalysis": decide,
             }

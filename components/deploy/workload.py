@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelway.components.core.config.deploy_policy import EnvironmentName
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError, UnavailableError
-from modelway.components.deploy.analysis import analysis_templates, prometheus_address
+from modelway.components.deploy.analysis import SCALE_DOWN_SECONDS, analysis_templates, prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.restoration import Restoration, pods_to_miss
 from modelway.components.deploy.room import no_room, refused_pods, shortage_of
@@ -195,7 +195,8 @@ class Workload:
         It gives up after the policy's progress deadline without progress, and at the latest after `UNDO_DEADLINES` of
         them.
         """
-        limit = self.policy.deployment.progress_deadline_seconds
+        # Blue-green and routers keep pods for a while to which they send nothing any more.
+        limit = self.policy.deployment.progress_deadline_seconds + SCALE_DOWN_SECONDS
         deadline, last = time.monotonic() + limit, time.monotonic() + UNDO_DEADLINES * limit
         restoration, last_line = Restoration(undone=1), ""
         while True:

@@ -14,6 +14,7 @@ from user_files import minimal_policy
 
 from modelway.components.core.audit.lock import LockLostError, acquire, current_lock
 from modelway.components.core.errors import ModelwayError, RejectedError, UnavailableError
+from modelway.components.deploy import workload as workload_module
 from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of, is_inconclusive, undoing_entry
 from modelway.components.deploy.stage import template_in_service
 from modelway.components.deploy.targets.base import RUN, RolloutChange, annotation
@@ -152,7 +153,10 @@ def test_a_promotion_that_another_task_of_its_run_ended_ended_so(promotion: Prom
     assert (result.status, result.live) == ("promoted", True)
 
 
-def test_an_undo_in_part_says_what_still_serves_and_gives_the_alias_back(promotion: Promotion, api: ApiServer) -> None:
+def test_an_undo_in_part_says_what_still_serves_and_gives_the_alias_back(
+    promotion: Promotion, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload_module, "SCALE_DOWN_SECONDS", 0)
     model, before = promotion.version.model, promotion.version
     policy = promotion.workload.policy
     deployment = policy.deployment.model_copy(update={"progress_deadline_seconds": 1})
