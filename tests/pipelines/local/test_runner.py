@@ -312,7 +312,7 @@ def test_history_shows_what_development_had_when(claims: Claims, as_csv: Run, mo
     assert ran.returncode == 0
     title, heads, *rows = ran.stdout.splitlines()
     assert title.split() == [f"{NAME}:", "what", "was", "served"]
-    assert heads.split() == ["environment", "version", "since", "until", "why"]
+    assert heads.split() == ["environment", "version", "state", "since", "until", "why"]
     assert [row.split()[:2] for row in rows] == [["development", number] for number in "4321"]
     assert ["now" in row for row in rows] == [True, False, False, False]
 
