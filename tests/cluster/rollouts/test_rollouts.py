@@ -29,7 +29,7 @@ def _last_entry(place: Any, version: str) -> Any:
     log = place.log()
     (begun, *_) = [entry for entry in reversed(log) if (entry.event, entry.version) == ("promotion.begun", version)]
     entries = [entry for entry in log if entry.details.get("promotion") == begun.sha256()]
-    (last_entry,) = [entry for entry in entries if entry.event != "deployed"]
+    (last_entry,) = [entry for entry in entries if entry.event not in {"deployed", "undoing"}]
     return last_entry
 
 
