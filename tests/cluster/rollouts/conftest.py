@@ -278,10 +278,13 @@ class Place:
         assert self.holder(environment) == recorded
         expected = {recorded} if recorded else set()
         eventually(lambda: set(self.serving()) == expected, f"{recorded or 'nothing'} serves, as recorded", 90)
-        if recorded:
-            traffic, body = self.traffic(), Traffic.body(rows_of_traffic(8, 0))
-            answers = [traffic.ask(body) for _ in range(20)]
-            assert {(answer.status, answer.version) for answer in answers} == {(200, recorded)}, answers
+        if recorded:  # a pod that is being deleted answers until routers have heard of it
+            eventually(lambda: self._answers(20) == {(200, recorded)}, f"version {recorded} answers, as recorded", 20)
+
+    def _answers(self, count: int) -> set[tuple[int, str]]:
+        """The status and the version of so many answers to what is asked now."""
+        traffic, body = self.traffic(), Traffic.body(rows_of_traffic(8, 0))
+        return {(answer.status, answer.version) for answer in (traffic.ask(body) for _ in range(count))}
 
     def log(self) -> list[Entry]:
         return self.model.verified_entries()
