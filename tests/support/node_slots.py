@@ -48,15 +48,17 @@ def pods_that_need(slots: Slots, namespace: str, rollout: str) -> Iterator[None]
     name = ("-n", namespace, "get", "rollout", rollout)
     (container,) = kubectl_json(*name)["spec"]["template"]["spec"]["containers"]
     resources = container["resources"]
-    _change_at_once(namespace, rollout, {kind: {**resources[kind], slots.name: "1"} for kind in ("requests", "limits")})
+    change_pods_at_once(
+        namespace, rollout, {kind: {**resources[kind], slots.name: "1"} for kind in ("requests", "limits")}
+    )
     try:
         yield
     finally:
-        _change_at_once(namespace, rollout, resources)
+        change_pods_at_once(namespace, rollout, resources)
 
 
-def _change_at_once(namespace: str, rollout: str, resources: dict[str, Any]) -> None:
-    """Changes what pods need without the Rollout's steps and analysis, as an administrator does."""
+def change_pods_at_once(namespace: str, rollout: str, resources: dict[str, Any]) -> None:
+    """Changes what a Rollout's pods need without its steps and analysis, as an administrator does."""
 
     def patch(path: str, value: Any, *options: str) -> None:
         operations = json.dumps([{"op": "add", "path": path, "value": value}])

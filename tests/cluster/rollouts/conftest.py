@@ -22,6 +22,7 @@ from cluster_installation import delete_policies, install_kinds, own_objects
 from image_layouts import with_layer
 from kube import eventually, kubectl
 from kubernetes import config
+from node_slots import change_pods_at_once
 from rollout_releases import ADA, FAULTS, SITE, register
 from rollout_traffic import MODEL, Traffic
 from rollout_traffic import rows as rows_of_traffic
@@ -200,6 +201,15 @@ class Place:
             policy=self.policy(**changes),
             cluster=self.cluster(),
         )
+
+    def begin(self, version: str) -> None:
+        """Deploys a first version, and lets its pods need little, so that environments of other tests fit beside it."""
+        first = self.deploy(version, traffic="smoke")
+        assert first.status == "promoted", first.reasons
+        assert "smoke requests right" in first.reasons[-1]
+        (container,) = self.rollout()["spec"]["template"]["spec"]["containers"]
+        requests = {**container["resources"]["requests"], "cpu": "50m"}
+        change_pods_at_once(self.namespace, MODEL, {**container["resources"], "requests": requests})
 
     def roll_back(self, *, to: str = "") -> DeployResult:
         """Rolls back as a person does, by the account that may do no more than that."""
@@ -440,9 +450,7 @@ def releases(
 def stable(place: Place, releases: Releases) -> str:
     """The version that serves, whole: the one that the tests before have left, or a first one."""
     if not place.holder():
-        first = place.deploy(releases["good"], traffic="smoke")
-        assert first.status == "promoted", first.reasons
-        assert "smoke requests right" in first.reasons[-1]
+        place.begin(releases["good"])
     eventually(place.whole, "what is asked for serves", 90)
     return place.holder()
 

@@ -169,7 +169,7 @@ def test_a_good_canary_without_room_is_inconclusive_and_what_serves_goes_on(
     assert (result.status, result.restored_image) == ("inconclusive", before), result.reasons
     (reason, *_) = result.reasons
     assert reason.startswith("inconclusive: no room: ")
-    assert f"asked for cpu 250m, memory 256Mi, {slots.name} 1" in reason
+    assert f"asked for cpu 50m, memory 256Mi, {slots.name} 1" in reason
     assert f"1 Insufficient {slots.name}" in reason
     assert traffic.failed == []
     assert traffic.longest_gap(stable) < 3

@@ -25,7 +25,7 @@ def slots(place: Any, releases: Any, environ: dict[str, str]) -> Iterator[Slots]
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environ.items():
                 patch.setenv(name, value)
-            assert place.deploy(releases["good"], traffic="smoke").status == "promoted"
+            place.begin(releases["good"])
     slots = Slots()
     slots.set(REPLICAS + 2)
     with pods_that_need(slots, place.namespace, "loans"):
