@@ -48,7 +48,7 @@ class Scaling:
     def follow_small_loads(self) -> dict[str, Any]:
         """Makes it scale for what a small node can bear, and down at once; returns what it was."""
         before = dict(self.place.get("hpa")["spec"])
-        target = {"type": "Utilization", "averageUtilization": 5}
+        target = {"type": "Utilization", "averageUtilization": 25}
         metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
         self._patch(
             [
