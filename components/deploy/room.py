@@ -83,14 +83,15 @@ class RoomWait:
         self._cluster, self._target, self._name, self._limit = cluster, target, name, seconds
         self.shortage: Shortage | None = None
         self._since: float | None = None
-        self._most_ready, self._is_put_off = 0, False
+        self._most_ready, self._is_put_off = (0, 0), False
 
     def observe(self, state: RolloutState, pods: Sequence[Object], *, problems: Mapping[str, str]) -> str:
         """Looks for what has no room.
 
         Args:
             state: The rollout's state. While it waits on purpose, the time does not count.
-            pods: All pods of the object. Once more of them are ready than before, the time begins anew.
+            pods: All pods of the object. Once more of them, or of the version, are ready than before, the time begins
+                anew.
             problems: What else is wrong with the version's pods: with any, it is not room that the version lacks.
 
         Returns:
@@ -103,9 +104,12 @@ class RoomWait:
             return ""
         replica_sets = self._cluster.find("replicasets", self._target.selector(self._name))
         self.shortage = None if problems else shortage_of(pods, replica_sets)
-        ready = sum(map(is_ready, pods))
-        if self.shortage is None or state.is_waiting or ready > self._most_ready:
-            self._since, self._most_ready = None, max(ready, self._most_ready)
+        # In a rollback pods of the version before give way, so that more of the new one is progress too.
+        ready = (sum(map(is_ready, pods)), sum(map(is_ready, state.pods)))
+        has_grown = any(now > most for now, most in zip(ready, self._most_ready, strict=True))
+        self._most_ready = (max(ready[0], self._most_ready[0]), max(ready[1], self._most_ready[1]))
+        if self.shortage is None or state.is_waiting or has_grown:
+            self._since = None
         if self.shortage is None or state.is_waiting:
             return f"no room: {self.shortage.sentence()}" if self.shortage else ""
         if self._since is None:

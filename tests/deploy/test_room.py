@@ -185,6 +185,25 @@ def test_each_pod_that_becomes_ready_gives_the_others_the_whole_time_again(
         wait.observe(progressing, pods, problems={})
 
 
+def test_a_version_for_which_others_give_way_pod_by_pod_is_getting_on(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment(api)
+    now = 0.0
+    monkeypatch.setattr(room_module, "time", SimpleNamespace(monotonic=lambda: now))
+    wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=60)
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    for count in range(4):
+        new = [scheduled(f"new-{number}") | {"status": ready} for number in range(count)]
+        old = [scheduled(f"old-{number}") | {"status": ready} for number in range(3 - count)]
+        now += 50
+        state = RolloutState("progressing", "", pods=tuple(new))
+        assert wait.observe(state, [*new, *old, pod("waiting")], problems={}).startswith("waiting for room")
+    now += 70
+    with pytest.raises(NoRoomError):
+        wait.observe(state, [*new, pod("waiting")], problems={})
+
+
 def test_a_crash_or_a_failed_metric_at_the_same_time_is_the_versions_fault(api: ApiServer) -> None:
     deployment(api)
     wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=0)

@@ -211,7 +211,7 @@ class Place:
         requests = {**container["resources"]["requests"], "cpu": "50m"}
         change_pods_at_once(self.namespace, MODEL, {**container["resources"], "requests": requests})
 
-    def roll_back(self, *, to: str = "") -> DeployResult:
+    def roll_back(self, *, to: str = "", **changes: Any) -> DeployResult:
         """Rolls back as a person does, by the account that may do no more than that."""
         return rollback(
             self.model,
@@ -219,7 +219,7 @@ class Place:
             actor="bob@example.org",
             reason="complaints from the branches",
             to=to,
-            policy=self.policy(),
+            policy=self.policy(**changes),
             cluster=self.cluster(),
         )
 

@@ -98,7 +98,7 @@ def test_a_rollback_makes_room_for_what_it_returns_to(place: Any, slots: Slots, 
         assert place.deploy(good).status == "promoted"
         eventually(place.whole, "it serves alone", 60)
         _fill(place, slots)
-        result = place.roll_back()
+        result = place.roll_back(progress_deadline_seconds=60)
     assert (result.status, result.version) == ("rolled-back", stable), result.reasons
     assert traffic.failed == []
     assert "maxUnavailable" in json.dumps(place.rollout()["spec"]["strategy"])
@@ -119,7 +119,7 @@ def test_what_cannot_be_undone_whole_is_said_and_undone_when_there_is_room(
         assert (entry.event, entry.details["serving"]) == ("undone-in-part", f"version {bad}: 1 pod")
         assert "1 of 1 ready pods are still of the undone version" in result.reasons[-1]
         slots.set(REPLICAS + 1)
-        again = place.roll_back()
+        again = place.roll_back(progress_deadline_seconds=60)
         undone_at = time.monotonic()
         eventually(lambda: len(traffic.since(undone_at)) > 30, "more is asked")
     assert (again.status, again.version) == ("rolled-back", stable), again.reasons
