@@ -80,6 +80,7 @@ def test_a_bad_version_gives_way_where_what_served_before_finds_no_room(
     with ThreadPoolExecutor() as pool, place.traffic().flowing() as traffic:
         filling = pool.submit(_fill_once_it_serves, place, slots, releases["fails"])
         result = place.deploy(releases["fails"], strategy=strategy)
+        place.assert_as_recorded()  # once routers have heard of the pods that leave
         undone_at = time.monotonic()
         eventually(lambda: len(traffic.since(undone_at)) > 30, "more is asked")
         filling.result()
@@ -120,6 +121,7 @@ def test_what_cannot_be_undone_whole_is_said_and_undone_when_there_is_room(
         assert "1 of 1 ready pods are still of the undone version" in result.reasons[-1]
         slots.set(REPLICAS + 1)
         again = place.roll_back(progress_deadline_seconds=60)
+        place.assert_as_recorded()  # once routers have heard of the pods that leave
         undone_at = time.monotonic()
         eventually(lambda: len(traffic.since(undone_at)) > 30, "more is asked")
     assert (again.status, again.version) == ("rolled-back", stable), again.reasons
