@@ -18,7 +18,8 @@ MOST_LETTERS = 30
 MOST_FINDINGS = 40
 
 _SECTIONS = (
-    ("Leakage", ("leakage", "duplicate[", "identifier[", "shared_", "future[", "label_time[", "at_serving[")),
+    ("Split", ("split_rule", "shared_", "copies")),
+    ("Leakage", ("leakage", "duplicate[", "identifier[", "future[", "label_time[", "at_serving[")),
     ("Skew: serving data against training data", ("skew",)),
     ("Multivariate drift", ("drift[multivariate]",)),
 )
