@@ -110,6 +110,7 @@ def test_good_data_proceeds(tmp_path: Path) -> None:
     assert {name for name in open_checks if not name.startswith("leakage")} == {"drift"}
     assert gate.facts == {
         "data_hash": "abc",
+        "split": "by row, rule 1",
         "contract_hash": Contract.parse(CONTRACT).sha256(),
         "policy_hash": Policy.parse(ALONE).sha256(),
         "rows": 300,
