@@ -11,7 +11,6 @@ from sklearn.metrics import roc_auc_score
 
 from modelway.components.core.config.project import Split
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.tables.placement import row_hashes
 from modelway.components.ingest.split import Splits, split_table
 
 
@@ -219,44 +218,6 @@ def test_the_split_is_the_same_in_every_version(split: dict[str, Any], expected:
     table = GOLDEN.with_columns(pl.col("age").fill_null(-1.0)) if split.get("column") == "age" else GOLDEN
     test = split_table(table, Split(**split), label="paid").test
     assert [int(number) for number in test["id"]] == expected
-
-
-@pytest.mark.parametrize(
-    ("first_series", "second_series"),
-    [
-        (pl.Series([1, 2]), pl.Series([1.0, 2.0])),
-        (pl.Series([1, 0]), pl.Series([True, False])),
-        (pl.Series([0.0]), pl.Series([-0.0])),
-        (pl.Series([None, 1.0]), pl.Series([float("nan"), 1.0])),
-        (pl.Series(["a", "b"]), pl.Series(["a", "b"], dtype=pl.Categorical)),
-        (pl.Series([dt.date(2024, 1, 1)]), pl.Series([dt.datetime(2024, 1, 1)], dtype=pl.Datetime("ns"))),
-    ],
-)
-def test_a_value_has_one_hash_however_it_is_stored(first_series: pl.Series, second_series: pl.Series) -> None:
-    first, second = (row_hashes(pl.DataFrame({"a": series}), ["a"]) for series in (first_series, second_series))
-    np.testing.assert_array_equal(first, second)
-
-
-@pytest.mark.parametrize(
-    "series",
-    [
-        pl.Series([0, 1, -1, 2**53]),
-        pl.Series([0.1, 0.2, 1e-300]),
-        pl.Series(["", " ", "a", "A", None]),
-        pl.Series([dt.time(1), dt.time(2), None]),
-        pl.Series([dt.timedelta(1), dt.timedelta(2)]),
-        pl.Series([[1, 2], [12], []]),
-        pl.Series([{"a": 1}, {"a": 2}]),
-        pl.Series([b"\xff", b"\xfe"]),
-    ],
-)
-def test_different_values_have_different_hashes(series: pl.Series) -> None:
-    assert len(set(row_hashes(pl.DataFrame({"a": series}), ["a"]).tolist())) == len(series)
-
-
-def test_values_do_not_run_together() -> None:
-    table = pl.DataFrame({"a": ["x", "xy"], "b": ["yz", "z"]})
-    assert len(set(row_hashes(table, ["a", "b"]).tolist())) == 2
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,7 @@ _REMEDIES = {
     Verdict.INCONCLUSIVE: "raise `data.leakage.sample_rows`",
     Verdict.FAILED: "remove them from one split",
 }
+_Counts = np.ndarray[Any, np.dtype[np.int64]]
 _ROWS_AT_ONCE = 500_000
 _DEVIATIONS = 3.09  # of a normal distribution, which it exceeds with probability 0.001
 
@@ -105,7 +107,7 @@ def _apart(train: pl.LazyFrame, test: pl.LazyFrame, *, split: Split, limit: floa
     return passed_or_failed("shared_rows", passed, message=message, observed=shared / rows, threshold=threshold)
 
 
-def coincidences(times: np.ndarray, test_rows: int) -> tuple[float, float]:
+def coincidences(times: _Counts, test_rows: int) -> tuple[float, float]:
     """How many test rows of a random split have an equal training row: the expected number, and the most.
 
     A test row has none if all rows of its content are in the test split. Of a content of m rows each of which is there
@@ -155,11 +157,10 @@ def _misplaced(train: Hashes, test: Hashes, *, split: Split) -> int:
     return int(np.abs(is_test_of - in_test)[is_known].sum())
 
 
-def _spare(times: np.ndarray, unseen: float) -> np.ndarray:
+def _spare(times: _Counts, unseen: float) -> _Counts:
     """So many numbers more that the unseen ones among them, 1 in a million times aside, leave as many as there are."""
     expected = times / (1 - unseen)
-    result: np.ndarray = np.ceil(expected - times + 5 * np.sqrt(expected) / (1 - unseen) + 15 / (1 - unseen))
-    return result.astype(np.int64)
+    return np.ceil(expected - times + (5 * np.sqrt(expected) + 15) / (1 - unseen)).astype(np.int64)
 
 
 def _streamed_hashes(table: pl.LazyFrame, split: Split) -> Iterator[Hashes]:
