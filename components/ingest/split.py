@@ -54,8 +54,8 @@ def split_table(table: pl.DataFrame, split: Split, *, label: str | None = None) 
     else:
         hashes = row_hashes(table, hashed_columns(table.columns, split, label=label))
         numbers = numbers_among_equal(hashes) if split.equal_rows == "apart" else None
-        side = sides(hashes, split, numbers=numbers)
-        is_test, is_unseen = side == TEST, side == UNSEEN
+        places = sides(hashes, split, numbers=numbers)
+        is_test, is_unseen = places == TEST, places == UNSEEN
     is_train = ~is_test & ~is_unseen
     for side, rows, must_have_rows in (
         ("training", is_train, True),

@@ -79,7 +79,7 @@ def _hashable(series: pl.Series) -> Any:
 def _mixed(states: Hashes, steps: int | Hashes) -> Hashes:
     """The outputs of splitmix64 (Steele et al., OOPSLA 2014), so many steps on from each state."""
     step = np.uint64(steps * _GAMMA % 2**64) if isinstance(steps, int) else steps * np.uint64(_GAMMA)
-    mixed = states + step
+    mixed: Hashes = states + step
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))

@@ -80,7 +80,7 @@ def _unlikely_multiplicity(times: _Counts) -> str:
 
     counts = np.bincount(times[times <= _MOST_COPIES + 1], minlength=_MOST_COPIES + 2)
     error = ALPHA / 2 / (_MOST_COPIES - 1) / 3
-    upper = chi2.isf(error, 2 * counts + 2) / 2
+    upper = np.asarray(chi2.isf(error, 2 * counts + 2)) / 2
     for number in range(2, _MOST_COPIES + 1):
         lower = chi2.ppf(error, 2 * counts[number]) / 2 if counts[number] else 0.0
         most = float(np.sqrt((number + 1) / number * upper[number - 1] * upper[number + 1]))
