@@ -286,7 +286,7 @@ FAULTS = (
     Fault("category explosion", "data", ("categories[", "drift["), _category_explosion),
     Fault("duplicate rows", "data", ("unique[", "copies"), _duplicate_rows),
     Fault("rows doubled by a join", "data", ("unique[", "copies"), _doubled_rows),
-    Fault("survey of eight distinct rows split by its answers", "data", ("split_rule",), _survey),
+    Fault("survey of eight distinct rows split by its answers", "data", ("split_rule", "drift["), _survey),
     Fault("no consent", "data", (f"rule[{CONSENT}]",), _no_consent),
     Fault("future timestamp", "data", ("future[", "rule["), _future_timestamp),
     Fault("label copied into a feature", "data", ("leakage[", "duplicate["), _label_copied),
