@@ -50,7 +50,7 @@ def shared_rows_check(
         sample_rows: How many test rows to look up at most.
         rule: What an inconclusive check does.
     """
-    if split.equal_rows == "apart":
+    if split.equal_rows == "apart" and rows_of(train) and rows_of(test):
         return _apart(train, test, split=split, limit=limit)
     train_schema, test_schema = train.collect_schema(), test.collect_schema()
     columns = [name for name, dtype in test_schema.items() if train_schema.get(name) == dtype and not dtype.is_nested()]

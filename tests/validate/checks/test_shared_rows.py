@@ -83,6 +83,12 @@ def test_other_rows_than_the_rule_places_in_the_test_split_are_found() -> None:
     assert apart(by_another_seed, split).verdict is Verdict.FAILED
 
 
+def test_empty_splits_share_no_rows() -> None:
+    split, rows = Split(equal_rows="apart"), survey(100, 8)
+    assert apart(Splits(rows, rows.clear(), rows.clear()), split).verdict is Verdict.INCONCLUSIVE
+    assert apart(Splits(rows.clear(), rows, rows.clear()), split).verdict is Verdict.PASSED
+
+
 def test_rows_of_every_type_are_found_where_they_were_placed(tmp_path_factory: pytest.TempPathFactory) -> None:
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("types")
     start = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
