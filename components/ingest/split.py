@@ -10,7 +10,14 @@ import polars as pl
 
 from modelway.components.core.config.project import Split
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.tables.parquet import as_numbers, as_text
+from modelway.components.core.tables.placement import (
+    TEST,
+    UNSEEN,
+    hashed_columns,
+    numbers_among_equal,
+    row_hashes,
+    sides,
+)
 
 
 @dataclass(frozen=True)
@@ -22,13 +29,18 @@ class Splits:
     unseen: pl.DataFrame
 
 
-def split_table(table: pl.DataFrame, split: Split) -> Splits:
+def split_table(table: pl.DataFrame, split: Split, *, label: str | None = None) -> Splits:
     """Splits a table into training, test and unseen rows.
 
-    By row or group, a row is in the test split if the hash of its identifier, group or whole content falls below
-    the fraction, and in the unseen split if it falls into the share above it, so equal rows are in one split. By time,
-    the latest rows are unseen, and the test split comes before them; rows at the very instant of a cut are in the
-    earlier split.
+    By row or group, a row is in the test split if the hash of its identifier, group or content falls below the
+    fraction, and in the unseen split if it falls into the share above it. Rows of equal content are in one split, or
+    by `equal_rows: apart` each where its number among them puts it. By time, the latest rows are unseen, and the test
+    split comes before them; rows at the very instant of a cut are in the earlier split.
+
+    Args:
+        table: The rows.
+        split: How they are split.
+        label: The column to predict; by `equal_rows: together` it is not a part of the content.
 
     Raises:
         ModelwayError: the column is missing or has nulls, or a split would be empty.
@@ -40,10 +52,10 @@ def split_table(table: pl.DataFrame, split: Split) -> Splits:
         is_unseen = _latest(times, split.unseen_fraction) if split.unseen_fraction else np.zeros(len(times), dtype=bool)
         is_test = _latest(times, split.test_fraction + split.unseen_fraction) & ~is_unseen
     else:
-        columns = [split.column] if split.column is not None else sorted(table.columns)
-        place = _uniform(row_hashes(table, columns), split.seed)
-        is_test = place < split.test_fraction
-        is_unseen = ~is_test & (place < split.test_fraction + split.unseen_fraction)
+        hashes = row_hashes(table, hashed_columns(table.columns, split, label=label))
+        numbers = numbers_among_equal(hashes) if split.equal_rows == "apart" else None
+        places = sides(hashes, split, numbers=numbers)
+        is_test, is_unseen = places == TEST, places == UNSEEN
     is_train = ~is_test & ~is_unseen
     for side, rows, must_have_rows in (
         ("training", is_train, True),
@@ -66,35 +78,6 @@ def _latest(times: pl.Series, fraction: float) -> np.ndarray[Any, np.dtype[np.bo
     cut = times.sort()[max(0, int(len(times) * (1 - fraction)) - 1)]
     later: np.ndarray[Any, np.dtype[np.bool_]] = (times > cut).to_numpy()
     return later
-
-
-def row_hashes(table: pl.DataFrame, columns: list[str]) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """Returns a 64-bit hash of each row's values, the same on every machine.
-
-    This is pandas' hash, which is documented as deterministic; that of Polars changes across versions.
-    """
-    import pandas as pd
-
-    frame = pd.DataFrame({column: _hashable(table[column]) for column in columns})
-    return np.asarray(pd.util.hash_pandas_object(frame, index=False), dtype=np.uint64)
-
-
-def _hashable(series: pl.Series) -> Any:
-    import pandas as pd
-
-    if series.dtype.is_temporal():
-        return as_numbers(series)
-    if series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}:
-        return series.cast(pl.Float64).to_numpy() + 0.0  # turns -0.0 into 0.0
-    return pd.Series(as_text(series).to_list(), dtype=object)
-
-
-def _uniform(hashes: np.ndarray[Any, np.dtype[np.uint64]], seed: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Maps hashes to [0, 1), differently for each seed, by the splitmix64 finalizer (Steele et al., OOPSLA 2014)."""
-    mixed = hashes + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _check_column(table: pl.DataFrame, column: str) -> None:

@@ -55,7 +55,8 @@ def ingest(
     Raises:
         ModelwayError: a source cannot be read, is malformed, or changed after the run began.
     """
-    data, contract = Project.load(project_text).data, Contract.load(contract_text)
+    project, contract = Project.load(project_text), Contract.load(contract_text)
+    data = project.data
     with TemporaryDirectory() as work:
         local = fetch(data.source, Path(work))
         if expected_version and data.version() != expected_version:
@@ -67,7 +68,7 @@ def ingest(
             )
         data_hash = sha256_of(local)
         table = read_source(local, data, contract=contract, work=Path(work))
-    splits = split_table(table, data.split)
+    splits = split_table(table, data.split, label=project.label)
     serving = table.clear() if data.serving is None else _read_serving_data(data.serving, data, contract=contract)
     tables = (splits.train, splits.test, splits.unseen, serving)
     for part, path in zip(tables, (train_path, test_path, unseen_path, serving_path), strict=True):

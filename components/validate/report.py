@@ -17,8 +17,9 @@ MOST_BARS = 12
 MOST_LETTERS = 30
 MOST_FINDINGS = 40
 
+_SPLIT = ("split_rule", "shared_", "copies")
 _SECTIONS = (
-    ("Leakage", ("leakage", "duplicate[", "identifier[", "shared_", "future[", "label_time[", "at_serving[")),
+    ("Leakage", (*_SPLIT, "leakage", "duplicate[", "identifier[", "future[", "label_time[", "at_serving[")),
     ("Skew: serving data against training data", ("skew",)),
     ("Multivariate drift", ("drift[multivariate]",)),
 )

@@ -11,7 +11,7 @@ from modelway.components.core.audit.opened_version import open_champion
 from modelway.components.core.checks import Check, Gate, Mode, inconclusive, passed_or_failed
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.data_policy import DataPolicy, Multivariate
-from modelway.components.core.config.project import Project
+from modelway.components.core.config.project import Project, Split
 from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import judged_gate
@@ -20,6 +20,7 @@ from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
 from modelway.components.validate.checks.skew import skew_checks
+from modelway.components.validate.checks.split_rule import champion_split, split_rule_check
 from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of, sample_of
 from modelway.components.validate.distributions import measure_like
 from modelway.components.validate.profile import Profile, profile_splits
@@ -62,7 +63,8 @@ def validate(
     project, contract, policy = files.project, files.contract, files.policy.data
     is_judged = policy.mode is not Mode.DISABLED
     train, test = aligned(pl.scan_parquet(train_path, glob=False), pl.scan_parquet(test_path, glob=False))
-    approved = approved_baseline(open_champion(project.name, champion, blessing_sha256=champion_blessing))
+    opened = open_champion(project.name, champion, blessing_sha256=champion_blessing)
+    approved, split_before = approved_baseline(opened), champion_split(opened)
     reference = approved.baseline if approved is not None else None
     profile = profile_splits(
         train,
@@ -75,13 +77,23 @@ def validate(
     serving, sample = _serving(serving_path), _sample(profile, train, section=policy.drift.multivariate)
     checks: list[Check] = []
     if is_judged:
-        checks += _checks(train, test, files=files, profile=profile, sample=sample, approved=approved, serving=serving)
+        checks += _checks(
+            train,
+            test,
+            files=files,
+            profile=profile,
+            sample=sample,
+            approved=approved,
+            split_before=split_before,
+            serving=serving,
+        )
     if approved is not None and not policy.register_new_baseline:
         keep_baseline(Path(baseline_path), approved)
     else:
         write_baseline(Path(baseline_path), profile.new_baseline, sample=sample)
     facts: dict[str, str | int | float | None] = {
         "data_hash": data_hash,
+        "split": str(project.data.split),
         "contract_hash": contract.sha256(),
         "policy_hash": files.policy.sha256(),
         "rows": profile.train_rows + profile.test_rows,
@@ -124,6 +136,7 @@ def _checks(
     profile: Profile,
     sample: pl.DataFrame | None,
     approved: ApprovedBaseline | None,
+    split_before: Split | None,
     serving: pl.LazyFrame | None,
 ) -> Iterator[Check]:
     project, contract, policy = files.project, files.contract, files.policy.data
@@ -136,6 +149,9 @@ def _checks(
     if obstacle:
         yield inconclusive("leakage", f"not judged: {obstacle}; see the contract's checks", rule=rule)
     else:
+        split_rule = split_rule_check(train, test, split=project.data.split, label=project.label, before=split_before)
+        if split_rule is not None:
+            yield split_rule
         names = list(serving.collect_schema()) if serving is not None else None
         yield from leakage_checks(train, test, project=project, contract=contract, policy=policy, serving_columns=names)
     reference = approved.baseline if approved is not None else None

@@ -109,7 +109,7 @@ def _drill_input(workspace: Workspace) -> DrillInput:
     content["columns"][CONSENT] = {"type": "boolean"}
     content["rules"] = (*content["rules"], {"name": CONSENT, "rule": CONSENT, "description": "consent is true"})
     project = Project.model_validate({**project.model_dump(), "features": features})
-    splits = split_table(table, project.data.split)
+    splits = split_table(table, project.data.split, label=project.label)
     return DrillInput(project, Contract.model_validate(content), workspace.policy, table, splits)
 
 

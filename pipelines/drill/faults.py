@@ -43,7 +43,8 @@ class DrillInput:
 
     def with_table(self, table: pl.DataFrame) -> DrillInput:
         """The same with another table, and so with other splits."""
-        return replace(self, table=table, splits=split_table(table, self.project.data.split))
+        splits = split_table(table, self.project.data.split, label=self.project.label)
+        return replace(self, table=table, splits=splits)
 
     def with_training(self, train: pl.DataFrame) -> DrillInput:
         """The same with another training split alone."""
@@ -119,6 +120,10 @@ def _category_explosion(inputs: DrillInput, rng: np.random.Generator) -> DrillIn
 
 def _duplicate_rows(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
     return inputs.with_table(pl.concat([inputs.table, inputs.table.head(max(1, len(inputs.table) // 20))]))
+
+
+def _doubled_rows(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
+    return inputs.with_table(pl.concat([inputs.table, inputs.table]))
 
 
 def _shuffled_labels(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
@@ -271,7 +276,8 @@ FAULTS = (
     Fault("unit change x100", "data", ("drift[", "maximum["), _unit_change),
     Fault("null burst", "data", ("nulls[",), _null_burst),
     Fault("category explosion", "data", ("categories[", "drift["), _category_explosion),
-    Fault("duplicate rows", "data", ("unique[",), _duplicate_rows),
+    Fault("duplicate rows", "data", ("unique[", "copies"), _duplicate_rows),
+    Fault("rows doubled by a join", "data", ("unique[", "copies"), _doubled_rows),
     Fault("no consent", "data", (f"rule[{CONSENT}]",), _no_consent),
     Fault("future timestamp", "data", ("future[", "rule["), _future_timestamp),
     Fault("label copied into a feature", "data", ("leakage[", "duplicate["), _label_copied),

@@ -23,6 +23,7 @@ from modelway.pipelines.project.schemas import DOCUMENTS
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20
+DISTINCT_ROWS = 0.99  # the share from which on equal rows are taken for copies
 ROWS_FOR_REGRESSION = 20_000  # with fewer, the test split seldom suffices to tell a loss of 0.01 from none
 _ESTIMATORS = {"regression": "sklearn.ensemble.HistGradientBoostingRegressor"}
 _CLASSIFIER = "sklearn.ensemble.HistGradientBoostingClassifier"
@@ -78,12 +79,13 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
         if use in features:
             features[use].append(column)
     unused = {column: use for column, use in uses.items() if use not in features}
+    equal_rows, why = _equal_rows(table.drop(label))
     settings = {key: value for key, value in data.model_dump(exclude_defaults=True).items() if key != "split"}
     project = {
         "name": name,
         "task": task,
         "label": label,
-        "data": {**settings, "split": {"by": "row", "test_fraction": 0.2}},
+        "data": {**settings, "split": {"by": "row", "test_fraction": 0.2, "rule": 2, "equal_rows": equal_rows}},
         "features": {kind: columns for kind, columns in features.items() if columns},
         "model": {"estimator": _ESTIMATORS.get(task, _CLASSIFIER), "parameters": {"max_iter": 200}, "seed": 0},
     }
@@ -95,7 +97,7 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
             remedy="add columns that are neither constant nor identifiers",
         )
     policy = _policy(task, table[label].n_unique(), rows=len(table))
-    texts = _texts(project, contract, policy=policy, unused=unused)
+    texts = _texts(project, contract, policy=policy, unused=unused, split_comment=why)
     return Proposal(texts, task, tuple(chain.from_iterable(features.values())), unused)
 
 
@@ -224,6 +226,18 @@ _KEYS = {
 }
 
 
+def _equal_rows(contents: pl.DataFrame) -> tuple[str, str]:
+    """What rows are that are equal in all columns but the label, by how many there are, and why."""
+    rows, distinct = len(contents), contents.n_unique()
+    figure = f"all {rows:,} rows" if distinct == rows else f"{distinct:,} of {rows:,} rows ({distinct / rows:.2%})"
+    figure += " are distinct without the label"
+    if distinct == rows:
+        return "together", f"{figure}: an equal one would be a copy"
+    if distinct >= DISTINCT_ROWS * rows:
+        return "together", f"{figure}: equal ones are taken for copies"
+    return "apart", f"{figure}: equal ones are taken for coincidences"
+
+
 def _policy(task: str, classes: int, *, rows: int) -> dict[str, Any]:
     """Thresholds for a model that is certainly better than guessing; the first run shows what it reaches."""
     metric, least = {
@@ -249,7 +263,12 @@ def _policy(task: str, classes: int, *, rows: int) -> dict[str, Any]:
 
 
 def _texts(
-    project: dict[str, Any], contract: dict[str, Any], *, policy: dict[str, Any], unused: dict[str, str]
+    project: dict[str, Any],
+    contract: dict[str, Any],
+    *,
+    policy: dict[str, Any],
+    unused: dict[str, str],
+    split_comment: str,
 ) -> dict[str, str]:
     """The files' texts, each read back once by its model."""
     comments = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])
@@ -262,6 +281,8 @@ def _texts(
     texts = {}
     for kind, head in heads.items():
         body = yaml.safe_dump(contents[kind], sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+        if kind == "project":
+            body = body.replace("\n  split:", f"\n  # {split_comment}\n  split:", 1)
         modeline = f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n"
         texts[f"{kind}.yaml"] = modeline + head + body
         DOCUMENTS[kind].parse(texts[f"{kind}.yaml"], f"{kind}.yaml")

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binom, chisquare
+from sklearn.metrics import roc_auc_score
 
 from modelway.components.core.config.project import Split
 from modelway.components.core.errors import ModelwayError
-from modelway.components.ingest.split import Splits, row_hashes, split_table
+from modelway.components.ingest.split import Splits, split_table
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,8 @@ def sides(parts: Splits) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 KINDS = [
     {"by": "row"},
+    {"by": "row", "equal_rows": "together"},
+    {"by": "row", "equal_rows": "apart"},
     {"by": "row", "column": "row"},
     {"by": "group", "column": "person"},
     {"by": "time", "column": "at"},
@@ -61,7 +65,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(table: pl.DataFrame, kind
     assert set(split_table(table.select(reversed(table.columns)), split).test["row"]) == expected
 
 
-@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("kind", KINDS[:5])
 def test_rows_stay_where_they_are_when_others_come(table: pl.DataFrame, kind: dict[str, Any]) -> None:
     split = Split(**kind)
     before = set(split_table(table[:2500], split).test["row"])
@@ -69,7 +73,7 @@ def test_rows_stay_where_they_are_when_others_come(table: pl.DataFrame, kind: di
     assert after & set(range(2500)) == before
 
 
-@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("kind", KINDS[:5])
 def test_another_seed_gives_another_split(table: pl.DataFrame, kind: dict[str, Any]) -> None:
     sides = [set(split_table(table, Split(**kind, seed=seed)).test["row"]) for seed in range(4)]
     for number, side in enumerate(sides):
@@ -90,6 +94,85 @@ def test_equal_rows_are_never_on_both_sides(table: pl.DataFrame) -> None:
     assert not set(train.iter_rows()) & set(test.iter_rows())
     assert len(train) > 1000
     assert len(test) > 200
+
+
+def test_rows_with_equal_features_stay_together_whatever_their_label_is(table: pl.DataFrame) -> None:
+    features = table.drop("row", "at", "late").with_columns(pl.col("income").round(1))
+    both = pl.concat([features.with_columns(late=pl.lit(value)) for value in (False, True)])
+    train, test = sides(split_table(both, Split(equal_rows="together"), label="late"))
+    assert not set(train.drop("late").iter_rows()) & set(test.drop("late").iter_rows())
+    assert train["late"].mean() == test["late"].mean() == 0.5
+    train, test = sides(split_table(both, Split(), label="late"))  # the first rule parts the answers
+    assert set(train.drop("late").iter_rows()) & set(test.drop("late").iter_rows())
+
+
+def survey(rows: int, kinds: int, *, seed: int) -> pl.DataFrame:
+    """Answers to three questions, of so many kinds, and whether who gave them agrees; no row has a name."""
+    rng = np.random.default_rng(seed)
+    kind, base = rng.integers(0, kinds, rows), round(kinds ** (1 / 3))
+    answers = {f"question_{number}": kind // base**number % (kinds if number == 2 else base) for number in range(3)}
+    return pl.DataFrame(answers).with_columns(agrees=pl.Series(rng.random(rows) < rng.beta(1.0, 1.0, kinds)[kind]))
+
+
+def auc(train: pl.DataFrame, test: pl.DataFrame) -> float:
+    """The area under the ROC curve of a model that knows the share of those who agree, by the answers."""
+    questions = [name for name in train.columns if name != "agrees"]
+    rates = train.group_by(questions).agg(rate=(pl.col("agrees").sum() + 0.5) / (pl.len() + 1))
+    answers = test.join(rates, on=questions, how="left").with_columns(pl.col("rate").fill_null(0.5))
+    return float(roc_auc_score(answers["agrees"], answers["rate"]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds", "tables"),
+    [(400, 4, 60), (400, 16, 60), (2_000, 162, 25), (5_000, 1_000, 12), (20_000, 10_000, 5)],
+)
+def test_the_test_split_tells_what_a_random_one_tells_however_often_rows_repeat(
+    rows: int, kinds: int, tables: int
+) -> None:
+    by_content, at_random, by_first_rule = [], [], []
+    for seed in range(tables):
+        table = survey(rows, kinds, seed=seed)
+        by_content.append(auc(*sides(split_table(table, Split(equal_rows="apart"), label="agrees"))))
+        order = np.random.default_rng(1_000 + seed).permutation(rows)
+        at_random.append(auc(table[order[rows // 5 :]], table[order[: rows // 5]]))
+        if 16 <= kinds <= 1_000:
+            by_first_rule.append(auc(*sides(split_table(table, Split(), label="agrees"))))
+    differences = np.subtract(by_content, at_random)
+    assert abs(differences.mean()) < 3.5 * differences.std(ddof=1) / tables**0.5
+    assert differences.std(ddof=1) / tables**0.5 < 0.02
+    if by_first_rule:
+        assert np.mean(by_first_rule) < np.mean(at_random) - 0.1
+
+
+def test_equal_rows_fall_apart_as_coins_do() -> None:
+    table = pl.DataFrame({"answer": [1, 1, 2, 2], "agrees": [False, True, False, True]})
+    table = pl.concat([table] * 50)
+    contents, counts = table.unique().sort(table.columns), []
+    for seed in range(1_000):
+        test = split_table(table, Split(equal_rows="apart", seed=seed)).test
+        shares = contents.join(test.group_by(test.columns).len("n"), on=test.columns, how="left", maintain_order="left")
+        counts.append(shares["n"].fill_null(0).to_list())
+    numbers = np.array(counts)
+    frequencies = np.array([np.bincount(column, minlength=51) for column in numbers.T])
+    expected = binom.pmf(range(51), 50, 0.2) * 1_000
+    common = expected > 5
+    for observed in frequencies:
+        tests = [*observed[common], 1_000 - observed[common].sum()]
+        assert chisquare(tests, [*expected[common], 1_000 - expected[common].sum()]).pvalue > 1e-3
+    correlations = np.corrcoef(np.hstack([numbers[:-1], numbers[1:]]).T)  # of the contents, and of seeds in succession
+    assert np.abs(correlations[np.triu_indices(8, 1)]).max() < 4.5 / 1_000**0.5
+
+
+def test_a_row_more_that_is_equal_to_others_moves_none_of_them() -> None:
+    table = survey(400, 16, seed=0)
+    split = Split(equal_rows="apart", unseen_fraction=0.1)
+    before = split_table(table, split, label="agrees")
+    after = split_table(pl.concat([table, table.head(100)]), split, label="agrees")
+    for earlier, later in zip(vars(before).values(), vars(after).values(), strict=True):
+        counts = later.group_by(later.columns).len("n")
+        both = earlier.group_by(earlier.columns).len("m").join(counts, on=earlier.columns, how="left")
+        assert (both["n"] >= both["m"]).all()
+        assert later.head(len(earlier)).equals(earlier)
 
 
 def test_the_test_side_is_later(table: pl.DataFrame) -> None:
@@ -121,6 +204,9 @@ GOLDEN = pl.DataFrame(
     ("split", "expected"),
     [
         ({"by": "row", "test_fraction": 0.3}, [1, 4, 5, 8, 10, 12, 15]),
+        ({"by": "row", "test_fraction": 0.3, "rule": 1}, [1, 4, 5, 8, 10, 12, 15]),
+        ({"by": "row", "test_fraction": 0.3, "equal_rows": "together"}, [0, 1, 6, 8, 10, 11, 12, 14, 15]),
+        ({"by": "row", "test_fraction": 0.3, "equal_rows": "apart"}, [1, 2, 5, 9, 12, 17, 18]),
         ({"by": "row", "test_fraction": 0.3, "seed": 7}, [1, 3, 7, 10, 16, 17, 18, 19]),
         ({"by": "row", "column": "id", "test_fraction": 0.3}, [0, 3, 7, 10, 13, 17, 18]),
         ({"by": "group", "column": "day", "test_fraction": 0.3}, [18, 19]),
@@ -130,46 +216,8 @@ GOLDEN = pl.DataFrame(
 )
 def test_the_split_is_the_same_in_every_version(split: dict[str, Any], expected: list[int]) -> None:
     table = GOLDEN.with_columns(pl.col("age").fill_null(-1.0)) if split.get("column") == "age" else GOLDEN
-    test = split_table(table, Split(**split)).test
+    test = split_table(table, Split(**split), label="paid").test
     assert [int(number) for number in test["id"]] == expected
-
-
-@pytest.mark.parametrize(
-    ("first_series", "second_series"),
-    [
-        (pl.Series([1, 2]), pl.Series([1.0, 2.0])),
-        (pl.Series([1, 0]), pl.Series([True, False])),
-        (pl.Series([0.0]), pl.Series([-0.0])),
-        (pl.Series([None, 1.0]), pl.Series([float("nan"), 1.0])),
-        (pl.Series(["a", "b"]), pl.Series(["a", "b"], dtype=pl.Categorical)),
-        (pl.Series([dt.date(2024, 1, 1)]), pl.Series([dt.datetime(2024, 1, 1)], dtype=pl.Datetime("ns"))),
-    ],
-)
-def test_a_value_has_one_hash_however_it_is_stored(first_series: pl.Series, second_series: pl.Series) -> None:
-    first, second = (row_hashes(pl.DataFrame({"a": series}), ["a"]) for series in (first_series, second_series))
-    np.testing.assert_array_equal(first, second)
-
-
-@pytest.mark.parametrize(
-    "series",
-    [
-        pl.Series([0, 1, -1, 2**53]),
-        pl.Series([0.1, 0.2, 1e-300]),
-        pl.Series(["", " ", "a", "A", None]),
-        pl.Series([dt.time(1), dt.time(2), None]),
-        pl.Series([dt.timedelta(1), dt.timedelta(2)]),
-        pl.Series([[1, 2], [12], []]),
-        pl.Series([{"a": 1}, {"a": 2}]),
-        pl.Series([b"\xff", b"\xfe"]),
-    ],
-)
-def test_different_values_have_different_hashes(series: pl.Series) -> None:
-    assert len(set(row_hashes(pl.DataFrame({"a": series}), ["a"]).tolist())) == len(series)
-
-
-def test_values_do_not_run_together() -> None:
-    table = pl.DataFrame({"a": ["x", "xy"], "b": ["yz", "z"]})
-    assert len(set(row_hashes(table, ["a", "b"]).tolist())) == 2
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from user_files import minimal_project_text
 from modelway.components.core.checks import Gate, Mode, Verdict, combine
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.evidence.files import SAMPLE_FILE
+from modelway.components.core.config.project import Project
+from modelway.components.core.evidence.files import PROJECT_FILE, SAMPLE_FILE
 from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.ingest.split import split_table
 from modelway.components.validate.baseline import write_baseline
 from modelway.components.validate.distributions import TableStatistics, measure
 from modelway.components.validate.stage import validate
@@ -30,6 +32,7 @@ columns:
 POLICY = "model: {metrics: {roc_auc: {min: 0.6}}}\ndata: {drift: {psi: 0.2, minimum_rows: 50}, on_inconclusive: warn}"
 
 
+APART = {"equal_rows": "apart"}
 ALONE = POLICY.replace("psi: 0.2", "psi: 0.2, multivariate: null")  # no classifier is trained to tell rows apart
 
 
@@ -110,6 +113,7 @@ def test_good_data_proceeds(tmp_path: Path) -> None:
     assert {name for name in open_checks if not name.startswith("leakage")} == {"drift"}
     assert gate.facts == {
         "data_hash": "abc",
+        "split": "by row, rule 1",
         "contract_hash": Contract.parse(CONTRACT).sha256(),
         "policy_hash": Policy.parse(ALONE).sha256(),
         "rows": 300,
@@ -346,9 +350,57 @@ def test_a_thousand_columns(tmp_path: Path) -> None:
     contract += "".join(f"  c{number}: {{type: string, categories: [x, y]}}\n" for number in range(500))
     names = [[name for name in columns if name.startswith(letter)] for letter in "nc"]
     gate = judge(tmp_path, wide, wide, project("wide", *names), contract, policy)
-    ours = [check for check in gate.checks if not check.name.startswith(("leakage", "shared"))]
+    ours = [check for check in gate.checks if not check.name.startswith(("leakage", "shared", "split_rule"))]
     failed = {check.name for check in ours if check.verdict is Verdict.FAILED}
     assert len(ours) == 3 * 1001 + 500 + 7
     assert failed == {name for number in range(500) for name in (f"minimum[n{number}]", f"categories[c{number}]")}
     assert "such as '-1." in next(check.message for check in gate.checks if check.name == "minimum[n0]")
     assert_self_contained(tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict", "says"),
+    [
+        (None, {}, Verdict.FAILED, "write `rule: 2` and `equal_rows: apart` under `data.split`"),
+        ({}, {}, Verdict.INCONCLUSIVE, "the champion was split by rule 1, which is kept until then"),
+        ({}, APART, Verdict.INCONCLUSIVE, "the champion's were split by row, rule 1: it has learned from some"),
+        (APART, APART, Verdict.PASSED, "rows are split by row, rule 2, equal rows apart"),
+    ],
+)
+def test_a_survey_is_not_split_by_its_answers_unless_the_champion_was(
+    tmp_path: Path,
+    tracking: Tracking,
+    monkeypatch: pytest.MonkeyPatch,
+    before: dict[str, str] | None,
+    now: dict[str, str],
+    verdict: Verdict,
+    says: str,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    champion = ""
+    if before is not None:
+        text = minimal_project_text(data={"source": "loans.parquet", "split": before})
+        bound = {PROJECT_FILE: Project.parse(text).canonical().encode()}
+        champion = release_version(tracking, "loans", bound=bound)
+    survey = table(2_000).with_columns(pl.col("income").round())
+    text = minimal_project_text(
+        data={"source": "loans.parquet", "split": now}, features={"numeric": ["income"], "categorical": ["region"]}
+    )
+    splits = split_table(survey, Project.parse(text).data.split, label="late")
+    gate = judge(tmp_path, splits.train, splits.test, text, CONTRACT, ALONE, champion=champion)
+    checks = {check.name: check for check in gate.checks}
+    assert says in checks["split_rule"].message
+    assert checks["split_rule"].verdict is verdict
+    assert gate.proceed is (verdict is not Verdict.FAILED), gate.reasons
+    assert says in (tmp_path / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
+    assert {checks[name].verdict for name in ("copies", "shared_rows") if name in checks} == {Verdict.PASSED}
+
+
+def test_a_survey_that_a_join_has_doubled_is_rejected(tmp_path: Path) -> None:
+    survey = table(1_000).with_columns(pl.col("income").round())
+    text = minimal_project_text(data={"source": "loans.parquet", "split": APART})
+    splits = split_table(pl.concat([survey, survey]), Project.parse(text).data.split, label="late")
+    gate = judge(tmp_path, splits.train, splits.test, text, CONTRACT, ALONE)
+    assert [reason.split(":")[0] for reason in gate.reasons] == ["copies"]
+    off = asks("leakage: {copies: false}")
+    assert judge(tmp_path, splits.train, splits.test, text, CONTRACT, off).proceed

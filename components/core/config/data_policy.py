@@ -78,7 +78,14 @@ class Leakage(Section):
     duplicates: bool = Field(True, description="Features that repeat the label, or one another.")
     identifiers: bool = Field(True, description="Features that identify the row, or follow the rows' order.")
     shared_rows: Annotated[float | None, LOWER] = Field(
-        0.0, ge=0, lt=1, description="The greatest share of test rows that the training split holds too."
+        0.0,
+        ge=0,
+        lt=1,
+        description="The greatest share of test rows that the training split holds too; where `data.split.equal_rows` "
+        "is `apart`, beyond what coincidence gives.",
+    )
+    copies: bool = Field(
+        True, description="Rows that stand more often than coincidence gives; where `data.split` is by `rule: 2`."
     )
     groups: tuple[str, ...] = Field((), description="Columns whose values must not stand on both sides of the split.")
     times: bool = Field(True, description="Times that lie after the label's (`data.label_time` in the project).")

@@ -37,6 +37,31 @@ class Split(Section):
         0.0, ge=0, lt=1, description="A further share, held back from training and judging until the end."
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Another seed gives another split.")
+    rule: Literal[1, 2] | None = Field(
+        None,
+        description="The version of the split by row without `column`. 2: by `equal_rows`, and without it 1: by a hash "
+        "of the whole row, the label among it, which turns the truth round where rows repeat; for projects whose "
+        "champion was split by it.",
+    )
+    equal_rows: Literal["together", "apart"] | None = Field(
+        None,
+        description="By row without `column`: what rows are that are equal. together: copies, on one side of the "
+        "split, by all columns but the label, where nearly all rows are distinct; apart: coincidences, each placed by "
+        "itself, as in a random split.",
+    )
+
+    @property
+    def rule_in_force(self) -> Literal[1, 2] | None:
+        """The version of the rule by which rows are split by their content; None: they are split by something else."""
+        if self.by != "row" or self.column is not None:
+            return None
+        return 2 if self.equal_rows is not None else 1
+
+    def __str__(self) -> str:
+        """How it is called in reports."""
+        if self.rule_in_force is not None:
+            return f"by row, rule {self.rule_in_force}" + (f", equal rows {self.equal_rows}" if self.equal_rows else "")
+        return f"by {self.by} ({self.column})"
 
     @property
     def group(self) -> str | None:
@@ -47,6 +72,12 @@ class Split(Section):
     def _column_is_given(self) -> Self:
         if self.by != "row" and self.column is None:
             raise ValueError(f"a split by {self.by} needs the key `column`")
+        if self.equal_rows is not None and self.rule_in_force is None:
+            raise ValueError(f"`equal_rows` is for a split by row without `column`, and this one is {self}")
+        if self.equal_rows is not None and self.rule == 1:
+            raise ValueError("`rule: 1` has no `equal_rows`: leave out one of the two keys")
+        if self.rule == 2 and self.rule_in_force == 1:
+            raise ValueError("`rule: 2` needs `equal_rows`: `together` if nearly all rows are distinct, else `apart`")
         if self.test_fraction + self.unseen_fraction >= 1:
             raise ValueError("test_fraction and unseen_fraction leave nothing to train on")
         return self

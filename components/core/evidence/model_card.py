@@ -90,7 +90,7 @@ def _use(project: Project) -> CardSection:
 
 
 def _data(gate: Gate | None, project: Project) -> CardSection:
-    rows = [("source", project.data.source), ("split", f"by {project.data.split.by}")]
+    rows = [("source", project.data.source), ("split", str(project.data.split))]
     if gate is not None:
         names = ("rows", "train_rows", "test_rows", "baseline")
         rows += [(name.replace("_", " "), format_number(gate.facts[name])) for name in names if gate.facts.get(name)]

@@ -12,6 +12,7 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.data_policy import DataPolicy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.thresholds import Threshold
+from modelway.components.validate.checks.copies import copies_check
 from modelway.components.validate.checks.duplicates import duplicate_checks
 from modelway.components.validate.checks.groups import shared_groups_check
 from modelway.components.validate.checks.identifiers import identifier_checks
@@ -60,8 +61,12 @@ def leakage_checks(
         sample = draw(train, [*features, *labelled], limit=leakage.sample_rows)
         checks += _column_checks(sample, train, project=project, features=features, policy=policy)
     if leakage.shared_rows is not None:
-        limit = leakage.shared_rows
-        checks.append(shared_rows_check(train, test, limit=limit, sample_rows=leakage.sample_rows, rule=rule))
+        limit, split = leakage.shared_rows, project.data.split
+        checks.append(
+            shared_rows_check(train, test, split=split, limit=limit, sample_rows=leakage.sample_rows, rule=rule)
+        )
+    if leakage.copies and project.data.split.rule_in_force == 2:
+        checks.append(copies_check(train, test))
     groups = dict.fromkeys(filter(None, [*leakage.groups, project.data.split.group]))
     checks += [
         shared_groups_check(name, train, test=test, sample_rows=leakage.sample_rows, rule=rule) for name in groups

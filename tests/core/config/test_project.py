@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelway.components.core.config.project import Data, Project
+from modelway.components.core.config.project import Data, Project, Split
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import content_version
 
@@ -43,6 +44,15 @@ def test_names_that_a_registry_takes(project_text: Text, name: str) -> None:
         ({"data.format": "excel"}, "data.format", "'csv' or 'parquet'"),
         ({"data.split": {"by": "group"}}, "data.split", "needs the key `column`"),
         ({"data.split": {"by": "time"}}, "data.split", "needs the key `column`"),
+        ({"data.split": {"rule": 3}}, "data.split.rule", "1 or 2"),
+        ({"data.split": {"rule": 2}}, "data.split", "`rule: 2` needs `equal_rows`"),
+        ({"data.split": {"rule": 1, "equal_rows": "apart"}}, "data.split", "`rule: 1` has no `equal_rows`"),
+        (
+            {"data.split": {"by": "group", "column": "person", "equal_rows": "apart"}},
+            "data.split",
+            "a split by row without `column`, and this one is by group (person)",
+        ),
+        ({"data.split": {"column": "id", "equal_rows": "together"}}, "data.split", "this one is by row (id)"),
         ({"data.split": {"test_fraction": 0}}, "data.split.test_fraction", "greater than 0"),
         ({"features": {}}, "features", "at least one column"),
         ({"features": {"numeric": ["a", "b"], "categorical": ["b"]}}, "features", "named more than once: b"),
@@ -86,3 +96,23 @@ def test_class_weights_are_by_the_classes_names(project_text: Text, weight: obje
 def test_the_positive_class_keeps_its_type(project_text: Text, value: object) -> None:
     positive = Project.parse(project_text({"positive": value})).positive
     assert (positive, type(positive)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("split", "rule", "text"),
+    [
+        ({}, 1, "by row, rule 1"),
+        ({"rule": 1}, 1, "by row, rule 1"),
+        ({"equal_rows": "apart"}, 2, "by row, rule 2, equal rows apart"),
+        ({"rule": 2, "equal_rows": "together"}, 2, "by row, rule 2, equal rows together"),
+        ({"rule": 2, "column": "id"}, None, "by row (id)"),
+        ({"by": "time", "column": "day"}, None, "by time (day)"),
+    ],
+)
+def test_which_rule_splits_rows_by_their_content(split: dict[str, Any], rule: int | None, text: str) -> None:
+    assert (Split(**split).rule_in_force, str(Split(**split))) == (rule, text)
+
+
+def test_a_project_without_the_keys_of_the_second_rule_keeps_its_hash(project_text: Text) -> None:
+    split = json.loads(Project.parse(project_text({"data.split": {"seed": 1}})).canonical())["data"]["split"]
+    assert set(split) == {"by", "test_fraction", "unseen_fraction", "seed"}

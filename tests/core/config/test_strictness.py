@@ -234,6 +234,7 @@ def test_a_number_that_asks_less_is_weaker_and_one_that_asks_more_is_not(place: 
         ("data.drift.multivariate", None, "data.drift.multivariate"),
         ("data.leakage.single_feature", None, "data.leakage.single_feature"),
         ("data.leakage.duplicates", False, "data.leakage.duplicates"),
+        ("data.leakage.copies", False, "data.leakage.copies"),
         ("data.leakage.groups", ["person"], "data.leakage.groups.family"),
         ("serving.sla.p99_ms", ..., "serving.sla.p99_ms"),
         ("serving.sla.cold_start_seconds", None, "serving.sla.cold_start_seconds"),

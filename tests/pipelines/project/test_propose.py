@@ -224,3 +224,24 @@ def test_a_folder_of_files_is_one_table(tmp_path: Path) -> None:
     proposal = propose(tmp_path / "made", "made", source=str(tmp_path / "parts"), label="label")
     project = yaml.safe_load(proposal.files["project.yaml"])
     assert project["data"] | {"split": {}} == {"source": "../parts", "delimiter": ";", "split": {}}
+
+
+@pytest.mark.parametrize(
+    ("distinct", "proposed", "figure"),
+    [
+        (100, "together", "all 100 rows are distinct without the label"),
+        (99, "together", "99 of 100 rows (99.00%) are distinct without the label: equal ones are taken for copies"),
+        (98, "apart", "98 of 100 rows (98.00%) are distinct without the label: equal ones are taken for coincidences"),
+        (8, "apart", "8 of 100 rows (8.00%) are distinct without the label"),
+    ],
+)
+def test_what_equal_rows_are_is_proposed_by_how_many_there_are(
+    tmp_path: Path, distinct: int, proposed: str, figure: str
+) -> None:
+    values = pl.Series("value", [i % distinct / 7 for i in INTEGERS])
+    proposal, files = _propose(tmp_path, pl.DataFrame([values, LABEL]))
+    expected = {"by": "row", "test_fraction": 0.2, "rule": 2, "equal_rows": proposed}
+    assert files["project"]["data"]["split"] == expected
+    lines = proposal.files["project.yaml"].splitlines()
+    assert lines[next(number for number, line in enumerate(lines) if "split:" in line) - 1].startswith(f"  # {figure}")
+    assert Project.parse(proposal.files["project.yaml"]).data.split.rule_in_force == 2
