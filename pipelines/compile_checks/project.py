@@ -24,6 +24,7 @@ from modelway.pipelines.project.image import CODE_LABEL
 from modelway.pipelines.project.workspace import Workspace
 
 _MAKE_IMAGE = "`modelway image` makes an image with it by digest; name that with --project-image"
+_HEARD = "correct it, or leave it so: then more than the model needs is in its image, and trains it again"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def check_project(
     problems = [
         *_images(lines, image=image, project_image=project_image),
         *([] if project_image else _code(lines)),
+        *(lines.problem("warning", note, remedy=_HEARD, key="model") for note in workspace.code_notes()),
         *_other_code(lines, project_image, codes=codes, code=workspace.project_code),
         *_gpus(lines),
         *_local_paths(lines, store),

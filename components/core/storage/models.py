@@ -1,7 +1,8 @@
 """Models on disk: MLflow's folder format, loaded without executing what a file says to execute.
 
-The skops format names the types it holds; we load those listed in `trusted_types` and those that the policy trusts, and
-no others, whatever the model's own metadata claims. Only a model that does not fit in skops is pickled, and says so.
+Modules of the user's own that a model needs are in its folder, and are imported from there. The skops format names the
+types that it holds; we load those listed in `trusted_types` and those that the policy trusts, and no others, whatever
+the model's own metadata claims. Only a model that does not fit in skops is pickled, and says so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError, first_line
 from modelway.components.core.parsing import MOST_BYTES, parse_json
+from modelway.components.core.storage.model_code import code_folder, import_from, module_names
 from modelway.components.core.storage.trusted_types import TRUSTED_TYPES
 from modelway.components.core.storage.uri import sha256_of
 from modelway.components.core.storage.yaml_text import parse_yaml
@@ -73,12 +75,13 @@ def _nodes(schema: object) -> Iterator[tuple[str, str]]:
             yield from _nodes(value)
 
 
-def load_skops(path: Path, trusted_types: Collection[str] = ()) -> Any:
+def load_skops(path: Path, trusted_types: Collection[str] = (), *, code: Path | None = None) -> Any:
     """Loads an object from a skops file that holds trusted types only.
 
     Args:
         path: The file.
         trusted_types: Types that the policy trusts besides `TRUSTED_TYPES`, by their full names.
+        code: The folder of the model's own modules, which are imported if the policy trusts a type of theirs.
 
     Raises:
         RejectedError: it holds another type; names it.
@@ -103,6 +106,9 @@ def load_skops(path: Path, trusted_types: Collection[str] = ()) -> Any:
             remedy="train the model again with `modelway run`, or, if you know what it does when it is loaded, add its "
             "full name to `model.trusted_types` in policy.yaml; nothing was loaded",
         )
+    trusted_modules = {name.partition(".")[0] for name in set(types.names) - TRUSTED_TYPES}
+    if code is not None and trusted_modules & module_names(code):
+        import_from(code)
     return skops.io.loads(dumped, trusted=list(types.names))
 
 
@@ -134,10 +140,13 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
             value=str(flavor["pickled_model"]),
             remedy="train the model again with `modelway run`; nothing was loaded",
         )
+    code = code_folder(folder, flavor)
     if serialization == "skops":
-        return load_skops(path, trusted_types)
+        return load_skops(path, trusted_types, code=code)
     import cloudpickle
 
+    if code is not None:
+        import_from(code)
     try:
         with path.open("rb") as file:
             return cloudpickle.load(file)
@@ -145,8 +154,8 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
         raise ModelwayError(
             f"the model cannot be loaded: {first_line(error)}",
             file=str(folder),
-            remedy="load it where the modules are that it was trained with: beside project.yaml, or in the image that "
-            "`modelway image` made of them",
+            remedy="train it again with its class in a module or package beside project.yaml, which is packaged with "
+            "the model, or in a locked package that is installed where it is served",
         ) from error
 
 
