@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import pickletools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from modelway.components.core.errors import RejectedError
+from modelway.components.core.storage.yaml_text import parse_yaml
 
 CODE_FOLDER = "code"  # MLflow's name, which MLmodel repeats in each flavor
 METADATA_KEY = "modelway_code"  # in MLmodel's metadata
+MOST_LISTED = 20
 
 
 def code_folder(model: Path, flavor: Mapping[str, Any]) -> Path | None:
@@ -41,6 +43,24 @@ def code_folder(model: Path, flavor: Mapping[str, Any]) -> Path | None:
             remedy="train the model again with `modelway run`; nothing was loaded",
         )
     return folder if folder.is_dir() else None
+
+
+def code_facts(model: Path) -> dict[str, str | int | float | None]:
+    """What a report says of the project's code that a model was trained with; nothing if there was none."""
+    try:
+        metadata = parse_yaml((model / "MLmodel").read_text(encoding="utf-8")).content["metadata"][METADATA_KEY]
+        files, data_files, problem = metadata["files"], metadata["data_files"], metadata["problem"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    facts: dict[str, str | int | float | None] = {"code_files": _listed(files)}
+    if data_files:
+        facts["data_files_read_by_code"] = f"{_listed(data_files)}: not in the code's version, a change trains nothing"
+    return facts | ({"code_could_not_be_called": str(problem)} if problem else {})
+
+
+def _listed(names: Sequence[object]) -> str:
+    text = ", ".join(map(str, names[:MOST_LISTED]))
+    return f"{text} and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else text
 
 
 def module_names(folder: Path) -> set[str]:
