@@ -17,10 +17,9 @@ from packaging.utils import canonicalize_name
 from modelway.components.core.config.document import line_of
 from modelway.components.core.config.project import DEFAULT_STAGE
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.oci.image import is_pinned
+from modelway.components.core.oci.image import CODE_LABEL, is_pinned
 from modelway.components.core.storage.uri import is_uri
 from modelway.pipelines.cluster_settings import CODE_STAGES
-from modelway.pipelines.project.image import CODE_LABEL
 from modelway.pipelines.project.workspace import Workspace
 
 _MAKE_IMAGE = "`modelway image` makes an image with it by digest; name that with --project-image"

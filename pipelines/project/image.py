@@ -10,13 +10,12 @@ from tempfile import TemporaryDirectory
 from modelway.components.core.code.locked_requirements import Lock, LockedRequirement
 from modelway.components.core.code.version import MANIFEST_VARIABLE, ProjectCode
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.oci.image import Image, append_layer, write_layer
+from modelway.components.core.oci.image import CODE_LABEL, Image, append_layer, write_layer
 from modelway.components.core.oci.layout import Images, Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.pipelines.project.locked_packages import Report, install, missing_packages, packages_of
 from modelway.pipelines.project.workspace import Workspace
 
-CODE_LABEL = "io.modelway.code"
 ROOT, CODE, PACKAGES, MANIFEST = "opt/project", "code", "packages", "code.json"
 _PATH = "PYTHONPATH="
 

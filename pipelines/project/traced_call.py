@@ -43,7 +43,7 @@ def trace_call(folder: Path, project: Project, contract: Contract, *, seconds: f
         texts = {"project": project.canonical(), "contract": contract.canonical(), "folder": str(folder.absolute())}
         request.write_text(json.dumps(texts), encoding="utf-8")
         environment = {
-            **{name: value for name, value in os.environ.items() if name != RUN_VARIABLE},
+            **{name: value for name, value in os.environ.items() if name not in {RUN_VARIABLE, "MLFLOW_RUN_ID"}},
             "PYTHONPATH": os.pathsep.join(filter(None, [str(folder.absolute()), os.environ.get("PYTHONPATH", "")])),
             "PYTHONDONTWRITEBYTECODE": "1",
             "MLFLOW_TRACKING_URI": f"sqlite:///{Path(work, 'mlflow.db')}",  # what is logged there is no run's

@@ -17,7 +17,7 @@ from typing import Any
 
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError, first_line
 from modelway.components.core.parsing import MOST_BYTES, parse_json
-from modelway.components.core.storage.model_code import code_folder, import_from, module_names
+from modelway.components.core.storage.model_code import code_folder, import_from, module_names, pickled_modules
 from modelway.components.core.storage.trusted_types import TRUSTED_TYPES
 from modelway.components.core.storage.uri import sha256_of
 from modelway.components.core.storage.yaml_text import parse_yaml
@@ -112,6 +112,30 @@ def load_skops(path: Path, trusted_types: Collection[str] = (), *, code: Path | 
     return skops.io.loads(dumped, trusted=list(types.names))
 
 
+def required_modules(folder: Path) -> set[str]:
+    """The top-level modules that a model's file names and its folder does not bring, read without loading anything.
+
+    Raises:
+        RejectedError: MLmodel names a file outside the folder.
+        ModelwayError: the folder holds no model that we wrote.
+    """
+    flavor, path = _flavor(folder)
+    content = path.read_bytes()
+    try:
+        if flavor["serialization_format"] == "skops":
+            modules = {name.rpartition(".")[0] for name in HeldTypes.read(content).names}
+        else:
+            modules = pickled_modules(content)
+    except Exception as error:  # of any kind, from a damaged file
+        raise DamagedError(
+            f"{path} cannot be read as a model: {first_line(error)}",
+            file=str(path),
+            remedy="train the model again; nothing was loaded",
+        ) from error
+    code = code_folder(folder, flavor)
+    return {module.partition(".")[0] for module in modules} - (module_names(code) if code is not None else set())
+
+
 def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
     """Loads the fitted pipeline from a model's folder, as MLflow lays it out.
 
@@ -124,24 +148,9 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
         ModelwayError: the folder holds no model that we wrote, or a class of a module that is not here.
     """
     folder = Path(folder)
-    try:
-        flavor = parse_yaml((folder / "MLmodel").read_text(encoding="utf-8")).content["flavors"]["sklearn"]
-        path, serialization = folder / flavor["pickled_model"], flavor["serialization_format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelwayError(
-            f"{folder} holds no scikit-learn model in MLflow's format",
-            file=str(folder),
-            remedy="point to a model that `modelway run` trained",
-        ) from error
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise RejectedError(
-            f"MLmodel names a file outside its folder: {flavor['pickled_model']}",
-            file=str(folder / "MLmodel"),
-            value=str(flavor["pickled_model"]),
-            remedy="train the model again with `modelway run`; nothing was loaded",
-        )
+    flavor, path = _flavor(folder)
     code = code_folder(folder, flavor)
-    if serialization == "skops":
+    if flavor["serialization_format"] == "skops":
         return load_skops(path, trusted_types, code=code)
     import cloudpickle
 
@@ -157,6 +166,27 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
             remedy="train it again with its class in a module or package beside project.yaml, which is packaged with "
             "the model, or in a locked package that is installed where it is served",
         ) from error
+
+
+def _flavor(folder: Path) -> tuple[dict[str, Any], Path]:
+    """What MLmodel says of a scikit-learn model, and the file that holds it."""
+    try:
+        flavor = parse_yaml((folder / "MLmodel").read_text(encoding="utf-8")).content["flavors"]["sklearn"]
+        path, _ = folder / flavor["pickled_model"], flavor["serialization_format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelwayError(
+            f"{folder} holds no scikit-learn model in MLflow's format",
+            file=str(folder),
+            remedy="point to a model that `modelway run` trained",
+        ) from error
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise RejectedError(
+            f"MLmodel names a file outside its folder: {flavor['pickled_model']}",
+            file=str(folder / "MLmodel"),
+            value=str(flavor["pickled_model"]),
+            remedy="train the model again with `modelway run`; nothing was loaded",
+        )
+    return flavor, path
 
 
 def folder_sha256(folder: str | Path) -> str:
