@@ -11,13 +11,12 @@ import polars as pl
 from modelway.components.core.config.contract import Column, Contract
 from modelway.components.core.config.project import Project
 
-EXAMPLE_ROWS = 50
 _SPAN = 100
 _FIRST_DAY = dt.datetime(2024, 1, 1)
 _TYPES: dict[str, Any] = {"boolean": pl.Boolean, "date": pl.Date, "datetime": pl.Datetime("us")}
 
 
-def example_table(project: Project, contract: Contract, *, rows: int = EXAMPLE_ROWS) -> pl.DataFrame:
+def example_table(project: Project, contract: Contract, *, rows: int) -> pl.DataFrame:
     """A table with the features and the label of a project.
 
     Numbers and times lie within the contract's bounds, texts are among its categories, and a feature that may be

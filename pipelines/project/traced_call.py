@@ -23,6 +23,7 @@ from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
 from modelway.components.core.termination import ending_with_this_process
 
+EXAMPLE_ROWS = 50
 SECONDS = 60.0
 _MODULE = "modelway.pipelines.project.traced_call"
 
@@ -106,7 +107,7 @@ def _call(project: Project, contract: Contract, *, work: Path) -> None:
     from modelway.components.train.fit import fit_pipeline
     from modelway.pipelines.project.example_rows import example_table
 
-    table = example_table(project, contract)
+    table = example_table(project, contract, rows=EXAMPLE_ROWS)
     raw, steps, prepared = (str(work / name) for name in ("raw", "steps", "prepared"))
     table.write_parquet(raw)
     warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelway.components.core.code.modules import is_own_file, spec_of, top_level
+from modelway.components.core.code.modules import CODE_SUFFIXES, is_own_file, spec_of, top_level
 from modelway.components.core.code.version import ProjectCode, model_path
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
@@ -19,8 +19,7 @@ from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.uri import is_uri
-from modelway.pipelines.project.example_rows import EXAMPLE_ROWS
-from modelway.pipelines.project.traced_call import trace_call
+from modelway.pipelines.project.traced_call import EXAMPLE_ROWS, trace_call
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,19 @@ class Workspace:
 
     def code_notes(self) -> tuple[str, ...]:
         """What is to be known about the version of the code: sentences for people."""
-        path, trace = model_path(self.project.model), self.code.trace
-        if not trace.problem:
-            return ()
-        return (
-            f"what {path} loads could not be heard from a call on {EXAMPLE_ROWS} made-up rows, so every file of code "
-            f"below {self.folder.name}/ belongs to its version, and a change of any trains again: {trace.problem}",
-        )
+        path, problem, notes = model_path(self.project.model), self.code.trace.problem, list[str]()
+        if problem:
+            notes.append(
+                f"what {path} loads could not be heard from a call on {EXAMPLE_ROWS} made-up rows, so every file of "
+                f"code below {self.folder.name}/ belongs to its version, and a change of any trains again: {problem}"
+            )
+        compiled = [name for name in self.code.files if not name.endswith(".py") and Path(name).suffix in CODE_SUFFIXES]
+        if compiled:
+            notes.append(
+                f"{', '.join(compiled[:5])}: the bytes of compiled code belong to its version; what it is compiled "
+                "from does only where that is read, and what it opens without Python is not heard"
+            )
+        return tuple(notes)
 
     def _is_from_a_folder_below(self) -> bool:
         """Whether what is fitted is imported from a folder below the project's, which is installed to be edited."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from modelway.components.core.errors import ModelwayError, first_line
 
 CODE_SUFFIXES = frozenset({".py", ".so", ".pyd", ".pyx"})
-_FOLDERS_OF_OTHERS = {"site-packages", "dist-packages", "node_modules"}
+_INSTALLATIONS = {"site-packages", "dist-packages"}
+_FOLDERS_OF_OTHERS = _INSTALLATIONS | {"node_modules"}
 _MOST_FILES = 5000
 
 
@@ -37,7 +38,7 @@ def location_of(spec: ModuleSpec) -> Path:
 
 def is_installation(folder: Path) -> bool:
     """Whether packages are installed in a folder, as in ``site-packages``."""
-    return any(folder.glob("*.dist-info"))
+    return folder.name in _INSTALLATIONS or any(folder.glob("*.dist-info"))
 
 
 def reached_files(folder: Path, names: Iterable[str], *, roots: Sequence[str] = ()) -> dict[str, list[Path]]:

@@ -11,7 +11,8 @@ import pytest
 from user_files import minimal_project
 
 from modelway.components.core.config.contract import Contract
-from modelway.pipelines.project.example_rows import EXAMPLE_ROWS, example_table
+from modelway.pipelines.project.example_rows import example_table
+from modelway.pipelines.project.traced_call import EXAMPLE_ROWS
 from modelway.pipelines.project.workspace import Workspace
 
 COLUMNS: dict[str, dict[str, Any]] = {
@@ -30,7 +31,8 @@ FEATURES = {"numeric": ["income", "rooms", "owner"], "categorical": ["region", "
 
 def table(label: dict[str, Any] | None = None, **keys: Any) -> pl.DataFrame:
     columns = COLUMNS | ({"late": label} if label else {})
-    return example_table(minimal_project(features=FEATURES, **keys), Contract.model_validate({"columns": columns}))
+    contract = Contract.model_validate({"columns": columns})
+    return example_table(minimal_project(features=FEATURES, **keys), contract, rows=EXAMPLE_ROWS)
 
 
 def test_features_are_as_the_contract_describes_them() -> None:
@@ -79,6 +81,6 @@ def test_a_number_is_predicted_from_within_its_bounds() -> None:
 
 def test_the_example_has_such_rows_too() -> None:
     workspace = Workspace.load(Path(__file__).resolve().parents[3] / "examples" / "insurance")
-    rows = example_table(workspace.project, workspace.contract)
+    rows = example_table(workspace.project, workspace.contract, rows=EXAMPLE_ROWS)
     assert rows.columns == [*workspace.project.features.columns, workspace.project.label]
     assert rows[workspace.project.label].n_unique() == 2
