@@ -79,9 +79,10 @@ def _end(process: subprocess.Popen[bytes], seconds: float) -> str:
             problem = f"its process was ended by {signal.Signals(-status).name}"
     except subprocess.TimeoutExpired:
         problem = f"it takes longer than {seconds:g} seconds"
-    with suppress(ProcessLookupError, PermissionError):  # none is left
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    finally:  # on Ctrl-C too
+        with suppress(ProcessLookupError, PermissionError):  # none is left
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     return problem
 
 

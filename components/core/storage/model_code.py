@@ -111,9 +111,9 @@ def pickled_modules(pickled: bytes) -> set[str]:
         elif name == "MEMOIZE":
             memo[len(memo)] = texts[-1] if texts else ""
         elif name in {"BINPUT", "LONG_BINPUT", "PUT"}:
-            memo[int(argument)] = texts[-1] if texts else ""
+            memo[int(argument or 0)] = texts[-1] if texts else ""
         elif name in {"BINGET", "LONG_BINGET", "GET"}:
-            texts.append(memo.get(int(argument), ""))
+            texts.append(memo.get(int(argument or 0), ""))
         elif name not in {"PROTO", "FRAME"}:
             texts.append(argument if isinstance(argument, str) else "")
         del texts[:-2]
