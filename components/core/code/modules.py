@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from tempfile import gettempdir
 
 from modelway.components.core.errors import ModelwayError, first_line
 
@@ -108,22 +109,26 @@ def imported_names(file: Path) -> Iterator[str]:
 
 
 def is_own_file(file: Path, folder: Path) -> bool:
-    """Whether a file lies below a project's folder, and not in an environment, a cache or Modelway itself there."""
+    """Whether a file lies below a project's folder and is the project's.
+
+    Files of an environment, a cache, a place for temporary files and Modelway itself are not.
+    """
     if not file.is_relative_to(folder):
         return False
     parts = file.relative_to(folder).parts
     foreign = any(part.startswith(".") or part == "__pycache__" or part in _FOLDERS_OF_OTHERS for part in parts)
-    return not foreign and not any(place != folder and file.is_relative_to(place) for place in _places_of_others())
+    below = [place for place in (Path(sys.prefix), Path(gettempdir())) if folder in place.parents]
+    return not foreign and not any(place != folder and file.is_relative_to(place) for place in (*_own_places(), *below))
 
 
 @cache
-def _places_of_others() -> tuple[Path, ...]:
-    """The environment that runs, and Modelway's own packages, also where they are installed to be edited."""
+def _own_places() -> tuple[Path, ...]:
+    """Modelway's own packages, also where they are installed to be edited."""
     import modelway.components
 
     file = Path(str(modelway.components.__file__))
     own = {file.parent, file.resolve().parent}
-    return (Path(sys.prefix), *own, *(folder.with_name("pipelines") for folder in own))
+    return (*own, *(folder.with_name("pipelines") for folder in own))
 
 
 def all_code(folder: Path) -> tuple[str, ...]:

@@ -94,6 +94,13 @@ def test_neither_modelway_nor_what_is_installed_is_a_projects_own(tmp_path: Path
     assert not is_own_file(Path(sys.prefix, "lib", "x.py"), Path(sys.prefix).parent)
     assert not is_own_file(Path("/elsewhere/x.py"), tmp_path)
     assert is_own_file(tmp_path / "x.py", tmp_path)
+    assert is_own_file(Path(sys.prefix, "claims", "x.py"), Path(sys.prefix, "claims"))
+
+
+def test_temporary_files_below_a_project_are_not_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "gettempdir", lambda: str(tmp_path / "tmp"))
+    assert not is_own_file(tmp_path / "tmp" / "run" / "ephemeral_component.py", tmp_path)
+    assert is_own_file(tmp_path / "x.py", tmp_path)
 
 
 def test_names_are_taken_apart() -> None:
