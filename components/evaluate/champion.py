@@ -13,6 +13,7 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.strictness import weaker_checks
 from modelway.components.core.errors import DamagedError, ModelwayError
+from modelway.components.core.storage.model_code import separate_modules
 from modelway.components.core.storage.models import load_model
 from modelway.components.evaluate.checks.no_regression import ChampionPredictions
 from modelway.components.evaluate.predicting import predict_table, sane_check
@@ -38,7 +39,8 @@ def champion_predictions(
     with TemporaryDirectory() as work:
         folder = champion.download(work)
         try:
-            predictions = predict_table(load_model(folder, trusted_types), table, project=project)
+            with separate_modules():  # it may have other versions of the candidate's
+                predictions = predict_table(load_model(folder, trusted_types), table, project=project)
         except ModelwayError as error:
             return ChampionPredictions(version, error=error.message)
     sane = sane_check(predictions)

@@ -19,6 +19,7 @@ from modelway.components.core.config.waivers import judged_gate
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions, score
 from modelway.components.core.storage.mlflow import Tracking
+from modelway.components.core.storage.model_code import code_facts, separate_modules
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table
 from modelway.components.evaluate.candidate import model_checks, resampling_of
@@ -47,6 +48,7 @@ class Evaluation:
     confusion: list[list[int]] = field(default_factory=list)
 
 
+@separate_modules()
 def evaluate(
     model_path: str,
     test_path: str,
@@ -94,6 +96,7 @@ def evaluate(
         "test_rows": len(table),
         "unseen_rows": len(unseen),
         "champion": f"{project.name} version {champion}" if champion else None,
+        **code_facts(Path(model_path)),
     }
     with_report = partial(_with_report, project=project, report_path=report_path)
     if model_hash and sha256 != model_hash:

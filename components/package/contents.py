@@ -23,9 +23,10 @@ from modelway.components.core.bundle.bundle import (
 )
 from modelway.components.core.errors import RejectedError
 from modelway.components.core.evidence.files import BASELINE_FILE, BLESSING_FILE, POLICY_FILE, SAMPLE_FILE
+from modelway.components.core.storage.models import required_modules
 from modelway.components.package.onnx.convert import Conversion, convert
 from modelway.components.package.sbom import write_sbom
-from modelway.components.package.serving_base import ServingBase, check_libraries
+from modelway.components.package.serving_base import ServingBase, check_libraries, check_modules
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def gather(version: ModelVersion, folder: Path) -> Contents:
     return Contents(folder, release, evidence, conversion)
 
 
-def add_sbom(contents: Contents, serving_base: ServingBase, *, base: str, base_digest: str) -> None:
+def add_sbom(
+    contents: Contents, serving_base: ServingBase, *, base: str, base_digest: str, has_own_code: bool = False
+) -> None:
     """Adds the frozen requirements and the bill of materials to a bundle's files.
 
     Args:
@@ -94,14 +97,17 @@ def add_sbom(contents: Contents, serving_base: ServingBase, *, base: str, base_d
         serving_base: The packages of the serving base.
         base: The base's reference.
         base_digest: Its digest.
+        has_own_code: Whether the base has a project's modules, as `modelway image` puts them there.
 
     Raises:
-        ModelwayError: the base lacks a library that the model's pipeline needs.
+        ModelwayError: the base lacks a library or a module that the model's pipeline needs.
     """
     folder, release = contents.folder, contents.release
     if not release.onnx:
         requirements = (folder / MODEL_FOLDER / "requirements.txt").read_text(encoding="utf-8")
         check_libraries(requirements, serving_base, base=base)
+        if not has_own_code:
+            check_modules(required_modules(folder / MODEL_FOLDER), serving_base, base=base)
     (folder / REQUIREMENTS_FILE).write_text(serving_base.requirements, encoding="utf-8")
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()

@@ -9,9 +9,14 @@ nothing and needs no package index.
 from __future__ import annotations
 
 import re
+import sys
 import tarfile
+from collections.abc import Collection
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.oci.image import Image
@@ -147,6 +152,32 @@ def check_libraries(requirements: str, serving_base: ServingBase, *, base: str) 
                 key="base",
                 value=f"{package.name}=={package.version}",
                 remedy="use a base built with `--target pipeline`, from the lock that the model was trained with",
+            )
+
+
+def check_modules(modules: Collection[str], serving_base: ServingBase, *, base: str) -> None:
+    """Checks that a base has the modules that a model's file names and that the model does not bring itself.
+
+    Args:
+        modules: The top-level modules' names.
+        serving_base: The packages of the base.
+        base: The base's reference, for errors.
+
+    Raises:
+        ModelwayError: a module is of no package of the base; names it.
+    """
+    names = {package.name for package in serving_base.packages} | {"modelway"}
+    distributions = packages_distributions()
+    for module in sorted(set(modules) - sys.stdlib_module_names - {"modelway", "__main__"}):
+        if not names & set(map(canonicalize_name, distributions.get(module, [module]))):
+            raise ModelwayError(
+                f"the model is served by its pipeline, which needs the module {module!r}: neither the release nor the "
+                "base has it",
+                file=base,
+                key="base",
+                value=module,
+                remedy="put the module beside project.yaml and train again, so that the model brings it; or lock its "
+                "package in the base",
             )
 
 

@@ -23,7 +23,7 @@ from modelway.components.core.bundle.signing import is_signed_by
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.evidence.runs import PackageRecord
 from modelway.components.core.oci.fetch import RELEASE_ROOT
-from modelway.components.core.oci.image import append_layer, write_layer
+from modelway.components.core.oci.image import CODE_LABEL, append_layer, write_layer
 from modelway.components.core.oci.layout import Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.components.core.storage.mlflow import Tracking
@@ -115,7 +115,8 @@ def package(
     base_name = f"{base_reference.host}/{base_reference.repository}" if base_reference.host else "serving"
     with TemporaryDirectory() as work:
         contents = gather(version, Path(work) / RELEASE_ROOT)
-        add_sbom(contents, serving_base, base=base_name, base_digest=base_image.digest)
+        has_code = CODE_LABEL in (base_image.config_json.get("config", {}).get("Labels") or {})
+        add_sbom(contents, serving_base, base=base_name, base_digest=base_image.digest, has_own_code=has_code)
         encrypt_and_sign(contents.folder, version.store, signing_key=signing_key, recipient=recipient)
         _verify(contents.folder, signing_key)
         layer_file = Path(work) / "layer.tar"

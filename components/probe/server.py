@@ -1,4 +1,4 @@
-"""The real model server as a process of its own."""
+"""The real model server as a process of its own, which imports what is installed and what the model brings with it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,44 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
+import modelway.components
+from modelway.components.core.code.modules import is_installation
 from modelway.components.core.termination import ending_with_this_process
 from modelway.components.probe.client import Client
 
 NAME = "model"
 REQUEST_BYTES = 4 * 1024 * 1024
 _MODULE = "modelway.components.serve"
+_START = (
+    "import os, runpy, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 _LISTENING = re.compile(rb"serving \S+ on http://\S+:(\d+)\n")
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.02
+
+
+def installed_places() -> list[str]:
+    """Where this process imports the standard library, installed packages and Modelway from, and no other places.
+
+    So neither the project's folder is one, nor what else ``PYTHONPATH`` names for a developer: no image has them.
+    """
+    library = Path(sysconfig.get_path("stdlib"))
+    own = Path(str(modelway.components.__file__)).parents[2]
+
+    def is_installed(place: Path) -> bool:
+        is_library = library in {place, place.parent} or place.suffix == ".zip"
+        return is_library or place == own or (place.is_dir() and is_installation(place))
+
+    return [place for place in sys.path if place and is_installed(Path(place))]
 
 
 class ServerProcess:
@@ -35,13 +58,29 @@ class ServerProcess:
 
     def __init__(self, model_path: str, model_hash: str, *, trusted_types: Iterable[str] = (), log: Path) -> None:
         self.port = 0
-        self._log = log
-        command = [sys.executable, "-m", _MODULE, "--model", model_path, "--name", NAME, "--port", "0"]
+        self._log = log.absolute()
+        self._folder = TemporaryDirectory()  # to work in: no file of the project is found by a relative path
+        model_path = str(Path(model_path).absolute())
+        # -I and -S: from no other place than those named, by a variable or by what is installed to be edited.
+        places = os.pathsep.join(installed_places())
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            _START,
+            places,
+            _MODULE,
+            "--model",
+            model_path,
+            "--name",
+            NAME,
+            "--port",
+            "0",
+        ]
         command += ["--max-request-bytes", str(REQUEST_BYTES), "--drain-seconds", "0", "--model-hash", model_hash]
         for name in trusted_types:
             command += ["--trusted-type", name]
-        # The user's own modules are found by this process's import path.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self.started = time.perf_counter()
         with log.open("wb") as file:
             self._process = subprocess.Popen(
@@ -49,7 +88,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                cwd=self._folder.name,
                 preexec_fn=ending_with_this_process(),  # noqa: PLW1509 - it calls the kernel alone
             )
 
@@ -58,12 +97,12 @@ class ServerProcess:
 
     def __exit__(self, *_: object) -> None:
         """Terminates the process, and kills it if it does not end."""
-        if self.exit_status is not None:
-            return
-        self._process.terminate()
-        if not self.died(_STOP_SECONDS):
-            self._process.kill()
-            self._process.wait()
+        if self.exit_status is None:
+            self._process.terminate()
+            if not self.died(_STOP_SECONDS):
+                self._process.kill()
+                self._process.wait()
+        self._folder.cleanup()
 
     def wait_until_ready(self, seconds: float) -> float | None:
         """Waits until the server is ready; returns its age in seconds, or None if it ends first or takes longer."""

@@ -15,6 +15,7 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.config.serving_policy import Serving
 from modelway.components.core.config.waivers import judged_gate
 from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.storage.model_code import separate_modules
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table, to_model_input
 from modelway.components.probe.answers import Outputs, predict_offline
@@ -136,7 +137,8 @@ def _measure_and_judge(
     error_text = "the server died"
     if not measurements.killed_by_row:  # a row that ends the server's process would end this one, too
         try:
-            expected, error_text = predict_offline(load_model(model_path, trusted_types), frame), ""
+            with separate_modules():
+                expected, error_text = predict_offline(load_model(model_path, trusted_types), frame), ""
         except Exception as error:  # whatever the model raises
             error_text = f"the model fails on these rows offline: {first_line(error)}"
     checks += cold_start_check(measurements, sample, expected=expected, policy=policy)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import platform
+import shutil
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from modelway.components.core.code.modules import is_installation
+from modelway.components.core.code.version import ProjectCode
 from modelway.components.core.errors import first_line
+from modelway.components.core.storage.model_code import METADATA_KEY, module_names, pickled_modules
 from modelway.components.core.storage.models import HeldTypes
 
 if TYPE_CHECKING:
@@ -34,8 +39,10 @@ def save(
     run_id: str,
     location: str,
     trusted_types: Collection[str] = (),
+    code: ProjectCode | None = None,
+    data_files: Collection[str] = (),
 ) -> str:
-    """Saves a pipeline with its signature and input examples.
+    """Saves a pipeline with its signature and input examples, and with the project's code if it names a module of it.
 
     Args:
         pipeline: The fitted pipeline.
@@ -45,6 +52,8 @@ def save(
         run_id: The MLflow run that trained it.
         location: Where MLflow keeps the model's files.
         trusted_types: Types that the policy trusts besides those that are trusted here, by their full names.
+        code: The project's own code.
+        data_files: Files in its folder that training opened, which are no code.
 
     Returns:
         The format: ``skops``, or ``cloudpickle`` if the model holds types that skops cannot or must not load.
@@ -59,12 +68,16 @@ def save(
     trusted, reason = _skops_types(pipeline, trusted_types)
     if trusted is None:
         log.warning("the model is pickled, since %s; loading it will execute code", reason)
-    with warnings.catch_warnings(), _quiet_mlflow():
+    metadata = None if code is None or not code.files else {METADATA_KEY: _described(code, data_files)}
+    with warnings.catch_warnings(), _quiet_mlflow(), _needed_code(pipeline, code, skops_types=trusted) as code_paths:
         warnings.simplefilter("ignore")
         mlflow.sklearn.save_model(
             pipeline,
             folder,
-            mlflow_model=Model(artifact_path=location, model_uuid=model_id, run_id=run_id, model_id=model_id),
+            mlflow_model=Model(
+                artifact_path=location, model_uuid=model_id, run_id=run_id, model_id=model_id, metadata=metadata
+            ),
+            code_paths=code_paths,
             serialization_format="skops" if trusted is not None else "cloudpickle",
             skops_trusted_types=trusted,
             signature=ModelSignature(inputs=inputs, outputs=outputs),
@@ -90,6 +103,33 @@ def _skops_types(pipeline: Pipeline, trusted_types: Collection[str]) -> tuple[li
         names = ", ".join(types.untrusted)
         return None, f"it holds {names}, which neither Modelway nor the policy's `model.trusted_types` trusts"
     return list(types.names), ""
+
+
+def _described(code: ProjectCode, data_files: Collection[str]) -> dict[str, Any]:
+    """What the model's folder says of the code: what is in its version, and what was opened and is not."""
+    opened = sorted({*data_files, *code.trace.data_files} - set(code.files))
+    return {"files": list(code.files), "data_files": opened, "problem": code.trace.problem}
+
+
+@contextmanager
+def _needed_code(
+    pipeline: Pipeline, code: ProjectCode | None, *, skops_types: Collection[str] | None
+) -> Iterator[list[str] | None]:
+    """The modules and packages to put into the model's folder, as MLflow takes them: all of the code, or none."""
+    if code is None or not code.files or is_installation(code.folder):
+        yield None
+        return
+    import cloudpickle
+
+    with TemporaryDirectory() as work:
+        for name in code.files:
+            root = max((root for root in code.trace.roots if name.startswith(f"{root}/")), key=len, default="")
+            copy = Path(work, name.removeprefix(f"{root}/") if root else name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(code.folder / name, copy)
+        modules = pickled_modules(cloudpickle.dumps(pipeline)) if skops_types is None else set(skops_types)
+        is_needed = bool({name.partition(".")[0] for name in modules} & module_names(Path(work)))
+        yield sorted(map(str, Path(work).iterdir())) if is_needed else None
 
 
 def _environment(pinned: list[str]) -> dict[str, Any]:

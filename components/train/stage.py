@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelway.components.core.code.loaded_files import recording_files
 from modelway.components.core.code.version import check_code
 from modelway.components.core.config.project import Project
 from modelway.components.core.storage.mlflow import Tracking
@@ -52,10 +53,11 @@ def train(
         model_path: The folder to write the model to, in MLflow's format.
 
     Raises:
-        ModelwayError: the code here has another version, or the model cannot be fitted.
+        ModelwayError: the code here has another version, training loads a module that its version does not hold, or the
+            model cannot be fitted.
     """
     project = Project.load(project_text)
-    check_code(project, code_version)
+    code = check_code(project, code_version)
     prepared_table = read_table(prepared_path)
     columns = project.features.columns
     examples = to_model_input(read_table(train_path, columns, rows=EXAMPLE_ROWS), columns)
@@ -64,8 +66,11 @@ def train(
         params = _parameters(project, len(prepared_table), features=prepared_table.width - 1)
         tracking.log(run_id, params=params)
         start = time.perf_counter()
-        pipeline = fit_pipeline(project, prepared_table, steps=Path(steps_path) / STEPS_FILE)
+        with recording_files() as loaded:
+            pipeline = fit_pipeline(project, prepared_table, steps=Path(steps_path) / STEPS_FILE)
         seconds = time.perf_counter() - start
+        if code is not None and code_version:
+            code.check_loaded(loaded)
         with tracking.logged_model(run_id, project.name, params=params) as (model_id, location):
             serialization = save(
                 pipeline,
@@ -75,6 +80,8 @@ def train(
                 run_id=run_id,
                 location=location,
                 trusted_types=trusted_types.split(),
+                code=code,
+                data_files=loaded.data(code.folder) if code is not None else (),
             )
             tracking.upload_model(model_id, model_path)
         tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared_table)})

@@ -86,7 +86,7 @@ def run(
 
 def _show(event: Event, bar: Progress, *, task: TaskID, verbose: bool) -> None:
     """Shows an event of the run, on standard error; a line of a stage's log only if all are wanted."""
-    if event.kind == "damaged":
+    if event.kind in {"damaged", "note"}:
         bar.console.print(f"  [yellow]![/yellow] {escape(event.text)}", soft_wrap=True)
     elif event.kind == "started":
         bar.reset(task, description=event.stage)

@@ -17,13 +17,13 @@ from packaging.utils import canonicalize_name
 from modelway.components.core.config.document import line_of
 from modelway.components.core.config.project import DEFAULT_STAGE
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.oci.image import is_pinned
+from modelway.components.core.oci.image import CODE_LABEL, is_pinned
 from modelway.components.core.storage.uri import is_uri
 from modelway.pipelines.cluster_settings import CODE_STAGES
-from modelway.pipelines.project.image import CODE_LABEL
 from modelway.pipelines.project.workspace import Workspace
 
 _MAKE_IMAGE = "`modelway image` makes an image with it by digest; name that with --project-image"
+_HEARD = "correct it, or leave it so: then more than the model needs is in its image, and trains it again"
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def check_project(
     problems = [
         *_images(lines, image=image, project_image=project_image),
         *([] if project_image else _code(lines)),
+        *(lines.problem("warning", note, remedy=_HEARD, key="model") for note in workspace.code_notes()),
         *_other_code(lines, project_image, codes=codes, code=workspace.project_code),
         *_gpus(lines),
         *_local_paths(lines, store),

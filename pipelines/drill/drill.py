@@ -122,6 +122,9 @@ def _results(folder: Path, inputs: DrillInput, faults: tuple[Fault, ...]) -> Ite
     blocking = [gate for gate in gates if not gate.proceed]
     yield FaultResult(CLEAN, "", blocking[0].name if blocking else "", _blocking(blocking), not blocking)
     for number, fault in enumerate(faults):
+        if fault.code is not None:
+            yield _result(fault, [fault.code(inputs.project, inputs.contract, folder / f"fault-{number:02d}")])
+            continue
         faulty_inputs = fault.change(inputs, np.random.default_rng(number))
         run = _Run(folder / f"fault-{number:02d}", faulty_inputs, champion)
         yield _result(fault, [*run.gates_against(fault, gates[0] if fault.after_data_gate else run.validate())])

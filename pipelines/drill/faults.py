@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from modelway.components.core.checks import Gate
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.waivers import Waiver
 from modelway.components.ingest.split import Splits, split_table
+from modelway.pipelines.drill.changed_code import changed_helper
 
 DAY, CONSENT = "drill_day", "drill_consent"
 
@@ -72,6 +74,7 @@ class Fault:
         change: What goes wrong with the inputs; by default nothing.
         after_data_gate: Whether it goes wrong only then.
         tamper: What goes wrong with the model's folder.
+        code: What goes wrong with the project's code, written to a folder, and whether its version tells.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Fault:
     change: Change = lambda inputs, _: inputs
     after_data_gate: bool = False
     tamper: Callable[[Path], None] | None = None
+    code: Callable[[Project, Contract, Path], Gate] | None = None
 
 
 def _random_rows(table: pl.DataFrame, share: float, *, rng: np.random.Generator) -> pl.Series:
@@ -300,5 +304,9 @@ FAULTS = (
     Fault("tampered model file", "model", ("model_hash",), after_data_gate=True, tamper=_tamper),
     Fault("policy weakened between runs", "model", ("policy[",), _weaker_policy, after_data_gate=True),
     Fault("slow model", "serving", ("latency[",), _model("slow"), after_data_gate=True),
+    Fault(
+        "user's class that is not packaged", "serving", ("server_starts",), _model("unpackaged"), after_data_gate=True
+    ),
+    Fault("changed helper module", "code", ("code_version",), code=changed_helper),
     Fault("server crash on null", "serving", ("malformed",), _crash_on_null, after_data_gate=True),
 )

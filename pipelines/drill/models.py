@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -76,7 +78,8 @@ def fit(features: Any, label: Any, *, fault: str, model: str, sample_weight: Any
     Args:
         features: The prepared features.
         label: The label.
-        fault: ``slow``, ``crash`` (on missing values), ``random`` (other answers each time) or ``overconfident``.
+        fault: ``slow``, ``crash`` (on missing values), ``random`` (other answers each time), ``overconfident``,
+            ``unpackaged`` (of a class whose module is not packaged), or empty.
         model: The project whose model it is, as text.
         sample_weight: Passed on where the project weighs classes.
     """
@@ -87,4 +90,14 @@ def fit(features: Any, label: Any, *, fault: str, model: str, sample_weight: Any
         inner = import_function(settings)(features, label, **weights, **settings.parameters)
     else:
         inner = build_estimator(project).fit(features, label, **weights)
-    return (FaultyRegressor if project.task == "regression" else FaultyClassifier)(inner, fault)
+    kind: type[_Faulty] = FaultyRegressor if project.task == "regression" else FaultyClassifier
+    return (_elsewhere(kind) if fault == "unpackaged" else kind)(inner, fault)
+
+
+def _elsewhere(kind: type[_Faulty]) -> type[_Faulty]:
+    """A class of a module that this process has and that nothing packages."""
+    module = ModuleType("drill_unpackaged")
+    moved = type(kind.__name__, (kind,), {"__module__": module.__name__})
+    setattr(module, kind.__name__, moved)
+    sys.modules[module.__name__] = module
+    return moved

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelway.components.core.addresses import stream_without_secrets, without_secrets
-from modelway.components.core.code.version import library_hash
+from modelway.components.core.code.version import MANIFEST_VARIABLE, library_hash
 from modelway.components.core.errors import InterruptionError, ModelwayError, RejectedError
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State
 from modelway.components.core.evidence.stop_record import StopRecord
@@ -31,6 +31,8 @@ from modelway.pipelines.local.worker import RECORDING
 from modelway.pipelines.local.worker_client import Worker, error_of
 from modelway.pipelines.project.workspace import Workspace, tracking_uri
 
+CODE_MANIFEST = "project-code.json"
+
 
 @dataclass(frozen=True)
 class Event:
@@ -39,11 +41,11 @@ class Event:
     Attributes:
         kind: What happened.
         stage: The component's name.
-        text: A line of the stage's log, or a message about a damaged cache entry.
+        text: A line of the stage's log, or a sentence about a damaged cache entry or the run.
         seconds: How long the stage took.
     """
 
-    kind: Literal["started", "log", "finished", "failed", "cached", "damaged"]
+    kind: Literal["started", "log", "finished", "failed", "cached", "damaged", "note"]
     stage: str
     text: str = ""
     seconds: float = 0.0
@@ -110,6 +112,10 @@ def run_release(
         pipeline = release_pipeline("packaged" if packaging else "registered")  # compiled while the worker imports
         run = _Run(worker, on_event, store)
         worker.preflight(workspace, champion=champion)
+        manifest = workspace.code.manifest(str(workspace.code.folder))
+        (worker.folder / CODE_MANIFEST).write_text(manifest, encoding="utf-8")
+        for note in workspace.code_notes():
+            on_event(Event("note", "", note))
         workspace.files.keep(store)
         run.execute(pipeline, arguments | workspace.arguments(store), home=home)
     return run.ended()
@@ -123,6 +129,7 @@ def warm_worker(workspace: Workspace, home: Path) -> Iterator[Worker]:
     environment = {
         "MLFLOW_TRACKING_URI": tracking_uri(home),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(workspace.folder), os.environ.get("PYTHONPATH", "")])),
+        MANIFEST_VARIABLE: str(logs / CODE_MANIFEST),
         "TMPDIR": tempfile.mkdtemp(prefix="modelway-run-"),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),  # idle threads leave a busy machine alone
     }

@@ -8,16 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.code.locked_requirements import Lock, LockedRequirement
-from modelway.components.core.code.version import ProjectCode
+from modelway.components.core.code.version import MANIFEST_VARIABLE, ProjectCode
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.oci.image import Image, append_layer, write_layer
+from modelway.components.core.oci.image import CODE_LABEL, Image, append_layer, write_layer
 from modelway.components.core.oci.layout import Images, Reference, pull, push
 from modelway.components.core.oci.registry import images_at
 from modelway.pipelines.project.locked_packages import Report, install, missing_packages, packages_of
 from modelway.pipelines.project.workspace import Workspace
 
-CODE_LABEL = "io.modelway.code"
-ROOT, CODE, PACKAGES = "opt/project", "code", "packages"
+ROOT, CODE, PACKAGES, MANIFEST = "opt/project", "code", "packages", "code.json"
 _PATH = "PYTHONPATH="
 
 
@@ -68,7 +67,9 @@ def make_project_image(
             no image of the components; or a registry or the package index refuses. Nothing is pushed then.
     """
     from_base, to = Reference.pinned(base, "image", title="image of the components"), Reference.parse(target, "target")
-    code = ProjectCode.beside(workspace.folder, workspace.project)
+    code = workspace.code
+    for note in workspace.code_notes():
+        report(note)
     if not code.version:
         raise ModelwayError(
             f"{workspace.folder} has no code of its own: this project needs no image of its own",
@@ -99,7 +100,7 @@ def make_project_image(
             labels={CODE_LABEL: code.version},
             annotations=_annotations(from_base, below),
             created_by="modelway image",
-            environment=_environment(below),
+            environment=_environment(below, code),
         )
         report(f"pushing a layer of {layer.size / 1000:,.0f} KB, and those below it where they are not there yet")
         reference = push(
@@ -132,6 +133,7 @@ def _fill(
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(code.folder / file, copy)
     (folder / PACKAGES).mkdir(parents=True)
+    (folder / MANIFEST).write_text(code.manifest(f"/{ROOT}/{CODE}"), encoding="utf-8")
     lock = Lock.read(code.folder)
     if not lock.requirements:
         return ()
@@ -147,12 +149,15 @@ def _labels(image: Image) -> dict[str, str]:
     return image.config_json.get("config", {}).get("Labels") or {}
 
 
-def _environment(below: Image) -> list[str]:
+def _environment(below: Image, code: ProjectCode) -> list[str]:
     """The variables of the image below, with the project's code before what it imports from already."""
     variables: list[str] = below.config_json.get("config", {}).get("Env") or []
     behind = [variable.removeprefix(_PATH) for variable in variables if variable.startswith(_PATH)]
-    path = ":".join([f"/{ROOT}/{CODE}", f"/{ROOT}/{PACKAGES}", *filter(None, behind)])
-    return [*(variable for variable in variables if not variable.startswith(_PATH)), f"{_PATH}{path}"]
+    folders = [f"/{ROOT}/{CODE}", *(f"/{ROOT}/{CODE}/{root}" for root in code.trace.roots)]
+    path = ":".join([*folders, f"/{ROOT}/{PACKAGES}", *filter(None, behind)])
+    manifest = f"{MANIFEST_VARIABLE}="
+    others = [variable for variable in variables if not variable.startswith((_PATH, manifest))]
+    return [*others, f"{manifest}/{ROOT}/{MANIFEST}", f"{_PATH}{path}"]
 
 
 def _annotations(base: Reference, below: Image) -> dict[str, str]:

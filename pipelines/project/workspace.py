@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelway.components.core.code.version import ProjectCode
+from modelway.components.core.code.modules import CODE_SUFFIXES, is_own_file, spec_of, top_level
+from modelway.components.core.code.version import ProjectCode, model_path
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
@@ -18,6 +19,7 @@ from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import NotFoundError
 from modelway.components.core.storage.locations import check_location
 from modelway.components.core.storage.uri import is_uri
+from modelway.pipelines.project.traced_call import EXAMPLE_ROWS, trace_call
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,42 @@ class Workspace:
         return UserFiles(self.project, self.contract, self.policy)
 
     @cached_property
-    def project_code(self) -> str:
-        """The version of the code beside project.yaml; empty where it has neither modules nor requirements there.
+    def code(self) -> ProjectCode:
+        """The code beside project.yaml, with what a call of it on made-up rows was heard to load from there.
 
         Raises:
             ModelwayError: something is wrong with the code, as `ProjectCode.beside` says.
         """
-        return ProjectCode.beside(self.folder, self.project).version
+        code = ProjectCode.beside(self.folder, self.project)
+        if not code.files and not self._is_from_a_folder_below():
+            return code
+        return ProjectCode.beside(self.folder, self.project, trace_call(self.folder, self.project, self.contract))
+
+    @property
+    def project_code(self) -> str:
+        """The version of the code beside project.yaml; empty where it has neither modules nor requirements there."""
+        return self.code.version
+
+    def code_notes(self) -> tuple[str, ...]:
+        """What is to be known about the version of the code: sentences for people."""
+        path, problem, notes = model_path(self.project.model), self.code.trace.problem, list[str]()
+        if problem:
+            notes.append(
+                f"what {path} loads could not be heard from a call on {EXAMPLE_ROWS} made-up rows, so every file of "
+                f"code below {self.folder.name}/ belongs to its version, and a change of any trains again: {problem}"
+            )
+        compiled = [name for name in self.code.files if not name.endswith(".py") and Path(name).suffix in CODE_SUFFIXES]
+        if compiled:
+            notes.append(
+                f"{', '.join(compiled[:5])}: the bytes of compiled code belong to its version; what it is compiled "
+                "from does only where that is read, and what it opens without Python is not heard"
+            )
+        return tuple(notes)
+
+    def _is_from_a_folder_below(self) -> bool:
+        """Whether what is fitted is imported from a folder below the project's, which is installed to be edited."""
+        spec = spec_of(top_level(model_path(self.project.model)))
+        return spec is not None and spec.origin is not None and is_own_file(Path(spec.origin), self.folder.absolute())
 
     def names(self) -> dict[str, str]:
         """What to call each file in errors, by its parameter's name."""

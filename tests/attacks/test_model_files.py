@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -128,3 +129,44 @@ def test_mlmodel_names_no_file_outside_its_folder(name: str, tmp_path: Path) -> 
     (model / "MLmodel").write_text(yaml.safe_dump({"flavors": {"sklearn": flavor}}), encoding="utf-8")
     with pytest.raises(RejectedError, match="outside its folder"):
         load_model(model)
+
+
+def write_code(folder: Path, module: str, mark: Path, *, named: str = "code") -> None:
+    """Gives a model's folder a module that leaves a mark when it is imported, and has MLmodel name its folder."""
+    (folder / named).mkdir(parents=True, exist_ok=True)
+    line = f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n"
+    (folder / named / f"{module}.py").write_text(line, encoding="utf-8")
+    document = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    document["flavors"]["sklearn"]["code"] = named
+    (folder / "MLmodel").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+@pytest.mark.parametrize("module", ["sklearn", "numpy", "json", "own_evil"])
+def test_code_beside_a_model_of_trusted_types_is_not_imported(module: str, tmp_path: Path) -> None:
+    """Against whoever adds a module to a model that needs none, under the name of a library that loading imports."""
+    write_model(tmp_path, skops.io.dumps(LogisticRegression()))
+    write_code(tmp_path, module, tmp_path / "mark")
+    before = list(sys.path)
+    assert isinstance(load_model(tmp_path, ["own_other.Model"]), LogisticRegression)
+    assert not (tmp_path / "mark").exists()
+    assert sys.path == before
+
+
+def test_code_of_a_type_that_nobody_trusts_is_not_imported(tmp_path: Path) -> None:
+    write_model(tmp_path, with_node(constructor("own_evil", "Model", [])))
+    write_code(tmp_path, "own_evil", tmp_path / "mark")
+    with pytest.raises(RejectedError, match=r"own_evil\.Model"):
+        load_model(tmp_path)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("named", ["../outside", ".", "inside/../../outside"])
+def test_mlmodel_names_no_code_outside_its_folder(named: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_model(folder, skops.io.dumps(LogisticRegression()))
+    (folder / "inside").mkdir()
+    write_code(folder, "own_evil", tmp_path / "mark", named=named)
+    with pytest.raises(RejectedError, match="a folder of code outside its own"):
+        load_model(folder, ["own_evil.Model"])
+    assert not (tmp_path / "mark").exists()

@@ -88,11 +88,22 @@ def components(tmp_path: Path) -> str:
     return write_base(tmp_path / "components", bottom, middle, top)
 
 
+OWN_TRAINING = """
+import numpy
+import own_helpers
+from sklearn.tree import DecisionTreeClassifier
+
+
+def fit(features, label):
+    return DecisionTreeClassifier(max_depth=own_helpers.DEPTH).fit(features, label)
+"""
+
+
 @pytest.fixture
 def own(small: Path) -> Path:
     """A project with two modules of its own, and one that nothing imports."""
     edit_yaml(small / "project.yaml", {"model": {"entrypoint": "own_training:fit"}})
-    (small / "own_training.py").write_text("import own_helpers\nimport numpy\n", encoding="utf-8")
+    (small / "own_training.py").write_text(OWN_TRAINING, encoding="utf-8")
     (small / "own_helpers.py").write_text("DEPTH = 3\n", encoding="utf-8")
     (small / "own_notes.py").write_text("", encoding="utf-8")
     return small

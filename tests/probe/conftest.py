@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -93,6 +95,7 @@ class Prober:
 
 def _by_value(model: type) -> type:
     """The class as one that cloudpickle writes out whole, since the server cannot import the tests."""
+    cloudpickle.register_pickle_by_value(sys.modules[model.__module__])
     return type(model.__name__, (), {**{n: v for n, v in vars(model).items() if callable(v)}, "__module__": "__main__"})
 
 

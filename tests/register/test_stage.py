@@ -20,7 +20,6 @@ from modelway.components.core.evidence.files import BLESSING_FILE
 from modelway.components.core.evidence.rejection import RejectedError
 from modelway.components.core.evidence.runs import State
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.models import load_model
 
 
 def test_the_decision_and_the_reports_are_kept_in_the_store(request_: Request) -> None:
@@ -189,7 +188,6 @@ def test_a_model_of_the_users_own_class_is_registered_without_being_loaded(
     request = own.request_under(tmp_path / "evidence", POLICY)
     (tmp_path / "registered_own.py").unlink()
     monkeypatch.delitem(sys.modules, "registered_own")
-    with pytest.raises(ModelwayError, match="No module named 'registered_own'"):
-        load_model(request.model)
+    monkeypatch.setattr("cloudpickle.load", None)
     assert request.register() == "1"
     assert numbers(tracking) == ["1"]

@@ -16,7 +16,9 @@ import skops.io
 import yaml
 from sklearn.pipeline import Pipeline
 
+from modelway.components.core.code.version import ProjectCode
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.storage.model_code import separate_modules
 from modelway.components.core.storage.models import load_model
 from modelway.components.train.saving import save
 
@@ -150,3 +152,61 @@ def test_a_model_of_the_users_own_class_is_pickled_and_says_so(
     assert "cloudpickle==" in (folder / "requirements.txt").read_text(encoding="utf-8")
     np.testing.assert_array_equal(load_model(folder).predict(data.raw), pipeline.predict(data.raw))
     np.testing.assert_array_equal(mlflow.pyfunc.load_model(str(folder)).predict(data.raw), pipeline.predict(data.raw))
+
+
+@pytest.fixture
+def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectCode:
+    """A project's code with a class of its own, and a module that the class imports late."""
+    files = {
+        "saved_own.py": "from sklearn.linear_model import LogisticRegression\n\n\nclass Own(LogisticRegression):\n"
+        "    def predict(self, features):\n        import saved_late\n        return super().predict(features)\n\n\n"
+        "def fit(features, label, own):\n"
+        "    return (Own if own else LogisticRegression)(max_iter=500).fit(features, label)\n",
+        "saved_late.py": "",
+        "saved_unrelated.py": "",
+    }
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    return ProjectCode(folder, ("saved_late.py", "saved_own.py"))
+
+
+@pytest.mark.parametrize(("own", "trusted"), [(True, ()), (True, ("saved_own.Own",)), (False, ())])
+def test_a_model_brings_the_projects_code_if_it_names_a_module_of_it(
+    prepare_rows: Prepare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own_code: ProjectCode,
+    own: bool,
+    trusted: tuple[str, ...],
+) -> None:
+    data = prepare_rows({"entrypoint": "saved_own:fit", "parameters": {"own": own}})
+    pipeline, folder = data.fit(), tmp_path / "model"
+    expected = pipeline.predict(data.raw.head(5))
+    identity = {"model_id": "m-" + "0" * 32, "run_id": "1" * 32, "location": (tmp_path / "artifacts").as_uri()}
+    kind = save(
+        pipeline,
+        str(folder),
+        examples=data.raw.head(5),
+        **identity,
+        trusted_types=trusted,
+        code=own_code,
+        data_files=["lookup.csv"],
+    )
+    assert kind == ("cloudpickle" if own and not trusted else "skops")
+    assert [path.name for path in sorted(folder.glob("code/*"))] == (list(own_code.files) if own else [])
+    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["metadata"]["modelway_code"]
+    assert described == {"files": list(own_code.files), "data_files": ["lookup.csv"], "problem": ""}
+    monkeypatch.undo()  # the project's folder is no place to import from any more
+    sys.modules.pop("saved_own", None)
+    with separate_modules():
+        assert load_model(folder, trusted).predict(data.raw.head(5)).tolist() == expected.tolist()
+    if own:
+        monkeypatch.syspath_prepend(tmp_path)  # undone at the end, with what MLflow prepends
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        loaded = mlflow.pyfunc.load_model(str(folder))
+        assert np.asarray(loaded.predict(data.raw.head(5))).tolist() == expected.tolist()
+        sys.modules.pop("saved_own", None)
+        sys.modules.pop("saved_late", None)

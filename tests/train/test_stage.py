@@ -83,3 +83,35 @@ def test_other_code_than_the_run_was_version_at_start_is_not_trained(
         train(*paths, **about, code_version=version_at_start, model_path=str(tmp_path / "model"))
     assert tracking.client.get_experiment_by_name("loans-changed") is None
     assert "own_changed" not in sys.modules
+
+
+HIDDEN = """
+import importlib
+
+from sklearn.linear_model import LogisticRegression
+
+
+def fit(features, label):
+    importlib.import_module("own_" + "hidden")
+    return LogisticRegression(max_iter=500).fit(features, label)
+"""
+
+
+def test_training_that_loads_a_module_outside_the_version_saves_no_model(
+    prepare_rows: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_loading.py").write_text(HIDDEN, encoding="utf-8")
+    (tmp_path / "own_hidden.py").write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    prepared_rows = prepare_rows({"entrypoint": "own_loading:fit"})
+    paths = [str(tmp_path / name) for name in ("prepared", "train")]
+    about = {"steps_path": str(tmp_path / "steps"), "data_hash": "data", "model_path": str(tmp_path / "model")}
+    with pytest.raises(ModelwayError, match=r"training loaded own_hidden\.py") as error:
+        train(
+            *paths,
+            **about,
+            project_text=prepared_rows.project.canonical(),
+            code_version=code_version(prepared_rows.project),
+        )
+    assert error.value.file == str(tmp_path / "own_hidden.py")
+    assert not (tmp_path / "model").exists()

@@ -1,25 +1,39 @@
 """The version of the code that a run executes: this library's, and the project's.
 
-The project's code is the module or package that `model.entrypoint` names, with the modules and packages of the same
-folder that it imports, and what ``requirements.txt`` there says. Nothing is imported to find it.
+The project's code is the module or package that `model.entrypoint` or `model.estimator` names, with the modules and
+packages of the same folder that it imports; what a call of it was heard to load from there; and what
+``requirements.txt`` there says.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.util
-import sys
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import modelway.components
+from modelway.components.core.code.loaded_files import LoadedFiles, Trace
 from modelway.components.core.code.locked_requirements import requirement_lines
-from modelway.components.core.config.project import Project
-from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.code.modules import (
+    all_code,
+    imported_names,
+    is_installation,
+    location_of,
+    reached_files,
+    sources,
+    spec_of,
+    top_level,
+)
+from modelway.components.core.config.project import Model, Project
+from modelway.components.core.errors import DamagedError, ModelwayError
+from modelway.components.core.parsing import parse_json
+
+MANIFEST_VARIABLE = "MODELWAY_PROJECT_CODE"  # names the file that says which files are the project's code
 
 
 @cache
@@ -40,48 +54,98 @@ class ProjectCode:
         folder: Where its modules are, as a place to import them from.
         files: The modules' files, as paths relative to it, sorted.
         requirements: What ``requirements.txt`` there says, a line each.
+        trace: What a call of it was heard to load and open, where it was called.
     """
 
     folder: Path
     files: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    trace: Trace = Trace()
 
     @classmethod
-    def beside(cls, folder: Path, project: Project) -> ProjectCode:
+    def beside(cls, folder: Path, project: Project, trace: Trace = Trace()) -> ProjectCode:
         """The code in a project's folder; what is imported from elsewhere is no part of it.
 
         Args:
             folder: Where project.yaml is.
-            project: Names the entrypoint.
+            project: Names the entrypoint or the estimator.
+            trace: What a call of it loads, where that is known. If the call failed, all code in the folder belongs
+                to it.
 
         Raises:
             ModelwayError: a module has a syntax error or takes another one's name, or the entrypoint's module is
                 missing in its package.
         """
-        folder, entrypoint = folder.absolute(), project.model.entrypoint
-        is_beside = entrypoint is not None and _sources(folder, _top_level(entrypoint))
-        return cls(folder, _files(folder, str(entrypoint)) if is_beside else (), requirement_lines(folder))
+        folder, path = folder.absolute(), model_path(project.model)
+        files: set[str] = set()
+        if sources(folder, top_level(path)):
+            files |= set(_files(folder, path, roots=trace.roots))
+            files |= set(all_code(folder)) if trace.problem else set()
+        files |= set(trace.files)
+        names = [name for file in trace.files if file.endswith(".py") for name in imported_names(folder / file)]
+        for paths in reached_files(folder, names, roots=trace.roots).values():
+            files |= {file.relative_to(folder).as_posix() for file in paths}
+        return cls(folder, tuple(sorted(files)), requirement_lines(folder), trace)
 
     @classmethod
-    def imported(cls, entrypoint: str) -> ProjectCode:
-        """The code that this process would import for an entrypoint, wherever it is.
+    def imported(cls, path: str) -> ProjectCode:
+        """The code that this process would import for ``module:name``, wherever it is.
 
         Raises:
             ModelwayError: as `beside`; and the module cannot be found.
         """
-        name = _top_level(entrypoint)
+        name = top_level(path)
         if name == "modelway":  # the library's own: `library_hash` stands for the rest of it
-            file = Path(str(_required_spec(entrypoint, entrypoint.partition(":")[0]).origin))
+            file = Path(str(_required_spec(path, path.partition(":")[0]).origin))
             return cls(file.parent, (file.name,))
-        folder = _location(_required_spec(entrypoint, name)).parent
-        requirements = () if _is_installation(folder) else requirement_lines(folder)
-        return cls(folder, _files(folder, entrypoint), requirements)
+        folder = location_of(_required_spec(path, name)).parent
+        requirements = () if is_installation(folder) else requirement_lines(folder)
+        return cls(folder, _files(folder, path), requirements)
+
+    @classmethod
+    def here(cls, path: str) -> ProjectCode:
+        """The code that this process trains with: as its run or its image says, else as `imported`.
+
+        Raises:
+            ModelwayError: as `imported`; or a file that the run or the image names is not there.
+        """
+        manifest = Path(os.environ.get(MANIFEST_VARIABLE) or os.devnull)
+        if not manifest.is_file():
+            return cls.imported(path)
+        try:
+            content = parse_json(manifest.read_bytes())
+            lists = {name: tuple(content[name]) for name in ("roots", "data_files")}
+            trace = Trace(**lists, problem=str(content["problem"]))
+            return cls(Path(content["folder"]), tuple(content["files"]), trace=trace)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedError(
+                f"{manifest} does not say which files are the project's code",
+                file=str(manifest),
+                remedy="make the image again with `modelway image`, or run again",
+            ) from error
+
+    def manifest(self, folder: str) -> str:
+        """What the file says that ``MODELWAY_PROJECT_CODE`` names, for code that lies in a folder."""
+        trace = {name: getattr(self.trace, name) for name in ("roots", "data_files", "problem")}
+        return json.dumps({"folder": folder, "files": self.files, **trace}, indent=1, sort_keys=True)
 
     @property
     def modules_version(self) -> str:
-        """``m`` and the hash of the modules' names and contents; empty without modules."""
-        contents = (part for name in self.files for part in (name.encode(), (self.folder / name).read_bytes()))
-        return f"m{_hash(contents)}" if self.files else ""
+        """``m`` and the hash of the modules' names and contents; empty without modules.
+
+        Raises:
+            ModelwayError: a file is not there.
+        """
+        try:
+            contents = [part for name in self.files for part in (name.encode(), (self.folder / name).read_bytes())]
+        except FileNotFoundError as error:
+            raise ModelwayError(
+                f"{error.filename} belongs to the project's code and is not there",
+                file=str(error.filename),
+                key="model.entrypoint",
+                remedy="put it back, and run again; in an image, make the image again with `modelway image`",
+            ) from error
+        return f"m{_hash(iter(contents))}" if self.files else ""
 
     @property
     def version(self) -> str:
@@ -89,50 +153,87 @@ class ProjectCode:
         requirements = f"r{_hash(line.encode() for line in self.requirements)}" if self.requirements else ""
         return "-".join(filter(None, (self.modules_version, requirements)))
 
+    def check_loaded(self, loaded: LoadedFiles) -> None:
+        """Makes sure that training loaded no module from the folder that the run's version of the code does not hold.
+
+        Raises:
+            ModelwayError: it did, so that a change of that module would not train again.
+        """
+        if not self.files or is_installation(self.folder):
+            return
+        outside = [name for name in loaded.code(self.folder) if name not in self.files]
+        if outside:
+            raise ModelwayError(
+                f"training loaded {outside[0]}, which is not in the version of the code that the run was started for: "
+                "a change of it would not train the model again",
+                file=str(self.folder / outside[0]),
+                key="model.entrypoint",
+                value=outside[0],
+                remedy="name it in an `import` statement of the entrypoint's module, which may stand inside a function",
+            )
+
+
+def model_path(model: Model) -> str:
+    """``module:name`` of what is fitted: the entrypoint, or the estimator's class."""
+    return model.entrypoint or ":".join(str(model.estimator).rpartition(".")[::2])
+
+
+def own_path(model: Model) -> str | None:
+    """`model_path`, but None for an estimator that is not here or that is of an installed library."""
+    path = model_path(model)
+    if model.entrypoint is not None:
+        return path
+    spec = spec_of(top_level(path))
+    is_module = spec is not None and (spec.submodule_search_locations or spec.has_location)
+    return path if is_module and spec is not None and not is_installation(location_of(spec).parent) else None
+
 
 def code_version(project: Project, *, project_code: str = "") -> str:
     """What a run's results depend on besides data and files: the library's hash, and the project's code.
 
     Args:
-        project: Names the entrypoint.
+        project: Names the entrypoint or the estimator.
         project_code: The version of the code beside project.yaml, where that is known. Modules that it does not name
             are looked up, but not imported: those of an installed package, say.
 
     Raises:
         ModelwayError: the code is not there, or something is wrong with it.
     """
-    entrypoint = project.model.entrypoint
-    if entrypoint is not None and not project_code:
-        project_code = ProjectCode.imported(entrypoint).version
-    elif entrypoint is not None and not _modules_part(project_code) and _spec(_top_level(entrypoint)) is not None:
-        project_code = f"{ProjectCode.imported(entrypoint).modules_version}-{project_code}"
+    path = own_path(project.model)
+    if path is not None and not project_code:
+        project_code = ProjectCode.here(path).version
+    elif path is not None and not _modules_part(project_code) and spec_of(top_level(path)) is not None:
+        project_code = f"{ProjectCode.here(path).modules_version}-{project_code}"
     return f"{library_hash()}-{project_code}" if project_code else library_hash()
 
 
-def check_code(project: Project, code_version: str) -> None:
+def check_code(project: Project, code_version: str) -> ProjectCode | None:
     """Makes sure that the modules that this process imports are those that a run was started for.
 
     Args:
-        project: Names the entrypoint.
+        project: Names the entrypoint or the estimator.
         code_version: As `code_version` gives it; one without modules is not compared.
+
+    Returns:
+        The project's code here; None: it has none of its own.
 
     Raises:
         ModelwayError: the modules are others, or are not there.
     """
-    expected = _modules_part(code_version)
-    if project.model.entrypoint is None or not expected:
-        return
-    code = ProjectCode.imported(project.model.entrypoint)
-    if code.modules_version != expected:
+    expected, path = _modules_part(code_version), own_path(project.model)
+    if path is None or not (expected or spec_of(top_level(path))):
+        return None
+    code = ProjectCode.here(path)
+    if expected and code.modules_version != expected:
         raise ModelwayError(
-            f"{project.model.entrypoint} is not the code that the run was started for: {code.modules_version}, not "
-            f"{expected}",
+            f"{path} is not the code that the run was started for: {code.modules_version}, not {expected}",
             file=str(code.folder),
-            key="model.entrypoint",
+            key="model.entrypoint" if project.model.entrypoint else "model.estimator",
             value=code.modules_version,
             remedy="on a cluster run `modelway image` and `modelway compile` again, and start the pipeline that they "
             "give; else run again, without changing the modules meanwhile",
         )
+    return code
 
 
 def _modules_part(version: str) -> str:
@@ -140,113 +241,35 @@ def _modules_part(version: str) -> str:
     return next((part for part in version.split("-") if part.startswith("m")), "")
 
 
-def _top_level(entrypoint: str) -> str:
-    """The name of an entrypoint's top-level module or package."""
-    return entrypoint.partition(":")[0].partition(".")[0]
-
-
-def _spec(module: str) -> ModuleSpec | None:
-    """The spec of a module that would be imported; None if there is none."""
-    try:
-        return importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):  # a package without the submodule; a module that was not imported by name
-        return None
-
-
-def _required_spec(entrypoint: str, module: str) -> ModuleSpec:
-    spec = _spec(module)
+def _required_spec(path: str, module: str) -> ModuleSpec:
+    spec = spec_of(module)
     if spec is None:
-        raise _missing(entrypoint)
+        raise _missing(path)
     return spec
 
 
-def _missing(entrypoint: str) -> ModelwayError:
-    module = entrypoint.partition(":")[0]
+def _missing(path: str) -> ModelwayError:
+    module = path.partition(":")[0]
     return ModelwayError(
         f"the module {module!r} cannot be found",
         key="model.entrypoint",
-        value=entrypoint,
+        value=path,
         remedy=f"put {module.replace('.', '/')}.py beside project.yaml or install its package; on a cluster, put it "
         "into the image that train_model runs in, by `modelway image` and `modelway compile`",
     )
 
 
-def _location(spec: ModuleSpec) -> Path:
-    """A module's file, or a package's folder."""
-    return Path(next(iter(spec.submodule_search_locations or [str(spec.origin)])))
-
-
-def _is_installation(folder: Path) -> bool:
-    """Whether packages are installed in a folder, as in ``site-packages``."""
-    return any(folder.glob("*.dist-info"))
-
-
-def _files(folder: Path, entrypoint: str) -> tuple[str, ...]:
-    """The files of an entrypoint's top-level module or package, and of what it imports from the same folder."""
-    modules: dict[str, list[Path]] = {}
-    names = [_top_level(entrypoint)]
-    while names:
-        name = names.pop()
-        if name not in modules:
-            modules[name] = _sources(folder, name)
-            if not _is_installation(folder):
-                names += [module for file in modules[name] if file.suffix == ".py" for module in _imports(file)]
+def _files(folder: Path, path: str, *, roots: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The files of the top-level module or package of ``module:name``, and of what it imports from the same folder."""
+    module = path.partition(":")[0]
+    modules = reached_files(folder, [top_level(path)], roots=roots)
     relative = {file.relative_to(folder).as_posix() for files in modules.values() for file in files}
-    path = entrypoint.partition(":")[0].replace(".", "/")
+    prefix = module.replace(".", "/")
     if not any(
-        name.startswith((f"{path}.", f"{path}/__init__.")) and name.endswith((".py", ".so")) for name in relative
+        name.startswith((f"{prefix}.", f"{prefix}/__init__.")) and name.endswith((".py", ".so")) for name in relative
     ):
-        raise _missing(entrypoint)
+        raise _missing(path)
     return tuple(sorted(relative))
-
-
-def _sources(folder: Path, name: str) -> list[Path]:
-    """A module's file in a folder; of a package all files but bytecode and what is hidden; none if neither is there.
-
-    A folder without Python files is no package, though Python would take it for one of a namespace.
-    """
-    PathFinder.invalidate_caches()  # of a file that was written a moment ago
-    spec = PathFinder.find_spec(name, [str(folder)])
-    if spec is None:
-        return []
-    location = _location(spec)
-    files = [location] if location.is_file() else [path for path in location.rglob("*") if _belongs(path, location)]
-    if not any(path.suffix in {".py", ".so"} for path in files):
-        return []
-    owner = {"modelway": "Modelway"}.get(name, "the standard library" if name in sys.stdlib_module_names else "")
-    if owner:
-        raise ModelwayError(
-            f"{location.name} takes the name of a module of {owner}",
-            file=str(location),
-            value=name,
-            remedy="give it another name, there and where it is imported",
-        )
-    return files
-
-
-def _belongs(path: Path, package: Path) -> bool:
-    parts = path.relative_to(package).parts
-    is_hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-    return path.is_file() and not is_hidden and path.suffix not in {".pyc", ".pyo"}
-
-
-def _imports(file: Path) -> Iterator[str]:
-    """The top-level names that a module imports, also inside its functions."""
-    try:
-        tree = ast.parse(file.read_bytes(), str(file))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two of what is nested deep
-        line = getattr(error, "lineno", None) or 1
-        raise ModelwayError(
-            f"{file.name} is not valid Python {sys.version_info.major}.{sys.version_info.minor}: {first_line(error)}",
-            file=str(file),
-            line=line,
-            remedy="correct it; the modules that a project's code imports are read to find what belongs to it",
-        ) from error
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
 
 
 def _hash(parts: Iterator[bytes]) -> str:

@@ -69,6 +69,9 @@ class Descriptor:
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
+CODE_LABEL = "io.modelway.code"  # of an image that `modelway image` put a project's modules into
+
+
 @dataclass(frozen=True)
 class Image:
     """An image of one platform.

@@ -1,7 +1,8 @@
 """Models on disk: MLflow's folder format, loaded without executing what a file says to execute.
 
-The skops format names the types it holds; we load those listed in `trusted_types` and those that the policy trusts, and
-no others, whatever the model's own metadata claims. Only a model that does not fit in skops is pickled, and says so.
+Modules of the user's own that a model needs are in its folder, and are imported from there. The skops format names the
+types that it holds; we load those listed in `trusted_types` and those that the policy trusts, and no others, whatever
+the model's own metadata claims. Only a model that does not fit in skops is pickled, and says so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from modelway.components.core.errors import DamagedError, ModelwayError, RejectedError, first_line
 from modelway.components.core.parsing import MOST_BYTES, parse_json
+from modelway.components.core.storage.model_code import code_folder, import_from, module_names, pickled_modules
 from modelway.components.core.storage.trusted_types import TRUSTED_TYPES
 from modelway.components.core.storage.uri import sha256_of
 from modelway.components.core.storage.yaml_text import parse_yaml
@@ -73,12 +75,13 @@ def _nodes(schema: object) -> Iterator[tuple[str, str]]:
             yield from _nodes(value)
 
 
-def load_skops(path: Path, trusted_types: Collection[str] = ()) -> Any:
+def load_skops(path: Path, trusted_types: Collection[str] = (), *, code: Path | None = None) -> Any:
     """Loads an object from a skops file that holds trusted types only.
 
     Args:
         path: The file.
         trusted_types: Types that the policy trusts besides `TRUSTED_TYPES`, by their full names.
+        code: The folder of the model's own modules, which are imported if the policy trusts a type of theirs.
 
     Raises:
         RejectedError: it holds another type; names it.
@@ -103,7 +106,34 @@ def load_skops(path: Path, trusted_types: Collection[str] = ()) -> Any:
             remedy="train the model again with `modelway run`, or, if you know what it does when it is loaded, add its "
             "full name to `model.trusted_types` in policy.yaml; nothing was loaded",
         )
+    trusted_modules = {name.partition(".")[0] for name in set(types.names) - TRUSTED_TYPES}
+    if code is not None and trusted_modules & module_names(code):
+        import_from(code)
     return skops.io.loads(dumped, trusted=list(types.names))
+
+
+def required_modules(folder: Path) -> set[str]:
+    """The top-level modules that a model's file names and its folder does not bring, read without loading anything.
+
+    Raises:
+        RejectedError: MLmodel names a file outside the folder.
+        ModelwayError: the folder holds no model that we wrote.
+    """
+    flavor, path = _flavor(folder)
+    content = path.read_bytes()
+    try:
+        if flavor["serialization_format"] == "skops":
+            modules = {name.rpartition(".")[0] for name in HeldTypes.read(content).names}
+        else:
+            modules = pickled_modules(content)
+    except Exception as error:  # of any kind, from a damaged file
+        raise DamagedError(
+            f"{path} cannot be read as a model: {first_line(error)}",
+            file=str(path),
+            remedy="train the model again; nothing was loaded",
+        ) from error
+    code = code_folder(folder, flavor)
+    return {module.partition(".")[0] for module in modules} - (module_names(code) if code is not None else set())
 
 
 def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
@@ -118,9 +148,31 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
         ModelwayError: the folder holds no model that we wrote, or a class of a module that is not here.
     """
     folder = Path(folder)
+    flavor, path = _flavor(folder)
+    code = code_folder(folder, flavor)
+    if flavor["serialization_format"] == "skops":
+        return load_skops(path, trusted_types, code=code)
+    import cloudpickle
+
+    if code is not None:
+        import_from(code)
+    try:
+        with path.open("rb") as file:
+            return cloudpickle.load(file)
+    except (ImportError, AttributeError) as error:  # it names classes by their modules
+        raise ModelwayError(
+            f"the model cannot be loaded: {first_line(error)}",
+            file=str(folder),
+            remedy="train it again with its class in a module or package beside project.yaml, which is packaged with "
+            "the model, or in a locked package that is installed where it is served",
+        ) from error
+
+
+def _flavor(folder: Path) -> tuple[dict[str, Any], Path]:
+    """What MLmodel says of a scikit-learn model, and the file that holds it."""
     try:
         flavor = parse_yaml((folder / "MLmodel").read_text(encoding="utf-8")).content["flavors"]["sklearn"]
-        path, serialization = folder / flavor["pickled_model"], flavor["serialization_format"]
+        path, _ = folder / flavor["pickled_model"], flavor["serialization_format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelwayError(
             f"{folder} holds no scikit-learn model in MLflow's format",
@@ -134,20 +186,7 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
             value=str(flavor["pickled_model"]),
             remedy="train the model again with `modelway run`; nothing was loaded",
         )
-    if serialization == "skops":
-        return load_skops(path, trusted_types)
-    import cloudpickle
-
-    try:
-        with path.open("rb") as file:
-            return cloudpickle.load(file)
-    except (ImportError, AttributeError) as error:  # it names classes by their modules
-        raise ModelwayError(
-            f"the model cannot be loaded: {first_line(error)}",
-            file=str(folder),
-            remedy="load it where the modules are that it was trained with: beside project.yaml, or in the image that "
-            "`modelway image` made of them",
-        ) from error
+    return flavor, path
 
 
 def folder_sha256(folder: str | Path) -> str:

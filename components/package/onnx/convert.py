@@ -22,6 +22,7 @@ import polars as pl
 from modelway.components.core.bundle.bundle import MISSING_TEXT
 from modelway.components.core.errors import first_line
 from modelway.components.core.parsing import parse_json
+from modelway.components.core.storage.model_code import separate_modules
 from modelway.components.core.storage.models import load_model
 from modelway.components.core.storage.yaml_text import parse_yaml
 from modelway.components.core.tables.parquet import to_model_input
@@ -61,6 +62,7 @@ class Conversion:
     difference: float | None = None
 
 
+@separate_modules()
 def convert(model: Path, sample: pl.DataFrame, trusted_types: Collection[str] = ()) -> Conversion:
     """Converts a model to ONNX, and compares the two on real rows.
 

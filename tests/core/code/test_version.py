@@ -11,9 +11,16 @@ from pathlib import Path
 import pytest
 from user_files import minimal_project
 
-from modelway.components.core.code.version import ProjectCode, check_code, code_version, library_hash
+from modelway.components.core.code.loaded_files import LoadedFiles, Trace
+from modelway.components.core.code.version import (
+    MANIFEST_VARIABLE,
+    ProjectCode,
+    check_code,
+    code_version,
+    library_hash,
+)
 from modelway.components.core.config.project import Project
-from modelway.components.core.errors import ModelwayError
+from modelway.components.core.errors import DamagedError, ModelwayError
 
 HASH = "a" * 64
 FILES = {
@@ -215,3 +222,61 @@ def test_a_module_that_its_package_lacks_is_an_error(importable: Path, entrypoin
     for lookup in lookups:
         with pytest.raises(ModelwayError, match="cannot be found"):
             lookup()
+
+
+OWN_ESTIMATOR = {"estimator": "coded_package.steps.Scaler"}
+
+
+def test_an_estimator_of_the_projects_own_has_a_version(importable: Path) -> None:
+    own = minimal_project(task="regression", label="score", model=OWN_ESTIMATOR)
+    code = ProjectCode.beside(importable, own)
+    assert code.files == tuple(name for name in REACHED if "/" in name)
+    assert code_version(own) == f"{library_hash()}-{code.version}"
+    assert check_code(own, code_version(own)) == ProjectCode.imported("coded_package.steps:Scaler")
+    (importable / "coded_more" / "deep" / "__init__.py").write_text("changed = 1", encoding="utf-8")
+    with pytest.raises(ModelwayError, match="is not the code that the run was started for") as error:
+        check_code(own, f"{library_hash()}-{code.modules_version}0")
+    assert error.value.key == "model.estimator"
+
+
+def test_what_a_call_loads_belongs_to_the_code_with_what_that_imports(code: Path) -> None:
+    write(
+        code, {"coded_late.py": "def f():\n    import coded_later\n", "coded_later.py": "", "lib/coded_in_lib.py": ""}
+    )
+    trace = Trace(("coded_late.py", "coded_training.py", "lib/coded_in_lib.py"), roots=("lib",))
+    files = ProjectCode.beside(code, project(), trace).files
+    assert set(files) == {*REACHED, "coded_late.py", "coded_later.py", "lib/coded_in_lib.py"}
+
+
+def test_where_the_call_failed_all_code_belongs_to_it(code: Path) -> None:
+    files = ProjectCode.beside(code, project(), Trace(problem="it crashed")).files
+    assert set(files) == {*REACHED, "test_coded.py"}
+
+
+def test_what_a_run_or_an_image_says_is_its_code(code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced = ProjectCode.beside(code, project(), Trace(("test_coded.py",), data_files=("data/claims.csv",)))
+    manifest = tmp_path / "code.json"
+    manifest.write_text(traced.manifest(str(code)), encoding="utf-8")
+    monkeypatch.setenv(MANIFEST_VARIABLE, str(manifest))
+    version = f"{library_hash()}-{traced.version}"
+    here = check_code(project(), version)
+    assert here is not None
+    assert (here.files, here.trace.data_files) == (traced.files, ("data/claims.csv",))
+    (code / "test_coded.py").write_text("changed", encoding="utf-8")
+    with pytest.raises(ModelwayError, match="is not the code that the run was started for"):
+        check_code(project(), version)
+    (code / "test_coded.py").unlink()
+    with pytest.raises(ModelwayError, match="belongs to the project's code and is not there"):
+        check_code(project(), version)
+    manifest.write_text("{}", encoding="utf-8")
+    with pytest.raises(DamagedError, match="does not say which files"):
+        check_code(project(), version)
+
+
+def test_training_that_loads_a_module_outside_the_version_is_refused(code: Path) -> None:
+    own = ProjectCode.beside(code, project())
+    own.check_loaded(LoadedFiles({str(code / name) for name in REACHED}, {str(code / "data/claims.csv")}))
+    with pytest.raises(ModelwayError, match=r"training loaded test_coded\.py, which is not in the version") as error:
+        own.check_loaded(LoadedFiles({str(code / "test_coded.py")}))
+    assert error.value.file == str(code / "test_coded.py")
+    assert "`import` statement" in error.value.remedy

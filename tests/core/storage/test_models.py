@@ -100,7 +100,7 @@ def test_a_model_whose_module_is_not_here_says_so(
     with pytest.raises(ModelwayError) as error:
         load_model(tmp_path)
     assert f"the model cannot be loaded: {reason}" in error.value.message
-    assert "modelway image" in error.value.remedy
+    assert "beside project.yaml" in error.value.remedy
 
 
 def test_what_the_metadata_claims_to_be_trusted_is_not_believed(tmp_path: Path, pipeline: Pipeline) -> None:

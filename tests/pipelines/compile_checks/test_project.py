@@ -24,6 +24,13 @@ model:
   estimator: sklearn.tree.DecisionTreeClassifier
 """
 OWN = "  entrypoint: my_training:fit\n"
+TRAINING = """
+from sklearn.dummy import DummyClassifier
+
+
+def fit(features, label, **parameters):
+    return DummyClassifier().fit(features, label)
+"""
 SKLEARN = "  estimator: sklearn.tree.DecisionTreeClassifier\n"
 DIGEST = "@sha256:" + "a" * 64
 IMAGE, PROJECT_IMAGE = f"registry.example/modelway{DIGEST}", f"registry.example/visits{DIGEST}"
@@ -33,7 +40,7 @@ IMAGE, PROJECT_IMAGE = f"registry.example/modelway{DIGEST}", f"registry.example/
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project, with a module and a package of its own beside."""
     folder = write_small_project(tmp_path_factory.mktemp("checked"))
-    (folder / "my_training.py").write_text("", encoding="utf-8")
+    (folder / "my_training.py").write_text(TRAINING, encoding="utf-8")
     (folder / "my_package").mkdir()
     return folder
 
@@ -219,3 +226,16 @@ def test_errors_come_first_and_are_read_with_their_lines(folder: Path, capsys: p
     assert "error: the module my_training" in stderr
     assert "project.yaml:8" in stderr
     assert "warning: data.source is a path on this machine" in stderr
+
+
+def test_code_that_could_not_be_called_is_warned_of(folder: Path) -> None:
+    (folder / "my_broken.py").write_text("def fit(features, label):\n    raise ValueError('no')\n", encoding="utf-8")
+    options = {"project_image": PROJECT_IMAGE, "codes": {PROJECT_IMAGE: code_beside(folder, _broken())}}
+    problem = only(problems(folder, _broken(), **options))
+    assert problem.severity == "warning"
+    assert "every file of code below" in problem.error.message
+    assert "my_broken:fit failed to fit: no" in problem.error.message
+
+
+def _broken() -> str:
+    return PROJECT.replace(SKLEARN, OWN.replace("my_training", "my_broken"))

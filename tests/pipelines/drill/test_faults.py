@@ -25,7 +25,7 @@ def drilled(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> list
 def test_there_are_faults_for_every_gate(drilled: list[dict[str, Any]]) -> None:
     assert [result["fault"] for result in drilled] == [fault.name for fault in FAULTS]
     assert len(drilled) >= 20
-    assert {result["expected_gate"] for result in drilled} == {"data", "model", "serving"}
+    assert {result["expected_gate"] for result in drilled} == {"data", "model", "serving", "code"}
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.name for fault in FAULTS])

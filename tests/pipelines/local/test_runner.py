@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 from pages import shortcomings
 
 from modelway.examples.insurance.weeks import week
@@ -367,25 +368,54 @@ def test_a_project_made_by_init_ends_registered(
     assert f"metric[{metric}]" in checks
 
 
-OWN_CODE = """
-from sklearn.tree import DecisionTreeClassifier
+TRAINING = """
+import importlib
+from pathlib import Path
 
 
 def grow(features, label, depth):
-    return DecisionTreeClassifier(max_depth=depth, random_state={seed}).fit(features, label)
+    Path(__file__).with_name("lookup.csv").read_text()
+    return importlib.import_module("grown_" + "trees").Tree(max_depth=depth).fit(features, label)
 """
+HELPER = """
+from sklearn.tree import DecisionTreeClassifier
 
 
-def test_code_of_ones_own_is_used_and_changed_code_is_not_served_from_cache(
+class Tree(DecisionTreeClassifier):
+    def predict_proba(self, features):
+        import grown_rules
+
+        return grown_rules.adjust(super().predict_proba(features))
+"""
+RULES = "def adjust(probabilities):\n    return probabilities * {share} + (1 - {share}) / probabilities.shape[1]\n"
+
+
+def test_a_changed_helper_trains_again_and_a_class_of_ones_own_is_served_from_the_models_folder(
     small: Path, other_home: Path, modelway: Command, edit: Edit, registered_versions: Versions
 ) -> None:
+    """Neither helper is named in an `import` statement of the entrypoint, and the second is loaded by predicting."""
     edit(small / "project.yaml", {"name": "own", "model": {"entrypoint": "growing:grow", "parameters": {"depth": 3}}})
+    files = {"growing.py": TRAINING, "grown_trees.py": HELPER, "lookup.csv": "1,2\n", "unrelated.py": "x = 1\n"}
+    for name, text in files.items():
+        (small / name).write_text(text, encoding="utf-8")
     runs = []
-    for seed in (1, 2):
-        (small / "growing.py").write_text(OWN_CODE.format(seed=seed), encoding="utf-8")
+    for share, other in ((0.99, "x = 1\n"), (0.98, "x = 1\n"), (0.98, "x = 2\n")):
+        (small / "grown_rules.py").write_text(RULES.format(share=share), encoding="utf-8")
+        (small / "unrelated.py").write_text(other, encoding="utf-8")
+        (small / "lookup.csv").write_text(other, encoding="utf-8")
         ran = modelway("run", small, "--home", other_home, "--json", cwd=small.parent)
         runs.append(json.loads(ran.stdout))
         assert ran.returncode == 0, runs[-1]
     assert set(runs[1]["cached"]) == {"ingest_data", "prepare_features"}
-    assert [run["model"]["version"] for run in runs] == ["1", "2"]
+    assert "train_model" in runs[2]["cached"], "neither a module that nothing loads nor data is in the key"
+    assert [run["model"]["version"] for run in runs] == ["1", "2", "2"]
+    (model,) = [path.parent for path in (other_home / "artifacts").rglob("MLmodel") if _holds(path.parent, "0.98")]
+    assert {path.name for path in (model / "code").iterdir()} == {"growing.py", "grown_rules.py", "grown_trees.py"}
+    described = yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8"))["metadata"]["modelway_code"]
+    assert described["data_files"] == ["lookup.csv"]
+    assert "lookup.csv" in Path(runs[1]["reports"]["model"]).read_text(encoding="utf-8")
     assert registered_versions(other_home, "own") == ["2", "1"]
+
+
+def _holds(model: Path, text: str) -> bool:
+    return text in (model / "code" / "grown_rules.py").read_text(encoding="utf-8")

@@ -89,10 +89,11 @@ def test_the_modules_become_one_layer_on_the_image_of_the_components(
     make: Callable[..., ProjectImage], own: Path, components: str
 ) -> None:
     result = make()
-    assert layer_of(result) == {
-        "opt/project/code/own_helpers.py": b"DEPTH = 3\n",
-        "opt/project/code/own_training.py": b"import own_helpers\nimport numpy\n",
-    }
+    files = layer_of(result)
+    manifest = json.loads(files.pop("opt/project/code.json"))
+    assert files == {f"opt/project/code/{name}": (own / name).read_bytes() for name in result.modules}
+    assert (manifest["folder"], tuple(manifest["files"])) == ("/opt/project/code", result.modules)
+    assert result.modules == ("own_helpers.py", "own_training.py")
     _, below = image_at(components)
     layout, image = image_at(result.image)
     assert image.layers[:-1] == below.layers
@@ -102,6 +103,7 @@ def test_the_modules_become_one_layer_on_the_image_of_the_components(
     assert config["Env"] == [
         "PATH=/opt/modelway/bin",
         "HOME=/tmp",
+        "MODELWAY_PROJECT_CODE=/opt/project/code.json",
         "PYTHONPATH=/opt/project/code:/opt/project/packages:/opt/site",
     ]
     assert config["User"] == "10001:10001"
