@@ -12,8 +12,8 @@ from modelway.components.core.checks import Check, OnInconclusive, Verdict, inco
 from modelway.components.core.config.data_policy import Multivariate
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.tables.parquet import as_numbers, as_text
-from modelway.components.validate.checks.single_feature import CONFIDENCE, roc_auc
 from modelway.components.validate.distributions import most_frequent
+from modelway.components.validate.roc_auc import CONFIDENCE, roc_auc
 from modelway.components.validate.sample import at_most
 
 MINIMUM_ROWS = 500

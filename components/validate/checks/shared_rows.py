@@ -6,7 +6,7 @@ import polars as pl
 
 from modelway.components.core.checks import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.core.config.thresholds import Interval, Threshold
-from modelway.components.validate.checks.single_feature import CONFIDENCE
+from modelway.components.validate.roc_auc import CONFIDENCE
 from modelway.components.validate.sample import draw
 
 _REMEDIES = {
