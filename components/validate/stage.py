@@ -19,6 +19,7 @@ from modelway.components.validate.baseline import ApprovedBaseline, approved_bas
 from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
+from modelway.components.validate.checks.new_values import new_values_checks
 from modelway.components.validate.checks.skew import skew_checks
 from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of, sample_of
 from modelway.components.validate.distributions import measure_like
@@ -149,6 +150,16 @@ def _checks(
         else:
             columns = project.features.columns
             yield multivariate_check(reference_rows, sample, columns=columns, policy=section, rule=rule)
+            if policy.drift.new_values is not None:
+                yield from new_values_checks(
+                    reference_rows,
+                    sample,
+                    columns=columns if project.task == "regression" else (*columns, project.label),
+                    categorical=(*project.features.categorical, project.label),
+                    rows_per_group=max(profile.current.rows_per_group, approved.baseline.rows_per_group),
+                    policy=policy,
+                    limit=policy.drift.new_values,
+                )
     if serving is not None:
         yield from _skew_checks(serving, profile, project=project, policy=policy)
 

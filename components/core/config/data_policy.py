@@ -52,6 +52,13 @@ class Drift(Distances):
         lt=0.5,
         description="The chance that the columns together raise a false alarm (Holm's correction).",
     )
+    new_values: Annotated[float | None, LOWER] = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="The greatest share of rows, beyond chance, whose category the baseline's sample has not; judged "
+        "where `multivariate` is, which keeps the sample.",
+    )
     columns: dict[str, Distances] = Field({}, description="Other thresholds for some columns.")
     label: Distances | None = Field(None, description="Other thresholds for the label.")
     multivariate: Multivariate | None = Multivariate()

@@ -18,9 +18,11 @@ from modelway.components.validate.sample import at_most
 
 MINIMUM_ROWS = 500
 MOST_CATEGORIES = 200
+FEW_CATEGORIES = 20  # each of which is frequent enough to be told apart as it is
 _NAME = "drift[multivariate]"
 _SEED = 0
 _FOLDS = 3
+_COUNTED = 3  # one in so many rows of the baseline is counted, and not told apart
 _SHOWN = 3
 _REMEDIES = {
     Verdict.INCONCLUSIVE: "too few rows to decide: raise `data.drift.multivariate.sample_rows`",
@@ -47,7 +49,9 @@ def multivariate_check(
     it fails only if the whole 95 % interval of the area (Hanley and McNeil, 1982) lies above the threshold.
 
     Dates and times are left out: they always advance, and would distinguish any new rows from old. Of columns with many
-    categories the most frequent are kept, the others are merged.
+    categories the most frequent are kept, the others are merged; with more than 20, each row also gets how often its
+    category is in a third of the baseline's rows, which tells rare and new ones apart. Those rows are then not among
+    the ones to be distinguished: a row that counts itself would tell on which side it is.
 
     Args:
         reference: Rows of the baseline.
@@ -63,26 +67,33 @@ def multivariate_check(
     if rows < MINIMUM_ROWS:
         message = f"{rows:,} rows on one side; {MINIMUM_ROWS} are needed to measure multivariate drift"
         return inconclusive(_NAME, message, rule=rule, observed=rows, threshold=MINIMUM_ROWS)
-    common_columns = set(reference.columns) & set(current.columns)
-    candidates = {name: _encode(*(table[name] for table in tables)) for name in columns if name in common_columns}
-    encodings = {name: values for name, values in candidates.items() if values is not None}
+    present = [name for name in columns if all(name in table.columns for table in tables)]
+    crowded = [name for name in present if _has_many_categories(*(table[name] for table in tables))]
+    shuffled = tables[0].sample(fraction=1, shuffle=True, seed=_SEED)
+    counted = shuffled.head(len(shuffled) // _COUNTED if crowded else 0)
+    sides = shuffled.tail(len(shuffled) - len(counted)), tables[1]
+    encodings: list[tuple[str, Matrix, bool]] = []
+    for name in present:
+        encoding = _encode(*(side[name] for side in sides))
+        encodings += [(name, *encoding)] if encoding is not None else []
+    encodings += [(name, _frequency(counted[name], *(side[name] for side in sides)), False) for name in crowded]
     if not encodings:
         return inconclusive(_NAME, "there is no column to compare", rule=rule)
-    matrix = np.column_stack([values for values, _ in encodings.values()])
-    is_current = np.repeat([False, True], [len(table) for table in tables])
-    categorical = [is_categorical for _, is_categorical in encodings.values()]
+    names, vectors, categorical = ([encoding[place] for encoding in encodings] for place in range(3))
+    matrix = np.column_stack(vectors)
+    is_current = np.repeat([False, True], [len(side) for side in sides])
     scores, models = _out_of_fold(matrix, is_current, categorical=categorical)
     area, interval = roc_auc(is_current, scores)
     verdict = Threshold(max=limit).judge(interval)
     message = (
         f"a classifier distinguishes {len(tables[1]):,} rows from {len(tables[0]):,} of the baseline's by "
-        f"{len(encodings)} columns with ROC AUC {area:.3f} ({CONFIDENCE:.0%} interval {interval[0]:.3f} to "
+        f"{len(set(names))} columns with ROC AUC {area:.3f} ({CONFIDENCE:.0%} interval {interval[0]:.3f} to "
         f"{interval[1]:.3f}; 0.5 is by chance); the policy allows at most {limit:g}"
     )
     if verdict is not Verdict.PASSED:
-        importances = dict(zip(encodings, _importances(matrix, is_current, model=models[0]), strict=True))
-        names = sorted(importances, key=lambda name: -importances[name])
-        message += f"; most by {', '.join(map(repr, names[:_SHOWN]))}; {_REMEDIES[verdict]}"
+        by_importance = np.argsort(-np.array(_importances(matrix, is_current, model=models[0])), kind="stable")
+        most = list(dict.fromkeys(names[place] for place in by_importance))[:_SHOWN]
+        message += f"; most by {', '.join(map(repr, most))}; {_REMEDIES[verdict]}"
     rounded = round(interval[0], 6), round(interval[1], 6)
     observed = round(area, 6)
     return judged(_NAME, verdict, message=message, rule=rule, observed=observed, threshold=limit, interval=rounded)
@@ -103,6 +114,21 @@ def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | N
     rest = len(categories)
     codes = text.replace_strict(categories, np.arange(rest), default=rest, return_dtype=pl.Float64)
     return codes.set(text.is_null(), None).to_numpy(), True
+
+
+def _has_many_categories(reference: pl.Series, current: pl.Series) -> bool:
+    """Whether a column of text has so many values that single ones are rare."""
+    if any(side.dtype.is_numeric() or side.dtype.is_temporal() for side in (reference, current)):
+        return False
+    return pl.concat([as_text(reference), as_text(current).alias(reference.name)]).n_unique() > FEW_CATEGORIES
+
+
+def _frequency(counted: pl.Series, *sides: pl.Series) -> Matrix:
+    """How often each row's category is among the counted rows; a missing one is not counted."""
+    counts = most_frequent(as_text(counted))
+    text = pl.concat([as_text(side).alias("value") for side in sides])
+    rows = text.replace_strict(counts["value"], counts["rows"].cast(pl.Float64), default=0.0, return_dtype=pl.Float64)
+    return rows.set(text.is_null(), None).to_numpy()
 
 
 def _out_of_fold(
