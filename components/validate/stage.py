@@ -25,6 +25,7 @@ from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of,
 from modelway.components.validate.distributions import measure_like
 from modelway.components.validate.profile import Profile, profile_splits
 from modelway.components.validate.report import render
+from modelway.components.validate.time_parts import days_of, is_comparable, time_parts
 
 
 def validate(
@@ -140,7 +141,8 @@ def _checks(
         names = list(serving.collect_schema()) if serving is not None else None
         yield from leakage_checks(train, test, project=project, contract=contract, policy=policy, serving_columns=names)
     reference = approved.baseline if approved is not None else None
-    yield from drift_checks(profile.current, reference, policy=policy, label=project.label, columns=profile.columns)
+    columns = (*profile.columns, *profile.parts)
+    yield from drift_checks(profile.current, reference, policy=policy, label=project.label, columns=columns)
     if section is not None and sample is not None and approved is not None:
         reference_rows = approved.rows()
         if reference_rows is None:
@@ -176,8 +178,19 @@ def _why_not_comparable(profile: Profile, project: Project, *, contract: Contrac
 
 def _skew_checks(serving: pl.LazyFrame, profile: Profile, *, project: Project, policy: DataPolicy) -> list[Check]:
     """Compares the features of the serving data with the training split, in the latter's bins."""
-    bins, group = profile.new_baseline.columns, project.data.split.group
-    features = {name: distribution for name, distribution in bins.items() if name != project.label}
+    bins, group, schema = profile.new_baseline.columns, project.data.split.group, serving.collect_schema()
+    spans = profile.new_baseline.days, days_of(serving, project.features.datetime)
+    parts = {}
+    for name, part in time_parts(schema, project.features.datetime).items():
+        column, _, kind = name.rpartition(".")
+        if all(is_comparable(kind, days.get(column, 0)) for days in spans):
+            parts[name] = part
+    serving = serving.with_columns(**parts)
+    features = {
+        name: distribution
+        for name, distribution in bins.items()
+        if name != project.label and not distribution.of_times and (name in parts or name not in profile.parts)
+    }
     train = profile.new_baseline.model_copy(update={"columns": features})
     if group in serving.collect_schema():
         return skew_checks(measure_like(serving, train, data_hash="", group=group), train, policy=policy)
