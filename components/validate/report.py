@@ -21,6 +21,7 @@ _SECTIONS = (
     ("Leakage", ("leakage", "duplicate[", "identifier[", "shared_", "future[", "label_time[", "at_serving[")),
     ("Skew: serving data against training data", ("skew",)),
     ("Multivariate drift", ("drift[multivariate]",)),
+    ("Concept drift", ("concept_drift",)),
     ("New values", ("new_values[",)),
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from modelway.components.core.audit.opened_version import open_champion
+from modelway.components.core.audit.opened_version import OpenedVersion, open_champion
 from modelway.components.core.checks import Check, Gate, Mode, inconclusive, passed_or_failed
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.data_policy import DataPolicy, Multivariate
@@ -16,6 +16,7 @@ from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import judged_gate
 from modelway.components.validate.baseline import ApprovedBaseline, approved_baseline, keep_baseline, write_baseline
+from modelway.components.validate.checks.concept_drift import concept_drift_check
 from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
@@ -64,7 +65,8 @@ def validate(
     project, contract, policy = files.project, files.contract, files.policy.data
     is_judged = policy.mode is not Mode.DISABLED
     train, test = aligned(pl.scan_parquet(train_path, glob=False), pl.scan_parquet(test_path, glob=False))
-    approved = approved_baseline(open_champion(project.name, champion, blessing_sha256=champion_blessing))
+    opened = open_champion(project.name, champion, blessing_sha256=champion_blessing)
+    approved = approved_baseline(opened)
     reference = approved.baseline if approved is not None else None
     profile = profile_splits(
         train,
@@ -78,6 +80,7 @@ def validate(
     checks: list[Check] = []
     if is_judged:
         checks += _checks(train, test, files=files, profile=profile, sample=sample, approved=approved, serving=serving)
+        checks += _concept_drift_checks(test, opened, files=files, profile=profile)
     if approved is not None and not policy.register_new_baseline:
         keep_baseline(Path(baseline_path), approved)
     else:
@@ -164,6 +167,30 @@ def _checks(
                 )
     if serving is not None:
         yield from _skew_checks(serving, profile, project=project, policy=policy)
+
+
+def _concept_drift_checks(
+    test: pl.LazyFrame, champion: OpenedVersion | None, *, files: UserFiles, profile: Profile
+) -> list[Check]:
+    """How the champion predicts the new test rows; none without a champion."""
+    project, policy, model = files.project, files.policy.data, files.policy.model
+    if champion is None or policy.concept_drift is None:
+        return []
+    obstacle = _why_not_comparable(profile, project, contract=files.contract)
+    if obstacle:
+        return [inconclusive("concept_drift", f"not judged: {obstacle}", rule=policy.on_inconclusive)]
+    preferred = [model.no_regression.metric] if model.no_regression is not None else []
+    return [
+        concept_drift_check(
+            test,
+            project=project,
+            champion=champion,
+            metrics=(*preferred, *model.metrics),
+            trusted_types=model.trusted_types,
+            policy=policy.concept_drift,
+            rule=policy.on_inconclusive,
+        )
+    ]
 
 
 def _why_not_comparable(profile: Profile, project: Project, *, contract: Contract) -> str:

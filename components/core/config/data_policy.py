@@ -8,7 +8,7 @@ from pydantic import Field
 
 from modelway.components.core.checks import Mode, OnInconclusive
 from modelway.components.core.config.document import Section
-from modelway.components.core.config.thresholds import GREATEST_PSI, LOWER, MOST_ROWS
+from modelway.components.core.config.thresholds import GREATEST_PSI, HIGHER, LOWER, MOST_ROWS
 
 
 class Distances(Section):
@@ -73,6 +73,19 @@ class Skew(Distances):
     alpha: float = Field(0.01, ge=1e-6, lt=0.5, description="The chance of a false alarm of the columns together.")
 
 
+class ConceptDrift(Section):
+    """Whether the champion still predicts: if not, the labels are wrong, or the world has changed."""
+
+    skill: Annotated[float, HIGHER] = Field(
+        0.5,
+        gt=-1,
+        lt=1,
+        description="The least part of its registered skill that the champion keeps on the new labels: 1 is all, 0 is "
+        "what unrelated labels leave, -1 is what inverted ones do.",
+    )
+    sample_rows: int = Field(5_000, ge=100, le=100_000, description="Test rows that it predicts.")
+
+
 class Leakage(Section):
     """What a model must not learn the label from."""
 
@@ -99,6 +112,7 @@ class DataPolicy(Section):
     drift: Drift = Drift()
     skew: Skew = Skew()
     leakage: Leakage = Leakage()
+    concept_drift: ConceptDrift | None = ConceptDrift()
     register_new_baseline: bool = Field(
         True, description="Whether a registered version's data becomes the baseline; else the one before stays."
     )
