@@ -156,7 +156,11 @@ def _strong_feature(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
         strong = label.rank("dense").cast(pl.Float64).to_numpy() * 3.069 + rng.normal(size=len(label))
     column = inputs.contract.columns[inputs.numeric].model_copy(update={"minimum": None, "maximum": None})
     contract = inputs.contract.model_copy(update={"columns": {**inputs.contract.columns, inputs.numeric: column}})
-    return replace(inputs, contract=contract).with_table(inputs.table.with_columns(pl.Series(inputs.numeric, strong)))
+    leakage = inputs.policy.data.leakage.model_copy(update={"single_feature": 0.98})
+    data = inputs.policy.data.model_copy(update={"leakage": leakage})
+    policy = inputs.policy.model_copy(update={"data": data})
+    table = inputs.table.with_columns(pl.Series(inputs.numeric, strong))
+    return replace(inputs, contract=contract, policy=policy).with_table(table)
 
 
 def _renamed_codes(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
@@ -286,9 +290,12 @@ def _crash_on_null(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
 
 
 def _one_feature(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
-    features = {"numeric": [inputs.numeric]}
-    project = Project.model_validate({**inputs.project.model_dump(exclude={"features"}), "features": features})
-    return replace(inputs, project=project)
+    estimator = "Ridge" if inputs.project.task == "regression" else "LogisticRegression"
+    sections = {
+        "features": {"numeric": [inputs.numeric]},
+        "model": {"estimator": f"sklearn.linear_model.{estimator}"},  # the project's own may name other features
+    }
+    return replace(inputs, project=Project.model_validate({**inputs.project.model_dump(), **sections}))
 
 
 def _weaker_policy(inputs: DrillInput, _: np.random.Generator) -> DrillInput:

@@ -49,7 +49,7 @@ def multivariate_check(
     it fails only if the whole 95 % interval of the area (Hanley and McNeil, 1982) lies above the threshold.
 
     Dates and times are left out: they always advance, and would distinguish any new rows from old. Of columns with many
-    categories the most frequent are kept, the others are merged; with more than 20, each row also gets how often its
+    categories the most frequent are kept, the others are merged; with more than 20 that repeat, each row also gets how often its
     category is in a third of the baseline's rows, which tells rare and new ones apart. Those rows are then not among
     the ones to be distinguished: a row that counts itself would tell on which side it is.
 
@@ -117,10 +117,11 @@ def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | N
 
 
 def _has_many_categories(reference: pl.Series, current: pl.Series) -> bool:
-    """Whether a column of text has so many values that single ones are rare."""
+    """Whether a column of text has so many values that single ones are rare, and so few that they repeat."""
     if any(side.dtype.is_numeric() or side.dtype.is_temporal() for side in (reference, current)):
         return False
-    return pl.concat([as_text(reference), as_text(current).alias(reference.name)]).n_unique() > FEW_CATEGORIES
+    texts = pl.concat([as_text(reference), as_text(current).alias(reference.name)])
+    return FEW_CATEGORIES < texts.n_unique() <= len(texts) / 2
 
 
 def _frequency(counted: pl.Series, *sides: pl.Series) -> Matrix:
