@@ -79,8 +79,8 @@ def multivariate_check(
     encodings += [(name, _frequency(counted[name], *(side[name] for side in sides)), False) for name in crowded]
     if not encodings:
         return inconclusive(_NAME, "there is no column to compare", rule=rule)
-    names, vectors, categorical = ([encoding[place] for encoding in encodings] for place in range(3))
-    matrix = np.column_stack(vectors)
+    names, categorical = [name for name, _, _ in encodings], [is_categorical for _, _, is_categorical in encodings]
+    matrix = np.column_stack([values for _, values, _ in encodings])
     is_current = np.repeat([False, True], [len(side) for side in sides])
     scores, models = _out_of_fold(matrix, is_current, categorical=categorical)
     area, interval = roc_auc(is_current, scores)
