@@ -22,7 +22,7 @@ FEW_CATEGORIES = 20  # each of which is frequent enough to be told apart as it i
 _NAME = "drift[multivariate]"
 _SEED = 0
 _FOLDS = 3
-_COUNTED = 3  # one in so many rows of the baseline is counted, and not told apart
+_COUNTED = 3  # one in so many rows is left for counting, and not told apart
 _SHOWN = 3
 _REMEDIES = {
     Verdict.INCONCLUSIVE: "too few rows to decide: raise `data.drift.multivariate.sample_rows`",
@@ -69,9 +69,10 @@ def multivariate_check(
         return inconclusive(_NAME, message, rule=rule, observed=rows, threshold=MINIMUM_ROWS)
     present = [name for name in columns if all(name in table.columns for table in tables)]
     crowded = [name for name in present if _has_many_categories(*(table[name] for table in tables))]
-    shuffled = tables[0].sample(fraction=1, shuffle=True, seed=_SEED)
-    counted = shuffled.head(len(shuffled) // _COUNTED if crowded else 0)
-    sides = shuffled.tail(len(shuffled) - len(counted)), tables[1]
+    # By the rows' hashes, so that a row in both tables is counted in both or in neither.
+    is_counted = [(table.select(present).hash_rows(_SEED + 1) % _COUNTED == 0) & bool(crowded) for table in tables]
+    counted = tables[0].filter(is_counted[0])
+    sides = [table.filter(~rows) for table, rows in zip(tables, is_counted, strict=True)]
     encodings: list[tuple[str, Matrix, bool]] = []
     for name in present:
         encoding = _encode(*(side[name] for side in sides))
