@@ -46,12 +46,12 @@ def multivariate_check(
     Gradient-boosted trees with large leaves, which find joint shifts of columns (such as a changed correlation) and do
     not memorize single rows; equal rows are always held out together, so that rows in both tables are evidence for
     neither. This is the classifier two-sample test (Lopez-Paz and Oquab, 2017), judged by its effect:
-    it fails only if the whole 95 % interval of the area (Hanley and McNeil, 1982) lies above the threshold.
+    it fails only if the whole 95 % interval of the area lies above the threshold.
 
     Dates and times are left out: they always advance, and would distinguish any new rows from old. Of columns with many
     categories the most frequent are kept, the others are merged; with more than 20 that repeat, each row also gets how
-    often its category is in a third of the baseline's rows, which tells rare and new ones apart. Those rows are then
-    not among the ones to be distinguished: a row that counts itself would tell on which side it is.
+    often its category is in a third of the baseline's rows, which tells rare and new ones apart. A third of
+    both tables is then not to be distinguished: a row that counts itself would tell on which side it is.
 
     Args:
         reference: Rows of the baseline.
