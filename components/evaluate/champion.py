@@ -13,10 +13,11 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.strictness import weaker_checks
 from modelway.components.core.errors import DamagedError, ModelwayError
+from modelway.components.core.measures.predicting import predict_table
 from modelway.components.core.storage.model_code import separate_modules
 from modelway.components.core.storage.models import load_model
 from modelway.components.evaluate.checks.no_regression import ChampionPredictions
-from modelway.components.evaluate.predicting import predict_table, sane_check
+from modelway.components.evaluate.predicting import sane_check
 
 
 def champion_predictions(

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from modelway.components.core.checks import Check, passed_or_failed
-from modelway.components.core.config.project import Project
-from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, Predictions
-from modelway.components.core.measures.metrics import predict as predict_input
-from modelway.components.core.tables.parquet import label_of, to_model_input
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 REPEATED_ROWS = 2000
@@ -38,24 +33,6 @@ class Candidate:
     table: pl.DataFrame
     predictions: Predictions
     resampling: Resampling
-
-
-def predict_table(model: Any, table: pl.DataFrame, *, project: Project) -> Predictions:
-    """Predicts a table's rows with a model.
-
-    Raises:
-        ModelwayError: the table lacks a column that the model needs, or the model fails on the rows.
-    """
-    columns = [str(name) for name in getattr(model, "feature_names_in_", project.features.columns)]
-    present = set(table.columns)
-    missing = next((name for name in columns if name not in present), None)
-    if missing is not None:
-        raise ModelwayError(
-            f"the model needs the column {missing!r}, which the data does not have",
-            column=missing,
-            remedy="bring the column back, or train a model without it",
-        )
-    return predict_input(model, to_model_input(table, columns), truth=label_of(table, project), project=project)
 
 
 def scalar_predictions(predictions: Predictions) -> Array | None:

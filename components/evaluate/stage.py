@@ -18,6 +18,7 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.config.waivers import judged_gate
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions, score
+from modelway.components.core.measures.predicting import predict_table
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.model_code import code_facts, separate_modules
 from modelway.components.core.storage.models import folder_sha256, load_model
@@ -26,7 +27,7 @@ from modelway.components.evaluate.candidate import model_checks, resampling_of
 from modelway.components.evaluate.champion import champion_predictions, policy_checks
 from modelway.components.evaluate.checks.minimum_rows import row_checks
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
-from modelway.components.evaluate.predicting import Candidate, predict_table, sane_check
+from modelway.components.evaluate.predicting import Candidate, sane_check
 from modelway.components.evaluate.report import render
 from modelway.components.evaluate.statistics.intervals import Estimate, Subset, measure
 

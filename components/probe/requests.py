@@ -97,9 +97,7 @@ def malformed_requests(sample: Sample) -> Iterator[MalformedRequest]:
     yield MalformedRequest("wrong type", first.name, V2, _v2([Tensor(first.name, first.datatype, [bad_value]), *rest]))
     yield MalformedRequest("wrong type in V1", first.name, V1, _v1([{**values, first.name: bad_value}]))
     yield MalformedRequest("unknown column", "no_such_column", V2, _v2([*row, Tensor("no_such_column", "FP64", [1.0])]))
-    yield MalformedRequest(
-        "wrong shape", first.name, V2, _v2([Tensor(first.name, first.datatype, [*first.values] * 2), *rest])
-    )
+    yield MalformedRequest("wrong shape", first.name, V2, _misshapen(first, rest))
     yield MalformedRequest("empty body", "", V2, b"")
     yield MalformedRequest("broken JSON", "", V2, _v2(row)[:-2])
     yield MalformedRequest("too large", f"{REQUEST_BYTES + 1:,} bytes", V2, b" " * (REQUEST_BYTES + 1))
@@ -115,6 +113,13 @@ def malformed_requests(sample: Sample) -> Iterator[MalformedRequest]:
 
 def _emptied(tensor: Tensor, names: Sequence[str]) -> Tensor:
     return Tensor(tensor.name, tensor.datatype, [None]) if tensor.name in names else tensor
+
+
+def _misshapen(first: Tensor, rest: Sequence[Tensor]) -> bytes:
+    """A request whose first column holds two values where its shape says one: alone it could be one of two rows."""
+    request = infer_request([first, *rest])
+    request["inputs"][0]["data"] = [*first.values] * 2
+    return json.dumps(request).encode()
 
 
 def _v2(tensors: Sequence[Tensor]) -> bytes:

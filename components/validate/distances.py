@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from modelway.components.core.measures.stability import Shares, population_stability_index
+from modelway.components.core.measures.unseen import SeenValues
 
 _LEAST_EXPECTED = 5.0
 
@@ -64,8 +65,10 @@ def chi_squared_p(reference: Shares, current: Shares, *, rest: int | None = None
     """The p-value of Pearson's chi-squared test that two samples are of one distribution.
 
     Bins in which fewer than five rows are expected on either side are merged, as the test's distribution requires
-    (Cochran, 1954), and with them the bin of all values that are not listed: the first sample decides which values
-    these are, so they are rarer in it than in any other.
+    (Cochran, 1954), but not with the bin of all values that are not listed: rows of values that have gone would cancel
+    with rows of values that have come. Where the first sample's own values were listed, it has no row in that bin,
+    though others will: there it is merged, and Good and Turing's test of how many rows may lie in it is made beside;
+    the smaller p-value counts twice, since there are two (Bonferroni).
 
     Args:
         reference: How many rows of the first sample lie in each bin; rows may weigh less than one.
@@ -78,18 +81,24 @@ def chi_squared_p(reference: Shares, current: Shares, *, rest: int | None = None
     sizes = table.sum(axis=1)
     if not sizes.all():
         return 1.0
+    is_rest = np.arange(table.shape[1]) == rest
     least = table.sum(axis=0) * sizes.min() / sizes.sum()
-    is_sparse = least < _LEAST_EXPECTED
-    if rest is not None and is_sparse.any():
-        is_sparse[rest] = True
-    if is_sparse.any() and least[is_sparse].sum() < _LEAST_EXPECTED and not is_sparse.all():
-        is_sparse[np.flatnonzero(~is_sparse)[np.argmin(least[~is_sparse])]] = True
-    table = np.column_stack([table[:, is_sparse].sum(axis=1), table[:, ~is_sparse]])
+    is_merged = least < _LEAST_EXPECTED
+    p_unseen: float | None = None
+    if rest is not None and table[0, rest] == 0:
+        seen = SeenValues.of(table[0, :rest].tolist())
+        p_unseen = seen.p_value(table[1, rest], table[1, : rest + 1].sum())
+        is_merged[rest] = is_merged.any()
+    if is_merged.any() and least[is_merged].sum() < _LEAST_EXPECTED and not is_merged.all():
+        others = ~is_merged & ~is_rest if (~is_merged & ~is_rest).any() else ~is_merged
+        is_merged[np.flatnonzero(others)[np.argmin(least[others])]] = True
+    table = np.column_stack([table[:, is_merged].sum(axis=1), table[:, ~is_merged]])
     table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:
-        return 1.0
-    expected = np.outer(sizes, table.sum(axis=0)) / sizes.sum()
-    return float(chdtrc(table.shape[1] - 1, np.sum((table - expected) ** 2 / expected)))
+    p_value = 1.0
+    if table.shape[1] > 1:
+        expected = np.outer(sizes, table.sum(axis=0)) / sizes.sum()
+        p_value = float(chdtrc(table.shape[1] - 1, np.sum((table - expected) ** 2 / expected)))
+    return p_value if p_unseen is None else min(1.0, 2 * min(p_value, p_unseen))
 
 
 def kolmogorov_smirnov_p(distance: float, reference: float, *, current: float) -> float:

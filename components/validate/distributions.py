@@ -49,13 +49,15 @@ class TableStatistics(BaseModel):
         data_hash: The SHA-256 of the source's content.
         rows: How many rows the distributions were counted over.
         rows_per_group: How many rows weigh as one, since the rows of a group are alike (Kish's design effect).
-        columns: A distribution for each column.
+        columns: A distribution for each column, and for the parts of times, ``column.weekday`` and ``column.hour``.
+        days: How many days each column of times spans.
     """
 
     data_hash: str
     rows: int
     rows_per_group: float = 1.0
     columns: dict[str, Distribution]
+    days: dict[str, int] = {}
 
     @property
     def weight(self) -> float:

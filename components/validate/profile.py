@@ -20,6 +20,7 @@ from modelway.components.validate.distributions import (
     measure,
     tally_of,
 )
+from modelway.components.validate.time_parts import days_of, time_parts
 
 MOST_VALUES = 10_000
 PROBED_ROWS = 50_000  # rows that show which columns of text have low cardinality
@@ -33,6 +34,7 @@ class Profile:
     Attributes:
         schema: Their columns as they are stored.
         columns: Those of the project's features and label that exist.
+        parts: The names of the parts of dates and times, which have distributions too.
         train_rows: How many rows the training split has.
         test_rows: How many rows the test split has.
         sample: At most 100,000 rows of the training split in a random order, with those columns; None if not drawn.
@@ -43,6 +45,7 @@ class Profile:
 
     schema: pl.Schema
     columns: tuple[str, ...]
+    parts: tuple[str, ...]
     train_rows: int
     test_rows: int
     sample: pl.DataFrame | None
@@ -80,37 +83,51 @@ def profile_splits(
     schema, group = train.collect_schema(), project.data.split.group
     columns = tuple(name for name in (*project.features.columns, project.label) if name in schema)
     kinds = bad_rows(contract, project, schema=schema) if contract is not None else []
-    sample = sample_of(train, columns, limit=SAMPLE_ROWS) if reference is None else None
-    rows = sample if sample is not None else train.head(PROBED_ROWS).collect(engine="streaming")
+    parts = time_parts(schema, project.features.datetime)
+    rows_with_parts, all_columns = train.with_columns(**parts), (*columns, *parts)
+    sample = sample_of(rows_with_parts, all_columns, limit=SAMPLE_ROWS) if reference is None else None
+    rows = sample if sample is not None else rows_with_parts.head(PROBED_ROWS).collect(engine="streaming")
     low_cardinality = [
         series.name
         for series in (rows if len(rows) >= PROBED_ROWS else ())
         if series.dtype == pl.String and series.n_unique() <= MOST_VALUES
     ]
     bins = reference.columns if reference is not None else bins_of(rows)
-    bins = {name: distribution for name, distribution in bins.items() if name in schema}
+    bins = {name: distribution for name, distribution in bins.items() if name in {*schema, *parts}}
     contract_tally = Tally({kind.name: kind.condition for kind in kinds})
-    train_counts = count(train, contract_tally | tally_of(bins, schema), low_cardinality=low_cardinality)
+    tally = contract_tally | tally_of(bins, rows_with_parts.collect_schema())
+    train_counts = count(rows_with_parts, tally, low_cardinality=low_cardinality)
     test_counts = count(test, contract_tally, low_cardinality=low_cardinality)
     distributions = counted = distributions_of(bins, train_counts)
     if reference is not None:
         fitting = {name: counts for name, counts in counted.items() if _still_fits(bins[name], counts)}
         # None of these rows were used to choose the baseline's bins.
         distributions = {name: counts.model_copy(update={"chosen_by": []}) for name, counts in fitting.items()}
-        if rest := [name for name in columns if name not in fitting]:
-            distributions |= measure(train, rest, data_hash=data_hash).columns
+        if rest := [name for name in all_columns if name not in fitting]:
+            distributions |= measure(rows_with_parts, rest, data_hash=data_hash).columns
     new_baseline = TableStatistics(
         data_hash=data_hash,
         rows=train_counts.rows,
         rows_per_group=rows_per_group(train, group) if group is not None and group in schema else 1.0,
-        columns={name: distributions[name] for name in columns},
+        columns={name: distributions[name] for name in all_columns},
+        days=days_of(train, project.features.datetime),
     )
     current = new_baseline.model_copy(update={"columns": counted})
     checks: list[Check] = []
     if contract is not None:
         table, counts = pl.concat([train, test]), train_counts + test_counts
         checks = contract_checks(table, contract, project=project, kinds=kinds, counts=counts)
-    return Profile(schema, columns, train_counts.rows, test_counts.rows, sample, new_baseline, current, checks)
+    return Profile(
+        schema=schema,
+        columns=columns,
+        parts=tuple(parts),
+        train_rows=train_counts.rows,
+        test_rows=test_counts.rows,
+        sample=sample.select(columns) if sample is not None else None,
+        new_baseline=new_baseline,
+        current=current,
+        checks=checks,
+    )
 
 
 def _still_fits(reference: Distribution, current: Distribution) -> bool:

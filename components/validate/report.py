@@ -22,6 +22,8 @@ _SECTIONS = (
     ("Leakage", (*_SPLIT, "leakage", "duplicate[", "identifier[", "future[", "label_time[", "at_serving[")),
     ("Skew: serving data against training data", ("skew",)),
     ("Multivariate drift", ("drift[multivariate]",)),
+    ("Concept drift", ("concept_drift",)),
+    ("New values", ("new_values[",)),
 )
 
 

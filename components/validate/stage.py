@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from modelway.components.core.audit.opened_version import open_champion
+from modelway.components.core.audit.opened_version import OpenedVersion, open_champion
 from modelway.components.core.checks import Check, Gate, Mode, inconclusive, passed_or_failed
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.data_policy import DataPolicy, Multivariate
@@ -16,15 +16,18 @@ from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import judged_gate
 from modelway.components.validate.baseline import ApprovedBaseline, approved_baseline, keep_baseline, write_baseline
+from modelway.components.validate.checks.concept_drift import concept_drift_check
 from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
+from modelway.components.validate.checks.new_values import new_values_checks
 from modelway.components.validate.checks.skew import skew_checks
 from modelway.components.validate.checks.split_rule import champion_split, split_rule_check
 from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of, sample_of
 from modelway.components.validate.distributions import measure_like
 from modelway.components.validate.profile import Profile, profile_splits
 from modelway.components.validate.report import render
+from modelway.components.validate.time_parts import days_of, is_comparable, time_parts
 
 
 def validate(
@@ -87,6 +90,7 @@ def validate(
             split_before=split_before,
             serving=serving,
         )
+        checks += _concept_drift_checks(test, opened, files=files, profile=profile)
     if approved is not None and not policy.register_new_baseline:
         keep_baseline(Path(baseline_path), approved)
     else:
@@ -155,7 +159,8 @@ def _checks(
         names = list(serving.collect_schema()) if serving is not None else None
         yield from leakage_checks(train, test, project=project, contract=contract, policy=policy, serving_columns=names)
     reference = approved.baseline if approved is not None else None
-    yield from drift_checks(profile.current, reference, policy=policy, label=project.label, columns=profile.columns)
+    columns = (*profile.columns, *profile.parts)
+    yield from drift_checks(profile.current, reference, policy=policy, label=project.label, columns=columns)
     if section is not None and sample is not None and approved is not None:
         reference_rows = approved.rows()
         if reference_rows is None:
@@ -165,8 +170,42 @@ def _checks(
         else:
             columns = project.features.columns
             yield multivariate_check(reference_rows, sample, columns=columns, policy=section, rule=rule)
+            if policy.drift.new_values is not None:
+                yield from new_values_checks(
+                    reference_rows,
+                    sample,
+                    columns=columns if project.task == "regression" else (*columns, project.label),
+                    categorical=(*project.features.categorical, project.label),
+                    rows_per_group=max(profile.current.rows_per_group, approved.baseline.rows_per_group),
+                    policy=policy,
+                    limit=policy.drift.new_values,
+                )
     if serving is not None:
         yield from _skew_checks(serving, profile, project=project, policy=policy)
+
+
+def _concept_drift_checks(
+    test: pl.LazyFrame, champion: OpenedVersion | None, *, files: UserFiles, profile: Profile
+) -> list[Check]:
+    """How the champion predicts the new test rows; none without a champion."""
+    project, policy, model = files.project, files.policy.data, files.policy.model
+    if champion is None or policy.concept_drift is None:
+        return []
+    obstacle = _why_not_comparable(profile, project, contract=files.contract)
+    if obstacle:
+        return [inconclusive("concept_drift", f"not judged: {obstacle}", rule=policy.on_inconclusive)]
+    preferred = [model.no_regression.metric] if model.no_regression is not None else []
+    return [
+        concept_drift_check(
+            test,
+            project=project,
+            champion=champion,
+            metrics=(*preferred, *model.metrics),
+            trusted_types=model.trusted_types,
+            policy=policy.concept_drift,
+            rule=policy.on_inconclusive,
+        )
+    ]
 
 
 def _why_not_comparable(profile: Profile, project: Project, *, contract: Contract) -> str:
@@ -181,8 +220,19 @@ def _why_not_comparable(profile: Profile, project: Project, *, contract: Contrac
 
 def _skew_checks(serving: pl.LazyFrame, profile: Profile, *, project: Project, policy: DataPolicy) -> list[Check]:
     """Compares the features of the serving data with the training split, in the latter's bins."""
-    bins, group = profile.new_baseline.columns, project.data.split.group
-    features = {name: distribution for name, distribution in bins.items() if name != project.label}
+    bins, group, schema = profile.new_baseline.columns, project.data.split.group, serving.collect_schema()
+    spans = profile.new_baseline.days, days_of(serving, project.features.datetime)
+    parts = {}
+    for name, part in time_parts(schema, project.features.datetime).items():
+        column, _, kind = name.rpartition(".")
+        if all(is_comparable(kind, days.get(column, 0)) for days in spans):
+            parts[name] = part
+    serving = serving.with_columns(**parts)
+    features = {
+        name: distribution
+        for name, distribution in bins.items()
+        if name != project.label and not distribution.of_times and (name in parts or name not in profile.parts)
+    }
     train = profile.new_baseline.model_copy(update={"columns": features})
     if group in serving.collect_schema():
         return skew_checks(measure_like(serving, train, data_hash="", group=group), train, policy=policy)

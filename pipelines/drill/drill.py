@@ -45,11 +45,11 @@ class FaultResult:
 
     Attributes:
         fault: The fault's name.
-        expected_gate: The gate meant for it; empty for the clean run, which none must catch.
+        expected_gate: The gate meant for it; empty for the clean run and what is harmless, which none must catch.
         caught_by: The gate that blocked: the one meant for it if it did, else the first; empty: none.
         checks: The names of that gate's checks that block.
-        caught: Whether a check meant for the fault blocked, in the gate meant for it; of the clean run: whether it
-            passed.
+        caught: Whether a check meant for the fault blocked, in the gate meant for it; of what none must catch:
+            whether it passed.
     """
 
     fault: str
@@ -136,6 +136,8 @@ def _result(fault: Fault, gates: list[Gate]) -> FaultResult:
     catching = (expected or blocking)[:1]
     checks = _blocking(catching)
     caught = bool(expected) and any(name.startswith(fault.check) for name in checks)
+    if fault.harmless:
+        return FaultResult(fault.name, "", "".join(gate.name for gate in catching), checks, not blocking)
     return FaultResult(fault.name, fault.gate, "".join(gate.name for gate in catching), checks, caught)
 
 

@@ -73,6 +73,7 @@ class Fault:
         check: What the name of the check that is meant to catch it begins with; several are alternatives.
         change: What goes wrong with the inputs; by default nothing.
         after_data_gate: Whether it goes wrong only then.
+        harmless: Whether nothing is wrong, and the gate must let it pass.
         tamper: What goes wrong with the model's folder.
         code: What goes wrong with the project's code, written to a folder, and whether its version tells.
     """
@@ -82,6 +83,7 @@ class Fault:
     check: tuple[str, ...]
     change: Change = lambda inputs, _: inputs
     after_data_gate: bool = False
+    harmless: bool = False
     tamper: Callable[[Path], None] | None = None
     code: Callable[[Project, Contract, Path], Gate] | None = None
 
@@ -151,6 +153,39 @@ def _label_in_nulls(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
     contract = inputs.contract.model_copy(update={"columns": {**inputs.contract.columns, inputs.numeric: column}})
     table = _replace(inputs.table, inputs.numeric, rows=label == label.max(), value=None)
     return replace(inputs, contract=contract).with_table(table)
+
+
+def _strong_feature(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
+    """A feature of ROC AUC 0.985, or of R² 0.985, where the policy allows 0.98."""
+    label = inputs.table[inputs.project.label]
+    if inputs.project.task == "regression":
+        numbers = label.cast(pl.Float64).to_numpy()
+        strong = numbers + rng.normal(0, np.nanstd(numbers) * 0.1234, len(numbers))
+    else:
+        strong = label.rank("dense").cast(pl.Float64).to_numpy() * 3.069 + rng.normal(size=len(label))
+    column = inputs.contract.columns[inputs.numeric].model_copy(update={"minimum": None, "maximum": None})
+    contract = inputs.contract.model_copy(update={"columns": {**inputs.contract.columns, inputs.numeric: column}})
+    leakage = inputs.policy.data.leakage.model_copy(update={"single_feature": 0.98})
+    data = inputs.policy.data.model_copy(update={"leakage": leakage})
+    policy = inputs.policy.model_copy(update={"data": data})
+    table = inputs.table.with_columns(pl.Series(inputs.numeric, strong))
+    return replace(inputs, contract=contract, policy=policy).with_table(table)
+
+
+def _renamed_codes(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
+    """Every category has another name, and the contract does not say which there are."""
+    name = inputs.categorical
+    column = inputs.contract.columns[name].model_copy(
+        update={"type": "string", "categories": None, "pattern": None, "minimum": None, "maximum": None}
+    )
+    contract = inputs.contract.model_copy(update={"columns": {**inputs.contract.columns, name: column}})
+    renamed = pl.lit("new ") + pl.col(name).cast(pl.String)
+    return replace(inputs, contract=contract).with_table(inputs.table.with_columns(renamed.alias(name)))
+
+
+def _inverted_labels(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
+    rows = pl.repeat(value=True, n=len(inputs.table), eager=True)
+    return inputs.with_table(_with_other_labels(inputs.table, inputs, rows=rows))
 
 
 def _future_timestamp(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
@@ -232,7 +267,11 @@ def _unfair_group(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
 
 def _other_labels(inputs: DrillInput, rows: pl.Series) -> DrillInput:
     """Another label in some training rows: the next class, or for regression the label mirrored at the mean."""
-    table, name = inputs.splits.train, inputs.project.label
+    return inputs.with_training(_with_other_labels(inputs.splits.train, inputs, rows=rows))
+
+
+def _with_other_labels(table: pl.DataFrame, inputs: DrillInput, *, rows: pl.Series) -> pl.DataFrame:
+    name = inputs.project.label
     label = table[name]
     if inputs.project.task == "regression":
         new_label = (2 * float(label.mean()) - label.cast(pl.Float64)).cast(label.dtype)  # type: ignore[arg-type]
@@ -240,7 +279,7 @@ def _other_labels(inputs: DrillInput, rows: pl.Series) -> DrillInput:
         classes = label.unique().sort()
         successors = dict(zip(classes, [*classes[1:], classes[0]], strict=True))
         new_label = label.replace_strict(successors, return_dtype=label.dtype)
-    return inputs.with_training(_replace(table, name, rows=rows, value=new_label))
+    return _replace(table, name, rows=rows, value=new_label)
 
 
 def _tamper(folder: Path) -> None:
@@ -257,6 +296,15 @@ def _model(fault: str) -> Change:
 def _crash_on_null(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
     features = inputs.project.features.model_copy(update={"impute": "none"})
     return replace(inputs, project=inputs.project.model_copy(update={"features": features})).with_model("crash")
+
+
+def _one_feature(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
+    estimator = "Ridge" if inputs.project.task == "regression" else "LogisticRegression"
+    sections = {
+        "features": {"numeric": [inputs.numeric]},
+        "model": {"estimator": f"sklearn.linear_model.{estimator}"},  # the project's own may name other features
+    }
+    return replace(inputs, project=Project.model_validate({**inputs.project.model_dump(), **sections}))
 
 
 def _weaker_policy(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
@@ -286,15 +334,18 @@ FAULTS = (
     Fault("future timestamp", "data", ("future[", "rule["), _future_timestamp),
     Fault("label copied into a feature", "data", ("leakage[", "duplicate["), _label_copied),
     Fault("label told by missing values", "data", ("leakage[",), _label_in_nulls),
+    Fault("feature of AUC 0.985", "data", ("leakage[",), _strong_feature),
     Fault("test rows in train", "data", ("shared_rows", "shared_groups["), _test_rows_in_train),
     Fault("empty test set", "data", ("rows[test]",), _empty_test_set),
     Fault("covariate shift", "data", ("drift[",), _covariate_shift),
     Fault("label shift", "data", ("label_drift[",), _label_shift),
+    Fault("renamed codes", "data", ("new_values[",), _renamed_codes),
+    Fault("inverted labels", "data", ("concept_drift",), _inverted_labels),
     Fault("joint shift of the features", "data", ("drift[multivariate]",), _joint_shift),
     Fault("training-serving skew", "data", ("skew[",), _serving_skew),
     Fault("feature absent at serving", "data", ("at_serving[",), _absent_at_serving),
     Fault("expired waiver", "data", ("nulls[",), _expired_waiver),
-    Fault("shuffled labels", "model", ("metric[",), _shuffled_labels),
+    Fault("shuffled labels", "model", ("metric[",), _shuffled_labels, after_data_gate=True),
     Fault("concept shift", "model", ("metric[",), _concept_shift, after_data_gate=True),
     Fault("champion better by more than the margin", "model", ("no_regression[",), _weak_model, after_data_gate=True),
     Fault("one slice broken", "model", ("slice[", "slice_gap["), _broken_slice, after_data_gate=True),
@@ -309,4 +360,5 @@ FAULTS = (
     ),
     Fault("changed helper module", "code", ("code_version",), code=changed_helper),
     Fault("server crash on null", "serving", ("malformed",), _crash_on_null, after_data_gate=True),
+    Fault("project of one feature", "serving", (), _one_feature, after_data_gate=True, harmless=True),
 )

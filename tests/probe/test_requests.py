@@ -63,6 +63,14 @@ def test_each_malformed_request_has_one_thing_wrong() -> None:
     }
 
 
+@pytest.mark.parametrize("columns", [["income"], ["region"], ["income", "region"]])
+def test_a_wrong_shape_is_one_whatever_the_number_of_columns(columns: list[str]) -> None:
+    (request,) = [request for request in malformed_requests(sample(ROWS[columns])) if request.kind == "wrong shape"]
+    first, *rest = json.loads(request.body)["inputs"]
+    assert (first["shape"], len(first["data"])) == ([1], 2)
+    assert all(len(tensor["data"]) == 1 for tensor in rest)
+
+
 def test_many_columns_are_emptied_a_few_at_a_time() -> None:
     wide = pl.DataFrame({f"c{number}": [1.0, 2.0] for number in range(120)})
     nulls = [request for request in malformed_requests(sample(wide)) if request.kind == "null"]

@@ -76,8 +76,26 @@ def test_sparse_bins_are_taken_together() -> None:
 
 def test_values_that_only_one_sample_happens_to_hold_are_no_difference() -> None:
     before, now = [400, *[1] * 40, 0], [400, *[1, 0] * 20, 20]
-    assert chi_squared_p(before, now, rest=41) == pytest.approx(1)
+    assert chi_squared_p(before, now, rest=41) > 0.05
     assert chi_squared_p(before, now) < 0.01
+
+
+def test_values_that_have_gone_do_not_make_up_for_values_that_have_come() -> None:
+    assert chi_squared_p([*[6] * 130, 0], [*[0] * 130, 780], rest=130) < 1e-12  # the list is of the sample's own values
+    assert chi_squared_p([*[3] * 100, 90], [*[0] * 100, 780], rest=100) < 1e-12  # it is of half of them
+
+
+@pytest.mark.parametrize("skew", [0.0, 1.0, 2.0])
+def test_a_list_of_the_samples_own_values_is_no_difference(skew: float) -> None:
+    spread, dice = 1 / np.arange(1, 91) ** skew, np.random.default_rng(0)
+    p_values = []
+    for _ in range(300):
+        before, now = (dice.multinomial(rows, spread / spread.sum()) for rows in (500, 1_000))
+        listed = before > 0
+        shares = [*before[listed].tolist(), 0], [*now[listed].tolist(), int(now[~listed].sum())]
+        p_values.append(chi_squared_p(*shares, rest=int(listed.sum())))
+    assert np.mean(np.array(p_values) < 0.05) < 0.09
+    assert np.mean(np.array(p_values) < 0.01) < 0.04
 
 
 def test_many_rows_of_values_not_seen_before_are_a_difference() -> None:

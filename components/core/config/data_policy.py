@@ -8,7 +8,7 @@ from pydantic import Field
 
 from modelway.components.core.checks import Mode, OnInconclusive
 from modelway.components.core.config.document import Section
-from modelway.components.core.config.thresholds import GREATEST_PSI, LOWER, MOST_ROWS
+from modelway.components.core.config.thresholds import GREATEST_PSI, HIGHER, LOWER, MOST_ROWS
 
 
 class Distances(Section):
@@ -52,6 +52,13 @@ class Drift(Distances):
         lt=0.5,
         description="The chance that the columns together raise a false alarm (Holm's correction).",
     )
+    new_values: Annotated[float | None, LOWER] = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="The greatest share of rows, beyond chance, whose category the baseline's sample has not; judged "
+        "where `multivariate` is, which keeps the sample.",
+    )
     columns: dict[str, Distances] = Field({}, description="Other thresholds for some columns.")
     label: Distances | None = Field(None, description="Other thresholds for the label.")
     multivariate: Multivariate | None = Multivariate()
@@ -64,6 +71,19 @@ class Skew(Distances):
         500, ge=2, le=MOST_ROWS, description="With fewer rows than this the answer is inconclusive."
     )
     alpha: float = Field(0.01, ge=1e-6, lt=0.5, description="The chance of a false alarm of the columns together.")
+
+
+class ConceptDrift(Section):
+    """Whether the champion still predicts: if not, the labels are wrong, or the world has changed."""
+
+    skill: Annotated[float, HIGHER] = Field(
+        0.5,
+        gt=-1,
+        lt=1,
+        description="The least part of its registered skill that the champion keeps on the new labels: 1 is all, 0 is "
+        "what unrelated labels leave, -1 is what inverted ones do.",
+    )
+    sample_rows: int = Field(5_000, ge=100, le=100_000, description="Test rows that it predicts.")
 
 
 class Leakage(Section):
@@ -99,6 +119,7 @@ class DataPolicy(Section):
     drift: Drift = Drift()
     skew: Skew = Skew()
     leakage: Leakage = Leakage()
+    concept_drift: ConceptDrift | None = ConceptDrift()
     register_new_baseline: bool = Field(
         True, description="Whether a registered version's data becomes the baseline; else the one before stays."
     )

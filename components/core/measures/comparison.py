@@ -22,6 +22,8 @@ _BOUNDED: dict[str, tuple[str, Literal["min", "max"]]] = {
     "shared_groups": ("worst_shared_groups", "max"),
     "drift": ("worst_drift", "max"),
     "label_drift": ("label_drift", "max"),
+    "concept_drift": ("champion_skill_kept", "min"),
+    "new_values": ("worst_new_values", "max"),
     "skew": ("worst_skew", "max"),
     "slice_gap": ("worst_slice_gap_{metric}", "max"),
     "calibration": ("expected_calibration_error", "max"),

@@ -17,8 +17,9 @@ from modelway.components.validate.checks.duplicates import duplicate_checks
 from modelway.components.validate.checks.groups import shared_groups_check
 from modelway.components.validate.checks.identifiers import identifier_checks
 from modelway.components.validate.checks.shared_rows import shared_rows_check
-from modelway.components.validate.checks.single_feature import CONFIDENCE, Label, Skill, encode_label, skill_of
+from modelway.components.validate.checks.single_feature import Label, Skill, encode_label, skill_of
 from modelway.components.validate.checks.times import time_checks
+from modelway.components.validate.roc_auc import CONFIDENCE
 from modelway.components.validate.sample import Sample, draw
 
 _SKILLS = "leakage[single features]"

@@ -12,15 +12,17 @@ from modelway.components.core.checks import Check, OnInconclusive, Verdict, inco
 from modelway.components.core.config.data_policy import Multivariate
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.tables.parquet import as_numbers, as_text
-from modelway.components.validate.checks.single_feature import CONFIDENCE, roc_auc
 from modelway.components.validate.distributions import most_frequent
+from modelway.components.validate.roc_auc import CONFIDENCE, roc_auc
 from modelway.components.validate.sample import at_most
 
 MINIMUM_ROWS = 500
 MOST_CATEGORIES = 200
+FEW_CATEGORIES = 20  # each of which is frequent enough to be told apart as it is
 _NAME = "drift[multivariate]"
 _SEED = 0
 _FOLDS = 3
+_COUNTED = 3  # one in so many rows is left for counting, and not told apart
 _SHOWN = 3
 _REMEDIES = {
     Verdict.INCONCLUSIVE: "too few rows to decide: raise `data.drift.multivariate.sample_rows`",
@@ -44,10 +46,12 @@ def multivariate_check(
     Gradient-boosted trees with large leaves, which find joint shifts of columns (such as a changed correlation) and do
     not memorize single rows; equal rows are always held out together, so that rows in both tables are evidence for
     neither. This is the classifier two-sample test (Lopez-Paz and Oquab, 2017), judged by its effect:
-    it fails only if the whole 95 % interval of the area (Hanley and McNeil, 1982) lies above the threshold.
+    it fails only if the whole 95 % interval of the area lies above the threshold.
 
     Dates and times are left out: they always advance, and would distinguish any new rows from old. Of columns with many
-    categories the most frequent are kept, the others are merged.
+    categories the most frequent are kept, the others are merged; with more than 20 that repeat, each row also gets how
+    often its category is in a third of the baseline's rows, which tells rare and new ones apart. A third of
+    both tables is then not to be distinguished: a row that counts itself would tell on which side it is.
 
     Args:
         reference: Rows of the baseline.
@@ -63,26 +67,34 @@ def multivariate_check(
     if rows < MINIMUM_ROWS:
         message = f"{rows:,} rows on one side; {MINIMUM_ROWS} are needed to measure multivariate drift"
         return inconclusive(_NAME, message, rule=rule, observed=rows, threshold=MINIMUM_ROWS)
-    common_columns = set(reference.columns) & set(current.columns)
-    candidates = {name: _encode(*(table[name] for table in tables)) for name in columns if name in common_columns}
-    encodings = {name: values for name, values in candidates.items() if values is not None}
+    present = [name for name in columns if all(name in table.columns for table in tables)]
+    crowded = [name for name in present if _has_many_categories(*(table[name] for table in tables))]
+    # By the rows' hashes, so that a row in both tables is counted in both or in neither.
+    is_counted = [(table.select(present).hash_rows(_SEED + 1) % _COUNTED == 0) & bool(crowded) for table in tables]
+    counted = tables[0].filter(is_counted[0])
+    sides = [table.filter(~rows) for table, rows in zip(tables, is_counted, strict=True)]
+    encodings: list[tuple[str, Matrix, bool]] = []
+    for name in present:
+        encoding = _encode(*(side[name] for side in sides))
+        encodings += [(name, *encoding)] if encoding is not None else []
+    encodings += [(name, _frequency(counted[name], *(side[name] for side in sides)), False) for name in crowded]
     if not encodings:
         return inconclusive(_NAME, "there is no column to compare", rule=rule)
-    matrix = np.column_stack([values for values, _ in encodings.values()])
-    is_current = np.repeat([False, True], [len(table) for table in tables])
-    categorical = [is_categorical for _, is_categorical in encodings.values()]
+    names, categorical = [name for name, _, _ in encodings], [is_categorical for _, _, is_categorical in encodings]
+    matrix = np.column_stack([values for _, values, _ in encodings])
+    is_current = np.repeat([False, True], [len(side) for side in sides])
     scores, models = _out_of_fold(matrix, is_current, categorical=categorical)
     area, interval = roc_auc(is_current, scores)
     verdict = Threshold(max=limit).judge(interval)
     message = (
         f"a classifier distinguishes {len(tables[1]):,} rows from {len(tables[0]):,} of the baseline's by "
-        f"{len(encodings)} columns with ROC AUC {area:.3f} ({CONFIDENCE:.0%} interval {interval[0]:.3f} to "
+        f"{len(set(names))} columns with ROC AUC {area:.3f} ({CONFIDENCE:.0%} interval {interval[0]:.3f} to "
         f"{interval[1]:.3f}; 0.5 is by chance); the policy allows at most {limit:g}"
     )
     if verdict is not Verdict.PASSED:
-        importances = dict(zip(encodings, _importances(matrix, is_current, model=models[0]), strict=True))
-        names = sorted(importances, key=lambda name: -importances[name])
-        message += f"; most by {', '.join(map(repr, names[:_SHOWN]))}; {_REMEDIES[verdict]}"
+        by_importance = np.argsort(-np.array(_importances(matrix, is_current, model=models[0])), kind="stable")
+        most = list(dict.fromkeys(names[place] for place in by_importance))[:_SHOWN]
+        message += f"; most by {', '.join(map(repr, most))}; {_REMEDIES[verdict]}"
     rounded = round(interval[0], 6), round(interval[1], 6)
     observed = round(area, 6)
     return judged(_NAME, verdict, message=message, rule=rule, observed=observed, threshold=limit, interval=rounded)
@@ -103,6 +115,22 @@ def _encode(reference: pl.Series, current: pl.Series) -> tuple[Matrix, bool] | N
     rest = len(categories)
     codes = text.replace_strict(categories, np.arange(rest), default=rest, return_dtype=pl.Float64)
     return codes.set(text.is_null(), None).to_numpy(), True
+
+
+def _has_many_categories(reference: pl.Series, current: pl.Series) -> bool:
+    """Whether a column of text has so many values that single ones are rare, and so few that they repeat."""
+    if any(side.dtype.is_numeric() or side.dtype.is_temporal() for side in (reference, current)):
+        return False
+    texts = pl.concat([as_text(reference), as_text(current).alias(reference.name)])
+    return FEW_CATEGORIES < texts.n_unique() <= len(texts) / 2
+
+
+def _frequency(counted: pl.Series, *sides: pl.Series) -> Matrix:
+    """How often each row's category is among the counted rows; a missing one is not counted."""
+    counts = most_frequent(as_text(counted))
+    text = pl.concat([as_text(side).alias("value") for side in sides])
+    rows = text.replace_strict(counts["value"], counts["rows"].cast(pl.Float64), default=0.0, return_dtype=pl.Float64)
+    return rows.set(text.is_null(), None).to_numpy()
 
 
 def _out_of_fold(

@@ -20,8 +20,8 @@ from modelway.components.core.tables.placement import (
     row_hashes,
     sides,
 )
-from modelway.components.validate.checks.single_feature import CONFIDENCE
 from modelway.components.validate.counting import rows_of
+from modelway.components.validate.roc_auc import CONFIDENCE
 from modelway.components.validate.sample import draw
 
 _REMEDIES = {

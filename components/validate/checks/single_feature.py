@@ -14,13 +14,12 @@ import polars as pl
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.thresholds import Interval
 from modelway.components.core.tables.parquet import as_numbers
+from modelway.components.validate.roc_auc import CONFIDENCE, roc_auc
 from modelway.components.validate.sample import is_ordered, plain_series, ranks
 
 MINIMUM_ROWS = 100
 MINIMUM_OF_A_CLASS = 10
 MOST_CLASSES = 10
-CONFIDENCE = 0.95
-_Z = 1.959964  # the normal distribution's quantile of 0.975
 _FOLDS = 2
 _DEPTH, _LEAF_ROWS = 8, 5
 
@@ -74,7 +73,7 @@ class Skill:
         feature: Its name.
         measure: ``ROC AUC``, or ``R²`` in regression.
         observed: The area under the ROC curve, or R².
-        interval: Its confidence interval, at the level `CONFIDENCE`.
+        interval: Its confidence interval at the level `CONFIDENCE`, for having looked in several ways.
         missing: Whether that is by the feature's being missing rather than by its values.
     """
 
@@ -122,12 +121,14 @@ def encode_label(table: pl.DataFrame, project: Project) -> Label | str:
 def skill_of(series: pl.Series, target: Label, *, categorical: bool) -> Skill:
     """The skill of one feature: that of its values or that of its being missing, whichever is the greater.
 
-    Numbers and times are fitted by a shallow decision tree, which finds encodings that rise and fall, times also by
-    their parts; anything else, and numbers that the project calls categorical, by target encoding with empirical
-    Bayes shrinkage (Micci-Barreca, 2001). Both are scored on the half of the rows that they were not fitted to, so an
-    identifier has no skill. Where the label is a number, a straight line through the values and one through the ranks
-    are tried too, which fit outliers better than a tree's leaves do. For several classes it is the skill of the class
-    that is best predicted against the rest.
+    The values of numbers, times and flags are judged as they are, by the plain area under the ROC curve, which is what
+    a model of one rising or falling feature reaches. Numbers and times are also fitted by a shallow decision tree,
+    which finds encodings that rise and fall, times by their parts too; anything else, and numbers that the project
+    calls categorical, by target encoding with empirical Bayes shrinkage (Micci-Barreca, 2001). Both are scored on the
+    half of the rows that they were not fitted to, so an identifier has no skill; what they lose by it, the plain area
+    does not. Where the label is a number, a straight line through the values and one through the ranks are tried, which
+    fit outliers better than a tree's leaves do. For several classes it is the skill of the class that is best predicted
+    against the rest. The interval is corrected for the number of skills that were compared.
 
     Args:
         series: The feature, in the rows of the table that the target was made of.
@@ -138,73 +139,85 @@ def skill_of(series: pl.Series, target: Label, *, categorical: bool) -> Skill:
     if series.n_unique() < 2:
         chance = 0.5 if target.classes else 0.0
         return Skill(series.name, target.measure, chance, (chance, chance))
+    candidates: list[_Scores] = []
+    if target.classes and (is_ordered(series) or series.drop_nulls().n_unique() == 2):
+        candidates += _by_rank(series if is_ordered(series) else series.rank("dense"), target)
     if is_ordered(series) and not categorical:
-        skills = [_of_scores(series.name, _fitted_by_tree(series, target), target=target)]
+        candidates += _by_column(_fitted_by_tree(series, target), target)
         if not target.classes:
             by_rank = replace(target, values=ranks(pl.Series(target.values)))
-            skills.append(_of_scores(series.name, _fitted_by_line(as_numbers(series), target), target=target))
-            skills.append(_of_scores(series.name, _fitted_by_line(ranks(series), by_rank), target=by_rank))
+            candidates += _by_column(_fitted_by_line(as_numbers(series), target), target)
+            candidates += _by_column(_fitted_by_line(ranks(series), by_rank), by_rank)
     else:
-        skills = [_of_scores(series.name, _fitted_by_encoding(series, target), target=target)]
+        candidates += _by_column(_fitted_by_encoding(series, target), target)
     absent = series.is_null().to_numpy()
     if absent.any():
-        by_missing = _of_scores(series.name, _fitted_by_missing(absent, target), target=target)
-        skills.append(replace(by_missing, missing=True))
-    return max(skills, key=_observed)
+        candidates += _by_column(_fitted_by_missing(absent, target), target, missing=True)
+    return _greatest(series.name, candidates, target=target)
 
 
-def roc_auc(positive: np.ndarray[Any, np.dtype[np.bool_]], scores: Numbers) -> tuple[float, Interval]:
-    """The area under the ROC curve with its interval, by Wilcoxon's rank sum, several times as fast as by the curve.
+@dataclass(frozen=True)
+class _Scores:
+    """What ranks or predicts a goal of the label: the goal, and a score for each row."""
 
-    Args:
-        positive: Which rows are of the class that should rank higher; some are, and some are not.
-        scores: What ranks them.
+    goal: np.ndarray[Any, Any]
+    values: Numbers
+    missing: bool = False
+    either_way: bool = False  # whether lower scores may stand for the goal too
+
+
+def _greatest(feature: str, candidates: Sequence[_Scores], *, target: Label) -> Skill:
+    """The greatest skill of several scores, its interval corrected for having looked at all of them.
+
+    Each has an interval at the level of Bonferroni; all hold together, so the greatest of the skills lies between the
+    greatest lower bound and the greatest upper bound.
     """
-    from scipy.stats import rankdata
-
-    count = int(positive.sum())
-    negatives = len(positive) - count
-    area = float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / (count * negatives))
-    return area, roc_auc_interval(area, count, negatives=negatives)
-
-
-def roc_auc_interval(observed: float, positives: int, *, negatives: int) -> Interval:
-    """The 95 % confidence interval of an area under the ROC curve (Hanley and McNeil, 1982).
-
-    An area of exactly 0 or 1 is moved in by half a pair, since its standard error would be zero.
-
-    Args:
-        observed: The area.
-        positives: How many rows are of the class that ranks higher.
-        negatives: How many are not.
-    """
-    half = 0.5 / (positives * negatives)
-    area = min(max(observed, half), 1 - half)
-    of_positives, of_negatives = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area)
-    variance += (positives - 1) * (of_positives - area**2) + (negatives - 1) * (of_negatives - area**2)
-    error = _Z * math.sqrt(max(variance, 0.0) / (positives * negatives))
-    return max(0.0, observed - error), min(1.0, observed + error)
+    confidence = 1 - (1 - CONFIDENCE) / len(candidates)
+    skills = [(*_skill(scores, target, confidence=confidence), scores.missing) for scores in candidates]
+    observed, _, missing = max(skills, key=lambda skill: skill[0])
+    low, high = (max(interval[end] for _, interval, _ in skills) for end in (0, 1))
+    return Skill(feature, target.measure, observed, (low, high), missing)
 
 
-def _observed(skill: Skill) -> float:
-    return skill.observed
+def _skill(scores: _Scores, target: Label, *, confidence: float) -> tuple[float, Interval]:
+    if not target.classes:
+        return _r_squared(scores.goal, scores.values, confidence=confidence)
+    area, (low, high) = roc_auc(scores.goal, scores.values, confidence=confidence)
+    return (1 - area, (1 - high, 1 - low)) if scores.either_way and area < 0.5 else (area, (low, high))
 
 
-def _of_scores(feature: str, scores: Numbers, *, target: Label) -> Skill:
-    """The skill of predictions: a column of scores for each judged class, or one of numbers."""
-    score = roc_auc if target.classes else _r_squared
-    pairs = zip(target.goals, scores.T, strict=True)
-    return max((Skill(feature, target.measure, *score(goal, column)) for goal, column in pairs), key=_observed)
+def _r_squared(values: Numbers, predicted: Numbers, *, confidence: float) -> tuple[float, Interval]:
+    """R² with its interval by the delta method for a ratio of means (Cochran, Sampling Techniques, 1977)."""
+    from scipy.special import ndtri
 
-
-def _r_squared(values: Numbers, predicted: Numbers) -> tuple[float, Interval]:
-    """R² with its 95 % interval by the delta method for a ratio of means (Cochran, Sampling Techniques, 1977)."""
     errors, spread = (values - predicted) ** 2, (values - values.mean()) ** 2
     ratio = float(errors.mean() / spread.mean())
     deviation = math.sqrt(float(((errors - ratio * spread) ** 2).mean()) / len(values)) / float(spread.mean())
-    observed = max(0.0, 1 - ratio)
-    return observed, (max(0.0, observed - _Z * deviation), min(1.0, observed + _Z * deviation))
+    observed, reach = max(0.0, 1 - ratio), -float(ndtri((1 - confidence) / 2)) * deviation
+    return observed, (max(0.0, observed - reach), min(1.0, observed + reach))
+
+
+def _by_column(scores: Numbers, target: Label, *, missing: bool = False) -> list[_Scores]:
+    """Scores of each judged class, shape (rows, classes), or predicted numbers, shape (rows, 1)."""
+    return [_Scores(goal, column, missing) for goal, column in zip(target.goals, scores.T, strict=True)]
+
+
+def _by_rank(series: pl.Series, target: Label) -> list[_Scores]:
+    """The values as they are, which need no fitting: higher ones, or lower ones, stand for each judged class.
+
+    Missing values rank where the cut would be that calls as many rows positive as there are.
+    """
+    values = ranks(series)
+    return [_Scores(goal, _with_missing_at_cut(values, goal), either_way=True) for goal in target.goals]
+
+
+def _with_missing_at_cut(values: Numbers, goal: np.ndarray[Any, Any]) -> Numbers:
+    is_known, share = ~np.isnan(values), float(goal.mean())
+    if is_known.all() or len(np.unique(goal[is_known])) < 2:
+        return np.where(is_known, values, -1.0)
+    rises = values[is_known][goal[is_known]].mean() >= values[is_known].mean()
+    cut = np.quantile(values[is_known], 1 - share if rises else share, method="inverted_cdf")
+    return np.where(is_known, values, cut + 0.5 if rises else cut - 0.5)
 
 
 def _fitted_by_tree(series: pl.Series, target: Label) -> Numbers:

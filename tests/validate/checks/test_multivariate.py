@@ -66,6 +66,28 @@ def test_a_shift_of_one_column_is_told_and_named(change: pl.Expr) -> None:
     assert f"most by '{change.meta.output_name()}'" in check.message
 
 
+def shops(seed: int, prefix: str, rows: int = 1_000, shops: int = 130) -> pl.DataFrame:
+    codes = np.random.default_rng(seed).integers(0, shops, rows)
+    return table(seed, rows).select("first", "plan", shop=pl.Series([f"{prefix} {code}" for code in codes]))
+
+
+def test_renamed_codes_of_few_rows_each_are_told() -> None:
+    check = drift(shops(1, "shop"), shops(2, "store"))
+    assert check.verdict is Verdict.FAILED
+    assert "most by 'shop'" in check.message
+    assert "by 3 columns" in check.message
+    assert isinstance(check.observed, float)
+    assert check.observed > 0.95
+
+
+@pytest.mark.parametrize("codes", [130, 1_000, 10**6])
+def test_equal_distributions_of_rare_codes_pass(codes: int) -> None:
+    check = drift(shops(1, "shop", shops=codes), shops(2, "shop", shops=codes))
+    assert check.verdict is Verdict.PASSED
+    assert isinstance(check.observed, float)
+    assert abs(check.observed - 0.5) < 0.06
+
+
 def test_rows_on_both_sides_are_evidence_for_neither() -> None:
     shared = table(1)
     assert drift(shared, shared).observed == pytest.approx(0.5, abs=0.01)

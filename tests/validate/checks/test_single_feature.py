@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 from leakage_tables import leakage, table, with_feature
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 
 from modelway.components.core.checks import OnInconclusive, Verdict
-from modelway.components.validate.checks.single_feature import roc_auc_interval
 
 LEAKS = {
     "noisy copy": pl.col("ill") + pl.col("dose").fill_null(0.5) * 1.02,
@@ -75,7 +77,45 @@ def test_skill_is_inconclusive_without_a_label_that_can_be_judged(rows: int, lab
     assert checks["leakage[single features]"].verdict is Verdict.INCONCLUSIVE
 
 
-def test_the_interval_is_that_of_hanley_and_mcneil() -> None:
-    # Their example (1982, table II): an area of 0.893 with 51 and 58 images has a standard error of 0.032.
-    low, high = roc_auc_interval(0.893, 51, negatives=58)
-    assert (high - low) / 2 / 1.96 == pytest.approx(0.032, abs=0.0015)
+def binormal(area: float, rows: int, *, share: float, seed: int) -> pl.DataFrame:
+    """A feature of two normal distributions, whose area under the ROC curve is known (Hanley, 1988)."""
+    dice = np.random.default_rng(seed)
+    ill = dice.permutation(rows) < rows * share
+    return pl.DataFrame({"ill": ill.astype(int), "age": dice.normal(size=rows) + norm.ppf(area) * np.sqrt(2) * ill})
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("area", "share", "verdict"),
+    [
+        (0.985, 0.5, Verdict.FAILED),
+        (0.97, 0.5, Verdict.PASSED),
+        (0.985, 0.01, Verdict.INCONCLUSIVE),
+        (0.9, 0.01, Verdict.PASSED),
+    ],
+)
+def test_a_monotone_feature_has_its_plain_area(area: float, share: float, verdict: Verdict, sign: int) -> None:
+    rows = binormal(area, 5_000, share=share, seed=1).with_columns(pl.col("age") * sign)
+    checks = leakage(rows, features={"numeric": ["age"]}, duplicates=False, identifiers=False)
+    check = checks["leakage[single features]" if verdict is Verdict.PASSED else "leakage[age]"]
+    assert check.verdict is verdict
+    expected = roc_auc_score(rows["ill"], rows["age"])
+    assert check.observed == pytest.approx(max(expected, 1 - expected), abs=1e-6)
+
+
+def test_the_plain_area_is_of_every_class_against_the_rest_and_of_flags() -> None:
+    rows = table(1).with_columns(pl.when(pl.col("ill") == 1).then(pl.lit("stage 9")).otherwise("stage").alias("stage"))
+    for features in ({"numeric": ["age"]}, {"categorical": ["flag"]}):
+        (name,) = next(iter(features.values()))
+        rows = rows.with_columns(flag=pl.col("age") > 60)
+        kind = {"task": "multiclass", "label": "stage", "duplicates": False, "identifiers": False}
+        check = leakage(rows, features=features, **kind)["leakage[single features]"]
+        areas = [roc_auc_score(rows["stage"] == stage, rows[name].cast(float)) for stage in rows["stage"].unique()]
+        assert check.observed == pytest.approx(max(max(area, 1 - area) for area in areas), abs=0.004)
+
+
+def test_missing_values_do_not_hide_a_leak() -> None:
+    rows = binormal(0.9999, 5_000, share=0.3, seed=1)
+    holes = rows.with_columns(pl.when(pl.int_range(pl.len()) % 20 > 0).then("age").alias("age"))
+    checks = leakage(holes, features={"numeric": ["age"]}, duplicates=False, identifiers=False)
+    assert checks["leakage[age]"].verdict is Verdict.FAILED
