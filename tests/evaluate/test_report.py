@@ -20,7 +20,7 @@ from modelway.components.evaluate.report import (
     render,
     sections,
 )
-from modelway.components.evaluate.statistics.intervals import Estimate
+from modelway.components.evaluate.statistics.estimates import Estimate
 
 PROJECT = minimal_project(features={"numeric": ["age"]})
 KINDS = (

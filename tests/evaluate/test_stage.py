@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from user_files import minimal_project_text
 
-from modelway.components.core.checks import Verdict
+from modelway.components.core.checks import RULES, Verdict
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
@@ -123,6 +123,7 @@ def test_a_good_model_proceeds(judge: Judge) -> None:
         "test_rows": 300,
         "unseen_rows": 0,
         "champion": None,
+        "rules": RULES,
     }
     test = rows()
     answers = load_model(judge.folder / "model").predict_proba(to_model_input(test, FEATURES))[:, 1]

@@ -72,7 +72,7 @@ def estimate(metric: str, predictions: Predictions, *, with_error: bool) -> Grou
     """
     if predictions.classes and metric not in _MEANS and len(np.unique(predictions.truth)) < 2:
         return f"{metric} is not defined for a single class"
-    labels = replace(predictions, probabilities=None)
+    labels = replace(predictions, probabilities=None, scores=None)
     value = _score(metric, labels)
     source = predictions if value is None else labels
     value = _score(metric, source) if value is None else value
