@@ -123,10 +123,12 @@ def _of_losses(
 def _logit(
     value: float, error: float, *, freedom: float, subset: Subset, resampling: Resampling, level: float
 ) -> Interval:
+    from scipy.special import expit
+
     tail = (1 - level) / 2
     if error > 0 and 0 < value < 1:
         log_odds, reach = np.log(value / (1 - value)), error / (value * (1 - value)) * -student_quantile(tail, freedom)
-        return float(1 / (1 + np.exp(reach - log_odds))), float(1 / (1 + np.exp(-reach - log_odds)))
+        return float(expit(log_odds - reach)), float(expit(log_odds + reach))
     if 0 < value < 1:
         return value, value
     # Perfectly ordered: bounded by how many independent rows of the rarer class agree with it.

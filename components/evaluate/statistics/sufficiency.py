@@ -18,6 +18,7 @@ FEWEST_ERRORS = 40
 LIGHTEST_TAIL = 1.7
 TAIL_SHARE = 0.05
 LEAST_TAIL_ROWS = 10
+NO_WIDTH = 1e-9  # of the ends: sums in another order differ by less
 
 
 def rare_class(predictions: Predictions, groups: Array | None, *, predicted: bool = False) -> str:
@@ -109,7 +110,7 @@ def undefined(metric: str, predictions: Predictions) -> str:
 
 def no_width(interval: Interval | None) -> str:
     """Why an interval is no evidence; empty unless it has no width."""
-    if interval is None or interval[0] < interval[1]:
+    if interval is None or interval[1] - interval[0] > NO_WIDTH * max(map(abs, interval)):
         return ""
     return "these rows do not differ in what the metric is made of, so they do not tell how others would"
 

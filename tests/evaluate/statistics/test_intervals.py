@@ -262,3 +262,22 @@ def test_models_of_other_classes_are_compared_by_resamples_of_one_kind() -> None
 def test_a_share_of_nothing_is_not_defined() -> None:
     predictions = binary(20).take(np.arange(0, 20, 2))
     assert np.isnan(measure("recall", Subset(predictions), resampling=Resampling(10)).value)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "roc_auc_ovr"])
+def test_a_class_without_training_rows_is_named_where_a_metric_is_not_defined(metric: str) -> None:
+    truth = np.array([0, 1, 2] * 40)
+    predictions = Predictions(truth, truth % 2, np.full((120, 2), 0.5), ("a", "b"), ("lost",))
+    for estimate in (
+        measure(metric, Subset(predictions), resampling=Resampling(120)),
+        compare(metric, Subset(predictions), second=Subset(predictions), resampling=Resampling(120)),
+    ):
+        assert np.isnan(estimate.value)
+        assert "trained on no row of 'lost', of which there are 40 rows" in estimate.reason
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier_score", "roc_auc"])
+def test_an_interval_without_width_is_no_evidence(metric: str) -> None:
+    truth = np.arange(100) % 2
+    predictions = Predictions(truth, truth, np.full((100, 2), 0.5), ("a", "b"))
+    assert measure(metric, Subset(predictions), resampling=Resampling(100)).reason

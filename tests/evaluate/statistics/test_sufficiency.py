@@ -6,6 +6,7 @@ from scipy.stats import binom, pareto
 
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.statistics.estimates import Subset
+from modelway.components.evaluate.statistics.group_estimates import estimate
 from modelway.components.evaluate.statistics.intervals import measure
 from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.sufficiency import FEWEST, heavy_losses, rare_class, tail_index
@@ -29,6 +30,11 @@ def test_what_counts_is_rows_of_the_rarer_class(metric: str) -> None:
     assert "the class 'yes' has 19 rows of 200" in few.reason
     enough = guess(100)
     assert measure(metric, Subset(enough), resampling=Resampling(200)).reason == ""
+
+
+def test_an_area_in_a_group_of_people_needs_rows_of_every_class_too() -> None:
+    assert estimate("roc_auc", guess(19), with_error=True) == rare_class(guess(19), None)
+    assert not isinstance(estimate("roc_auc", guess(40), with_error=True), str)
 
 
 def test_rows_of_one_group_count_once() -> None:
