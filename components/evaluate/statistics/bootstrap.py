@@ -40,7 +40,7 @@ def studentized(
     def error(at: Array, squares: Array) -> Array:
         gradient = _gradient(function, at, scale=scale)
         weights = gradient[..., first] * gradient[..., second] * np.where(first == second, 1.0, 2.0)
-        return np.sqrt(np.maximum((weights * squares).sum(axis=-1), 0.0))
+        return np.asarray(np.sqrt(np.maximum((weights * squares).sum(axis=-1), 0.0)))
 
     value, own_error = float(function(total)), float(error(total, products.sum(axis=0)))
     own_error *= np.sqrt(len(sums) / max(len(sums) - 1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from modelway.components.core.config.thresholds import Interval
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, Predictions, higher_is_better, score
 from modelway.components.evaluate.statistics.areas import (
@@ -13,7 +14,7 @@ from modelway.components.evaluate.statistics.areas import (
     standard_error,
     student_quantile,
 )
-from modelway.components.evaluate.statistics.bootstrap import bootstrapped, resamples
+from modelway.components.evaluate.statistics.bootstrap import bootstrapped, resamples, studentized
 from modelway.components.evaluate.statistics.estimates import Comparison, Subset
 from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.shares import Parts, parts_interval
@@ -48,14 +49,32 @@ def compare(
     if np.isnan(value) or level is None:
         return Comparison(value, first=values[0], second=values[1], is_identity=is_identity)
     if is_identity:
-        return Comparison(value, (value, value), 0.0, level, "", *values, is_identity=True)
+        return Comparison(value, (value, value), 0.0, level, "", values[0], values[1], is_identity=True)
+    return _with_interval(
+        metric, (value, values[0], values[1]), first=first, second=second, resampling=resampling, one_sided=one_sided
+    )
+
+
+def _with_interval(
+    metric: str,
+    results: tuple[float, float, float],
+    *,
+    first: Subset,
+    second: Subset,
+    resampling: Resampling,
+    one_sided: bool,
+) -> Comparison:
+    """A difference, of two values, with its interval, by the kind that the metric is of."""
+    value, *values = results
+    level, sign = resampling.confidence, 1.0 if higher_is_better(metric) else -1.0
+    assert level is not None  # noqa: S101 - checked by the caller
     tail = (1 - level) if one_sided else (1 - level) / 2
     groups = first.groups(resampling)
     terms = [sum_metric(metric, subset.own_predictions) for subset in (first, second)]
     pair = _paired(terms[0], terms[1], sign=sign) if _same_rows(first, second) else None
     if pair is not None:
         interval, error = parts_interval(value, pair, groups=groups, tail=tail)
-        return Comparison(value, interval, error, level, no_width(interval), *values)
+        return Comparison(value, interval, error, level, no_width(interval), values[0], values[1])
     own = [subset.own_predictions for subset in (first, second)]
     reason = ""
     if own[0].classes and all(sums is None or sums.losses is None for sums in terms):
@@ -68,18 +87,22 @@ def compare(
         reach = error * -student_quantile(tail, freedom_of(ours - theirs, widest, resampling))
         if not reach:
             reach = greatest_unseen(own[0], groups, tail=tail)
-        return Comparison(value, (value - reach, value + reach), error, level, reason, *values)
+        return Comparison(value, (value - reach, value + reach), error, level, reason, values[0], values[1])
     if any(sums is None for sums in terms):
         terms = [None, None]  # only resamples of one kind can be paired
     elif _same_rows(first, second) and terms[0] is not None and terms[1] is not None:
-        reason = reason or _differing_losses(terms[0], terms[1], groups=groups, of_numbers=not own[0].classes)
+        losses = _losses(metric, value, (terms[0], terms[1]), first=first, resampling=resampling, tail=tail)
+        if losses is not None:
+            interval, error = losses
+            reason = _differing_losses(terms[0], terms[1], groups=groups, of_numbers=not own[0].classes)
+            return Comparison(value, interval, error, level, reason or no_width(interval), values[0], values[1])
     (our_resampled, our_left_out), (their_resampled, their_left_out) = (
         resamples(metric, subset.predictions, subset.rows, value=score_, terms=sums, resampling=resampling)
         for subset, score_, sums in zip((first, second), values, terms, strict=True)
     )
     resampled, left_out = sign * (our_resampled - their_resampled), sign * (our_left_out - their_left_out)
     value, bounds, spread = bootstrapped(value, resampled, left_out=left_out, tail=tail)
-    return Comparison(value, bounds, spread, level, reason or no_width(bounds), *values)
+    return Comparison(value, bounds, spread, level, reason or no_width(bounds), values[0], values[1])
 
 
 def _is_defined(metric: str, predictions: Predictions) -> bool:
@@ -101,30 +124,27 @@ def _same(first: Subset, second: Subset) -> bool:
     ours, theirs = first.own_predictions, second.own_predictions
     if ours.classes != theirs.classes or len(ours.truth) != len(theirs.truth):
         return False
-    pairs = [(ours.truth, theirs.truth), (ours.predicted, theirs.predicted)]
-    pairs += [(ours.probabilities, theirs.probabilities), (ours.scores, theirs.scores)]
+    pairs: list[tuple[Array | None, Array | None]] = [
+        (ours.truth, theirs.truth),
+        (ours.predicted, theirs.predicted),
+        (ours.probabilities, theirs.probabilities),
+        (ours.scores, theirs.scores),
+    ]
     return all(
-        (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs
+        left is right or (left is not None and right is not None and np.array_equal(left, right))
+        for left, right in pairs
     )
 
 
 def _paired(first: SumMetric | None, second: SumMetric | None, *, sign: float) -> Parts | None:
     """The difference of two shares of the same trials, or of averages of such: the shares of rows won and lost."""
-    if first is None or second is None:
+    ours, theirs = (None if terms is None else terms.parts or _single(terms) for terms in (first, second))
+    if ours is None or theirs is None or ours.trials.shape != theirs.trials.shape:
         return None
-    parts = [terms.parts or _single(terms) for terms in (first, second)]
-    if parts[0] is None or parts[1] is None or parts[0].trials.shape != parts[1].trials.shape:
-        return None
-    ours, theirs = parts
-    if not np.array_equal(ours.trials, theirs.trials) or ours.of_share is not theirs.of_share:
-        return None
-    if (
-        first.of_share is not second.of_share
-        or ours.of_share(np.float64(0.5)) != 0.5
-        or first.of_share(np.float64(0.5)) != 0.5
-    ):
-        return None
-    if not np.array_equal(ours.weights, theirs.weights):
+    half = np.array(0.5)
+    is_linear = all(float(parts.of_share(half)) == float(half) for parts in (ours, theirs))
+    is_alike = np.array_equal(ours.trials, theirs.trials) and np.array_equal(ours.weights, theirs.weights)
+    if not (is_linear and is_alike):
         return None
     won, lost = np.maximum(ours.hits - theirs.hits, 0.0), np.maximum(theirs.hits - ours.hits, 0.0)
     return Parts(
@@ -140,6 +160,23 @@ def _single(terms: SumMetric) -> Parts | None:
     if not terms.is_share:
         return None
     return Parts(terms.terms[:, :1], terms.terms[:, 1:], np.ones(1), terms.of_share)
+
+
+def _losses(
+    metric: str, value: float, pair: tuple[SumMetric, SumMetric], *, first: Subset, resampling: Resampling, tail: float
+) -> tuple[Interval, float] | None:
+    """The bootstrap-t interval of a difference of functions of mean losses, and its error; None of other metrics."""
+    ours, theirs = pair
+    if ours.losses is None or theirs.losses is None:
+        return None
+    sign, width = (1.0 if higher_is_better(metric) else -1.0), ours.terms.shape[1]
+
+    def difference(sums: Array) -> Array:
+        return np.asarray(sign * (ours.value(sums[..., :width]) - theirs.value(sums[..., width:])))
+
+    sums = resampling.sums(np.hstack([ours.terms, theirs.terms]), first.rows)
+    interval, error = studentized(sums, difference, times=resampling.times, tail=tail)
+    return (min(interval[0], value), max(interval[1], value)), error
 
 
 def _differing_losses(first: SumMetric, second: SumMetric, *, groups: Array | None, of_numbers: bool) -> str:

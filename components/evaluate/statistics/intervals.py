@@ -5,7 +5,8 @@
 - Area under the ROC curve: DeLong et al. (1988), by groups as in Obuchowski (1997), on the logit scale (Pepe 2003),
   with the degrees of freedom that the rows of each class give (Satterthwaite 1946).
 - Means of losses, their roots, R² and explained variance: the bootstrap-t on the loss's logarithm, 2,000 resamples;
-  differences of them BCa (Efron 1987), as Matthews' correlation.
+  for differences of two on the metric itself.
+- Matthews' correlation, and differences of F1 and its like: 2,000 resamples, BCa (Efron 1987).
 - Average precision: 500 resamples, percentiles. Every other metric: scikit-learn's scorer on 200 resamples,
   percentiles. Both on at most 20,000 rows; of more rows a random part is resampled and the spread is scaled to all.
 
@@ -95,7 +96,7 @@ def share_of(terms: SumMetric, resampling: Resampling, *, rows: Array | None = N
         return Estimate(value)
     groups = resampling.groups if resampling.groups is None or rows is None else resampling.groups[rows]
     size = trials if groups is None else effective_size(terms.terms, groups)
-    ends = exact_interval(hits / trials * size, size, tail=(1 - resampling.confidence) / 2)
+    ends = exact_interval(np.asarray(hits / trials * size), np.asarray(size), tail=(1 - resampling.confidence) / 2)
     low, high = (float(terms.of_share(end)) for end in ends)
     return Estimate(value, (low, high), confidence=resampling.confidence)
 
