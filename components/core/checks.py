@@ -39,6 +39,9 @@ class Mode(StrEnum):
     DISABLED = "disabled"
 
 
+# The version of the rules by which checks reach their verdicts; a gate that does not name one was judged by the first.
+RULES = 2
+
 # Names of checks before 0.2, which waivers may still hold
 _FORMER_KINDS = {"predictions_match": "answers", "server_alive": "lives", "server_starts": "starts"}
 
@@ -112,6 +115,11 @@ class Gate(BaseModel):
     facts: dict[str, str | int | float | None] = {}
     report: str | None = None
     mode: Mode = Mode.ENABLED
+
+    @property
+    def rules(self) -> int:
+        """The version of the rules that its checks were judged by."""
+        return int(self.facts.get("rules") or 1)
 
     @property
     def verdict(self) -> Verdict:

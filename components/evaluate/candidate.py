@@ -15,7 +15,7 @@ from modelway.components.core.tables.parquet import as_text
 from modelway.components.evaluate.checks.calibration import calibration_check
 from modelway.components.evaluate.checks.fairness import fairness_checks
 from modelway.components.evaluate.checks.metrics import threshold_checks
-from modelway.components.evaluate.checks.minimum_rows import row_checks
+from modelway.components.evaluate.checks.minimum_rows import class_checks, row_checks
 from modelway.components.evaluate.checks.no_regression import ChampionPredictions, regression_checks
 from modelway.components.evaluate.checks.robustness import robustness_checks
 from modelway.components.evaluate.checks.rules import rule_checks
@@ -24,7 +24,7 @@ from modelway.components.evaluate.checks.unseen import unseen_checks
 from modelway.components.evaluate.checks.weak_segments import weak_segment_checks
 from modelway.components.evaluate.predicting import Candidate, deterministic_check, sane_check
 from modelway.components.evaluate.slices import Slice, find_slices
-from modelway.components.evaluate.statistics.intervals import Estimate
+from modelway.components.evaluate.statistics.estimates import Estimate
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 
@@ -61,7 +61,7 @@ def model_checks(
     """
     table, predictions, resampling = candidate.table, candidate.predictions, candidate.resampling
     rule, slices = policy.on_inconclusive, _slices(table, policy)
-    checks = row_checks(len(table), policy)
+    checks = row_checks(len(table), policy) + class_checks(predictions)
     checks += [sane_check(predictions), deterministic_check(candidate.predict, table)]
     scope = f"on {len(table):,} test rows"
     checks += threshold_checks("metric", estimates, scope=scope, thresholds=policy.metrics, rule=rule)

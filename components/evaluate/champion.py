@@ -60,3 +60,8 @@ def policy_checks(policy: Policy, champion: OpenedVersion | None) -> list[Check]
         version = champion.version.number
         message = f"the policy of champion version {version} cannot be read, so it was not compared: {error.message}"
         return [inconclusive("policy", message, rule=policy.on_policy_weakened)]
+
+
+def champion_rules(champion: OpenedVersion) -> int:
+    """The version of the rules that the champion's model gate was judged by; 1 where its blessing does not say."""
+    return next((gate.rules for gate in champion.blessing.gates if gate.name == "model"), 1)

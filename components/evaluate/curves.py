@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, roc_curve
+from scipy.stats import rankdata
+from sklearn.metrics import roc_curve
 
-from modelway.components.core.measures.metrics import Predictions
+from modelway.components.core.measures.metrics import Array, Predictions
 
 POINTS = 200
 
@@ -23,26 +25,41 @@ class Roc:
 
 
 def roc_curves(predictions: Predictions) -> list[Roc]:
-    """A curve for the positive class, or for each of several classes; none without probabilities."""
+    """A curve for the positive class, or for each of several classes; none without probabilities or scores.
+
+    Scores of a decision function are drawn by their ranks, 0 to 1, which have the same curve.
+    """
     if predictions.probabilities is None:
-        return []
-    numbers = [1] if len(predictions.classes) == 2 else range(len(predictions.classes))
+        return [] if predictions.ranking is None else _curves(predictions, [_ranks(predictions.ranking)], first=1)
+    first = 1 if len(predictions.classes) == 2 else 0
+    return _curves(predictions, list(predictions.probabilities.T[first:]), first=first)
+
+
+def _curves(predictions: Predictions, columns: Sequence[Array], *, first: int) -> list[Roc]:
+    """A curve for each column of scores, of the classes from the first on that have rows on both sides."""
     curves = []
-    for number in numbers:
+    for number, scores in enumerate(columns, start=first):
         truth = predictions.truth == number
         if truth.all() or not truth.any():
             continue
-        fpr, tpr, thresholds = roc_curve(truth, predictions.probabilities[:, number])
+        fpr, tpr, thresholds = roc_curve(truth, scores)
         indices = np.unique(np.linspace(0, len(fpr) - 1, POINTS).astype(int))
         finite = np.minimum(thresholds[indices], 1.0)  # scikit-learn starts at infinity, which KFP refuses
         curves.append(Roc(predictions.classes[number], fpr[indices].tolist(), tpr[indices].tolist(), finite.tolist()))
     return curves
 
 
+def _ranks(scores: Array) -> Array:
+    """The scores' ranks, between 0 and 1."""
+    return np.asarray(rankdata(scores) / len(scores))
+
+
 def confusion(predictions: Predictions) -> list[list[int]]:
-    """Counts by true class (rows) and predicted class (columns)."""
-    labels = range(len(predictions.classes))
-    counts: list[list[int]] = confusion_matrix(predictions.truth, predictions.predicted, labels=list(labels)).tolist()
+    """Counts by true class (rows) and predicted class (columns); rows of classes that the model knows."""
+    size = len(predictions.classes)
+    known = (predictions.truth < size) & (predictions.predicted < size)
+    cells = predictions.truth[known] * size + predictions.predicted[known]
+    counts: list[list[int]] = np.bincount(cells, minlength=size * size).reshape(size, size).tolist()
     return counts
 
 

@@ -51,6 +51,8 @@ def sane_check(predictions: Predictions) -> Check:
         bad, problem = ~np.isfinite(predictions.predicted), "not finite"
     elif probabilities is None:
         bad, problem = predictions.predicted >= len(predictions.classes), "not among the model's classes"
+        if predictions.scores is not None and not np.isfinite(predictions.scores).all():
+            bad, problem = ~np.isfinite(predictions.scores), "not finite"
     else:
         odd = ~np.isfinite(probabilities).all(axis=1)
         outside = ((probabilities < -1e-6) | (probabilities > 1 + 1e-6)).any(axis=1)
@@ -91,6 +93,9 @@ def _differ(first: Predictions, second: Predictions) -> Array:
     if not first.classes:
         return np.asarray(~np.isclose(first.predicted, second.predicted, rtol=TOLERANCE, atol=0, equal_nan=True))
     labels: Array = first.predicted != second.predicted
+    if first.scores is not None and second.scores is not None:
+        tolerance = TOLERANCE * max(1.0, float(np.nanmax(np.abs(first.scores))))
+        return np.asarray(labels | ~np.isclose(first.scores, second.scores, rtol=0, atol=tolerance, equal_nan=True))
     if first.probabilities is None or second.probabilities is None:
         return labels
     apart = ~np.isclose(first.probabilities, second.probabilities, rtol=0, atol=TOLERANCE, equal_nan=True).all(axis=1)

@@ -14,7 +14,7 @@ from modelway.components.core.measures.metrics import Predictions
 from modelway.components.core.report.html import WORST_FIRST, render_gate
 from modelway.components.evaluate.checks.calibration import reliability
 from modelway.components.evaluate.curves import Roc, calibration_by_decile
-from modelway.components.evaluate.statistics.intervals import Estimate
+from modelway.components.evaluate.statistics.estimates import Estimate
 
 MOST_BARS = 60
 MOST_CLASSES = 6  # more cannot be distinguished in a narrow panel

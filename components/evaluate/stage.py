@@ -24,12 +24,13 @@ from modelway.components.core.storage.model_code import code_facts, separate_mod
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.tables.parquet import read_table
 from modelway.components.evaluate.candidate import model_checks, resampling_of
-from modelway.components.evaluate.champion import champion_predictions, policy_checks
+from modelway.components.evaluate.champion import champion_predictions, champion_rules, policy_checks
 from modelway.components.evaluate.checks.minimum_rows import row_checks
 from modelway.components.evaluate.curves import Roc, confusion, roc_curves
 from modelway.components.evaluate.predicting import Candidate, sane_check
 from modelway.components.evaluate.report import render
-from modelway.components.evaluate.statistics.intervals import Estimate, Subset, measure
+from modelway.components.evaluate.statistics.estimates import Estimate, Subset
+from modelway.components.evaluate.statistics.intervals import measure
 
 _CUSTOMARY = {
     "binary": ("roc_auc", "average_precision", "accuracy", "f1", "log_loss"),
@@ -131,6 +132,8 @@ def evaluate(
             policy=policy.model,
         )
         checks += policy_checks(policy, opened)
+        if opened is not None:
+            facts["champion_rules"] = champion_rules(opened)
     scores = {name: estimate.value for name, estimate in estimates.items() if np.isfinite(estimate.value)}
     if run_id:
         Tracking.from_environment().log(run_id, metrics={f"test_{name}": value for name, value in scores.items()})

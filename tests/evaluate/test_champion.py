@@ -12,7 +12,7 @@ from modelway.components.core.audit.opened_version import OpenedVersion, open_ch
 from modelway.components.core.checks import Verdict
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.evaluate.champion import champion_predictions, policy_checks
+from modelway.components.evaluate.champion import champion_predictions, champion_rules, policy_checks
 
 PROJECT = minimal_project(name="loans-policy")
 
@@ -65,3 +65,7 @@ def test_a_champion_that_cannot_be_loaded_here_is_nothing_to_compare_with(versio
     rival = champion_predictions(pl.DataFrame({"x": [1.0], "late": [1]}), PROJECT, champion=champion)
     assert (rival.version, rival.predictions) == (champion.version.number, None)
     assert "holds no scikit-learn model" in rival.error
+
+
+def test_a_champion_whose_blessing_names_no_rules_was_judged_by_the_first(versions: dict[str, OpenedVersion]) -> None:
+    assert champion_rules(versions["policy"]) == 1

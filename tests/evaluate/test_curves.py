@@ -99,3 +99,19 @@ def test_predicted_against_actual(rows: int) -> None:
 def test_a_model_that_says_the_same_of_all_rows() -> None:
     points = calibration_by_decile(Predictions(np.full(20, 5.0), np.full(20, 5.0), None, ()))
     assert points == [(0.0, 0.0)] * 10
+
+
+def test_rows_of_classes_that_the_model_does_not_know_are_not_drawn() -> None:
+    """16 rows of three classes can leave a test split whose classes were not trained on."""
+    unknown = Predictions(np.array([2, 2]), np.array([0, 1]), np.array([[0.6, 0.4], [0.3, 0.7]]), ("a", "b"), ("c",))
+    assert roc_curves(unknown) == []
+    assert confusion(unknown) == [[0, 0], [0, 0]]
+
+
+def test_a_decision_function_has_the_curve_of_its_scores() -> None:
+    answers = predictions(60)
+    scores = np.random.default_rng(1).normal(size=60) + answers.truth
+    ranked = Predictions(answers.truth, answers.predicted, None, answers.classes, (), scores)
+    fpr, tpr, _ = roc_curve(answers.truth, scores)
+    (roc,) = roc_curves(ranked)
+    assert (roc.fpr, roc.tpr) == (fpr.tolist(), tpr.tolist())

@@ -7,7 +7,7 @@ import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
 from user_files import minimal_project
 
-from modelway.components.core.checks import Check, Gate, Verdict
+from modelway.components.core.checks import RULES, Check, Gate, Verdict
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.core.report.html import shorten
 from modelway.components.evaluate.curves import confusion, roc_curves
@@ -20,7 +20,7 @@ from modelway.components.evaluate.report import (
     render,
     sections,
 )
-from modelway.components.evaluate.statistics.intervals import Estimate
+from modelway.components.evaluate.statistics.estimates import Estimate
 
 PROJECT = minimal_project(features={"numeric": ["age"]})
 KINDS = (
@@ -160,3 +160,11 @@ def test_a_matrix_is_drawn_where_it_fits_the_panel(classes: int, largest: int, l
 def test_pairs_of_classes_are_listed_by_how_often_they_are_confused() -> None:
     matrix = [[90, 3, 0], [7, 80, 1], [0, 0, 70]]
     assert most_confused("abc", matrix) == [Confusion("b", "a", 7), Confusion("a", "b", 3), Confusion("b", "c", 1)]
+
+
+@pytest.mark.parametrize(("champion_rules", "is_said"), [(1, True), (RULES, False), (None, False)])
+def test_a_reader_learns_that_the_judge_has_changed(champion_rules: int | None, is_said: bool) -> None:
+    facts = {"rules": RULES, "champion_rules": champion_rules}
+    text = page(2, Gate(name="model", checks=(), facts=facts))
+    assert f"by version {RULES} of the rules" in text
+    assert (f"The champion was judged by version {champion_rules} of the rules" in text) is is_said

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from user_files import minimal_project_text
 
-from modelway.components.core.checks import Verdict
+from modelway.components.core.checks import RULES, Verdict
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
@@ -123,6 +123,7 @@ def test_a_good_model_proceeds(judge: Judge) -> None:
         "test_rows": 300,
         "unseen_rows": 0,
         "champion": None,
+        "rules": RULES,
     }
     test = rows()
     answers = load_model(judge.folder / "model").predict_proba(to_model_input(test, FEATURES))[:, 1]
@@ -307,7 +308,7 @@ def test_a_class_that_the_test_split_lacks_does_not_matter_to_other_metrics(tmp_
     [
         (GaussianNB(), "multiclass", "grade", "f1_macro", {"accuracy", "balanced_accuracy", "f1_macro", "log_loss"}),
         (LinearRegression(), "regression", "amount", "r2", {"r2", "mean_absolute_error", "root_mean_squared_error"}),
-        (LinearSVC(), "binary", "late", "accuracy", {"accuracy", "f1"}),
+        (LinearSVC(), "binary", "late", "accuracy", {"roc_auc", "average_precision", "accuracy", "f1"}),
         (
             HistGradientBoostingClassifier(max_iter=5),
             "binary",
@@ -381,7 +382,7 @@ def champions(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> I
     ("champion", "verdict", "says"),
     [
         ("weak", Verdict.PASSED, "better (the difference is +"),
-        ("good", Verdict.PASSED, "equal (the difference is +0.0000 to +0.0000"),
+        ("good", Verdict.PASSED, "equal, since both give the same predictions on every row"),
         ("other", Verdict.INCONCLUSIVE, "the model needs the column 'gone'"),
     ],
 )

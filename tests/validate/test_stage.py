@@ -12,7 +12,7 @@ import pytest
 from registered_versions import release_version
 from user_files import minimal_project_text
 
-from modelway.components.core.checks import Gate, Mode, Verdict, combine
+from modelway.components.core.checks import RULES, Gate, Mode, Verdict, combine
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
@@ -123,6 +123,7 @@ def test_good_data_proceeds(tmp_path: Path) -> None:
         "baseline": None,
         "sample_rows": None,
         "sample_seed": 0,
+        "rules": RULES,
     }
 
 

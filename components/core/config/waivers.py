@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from modelway.components.core.checks import Check, Gate, Mode, former_name
+from modelway.components.core.checks import RULES, Check, Gate, Mode, former_name
 from modelway.components.core.config.document import Section
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -45,9 +45,8 @@ def judged_gate(
 ) -> Gate:
     """The gate of some checks under the policy's mode and its waivers that hold on a day, ISO 8601; empty: today."""
     holding = _holding(waivers, as_of)
-    return Gate(
-        name=name, checks=tuple(_waived(name, check, waivers=holding) for check in checks), facts=facts, mode=mode
-    )
+    judged_checks = tuple(_waived(name, check, waivers=holding) for check in checks)
+    return Gate(name=name, checks=judged_checks, facts={**facts, "rules": RULES}, mode=mode)
 
 
 def lapsed(gate: Gate, waivers: Sequence[Waiver], *, as_of: str = "") -> list[Check]:

@@ -32,17 +32,35 @@ class Predictions:
         predicted: The predicted label, shape (rows,).
         probabilities: Of each class, shape (rows, classes); None if the model gives none, or for regression.
         classes: The classes' names; empty for regression.
+        untrained: The names of classes that occur in the truth and that the model does not know; they are numbered
+            after `classes`.
+        scores: In a binary task, the decision function's values where the model gives no probabilities, shape (rows,);
+            the higher, the more positive.
     """
 
     truth: Array
     predicted: Array
     probabilities: Array | None
     classes: tuple[str, ...]
+    untrained: tuple[str, ...] = ()
+    scores: Array | None = None
+
+    @property
+    def ranking(self) -> Array | None:
+        """In a binary task, what orders the rows by how positive they are; None where nothing does."""
+        if len(self.classes) != 2:
+            return None
+        return self.scores if self.probabilities is None else self.probabilities[:, 1]
+
+    def class_name(self, number: int) -> str:
+        """The name of a class, or of one that the model does not know."""
+        return (*self.classes, *self.untrained)[number]
 
     def take(self, rows: Array) -> Predictions:
         """The predictions of some rows."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
-        return Predictions(self.truth[rows], self.predicted[rows], probabilities, self.classes)
+        scores = None if self.scores is None else self.scores[rows]
+        return Predictions(self.truth[rows], self.predicted[rows], probabilities, self.classes, self.untrained, scores)
 
 
 def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Project) -> Predictions:
@@ -54,6 +72,9 @@ def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Projec
     try:
         predicted = np.asarray(model.predict(features))
         probabilities = np.asarray(model.predict_proba(features)) if hasattr(model, "predict_proba") else None
+        scores = None
+        if probabilities is None and project.task == "binary" and hasattr(model, "decision_function"):
+            scores = np.asarray(model.decision_function(features), dtype=np.float64)
     except Exception as error:
         raise ModelwayError(
             f"the model failed to predict: {first_line(error)}",
@@ -66,12 +87,20 @@ def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Projec
     if project.task == "binary":
         positive = positive_class(classes, project)
         classes = [*(value for value in classes if value != positive), positive]
+    if scores is not None and (scores.ndim != 1 or len(model_classes) != 2):
+        scores = None
+    if scores is not None and model_classes[1] != classes[1]:
+        scores = -scores
+    known = set(classes)
+    untrained = sorted({value for value in truth.tolist() if value not in known}, key=str)
     order = [model_classes.index(value) for value in classes]
     return Predictions(
-        truth=_class_numbers(truth, classes),
+        truth=_class_numbers(truth, [*classes, *untrained]),
         predicted=_class_numbers(predicted, classes),
         probabilities=None if probabilities is None else probabilities[:, order],
         classes=tuple(str(value) for value in classes),
+        untrained=tuple(str(value) for value in untrained),
+        scores=scores,
     )
 
 
@@ -82,7 +111,7 @@ def score(name: str, predictions: Predictions) -> float:
         ModelwayError: the metric cannot be computed from such predictions.
     """
     scorer, sign = _scorer(name)
-    answers = _Classifier(predictions) if predictions.classes else _Regressor(predictions)
+    answers = _stand_in(predictions)
     try:
         return sign * float(scorer(answers, None, predictions.truth))
     except Exception as error:
@@ -129,9 +158,16 @@ def _scorer(name: str) -> tuple[Callable[..., float], float]:
 
 
 def _class_numbers(values: Array, classes: list[Any]) -> Array:
-    """Class numbers; a class that the model never saw gets the number after the last."""
+    """Class numbers; what is not among the classes gets the number after the last."""
     numbers = {value: number for number, value in enumerate(classes)}
     return np.asarray([numbers.get(value, len(classes)) for value in values.tolist()], dtype=np.int64)
+
+
+def _stand_in(predictions: Predictions) -> _Estimator:
+    """The estimator that a scorer asks: it has the methods that the model has."""
+    if not predictions.classes:
+        return _Regressor(predictions)
+    return _Classifier(predictions) if predictions.scores is None else _ScoreClassifier(predictions)
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc]
@@ -159,3 +195,10 @@ class _Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         if self.predictions.probabilities is None:
             raise AttributeError("the model gives no probabilities (predict_proba)")
         return self.predictions.probabilities
+
+
+class _ScoreClassifier(_Classifier):
+    """Likewise, of a classifier that has a decision function alone."""
+
+    def decision_function(self, X: object) -> Array | None:  # noqa: ARG002,N803
+        return self.predictions.scores

@@ -23,8 +23,8 @@ from modelway.components.evaluate.checks.metrics import estimate_check
 from modelway.components.evaluate.groups import Grouping, group_names, groupings
 from modelway.components.evaluate.predicting import Candidate
 from modelway.components.evaluate.slices import Slice
+from modelway.components.evaluate.statistics.estimates import Estimate
 from modelway.components.evaluate.statistics.group_estimates import GroupEstimate, estimate, spread, spread_interval
-from modelway.components.evaluate.statistics.intervals import Estimate
 
 _MOST_SMALL = 20
 _REMEDY = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from modelway.components.core.checks import Check, OnInconclusive, Verdict, inconclusive, judged
 from modelway.components.core.config.thresholds import Threshold
-from modelway.components.evaluate.statistics.intervals import Estimate
+from modelway.components.evaluate.statistics.estimates import Estimate
 
 
 def threshold_checks(
@@ -32,7 +32,7 @@ def threshold_checks(
     for metric, threshold in thresholds.items():
         estimate, name = estimates[metric], f"{kind}[{metric}]"
         if np.isnan(estimate.value):
-            message = f"{metric} is not defined {scope}; bring rows of every class"
+            message = estimate.reason or f"{metric} is not defined {scope}; bring rows of every class"
             checks.append(inconclusive(name, message, rule=rule))
         else:
             checks.append(estimate_check(name, estimate, threshold=threshold, rule=rule, scope=scope))
@@ -50,11 +50,13 @@ def estimate_check(name: str, estimate: Estimate, *, threshold: Threshold, rule:
         scope: What it was measured on, to be read after the value: ``on 512 rows``.
     """
     value, interval, message = estimate.value, estimate.interval, f"{estimate.value:.4f}"
-    verdict = threshold.judge(interval or (value, value))
+    verdict = Verdict.INCONCLUSIVE if estimate.reason else threshold.judge(interval or (value, value))
     if interval is not None and estimate.confidence is not None:
         message += f" ({estimate.confidence:.0%} interval {interval[0]:.4f} to {interval[1]:.4f})"
     message += f" {scope}; the policy requires {threshold}"
-    if verdict is Verdict.INCONCLUSIVE:
+    if estimate.reason:
+        message += f"; nothing is certain: {estimate.reason}; bring more rows"
+    elif verdict is Verdict.INCONCLUSIVE:
         message += "; too few rows to decide: bring more, or relax the threshold"
     return judged(
         name,

@@ -18,8 +18,10 @@ from modelway.components.core.config.model_policy import ModelPolicy, NoRegressi
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, Predictions, score
+from modelway.components.evaluate.class_alignment import align_classes
 from modelway.components.evaluate.slices import Slice, why_not_measurable
-from modelway.components.evaluate.statistics.intervals import Estimate, Subset, compare
+from modelway.components.evaluate.statistics.comparisons import compare
+from modelway.components.evaluate.statistics.estimates import Estimate, Subset
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 POWER = 0.8
@@ -120,27 +122,38 @@ def _comparison_check(
     rule: OnInconclusive,
 ) -> Check:
     assert champion.predictions is not None  # noqa: S101 - checked by the caller
-    ours, theirs = Subset(candidate, rows), Subset(champion.predictions, rows)
+    alignment = align_classes(candidate, champion.predictions)
+    if alignment.rows is not None:
+        rows = alignment.rows if rows is None else np.intersect1d(rows, alignment.rows)
+    ours, theirs = Subset(alignment.candidate, rows), Subset(alignment.champion, rows)
     count = resampling.rows if rows is None else len(rows)
+    if not count:
+        return inconclusive(name, f"no row can be compared: {alignment.note}", rule=rule)
     try:
         comparison = compare(section.metric, ours, second=theirs, resampling=resampling, one_sided=True)
     except ModelwayError as error:
-        return inconclusive(name, error.message, rule=rule)
+        note = f"; {alignment.note}" if alignment.note else ""
+        return inconclusive(name, error.message + note, rule=rule)
     if np.isnan(comparison.value):
-        return inconclusive(
-            name, f"{section.metric} is not defined on {count:,} rows; bring rows of every class", rule=rule
-        )
+        reason = comparison.reason or f"{section.metric} is not defined on {count:,} rows; bring rows of every class"
+        return inconclusive(name, reason, rule=rule)
     threshold = Threshold(min=0.0 - section.margin)
     interval = comparison.interval if comparison.interval is not None else (comparison.value, comparison.value)
-    verdict = threshold.judge(interval)
+    verdict = Verdict.INCONCLUSIVE if comparison.reason else threshold.judge(interval)
     direction = "worse" if comparison.value < 0 else "better"
     size = f"{abs(comparison.value):.4f} {direction}" if comparison.value else "equal"
+    if comparison.is_identity:
+        size = "equal, since both give the same predictions on every row"
     message = (
         f"{section.metric} {comparison.first:.4f} against {comparison.second:.4f} of champion version "
         f"{champion.version} on {count:,} rows: {size}{_interval_text(comparison)}, "
         f"margin {section.margin:g}"
     )
-    if verdict is Verdict.FAILED:
+    if alignment.note:
+        message += f"; {alignment.note}"
+    if comparison.reason:
+        message += f"; nothing is certain: {comparison.reason}; bring more rows"
+    elif verdict is Verdict.FAILED:
         message += "; find what made it worse, or keep the champion"
     elif verdict is Verdict.INCONCLUSIVE:
         message += "; too few rows to decide: bring more, or widen the margin"

@@ -14,7 +14,8 @@ from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError
 from modelway.components.evaluate.checks.metrics import estimate_check
 from modelway.components.evaluate.predicting import Candidate, sane_check
-from modelway.components.evaluate.statistics.intervals import Subset, compare
+from modelway.components.evaluate.statistics.comparisons import compare
+from modelway.components.evaluate.statistics.estimates import Subset
 
 UNSEEN = "a category never seen"
 

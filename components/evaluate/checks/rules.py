@@ -16,7 +16,8 @@ from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.measures.metrics import Array
 from modelway.components.evaluate.checks.metrics import estimate_check
 from modelway.components.evaluate.predicting import TOLERANCE, Candidate, scalar_predictions
-from modelway.components.evaluate.statistics.intervals import Estimate, share_of
+from modelway.components.evaluate.statistics.estimates import Estimate
+from modelway.components.evaluate.statistics.intervals import share_of
 from modelway.components.evaluate.statistics.sum_metrics import share
 
 MOST_ROWS = 500

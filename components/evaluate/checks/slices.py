@@ -14,7 +14,9 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Predictions
 from modelway.components.evaluate.checks.metrics import estimate_check
 from modelway.components.evaluate.slices import Slice, why_not_measurable
-from modelway.components.evaluate.statistics.intervals import Estimate, Subset, compare, measure
+from modelway.components.evaluate.statistics.comparisons import compare
+from modelway.components.evaluate.statistics.estimates import Estimate, Subset
+from modelway.components.evaluate.statistics.intervals import measure
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 
@@ -56,7 +58,12 @@ def _part_check(
     except ModelwayError as error:
         result, reason = None, error.message
     if result is None or np.isnan(result.value):
-        reason = reason or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
+        reason = reason or (result.reason if result else "")
+        reason = (
+            reason
+            or (result.reason if result else "")
+            or f"{metric} is not defined on these {rows:,} rows; bring rows of every class"
+        )
         least = policy.minimum_rows if rows < policy.minimum_rows else None
         return inconclusive(name, reason, rule=rule, observed=rows, threshold=least)
     return estimate_check(name, result, threshold=threshold, rule=rule, scope=scope)

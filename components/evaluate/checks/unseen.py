@@ -6,7 +6,8 @@ from modelway.components.core.checks import Check, inconclusive
 from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.evaluate.checks.metrics import threshold_checks
 from modelway.components.evaluate.predicting import Candidate
-from modelway.components.evaluate.statistics.intervals import Subset, measure
+from modelway.components.evaluate.statistics.estimates import Subset
+from modelway.components.evaluate.statistics.intervals import measure
 
 
 def unseen_checks(unseen: Candidate | None, policy: ModelPolicy) -> list[Check]:

@@ -22,7 +22,8 @@ from modelway.components.core.tables.parquet import as_numbers, as_text
 from modelway.components.evaluate.checks.metrics import estimate_check
 from modelway.components.evaluate.predicting import Candidate
 from modelway.components.evaluate.slices import why_not_measurable
-from modelway.components.evaluate.statistics.intervals import Subset, measure
+from modelway.components.evaluate.statistics.estimates import Subset
+from modelway.components.evaluate.statistics.intervals import measure
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 MOST_CATEGORIES = 20
@@ -98,7 +99,12 @@ def weak_segment_checks(candidate: Candidate, columns: Sequence[str], *, policy:
         reason = why_not_measurable(predictions, segment.rows, minimum_rows=min(least // 2, len(judging)))
         estimate = None if reason else measure(metric, Subset(predictions, segment.rows), resampling=resampling)
         if estimate is None or np.isnan(estimate.value):
-            reason = reason or f"{metric} is not defined on these {rows:,} rows; bring more of them"
+            reason = reason or (estimate.reason if estimate else "")
+            reason = (
+                reason
+                or (estimate.reason if estimate else "")
+                or f"{metric} is not defined on these {rows:,} rows; bring more of them"
+            )
             checks.append(inconclusive(name, reason, rule=rule, observed=rows))
             continue
         scope = f"on the segment's {rows:,} rows in the half that it was not found in"

@@ -13,12 +13,16 @@ from sklearn.exceptions import UndefinedMetricWarning
 from modelway.components.core.config.thresholds import Interval, metric_range
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, Predictions, score
+from modelway.components.evaluate.statistics.sufficiency import rare_class
 
 _MOST_ROWS = 2_000
 _MOST_CELLS = 40
 _BLOCKS = 16
 # Means over rows, which are defined where the rows hold one class only.
 _MEANS = {"accuracy", "brier_score", "neg_brier_score", "top_k_accuracy"}
+# Areas, whose error rows of the rarer class decide.
+_RANKINGS = {"average_precision", "roc_auc"} | {f"roc_auc_{kind}" for kind in ("ovr", "ovo")}
+_RANKINGS |= {f"{name}_weighted" for name in _RANKINGS if name.startswith("roc_auc_")}
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def estimate(metric: str, predictions: Predictions, *, with_error: bool) -> Grou
     """
     if predictions.classes and metric not in _MEANS and len(np.unique(predictions.truth)) < 2:
         return f"{metric} is not defined for a single class"
-    labels = replace(predictions, probabilities=None)
+    labels = replace(predictions, probabilities=None, scores=None)
     value = _score(metric, labels)
     source = predictions if value is None else labels
     value = _score(metric, source) if value is None else value
@@ -80,6 +84,9 @@ def estimate(metric: str, predictions: Predictions, *, with_error: bool) -> Grou
         return f"{metric} is not defined"
     if not with_error:
         return GroupEstimate(value, value, 0.0, np.inf, metric_range(metric))
+    few = rare_class(predictions, None) if metric in _RANKINGS and predictions.classes else ""
+    if few:
+        return few
     error, freedom = _jackknife(metric, source)
     low, high = metric_range(metric)
     at_end = value in {low, high}

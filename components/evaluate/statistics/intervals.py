@@ -1,11 +1,17 @@
 """Confidence intervals of metrics and of differences of two: exact where possible, else by the bootstrap.
 
-- Proportions (accuracy; precision and recall of two classes; shares of rows): Clopper and Pearson (1934); where rows
-  come in groups with the effective sample size of Korn and Graubard (1998).
-- Area under the ROC curve: DeLong et al. (1988), by groups as in Obuchowski (1997), on the logit scale (Pepe 2003).
-- Metrics that are functions of sums (see `sum_metric`): 2,000 bootstrap resamples, BCa (Efron 1987).
+- Proportions (accuracy; precision, recall, F1 and Jaccard's index of two classes; shares of rows) and averages of
+  proportions over classes (balanced accuracy, macro and weighted averages): see `shares`.
+- Area under the ROC curve: DeLong et al. (1988), by groups as in Obuchowski (1997), on the logit scale (Pepe 2003),
+  with the degrees of freedom that the rows of each class give (Satterthwaite 1946).
+- Means of losses, their roots, R² and explained variance: the bootstrap-t on the loss's logarithm, 2,000 resamples;
+  for differences of two on the metric itself.
+- Matthews' correlation, and differences of F1 and its like: 2,000 resamples, BCa (Efron 1987).
 - Average precision: 500 resamples, percentiles. Every other metric: scikit-learn's scorer on 200 resamples,
   percentiles. Both on at most 20,000 rows; of more rows a random part is resampled and the spread is scaled to all.
+
+Where no interval holds (see `sufficiency`), an estimate says why, and what is judged by it is inconclusive. An interval
+without width is no evidence: rows that do not differ do not tell how others would.
 
 What is resampled is what was drawn independently: a row, or a whole group of rows where the split is by group; rows
 of a split by time are taken as independent. More than 2,000 of them are put into as many random blocks, whose
@@ -15,50 +21,24 @@ paired.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 
 from modelway.components.core.config.thresholds import Interval
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Array, Predictions, higher_is_better, score
+from modelway.components.core.measures.metrics import Array, score
+from modelway.components.evaluate.statistics.areas import (
+    freedom_of,
+    greatest_unseen,
+    influence_of,
+    standard_error,
+    student_quantile,
+)
+from modelway.components.evaluate.statistics.bootstrap import bootstrapped, resamples, studentized
+from modelway.components.evaluate.statistics.estimates import Estimate, Subset
 from modelway.components.evaluate.statistics.resampling import Resampling
-from modelway.components.evaluate.statistics.roc_auc import average_precisions, roc_auc_influence
+from modelway.components.evaluate.statistics.shares import effective_size, exact_interval, parts_interval
+from modelway.components.evaluate.statistics.sufficiency import heavy_losses, no_width, rare_class, undefined
 from modelway.components.evaluate.statistics.sum_metrics import SumMetric, sum_metric
-
-SCORER_RESAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A measured value, with its confidence interval, standard error and level where they were requested."""
-
-    value: float
-    interval: Interval | None = None
-    error: float | None = None
-    confidence: float | None = None
-
-
-@dataclass(frozen=True)
-class Comparison(Estimate):
-    """How much better one subset is than another, and the metric of each."""
-
-    first: float = float("nan")
-    second: float = float("nan")
-
-
-@dataclass(frozen=True)
-class Subset:
-    """A model's predictions of all rows of a split, and which rows to use; all unless given."""
-
-    predictions: Predictions
-    rows: Array | None = None
-
-    @cached_property
-    def own_predictions(self) -> Predictions:
-        """The predictions of these rows."""
-        return self.predictions if self.rows is None else self.predictions.take(self.rows)
 
 
 def measure(metric: str, subset: Subset, *, resampling: Resampling) -> Estimate:
@@ -67,201 +47,91 @@ def measure(metric: str, subset: Subset, *, resampling: Resampling) -> Estimate:
     Raises:
         ModelwayError: the metric cannot be computed from such predictions.
     """
-    value = score(metric, subset.own_predictions)
-    level = resampling.confidence
-    if np.isnan(value) or level is None:
-        return Estimate(value)
-    terms = sum_metric(metric, subset.own_predictions)
+    own, level = subset.own_predictions, resampling.confidence
+    try:
+        value = score(metric, own)
+    except ModelwayError:
+        reason = undefined(metric, own) if own.classes else ""
+        if not reason:
+            raise
+        return Estimate(float("nan"), reason=reason)
+    if np.isnan(value):
+        return Estimate(value, reason=undefined(metric, own) if own.classes else "")
+    return Estimate(value) if level is None else _with_interval(metric, value, subset=subset, resampling=resampling)
+
+
+def _with_interval(metric: str, value: float, *, subset: Subset, resampling: Resampling) -> Estimate:
+    """A value with its interval, by the kind that the metric is of."""
+    own, level, groups = subset.own_predictions, resampling.confidence, subset.groups(resampling)
+    assert level is not None  # noqa: S101 - checked by the caller
+    terms, tail = sum_metric(metric, own), (1 - level) / 2
     if terms is not None and terms.is_share:
         return share_of(terms, resampling, rows=subset.rows)
-    influence = _influence(metric, subset, resampling)
-    if influence is not None:
-        error = _standard_error(influence, resampling)
-        interval = _logit(value, error, subset=subset, resampling=resampling, level=level)
+    if terms is not None and terms.parts is not None:
+        interval, error = parts_interval(value, terms.parts, groups=groups, tail=tail)
         return Estimate(value, interval, error, level)
-    resampled, left_out = _resamples(metric, subset, value=value, terms=terms, resampling=resampling)
-    return Estimate(*_bootstrapped(value, resampled, left_out=left_out, tail=(1 - level) / 2), level)
-
-
-def compare(
-    metric: str, first: Subset, *, second: Subset, resampling: Resampling, one_sided: bool = False
-) -> Comparison:
-    """How much better a metric is on one subset than on another of the same split: paired, positive is better.
-
-    Args:
-        metric: The metric's name.
-        first: The subset in question.
-        second: The subset that it is compared with.
-        resampling: How the rows were drawn.
-        one_sided: Whether each bound by itself holds at the level, as tests of non-inferiority require.
-
-    Raises:
-        ModelwayError: the metric cannot be computed from such predictions.
-    """
-    sign = 1.0 if higher_is_better(metric) else -1.0
-    values = [score(metric, subset.own_predictions) for subset in (first, second)]
-    value = sign * (values[0] - values[1]) + 0.0
-    level = resampling.confidence
-    if np.isnan(value) or level is None:
-        return Comparison(value, first=values[0], second=values[1])
-    tail = (1 - level) if one_sided else (1 - level) / 2
-    ours, theirs = (_influence(metric, subset, resampling) for subset in (first, second))
-    if ours is not None and theirs is not None:
-        error = _standard_error(ours - theirs, resampling)
-        reach = error * -_quantile(tail, resampling)
-        return Comparison(value, (value - reach, value + reach), error, level, *values)
-    terms = [sum_metric(metric, subset.own_predictions) for subset in (first, second)]
-    if any(sums is None for sums in terms):
-        terms = [None, None]  # only resamples of one kind can be paired
-    (our_resampled, our_left_out), (their_resampled, their_left_out) = (
-        _resamples(metric, subset, value=score_, terms=sums, resampling=resampling)
-        for subset, score_, sums in zip((first, second), values, terms, strict=True)
+    if terms is not None and terms.losses is not None:
+        reason = heavy_losses(terms.losses, groups, of_numbers=not own.classes)
+        interval, error = _of_losses(value, terms, subset=subset, resampling=resampling, tail=tail)
+        return Estimate(value, interval, error, level, reason or no_width(interval))
+    reason = rare_class(own, groups, predicted=metric == "matthews_corrcoef") if own.classes else ""
+    influence = influence_of(metric, subset, resampling)
+    if influence is not None:
+        freedom = freedom_of(influence, subset, resampling)
+        error = standard_error(influence, resampling)
+        interval = _logit(value, error, freedom=freedom, subset=subset, resampling=resampling, level=level)
+        return Estimate(value, interval, error, level, reason or no_width(interval))
+    resampled, left_out = resamples(
+        metric, subset.predictions, subset.rows, value=value, terms=terms, resampling=resampling
     )
-    resampled, left_out = sign * (our_resampled - their_resampled), sign * (our_left_out - their_left_out)
-    return Comparison(*_bootstrapped(value, resampled, left_out=left_out, tail=tail), level, *values)
+    value, bounds, spread = bootstrapped(value, resampled, left_out=left_out, tail=tail)
+    return Estimate(value, bounds, spread, level, reason or no_width(bounds))
 
 
 def share_of(terms: SumMetric, resampling: Resampling, *, rows: Array | None = None) -> Estimate:
-    """A proportion of rows with its exact interval."""
+    """A proportion of rows, or a function of one, with its exact interval."""
     hits, trials = terms.terms.sum(axis=0)
-    value = float(hits / trials) if trials else float("nan")
+    value = float(terms.of_share(hits / trials)) if trials else float("nan")
     if resampling.confidence is None or not trials:
         return Estimate(value)
-    level = resampling.confidence
-    return Estimate(value, _exact(terms.terms, rows, resampling=resampling, level=level), confidence=level)
+    groups = resampling.groups if resampling.groups is None or rows is None else resampling.groups[rows]
+    size = trials if groups is None else effective_size(terms.terms, groups)
+    ends = exact_interval(np.asarray(hits / trials * size), np.asarray(size), tail=(1 - resampling.confidence) / 2)
+    low, high = (float(terms.of_share(end)) for end in ends)
+    return Estimate(value, (low, high), confidence=resampling.confidence)
 
 
-def _influence(metric: str, subset: Subset, resampling: Resampling) -> Array | None:
-    """How much each row of the split moves an area under the ROC curve; None for other metrics."""
-    influence = roc_auc_influence(metric, subset.own_predictions)
-    if influence is None or subset.rows is None:
-        return influence
-    influences = np.zeros(resampling.rows)
-    influences[subset.rows] = influence
-    return influences
+def _of_losses(
+    value: float, terms: SumMetric, *, subset: Subset, resampling: Resampling, tail: float
+) -> tuple[Interval, float]:
+    """The interval of a function of a loss, on the loss's logarithm, and its standard error by the delta method."""
+    assert terms.loss is not None  # noqa: S101 - checked by the caller
+    loss, sums = terms.loss, resampling.sums(terms.terms, subset.rows)
+    if not loss(sums.sum(axis=0)) > 0:
+        return (value, value), 0.0
+
+    def logarithm(sums: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(loss(sums))
+
+    ends, error = studentized(sums, logarithm, times=resampling.times, tail=tail)
+    low, high = sorted(float(terms.of_loss(np.exp(np.minimum(end, 700.0)))) for end in ends)
+    centre = float(logarithm(sums.sum(axis=0)))
+    slope = abs(float(terms.of_loss(np.exp(centre + 1e-6)) - terms.of_loss(np.exp(centre - 1e-6)))) / 2e-6
+    return (min(low, value), max(high, value)), error * slope
 
 
-def _resamples(
-    metric: str, subset: Subset, *, value: float, terms: SumMetric | None, resampling: Resampling
-) -> tuple[Array, Array]:
-    """The metric on resamples, and without each block in turn where it is a function of sums."""
-    if terms is None:
-        return _rescored(metric, subset, value=value, resampling=resampling), np.empty(0)
-    sums = resampling.sums(terms.terms, subset.rows)
-    return terms.value(resampling.times @ sums), terms.value(sums.sum(axis=0) - sums)
+def _logit(
+    value: float, error: float, *, freedom: float, subset: Subset, resampling: Resampling, level: float
+) -> Interval:
+    from scipy.special import expit
 
-
-def _rescored(metric: str, subset: Subset, *, value: float, resampling: Resampling) -> Array:
-    """The metric on resamples, by its scorer; the spread of a part of many rows is scaled to that of all rows."""
-    rows, times = resampling.scorer_sample
-    if subset.rows is not None:
-        rows = np.intersect1d(rows, subset.rows)
-    predictions, blocks = subset.predictions.take(rows), resampling.blocks[rows]
-    scores = None
-    if metric == "average_precision" and predictions.probabilities is not None and len(predictions.classes) == 2:
-        scores = predictions.probabilities[:, 1]
-    else:
-        times = times[:SCORER_RESAMPLES]
-    if not rows.size:
-        return np.full(len(times), np.nan)
-    if scores is not None:
-        positive, parts = predictions.truth == 1, max(1, len(times) * len(rows) // 2_000_000)
-        weights = (part[:, blocks] for part in np.array_split(times, parts))
-        results = np.concatenate([average_precisions(positive, scores, weights=part) for part in weights])
-    else:
-        results = np.asarray([_resample_score(metric, predictions, times=part[blocks]) for part in times])
-    total = len(subset.own_predictions.truth)
-    if len(rows) < total:
-        centre = _resample_score(metric, predictions, times=np.ones(len(rows)))
-        results = value + (results - centre) * np.sqrt(len(rows) / total)
-    return np.asarray(results)
-
-
-def _resample_score(metric: str, predictions: Predictions, *, times: Array) -> float:
-    import warnings
-
-    rows = np.repeat(np.arange(len(times)), times.astype(np.int64))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about resamples without a class, which count as not defined
-            return score(metric, predictions.take(rows))
-    except ModelwayError:
-        return float("nan")
-
-
-def _bootstrapped(
-    value: float, resampled: Array, *, left_out: Array, tail: float
-) -> tuple[float, Interval | None, float | None]:
-    """The value with percentiles of resamples, BCa where each block was left out in turn, and their spread."""
-    from scipy.special import ndtr, ndtri
-
-    values = resampled[np.isfinite(resampled)]
-    if len(values) < 0.9 * len(resampled):
-        return float("nan"), None, None  # it depends on so few rows that resamples without them have no such metric
-    quantiles = np.array([tail, 1 - tail])
-    jackknife = left_out[np.isfinite(left_out)]
-    if jackknife.size:
-        below = (values < value).mean() + (values == value).mean() / 2
-        deviations = jackknife.mean() - jackknife
-        scale = (deviations**2).sum() ** 1.5
-        if 0 < below < 1 and scale > 0:
-            bias, acceleration = ndtri(below), (deviations**3).sum() / (6 * scale)
-            z = bias + ndtri(quantiles)
-            quantiles = ndtr(bias + z / (1 - acceleration * z))
-    low, high = np.quantile(values, quantiles)
-    return value, (float(low), float(high)), float(values.std())
-
-
-def _exact(terms: Array, rows: Array | None, *, resampling: Resampling, level: float) -> Interval:
-    """Clopper and Pearson's interval of a proportion; by groups with their effective sample size."""
-    from scipy.special import betaincinv
-
-    hits, trials = terms.sum(axis=0)
-    size, value = trials, hits / trials
-    if resampling.groups is not None:
-        groups = resampling.groups if rows is None else resampling.groups[rows]
-        there = groups[terms[:, 1] > 0]
-        count = len(np.unique(there))
-        residual = np.bincount(groups, weights=(terms[:, 0] - value * terms[:, 1]) / trials)
-        variance = (residual**2).sum() * count / max(count - 1, 1)
-        # Equal rows give no estimate of the correlation within a group: each group counts once.
-        size = min(trials, value * (1 - value) / variance) if variance > 0 else count
-    tail, hit = (1 - level) / 2, value * size
-    low = float(betaincinv(hit, size - hit + 1, tail)) if hits > 0 else 0.0
-    high = float(betaincinv(hit + 1, size - hit, 1 - tail)) if hits < trials else 1.0
-    return low, high
-
-
-def _standard_error(influence: Array, resampling: Resampling) -> float:
-    if resampling.groups is None:
-        return float(np.sqrt((influence**2).sum()))
-    sums = np.bincount(resampling.groups, weights=influence)
-    count = max(len(np.unique(resampling.groups)), 2)
-    return float(np.sqrt((sums**2).sum() * count / (count - 1)))
-
-
-def _quantile(tail: float, resampling: Resampling) -> float:
-    """The lower quantile of the standard normal distribution, or of Student's for few groups."""
-    from scipy.special import ndtri, stdtrit
-
-    if resampling.groups is None:
-        return float(ndtri(tail))
-    return float(stdtrit(max(len(np.unique(resampling.groups)) - 1, 1), tail))
-
-
-def _logit(value: float, error: float, *, subset: Subset, resampling: Resampling, level: float) -> Interval:
     tail = (1 - level) / 2
     if error > 0 and 0 < value < 1:
-        log_odds, reach = np.log(value / (1 - value)), error / (value * (1 - value)) * -_quantile(tail, resampling)
-        return float(1 / (1 + np.exp(reach - log_odds))), float(1 / (1 + np.exp(-reach - log_odds)))
+        log_odds, reach = np.log(value / (1 - value)), error / (value * (1 - value)) * -student_quantile(tail, freedom)
+        return float(expit(log_odds - reach)), float(expit(log_odds + reach))
     if 0 < value < 1:
         return value, value
     # Perfectly ordered: bounded by how many independent rows of the rarer class agree with it.
-    groups = np.arange(resampling.rows) if resampling.groups is None else resampling.groups
-    row_groups = groups if subset.rows is None else groups[subset.rows]
-    least = min(
-        len(np.unique(row_groups[subset.own_predictions.truth == code]))
-        for code in range(len(subset.own_predictions.classes))
-    )
-    bound = tail ** (1 / max(least, 1))
+    bound = 1 - greatest_unseen(subset.own_predictions, subset.groups(resampling), tail=tail)
     return (bound, 1.0) if value >= 1 else (0.0, 1 - bound)

@@ -20,11 +20,9 @@ def roc_auc_influence(metric: str, predictions: Predictions) -> Array | None:
     Returns:
         The influences; None for other metrics.
     """
-    if predictions.probabilities is None:
-        return None
-    if metric == "roc_auc" and len(predictions.classes) == 2:
-        return _binary(predictions.truth == 1, predictions.probabilities[:, 1])[1]
-    if metric not in {"roc_auc_ovr", "roc_auc_ovr_weighted"}:
+    if metric == "roc_auc" and predictions.ranking is not None:
+        return _binary(predictions.truth == 1, predictions.ranking)[1]
+    if predictions.probabilities is None or metric not in {"roc_auc_ovr", "roc_auc_ovr_weighted"}:
         return None
     classes, rows = range(len(predictions.classes)), len(predictions.truth)
     curves = [_binary(predictions.truth == code, predictions.probabilities[:, code]) for code in classes]
@@ -35,6 +33,24 @@ def roc_auc_influence(metric: str, predictions: Predictions) -> Array | None:
         is_class = predictions.truth == code
         total += is_class.mean() * influence + (is_class - is_class.mean()) * area / rows
     return total
+
+
+def freedom(influence: Array, truth: Array) -> float:
+    """The degrees of freedom of the influences' variance, which the rows of each class give (Satterthwaite 1946).
+
+    Of a class whose influences are mostly those of a few rows, those rows count: a variance has the freedom
+    2n / (kurtosis - 1), n - 1 at most (O'Neill 2014).
+
+    Args:
+        influence: Of each row, shape (rows,).
+        truth: The class of each row.
+    """
+    _, codes, counts = np.unique(truth, return_inverse=True, return_counts=True)
+    parts, fourth = (np.bincount(codes, weights=influence**power) for power in (2, 4))
+    kurtosis = np.divide(counts * fourth, parts**2, out=np.ones(len(counts)), where=parts > 0)
+    freedoms = np.minimum(counts - 1, 2 * counts / np.maximum(kurtosis - 1, 1e-9))
+    below = float((parts**2 / np.maximum(freedoms, 1e-9)).sum())
+    return max(float(parts.sum()) ** 2 / below, 1e-3) if below > 0 else 1.0
 
 
 def _binary(positive: Array, scores: Array) -> tuple[float, Array]:

@@ -7,17 +7,22 @@ a few sums.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from modelway.components.core.measures.metrics import Array, Predictions
+from modelway.components.evaluate.statistics.shares import Parts
 
 MOST_CLASSES = 50
 
 _AVERAGES = ("_macro", "_micro", "_weighted")
 _COUNTED = {"precision", "recall", "f1", "jaccard"}
+
+
+def _same(values: Array) -> Array:
+    return values
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,22 @@ class SumMetric:
     Attributes:
         terms: Each row's contribution to the sums, shape (rows, sums).
         value: The metric of some sums, shape (..., sums) to (...,); NaN where it is not defined.
-        is_share: Whether the metric is a proportion: the sums are the hits and the trials.
+        is_share: Whether the metric is a proportion, or a function of one: the sums are the hits and the trials.
+        of_share: That function, which rises with the share.
+        parts: What it is a sum of, where it is an average of proportions.
+        loss: A loss that is never negative, of the same sums, which the metric is a function of.
+        of_loss: That function.
+        losses: The nonnegative terms of each row whose tails decide how much the rows tell, shape (rows, kinds).
     """
 
     terms: Array
     value: Callable[[Array], Array]
     is_share: bool = False
+    of_share: Callable[[Array], Array] = _same
+    parts: Parts | None = None
+    loss: Callable[[Array], Array] | None = None
+    of_loss: Callable[[Array], Array] = _same
+    losses: Array | None = None
 
 
 def sum_metric(metric: str, predictions: Predictions) -> SumMetric | None:
@@ -46,7 +61,12 @@ def sum_metric(metric: str, predictions: Predictions) -> SumMetric | None:
     metric_of_sums = _of_classes(name, predictions) if predictions.classes else _of_numbers(name, predictions)
     if metric_of_sums is None or name == metric:
         return metric_of_sums
-    return SumMetric(metric_of_sums.terms, lambda sums: 0.0 - metric_of_sums.value(sums))
+    positive = metric_of_sums
+    return replace(
+        positive,
+        value=lambda sums: 0.0 - positive.value(sums),
+        of_loss=lambda losses: 0.0 - positive.of_loss(losses),
+    )
 
 
 def share(hits: Array, trials: Array | None = None) -> SumMetric:
@@ -68,13 +88,31 @@ def _of_classes(name: str, predictions: Predictions) -> SumMetric | None:
         return share(right, binary[name])
     if name in {"log_loss", "brier_score"} and predictions.probabilities is not None and truth.max() < classes:
         return _of_probabilities(name, truth, probabilities=predictions.probabilities)
+    if classes == 2 and not average and metric in {"f1", "jaccard"}:
+        # Of the rows that are positive or predicted so, which share is both: F1 is a function of it (Jaccard's index).
+        both, either = right & (truth == 1), (truth == 1) | (predicted == 1)
+        of_share = _f1_of_jaccard if metric == "f1" else _same
+        terms = share(both, either).terms
+        return SumMetric(terms, lambda sums: of_share(_ratio_of_sums(sums)), is_share=True, of_share=of_share)
     value: Callable[[Array], Array] | None = {"balanced_accuracy": _balanced, "matthews_corrcoef": _matthews}.get(name)
     if metric in _COUNTED and (average or classes == 2):
         value = partial(_label_metric, metric=metric, average=average)
     labels = max(classes, int(max(truth.max(), predicted.max())) + 1)
-    return (
-        None if value is None or labels > MOST_CLASSES else SumMetric(_counts(truth, predicted, labels=labels), value)
-    )
+    if value is None or labels > MOST_CLASSES:
+        return None
+    terms = _counts(truth, predicted, labels=labels)
+    return SumMetric(terms, value, parts=_parts(terms, "recall" if name == "balanced_accuracy" else metric, average))
+
+
+def _parts(terms: Array, metric: str, average: str) -> Parts | None:
+    """The proportions that an average over classes is made of; None for other metrics."""
+    if metric not in _COUNTED or average == "_micro" or (not average and metric != "recall"):
+        return None
+    hits, predicted, true = np.split(terms, 3, axis=-1)
+    trials = {"precision": predicted, "recall": true}.get(metric, predicted + true - hits)
+    occurs = true.sum(axis=0) > 0 if metric == "recall" and not average else (predicted + true).sum(axis=0) > 0
+    weights = true.mean(axis=0) if average == "_weighted" else occurs / occurs.sum()
+    return Parts(hits, trials, weights, _f1_of_jaccard if metric == "f1" else _same)
 
 
 def _of_probabilities(name: str, truth: Array, *, probabilities: Array) -> SumMetric:
@@ -104,13 +142,27 @@ def _of_numbers(name: str, predictions: Predictions) -> SumMetric | None:
     if name in {"r2", "explained_variance"}:
         centred = truth - truth.mean()  # keeps the digits of a label far from zero
         columns = [np.ones(len(truth)), centred, centred**2, error, error**2]
-        return SumMetric(np.column_stack(columns), _r2 if name == "r2" else _explained_variance)
+        value = _r2 if name == "r2" else _explained_variance
+        return SumMetric(
+            np.column_stack(columns),
+            value,
+            loss=lambda sums: 1 - value(sums),
+            of_loss=lambda losses: 1 - losses,
+            losses=np.column_stack([error**2, centred**2]),
+        )
     return None
 
 
 def _mean(losses: Array, *, root: bool = False) -> SumMetric:
     terms = np.column_stack([losses, np.ones(len(losses))])
-    return SumMetric(terms, (lambda sums: np.sqrt(_ratio_of_sums(sums))) if root else _ratio_of_sums)
+    of_loss = np.sqrt if root else _same
+    return SumMetric(
+        terms,
+        lambda sums: of_loss(_ratio_of_sums(sums)),
+        loss=_ratio_of_sums,
+        of_loss=of_loss,
+        losses=terms[:, :1],
+    )
 
 
 def _counts(truth: Array, predicted: Array, *, labels: int) -> Array:
@@ -122,6 +174,10 @@ def _counts(truth: Array, predicted: Array, *, labels: int) -> Array:
 def _divide(above: Array, below: Array, *, empty: float = float("nan")) -> Array:
     ratio: Array = np.divide(above, below, out=np.full(np.broadcast(above, below).shape, empty), where=below != 0)
     return ratio
+
+
+def _f1_of_jaccard(shares: Array) -> Array:
+    return np.asarray(2 * shares / (1 + shares))
 
 
 def _ratio_of_sums(sums: Array) -> Array:

@@ -223,3 +223,24 @@ def test_predictions_of_some_rows() -> None:
     assert part.probabilities is not None
     assert part.probabilities.shape == (30, 2)
     assert score("accuracy", part) == (predictions.truth[rows] == predictions.predicted[rows]).mean()
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_a_decision_function_alone_is_judged_by_its_scores(name: str, metric: str) -> None:
+    names, label_positive, positive = BINARY[name]
+    label, truth = names[(SIGNAL > 0).astype(int)], names[(LATER_SIGNAL > 0.4).astype(int)]
+    model = LinearSVC().fit(FEATURES, label)
+    scores = model.decision_function(LATER) * (1 if model.classes_[1] == positive else -1)
+    predictions = predict(model, LATER, truth=truth, project=project("binary", label_positive))
+    function = reference.roc_auc_score if metric == "roc_auc" else reference.average_precision_score
+    assert score(metric, predictions) == pytest.approx(function(truth == positive, scores))
+    assert predictions.take(np.arange(40)).scores is not None
+
+
+def test_classes_without_training_rows_have_their_names() -> None:
+    model = LogisticRegression().fit(FEATURES, np.where(SIGNAL > 0, "b", "a"))
+    truth = np.array(["a", "d", "b", "c"] * 20 + ["a"] * 10, dtype=object)
+    predictions = predict(model, LATER, truth=truth, project=project("multiclass"))
+    assert (predictions.classes, predictions.untrained) == (("a", "b"), ("c", "d"))
+    assert [predictions.class_name(number) for number in predictions.truth[:4]] == ["a", "d", "b", "c"]

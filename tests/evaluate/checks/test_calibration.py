@@ -54,7 +54,7 @@ def test_the_corrected_error_is_how_much_is_claimed_too_much(off: float) -> None
     assert np.mean([result[0].value for result in results if result]) == pytest.approx(off, abs=0.012)
 
 
-@pytest.mark.parametrize(("off", "rows"), [(0.1, 600), (0.03, 2000)])
+@pytest.mark.parametrize(("off", "rows"), [(0.1, 600), (0.03, 2000), (0.0, 600), (0.001, 2000)])
 def test_the_interval_covers_the_true_error_at_least_as_often_as_it_says(off: float, rows: int) -> None:
     results = [calibration_error(binary(rows, off, seed), 10, resampling=Resampling(rows)) for seed in range(100)]
     intervals = [result[0].interval for result in results if result]

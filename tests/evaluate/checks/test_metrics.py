@@ -8,7 +8,8 @@ from modelway.components.core.checks import OnInconclusive, Verdict
 from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.evaluate.checks.metrics import estimate_check, threshold_checks
-from modelway.components.evaluate.statistics.intervals import Estimate, Interval
+from modelway.components.evaluate.statistics.estimates import Estimate
+from modelway.components.evaluate.statistics.intervals import Interval
 
 NAN = float("nan")
 

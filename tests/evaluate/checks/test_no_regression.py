@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from modelway.components.core.checks import Check, OnInconclusive, Verdict
 from modelway.components.core.config.model_policy import ModelPolicy
@@ -92,11 +92,10 @@ def test_what_an_open_answer_does_is_the_sections_rule_or_else_the_gates(own: An
 def test_the_loss_that_would_be_seen_is_in_the_message() -> None:
     check = comparison(model(1000, 0.5, 1), model(1000, 0.5, 2), policy())
     assert check.interval is not None
-    error = (check.interval[1] - check.interval[0]) / 2 / norm.ppf(0.95)
-    assert (
-        f"a true loss of {detectable(error, 0.95):.4f} would be detected on such a split with 80% power"
-        in check.message
-    )
+    error = (check.interval[1] - check.interval[0]) / 2 / norm.ppf(0.95)  # by Student's of some hundred rows
+    loss = float(check.message.partition("a true loss of ")[2].split()[0])
+    assert loss == pytest.approx(detectable(error, 0.95), rel=0.01)
+    assert "would be detected on such a split with 80% power" in check.message
 
 
 def test_the_detectable_loss_is_found_in_four_of_five_tests() -> None:
@@ -190,3 +189,86 @@ def test_nothing_is_compared_unless_asked_for() -> None:
         )
         == []
     )
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "accuracy", "f1", "log_loss", "average_precision", "balanced_accuracy"])
+def test_four_rows_never_show_a_loss_for_certain(metric: str) -> None:
+    truth = np.array([0, 0, 1, 1])
+    good, bad = (
+        Predictions(truth, (positive > 0.5).astype(int), np.column_stack([1 - positive, positive]), ("no", "yes"))
+        for positive in (np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.1, 0.9, 0.2, 0.8]))
+    )
+    check = comparison(bad, good, policy(metric, 0.0))
+    assert check.verdict is Verdict.INCONCLUSIVE, check.message
+
+
+def test_areas_that_are_alike_by_chance_are_no_certainty() -> None:
+    """Two models that order all rows rightly: equal here, and each of an area that so many rows bound."""
+    truth = np.arange(200) % 2
+    models = []
+    for seed in range(2):
+        positive = 0.4 * np.random.default_rng(seed).random(200) + 0.6 * truth
+        models.append(Predictions(truth, truth, np.column_stack([1 - positive, positive]), ("no", "yes")))
+    assert comparison(*models, policy(margin=0.01)).verdict is Verdict.INCONCLUSIVE
+    check = comparison(*models, policy(margin=0.05))
+    assert (check.verdict, check.observed) == (Verdict.PASSED, 0.0)
+    assert check.interval == pytest.approx((0.05 ** (1 / 100) - 1, 1 - 0.05 ** (1 / 100)), abs=1e-6)
+
+
+def test_the_same_predictions_on_four_rows_are_equal_and_said_to_be() -> None:
+    few = model(400, 0.5).take(np.flatnonzero(np.arange(400) < 4))
+    check = comparison(few, few, policy("accuracy", 0.0))
+    assert check.verdict is Verdict.PASSED
+    assert "equal, since both give the same predictions on every row" in check.message
+
+
+def test_few_rows_that_differ_do_not_hide_that_models_are_alike() -> None:
+    champion = model(5000, 0.5)
+    predicted = champion.predicted.copy()
+    wrong = np.flatnonzero(predicted == champion.truth)[:3]
+    predicted[wrong] = 1 - predicted[wrong]
+    candidate = Predictions(champion.truth, predicted, champion.probabilities, champion.classes)
+    assert comparison(candidate, champion, policy("accuracy", 0.02)).verdict is Verdict.PASSED
+    assert comparison(candidate, champion, policy("accuracy", 0.0)).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "accuracy"])
+@pytest.mark.parametrize("rows", [4, 30, 100])
+def test_of_two_equal_models_the_candidate_is_rarely_called_worse(metric: str, rows: int) -> None:
+    failed, draws = 0, 300
+    for seed in range(draws):
+        dice = np.random.default_rng([seed, rows])
+        truth = dice.integers(2, size=rows)
+        truth[:2] = 0, 1
+        signal, models = truth + dice.normal(size=rows), []
+        for _ in range(2):
+            positive = 1 / (1 + np.exp(0.5 - signal - dice.normal(size=rows)))
+            probabilities = np.column_stack([1 - positive, positive])
+            models.append(Predictions(truth, (positive > 0.5).astype(int), probabilities, ("no", "yes")))
+        failed += comparison(*models, policy(metric, 0.0)).verdict is Verdict.FAILED
+    assert failed <= binom.ppf(0.999, draws, 0.05)
+
+
+def of_classes(names: tuple[str, ...], truth: list[str], seed: int = 0) -> Predictions:
+    dice = np.random.default_rng(seed)
+    untrained = tuple(sorted(set(truth) - set(names)))
+    numbers = np.array([(*names, *untrained).index(name) for name in truth])
+    scores = dice.normal(size=(len(truth), len(names)))
+    scores[np.arange(len(truth)), np.minimum(numbers, len(names) - 1)] += 2
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return Predictions(numbers, probabilities.argmax(axis=1), probabilities, names, untrained)
+
+
+def test_a_class_that_is_new_is_named_and_its_rows_are_left_out() -> None:
+    truth = ["a", "b", "c"] * 200
+    check = comparison(of_classes(("a", "b", "c"), truth), of_classes(("a", "b"), truth, 1), policy("accuracy", 0.3))
+    assert "new is 'c', whose 200 rows are left out of the comparison" in check.message
+    assert "on 400 rows" in check.message
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
+def test_a_class_that_is_gone_is_named_and_counts_as_wrong(metric: str) -> None:
+    truth = ["a", "b", "c"] * 200
+    check = comparison(of_classes(("a", "b"), truth), of_classes(("a", "b", "c"), truth, 1), policy(metric, 0.02))
+    assert check.verdict is Verdict.FAILED
+    assert "gone is 'c', of which there are 200 rows, all of them wrong" in check.message

@@ -7,7 +7,9 @@ import pytest
 from scipy.stats import binomtest
 
 from modelway.components.core.measures.metrics import Array, Predictions, score
-from modelway.components.evaluate.statistics.intervals import Subset, compare, measure, share_of
+from modelway.components.evaluate.statistics.comparisons import compare
+from modelway.components.evaluate.statistics.estimates import Subset
+from modelway.components.evaluate.statistics.intervals import measure, share_of
 from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.sum_metrics import MOST_CLASSES, share
 
@@ -219,16 +221,21 @@ def test_a_part_is_compared_with_the_whole_that_it_belongs_to(metric: str) -> No
     assert itself.interval == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("metric", ["mean_absolute_error", "median_absolute_error"])
-def test_what_most_resamples_miss_is_not_defined(metric: str) -> None:
+def test_what_most_resamples_miss_is_not_defined() -> None:
     predictions = numbers(1000)
     subset, whole = Subset(predictions, np.array([3])), Subset(predictions)
     for estimate in (
-        measure(metric, subset, resampling=Resampling(1000)),
-        compare(metric, subset, second=whole, resampling=Resampling(1000)),
+        measure("median_absolute_error", subset, resampling=Resampling(1000)),
+        compare("median_absolute_error", subset, second=whole, resampling=Resampling(1000)),
     ):
         assert np.isnan(estimate.value)
         assert estimate.interval is None
+
+
+def test_one_row_has_a_value_and_no_evidence() -> None:
+    estimate = measure("mean_absolute_error", Subset(numbers(1000), np.array([3])), resampling=Resampling(1000))
+    assert estimate.value > 0
+    assert "count as 1, and an interval that holds takes 40" in estimate.reason
 
 
 @pytest.mark.parametrize("predictions", [binary(60_000), numbers(60_000)])
@@ -255,3 +262,22 @@ def test_models_of_other_classes_are_compared_by_resamples_of_one_kind() -> None
 def test_a_share_of_nothing_is_not_defined() -> None:
     predictions = binary(20).take(np.arange(0, 20, 2))
     assert np.isnan(measure("recall", Subset(predictions), resampling=Resampling(10)).value)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "roc_auc_ovr"])
+def test_a_class_without_training_rows_is_named_where_a_metric_is_not_defined(metric: str) -> None:
+    truth = np.array([0, 1, 2] * 40)
+    predictions = Predictions(truth, truth % 2, np.full((120, 2), 0.5), ("a", "b"), ("lost",))
+    for estimate in (
+        measure(metric, Subset(predictions), resampling=Resampling(120)),
+        compare(metric, Subset(predictions), second=Subset(predictions), resampling=Resampling(120)),
+    ):
+        assert np.isnan(estimate.value)
+        assert "trained on no row of 'lost', of which there are 40 rows" in estimate.reason
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier_score", "roc_auc"])
+def test_an_interval_without_width_is_no_evidence(metric: str) -> None:
+    truth = np.arange(100) % 2
+    predictions = Predictions(truth, truth, np.full((100, 2), 0.5), ("a", "b"))
+    assert measure(metric, Subset(predictions), resampling=Resampling(100)).reason

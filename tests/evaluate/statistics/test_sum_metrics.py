@@ -94,7 +94,7 @@ def test_probabilities_are_needed_where_the_metric_needs_them() -> None:
 
 @pytest.mark.parametrize(
     ("metric", "is_share"),
-    [("accuracy", True), ("precision", True), ("recall", True), ("f1", False), ("log_loss", False)],
+    [("accuracy", True), ("precision", True), ("recall", True), ("f1", True), ("log_loss", False)],
 )
 def test_proportions_are_known_as_such(metric: str, is_share: bool) -> None:
     sums = sum_metric(metric, classified(2))
