@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +34,7 @@ def save(
     run_id: str,
     location: str,
     trusted_types: Collection[str] = (),
+    metadata: Mapping[str, str] | None = None,
 ) -> str:
     """Saves a pipeline with its signature and input examples.
 
@@ -45,6 +46,7 @@ def save(
         run_id: The MLflow run that trained it.
         location: Where MLflow keeps the model's files.
         trusted_types: Types that the policy trusts besides those that are trusted here, by their full names.
+        metadata: What to write into MLmodel's own metadata.
 
     Returns:
         The format: ``skops``, or ``cloudpickle`` if the model holds types that skops cannot or must not load.
@@ -70,6 +72,7 @@ def save(
             signature=ModelSignature(inputs=inputs, outputs=outputs),
             input_example=examples,
             conda_env=_environment([]),
+            metadata=dict(metadata or {}) or None,
         )
     # Written here, since MLflow would take a second to look every installed package up.
     pinned = _requirements(pipeline, trusted)

@@ -24,7 +24,8 @@ from modelway.pipelines.project.schemas import DOCUMENTS
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20
-SEEDS = 100  # that are tried for a split of few rows
+FEW_ROWS = 1000  # of which a split may leave a side, or training a class, without rows
+SEEDS = 100  # that are tried for a split of them
 ROWS_FOR_REGRESSION = 20_000  # with fewer, the test split seldom suffices to tell a loss of 0.01 from none
 _ESTIMATORS = {"regression": "sklearn.ensemble.HistGradientBoostingRegressor"}
 _CLASSIFIER = "sklearn.ensemble.HistGradientBoostingClassifier"
@@ -113,6 +114,8 @@ def _split(table: pl.DataFrame, classes: str | None) -> tuple[dict[str, Any], tu
     """
     expected = 1 if classes is None else table[classes].drop_nulls().n_unique()
     proposal: dict[str, Any] = {"by": "row", "test_fraction": 0.2}
+    if len(table) > FEW_ROWS:
+        return proposal, ()
     classes_by_seed = {}
     for seed in range(SEEDS):
         try:

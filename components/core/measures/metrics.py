@@ -45,6 +45,17 @@ class Predictions:
         return Predictions(self.truth[rows], self.predicted[rows], probabilities, self.classes)
 
 
+def joined(first: Predictions, second: Predictions) -> Predictions:
+    """The predictions of some rows and then of others, by models of the same classes."""
+    probabilities = None
+    if first.probabilities is not None and second.probabilities is not None:
+        probabilities = np.concatenate([first.probabilities, second.probabilities])
+    truth, predicted = (
+        np.concatenate([getattr(first, name), getattr(second, name)]) for name in ("truth", "predicted")
+    )
+    return Predictions(truth, predicted, probabilities, second.classes)
+
+
 def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Project) -> Predictions:
     """Asks a model for its predictions of some rows, once.
 
