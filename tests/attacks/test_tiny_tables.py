@@ -79,7 +79,8 @@ def judged(folder: Path, table: pl.DataFrame, *, split: dict[str, Any]) -> tuple
         project["data"]["split"] = {**project["data"]["split"], **split}
         kind = "Regressor" if project["task"] == "regression" else "Classifier"
         project["model"] = {"estimator": f"sklearn.tree.DecisionTree{kind}", "parameters": {"max_depth": 2}}
-        documents["policy.yaml"]["model"]["slices"] = {"columns": ["code"], "metrics": {}, "minimum_rows": 2}
+        metrics = {"r2": {"min": -9}} if kind == "Regressor" else {"accuracy": {"min": 0.1}}
+        documents["policy.yaml"]["model"]["slices"] = {"columns": ["code"], "metrics": metrics, "minimum_rows": 2}
         texts = {f"{name.removesuffix('.yaml')}_text": yaml.safe_dump(text) for name, text in documents.items()}
         paths = {f"{name}_path": str(folder / name) for name in ("train", "test", "unseen", "serving")}
         stage = "ingest"
@@ -144,7 +145,7 @@ SNAPSHOTS = [dt.date(2024, month, 1) for month in (1, 2, 3) for _ in range(40)]
     ("table", "split", "expected"),
     [
         pytest.param({"size": [1.0], "label": ["a"]}, {}, "init", id="one row"),
-        pytest.param({"size": [1.0, 2.0], "label": ["a", "b"]}, {}, "train", id="two rows"),
+        pytest.param({"size": [1.0, 2.0], "label": ["a", "b"]}, {}, "evaluate", id="two rows"),
         pytest.param(
             {"size": [number % 7 for number in range(120)], "day": SNAPSHOTS, "label": [0, 1, 1, 0] * 30},
             {"by": "time", "column": "day"},

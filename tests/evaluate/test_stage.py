@@ -496,7 +496,7 @@ def test_labels_that_are_wrong_in_the_training_rows_alone_leave_the_judgement_to
         late=pl.when(wrong).then(pl.col("late").replace({"yes": "no", "no": "yes"})).otherwise("late")
     )
     policy = {"model": {**SMALL["model"], "minimum_rows": 20, "no_regression": None}}
-    policy["model"]["slices"] = {**policy["model"]["slices"], "minimum_rows": 20}
+    policy["model"]["slices"] = {**policy["model"]["slices"], "metrics": {"accuracy": {"min": 0.6}}, "minimum_rows": 20}
     gate = judge(policy, test=test, out_of_fold=good).gate
     assert str(gate.facts["out_of_fold"]).startswith("not used: ")
     failed = {check.name for check in gate.checks if check.verdict is Verdict.FAILED}
