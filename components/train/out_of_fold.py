@@ -78,17 +78,17 @@ def folds(table: pl.DataFrame, label: Array, *, project: Project, number: int) -
     """
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-    groups = _groups(table, project.data.split)
+    groups = _groups(table, project.data.split, label=project.label)
     kinds = (KFold, GroupKFold) if project.task == "regression" else (StratifiedKFold, StratifiedGroupKFold)
     kind = kinds[groups is not None](FOLDS, shuffle=True, random_state=project.model.seed + number)
     yield from kind.split(label, label, groups)
 
 
-def _groups(table: pl.DataFrame, split: Split) -> Array | None:
-    """Which rows stay together: those of one group or identifier, or else copies of a row."""
+def _groups(table: pl.DataFrame, split: Split, *, label: str) -> Array | None:
+    """Which rows stay together: those of one group or identifier, or else copies of a row, whatever their labels."""
     if split.column is not None:
         return np.asarray(table[split.column].rank("dense").to_numpy())
-    rows = table.select(sorted(table.columns)).hash_rows().rank("dense").to_numpy()
+    rows = np.asarray(table.select(sorted(set(table.columns) - {label})).hash_rows().rank("dense").to_numpy())
     distinct = len(np.unique(rows))
     return rows if COPIES * len(rows) <= distinct < len(rows) else None
 
