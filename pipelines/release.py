@@ -163,6 +163,7 @@ def _judged_model(inputs: Any, *, data_version: Any, run: dict[str, Any], settin
     evaluating = evaluate_model(
         **candidate,
         unseen_data=data["unseen_data"],
+        out_of_fold=training_outputs["out_of_fold"],
         run_id=training_outputs["run_id"],
         champion=champion,
         champion_blessing=champion_blessing,

@@ -34,7 +34,7 @@ def enforce_gate(
         run: The run's id.
         store: The root of the project's store, for the decision and the report. Empty: nothing is recorded.
         run_name: The run's display name.
-        git_commit: The commit of the user's repository.
+        git_commit: The repository's commit.
         champion: The champion version that was compared with. Empty: there was none.
         requested_by: Who asked for the run.
 

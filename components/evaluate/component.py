@@ -13,6 +13,7 @@ def evaluate_model(
     model: Input[Model],
     test_data: Input[Dataset],
     unseen_data: Input[Dataset],
+    out_of_fold: Input[Dataset],
     project: str,
     policy: str,
     gate: Output[GateResult],
@@ -29,19 +30,20 @@ def evaluate_model(
 
     Args:
         model: The model's folder, in MLflow's format.
-        test_data: The test split, as Parquet.
-        unseen_data: The rows held back from training and testing, as Parquet; there may be none.
+        test_data: The test split.
+        unseen_data: The unseen rows, if any.
+        out_of_fold: Out-of-fold predictions, if any.
         project: The project file: text or URI.
         policy: The policy file: text or URI.
-        run_id: The MLflow run that trained the model; the scores are logged there.
+        run_id: The MLflow run to log the scores in.
         model_hash: The SHA-256 that the model's folder had when it was trained.
         champion: The version to compare with. Empty: there is none.
-        champion_blessing: The hash of its blessing, by the audit log.
-        as_of: The day that waivers are judged at, ISO 8601. Empty: today.
+        champion_blessing: Its blessing's hash, by the audit log.
+        as_of: The day to judge waivers at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        metrics: The model's scores with their thresholds, the worst slice and group, and counts of checks.
+        metrics: Scores with thresholds, the worst slice and group, counts of checks.
         classification: The ROC curve of a binary task, and the confusion matrix; empty for regression.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
@@ -54,6 +56,7 @@ def evaluate_model(
         model.path,
         test_data.path,
         unseen_path=unseen_data.path,
+        out_of_fold_path=out_of_fold.path,
         project_text=project,
         policy_text=policy,
         champion=champion,

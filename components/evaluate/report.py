@@ -76,6 +76,7 @@ def render(
     *,
     estimates: Mapping[str, Estimate],
     predictions: Predictions | None,
+    scope: str = "",
     rocs: list[Roc],
     confusion: list[list[int]],
 ) -> str:
@@ -86,6 +87,7 @@ def render(
         project: The project.
         estimates: The measured metrics, by name.
         predictions: Of the test rows; None where nothing was predicted.
+        scope: What the metrics were measured on: ``on 512 test rows``.
         rocs: The curves to draw.
         confusion: Counts by true and predicted class.
     """
@@ -99,7 +101,7 @@ def render(
         gate=gate,
         title=f"Model of {project.name}",
         scores={name: estimate for name, estimate in estimates.items() if math.isfinite(estimate.value)},
-        rows=0 if predictions is None else len(predictions.truth),
+        scope=scope,
         curves=[(roc.name, list(zip(roc.fpr, roc.tpr, strict=True))) for roc in curves],
         curves_left_out=len(rocs) - len(curves),
         reliability=[] if bins is None else [("bins", list(zip(bins.predicted, bins.observed, strict=True)))],

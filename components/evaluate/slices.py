@@ -26,6 +26,10 @@ class Slice:
     name: str
     rows: np.ndarray[Any, np.dtype[np.int64]]
 
+    def after(self, row: int) -> Slice:
+        """The same of the rows from one on, which is then the first."""
+        return Slice(self.name, self.rows[self.rows >= row] - row)
+
 
 def find_slices(table: pl.DataFrame, policy: Slices) -> Iterator[Slice]:
     """The slices of each column: by value, or by ranges of equal size where a number has many values.

@@ -23,7 +23,7 @@ def ingest_data(
     Args:
         project: The project file: text or URI.
         contract: The contract file: text or URI.
-        source_version: The sources' version when the run began; another one now fails the run.
+        source_version: The sources' version when the run began; another fails the run.
         data_version: The user's name for the data's version, which is part of the cache key.
 
     Returns:

@@ -19,6 +19,9 @@ from modelway.components.core.tables.placement import (
     sides,
 )
 
+Array = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -35,7 +38,8 @@ def split_table(table: pl.DataFrame, split: Split, *, label: str | None = None) 
     By row or group, a row is in the test split if the hash of its identifier, group or content falls below the
     fraction, and in the unseen split if it falls into the share above it. Rows of equal content are in one split, or
     by `equal_rows: apart` each where its number among them puts it. By time, the latest rows are unseen, and the test
-    split comes before them; rows at the very instant of a cut are in the earlier split.
+    split comes before them; rows of one instant stay together, so each cut lies between the two instants where the
+    share is nearest to the requested one, and no split is empty where there are as many instants as splits.
 
     Args:
         table: The rows.
@@ -48,9 +52,7 @@ def split_table(table: pl.DataFrame, split: Split, *, label: str | None = None) 
     if split.column is not None:
         _check_column(table, split.column)
     if split.by == "time":
-        times = table[str(split.column)]
-        is_unseen = _latest(times, split.unseen_fraction) if split.unseen_fraction else np.zeros(len(times), dtype=bool)
-        is_test = _latest(times, split.test_fraction + split.unseen_fraction) & ~is_unseen
+        is_test, is_unseen = _latest(table[str(split.column)], split)
     else:
         hashes = row_hashes(table, hashed_columns(table.columns, split, label=label))
         numbers = numbers_among_equal(hashes) if split.equal_rows == "apart" else None
@@ -68,16 +70,33 @@ def split_table(table: pl.DataFrame, split: Split, *, label: str | None = None) 
                 key="data.split",
                 column=split.column,
                 value=split.unseen_fraction if side == "unseen" else split.test_fraction,
-                remedy="add rows or groups, or change `data.split`",
+                remedy=_remedy(table, split),
             )
     return Splits(table.filter(is_train), table.filter(is_test), table.filter(is_unseen))
 
 
-def _latest(times: pl.Series, fraction: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Selects about this share of the rows, the latest."""
-    cut = times.sort()[max(0, int(len(times) * (1 - fraction)) - 1)]
-    later: np.ndarray[Any, np.dtype[np.bool_]] = (times > cut).to_numpy()
-    return later
+def _latest(times: pl.Series, split: Split) -> tuple[Mask, Mask]:
+    """Which rows are in the test split and which are unseen: the latest instants, of about the requested shares."""
+    instants = times.rank("dense", descending=True).to_numpy()  # 1: the latest
+    shares = np.bincount(instants)[1:].cumsum() / max(len(times), 1)
+    unseen = _nearest(shares[:-2], split.unseen_fraction) if split.unseen_fraction else 0
+    test = unseen + _nearest(shares[unseen:-1], split.test_fraction + split.unseen_fraction)
+    return (instants > unseen) & (instants <= test), instants <= unseen
+
+
+def _nearest(shares: Array, fraction: float) -> int:
+    """How many of the latest instants make up the share nearest to a fraction; of two as near the smaller; 0: none."""
+    return int(np.abs(shares - fraction).argmin()) + 1 if shares.size else 0
+
+
+def _remedy(table: pl.DataFrame, split: Split) -> str:
+    """What to do about a split that would be empty."""
+    if split.by == "time":
+        needed, instants = 3 if split.unseen_fraction else 2, table[str(split.column)].n_unique()
+        return (
+            f"a split by time needs {needed} instants, and the column has {instants}: add later rows, or split by row"
+        )
+    return "add rows or groups, or change `data.split`: another `seed` may do for a few rows"
 
 
 def _check_column(table: pl.DataFrame, column: str) -> None:

@@ -17,7 +17,7 @@ def prepare_features(
     """Fits the feature preparation on the training split, and applies it.
 
     Args:
-        train_data: The training split, as Parquet.
+        train_data: The training split.
         project: The project file: text or URI.
         proceed: Whether the data gate lets the run proceed. False: nothing is prepared.
 

@@ -24,15 +24,15 @@ def probe_model(
 
     Args:
         model: The model's folder, in MLflow's format.
-        test_data: The test split, as Parquet.
+        test_data: The test split.
         project: The project file: text or URI.
         policy: The policy file: text or URI.
         model_hash: The SHA-256 that the model's folder had when it was trained. Empty: not compared.
-        as_of: The day that waivers are judged at, ISO 8601. Empty: today.
+        as_of: The day to judge waivers at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.
-        metrics: Latency percentiles, requests per second, cold start and memory, with their thresholds; check counts.
+        metrics: Latencies, throughput, cold start and memory with thresholds, counts of checks.
         report: The report that people read.
         verdict: passed, failed or inconclusive.
         proceed: Whether no check blocks by the policy.

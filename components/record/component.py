@@ -26,7 +26,7 @@ def record_outcome(
         project: The project file of a release: its text, or a URI.
         model: The registered model's name, of a promotion.
         run_name: The run's display name.
-        git_commit: The commit of the user's repository.
+        git_commit: The repository's commit.
         reason: Why the run was started.
 
     Returns:

@@ -60,8 +60,8 @@ def register_model(
         run_name: The run's display name.
         source_version: The data sources' version when the run began.
         data_version: The user's name for the data's version.
-        code_version: A hash of the library's and the user's own training code.
-        git_commit: The commit of the user's repository.
+        code_version: A hash of all training code.
+        git_commit: The repository's commit.
         champion: The champion version that the model was compared with. Empty: there was none.
         requested_by: Who asked for the run.
 

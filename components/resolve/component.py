@@ -54,7 +54,7 @@ def resolve_inputs(
         champion: The registered version to compare with. Empty: the one with the policy's alias, if any.
         project_code: The version of the project's own code in the image that trains. Empty: computed here.
         reason: Why the run was started.
-        git_commit: The commit of the user's repository.
+        git_commit: The repository's commit.
         requested_by: Who asks for the run.
 
     Returns:
@@ -63,9 +63,9 @@ def resolve_inputs(
         contract_file: The content-addressed URI of the contract file.
         policy_file: The content-addressed URI of the policy file.
         source_version: The data sources' version now.
-        code_version: A hash of the library's and the user's own training code.
+        code_version: A hash of all training code.
         champion_version: The registered version to compare with. Empty: there is none.
-        champion_blessing: The hash of its blessing, by the audit log.
+        champion_blessing: Its blessing's hash, by the audit log.
         as_of: The day on which waivers must hold, ISO 8601. Empty: there are none.
         trusted_types: Types that the policy trusts, with spaces between.
     """

@@ -16,6 +16,7 @@ def train_model(
     project: str,
     model: Output[Model],
     metrics: Output[Metrics],
+    out_of_fold: Output[Dataset],
     data_hash: str = "",
     code_version: str = "",
     trusted_types: str = "",
@@ -23,18 +24,19 @@ def train_model(
     """Fits the project's estimator, or calls its function, and logs the model with signature and input example.
 
     Args:
-        train_data: The raw training split, for the input example.
+        train_data: The raw training split.
         prepared_data: The prepared training split: numbers, and the label.
         steps: The fitted feature preparation, which becomes part of the model.
         project: The project file: text or URI.
         data_hash: The SHA-256 of the source's content, to log.
-        code_version: The version of the library's and the project's own code, compared with what is imported here.
+        code_version: The version of all code when the run began; other code is not run.
         trusted_types: Types that the policy trusts, with spaces between.
 
     Returns:
         model: The pipeline from raw columns to predictions, in MLflow's folder format.
         metrics: The number of rows, and how long fitting took.
-        run_id: The MLflow run of the training.
+        out_of_fold: Out-of-fold predictions; empty where the test split is large.
+        run_id: The training's MLflow run.
         model_id: The model's id in MLflow.
         model_hash: The SHA-256 of the model's folder.
     """
@@ -50,6 +52,7 @@ def train_model(
         code_version=code_version,
         trusted_types=trusted_types,
         model_path=model.path,
+        out_of_fold_path=out_of_fold.path,
     )
     model.metadata.update({"framework": "scikit-learn", "model_hash": trained_model.model_hash, "code": code_version})
     metrics.log_metric("train_rows", trained_model.rows)

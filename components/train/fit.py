@@ -45,6 +45,25 @@ def fit_pipeline(project: Project, prepared_table: pl.DataFrame, *, steps: Path)
     return Pipeline([("features", load_skops(steps)), ("model", estimator)])
 
 
+def fit_raw(project: Project, table: pl.DataFrame, *, label: Labels, steps: Any) -> Pipeline:
+    """Fits preparation and model on raw rows, as `prepare_features` and `train_model` do one after the other.
+
+    Args:
+        project: The project.
+        table: Raw rows.
+        label: Of each row.
+        steps: A preparation, which is left as it is: a copy is fitted.
+
+    Raises:
+        ModelwayError: the model cannot be imported or fitted.
+    """
+    from sklearn.base import clone
+
+    steps = clone(steps)
+    features = steps.fit_transform(to_model_input(table, project.features.columns)).astype(np.float64)
+    return Pipeline([("features", steps), ("model", _fit(project, features, label=label))])
+
+
 def _fit(project: Project, features: pd.DataFrame, *, label: Labels) -> Any:
     import pandas as pd
 

@@ -6,7 +6,7 @@ import logging
 import platform
 import shutil
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,6 +41,7 @@ def save(
     trusted_types: Collection[str] = (),
     code: ProjectCode | None = None,
     data_files: Collection[str] = (),
+    metadata: Mapping[str, str] | None = None,
 ) -> str:
     """Saves a pipeline with its signature and input examples, and with the project's code if it names a module of it.
 
@@ -54,6 +55,7 @@ def save(
         trusted_types: Types that the policy trusts besides those that are trusted here, by their full names.
         code: The project's own code.
         data_files: Files in its folder that training opened, which are no code.
+        metadata: What to write into MLmodel's own metadata.
 
     Returns:
         The format: ``skops``, or ``cloudpickle`` if the model holds types that skops cannot or must not load.
@@ -83,6 +85,7 @@ def save(
             signature=ModelSignature(inputs=inputs, outputs=outputs),
             input_example=examples,
             conda_env=_environment([]),
+            metadata=dict(metadata or {}) or None,
         )
     # Written here, since MLflow would take a second to look every installed package up.
     pinned = _requirements(pipeline, trusted)

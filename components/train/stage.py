@@ -9,10 +9,13 @@ from pathlib import Path
 from modelway.components.core.code.loaded_files import recording_files
 from modelway.components.core.code.version import check_code
 from modelway.components.core.config.project import Project
+from modelway.components.core.measures.out_of_fold import METADATA_KEY
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import STEPS_FILE, folder_sha256
+from modelway.components.core.storage.uri import sha256_of
 from modelway.components.core.tables.parquet import read_table, to_model_input
 from modelway.components.train.fit import fit_pipeline
+from modelway.components.train.out_of_fold import out_of_fold
 from modelway.components.train.saving import save
 
 EXAMPLE_ROWS = 5
@@ -39,6 +42,7 @@ def train(
     code_version: str = "",
     trusted_types: str = "",
     model_path: str,
+    out_of_fold_path: str = "",
 ) -> Trained:
     """Fits the project's model, and saves it locally and in MLflow, byte for byte the same.
 
@@ -51,6 +55,8 @@ def train(
         code_version: The version of the code that the run was started with; empty: not compared.
         trusted_types: Types that the policy trusts a model to be made of, by their full names, with spaces between.
         model_path: The folder to write the model to, in MLflow's format.
+        out_of_fold_path: Where to write the out-of-fold predictions, as Parquet; without columns where the test split
+            is large enough by itself. Empty: they are not made.
 
     Raises:
         ModelwayError: the code here has another version, training loads a module that its version does not hold, or the
@@ -71,6 +77,12 @@ def train(
         seconds = time.perf_counter() - start
         if code is not None and code_version:
             code.check_loaded(loaded)
+        out_of_fold_sha256 = ""
+        if out_of_fold_path:
+            raw_table = read_table(train_path)
+            predictions = out_of_fold(project, raw_table, pipeline=pipeline, fit_seconds=seconds)
+            predictions.write(out_of_fold_path)
+            out_of_fold_sha256 = sha256_of(Path(out_of_fold_path))
         with tracking.logged_model(run_id, project.name, params=params) as (model_id, location):
             serialization = save(
                 pipeline,
@@ -82,6 +94,7 @@ def train(
                 trusted_types=trusted_types.split(),
                 code=code,
                 data_files=loaded.data(code.folder) if code is not None else (),
+                metadata={METADATA_KEY: out_of_fold_sha256} if out_of_fold_sha256 else {},
             )
             tracking.upload_model(model_id, model_path)
         tracking.log(run_id, metrics={"fit_seconds": seconds, "train_rows": len(prepared_table)})

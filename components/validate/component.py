@@ -28,16 +28,16 @@ def validate_data(
     """Judges the data by its contract, leakage, and its drift from the champion's data.
 
     Args:
-        train_data: The training split, as Parquet.
-        test_data: The test split, as Parquet.
-        serving_data: The serving data, as Parquet. A table without rows: there is none.
+        train_data: The training split.
+        test_data: The test split.
+        serving_data: The serving data; without rows: there is none.
         project: The project file: text or URI.
         contract: The contract file: text or URI.
         policy: The policy file: text or URI.
         data_hash: The SHA-256 of the source's content.
         champion: The version whose baseline the data is compared with. Empty: there is none.
-        champion_blessing: The hash of its blessing, by the audit log.
-        as_of: The day that waivers are judged at, ISO 8601. Empty: today.
+        champion_blessing: Its blessing's hash, by the audit log.
+        as_of: The day to judge waivers at, ISO 8601. Empty: today.
 
     Returns:
         gate: Every check with its verdict, as JSON.

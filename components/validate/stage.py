@@ -103,6 +103,7 @@ def validate(
         "rows": profile.train_rows + profile.test_rows,
         "train_rows": profile.train_rows,
         "test_rows": profile.test_rows,
+        "test_share": _test_share(profile.train_rows, profile.test_rows, split=project.data.split),
         "serving_rows": rows_of(serving) if serving is not None else None,
         "baseline": f"{project.name} version {champion}" if approved is not None else None,
         "sample_rows": len(sample) if sample is not None else None,
@@ -112,6 +113,13 @@ def validate(
     gate = judged_gate("data", checks, facts=facts, mode=policy.mode, waivers=waivers, as_of=as_of)
     Path(report_path).write_text(render(gate, project, current=profile.current, reference=reference), encoding="utf-8")
     return gate
+
+
+def _test_share(train_rows: int, test_rows: int, *, split: Split) -> str | None:
+    """The test split's real share, beside the one that the project asks for."""
+    rows = train_rows + test_rows
+    asked = split.test_fraction / (1 - split.unseen_fraction)
+    return f"{test_rows / rows:.1%} of these rows; data.split asks for {asked:.1%}" if rows else None
 
 
 def _sample(profile: Profile, train: pl.LazyFrame, *, section: Multivariate | None) -> pl.DataFrame | None:

@@ -35,11 +35,15 @@ def init(
     schemas = {f".schemas/{kind}.schema.json": published_schema(kind) for kind in DOCUMENTS}
     for file, text in {**proposal.files, **schemas}.items():
         write_uri(str(folder / file), text.encode())
+    summary = (
+        f"a {proposal.task} project with {len(proposal.features)} features, {len(proposal.unused)} columns unused; "
+        f"review the files, then: modelway run {name}"
+    )
     return written(
         files,
-        f"a {proposal.task} project with {len(proposal.features)} features, {len(proposal.unused)} columns unused; "
-        f"review the files, then: modelway run {name}",
+        "\n".join([*proposal.notes, summary]),
         task=proposal.task,
         features=proposal.features,
         unused=proposal.unused,
+        notes=proposal.notes,
     )

@@ -217,6 +217,7 @@ class _Run:
             project_text=project_text,
             data_hash=_DATA_HASH,
             model_path=self._path("model"),
+            out_of_fold_path=self._path("out_of_fold.parquet"),
         )
 
     def _evaluate(self) -> Gate:
@@ -225,6 +226,7 @@ class _Run:
             self._path("test.parquet"),
             **self._model_files,
             unseen_path=self._path("unseen.parquet"),
+            out_of_fold_path=self._path("out_of_fold.parquet"),
             champion=self.champion,
             run_id=self.training.run_id,
             model_hash=self.training.model_hash,

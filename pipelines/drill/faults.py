@@ -14,7 +14,7 @@ import polars as pl
 from modelway.components.core.checks import Gate
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.config.project import Project
+from modelway.components.core.config.project import Project, Split
 from modelway.components.core.config.waivers import Waiver
 from modelway.components.ingest.split import Splits, split_table
 from modelway.pipelines.drill.changed_code import changed_helper
@@ -135,6 +135,15 @@ def _doubled_rows(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
 def _shuffled_labels(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
     label = inputs.table[inputs.project.label]
     return inputs.with_table(inputs.table.with_columns(label.gather(rng.permutation(len(label)))))
+
+
+def _monthly_snapshots(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
+    """Three snapshots, each more than the test split's share, a split by their day, and labels that tell nothing."""
+    name = (*inputs.project.features.datetime, DAY)[0]
+    days = pl.Series(name, [dt.date(2021, int(month), 1) for month in rng.integers(1, 4, len(inputs.table))])
+    data = inputs.project.data.model_copy(update={"split": Split(by="time", column=name)})
+    by_time = replace(inputs, project=inputs.project.model_copy(update={"data": data}))
+    return _shuffled_labels(replace(by_time, table=inputs.table.with_columns(days.cast(inputs.table[name].dtype))), rng)
 
 
 def _label_copied(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
@@ -346,6 +355,7 @@ FAULTS = (
     Fault("feature absent at serving", "data", ("at_serving[",), _absent_at_serving),
     Fault("expired waiver", "data", ("nulls[",), _expired_waiver),
     Fault("shuffled labels", "model", ("metric[",), _shuffled_labels, after_data_gate=True),
+    Fault("monthly snapshots, labels shuffled", "model", ("metric[",), _monthly_snapshots, after_data_gate=True),
     Fault("concept shift", "model", ("metric[",), _concept_shift, after_data_gate=True),
     Fault("champion better by more than the margin", "model", ("no_regression[",), _weak_model, after_data_gate=True),
     Fault("one slice broken", "model", ("slice[", "slice_gap["), _broken_slice, after_data_gate=True),

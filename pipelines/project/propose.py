@@ -14,16 +14,19 @@ from typing import Any
 import polars as pl
 import yaml
 
-from modelway.components.core.config.project import Data
+from modelway.components.core.config.project import Data, Split
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import fetch, is_uri
 from modelway.components.ingest.source import read_source
+from modelway.components.ingest.split import split_table
 from modelway.components.ingest.types import parse_series
 from modelway.pipelines.project.schemas import DOCUMENTS
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20
 DISTINCT_ROWS = 0.99  # the share from which on equal rows are taken for copies
+FEW_ROWS = 1000  # of which a split may leave a side, or training a class, without rows
+SEEDS = 100  # that are tried for a split of them
 ROWS_FOR_REGRESSION = 20_000  # with fewer, the test split seldom suffices to tell a loss of 0.01 from none
 _ESTIMATORS = {"regression": "sklearn.ensemble.HistGradientBoostingRegressor"}
 _CLASSIFIER = "sklearn.ensemble.HistGradientBoostingClassifier"
@@ -38,12 +41,14 @@ class Proposal:
         task: What kind of prediction it is.
         features: The columns that the model would see.
         unused: Why each other column is not used.
+        notes: What the data does not suffice for, and what to do about it.
     """
 
     files: dict[str, str]
     task: str
     features: tuple[str, ...]
     unused: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
@@ -81,11 +86,12 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
     unused = {column: use for column, use in uses.items() if use not in features}
     equal_rows, why = _equal_rows(table.drop(label))
     settings = {key: value for key, value in data.model_dump(exclude_defaults=True).items() if key != "split"}
+    split, notes = _split(table, label, equal_rows=equal_rows, is_classification=task != "regression")
     project = {
         "name": name,
         "task": task,
         "label": label,
-        "data": {**settings, "split": {"by": "row", "test_fraction": 0.2, "rule": 2, "equal_rows": equal_rows}},
+        "data": {**settings, "split": split},
         "features": {kind: columns for kind, columns in features.items() if columns},
         "model": {"estimator": _ESTIMATORS.get(task, _CLASSIFIER), "parameters": {"max_iter": 200}, "seed": 0},
     }
@@ -98,7 +104,47 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
         )
     policy = _policy(task, table[label].n_unique(), rows=len(table))
     texts = _texts(project, contract, policy=policy, unused=unused, split_comment=why)
-    return Proposal(texts, task, tuple(chain.from_iterable(features.values())), unused)
+    return Proposal(texts, task, tuple(chain.from_iterable(features.values())), unused, notes)
+
+
+def _split(
+    table: pl.DataFrame, label: str, *, equal_rows: str, is_classification: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A split that leaves rows on both sides and each class to train on, and notes where few rows needed care.
+
+    Args:
+        table: The rows, of which two differ.
+        label: The column to predict.
+        equal_rows: What equal rows are taken for.
+        is_classification: Whether the label's values are classes, each of which training needs.
+    """
+    proposal: dict[str, Any] = {"by": "row", "test_fraction": 0.2, "rule": 2, "equal_rows": equal_rows}
+    expected = table[label].drop_nulls().n_unique() if is_classification else 1
+    if len(table) > FEW_ROWS:
+        return proposal, ()
+    classes_by_seed = {}
+    for seed in range(SEEDS):
+        try:
+            train = split_table(table, Split(**proposal, seed=seed), label=label).train
+        except ModelwayError:
+            continue
+        classes_by_seed[seed] = train[label].drop_nulls().n_unique() if is_classification else 1
+        if classes_by_seed[seed] == expected:
+            break
+    best = max(classes_by_seed, key=classes_by_seed.__getitem__, default=0)
+    notes = []
+    if best:
+        proposal["seed"] = best
+        notes.append(
+            f"the data has {len(table):,} rows, so few that most splits leave none to test or train with: "
+            f"`data.split.seed: {best}` leaves some; bring more rows"
+        )
+    if classes_by_seed.get(best, 0) < expected:
+        notes.append(
+            f"the data has {len(table):,} rows, too few to train on each class and to test: a run will be rejected or "
+            "fail; bring more rows of each class"
+        )
+    return proposal, tuple(notes)
 
 
 def _data_settings(path: Path, source: str) -> Data:

@@ -25,9 +25,12 @@ from modelway.components.core.checks import RULES, Verdict
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.measures.out_of_fold import METADATA_KEY, OutOfFold
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
+from modelway.components.core.storage.uri import sha256_of
 from modelway.components.core.tables.parquet import to_model_input
+from modelway.components.evaluate.predicting import predict_table
 from modelway.components.evaluate.stage import Evaluation, evaluate
 
 FEATURES = ("income", "age")
@@ -83,14 +86,19 @@ class Judge:
         run_id: str = "",
         model_hash: str = "",
         as_of: str = "",
+        out_of_fold: OutOfFold | None = None,
     ) -> Evaluation:
         evaluation = rows() if test is None else test
         evaluation.write_parquet(self.folder / "test")
         (evaluation.clear() if unseen is None else unseen).write_parquet(self.folder / "unseen")
+        if out_of_fold is not None:
+            out_of_fold.write(str(self.folder / "out_of_fold"))
+            self.bind()
         return evaluate(
             str(self.folder / "model"),
             str(self.folder / "test"),
             unseen_path=str(self.folder / "unseen"),
+            out_of_fold_path=str(self.folder / "out_of_fold") if (self.folder / "out_of_fold").exists() else "",
             project_text=text or project(),
             policy_text=yaml.safe_dump(policy),
             champion=champion,
@@ -99,6 +107,13 @@ class Judge:
             as_of=as_of,
             report_path=str(self.folder / "report.html"),
         )
+
+    def bind(self) -> None:
+        """Has the model name the out-of-fold predictions, as training does."""
+        file = self.folder / "model" / "MLmodel"
+        if "metadata" not in (content := yaml.safe_load(file.read_text(encoding="utf-8"))):
+            content["metadata"] = {METADATA_KEY: sha256_of(self.folder / "out_of_fold")}
+            file.write_text(yaml.safe_dump(content), encoding="utf-8")
 
     @property
     def page(self) -> str:
@@ -415,3 +430,97 @@ def test_the_scores_are_logged_in_the_models_run(judge: Judge, tracking: Trackin
     metrics = tracking.client.get_run(run_id).data.metrics
     assert metrics == pytest.approx({f"test_{name}": value for name, value in evaluation.scores.items()})
     assert evaluation.gate.facts["mlflow_run"] == run_id
+
+
+def predicted_out_of_fold(judge: Judge, table: pl.DataFrame, repeats: int = 2) -> OutOfFold:
+    """Predictions of rows that the model was not fitted on."""
+    model = load_model(judge.folder / "model")
+    return OutOfFold(table, (predict_table(model, table, project=Project.parse(project())),) * repeats)
+
+
+SMALL = {
+    "model": {
+        "metrics": {"roc_auc": {"min": 0.7}},
+        "minimum_rows": 100,
+        "slices": {"columns": ["region"], "metrics": {"accuracy": {"min": 0.2}}, "minimum_rows": 50},
+        "calibration": {"expected_calibration_error": 0.9},
+        "no_regression": {"metric": "roc_auc", "slices": True},
+    }
+}
+
+
+def test_a_small_table_is_judged_from_all_its_rows_and_compared_on_the_test_rows(
+    judge: Judge, tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    champion = release_version(tracking, "loans-small", model=judge.folder / "model")
+    text, training, test = project(name="loans-small"), rows(172, seed=7), rows(43, seed=8)
+    evaluation = judge(SMALL, text, test=test, champion=champion, out_of_fold=predicted_out_of_fold(judge, training))
+    checks = {check.name: check for check in evaluation.gate.checks}
+    assert "test_rows" not in checks  # 43 are fewer than the policy's 100
+    assert "on 215 rows, 172 of them out of fold" in checks["metric[roc_auc]"].message
+    assert "on 215 rows, 172 of them out of fold" in checks["calibration"].message
+    together = pl.concat([training, test])
+    for region in ("north", "south"):
+        count = (together["region"] == region).sum()
+        assert f"on {count} rows" in checks[f"slice[region={region}].accuracy"].message
+    assert "on 43 rows" in checks["no_regression[roc_auc]"].message
+    north = checks["no_regression[region=north].roc_auc"].message
+    assert north.startswith(f"{(test['region'] == 'north').sum()} rows")
+    assert evaluation.gate.facts["out_of_fold_hash"] == sha256_of(judge.folder / "out_of_fold")
+    assert "172 training rows, 5 folds, 2 times" in str(evaluation.gate.facts["out_of_fold"])
+    truth = (together["late"] == "yes").to_numpy()
+    answers = load_model(judge.folder / "model").predict_proba(to_model_input(together, FEATURES))[:, 1]
+    assert evaluation.scores["roc_auc"] == pytest.approx(sklearn.metrics.roc_auc_score(truth, answers))
+    assert "Nadeau and Bengio" in judge.page
+    assert "Scores on 215 rows" in judge.page
+
+
+def test_where_there_are_no_out_of_fold_predictions_the_test_rows_judge_and_the_report_says_why(judge: Judge) -> None:
+    evaluation = judge(out_of_fold=OutOfFold(rows(), reason="the split is by time"))
+    assert evaluation.gate.verdict is Verdict.PASSED
+    assert evaluation.gate.facts["out_of_fold"] == "none: the split is by time"
+    assert (
+        "on 300 test rows" in next(check for check in evaluation.gate.checks if check.name == "metric[roc_auc]").message
+    )
+
+
+@pytest.mark.parametrize("region", [None, "north"])
+def test_labels_that_are_wrong_in_the_training_rows_alone_leave_the_judgement_to_the_test_rows(
+    judge: Judge, region: str | None
+) -> None:
+    """Models out of fold learnt the wrong labels, and agree with them."""
+    training, test = rows(172, seed=7), rows(90, seed=8)
+    good = predicted_out_of_fold(judge, training, repeats=1)
+    wrong = pl.lit(region is None) | (pl.col("region") == (region or ""))
+    test = test.with_columns(
+        late=pl.when(wrong).then(pl.col("late").replace({"yes": "no", "no": "yes"})).otherwise("late")
+    )
+    policy = {"model": {**SMALL["model"], "minimum_rows": 20, "no_regression": None}}
+    policy["model"]["slices"] = {**policy["model"]["slices"], "metrics": {"accuracy": {"min": 0.6}}, "minimum_rows": 20}
+    gate = judge(policy, test=test, out_of_fold=good).gate
+    assert str(gate.facts["out_of_fold"]).startswith("not used: ")
+    failed = {check.name for check in gate.checks if check.verdict is Verdict.FAILED}
+    assert failed >= ({"metric[roc_auc]"} if region is None else {"slice[region=north].accuracy"})
+
+
+@pytest.mark.parametrize("mode", ["enabled", "dry_run", "disabled"])
+def test_out_of_fold_predictions_that_are_not_the_trainings_are_rejected_whatever_the_mode(
+    judge: Judge, mode: str
+) -> None:
+    """Against whoever can write to the store between training and judging."""
+    good = predicted_out_of_fold(judge, rows(172, seed=7))
+    assert judge(test=rows(43), out_of_fold=good).gate.verdict is Verdict.PASSED
+    policy = {"model": {**THRESHOLDS["model"], "mode": mode}}
+    gate = judge(policy, test=rows(43), out_of_fold=OutOfFold(good.table, good.repeats[:1])).gate
+    (check,) = gate.checks
+    assert (check.name, check.verdict, gate.proceed) == ("out_of_fold_hash", Verdict.FAILED, False)
+
+
+def test_out_of_fold_predictions_that_are_no_numbers_are_rejected(judge: Judge) -> None:
+    good = predicted_out_of_fold(judge, rows(172, seed=7), repeats=1)
+    (repeat,) = good.repeats
+    assert repeat.probabilities is not None
+    repeat.probabilities[3] = np.nan
+    (check,) = judge(test=rows(43), out_of_fold=good).gate.checks
+    assert (check.name, check.verdict) == ("sane_predictions", Verdict.FAILED)

@@ -187,6 +187,44 @@ def test_rows_of_one_instant_stay_together() -> None:
     assert test["day"].to_list() == [4, 5, 5]
 
 
+@pytest.mark.parametrize(
+    ("rows_per_day", "fraction", "test_days"),
+    [
+        ([10, 10, 10], 0.2, 1),  # monthly snapshots, of which each is more than the share
+        ([10, 10, 10, 10], 0.2, 1),
+        ([1, 99], 0.2, 1),
+        ([99, 1], 0.2, 1),
+        ([1, 1], 0.2, 1),
+        ([50, 30, 10, 10], 0.25, 2),  # 20 % is nearer than 50 %
+        ([50, 20, 20, 10], 0.25, 2),  # 30 % is nearer than 10 %
+        ([1] * 10, 0.01, 1),
+        ([1] * 10, 0.99, 9),
+    ],
+)
+def test_the_cut_in_time_is_the_nearest_to_the_share_and_leaves_both_sides_rows(
+    rows_per_day: list[int], fraction: float, test_days: int
+) -> None:
+    days = np.repeat(np.arange(len(rows_per_day)), rows_per_day)
+    table = pl.DataFrame({"day": [dt.date(2024, 1, 1) + dt.timedelta(days=int(day)) for day in days]})
+    train, test = sides(split_table(table, Split(by="time", column="day", test_fraction=fraction)))
+    assert (test["day"].n_unique(), train["day"].n_unique()) == (test_days, len(rows_per_day) - test_days)
+
+
+@pytest.mark.parametrize("rows_per_day", [[5, 5, 5], [90, 5, 5], [1, 1, 98], [1, 98, 1]])
+def test_three_instants_are_enough_for_three_splits(rows_per_day: list[int]) -> None:
+    table = pl.DataFrame({"day": np.repeat(np.arange(3), rows_per_day)})
+    parts = split_table(table, Split(by="time", column="day", unseen_fraction=0.1))
+    assert [part["day"].unique().to_list() for part in (parts.train, parts.test, parts.unseen)] == [[0], [1], [2]]
+
+
+def test_fewer_instants_than_splits_is_an_error_that_counts_them() -> None:
+    table = pl.DataFrame({"day": [1, 1, 2]})
+    with pytest.raises(ModelwayError, match="leaves no unseen rows of 3") as error:
+        split_table(table, Split(by="time", column="day", unseen_fraction=0.1))
+    assert error.value.remedy is not None
+    assert "needs 3 instants, and the column has 2" in error.value.remedy
+
+
 # What these rows gave in version 0.1; a later version must not move rows between the sides.
 GOLDEN = pl.DataFrame(
     {

@@ -10,8 +10,10 @@ import pytest
 
 from modelway.components.core.code.version import code_version
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.measures.out_of_fold import METADATA_KEY, OutOfFold
 from modelway.components.core.storage.mlflow import Tracking
-from modelway.components.core.storage.models import folder_sha256
+from modelway.components.core.storage.models import folder_sha256, model_metadata
+from modelway.components.core.storage.uri import sha256_of
 from modelway.components.train.stage import train
 
 Prepare = Callable[..., Any]
@@ -52,6 +54,25 @@ def test_training_logs_the_model_byte_for_byte(
     assert logged_model.status == "READY"
     artifacts = Path(logged_model.artifact_location.removeprefix("file://"))
     assert folder_sha256(artifacts) == model.model_hash
+
+
+def test_out_of_fold_predictions_are_written_and_the_model_names_their_hash(
+    prepare_rows: Prepare, tmp_path: Path, rows: pl.DataFrame
+) -> None:
+    project = prepare_rows(LOGISTIC).project
+    train(
+        str(tmp_path / "prepared"),
+        str(tmp_path / "train"),
+        steps_path=str(tmp_path / "steps"),
+        project_text=project.canonical(),
+        data_hash="data",
+        model_path=str(tmp_path / "model"),
+        out_of_fold_path=str(tmp_path / "out_of_fold"),
+    )
+    assert model_metadata(tmp_path / "model") == {METADATA_KEY: sha256_of(tmp_path / "out_of_fold")}
+    predictions = OutOfFold.read(str(tmp_path / "out_of_fold"), project, classes=("0", "1"))
+    assert predictions.table.equals(rows)
+    assert len(predictions.repeats) == 4
 
 
 def test_training_that_fails_ends_its_run_as_failed(prepare_rows: Prepare, tmp_path: Path, tracking: Tracking) -> None:

@@ -63,6 +63,22 @@ class Predictions:
         return Predictions(self.truth[rows], self.predicted[rows], probabilities, self.classes, self.untrained, scores)
 
 
+def joined(first: Predictions, second: Predictions) -> Predictions:
+    """The predictions of some rows and then of others, by models of the same classes.
+
+    The first rows have no class that those do not know.
+    """
+
+    def both(name: str) -> Array | None:
+        parts = [getattr(first, name), getattr(second, name)]
+        return None if any(part is None for part in parts) else np.concatenate(parts)
+
+    truth, predicted = (
+        np.concatenate([getattr(first, name), getattr(second, name)]) for name in ("truth", "predicted")
+    )
+    return Predictions(truth, predicted, both("probabilities"), second.classes, second.untrained, both("scores"))
+
+
 def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Project) -> Predictions:
     """Asks a model for its predictions of some rows, once.
 

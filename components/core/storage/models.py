@@ -189,6 +189,15 @@ def _flavor(folder: Path) -> tuple[dict[str, Any], Path]:
     return flavor, path
 
 
+def model_metadata(folder: str | Path) -> dict[str, Any]:
+    """The metadata that MLmodel in a model's folder holds; empty where it is not readable or has none."""
+    try:
+        metadata = parse_yaml((Path(folder) / "MLmodel").read_text(encoding="utf-8")).content["metadata"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
 def folder_sha256(folder: str | Path) -> str:
     """The hash of a folder's file names and contents: what evidence binds a model to."""
     return sha256_of(Path(folder))

@@ -11,6 +11,7 @@ from modelway.components.core.config.model_policy import Calibration
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.evaluate.checks.metrics import estimate_check
+from modelway.components.evaluate.sample import Sample
 from modelway.components.evaluate.statistics.estimates import Estimate
 from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.sum_metrics import SumMetric
@@ -89,19 +90,22 @@ def calibration_error(predictions: Predictions, bins: int, *, resampling: Resamp
     return Estimate(value, interval, error, resampling.confidence), plain
 
 
-def calibration_check(
-    predictions: Predictions, resampling: Resampling, *, policy: Calibration, rule: OnInconclusive
-) -> Check:
+def calibration_check(sample: Sample, *, policy: Calibration, rule: OnInconclusive) -> Check:
     """The check ``calibration``: whether the expected calibration error is at most the policy's."""
     rule = policy.on_inconclusive or rule
-    estimate = calibration_error(predictions, policy.bins, resampling=resampling)
-    if estimate is None:
+    estimates = [
+        calibration_error(predictions, policy.bins, resampling=sample.corrected) for predictions in sample.repeats
+    ]
+    measured = [estimate for estimate in estimates if estimate is not None]
+    if len(measured) < len(estimates):
         message = "the model gives no probabilities (predict_proba), so calibration cannot be measured"
         return inconclusive("calibration", message, rule=rule)
-    error, plain = estimate
+    plain = float(np.mean([plain_error for _, plain_error in measured]))
     threshold = Threshold(max=policy.expected_calibration_error)
-    scope = f"expected calibration error on {resampling.rows:,} test rows ({plain:.4f} before bias correction)"
-    return estimate_check("calibration", error, threshold=threshold, rule=rule, scope=scope)
+    scope = f"expected calibration error {sample.scope} ({plain:.4f} before bias correction)"
+    return estimate_check(
+        "calibration", sample.mean([error for error, _ in measured]), threshold=threshold, rule=rule, scope=scope
+    )
 
 
 def _claims(predictions: Predictions) -> tuple[Array, Array]:

@@ -9,14 +9,14 @@ from modelway.components.core.config.model_policy import ModelPolicy
 from modelway.components.core.measures.metrics import Predictions
 
 
-def row_checks(rows: int, policy: ModelPolicy) -> list[Check]:
-    """A check of the number of test rows where they do not suffice: no rows fail, too few are inconclusive."""
+def row_checks(rows: int, policy: ModelPolicy, *, kind: str = "test rows") -> list[Check]:
+    """A check of the number of rows where they do not suffice: no rows fail, too few are inconclusive."""
     if rows == 0:
         message = "the test split has no rows: nothing can be measured; check `data.split` and the source"
         return [passed_or_failed("test_rows", passed=False, message=message, observed=0, threshold=policy.minimum_rows)]
     if rows < policy.minimum_rows:
         message = (
-            f"{rows:,} test rows; the policy requires {policy.minimum_rows:,} to judge a model; bring more data, or "
+            f"{rows:,} {kind}; the policy requires {policy.minimum_rows:,} to judge a model; bring more data, or "
             "raise `data.split.test_fraction`"
         )
         return [

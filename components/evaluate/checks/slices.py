@@ -11,8 +11,9 @@ from modelway.components.core.checks import Check, inconclusive
 from modelway.components.core.config.model_policy import Slices
 from modelway.components.core.config.thresholds import Threshold
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Predictions
+from modelway.components.core.measures.metrics import Array, Predictions
 from modelway.components.evaluate.checks.metrics import estimate_check
+from modelway.components.evaluate.sample import Sample
 from modelway.components.evaluate.slices import Slice, why_not_measurable
 from modelway.components.evaluate.statistics.comparisons import compare
 from modelway.components.evaluate.statistics.estimates import Estimate, Subset
@@ -20,24 +21,31 @@ from modelway.components.evaluate.statistics.intervals import measure
 from modelway.components.evaluate.statistics.resampling import Resampling
 
 
-def slice_checks(
-    predictions: Predictions, slices: Iterable[Slice], *, resampling: Resampling, policy: Slices
-) -> list[Check]:
+def slice_checks(sample: Sample, slices: Iterable[Slice], *, policy: Slices) -> list[Check]:
     """Checks of each slice by itself and against all rows; inconclusive for a slice that is small or has one class."""
     checks = []
     for part in slices:
-        rows, subset = len(part.rows), Subset(predictions, part.rows)
-        reason = why_not_measurable(predictions, part.rows, minimum_rows=policy.minimum_rows)
+        rows = len(part.rows)
+        reason = why_not_measurable(sample.repeats[0], part.rows, minimum_rows=policy.minimum_rows)
         check = partial(_part_check, part=part, reason=reason, policy=policy)
         for metric, threshold in policy.metrics.items():
-            estimate = partial(measure, metric, subset, resampling=resampling)
+            estimate = partial(sample.estimate, partial(_slice_metric, metric, rows=part.rows))
             checks.append(check("slice", metric, estimate=estimate, threshold=threshold, scope=f"on {rows:,} rows"))
         for metric, limit in policy.max_gap.items():
-            difference = partial(compare, metric, Subset(predictions), second=subset, resampling=resampling)
-            scope = f"worse in {metric} on these {rows:,} rows than on all {resampling.rows:,}"
+            difference = partial(sample.estimate, partial(_slice_gap, metric, rows=part.rows))
+            scope = f"worse in {metric} on these {rows:,} rows than on all {len(sample.table):,}"
             gap = Threshold(max=limit)
             checks.append(check("slice_gap", metric, estimate=difference, threshold=gap, scope=scope))
     return checks
+
+
+def _slice_metric(metric: str, predictions: Predictions, resampling: Resampling, *, rows: Array) -> Estimate:
+    return measure(metric, Subset(predictions, rows), resampling=resampling)
+
+
+def _slice_gap(metric: str, predictions: Predictions, resampling: Resampling, *, rows: Array) -> Estimate:
+    """How much better the metric is on all rows than on the slice."""
+    return compare(metric, Subset(predictions), second=Subset(predictions, rows), resampling=resampling)
 
 
 def _part_check(
@@ -58,7 +66,6 @@ def _part_check(
     except ModelwayError as error:
         result, reason = None, error.message
     if result is None or np.isnan(result.value):
-        reason = reason or (result.reason if result else "")
         reason = (
             reason
             or (result.reason if result else "")

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.storage.models import HeldTypes, folder_sha256, load_model, load_skops
+from modelway.components.core.storage.models import HeldTypes, folder_sha256, load_model, load_skops, model_metadata
 
 
 @pytest.fixture
@@ -131,3 +131,22 @@ def test_the_hash_of_a_folder_covers_names_and_contents(tmp_path: Path) -> None:
     assert len(set(hashes)) == 4
     os.utime(folder / "a", (1, 1))
     assert folder_sha256(folder) == hashes[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("metadata: {out_of_fold_sha256: abc}", {"out_of_fold_sha256": "abc"}),
+        ("metadata: null", {}),
+        ("flavors: {}", {}),
+        ("metadata: [a]", {}),
+        ("[", {}),
+        (None, {}),
+    ],
+)
+def test_a_models_metadata_is_empty_where_it_has_none_that_is_readable(
+    tmp_path: Path, text: str | None, expected: dict[str, str]
+) -> None:
+    if text is not None:
+        (tmp_path / "MLmodel").write_text(text, encoding="utf-8")
+    assert model_metadata(tmp_path) == expected

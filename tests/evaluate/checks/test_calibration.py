@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from prediction_samples import sample_of_rows
 
 from modelway.components.core.checks import OnInconclusive, Verdict
 from modelway.components.core.config.model_policy import Calibration
@@ -25,7 +26,7 @@ def binary(rows: int, off: float = 0.0, seed: int = 0) -> Predictions:
 
 def check(predictions: Predictions, limit: float = 0.05, **more: object) -> object:
     policy = Calibration.model_validate({"expected_calibration_error": limit, **more})
-    return calibration_check(predictions, Resampling(len(predictions.truth)), policy=policy, rule=OnInconclusive.BLOCK)
+    return calibration_check(sample_of_rows(predictions), policy=policy, rule=OnInconclusive.BLOCK)
 
 
 def test_the_plain_error_is_that_of_its_definition() -> None:
@@ -74,9 +75,8 @@ def test_a_verdict_needs_rows(off: float, rows: int, verdict: Verdict) -> None:
 
 def test_without_a_level_the_point_decides() -> None:
     policy = Calibration(expected_calibration_error=0.05)
-    verdict_check = calibration_check(
-        binary(500, 0.2), Resampling(500, confidence=None), policy=policy, rule=OnInconclusive.BLOCK
-    )
+    sample = sample_of_rows(binary(500, 0.2), confidence=None)
+    verdict_check = calibration_check(sample, policy=policy, rule=OnInconclusive.BLOCK)
     assert (verdict_check.verdict, verdict_check.interval) == (Verdict.FAILED, None)
 
 

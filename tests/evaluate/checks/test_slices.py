@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prediction_samples import sample_of_rows
 
 from modelway.components.core.checks import Verdict
 from modelway.components.core.config.model_policy import Slices
 from modelway.components.core.measures.metrics import Predictions, score
 from modelway.components.evaluate.checks.slices import slice_checks
 from modelway.components.evaluate.slices import Slice
-from modelway.components.evaluate.statistics.resampling import Resampling
 
 TRUTH = np.array([0, 1] * 100 + [1] * 20)
 
@@ -33,7 +33,7 @@ def sliced(part: str, rule: str = "warn", rows: int = 2, gaps: dict[str, float] 
     section = Slices.model_validate(
         {"columns": ["x"], "metrics": metrics, "minimum_rows": rows, "on_inconclusive": rule, "max_gap": gaps or {}}
     )
-    return slice_checks(PREDICTIONS, [PARTS[part]], resampling=Resampling(len(TRUTH)), policy=section)
+    return slice_checks(sample_of_rows(PREDICTIONS), [PARTS[part]], policy=section)
 
 
 @pytest.mark.parametrize(("part", "passes", "observed"), [("good", True, 1.0), ("bad", False, 0.0)])
@@ -89,7 +89,7 @@ def test_a_metric_that_cannot_be_computed_on_a_slice_is_open() -> None:
     truth = np.array([0, 1, 0, 1, 2])
     predictions = Predictions(truth, truth, np.eye(3)[truth], ("a", "b", "c"))
     section = Slices.model_validate({"columns": ["x"], "metrics": {"roc_auc_ovr": {"min": 0.5}}, "minimum_rows": 2})
-    (check,) = slice_checks(predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(5), policy=section)
+    (check,) = slice_checks(sample_of_rows(predictions), [Slice("x=1", np.arange(4))], policy=section)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "none of 4 rows is of 'c'" in check.message
 
@@ -99,7 +99,5 @@ def test_slices_of_numbers() -> None:
     section = Slices.model_validate(
         {"columns": ["x"], "metrics": {"mean_absolute_error": {"max": 1}}, "minimum_rows": 2}
     )
-    (check,) = slice_checks(
-        predictions, [Slice("x=1", np.arange(4))], resampling=Resampling(10, confidence=None), policy=section
-    )
+    (check,) = slice_checks(sample_of_rows(predictions, confidence=None), [Slice("x=1", np.arange(4))], policy=section)
     assert (check.verdict, check.observed) == (Verdict.PASSED, 1.0)

@@ -14,8 +14,9 @@ import yaml
 
 from modelway.components.core.config.contract import Contract, check_agreement
 from modelway.components.core.config.policy import Policy
-from modelway.components.core.config.project import Project
+from modelway.components.core.config.project import Project, Split
 from modelway.components.core.errors import ModelwayError
+from modelway.components.ingest.split import split_table
 from modelway.pipelines.project.propose import Proposal, propose
 from modelway.pipelines.project.workspace import Workspace
 
@@ -245,3 +246,26 @@ def test_what_equal_rows_are_is_proposed_by_how_many_there_are(
     lines = proposal.files["project.yaml"].splitlines()
     assert lines[next(number for number, line in enumerate(lines) if "split:" in line) - 1].startswith(f"  # {figure}")
     assert Project.parse(proposal.files["project.yaml"]).data.split.rule_in_force == 2
+
+
+def test_two_rows_have_rows_on_both_sides_and_init_says_that_they_do_not_suffice(tmp_path: Path) -> None:
+    table = pl.DataFrame({"age": [1, 2], "late": [0, 1]})
+    proposal, files = _propose(tmp_path, table, label="late")
+    parts = split_table(table, Split(**files["project"]["data"]["split"]), label="late")
+    assert (len(parts.train), len(parts.test)) == (1, 1)
+    assert any("the data has 2 rows, too few to train on each class" in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 6, 10, 20])
+def test_a_few_rows_are_split_so_that_each_class_is_trained_on(tmp_path: Path, rows: int) -> None:
+    table = pl.DataFrame({"age": [number % 7 for number in range(rows)], "late": [1, *[0] * (rows - 1)]})
+    _, files = _propose(tmp_path, table, label="late")
+    parts = split_table(table, Split(**files["project"]["data"]["split"]), label="late")
+    assert parts.train["late"].n_unique() == 2
+    assert len(parts.test)
+
+
+def test_many_rows_get_the_default_seed_and_no_notes(tmp_path: Path) -> None:
+    proposal, files = _propose(tmp_path, _with("age", [number / 7 for number in INTEGERS]))
+    assert "seed" not in files["project"]["data"]["split"]
+    assert proposal.notes == ()

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from prediction_samples import sample_of_rows
+from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from modelway.components.core.measures.metrics import Predictions, joined, score
+from modelway.components.evaluate.sample import INFLATION, Sample, corrected_level, difference_from_test_rows
+from modelway.components.evaluate.statistics.intervals import Estimate, Subset, measure
+
+
+def test_the_correction_is_that_of_nadeau_and_bengio() -> None:
+    """(1/J + n_test/n_train) S², of J = 5 folds, with S² = (1 - 1/5) of a fold's variance, 5 times that of all rows."""
+    assert pytest.approx((1 / 5 + 1 / 4) * (1 - 1 / 5) * 5) == INFLATION == 1.8
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_the_corrected_level_widens_a_normal_interval_by_the_root_of_the_inflation(level: float) -> None:
+    widened = norm.ppf((1 + corrected_level(level)) / 2) / norm.ppf((1 + level) / 2)
+    assert widened == pytest.approx(INFLATION**0.5)
+
+
+def test_test_rows_alone_are_measured_as_ever() -> None:
+    truth = np.arange(40) % 2
+    predictions = Predictions(truth, np.roll(truth, 3), None, ("0", "1"))
+    sample = sample_of_rows(predictions)
+    expected = measure("accuracy", Subset(predictions), resampling=sample.resampling)
+    assert accuracy(sample) == expected
+    assert sample.scope == "on 40 test rows"
+
+
+def accuracy(sample: Sample) -> Estimate:
+    return sample.estimate(lambda predictions, drawn: measure("accuracy", Subset(predictions), resampling=drawn))
+
+
+def test_repeats_are_averaged_at_the_level_that_was_asked_for() -> None:
+    truth = np.arange(40) % 2
+    repeats = [
+        Predictions(truth, np.where(np.arange(40) < wrong, 1 - truth, truth), None, ("0", "1")) for wrong in (4, 8)
+    ]
+    estimate = accuracy(sample_of_rows(*repeats, out_of_fold_rows=30))
+    assert (estimate.value, estimate.confidence) == (pytest.approx(0.85), 0.95)
+    alone = [accuracy(sample_of_rows(repeat)).interval for repeat in repeats]
+    assert estimate.interval is not None
+    assert all(interval is not None for interval in alone)
+    low, high = np.mean(alone, axis=0)  # type: ignore[arg-type]
+    assert 0 < estimate.interval[0] < low < 0.85 < high < estimate.interval[1] < 1
+
+
+def test_a_repeat_without_an_interval_leaves_none() -> None:
+    sample = sample_of_rows(*[Predictions(np.zeros(4), np.zeros(4), None, ())] * 2, out_of_fold_rows=2)
+    estimate = sample.mean([Estimate(0.5, (0.4, 0.6), 0.1, 0.97), Estimate(0.7)])
+    assert np.isnan(estimate.value)
+    assert estimate.interval is None
+    assert sample.mean([Estimate(0.5), Estimate(0.7)]) == Estimate(0.6)
+
+
+def test_rows_that_are_alike_are_seldom_taken_for_unlike_and_those_that_are_not_always() -> None:
+    alarms = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        truth = rng.integers(0, 2, 215)
+        right = rng.random(215) < 0.8
+        answers = np.where(right, truth, 1 - truth)
+        sample = sample_of_rows(Predictions(truth, answers, None, ("0", "1")), out_of_fold_rows=172)
+        alarms += bool(difference_from_test_rows(sample, [("accuracy", None), ("accuracy", np.arange(100, 215))]))
+        answers[172:] = 1 - answers[172:]
+        unlike = sample_of_rows(Predictions(truth, answers, None, ("0", "1")), out_of_fold_rows=172)
+        assert "certainly worse on 43 test rows" in difference_from_test_rows(unlike, [("accuracy", None)])
+        assert difference_from_test_rows(unlike, [("accuracy", np.arange(172))]) == ""  # no test rows to compare
+    assert alarms <= 3
+
+
+def interval_of(metric: str, sample: Sample) -> tuple[float, float]:
+    estimate = sample.estimate(lambda predictions, drawn: measure(metric, Subset(predictions), resampling=drawn))
+    assert estimate.interval is not None
+    return estimate.interval
+
+
+def draw(rows: int, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    features = rng.normal(size=(rows, 6))
+    signal = 1.2 * features[:, 0] - 0.8 * features[:, 1] + 0.5 * features[:, 2] * features[:, 3]
+    return features, (rng.random(rows) < 1 / (1 + np.exp(-signal))).astype(int)
+
+
+def predictions_of(model: LogisticRegression, features: np.ndarray, truth: np.ndarray) -> Predictions:
+    return Predictions(truth, model.predict(features), model.predict_proba(features), ("0", "1"))
+
+
+def test_intervals_of_215_rows_hold_the_models_true_value_and_are_narrower_than_those_of_43() -> None:
+    """The truth is the model's own, on 10,000 other rows."""
+    metrics, draws = ("accuracy", "roc_auc", "log_loss"), 60
+    covered = dict.fromkeys(metrics, 0)
+    widths: dict[str, list[float]] = {name: [] for name in metrics}
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        features, truth = draw(215, rng=rng)
+        model = LogisticRegression().fit(features[:172], truth[:172])
+        test = predictions_of(model, features[172:], truth[172:])
+        population = predictions_of(model, *draw(10_000, rng=rng))
+        order, parts = [], []
+        for training, held_out in StratifiedKFold(5, shuffle=True, random_state=0).split(features[:172], truth[:172]):
+            fold = LogisticRegression().fit(features[training], truth[training])
+            parts.append(predictions_of(fold, features[held_out], truth[held_out]))
+            order.append(held_out)
+        out_of_fold = parts[0]
+        for part in parts[1:]:
+            out_of_fold = joined(out_of_fold, part)
+        sample = sample_of_rows(joined(out_of_fold, test), out_of_fold_rows=172)
+        for name in metrics:
+            interval, of_test_rows = interval_of(name, sample), interval_of(name, sample_of_rows(test))
+            covered[name] += interval[0] <= score(name, population) <= interval[1]
+            widths[name].append((interval[1] - interval[0]) / (of_test_rows[1] - of_test_rows[0]))
+    assert all(count >= 0.93 * draws for count in covered.values()), covered
+    assert all(np.mean(ratios) < 0.7 for ratios in widths.values()), widths
