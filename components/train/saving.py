@@ -70,22 +70,22 @@ def save(
     trusted, reason = _skops_types(pipeline, trusted_types)
     if trusted is None:
         log.warning("the model is pickled, since %s; loading it will execute code", reason)
-    metadata = None if code is None or not code.files else {METADATA_KEY: _described(code, data_files)}
+    described: dict[str, Any] = dict(metadata or {})
+    if code is not None and code.files:
+        described[METADATA_KEY] = _described(code, data_files)
     with warnings.catch_warnings(), _quiet_mlflow(), _needed_code(pipeline, code, skops_types=trusted) as code_paths:
         warnings.simplefilter("ignore")
         mlflow.sklearn.save_model(
             pipeline,
             folder,
-            mlflow_model=Model(
-                artifact_path=location, model_uuid=model_id, run_id=run_id, model_id=model_id, metadata=metadata
-            ),
+            mlflow_model=Model(artifact_path=location, model_uuid=model_id, run_id=run_id, model_id=model_id),
             code_paths=code_paths,
             serialization_format="skops" if trusted is not None else "cloudpickle",
             skops_trusted_types=trusted,
             signature=ModelSignature(inputs=inputs, outputs=outputs),
             input_example=examples,
             conda_env=_environment([]),
-            metadata=dict(metadata or {}) or None,
+            metadata=described or None,
         )
     # Written here, since MLflow would take a second to look every installed package up.
     pinned = _requirements(pipeline, trusted)
