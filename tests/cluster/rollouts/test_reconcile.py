@@ -110,13 +110,13 @@ def test_what_the_cluster_undid_is_told_and_taken_over(
         assert f"2 of 2 ready pods serve version {stable}" in sentence
         assert sentence in command("history", as_json=False)[1]
 
-        code, refused = command("promote", good, "--to", "staging")
+        code, refused = command("promote", good, "--to", "staging", "--yes")
         assert (code, refused.get("verdict")) == (1, "refused"), refused
         assert f"staging is locked by the promotion of version {bad}" in refused["reasons"][0]
         assert "--take-over REASON" in refused["reasons"][0]
 
         reason = "its pod was evicted"
-        code, taken = command("promote", good, "--to", "staging", "--take-over", reason)
+        code, taken = command("promote", good, "--to", "staging", "--yes", "--take-over", reason)
         assert (code, taken.get("verdict"), taken.get("replaced")) == (0, "promoted", stable), taken
         eventually(lambda: traffic.answers[-1].version == good, "the good version answers")
     assert [answer for answer in traffic.failed if (answer.version, answer.status) != ("", 500)] == []
@@ -162,7 +162,7 @@ def test_what_the_cluster_finished_is_told_and_replaced(place: Any, stable: str,
             in row["serving"]["sentence"]
         )
 
-        code, back = command("promote", stable, "--to", "staging", "--take-over", "its node is gone")
+        code, back = command("promote", stable, "--to", "staging", "--yes", "--take-over", "its node is gone")
         assert (code, back.get("verdict"), back.get("replaced")) == (0, "promoted", good), back
     assert traffic.failed == []
     assert place.holder() == stable
