@@ -122,7 +122,7 @@ class ProjectCode:
             return cls.imported(path)
         try:
             content = parse_json(manifest.read_bytes())
-            lists = {name: tuple(content[name]) for name in ("roots", "data_files")}
+            lists = {name: tuple(content[name]) for name in ("roots", "data_files", "outside")}
             code = cls(Path(content["folder"]), tuple(content["files"]))
             trace = Trace(**lists, problem=str(content["problem"]))
         except (ValueError, KeyError, TypeError) as error:
@@ -136,6 +136,7 @@ class ProjectCode:
     def manifest(self, folder: str) -> str:
         """What the file says that ``MODELWAY_PROJECT_CODE`` names, for code that lies in a folder."""
         trace = {name: getattr(self.trace, name) for name in ("roots", "data_files", "problem")}
+        trace["outside"] = self.trace.outside if folder == str(self.folder) else ()  # an image has none of them
         return json.dumps({"folder": folder, "files": self.files, **trace}, indent=1, sort_keys=True)
 
     @property
@@ -176,7 +177,8 @@ class ProjectCode:
         """
         if not self.files or is_installation(self.folder):
             return
-        outside = [name for name in loaded.code(self.folder) if name not in self.files]
+        known = {*self.files, *(os.path.relpath(file, self.folder) for file in self.trace.outside)}
+        outside = [name for name in loaded.code(self.folder) if name not in known]
         if outside:
             raise ModelwayError(
                 f"training loaded {outside[0]}, which is not in the version of the code that the run was started for: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -331,7 +332,9 @@ def test_where_the_call_failed_all_code_belongs_to_it(code: Path) -> None:
 
 
 def test_what_a_run_or_an_image_says_is_its_code(code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    traced = ProjectCode.beside(code, project(), Trace(("test_coded.py",), data_files=("data/claims.csv",)))
+    traced = ProjectCode.beside(
+        code, project(), Trace(("test_coded.py",), data_files=("data/claims.csv",), outside=(__file__,))
+    )
     manifest = tmp_path / "code.json"
     manifest.write_text(traced.manifest(str(code)), encoding="utf-8")
     monkeypatch.setenv(MANIFEST_VARIABLE, str(manifest))
@@ -339,6 +342,8 @@ def test_what_a_run_or_an_image_says_is_its_code(code: Path, tmp_path: Path, mon
     here = check_code(project(), version)
     assert here is not None
     assert (here.files, here.trace.data_files) == (traced.files, ("data/claims.csv",))
+    assert here.trace.outside == traced.trace.outside
+    assert json.loads(traced.manifest("/opt/project/code"))["outside"] == [], "paths of this machine are for it alone"
     (code / "test_coded.py").write_text("changed", encoding="utf-8")
     with pytest.raises(ModelwayError, match="is not the code that the run was started for"):
         check_code(project(), version)
@@ -353,6 +358,8 @@ def test_what_a_run_or_an_image_says_is_its_code(code: Path, tmp_path: Path, mon
 def test_training_that_loads_a_module_outside_the_version_is_refused(code: Path) -> None:
     own = ProjectCode.beside(code, project())
     own.check_loaded(LoadedFiles({str(code / name) for name in REACHED}, {str(code / "data/claims.csv")}))
+    edited = ProjectCode.beside(code, project(), Trace(outside=(str(code / "test_coded.py"),)))
+    edited.check_loaded(LoadedFiles({str(code / "test_coded.py")}))
     with pytest.raises(ModelwayError, match=r"training loaded test_coded\.py, which is not in the version") as error:
         own.check_loaded(LoadedFiles({str(code / "test_coded.py")}))
     assert error.value.file == str(code / "test_coded.py")
