@@ -1,7 +1,7 @@
 """What the split makes of tables whose rows repeat, and how often the checks of equal rows err.
 
-Draws tables of so many rows and kinds of rows, whose frequencies are even, gamma or Zipf's, and prints of each size, over
-all three of them and the worst of them for false alarms,
+Draws tables of so many rows and kinds of rows, whose frequencies are even, gamma or Zipf's. Of each size it prints, over
+all three of them, and of the worst of them for false alarms,
 
 - how often `copies` calls a clean table copied; how often it catches one that a join has doubled, and one of which a
   join has doubled half of the rows;
@@ -56,7 +56,11 @@ Numbers = np.ndarray[Any, Any]
 
 def drawn(rows: int, kinds: int, frequency: str, *, dice: np.random.Generator) -> Numbers:
     """The kind of each row of a table."""
-    weights = {"even": np.ones(kinds), "gamma": dice.gamma(0.3, size=kinds) + 1e-12, "Zipf": 1 / np.arange(1, kinds + 1)}
+    weights = {
+        "even": np.ones(kinds),
+        "gamma": dice.gamma(0.3, size=kinds) + 1e-12,
+        "Zipf": 1 / np.arange(1, kinds + 1),
+    }
     return dice.choice(kinds, rows, p=weights[frequency] / weights[frequency].sum())
 
 
