@@ -1,7 +1,7 @@
 """What the split makes of tables whose rows repeat, and how often the checks of equal rows err.
 
-Draws tables of so many rows and kinds of rows, whose frequencies are even, gamma or Zipf's. Of each size it prints, over
-all three of them, and of the worst of them for false alarms,
+Draws tables of so many rows and kinds of rows, whose frequencies are even, gamma or Zipf's. Of each size it prints,
+over all three of them, and of the worst of them for false alarms,
 
 - how often `copies` calls a clean table copied; how often it catches one that a join has doubled, and one of which a
   join has doubled half of the rows;
