@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
+from modelway.components.core.measures.time_parts import Days
 from modelway.components.core.tables.parquet import as_numbers, as_text
 from modelway.components.validate.counting import SAMPLE_ROWS, Counts, Tally, count, rows_per_group, sample_of
 
@@ -50,14 +51,14 @@ class TableStatistics(BaseModel):
         rows: How many rows the distributions were counted over.
         rows_per_group: How many rows weigh as one, since the rows of a group are alike (Kish's design effect).
         columns: A distribution for each column, and for the parts of times, ``column.weekday`` and ``column.hour``.
-        days: How many days each column of times spans.
+        days: The days of each column of dates and times.
     """
 
     data_hash: str
     rows: int
     rows_per_group: float = 1.0
     columns: dict[str, Distribution]
-    days: dict[str, int] = {}
+    days: dict[str, Days] = {}
 
     @property
     def weight(self) -> float:
