@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from cluster_installation import Api, Installation, api_server, installed
 from disks import mount, unmount
+from go_commands import go_command
 from oidc_issuer import OidcIssuer
 from registered_versions import release_version
 from small_projects import edit_yaml, write_small_project
@@ -271,23 +272,6 @@ def registry_command() -> str:
 def age_command() -> str:
     """age itself, which reads and writes the format that models are encrypted in."""
     return go_command("age", "filippo.io/age/cmd/age@v1.2.1")
-
-
-def go_command(name: str, module: str) -> str:
-    """A command that ``MODELWAY_TEST_<NAME>`` names or the path has, else one that Go builds once."""
-    variable = f"MODELWAY_TEST_{name.upper()}"
-    named = os.environ.get(variable) or shutil.which(name)
-    if named:
-        return named
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelway-tests"
-    if not (folder / name).exists():
-        if shutil.which("go") is None:
-            if os.environ.get("CI"):
-                pytest.fail(f"CI must test against {name}, but there is no Go to build it")
-            pytest.skip(f"needs {name}: set {variable}, or install Go to build it")
-        environment = {**os.environ, "GOBIN": str(folder)}
-        subprocess.run(["go", "install", module], env=environment, check=True, timeout=600)
-    return str(folder / name)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Literal
 
 from modelway.components.core.audit.chain import Entry
-from modelway.components.core.audit.environments import INCONCLUSIVE, point_environment_at, restore_alias
+from modelway.components.core.audit.environments import point_environment_at, restore_alias
 from modelway.components.core.audit.lock import End, LockLostError, PromotionLock, assert_held, end_of, release
 from modelway.components.core.audit.log import AuditLog
 from modelway.components.core.audit.registered_models import ModelVersion
@@ -17,22 +17,15 @@ from modelway.components.core.errors import ModelwayError, UnavailableError
 from modelway.components.core.evidence.runs import DeploymentResult
 from modelway.components.deploy.cluster import Object
 from modelway.components.deploy.following import follow
+from modelway.components.deploy.promotion_entries import deployed_entry, status_of, undoing_entry, verdict_details
 from modelway.components.deploy.rehearsal import rehearse_rollback
 from modelway.components.deploy.releases import list_releases
 from modelway.components.deploy.restoration import Restoration
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic
-from modelway.components.deploy.targets.base import (
-    UNDONE_RUN,
-    VERSION,
-    RolloutChange,
-    annotation,
-    changing_run,
-    image_of,
-    is_stopped,
-    undo_reason,
-)
+from modelway.components.deploy.targets.annotations import UNDONE_RUN, VERSION, annotation, changing_run, undo_reason
+from modelway.components.deploy.targets.base import RolloutChange, image_of, is_stopped
 from modelway.components.deploy.workload import Workload
 
 
@@ -226,7 +219,7 @@ class Promotion:
         restored = self.replaced_version if restored_image else ""
         reason, serving = "; ".join(reasons), restoration.serving()
         details = {"reason": reason, "serving": serving, "restored": restored, "restored_image": restored_image}
-        return self._end(event, reasons, **details, **_verdict(inconclusive))
+        return self._end(event, reasons, **details, **verdict_details(inconclusive))
 
     def refuse(self, reasons: tuple[str, ...]) -> DeployResult:
         """Records that nothing was changed, and why."""
@@ -247,7 +240,7 @@ class Promotion:
             successor = PromotionLock(**dict(end))
             reason = f"it was taken over by {successor}" + (f": {reason}" if reason else "")
         else:
-            status = _status(end.event, end.details)
+            status = status_of(end.event, end.details)
         result = self._result(status, (reason,) if reason else (), end.details.get("restored_image", ""))
         self.workload.progress(result.sentence())
         return result
@@ -270,7 +263,7 @@ class Promotion:
             return
         serving = self.workload.restoration(self.previous_template).serving()
         details = {"promotion": claim.id, "run": claim.run, "image": self.image, "reason": reason, "serving": serving}
-        details |= _verdict(inconclusive)
+        details |= verdict_details(inconclusive)
         self.version.log_event("undoing", claim.actor, environment=claim.environment, details=details)
 
     def _end(self, event: End, reasons: tuple[str, ...], **details: str) -> DeployResult:
@@ -278,7 +271,7 @@ class Promotion:
         claim = self.claim
         details = {"image": self.image, "run": claim.run, **details}
         release(self.log, claim, event=event, actor=claim.actor, details=details)
-        result = self._result(_status(event, details), reasons, details.get("restored_image", ""))
+        result = self._result(status_of(event, details), reasons, details.get("restored_image", ""))
         self.workload.progress(result.sentence())
         return result
 
@@ -295,37 +288,6 @@ class Promotion:
             reasons=reasons,
             seconds=time.monotonic() - self.started_at,
         )
-
-
-def _verdict(inconclusive: bool) -> dict[str, str]:
-    """The details of an entry about an undo that says nothing about the version."""
-    return {"verdict": INCONCLUSIVE} if inconclusive else {}
-
-
-def _status(event: str, details: Mapping[str, str]) -> DeploymentResult:
-    """How a promotion ended, by the event and the details of the entry that says so."""
-    if event == "undone" and details.get("verdict") == INCONCLUSIVE:
-        return INCONCLUSIVE
-    return cast(DeploymentResult, event)
-
-
-def deployed_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:
-    """The entry that says that a promotion changed the cluster; None if it has not yet."""
-    return next(
-        (entry for entry in entries if entry.event == "deployed" and entry.details.get("promotion") == claim.id), None
-    )
-
-
-def undoing_entry(entries: list[Entry], claim: PromotionLock) -> Entry | None:
-    """The entry that says that a promotion's undo has begun; None if it has not."""
-    return next(
-        (entry for entry in entries if entry.event == "undoing" and entry.details.get("promotion") == claim.id), None
-    )
-
-
-def is_inconclusive(entry: Entry | None) -> bool:
-    """Whether an entry about an undo says that there is no verdict on the version."""
-    return entry is not None and entry.details.get("verdict") == INCONCLUSIVE
 
 
 def failures_of(step: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:

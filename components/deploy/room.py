@@ -16,15 +16,8 @@ from decimal import Decimal
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.cluster import Cluster, Object, Operation
-from modelway.components.deploy.targets.base import (
-    VERSION,
-    DeployTarget,
-    RolloutState,
-    annotation,
-    image_of,
-    is_ready,
-    unschedulable,
-)
+from modelway.components.deploy.targets.annotations import VERSION, annotation
+from modelway.components.deploy.targets.base import DeployTarget, RolloutState, image_of, is_ready, unschedulable
 
 _OVER_QUOTA = re.compile(r"exceeded quota: .*", re.DOTALL)  # as the API server says it
 _PREEMPTION = re.compile(r"\.?,? *(no new claims to deallocate|preemption: ).*", re.DOTALL)  # of the scheduler's words

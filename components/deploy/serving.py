@@ -10,16 +10,8 @@ from typing import Any, Literal
 from modelway.components.core.errors import CredentialsError
 from modelway.components.deploy.cluster import Cluster, MissingKindError, Object
 from modelway.components.deploy.diagnosis import failed_metrics, pod_diagnosis
-from modelway.components.deploy.targets.base import (
-    VERSION,
-    DeployTarget,
-    RolloutState,
-    annotation,
-    changing_run,
-    image_of,
-    is_ready,
-    undo_reason,
-)
+from modelway.components.deploy.targets.annotations import VERSION, annotation, changing_run, undo_reason
+from modelway.components.deploy.targets.base import DeployTarget, RolloutState, image_of, is_ready
 from modelway.components.deploy.workload import Workload
 
 

@@ -30,13 +30,14 @@ from modelway.components.deploy.analysis import prometheus_address
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import kubernetes_name
 from modelway.components.deploy.preconditions import precondition_failures
-from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of, is_inconclusive, undoing_entry
+from modelway.components.deploy.promotion import Promotion, failures_of
+from modelway.components.deploy.promotion_entries import deployed_entry, is_inconclusive, undoing_entry
 from modelway.components.deploy.reconciliation import LEFT_OVER, Predecessor, record_undone, settle_predecessor
 from modelway.components.deploy.result import DeployResult
 from modelway.components.deploy.room import NoRoomError
 from modelway.components.deploy.smoke import SmokeTraffic, smoke_policy
 from modelway.components.deploy.smoke_requests import NoSmokeRequestsError, smoke_requests
-from modelway.components.deploy.targets.base import changing_run
+from modelway.components.deploy.targets.annotations import changing_run
 from modelway.components.deploy.workload import UNDO_DEADLINES, Workload, namespace_of
 
 _ACTOR = "deploy_model"

@@ -13,17 +13,8 @@ from modelway.components.deploy.analysis import SCALE_DOWN_SECONDS, analysis_tem
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.restoration import Restoration, pods_to_miss
 from modelway.components.deploy.room import no_room, refused_pods, shortage_of
-from modelway.components.deploy.targets.base import (
-    MODEL,
-    RUN,
-    VERSION,
-    DeployTarget,
-    RolloutChange,
-    RolloutState,
-    annotate,
-    annotation,
-    image_of,
-)
+from modelway.components.deploy.targets.annotations import MODEL, RUN, VERSION, annotate, annotation
+from modelway.components.deploy.targets.base import DeployTarget, RolloutChange, RolloutState, image_of
 from modelway.components.deploy.targets.deployment import DeploymentTarget
 from modelway.components.deploy.targets.kserve import InferenceServiceTarget
 from modelway.components.deploy.targets.rollout import RolloutTarget

@@ -33,7 +33,7 @@ from modelway.components.core.evidence.stop_record import StopRecord
 from modelway.components.core.oci.layout import Layout, Reference, pull
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import load_model, load_skops
-from modelway.components.deploy.targets.base import PREVIOUS, previous_template
+from modelway.components.deploy.targets.annotations import PREVIOUS, previous_template
 from modelway.components.probe.client import Reply
 
 MANY = 100_000

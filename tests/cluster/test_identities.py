@@ -87,7 +87,9 @@ def test_who_may_not_review_is_told_so(
     token = kubectl("create", "token", "approver", "-n", namespace, "--audience", AUDIENCE)
     with monkeypatch.context() as patch:
         patch.setenv("KUBECONFIG", str(file))
-        with pytest.raises(CredentialsError, match=r"does not let this account create tokenreviews\.authentication"):
+        with pytest.raises(
+            CredentialsError, match=r"does not let system:serviceaccount:\S+:other create tokenreviews\.authentication"
+        ):
             approve_as(token)
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",

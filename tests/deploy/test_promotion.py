@@ -15,9 +15,11 @@ from user_files import minimal_policy
 from modelway.components.core.audit.lock import LockLostError, acquire, current_lock
 from modelway.components.core.errors import ModelwayError, RejectedError, UnavailableError
 from modelway.components.deploy import workload as workload_module
-from modelway.components.deploy.promotion import Promotion, deployed_entry, failures_of, is_inconclusive, undoing_entry
+from modelway.components.deploy.promotion import Promotion, failures_of
+from modelway.components.deploy.promotion_entries import deployed_entry, is_inconclusive, undoing_entry
 from modelway.components.deploy.stage import template_in_service
-from modelway.components.deploy.targets.base import RUN, RolloutChange, annotation
+from modelway.components.deploy.targets.annotations import RUN, annotation
+from modelway.components.deploy.targets.base import RolloutChange
 from modelway.components.deploy.workload import Workload
 
 IMAGE, BEFORE = f"r.example/loans@sha256:{'1' * 64}", f"r.example/loans@sha256:{'0' * 64}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import ssl
 import subprocess
 import urllib.request
@@ -12,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
+from go_commands import go_command
 from kube import eventually, kubectl, kubectl_json, run_kubectl
 
 MODULE = "sigs.k8s.io/metrics-server/cmd/metrics-server@v0.8.0"
@@ -39,7 +38,7 @@ def metrics_api(folder: Path) -> Iterator[None]:
     if _has_metrics():
         yield
         return
-    program = _program()
+    program = go_command("metrics-server", MODULE)
     address = _node_address()
     objects = _objects(address)
     kubeconfig = os.environ["KUBECONFIG"]
@@ -81,20 +80,6 @@ def _is_ready() -> bool:
         with urllib.request.urlopen(f"https://{address}/readyz", timeout=2, context=context) as answer:
             return bool(answer.read() == b"ok")
     return False
-
-
-def _program() -> str:
-    program = shutil.which("metrics-server")
-    folder = Path.home() / ".cache" / "modelway-tests" / MODULE.rpartition("@")[2]
-    if program is None and (folder / "metrics-server").exists():
-        program = str(folder / "metrics-server")
-    if program is None and shutil.which("go"):
-        environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
-        subprocess.run(["go", "install", "-ldflags=-s -w", MODULE], env=environment, check=True, timeout=1500)
-        program = str(folder / "metrics-server")
-    if program is None:
-        pytest.skip("the cluster has no metrics API, and there is neither metrics-server nor Go to build it")
-    return program
 
 
 def _node_address() -> str:

@@ -9,6 +9,7 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.cluster import Cluster, Object
 from modelway.components.deploy.objects import ROLLING_UPDATE, deployment, services
+from modelway.components.deploy.targets.annotations import previous_template
 from modelway.components.deploy.targets.base import (
     DeployTarget,
     RolloutState,
@@ -17,7 +18,6 @@ from modelway.components.deploy.targets.base import (
     is_status_current,
     is_stopped,
     pods_of_image,
-    previous_template,
 )
 
 

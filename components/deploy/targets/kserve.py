@@ -8,23 +8,25 @@ from typing import Any
 from modelway.components.core.config.policy import Policy
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import inference_service
-from modelway.components.deploy.targets.base import (
+from modelway.components.deploy.targets.annotations import (
     PREVIOUS,
     PREVIOUS_RUN,
+    annotate,
+    previous_template,
+    run_in_service,
+    undone_annotations,
+)
+from modelway.components.deploy.targets.base import (
     DeployTarget,
     RolloutChange,
     RolloutState,
-    annotate,
     has_condition,
     image_of,
     is_ready,
     is_status_current,
     pods_of_image,
-    previous_template,
     remaining_pods,
-    run_in_service,
     set_image,
-    undone_annotations,
 )
 
 
@@ -62,7 +64,10 @@ class InferenceServiceTarget(DeployTarget):
     def change(self, obj: Object, change: RolloutChange) -> list[Operation]:
         """The patch to the image, which also records the previous template."""
         image = set_image("/spec/predictor", obj["spec"]["predictor"]["containers"], image=change.image)
-        return [*image, *annotate(obj, self.annotations(change) | {PREVIOUS_RUN: run_in_service(obj, change)})]
+        return [
+            *image,
+            *annotate(obj, self.annotations(change) | {PREVIOUS_RUN: run_in_service(obj, change.previous_template)}),
+        ]
 
     def restore(self, obj: Object, template: Object | None, *, reason: str) -> list[Operation]:
         """The patch back to the previous predictor; without one it stays as it is, and KServe sends it no traffic."""

@@ -10,11 +10,11 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.deploy.analysis import strategy as policy_strategy
 from modelway.components.deploy.cluster import Cluster, Object, Operation
 from modelway.components.deploy.objects import rollout, services
+from modelway.components.deploy.targets.annotations import annotation
 from modelway.components.deploy.targets.base import (
     DeployTarget,
     RolloutChange,
     RolloutState,
-    annotation,
     is_ready,
     is_stopped,
     remaining_pods,

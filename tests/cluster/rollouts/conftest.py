@@ -123,7 +123,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
             env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
         )
     try:
-        eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"), "MLflow is up", 90)
+        eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"), "MLflow is up", 300)
         yield variables
     finally:
         with suppress(ProcessLookupError):

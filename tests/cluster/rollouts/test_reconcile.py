@@ -110,14 +110,14 @@ def test_what_the_cluster_undid_is_told_and_taken_over(
         assert f"2 of 2 ready pods serve version {stable}" in sentence
         assert sentence in command("history", as_json=False)[1]
 
-        code, refused = command("promote", good, "--to", "staging")
-        assert (code, refused["verdict"]) == (1, "refused")
+        code, refused = command("promote", good, "--to", "staging", "--yes")
+        assert (code, refused.get("verdict")) == (1, "refused"), refused
         assert f"staging is locked by the promotion of version {bad}" in refused["reasons"][0]
         assert "--take-over REASON" in refused["reasons"][0]
 
         reason = "its pod was evicted"
-        code, taken = command("promote", good, "--to", "staging", "--take-over", reason)
-        assert (code, taken["verdict"], taken["replaced"]) == (0, "promoted", stable), taken
+        code, taken = command("promote", good, "--to", "staging", "--yes", "--take-over", reason)
+        assert (code, taken.get("verdict"), taken.get("replaced")) == (0, "promoted", stable), taken
         eventually(lambda: traffic.answers[-1].version == good, "the good version answers")
     assert [answer for answer in traffic.failed if (answer.version, answer.status) != ("", 500)] == []
     assert {answer.version for answer in traffic.answers} <= {stable, bad, good, ""}
@@ -162,8 +162,8 @@ def test_what_the_cluster_finished_is_told_and_replaced(place: Any, stable: str,
             in row["serving"]["sentence"]
         )
 
-        code, back = command("promote", stable, "--to", "staging", "--take-over", "its node is gone")
-        assert (code, back["verdict"], back["replaced"]) == (0, "promoted", good), back
+        code, back = command("promote", stable, "--to", "staging", "--yes", "--take-over", "its node is gone")
+        assert (code, back.get("verdict"), back.get("replaced")) == (0, "promoted", good), back
     assert traffic.failed == []
     assert place.holder() == stable
     assert _events(place, run) == ["promotion.begun", "deployed", "promoted"]
@@ -181,7 +181,7 @@ def test_a_rollback_after_a_task_died_records_what_the_cluster_undid(
         _die_while_deploying(place, bad, run)
         eventually(lambda: place.rollout()["status"].get("abort"), "the cluster's analysis undoes it", 120)
         code, back = command("rollback", "staging", "-m", "the task is gone")
-        assert (code, back["verdict"], back["version"]) == (0, "rolled-back", stable), back
+        assert (code, back.get("verdict"), back.get("version")) == (0, "rolled-back", stable), back
         eventually(place.whole, "the stable version serves alone", 60)
     assert [answer for answer in traffic.failed if answer.status != 500] == []
     assert (place.image(), place.holder()) == (before, stable)

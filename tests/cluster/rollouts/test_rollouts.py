@@ -16,7 +16,7 @@ import pytest
 from kube import eventually, kubectl
 
 from modelway.components.core.errors import NotFoundError
-from modelway.components.deploy.targets.base import RUN, UNDONE_RUN, UNDONE_VERSION, VERSION
+from modelway.components.deploy.targets.annotations import RUN, UNDONE_RUN, UNDONE_VERSION, VERSION
 from modelway.pipelines.cli.promote import promotion_run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.filterwarnings("ignore:Unverified HTTPS request")]

@@ -8,17 +8,8 @@ import pytest
 from pod_proxy import patched
 
 from modelway.components.core.errors import ModelwayError
-from modelway.components.deploy.targets.base import (
-    DeployTarget,
-    RolloutChange,
-    annotate,
-    annotation,
-    changing_run,
-    is_ready,
-    is_stopped,
-    server_index,
-    undo_reason,
-)
+from modelway.components.deploy.targets.annotations import annotation
+from modelway.components.deploy.targets.base import DeployTarget, RolloutChange, is_ready, is_stopped, server_index
 from modelway.components.deploy.targets.deployment import DeploymentTarget
 from modelway.components.deploy.targets.kserve import InferenceServiceTarget
 from modelway.components.deploy.targets.rollout import RolloutTarget
@@ -32,15 +23,6 @@ def test_the_server_is_known_by_its_name_or_by_being_alone() -> None:
     assert server_index([main]) == 0
     with pytest.raises(ModelwayError, match="which of the containers proxy, main is the server"):
         server_index([proxy, main])
-
-
-@pytest.mark.parametrize("annotations", [None, {}, {"modelway.io/run": "a", "b": "c"}])
-def test_annotations_are_added_to_those_that_there_are(annotations: dict[str, str] | None) -> None:
-    obj = {"metadata": {"annotations": annotations} if annotations is not None else {}}
-    result = patched(obj, annotate(obj, {"modelway.io/run": "b", "a~b": "d"}))
-    assert result["metadata"]["annotations"] == {**(annotations or {}), "modelway.io/run": "b", "a~b": "d"}
-    assert annotation(result, "modelway.io/run") == "b"
-    assert annotation(result, "modelway.io/undone") == ""
 
 
 def test_an_object_that_is_scaled_down_is_scaled_up_to_as_many_replicas() -> None:
@@ -86,40 +68,6 @@ def test_blue_green_misses_no_pod_and_its_undo_is_not_aborted_for_waiting() -> N
     undone = patched(obj, RolloutTarget().restore(obj, {"metadata": {}}, reason="it is slow"))
     assert undone["spec"]["progressDeadlineAbort"] is False
     assert patched(undone, RolloutTarget().tolerance(undone, 0))["spec"]["progressDeadlineAbort"] is True
-
-
-def test_after_an_undo_the_annotations_name_what_serves_and_what_was_undone() -> None:
-    def changed(obj: dict[str, Any], version: str, template: dict[str, Any] | None) -> dict[str, Any]:
-        change = RolloutChange("loans", version, f"image-{version}", f"run-{version}", template, {}, 60)
-        return patched(obj, TARGET.change(obj, change))
-
-    def about(obj: dict[str, Any]) -> tuple[str, ...]:
-        names = ("version", "run", "previous-run", "undone-version", "undone-run")
-        return tuple(annotation(obj, f"modelway.io/{name}") for name in names)
-
-    template = {"metadata": {}, "spec": {"containers": [{"name": "server", "image": "a"}]}}
-    first = changed({"metadata": {}, "spec": {"replicas": 1, "template": template}}, "1", None)
-    assert about(first) == ("1", "run-1", "", "", "")
-    second = changed(first, "2", first["spec"]["template"])
-    assert about(second) == ("2", "run-2", "run-1", "", "")
-    assert changing_run(second) == "run-2"
-    assert undo_reason(second) == ""
-    undone = patched(second, TARGET.restore(second, first["spec"]["template"], reason="it was slow"))
-    assert about(undone) == ("1", "run-1", "", "2", "run-2")
-    assert annotation(undone, "modelway.io/undone") == "version 2 was undone: it was slow"
-    assert (changing_run(undone), undo_reason(undone)) == ("run-2", "it was slow")
-    third = changed(undone, "3", undone["spec"]["template"])
-    assert about(third) == ("3", "run-3", "run-1", "", "")
-    # What a run that died has left is not what serves: it stays known who deployed that.
-    fourth = changed(third, "4", undone["spec"]["template"])
-    assert about(fourth) == ("4", "run-4", "run-1", "", "")
-    stopped = patched(first, TARGET.restore(first, None, reason="it crashed"))
-    assert about(stopped) == ("", "", "", "1", "run-1")
-
-
-def test_an_undo_that_an_earlier_modelway_had_begun_is_taken_up() -> None:
-    obj = {"metadata": {"annotations": {"modelway.io/run": "run-2", "modelway.io/undone": "it was slow"}}}
-    assert (changing_run(obj), undo_reason(obj)) == ("run-2", "it was slow")
 
 
 def test_a_pod_that_is_being_deleted_is_not_ready() -> None:
