@@ -66,16 +66,18 @@ class Sample:
             return self.resampling
         return replace(self.resampling, confidence=corrected_level(level))
 
-    def estimate(self, measurement: Callable[[Predictions, Resampling], Estimate]) -> Estimate:
+    def estimate(self, metric: str, measurement: Callable[[Predictions, Resampling], Estimate]) -> Estimate:
         """An estimate from all repeats.
 
         Args:
+            metric: What is measured.
             measurement: Measures one repeat's predictions.
 
         Raises:
             ModelwayError: it cannot be computed from such predictions.
         """
-        return self.mean([measurement(predictions, self.corrected) for predictions in self.repeats])
+        estimate = self.mean([measurement(predictions, self.corrected) for predictions in self.repeats])
+        return replace(estimate, reason=estimate.reason or self._why_folds_mislead(metric))
 
     def mean(self, estimates: Sequence[Estimate]) -> Estimate:
         """The mean of the repeats' estimates and of their intervals' ends, at the level that was asked for."""
@@ -93,6 +95,20 @@ class Sample:
             interval=(float(low), float(high)) if is_complete else None,
             error=float(np.mean(errors)) * INFLATION**0.5 if errors else None,
             confidence=self.resampling.confidence if is_complete else None,
+            reason=next((estimate.reason for estimate in estimates if estimate.reason), ""),
+        )
+
+    def _why_folds_mislead(self, metric: str) -> str:
+        """Why models of fewer rows do not tell how the final one does; empty if they do."""
+        if not self.out_of_fold_rows or metric.removeprefix("neg_") != "log_loss":
+            return ""
+        rows = max(_impossible(predictions) for predictions in self.repeats)
+        if not rows:
+            return ""
+        return (
+            f"the model, or one of a fold, gave the probability 0 to what came true, on {rows:,} of "
+            f"{len(self.table):,} rows, so their log loss is infinite and how often that happens depends on how many "
+            "rows a model was trained on; judge brier_score instead, or smooth the probabilities (min_samples_leaf)"
         )
 
 
@@ -124,6 +140,15 @@ def difference_from_test_rows(sample: Sample, metrics: Iterable[tuple[str, Array
                 f"{(~is_test_row).sum():,} training rows out of fold ({difference.second:.4f}): the test rows judge"
             )
     return ""
+
+
+def _impossible(predictions: Predictions) -> int:
+    """On how many rows what came true had the probability 0."""
+    probabilities, truth = predictions.probabilities, predictions.truth
+    if probabilities is None:
+        return 0
+    rows = np.flatnonzero(truth < len(predictions.classes))
+    return int((probabilities[rows, truth[rows]] <= np.finfo(probabilities.dtype).eps).sum())
 
 
 def corrected_level(level: float) -> float:

@@ -219,7 +219,7 @@ def _estimates(sample: Sample, project: Project, *, policy: Policy) -> dict[str,
     """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown."""
 
     def estimate(name: str) -> Estimate:
-        return sample.estimate(lambda predictions, drawn: measure(name, Subset(predictions), resampling=drawn))
+        return sample.estimate(name, lambda predictions, drawn: measure(name, Subset(predictions), resampling=drawn))
 
     estimates = {name: estimate(name) for name in policy.model.metrics}
     for name in policy.metric_names:

@@ -33,7 +33,9 @@ def test_test_rows_alone_are_measured_as_ever() -> None:
 
 
 def accuracy(sample: Sample) -> Estimate:
-    return sample.estimate(lambda predictions, drawn: measure("accuracy", Subset(predictions), resampling=drawn))
+    return sample.estimate(
+        "accuracy", lambda predictions, drawn: measure("accuracy", Subset(predictions), resampling=drawn)
+    )
 
 
 def test_repeats_are_averaged_at_the_level_that_was_asked_for() -> None:
@@ -75,7 +77,9 @@ def test_rows_that_are_alike_are_seldom_taken_for_unlike_and_those_that_are_not_
 
 
 def interval_of(metric: str, sample: Sample) -> tuple[float, float]:
-    estimate = sample.estimate(lambda predictions, drawn: measure(metric, Subset(predictions), resampling=drawn))
+    estimate = sample.estimate(
+        metric, lambda predictions, drawn: measure(metric, Subset(predictions), resampling=drawn)
+    )
     assert estimate.interval is not None
     return estimate.interval
 

@@ -29,10 +29,10 @@ def slice_checks(sample: Sample, slices: Iterable[Slice], *, policy: Slices) -> 
         reason = why_not_measurable(sample.repeats[0], part.rows, minimum_rows=policy.minimum_rows)
         check = partial(_part_check, part=part, reason=reason, policy=policy)
         for metric, threshold in policy.metrics.items():
-            estimate = partial(sample.estimate, partial(_slice_metric, metric, rows=part.rows))
+            estimate = partial(sample.estimate, metric, partial(_slice_metric, metric, rows=part.rows))
             checks.append(check("slice", metric, estimate=estimate, threshold=threshold, scope=f"on {rows:,} rows"))
         for metric, limit in policy.max_gap.items():
-            difference = partial(sample.estimate, partial(_slice_gap, metric, rows=part.rows))
+            difference = partial(sample.estimate, metric, partial(_slice_gap, metric, rows=part.rows))
             scope = f"worse in {metric} on these {rows:,} rows than on all {len(sample.table):,}"
             gap = Threshold(max=limit)
             checks.append(check("slice_gap", metric, estimate=difference, threshold=gap, scope=scope))
