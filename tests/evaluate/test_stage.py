@@ -26,11 +26,11 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.out_of_fold import METADATA_KEY, OutOfFold
+from modelway.components.core.measures.predicting import predict_table
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.storage.uri import sha256_of
 from modelway.components.core.tables.parquet import to_model_input
-from modelway.components.evaluate.predicting import predict_table
 from modelway.components.evaluate.stage import Evaluation, evaluate
 
 FEATURES = ("income", "age")
