@@ -96,7 +96,7 @@ def test_whatever_way_a_module_comes_in_it_belongs_to_the_code(tmp_path: Path) -
     ("line", "problem"),
     [
         ("raise ValueError('too few rows')", "traced_training:fit failed to fit: too few rows"),
-        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise SystemExit(3)", "traced_training:fit failed to fit: it calls sys.exit(3)"),
         ("import os; os._exit(7)", "its process ended with the exit status 7"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "its process was ended by SIGSEGV"),
         ("import traced_nowhere", "traced_training:fit failed to fit: No module named 'traced_nowhere'"),
