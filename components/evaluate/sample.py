@@ -53,10 +53,26 @@ class Sample:
     @property
     def scope(self) -> str:
         """What was measured on, to be read after a value."""
-        rows = len(self.table)
         if not self.out_of_fold_rows:
-            return f"on {rows:,} test rows"
-        return f"on {rows:,} rows, {self.out_of_fold_rows:,} of them out of fold"
+            return f"on {len(self.table):,} test rows"
+        return f"on {self.count_of(np.arange(len(self.table)))}"
+
+    @property
+    def note(self) -> str:
+        """Who predicted the rows, for readers of the report; empty where the model predicted all."""
+        if not self.out_of_fold_rows:
+            return ""
+        test_rows = f"{len(self.table) - self.out_of_fold_rows:,} test rows"
+        return (
+            f"The model predicted the {test_rows}. Models of the same recipe predicted the {self.out_of_fold_rows:,} "
+            f"training rows, each of them out of fold: by a model that was not fitted on it. Curves, bins and the "
+            "confusion matrix show the test rows."
+        )
+
+    def count_of(self, rows: Array) -> str:
+        """How many rows these are: ``114 rows, 92 of them out of fold``."""
+        out_of_fold = int((rows < self.out_of_fold_rows).sum())
+        return f"{len(rows):,} rows" + (f", {out_of_fold:,} of them out of fold" if self.out_of_fold_rows else "")
 
     @cached_property
     def corrected(self) -> Resampling:
