@@ -23,7 +23,7 @@ import sys
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Annotated, Any
 
@@ -219,16 +219,35 @@ def main(
     if as_json:
         print(json.dumps({"seconds": seconds, "cells": results}))
         return
-    print("| model | world | metric | rows | inconclusive | covered | bias | width | test rows alone: inconclusive |")
-    print("|---" * 9 + "|")
-    for line in results:
-        covered = "-" if line["inconclusive"] > 0.98 else f"{line['covered']:.0%}"
-        width = "-" if np.isnan(line["width"]) else f"{line['width']:.0%}"
-        print(
-            f"| {line['model']} | {line['world']} | {line['metric']} | {line['rows']} | {line['inconclusive']:.0%} | "
-            f"{covered} | {line['bias']:+.3f} | {width} | {line['test_rows_inconclusive']:.0%} |"
-        )
+    print("\n".join(table(results)))
+    widths = [line["width"] for line in results if np.isfinite(line["width"])]
+    print(f"\nIntervals are {min(widths):.0%} to {max(widths):.0%} as wide as those of the test rows alone.")
     print(f"{draws} tables a cell ({boosted_draws} of gradient boosting), {seconds:.0f} s")
+
+
+def table(results: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The coverage of each model and metric, a column for each size and world."""
+    columns = list(dict.fromkeys((line["rows"], line["world"]) for line in results if line["world"] != "numbers"))
+    cells = {(line["model"], line["metric"], line["rows"], line["world"]): line for line in results}
+    heads = [f"{rows} rows, {world}" + " or numbers" * (world == columns[0][1]) for rows, world in columns]
+    yield "| model | metric | " + " | ".join(heads) + " |"
+    yield "|---" * (2 + len(columns)) + "|"
+    for model, metric in dict.fromkeys((line["model"], line["metric"]) for line in results):
+        keys = [(model, metric, rows, world) for rows, world in columns]
+        if metric in METRICS[False]:  # of numbers: one world, in the first column of each size
+            first = dict.fromkeys(rows for rows, _ in columns)
+            keys = [(model, metric, rows, "numbers" if first.pop(rows, 0) is None else "") for rows, _ in columns]
+        yield f"| {model} | {metric} | " + " | ".join(_cell(cells.get(key)) for key in keys) + " |"
+
+
+def _cell(line: dict[str, Any] | None) -> str:
+    """A coverage, with the share that is inconclusive where some are."""
+    if line is None:
+        return ""
+    inconclusive = f"{line['inconclusive']:.0%} inconclusive"
+    if line["inconclusive"] > 0.98:
+        return "inconclusive"
+    return f"{line['covered']:.0%}" + (f", {inconclusive}" if line["inconclusive"] > 0.005 else "")
 
 
 def _rounded(value: Any) -> Any:
