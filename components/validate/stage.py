@@ -15,6 +15,7 @@ from modelway.components.core.config.project import Project, Split
 from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import judged_gate
+from modelway.components.core.measures.time_parts import Days
 from modelway.components.validate.baseline import ApprovedBaseline, approved_baseline, keep_baseline, write_baseline
 from modelway.components.validate.checks.concept_drift import concept_drift_check
 from modelway.components.validate.checks.drift import drift_checks
@@ -22,12 +23,12 @@ from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
 from modelway.components.validate.checks.new_values import new_values_checks
 from modelway.components.validate.checks.skew import skew_checks
-from modelway.components.validate.checks.split_rule import champion_split, split_rule_check
+from modelway.components.validate.checks.split_rule import split_rule_check
 from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of, sample_of
 from modelway.components.validate.distributions import measure_like
 from modelway.components.validate.profile import Profile, profile_splits
 from modelway.components.validate.report import render
-from modelway.components.validate.time_parts import days_of, is_comparable, time_parts
+from modelway.components.validate.time_parts import days_of, time_parts
 
 
 def validate(
@@ -67,7 +68,8 @@ def validate(
     is_judged = policy.mode is not Mode.DISABLED
     train, test = aligned(pl.scan_parquet(train_path, glob=False), pl.scan_parquet(test_path, glob=False))
     opened = open_champion(project.name, champion, blessing_sha256=champion_blessing)
-    approved, split_before = approved_baseline(opened), champion_split(opened)
+    approved = approved_baseline(opened)
+    split_before = None if opened is None else opened.split or Split()  # before there was a second rule
     reference = approved.baseline if approved is not None else None
     profile = profile_splits(
         train,
@@ -233,7 +235,7 @@ def _skew_checks(serving: pl.LazyFrame, profile: Profile, *, project: Project, p
     parts = {}
     for name, part in time_parts(schema, project.features.datetime).items():
         column, _, kind = name.rpartition(".")
-        if all(is_comparable(kind, days.get(column, 0)) for days in spans):
+        if all(days.get(column, Days()).show(kind) for days in spans):
             parts[name] = part
     serving = serving.with_columns(**parts)
     features = {

@@ -23,6 +23,7 @@ _NAME = "drift[multivariate]"
 _SEED = 0
 _FOLDS = 3
 _COUNTED = 3  # one in so many rows is left for counting, and not told apart
+_REPEATED = 10  # rows of each content, on average, from which on equal rows are coincidences
 _SHOWN = 3
 _REMEDIES = {
     Verdict.INCONCLUSIVE: "too few rows to decide: raise `data.drift.multivariate.sample_rows`",
@@ -44,9 +45,10 @@ def multivariate_check(
     """Trains a classifier to distinguish two tables, and judges the area under its ROC curve on rows it did not see.
 
     Gradient-boosted trees with large leaves, which find joint shifts of columns (such as a changed correlation) and do
-    not memorize single rows; equal rows are always held out together, so that rows in both tables are evidence for
-    neither. This is the classifier two-sample test (Lopez-Paz and Oquab, 2017), judged by its effect:
-    it fails only if the whole 95 % interval of the area lies above the threshold.
+    not memorize single rows; equal rows are held out together, so that rows in both tables are evidence for
+    neither. Where rows repeat ten times on average, as in a survey of a few kinds, they are held out at random: a kind
+    that is held out as a whole could not be told by the others. This is the classifier two-sample test (Lopez-Paz and
+    Oquab, 2017), judged by its effect: it fails only if the whole 95 % interval of the area lies above the threshold.
 
     Dates and times are left out: they always advance, and would distinguish any new rows from old. Of columns with many
     categories the most frequent are kept, the others are merged; with more than 20 that repeat, each row also gets how
@@ -80,6 +82,9 @@ def multivariate_check(
     encodings += [(name, _frequency(counted[name], *(side[name] for side in sides)), False) for name in crowded]
     if not encodings:
         return inconclusive(_NAME, "there is no column to compare", rule=rule)
+    if not all(len(side) for side in sides):
+        message = "rows of one side are too much alike to leave a third of them for counting"
+        return inconclusive(_NAME, message, rule=rule)
     names, categorical = [name for name, _, _ in encodings], [is_categorical for _, _, is_categorical in encodings]
     matrix = np.column_stack([values for _, values, _ in encodings])
     is_current = np.repeat([False, True], [len(side) for side in sides])
@@ -92,7 +97,7 @@ def multivariate_check(
         f"{interval[1]:.3f}; 0.5 is by chance); the policy allows at most {limit:g}"
     )
     if verdict is not Verdict.PASSED:
-        by_importance = np.argsort(-np.array(_importances(matrix, is_current, model=models[0])), kind="stable")
+        by_importance = np.argsort(-np.array(_importances(matrix, is_current, models=models)), kind="stable")
         most = list(dict.fromkeys(names[place] for place in by_importance))[:_SHOWN]
         message += f"; most by {', '.join(map(repr, most))}; {_REMEDIES[verdict]}"
     rounded = round(interval[0], 6), round(interval[1], 6)
@@ -139,7 +144,10 @@ def _out_of_fold(
     """Each row's score by a classifier that was not trained on it, and the classifiers with their held out rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    folds = (pl.DataFrame(matrix).hash_rows(_SEED) % _FOLDS).to_numpy()
+    contents = pl.DataFrame(matrix).hash_rows(_SEED)
+    folds = (contents % _FOLDS).to_numpy()
+    if contents.n_unique() * _REPEATED <= len(contents):
+        folds = np.random.default_rng(_SEED).integers(0, _FOLDS, len(contents))
     scores, models = np.full(len(matrix), 0.5), []
     for fold in range(_FOLDS):
         is_held_out = folds == fold
@@ -159,10 +167,13 @@ def _out_of_fold(
     return scores, models
 
 
-def _importances(matrix: Matrix, is_current: Rows, *, model: tuple[Any, Rows]) -> list[float]:
-    """By how much the area drops with each column shuffled (Breiman, 2001), up to a constant."""
+def _importances(matrix: Matrix, is_current: Rows, *, models: Sequence[tuple[Any, Rows]]) -> list[float]:
+    """By how much the area drops with each column shuffled (Breiman, 2001), up to a constant; 0 if none can be had."""
+    usable = [(model, is_held_out) for model, is_held_out in models if len(np.unique(is_current[is_held_out])) == 2]
+    if not usable:
+        return [0.0] * matrix.shape[1]
     importances, dice = [], np.random.default_rng(_SEED)
-    classifier, is_held_out = model
+    classifier, is_held_out = usable[0]
     for column in range(matrix.shape[1]):
         shuffled = matrix[is_held_out].copy()
         shuffled[:, column] = dice.permutation(shuffled[:, column])

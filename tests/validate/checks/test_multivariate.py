@@ -93,6 +93,41 @@ def test_rows_on_both_sides_are_evidence_for_neither() -> None:
     assert drift(shared, shared).observed == pytest.approx(0.5, abs=0.01)
 
 
+def survey(seed: int, rows: int, shares: tuple[float, ...] = (1, 1, 1, 1, 1, 1, 1, 1)) -> pl.DataFrame:
+    """Eight kinds of rows: three questions, answered by yes or no."""
+    kinds = np.random.default_rng(seed).choice(8, rows, p=np.array(shares) / sum(shares))
+    return pl.DataFrame({f"question {number}": (kinds >> number) % 2 for number in range(3)})
+
+
+@pytest.mark.parametrize("shares", [(1, 1, 1, 1, 1, 1, 1, 1), (90, 1, 1, 1, 1, 1, 1, 1), (1, 0, 0, 0, 0, 0, 0, 0)])
+def test_a_survey_of_eight_distinct_rows_passes_where_their_shares_are_alike(shares: tuple[float, ...]) -> None:
+    before = survey(1, 600, shares)
+    for now in (survey(2, 600, shares), pl.concat([before, survey(3, 200, shares)])):
+        check = drift(before, now)
+        assert check.verdict is Verdict.PASSED
+        assert isinstance(check.observed, float)
+        assert 0.42 < check.observed < 0.54
+
+
+def test_a_survey_of_eight_distinct_rows_fails_where_their_shares_have_moved() -> None:
+    check = drift(survey(1, 1_000), survey(2, 1_000, (6, 1, 1, 1, 1, 1, 1, 6)))
+    assert check.verdict is Verdict.FAILED
+    assert "'question 0'" in check.message
+
+
+def test_kinds_of_rows_that_one_side_alone_has_are_told() -> None:
+    check = drift(survey(1, 600, (1, 1, 1, 1, 0, 0, 0, 0)), survey(2, 600, (0, 0, 0, 0, 1, 1, 1, 1)))
+    assert (check.verdict, check.observed) == (Verdict.FAILED, 1.0)
+    assert "most by 'question 2'" in check.message
+
+
+def test_a_side_of_one_row_over_and_over_is_no_crash() -> None:
+    codes = pl.DataFrame({"code": [f"c{number % 300}" for number in range(600)]})
+    for number in range(8):
+        alike = pl.DataFrame({"code": [f"c{number}"] * 600})
+        assert {drift(codes, alike).name, drift(alike, codes).name} == {"drift[multivariate]"}
+
+
 def test_a_slight_shift_passes_however_many_rows() -> None:
     check = drift(table(1, 20_000), table(2, 20_000).with_columns(pl.col("other") + 0.1), sample_rows=20_000)
     assert check.verdict is Verdict.PASSED
