@@ -197,13 +197,12 @@ def cells() -> Iterator[Cell]:
         ("**all labels inverted, r2**", 300, "r2", 1.0),
     )
     for world, rows, metric, wrong in wrong_labels:
-        yield Cell("concept_drift", world, partial(concept_drift, rows=rows, metric=metric, wrong=wrong), 50)
+        yield Cell("concept_drift", world, partial(concept_drift, rows=rows, metric=metric, wrong=wrong), 20)
     check = "drift[multivariate]"
     for rows in (500, 2_000):
-        yield Cell(check, "equal surveys of eight distinct rows", partial(survey, rows=rows), 40)
-    yield Cell(
-        check, "**two of eight distinct rows six times as frequent**", partial(survey, rows=2_000, moved=True), 40
-    )
+        yield Cell(check, "equal surveys of eight distinct rows", partial(survey, rows=rows), 20)
+    world = "**two of eight distinct rows six times as frequent**"
+    yield Cell(check, world, partial(survey, rows=2_000, moved=True), 20)
 
 
 def _categories() -> Iterator[Cell]:
