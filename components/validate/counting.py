@@ -9,6 +9,7 @@ import polars as pl
 import polars.exceptions
 
 from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.tables.parquet import as_text
 
 SAMPLE_ROWS = 100_000
 SAMPLE_SEED = 0
@@ -177,12 +178,23 @@ def aligned(*tables: pl.LazyFrame) -> list[pl.LazyFrame]:
     columns = dict.fromkeys(column for schema in schemas for column in schema)
     types = {column: _common([schema[column] for schema in schemas if column in schema]) for column in columns}
     return [
-        table.select(
-            (pl.col(column).cast(dtype) if column in schema else pl.lit(None, dtype)).alias(column)
-            for column, dtype in types.items()
-        )
+        table.select(_cast(column, schema, dtype=dtype).alias(column) for column, dtype in types.items())
         for table, schema in zip(tables, schemas, strict=True)
     ]
+
+
+def _cast(column: str, schema: pl.Schema, *, dtype: pl.DataType) -> pl.Expr:
+    """A column as another type; missing values where there is none."""
+    if column not in schema:
+        return pl.lit(None, dtype)
+    return text_of(column, schema[column]) if dtype == pl.String else pl.col(column).cast(dtype)
+
+
+def text_of(column: str, dtype: pl.DataType) -> pl.Expr:
+    """Each value as `as_text` writes it."""
+    if dtype.is_nested() or dtype in {pl.Binary, pl.Object}:
+        return pl.col(column).map_batches(as_text, return_dtype=pl.String(), is_elementwise=True)
+    return pl.col(column).cast(pl.String)
 
 
 def _common(types: Sequence[pl.DataType]) -> pl.DataType:

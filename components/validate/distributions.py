@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
+from modelway.components.core.measures.time_parts import Days
 from modelway.components.core.tables.parquet import as_numbers, as_text
-from modelway.components.validate.counting import SAMPLE_ROWS, Counts, Tally, count, rows_per_group, sample_of
+from modelway.components.validate.counting import SAMPLE_ROWS, Counts, Tally, count, rows_per_group, sample_of, text_of
 
 BINS = 10
 MOST_CATEGORIES = 100
@@ -50,14 +51,14 @@ class TableStatistics(BaseModel):
         rows: How many rows the distributions were counted over.
         rows_per_group: How many rows weigh as one, since the rows of a group are alike (Kish's design effect).
         columns: A distribution for each column, and for the parts of times, ``column.weekday`` and ``column.hour``.
-        days: How many days each column of times spans.
+        days: The days of each column of dates and times.
     """
 
     data_hash: str
     rows: int
     rows_per_group: float = 1.0
     columns: dict[str, Distribution]
-    days: dict[str, int] = {}
+    days: dict[str, Days] = {}
 
     @property
     def weight(self) -> float:
@@ -170,7 +171,7 @@ def tally_of(distributions: Mapping[str, Distribution], schema: pl.Schema) -> Ta
             if dtype == pl.Boolean:
                 numbers |= {f"{name}/{flag}": pl.col(name) == flag for flag in (True, False)}
             else:
-                values[name] = (_text(name, dtype), distribution.values)
+                values[name] = (text_of(name, dtype), distribution.values)
         elif dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean:
             value = _number(name, dtype)
             numbers[f"{name}/known"] = value.is_finite() if _is_float(dtype) else value.is_not_null()
@@ -204,13 +205,6 @@ def _shares(name: str, distribution: Distribution, *, counts: Counts) -> list[fl
             bin_rows = np.diff(bin_rows, prepend=numbers.get(f"{name}/least", 0)).tolist()
     bins = [*bin_rows, present - sum(bin_rows), counts.rows - present]
     return [number / max(counts.rows, 1) for number in bins]
-
-
-def _text(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Each value as `as_text` writes it."""
-    if dtype.is_nested() or dtype in {pl.Binary, pl.Object}:
-        return pl.col(name).map_batches(as_text, return_dtype=pl.String(), is_elementwise=True)
-    return pl.col(name).cast(pl.String)
 
 
 def _number(name: str, dtype: pl.DataType) -> pl.Expr:

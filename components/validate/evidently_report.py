@@ -2,7 +2,8 @@
 
 Evidently takes many seconds to import and its page is some megabytes whatever the data, so it is an extra
 (``modelway[evidently]``), works on a sample, and decides nothing. It would bin numbers in its own way and leave out
-missing values and times, so it is given the columns in the gate's bins, and measures the same distances.
+missing values, so it is given the columns in the gate's bins, and measures the same distances. Of dates and times it is
+given the parts that the gate compares.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from modelway.components.core.errors import ModelwayError
 from modelway.components.core.report.html import format_number
 from modelway.components.core.storage.uri import make_folder
 from modelway.components.core.tables.parquet import as_numbers, as_text, to_model_input
-from modelway.components.validate.checks.drift import thresholds_of
+from modelway.components.validate.checks.drift import limits_of
 from modelway.components.validate.distances import DISTANCES, fits
 from modelway.components.validate.distributions import Distribution, measure
 from modelway.components.validate.sample import at_most
+from modelway.components.validate.time_parts import days_of, time_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +82,9 @@ def write_evidently(
     Args:
         current: The data in question.
         reference: The data that it is compared with.
-        columns: The columns to compare; those that either table lacks are left out.
+        columns: The columns to compare; those that either table lacks are left out. Of dates and times the weekday and
+            the hour are compared where the gate compares them, and the times themselves where `policy.columns` has
+            thresholds for them.
         policy: The policy's `data.drift`; distances with a threshold are shown.
         path: Where the HTML page goes.
         label: The column for which the policy may have thresholds of its own.
@@ -98,15 +102,20 @@ def write_evidently(
         ) from error
     if not len(current) or not len(reference):
         raise ModelwayError("a table to compare has no rows", remedy="bring data that has rows")
+    parts = time_parts(current.schema, columns)
+    days = days_of(current.lazy(), columns), days_of(reference.lazy(), columns)
+    current, reference = (table.with_columns(**time_parts(table.schema, columns)) for table in (current, reference))
     here, there = set(current.columns), set(reference.columns)
-    names = [name for name in dict.fromkeys(columns) if name in here and name in there]
+    names = [name for name in dict.fromkeys([*columns, *parts]) if name in here and name in there]
     distributions = measure(reference, names, data_hash="").columns
+    limits = {name: limits_of(name, distributions[name], policy=policy, label=label, days=days) for name in names}
+    names = [name for name in names if limits[name] is not None or distributions[name].of_times]
+    distributions = {name: distributions[name] for name in names}
     thresholds: dict[tuple[str, str], float] = {
         (distance, f"{name}{_BINS}"): threshold
         for name in names
         for distance in DISTANCES
-        if fits(distance, distributions[name].kind)
-        and (threshold := getattr(thresholds_of(name, policy, label=label), distance)) is not None
+        if fits(distance, distributions[name].kind) and (threshold := getattr(limits[name], distance, None)) is not None
     }
     samples = [at_most(table, SAMPLE_ROWS) for table in (current, reference)]
     tables = [_evidently_table(table, distributions) for table in samples]

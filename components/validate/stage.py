@@ -15,6 +15,7 @@ from modelway.components.core.config.project import Project, Split
 from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import judged_gate
+from modelway.components.core.measures.time_parts import Days
 from modelway.components.validate.baseline import ApprovedBaseline, approved_baseline, keep_baseline, write_baseline
 from modelway.components.validate.checks.concept_drift import concept_drift_check
 from modelway.components.validate.checks.drift import drift_checks
@@ -27,7 +28,7 @@ from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of,
 from modelway.components.validate.distributions import measure_like
 from modelway.components.validate.profile import Profile, profile_splits
 from modelway.components.validate.report import render
-from modelway.components.validate.time_parts import days_of, is_comparable, time_parts
+from modelway.components.validate.time_parts import days_of, time_parts
 
 
 def validate(
@@ -234,7 +235,7 @@ def _skew_checks(serving: pl.LazyFrame, profile: Profile, *, project: Project, p
     parts = {}
     for name, part in time_parts(schema, project.features.datetime).items():
         column, _, kind = name.rpartition(".")
-        if all(is_comparable(kind, days.get(column, 0)) for days in spans):
+        if all(days.get(column, Days()).show(kind) for days in spans):
             parts[name] = part
     serving = serving.with_columns(**parts)
     features = {

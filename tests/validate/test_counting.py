@@ -125,6 +125,8 @@ def test_rows_per_group_weigh_groups_by_their_size(groups: list[int], effect: fl
         ({"a": [1]}, {"a": ["x"]}, pl.String()),
         ({"a": [True]}, {"a": [1]}, pl.String()),
         ({"a": [1]}, {"b": [1]}, pl.Int64()),
+        ({"a": ["x"]}, {"a": [[1, 2]]}, pl.String()),
+        ({"a": [b"x"]}, {"a": [{"b": 1}]}, pl.String()),
     ],
 )
 def test_tables_of_different_columns_are_brought_together(

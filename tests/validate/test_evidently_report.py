@@ -13,6 +13,7 @@ from modelway.components.core.measures.stability import population_stability_ind
 from modelway.components.validate.distances import cramers_v, jensen_shannon, kolmogorov_smirnov
 from modelway.components.validate.distributions import measure, measure_like
 from modelway.components.validate.evidently_report import SAMPLE_ROWS, EvidentlySummary, write_evidently
+from modelway.components.validate.time_parts import time_parts
 from modelway.examples.insurance.weeks import week
 
 MEASURES = {
@@ -21,13 +22,15 @@ MEASURES = {
     "kolmogorov_smirnov": kolmogorov_smirnov,
     "cramers_v": cramers_v,
 }
-ASKED = Drift(jensen_shannon=0.1, kolmogorov_smirnov=0.1, cramers_v=0.1)
+ALL = {"psi": 0.2, "jensen_shannon": 0.1, "kolmogorov_smirnov": 0.1, "cramers_v": 0.1}
+ASKED = Drift.model_validate({**ALL, "columns": {"time": ALL}})
 
 
 def gates_own(current: pl.DataFrame, reference: pl.DataFrame, column: str, distance: str) -> float:
     """The distance as the gate takes it."""
-    before = measure(reference, [column], data_hash="")
-    now = measure_like(current, before, data_hash="")
+    parts = time_parts(reference.schema, ["time", "day"])
+    before = measure(reference.with_columns(**parts), [column], data_hash="")
+    now = measure_like(current.with_columns(**parts), before, data_hash="")
     return MEASURES[distance](before.columns[column].shares, now.columns[column].shares)
 
 
@@ -64,7 +67,7 @@ def comparison(
     return write_evidently(*tables, columns=[*tables[0].columns, "not_there"], policy=ASKED, path=page), page
 
 
-@pytest.mark.parametrize("column", table(0, 1, 0).columns)
+@pytest.mark.parametrize("column", [*table(0, 1, 0).columns[:-1], "time.weekday", "time.hour"])
 def test_the_page_shows_the_distances_that_the_gate_judges(
     column: str, comparison: tuple[EvidentlySummary, Path], tables: tuple[pl.DataFrame, pl.DataFrame]
 ) -> None:
@@ -82,6 +85,18 @@ def test_a_distance_is_shown_of_the_columns_that_it_fits(comparison: tuple[Evide
     assert "number" not in distances["cramers_v"]
     assert {"number", "time"} <= set(distances["kolmogorov_smirnov"])
     assert {"text", "flag"} <= set(distances["cramers_v"])
+
+
+def test_that_time_goes_on_is_no_drift_there_either(comparison: tuple[EvidentlySummary, Path], tmp_path: Path) -> None:
+    """Times are compared where the policy has thresholds for them, and weekdays where enough days are there."""
+    names = set(comparison[0].distances["psi"])
+    assert {"time", "time.weekday", "time.hour"} <= names
+    assert not {name for name in names if name.startswith("day")}
+    later = table(5, 3000, 0).with_columns(pl.col("time") + dt.timedelta(days=364))
+    page = tmp_path / "page.html"
+    summary = write_evidently(later, table(6, 3000, 0), columns=("time",), policy=Drift(), path=page)
+    assert set(summary.distances["psi"]) == {"time.weekday", "time.hour"}
+    assert max(summary.distances["psi"].values()) < 0.05
 
 
 def test_the_page_names_the_columns_and_the_distances(comparison: tuple[EvidentlySummary, Path]) -> None:

@@ -4,14 +4,15 @@ import datetime as dt
 
 import numpy as np
 import polars as pl
-import pytest
 from drift_tables import policy
 from user_files import minimal_project
 
 from modelway.components.core.checks import Check, Verdict
+from modelway.components.core.measures.time_parts import Days
+from modelway.components.core.tables.parquet import to_model_input
 from modelway.components.validate.checks.drift import drift_checks
 from modelway.components.validate.profile import Profile, profile_splits
-from modelway.components.validate.time_parts import days_of, is_comparable, time_parts
+from modelway.components.validate.time_parts import days_of, time_parts
 
 PROJECT = minimal_project(features={"datetime": ["sold"]})
 
@@ -90,14 +91,27 @@ def test_parts_are_those_of_dates_and_times_and_replace_no_column() -> None:
     table = month(1, 10).with_columns(pl.col("sold").dt.date().alias("day"), pl.lit(1).alias("day.weekday"))
     assert list(time_parts(table.schema, ["sold", "day", "late", "gone"])) == ["sold.weekday", "sold.hour"]
     assert days_of(table.lazy(), ["late"]) == {}
-    assert days_of(table.head(1).lazy(), ["sold", "day"]) == {"sold": 1, "day": 1}
-    assert days_of(table.clear().lazy(), ["sold"]) == {"sold": 0}
+    assert days_of(table.head(1).lazy(), ["sold", "day"]) == {"sold": Days(1, 1), "day": Days(1, 1)}
+    assert days_of(table.clear().lazy(), ["sold"]) == {"sold": Days()}
 
 
-@pytest.mark.parametrize(
-    ("part", "days", "expected"),
-    [("hour", 1, False), ("hour", 2, True), ("weekday", 7, True), ("weekday", 10, False), ("weekday", 15, True)],
-)
-def test_a_part_is_compared_over_days_that_hold_it_evenly(part: str, days: int, expected: bool) -> None:
-    assert is_comparable(part, days) is expected
-    assert not is_comparable(part, 0)
+def test_times_of_a_zone_have_the_parts_that_models_get() -> None:
+    """In summer New York is four hours behind UTC."""
+    table = pl.DataFrame({"sold": [dt.datetime(2026, 7, 5, 22)]}).with_columns(
+        pl.col("sold").dt.replace_time_zone("America/New_York")
+    )
+    assert table.select(**time_parts(table.schema, ["sold"])).row(0) == (1, 2)
+    model_input = to_model_input(table, ["sold"])["sold"].dt
+    assert (model_input.weekday[0] + 1, model_input.hour[0]) == (1, 2)
+    assert days_of(table.lazy(), ["sold"]) == {"sold": Days(1, 1)}
+
+
+def snapshots(months: range, rows: int = 400) -> pl.DataFrame:
+    """All rows of a table at the first of some months."""
+    days = [dt.datetime(2024 + (month - 1) // 12, (month - 1) % 12 + 1, 1) for month in months for _ in range(rows)]
+    return pl.DataFrame({"sold": days, "late": np.random.default_rng(len(days)).integers(0, 2, len(days))})
+
+
+def test_the_weekdays_of_monthly_snapshots_are_left_to_chance() -> None:
+    assert set(drift(snapshots(range(1, 5)), snapshots(range(2, 6)))) == {"label_drift[late]", "drift[sold.hour]"}
+    assert set(drift(snapshots(range(1, 16)), snapshots(range(2, 17)))) == {"label_drift[late]", "drift[sold.hour]"}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from modelway.components.core.checks import Check, inconclusive
 from modelway.components.core.config.data_policy import DataPolicy, Distances, Drift
+from modelway.components.core.measures.time_parts import Days, part_names
 from modelway.components.validate.distance_checks import Comparison
-from modelway.components.validate.distributions import TableStatistics
-from modelway.components.validate.time_parts import PARTS, is_comparable
+from modelway.components.validate.distributions import Distribution, TableStatistics
 
 
 def drift_checks(
@@ -47,11 +47,10 @@ def drift_checks(
     row_check = comparison.too_few_rows("drift")
     if row_check is not None:
         return [row_check]
-    times = {f"{column}.{part}": (column, part) for column in current.days for part in PARTS}
     thresholds = {
-        name: thresholds_of(times.get(name, (name, ""))[0], section, label=label)
+        name: limits
         for name, distribution in current.columns.items()
-        if (not distribution.of_times or name in section.columns) and _is_comparable(times.get(name), current, baseline)
+        if (limits := limits_of(name, distribution, policy=section, label=label, days=(current.days, baseline.days)))
     }
     names = {name: f"drift[{name}]" for name in (*current.columns, *columns)} | {label: f"label_drift[{label}]"}
     lacking = "the baseline has no column {!r} to compare with; the next approved model's will"
@@ -60,9 +59,24 @@ def drift_checks(
     ]
 
 
-def _is_comparable(part: tuple[str, str] | None, *tables: TableStatistics) -> bool:
-    """Whether both tables span days enough for a part of a time; what is no part is compared."""
-    return part is None or all(is_comparable(part[1], table.days.get(part[0], 0)) for table in tables)
+def limits_of(
+    name: str, distribution: Distribution, *, policy: Drift, label: str, days: tuple[dict[str, Days], dict[str, Days]]
+) -> Distances | None:
+    """What a column, or a part of a column of times, is compared by; None: it is not compared.
+
+    Args:
+        name: The column, or ``column.part``.
+        distribution: How it is distributed.
+        policy: The policy's `data.drift`.
+        label: The column for which the policy may have thresholds of its own.
+        days: The days of both tables' columns of times.
+    """
+    column, part = part_names(days[0]).get(name, (name, ""))
+    if part and not all(days_of_columns.get(column, Days()).show(part) for days_of_columns in days):
+        return None
+    if distribution.of_times and name not in policy.columns:
+        return None
+    return thresholds_of(column, policy, label=label)
 
 
 def thresholds_of(column: str, policy: Drift, *, label: str) -> Distances:

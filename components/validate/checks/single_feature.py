@@ -245,8 +245,9 @@ def _fitted_by_tree(series: pl.Series, target: Label) -> Numbers:
 
 def _parts(series: pl.Series) -> list[pl.Series]:
     """The parts of a time that models get as features."""
-    parts = [series.dt.month(), series.dt.day(), series.dt.weekday()]
-    return parts if series.dtype == pl.Date else [*parts, series.dt.hour()]
+    times = series.cast(pl.Datetime("us"))  # in UTC, if of a zone
+    parts = [times.dt.month(), times.dt.day(), times.dt.weekday()]
+    return parts if series.dtype == pl.Date else [*parts, times.dt.hour()]
 
 
 def _fitted_by_missing(absent: np.ndarray[Any, np.dtype[np.bool_]], target: Label) -> Numbers:
