@@ -94,6 +94,8 @@ def _with_interval(
             reach = greatest_unseen(first.own_predictions, groups, tail=tail)
         interval = (value - reach, value + reach)
         return Comparison(value, interval, error, level, reason or no_width(interval), values[0], values[1])
+    if reason:
+        return Comparison(value, reason=reason, first=values[0], second=values[1])
     resampled = [
         resamples(metric, subset.predictions, subset.rows, value=score_, resampling=resampling)
         for subset, score_ in zip((first, second), values, strict=True)
@@ -102,7 +104,7 @@ def _with_interval(
     bounds, spread = percentiles(sign * (resampled[0] - resampled[1]), count=count, tail=tail)
     if bounds is None:
         return Comparison(float("nan"), first=values[0], second=values[1])
-    return Comparison(value, bounds, spread, level, reason or no_width(bounds), values[0], values[1])
+    return Comparison(value, bounds, spread, level, no_width(bounds), values[0], values[1])
 
 
 def _insufficiency(

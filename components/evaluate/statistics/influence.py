@@ -62,7 +62,8 @@ def influence_of_sums(terms: Array, function: Callable[[Array], Array]) -> Array
     influence: Array = terms @ gradient
     influence -= influence.mean()
     influence[np.abs(influence) <= ROUNDING * (np.abs(terms) @ np.abs(gradient)).max()] = 0.0
-    return influence * np.sqrt(rows / max(rows - 1, 1))
+    influence *= np.sqrt(rows / max(rows - 1, 1))
+    return influence
 
 
 def standard_error(influence: Array, resampling: Resampling) -> float:

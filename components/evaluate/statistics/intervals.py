@@ -93,11 +93,20 @@ def _with_interval(metric: str, value: float, *, subset: Subset, resampling: Res
     if influence is not None:
         interval, error = _of_influence(metric, value, influence, subset=subset, resampling=resampling, tail=tail)
         return Estimate(value, interval, error, level, reason or no_width(interval))
+    return (
+        Estimate(value, reason=reason) if reason else _of_resamples(metric, value, subset=subset, resampling=resampling)
+    )
+
+
+def _of_resamples(metric: str, value: float, *, subset: Subset, resampling: Resampling) -> Estimate:
+    """A value with the percentiles of resamples, where most of them have such a metric."""
+    level, count = resampling.confidence, rarest_count(subset.own_predictions, subset.groups(resampling))
+    assert level is not None  # noqa: S101 - checked by the caller
     resampled = resamples(metric, subset.predictions, subset.rows, value=value, resampling=resampling)
-    bounds, spread = percentiles(resampled, count=rarest_count(own, groups), tail=tail)
+    bounds, spread = percentiles(resampled, count=count, tail=(1 - level) / 2)
     if bounds is None:
         return Estimate(float("nan"))
-    return Estimate(value, bounds, spread, level, reason or no_width(bounds))
+    return Estimate(value, bounds, spread, level, no_width(bounds))
 
 
 def share_of(terms: SumMetric, resampling: Resampling, *, rows: Array | None = None) -> Estimate:
