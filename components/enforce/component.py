@@ -32,10 +32,10 @@ def enforce_gate(
         contract: The contract file: text or URI.
         policy: The policy file: text or URI.
         run: The run's id.
-        store: The root of the project's store, for the decision and the report. Empty: nothing is recorded.
+        store: The root of the project's store. Empty: nothing is recorded.
         run_name: The run's display name.
         git_commit: The repository's commit.
-        champion: The champion version that was compared with. Empty: there was none.
+        champion: The champion version compared with. Empty: none.
         requested_by: Who asked for the run.
 
     Returns:

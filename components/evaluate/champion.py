@@ -45,9 +45,12 @@ def champion_predictions(
         except ModelwayError as error:
             return ChampionPredictions(version, error=error.message)
     sane = sane_check(predictions)
-    return (
-        ChampionPredictions(version, error=sane.message) if sane.blocks else ChampionPredictions(version, predictions)
-    )
+    if sane.blocks:
+        return ChampionPredictions(version, error=sane.message)
+    before, split = champion.split, ""
+    if before is not None and project.data.split.tests_what_was_trained_on(before):
+        split = f"{before} with seed {before.seed} and a test_fraction of {before.test_fraction:g}"
+    return ChampionPredictions(version, predictions, split=split)
 
 
 def policy_checks(policy: Policy, champion: OpenedVersion | None) -> list[Check]:

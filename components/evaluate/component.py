@@ -36,18 +36,18 @@ def evaluate_model(
         project: The project file: text or URI.
         policy: The policy file: text or URI.
         run_id: The MLflow run to log the scores in.
-        model_hash: The SHA-256 that the model's folder had when it was trained.
-        champion: The version to compare with. Empty: there is none.
+        model_hash: The SHA-256 of the trained model's folder.
+        champion: The champion version. Empty: none.
         champion_blessing: Its blessing's hash, by the audit log.
-        as_of: The day to judge waivers at, ISO 8601. Empty: today.
+        as_of: The ISO day to judge waivers at. Empty: today.
 
     Returns:
-        gate: Every check with its verdict, as JSON.
-        metrics: Scores with thresholds, the worst slice and group, counts of checks.
-        classification: The ROC curve of a binary task, and the confusion matrix; empty for regression.
-        report: The report that people read.
+        gate: All checks with their verdicts, as JSON.
+        metrics: Scores with thresholds, and counts of checks.
+        classification: The ROC curve and the confusion matrix; empty for regression.
+        report: The report for people.
         verdict: passed, failed or inconclusive.
-        proceed: Whether nothing blocks by the policy.
+        proceed: Whether no check blocks.
     """
     from modelway.components.core.artifacts import write_comparison, write_values
     from modelway.components.evaluate.stage import evaluate

@@ -14,6 +14,7 @@ from modelway.components.core.measures.metrics import Predictions
 from modelway.components.core.report.html import WORST_FIRST, render_gate
 from modelway.components.evaluate.checks.calibration import reliability
 from modelway.components.evaluate.curves import Roc, calibration_by_decile
+from modelway.components.evaluate.sample import Sample
 from modelway.components.evaluate.statistics.estimates import Estimate
 
 MOST_BARS = 60
@@ -76,7 +77,7 @@ def render(
     *,
     estimates: Mapping[str, Estimate],
     predictions: Predictions | None,
-    scope: str = "",
+    sample: Sample | None = None,
     rocs: list[Roc],
     confusion: list[list[int]],
 ) -> str:
@@ -87,7 +88,7 @@ def render(
         project: The project.
         estimates: The measured metrics, by name.
         predictions: Of the test rows; None where nothing was predicted.
-        scope: What the metrics were measured on: ``on 512 test rows``.
+        sample: What the metrics were measured on; None where nothing was.
         rocs: The curves to draw.
         confusion: Counts by true and predicted class.
     """
@@ -101,7 +102,8 @@ def render(
         gate=gate,
         title=f"Model of {project.name}",
         scores={name: estimate for name, estimate in estimates.items() if math.isfinite(estimate.value)},
-        scope=scope,
+        scope=sample.scope if sample else "",
+        note=sample.note if sample else "",
         curves=[(roc.name, list(zip(roc.fpr, roc.tpr, strict=True))) for roc in curves],
         curves_left_out=len(rocs) - len(curves),
         reliability=[] if bins is None else [("bins", list(zip(bins.predicted, bins.observed, strict=True)))],

@@ -10,8 +10,7 @@ that is what a metric's own interval is made of. So the variance is that of as m
 
 `J` is `k` here, which gives 1.8. Repeats with other folds make the value depend less on the folds' luck (Bouckaert and
 Frank 2004), and could count as more scores where the recipe is in question. Here one model is, and its own luck does
-not average out: with repeats counted, 95 % intervals of a decision tree's metrics on 215 rows held 91 to 96 % of its
-true values.
+not average out. `benchmarks/out_of_fold_coverage.py` measures how often the intervals hold the model's true value.
 """
 
 from __future__ import annotations
@@ -53,10 +52,26 @@ class Sample:
     @property
     def scope(self) -> str:
         """What was measured on, to be read after a value."""
-        rows = len(self.table)
         if not self.out_of_fold_rows:
-            return f"on {rows:,} test rows"
-        return f"on {rows:,} rows, {self.out_of_fold_rows:,} of them out of fold"
+            return f"on {len(self.table):,} test rows"
+        return f"on {self.count_of(np.arange(len(self.table)))}"
+
+    @property
+    def note(self) -> str:
+        """Who predicted the rows, for readers of the report; empty where the model predicted all."""
+        if not self.out_of_fold_rows:
+            return ""
+        test_rows = f"{len(self.table) - self.out_of_fold_rows:,} test rows"
+        return (
+            f"The model predicted the {test_rows}. Models of the same recipe predicted the {self.out_of_fold_rows:,} "
+            f"training rows, each of them out of fold: by a model that was not fitted on it. Curves, bins and the "
+            "confusion matrix show the test rows."
+        )
+
+    def count_of(self, rows: Array) -> str:
+        """How many rows these are: ``114 rows, 92 of them out of fold``."""
+        out_of_fold = int((rows < self.out_of_fold_rows).sum())
+        return f"{len(rows):,} rows" + (f", {out_of_fold:,} of them out of fold" if self.out_of_fold_rows else "")
 
     @cached_property
     def corrected(self) -> Resampling:
@@ -66,16 +81,18 @@ class Sample:
             return self.resampling
         return replace(self.resampling, confidence=corrected_level(level))
 
-    def estimate(self, measurement: Callable[[Predictions, Resampling], Estimate]) -> Estimate:
+    def estimate(self, metric: str, measurement: Callable[[Predictions, Resampling], Estimate]) -> Estimate:
         """An estimate from all repeats.
 
         Args:
+            metric: What is measured.
             measurement: Measures one repeat's predictions.
 
         Raises:
             ModelwayError: it cannot be computed from such predictions.
         """
-        return self.mean([measurement(predictions, self.corrected) for predictions in self.repeats])
+        estimate = self.mean([measurement(predictions, self.corrected) for predictions in self.repeats])
+        return replace(estimate, reason=estimate.reason or self.why_folds_mislead(metric))
 
     def mean(self, estimates: Sequence[Estimate]) -> Estimate:
         """The mean of the repeats' estimates and of their intervals' ends, at the level that was asked for."""
@@ -93,6 +110,20 @@ class Sample:
             interval=(float(low), float(high)) if is_complete else None,
             error=float(np.mean(errors)) * INFLATION**0.5 if errors else None,
             confidence=self.resampling.confidence if is_complete else None,
+            reason=next((estimate.reason for estimate in estimates if estimate.reason), ""),
+        )
+
+    def why_folds_mislead(self, metric: str) -> str:
+        """Why models of fewer rows do not tell how the final one does; empty if they do."""
+        if not self.out_of_fold_rows or metric.removeprefix("neg_") != "log_loss":
+            return ""
+        rows = max(_impossible(predictions) for predictions in self.repeats)
+        if not rows:
+            return ""
+        return (
+            f"the model, or one of a fold, gave the probability 0 to what came true, on {rows:,} of "
+            f"{len(self.table):,} rows, so their log loss is infinite and how often that happens depends on how many "
+            "rows a model was trained on; judge brier_score instead, or smooth the probabilities (min_samples_leaf)"
         )
 
 
@@ -113,7 +144,7 @@ def difference_from_test_rows(sample: Sample, metrics: Iterable[tuple[str, Array
         is_test_row = numbers >= sample.out_of_fold_rows
         test, out_of_fold = (Subset(predictions, numbers[part]) for part in (is_test_row, ~is_test_row))
         try:
-            if not is_test_row.any() or is_test_row.all():
+            if not is_test_row.any() or is_test_row.all() or sample.why_folds_mislead(metric):
                 continue
             difference = compare(metric, test, second=out_of_fold, resampling=sample.resampling)
         except ModelwayError:  # too few rows of a kind to tell
@@ -124,6 +155,15 @@ def difference_from_test_rows(sample: Sample, metrics: Iterable[tuple[str, Array
                 f"{(~is_test_row).sum():,} training rows out of fold ({difference.second:.4f}): the test rows judge"
             )
     return ""
+
+
+def _impossible(predictions: Predictions) -> int:
+    """On how many rows what came true had the probability 0."""
+    probabilities, truth = predictions.probabilities, predictions.truth
+    if probabilities is None:
+        return 0
+    rows = np.flatnonzero(truth < len(predictions.classes))
+    return int((probabilities[rows, truth[rows]] <= np.finfo(probabilities.dtype).eps).sum())
 
 
 def corrected_level(level: float) -> float:

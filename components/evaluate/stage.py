@@ -162,7 +162,7 @@ def evaluate(
         Tracking.from_environment().log(run_id, metrics=_logged(scores, sample))
     matrix = confusion(predictions) if predictions.classes else []
     evaluation = Evaluation(judge(checks), scores, roc_curves(predictions), list(predictions.classes), matrix)
-    return with_report(evaluation, predictions=predictions, estimates=estimates, scope=sample.scope)
+    return with_report(evaluation, predictions=predictions, estimates=estimates, sample=sample)
 
 
 def _tampered(sha256: str, expected: str) -> Check:
@@ -219,7 +219,7 @@ def _estimates(sample: Sample, project: Project, *, policy: Policy) -> dict[str,
     """The policy's metrics and the customary ones of the task; with intervals where they are judged or shown."""
 
     def estimate(name: str) -> Estimate:
-        return sample.estimate(lambda predictions, drawn: measure(name, Subset(predictions), resampling=drawn))
+        return sample.estimate(name, lambda predictions, drawn: measure(name, Subset(predictions), resampling=drawn))
 
     estimates = {name: estimate(name) for name in policy.model.metrics}
     for name in policy.metric_names:
@@ -239,14 +239,14 @@ def _with_report(
     report_path: str,
     predictions: Predictions | None = None,
     estimates: Mapping[str, Estimate] | None = None,
-    scope: str = "",
+    sample: Sample | None = None,
 ) -> Evaluation:
     page = render(
         evaluation.gate,
         project,
         estimates=estimates or {},
         predictions=predictions,
-        scope=scope,
+        sample=sample,
         rocs=evaluation.rocs,
         confusion=evaluation.confusion,
     )

@@ -18,19 +18,19 @@ def ingest_data(
     source_version: str = "",
     data_version: str = "",
 ) -> NamedTuple("Outputs", [("data_hash", str), ("rows", int)]):  # type: ignore[valid-type]
-    """Reads CSV or Parquet from a path or S3, and splits it into training, test and unseen rows.
+    """Reads CSV or Parquet from a path or S3, and splits it into training, test and unseen rows, written as Parquet.
 
     Args:
         project: The project file: text or URI.
         contract: The contract file: text or URI.
         source_version: The sources' version when the run began; another fails the run.
-        data_version: The user's name for the data's version, which is part of the cache key.
+        data_version: The user's name for the data's version.
 
     Returns:
-        train_data: The training split, as Parquet.
-        test_data: The test split, as Parquet.
-        unseen_data: The unseen rows, as Parquet; empty unless the project has an unseen split.
-        serving_data: The serving data, as Parquet; empty unless the project names a source of it.
+        train_data: The training split.
+        test_data: The test split.
+        unseen_data: The unseen rows; empty without an unseen split.
+        serving_data: The serving data; empty without a source of it.
         data_hash: The SHA-256 of the source's content.
         rows: The number of rows in all splits.
     """

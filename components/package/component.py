@@ -36,7 +36,7 @@ def package_model(
     Returns:
         bundle: The signed release bundle, as it is in the image at /release.
         sbom: The bill of materials of the image, CycloneDX JSON.
-        summary: The summary that people read.
+        summary: The summary for people.
         Output: The image's reference by digest.
     """
     from modelway.components.core.artifacts import write_texts

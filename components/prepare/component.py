@@ -22,8 +22,8 @@ def prepare_features(
         proceed: Whether the data gate lets the run proceed. False: nothing is prepared.
 
     Returns:
-        steps: The fitted preparation, in skops format; becomes part of the model.
-        prepared_data: The prepared training split, as Parquet: numbers, and the label.
+        steps: The fitted preparation, in skops format.
+        prepared_data: The prepared training split: numbers and the label.
         Output: The number of prepared features.
     """
     from modelway.components.prepare.stage import prepare

@@ -27,15 +27,15 @@ def probe_model(
         test_data: The test split.
         project: The project file: text or URI.
         policy: The policy file: text or URI.
-        model_hash: The SHA-256 that the model's folder had when it was trained. Empty: not compared.
-        as_of: The day to judge waivers at, ISO 8601. Empty: today.
+        model_hash: The SHA-256 of the trained model's folder. Empty: not compared.
+        as_of: The ISO day to judge waivers at. Empty: today.
 
     Returns:
-        gate: Every check with its verdict, as JSON.
-        metrics: Latencies, throughput, cold start and memory with thresholds, counts of checks.
-        report: The report that people read.
+        gate: All checks with their verdicts, as JSON.
+        metrics: Latencies, throughput and memory with thresholds, and counts of checks.
+        report: The report for people.
         verdict: passed, failed or inconclusive.
-        proceed: Whether no check blocks by the policy.
+        proceed: Whether no check blocks.
     """
     from modelway.components.core.artifacts import write_comparison
     from modelway.components.probe.stage import dashboard_metrics, probe

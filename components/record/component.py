@@ -22,7 +22,7 @@ def record_outcome(
     Args:
         goal: How far the pipeline goes: registered, packaged, staging, or promoted.
         run: The run's id.
-        store: The root of the project's store, where the outcome is kept.
+        store: The root of the project's store.
         project: The project file of a release: its text, or a URI.
         model: The registered model's name, of a promotion.
         run_name: The run's display name.
@@ -31,7 +31,7 @@ def record_outcome(
 
     Returns:
         summary: The outcome and its reasons, with every check that did not pass.
-        Output: registered, rejected, stopped or failed; of a promotion promoted, undone, refused, stopped or failed.
+        Output: registered, rejected, stopped or failed; of a promotion promoted, undone or refused too.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.record.stage import RunContext, as_markdown, record

@@ -49,24 +49,24 @@ def register_model(
         data_report: The data gate's report.
         model_report: The model gate's report.
         serving_report: The serving gate's report.
-        baseline: The training split's statistics and sample, for later runs.
+        baseline: The training split's statistics and a sample.
         project: The project file: text or URI.
         contract: The contract file: text or URI.
         policy: The policy file: text or URI.
         run: The run's id.
         run_id: The MLflow run that trained the model.
         model_id: The model's id in MLflow.
-        store: The root of the project's store, where the decision and the reports are kept.
+        store: The root of the project's store.
         run_name: The run's display name.
-        source_version: The data sources' version when the run began.
+        source_version: The sources' version when the run began.
         data_version: The user's name for the data's version.
         code_version: A hash of all training code.
         git_commit: The repository's commit.
-        champion: The champion version that the model was compared with. Empty: there was none.
+        champion: The champion version compared with. Empty: none.
         requested_by: Who asked for the run.
 
     Returns:
-        blessing: All checks of all gates, bound to the model by hashes, as JSON.
+        blessing: All checks of all gates, bound to the model by hashes.
         model_card: The model card.
         model_card_page: The model card as HTML.
         name: The registered model's name.

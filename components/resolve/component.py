@@ -49,9 +49,9 @@ def resolve_inputs(
         run: The run's id.
         store: The root of the project's store.
         run_name: The run's display name.
-        data: A data source in place of the project's: an s3:// URI, or a path on one machine.
+        data: A source in place of the project's: an s3:// URI, or a path on one machine.
         data_version: The user's name for the data's version.
-        champion: The registered version to compare with. Empty: the one with the policy's alias, if any.
+        champion: The version to compare with. Empty: the one with the policy's alias.
         project_code: The version of the project's own code in the image that trains. Empty: computed here.
         reason: Why the run was started.
         git_commit: The repository's commit.
@@ -59,15 +59,15 @@ def resolve_inputs(
 
     Returns:
         summary: The summary for people.
-        project_file: The content-addressed URI of the project file.
-        contract_file: The content-addressed URI of the contract file.
-        policy_file: The content-addressed URI of the policy file.
+        project_file: Its content-addressed URI.
+        contract_file: Its content-addressed URI.
+        policy_file: Its content-addressed URI.
         source_version: The data sources' version now.
         code_version: A hash of all training code.
-        champion_version: The registered version to compare with. Empty: there is none.
+        champion_version: The champion version. Empty: none.
         champion_blessing: Its blessing's hash, by the audit log.
-        as_of: The day on which waivers must hold, ISO 8601. Empty: there are none.
-        trusted_types: Types that the policy trusts, with spaces between.
+        as_of: The ISO day on which waivers must hold. Empty: no waivers.
+        trusted_types: Types that the policy trusts, between spaces.
     """
     from modelway.components.core.artifacts import write_texts
     from modelway.components.resolve.stage import RunContext, resolve_in_task

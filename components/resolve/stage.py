@@ -15,7 +15,7 @@ from pathlib import Path
 from modelway.components.core.audit.opened_version import registered_blessings, unwitnessed_registration
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.audit.witness import not_witnessed
-from modelway.components.core.code.version import code_version
+from modelway.components.core.code.version import code_version, trains_elsewhere
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.errors import ModelwayError, NotFoundError, RejectedError
 from modelway.components.core.evidence.runs import RunContext, request_hash
@@ -36,7 +36,7 @@ class Resolution:
     Attributes:
         files: The project's three files.
         source_version: The data sources' version now.
-        code_version: The hash of the library's and the user's own training code.
+        code_version: The hashes of the library, of what is installed, and of the user's own training code.
         champion: The registered version to compare with; empty: there is none.
         as_of: The day on which waivers must hold, ISO 8601; empty if there are none. As a part of cache keys it lets no
             waiver outlive its day in the cache.
@@ -167,7 +167,8 @@ def resolve_in_task(
     if data:
         user_files = user_files.with_data(data)
     check_surroundings(store=context.store, sources=user_files.project.data.locations)
-    resolution = resolve(user_files, champion=champion, project_code=project_code, trains_here=not project_code)
+    trains_here = not trains_elsewhere(project_code)
+    resolution = resolve(user_files, champion=champion, project_code=project_code, trains_here=trains_here)
     if resolution.champion:
         model = RegisteredModel(user_files.project.name, context.store, Tracking.from_environment())
         resolution = replace(resolution, champion_blessing=_champion_blessing(model.version(resolution.champion)))

@@ -25,15 +25,15 @@ def train_model(
 
     Args:
         train_data: The raw training split.
-        prepared_data: The prepared training split: numbers, and the label.
-        steps: The fitted feature preparation, which becomes part of the model.
+        prepared_data: The prepared training split: numbers and the label.
+        steps: The fitted preparation.
         project: The project file: text or URI.
         data_hash: The SHA-256 of the source's content, to log.
         code_version: The version of all code when the run began; other code is not run.
-        trusted_types: Types that the policy trusts, with spaces between.
+        trusted_types: Types that the policy trusts, between spaces.
 
     Returns:
-        model: The pipeline from raw columns to predictions, in MLflow's folder format.
+        model: The pipeline from raw columns to predictions, in MLflow's format.
         metrics: The number of rows, and how long fitting took.
         out_of_fold: Out-of-fold predictions; empty where the test split is large.
         run_id: The training's MLflow run.

@@ -13,9 +13,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
-from modelway.components.core.code.estimators import build_estimator, import_function
+from modelway.components.core.code.estimators import build_estimator, failure_of, import_function
 from modelway.components.core.config.project import Project
-from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.models import load_skops
 from modelway.components.core.tables.parquet import label_of, to_model_input
 
@@ -87,9 +87,9 @@ def _fit(project: Project, features: pd.DataFrame, *, label: Labels) -> Any:
         fit = partial(estimator.fit, features, label, **extra)
     try:
         result = fit()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelwayError(
-            f"{path} failed to fit: {first_line(error)}",
+            f"{path} failed to fit: {failure_of(error)}",
             key=key,
             value=path,
             remedy="see `model.parameters` and `features` (impute, scale); `--debug` shows where it failed",

@@ -13,7 +13,7 @@ from modelway.components.core.config.project import Project, Split
 from modelway.components.core.errors import first_line
 from modelway.components.core.measures.metrics import Array, Predictions, predict
 from modelway.components.core.measures.out_of_fold import FOLDS, OutOfFold
-from modelway.components.core.tables.parquet import label_of, to_model_input
+from modelway.components.core.tables.parquet import label_of, positive_class, to_model_input
 from modelway.components.train.fit import fit_raw
 
 ENOUGH_TEST_ROWS = 1000
@@ -129,9 +129,14 @@ def _repeat(project: Project, table: pl.DataFrame, *, pipeline: Pipeline, number
 
 
 def _classes(pipeline: Pipeline, label: Array, *, project: Project) -> tuple[str, ...]:
+    """The final model's classes, the positive one last, as predictions have them."""
     if project.task == "regression":
         return ()
-    return tuple(str(value) for value in getattr(pipeline, "classes_", np.unique(label)))
+    classes = list(getattr(pipeline, "classes_", np.unique(label)))
+    if project.task == "binary":
+        positive = positive_class(classes, project)
+        classes = [*(value for value in classes if value != positive), positive]
+    return tuple(str(value) for value in classes)
 
 
 def _renumbered(predictions: Predictions, classes: tuple[str, ...]) -> Array:

@@ -71,18 +71,17 @@ def train(
     with tracking.run(project.name, "train", tags={"data_hash": data_hash, "project_hash": project.sha256()}) as run_id:
         params = _parameters(project, len(prepared_table), features=prepared_table.width - 1)
         tracking.log(run_id, params=params)
-        start = time.perf_counter()
+        out_of_fold_sha256 = ""
         with recording_files() as loaded:
+            start = time.perf_counter()
             pipeline = fit_pipeline(project, prepared_table, steps=Path(steps_path) / STEPS_FILE)
-        seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - start
+            if out_of_fold_path:
+                predictions = out_of_fold(project, read_table(train_path), pipeline=pipeline, fit_seconds=seconds)
+                predictions.write(out_of_fold_path)
+                out_of_fold_sha256 = sha256_of(Path(out_of_fold_path))
         if code is not None and code_version:
             code.check_loaded(loaded)
-        out_of_fold_sha256 = ""
-        if out_of_fold_path:
-            raw_table = read_table(train_path)
-            predictions = out_of_fold(project, raw_table, pipeline=pipeline, fit_seconds=seconds)
-            predictions.write(out_of_fold_path)
-            out_of_fold_sha256 = sha256_of(Path(out_of_fold_path))
         with tracking.logged_model(run_id, project.name, params=params) as (model_id, location):
             serialization = save(
                 pipeline,

@@ -35,17 +35,17 @@ def validate_data(
         contract: The contract file: text or URI.
         policy: The policy file: text or URI.
         data_hash: The SHA-256 of the source's content.
-        champion: The version whose baseline the data is compared with. Empty: there is none.
+        champion: The champion version. Empty: none.
         champion_blessing: Its blessing's hash, by the audit log.
-        as_of: The day to judge waivers at, ISO 8601. Empty: today.
+        as_of: The ISO day to judge waivers at. Empty: today.
 
     Returns:
-        gate: Every check with its verdict, as JSON.
-        baseline: This training split's statistics and a sample of it, for later runs.
-        metrics: Counts of the checks, and the worst drift, leakage and missing values.
-        report: The report that people read.
+        gate: All checks with their verdicts, as JSON.
+        baseline: The training split's statistics and a sample, for later runs.
+        metrics: Counts of checks, and the worst drift and leakage.
+        report: The report for people.
         verdict: passed, failed or inconclusive.
-        proceed: Whether nothing blocks by the policy.
+        proceed: Whether no check blocks.
     """
     from modelway.components.core.artifacts import write_comparison
     from modelway.components.validate.stage import validate

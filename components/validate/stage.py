@@ -23,7 +23,7 @@ from modelway.components.validate.checks.leakage import leakage_checks
 from modelway.components.validate.checks.multivariate import multivariate_check
 from modelway.components.validate.checks.new_values import new_values_checks
 from modelway.components.validate.checks.skew import skew_checks
-from modelway.components.validate.checks.split_rule import champion_split, split_rule_check
+from modelway.components.validate.checks.split_rule import split_rule_check
 from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of, sample_of
 from modelway.components.validate.distributions import measure_like
 from modelway.components.validate.profile import Profile, profile_splits
@@ -68,7 +68,8 @@ def validate(
     is_judged = policy.mode is not Mode.DISABLED
     train, test = aligned(pl.scan_parquet(train_path, glob=False), pl.scan_parquet(test_path, glob=False))
     opened = open_champion(project.name, champion, blessing_sha256=champion_blessing)
-    approved, split_before = approved_baseline(opened), champion_split(opened)
+    approved = approved_baseline(opened)
+    split_before = None if opened is None else opened.split or Split()  # before there was a second rule
     reference = approved.baseline if approved is not None else None
     profile = profile_splits(
         train,

@@ -36,7 +36,8 @@ def drill(
         task = bar.add_task("clean run", total=len(faults) + 1)
 
         def show(result: FaultResult) -> None:
-            bar.console.print(f"  {_mark(result)} {result.fault}")
+            instead = "" if result.caught else f": {escape(', '.join(result.checks)) or 'no check'} blocked"
+            bar.console.print(f"  {_mark(result)} {result.fault}{instead}")
             bar.update(task, advance=1, description=f"after {result.fault}")
 
         results = run_drill(Workspace.load(project_folder(project)), faults, on_result=show)
@@ -60,11 +61,12 @@ def _print(results: list[FaultResult], seconds: float) -> None:
             result.fault, result.expected_gate or "none", result.caught_by or "none", escape(checks), _mark(result)
         )
     console.print(table)
-    clean, *faults = results
+    faults = [result for result in results if result.expected_gate]
+    harmless = [result.fault for result in results if not result.expected_gate]
     summary = f"{sum(result.caught for result in faults)} of {len(faults)} faults caught, {seconds:.0f} s"
-    not_caught = [result.fault for result in (clean, *faults) if not result.caught]
+    wrong = [result.fault for result in results if not result.caught]
     console.print(
-        f"[red]{summary}: {', '.join(not_caught)}[/red]"
-        if not_caught
-        else f"[green]{summary}; the clean run passes[/green]"
+        f"[red]{summary}; not as it should be: {', '.join(wrong)}[/red]"
+        if wrong
+        else f"[green]{summary}; {' and '.join(harmless)} passed[/green]"
     )

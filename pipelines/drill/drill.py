@@ -125,7 +125,8 @@ def _results(folder: Path, inputs: DrillInput, faults: tuple[Fault, ...]) -> Ite
         if fault.code is not None:
             yield _result(fault, [fault.code(inputs.project, inputs.contract, folder / f"fault-{number:02d}")])
             continue
-        faulty_inputs = fault.change(inputs, np.random.default_rng(number))
+        seed = FAULTS.index(fault)  # the same whether it is injected alone or with others
+        faulty_inputs = fault.change(inputs, np.random.default_rng(seed))
         run = _Run(folder / f"fault-{number:02d}", faulty_inputs, champion)
         yield _result(fault, [*run.gates_against(fault, gates[0] if fault.after_data_gate else run.validate())])
 

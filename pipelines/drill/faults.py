@@ -132,6 +132,14 @@ def _doubled_rows(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
     return inputs.with_table(pl.concat([inputs.table, inputs.table]))
 
 
+def _survey(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
+    """The first eight rows over and over, with other labels, in a project that was written without `equal_rows`."""
+    split = Split(by="row", rule=1, test_fraction=0.5)
+    project = inputs.project.model_copy(update={"data": inputs.project.data.model_copy(update={"split": split})})
+    answers = inputs.table[rng.integers(0, min(8, len(inputs.table)), len(inputs.table))]
+    return replace(inputs, project=project).with_table(answers.with_columns(inputs.table[project.label]))
+
+
 def _shuffled_labels(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
     label = inputs.table[inputs.project.label]
     return inputs.with_table(inputs.table.with_columns(label.gather(rng.permutation(len(label)))))
@@ -339,6 +347,7 @@ FAULTS = (
     Fault("category explosion", "data", ("categories[", "drift["), _category_explosion),
     Fault("duplicate rows", "data", ("unique[", "copies"), _duplicate_rows),
     Fault("rows doubled by a join", "data", ("unique[", "copies"), _doubled_rows),
+    Fault("survey of eight distinct rows split by its answers", "data", ("split_rule", "drift["), _survey),
     Fault("no consent", "data", (f"rule[{CONSENT}]",), _no_consent),
     Fault("future timestamp", "data", ("future[", "rule["), _future_timestamp),
     Fault("label copied into a feature", "data", ("leakage[", "duplicate["), _label_copied),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelway.components.core.addresses import stream_without_secrets, without_secrets
-from modelway.components.core.code.version import MANIFEST_VARIABLE, library_hash
+from modelway.components.core.code.version import MANIFEST_VARIABLE, base_version
 from modelway.components.core.errors import InterruptionError, ModelwayError, RejectedError
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State
 from modelway.components.core.evidence.stop_record import StopRecord
@@ -162,7 +162,7 @@ class _Run:
         """Runs a compiled pipeline."""
         from kfp import local
 
-        cache = home / "cache" / library_hash()
+        cache = home / "cache" / base_version()
         for file in _drop_damaged(cache):
             self.on_event(Event("damaged", "", f"the cache entry {file} is damaged: removed, and computed again"))
         local.init(

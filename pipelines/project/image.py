@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modelway.components.core.code.locked_requirements import Lock, LockedRequirement
-from modelway.components.core.code.version import MANIFEST_VARIABLE, ProjectCode
+from modelway.components.core.code.version import MANIFEST_VARIABLE, ProjectCode, trains_elsewhere
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.oci.image import CODE_LABEL, Image, append_layer, write_layer
 from modelway.components.core.oci.layout import Images, Reference, pull, push
@@ -70,7 +70,7 @@ def make_project_image(
     code = workspace.code
     for note in workspace.code_notes():
         report(note)
-    if not code.version:
+    if not trains_elsewhere(code.version):
         raise ModelwayError(
             f"{workspace.folder} has no code of its own: this project needs no image of its own",
             file=str(workspace.folder / "project.yaml"),

@@ -1,5 +1,7 @@
 """Calls a project's training function on made-up rows in a process of its own, to hear what it loads.
 
+The process can write temporary files alone and reaches no network: what the function writes or sends is for real rows.
+
 Run as ``python -m modelway.pipelines.project.traced_call REQUEST ANSWER``, two files in JSON.
 """
 
@@ -14,7 +16,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from modelway.components.core.code.loaded_files import LoadedFiles, Trace, recording_files
 from modelway.components.core.config.contract import Contract
@@ -22,6 +24,7 @@ from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError, first_line
 from modelway.components.core.storage.mlflow import RUN_VARIABLE
 from modelway.components.core.termination import ending_with_this_process
+from modelway.pipelines.project.confinement import confine
 
 EXAMPLE_ROWS = 50
 SECONDS = 60.0
@@ -66,7 +69,7 @@ def trace_call(folder: Path, project: Project, contract: Contract, *, seconds: f
         except (OSError, ValueError):
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             return Trace(problem=problem + (f": {lines[-1].strip()[:300]}" if lines else ""))
-        lists = {name: tuple(content[name]) for name in ("files", "roots", "data_files")}
+        lists = {name: tuple(content[name]) for name in ("files", "roots", "data_files", "outside")}
         return Trace(**lists, problem=content["problem"])
 
 
@@ -91,6 +94,7 @@ def main(request_file: str, answer_file: str) -> None:
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     folder, problem = Path(request["folder"]), ""
     project, contract = Project.parse(request["project"]), Contract.parse(request["contract"])
+    confine([Path(gettempdir()), Path("/dev"), Path("/proc")])
     with TemporaryDirectory() as work, recording_files() as loaded:
         try:
             _call(project, contract, work=Path(work))
@@ -125,7 +129,7 @@ def _trace(loaded: LoadedFiles, folder: Path, *, problem: str) -> Trace:
     places = {Path(place).absolute() for place in sys.path if place} - {folder}
     roots = {place.relative_to(folder).as_posix() for place in places if place.is_relative_to(folder)}
     used = tuple(sorted(root for root in roots if any(file.startswith(f"{root}/") for file in files)))
-    return Trace(files, used, loaded.data(folder), problem)
+    return Trace(files, used, loaded.data(folder), loaded.outside(folder), problem)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelway.components.core.code.modules import CODE_SUFFIXES, is_own_file, spec_of, top_level
+from modelway.components.core.code.modules import CODE_SUFFIXES, is_installed_file, spec_of, top_level
 from modelway.components.core.code.version import ProjectCode, model_path
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
@@ -76,7 +76,7 @@ class Workspace:
             ModelwayError: something is wrong with the code, as `ProjectCode.beside` says.
         """
         code = ProjectCode.beside(self.folder, self.project)
-        if not code.files and not self._is_from_a_folder_below():
+        if not code.files and not self._is_edited():
             return code
         return ProjectCode.beside(self.folder, self.project, trace_call(self.folder, self.project, self.contract))
 
@@ -99,12 +99,19 @@ class Workspace:
                 f"{', '.join(compiled[:5])}: the bytes of compiled code belong to its version; what it is compiled "
                 "from does only where that is read, and what it opens without Python is not heard"
             )
+        outside = self.code.trace.outside
+        if outside:
+            more = f" and {len(outside) - 5} more" if len(outside) > 5 else ""
+            notes.append(
+                f"{path} loads code from outside {self.folder.name}/: {', '.join(outside[:5])}{more}. A change of it "
+                "trains again, but neither `modelway image` nor the model's folder takes it along"
+            )
         return tuple(notes)
 
-    def _is_from_a_folder_below(self) -> bool:
-        """Whether what is fitted is imported from a folder below the project's, which is installed to be edited."""
+    def _is_edited(self) -> bool:
+        """Whether what is fitted is of no installed package: of one that is installed to be edited, say."""
         spec = spec_of(top_level(model_path(self.project.model)))
-        return spec is not None and spec.origin is not None and is_own_file(Path(spec.origin), self.folder.absolute())
+        return spec is not None and spec.has_location and not is_installed_file(Path(str(spec.origin)))
 
     def names(self) -> dict[str, str]:
         """What to call each file in errors, by its parameter's name."""

@@ -33,7 +33,9 @@ def test_test_rows_alone_are_measured_as_ever() -> None:
 
 
 def accuracy(sample: Sample) -> Estimate:
-    return sample.estimate(lambda predictions, drawn: measure("accuracy", Subset(predictions), resampling=drawn))
+    return sample.estimate(
+        "accuracy", lambda predictions, drawn: measure("accuracy", Subset(predictions), resampling=drawn)
+    )
 
 
 def test_repeats_are_averaged_at_the_level_that_was_asked_for() -> None:
@@ -58,6 +60,52 @@ def test_a_repeat_without_an_interval_leaves_none() -> None:
     assert sample.mean([Estimate(0.5), Estimate(0.7)]) == Estimate(0.6)
 
 
+def test_what_no_interval_of_one_repeat_can_decide_the_mean_does_not() -> None:
+    sample = sample_of_rows(*[Predictions(np.zeros(4), np.zeros(4), None, ())] * 2, out_of_fold_rows=2)
+    sure, unsure = Estimate(0.5, (0.4, 0.6), 0.1, 0.97), Estimate(0.5, (0.4, 0.6), 0.1, 0.97, "too few errors")
+    assert sample.mean([sure, unsure]).reason == "too few errors"
+    assert sample.mean([sure, sure]).reason == ""
+
+
+@pytest.mark.parametrize(("metric", "is_undecided"), [("log_loss", True), ("neg_log_loss", True), ("accuracy", False)])
+def test_log_loss_of_what_was_held_to_be_impossible_is_not_judged_out_of_fold(metric: str, is_undecided: bool) -> None:
+    """How often a fold's tree errs with certainty depends on how many rows it has."""
+    truth, positive = np.arange(200) % 2, np.random.default_rng(0).random(200)
+    positive[5] = 0.0  # of a row whose class is 1
+    shares = np.column_stack([1 - positive, positive])
+    certain = Predictions(truth, (positive > 0.5).astype(int), shares, ("0", "1"))
+    sound = Predictions(truth, certain.predicted, np.clip(shares, 0.01, 0.99), ("0", "1"))
+
+    def reason(*repeats: Predictions, out_of_fold_rows: int) -> str:
+        sample = sample_of_rows(*repeats, out_of_fold_rows=out_of_fold_rows)
+        return sample.estimate(
+            metric, lambda predictions, drawn: measure(metric, Subset(predictions), resampling=drawn)
+        ).reason
+
+    assert ("1 of 200 rows" in reason(sound, certain, out_of_fold_rows=150)) is is_undecided
+    assert reason(sound, sound, out_of_fold_rows=150) == ""
+    assert reason(certain, out_of_fold_rows=0) == ""
+
+
+@pytest.mark.parametrize(("metric", "tells"), [("brier_score", True), ("log_loss", False)])
+def test_infinite_losses_do_not_tell_test_rows_from_others(metric: str, tells: bool) -> None:
+    truth = np.arange(200) % 2
+    positive = np.where(np.arange(200) < 150, 0.2 + 0.6 * truth, 1.0 - truth)
+    shares = np.column_stack([1 - positive, positive])
+    sample = sample_of_rows(Predictions(truth, (positive > 0.5).astype(int), shares, ("0", "1")), out_of_fold_rows=150)
+    assert bool(difference_from_test_rows(sample, [(metric, None)])) is tells
+
+
+def test_readers_are_told_which_rows_were_predicted_by_whom() -> None:
+    predictions = Predictions(np.zeros(2150), np.zeros(2150), None, ())
+    sample = sample_of_rows(predictions, out_of_fold_rows=1720)
+    assert sample.scope == "on 2,150 rows, 1,720 of them out of fold"
+    assert sample.count_of(np.arange(1700, 1750)) == "50 rows, 20 of them out of fold"
+    assert "predicted the 430 test rows" in sample.note
+    alone = sample_of_rows(predictions)
+    assert (alone.scope, alone.note, alone.count_of(np.arange(3))) == ("on 2,150 test rows", "", "3 rows")
+
+
 def test_rows_that_are_alike_are_seldom_taken_for_unlike_and_those_that_are_not_always() -> None:
     alarms = 0
     for seed in range(60):
@@ -75,7 +123,9 @@ def test_rows_that_are_alike_are_seldom_taken_for_unlike_and_those_that_are_not_
 
 
 def interval_of(metric: str, sample: Sample) -> tuple[float, float]:
-    estimate = sample.estimate(lambda predictions, drawn: measure(metric, Subset(predictions), resampling=drawn))
+    estimate = sample.estimate(
+        metric, lambda predictions, drawn: measure(metric, Subset(predictions), resampling=drawn)
+    )
     assert estimate.interval is not None
     return estimate.interval
 

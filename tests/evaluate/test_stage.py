@@ -26,11 +26,11 @@ from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.out_of_fold import METADATA_KEY, OutOfFold
+from modelway.components.core.measures.predicting import predict_table
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.core.storage.models import folder_sha256, load_model
 from modelway.components.core.storage.uri import sha256_of
 from modelway.components.core.tables.parquet import to_model_input
-from modelway.components.evaluate.predicting import predict_table
 from modelway.components.evaluate.stage import Evaluation, evaluate
 
 FEATURES = ("income", "age")
@@ -462,8 +462,9 @@ def test_a_small_table_is_judged_from_all_its_rows_and_compared_on_the_test_rows
     assert "on 215 rows, 172 of them out of fold" in checks["calibration"].message
     together = pl.concat([training, test])
     for region in ("north", "south"):
-        count = (together["region"] == region).sum()
-        assert f"on {count} rows" in checks[f"slice[region={region}].accuracy"].message
+        count, out_of_fold = ((table["region"] == region).sum() for table in (together, training))
+        expected = f"on {count} rows, {out_of_fold} of them out of fold"
+        assert expected in checks[f"slice[region={region}].accuracy"].message
     assert "on 43 rows" in checks["no_regression[roc_auc]"].message
     north = checks["no_regression[region=north].roc_auc"].message
     assert north.startswith(f"{(test['region'] == 'north').sum()} rows")
@@ -473,13 +474,15 @@ def test_a_small_table_is_judged_from_all_its_rows_and_compared_on_the_test_rows
     answers = load_model(judge.folder / "model").predict_proba(to_model_input(together, FEATURES))[:, 1]
     assert evaluation.scores["roc_auc"] == pytest.approx(sklearn.metrics.roc_auc_score(truth, answers))
     assert "Nadeau and Bengio" in judge.page
-    assert "Scores on 215 rows" in judge.page
+    assert "Scores on 215 rows, 172 of them out of fold" in judge.page
+    assert "The model predicted the 43 test rows. Models of the same recipe predicted the 172" in judge.page
 
 
 def test_where_there_are_no_out_of_fold_predictions_the_test_rows_judge_and_the_report_says_why(judge: Judge) -> None:
     evaluation = judge(out_of_fold=OutOfFold(rows(), reason="the split is by time"))
     assert evaluation.gate.verdict is Verdict.PASSED
     assert evaluation.gate.facts["out_of_fold"] == "none: the split is by time"
+    assert "Models of the same recipe" not in judge.page
     assert (
         "on 300 test rows" in next(check for check in evaluation.gate.checks if check.name == "metric[roc_auc]").message
     )

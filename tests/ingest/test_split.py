@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import binom, chisquare
+from scipy.stats import binom, chisquare, ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from modelway.components.core.config.project import Split
@@ -142,6 +142,34 @@ def test_the_test_split_tells_what_a_random_one_tells_however_often_rows_repeat(
     assert differences.std(ddof=1) / tables**0.5 < 0.02
     if by_first_rule:
         assert np.mean(by_first_rule) < np.mean(at_random) - 0.1
+
+
+@pytest.mark.parametrize(
+    ("rows", "distinct", "draws"),
+    [(400, 4, 150), (400, 16, 150), (2_000, 162, 100), (5_000, 1_000, 60), (20_000, 10_000, 30)],
+)
+def test_training_and_test_rows_are_exchangeable_in_tables_of_few_distinct_rows(
+    rows: int, distinct: int, draws: int
+) -> None:
+    dice = np.random.default_rng(distinct)
+    kind = dice.integers(0, distinct, rows)
+    table = pl.DataFrame({"answer": kind // 2, "agrees": kind % 2})
+    times = np.bincount(kind, minlength=distinct)
+
+    def unevenness(test: Any) -> float:
+        """Pearson's statistic of the contents, the label among them, by the side that they are on."""
+        expected = times * len(test) / rows
+        return float(((np.bincount(test, minlength=distinct) - expected)[times > 0] ** 2 / expected[times > 0]).sum())
+
+    def by_rule(seed: int, equal_rows: Any) -> float:
+        test = split_table(table, Split(equal_rows=equal_rows, seed=seed), label="agrees").test
+        return unevenness((2 * test["answer"] + test["agrees"]).to_numpy())
+
+    at_random = [unevenness(dice.permutation(kind)[: rows // 5]) for _ in range(500)]
+    assert ks_2samp([by_rule(seed, "apart") for seed in range(draws)], at_random).pvalue > 1e-3
+    first_rule = [by_rule(seed, None) for seed in range(100, 120)] if distinct > 4 else []  # of 4, a side may be empty
+    if first_rule:
+        assert ks_2samp(first_rule, at_random).pvalue < 1e-6
 
 
 def test_equal_rows_fall_apart_as_coins_do() -> None:

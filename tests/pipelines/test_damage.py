@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from office import Office, Ran
 
-from modelway.components.core.code.version import library_hash
+from modelway.components.core.code.version import base_version
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda content: content[: len(content) // 2],
@@ -193,7 +193,7 @@ def test_a_damaged_record_of_a_package_is_named(damage: str, office: Office) -> 
 
 @pytest.mark.runs
 def test_damaged_cache_entries_are_named_and_computed_again(office: Office) -> None:
-    cache = office.folder / HOME / "cache" / library_hash()
+    cache = office.folder / HOME / "cache" / base_version()
     entries = sorted(cache.glob("*.json"))
     contents = [file.read_bytes() for file in entries]
     assert len(entries) >= 6

@@ -153,6 +153,9 @@ def broken(features, label):
 
 def silent(features, label):
     raise KeyError()
+
+def exiting(features, label):
+    raise SystemExit(3)
 """
 
 
@@ -184,7 +187,12 @@ def test_a_function_of_the_users_own_gets_the_weights(prepare_rows: Prepare, own
 
 @pytest.mark.parametrize(
     ("function", "says"),
-    [("nothing", "returned NoneType, which has no predict"), ("broken", "out of luck"), ("silent", "KeyError")],
+    [
+        ("nothing", "returned NoneType, which has no predict"),
+        ("broken", "out of luck"),
+        ("silent", "KeyError"),
+        ("exiting", "it calls sys.exit(3)"),
+    ],
 )
 def test_a_function_that_fails_is_explained(prepare_rows: Prepare, own: str, function: str, says: str) -> None:
     with pytest.raises(ModelwayError) as error:

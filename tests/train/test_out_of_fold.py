@@ -77,15 +77,62 @@ def test_rows_of_a_group_or_an_identifier_are_in_one_fold(
             assert not set(table["person"][training]) & set(table["person"][held_out])
 
 
-def test_copies_of_a_row_are_in_one_fold_and_coincidences_anywhere(prepare_rows: Prepare, rows: pl.DataFrame) -> None:
+def parts_with_equal_rows(project: Any, table: pl.DataFrame) -> list[bool]:
+    """For each fold, whether a row that it predicts equals one that it was fitted on, in all columns but the label."""
+    contents = table.drop(project.label)
+    parts = folds(table, table[project.label].to_numpy(), project=project, number=0)
+    return [bool(set(contents[train].iter_rows()) & set(contents[held_out].iter_rows())) for train, held_out in parts]
+
+
+def test_equal_rows_are_in_one_fold_where_they_are_together_and_anywhere_where_they_are_apart(
+    prepare_rows: Prepare, rows: pl.DataFrame
+) -> None:
+    """Those of other labels too: a model that saw a copy knows the answer."""
+    prepared = prepare_rows(LOGISTIC)
+    copies = pl.concat([rows, rows.with_columns(late=1 - pl.col("late"))])
+    assert parts_with_equal_rows(with_split(prepared, equal_rows="together"), copies) == [False] * FOLDS
+    assert parts_with_equal_rows(with_split(prepared, equal_rows="apart"), copies) == [True] * FOLDS
+
+
+def test_by_the_first_rule_few_equal_rows_are_copies_and_many_are_coincidences(
+    prepare_rows: Prepare, rows: pl.DataFrame
+) -> None:
     project = prepare_rows(LOGISTIC).project
-    copies = pl.concat([rows, rows.head(2)])
-    label = copies["late"].to_numpy()
-    for training, held_out in folds(copies, label, project=project, number=0):
-        assert not set(copies[training].iter_rows()) & set(copies[held_out].iter_rows())
-    survey = pl.concat([rows.head(8)] * 30)
-    parts = list(folds(survey, survey["late"].to_numpy(), project=project, number=0))
-    assert all(set(survey[training].iter_rows()) & set(survey[held_out].iter_rows()) for training, held_out in parts)
+    assert project.data.split.equal_rows is None
+    assert parts_with_equal_rows(project, pl.concat([rows, rows.head(2)])) == [False] * FOLDS
+    assert parts_with_equal_rows(project, pl.concat([rows.head(8)] * 30)) == [True] * FOLDS
+
+
+def test_where_all_rows_are_distinct_the_classes_are_spread_exactly(prepare_rows: Prepare, rows: pl.DataFrame) -> None:
+    project = with_split(prepare_rows(LOGISTIC), equal_rows="together")
+    label = rows["late"].to_numpy()
+    shares = [label[held_out].sum() for _, held_out in folds(rows, label, project=project, number=0)]
+    assert max(shares) - min(shares) <= 1
+
+
+def test_a_decision_function_alone_is_kept_as_scores(prepare_rows: Prepare, rows: pl.DataFrame) -> None:
+    prepared = prepare_rows({"estimator": "sklearn.svm.SVC"})
+    result = predicted(prepared, rows)
+    truth = label_of(rows, prepared.project)
+    for number, repeat in enumerate(result.repeats):
+        parts = list(folds(rows, truth, project=prepared.project, number=number))
+        expected = cross_val_predict(prepared.fit(), prepared.raw, truth, cv=parts, method="decision_function")
+        assert repeat.probabilities is None
+        assert repeat.scores is not None
+        np.testing.assert_allclose(repeat.scores, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_scores_rise_with_the_positive_class_whichever_it_is(prepare_rows: Prepare, rows: pl.DataFrame) -> None:
+    prepared = prepare_rows({"estimator": "sklearn.svm.SVC"})
+    content = prepared.project.model_dump() | {"positive": 0}
+    project = type(prepared.project).model_validate(content)
+    result = out_of_fold(project, rows, pipeline=prepared.fit(), fit_seconds=0.01)
+    for repeat, usual in zip(result.repeats, predicted(prepared, rows).repeats, strict=True):
+        assert repeat.scores is not None
+        assert usual.scores is not None
+        np.testing.assert_allclose(repeat.scores, -usual.scores)
+        assert (repeat.classes, usual.classes) == (("1", "0"), ("0", "1"))
+        np.testing.assert_array_equal(repeat.predicted, 1 - usual.predicted)
 
 
 def test_each_fold_has_its_share_of_a_rare_class(prepare_rows: Prepare, rows: pl.DataFrame) -> None:

@@ -14,6 +14,7 @@ from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
 from modelway.components.core.audit.witness import VerifiedLog, not_witnessed
 from modelway.components.core.config.policy import Policy
+from modelway.components.core.config.project import Project, Split
 from modelway.components.core.errors import (
     CredentialsError,
     DamagedError,
@@ -53,6 +54,15 @@ class OpenedVersion:
             DamagedError: it cannot be read: another Modelway wrote it.
         """
         return Policy.parse(self.files[POLICY_FILE], f"{POLICY_FILE} of version {self.version.number}")
+
+    @cached_property
+    def split(self) -> Split | None:
+        """How its rows were split; None: its project file is not kept, or another Modelway wrote it."""
+        text = self.files.get(PROJECT_FILE)
+        try:
+            return None if text is None else Project.parse(text, PROJECT_FILE).data.split
+        except DamagedError:
+            return None
 
     @property
     def binds_all(self) -> bool:

@@ -12,6 +12,7 @@ from sklearn.base import is_classifier, is_regressor
 
 from modelway.components.core.config.project import Model, Project
 from modelway.components.core.errors import ModelwayError, first_line
+from modelway.components.core.termination import TerminatedError
 
 
 def build_estimator(project: Project) -> Any:
@@ -83,12 +84,12 @@ def import_function(model: Model) -> Callable[..., Any]:
 def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
     try:
         loaded_module = importlib.import_module(module)
-    except ImportError as error:
+    except (Exception, SystemExit) as error:  # whatever the module does when it is imported
+        remedy = "correct the module, so that importing it does not fail"
+        if isinstance(error, ImportError):
+            remedy = "correct the path, or install its package here and in the image that the pipeline runs in"
         raise ModelwayError(
-            f"{path} cannot be imported: {error}",
-            key=key,
-            value=path,
-            remedy="correct the path, or install its package here and in the image that the pipeline runs in",
+            f"{path} cannot be imported: {failure_of(error)}", key=key, value=path, remedy=remedy
         ) from error
     try:
         return getattr(loaded_module, name)
@@ -99,6 +100,13 @@ def _attribute(module: str, name: str, *, path: str, key: str) -> Any:
             value=path,
             remedy=_suggestion(name, [attribute for attribute in dir(loaded_module) if not attribute.startswith("_")]),
         ) from error
+
+
+def failure_of(error: BaseException) -> str:
+    """Why a project's code failed, in a line; what tells this process to end is raised again."""
+    if isinstance(error, TerminatedError):
+        raise error
+    return f"it calls sys.exit({error.code!r})" if isinstance(error, SystemExit) else first_line(error)
 
 
 def _suggestion(wrong: str, candidates: Any) -> str:

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 from types import CodeType
 from typing import Any
 
-from modelway.components.core.code.modules import CODE_SUFFIXES, is_own_file
+from modelway.components.core.code.modules import CODE_SUFFIXES, is_installed_file, is_own_file
 
 
 @dataclass
@@ -41,6 +42,16 @@ class LoadedFiles:
         code = set(self.code(folder))
         return tuple(name for name in _below(self.opened, folder) if name not in code)
 
+    def outside(self, folder: Path) -> tuple[str, ...]:
+        """The executed files that are neither the folder's nor an installed package's, as absolute paths, in order.
+
+        So are those of a package that is installed to be edited, or that ``PYTHONPATH`` names.
+        """
+        own = {folder / name for name in self.code(folder)} | {folder.resolve() / name for name in self.code(folder)}
+        files = {Path(os.path.normpath(name)) for name in self.executed} - own
+        code = [file for file in files if file.suffix in CODE_SUFFIXES and not is_installed_file(file)]
+        return tuple(sorted(str(file) for file in code if file.is_file() and not file.is_relative_to(gettempdir())))
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -50,12 +61,14 @@ class Trace:
         files: The files of code that were loaded.
         roots: Folders that modules were imported from, other than the project's own.
         data_files: Other files that were opened.
+        outside: The files of code that were loaded from elsewhere and are of no installed package, as absolute paths.
         problem: Why the call shows less than it should; empty: it does not.
     """
 
     files: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     data_files: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
     problem: str = ""
 
 

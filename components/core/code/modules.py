@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -119,6 +120,13 @@ def is_own_file(file: Path, folder: Path) -> bool:
     foreign = any(part.startswith(".") or part == "__pycache__" or part in _FOLDERS_OF_OTHERS for part in parts)
     below = [place for place in (Path(sys.prefix), Path(gettempdir())) if folder in place.parents]
     return not foreign and not any(place != folder and file.is_relative_to(place) for place in (*_own_places(), *below))
+
+
+def is_installed_file(file: Path) -> bool:
+    """Whether a file is the standard library's, an installed package's, or Modelway's."""
+    libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    places = {*libraries, *(place.resolve() for place in libraries), *_own_places()}
+    return bool(_INSTALLATIONS & set(file.parts)) or any(file.is_relative_to(place) for place in places)
 
 
 @cache

@@ -1,8 +1,8 @@
 """The version of the code that a run executes: this library's, and the project's.
 
 The project's code is the module or package that `model.entrypoint` or `model.estimator` names, with the modules and
-packages of the same folder that it imports; what a call of it was heard to load from there; and what
-``requirements.txt`` there says.
+packages of the same folder that it imports; what a call of it was heard to load; and the environment that files there
+lock. What is installed where a run is resolved is a part of every version.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import modelway.components
+from modelway.components.core.code.environment import hash_of, installed_packages, locked_environment
 from modelway.components.core.code.loaded_files import LoadedFiles, Trace
 from modelway.components.core.code.locked_requirements import requirement_lines
 from modelway.components.core.code.modules import (
@@ -46,6 +46,11 @@ def library_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+def base_version() -> str:
+    """The part of every code version: `library_hash`, and after ``-e`` the hash of the packages installed here."""
+    return f"{library_hash()}-e{hash_of(line.encode() for line in installed_packages())}"
+
+
 @dataclass(frozen=True)
 class ProjectCode:
     """A project's own code.
@@ -54,12 +59,14 @@ class ProjectCode:
         folder: Where its modules are, as a place to import them from.
         files: The modules' files, as paths relative to it, sorted.
         requirements: What ``requirements.txt`` there says, a line each.
+        locks: What other files there lock or require of the environment, as `locked_environment` gives it.
         trace: What a call of it was heard to load and open, where it was called.
     """
 
     folder: Path
     files: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    locks: tuple[bytes, ...] = ()
     trace: Trace = Trace()
 
     @classmethod
@@ -85,7 +92,7 @@ class ProjectCode:
         names = [name for file in trace.files if file.endswith(".py") for name in imported_names(folder / file)]
         for paths in reached_files(folder, names, roots=trace.roots).values():
             files |= {file.relative_to(folder).as_posix() for file in paths}
-        return cls(folder, tuple(sorted(files)), requirement_lines(folder), trace)
+        return cls(folder, tuple(sorted(files)), requirement_lines(folder), locked_environment(folder), trace)
 
     @classmethod
     def imported(cls, path: str) -> ProjectCode:
@@ -99,12 +106,13 @@ class ProjectCode:
             file = Path(str(_required_spec(path, path.partition(":")[0]).origin))
             return cls(file.parent, (file.name,))
         folder = location_of(_required_spec(path, name)).parent
-        requirements = () if is_installation(folder) else requirement_lines(folder)
-        return cls(folder, _files(folder, path), requirements)
+        if is_installation(folder):
+            return cls(folder, _files(folder, path))
+        return cls(folder, _files(folder, path), requirement_lines(folder), locked_environment(folder))
 
     @classmethod
     def here(cls, path: str) -> ProjectCode:
-        """The code that this process trains with: as its run or its image says, else as `imported`.
+        """The code that this process trains with: as its run or its image says; as `imported` if they name no files.
 
         Raises:
             ModelwayError: as `imported`; or a file that the run or the image names is not there.
@@ -114,19 +122,21 @@ class ProjectCode:
             return cls.imported(path)
         try:
             content = parse_json(manifest.read_bytes())
-            lists = {name: tuple(content[name]) for name in ("roots", "data_files")}
+            lists = {name: tuple(content[name]) for name in ("roots", "data_files", "outside")}
+            code = cls(Path(content["folder"]), tuple(content["files"]))
             trace = Trace(**lists, problem=str(content["problem"]))
-            return cls(Path(content["folder"]), tuple(content["files"]), trace=trace)
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedError(
                 f"{manifest} does not say which files are the project's code",
                 file=str(manifest),
                 remedy="make the image again with `modelway image`, or run again",
             ) from error
+        return replace(code if code.files else cls.imported(path), trace=trace)
 
     def manifest(self, folder: str) -> str:
         """What the file says that ``MODELWAY_PROJECT_CODE`` names, for code that lies in a folder."""
         trace = {name: getattr(self.trace, name) for name in ("roots", "data_files", "problem")}
+        trace["outside"] = self.trace.outside if folder == str(self.folder) else ()  # an image has none of them
         return json.dumps({"folder": folder, "files": self.files, **trace}, indent=1, sort_keys=True)
 
     @property
@@ -145,13 +155,19 @@ class ProjectCode:
                 key="model.entrypoint",
                 remedy="put it back, and run again; in an image, make the image again with `modelway image`",
             ) from error
-        return f"m{_hash(iter(contents))}" if self.files else ""
+        return f"m{hash_of(contents)}" if self.files else ""
 
     @property
     def version(self) -> str:
-        """`modules_version` and, after a hyphen, ``r`` and the requirements' hash; either is left out where empty."""
-        requirements = f"r{_hash(line.encode() for line in self.requirements)}" if self.requirements else ""
-        return "-".join(filter(None, (self.modules_version, requirements)))
+        """`modules_version`, and the hashes of the rest, each after its letter: with hyphens between, none if empty.
+
+        ``r``: the requirements; ``l``: the locks; ``o``: the modules outside the folder that a call of it loads.
+        """
+        outside = sorted(hash_of((file.name.encode(), file.read_bytes())) for file in map(Path, self.trace.outside))
+        lines, modules = ([text.encode() for text in texts] for texts in (self.requirements, outside))
+        parts = {"r": lines, "l": self.locks, "o": modules}
+        hashes = [f"{letter}{hash_of(contents)}" for letter, contents in parts.items() if contents]
+        return "-".join(filter(None, (self.modules_version, *hashes)))
 
     def check_loaded(self, loaded: LoadedFiles) -> None:
         """Makes sure that training loaded no module from the folder that the run's version of the code does not hold.
@@ -161,7 +177,8 @@ class ProjectCode:
         """
         if not self.files or is_installation(self.folder):
             return
-        outside = [name for name in loaded.code(self.folder) if name not in self.files]
+        known = {*self.files, *(os.path.relpath(file, self.folder) for file in self.trace.outside)}
+        outside = [name for name in loaded.code(self.folder) if name not in known]
         if outside:
             raise ModelwayError(
                 f"training loaded {outside[0]}, which is not in the version of the code that the run was started for: "
@@ -189,7 +206,7 @@ def own_path(model: Model) -> str | None:
 
 
 def code_version(project: Project, *, project_code: str = "") -> str:
-    """What a run's results depend on besides data and files: the library's hash, and the project's code.
+    """What a run's results depend on besides data and files: the library, what is installed, the project's code.
 
     Args:
         project: Names the entrypoint or the estimator.
@@ -203,8 +220,8 @@ def code_version(project: Project, *, project_code: str = "") -> str:
     if path is not None and not project_code:
         project_code = ProjectCode.here(path).version
     elif path is not None and not _modules_part(project_code) and spec_of(top_level(path)) is not None:
-        project_code = f"{ProjectCode.here(path).modules_version}-{project_code}"
-    return f"{library_hash()}-{project_code}" if project_code else library_hash()
+        project_code = "-".join(filter(None, (ProjectCode.here(path).modules_version, project_code)))
+    return f"{base_version()}-{project_code}" if project_code else base_version()
 
 
 def check_code(project: Project, code_version: str) -> ProjectCode | None:
@@ -234,6 +251,11 @@ def check_code(project: Project, code_version: str) -> ProjectCode | None:
             "give; else run again, without changing the modules meanwhile",
         )
     return code
+
+
+def trains_elsewhere(project_code: str) -> bool:
+    """Whether the version of a project's code names modules or requirements, which an image of its own has."""
+    return any(part.startswith(("m", "r")) for part in project_code.split("-"))
 
 
 def _modules_part(version: str) -> str:
@@ -270,11 +292,3 @@ def _files(folder: Path, path: str, *, roots: tuple[str, ...] = ()) -> tuple[str
     ):
         raise _missing(path)
     return tuple(sorted(relative))
-
-
-def _hash(parts: Iterator[bytes]) -> str:
-    """The first 16 digits of the SHA-256 of parts, each with its length, so that none runs into the next."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(f"{len(part)} ".encode() + part)
-    return digest.hexdigest()[:16]

@@ -63,6 +63,16 @@ class Split(Section):
             return f"by row, rule {self.rule_in_force}" + (f", equal rows {self.equal_rows}" if self.equal_rows else "")
         return f"by {self.by} ({self.column})"
 
+    def tests_what_was_trained_on(self, before: Split) -> bool:
+        """Whether test rows were training rows when the same rows were split as before."""
+        ways = [(split.by == "time", split.column, split.rule_in_force, split.equal_rows) for split in (self, before)]
+        if ways[0] != ways[1]:
+            return True
+        held_out = before.test_fraction + before.unseen_fraction
+        if self.by == "time":  # the unseen rows are the latest, and the test rows come before them
+            return self.test_fraction + self.unseen_fraction > held_out
+        return self.seed != before.seed or self.test_fraction > held_out
+
     @property
     def group(self) -> str | None:
         """The column whose equal values mark rows that are alike, if the split is by group."""

@@ -24,7 +24,7 @@ class Hashes(BaseModel):
         project: The project file.
         contract: The contract file.
         policy: The policy file.
-        code: The components' code, and the user's own training module.
+        code: The components' code, what is installed, and the user's own training code.
         request: All that the release depends on.
     """
 

@@ -5,7 +5,7 @@ Its parts follow Mitchell et al., Model Cards for Model Reporting, 2019.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modelway.components.core.checks import Check, Gate, Mode, Verdict
@@ -50,7 +50,7 @@ def render_card(blessing: Blessing, project: Project) -> ModelCard:
 
 def _sections(blessing: Blessing, project: Project) -> list[CardSection]:
     gates = {gate.name: gate for gate in blessing.gates}
-    parts = [_details(blessing, project), _use(project), _data(gates.get("data"), project), _verdicts(blessing)]
+    parts = [_details(blessing, project), _use(project), _data(gates, project), _verdicts(blessing)]
     for title, name, prefixes in _CHECK_SECTIONS:
         checks = [check for check in (gates[name].checks if name in gates else ()) if check.name.startswith(prefixes)]
         if checks:
@@ -89,14 +89,18 @@ def _use(project: Project) -> CardSection:
     return CardSection("Use", rows=tuple(rows))
 
 
-def _data(gate: Gate | None, project: Project) -> CardSection:
+def _data(gates: Mapping[str, Gate], project: Project) -> CardSection:
     rows = [("source", project.data.source), ("split", str(project.data.split))]
+    gate = gates.get("data")
     if gate is not None:
         names = ("rows", "train_rows", "test_rows", "baseline")
         rows += [(name.replace("_", " "), format_number(gate.facts[name])) for name in names if gate.facts.get(name)]
         counts = gate.counts()
         rows.append(("checks", ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)))
         rows += [(check.name, check.message) for check in gate.checks if check.verdict is Verdict.FAILED]
+    facts = gates["model"].facts if "model" in gates else {}
+    if facts.get("out_of_fold") is not None:
+        rows.append(("model judged from", f"{facts['test_rows']:,} test rows; out of fold: {facts['out_of_fold']}"))
     return CardSection("Training and evaluation data", rows=tuple(rows))
 
 

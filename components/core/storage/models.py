@@ -145,27 +145,47 @@ def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:
 
     Raises:
         RejectedError: the model holds a type that is not trusted, or MLmodel names a file outside the folder.
-        ModelwayError: the folder holds no model that we wrote, or a class of a module that is not here.
+        ModelwayError: the folder holds no model that we wrote, or its modules are not here or fail.
     """
     folder = Path(folder)
     flavor, path = _flavor(folder)
     code = code_folder(folder, flavor)
-    if flavor["serialization_format"] == "skops":
-        return load_skops(path, trusted_types, code=code)
-    import cloudpickle
-
-    if code is not None:
-        import_from(code)
     try:
+        if flavor["serialization_format"] == "skops":
+            return load_skops(path, trusted_types, code=code)
+        import cloudpickle
+
+        if code is not None:
+            import_from(code)
         with path.open("rb") as file:
             return cloudpickle.load(file)
-    except (ImportError, AttributeError) as error:  # it names classes by their modules
-        raise ModelwayError(
-            f"the model cannot be loaded: {first_line(error)}",
+    except ModelwayError:
+        raise
+    except Exception as error:  # of any kind: from the project's modules, which are executed
+        raise _load_error(error, folder, code=code) from error
+
+
+def _load_error(error: Exception, folder: Path, *, code: Path | None) -> ModelwayError:
+    """What to say of an error of the modules that a model is made of."""
+    name = getattr(error, "filename", None)
+    missing = Path(str(name)) if isinstance(error, FileNotFoundError) and name else None
+    if code is not None and missing is not None and missing.is_relative_to(code.absolute()):
+        relative = missing.relative_to(code.absolute()).as_posix()
+        return ModelwayError(
+            f"the model cannot be loaded: its code reads {relative}, which is not in the model's folder",
             file=str(folder),
-            remedy="train it again with its class in a module or package beside project.yaml, which is packaged with "
-            "the model, or in a locked package that is installed where it is served",
-        ) from error
+            key="model.entrypoint",
+            value=relative,
+            remedy=f"move {relative} into a package of yours (a folder with __init__.py beside project.yaml), all of "
+            "whose files go with the model and belong to the version of the code; or read it in the training function "
+            "and keep what it says in the model",
+        )
+    return ModelwayError(
+        f"the model cannot be loaded: {first_line(error)}",
+        file=str(folder),
+        remedy="train it again with its class in a module or package beside project.yaml, which is packaged with "
+        "the model, or in a locked package that is installed where it is served",
+    )
 
 
 def _flavor(folder: Path) -> tuple[dict[str, Any], Path]:

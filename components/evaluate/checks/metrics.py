@@ -56,6 +56,11 @@ def estimate_check(name: str, estimate: Estimate, *, threshold: Threshold, rule:
     message += f" {scope}; the policy requires {threshold}"
     if estimate.reason:
         message += f"; nothing is certain: {estimate.reason}; bring more rows"
+    elif verdict is Verdict.INCONCLUSIVE and interval is not None and np.isinf(interval).any():
+        message += (
+            "; rows to come may exceed whatever was seen, so it can fail and never pass: judge a metric of all rows, "
+            "such as mean_absolute_error"
+        )
     elif verdict is Verdict.INCONCLUSIVE:
         message += "; too few rows to decide: bring more, or relax the threshold"
     return judged(

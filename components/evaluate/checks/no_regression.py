@@ -35,11 +35,13 @@ class ChampionPredictions:
         version: Its registry version; empty if there is no champion.
         predictions: None if there is no champion, or it cannot predict these rows.
         error: Why it cannot predict these rows.
+        split: How its rows were split, if it has learned from some of these test rows, which favours it; else empty.
     """
 
     version: str = ""
     predictions: Predictions | None = None
     error: str = ""
+    split: str = ""
 
 
 def regression_checks(
@@ -140,6 +142,8 @@ def _comparison_check(
     threshold = Threshold(min=0.0 - section.margin)
     interval = comparison.interval if comparison.interval is not None else (comparison.value, comparison.value)
     verdict = Verdict.INCONCLUSIVE if comparison.reason else threshold.judge(interval)
+    is_favoured = bool(champion.split) and verdict is not Verdict.PASSED
+    verdict = Verdict.INCONCLUSIVE if is_favoured else verdict
     direction = "worse" if comparison.value < 0 else "better"
     size = f"{abs(comparison.value):.4f} {direction}" if comparison.value else "equal"
     if comparison.is_identity:
@@ -151,7 +155,14 @@ def _comparison_check(
     )
     if alignment.note:
         message += f"; {alignment.note}"
-    if comparison.reason:
+    if champion.split:
+        message += f"; its rows were split {champion.split}: it has learned from some of these, which favours it"
+    if is_favoured:
+        message += (
+            ", so that nothing is certain; split as before, or judge by the other checks and waive this one for the "
+            "first model that is split anew"
+        )
+    elif comparison.reason:
         message += f"; nothing is certain: {comparison.reason}; bring more rows"
     elif verdict is Verdict.FAILED:
         message += "; find what made it worse, or keep the champion"

@@ -25,15 +25,16 @@ def slice_checks(sample: Sample, slices: Iterable[Slice], *, policy: Slices) -> 
     """Checks of each slice by itself and against all rows; inconclusive for a slice that is small or has one class."""
     checks = []
     for part in slices:
-        rows = len(part.rows)
+        rows = sample.count_of(part.rows)
         reason = why_not_measurable(sample.repeats[0], part.rows, minimum_rows=policy.minimum_rows)
         check = partial(_part_check, part=part, reason=reason, policy=policy)
         for metric, threshold in policy.metrics.items():
-            estimate = partial(sample.estimate, partial(_slice_metric, metric, rows=part.rows))
-            checks.append(check("slice", metric, estimate=estimate, threshold=threshold, scope=f"on {rows:,} rows"))
+            estimate = partial(sample.estimate, metric, partial(_slice_metric, metric, rows=part.rows))
+            checks.append(check("slice", metric, estimate=estimate, threshold=threshold, scope=f"on {rows}"))
         for metric, limit in policy.max_gap.items():
-            difference = partial(sample.estimate, partial(_slice_gap, metric, rows=part.rows))
-            scope = f"worse in {metric} on these {rows:,} rows than on all {len(sample.table):,}"
+            difference = partial(sample.estimate, metric, partial(_slice_gap, metric, rows=part.rows))
+            comma = "," if sample.out_of_fold_rows else ""
+            scope = f"worse in {metric} on these {rows}{comma} than on all {len(sample.table):,}"
             gap = Threshold(max=limit)
             checks.append(check("slice_gap", metric, estimate=difference, threshold=gap, scope=scope))
     return checks

@@ -1,24 +1,32 @@
-"""Differences of a metric on two subsets of one split, paired; what is resampled and how is as in `intervals`."""
+"""Differences of a metric on two subsets of one split, paired; by what is as in `intervals`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from modelway.components.core.config.thresholds import Interval
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, Predictions, higher_is_better, score
-from modelway.components.evaluate.statistics.areas import (
+from modelway.components.evaluate.statistics.bootstrap import percentiles, resamples
+from modelway.components.evaluate.statistics.estimates import Comparison, Subset
+from modelway.components.evaluate.statistics.influence import (
     freedom_of,
     greatest_unseen,
     influence_of,
     standard_error,
     student_quantile,
 )
-from modelway.components.evaluate.statistics.bootstrap import bootstrapped, resamples, studentized
-from modelway.components.evaluate.statistics.estimates import Comparison, Subset
 from modelway.components.evaluate.statistics.resampling import Resampling
 from modelway.components.evaluate.statistics.shares import Parts, parts_interval
-from modelway.components.evaluate.statistics.sufficiency import heavy_losses, no_width, rare_class, undefined
+from modelway.components.evaluate.statistics.sufficiency import (
+    absent_class,
+    greatest_difference,
+    heavy_losses,
+    is_greatest,
+    no_width,
+    rare_class,
+    rarest_count,
+    undefined,
+)
 from modelway.components.evaluate.statistics.sum_metrics import SumMetric, sum_metric
 
 
@@ -75,34 +83,60 @@ def _with_interval(
     if pair is not None:
         interval, error = parts_interval(value, pair, groups=groups, tail=tail)
         return Comparison(value, interval, error, level, no_width(interval), values[0], values[1])
-    own = [subset.own_predictions for subset in (first, second)]
-    reason = ""
-    if own[0].classes and all(sums is None or sums.losses is None for sums in terms):
-        reasons = (rare_class(subset.own_predictions, subset.groups(resampling)) for subset in (first, second))
-        reason = next(filter(None, reasons), "")
+    reason = _insufficiency(metric, (terms[0], terms[1]), first=first, second=second, resampling=resampling)
     ours, theirs = (influence_of(metric, subset, resampling) for subset in (first, second))
     if ours is not None and theirs is not None:
-        error = standard_error(ours - theirs, resampling)
-        widest = first if first.rows is None else second
-        reach = error * -student_quantile(tail, freedom_of(ours - theirs, widest, resampling))
-        if not reach:
-            reach = greatest_unseen(own[0], groups, tail=tail)
-        return Comparison(value, (value - reach, value + reach), error, level, reason, values[0], values[1])
-    if any(sums is None for sums in terms):
-        terms = [None, None]  # only resamples of one kind can be paired
-    elif _same_rows(first, second) and terms[0] is not None and terms[1] is not None:
-        losses = _losses(metric, value, (terms[0], terms[1]), first=first, resampling=resampling, tail=tail)
-        if losses is not None:
-            interval, error = losses
-            reason = _differing_losses(terms[0], terms[1], groups=groups, of_numbers=not own[0].classes)
-            return Comparison(value, interval, error, level, reason or no_width(interval), values[0], values[1])
-    (our_resampled, our_left_out), (their_resampled, their_left_out) = (
-        resamples(metric, subset.predictions, subset.rows, value=score_, terms=sums, resampling=resampling)
-        for subset, score_, sums in zip((first, second), values, terms, strict=True)
-    )
-    resampled, left_out = sign * (our_resampled - their_resampled), sign * (our_left_out - their_left_out)
-    value, bounds, spread = bootstrapped(value, resampled, left_out=left_out, tail=tail)
+        error, is_area = standard_error(ours - theirs, resampling), metric.startswith("roc_auc")
+        widest = first if first.rows is None or _same_rows(first, second) else Subset(first.predictions)
+        freedom = freedom_of(ours - theirs, widest, resampling, is_area=is_area)
+        reach = error * -student_quantile(tail, freedom)
+        if not reach and is_area:
+            reach = greatest_unseen(first.own_predictions, groups, tail=tail)
+        interval = (value - reach, value + reach)
+        return Comparison(value, interval, error, level, reason or no_width(interval), values[0], values[1])
+    resampled = [
+        resamples(metric, subset.predictions, subset.rows, value=score_, resampling=resampling)
+        for subset, score_ in zip((first, second), values, strict=True)
+    ]
+    count = min(rarest_count(subset.own_predictions, subset.groups(resampling)) for subset in (first, second))
+    bounds, spread = percentiles(sign * (resampled[0] - resampled[1]), count=count, tail=tail)
+    if bounds is None:
+        return Comparison(float("nan"), first=values[0], second=values[1])
     return Comparison(value, bounds, spread, level, reason or no_width(bounds), values[0], values[1])
+
+
+def _insufficiency(
+    metric: str,
+    terms: tuple[SumMetric | None, SumMetric | None],
+    *,
+    first: Subset,
+    second: Subset,
+    resampling: Resampling,
+) -> str:
+    """Why the rows tell too little of the difference; empty where they do not."""
+    subsets, ours, theirs = (first, second), terms[0], terms[1]
+    if is_greatest(metric):
+        return greatest_difference()
+    if ours is None or theirs is None or ours.losses is None or theirs.losses is None:
+        if not first.own_predictions.classes:
+            return ""
+        needs_predicted = metric == "matthews_corrcoef" or metric.startswith("precision")
+        reasons = [
+            rare_class(subset.own_predictions, subset.groups(resampling), predicted=needs_predicted)
+            for subset in subsets
+        ]
+        return next(filter(None, reasons), "")
+    of_numbers = not first.own_predictions.classes
+    reasons = [absent_class(subset.own_predictions) for subset in subsets]
+    if _same_rows(first, second):
+        difference = np.abs(ours.losses[:, :1] - theirs.losses[:, :1])
+        reasons.append(heavy_losses(difference, first.groups(resampling), of_numbers=of_numbers))
+    else:
+        reasons += [
+            heavy_losses(losses, subset.groups(resampling), of_numbers=of_numbers)
+            for losses, subset in zip((ours.losses, theirs.losses), subsets, strict=True)
+        ]
+    return next(filter(None, reasons), "")
 
 
 def _is_defined(metric: str, predictions: Predictions) -> bool:
@@ -160,27 +194,3 @@ def _single(terms: SumMetric) -> Parts | None:
     if not terms.is_share:
         return None
     return Parts(terms.terms[:, :1], terms.terms[:, 1:], np.ones(1), terms.of_share)
-
-
-def _losses(
-    metric: str, value: float, pair: tuple[SumMetric, SumMetric], *, first: Subset, resampling: Resampling, tail: float
-) -> tuple[Interval, float] | None:
-    """The bootstrap-t interval of a difference of functions of mean losses, and its error; None of other metrics."""
-    ours, theirs = pair
-    if ours.losses is None or theirs.losses is None:
-        return None
-    sign, width = (1.0 if higher_is_better(metric) else -1.0), ours.terms.shape[1]
-
-    def difference(sums: Array) -> Array:
-        return np.asarray(sign * (ours.value(sums[..., :width]) - theirs.value(sums[..., width:])))
-
-    sums = resampling.sums(np.hstack([ours.terms, theirs.terms]), first.rows)
-    interval, error = studentized(sums, difference, times=resampling.times, tail=tail)
-    return (min(interval[0], value), max(interval[1], value)), error
-
-
-def _differing_losses(first: SumMetric, second: SumMetric, *, groups: Array | None, of_numbers: bool) -> str:
-    """Why the rows on which two losses differ are too few or too heavy; empty where they are not."""
-    if first.losses is None or second.losses is None:
-        return ""
-    return heavy_losses(np.abs(first.losses[:, :1] - second.losses[:, :1]), groups, of_numbers=of_numbers)

@@ -11,7 +11,7 @@ from modelway.components.core.measures.metrics import Array
 
 BLOCKS = 2000
 RESAMPLES = 2000
-SCORED_RESAMPLES = 500
+SCORED_RESAMPLES = 200
 SCORED_ROWS = 20_000
 
 

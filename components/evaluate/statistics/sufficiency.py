@@ -14,8 +14,7 @@ from modelway.components.core.config.thresholds import Interval
 from modelway.components.core.measures.metrics import Array, Predictions
 
 FEWEST = 20
-FEWEST_ERRORS = 40
-LIGHTEST_TAIL = 1.7
+HEAVIEST_TAIL = 1.5
 TAIL_SHARE = 0.05
 LEAST_TAIL_ROWS = 10
 NO_WIDTH = 1e-9  # of the ends: sums in another order differ by less
@@ -49,7 +48,8 @@ def heavy_losses(losses: Array, groups: Array | None, *, of_numbers: bool) -> st
     """Why some losses do not tell their mean; empty where they do.
 
     The effective number of losses is the square of their sum by the sum of their squares (Kish 1965); the weight of
-    their tail is Hill's index (1975) of the greatest 5 %, below 2 of which they have no variance.
+    their tail is Hill's index (1975) of the greatest 5 %, below 2 of which they have no variance. One standard error is
+    subtracted from it, so that fewer rows must show a lighter tail.
 
     Args:
         losses: Nonnegative, shape (rows, kinds).
@@ -58,28 +58,27 @@ def heavy_losses(losses: Array, groups: Array | None, *, of_numbers: bool) -> st
     """
     if groups is not None:
         losses = np.column_stack([np.bincount(groups, weights=column) for column in losses.T])
-    least = FEWEST_ERRORS if of_numbers else FEWEST
     for column in losses.T:
         squares = float((column**2).sum())
         effective = float(column.sum()) ** 2 / squares if squares > 0 else 0.0
-        if effective < least:
+        if effective < FEWEST:
             return (
                 f"the errors of so few rows make up the metric that they count as {effective:.0f}, and an interval "
-                f"that holds takes {least}"
+                f"that holds takes {FEWEST}"
             )
-        if of_numbers and tail_index(column) < LIGHTEST_TAIL:
+        if of_numbers and tail_index(column) < HEAVIEST_TAIL:
             return (
-                f"the greatest errors are so great (a tail index of {tail_index(column):.2f}; {LIGHTEST_TAIL:g} at "
-                "least is needed) that no interval holds; look at those rows, or judge a metric that they decide "
-                "less, such as mean_absolute_error or median_absolute_error"
+                f"the greatest errors may be so great (a tail index of {tail_index(column):.2f} after its standard "
+                f"error; {HEAVIEST_TAIL:g} at least is needed) that no interval holds; look at those rows, or judge a "
+                "metric that they decide less, such as mean_absolute_error or median_absolute_error"
             )
     return ""
 
 
 def tail_index(values: Array) -> float:
-    """Hill's estimate of how fast the tail of nonnegative values falls, by the greatest 5 %, ten at least.
+    """Hill's estimate of how fast the tail of nonnegative values falls, less its standard error.
 
-    Infinite where there are fewer values, or they do not differ.
+    By the greatest 5 %, ten at least. Infinite where there are fewer values, or they do not differ.
     """
     count = max(LEAST_TAIL_ROWS, int(len(values) * TAIL_SHARE))
     if len(values) <= count:
@@ -88,7 +87,37 @@ def tail_index(values: Array) -> float:
     if greatest[count] <= 0:
         return 0.0
     excess = float(np.log(greatest[:count] / greatest[count]).mean())
-    return 1 / excess if excess > 0 else float("inf")
+    return (1 - 1 / np.sqrt(count)) / excess if excess > 0 else float("inf")
+
+
+def absent_class(predictions: Predictions) -> str:
+    """Which classes that the model knows have no row, so that nothing is known of their losses; empty if none."""
+    occurring = set(np.unique(predictions.truth).tolist())
+    absent = [name for number, name in enumerate(predictions.classes) if number not in occurring]
+    if not absent:
+        return ""
+    names = ", ".join(map(repr, absent[:5]))
+    return f"none of {len(predictions.truth):,} rows is of {names}, so what such rows would lose is not known"
+
+
+def is_greatest(metric: str) -> bool:
+    """Whether a metric is that of the worst row alone, which rows to come may always exceed."""
+    return metric.removeprefix("neg_") == "max_error"
+
+
+def greatest_difference() -> str:
+    """Why two greatest errors cannot be compared."""
+    return (
+        "the greatest error is that of one row, and no interval of it holds; compare a metric of all rows, such as "
+        "mean_absolute_error"
+    )
+
+
+def rarest_count(predictions: Predictions, groups: Array | None) -> int:
+    """How many rows, or groups of rows, of the rarest class there are; of numbers all count."""
+    if not predictions.classes:
+        return len(predictions.truth) if groups is None else len(np.unique(groups))
+    return min(_units(predictions.truth == number, groups) for number in range(len(predictions.classes)))
 
 
 def undefined(metric: str, predictions: Predictions) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,28 @@ _Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def copies_check(train: pl.LazyFrame, test: pl.LazyFrame) -> Check:
-    """Looks for copies of rows among equal ones.
+    """Looks for copies of rows among equal ones, by how often each content stands: `unlikely_repeats`."""
+    both = pl.concat([train, test])
+    columns = [name for name, dtype in both.collect_schema().items() if not dtype.is_nested()]
+    frames = multiplicities(both, columns, rows=rows_of(both)) if columns else iter(())
+    times = np.concatenate([np.empty(0, np.int64), *(frame["rows"].cast(pl.Int64).to_numpy() for frame in frames)])
+    rows, contents = int(times.sum()), len(times)
+    repeated = f"{rows - contents:,} of {rows:,} rows repeat an earlier one"
+    finding = unlikely_repeats(times)
+    if finding:
+        remedy = (
+            "a join may have multiplied rows: remove the copies, or split by group if they are one subject's "
+            "(`data.split`)"
+        )
+        message = f"{repeated}, and {finding}: {remedy}"
+    else:
+        message = f"{repeated}, which coincidence can give" if rows > contents else f"all {rows:,} rows are distinct"
+    share = round((rows - contents) / max(rows, 1), 6)
+    return passed_or_failed("copies", not finding, message=message, observed=share)
+
+
+def unlikely_repeats(times: _Counts) -> str:
+    """What is unlikely about how often contents stand, unless some of them are copies.
 
     Where rows are drawn one by one, from whatever they are drawn, the number of rows of one content is Poisson by a
     rate of its own. Over all contents such a mixture has two properties that copies break:
@@ -31,24 +53,14 @@ def copies_check(train: pl.LazyFrame, test: pl.LazyFrame) -> Check:
 
     All tests together have a chance of `ALPHA` of a false alarm. Copies of a few contents that stand often cannot be
     told from frequent answers.
+
+    Args:
+        times: How often each content stands, at least once.
+
+    Returns:
+        The finding in words; empty: coincidence can give this.
     """
-    both = pl.concat([train, test])
-    columns = [name for name, dtype in both.collect_schema().items() if not dtype.is_nested()]
-    frames = multiplicities(both, columns, rows=rows_of(both)) if columns else iter(())
-    times = np.concatenate([np.empty(0, np.int64), *(frame["rows"].cast(pl.Int64).to_numpy() for frame in frames)])
-    rows, contents = int(times.sum()), len(times)
-    repeated = f"{rows - contents:,} of {rows:,} rows repeat an earlier one"
-    finding = _unlikely_multiples(times) or _unlikely_multiplicity(times)
-    if finding:
-        remedy = (
-            "a join may have multiplied rows: remove the copies, or split by group if they are one subject's "
-            "(`data.split`)"
-        )
-        message = f"{repeated}, and {finding}: {remedy}"
-    else:
-        message = f"{repeated}, which coincidence can give" if rows > contents else f"all {rows:,} rows are distinct"
-    share = round((rows - contents) / max(rows, 1), 6)
-    return passed_or_failed("copies", not finding, message=message, observed=share)
+    return _unlikely_multiples(times) or _unlikely_multiplicity(times)
 
 
 def _unlikely_multiples(times: _Counts) -> str:
@@ -66,6 +78,7 @@ def _unlikely_multiples(times: _Counts) -> str:
     return ""
 
 
+@cache
 def _greatest_share(factor: int) -> float:
     """The greatest chance, over all rates, that a content which occurs stands a multiple of so many times."""
     rates = np.geomspace(0.01, 100, 2_000)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from user_files import minimal_policy
+from user_files import minimal_policy, minimal_project_text
 
 from modelway.components.core.audit.approvals import approve, promotion_blockers
-from modelway.components.core.audit.opened_version import open_version
+from modelway.components.core.audit.opened_version import OpenedVersion, open_version
 from modelway.components.core.audit.registered_models import RegisteredModel
+from modelway.components.core.config.project import Split
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.evidence.files import PROJECT_FILE
 from modelway.components.core.storage.mlflow import Tracking
 
 Release = Callable[..., str]
@@ -64,3 +66,11 @@ def test_evidence_that_is_incomplete_or_damaged_is_refused(
     assert promotion_blockers(version, "production") == [error.value.message]
     with pytest.raises(ModelwayError, match=problem):
         approve(version, "production", by="bob", reason="it is better")
+
+
+def test_how_a_versions_rows_were_split_is_what_its_project_says_where_that_can_be_read() -> None:
+    text = minimal_project_text(data={"source": "x.csv", "split": {"equal_rows": "apart"}})
+    files: list[dict[str, bytes]] = [{PROJECT_FILE: text.encode()}, {}, {PROJECT_FILE: b"written: by another"}]
+    nothing: Any = None
+    splits = [OpenedVersion(nothing, nothing, "", content).split for content in files]
+    assert splits == [Split(equal_rows="apart"), None, None]

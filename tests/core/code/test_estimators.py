@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from user_files import minimal_project
 
-from modelway.components.core.code.estimators import build_estimator, import_function
+from modelway.components.core.code.estimators import build_estimator, failure_of, import_function
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.termination import TerminatedError
 
 
 def project(estimator: str | None, task: str = "binary", entrypoint: str | None = None, **model: Any) -> Project:
@@ -141,3 +143,26 @@ def test_a_function_that_is_not_there(entrypoint: str, says: str, remedy: str) -
     assert error.value.key == "model.entrypoint"
     assert says in error.value.message
     assert remedy in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("1 / 0", "failing_functions:fit cannot be imported: division by zero"),
+        ("raise SystemExit(3)", "failing_functions:fit cannot be imported: it calls sys.exit(3)"),
+        ("x = (", "failing_functions:fit cannot be imported: '(' was never closed"),
+    ],
+)
+def test_a_module_that_fails_when_it_is_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, says: str
+) -> None:
+    (tmp_path / "failing_functions.py").write_text(f"{line}\ndef fit(features, label): ...\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelwayError, match=re.escape(says)) as error:
+        import_function(project(None, entrypoint="failing_functions:fit").model)
+    assert error.value.remedy == "correct the module, so that importing it does not fail"
+
+
+def test_a_signal_that_ends_the_process_is_no_failure_of_the_code() -> None:
+    with pytest.raises(TerminatedError):
+        failure_of(TerminatedError(15))

@@ -104,3 +104,18 @@ def test_a_folder_named_by_a_link_is_the_same_folder(folder: Path, tmp_path_fact
     loaded = LoadedFiles(opened={str(folder / "rows.csv")}, executed={str(link / "heard_helper.py")})
     assert loaded.data(link) == ("rows.csv",)
     assert loaded.code(link) == ("heard_helper.py",)
+
+
+def test_code_from_elsewhere_is_told_apart_from_what_is_installed(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    names = ["heard_shared.py", "site-packages/heard_installed.py", "temporary/heard_generated.py"]
+    for name in names:
+        (shared / name).parent.mkdir(exist_ok=True)
+        (shared / name).write_text("", encoding="utf-8")
+    executed = {*(str(shared / name) for name in names), str(folder / "heard_helper.py"), os.__file__, pytest.__file__}
+    executed |= {str(shared / "gone.py"), "<string>", importlib.import_module("modelway.components").__file__ or ""}
+    monkeypatch.setattr("tempfile.tempdir", str(shared / "temporary"))
+    loaded = LoadedFiles(executed)
+    assert loaded.outside(folder) == (str(shared / "heard_shared.py"),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -15,9 +16,10 @@ from modelway.components.core.code.loaded_files import LoadedFiles, Trace
 from modelway.components.core.code.version import (
     MANIFEST_VARIABLE,
     ProjectCode,
+    base_version,
     check_code,
     code_version,
-    library_hash,
+    trains_elsewhere,
 )
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import DamagedError, ModelwayError
@@ -124,6 +126,82 @@ def test_the_requirements_are_a_part_of_their_own(code: Path) -> None:
     assert "-" not in only
 
 
+LOCK = "[[package]]\nname = 'numpy'\nversion = '2.3.0'\n"
+REQUIRED = "[project]\ndependencies = ['numpy>=2']\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "change"),
+    [
+        ("uv.lock", LOCK, LOCK.replace("2.3.0", "2.3.1")),
+        ("pyproject.toml", REQUIRED, REQUIRED.replace("numpy>=2", "numpy>=2.3")),
+        ("pyproject.toml", "not = [TOML", "not = [TOML too"),
+    ],
+)
+def test_what_a_lock_beside_the_project_says_is_a_part_of_its_own(
+    code: Path, file: str, text: str, change: str
+) -> None:
+    modules = version(code)
+    write(code, {file: text})
+    locked_version = version(code)
+    assert locked_version.startswith(f"{modules}-l")
+    write(code, {file: change})
+    assert version(code) not in {modules, locked_version}
+    assert version(code).startswith(f"{modules}-l")
+
+
+def test_settings_of_tools_in_pyproject_are_no_part_of_the_version(code: Path) -> None:
+    modules = version(code)
+    write(code, {"pyproject.toml": "[tool.ruff]\nline-length = 120\n"})
+    assert version(code) == modules
+    write(code, {"pyproject.toml": f"{REQUIRED}[tool.ruff]\nline-length = 120\n"})
+    locked_version = version(code)
+    write(code, {"pyproject.toml": f"[tool.ruff]\nline-length = 80\n{REQUIRED}"})
+    assert version(code) == locked_version
+
+
+@pytest.mark.parametrize(("parts", "expected"), [("", False), ("l1-o2", False), ("m1", True), ("r2-l1", True)])
+def test_modules_and_requirements_are_trained_with_in_an_image_of_their_own(parts: str, expected: bool) -> None:
+    assert trains_elsewhere(parts) is expected
+
+
+def test_a_package_of_another_version_is_another_version_of_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = code_version(project(None))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "coded_library-1.0.dist-info").mkdir()
+    first = code_version(project(None))
+    (tmp_path / "coded_library-1.0.dist-info").rename(tmp_path / "coded_library-1.1.dist-info")
+    assert len({before, first, code_version(project(None))}) == 3
+
+
+def test_code_that_a_call_loads_from_elsewhere_is_a_part_of_its_own(code: Path, tmp_path: Path) -> None:
+    helper = write(tmp_path / "shared", {"coded_elsewhere.py": "x = 1\n"}) / "coded_elsewhere.py"
+    trace = Trace(outside=(str(helper),))
+    before = ProjectCode.beside(code, project(), trace).version
+    assert before.startswith(f"{version(code)}-o")
+    copy = write(tmp_path / "other", {"coded_elsewhere.py": "x = 1\n"}) / "coded_elsewhere.py"
+    assert ProjectCode.beside(code, project(), Trace(outside=(str(copy),))).version == before
+    helper.write_text("x = 2\n", encoding="utf-8")
+    assert ProjectCode.beside(code, project(), trace).version != before
+
+
+def test_code_that_lies_outside_the_folder_is_looked_up_where_the_runs_manifest_names_none(
+    importable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with an entrypoint of a package that is installed to be edited, whose changes went unheard."""
+    empty = tmp_path / "elsewhere"
+    empty.mkdir()
+    (tmp_path / "code.json").write_text(ProjectCode(empty).manifest(str(empty)), encoding="utf-8")
+    monkeypatch.setenv(MANIFEST_VARIABLE, str(tmp_path / "code.json"))
+    versions = [code_version(project(), project_code=text) for text in ("", "r2")]
+    assert versions == [f"{base_version()}-{version(importable)}", f"{base_version()}-{version(importable)}-r2"]
+    here = check_code(project(), versions[0])
+    assert here is not None
+    assert here.files == REACHED
+
+
 def test_without_modules_beside_it_a_project_has_no_code(tmp_path: Path) -> None:
     (tmp_path / "sklearn").mkdir()  # a folder without Python files is no package
     for entrypoint in (None, "sklearn.svm:SVC", "coded_elsewhere:fit"):
@@ -143,18 +221,18 @@ def test_an_installed_package_has_no_siblings(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_runs_code_is_the_librarys_and_the_projects(importable: Path) -> None:
-    assert code_version(project(None)) == library_hash()
-    assert code_version(project()) == f"{library_hash()}-{version(importable)}"
-    assert code_version(project(), project_code="m1-r2") == f"{library_hash()}-m1-r2"
-    assert code_version(project("coded_nowhere:fit"), project_code="m1") == f"{library_hash()}-m1"
+    assert code_version(project(None)) == base_version()
+    assert code_version(project()) == f"{base_version()}-{version(importable)}"
+    assert code_version(project(), project_code="m1-r2") == f"{base_version()}-m1-r2"
+    assert code_version(project("coded_nowhere:fit"), project_code="m1") == f"{base_version()}-m1"
 
 
 def test_modules_that_are_installed_are_looked_up_where_only_requirements_are_beside(importable: Path) -> None:
-    assert code_version(project(), project_code="r2") == f"{library_hash()}-{version(importable)}-r2"
+    assert code_version(project(), project_code="r2") == f"{base_version()}-{version(importable)}-r2"
     assert (
-        code_version(project("coded_nowhere:fit"), project_code="r2") == f"{library_hash()}-r2"
+        code_version(project("coded_nowhere:fit"), project_code="r2") == f"{base_version()}-r2"
     )  # in a locked package
-    assert code_version(project(None), project_code="r2") == f"{library_hash()}-r2"
+    assert code_version(project(None), project_code="r2") == f"{base_version()}-r2"
 
 
 def test_a_folder_may_be_named_relatively(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +242,7 @@ def test_a_folder_may_be_named_relatively(code: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_librarys_own_functions_are_found_too() -> None:
-    assert code_version(project("modelway.pipelines.drill.models:fit")).startswith(f"{library_hash()}-m")
+    assert code_version(project("modelway.pipelines.drill.models:fit")).startswith(f"{base_version()}-m")
 
 
 def test_the_code_that_is_imported_must_be_that_of_the_run(importable: Path) -> None:
@@ -181,7 +259,7 @@ def test_the_code_that_is_imported_must_be_that_of_the_run(importable: Path) -> 
 
 def test_code_that_is_not_there_is_not_taken_for_that_of_the_run() -> None:
     with pytest.raises(ModelwayError, match="the module 'coded_nowhere' cannot be found") as error:
-        check_code(project("coded_nowhere:fit"), f"{library_hash()}-m0000000000000000")
+        check_code(project("coded_nowhere:fit"), f"{base_version()}-m0000000000000000")
     assert "modelway image" in error.value.remedy
 
 
@@ -231,11 +309,11 @@ def test_an_estimator_of_the_projects_own_has_a_version(importable: Path) -> Non
     own = minimal_project(task="regression", label="score", model=OWN_ESTIMATOR)
     code = ProjectCode.beside(importable, own)
     assert code.files == tuple(name for name in REACHED if "/" in name)
-    assert code_version(own) == f"{library_hash()}-{code.version}"
+    assert code_version(own) == f"{base_version()}-{code.version}"
     assert check_code(own, code_version(own)) == ProjectCode.imported("coded_package.steps:Scaler")
     (importable / "coded_more" / "deep" / "__init__.py").write_text("changed = 1", encoding="utf-8")
     with pytest.raises(ModelwayError, match="is not the code that the run was started for") as error:
-        check_code(own, f"{library_hash()}-{code.modules_version}0")
+        check_code(own, f"{base_version()}-{code.modules_version}0")
     assert error.value.key == "model.estimator"
 
 
@@ -254,14 +332,18 @@ def test_where_the_call_failed_all_code_belongs_to_it(code: Path) -> None:
 
 
 def test_what_a_run_or_an_image_says_is_its_code(code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    traced = ProjectCode.beside(code, project(), Trace(("test_coded.py",), data_files=("data/claims.csv",)))
+    traced = ProjectCode.beside(
+        code, project(), Trace(("test_coded.py",), data_files=("data/claims.csv",), outside=(__file__,))
+    )
     manifest = tmp_path / "code.json"
     manifest.write_text(traced.manifest(str(code)), encoding="utf-8")
     monkeypatch.setenv(MANIFEST_VARIABLE, str(manifest))
-    version = f"{library_hash()}-{traced.version}"
+    version = f"{base_version()}-{traced.version}"
     here = check_code(project(), version)
     assert here is not None
     assert (here.files, here.trace.data_files) == (traced.files, ("data/claims.csv",))
+    assert here.trace.outside == traced.trace.outside
+    assert json.loads(traced.manifest("/opt/project/code"))["outside"] == [], "paths of this machine are for it alone"
     (code / "test_coded.py").write_text("changed", encoding="utf-8")
     with pytest.raises(ModelwayError, match="is not the code that the run was started for"):
         check_code(project(), version)
@@ -276,6 +358,8 @@ def test_what_a_run_or_an_image_says_is_its_code(code: Path, tmp_path: Path, mon
 def test_training_that_loads_a_module_outside_the_version_is_refused(code: Path) -> None:
     own = ProjectCode.beside(code, project())
     own.check_loaded(LoadedFiles({str(code / name) for name in REACHED}, {str(code / "data/claims.csv")}))
+    edited = ProjectCode.beside(code, project(), Trace(outside=(str(code / "test_coded.py"),)))
+    edited.check_loaded(LoadedFiles({str(code / "test_coded.py")}))
     with pytest.raises(ModelwayError, match=r"training loaded test_coded\.py, which is not in the version") as error:
         own.check_loaded(LoadedFiles({str(code / "test_coded.py")}))
     assert error.value.file == str(code / "test_coded.py")

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from modelway.components.core.config.project import Data, Project, Split
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import content_version
+from modelway.components.ingest.split import split_table
 
 Text = Callable[..., str]
 
@@ -111,6 +114,35 @@ def test_the_positive_class_keeps_its_type(project_text: Text, value: object) ->
 )
 def test_which_rule_splits_rows_by_their_content(split: dict[str, Any], rule: int | None, text: str) -> None:
     assert (Split(**split).rule_in_force, str(Split(**split))) == (rule, text)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "tests_what_was_trained_on"),
+    [
+        ({}, {}, False),
+        ({}, {"rule": 1}, False),
+        ({}, {"seed": 1}, True),
+        ({}, {"equal_rows": "apart"}, True),
+        ({"equal_rows": "apart"}, {"equal_rows": "together"}, True),
+        ({"column": "id"}, {"by": "group", "column": "id"}, False),
+        ({"column": "id"}, {"by": "time", "column": "id"}, True),
+        ({"by": "group", "column": "id"}, {"by": "group", "column": "city"}, True),
+        ({"test_fraction": 0.3}, {"test_fraction": 0.2}, False),
+        ({"test_fraction": 0.2}, {"test_fraction": 0.3}, True),
+        ({"test_fraction": 0.2, "unseen_fraction": 0.1}, {"test_fraction": 0.3, "unseen_fraction": 0.2}, False),
+        ({"by": "time", "column": "day", "seed": 1}, {"by": "time", "column": "day"}, False),
+        ({"by": "time", "column": "day"}, {"by": "time", "column": "day", "unseen_fraction": 0.1}, True),
+    ],
+)
+def test_another_split_tests_what_was_trained_on(
+    before: dict[str, Any], now: dict[str, Any], tests_what_was_trained_on: bool
+) -> None:
+    assert Split(**now).tests_what_was_trained_on(Split(**before)) is tests_what_was_trained_on
+    dice = np.random.default_rng(0)
+    table = pl.DataFrame({name: dice.integers(0, 300, 4_000) for name in ("id", "city", "day")})
+    table = table.with_columns(row=pl.int_range(4_000))
+    trained, tested = (split_table(table, Split(**split)) for split in (before, now))
+    assert bool(set(trained.train["row"]) & set(tested.test["row"])) is tests_what_was_trained_on
 
 
 def test_a_project_without_the_keys_of_the_second_rule_keeps_its_hash(project_text: Text) -> None:

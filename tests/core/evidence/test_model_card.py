@@ -18,6 +18,9 @@ WAIVED = passed_or_failed("slice[age>60].f1", False, message="0.2 on 300 rows <b
 )
 
 
+JUDGED_FROM = "300 test rows; out of fold: 900 training rows, 5 folds, 4 times"
+
+
 def blessing() -> Blessing:
     gates = (
         Gate(
@@ -32,6 +35,7 @@ def blessing() -> Blessing:
                 WAIVED,
                 passed_or_failed("fairness[sex].demographic_parity_difference", True, message="0.02", observed=0.02),
             ),
+            facts={"test_rows": 300, "out_of_fold": "900 training rows, 5 folds, 4 times"},
         ),
         Gate(
             name="serving",
@@ -46,7 +50,16 @@ def test_the_card_says_what_was_found_and_who_answers(project_text: Text) -> Non
     card = {"owner": "Risk team", "intended_use": "Ranking | applications\nfor review"}
     card_ = render_card(blessing(), Project.parse(project_text({"card": card})))
     for text in (card_.markdown, card_.page):
-        for expected in ("Risk team", "0.88 to 0.92", "latency[p99]", "a" * 64, "f" * 40, "1,200", "no champion"):
+        for expected in (
+            "Risk team",
+            "0.88 to 0.92",
+            "latency[p99]",
+            "a" * 64,
+            "f" * 40,
+            "1,200",
+            "no champion",
+            JUDGED_FROM,
+        ):
             assert expected in text, expected
         assert "waived by ada until 2026-06-30: known" in text
         assert "not stated" in text

@@ -13,13 +13,21 @@ from user_files import minimal_project
 
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
-from modelway.components.core.measures.metrics import Predictions, check_metric, higher_is_better, predict, score
+from modelway.components.core.measures.metrics import (
+    Predictions,
+    check_metric,
+    higher_is_better,
+    joined,
+    predict,
+    score,
+)
 
 DICE = np.random.default_rng(0)
 FEATURES = pd.DataFrame({"a": DICE.normal(size=150), "b": DICE.normal(size=150)})
 SIGNAL = FEATURES["a"] + 0.8 * DICE.normal(size=150)
 LATER = pd.DataFrame({"a": DICE.normal(size=90), "b": DICE.normal(size=90)})
 LATER_SIGNAL = (LATER["a"] + 0.8 * DICE.normal(size=90)).to_numpy()
+HALVES = (slice(0, 45), slice(45, 90))
 
 
 def project(task: str, positive: object = None) -> Project:
@@ -244,3 +252,44 @@ def test_classes_without_training_rows_have_their_names() -> None:
     predictions = predict(model, LATER, truth=truth, project=project("multiclass"))
     assert (predictions.classes, predictions.untrained) == (("a", "b"), ("c", "d"))
     assert [predictions.class_name(number) for number in predictions.truth[:4]] == ["a", "d", "b", "c"]
+
+
+def test_joined_predictions_are_those_of_all_rows_at_once() -> None:
+    truth = np.array(["a", "b", "c", "b", "a", "c"] * 15)
+    model = RandomForestClassifier(5, random_state=0).fit(FEATURES, np.array(["a", "b", "c"] * 50))
+    whole = predict(model, LATER, truth=truth, project=project("multiclass"))
+    parts = [predict(model, LATER[part], truth=truth[part], project=project("multiclass")) for part in HALVES]
+    both = joined(*parts)
+    for name in ("truth", "predicted", "probabilities"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(whole, name))
+    assert both.classes == whole.classes
+    assert score("f1_macro", both) == score("f1_macro", whole)
+
+
+def test_joined_predictions_have_the_classes_that_the_model_knows_not() -> None:
+    """A class of test rows alone: numbered after the model's, whichever class lacks training rows."""
+    model = LogisticRegression().fit(FEATURES, np.array(["b", "d"] * 75))
+    training, test = np.array(["b", "d"] * 22 + ["b"]), np.array(["a", "d", "b", "e", "b"] * 9)
+    parts = [
+        predict(model, LATER[part], truth=truth, project=project("multiclass"))
+        for part, truth in zip(HALVES, (training, test), strict=True)
+    ]
+    both = joined(*parts)
+    assert (both.classes, both.untrained) == (("b", "d"), ("a", "e"))
+    assert [both.class_name(number) for number in both.truth] == [*training, *test]
+    names = np.append(model.predict(LATER[HALVES[0]]), model.predict(LATER[HALVES[1]]))
+    expected = reference.accuracy_score(np.append(training, test), names)
+    assert score("accuracy", both) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_joined_scores_of_a_decision_function_rank_all_rows(positive: int) -> None:
+    truth = (LATER_SIGNAL > 0).astype(int)
+    model = LinearSVC().fit(FEATURES, (SIGNAL > 0).astype(int))
+    parts = [predict(model, LATER[part], truth=truth[part], project=project("binary", positive)) for part in HALVES]
+    expected = reference.roc_auc_score(truth, model.decision_function(LATER))
+    assert score("roc_auc", joined(*parts)) == pytest.approx(expected)
+    model_with_probabilities = LogisticRegression().fit(FEATURES, (SIGNAL > 0).astype(int))
+    features, kinds = LATER[HALVES[1]], project("binary", positive)
+    unlike = predict(model_with_probabilities, features, truth=truth[HALVES[1]], project=kinds)
+    assert joined(parts[0], unlike).ranking is None

@@ -59,6 +59,15 @@ def test_predictions_of_classes_are_read_as_they_were_written(
         assert_equal(first, second)
 
 
+def test_a_decision_functions_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
+    scores = np.asarray([-1.5, 0.0, 1e-300, 7.25])
+    repeat = Predictions(ROWS["late"].to_numpy(), np.asarray([0, 1, 1, 1]), None, ("0", "1"), scores=scores)
+    OutOfFold(ROWS, (repeat,)).write(str(tmp_path / "predictions"))
+    restored = OutOfFold.read(str(tmp_path / "predictions"), project("binary", "late"), classes=("0", "1")).repeats[0]
+    assert_equal(restored, repeat)
+    np.testing.assert_array_equal(restored.ranking, scores)
+
+
 def test_the_order_of_the_classes_is_the_readers(tmp_path: Path) -> None:
     shares = np.asarray([[0.9, 0.1]] * 4)
     OutOfFold(ROWS, (Predictions(ROWS["late"].to_numpy(), np.zeros(4, dtype=int), shares, ("0", "1")),)).write(

@@ -69,6 +69,28 @@ def test_loading_leaves_the_models_hash_as_it_is(tmp_path: Path, monkeypatch: py
     assert sys.dont_write_bytecode is False
 
 
+@pytest.mark.parametrize(
+    ("line", "message", "remedy"),
+    [
+        (
+            "open(__file__.replace('own_constant.py', 'settings.json'))",
+            "its code reads settings.json, which",
+            "package",
+        ),
+        ("open('/no/such/file')", r"\[Errno 2\] No such file or directory: '/no/such/file'", "beside project.yaml"),
+        ("1 / 0", "division by zero", "beside project.yaml"),
+    ],
+)
+def test_modules_that_fail_where_the_model_is_loaded_are_an_error_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, message: str, remedy: str
+) -> None:
+    folder = write(tmp_path / "model", 1, monkeypatch)
+    (folder / "code" / "own_constant.py").write_text(f"{line}\n{CLASS}", encoding="utf-8")
+    with separate_modules(), pytest.raises(ModelwayError, match=f"the model cannot be loaded: {message}") as error:
+        load_model(folder)
+    assert remedy in error.value.remedy
+
+
 def test_the_modules_that_a_model_needs_are_those_that_it_does_not_bring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

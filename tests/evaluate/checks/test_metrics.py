@@ -108,3 +108,16 @@ def test_without_an_interval_the_point_decides(observed: float, verdict: Verdict
     assert check.blocks is (verdict is Verdict.FAILED)
     assert check.interval is None
     assert "interval" not in check.message
+
+
+@pytest.mark.parametrize(("greatest", "verdict"), [(5.0, Verdict.FAILED), (50.0, Verdict.INCONCLUSIVE)])
+def test_the_greatest_error_can_fail_and_never_pass(greatest: float, verdict: Verdict) -> None:
+    check = estimate_check(
+        "metric[max_error]",
+        Estimate(7.5, (7.5, float("inf")), confidence=0.95),
+        threshold=Threshold(max=greatest),
+        rule=OnInconclusive.BLOCK,
+        scope="on 500 test rows",
+    )
+    assert check.verdict is verdict
+    assert ("it can fail and never pass" in check.message) == (verdict is Verdict.INCONCLUSIVE)

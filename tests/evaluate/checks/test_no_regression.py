@@ -169,6 +169,25 @@ def test_a_champion_that_cannot_judge_leaves_the_answer_open(rule: str, blocks: 
     assert "champion version 3 cannot predict these rows: it needs the column 'age'" in check.message
 
 
+@pytest.mark.parametrize(("rule", "blocks"), [("block", True), ("warn", False)])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [(2.0, 0.5, Verdict.INCONCLUSIVE), (0.5, 0.6, Verdict.PASSED), (0.5, 2.0, Verdict.PASSED)],
+)
+def test_a_champion_that_has_learned_from_some_test_rows_can_lose_and_not_win(
+    ours: float, theirs: float, verdict: Verdict, rule: str, blocks: bool
+) -> None:
+    model_policy = policy("roc_auc", first_model="allow", rule=rule)
+    candidate, rival = model(2_000, ours), model(2_000, theirs, seed=1)
+    for split in ("", "by row, rule 1"):
+        champion = ChampionPredictions("3", rival, split=split)
+        (check,) = regression_checks(candidate, champion, slices=[], resampling=Resampling(2_000), policy=model_policy)
+        expected = Verdict.FAILED if not split and verdict is Verdict.INCONCLUSIVE else verdict
+        assert check.verdict is expected, check.message
+    assert check.blocks is (blocks and verdict is not Verdict.PASSED)
+    assert "its rows were split by row, rule 1: it has learned from some of these, which favours it" in check.message
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_scores_that_are_not_defined_cannot_be_compared() -> None:
     candidate = model(200, 0.5)

@@ -1,49 +1,37 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
+from scipy.stats import norm, t
 
-from modelway.components.core.measures.metrics import Array
-from modelway.components.evaluate.statistics.bootstrap import studentized
+from modelway.components.core.measures.metrics import Predictions
+from modelway.components.evaluate.statistics.bootstrap import percentiles, resamples
 from modelway.components.evaluate.statistics.resampling import Resampling
 
-ROWS, DRAWS = 150, 250
+
+@pytest.mark.parametrize("count", [5, 20, 1000])
+def test_the_percentiles_are_as_far_out_as_students_distribution_asks_for(count: int) -> None:
+    """Of resamples that are normal, the bounds are those of a t interval with the unbiased standard error."""
+    resampled = norm.ppf((np.arange(200_000) + 0.5) / 200_000)
+    interval, error = percentiles(resampled, count=count, tail=0.025)
+    assert interval is not None
+    assert interval[1] == pytest.approx(t.ppf(0.975, count - 1) * np.sqrt(count / (count - 1)), rel=0.01)
+    assert interval[0] == pytest.approx(-interval[1])
+    assert error == pytest.approx(1.0, rel=0.01)
 
 
-def log_mean(sums: Array) -> Array:
-    return np.asarray(np.log(sums[..., 0] / sums[..., 1]))
+def test_what_a_tenth_of_the_resamples_miss_is_not_known() -> None:
+    resampled = np.random.default_rng(0).normal(size=200)
+    resampled[:19] = np.nan
+    assert percentiles(resampled, count=50, tail=0.025)[0] is not None
+    resampled[:21] = np.nan
+    assert percentiles(resampled, count=50, tail=0.025) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("draw", "mean"),
-    [
-        (lambda dice: dice.exponential(size=ROWS), 1.0),
-        (lambda dice: dice.normal(size=ROWS) ** 2, 1.0),
-        (lambda dice: np.exp(dice.normal(size=ROWS)), np.exp(0.5)),
-    ],
-)
-def test_the_interval_of_a_skewed_mean_covers_it(draw: Callable[[np.random.Generator], Array], mean: float) -> None:
-    resampling, covered = Resampling(ROWS), 0
-    for seed in range(DRAWS):
-        losses = draw(np.random.default_rng(seed))
-        sums = resampling.sums(np.column_stack([losses, np.ones(ROWS)]), None)
-        (low, high), _ = studentized(sums, log_mean, times=resampling.times, tail=0.025)
-        covered += low <= np.log(mean) <= high
-    assert 0.905 <= covered / DRAWS <= 0.985
-
-
-def test_the_error_is_that_of_the_mean() -> None:
-    losses = np.random.default_rng(0).exponential(size=ROWS)
-    resampling = Resampling(ROWS)
-    sums = resampling.sums(np.column_stack([losses, np.ones(ROWS)]), None)
-    _, error = studentized(sums, lambda sums: sums[..., 0] / sums[..., 1], times=resampling.times, tail=0.025)
-    assert error == pytest.approx(losses.std(ddof=1) / np.sqrt(ROWS), rel=1e-4)
-
-
-def test_losses_that_do_not_differ_have_no_width() -> None:
-    resampling = Resampling(20)
-    sums = resampling.sums(np.column_stack([np.full(20, 2.0), np.ones(20)]), None)
-    interval, error = studentized(sums, log_mean, times=resampling.times, tail=0.025)
-    assert (interval[1] - interval[0], error) == (pytest.approx(0.0, abs=1e-9), pytest.approx(0.0, abs=1e-9))
+def test_resamples_spread_as_the_median_does() -> None:
+    """Laplace's median of n errors has the standard error 1 / sqrt(n)."""
+    truth = np.zeros(2000)
+    predictions = Predictions(truth, np.random.default_rng(1).laplace(size=2000), None, ())
+    values = resamples("median_absolute_error", predictions, None, value=np.log(2), resampling=Resampling(2000))
+    assert values.std() == pytest.approx(1 / np.sqrt(2000), rel=0.3)
+    assert values.mean() == pytest.approx(np.log(2), abs=0.08)

@@ -84,7 +84,7 @@ def test_the_interval_of_the_area_covers_the_truth_as_often_as_it_says(rows: int
 @pytest.mark.parametrize(
     ("metric", "truth"), [("mean_absolute_error", 0.797885), ("root_mean_squared_error", 1.0), ("r2", 0.0)]
 )
-def test_bootstrapped_intervals_cover_the_truth_as_often_as_they_say(metric: str, truth: float) -> None:
+def test_intervals_of_losses_cover_the_truth_as_often_as_they_say(metric: str, truth: float) -> None:
     intervals = [
         measure(metric, Subset(numbers(150, seed)), resampling=Resampling(150)).interval for seed in range(200)
     ]
@@ -102,12 +102,13 @@ def test_any_metric_has_an_interval_around_it(metric: str) -> None:
 
 
 def test_what_is_resampled_of_many_rows_is_spread_as_all_of_them_would_be() -> None:
-    predictions = binary(80_000)
-    estimate = measure("average_precision", Subset(predictions), resampling=Resampling(80_000))
-    small = measure("average_precision", Subset(predictions.take(np.arange(20_000))), resampling=Resampling(20_000))
+    """The median's error falls with the root of the rows, though 20,000 of them are resampled."""
+    predictions = numbers(80_000)
+    estimate = measure("median_absolute_error", Subset(predictions), resampling=Resampling(80_000))
+    small = measure("median_absolute_error", Subset(predictions.take(np.arange(20_000))), resampling=Resampling(20_000))
     assert estimate.error is not None
     assert small.error is not None
-    assert estimate.error == pytest.approx(small.error / 2, rel=0.15)
+    assert estimate.error == pytest.approx(small.error / 2, rel=0.25)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
@@ -235,14 +236,14 @@ def test_what_most_resamples_miss_is_not_defined() -> None:
 def test_one_row_has_a_value_and_no_evidence() -> None:
     estimate = measure("mean_absolute_error", Subset(numbers(1000), np.array([3])), resampling=Resampling(1000))
     assert estimate.value > 0
-    assert "count as 1, and an interval that holds takes 40" in estimate.reason
+    assert "count as 1, and an interval that holds takes 20" in estimate.reason
 
 
 @pytest.mark.parametrize("predictions", [binary(60_000), numbers(60_000)])
 def test_a_part_without_a_row_among_those_resampled_is_not_defined(predictions: Predictions) -> None:
     resampling = Resampling(60_000)
     part = np.setdiff1d(np.arange(60_000), resampling.scorer_sample[0])[:200]
-    for metric in ("average_precision", "roc_auc_ovo") if predictions.classes else ("median_absolute_error",):
+    for metric in ("roc_auc_ovo",) if predictions.classes else ("median_absolute_error",):
         estimate = compare(metric, Subset(predictions), second=Subset(predictions, part), resampling=resampling)
         assert np.isnan(estimate.value)
         assert estimate.interval is None

@@ -17,7 +17,7 @@ Edit = Callable[..., None]
 
 @pytest.fixture(scope="module")
 def drilled(tmp_path_factory: pytest.TempPathFactory, modelway: Command) -> list[dict[str, Any]]:
-    ran = modelway("drill", "--json", cwd=tmp_path_factory.mktemp("drill"), limit=600)
+    ran = modelway("drill", "--json", cwd=tmp_path_factory.mktemp("drill"), limit=1_800)
     assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
     return list(json.loads(ran.stdout))
 

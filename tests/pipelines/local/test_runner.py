@@ -395,11 +395,14 @@ def test_a_changed_helper_trains_again_and_a_class_of_ones_own_is_served_from_th
 ) -> None:
     """Neither helper is named in an `import` statement of the entrypoint, and the second is loaded by predicting."""
     edit(small / "project.yaml", {"name": "own", "model": {"entrypoint": "growing:grow", "parameters": {"depth": 3}}})
-    files = {"growing.py": TRAINING, "grown_trees.py": HELPER, "lookup.csv": "1,2\n", "unrelated.py": "x = 1\n"}
+    files = {"growing.py": TRAINING, "grown_trees.py": HELPER}
     for name, text in files.items():
         (small / name).write_text(text, encoding="utf-8")
     runs = []
-    for share, other in ((0.99, "x = 1\n"), (0.98, "x = 1\n"), (0.98, "x = 2\n")):
+    lock = "version = 1\n"
+    for share, other, locks in ((0.99, "1", {}), (0.98, "1", {}), (0.98, "2", {}), (0.98, "2", {"uv.lock": lock})):
+        for name, text in locks.items():
+            (small / name).write_text(text, encoding="utf-8")
         (small / "grown_rules.py").write_text(RULES.format(share=share), encoding="utf-8")
         (small / "unrelated.py").write_text(other, encoding="utf-8")
         (small / "lookup.csv").write_text(other, encoding="utf-8")
@@ -408,13 +411,18 @@ def test_a_changed_helper_trains_again_and_a_class_of_ones_own_is_served_from_th
         assert ran.returncode == 0, runs[-1]
     assert set(runs[1]["cached"]) == {"ingest_data", "prepare_features"}
     assert "train_model" in runs[2]["cached"], "neither a module that nothing loads nor data is in the key"
-    assert [run["model"]["version"] for run in runs] == ["1", "2", "2"]
-    (model,) = [path.parent for path in (other_home / "artifacts").rglob("MLmodel") if _holds(path.parent, "0.98")]
+    assert "train_model" not in runs[3]["cached"], "what is locked is in the key"
+    assert [run["model"]["version"] for run in runs] == ["1", "2", "2", "3"]
+    blessings = [other_home / "runs" / run["run"] / "blessing.json" for run in runs]
+    hashes = [json.loads(file.read_text(encoding="utf-8"))["hashes"]["code"] for file in blessings]
+    assert (hashes[1] == hashes[2], len(set(hashes))) == (True, 3)
+    models = [path.parent for path in (other_home / "artifacts").rglob("MLmodel") if _holds(path.parent, "0.98")]
+    (model, _) = models
     assert {path.name for path in (model / "code").iterdir()} == {"growing.py", "grown_rules.py", "grown_trees.py"}
     described = yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8"))["metadata"]["modelway_code"]
     assert described["data_files"] == ["lookup.csv"]
     assert "lookup.csv" in Path(runs[1]["reports"]["model"]).read_text(encoding="utf-8")
-    assert registered_versions(other_home, "own") == ["2", "1"]
+    assert registered_versions(other_home, "own") == ["3", "2", "1"]
 
 
 def _holds(model: Path, text: str) -> bool:

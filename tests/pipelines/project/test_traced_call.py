@@ -80,13 +80,23 @@ def test_whatever_way_a_module_comes_in_it_belongs_to_the_code(tmp_path: Path) -
     assert files == set(KINDS)
     assert trace.roots == ("lib",)
     assert trace.data_files == ("lookup.csv",)
+    assert trace.outside == ()
+    code = ProjectCode.beside(tmp_path, minimal_project(model={"entrypoint": "traced_training:fit"}), trace)
+    versions = {code.version}
+    for name, text in KINDS.items():
+        (tmp_path / name).write_text(f"{text}# changed\n", encoding="utf-8")
+        versions.add(code.version)
+    assert len(versions) == len(KINDS) + 1, "a change of each is another version"
+    for name in OTHERS:
+        (tmp_path / name).write_text("2", encoding="utf-8")
+    assert code.version in versions
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
         ("raise ValueError('too few rows')", "traced_training:fit failed to fit: too few rows"),
-        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise SystemExit(3)", "traced_training:fit failed to fit: it calls sys.exit(3)"),
         ("import os; os._exit(7)", "its process ended with the exit status 7"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "its process was ended by SIGSEGV"),
         ("import traced_nowhere", "traced_training:fit failed to fit: No module named 'traced_nowhere'"),
@@ -106,6 +116,34 @@ def test_a_call_takes_no_longer_than_it_may_and_leaves_no_process(tmp_path: Path
     assert trace.problem.startswith("it takes longer than 20 seconds")
     commands = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
     assert b"sleep\x004242\x00" not in commands
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("open(HERE / 'metrics.json', 'w').write('0')", "may not write {folder}/metrics.json"),
+        ("features.to_csv(HERE / 'metrics.json')", "may not write {folder}/metrics.json"),
+        ("__import__('urllib.request').request.urlopen('http://127.0.0.1:9')", "may not connect to 127.0.0.1"),
+    ],
+)
+def test_a_call_changes_no_file_and_reaches_no_network(tmp_path: Path, lines: str, problem: str) -> None:
+    text = f"from pathlib import Path\nHERE = Path(__file__).parent\n{FIT}print('noise')\n    {lines}\n    {RETURN}"
+    folder = write(tmp_path, {"traced_training.py": text, "metrics.json": "real"} | OTHERS)
+    trace, files = traced(folder)
+    assert f"a call on made-up rows {problem.format(folder=folder)}" in trace.problem
+    assert (folder / "metrics.json").read_text(encoding="utf-8") == "real"
+    assert files == {"traced_training.py", "unrelated.py", "traced_space/other.py"}
+
+
+def test_code_from_outside_the_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = write(
+        tmp_path / "shared", {"traced_shared/__init__.py": "from . import parts", "traced_shared/parts.py": ""}
+    )
+    monkeypatch.setenv("PYTHONPATH", str(shared))
+    folder = write(tmp_path / "claims", {"traced_training.py": f"import traced_shared\n{FIT}{RETURN}"})
+    trace, files = traced(folder)
+    assert (trace.problem, files) == ("", {"traced_training.py"})
+    assert trace.outside == tuple(str(shared / "traced_shared" / name) for name in ("__init__.py", "parts.py"))
 
 
 def test_what_the_call_logs_in_mlflow_is_no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

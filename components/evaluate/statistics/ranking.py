@@ -1,4 +1,4 @@
-"""The area under the ROC curve by its rows' influence, and the average precision of many resamples at once."""
+"""How much each row moves the area under the ROC curve, and the average precision."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def roc_auc_influence(metric: str, predictions: Predictions) -> Array | None:
     return total
 
 
-def freedom(influence: Array, truth: Array) -> float:
+def roc_auc_freedom(influence: Array, truth: Array) -> float:
     """The degrees of freedom of the influences' variance, which the rows of each class give (Satterthwaite 1946).
 
     Of a class whose influences are mostly those of a few rows, those rows count: a variance has the freedom
@@ -69,24 +69,33 @@ def _binary(positive: Array, scores: Array) -> tuple[float, Array]:
     return area, influence
 
 
-def average_precisions(positive: Array, scores: Array, *, weights: Array) -> Array:
-    """scikit-learn's average precision under several weightings of the same rows.
+def average_precision_influence(metric: str, predictions: Predictions) -> Array | None:
+    """How much each row moves scikit-learn's average precision, shape (rows,); their squares' sum is its variance.
+
+    The derivative by the row's weight. The average precision is the mean over the positive rows of the precision among
+    all rows that are ranked as high as they; a row moves it by its own precision, and by the precisions of those
+    ranked no higher, among whose rows it is.
 
     Args:
-        positive: Which rows are of the positive class, shape (rows,).
-        scores: The higher, the more positive, shape (rows,).
-        weights: Shape (weightings, rows).
+        metric: The metric's name.
+        predictions: Of the rows.
 
     Returns:
-        Shape (weightings,); NaN where no positive row has a weight.
+        The influences; None for other metrics, or where there is no ranking or no positive row.
     """
+    scores, positive = predictions.ranking, (predictions.truth == 1).astype(np.float64)
+    total, rows = positive.sum(), len(positive)
+    if metric != "average_precision" or scores is None or not total:
+        return None
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # of each run of equal scores
-    weights = weights[:, order]
-    hits = np.cumsum(weights * positive[order], axis=1)[:, last]
-    predicted = np.cumsum(weights, axis=1)[:, last]
-    precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
-    gained = np.diff(hits, axis=1, prepend=0.0)
-    total = hits[:, -1]
-    values: Array = np.divide((gained * precision).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
-    return values
+    last = np.append(np.flatnonzero(np.diff(scores[order])), rows - 1)  # of each run of equal scores
+    run = np.searchsorted(last, np.arange(rows))
+    hits, count = np.cumsum(positive[order])[last], last + 1.0
+    precision, gained = hits / count, np.diff(hits, prepend=0.0)
+    below = np.cumsum((gained / count)[::-1])[::-1]
+    precision_below = np.cumsum((gained * precision / count)[::-1])[::-1]
+    value = (gained * precision).sum() / total
+    ordered = (positive[order] * (precision[run] - value + below[run]) - precision_below[run]) / total
+    influence = np.empty(rows)
+    influence[order] = ordered * np.sqrt(rows / max(rows - 1, 1))
+    return influence

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from modelway.components.core.measures.metrics import Array, Predictions
-from modelway.components.evaluate.statistics.roc_auc import average_precisions, roc_auc_influence
+from modelway.components.evaluate.statistics.ranking import average_precision_influence, roc_auc_influence
 
 
 def delong_variance(truth: Array, scores: Array) -> float:
@@ -55,21 +55,23 @@ def test_other_metrics_have_none(metric: str) -> None:
 
 
 @pytest.mark.parametrize("digits", [1, 8])
-def test_average_precisions_are_scikit_learns(digits: int) -> None:
+def test_the_influence_on_average_precision_is_its_derivative_by_the_rows_weight(digits: int) -> None:
     predictions = ranking(200, 3, digits)
     assert predictions.probabilities is not None
-    weights = np.random.default_rng(0).integers(0, 4, size=(6, 200)).astype(float)
-    values = average_precisions(predictions.truth == 1, predictions.probabilities[:, 1], weights=weights)
-    expected = [
-        average_precision_score(predictions.truth, predictions.probabilities[:, 1], sample_weight=row_weights)
-        for row_weights in weights
-    ]
-    assert values == pytest.approx(expected)
+    influence = average_precision_influence("average_precision", predictions)
+    assert influence is not None
+    step, truth, scores = 1e-5, predictions.truth, predictions.probabilities[:, 1]
+
+    def weighted(row: int, change: float) -> float:
+        weights = np.ones(200)
+        weights[row] += change
+        return float(average_precision_score(truth, scores, sample_weight=weights))
+
+    slopes = np.array([weighted(row, step) - weighted(row, -step) for row in range(200)]) / (2 * step)
+    assert influence == pytest.approx(slopes * np.sqrt(200 / 199), abs=1e-8)
 
 
-def test_average_precision_without_a_positive_row_is_not_defined() -> None:
-    values = average_precisions(
-        np.array([True, False]), np.array([0.3, 0.7]), weights=np.array([[0.0, 1.0], [1.0, 1.0]])
-    )
-    assert np.isnan(values[0])
-    assert values[1] == 0.5
+def test_without_a_positive_row_there_is_no_average_precision() -> None:
+    probabilities = np.array([[0.7, 0.3], [0.3, 0.7]])
+    negatives = Predictions(np.zeros(2, int), np.zeros(2, int), probabilities, ("no", "yes"))
+    assert average_precision_influence("average_precision", negatives) is None
