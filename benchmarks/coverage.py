@@ -219,13 +219,15 @@ def main(
     draws: Annotated[int, typer.Option(help="How many test splits are drawn for each cell.")] = 300,
     guessed: Annotated[int, typer.Option(help="How many guessing models are drawn for each number.")] = 1000,
     quick: Annotated[bool, typer.Option(help="The smaller size of each world alone, 100 splits each.")] = False,
+    metric: Annotated[str, typer.Option(help="Only metrics whose name begins so.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measures coverage, false alarms and power of the model gate's intervals."""
     start = time.perf_counter()
     draws, guessed = (100, 200) if quick else (draws, guessed)
-    grid, positives = list(cells(quick)), (1, 2, 3, 5, 10, 20, 30, 50, 100)
-    cases = [(metric, number) for metric in CHANCE for number in positives]
+    grid, positives = [cell for cell in cells(quick) if cell[1].startswith(metric)], (1, 2, 3, 5, 10, 20, 30, 50, 100)
+    chances = [name for name in CHANCE if name.startswith(metric)]
+    cases = [(name, number) for name in chances for number in positives]
     lines = []
     with ProcessPoolExecutor() as pool:
         passing = pool.map(guesses, *zip(*cases, strict=True), [guessed] * len(cases))
@@ -254,9 +256,9 @@ def main(
         print(f"| {line['world']} | {line['metric']} | {line['rows']:,} | {judged} |")
     print("\n| positives of 200 rows | " + " | ".join(map(str, positives)) + " |")
     print("|---" * (len(positives) + 1) + "|")
-    for metric in CHANCE:
-        shares = (f"{passes[metric, number]:.1%}" for number in positives)
-        print(f"| a guess passes `{metric}` at chance | " + " | ".join(shares) + " |")
+    for name in chances:
+        shares = (f"{passes[name, number]:.1%}" for number in positives)
+        print(f"| a guess passes `{name}` at chance | " + " | ".join(shares) + " |")
     print(f"{draws} splits a cell, {guessed} guesses, {seconds:.0f} s")
 
 

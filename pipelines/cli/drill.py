@@ -36,7 +36,8 @@ def drill(
         task = bar.add_task("clean run", total=len(faults) + 1)
 
         def show(result: FaultResult) -> None:
-            bar.console.print(f"  {_mark(result)} {result.fault}")
+            instead = "" if result.caught else f": {escape(', '.join(result.checks)) or 'no check'} blocked"
+            bar.console.print(f"  {_mark(result)} {result.fault}{instead}")
             bar.update(task, advance=1, description=f"after {result.fault}")
 
         results = run_drill(Workspace.load(project_folder(project)), faults, on_result=show)

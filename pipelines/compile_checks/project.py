@@ -14,6 +14,7 @@ from typing import Any, Literal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from modelway.components.core.code.version import trains_elsewhere
 from modelway.components.core.config.document import line_of
 from modelway.components.core.config.project import DEFAULT_STAGE
 from modelway.components.core.errors import ModelwayError
@@ -215,7 +216,7 @@ def _other_code(
 ) -> Iterator[Problem]:
     """Images that the project's code is to run in, with other code than lies beside project.yaml."""
     keys: dict[str, str | None] = {project_image: None} if project_image else {}
-    for stage in CODE_STAGES if code else ():
+    for stage in CODE_STAGES if trains_elsewhere(code) else ():
         own = lines.project.resources_for(stage).image
         named_by = stage if stage in lines.project.resources and lines.project.resources[stage].image else DEFAULT_STAGE
         if own is not None:

@@ -77,8 +77,8 @@ def standard_error(influence: Array, resampling: Resampling) -> float:
 def freedom_of(influence: Array, subset: Subset, resampling: Resampling, *, is_area: bool) -> float:
     """The degrees of freedom that the influences' variance has.
 
-    A variance has 2n / (kurtosis - 1) of them (O'Neill 2014), n - 1 at most. Few rows seldom show the kurtosis that
-    there is, so half of it is taken; the area under the ROC curve has no long tails and needs no such care.
+    A variance has 2n / (kurtosis - 1) of them (O'Neill 2014), n - 1 at most; of an area under the ROC curve what the
+    rows of each class give. Few rows seldom show the kurtosis that there is, so half of that is taken.
 
     Args:
         influence: Of all rows of the split.
@@ -89,7 +89,7 @@ def freedom_of(influence: Array, subset: Subset, resampling: Resampling, *, is_a
     groups = resampling.groups
     own = influence if subset.rows is None else influence[subset.rows]
     if is_area and groups is None:
-        return roc_auc_freedom(own, subset.own_predictions.truth)
+        return roc_auc_freedom(own, subset.own_predictions.truth) / 2
     if groups is not None:
         numbers = groups if subset.rows is None else groups[subset.rows]
         own = np.bincount(np.unique(numbers, return_inverse=True)[1], weights=own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def _unlikely_multiples(times: _Counts) -> str:
     return ""
 
 
+@cache
 def _greatest_share(factor: int) -> float:
     """The greatest chance, over all rates, that a content which occurs stands a multiple of so many times."""
     rates = np.geomspace(0.01, 100, 2_000)

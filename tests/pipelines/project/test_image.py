@@ -175,6 +175,7 @@ def refusal(make: Callable[..., ProjectImage], tmp_path: Path, **options: Any) -
 
 def test_a_project_without_code_needs_no_image(make: Callable[..., ProjectImage], own: Path, tmp_path: Path) -> None:
     edit_yaml(own / "project.yaml", {"model": {"estimator": "sklearn.tree.DecisionTreeClassifier"}})
+    (own / "uv.lock").write_text("version = 1\n", encoding="utf-8")  # which no image is made of
     error = refusal(make, tmp_path)
     assert "this project needs no image of its own" in error.message
     assert error.file == str(own / "project.yaml")
