@@ -90,7 +90,9 @@ def test_log_loss_of_what_was_held_to_be_impossible_is_not_judged_out_of_fold(me
 @pytest.mark.parametrize(("metric", "tells"), [("brier_score", True), ("log_loss", False)])
 def test_infinite_losses_do_not_tell_test_rows_from_others(metric: str, tells: bool) -> None:
     truth = np.arange(200) % 2
-    positive = np.where(np.arange(200) < 150, 0.2 + 0.6 * truth, 1.0 - truth)
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 200)
+    positive = np.where(np.arange(200) < 150, 0.2 + 0.6 * truth, 0.9 - 0.8 * truth) + noise
+    positive[-1] = 1.0 - truth[-1]
     shares = np.column_stack([1 - positive, positive])
     sample = sample_of_rows(Predictions(truth, (positive > 0.5).astype(int), shares, ("0", "1")), out_of_fold_rows=150)
     assert bool(difference_from_test_rows(sample, [(metric, None)])) is tells
