@@ -249,14 +249,15 @@ def test_a_part_without_a_row_among_those_resampled_is_not_defined(predictions: 
         assert estimate.interval is None
 
 
-def test_models_of_other_classes_are_compared_by_resamples_of_one_kind() -> None:
+def test_models_of_other_classes_with_few_rows_each_are_not_resampled() -> None:
     truth = np.arange(600) % MOST_CLASSES
     first, second = (
         Predictions(truth, np.where(np.arange(600) % 7, truth, 0), None, tuple(str(n) for n in range(classes)))
         for classes in (MOST_CLASSES, MOST_CLASSES + 1)
     )
     estimate = compare("f1_macro", Subset(first), second=Subset(second), resampling=Resampling(600))
-    assert (estimate.value, estimate.interval) == (0.0, (0.0, 0.0))
+    assert (estimate.value, estimate.interval) == (0.0, None)
+    assert "and an interval that holds takes 20 of every class" in estimate.reason
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
