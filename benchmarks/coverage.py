@@ -77,7 +77,6 @@ WORLDS = {
     "5 classes, one of 2 %": Classes((0.4, 0.3, 0.2, 0.08, 0.02), 3.0),
     "overconfident": Classes((0.5, 0.5), 1.8, distortion=1.5),
 }
-RESAMPLED = {"median_absolute_error"}  # by its scorer, which takes a second; fewer draws
 OF_NUMBERS = ("mean_squared_error", "root_mean_squared_error", "r2", "mean_absolute_error")
 GRID: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
     "2 classes, half each": (
@@ -164,7 +163,6 @@ def coverage(cell: Cell, draws: int) -> dict[str, float]:
     """What is measured of one cell of the grid."""
     use_quick_scores()
     world, metric, rows = cell
-    draws = max(draws // 8, 20) if metric in RESAMPLED else draws
     truth = value_of(metric, population(world))
     better = metric != CALIBRATION and higher_is_better(metric)
     easier = Threshold(min=truth - 0.05) if better else Threshold(max=1.25 * truth if truth > 0.02 else truth + 0.05)

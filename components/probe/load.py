@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from modelway.components.core.config.thresholds import Interval
+from modelway.components.core.measures.quantiles import Array, quantile_interval
 from modelway.components.probe.client import Client
-from modelway.components.probe.quantiles import Array, quantile_interval
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from modelway.components.core.config.serving_policy import Serving, Sla
+from modelway.components.core.measures.quantiles import minimum_samples
 from modelway.components.probe.answers import Answer, Answers, collect_answers, request_answer
 from modelway.components.probe.client import Client, Reply
 from modelway.components.probe.load import Load, run_load
-from modelway.components.probe.quantiles import minimum_samples
 from modelway.components.probe.requests import V2, MalformedRequest, Sample, malformed_requests
 from modelway.components.probe.server import ServerProcess
 

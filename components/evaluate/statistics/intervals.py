@@ -7,6 +7,7 @@
 - Average precision and Matthews' correlation: by their rows' influences, on the logit scale of their range.
 - Means of losses, their roots, R² and explained variance: by their rows' influences, on the loss's logarithm.
 - Differences of two: by the difference of influences, on the metric's own scale, except of shares of the same trials.
+- The median of absolute errors: by two of them, whose ranks are binomial whatever the errors' distribution.
 - Every other metric: scikit-learn's scorer on 200 resamples of at most 20,000 rows, percentiles; of more rows a random
   part is resampled and the spread is scaled to all.
 - The greatest error: whatever was seen can be exceeded, so it is bounded on one side alone.
@@ -27,6 +28,7 @@ import numpy as np
 from modelway.components.core.config.thresholds import Interval, metric_range
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.measures.metrics import Array, score
+from modelway.components.core.measures.quantiles import quantile_interval
 from modelway.components.evaluate.statistics.bootstrap import percentiles, resamples
 from modelway.components.evaluate.statistics.estimates import Estimate, Subset
 from modelway.components.evaluate.statistics.influence import (
@@ -93,9 +95,18 @@ def _with_interval(metric: str, value: float, *, subset: Subset, resampling: Res
     if influence is not None:
         interval, error = _of_influence(metric, value, influence, subset=subset, resampling=resampling, tail=tail)
         return Estimate(value, interval, error, level, reason or no_width(interval))
+    if metric.removeprefix("neg_") == "median_absolute_error" and groups is None:
+        interval = _of_median(np.abs(own.truth - own.predicted), level=level, is_negative=value < 0)
+        return Estimate(value, interval, confidence=level, reason=no_width(interval))
     return (
         Estimate(value, reason=reason) if reason else _of_resamples(metric, value, subset=subset, resampling=resampling)
     )
+
+
+def _of_median(errors: Array, *, level: float, is_negative: bool) -> Interval:
+    """The interval of the median of absolute errors, or of its negative; without a bound above for fewer than six."""
+    low, high = quantile_interval(np.sort(errors), 0.5, confidence=level)
+    return (-high, -max(low, 0.0)) if is_negative else (max(low, 0.0), high)
 
 
 def _of_resamples(metric: str, value: float, *, subset: Subset, resampling: Resampling) -> Estimate:

@@ -7,9 +7,9 @@ import math
 from modelway.components.core.checks import Check, Verdict, inconclusive, judged, passed_or_failed
 from modelway.components.core.config.serving_policy import Serving
 from modelway.components.core.config.thresholds import Threshold
+from modelway.components.core.measures.quantiles import minimum_samples, rate_interval
 from modelway.components.probe.load import Load
 from modelway.components.probe.measuring import QUANTILES, Measurements, latency_limits
-from modelway.components.probe.quantiles import minimum_samples, rate_interval
 
 
 def load_checks(measurements: Measurements, policy: Serving) -> list[Check]:

@@ -102,10 +102,10 @@ def test_any_metric_has_an_interval_around_it(metric: str) -> None:
 
 
 def test_what_is_resampled_of_many_rows_is_spread_as_all_of_them_would_be() -> None:
-    """The median's error falls with the root of the rows, though 20,000 of them are resampled."""
-    predictions = numbers(80_000)
-    estimate = measure("median_absolute_error", Subset(predictions), resampling=Resampling(80_000))
-    small = measure("median_absolute_error", Subset(predictions.take(np.arange(20_000))), resampling=Resampling(20_000))
+    """The score's error falls with the root of the rows, though 20,000 of them are resampled."""
+    predictions, metric = numbers(80_000), "d2_absolute_error_score"
+    estimate = measure(metric, Subset(predictions), resampling=Resampling(80_000))
+    small = measure(metric, Subset(predictions.take(np.arange(20_000))), resampling=Resampling(20_000))
     assert estimate.error is not None
     assert small.error is not None
     assert estimate.error == pytest.approx(small.error / 2, rel=0.25)
@@ -226,11 +226,35 @@ def test_what_most_resamples_miss_is_not_defined() -> None:
     predictions = numbers(1000)
     subset, whole = Subset(predictions, np.array([3])), Subset(predictions)
     for estimate in (
-        measure("median_absolute_error", subset, resampling=Resampling(1000)),
+        measure("median_absolute_error", subset, resampling=Resampling(1000, groups=np.arange(1000))),
         compare("median_absolute_error", subset, second=whole, resampling=Resampling(1000)),
     ):
         assert np.isnan(estimate.value)
         assert estimate.interval is None
+
+
+@pytest.mark.parametrize("draw", ["normal", "standard_cauchy"])
+def test_the_interval_of_the_median_error_holds_whatever_the_tail(draw: str) -> None:
+    dice, rows, draws = np.random.default_rng(5), 100, 1000
+    truth = float(np.quantile(np.abs(getattr(dice, draw)(size=1_000_000)), 0.5))
+    held = 0
+    for errors in getattr(dice, draw)(size=(draws, rows)):
+        predictions = Predictions(np.zeros(rows), errors, None, ())
+        estimate = measure("median_absolute_error", Subset(predictions), resampling=Resampling(rows))
+        assert estimate.interval is not None
+        held += estimate.interval[0] <= truth <= estimate.interval[1]
+    assert 0.94 < held / draws < 0.985
+
+
+def test_a_negative_median_has_the_bounds_of_the_positive_one() -> None:
+    subset, resampling = Subset(numbers(50)), Resampling(50)
+    positive, negative = (
+        measure(f"{sign}median_absolute_error", subset, resampling=resampling) for sign in ("", "neg_")
+    )
+    assert positive.interval is not None
+    assert negative.interval == (-positive.interval[1], -positive.interval[0])
+    few = measure("median_absolute_error", Subset(numbers(5)), resampling=Resampling(5))
+    assert few.interval == (0.0, np.inf)
 
 
 def test_one_row_has_a_value_and_no_evidence() -> None:

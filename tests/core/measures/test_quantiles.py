@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from modelway.components.probe.quantiles import minimum_samples, quantile_interval, rate_interval
+from modelway.components.core.measures.quantiles import minimum_samples, quantile_interval, rate_interval
 
 
 @pytest.mark.parametrize(
