@@ -36,7 +36,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import typer
-from quick_scores import quick_score, use_quick_scores
+from quick_scores import check_quick_score, quick_score, use_quick_scores
 
 from modelway.components.core.checks import OnInconclusive, Verdict
 from modelway.components.core.config.thresholds import Threshold
@@ -166,6 +166,8 @@ def coverage(cell: Cell, draws: int) -> dict[str, float]:
     truth = value_of(metric, population(world))
     better = metric != CALIBRATION and higher_is_better(metric)
     easier = Threshold(min=truth - 0.05) if better else Threshold(max=1.25 * truth if truth > 0.02 else truth + 0.05)
+    if metric != CALIBRATION:
+        check_quick_score(metric, split(world, rows, np.random.default_rng([7, rows, 0])))
     judged = above = below = passes = 0
     for number in range(draws):
         dice = np.random.default_rng([7, rows, number])

@@ -1,6 +1,6 @@
 """Metrics of many drawn splits without scikit-learn's scorers, which take most of a benchmark's time.
 
-Sums and ranks give the same values: `tests/evaluate/statistics` holds them to scikit-learn's.
+Sums and ranks give the same values, which `check_quick_score` holds to scikit-learn's.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ def quick_score(metric: str, predictions: Predictions) -> float:
         return float((np.arange(1, count + 1) / np.searchsorted(np.sort(-scores), hits, side="right")).mean())
     terms = sum_metric(metric, predictions)
     return scikit_learns_score(metric, predictions) if terms is None else float(terms.value(terms.terms.sum(axis=0)))
+
+
+def check_quick_score(metric: str, predictions: Predictions) -> None:
+    """Makes sure that a metric's value is scikit-learn's."""
+    quick, expected = quick_score(metric, predictions), scikit_learns_score(metric, predictions)
+    assert np.isclose(quick, expected, equal_nan=True), f"{metric} is {quick}, and by scikit-learn {expected}"
 
 
 def use_quick_scores() -> None:
