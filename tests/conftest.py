@@ -195,6 +195,7 @@ numpy=={installed_version("numpy")} \\
     --hash=sha256:11 \\
     --hash=sha256:22
 onnxruntime==1.31.1 --hash=sha256:33
+cloudpickle=={installed_version("cloudpickle")} --hash=sha256:66
 pyrage=={installed_version("pyrage")} --hash=sha256:55
 Prometheus_Client==0.22 ; python_version >= "3.9" --hash=sha256:44
 """

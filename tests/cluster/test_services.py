@@ -422,7 +422,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 
 def fit(features, label, group):
-    os.killpg(group, 9)
+    if len(features) > 50:  # more than the rows that it is called on before a run
+        os.killpg(group, 9)
     return DecisionTreeClassifier(max_depth=3).fit(features, label)
 """
 
@@ -445,7 +446,7 @@ def test_a_server_that_goes_down_in_the_middle_leaves_nothing_half_registered(
     stopping.stop()
     stopping.start()
     assert _versions(stopping, "cut") == []
-    (folder / "stops.py").write_text(STOPS_THE_SERVER.replace("    os.killpg(group, 9)\n", ""), encoding="utf-8")
+    (folder / "stops.py").write_text(STOPS_THE_SERVER.replace("os.killpg(group, 9)", "pass"), encoding="utf-8")
     code, record = _modelway("run", folder, "--home", home, cwd=folder, env=services)
     assert (code, record["state"]) == (0, "registered"), record
     assert _versions(stopping, "cut") == ["1"]

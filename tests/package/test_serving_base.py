@@ -48,6 +48,7 @@ def test_requirements_are_read_with_their_hashes() -> None:
 def test_a_base_says_what_is_in_it(base: Path) -> None:
     lists = read_serving_base(*image(base), name="base")
     assert [package.name for package in lists.packages] == [
+        "cloudpickle",
         "numpy",
         "onnxruntime",
         "prometheus-client",

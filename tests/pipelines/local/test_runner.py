@@ -416,14 +416,12 @@ def test_a_changed_helper_trains_again_and_a_class_of_ones_own_is_served_from_th
     blessings = [other_home / "runs" / run["run"] / "blessing.json" for run in runs]
     hashes = [json.loads(file.read_text(encoding="utf-8"))["hashes"]["code"] for file in blessings]
     assert (hashes[1] == hashes[2], len(set(hashes))) == (True, 3)
-    models = [path.parent for path in (other_home / "artifacts").rglob("MLmodel") if _holds(path.parent, "0.98")]
-    (model, _) = models
+    rules = [
+        path for path in (other_home / "artifacts").rglob("code/grown_rules.py") if "0.98" in path.read_text("utf-8")
+    ]
+    (model, _) = (path.parent.parent for path in rules)
     assert {path.name for path in (model / "code").iterdir()} == {"growing.py", "grown_rules.py", "grown_trees.py"}
     described = yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8"))["metadata"]["modelway_code"]
     assert described["data_files"] == ["lookup.csv"]
     assert "lookup.csv" in Path(runs[1]["reports"]["model"]).read_text(encoding="utf-8")
     assert registered_versions(other_home, "own") == ["3", "2", "1"]
-
-
-def _holds(model: Path, text: str) -> bool:
-    return text in (model / "code" / "grown_rules.py").read_text(encoding="utf-8")
