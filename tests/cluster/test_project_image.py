@@ -111,6 +111,7 @@ class Cluster:
 
 
 _ENDED = {"Succeeded", "Failed"}
+_OUTPUTS = {"model": "system.Model", "metrics": "system.Metrics", "out_of_fold": "system.Dataset"}
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def _pod(name: str, image: str, command: list[str], parameters: dict[str, str], 
             "parameters": {key: {"outputFile": f"/minio/out/{key}"} for key in ("run_id", "model_id", "model_hash")},
             "artifacts": {
                 key: {"artifacts": [{"name": key, "type": {"schemaTitle": kind}, "uri": f"minio://out/{key}"}]}
-                for key, kind in {"model": "system.Model", "metrics": "system.Metrics"}.items()
+                for key, kind in _OUTPUTS.items()
             },
         },
     }
