@@ -18,7 +18,8 @@ from modelway.components.train.fit import fit_raw
 
 ENOUGH_TEST_ROWS = 1000
 MOST_FITS = 20
-MOST_SECONDS = 300.0
+MOST_SECONDS = 300.0  # for five folds once
+REPEATED_SECONDS = 60.0  # for them and their repeats
 COPIES = 0.99  # by rule 1, from this share of distinct rows on, equal rows are copies of each other and no coincidence
 
 
@@ -59,9 +60,14 @@ def out_of_fold(project: Project, table: pl.DataFrame, *, pipeline: Pipeline, fi
 
 
 def repeats_within(fit_seconds: float) -> int:
-    """How often five folds are repeated: at most 20 fits, and five minutes, at four fifths of a fit's time each."""
+    """How often five folds are fitted, at four fifths of a fit's time each.
+
+    Once within five minutes; as often as one minute allows, in 20 fits at most.
+    """
     seconds = max(fit_seconds, 1e-9) * FOLDS * (FOLDS - 1) / FOLDS
-    return int(min(MOST_FITS // FOLDS, MOST_SECONDS // seconds))
+    if seconds > MOST_SECONDS:
+        return 0
+    return int(max(1, min(MOST_FITS // FOLDS, REPEATED_SECONDS // seconds)))
 
 
 def folds(table: pl.DataFrame, label: Array, *, project: Project, number: int) -> Iterator[tuple[Array, Array]]:
