@@ -11,16 +11,16 @@ from sklearn.pipeline import Pipeline
 
 from modelway.components.core.config.project import Project, Split
 from modelway.components.core.errors import first_line
-from modelway.components.core.measures.metrics import Array, Predictions, predict
+from modelway.components.core.measures.metrics import Array, Predictions, ordered_classes, predict
 from modelway.components.core.measures.out_of_fold import FOLDS, OutOfFold
-from modelway.components.core.tables.parquet import label_of, positive_class, to_model_input
+from modelway.components.core.tables.parquet import label_of, to_model_input
+from modelway.components.core.tables.placement import MOSTLY_DISTINCT
 from modelway.components.train.fit import fit_raw
 
 ENOUGH_TEST_ROWS = 1000
 MOST_FITS = 20
 MOST_SECONDS = 300.0  # for five folds once
 REPEATED_SECONDS = 60.0  # for them and their repeats
-COPIES = 0.99  # by rule 1, from this share of distinct rows on, equal rows are copies of each other and no coincidence
 
 
 def out_of_fold(project: Project, table: pl.DataFrame, *, pipeline: Pipeline, fit_seconds: float) -> OutOfFold:
@@ -98,7 +98,7 @@ def _groups(table: pl.DataFrame, split: Split, *, label: str) -> Array | None:
         return None
     rows = np.asarray(table.select(sorted(set(table.columns) - {label})).hash_rows().rank("dense").to_numpy())
     distinct = len(np.unique(rows))
-    are_copies = split.equal_rows == "together" or distinct >= COPIES * len(rows)
+    are_copies = split.equal_rows == "together" or distinct >= MOSTLY_DISTINCT * len(rows)
     return rows if are_copies and distinct < len(rows) else None
 
 
@@ -139,10 +139,7 @@ def _classes(pipeline: Pipeline, label: Array, *, project: Project) -> tuple[str
     if project.task == "regression":
         return ()
     classes = list(getattr(pipeline, "classes_", np.unique(label)))
-    if project.task == "binary":
-        positive = positive_class(classes, project)
-        classes = [*(value for value in classes if value != positive), positive]
-    return tuple(str(value) for value in classes)
+    return tuple(str(value) for value in ordered_classes(classes, project))
 
 
 def _renumbered(predictions: Predictions, classes: tuple[str, ...]) -> Array:

@@ -120,8 +120,8 @@ def validate(
 def _test_share(train_rows: int, test_rows: int, *, split: Split) -> str | None:
     """The test split's real share, beside the one that the project asks for."""
     rows = train_rows + test_rows
-    asked = split.test_fraction / (1 - split.unseen_fraction)
-    return f"{test_rows / rows:.1%} of these rows; data.split asks for {asked:.1%}" if rows else None
+    requested = split.test_fraction / (1 - split.unseen_fraction)
+    return f"{test_rows / rows:.1%} of these rows; data.split asks for {requested:.1%}" if rows else None
 
 
 def _sample(profile: Profile, train: pl.LazyFrame, *, section: Multivariate | None) -> pl.DataFrame | None:

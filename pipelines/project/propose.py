@@ -17,6 +17,7 @@ import yaml
 from modelway.components.core.config.project import Data, Split
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import fetch, is_uri
+from modelway.components.core.tables.placement import MOSTLY_DISTINCT
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
 from modelway.components.ingest.types import parse_series
@@ -24,7 +25,6 @@ from modelway.pipelines.project.schemas import DOCUMENTS
 
 MOST_CATEGORIES = 30
 MOST_CLASSES = 20
-DISTINCT_ROWS = 0.99  # the share from which on equal rows are taken for copies
 FEW_ROWS = 1000  # of which a split may leave a side, or training a class, without rows
 SEEDS = 100  # that are tried for a split of them
 ROWS_FOR_REGRESSION = 20_000  # with fewer, the test split seldom suffices to tell a loss of 0.01 from none
@@ -279,7 +279,7 @@ def _equal_rows(contents: pl.DataFrame) -> tuple[str, str]:
     figure += " are distinct without the label"
     if distinct == rows:
         return "together", f"{figure}: an equal one would be a copy"
-    if distinct >= DISTINCT_ROWS * rows:
+    if distinct >= MOSTLY_DISTINCT * rows:
         return "together", f"{figure}: equal ones are taken for copies"
     return "apart", f"{figure}: equal ones are taken for coincidences"
 

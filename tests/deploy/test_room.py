@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -35,6 +35,24 @@ QUOTA = (
     "limited: requests.cpu=1"
 )
 SMALL = {"cpu": "250m", "memory": "256Mi"}
+
+
+@dataclass
+class Clock:
+    """Stands for the module `time`, whose clock a test sets."""
+
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which room is waited for."""
+    clock = Clock()
+    monkeypatch.setattr(room_module, "time", clock)
+    return clock
 
 
 def pod(name: str, version: str = "5", requests: dict[str, str] = SMALL, **more: Any) -> Object:
@@ -166,40 +184,32 @@ def test_it_is_given_up_in_time_but_not_while_the_rollout_waits_on_purpose(api: 
         wait.observe(RolloutState("progressing", ""), [pod("a")], problems={})
 
 
-def test_each_pod_that_becomes_ready_gives_the_others_the_whole_time_again(
-    api: ApiServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_pod_that_becomes_ready_gives_the_others_the_whole_time_again(api: ApiServer, clock: Clock) -> None:
     deployment(api)
-    now = 0.0
-    monkeypatch.setattr(room_module, "time", SimpleNamespace(monotonic=lambda: now))
     wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=60)
     progressing, ready = RolloutState("progressing", ""), {"conditions": [{"type": "Ready", "status": "True"}]}
     pods = [pod(name) for name in "abc"]
     for count in range(3):
         pods[:count] = [scheduled(name) | {"status": ready} for name in "abc"[:count]]
         for _ in range(2):
-            now += 50
+            clock.now += 50
             assert wait.observe(progressing, pods, problems={}).startswith(f"waiting for room: {3 - count} pod")
-    now += 20
+    clock.now += 20
     with pytest.raises(NoRoomError, match=r"1 pod of version 5 asked for .*; there was none for 70 s"):
         wait.observe(progressing, pods, problems={})
 
 
-def test_a_version_for_which_others_give_way_pod_by_pod_is_getting_on(
-    api: ApiServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_for_which_others_give_way_pod_by_pod_is_getting_on(api: ApiServer, clock: Clock) -> None:
     deployment(api)
-    now = 0.0
-    monkeypatch.setattr(room_module, "time", SimpleNamespace(monotonic=lambda: now))
     wait = RoomWait(api.cluster(), DeploymentTarget(), "loans", seconds=60)
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     for count in range(4):
         new = [scheduled(f"new-{number}") | {"status": ready} for number in range(count)]
         old = [scheduled(f"old-{number}") | {"status": ready} for number in range(3 - count)]
-        now += 50
+        clock.now += 50
         state = RolloutState("progressing", "", pods=tuple(new))
         assert wait.observe(state, [*new, *old, pod("waiting")], problems={}).startswith("waiting for room")
-    now += 70
+    clock.now += 70
     with pytest.raises(NoRoomError):
         wait.observe(state, [*new, pod("waiting")], problems={})
 

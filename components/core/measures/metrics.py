@@ -99,10 +99,7 @@ def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Projec
     if project.task == "regression":
         return Predictions(truth, predicted.astype(np.float64), None, ())
     model_classes = list(getattr(model, "classes_", np.unique(predicted)))
-    classes = list(model_classes)
-    if project.task == "binary":
-        positive = positive_class(classes, project)
-        classes = [*(value for value in classes if value != positive), positive]
+    classes = ordered_classes(model_classes, project)
     if scores is not None and (scores.ndim != 1 or len(model_classes) != 2):
         scores = None
     if scores is not None and model_classes[1] != classes[1]:
@@ -118,6 +115,14 @@ def predict(model: Any, features: pd.DataFrame, *, truth: Array, project: Projec
         untrained=tuple(str(value) for value in untrained),
         scores=scores,
     )
+
+
+def ordered_classes(classes: list[Any], project: Project) -> list[Any]:
+    """A model's classes in the order of its predictions: in a binary task the positive one is last."""
+    if project.task != "binary":
+        return classes
+    positive = positive_class(classes, project)
+    return [*(value for value in classes if value != positive), positive]
 
 
 def score(name: str, predictions: Predictions) -> float:

@@ -93,11 +93,7 @@ def load_skops(path: Path, trusted_types: Collection[str] = (), *, code: Path | 
     try:
         types = HeldTypes.read(dumped, trusted_types)
     except Exception as error:  # of any kind, from a damaged file
-        raise DamagedError(
-            f"{path} cannot be read as a model in skops' format: {first_line(error)}",
-            file=str(path),
-            remedy="train the model again; nothing was loaded",
-        ) from error
+        raise _damaged(path, "a model in skops' format", error) from error
     if types.untrusted:
         raise RejectedError(
             f"{path} holds {', '.join(types.untrusted)}: not among the types that models may be made of",
@@ -127,13 +123,17 @@ def required_modules(folder: Path) -> set[str]:
         else:
             modules = pickled_modules(content)
     except Exception as error:  # of any kind, from a damaged file
-        raise DamagedError(
-            f"{path} cannot be read as a model: {first_line(error)}",
-            file=str(path),
-            remedy="train the model again; nothing was loaded",
-        ) from error
+        raise _damaged(path, "a model", error) from error
     code = code_folder(folder, flavor)
     return {module.partition(".")[0] for module in modules} - (module_names(code) if code is not None else set())
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> DamagedError:
+    return DamagedError(
+        f"{path} cannot be read as {kind}: {first_line(error)}",
+        file=str(path),
+        remedy="train the model again; nothing was loaded",
+    )
 
 
 def load_model(folder: str | Path, trusted_types: Collection[str] = ()) -> Any:

@@ -12,6 +12,7 @@ from modelway.components.core.config.project import Split
 from modelway.components.core.tables.parquet import as_numbers, as_text
 
 TRAIN, TEST, UNSEEN = 0, 1, 2
+MOSTLY_DISTINCT = 0.99  # the share of distinct rows from which on equal ones are copies, and no coincidence
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Sides = np.ndarray[Any, np.dtype[np.int8]]
 _GAMMA = 0x9E3779B97F4A7C15

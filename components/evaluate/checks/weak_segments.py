@@ -99,7 +99,6 @@ def weak_segment_checks(candidate: Candidate, columns: Sequence[str], *, policy:
         reason = why_not_measurable(predictions, segment.rows, minimum_rows=min(least // 2, len(judging)))
         estimate = None if reason else measure(metric, Subset(predictions, segment.rows), resampling=resampling)
         if estimate is None or np.isnan(estimate.value):
-            reason = reason or (estimate.reason if estimate else "")
             reason = (
                 reason
                 or (estimate.reason if estimate else "")

@@ -18,6 +18,7 @@ from modelway.components.evaluate.statistics.ranking import (
     roc_auc_influence,
 )
 from modelway.components.evaluate.statistics.resampling import Resampling
+from modelway.components.evaluate.statistics.sufficiency import rarest_count
 from modelway.components.evaluate.statistics.sum_metrics import sum_metric
 
 LEAST_STEP = 1e-6
@@ -110,10 +111,4 @@ def student_quantile(tail: float, freedom: float) -> float:
 
 def greatest_unseen(predictions: Predictions, groups: Array | None, *, tail: float) -> float:
     """How far two areas under the curve may be apart that order all of these rows alike."""
-    counts = [
-        int((predictions.truth == number).sum())
-        if groups is None
-        else len(np.unique(groups[predictions.truth == number]))
-        for number in range(len(predictions.classes))
-    ]
-    return float(1 - tail ** (1 / max(min(counts), 1)))
+    return float(1 - tail ** (1 / max(rarest_count(predictions, groups), 1)))

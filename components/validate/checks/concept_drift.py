@@ -183,21 +183,21 @@ def skill_check(
     if not skill or not abs(skill) > _Z * registered_error:
         message = f"{was}, and unrelated labels give {chance:.4f}: it had no skill that could be lost"
         return inconclusive(_NAME, message, rule=rule, observed=value)
-    kept = (value - chance) / skill
-    error = math.hypot(own_error, kept * registered_error) / abs(skill)
-    interval = kept - _Z * error, kept + _Z * error
+    remaining = (value - chance) / skill
+    error = math.hypot(own_error, remaining * registered_error) / abs(skill)
+    interval = remaining - _Z * error, remaining + _Z * error
     verdict = Verdict.INCONCLUSIVE if math.isnan(error) else Threshold(min=limit).judge(interval)
     bounds = registered.interval
     registered_interval = f" ({bounds[0]:.4f} to {bounds[1]:.4f})" if bounds is not None else ""
     message = (
         f"champion version {version} has {metric} {value:.4f} on {count:,} new test rows, and was registered with "
         f"{registered.value:.4f}{registered_interval}; {chance:.4f} is what unrelated labels give, so it keeps "
-        f"{kept:.0%} of its skill ({CONFIDENCE:.0%} interval {interval[0]:.0%} to {interval[1]:.0%}); the policy "
+        f"{remaining:.0%} of its skill ({CONFIDENCE:.0%} interval {interval[0]:.0%} to {interval[1]:.0%}); the policy "
         f"requires {limit:.0%}"
     )
     message += f"; {_REMEDIES[verdict]}" if verdict in _REMEDIES else ""
     rounded = None if math.isnan(error) else (round(interval[0], 6), round(interval[1], 6))
-    observed = round(kept, 6)
+    observed = round(remaining, 6)
     return judged(_NAME, verdict, message=message, rule=rule, observed=observed, threshold=limit, interval=rounded)
 
 

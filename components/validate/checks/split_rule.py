@@ -6,9 +6,8 @@ import polars as pl
 
 from modelway.components.core.checks import Check, OnInconclusive, inconclusive, passed_or_failed
 from modelway.components.core.config.project import Split
+from modelway.components.core.tables.placement import MOSTLY_DISTINCT
 from modelway.components.validate.counting import multiplicities, rows_of
-
-LEAST_DISTINCT = 0.99
 
 
 def split_rule_check(
@@ -46,17 +45,17 @@ def split_rule_check(
     share = distinct / max(rows, 1)
     message += f"; {distinct:,} of {rows:,} ({share:.2%}) are distinct without the label"
     if distinct == rows:
-        return passed_or_failed("split_rule", True, message=message, observed=share, threshold=LEAST_DISTINCT)
+        return passed_or_failed("split_rule", True, message=message, observed=share, threshold=MOSTLY_DISTINCT)
     message += (
         ": rows with equal features and other labels part, so that the test split holds the answers that the training "
-        f"split does not; write `rule: 2` and `equal_rows: {'apart' if share < LEAST_DISTINCT else 'together'}` under "
+        f"split does not; write `rule: 2` and `equal_rows: {'apart' if share < MOSTLY_DISTINCT else 'together'}` under "
         "`data.split`"
     )
     if before is not None and like_before:
         message += "; the champion was split by rule 1, which is kept until then"
-    elif share < LEAST_DISTINCT:
-        return passed_or_failed("split_rule", False, message=message, observed=share, threshold=LEAST_DISTINCT)
-    return inconclusive("split_rule", message, rule=OnInconclusive.WARN, observed=share, threshold=LEAST_DISTINCT)
+    elif share < MOSTLY_DISTINCT:
+        return passed_or_failed("split_rule", False, message=message, observed=share, threshold=MOSTLY_DISTINCT)
+    return inconclusive("split_rule", message, rule=OnInconclusive.WARN, observed=share, threshold=MOSTLY_DISTINCT)
 
 
 def _distinct_rows(table: pl.LazyFrame, label: str) -> tuple[int, int]:
