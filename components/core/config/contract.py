@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from modelway.components.core.config.document import Document, Section
 from modelway.components.core.config.project import Project
+from modelway.components.core.config.seen import ALPHA, MOST, Bound, Seen, SeenRows
 from modelway.components.core.errors import ModelwayError
 
 ColumnType = Literal["boolean", "integer", "number", "string", "date", "datetime"]
-Bound = int | float | dt.datetime | dt.date
+Line = Literal["type", "nulls", "minimum", "maximum", "categories", "commonest"]
+"""What a column's evidence judges: `categories` how many unseen values there are, `commonest` the rows of one."""
 
 _BOUNDED = {"integer", "number", "date", "datetime"}
+
+
+def _share(value: object) -> object:
+    """A share that may be written as a percentage."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            return float(value.strip().removesuffix("%")) / 100
+        except ValueError:
+            return value
+    return value
+
+
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
 
 
 class Column(Section):
@@ -31,6 +46,14 @@ class Column(Section):
     maximum: Bound | None = None
     categories: tuple[str | int | bool, ...] | None = Field(None, description="The only values there may be.")
     pattern: str | None = Field(None, description="A regular expression that every text must match in full.")
+    strict: bool = Field(False, description="Whether one bad row fails a line, whatever was seen.")
+    allowed: Share | None = Field(
+        None, description="The share of rows that may break the type, the bounds, the categories or the pattern."
+    )
+    most: Share = Field(MOST, description="The share of bad rows that fails a line whatever was seen.")
+    seen: Seen | None = Field(
+        None, description="The rows that the lines were proposed from; without it, all are strict."
+    )
 
     @field_validator("minimum", "maximum", mode="before")
     @classmethod
@@ -42,16 +65,13 @@ class Column(Section):
     @field_validator("minimum", "maximum")
     @classmethod
     def _as_the_column(cls, bound: Bound | None, info: ValidationInfo) -> Bound | None:
-        """A date or time as the column holds it: whole days in a date column, UTC without a zone in a datetime one."""
-        kind = info.data.get("type")
-        if kind == "datetime" and isinstance(bound, dt.date):
-            moment = bound if isinstance(bound, dt.datetime) else dt.datetime.combine(bound, dt.time())
-            return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
-        if kind == "date" and isinstance(bound, dt.datetime):
-            if bound.time() != dt.time() or bound.tzinfo is not None:
-                raise ValueError(f"{bound} is not a whole day, which the type date needs")
-            return bound.date()
-        return bound
+        return _bound_of(info.data.get("type"), bound)
+
+    @model_validator(mode="after")
+    def _one_word(self) -> Self:
+        if self.strict and self.allowed is not None:
+            raise ValueError("strict allows no bad row, and allowed some: remove one of the two")
+        return self
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -85,6 +105,45 @@ class Column(Section):
                 raise ValueError(f"the category {category} is outside minimum and maximum: it can never pass")
         return self
 
+    def seen_for(self, line: Line) -> SeenRows | None:
+        """The rows that a line was proposed from; None: it is a person's word, and judged as such.
+
+        That is so without `seen`, with `strict` or, except for missing values, `allowed`, and where the line was edited
+        since it was proposed.
+        """
+        seen = self.seen
+        if seen is None or self.strict or (self.allowed is not None and line != "nulls"):
+            return None
+        bad = {"type": seen.unparsed, "nulls": seen.nulls}.get(line, 0)
+        if line == "nulls" and not math.isclose(self.max_nulls, seen.nulls / max(seen.rows, 1), abs_tol=1e-6):
+            return None
+        if line in {"minimum", "maximum"} and getattr(self, line) != _bound_of(self.type, getattr(seen, line)):
+            return None
+        if line in {"categories", "commonest"}:
+            if self.categories is None or {str(category) for category in self.categories} != {*(seen.categories or ())}:
+                return None
+            bad = sum(count == 1 for count in (seen.categories or {}).values()) if line == "categories" else 0
+        return SeenRows(seen.rows, bad, seen.rows_as_one)
+
+    def lines(self) -> tuple[Line, ...]:
+        """The lines that the column has, whether by evidence or by a person's word."""
+        lines: tuple[Line, ...] = get_args(Line)
+        bounds = {"minimum": self.minimum is not None, "maximum": self.maximum is not None}
+        present = {"type": True, "nulls": True} | bounds
+        return tuple(line for line in lines if present.get(line, self.categories is not None))
+
+
+def _bound_of(kind: object, bound: Bound | None) -> Bound | None:
+    """A date or time as the column holds it: whole days in a date column, UTC without a zone in a datetime one."""
+    if kind == "datetime" and isinstance(bound, dt.date):
+        moment = bound if isinstance(bound, dt.datetime) else dt.datetime.combine(bound, dt.time())
+        return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)
+    if kind == "date" and isinstance(bound, dt.datetime):
+        if bound.time() != dt.time() or bound.tzinfo is not None:
+            raise ValueError(f"{bound} is not a whole day, which the type date needs")
+        return bound.date()
+    return bound
+
 
 class RowRule(Section):
     """Something that must hold in every row, in every group of rows, or in the table: a business or compliance rule."""
@@ -116,6 +175,15 @@ class Contract(Document):
     unique: tuple[tuple[str, ...], ...] = Field((), description="Sets of columns that together identify a row.")
     extra_columns: Literal["allow", "forbid"] = Field("allow", description="Columns not named here.")
     minimum_rows: int = Field(1, ge=1, le=10**12)
+
+    def level(self, label: str) -> float:
+        """The chance that each line judged by evidence may have of failing on rows drawn like those that were seen.
+
+        Together they have `ALPHA` (Bonferroni). The label's lines are strict.
+        """
+        columns = [column for name, column in self.columns.items() if name != label]
+        count = sum(column.seen_for(line) is not None for column in columns for line in column.lines())
+        return ALPHA / max(count, 1)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
