@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from dataclasses import dataclass
 from itertools import chain
@@ -21,9 +20,9 @@ from modelway.components.core.tables.placement import MOSTLY_DISTINCT
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
 from modelway.components.ingest.types import parse_series
+from modelway.pipelines.project.propose_contract import MOST_CATEGORIES, proposed_columns
 from modelway.pipelines.project.schemas import DOCUMENTS
 
-MOST_CATEGORIES = 30
 MOST_CLASSES = 20
 FEW_ROWS = 1000  # of which a split may leave a side, or training a class, without rows
 SEEDS = 100  # that are tried for a split of them
@@ -77,7 +76,7 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
             remedy=f"did you mean {' or '.join(close)}?" if close else f"choose among {', '.join(table.columns[:12])}",
         )
     task = _task(table[label])
-    contract = {"columns": {column: _column(table[column]) for column in table.columns}}
+    contract = {"columns": proposed_columns(table, label=label, task=task)}
     uses = {column: _use(table[column], contract["columns"][column]) for column in table.columns if column != label}
     features: dict[str, list[str]] = {"numeric": [], "categorical": [], "datetime": []}
     for column, use in uses.items():
@@ -199,53 +198,6 @@ def _task(label: pl.Series) -> str:
         column=label.name,
         remedy=f"choose a number, or a column with at most {MOST_CLASSES} classes",
     )
-
-
-def _column(series: pl.Series) -> dict[str, Any]:
-    """A column's part of the contract: its present values, with a little room."""
-    column: dict[str, Any] = {"type": _type(series)}
-    nulls = series.null_count() / len(series)
-    if nulls:
-        column["max_nulls"] = min(1.0, math.ceil(nulls * 110) / 100)
-    values = series.drop_nulls()
-    if column["type"] in {"integer", "number"} and len(values):
-        low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
-        room = 0.1 * (high - low)
-        column["minimum"] = 0 if 0 <= low <= room else _round(low - room, math.floor)
-        column["maximum"] = 0 if -room <= high <= 0 else _round(high + room, math.ceil)
-    if column["type"] == "string" and 0 < values.n_unique() <= MOST_CATEGORIES and values.n_unique() < len(values):
-        column["categories"] = sorted(values.unique().to_list())
-    if _is_identifier(series):
-        column["unique"] = True
-    return column
-
-
-def _type(series: pl.Series) -> str:
-    dtype = series.dtype
-    if dtype == pl.Boolean:
-        return "boolean"
-    if dtype.is_integer():
-        return "integer"
-    if dtype.is_numeric() or dtype == pl.Null:
-        return "number"
-    if dtype == pl.Date:
-        return "date"
-    return "datetime" if dtype.is_temporal() else "string"
-
-
-def _round(value: float, towards: Any) -> float | int:
-    """To two significant digits, away from the data."""
-    if value == 0:
-        return 0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    result = round(towards(value / unit) * unit, 12)
-    return int(result) if result == int(result) else result
-
-
-def _is_identifier(series: pl.Series) -> bool:
-    """Whether every row has its own value, in a type that identifies."""
-    distinct = series.n_unique() == len(series) and not series.null_count() and len(series) > MOST_CATEGORIES
-    return distinct and (series.dtype.is_integer() or series.dtype == pl.String)
 
 
 def _use(series: pl.Series, column: dict[str, Any]) -> str:
