@@ -1,0 +1,111 @@
+"""Whether the drill's data faults are caught where nobody has edited the files that `modelway init` proposed.
+
+Five tables of other shapes than the example's: each is written to CSV, its project is proposed from it, and every fault
+that is meant for the data gate is injected as `modelway drill` does:
+
+    uv run --group benchmarks python benchmarks/drill_proposed.py
+    uv run --group benchmarks python benchmarks/drill_proposed.py --table visits --fault "null burst"
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import numpy as np
+import polars as pl
+import typer
+from teaching_tables import teaching_tables
+
+from modelway.pipelines.drill.drill import CLEAN, FaultResult, faults_named, run_drill
+from modelway.pipelines.drill.faults import FAULTS
+from modelway.pipelines.project.propose import propose
+from modelway.pipelines.project.workspace import Workspace
+
+SHIPPED = {  # the package's name for the table, and the label
+    "Ecdat/Benefits": "ui",
+    "ggplot2/diamonds": "price",
+    "car/SLID": "wages",
+    "Ecdat/HI": "whi",
+}
+
+
+def visits(rows: int = 3_000) -> pl.DataFrame:
+    """Visits of a clinic: an identifier, numbers with gaps, categories with a rare one, a day, and a label."""
+    dice = np.random.default_rng(0)
+    age, paid = dice.uniform(18, 90, rows).round(1), dice.gamma(2.0, 50.0, rows).round(2)
+    days = np.datetime64("2025-01-01") + dice.integers(0, 365, rows).astype("timedelta64[D]")
+    ill = (age - 50) / 15 + (paid > 100) + dice.normal(0, 0.7, rows) > 0
+    return pl.DataFrame(
+        {
+            "visit": np.arange(1, rows + 1),
+            "age": age,
+            "paid": pl.Series(paid).set(pl.Series(dice.random(rows) < 0.03), None),
+            "city": dice.choice(["Ulm", "Köln", "Jena", "Emden"], rows, p=[0.5, 0.3, 0.19, 0.01]),
+            "since": days,
+            "ill": ill.astype(int),
+        }
+    )
+
+
+def tables() -> dict[str, tuple[pl.DataFrame, str]]:
+    """Each table and its label, by name."""
+    shipped = {table.name: table.table for table in teaching_tables(least_rows=40, most_rows=6_000)}
+    labelled = {name.rpartition("/")[2].lower(): (shipped[name], label) for name, label in SHIPPED.items()}
+    return {"visits": (visits(), "ill"), **labelled}
+
+
+def main(
+    table: Annotated[list[str] | None, typer.Option(help="Only this table; may be given several times.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Only this fault; may be given several times.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Drills each table's proposed project, and exits with 1 where a fault is not caught."""
+    faults = [each.name for each in FAULTS if each.gate == "data"] if fault is None else fault
+    chosen = {name: content for name, content in tables().items() if table is None or name in table}
+    results: dict[str, list[FaultResult]] = {}
+    for name, (rows, label) in chosen.items():
+        start = time.perf_counter()
+        with TemporaryDirectory() as work:
+            rows.write_csv(Path(work) / "rows.csv")
+            folder = Path(work) / "project"
+            folder.mkdir()
+            proposal = propose(folder, name, source=str(Path(work) / "rows.csv"), label=label)
+            for file, text in proposal.files.items():
+                (folder / file).write_text(text, encoding="utf-8")
+            results[name] = run_drill(Workspace.load(folder), faults_named(faults), on_result=_progress(name))
+        sys.stderr.write(f"{name}: {len(rows):,} rows, {time.perf_counter() - start:.0f} s\n")
+    missed = [(name, result.fault) for name, row in results.items() for result in row if not result.caught]
+    if as_json:
+        print(json.dumps({name: [asdict(result) for result in row] for name, row in results.items()}))
+    else:
+        _print_table(results)
+        print(f"{len(missed)} not caught")
+    raise typer.Exit(bool(missed))
+
+
+def _progress(name: str) -> object:
+    return lambda result: sys.stderr.write(f"{name}: {result.fault}: {'caught' if result.caught else result}\n")
+
+
+def _print_table(results: dict[str, list[FaultResult]]) -> None:
+    """A row a fault, a column a table: the first check meant for the fault that blocked."""
+    names = list(results)
+    print(f"| fault | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    meant = {fault.name: fault.check for fault in FAULTS}
+    for row in zip(*results.values(), strict=True):
+        cells = []
+        for result in row:
+            checks = [check for check in result.checks if check.startswith(meant.get(result.fault, ()))]
+            passed = "passes" if result.fault == CLEAN and result.caught else "**not caught**"
+            cells.append(f"`{checks[0]}`" if result.caught and checks else passed)
+        print(f"| {row[0].fault} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    typer.run(main)
