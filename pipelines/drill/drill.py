@@ -32,7 +32,8 @@ from modelway.components.probe.stage import probe
 from modelway.components.register.stage import Evidence, Training, register
 from modelway.components.train.stage import Trained, train
 from modelway.components.validate.stage import validate
-from modelway.pipelines.drill.faults import CONSENT, DAY, FAULTS, DrillInput, Fault
+from modelway.pipelines.drill.drill_input import CONSENT, DAY, DrillInput, Fault
+from modelway.pipelines.drill.faults import FAULTS
 from modelway.pipelines.project.workspace import Workspace
 
 CLEAN = "clean run"
