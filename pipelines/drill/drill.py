@@ -70,7 +70,7 @@ def run_drill(
     """
     results = []
     with TemporaryDirectory() as work, _own_registry(Path(work)):
-        for result in _results(Path(work), _drill_input(workspace), faults):
+        for result in _results(Path(work), drill_input(workspace), faults):
             results.append(result)
             on_result(result)
     return results
@@ -88,7 +88,7 @@ def _own_registry(folder: Path) -> Iterator[None]:
         os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
-def _drill_input(workspace: Workspace) -> DrillInput:
+def drill_input(workspace: Workspace) -> DrillInput:
     """A copy of the project with a date and a consent in it, where it has none, for faults to go into."""
     project, contract = workspace.project, workspace.contract
     with TemporaryDirectory() as work:
