@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -10,13 +10,22 @@ from modelway.components.core.checks import Check, passed_or_failed
 from modelway.components.core.config.contract import Column, Contract
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import is_stored_as
+from modelway.components.core.tables.unparsed import Unparsed
 from modelway.components.validate.checks.bad_rows import BadRows, bad_row_checks
 from modelway.components.validate.checks.whole_table import class_checks, rule_checks, unique_checks
 from modelway.components.validate.counting import Counts
+from modelway.components.validate.new_rows import NewRows
 
 
 def contract_checks(
-    table: pl.LazyFrame, contract: Contract, *, project: Project, kinds: Sequence[BadRows], counts: Counts
+    table: pl.LazyFrame,
+    contract: Contract,
+    *,
+    project: Project,
+    kinds: Sequence[BadRows],
+    counts: Counts,
+    unparsed: Mapping[str, Unparsed] | None = None,  # noqa: ARG001
+    new_rows: NewRows | None = None,  # noqa: ARG001
 ) -> list[Check]:
     """Every check of the contract, for a table whose bad rows have been counted already.
 
@@ -26,6 +35,8 @@ def contract_checks(
         project: Names the label.
         kinds: What can be wrong with a row.
         counts: How often that is.
+        unparsed: By column the values that were let pass as missing.
+        new_rows: The rows that the champion was not released from, on which evidence is judged; None: all rows.
 
     Raises:
         ModelwayError: a rule is not a SQL condition over the contract's columns.
