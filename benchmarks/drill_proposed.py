@@ -75,7 +75,7 @@ def main(
             rows.write_csv(Path(work) / "rows.csv")
             folder = Path(work) / "project"
             folder.mkdir()
-            proposal = propose(folder, name, source=str(Path(work) / "rows.csv"), label=label)
+            proposal = propose(folder, name, source=str(Path(work) / "rows.csv"), label=label, halves=0)
             for file, text in proposal.files.items():
                 (folder / file).write_text(text, encoding="utf-8")
             results[name] = run_drill(Workspace.load(folder), faults_named(faults), on_result=_progress(name))

@@ -70,7 +70,7 @@ def contact(teaching: TeachingTable, *, is_second: np.ndarray, work: Path) -> Co
     teaching.table.filter(pl.Series(is_second)).write_csv(second)
     rows = int(is_second.sum())
     try:
-        proposal = propose(work, "table", source=str(first), label=teaching.label, trials=0)
+        proposal = propose(work, "table", source=str(first), label=teaching.label, halves=0)
     except ModelwayError as error:
         return Contact(teaching.name, teaching.label, rows, {}, False, str(error))
     project = Project.parse(proposal.files["project.yaml"])
