@@ -101,7 +101,10 @@ class Cell:
 def drawn(dice: Dice, rows: int) -> pl.DataFrame:
     """A table as it is in a CSV file: numbers that hold text are text."""
     table = pl.DataFrame({name: draw(dice, rows) for name, draw in FEATURES.items()})
-    blanks = [pl.when(pl.Series(dice.random(rows) >= share)).then(pl.col(name)).alias(name) for name, share in SPARSE.items()]
+    blanks = [
+        pl.when(pl.Series(dice.random(rows) < share)).then(None).otherwise(pl.col(name)).alias(name)
+        for name, share in SPARSE.items()
+    ]
     dirt = [
         pl.when(pl.Series(dice.random(rows) < share))
         .then(pl.lit("?"))

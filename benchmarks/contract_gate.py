@@ -12,7 +12,9 @@ from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Project
 from modelway.components.core.tables.unparsed import unparsed_of
 from modelway.components.ingest.types import POSITION, VALUE, TypedTable, with_contract_types
-from modelway.components.validate.profile import profile_splits
+from modelway.components.validate.checks.bad_rows import bad_rows
+from modelway.components.validate.checks.contract import contract_checks
+from modelway.components.validate.counting import Tally, count
 
 ESTIMATORS = {"regression": "sklearn.linear_model.Ridge"}
 CLASSIFIER = "sklearn.linear_model.LogisticRegression"
@@ -41,16 +43,10 @@ def contract_checks_of(table: pl.DataFrame, contract: Contract, project: Project
 def checks_of(typed: TypedTable, contract: Contract, project: Project) -> list[Check]:
     """The contract's checks of a batch that ingest has read."""
     unparsed = {name: unparsed_of(values[POSITION], values[VALUE]) for name, values in typed.unparsed.items()}
-    rows = typed.rows
-    return profile_splits(
-        rows.lazy(),
-        rows.clear().lazy(),
-        contract=contract,
-        project=project,
-        reference=None,
-        data_hash="",
-        unparsed=unparsed,
-    ).checks
+    rows = typed.rows.lazy()
+    kinds = bad_rows(contract, project, schema=typed.rows.schema)
+    counts = count(rows, Tally({kind.name: kind.condition for kind in kinds}), low_cardinality=())
+    return contract_checks(rows, contract, project=project, kinds=kinds, counts=counts, unparsed=unparsed)
 
 
 def failed(checks: Iterable[Check]) -> list[Check]:
