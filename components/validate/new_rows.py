@@ -76,15 +76,18 @@ def registered_hashes(champion: OpenedVersion | None) -> Hashes | None:
     """
     if champion is None or ROWS_FILE not in champion.files:
         return None
+    problem = DamagedError(
+        f"{champion.version} has hashes of its rows that cannot be read",
+        file=ROWS_FILE,
+        remedy="find out who changed it in MLflow, or which version of Modelway wrote it; register a version anew",
+    )
     try:
-        series = pl.read_parquet(BytesIO(champion.files[ROWS_FILE]))[_HASH].cast(pl.UInt64)
+        table = pl.read_parquet(BytesIO(champion.files[ROWS_FILE]))
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
-        raise DamagedError(
-            f"{champion.version} has hashes of its rows that cannot be read",
-            file=ROWS_FILE,
-            remedy="find out who changed it in MLflow, or which version of Modelway wrote it; register a version anew",
-        ) from error
-    return series.sort().to_numpy()
+        raise problem from error
+    if table.schema != {_HASH: pl.UInt64} or table[_HASH].null_count():
+        raise problem
+    return table[_HASH].sort().to_numpy()
 
 
 def new_among(hashes: Hashes | None, registered: Hashes | None, *, unparsed: Mapping[str, Unparsed]) -> Mask | None:

@@ -119,6 +119,8 @@ def test_good_data_proceeds(tmp_path: Path) -> None:
         "rows": 300,
         "train_rows": 200,
         "test_rows": 100,
+        "new_rows": None,
+        "row_hashes": None,
         "test_share": "33.3% of these rows; data.split asks for 20.0%",
         "serving_rows": None,
         "baseline": None,
