@@ -72,10 +72,12 @@ def _label_copied(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
 
 
 def _label_in_nulls(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
-    label = inputs.table[inputs.project.label]
+    """The numeric feature is missing where the label is the greatest, and nowhere else."""
+    label, feature = inputs.table[inputs.project.label], pl.col(inputs.numeric)
     column = inputs.contract.columns[inputs.numeric].model_copy(update={"max_nulls": 1.0})
     contract = inputs.contract.model_copy(update={"columns": {**inputs.contract.columns, inputs.numeric: column}})
-    table = with_values(inputs.table, inputs.numeric, rows=label == label.max(), value=None)
+    filled = inputs.table.with_columns(feature.fill_null(feature.drop_nulls().first()))
+    table = with_values(filled, inputs.numeric, rows=label == label.max(), value=None)
     return replace(inputs, contract=contract).with_table(table)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from small_projects import visits
 
+from modelway.pipelines.drill.data_faults import DATA_FAULTS
 from modelway.pipelines.drill.faults import FAULTS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,3 +40,18 @@ def test_each_fault_is_caught_by_the_gate_meant_for_it(drilled: list[dict[str, A
         return
     assert (result["caught_by"], result["caught"]) == (fault.gate, True), result
     assert any(name.startswith(fault.check) for name in result["checks"]), result
+
+
+@pytest.mark.runs
+def test_each_data_fault_is_caught_where_the_contract_is_as_it_was_proposed(tmp_path: Path, modelway: Command) -> None:
+    rows = visits(2_000).with_columns(paid=(pl.col("paid") * pl.col("age") / 50).round(2))  # for a relation to lose
+    rows.write_csv(tmp_path / "visits.csv")
+    proposed = modelway("init", "clinic", "--data", "visits.csv", "--label", "ill", cwd=tmp_path)
+    assert proposed.returncode == 0, proposed.stdout + proposed.stderr
+    names = [argument for fault in DATA_FAULTS for argument in ("--fault", fault.name)]
+    ran = modelway("drill", "clinic", *names, "--json", cwd=tmp_path, limit=1_800)
+    assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
+    clean, *results = json.loads(ran.stdout)
+    assert clean["caught_by"] != "data", clean
+    assert [result["fault"] for result in results] == [fault.name for fault in DATA_FAULTS]
+    assert [result for result in results if not result["caught"]] == []
