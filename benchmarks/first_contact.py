@@ -6,6 +6,7 @@ first is written to CSV and read by `modelway init`, and the second is judged by
     uv run --group benchmarks python benchmarks/first_contact.py
     uv run --group benchmarks python benchmarks/first_contact.py --tables iris --tables diamonds --halves 50
     uv run --group benchmarks python benchmarks/first_contact.py --ordered     # the second half of the file's order
+    uv run --group benchmarks python benchmarks/first_contact.py --gate --tables sklearn/  # by the stages
 
 A label's lines are strict, so that a class that only the second half has blocks it: such halves are counted apart.
 """
@@ -29,10 +30,13 @@ import typer
 from contract_gate import checks_of, failed, is_inconclusive, share_with_limits
 from teaching_tables import TeachingTable, teaching_tables
 
+from modelway.components.core.checks import Check
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Project
 from modelway.components.core.errors import ModelwayError
 from modelway.components.ingest.source import read_typed_source
+from modelway.components.ingest.stage import ingest
+from modelway.components.validate.stage import validate
 from modelway.pipelines.project.propose import propose
 
 
@@ -57,13 +61,20 @@ class Contact:
     problem: str = ""
 
 
-def contact(teaching: TeachingTable, *, is_second: np.ndarray, work: Path) -> Contact:  # type: ignore[type-arg]
+def contact(
+    teaching: TeachingTable,
+    *,
+    is_second: np.ndarray,  # type: ignore[type-arg]
+    work: Path,
+    by_gate: bool,
+) -> Contact:
     """Proposes from the first half and judges the second.
 
     Args:
         teaching: The table.
         is_second: Which rows are the second half.
         work: A folder for the files.
+        by_gate: Whether the stages judge it, with all checks of the data gate.
     """
     first, second = work / "first.csv", work / "second.csv"
     teaching.table.filter(pl.Series(~is_second)).write_csv(first)
@@ -75,10 +86,33 @@ def contact(teaching: TeachingTable, *, is_second: np.ndarray, work: Path) -> Co
         return Contact(teaching.name, teaching.label, rows, {}, False, str(error))
     project = Project.parse(proposal.files["project.yaml"])
     contract = Contract.parse(proposal.files["contract.yaml"])
-    batch = read_typed_source(second, project.data, contract=contract, work=work, label=project.label)
-    checks = checks_of(batch, contract, project)
+    if by_gate:
+        checks = gate_checks(proposal.files, second, work=work)
+    else:
+        batch = read_typed_source(second, project.data, contract=contract, work=work, label=project.label)
+        checks = checks_of(batch, contract, project)
     blocking = {check.name: check.message for check in failed(checks)}
     return Contact(teaching.name, teaching.label, rows, blocking, is_inconclusive(checks))
+
+
+def gate_checks(files: dict[str, str], source: Path, *, work: Path) -> list[Check]:
+    """All checks of the data gate, by the stages that read and validate."""
+    project = Project.parse(files["project.yaml"]).with_data(source=str(source)).canonical()
+    paths = {part: str(work / f"{part}.parquet") for part in ("train", "test", "unseen", "serving")}
+    contract, policy = files["contract.yaml"], files["policy.yaml"]
+    ingestion = ingest(project, contract, **{f"{part}_path": path for part, path in paths.items()})
+    gate = validate(
+        paths["train"],
+        paths["test"],
+        project_text=project,
+        contract_text=contract,
+        policy_text=policy,
+        data_hash=ingestion.data_hash,
+        serving_path=paths["serving"],
+        baseline_path=str(work / "baseline"),
+        report_path=str(work / "data.html"),
+    )
+    return list(gate.checks)
 
 
 def is_of_label(line: str, label: str) -> bool:
@@ -135,6 +169,7 @@ def main(
     least_rows: Annotated[int, typer.Option(help="Only tables with so many rows.")] = 40,
     most_rows: Annotated[int, typer.Option(help="Of more rows a sample is taken.")] = 10_000,
     ordered: Annotated[bool, typer.Option("--ordered", help="The second half in the file's order, once.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="By the stages, with all checks of the data gate.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Parts each table and counts the blocked halves."""
@@ -147,7 +182,7 @@ def main(
             dice = np.random.default_rng([zlib.crc32(teaching.name.encode()), number])
             places = np.arange(rows) if ordered else dice.permutation(rows)
             with TemporaryDirectory() as work:
-                contacts.append(contact(teaching, is_second=places >= rows // 2, work=Path(work)))
+                contacts.append(contact(teaching, is_second=places >= rows // 2, work=Path(work), by_gate=gate))
             for line, message in contacts[-1].blocking.items():
                 sys.stderr.write(f"{teaching.name}, {rows:,} rows, label {teaching.label}: {line}: {message}\n")
     report = summary(contacts)

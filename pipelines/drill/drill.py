@@ -24,9 +24,11 @@ from modelway.components.core.errors import ModelwayError, RejectedError
 from modelway.components.core.evidence.blessing import GATES
 from modelway.components.core.evidence.runs import RunContext
 from modelway.components.core.storage.uri import fetch
+from modelway.components.core.tables.unparsed import unparsed_metadata, unparsed_of
 from modelway.components.evaluate.stage import evaluate
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
+from modelway.components.ingest.types import POSITION, VALUE, with_contract_types
 from modelway.components.prepare.stage import prepare
 from modelway.components.probe.stage import probe
 from modelway.components.register.stage import Evidence, Training, register
@@ -153,8 +155,11 @@ class _Run:
         self._model_files = {"project_text": inputs.project.canonical(), "policy_text": inputs.policy.canonical()}
         folder.mkdir()
         serving = inputs.serving if inputs.serving is not None else inputs.table.clear()
+        strict = (inputs.project.label, inputs.project.data.split.column or "")
         for name, rows in {**vars(inputs.splits), "serving": serving}.items():
-            rows.write_parquet(folder / f"{name}.parquet")
+            typed = with_contract_types(rows, inputs.contract, strict=strict)
+            unparsed = {column: unparsed_of(bad[POSITION], bad[VALUE]) for column, bad in typed.unparsed.items()}
+            typed.rows.write_parquet(folder / f"{name}.parquet", metadata=unparsed_metadata(unparsed))
 
     def gates(self) -> Iterator[Gate]:
         """The verdict of each gate in turn."""
