@@ -112,7 +112,7 @@ def _type_checks(
                 "correct the values at their source, or the type in the contract"
             )
             yield _type_check(name, column, passed=False, message=message, observed=stored_type)
-        elif name == project.label or column.seen_for("type") is None:
+        elif name == project.label or column.type == "string" or column.seen_for("type") is None:
             bad = unparsed[name].rows if name in unparsed else 0
             message, passed = f"is {column.type}", bad / max(rows, 1) <= (column.allowed or 0)
             if bad:

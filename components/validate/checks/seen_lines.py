@@ -17,13 +17,12 @@ from modelway.components.validate.checks.bad_rows import (
     numbers_of_bad_rows,
     shown_values,
 )
-from modelway.components.validate.checks.evidence import Batch, LineRule, judged_line
+from modelway.components.validate.checks.evidence import SOURCE_REMEDY, Batch, LineRule, judged_line
 from modelway.components.validate.checks.unseen_values import unseen_value_checks
 from modelway.components.validate.counting import groups_with
 from modelway.components.validate.new_rows import NewRows
 
 _NUMBER = "number of the row"
-_VALUES_REMEDY = "correct the values at their source"
 
 
 def seen_line_checks(
@@ -48,6 +47,7 @@ def seen_line_checks(
         for name, column in contract.columns.items()
         if name in schema
         and name != project.label
+        and column.type != "string"  # which every value is
         and column.seen_for("type") is not None
         and is_stored_as(column.type, schema[name])
     ]
@@ -62,12 +62,13 @@ def seen_line_checks(
         _type_line(name, contract, bad=unparsed.get(name, 0), values=new.unparsed.get(name), batch=batch)
         for name in types
     ]
-    examples = examples_of([kind for kind in kinds if bad_rows[kind.name] and not kind.counts_good], new.table)
+    of_values = {kind.name for kind in kinds if kind.name.startswith("categories[")}
+    examples = examples_of([kind for kind in kinds if bad_rows[kind.name] and kind.name not in of_values], new.table)
     for kind in kinds:
         number, shown = bad[kind.name], examples.get(kind.name, "")
         if kind.warns:
             checks.append(_warning(kind, number, shown=shown, batch=batch))
-        elif kind.name.startswith("categories["):
+        elif kind.name in of_values:
             column = contract.columns[kind.example_column or ""]
             checks += unseen_value_checks(
                 new.table, column, kind=kind, rows=bad_rows[kind.name], bad=number, group=group, batch=batch
@@ -88,7 +89,7 @@ def _line(kind: BadRows, bad: int, *, shown: str, batch: Batch) -> Check:
         bad=bad,
         batch=batch,
         counted=batch.counted(bad, kind.problem) + shown,
-        remedy="fill them in at their source" if is_share else _VALUES_REMEDY,
+        remedy="fill them in at their source" if is_share else SOURCE_REMEDY,
         observed=round(bad / max(batch.rows, 1), 6) if is_share else bad,
         threshold=kind.tolerance if is_share else kind.threshold,
     )
@@ -106,7 +107,7 @@ def _type_line(name: str, contract: Contract, *, bad: int, values: Unparsed | No
         bad=bad,
         batch=batch,
         counted=batch.counted(bad, f"values that are no valid {column.type}") + shown,
-        remedy=_VALUES_REMEDY,
+        remedy=SOURCE_REMEDY,
         threshold=column.type,
     )
 

@@ -11,7 +11,14 @@ from modelway.components.core.config.contract import Column
 from modelway.components.core.config.seen import SeenRows
 from modelway.components.core.measures.bad_rows import certainly_more
 from modelway.components.validate.checks.bad_rows import BadRows, shown_values
-from modelway.components.validate.checks.evidence import Batch, LineRule, ValueRows, excess_text, judged_line
+from modelway.components.validate.checks.evidence import (
+    SOURCE_REMEDY,
+    Batch,
+    LineRule,
+    ValueRows,
+    excess_text,
+    judged_line,
+)
 from modelway.components.validate.counting import collect_all, multiplicities, row_hash
 
 _SHOWN = 3
@@ -45,13 +52,15 @@ def unseen_value_checks(
         known = _category_rows(table, name, condition=kind.condition)
         both = tuple(count + known.get(value, 0) for value, count in seen_counts.items())
         value_rows = ValueRows(both, commonest=int(examples["rows"][0]), ties=ties)
-    share, alike = kind.most + _possible_share(seen, level=batch.level), seen.rows_as_one
-    is_more = certainly_more(bad, rows=batch.rows, share=min(1.0, share), level=batch.level, rows_as_one=alike)
+    share = _most_share(seen, kind.most, rows=batch.rows, level=batch.level)
+    is_more = share is not None and certainly_more(
+        bad, rows=batch.rows, share=share, level=batch.level, rows_as_one=seen.rows_as_one
+    )
     texts, commonest = examples["value"].to_list(), value_rows.commonest
     counted = batch.counted(bad, "values outside the categories")
     if values:
-        counted += f", such as {shown_values(texts)}: {values:,} different"
-    of_commonest = batch.counted(commonest, "the commonest value outside the categories")
+        counted += f", {values:,} different: {shown_values(texts)}{', …' if values > len(texts) else ''}"
+    of_commonest = batch.counted(commonest, "values that equal the commonest one outside the categories")
     return [
         judged_line(
             kind.name,
@@ -59,35 +68,38 @@ def unseen_value_checks(
             bad=values,
             batch=batch,
             counted=counted,
-            remedy=kind.remedy,
+            remedy=SOURCE_REMEDY,
             unit="values",
-            excess=excess_text(share) if is_more else "",
+            excess=excess_text(share or 0) if is_more else "",
             threshold=kind.threshold,
         ),
         judged_line(
             f"commonest[{name}]",
-            LineRule(column.seen_for("commonest") or seen, value_rows=value_rows),
+            LineRule(column.seen_for("commonest") or seen, value_rows=value_rows, expects_some=seen.bad > 0),
             bad=commonest,
             batch=batch,
             counted=of_commonest + (f", {shown_values(texts[:1])}" if values else ""),
-            remedy=kind.remedy,
+            remedy=SOURCE_REMEDY,
             threshold=kind.threshold,
         ),
     ]
 
 
-def _possible_share(seen: SeenRows, *, level: float) -> float:
-    """The share of rows with values that were not seen that the values seen once leave possible.
+def _most_share(seen: SeenRows, most: float, *, rows: int, level: float) -> float | None:
+    """The share of rows with values that were not seen that may be; None: what was seen decides alone.
 
-    It is estimated by the share of rows of values seen once (Good, 1953), and the estimate's variance is about
-    (once + 2 twice) / rows² (Esty, Annals of Statistics 11, 1983), of which twice is at most about once / 2. 0 if every
-    value was seen repeatedly.
+    It is `most` beyond an upper limit of the estimate by Good (1953), the share of the rows of values seen once, whose
+    variance is about (once + 2 twice) / rows² (Esty, Annals of Statistics 11, 1983), of which twice is at most about
+    half of once. Where no value was seen once it is that of any line.
     """
+    if seen.bad <= 0 or seen.rows <= 0:
+        return LineRule(seen, most).most_share(rows=rows, level=level)
     from scipy.special import ndtri
 
     alike = max(1.0, seen.rows_as_one)
-    rows, once = seen.rows / alike, seen.bad / alike
-    return float((once - ndtri(level) * math.sqrt(2 * once + 1)) / rows) if rows > 0 and once > 0 else 0.0
+    once = seen.bad / alike
+    possible = float(once - ndtri(level) * math.sqrt(2 * once + 1)) / (seen.rows / alike)
+    return min(1.0, most + possible)
 
 
 def _unseen_values(table: pl.LazyFrame, name: str, *, rows: int, group: str | None) -> tuple[int, int, pl.DataFrame]:
