@@ -72,12 +72,17 @@ def _line(check: Check, evidence: Evidence) -> dict[str, Any]:
     return {
         "name": check.name,
         "verdict": check.verdict.value,
-        "unit": evidence.unit,
-        "seen": f"{evidence.seen_bad:,} of {evidence.seen_rows:,}",
-        "batch": f"{evidence.bad:,} of {evidence.rows:,}",
+        "seen": _counted(evidence.seen_bad, evidence.seen_rows, unit=evidence.unit),
+        "batch": _counted(evidence.bad, evidence.rows, unit=evidence.unit),
         "least": "none is certain" if evidence.least is None else f"{evidence.least:,}",
-        "share": "none" if evidence.share is None else f"{format_number(100 * evidence.share)} %",
+        "share": "none" if evidence.share is None else f"{100 * evidence.share:.2g} %",
     }
+
+
+def _counted(bad: int, rows: int, *, unit: str) -> str:
+    if unit == "values":
+        return f"{bad:,} {'value' if bad == 1 else 'values'}"
+    return f"{bad:,} of {rows:,}{' groups' if unit == 'groups' else ''}"
 
 
 def _excess(check: Check | None) -> float:

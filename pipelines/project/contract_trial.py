@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -70,7 +70,12 @@ class ContractTrial:
 
 
 def try_contract(
-    typed: TypedTable, contract: Contract, *, project: Project, halves: int = HALVES
+    typed: TypedTable,
+    contract: Contract,
+    *,
+    project: Project,
+    halves: int = HALVES,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ContractTrial | None:
     """Judges one half of the rows by what the other half would have been proposed, again and again.
 
@@ -84,6 +89,7 @@ def try_contract(
         contract: What was proposed from all of them.
         project: The project.
         halves: How many halves to try.
+        progress: Told how many have been tried, of how many.
 
     Returns:
         What came of it; None if there are too few rows to halve, or no halves to try.
@@ -108,6 +114,8 @@ def try_contract(
         tried += 1
         blocked += bool(failing)
         lines.update(failing)
+        if progress is not None:
+            progress(tried, halves)
     return ContractTrial(tried, blocked, dict(lines), way, len(typed.rows)) if tried else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -56,7 +57,15 @@ class Proposal:
     trial: ContractTrial | None = None
 
 
-def propose(folder: Path, name: str, *, source: str, label: str, halves: int = HALVES) -> Proposal:
+def propose(
+    folder: Path,
+    name: str,
+    *,
+    source: str,
+    label: str,
+    halves: int = HALVES,
+    progress: Callable[[int, int], None] | None = None,
+) -> Proposal:
     """Reads the data, proposes the three files of a project, and tries the contract on halves of the data.
 
     Args:
@@ -65,6 +74,7 @@ def propose(folder: Path, name: str, *, source: str, label: str, halves: int = H
         source: A CSV or Parquet file, a folder of them, or an s3:// URI.
         label: The column to predict.
         halves: How many halves the contract is tried on; 0: none.
+        progress: Told how many of them have been tried, of how many.
 
     Raises:
         ModelwayError: the data cannot be read, or has no such label.
@@ -114,7 +124,8 @@ def propose(folder: Path, name: str, *, source: str, label: str, halves: int = H
     texts = {"project": _text("project", f"# What is trained and from what data.\n{comments}", body)}
     columns = typed_columns(typed, label=label, task=task, unused=unused)
     contract = Contract.model_validate({"columns": columns})
-    trial = try_contract(typed, contract, project=Project.parse(texts["project"], "project.yaml"), halves=halves)
+    parsed = Project.parse(texts["project"], "project.yaml")
+    trial = try_contract(typed, contract, project=parsed, halves=halves, progress=progress)
     texts["contract"] = _text("contract", contract_head(trial), contract_body(columns))
     policy = _policy(task, table[label].n_unique(), rows=len(table))
     head = "# When a model may ship. The threshold only asks for better than guessing: set yours.\n"

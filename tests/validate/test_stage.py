@@ -257,6 +257,25 @@ def test_a_waiver_lets_a_check_pass_until_its_day(tmp_path: Path, as_of: str, pr
     assert gate.verdict is Verdict.FAILED
 
 
+@pytest.mark.parametrize("rule", ["warn", "block"])
+def test_what_was_seen_warns_whatever_the_policy_says_of_what_is_inconclusive(tmp_path: Path, rule: str) -> None:
+    seen = "seen: {rows: 300, minimum: 0}"
+    contract = CONTRACT.replace("minimum: 0}", f"minimum: 0, {seen}}}")
+    policy = ALONE.replace("on_inconclusive: warn", f"on_inconclusive: {rule}")
+    rows = table().with_columns(income=pl.when(pl.int_range(pl.len()) == 0).then(-1).otherwise("income"))
+    gate = judge(tmp_path, rows, table(100, seed=1), project(), contract, policy)
+    checks = {check.name: check for check in gate.checks}
+    check = checks["minimum[income]"]
+    assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, False)
+    assert "1 of 300 values below 0, such as '-1.0' (0 of the 300 rows seen)" in check.message
+    assert checks["drift"].blocks is (rule == "block")  # there is no champion to compare with
+    again = Gate.model_validate_json(gate.model_dump_json())
+    assert again == gate
+    older = {"name": "data", "checks": [check.model_dump(exclude={"evidence"})]}
+    assert Gate.model_validate(older).checks[0].evidence is None
+    assert "<h2>Contract" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def serving(folder: Path, rows: pl.DataFrame) -> str:
     rows.write_parquet(folder / "serving")
     return str(folder / "serving")

@@ -12,7 +12,7 @@ from modelway.components.validate.checks.bad_rows import percentage
 
 SURPRISE = 0.05  # lines that have seen bad rows warn of a number whose chance is no greater, and let others pass
 
-LARGER = 10  # times as many rows as were seen make a batch in which `most` holds although no bad row was seen
+LARGER = 10  # in batches of more than so many times the seen rows `most` holds although no bad row was seen
 SOURCE_REMEDY = "correct the values at their source"
 
 
@@ -89,13 +89,13 @@ class LineRule:
         """The share of bad rows that may be, whatever was seen; None: what was seen decides alone.
 
         It is `most` beyond the upper limit of the seen share (Clopper and Pearson, 1934). Where no bad row was seen it
-        is `most` itself, in a batch of ten times as many rows and more: few rows leave a share above it possible, so
+        is `most` itself, in a batch of more than ten times as many rows: few rows leave a share above it possible, so
         that in smaller batches clean ones would fail. By 100 seen rows and 100 new ones, one column in 130 would.
         """
         if self.most is None:
             return None
         if self.seen.bad <= 0:
-            return self.most if rows >= LARGER * self.seen.rows else None
+            return self.most if rows > LARGER * self.seen.rows else None
         from scipy.special import betainccinv
 
         alike = max(1.0, self.seen.rows_as_one)

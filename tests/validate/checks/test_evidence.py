@@ -57,8 +57,8 @@ def test_of_seen_bad_rows_the_upper_limit_of_their_share_and_more_may_be() -> No
 
 def test_where_no_bad_row_was_seen_most_holds_in_far_larger_batches() -> None:
     rule = LineRule(SeenRows(215), 0.01)
-    assert rule.most_share(rows=2_149, level=LEVEL) is None
-    assert rule.most_share(rows=2_150, level=LEVEL) == 0.01
+    assert rule.most_share(rows=2_150, level=LEVEL) is None
+    assert rule.most_share(rows=2_151, level=LEVEL) == 0.01
     assert rule.fails(40_000, rows=1_000_000, level=LEVEL)
     assert not LineRule(SeenRows(215), None).fails(39_000, rows=1_000_000, level=LEVEL)
 
