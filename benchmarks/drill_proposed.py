@@ -23,6 +23,7 @@ import polars as pl
 import typer
 from teaching_tables import teaching_tables
 
+from modelway.components.core.checks import Mode
 from modelway.pipelines.drill.data_faults import DATA_FAULTS
 from modelway.pipelines.drill.drill import CLEAN, FaultResult, faults_named, run_drill
 from modelway.pipelines.project.propose import propose
@@ -60,12 +61,12 @@ def tables() -> dict[str, tuple[pl.DataFrame, str]]:
     return {"visits": (visits(), "ill"), **tables}
 
 
-def patient(workspace: Workspace) -> Workspace:
-    """A project whose server may start slowly: on a busy machine the clean run would end there."""
-    serving = workspace.policy.serving
-    sla = serving.sla.model_copy(update={"cold_start_seconds": None})
-    policy = workspace.policy.model_copy(update={"serving": serving.model_copy(update={"sla": sla})})
-    return replace(workspace, policy=policy)
+def by_data_alone(workspace: Workspace) -> Workspace:
+    """A project whose server nobody judges, and whose model's gate only reports: neither has to do with the data."""
+    policy = workspace.policy
+    model = policy.model.model_copy(update={"mode": Mode.DRY_RUN})
+    serving = policy.serving.model_copy(update={"mode": Mode.DISABLED})
+    return replace(workspace, policy=policy.model_copy(update={"model": model, "serving": serving}))
 
 
 def main(
@@ -86,7 +87,7 @@ def main(
             proposal = propose(folder, name, source=str(Path(work) / "rows.csv"), label=label, halves=0)
             for file, text in proposal.files.items():
                 (folder / file).write_text(text, encoding="utf-8")
-            workspace = patient(Workspace.load(folder))
+            workspace = by_data_alone(Workspace.load(folder))
             results[name] = run_drill(workspace, faults_named(faults), on_result=_progress(name))
         sys.stderr.write(f"{name}: {len(rows):,} rows, {time.perf_counter() - start:.0f} s\n")
     missed = [(name, result.fault) for name, row in results.items() for result in row if not _is_right(result)]
