@@ -65,6 +65,7 @@ def test_the_document_says_every_check_in_full() -> None:
             "message": "0.9",
             "blocks": False,
             "waiver": None,
+            "evidence": None,
         }
     ]
     assert Blessing.model_validate_json(blessing().content()).hashes.model == "m"
