@@ -1,0 +1,73 @@
+"""A column of the contract widened to hold a batch, with the evidence that its lines have then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+from modelway.components.core.config.contract import Column, Line
+from modelway.components.core.config.seen import Seen
+from modelway.pipelines.project.batch_counts import BatchCounts
+
+DIGITS = 6  # of a share of missing values
+
+
+def widened_column(column: Column, counts: BatchCounts, *, lines: Collection[Line], alone: bool) -> Column:
+    """The column as it would be proposed from the rows that were seen and the batch, where it is widened.
+
+    Args:
+        column: The column; it has `seen`.
+        counts: What the batch has of it.
+        lines: The lines to widen, each judged by what was seen.
+        alone: Whether the batch alone is the evidence from now on. Bounds and categories are never narrowed for that.
+    """
+    seen = column.seen
+    if seen is None:
+        return column
+    rows = counts.rows if alone else seen.rows + counts.rows
+    nulls = counts.nulls if alone else seen.nulls + counts.nulls
+    evidence: dict[str, Any] = {
+        "rows": rows,
+        "nulls": nulls,
+        "unparsed": counts.unparsed if alone else seen.unparsed + counts.unparsed,
+    }
+    changes: dict[str, Any] = {}
+    if column.seen_for("nulls") is not None:
+        changes["max_nulls"] = round(nulls / rows, DIGITS)
+    for line, towards in (("minimum", math.floor), ("maximum", math.ceil)):
+        if line in lines:
+            changes[line] = evidence[line] = _widened_bound(column, counts, line=line, towards=towards)
+    if column.seen_for("categories") is not None:
+        before = {category: 0 if alone else rows for category, rows in (seen.categories or {}).items()}
+        evidence["categories"] = before
+        for category, number in (counts.categories or {}).items():
+            if category in (column.categories or ()) or "categories" in lines:
+                before[str(category)] = before.get(str(category), 0) + number
+    if "categories" in lines:
+        changes["categories"] = (*(column.categories or ()), *sorted(counts.new_categories(column), key=str))
+    return column.model_copy(update={**changes, "seen": Seen.model_copy(seen, update=evidence)})
+
+
+def outward(value: float, towards: Callable[[float], int], *, span: float) -> float:
+    """A number rounded to two significant digits of the span of the values, away from them."""
+    if value == 0 or span == 0:
+        return value
+    unit = 10.0 ** (math.floor(math.log10(span)) - 1)
+    if isinstance(value, int) and unit <= 1:
+        return value
+    rounded = towards(value / unit) * unit
+    rounded = round(rounded, max(0, 12 - math.floor(math.log10(max(abs(rounded), unit)))))
+    beyond = rounded < value if towards is math.ceil else rounded > value
+    return value if beyond or not math.isfinite(rounded) else rounded
+
+
+def _widened_bound(column: Column, counts: BatchCounts, *, line: str, towards: Callable[[float], int]) -> Any:
+    """The new bound; of a date or time the value itself."""
+    value, other = getattr(counts, line), getattr(column, "maximum" if line == "minimum" else "minimum")
+    if not isinstance(value, int | float):
+        return value
+    far = counts.maximum if line == "minimum" else counts.minimum
+    ends = [end for end in (value, far, other) if isinstance(end, int | float) and math.isfinite(end)]
+    bound = outward(value, towards, span=float(max(ends) - min(ends)))
+    return int(bound) if bound == int(bound) else bound
