@@ -134,7 +134,7 @@ def _read_csv(file: Path, data: Data, *, contract: Contract | None, work: Path) 
             separator=delimiter,
             infer_schema_length=None,
             schema_overrides=dict.fromkeys(as_text, pl.String),
-            null_values="" if columns else ["", "NA"],  # given by column, Polars takes minutes for thousands of columns
+            null_values="",
             glob=False,
         )
     except polars.exceptions.NoDataError as error:

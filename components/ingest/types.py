@@ -50,6 +50,11 @@ def _without_markers(series: pl.Series, column_type: ColumnType) -> pl.Series:
     return series.set(series.is_in(_MISSING), None)
 
 
+def is_present(series: pl.Series, column_type: ColumnType) -> pl.Series:
+    """Which rows hold a value, rather than none or a text that stands for none."""
+    return _without_markers(series, column_type).is_not_null()
+
+
 _STORED: dict[ColumnType, pl.DataType] = {
     "boolean": pl.Boolean(),
     "integer": pl.Int64(),

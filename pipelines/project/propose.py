@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from dataclasses import dataclass
 from itertools import chain
@@ -14,16 +13,20 @@ from typing import Any
 import polars as pl
 import yaml
 
-from modelway.components.core.config.project import Data, Split
+from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.project import Data, Project, Split
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import fetch, is_uri
 from modelway.components.core.tables.placement import MOSTLY_DISTINCT
 from modelway.components.ingest.source import read_source
 from modelway.components.ingest.split import split_table
-from modelway.components.ingest.types import parse_series
+from modelway.pipelines.project.column_types import MOST_CATEGORIES, TypedTable, column_type, typed_table
+from modelway.pipelines.project.contract_text import YAML_STYLE, contract_body, contract_head
+from modelway.pipelines.project.contract_trial import HALVES, ContractTrial, try_contract
+from modelway.pipelines.project.keys import is_key
+from modelway.pipelines.project.propose_contract import is_category, typed_columns
 from modelway.pipelines.project.schemas import DOCUMENTS
 
-MOST_CATEGORIES = 30
 MOST_CLASSES = 20
 FEW_ROWS = 1000  # of which a split may leave a side, or training a class, without rows
 SEEDS = 100  # that are tried for a split of them
@@ -42,6 +45,7 @@ class Proposal:
         features: The columns that the model would see.
         unused: Why each other column is not used.
         notes: What the data does not suffice for, and what to do about it.
+        trial: How often the contract blocked halves of the data; None: it was not tried.
     """
 
     files: dict[str, str]
@@ -49,16 +53,18 @@ class Proposal:
     features: tuple[str, ...]
     unused: dict[str, str]
     notes: tuple[str, ...] = ()
+    trial: ContractTrial | None = None
 
 
-def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
-    """Reads the data and proposes the three files of a project.
+def propose(folder: Path, name: str, *, source: str, label: str, halves: int = HALVES) -> Proposal:
+    """Reads the data, proposes the three files of a project, and tries the contract on halves of the data.
 
     Args:
         folder: Where the project will be; a local source is named relative to it.
         name: The project's name.
         source: A CSV or Parquet file, a folder of them, or an s3:// URI.
         label: The column to predict.
+        halves: How many halves the contract is tried on; 0: none.
 
     Raises:
         ModelwayError: the data cannot be read, or has no such label.
@@ -67,7 +73,7 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
         local = fetch(source, Path(work))
         relative = source if is_uri(source) else os.path.relpath(Path(source).resolve(), folder.resolve())
         data = _data_settings(local, relative)
-        table = _with_dates(read_source(local, data, contract=None, work=Path(work)))
+        table = read_source(local, data, contract=None, work=Path(work))
     if label not in table.columns:
         close = difflib.get_close_matches(label, table.columns, n=3)
         raise ModelwayError(
@@ -76,9 +82,10 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
             column=label,
             remedy=f"did you mean {' or '.join(close)}?" if close else f"choose among {', '.join(table.columns[:12])}",
         )
+    typed = typed_table(table, strict=(label,))
+    table = typed.rows
     task = _task(table[label])
-    contract = {"columns": {column: _column(table[column]) for column in table.columns}}
-    uses = {column: _use(table[column], contract["columns"][column]) for column in table.columns if column != label}
+    uses = {series.name: _use(series) for series in table.iter_columns() if series.name != label}
     features: dict[str, list[str]] = {"numeric": [], "categorical": [], "datetime": []}
     for column, use in uses.items():
         if use in features:
@@ -102,9 +109,29 @@ def propose(folder: Path, name: str, *, source: str, label: str) -> Proposal:
             column=label,
             remedy="add columns that are neither constant nor identifiers",
         )
+    columns = typed_columns(typed, label=label, task=task, unused=unused)
+    trial = try_contract(
+        typed, Contract.model_validate({"columns": columns}), project=Project.model_validate(project), halves=halves
+    )
     policy = _policy(task, table[label].n_unique(), rows=len(table))
-    texts = _texts(project, contract, policy=policy, unused=unused, split_comment=why)
-    return Proposal(texts, task, tuple(chain.from_iterable(features.values())), unused, notes)
+    texts = _texts(project, columns, policy=policy, unused=unused, split_comment=why, trial=trial)
+    notes = (*notes, *_value_notes(typed, label=label))
+    return Proposal(texts, task, tuple(chain.from_iterable(features.values())), unused, notes, trial)
+
+
+def _value_notes(typed: TypedTable, *, label: str) -> list[str]:
+    """What of the values a person should know before the first run."""
+    notes = []
+    for name, mask in typed.unparsed.items():
+        examples = ", ".join(map(repr, typed.examples[name]))
+        notes.append(
+            f"{int(mask.sum()):,} of {len(mask):,} values of {name!r} are no {column_type(typed.rows.schema[name])}, "
+            f"such as {examples}: they count as missing; if they are more, set another `type`"
+        )
+    missing = typed.rows[label].null_count()
+    if missing:
+        notes.append(f"{missing:,} of {len(typed.rows):,} rows have no {label!r}: leave them out, or a run is rejected")
+    return notes
 
 
 def _split(
@@ -166,18 +193,6 @@ def _data_settings(path: Path, source: str) -> Data:
     return Data(source=source, delimiter=delimiter, encoding=encoding)
 
 
-def _with_dates(table: pl.DataFrame) -> pl.DataFrame:
-    """Text columns that are dates or times throughout, as such."""
-    date_columns = []
-    for series in table.iter_columns():
-        if series.dtype == pl.String and series.null_count() < len(series):
-            times = parse_series(series, "datetime")
-            if times is not None and times.null_count() == series.null_count():
-                days = times.cast(pl.Date)
-                date_columns.append(days if bool((days.cast(pl.Datetime("us")) == times).all()) else times)
-    return table.with_columns(date_columns)
-
-
 def _task(label: pl.Series) -> str:
     values = label.drop_nulls()
     classes = values.n_unique()
@@ -201,65 +216,18 @@ def _task(label: pl.Series) -> str:
     )
 
 
-def _column(series: pl.Series) -> dict[str, Any]:
-    """A column's part of the contract: its present values, with a little room."""
-    column: dict[str, Any] = {"type": _type(series)}
-    nulls = series.null_count() / len(series)
-    if nulls:
-        column["max_nulls"] = min(1.0, math.ceil(nulls * 110) / 100)
-    values = series.drop_nulls()
-    if column["type"] in {"integer", "number"} and len(values):
-        low, high = float(values.min()), float(values.max())  # type: ignore[arg-type]
-        room = 0.1 * (high - low)
-        column["minimum"] = 0 if 0 <= low <= room else _round(low - room, math.floor)
-        column["maximum"] = 0 if -room <= high <= 0 else _round(high + room, math.ceil)
-    if column["type"] == "string" and 0 < values.n_unique() <= MOST_CATEGORIES and values.n_unique() < len(values):
-        column["categories"] = sorted(values.unique().to_list())
-    if _is_identifier(series):
-        column["unique"] = True
-    return column
-
-
-def _type(series: pl.Series) -> str:
-    dtype = series.dtype
-    if dtype == pl.Boolean:
-        return "boolean"
-    if dtype.is_integer():
-        return "integer"
-    if dtype.is_numeric() or dtype == pl.Null:
-        return "number"
-    if dtype == pl.Date:
-        return "date"
-    return "datetime" if dtype.is_temporal() else "string"
-
-
-def _round(value: float, towards: Any) -> float | int:
-    """To two significant digits, away from the data."""
-    if value == 0:
-        return 0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    result = round(towards(value / unit) * unit, 12)
-    return int(result) if result == int(result) else result
-
-
-def _is_identifier(series: pl.Series) -> bool:
-    """Whether every row has its own value, in a type that identifies."""
-    distinct = series.n_unique() == len(series) and not series.null_count() and len(series) > MOST_CATEGORIES
-    return distinct and (series.dtype.is_integer() or series.dtype == pl.String)
-
-
-def _use(series: pl.Series, column: dict[str, Any]) -> str:
+def _use(series: pl.Series) -> str:
     """The key of `features` that a column belongs under, or why it is not used."""
-    distinct = series.n_unique()
+    distinct, kind = series.n_unique(), column_type(series.dtype)
     if series.null_count() == len(series):
         return "is all missing"
     if distinct == 1:
         return "is constant"
-    if column.get("unique"):
+    if is_key(series):
         return "identifies the row"
-    if column["type"] == "string" and "categories" not in column and distinct > max(MOST_CATEGORIES, len(series) // 50):
+    if kind == "string" and not is_category(series) and distinct > max(MOST_CATEGORIES, len(series) // 50):
         return f"is text with {distinct:,} distinct values"
-    return _KEYS[column["type"]]
+    return _KEYS[kind]
 
 
 _KEYS = {
@@ -310,23 +278,24 @@ def _policy(task: str, classes: int, *, rows: int) -> dict[str, Any]:
 
 def _texts(
     project: dict[str, Any],
-    contract: dict[str, Any],
+    columns: dict[str, dict[str, Any]],
     *,
     policy: dict[str, Any],
     unused: dict[str, str],
     split_comment: str,
+    trial: ContractTrial | None,
 ) -> dict[str, str]:
     """The files' texts, each read back once by its model."""
     comments = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])
     heads = {
         "project": "# What is trained and from what data.\n" + comments,
-        "contract": "# What the data must look like. Proposed from the data as it was: review every line.\n",
+        "contract": contract_head(trial),
         "policy": "# When a model may ship. The threshold only asks for better than guessing: set yours.\n",
     }
-    contents = {"project": project, "contract": contract, "policy": policy}
+    contents = {"project": project, "contract": {"columns": columns}, "policy": policy}
     texts = {}
     for kind, head in heads.items():
-        body = yaml.safe_dump(contents[kind], sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+        body = contract_body(columns) if kind == "contract" else yaml.safe_dump(contents[kind], **YAML_STYLE)
         if kind == "project":
             body = body.replace("\n  split:", f"\n  # {split_comment}\n  split:", 1)
         modeline = f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n"
