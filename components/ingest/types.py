@@ -102,15 +102,3 @@ def _as_time(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
         return None
     times = times.cast(pl.Datetime("us"))  # of another time zone: in UTC
     return times.cast(pl.Date) if column_type == "date" else times
-
-
-def unparsed_rows(series: pl.Series, column_type: ColumnType) -> pl.Series | None:
-    """Which rows have a value that is not of a type; None if the column cannot be converted to it at all."""
-    parsed = parse_series(series, column_type)
-    if parsed is None:
-        return None
-    is_unparsed = _without_markers(series, column_type).is_not_null() & parsed.is_null()
-    if column_type == "date" and (moments := parse_series(series, "datetime")) is not None:
-        has_time = (moments != parsed.cast(pl.Datetime("us"))).fill_null(value=False)
-        is_unparsed = is_unparsed | has_time
-    return is_unparsed

@@ -66,7 +66,9 @@ def diff(
     difference = _difference(workspace)
     written = accept and bool(difference.acceptable)
     if written:
-        _write(file, content, difference, data=_relative(data, folder), author=author, reason=reason)
+        write_accepted(
+            file, content, difference=difference, data=shown_source(data, folder), author=author, reason=reason
+        )
     remaining = difference.by_hand if accept else (*difference.acceptable, *difference.by_hand)
     return Answer(
         _as_json(difference, file, accepted=written),
@@ -108,8 +110,22 @@ def _difference(workspace: Workspace) -> ContractDifference:
     return contract_difference(table, contract, project=workspace.project)
 
 
-def _write(file: Path, content: bytes, difference: ContractDifference, *, data: str, author: str, reason: str) -> None:
-    """Writes the accepted contract, if the file is still what the batch was compared with."""
+def write_accepted(
+    file: Path, content: bytes, *, difference: ContractDifference, data: str, author: str, reason: str
+) -> None:
+    """Writes what a batch widens into the contract.
+
+    Args:
+        file: The contract's file.
+        content: What the batch was compared with.
+        difference: What the batch would change.
+        data: What the contract calls the batch.
+        author: Who accepts it.
+        reason: Why.
+
+    Raises:
+        ModelwayError: the file is not what the batch was compared with any more, or cannot be edited.
+    """
     import datetime as dt
 
     from modelway.components.core.config.contract_changes import Change
@@ -134,7 +150,7 @@ def _write(file: Path, content: bytes, difference: ContractDifference, *, data: 
     write_uri(str(file), accepted.encode())
 
 
-def _relative(source: str, folder: Path) -> str:
+def shown_source(source: str, folder: Path) -> str:
     """The data as the contract names it: from the project's folder, without what is secret in its address."""
     from modelway.components.core.addresses import without_secrets
     from modelway.components.core.storage.uri import is_uri
@@ -166,10 +182,8 @@ def _print(difference: ContractDifference, file: Path, *, accepted: bool) -> Non
     if by_hand:
         print_line(f"{_lines(by_hand)} for a person to decide: correct the data at its source, or edit {file}")
     if accepted:
-        print_line(
-            f"{_lines(acceptable)} widened in {file}; review it with `git diff`, commit it, then: modelway run. Rows that "
-            "were seen before count twice: accept only new ones"
-        )
+        advice = "review it with `git diff`, commit it, then: modelway run. Rows that are accepted again count twice"
+        print_line(f"{_lines(acceptable)} widened in {file}; {advice}")
     elif acceptable:
         print_line(
             f"{_lines(acceptable)} to widen, if the data is right: the same command with --accept --author … --reason …"

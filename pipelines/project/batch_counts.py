@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from modelway.components.core.config.contract import Column
-from modelway.components.ingest.types import parse_series, unparsed_rows
+from modelway.components.ingest.types import is_present, parse_series
 
 MOST_EXAMPLES = 3
 
@@ -68,9 +68,12 @@ def batch_counts(table: pl.DataFrame, name: str, column: Column, *, group: str |
     Returns:
         The counts; None if the column cannot be converted to the type at all, as text cannot come from numbers.
     """
-    values, is_unparsed = parse_series(table[name], column.type), unparsed_rows(table[name], column.type)
-    if values is None or is_unparsed is None:
+    values = parse_series(table[name], column.type)
+    if values is None:
         return None
+    is_unparsed = is_present(table[name], column.type) & values.is_null()
+    if column.type == "date" and (moments := parse_series(table[name], "datetime")) is not None:
+        is_unparsed |= (moments != values.cast(pl.Datetime("us"))).fill_null(value=False)  # a day with a time
 
     def count(rows: pl.Series) -> int:
         rows = rows.fill_null(value=False)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from modelway.components.core.config.contract import Column, Line
 from modelway.components.core.config.seen import Seen
 from modelway.pipelines.project.batch_counts import BatchCounts
+from modelway.pipelines.project.bounds import round_bounds
 
 DIGITS = 6  # of a share of missing values
 
@@ -35,9 +36,10 @@ def widened_column(column: Column, counts: BatchCounts, *, lines: Collection[Lin
     changes: dict[str, Any] = {}
     if column.seen_for("nulls") is not None:
         changes["max_nulls"] = round(nulls / rows, DIGITS)
-    for line, towards in (("minimum", math.floor), ("maximum", math.ceil)):
+    bounds: tuple[Line, ...] = ("minimum", "maximum")
+    for line in bounds:
         if line in lines:
-            changes[line] = evidence[line] = _widened_bound(column, counts, line=line, towards=towards)
+            changes[line] = evidence[line] = _widened_bound(column, counts, line)
     if column.seen_for("categories") is not None:
         before = {category: 0 if alone else rows for category, rows in (seen.categories or {}).items()}
         evidence["categories"] = before
@@ -49,25 +51,13 @@ def widened_column(column: Column, counts: BatchCounts, *, lines: Collection[Lin
     return column.model_copy(update={**changes, "seen": Seen.model_copy(seen, update=evidence)})
 
 
-def outward(value: float, towards: Callable[[float], int], *, span: float) -> float:
-    """A number rounded to two significant digits of the span of the values, away from them."""
-    if value == 0 or span == 0:
-        return value
-    unit = 10.0 ** (math.floor(math.log10(span)) - 1)
-    if isinstance(value, int) and unit <= 1:
-        return value
-    rounded = towards(value / unit) * unit
-    rounded = round(rounded, max(0, 12 - math.floor(math.log10(max(abs(rounded), unit)))))
-    beyond = rounded < value if towards is math.ceil else rounded > value
-    return value if beyond or not math.isfinite(rounded) else rounded
-
-
-def _widened_bound(column: Column, counts: BatchCounts, *, line: str, towards: Callable[[float], int]) -> Any:
+def _widened_bound(column: Column, counts: BatchCounts, line: Line) -> Any:
     """The new bound; of a date or time the value itself."""
-    value, other = getattr(counts, line), getattr(column, "maximum" if line == "minimum" else "minimum")
+    value = getattr(counts, line)
     if not isinstance(value, int | float):
         return value
-    far = counts.maximum if line == "minimum" else counts.minimum
-    ends = [end for end in (value, far, other) if isinstance(end, int | float) and math.isfinite(end)]
-    bound = outward(value, towards, span=float(max(ends) - min(ends)))
-    return int(bound) if bound == int(bound) else bound
+    lows, highs = (counts.minimum, column.minimum), (counts.maximum, column.maximum)
+    low = min(bound for bound in lows if isinstance(bound, int | float) and math.isfinite(bound))
+    high = max(bound for bound in highs if isinstance(bound, int | float) and math.isfinite(bound))
+    bounds = round_bounds(low, high, is_whole=column.type == "integer")
+    return bounds[0] if line == "minimum" else bounds[1]

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from modelway.components.core.config.contract import ColumnType, Contract
-from modelway.components.ingest.types import parse_series, unparsed_rows, with_contract_types
+from modelway.components.core.config.contract import Contract
+from modelway.components.ingest.types import parse_series, with_contract_types
 
 DTYPES = {
     "string": pl.String,
@@ -85,25 +85,3 @@ def test_other_columns_are_kept_and_those_described_may_be_absent() -> None:
     contract = Contract.parse("columns: {a: {type: integer}, b: {type: string}}")
     table = with_contract_types(pl.DataFrame({"a": ["1"], "c": ["x"], "d": [2.5]}), contract)
     assert table.to_dicts() == [{"a": 1, "c": "x", "d": 2.5}]
-
-
-@pytest.mark.parametrize(
-    ("kind", "values", "expected"),
-    [
-        ("integer", ["1", " 2 ", "x", "1.5", "NA", None], [False, False, True, True, False, False]),
-        ("number", ["1.5", "1e3", "1,5", ""], [False, False, True, False]),
-        ("boolean", ["yes", "0", "maybe", "null"], [False, False, True, False]),
-        ("date", ["2025-01-02", "2025-01-02T08:00:00", "soon", None], [False, True, True, False]),
-        ("datetime", ["2025-01-02T08:00:00", "soon"], [False, True]),
-        ("string", ["a", "NA", None], [False, False, False]),
-        ("integer", [1.0, 1.5, None], [False, True, False]),
-    ],
-)
-def test_rows_that_do_not_parse_are_marked(kind: ColumnType, values: list[object], expected: list[bool]) -> None:
-    marked = unparsed_rows(pl.Series("x", values), kind)
-    assert marked is not None
-    assert marked.to_list() == expected
-
-
-def test_a_column_of_another_type_marks_no_rows() -> None:
-    assert unparsed_rows(pl.Series("x", [1, 2]), "string") is None
