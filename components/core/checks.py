@@ -46,6 +46,30 @@ RULES = 2
 _FORMER_KINDS = {"predictions_match": "answers", "server_alive": "lives", "server_starts": "starts"}
 
 
+class Evidence(BaseModel):
+    """What was seen when a line of the contract was proposed, and what that makes of a batch.
+
+    Attributes:
+        unit: What is counted: ``rows``, ``groups`` of rows, or ``values`` of a column.
+        seen_rows: How many rows were seen, or groups.
+        seen_bad: How many of them were bad.
+        rows: How many rows the batch has, or groups.
+        bad: How many of them are bad.
+        least: The fewest that fail in a batch of this size; None: not even all of them do.
+        share: The least share of bad ones that a batch of this size fails by in 90 % of all cases; None: none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    unit: str = "rows"
+    seen_rows: int
+    seen_bad: int
+    rows: int
+    bad: int
+    least: int | None = None
+    share: float | None = None
+
+
 class Check(BaseModel):
     """One comparison of an observed value with a threshold.
 
@@ -58,6 +82,7 @@ class Check(BaseModel):
         message: A sentence for people; says what to do unless the verdict is `passed`.
         blocks: Whether this check, with this verdict, keeps the model from being blessed.
         waiver: Who waived it although it would block, why and until when.
+        evidence: What was seen before, if that is what it was judged by.
     """
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
@@ -70,6 +95,7 @@ class Check(BaseModel):
     message: str
     blocks: bool = False
     waiver: str | None = None
+    evidence: Evidence | None = None
 
 
 class Values(TypedDict, total=False):
@@ -78,6 +104,7 @@ class Values(TypedDict, total=False):
     observed: float | str | None
     interval: tuple[float, float] | None
     threshold: float | str | None
+    evidence: Evidence | None
 
 
 def judged(name: str, verdict: Verdict, *, message: str, rule: OnInconclusive, **values: Unpack[Values]) -> Check:

@@ -46,6 +46,7 @@ def ingest_data(
         serving_path=serving_data.path,
     )
     facts = {"columns": ingestion.columns, "data_hash": ingestion.data_hash, "data_version": data_version}
-    for part, rows in zip((train_data, test_data, unseen_data, serving_data), ingestion.rows, strict=True):
-        part.metadata.update({"rows": rows, **facts})
+    parts = (train_data, test_data, unseen_data, serving_data)
+    for part, rows, unparsed in zip(parts, ingestion.rows, ingestion.unparsed, strict=True):
+        part.metadata.update({"rows": rows, **facts, **({"taken_as_missing": unparsed} if unparsed else {})})
     return (ingestion.data_hash, sum(ingestion.rows[:3]))

@@ -16,22 +16,28 @@ import polars.selectors
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Data
 from modelway.components.core.errors import DamagedError, ModelwayError, first_line
-from modelway.components.ingest.types import with_contract_types
+from modelway.components.ingest.types import TypedTable, with_contract_types
 
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
 
-def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path) -> pl.DataFrame:
-    """Reads a file, or all CSV and Parquet files of a folder, into one table.
+def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path, label: str = "") -> pl.DataFrame:
+    """Reads a file, or all CSV and Parquet files of a folder, into one table, as `read_typed_source` does."""
+    return read_typed_source(path, data, contract=contract, work=work, label=label).rows
 
-    A text column is converted to the contract's type if all its values parse; otherwise it stays text, for the data
-    gate to report.
+
+def read_typed_source(path: Path, data: Data, *, contract: Contract | None, work: Path, label: str = "") -> TypedTable:
+    """Reads a file, or all CSV and Parquet files of a folder, into one table, with the values that do not parse.
+
+    A text column is converted to the contract's type if all its values parse, or where the contract lets some pass;
+    otherwise it stays text, for the data gate to report.
 
     Args:
         path: The local file or folder.
-        data: How to read it.
+        data: How to read it; every value of the column that it splits by must parse.
         contract: The types to read as; None: inferred from the file.
         work: A scratch folder.
+        label: The column to predict, of which every value must parse.
 
     Raises:
         ModelwayError: the source is missing, empty or malformed, or in another format or encoding.
@@ -49,7 +55,9 @@ def read_source(path: Path, data: Data, *, contract: Contract | None, work: Path
         raise ModelwayError(
             f"{path} holds no rows", file=str(path), key="data.source", remedy="export it again, with its rows"
         )
-    return table if contract is None else with_contract_types(table, contract)
+    if contract is None:
+        return TypedTable(table)
+    return with_contract_types(table, contract, strict=(label, data.split.column or ""))
 
 
 def _data_files(folder: Path) -> list[Path]:

@@ -12,7 +12,9 @@ from modelway.components.core.config.project import Split
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.tables.placement import (
     TEST,
+    TRAIN,
     UNSEEN,
+    Sides,
     hashed_columns,
     numbers_among_equal,
     row_hashes,
@@ -33,7 +35,17 @@ class Splits:
 
 
 def split_table(table: pl.DataFrame, split: Split, *, label: str | None = None) -> Splits:
-    """Splits a table into training, test and unseen rows.
+    """Splits a table into training, test and unseen rows, as `split_sides` says.
+
+    Raises:
+        ModelwayError: the column is missing or has nulls, or a split would be empty.
+    """
+    places = split_sides(table, split, label=label)
+    return Splits(*(table.filter(places == side) for side in (TRAIN, TEST, UNSEEN)))
+
+
+def split_sides(table: pl.DataFrame, split: Split, *, label: str | None = None) -> Sides:
+    """The split of each row: `TRAIN`, `TEST` or `UNSEEN`.
 
     By row or group, a row is in the test split if the hash of its identifier, group or content falls below the
     fraction, and in the unseen split if it falls into the share above it. Rows of equal content are in one split, or
@@ -53,26 +65,25 @@ def split_table(table: pl.DataFrame, split: Split, *, label: str | None = None) 
         _check_column(table, split.column)
     if split.by == "time":
         is_test, is_unseen = _latest(table[str(split.column)], split)
+        places = (is_test * TEST + is_unseen * UNSEEN).astype(np.int8)
     else:
         hashes = row_hashes(table, hashed_columns(table.columns, split, label=label))
         numbers = numbers_among_equal(hashes) if split.equal_rows == "apart" else None
         places = sides(hashes, split, numbers=numbers)
-        is_test, is_unseen = places == TEST, places == UNSEEN
-    is_train = ~is_test & ~is_unseen
-    for side, rows, must_have_rows in (
-        ("training", is_train, True),
-        ("test", is_test, True),
-        ("unseen", is_unseen, split.unseen_fraction > 0),
+    for name, side, must_have_rows in (
+        ("training", TRAIN, True),
+        ("test", TEST, True),
+        ("unseen", UNSEEN, split.unseen_fraction > 0),
     ):
-        if must_have_rows and not rows.any():
+        if must_have_rows and not (places == side).any():
             raise ModelwayError(
-                f"the split by {split.by} leaves no {side} rows of {len(table)}",
+                f"the split by {split.by} leaves no {name} rows of {len(table)}",
                 key="data.split",
                 column=split.column,
-                value=split.unseen_fraction if side == "unseen" else split.test_fraction,
+                value=split.unseen_fraction if side == UNSEEN else split.test_fraction,
                 remedy=_remedy(table, split),
             )
-    return Splits(table.filter(is_train), table.filter(is_test), table.filter(is_unseen))
+    return places
 
 
 def _latest(times: pl.Series, split: Split) -> tuple[Mask, Mask]:

@@ -1,31 +1,81 @@
-"""Conversion of columns to their contract's types, where no value is lost."""
+"""Conversion of columns to their contract's types, where no value is lost uncounted."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import polars as pl
 import polars.exceptions
 
-from modelway.components.core.config.contract import ColumnType, Contract
+from modelway.components.core.config.contract import Column, ColumnType, Contract
+from modelway.components.core.tables.parquet import as_text
+
+POSITION, VALUE = "position", "value"
+MOST_UNPARSED = 0.5  # of the present values; with more it is another column
 
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _FLAGS = {"true": True, "t": True, "yes": True, "y": True, "1": True, "1.0": True}
 _FLAGS |= {"false": False, "f": False, "no": False, "n": False, "0": False, "0.0": False}
 
 
-def with_contract_types(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Converts each column to its contract's type if no value is lost by it."""
-    columns = contract.columns
-    return table.with_columns(_convert(table[name], columns[name].type) for name in table.columns if name in columns)
+@dataclass(frozen=True)
+class TypedTable:
+    """A table with its contract's types.
+
+    Attributes:
+        rows: The table.
+        unparsed: By column the values that are not of its type and are missing in the table: frames of their row's
+            number, ``position``, and of the value as text, ``value``.
+    """
+
+    rows: pl.DataFrame
+    unparsed: dict[str, pl.DataFrame] = field(default_factory=dict)
 
 
-def _convert(series: pl.Series, column_type: ColumnType) -> pl.Series:
+def with_contract_types(table: pl.DataFrame, contract: Contract, *, strict: Collection[str] = ()) -> TypedTable:
+    """Converts each column to its contract's type if no value is lost by it.
+
+    In a column whose type the contract judges by what was seen, or of which it allows a share of bad rows, values that
+    do not parse become missing, unless more than half of those present are such.
+
+    Args:
+        table: The table.
+        contract: The types.
+        strict: Columns where every value must parse, whatever the contract says.
+    """
+    columns, unparsed = [], {}
+    for name in table.columns:
+        if name in contract.columns:
+            column = contract.columns[name]
+            most = MOST_UNPARSED if name not in strict and _lets_pass(column) else 0.0
+            converted, values = _convert(table[name], column.type, most=most)
+            columns.append(converted)
+            if values is not None:
+                unparsed[name] = values
+    return TypedTable(table.with_columns(columns), unparsed)
+
+
+def _lets_pass(column: Column) -> bool:
+    return column.allowed is not None or column.seen_for("type") is not None
+
+
+def _convert(series: pl.Series, column_type: ColumnType, *, most: float) -> tuple[pl.Series, pl.DataFrame | None]:
+    """A column with its type, and the values that are missing for that; the column as it is if they are too many."""
     candidate = parse_series(series, column_type)
-    if candidate is None or candidate.null_count() != _without_markers(series, column_type).null_count():
-        return series
+    if candidate is None:
+        return series, None
+    present = _without_markers(series, column_type).is_not_null()
+    is_bad = present & candidate.is_null()
     if column_type == "date" and (moments := parse_series(series, "datetime")) is not None:
-        has_time = (moments != candidate.cast(pl.Datetime("us"))).any()
-        return series if has_time else candidate
-    return candidate
+        is_bad |= (moments != candidate.cast(pl.Datetime("us"))).fill_null(value=False)
+    bad = int(is_bad.sum())
+    if not bad:
+        return candidate, None
+    if bad > most * int(present.sum()):
+        return series, None
+    rows = pl.DataFrame({POSITION: is_bad.arg_true(), VALUE: as_text(series.filter(is_bad))})
+    return candidate.set(is_bad, None), rows
 
 
 def parse_series(series: pl.Series, column_type: ColumnType) -> pl.Series | None:

@@ -41,7 +41,7 @@ def validate_data(
 
     Returns:
         gate: All checks with their verdicts, as JSON.
-        baseline: The training split's statistics and a sample, for later runs.
+        baseline: The training split's statistics and a sample, and hashes of all rows, for later runs.
         metrics: Counts of checks, and the worst drift and leakage.
         report: The report for people.
         verdict: passed, failed or inconclusive.

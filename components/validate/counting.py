@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -135,22 +135,50 @@ def sample_of(table: pl.LazyFrame, columns: Sequence[str], *, limit: int, seed: 
     return hashed.select(*columns, mixed.alias(_HASH)).sort(_HASH).head(limit).drop(_HASH).collect(engine="streaming")
 
 
-def multiplicities(table: pl.LazyFrame, columns: Sequence[str], *, rows: int) -> Iterator[pl.DataFrame]:
+def multiplicities(
+    table: pl.LazyFrame, columns: Sequence[str], *, rows: int, group: str | None = None
+) -> Iterator[pl.DataFrame]:
     """Counts rows with the same values in some columns: frames of ``key`` (a 64-bit hash of them) and ``rows``.
 
     A few million keys are held at a time: a longer table is read several times, each for its share of the keys. Two
     different keys collide with probability rows² / 2⁶⁵: 0.0001 for 50 million.
+
+    Args:
+        table: The rows.
+        columns: The columns whose values are counted.
+        rows: How many rows there are.
+        group: The column whose different values are counted in place of rows; None: rows are.
     """
     parts = -(-rows // ROWS_AT_ONCE)
-    keys = table.select(row_hash(columns).alias("key"))
+    number = pl.len() if group is None else pl.col("group").n_unique()
+    groups = [] if group is None else [row_hash([group]).alias("group")]
+    keys = table.select(row_hash(columns).alias("key"), *groups)
     for part in range(parts):
         share = keys.filter(pl.col("key") % parts == part) if parts > 1 else keys
-        yield share.group_by("key").len("rows").collect(engine="streaming")
+        yield share.group_by("key").agg(number.alias("rows")).collect(engine="streaming")
 
 
 def row_hash(columns: Sequence[str]) -> pl.Expr:
     """A 64-bit hash of each row's values in some columns; missing values are equal to one another."""
     return pl.struct(columns).hash() if len(columns) > 1 else pl.col(columns[0]).hash()
+
+
+def groups_with(table: pl.LazyFrame, group: str, conditions: Mapping[str, pl.Expr]) -> tuple[int, dict[str, int]]:
+    """How many groups of rows there are, and how many have a row that meets each condition.
+
+    As with `multiplicities`, a few million groups are held at a time.
+    """
+    names = {f"{number}": condition for number, condition in enumerate(conditions.values())}
+    parts = -(-rows_of(table) // ROWS_AT_ONCE)
+    keys = table.select(row_hash([group]).alias("key"), **names)
+    total, numbers = 0, [0] * len(names)
+    for part in range(parts):
+        share = keys.filter(pl.col("key") % parts == part) if parts > 1 else keys
+        groups = share.group_by("key").agg(pl.col(name).any() for name in names)
+        (frame,) = collect_all([groups.select(pl.len().alias("groups"), *(pl.col(name).sum() for name in names))])
+        total += int(frame["groups"][0])
+        numbers = [number + int(frame[name][0]) for number, name in zip(numbers, names, strict=True)]
+    return total, dict(zip(conditions, numbers, strict=True))
 
 
 def rows_per_group(table: pl.LazyFrame, column: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from modelway.components.core.checks import Check
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Project
+from modelway.components.core.tables.unparsed import Mask, Unparsed
 from modelway.components.validate.checks.bad_rows import bad_rows
 from modelway.components.validate.checks.contract import contract_checks
 from modelway.components.validate.counting import SAMPLE_ROWS, Tally, count, rows_per_group, sample_of
@@ -20,6 +22,7 @@ from modelway.components.validate.distributions import (
     measure,
     tally_of,
 )
+from modelway.components.validate.new_rows import new_rows
 from modelway.components.validate.time_parts import days_of, time_parts
 
 MOST_VALUES = 10_000
@@ -62,6 +65,8 @@ def profile_splits(
     project: Project,
     reference: TableStatistics | None,
     data_hash: str,
+    unparsed: Mapping[str, Unparsed] | None = None,
+    is_new: Mask | None = None,
 ) -> Profile:
     """Counts everything in one pass over the training split and one over the test split.
 
@@ -76,6 +81,8 @@ def profile_splits(
         project: Names the features, the label, and the group whose rows are alike.
         reference: The approved baseline, in whose bins the training split is counted.
         data_hash: The SHA-256 of the source's content.
+        unparsed: By column the values of both splits that were let pass as missing.
+        is_new: Which rows of both splits the champion was not released from; None: that cannot be told.
 
     Raises:
         ModelwayError: a rule of the contract is not a SQL condition over its columns.
@@ -116,7 +123,10 @@ def profile_splits(
     checks: list[Check] = []
     if contract is not None:
         table, counts = pl.concat([train, test]), train_counts + test_counts
-        checks = contract_checks(table, contract, project=project, kinds=kinds, counts=counts)
+        new = new_rows(table, is_new, tally=contract_tally, low_cardinality=low_cardinality, unparsed=unparsed or {})
+        checks = contract_checks(
+            table, contract, project=project, kinds=kinds, counts=counts, unparsed=unparsed, new_rows=new
+        )
     return Profile(
         schema=schema,
         columns=columns,

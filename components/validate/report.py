@@ -7,15 +7,16 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-from modelway.components.core.checks import Check, Gate, Verdict
+from modelway.components.core.checks import Check, Evidence, Gate, Verdict
 from modelway.components.core.config.project import Project
-from modelway.components.core.report.html import format_number, render_gate
+from modelway.components.core.report.html import WORST_FIRST, format_number, render_gate
 from modelway.components.validate.distributions import Distribution, TableStatistics
 
 MOST_COLUMNS = 40
 MOST_BARS = 12
 MOST_LETTERS = 30
 MOST_FINDINGS = 40
+MOST_LINES = 100
 
 _SPLIT = ("split_rule", "shared_", "copies")
 _SECTIONS = (
@@ -49,10 +50,39 @@ def render(gate: Gate, project: Project, *, current: TableStatistics, reference:
             _column(name, current.columns[name], reference=earlier.get(name), check=drift[name]) for name in columns
         ],
         columns_left_out=len(drift) - len(columns),
+        lines=_lines(gate)[:MOST_LINES],
+        lines_left_out=max(0, len(_lines(gate)) - MOST_LINES),
         baseline_rows=reference.rows if reference else None,
         rows=current.rows,
         sections=[section for title, starts in _SECTIONS if (section := _section(title, starts, gate=gate))],
     )
+
+
+def _lines(gate: Gate) -> list[dict[str, Any]]:
+    """The contract's lines that were judged by what was seen, those that did not pass first."""
+    checks = [check for check in gate.checks if check.evidence is not None]
+    return [_line(check, check.evidence) for check in sorted(checks, key=_order) if check.evidence is not None]
+
+
+def _order(check: Check) -> int:
+    return WORST_FIRST[check.verdict]
+
+
+def _line(check: Check, evidence: Evidence) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "verdict": check.verdict.value,
+        "seen": _counted(evidence.seen_bad, evidence.seen_rows, unit=evidence.unit),
+        "batch": _counted(evidence.bad, evidence.rows, unit=evidence.unit),
+        "least": "none is certain" if evidence.least is None else f"{evidence.least:,}",
+        "share": "none" if evidence.share is None else f"{100 * evidence.share:.2g} %",
+    }
+
+
+def _counted(bad: int, rows: int, *, unit: str) -> str:
+    if unit == "values":
+        return f"{bad:,} {'value' if bad == 1 else 'values'}"
+    return f"{bad:,} of {rows:,}{' groups' if unit == 'groups' else ''}"
 
 
 def _excess(check: Check | None) -> float:

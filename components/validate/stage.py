@@ -16,6 +16,7 @@ from modelway.components.core.config.row_rules import is_stored_as
 from modelway.components.core.config.user_files import UserFiles
 from modelway.components.core.config.waivers import judged_gate
 from modelway.components.core.measures.time_parts import Days
+from modelway.components.core.tables.unparsed import unparsed_together, unparsed_values
 from modelway.components.validate.baseline import ApprovedBaseline, approved_baseline, keep_baseline, write_baseline
 from modelway.components.validate.checks.concept_drift import concept_drift_check
 from modelway.components.validate.checks.drift import drift_checks
@@ -26,6 +27,14 @@ from modelway.components.validate.checks.skew import skew_checks
 from modelway.components.validate.checks.split_rule import split_rule_check
 from modelway.components.validate.counting import SAMPLE_SEED, aligned, rows_of, sample_of
 from modelway.components.validate.distributions import measure_like
+from modelway.components.validate.new_rows import (
+    NOT_KEPT,
+    hashes_of,
+    judges_by_evidence,
+    new_among,
+    registered_hashes,
+    write_hashes,
+)
 from modelway.components.validate.profile import Profile, profile_splits
 from modelway.components.validate.report import render
 from modelway.components.validate.time_parts import days_of, time_parts
@@ -59,8 +68,8 @@ def validate(
         champion_blessing: The SHA-256 of the champion's blessing, by the audit log; empty: not compared.
         serving_path: The serving data, as Parquet; empty, or without rows: there is none.
         as_of: The day that waivers are judged at, ISO 8601; empty: today.
-        baseline_path: The folder where the baseline goes: ``baseline.json``, the distributions, and
-            ``sample.parquet``, random rows of the training split.
+        baseline_path: The folder where the baseline goes: ``baseline.json``, the distributions, ``sample.parquet``,
+            random rows of the training split, and ``rows.parquet``, the hashes of the rows of both splits.
         report_path: Where the HTML report goes.
     """
     files = UserFiles.load(project=project_text, contract=contract_text, policy=policy_text)
@@ -71,6 +80,10 @@ def validate(
     approved = approved_baseline(opened)
     split_before = None if opened is None else opened.split or Split()  # before there was a second rule
     reference = approved.baseline if approved is not None else None
+    unparsed = unparsed_together(unparsed_values(train_path), unparsed_values(test_path), first_rows=rows_of(train))
+    by_evidence = judges_by_evidence(contract, label=project.label)
+    hashes = hashes_of(train, test) if by_evidence else None
+    is_new = new_among(hashes, registered_hashes(opened), unparsed=unparsed)
     profile = profile_splits(
         train,
         test,
@@ -78,6 +91,8 @@ def validate(
         project=project,
         reference=reference,
         data_hash=data_hash,
+        unparsed=unparsed,
+        is_new=is_new,
     )
     serving, sample = _serving(serving_path), _sample(profile, train, section=policy.drift.multivariate)
     checks: list[Check] = []
@@ -97,6 +112,8 @@ def validate(
         keep_baseline(Path(baseline_path), approved)
     else:
         write_baseline(Path(baseline_path), profile.new_baseline, sample=sample)
+    if hashes is not None:
+        write_hashes(Path(baseline_path), hashes)
     facts: dict[str, str | int | float | None] = {
         "data_hash": data_hash,
         "split": str(project.data.split),
@@ -105,6 +122,8 @@ def validate(
         "rows": profile.train_rows + profile.test_rows,
         "train_rows": profile.train_rows,
         "test_rows": profile.test_rows,
+        "new_rows": int(is_new.sum()) if is_new is not None else None,
+        "row_hashes": NOT_KEPT if by_evidence and hashes is None else None,
         "test_share": _test_share(profile.train_rows, profile.test_rows, split=project.data.split),
         "serving_rows": rows_of(serving) if serving is not None else None,
         "baseline": f"{project.name} version {champion}" if approved is not None else None,

@@ -45,9 +45,10 @@ def report(
 def _read(workspace: Workspace) -> pl.DataFrame:
     from modelway.components.ingest.source import read_source
 
-    data = workspace.project.data
+    project, data = workspace.project, workspace.project.data
     with TemporaryDirectory() as work:
-        return read_source(fetch(data.source, Path(work)), data, contract=workspace.contract, work=Path(work))
+        local = fetch(data.source, Path(work))
+        return read_source(local, data, contract=workspace.contract, work=Path(work), label=project.label)
 
 
 def _summary(comparison: EvidentlySummary) -> str:

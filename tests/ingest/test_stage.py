@@ -9,6 +9,7 @@ from user_files import minimal_project_text
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import content_version
+from modelway.components.core.tables.unparsed import Unparsed, unparsed_values
 from modelway.components.ingest.stage import Ingestion, ingest
 
 CONTRACT = "columns: {id: {type: string}, income: {type: number}, late: {type: boolean}}"
@@ -108,3 +109,54 @@ def test_what_is_served_is_named_where_it_cannot_be_read(source: Path, tmp_path:
     with pytest.raises(ModelwayError, match=r"none\.csv") as error:
         ingest(project, CONTRACT, **parts(*(tmp_path / name for name in ("a", "b", "c", "d"))))
     assert error.value.key == "data.serving"
+
+
+LETS_PASS = CONTRACT.replace("type: number", "type: number, seen: {rows: 400}")
+
+
+def test_values_that_do_not_parse_are_missing_and_counted_in_each_split(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = [f"{number:04},{'n.a.' if number % 10 == 7 else number},yes\n" for number in range(400)]
+    (tmp_path / "loans.csv").write_text("id,income,late\n" + "".join(text), encoding="utf-8")
+    (tmp_path / "served.csv").write_text("id,income\n7,about 70\n8,80\n", encoding="utf-8")
+    split = {"unseen_fraction": 0.25}
+    project = project_text(tmp_path / "loans.csv", split, serving=str(tmp_path / "served.csv"))
+    paths = [tmp_path / name for name in ("train", "test", "unseen", "serving")]
+    ingestion = ingest(project, LETS_PASS, **parts(*paths))
+    *tables, serving = map(pl.read_parquet, paths)
+    *unparsed, of_serving = (unparsed_values(str(path)) for path in paths)
+    for table, values, count in zip(tables, unparsed, ingestion.unparsed, strict=False):
+        bad = table.select("id", "income").with_row_index().filter(pl.col("id").str.ends_with("7"))
+        assert bad["income"].null_count() == len(bad) == table["income"].null_count() > 3
+        assert values == {"income": Unparsed(len(bad), ("n.a.",), tuple(bad["index"].to_list()))}
+        assert count == {"income": len(bad)}
+    assert sum(values["income"].rows for values in unparsed) == 40
+    assert serving["income"].to_list() == [None, 80.0]
+    assert of_serving == {"income": Unparsed(1, ("about 70",), (0,))}
+    assert [record.getMessage() for record in caplog.records] == [
+        "data.source: 40 of 400 values of 'income' are no valid number, such as 'n.a.'; they are taken as missing",
+        "data.serving: 1 of 2 values of 'income' are no valid number, such as 'about 70'; they are taken as missing",
+    ]
+
+
+def test_a_split_is_the_same_whatever_does_not_parse(source: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "one", contract=LETS_PASS)
+    source.write_text(source.read_text(encoding="utf-8").replace(",70,", ",seventy,"), encoding="utf-8")
+    run(source, tmp_path / "two", contract=LETS_PASS)
+    for part in ("a/train", "b/test"):
+        one, two = (pl.read_parquet(tmp_path / name / part) for name in ("one", "two"))
+        assert_frame_equal(one.with_columns(income=pl.col("income").replace(70.0, None)), two)
+
+
+@pytest.mark.parametrize(("column", "type_"), [("late", "boolean"), ("id", "integer")])
+def test_the_label_and_the_column_to_split_by_are_strict(source: Path, tmp_path: Path, column: str, type_: str) -> None:
+    lines = source.read_text(encoding="utf-8").splitlines()
+    lines[1] = "first,0,perhaps"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    kinds = {"id": "string", "income": "number", "late": "boolean", column: type_}
+    columns = ", ".join(f"{name}: {{type: {kind}, seen: {{rows: 400}}}}" for name, kind in kinds.items())
+    ingestion = run(source, tmp_path, contract=f"columns: {{{columns}}}")
+    assert pl.read_parquet(tmp_path / "a" / "train").schema[column] == pl.String
+    assert ingestion.unparsed == ({}, {}, {}, {})
+    assert unparsed_values(str(tmp_path / "a" / "train")) == {}

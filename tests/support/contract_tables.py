@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -12,9 +13,11 @@ from user_files import minimal_project
 from modelway.components.core.checks import Check
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.project import Project
+from modelway.components.core.tables.unparsed import Unparsed
 from modelway.components.validate.checks.bad_rows import bad_rows
 from modelway.components.validate.checks.contract import contract_checks
 from modelway.components.validate.counting import Tally, count
+from modelway.components.validate.new_rows import NewRows
 
 GOOD = pl.DataFrame(
     {
@@ -56,17 +59,41 @@ def contract(columns: dict[str, Any] | None = None, **sections: Any) -> Contract
     return Contract.parse(yaml.safe_dump({"columns": column_sections, **sections}))
 
 
-def checks_of(table: pl.LazyFrame, table_contract: Contract, project_of_table: Project) -> list[Check]:
-    """Every check of the contract, its bad rows counted for it alone."""
+def checks_of(
+    table: pl.LazyFrame,
+    table_contract: Contract,
+    project_of_table: Project,
+    *,
+    unparsed: Mapping[str, Unparsed] | None = None,
+    is_new: pl.Series | None = None,
+) -> list[Check]:
+    """Every check of the contract, its bad rows counted for it alone; evidence is judged on new rows."""
     kinds = bad_rows(table_contract, project_of_table, schema=table.collect_schema())
-    counts = count(table, Tally({kind.name: kind.condition for kind in kinds}))
-    return contract_checks(table, table_contract, project=project_of_table, kinds=kinds, counts=counts)
+    tally = Tally({kind.name: kind.condition for kind in kinds})
+    counts, new_rows = count(table, tally), None
+    if is_new is not None:
+        rows = table.collect().filter(is_new).lazy()
+        new_rows = NewRows(rows, count(rows, tally), {})
+    return contract_checks(
+        table,
+        table_contract,
+        project=project_of_table,
+        kinds=kinds,
+        counts=counts,
+        unparsed=unparsed,
+        new_rows=new_rows,
+    )
 
 
 def contract_results(
-    table: pl.DataFrame, table_contract: Contract, project_of_table: Project | None = None
+    table: pl.DataFrame,
+    table_contract: Contract,
+    project_of_table: Project | None = None,
+    *,
+    unparsed: Mapping[str, Unparsed] | None = None,
+    is_new: pl.Series | None = None,
 ) -> dict[str, Check]:
-    checks = checks_of(table.lazy(), table_contract, project_of_table or project())
+    checks = checks_of(table.lazy(), table_contract, project_of_table or project(), unparsed=unparsed, is_new=is_new)
     assert len({check.name for check in checks}) == len(checks)
     return {check.name: check for check in checks}
 

@@ -137,3 +137,23 @@ def test_tables_of_different_columns_are_brought_together(
     assert schemas[0] == schemas[1]
     assert schemas[0]["a"] == common
     assert pl.concat(tables).collect().height == 2
+
+
+@pytest.mark.parametrize("rows_at_once", [3, 1_000])
+def test_groups_with_a_row_that_meets_a_condition(monkeypatch: pytest.MonkeyPatch, rows_at_once: int) -> None:
+    monkeypatch.setattr(counting, "ROWS_AT_ONCE", rows_at_once)
+    table = pl.LazyFrame({"group": ["a", "a", "b", "c", None, "d"], "x": [1, None, 3, 4, 5, 0]})
+    conditions = {"above 2": pl.col("x") > 2, "missing": pl.col("x").is_null(), "negative": pl.col("x") < 0}
+    assert counting.groups_with(table, "group", conditions) == (5, {"above 2": 3, "missing": 1, "negative": 0})
+    assert counting.groups_with(table, "group", {}) == (5, {})
+    assert counting.groups_with(table.head(0), "group", conditions) == (0, dict.fromkeys(conditions, 0))
+
+
+@pytest.mark.parametrize("rows_at_once", [3, 1_000])
+def test_groups_with_the_same_value(monkeypatch: pytest.MonkeyPatch, rows_at_once: int) -> None:
+    monkeypatch.setattr(counting, "ROWS_AT_ONCE", rows_at_once)
+    table = pl.LazyFrame({"value": ["x", "x", "x", "y", "y", "z"], "group": [1, 1, 2, 3, 4, None]})
+    frames = list(counting.multiplicities(table, ["value"], rows=6, group="group"))
+    assert sorted(rows for frame in frames for rows in frame["rows"]) == [1, 2, 2]
+    frames = list(counting.multiplicities(table, ["value"], rows=6))
+    assert sorted(rows for frame in frames for rows in frame["rows"]) == [1, 2, 3]

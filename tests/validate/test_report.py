@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import polars as pl
@@ -8,11 +9,13 @@ import pytest
 from pages import LONG, assert_readable, crowded, shortcomings
 from user_files import minimal_project
 
-from modelway.components.core.checks import Gate, passed_or_failed
+from modelway.components.core.checks import Check, Gate, passed_or_failed
 from modelway.components.core.config.data_policy import DataPolicy
+from modelway.components.core.config.seen import SeenRows
 from modelway.components.validate.checks.drift import drift_checks
+from modelway.components.validate.checks.evidence import Batch, LineRule, judged_line
 from modelway.components.validate.distributions import measure, measure_like
-from modelway.components.validate.report import render
+from modelway.components.validate.report import MOST_LINES, render
 
 PROJECT = minimal_project(features={"numeric": ["age"]})
 BEFORE = pl.DataFrame(
@@ -66,6 +69,41 @@ def test_the_edge_below_a_frequent_zero_is_shown_in_words() -> None:
     assert "e-3" not in text
 
 
+def judged_page(lines: int = 3) -> str:
+    """The page of a gate with lines of a contract that were judged by what was seen, one of them on groups."""
+    batch = Batch(500, "rows", 0.01 / 60, "`modelway contract diff loans --data FILE --accept`")
+    rule, few = LineRule(SeenRows(500), 0.01), LineRule(SeenRows(3))
+    checks = [
+        judged_line(f"maximum[{LONG}_{bad}]", rule, bad=bad, batch=batch, counted="some", remedy="mend them")
+        for bad in (0, 1, 20, *[0] * (lines - 3))
+    ]
+    checks = [check.model_copy(update={"name": f"{check.name}{at}"}) for at, check in enumerate(checks)]
+    groups = Batch(5, "groups", 0.01 / 60, "`accept`")
+    checks.append(judged_line("type[age]", few, bad=0, batch=groups, counted="none", remedy=""))
+    return page_of(tuple(checks))
+
+
+def page_of(checks: tuple[Check, ...]) -> str:
+    measured = measure(BEFORE, ["age"], data_hash="")
+    return render(Gate(name="data", checks=checks), PROJECT, current=measured, reference=None)
+
+
+def test_lines_judged_by_what_was_seen_are_shown_with_their_evidence() -> None:
+    text = judged_page()
+    section = text[text.index("<h2>Contract") : text.index("<h2>Columns")]
+    rows = [re.sub(r"<[^>]*>", " ", row).split() for row in section.split("<tr>")[2:]]
+    assert [row[1] for row in rows] == ["failed", "inconclusive", "passed", "passed"]
+    assert rows[0][2:] == ["0", "of", "500", "20", "of", "500", "13", "3.5", "%"]
+    assert rows[3][2:] == ["0", "of", "3", "groups", "0", "of", "5", "groups", "none", "is", "certain", "none"]
+    assert "<h2>Contract" not in page_of((passed_or_failed("type[age]", True, message="is integer"),))
+
+
+def test_of_many_lines_the_worst_are_shown() -> None:
+    text = judged_page(150)
+    assert text.count('data-of="fails from"') == MOST_LINES
+    assert "and 51 more lines" in text
+
+
 @pytest.fixture
 def pages() -> dict[str, str]:
     """The page of a calm table, and that of columns with long names and values, which fail in many ways."""
@@ -75,6 +113,7 @@ def pages() -> dict[str, str]:
     distributions = measure(wide, wide.columns, data_hash="")
     return {
         "calm": page(BEFORE),
+        "judged": judged_page(),
         "crowded": render(
             crowded("data", kinds, {"rows": 1_200}), PROJECT, current=distributions, reference=distributions
         ),
@@ -82,7 +121,7 @@ def pages() -> dict[str, str]:
 
 
 def test_pages_are_written_for_a_narrow_panel(pages: dict[str, str]) -> None:
-    assert {name: shortcomings(text) for name, text in pages.items()} == {"calm": [], "crowded": []}
+    assert {name: shortcomings(text) for name, text in pages.items()} == {"calm": [], "judged": [], "crowded": []}
 
 
 def test_pages_are_read_in_a_narrow_panel_without_scrolling_sideways(pages: dict[str, str], tmp_path: Path) -> None:

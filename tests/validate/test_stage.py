@@ -16,9 +16,10 @@ from modelway.components.core.checks import RULES, Gate, Mode, Verdict, combine
 from modelway.components.core.config.contract import Contract
 from modelway.components.core.config.policy import Policy
 from modelway.components.core.config.project import Project
-from modelway.components.core.evidence.files import PROJECT_FILE, SAMPLE_FILE
+from modelway.components.core.evidence.files import BASELINE_FILE, PROJECT_FILE, ROWS_FILE, SAMPLE_FILE
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.ingest.split import split_table
+from modelway.components.ingest.stage import ingest
 from modelway.components.validate.baseline import write_baseline
 from modelway.components.validate.distributions import TableStatistics, measure
 from modelway.components.validate.stage import validate
@@ -119,6 +120,8 @@ def test_good_data_proceeds(tmp_path: Path) -> None:
         "rows": 300,
         "train_rows": 200,
         "test_rows": 100,
+        "new_rows": None,
+        "row_hashes": None,
         "test_share": "33.3% of these rows; data.split asks for 20.0%",
         "serving_rows": None,
         "baseline": None,
@@ -252,6 +255,25 @@ def test_a_waiver_lets_a_check_pass_until_its_day(tmp_path: Path, as_of: str, pr
     gate = judge(tmp_path, bad, table(100, 3), project(), CONTRACT, off + waiver, as_of=as_of)
     assert gate.proceed is proceeds
     assert gate.verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize("rule", ["warn", "block"])
+def test_what_was_seen_warns_whatever_the_policy_says_of_what_is_inconclusive(tmp_path: Path, rule: str) -> None:
+    seen = "seen: {rows: 300, minimum: 0}"
+    contract = CONTRACT.replace("minimum: 0}", f"minimum: 0, {seen}}}")
+    policy = ALONE.replace("on_inconclusive: warn", f"on_inconclusive: {rule}")
+    rows = table().with_columns(income=pl.when(pl.int_range(pl.len()) == 0).then(-1).otherwise("income"))
+    gate = judge(tmp_path, rows, table(100, seed=1), project(), contract, policy)
+    checks = {check.name: check for check in gate.checks}
+    check = checks["minimum[income]"]
+    assert (check.verdict, check.blocks) == (Verdict.INCONCLUSIVE, False)
+    assert "1 of 300 values below 0, such as '-1.0' (0 of the 300 rows seen)" in check.message
+    assert checks["drift"].blocks is (rule == "block")  # there is no champion to compare with
+    again = Gate.model_validate_json(gate.model_dump_json())
+    assert again == gate
+    older = {"name": "data", "checks": [check.model_dump(exclude={"evidence"})]}
+    assert Gate.model_validate(older).checks[0].evidence is None
+    assert "<h2>Contract" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def serving(folder: Path, rows: pl.DataFrame) -> str:
@@ -406,3 +428,128 @@ def test_a_survey_that_a_join_has_doubled_is_rejected(tmp_path: Path) -> None:
     assert [reason.split(":")[0] for reason in gate.reasons] == ["copies"]
     off = asks("leakage: {copies: false}")
     assert judge(tmp_path, splits.train, splits.test, text, CONTRACT, off).proceed
+
+
+SEEN = """
+columns:
+  income: {type: number, minimum: 0, seen: {rows: 600, minimum: 0}}
+  region: {type: string, categories: [north, south], seen: {rows: 600, categories: {north: 300, south: 300}}}
+  late: {type: integer, categories: [0, 1]}
+"""
+UNRELATED = asks("leakage: {shared_rows: null, duplicates: false, identifiers: false}, concept_drift: null")
+
+
+@pytest.fixture(scope="module")
+def first_release(tracking: Tracking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A version whose evidence holds the hashes of its rows, and one of the same rows without them."""
+    folder = tmp_path_factory.mktemp("first")
+    judge(folder, table(500), table(100, 1), project("loans-rows"), SEEN, UNRELATED)
+    bound = {file.name: file.read_bytes() for file in (folder / "baseline").iterdir()}
+    assert {*bound} == {BASELINE_FILE, ROWS_FILE}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+        version = release_version(tracking, "loans-rows", bound=bound)
+        del bound[ROWS_FILE]
+        yield version, release_version(tracking, "loans-rows", bound=bound)
+
+
+def debts(rows: int) -> pl.DataFrame:
+    """Rows with an income below what the contract says."""
+    return table(rows, seed=9).with_columns(income=-pl.col("income") - 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "knows", "verdict", "message", "new_rows"),
+    [
+        (table(0), True, Verdict.PASSED, "no new rows", 0),
+        (table(80, 5), True, Verdict.PASSED, "0 of 80 new values below 0", 80),
+        (debts(10), True, Verdict.FAILED, "10 of 10 new values below 0", 10),
+        (debts(1), True, Verdict.INCONCLUSIVE, "1 of 1 new values below 0", 1),
+        (debts(2), False, Verdict.INCONCLUSIVE, "2 of 602 values below 0", None),
+    ],
+    ids=["nothing new", "clean", "bad", "one", "an older champion"],
+)
+def test_in_a_table_that_grows_new_rows_alone_are_evidence(
+    tmp_path: Path,
+    first_release: tuple[str, str],
+    more: pl.DataFrame,
+    knows: bool,
+    verdict: Verdict,
+    message: str,
+    new_rows: int | None,
+) -> None:
+    train = pl.concat([table(500), more]).sample(fraction=1, shuffle=True, seed=1)
+    champion = first_release[0 if knows else 1]
+    gate = judge(tmp_path, train, table(100, 1), project("loans-rows"), SEEN, UNRELATED, champion=champion)
+    check = next(check for check in gate.checks if check.name == "minimum[income]")
+    assert (check.verdict, check.message.startswith(message)) == (verdict, True), check.message
+    assert (gate.facts["new_rows"], gate.facts["row_hashes"]) == (new_rows, None)
+    assert len(pl.read_parquet(tmp_path / "baseline" / ROWS_FILE)) == 600 + len(more)
+
+
+def test_strict_lines_are_judged_on_all_rows(tmp_path: Path, first_release: tuple[str, str]) -> None:
+    strict = SEEN.replace("minimum: 0, seen", "minimum: 5, seen")
+    gate = judge(
+        tmp_path, table(500), table(100, 1), project("loans-rows"), strict, UNRELATED, champion=first_release[0]
+    )
+    check = next(check for check in gate.checks if check.name == "minimum[income]")
+    assert gate.facts["new_rows"] == 0
+    assert check.verdict is Verdict.FAILED
+    assert "of 600 values below 5" in check.message
+
+
+def test_rows_of_the_approved_baseline_are_not_those_of_the_release(
+    tmp_path: Path, first_release: tuple[str, str]
+) -> None:
+    keeps = UNRELATED.replace("data: {", "data: {register_new_baseline: false, ")
+    documents = (project("loans-rows"), SEEN, keeps)
+    judge(tmp_path, table(200, 5), table(100, 6), *documents, champion=first_release[0])
+    assert len(pl.read_parquet(tmp_path / "baseline" / ROWS_FILE)) == 300
+
+
+@pytest.mark.parametrize("contract", [CONTRACT, SEEN.replace("seen:", "strict: true, seen:")])
+def test_where_no_line_is_judged_by_evidence_no_hashes_are_kept(tmp_path: Path, contract: str) -> None:
+    gate = judge(tmp_path, table(), table(100, 1), project(), contract, UNRELATED)
+    assert [file.name for file in (tmp_path / "baseline").iterdir()] == [BASELINE_FILE]
+    assert (gate.facts["new_rows"], gate.facts["row_hashes"]) == (None, None)
+
+
+def test_more_rows_than_are_kept_are_a_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelway.components.validate.new_rows.MOST_ROWS", 299)
+    gate = judge(tmp_path, table(), table(100, 1), project(), SEEN, UNRELATED)
+    assert gate.facts["row_hashes"] == "not kept, since there are more than 10,000,000 rows"
+    assert [file.name for file in (tmp_path / "baseline").iterdir()] == [BASELINE_FILE]
+
+
+@pytest.mark.parametrize(("bad", "verdict"), [(1, Verdict.INCONCLUSIVE), (30, Verdict.FAILED), (301, Verdict.FAILED)])
+def test_values_that_ingest_let_pass_are_judged_by_the_types_line(tmp_path: Path, bad: int, verdict: Verdict) -> None:
+    text = table(600).cast(pl.String).with_row_index()
+    text = text.with_columns(income=pl.when(pl.col("index") < bad).then(pl.lit("n.a.")).otherwise("income"))
+    text.drop("index").write_csv(tmp_path / "loans.csv")
+    project_text = minimal_project_text(
+        data={"source": str(tmp_path / "loans.csv")}, features={"numeric": ["income"], "categorical": ["region"]}
+    )
+    paths = {f"{part}_path": str(tmp_path / f"{part}.parquet") for part in ("train", "test", "unseen", "serving")}
+    ingest(project_text, SEEN, **paths)
+    train, test = (pl.read_parquet(paths[f"{side}_path"]) for side in ("train", "test"))
+    result = validate(
+        paths["train_path"],
+        paths["test_path"],
+        project_text=project_text,
+        contract_text=SEEN,
+        policy_text=UNRELATED,
+        data_hash="abc",
+        baseline_path=str(tmp_path / "baseline"),
+        report_path=str(tmp_path / "report.html"),
+    )
+    checks = {check.name: check for check in result.checks}
+    assert checks["type[income]"].verdict is verdict
+    if bad > 300:
+        assert (train.schema["income"], "nulls[income]" in checks) == (pl.String, True)
+        assert "stored as String" in checks["type[income]"].message
+    else:
+        assert train["income"].null_count() + test["income"].null_count() == bad
+        assert checks["type[income]"].message.startswith(
+            f"{bad} of 600 values that are no valid number, such as 'n.a.'"
+        )
+        assert checks["nulls[income]"].verdict is Verdict.PASSED

@@ -74,7 +74,13 @@ def _hashable(series: pl.Series) -> Any:
         return as_numbers(series)
     if series.dtype.is_numeric() or series.dtype in {pl.Boolean, pl.Null}:
         return series.cast(pl.Float64).to_numpy() + 0.0  # turns -0.0 into 0.0
-    return pd.Series(as_text(series).to_list(), dtype=object)
+    texts = as_text(series)
+    values = texts.drop_nulls().unique()
+    if 2 * len(values) > len(texts):
+        return pd.Series(texts.to_list(), dtype=object)
+    # pandas hashes each category once, to what it hashes its text to.
+    codes = texts.cast(pl.Enum(values)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    return pd.Categorical.from_codes(codes, categories=pd.Index(values.to_list(), dtype=object))
 
 
 def _mixed(states: Hashes, steps: int | Hashes) -> Hashes:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from modelway.components.core.checks import Check, passed_or_failed
-from modelway.components.core.config.contract import Column, Contract, RowRule
+from modelway.components.core.config.contract import Column, Contract, Line, RowRule
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.row_rules import check_pattern, in_full, is_stored_as, obstacle_of, rule_condition
+from modelway.components.core.config.seen import MOST, SeenRows
 from modelway.components.validate.counting import Counts
 
 MOST_LETTERS = 60  # of an example value, which may be a whole text
+FAR_OUT = 10  # times the range: such a value is of another unit, or stands for a missing one
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class BadRows:
         threshold: What the check shows as its threshold; None: the tolerance, beside the share of bad rows.
         example_column: The column whose bad values are shown, if any.
         counts_good: Whether the good rows are counted: for missing values that is several times as fast.
+        seen: The rows that the line was proposed from, by which it is judged; None: by its tolerance.
+        most: The share of bad rows, beyond what was seen, that fails a line whatever was seen.
+        warns: Whether any bad row warns and none fails.
+        note: Why it is judged by its tolerance although rows were seen.
     """
 
     name: str
@@ -40,6 +48,15 @@ class BadRows:
     threshold: float | str | None = None
     example_column: str | None = None
     counts_good: bool = False
+    seen: SeenRows | None = None
+    most: float = MOST
+    warns: bool = False
+    note: str = ""
+
+    @property
+    def by_evidence(self) -> bool:
+        """Whether it is judged by what was seen, on rows that are new."""
+        return self.seen is not None or self.warns
 
 
 def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list[BadRows]:
@@ -52,7 +69,7 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
         kind
         for name in schema
         if name in contract.columns
-        for kind in _of_column(name, contract.columns[name], dtype=schema[name])
+        for kind in _of_column(name, contract.columns[name], dtype=schema[name], is_label=name == project.label)
     ]
     if project.label in schema:
         is_labelled = is_present(project.label, schema[project.label])
@@ -65,22 +82,36 @@ def bad_rows(contract: Contract, project: Project, *, schema: pl.Schema) -> list
     return kinds
 
 
-def bad_row_checks(table: pl.LazyFrame, kinds: Sequence[BadRows], *, counts: Counts) -> list[Check]:
-    """A check of each count; examples for failed ones take one more pass over the columns concerned."""
+def numbers_of_bad_rows(kinds: Sequence[BadRows], counts: Counts) -> dict[str, int]:
+    """How many rows of each kind there are, by its name."""
     rows, numbers = counts.rows, counts.numbers
-    bad = {kind.name: rows - numbers[kind.name] if kind.counts_good else numbers[kind.name] for kind in kinds}
+    return {kind.name: rows - numbers[kind.name] if kind.counts_good else numbers[kind.name] for kind in kinds}
+
+
+def bad_row_checks(table: pl.LazyFrame, kinds: Sequence[BadRows], *, counts: Counts) -> list[Check]:
+    """A check of each count by its tolerance; examples for failed ones take one more pass over their columns."""
+    rows, bad = counts.rows, numbers_of_bad_rows(kinds, counts)
     shares = {name: number / max(rows, 1) for name, number in bad.items()}
-    examples = _examples([kind for kind in kinds if shares[kind.name] > kind.tolerance], table)
+    examples = examples_of([kind for kind in kinds if shares[kind.name] > kind.tolerance], table)
     checks = []
     for kind in kinds:
         name, number, share = kind.name, bad[kind.name], shares[kind.name]
         message, passed = f"{number:,} of {rows:,} {kind.problem}", share <= kind.tolerance
         if not passed:
-            message += f"{examples.get(name, '')}; {kind.remedy}"
+            message += examples.get(name, "")
+        if kind.tolerance and kind.threshold is not None:
+            message += f"; the contract allows {percentage(kind.tolerance)}"
+        if not passed:
+            message += (f" ({kind.note})" if kind.note else "") + f"; {kind.remedy}"
         observed = round(share, 6) if kind.threshold is None else number
         threshold = kind.tolerance if kind.threshold is None else kind.threshold
         checks.append(passed_or_failed(name, passed, message=message, observed=observed, threshold=threshold))
     return checks
+
+
+def percentage(share: float) -> str:
+    """A share as people write it in a contract: `0.1 %`."""
+    return f"{100 * share:.3g} %"
 
 
 def is_present(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -98,10 +129,33 @@ def shown_values(values: Sequence[str]) -> str:
     return ", ".join(repr(value if len(value) <= MOST_LETTERS else f"{value[:MOST_LETTERS]}…") for value in values)
 
 
-def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows]:
+def strictness_note(column: Column, line: Line, *, is_label: bool) -> str:
+    """Why a line is judged strictly although its column was seen; empty if it was not, or if the contract says so."""
+    if column.seen is None or column.strict or (column.allowed is not None and line != "nulls"):
+        return ""
+    if is_label:
+        return "judged strictly, since it is the label"
+    if column.seen_for(line) is None:
+        return "judged strictly, since the line was edited after its rows were seen: it is a person's word"
+    return ""
+
+
+def _of_column(name: str, column: Column, *, dtype: pl.DataType, is_label: bool) -> list[BadRows]:
     value, is_known = pl.col(name), is_present(name, dtype)
+
+    def by(line: Line) -> dict[str, Any]:
+        """By what a line is judged."""
+        seen = None if is_label else column.seen_for(line)
+        allowed = {} if line == "nulls" else {"tolerance": column.allowed or 0}
+        return {"seen": seen, "most": column.most, "note": strictness_note(column, line, is_label=is_label), **allowed}
+
     remedy = "fill them in at their source, or raise `max_nulls` in the contract"
-    kinds = [BadRows(f"nulls[{name}]", is_known, "missing values", remedy, column.max_nulls, counts_good=True)]
+    tolerance = column.max_nulls
+    kinds = [
+        BadRows(
+            f"nulls[{name}]", is_known, "missing values", remedy, tolerance=tolerance, counts_good=True, **by("nulls")
+        )
+    ]
     if not is_stored_as(column.type, dtype):
         return kinds
     if dtype.is_float():
@@ -109,23 +163,52 @@ def _of_column(name: str, column: Column, *, dtype: pl.DataType) -> list[BadRows
     elif isinstance(dtype, pl.Datetime):
         value = value.cast(pl.Datetime(dtype.time_unit))  # of a time zone: in UTC
     bad_values = partial(BadRows, remedy="correct the values at their source, or the contract", example_column=name)
-    for word, beyond, bound in (("minimum", "below", column.minimum), ("maximum", "above", column.maximum)):
+    bounds: tuple[tuple[Line, str, Any], ...] = (
+        ("minimum", "below", column.minimum),
+        ("maximum", "above", column.maximum),
+    )
+    for line, beyond, bound in bounds:
         if bound is not None:
-            outside = value < pl.lit(bound) if word == "minimum" else value > pl.lit(bound)
+            outside = value < pl.lit(bound) if line == "minimum" else value > pl.lit(bound)
             threshold = bound if isinstance(bound, int | float) else str(bound)
-            kinds.append(bad_values(f"{word}[{name}]", outside, f"values {beyond} {bound}", threshold=threshold))
+            problem = f"values {beyond} {bound}"
+            kinds.append(bad_values(f"{line}[{name}]", outside, problem, threshold=threshold, **by(line)))
+    if any(kind.by_evidence for kind in kinds[1:]) and dtype.is_numeric():
+        kinds += _far_out(name, column, value=value)
     if column.categories is not None:
         categories = ", ".join(map(str, column.categories[:6])) + (", …" if len(column.categories) > 6 else "")
         outside, problem = ~value.is_in(list(column.categories)), "values outside the categories"
-        kinds.append(bad_values(f"categories[{name}]", outside, problem, threshold=categories))
+        kinds.append(bad_values(f"categories[{name}]", outside, problem, threshold=categories, **by("categories")))
     if column.pattern is not None:
         check_pattern(name, column.pattern, file=None)
         differs, problem = ~value.str.contains(in_full(column.pattern)), "values that do not match"
-        kinds.append(bad_values(f"pattern[{name}]", differs, problem, threshold=column.pattern))
+        tolerance = column.allowed or 0
+        kinds.append(bad_values(f"pattern[{name}]", differs, problem, threshold=column.pattern, tolerance=tolerance))
     return kinds
 
 
-def _examples(kinds: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
+def _far_out(name: str, column: Column, *, value: pl.Expr) -> list[BadRows]:
+    """Values absurdly far outside of the bounds that were seen; none without a range."""
+    if not isinstance(column.minimum, int | float) or not isinstance(column.maximum, int | float):
+        return []
+    low, high = float(column.minimum), float(column.maximum)
+    distance = FAR_OUT * (high - low)
+    if not 0 < distance < math.inf:
+        return []
+    return [
+        BadRows(
+            f"far_out[{name}]",
+            (value < low - distance) | (value > high + distance),
+            f"values farther than {FAR_OUT} times the range outside of {column.minimum} to {column.maximum}",
+            "look for another unit, or for a mark of missing values, and correct them at their source",
+            threshold=f"{low - distance:g} to {high + distance:g}",
+            example_column=name,
+            warns=True,
+        )
+    ]
+
+
+def examples_of(kinds: Sequence[BadRows], table: pl.LazyFrame) -> dict[str, str]:
     """Some bad values for each kind with an example column."""
     values = {
         kind.name: pl.col(kind.example_column).filter(kind.condition).head(1000).cast(pl.String)

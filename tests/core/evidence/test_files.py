@@ -13,5 +13,6 @@ def test_versions_that_are_registered_keep_their_evidence_by_these_names() -> No
         "CONTRACT_FILE": "contract.json",
         "POLICY_FILE": "policy.json",
         "PROJECT_FILE": "project.json",
+        "ROWS_FILE": "rows.parquet",
         "SAMPLE_FILE": "sample.parquet",
     }

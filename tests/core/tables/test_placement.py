@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -85,6 +86,24 @@ def test_a_value_has_one_hash_however_it_is_stored(first_series: pl.Series, seco
 )
 def test_different_values_have_different_hashes(series: pl.Series) -> None:
     assert len(set(row_hashes(pl.DataFrame({"a": series}), ["a"]).tolist())) == len(series)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 50])
+@pytest.mark.parametrize("missing", [[], [None]])
+def test_a_text_has_the_hash_that_pandas_gives_it_however_often_it_stands(
+    repeats: int, missing: list[str | None]
+) -> None:
+    texts = [*missing, "", " ", "a", "Zürich", "nan", "None", "x" * 500, *map(str, range(300))] * repeats
+    hashes = row_hashes(pl.DataFrame({"a": texts}), ["a"])
+    expected = pd.util.hash_pandas_object(pd.DataFrame({"a": pd.Series(texts, dtype=object)}), index=False)
+    np.testing.assert_array_equal(hashes, expected)
+
+
+def test_a_column_without_any_text_has_hashes() -> None:
+    hashes = row_hashes(pl.DataFrame({"a": pl.Series([None, None], dtype=pl.String)}), ["a"])
+    expected = pd.util.hash_pandas_object(pd.DataFrame({"a": pd.Series([None, None], dtype=object)}), index=False)
+    np.testing.assert_array_equal(hashes, expected)
+    assert len(row_hashes(pl.DataFrame({"a": pl.Series([], dtype=pl.String)}), ["a"])) == 0
 
 
 def test_values_do_not_run_together() -> None:

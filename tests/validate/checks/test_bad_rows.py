@@ -8,6 +8,7 @@ import pytest
 from contract_tables import DAYS, GOOD, MOMENTS, contract, contract_results, project, with_values
 
 from modelway.components.core.checks import Verdict
+from modelway.components.validate.checks.bad_rows import percentage
 
 # Each: what the contract asks of a column, bad values, the check's name, how many are bad, and an example shown.
 BAD: list[Any] = [
@@ -137,6 +138,31 @@ def test_rules(rule: str, tolerance: float, share: float, passes: bool) -> None:
 def test_a_rules_description_is_the_remedy() -> None:
     rules = [{"name": "r", "rule": "paid < billed", "description": "ask the billing team"}]
     assert contract_results(GOOD, contract(rules=rules))["rule[r]"].message.endswith("; ask the billing team")
+
+
+@pytest.mark.parametrize(("bad", "passes"), [(0, True), (1, True), (2, False)])
+@pytest.mark.parametrize(
+    ("asks", "name", "value"),
+    [
+        ({"age": {"minimum": 10}}, "minimum[age]", 9),
+        ({"age": {"maximum": 60}}, "maximum[age]", 61),
+        ({"id": {"categories": ["a1", "b2", "c3", "d4"]}}, "categories[id]", "z"),
+        ({"id": {"pattern": "[a-z][0-9]"}}, "pattern[id]", "z"),
+    ],
+)
+def test_a_share_of_bad_values_may_be_allowed(
+    asks: dict[str, Any], name: str, value: Any, bad: int, passes: bool
+) -> None:
+    ((column, keys),) = asks.items()
+    values = [value] * bad + GOOD[column].to_list()[bad:]
+    check = contract_results(with_values(column, values), contract({column: {**keys, "allowed": "25 %"}}))[name]
+    assert ((check.verdict is Verdict.PASSED), check.observed) == (passes, bad)
+    assert "; the contract allows 25 %" in check.message
+    assert ("at their source" in check.message) is not passes
+
+
+def test_a_share_is_written_as_in_a_contract() -> None:
+    assert [percentage(share) for share in (0.001, 0.25, 0.00012345, 1.0)] == ["0.1 %", "25 %", "0.0123 %", "100 %"]
 
 
 def test_a_tolerance_is_a_share_and_exact() -> None:

@@ -11,6 +11,7 @@ from contract_tables import COLUMNS, DAYS, GOOD, MOMENTS, checks_of, contract, c
 from modelway.components.core.checks import Verdict
 from modelway.components.core.config.row_rules import check_rules
 from modelway.components.core.errors import ModelwayError
+from modelway.components.core.tables.unparsed import Unparsed
 
 
 def test_a_good_table_passes_throughout() -> None:
@@ -163,3 +164,33 @@ def test_both_files_of_a_split_are_read(tmp_path: Path) -> None:
     checks = {check.name: check for check in checks_of(table, contract({"age": {"minimum": 18}}), project())}
     assert checks["rows"].observed == 4
     assert "1 of 4 values below 18, such as '17'" in checks["minimum[age]"].message
+
+
+@pytest.mark.parametrize(
+    ("keys", "bad", "passes", "says"),
+    [
+        ({}, 1, False, "1 of 4 values that are no valid integer, such as 'n/k', which count as missing; correct"),
+        ({"strict": True}, 1, False, "values that are no valid integer"),
+        ({"allowed": "25 %"}, 1, True, "1 of 4 values that are no valid integer"),
+        ({"allowed": "25 %"}, 2, False, "; the contract allows 25 %; correct"),
+        ({"allowed": "25 %"}, 0, True, "is integer"),
+    ],
+)
+def test_values_that_do_not_parse_are_judged_by_a_persons_word(
+    keys: dict[str, Any], bad: int, passes: bool, says: str
+) -> None:
+    table = with_values("age", [None] * bad + [30] * (4 - bad), pl.Int64)
+    unparsed = {"age": Unparsed(bad, ("n/k",), tuple(range(bad)))} if bad else {}
+    checks = contract_results(table, contract({"age": keys}), unparsed=unparsed)
+    assert (checks["type[age]"].verdict is Verdict.PASSED) is passes
+    assert says in checks["type[age]"].message
+    assert (checks["nulls[age]"].observed, checks["nulls[age]"].verdict) == (0, Verdict.PASSED)
+
+
+def test_values_of_the_label_that_do_not_parse_fail() -> None:
+    seen = {"seen": {"rows": 4, "unparsed": 1}}
+    table = with_values("late", [None, 0, 1, 1], pl.Int64)
+    unparsed = {"late": Unparsed(1, ("n/k",), (0,))}
+    check = contract_results(table, contract({"late": seen}), unparsed=unparsed)["type[late]"]
+    assert check.verdict is Verdict.FAILED
+    assert "(judged strictly, since it is the label)" in check.message
