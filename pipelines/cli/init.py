@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TextColumn
 
 from modelway.components.core.errors import ModelwayError
 from modelway.components.core.storage.uri import write_uri
-from modelway.pipelines.cli.output import Answer, written
+from modelway.pipelines.cli.output import Answer, Console, written
+
+if TYPE_CHECKING:
+    from modelway.pipelines.project.contract_trial import ContractTrial
 
 
 def init(
@@ -18,12 +23,25 @@ def init(
     label: Annotated[str, typer.Option(help="The column to predict.")],
     force: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
 ) -> Answer:
-    """Proposes project.yaml, contract.yaml and policy.yaml from the data, for review."""
+    """Proposes project.yaml, contract.yaml and policy.yaml from the data, for review.
+
+    The contract is tried on fifty halves of the data: proposed from one half, it judges the other.
+    """
     from modelway.pipelines.project.propose import propose
     from modelway.pipelines.project.schemas import DOCUMENTS, published_schema
 
     folder = Path(name)
-    proposal = propose(folder, folder.name, source=data, label=label)
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading the data", total=None)
+        proposal = propose(
+            folder,
+            folder.name,
+            source=data,
+            label=label,
+            progress=lambda done, total: bar.update(
+                task, description="trying the contract on halves of the data", completed=done, total=total
+            ),
+        )
     files = [folder / file for file in proposal.files]
     existing = [file for file in files if file.exists()]
     if existing and not force:
@@ -41,9 +59,18 @@ def init(
     )
     return written(
         files,
-        "\n".join([*proposal.notes, summary]),
+        "\n".join([*proposal.notes, *_trial_note(proposal.trial), summary]),
         task=proposal.task,
         features=proposal.features,
         unused=proposal.unused,
         notes=proposal.notes,
+        trial=asdict(proposal.trial) | {"greatest_rate": proposal.trial.greatest_rate} if proposal.trial else None,
     )
+
+
+def _trial_note(trial: ContractTrial | None) -> list[str]:
+    """What the halves showed, and what to do if some were blocked."""
+    if trial is None:
+        return []
+    remedy = "; review these lines: the two halves differ in them, or too few rows were seen" if trial.blocked else ""
+    return [f"contract.yaml, tried on halves of the data: {trial}{remedy}"]

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from modelway.components.core.config.contract import Contract
+from modelway.components.core.config.contract import Column, Contract
 from modelway.components.core.config.project import Project
 from modelway.components.validate.checks.bad_rows import bad_rows
 from modelway.components.validate.checks.contract import contract_checks
 from modelway.components.validate.counting import Tally, count
 from modelway.pipelines.project.column_types import TypedTable
-from modelway.pipelines.project.propose_contract import typed_columns
-from modelway.pipelines.project.row_order import GROWTH, growth
+from modelway.pipelines.project.row_order import GROWTH, Mask, growth
+from modelway.pipelines.project.trial_column import TrialColumn
 
 HALVES = 50
 MOST_ROWS = 50_000  # of a trial, so that it takes seconds
 CONFIDENCE = 0.95
 _BLOCKS = 40
+_CUTS = 0.25, 0.75  # of the rows in order of time
 _SEED = 0
 Way = Literal["at random", "by group", "by blocks of neighbouring rows", "by time"]
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
@@ -59,8 +60,8 @@ class ContractTrial:
         """In a sentence."""
         text = (
             f"proposed from one half of {self.rows:,} rows and judged on the other, halved {self.way}, "
-            f"{self.blocked} of {self.halves} times the contract blocked: at 95 % confidence it blocks fewer than "
-            f"{self.greatest_rate:.0%} of such batches"
+            f"the contract blocked {self.blocked} of {self.halves} times: at 95 % confidence it blocks at most "
+            f"{100 * self.greatest_rate:.0f} % of such batches"
         )
         return text + (f" ({self._worst_lines()})" if self.lines else "")
 
@@ -69,19 +70,26 @@ class ContractTrial:
 
 
 def try_contract(
-    typed: TypedTable, contract: Contract, *, project: Project, halves: int = HALVES
+    typed: TypedTable,
+    contract: Contract,
+    *,
+    project: Project,
+    halves: int = HALVES,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ContractTrial | None:
-    """Proposes a contract from one half of the rows and judges the other half by it, again and again.
+    """Judges one half of the rows by what the other half would have been proposed, again and again.
 
     By group or time, if the split is: half of the groups, or what comes before a random instant. In a table that is in
     the order of its times the cut is by time too, and where neighbouring rows are alike blocks of them are drawn; else
-    rows. The label's line is the whole contract's, since it is judged strictly.
+    rows. Which lines there are, and how many rows weigh as one, is as all rows have it; the bounds, categories and
+    counts are the half's. Keys and the label are judged strictly and hold of every part of the rows.
 
     Args:
         typed: The rows.
         contract: What was proposed from all of them.
         project: The project.
         halves: How many halves to try.
+        progress: Told how many have been tried, of how many.
 
     Returns:
         What came of it; None if there are too few rows to halve, or no halves to try.
@@ -89,17 +97,26 @@ def try_contract(
     rng = np.random.default_rng(_SEED)
     if len(typed.rows) > MOST_ROWS:
         typed = typed.filter(pl.Series(np.sort(rng.choice(len(typed.rows), MOST_ROWS, replace=False))))
-    rows = len(typed.rows)
     way, order = _way(typed.rows, contract, project=project)
+    group, level = project.data.split.group, contract.level(project.label)
+    groups = _dense(typed.rows[group]) if group is not None else None
+    columns = [
+        TrialColumn(typed.rows[name], column, unparsed=typed.unparsed.get(name), groups=groups)
+        for name, column in contract.columns.items()
+        if name in typed.rows.columns and name != project.label
+    ]
     blocked, lines, tried = 0, Counter[str](), 0
-    for seen, new in _halves(order, way=way, halves=halves, rng=rng):
-        if not len(seen) or not len(new):
-            continue
+    for is_seen in _halves(order, way=way, halves=halves, rng=rng):
+        failing = [line for column in columns for line in column.failing_lines(is_seen, level=level)]
+        for column in columns:
+            if (renewed := column.with_categories_of(is_seen)) is not None:
+                failing += _failing_categories(typed, ~is_seen, column=renewed, contract=contract, project=project)
         tried += 1
-        names = _blocking_lines(typed.filter(seen), typed.filter(new), contract=contract, project=project)
-        blocked += bool(names)
-        lines.update(names)
-    return ContractTrial(tried, blocked, dict(lines), way, rows) if tried else None
+        blocked += bool(failing)
+        lines.update(failing)
+        if progress is not None:
+            progress(tried, halves)
+    return ContractTrial(tried, blocked, dict(lines), way, len(typed.rows)) if tried else None
 
 
 def _way(table: pl.DataFrame, contract: Contract, *, project: Project) -> tuple[Way, Numbers]:
@@ -122,39 +139,35 @@ def _dense(series: pl.Series) -> Numbers:
     return (series.rank("dense").fill_null(0).to_numpy() - 1).astype(np.int64)
 
 
-def _halves(
-    order: Numbers, *, way: Way, halves: int, rng: np.random.Generator
-) -> Iterator[tuple[pl.Series, pl.Series]]:
-    """The numbers of the rows to propose from and of those to judge."""
+def _halves(order: Numbers, *, way: Way, halves: int, rng: np.random.Generator) -> Iterator[Mask]:
+    """Which rows to propose from; the others are to be judged."""
     units = int(order.max(initial=-1)) + 1
     for _ in range(halves if units > 1 else 0):
         if way == "by time":
-            cut = np.quantile(order, rng.uniform(0.25, 0.75))
-            is_seen = order < cut
+            is_seen = order < np.quantile(order, rng.uniform(*_CUTS))
         else:
-            chosen = np.zeros(units, dtype=bool)
+            chosen = np.zeros(units, dtype=np.bool_)
             chosen[rng.choice(units, units // 2, replace=False)] = True
             is_seen = chosen[order]
-        yield pl.Series(np.flatnonzero(is_seen)), pl.Series(np.flatnonzero(~is_seen))
+        if is_seen.any() and not is_seen.all():
+            yield is_seen
 
 
-def _blocking_lines(seen: TypedTable, new: TypedTable, *, contract: Contract, project: Project) -> list[str]:
-    """The checks by which the contract of some rows blocks others."""
-    used = {*project.features.columns, *project.sensitive, project.data.label_time, project.data.split.column}
-    columns = typed_columns(
-        seen,
-        label=project.label,
-        task=project.task,
-        unused=[name for name in seen.rows.columns if name not in used],
-        group=project.data.split.group,
-    )
-    proposal = Contract.model_validate({"columns": columns})
-    proposal.columns[project.label] = contract.columns[project.label]
-    table = new.rows.lazy()
-    kinds = bad_rows(proposal, project, schema=new.rows.schema)
+def _failing_categories(
+    typed: TypedTable, is_new: Mask, *, column: tuple[str, Column], contract: Contract, project: Project
+) -> list[str]:
+    """The lines of a column's categories by which the gate blocks some rows."""
+    name, renewed = column
+    group = project.data.split.group
+    table = typed.rows.lazy().select(name, *([group] if group is not None and group != name else []))
+    table = table.filter(pl.Series(is_new))
+    contract = contract.model_copy(update={"columns": contract.columns | {name: renewed}})
+    schema = table.collect_schema()
+    kinds = [kind for kind in bad_rows(contract, project, schema=schema) if kind.name == f"categories[{name}]"]
     counts = count(table, Tally({kind.name: kind.condition for kind in kinds}))
-    checks = contract_checks(table, proposal, project=project, kinds=kinds, counts=counts)
-    return [check.name for check in checks if check.blocks and check.name not in _OF_THE_HALF]
+    checks = contract_checks(table, contract, project=project, kinds=kinds, counts=counts)
+    return [check.name for check in checks if check.blocks and check.name in _lines_of(name)]
 
 
-_OF_THE_HALF = ("rows", "classes")  # which a half may lack
+def _lines_of(name: str) -> tuple[str, str]:
+    return f"categories[{name}]", f"commonest[{name}]"

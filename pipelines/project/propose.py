@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -56,7 +57,15 @@ class Proposal:
     trial: ContractTrial | None = None
 
 
-def propose(folder: Path, name: str, *, source: str, label: str, halves: int = HALVES) -> Proposal:
+def propose(
+    folder: Path,
+    name: str,
+    *,
+    source: str,
+    label: str,
+    halves: int = HALVES,
+    progress: Callable[[int, int], None] | None = None,
+) -> Proposal:
     """Reads the data, proposes the three files of a project, and tries the contract on halves of the data.
 
     Args:
@@ -65,6 +74,7 @@ def propose(folder: Path, name: str, *, source: str, label: str, halves: int = H
         source: A CSV or Parquet file, a folder of them, or an s3:// URI.
         label: The column to predict.
         halves: How many halves the contract is tried on; 0: none.
+        progress: Told how many of them have been tried, of how many.
 
     Raises:
         ModelwayError: the data cannot be read, or has no such label.
@@ -109,14 +119,20 @@ def propose(folder: Path, name: str, *, source: str, label: str, halves: int = H
             column=label,
             remedy="add columns that are neither constant nor identifiers",
         )
+    comments = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])
+    body = yaml.safe_dump(project, **YAML_STYLE).replace("\n  split:", f"\n  # {why}\n  split:", 1)
+    texts = {"project": _text("project", f"# What is trained and from what data.\n{comments}", body)}
     columns = typed_columns(typed, label=label, task=task, unused=unused)
-    trial = try_contract(
-        typed, Contract.model_validate({"columns": columns}), project=Project.model_validate(project), halves=halves
-    )
+    contract = Contract.model_validate({"columns": columns})
+    parsed = Project.parse(texts["project"], "project.yaml")
+    trial = try_contract(typed, contract, project=parsed, halves=halves, progress=progress)
+    texts["contract"] = _text("contract", contract_head(trial), contract_body(columns))
     policy = _policy(task, table[label].n_unique(), rows=len(table))
-    texts = _texts(project, columns, policy=policy, unused=unused, split_comment=why, trial=trial)
+    head = "# When a model may ship. The threshold only asks for better than guessing: set yours.\n"
+    texts["policy"] = _text("policy", head, yaml.safe_dump(policy, **YAML_STYLE))
+    files = {f"{kind}.yaml": text for kind, text in texts.items()}
     notes = (*notes, *_value_notes(typed, label=label))
-    return Proposal(texts, task, tuple(chain.from_iterable(features.values())), unused, notes, trial)
+    return Proposal(files, task, tuple(chain.from_iterable(features.values())), unused, notes, trial)
 
 
 def _value_notes(typed: TypedTable, *, label: str) -> list[str]:
@@ -276,29 +292,8 @@ def _policy(task: str, classes: int, *, rows: int) -> dict[str, Any]:
     }
 
 
-def _texts(
-    project: dict[str, Any],
-    columns: dict[str, dict[str, Any]],
-    *,
-    policy: dict[str, Any],
-    unused: dict[str, str],
-    split_comment: str,
-    trial: ContractTrial | None,
-) -> dict[str, str]:
-    """The files' texts, each read back once by its model."""
-    comments = "".join(f"# not used: {column} ({reason})\n" for column, reason in list(unused.items())[:50])
-    heads = {
-        "project": "# What is trained and from what data.\n" + comments,
-        "contract": contract_head(trial),
-        "policy": "# When a model may ship. The threshold only asks for better than guessing: set yours.\n",
-    }
-    contents = {"project": project, "contract": {"columns": columns}, "policy": policy}
-    texts = {}
-    for kind, head in heads.items():
-        body = contract_body(columns) if kind == "contract" else yaml.safe_dump(contents[kind], **YAML_STYLE)
-        if kind == "project":
-            body = body.replace("\n  split:", f"\n  # {split_comment}\n  split:", 1)
-        modeline = f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n"
-        texts[f"{kind}.yaml"] = modeline + head + body
-        DOCUMENTS[kind].parse(texts[f"{kind}.yaml"], f"{kind}.yaml")
-    return texts
+def _text(kind: str, head: str, body: str) -> str:
+    """A file's text, read back once by its model."""
+    text = f"# yaml-language-server: $schema=.schemas/{kind}.schema.json\n{head}{body}"
+    DOCUMENTS[kind].parse(text, f"{kind}.yaml")
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from modelway.pipelines.project.row_order import GROWTH, Mask, growth, rows_as_o
 
 _CLOCK = re.compile(r"(^|[^a-z])(year|yr|timestamp|epoch)s?$", re.IGNORECASE)
 _FIRST_YEAR = 1000  # numbers below it count the years of something
-_EXTREME_ROWS, _LEAST_EXTREME, _MOST_EXTREME = 100, 0.01, 0.1  # by whose order it is told how alike extreme rows are
+_EXTREMES = 0.01, 0.03, 0.1  # shares of rows
+_CERTAIN_ROWS = 13  # that are enough to be certain of, where as many were seen and all weigh as one
 
 
 def proposed_columns(
@@ -128,14 +129,14 @@ def _column(rows: _Rows, *, is_used: bool, clocks: list[pl.Series]) -> dict[str,
     is_unparsed = rows.unparsed if rows.unparsed is not None else pl.repeat(False, len(values), eager=True)
     unparsed, missing = rows.mask(is_unparsed), rows.mask(values.is_null() & ~is_unparsed)
     seen: dict[str, Any] = {"rows": len(missing)}
-    masks = [unparsed, missing]
+    masks, alike = [unparsed, missing], 1.0
     if is_key(values):
         column["unique"] = True
     elif is_used and column["type"] in {"integer", "number"}:
         bounds = _range(values, clocks)
         column |= bounds
         seen |= bounds
-        masks += [rows.mask(marked) for marked in _extreme_rows(values) if bounds]
+        alike = _extremes_as_one(rows) if bounds else 1.0
     elif is_used and column["type"] in {"date", "datetime"}:
         planned = _planned(values)
         column |= planned
@@ -145,7 +146,7 @@ def _column(rows: _Rows, *, is_used: bool, clocks: list[pl.Series]) -> dict[str,
         column["categories"] = list(counts)
         seen["categories"] = counts
         masks += [rows.mask(values == value) for value in counts]
-    alike = rows_as_one(masks)
+    alike = max(alike, rows_as_one(masks))
     seen |= {"rows_as_one": alike} if alike > 1 else {}
     seen |= {"unparsed": int(unparsed.sum())} if unparsed.any() else {}
     if missing.any():
@@ -179,11 +180,18 @@ def _range(values: pl.Series, clocks: list[pl.Series]) -> dict[str, int | float]
     return bounds
 
 
-def _extreme_rows(values: pl.Series) -> Iterator[pl.Series]:
-    share = min(_MOST_EXTREME, max(_LEAST_EXTREME, _EXTREME_ROWS / len(values)))
-    low, high = values.quantile(share, "nearest"), values.quantile(1 - share, "nearest")
-    yield values <= low
-    yield values >= high
+def _extremes_as_one(rows: _Rows) -> float:
+    """How many rows weigh as one among the lowest and the highest, which are those that bounds are about.
+
+    Of as few of them as a batch that fails would have beyond its bounds; that is more where more rows weigh as one.
+    """
+    values, alike = rows.values, 1.0
+    for share in _EXTREMES:
+        low, high = values.quantile(share, "nearest"), values.quantile(1 - share, "nearest")
+        alike = rows_as_one([rows.mask(values <= low), rows.mask(values >= high)])
+        if _CERTAIN_ROWS * alike <= share * len(values):
+            break
+    return alike
 
 
 def _planned(times: pl.Series) -> dict[str, dt.date]:

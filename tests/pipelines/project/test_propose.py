@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
@@ -31,7 +32,7 @@ def _propose(folder: Path, table: pl.DataFrame, label: str = "label", **how: Any
     """The proposal for a table written as CSV, and its files as read by YAML."""
     text = table.write_csv(None, **{key: how[key] for key in ("separator",) if key in how})
     (folder / "data.csv").write_bytes(text.encode(how.get("encoding", "utf-8")))
-    proposal = propose(folder / "made", "made", source=str(folder / "data.csv"), label=label)
+    proposal = propose(folder / "made", "made", source=str(folder / "data.csv"), label=label, halves=0)
     return proposal, {name.removesuffix(".yaml"): yaml.safe_load(text) for name, text in proposal.files.items()}
 
 
@@ -44,8 +45,8 @@ def _with(name: str, values: list[Any], dtype: Any = None) -> pl.DataFrame:
     ("values", "expected", "use"),
     [
         pytest.param([i % 50 for i in INTEGERS], {"type": "integer", "minimum": 0}, "numeric", id="integer"),
-        pytest.param([i / 7 for i in INTEGERS], {"type": "number", "minimum": 0}, "numeric", id="number"),
-        pytest.param([-i / 7 for i in INTEGERS], {"type": "number", "maximum": 0}, "numeric", id="negative"),
+        pytest.param([i % 50 / 7 for i in INTEGERS], {"type": "number", "minimum": 0}, "numeric", id="number"),
+        pytest.param([-(i % 50) / 7 for i in INTEGERS], {"type": "number", "maximum": 0}, "numeric", id="negative"),
         pytest.param([i % 2 == 0 for i in INTEGERS], {"type": "boolean"}, "numeric", id="boolean"),
         pytest.param(
             ["ü" if i % 3 else "a" for i in INTEGERS],
@@ -64,7 +65,7 @@ def _with(name: str, values: list[Any], dtype: Any = None) -> pl.DataFrame:
         ),
         pytest.param(
             [None if i < 10 else i % 50 for i in INTEGERS],
-            {"type": "integer", "max_nulls": 0.11},
+            {"type": "integer", "max_nulls": 0.1},
             "numeric",
             id="missing values",
         ),
@@ -96,11 +97,32 @@ def test_each_column_is_described_and_put_to_use(
         assert f"# not used: column ({use})" in proposal.files["project.yaml"]
 
 
-def test_ranges_leave_some_room_and_hold_the_data(tmp_path: Path) -> None:
-    _, files = _propose(tmp_path, _with("column", [20 + i / 10 for i in INTEGERS]))
-    column = files["contract"]["columns"]["column"]
-    assert 18 <= column["minimum"] < 20
-    assert 29.9 < column["maximum"] <= 32
+def test_the_contract_is_tried_on_halves_of_the_data_and_its_head_says_so(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    table = pl.DataFrame({"column": rng.normal(size=600), "label": [i % 2 for i in range(600)]})
+    table.write_csv(tmp_path / "data.csv")
+    proposal = propose(tmp_path / "made", "made", source=str(tmp_path / "data.csv"), label="label")
+    assert proposal.trial is not None
+    assert (proposal.trial.halves, proposal.trial.blocked) == (50, 0)
+    text = proposal.files["contract.yaml"].replace("\n# ", " ")
+    assert f"Tried on halves: {proposal.trial}." in text
+    assert "blocked 0 of 50 times" in text
+
+
+def test_values_that_count_as_missing_and_rows_without_a_label_are_noted(tmp_path: Path) -> None:
+    values = ["?" if i == 40 else f"{i % 50}" for i in INTEGERS]
+    table = _with("column", values).with_columns(label=LABEL.set(pl.Series([i == 3 for i in INTEGERS]), None))
+    proposal, files = _propose(tmp_path, table)
+    assert files["contract"]["columns"]["column"]["seen"]["unparsed"] == 1
+    assert "max_nulls" not in files["contract"]["columns"]["column"]
+    assert "1 of 100 values of 'column' are no integer, such as '?': they count as missing" in proposal.notes[0]
+    assert "1 of 100 rows have no 'label'" in proposal.notes[1]
+    assert "column" in files["project"]["features"]["numeric"]
+
+
+def test_na_in_a_column_of_text_is_a_value_as_it_is_in_a_run(tmp_path: Path) -> None:
+    _, files = _propose(tmp_path, _with("country", ["NA" if i % 9 == 0 else "DE" for i in INTEGERS]))
+    assert files["contract"]["columns"]["country"]["categories"] == ["DE", "NA"]
 
 
 @pytest.mark.parametrize(
