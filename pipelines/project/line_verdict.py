@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from modelway.components.core.checks import Verdict
+from modelway.components.core.checks import Verdict, combine
 from modelway.components.core.config.contract import Column
 from modelway.components.core.config.seen import SeenRows
-from modelway.components.core.measures.bad_rows import certainly_more, commonest_p_value, p_value
+from modelway.components.core.measures.bad_rows import certainly_more
+from modelway.components.validate.checks.evidence import LineRule, ValueRows
+from modelway.components.validate.checks.unseen_values import unseen_share
 from modelway.pipelines.project.batch_counts import BatchCounts
 
 CountedLine = Literal["type", "nulls", "minimum", "maximum", "categories"]
 LINES: tuple[CountedLine, ...] = ("type", "nulls", "minimum", "maximum", "categories")
-SURPRISE = 0.05  # a line with seen bad rows warns of a number that has no greater chance, and lets others pass
 
 
 def bad_rows(line: CountedLine, counts: BatchCounts) -> int:
@@ -27,11 +28,7 @@ def bad_rows(line: CountedLine, counts: BatchCounts) -> int:
 
 
 def line_verdict(column: Column, line: CountedLine, counts: BatchCounts, *, level: float, is_label: bool) -> Verdict:
-    """Whether a batch passes a line: by what was seen, or as it is written where it is a person's word.
-
-    By what was seen a batch fails if its bad rows are certainly more than chance gives, or than `most` beyond the share
-    that was seen. What is not certain is inconclusive, but for a number that a line with seen bad rows leads one to
-    expect.
+    """Whether a batch passes a line, by the data gate's rules: by what was seen, or as a person's word says.
 
     Args:
         column: What the contract says.
@@ -46,27 +43,26 @@ def line_verdict(column: Column, line: CountedLine, counts: BatchCounts, *, leve
     if seen is None:
         allowed = 0.0 if is_label else column.max_nulls if line == "nulls" else column.allowed or 0.0
         return Verdict.PASSED if bad / counts.rows <= allowed else Verdict.FAILED
-    share = min(1.0, column.most + seen.bad / max(seen.rows, 1))
-    if certainly_more(bad, rows=counts.rows, share=share, level=level, rows_as_one=seen.rows_as_one):
-        return Verdict.FAILED
     if line == "categories":
         return _categories_verdict(column, counts, seen=seen, level=level)
-    chance = p_value(seen, bad, rows=counts.rows)
-    if chance <= level:
-        return Verdict.FAILED
-    return Verdict.PASSED if seen.bad and chance > SURPRISE else Verdict.INCONCLUSIVE
+    return LineRule(seen, column.most).verdict(bad, rows=counts.rows, level=level)
 
 
 def _categories_verdict(column: Column, counts: BatchCounts, *, seen: SeenRows, level: float) -> Verdict:
-    """By how many values are new, and by the rows of the commonest of them, which come together."""
+    """By how many values are new, by the rows of the commonest of them, which come together, and by all their rows."""
     new, before = counts.new_categories(column), (column.seen.categories if column.seen else None) or {}
     rows_of_each = {str(value): rows for value, rows in (counts.categories or {}).items()}
-    together = [before.get(value, 0) + rows_of_each.get(value, 0) for value in {*before, *rows_of_each}]
-    most_rows = max(new.values())
-    values = sum(rows >= most_rows for rows in together)
-    commonest = column.seen_for("commonest") or seen
-    chances = (
-        p_value(seen, len(new), rows=counts.rows),
-        commonest_p_value(commonest, most_rows, rows=counts.rows, values=values),
+    known = tuple(rows + rows_of_each.get(value, 0) for value, rows in before.items())
+    commonest = max(new.values())
+    value_rows = ValueRows(known, commonest=commonest, ties=sum(rows == commonest for rows in new.values()))
+    of_commonest = LineRule(column.seen_for("commonest") or seen, value_rows=value_rows, expects_some=seen.bad > 0)
+    share, rows = unseen_share(seen, column.most, rows=counts.rows, level=level), counts.rows
+    if share is not None and certainly_more(
+        counts.unseen, rows=rows, share=share, level=level, rows_as_one=seen.rows_as_one
+    ):
+        return Verdict.FAILED
+    verdicts = (
+        LineRule(seen).verdict(len(new), rows=rows, level=level),
+        of_commonest.verdict(commonest, rows=rows, level=level),
     )
-    return Verdict.FAILED if min(chances) <= level else Verdict.INCONCLUSIVE
+    return combine(verdicts)
