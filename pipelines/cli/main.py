@@ -8,7 +8,7 @@ import typer
 
 from modelway.components.core.addresses import hide_secrets_in_output
 from modelway.components.core.termination import on_first_signal, raise_terminated
-from modelway.pipelines.cli import audit
+from modelway.pipelines.cli import audit, contract
 from modelway.pipelines.cli.approve import approve
 from modelway.pipelines.cli.compile import compile_
 from modelway.pipelines.cli.doctor import doctor
@@ -44,6 +44,7 @@ _COMMANDS: tuple[Callable[..., object], ...] = (
 for command in _COMMANDS:
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(audit.app, name="audit")
+app.add_typer(contract.app, name="contract")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from modelway.components.core.config.contract_changes import Change
 from modelway.components.core.config.document import Document, Section
 from modelway.components.core.config.project import Project
 from modelway.components.core.config.seen import ALPHA, MOST, Bound, Seen, SeenRows
@@ -175,6 +176,7 @@ class Contract(Document):
     unique: tuple[tuple[str, ...], ...] = Field((), description="Sets of columns that together identify a row.")
     extra_columns: Literal["allow", "forbid"] = Field("allow", description="Columns not named here.")
     minimum_rows: int = Field(1, ge=1, le=10**12)
+    changes: tuple[Change, ...] = Field((), description="What `contract diff --accept` widened, the latest last.")
 
     def level(self, label: str) -> float:
         """The chance that each line judged by evidence may have of failing on rows drawn like those that were seen.

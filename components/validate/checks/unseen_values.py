@@ -52,7 +52,7 @@ def unseen_value_checks(
         known = _category_rows(table, name, condition=kind.condition)
         both = tuple(count + known.get(value, 0) for value, count in seen_counts.items())
         value_rows = ValueRows(both, commonest=int(examples["rows"][0]), ties=ties)
-    share = _most_share(seen, kind.most, rows=batch.rows, level=batch.level)
+    share = unseen_share(seen, kind.most, rows=batch.rows, level=batch.level)
     is_more = share is not None and certainly_more(
         bad, rows=batch.rows, share=share, level=batch.level, rows_as_one=seen.rows_as_one
     )
@@ -85,7 +85,7 @@ def unseen_value_checks(
     ]
 
 
-def _most_share(seen: SeenRows, most: float, *, rows: int, level: float) -> float | None:
+def unseen_share(seen: SeenRows, most: float, *, rows: int, level: float) -> float | None:
     """The share of rows with values that were not seen that may be; None: what was seen decides alone.
 
     It is `most` beyond an upper limit of the estimate by Good (1953), the share of the rows of values seen once, whose

@@ -42,6 +42,7 @@ MISTAKES = {
     "audit verify": ("audit", "verify", "--store", "visits.csv"),
     "audit log": ("audit", "log", "--store", "visits.csv"),
     "audit witness": ("audit", "witness", "-m", " "),
+    "contract diff": ("contract", "diff", "--data", "nowhere.csv"),
 }
 JUDGED = {
     "promote": ("promote", "1", "--to", "production", "--check"),

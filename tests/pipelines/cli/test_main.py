@@ -8,7 +8,7 @@ import sys
 import typer
 from typer.testing import CliRunner
 
-from modelway.pipelines.cli import audit
+from modelway.pipelines.cli import audit, contract
 from modelway.pipelines.cli.main import app
 
 
@@ -24,11 +24,12 @@ def test_a_command_is_in_the_module_of_its_name() -> None:
     assert len(modules) == 18
     assert modules == {name: f"modelway.pipelines.cli.{name}" for name in modules}
     assert set(_callbacks(audit.app).values()) == {"modelway.pipelines.cli.audit"}
+    assert set(_callbacks(contract.app).values()) == {"modelway.pipelines.cli.contract"}
 
 
 def test_the_help_names_every_command() -> None:
     output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
-    assert all(f" {name} " in output for name in (*_callbacks(app), "audit"))
+    assert all(f" {name} " in output for name in (*_callbacks(app), "audit", "contract"))
 
 
 def test_a_command_starts_without_what_only_others_need() -> None:
