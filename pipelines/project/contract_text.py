@@ -23,7 +23,7 @@ _HEAD = (
 )
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Writes a column's `seen` in one line."""
 
 

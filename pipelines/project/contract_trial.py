@@ -22,6 +22,7 @@ from modelway.pipelines.project.trial_column import TrialColumn
 HALVES = 50
 MOST_ROWS = 50_000  # of a trial, so that it takes seconds
 CONFIDENCE = 0.95
+MOST_COLUMNS = 20_000  # of all halves: of a table of more than 400 columns fewer halves are tried
 _BLOCKS = 40
 _CUTS = 0.25, 0.75  # of the rows in order of time
 _SEED = 0
@@ -105,6 +106,7 @@ def try_contract(
         for name, column in contract.columns.items()
         if name in typed.rows.columns and name != project.label
     ]
+    halves = min(halves, max(2, MOST_COLUMNS // max(len(columns), 1)))
     blocked, lines, tried = 0, Counter[str](), 0
     for is_seen in _halves(order, way=way, halves=halves, rng=rng):
         failing = [line for column in columns for line in column.failing_lines(is_seen, level=level)]

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from modelway.components.core.config.contract import Contract
@@ -95,13 +96,12 @@ class _Rows:
     unparsed: pl.Series | None
     groups: pl.Series | None
 
-    def mask(self, marked: pl.Series) -> Mask:
+    def mask(self, marked: Mask) -> Mask:
         """Which rows are marked, in their order; of groups those with a marked row, in the order of their first."""
-        marked = marked.fill_null(value=False)
-        if self.groups is not None:
-            frame = pl.DataFrame({"group": self.groups, "marked": marked})
-            marked = frame.group_by("group", maintain_order=True).agg(pl.col("marked").any())["marked"]
-        return marked.to_numpy()
+        if self.groups is None:
+            return marked
+        frame = pl.DataFrame({"group": self.groups, "marked": marked})
+        return frame.group_by("group", maintain_order=True).agg(pl.col("marked").any())["marked"].to_numpy()
 
     def category_counts(self) -> dict[str, int]:
         """How many rows, or groups, hold each value."""
@@ -126,10 +126,10 @@ def _column(rows: _Rows, *, is_used: bool, clocks: list[pl.Series]) -> dict[str,
     """The lines of a column that is not the label, with what was seen."""
     values = rows.values
     column: dict[str, Any] = {"type": column_type(values.dtype)}
-    is_unparsed = rows.unparsed if rows.unparsed is not None else pl.repeat(False, len(values), eager=True)
-    unparsed, missing = rows.mask(is_unparsed), rows.mask(values.is_null() & ~is_unparsed)
+    is_unparsed = rows.unparsed.to_numpy() if rows.unparsed is not None else np.zeros(len(values), np.bool_)
+    unparsed, missing = rows.mask(is_unparsed), rows.mask(values.is_null().to_numpy() & ~is_unparsed)
     seen: dict[str, Any] = {"rows": len(missing)}
-    masks, alike = [unparsed, missing], 1.0
+    masks, alike = [mask for mask in (unparsed, missing) if mask.any()], 1.0
     if is_key(values):
         column["unique"] = True
     elif is_used and column["type"] in {"integer", "number"}:
@@ -145,7 +145,7 @@ def _column(rows: _Rows, *, is_used: bool, clocks: list[pl.Series]) -> dict[str,
         counts = rows.category_counts()
         column["categories"] = list(counts)
         seen["categories"] = counts
-        masks += [rows.mask(values == value) for value in counts]
+        masks += [rows.mask((values == value).fill_null(value=False).to_numpy()) for value in counts]
     alike = max(alike, rows_as_one(masks))
     seen |= {"rows_as_one": alike} if alike > 1 else {}
     seen |= {"unparsed": int(unparsed.sum())} if unparsed.any() else {}
@@ -157,11 +157,12 @@ def _column(rows: _Rows, *, is_used: bool, clocks: list[pl.Series]) -> dict[str,
 
 def _range(values: pl.Series, clocks: list[pl.Series]) -> dict[str, int | float]:
     """The bounds of a column of numbers, without those that it will outgrow."""
-    present = values.filter(values.is_finite()) if values.dtype.is_float() else values.drop_nulls()
-    if present.is_empty():
-        return {}
     is_whole = values.dtype.is_integer()
-    low, high = ((int if is_whole else float)(bound) for bound in (present.min(), present.max()))  # type: ignore[arg-type]
+    present = values.drop_nulls().to_numpy() if is_whole else _numbers(values)
+    present = present[np.isfinite(present)]
+    if not len(present):
+        return {}
+    low, high = ((int if is_whole else float)(bound) for bound in (present.min(), present.max()))
     minimum, maximum = round_bounds(low, high, is_whole=is_whole)
     bounds: dict[str, int | float] = {"minimum": minimum, "maximum": maximum}
     by_row, by_time = growth(values), [growth(values, clock) for clock in clocks]
@@ -185,13 +186,19 @@ def _extremes_as_one(rows: _Rows) -> float:
 
     Of as few of them as a batch that fails would have beyond its bounds; that is more where more rows weigh as one.
     """
-    values, alike = rows.values, 1.0
+    values, alike = _numbers(rows.values), 1.0
+    order = np.sort(values[~np.isnan(values)])
     for share in _EXTREMES:
-        low, high = values.quantile(share, "nearest"), values.quantile(1 - share, "nearest")
+        low, high = (order[round(place * (len(order) - 1))] for place in (share, 1 - share))
         alike = rows_as_one([rows.mask(values <= low), rows.mask(values >= high)])
         if _CERTAIN_ROWS * alike <= share * len(values):
             break
     return alike
+
+
+def _numbers(values: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A column of numbers as floats, with NaN for missing ones."""
+    return values.cast(pl.Float64).to_numpy()
 
 
 def _planned(times: pl.Series) -> dict[str, dt.date]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+Array = np.ndarray[Any, np.dtype[Any]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 BLOCKS = (10, 20, 50, 100)
@@ -32,7 +33,7 @@ def rows_as_one(masks: Iterable[Mask]) -> float:
     Returns:
         The number, rounded to three digits, between 1 and the number of rows.
     """
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     tests: list[tuple[float, int]] = []
     rows = 0
@@ -48,7 +49,7 @@ def rows_as_one(masks: Iterable[Mask]) -> float:
     if not tests:
         return 1.0
     statistics, degrees = np.array(tests).T
-    is_certain = chi2.sf(statistics, degrees) <= LEVEL / len(tests)
+    is_certain = chdtrc(degrees, statistics) <= LEVEL / len(tests)
     dispersion = np.where(is_certain, statistics / degrees, 1.0).max()
     alike = float(f"{min(max(float(dispersion), 1.0), rows):.3g}")
     return int(alike) if alike == int(alike) else alike
@@ -59,9 +60,21 @@ def growth(values: pl.Series, order: pl.Series | None = None) -> float:
 
     0 where the values are few, as those of codes are, or one side is constant.
     """
-    order = pl.Series(range(len(values))) if order is None else order
-    pairs = pl.DataFrame({"value": values, "order": order.cast(pl.Int64)}).drop_nulls()
-    if pairs["value"].n_unique() <= FEW_VALUES or pairs["order"].n_unique() < 2:
+    is_present = values.is_not_null().to_numpy()
+    if order is not None:
+        is_present &= order.is_not_null().to_numpy()
+    numbers = values.to_numpy()[is_present]
+    places = np.arange(len(values)) if order is None else order.to_physical().to_numpy()
+    ranks, distinct = _ranks(numbers)
+    place_ranks, distinct_places = _ranks(places[is_present])
+    if distinct <= FEW_VALUES or distinct_places < 2:
         return 0.0
-    ranks = [pairs[name].rank().to_numpy() for name in ("value", "order")]
-    return float(np.corrcoef(ranks)[0, 1])
+    ranks, place_ranks = ranks - ranks.mean(), place_ranks - place_ranks.mean()
+    return float(ranks @ place_ranks / np.sqrt((ranks @ ranks) * (place_ranks @ place_ranks)))
+
+
+def _ranks(values: Array) -> tuple[Array, int]:
+    """The rank of each value, of equal ones the mean of theirs, and how many values there are."""
+    distinct, numbers, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[numbers], len(distinct)

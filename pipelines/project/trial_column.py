@@ -11,7 +11,7 @@ import polars as pl
 
 from modelway.components.core.config.contract import Column, Line
 from modelway.components.core.config.seen import Seen
-from modelway.components.validate.checks.evidence import LineRule
+from modelway.components.validate.checks.evidence import LineRule, least_failing
 from modelway.pipelines.project.bounds import round_bounds
 from modelway.pipelines.project.row_order import Mask
 
@@ -52,7 +52,8 @@ class TrialColumn:
             if seen is None or not bad:
                 continue
             seen = replace(seen, rows=self._count(is_seen), bad=self._count(mark & is_seen))
-            if LineRule(seen, self._column.most).fails(bad, rows=rows, level=level):
+            least = least_failing(LineRule(seen, self._column.most), rows=rows, level=level)
+            if least is not None and bad >= least:
                 yield f"{line}[{self._values.name}]"
 
     def with_categories_of(self, is_seen: Mask) -> tuple[str, Column] | None:
