@@ -100,6 +100,14 @@ def test_rows_in_clusters_are_halved_in_blocks() -> None:
 
 def test_nothing_to_try_is_no_trial() -> None:
     assert trial_of({"x": RNG.normal(size=ROWS)}, halves=0) is None
+
+
+def test_of_many_columns_fewer_halves_are_tried_and_of_too_many_none() -> None:
+    columns = {f"x{number}": RNG.normal(size=40) for number in range(2_001)}
+    assert trial_of(columns) is None
+    trial = trial_of(dict([*columns.items()][:1_000]))
+    assert trial is not None
+    assert trial.halves == 19  # with the label
     assert trial_of({"x": [1.0], "label": [0]}) is None
 
 
