@@ -25,6 +25,7 @@ from oidc_issuer import OidcIssuer
 from registered_versions import release_version
 from small_projects import edit_yaml, write_small_project
 from user_files import minimal_policy
+from xdist.scheduler import LoadFileScheduling
 
 from modelway.components.core.bundle.encryption import new_identity
 from modelway.components.core.bundle.keys import (
@@ -59,8 +60,36 @@ def _missing_cluster() -> str | None:
 NEEDS = {"docker": _missing_docker, "cluster": _missing_cluster}
 
 
+NODE_TESTS = ("tests/cluster/rollouts/", "tests/cluster/test_task_pods.py")  # which have the node for themselves
+
+
+class NodeTestsTogether(LoadFileScheduling):
+    """Gives each worker a file at a time, and one worker all files that would otherwise wait for each other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "the cluster's node" if nodeid.startswith(NODE_TESTS) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """The scheduler of `--dist loadfile`."""
+    return NodeTestsTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def _rank(item: pytest.Item) -> int:
+    """When a test is to begin: what takes longest first, so that no worker is left with it at the end."""
+    if item.nodeid.startswith(NODE_TESTS):
+        return 0
+    return next(
+        (rank for rank, need in enumerate(("cluster", "docker", "runs"), 1) if item.get_closest_marker(need)), 4
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what cannot run here; in CI a missing need is a failure."""
+    """Orders files by what their tests need, and skips what cannot run here; in CI a missing need is a failure."""
+    ranks: dict[Path, int] = {}
+    for item in items:
+        ranks[item.path] = min(ranks.get(item.path, 4), _rank(item))
+    items.sort(key=lambda item: ranks[item.path])
     for need, missing in NEEDS.items():
         marked = [item for item in items if item.get_closest_marker(need)]
         reason = missing() if marked else None

@@ -20,7 +20,7 @@ from modelway.components.core.audit.chain import Entry
 from modelway.components.core.audit.log import AuditLog, BrokenLogError, HeadMovedError
 from modelway.components.core.audit.opened_version import open_version
 from modelway.components.core.audit.registered_models import ModelVersion, RegisteredModel
-from modelway.components.core.errors import NotFoundError, RejectedError
+from modelway.components.core.errors import NotFoundError, RejectedError, UnavailableError
 from modelway.components.core.storage.mlflow import Tracking
 from modelway.components.deploy.rollback import rollback
 from modelway.components.deploy.stage import deploy
@@ -225,13 +225,28 @@ def test_a_forged_lock_does_not_spare_a_promotion_what_it_requires(version: Mode
     assert any("staging requires 1 approval; 0 are valid" in reason for reason in result.reasons)
 
 
-def test_a_writer_that_dies_before_its_entry_is_witnessed_blocks_until_somebody_accepts_it(
+def test_a_writer_that_dies_before_it_sets_the_anchor_has_announced_its_entry(
     version: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(witness.Witness, "follow", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             approve(version, "staging", by=BOB, reason="good")
+    assert _blockers(version) == []
+    _forge_approval(version, "eve")
+    assert verify_log(_elsewhere(version.model))["unwitnessed"] == [3]
+
+
+def test_an_entry_without_mlflow_blocks_until_somebody_accepts_it(
+    version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise UnavailableError("MLflow is down", remedy="wait")
+
+    with monkeypatch.context() as patch:
+        for name in ("announce", "follow"):
+            patch.setattr(witness.Witness, name, fail)
+        approve(version, "staging", by=BOB, reason="good")
     (blocker,) = _blockers(version)
     assert f"entry 2 of the audit log {NOT_WITNESSED} (`modelway audit witness`" in blocker
     listed = accept_entries(_elsewhere(version.model), head="", by="dan", reason="bob says so")

@@ -125,6 +125,9 @@ class AuditLog:
                 details={name: without_secrets(text) if name == "reason" else text for name, text in details.items()},
                 nonce=secrets.token_hex(8),
             )
+            if self._witness is not None:
+                with suppress(ModelwayError):  # the entry is announced for the case that this writer is killed
+                    self._witness.announce(before, entry)
             if self._write(entry):
                 self._anchor(before, entry)
                 return entry

@@ -10,6 +10,10 @@ off, written anew or emptied. The tag that Modelway wrote earlier, ``modelway.au
 An anchor is advanced by the writer of the entry right after the witnessed one, or by one who wrote all entries in
 between. So what somebody else put into the store is never witnessed by the way, nor what comes after it, until a person
 accepts it. Of writers at once, each waits for the one before, so that a slower one does not set the anchor back.
+
+Before an entry is written it is *announced*: its number and hash go into a tag ``modelway.audit_next.<identity>``. So
+the entry of a writer that is killed before it sets the anchor is witnessed all the same, and the next writer sets the
+anchor for it. An announcement of an entry that was never written says nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from modelway.components.core.audit.chain import Entry, Head, mismatch_with_anch
 from modelway.components.core.storage.mlflow import TAG, Tracking
 
 HEAD_TAG = f"{TAG}audit_head"
+NEXT_TAG = f"{TAG}audit_next"
 _POLLS = 20  # of an anchor that does not move: about 2 s and 20 answers of MLflow
 _IDENTITY_DIGITS = 16
 _NUMBER = re.compile(r"[0-9]{1,8}")  # as an entry's file is called
@@ -38,12 +43,14 @@ class Anchor:
         identity: The identity of the log; empty in a tag that has none.
         head: The head.
         store: The store's address, as the writer of the tag had it.
+        announced: Whether it says only which entry was about to be written.
     """
 
     model: str
     identity: str
     head: Head
     store: str
+    announced: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,10 @@ def compare(chain: Sequence[Entry], anchors: Iterable[Anchor], *, store: str) ->
     witnessed, flaws = Head(), []
     for anchor in anchors:
         mismatch = mismatch_with_anchor(chain, anchor.head)
+        if anchor.announced:
+            if mismatch is None:
+                witnessed = max(witnessed, anchor.head, key=lambda head: head.number)
+            continue
         is_own = anchor.store == store or (bool(chain) and anchor.identity == identity(chain[0]))
         if mismatch is not None and not is_own:
             continue
@@ -147,6 +158,32 @@ class Witness:
         tags = self._tags({entry.model for entry in chain} | {*models})
         return compare(chain, _anchors(tags), store=self.store)
 
+    def announce(self, before: Entry | None, entry: Entry) -> None:
+        """Says which entry is about to be written, if the one before it is witnessed.
+
+        Where that one was announced by a writer that has not set the anchor, it is set first.
+
+        Args:
+            before: The log's last entry, if there is one.
+            entry: The entry that is to follow it.
+
+        Raises:
+            ModelwayError: MLflow cannot be reached, or refuses.
+        """
+        if before is None:
+            return
+        tags, head = self._tags({before.model, entry.model}), Head.of(before)
+        anchors = sorted(_anchors(tags), key=lambda anchor: anchor.announced)
+        anchor = next((anchor for anchor in anchors if anchor.identity and anchor.head == head), None)
+        if anchor is None or _is_passed(head, anchors, identity=anchor.identity):
+            return
+        if anchor.announced:
+            self._anchor(before, anchor.model, identity=anchor.identity)
+        model = entry.model if entry.model in tags else before.model
+        with self.tracking.translate_errors():
+            value = f"{entry.number} {entry.sha256()} {self.store}"
+            self.tracking.client.set_registered_model_tag(model, f"{NEXT_TAG}.{anchor.identity}", value)
+
     def follow(
         self,
         before: Entry | None,
@@ -170,9 +207,9 @@ class Witness:
         """
         if before is not None:  # most often it is witnessed already: that shows without reading the log
             tags = self._tags({before.model, entry.model})
-            anchors, head = _anchors(tags), Head.of(before)
+            anchors, head = [anchor for anchor in _anchors(tags) if not anchor.announced], Head.of(before)
             log = next((anchor.identity for anchor in anchors if anchor.identity and anchor.head == head), "")
-            if log and all(anchor.head.number <= head.number for anchor in anchors if anchor.identity == log):
+            if log and not _is_passed(head, anchors, identity=log):
                 self._anchor(entry, entry.model if entry.model in tags else before.model, identity=log)
                 return
         chain = read_chain()[: entry.number]
@@ -182,7 +219,8 @@ class Witness:
         last, polls = Head(-1), 0
         while True:
             tags = self._tags(models)
-            comparison = compare(chain, _anchors(tags), store=self.store)
+            heads = [anchor for anchor in _anchors(tags) if not (anchor.announced and anchor.head == Head.of(entry))]
+            comparison = compare(chain, heads, store=self.store)
             witnessed = comparison.witnessed
             if comparison.flaws or witnessed.number == entry.number or not tags:
                 return  # an anchor that contradicts the log stays as evidence
@@ -203,7 +241,8 @@ class Witness:
             with self.tracking.translate_errors():
                 value = f"{entry.number} {entry.sha256()} {self.store}"
                 self.tracking.client.set_registered_model_tag(model, key, value)
-            anchor = next((anchor for anchor in _anchors(self._tags({model})) if anchor.identity == identity), None)
+            anchors = [anchor for anchor in _anchors(self._tags({model})) if not anchor.announced]
+            anchor = next((anchor for anchor in anchors if anchor.identity == identity), None)
             if anchor is None or anchor.head.number >= entry.number:
                 return
 
@@ -218,6 +257,13 @@ class Witness:
         return {registration.name: registration.tags for registration in registered}
 
 
+def _is_passed(head: Head, anchors: Iterable[Anchor], *, identity: str) -> bool:
+    """Whether an anchor of a log holds a later entry."""
+    return any(
+        anchor.head.number > head.number for anchor in anchors if anchor.identity == identity and not anchor.announced
+    )
+
+
 def _anchors(tags: Mapping[str, Mapping[str, str]]) -> list[Anchor]:
     anchors = []
     for model, model_tags in tags.items():
@@ -225,6 +271,7 @@ def _anchors(tags: Mapping[str, Mapping[str, str]]) -> list[Anchor]:
             name, _, log = key.removeprefix(TAG).partition(".")
             number, _, rest = value.partition(" ")
             sha256, _, store = rest.partition(" ")
-            if key.startswith(HEAD_TAG) and f"{TAG}{name}" == HEAD_TAG and _NUMBER.fullmatch(number):
-                anchors.append(Anchor(model, log, Head(int(number), sha256), store))
+            if f"{TAG}{name}" in {HEAD_TAG, NEXT_TAG} and key.startswith(TAG) and _NUMBER.fullmatch(number):
+                announced = f"{TAG}{name}" == NEXT_TAG
+                anchors.append(Anchor(model, log, Head(int(number), sha256), store, announced))
     return anchors

@@ -124,3 +124,46 @@ def test_a_writer_waits_for_the_one_before_and_only_once_for_one_that_does_not_c
     assert pauses == 5 + witness._POLLS
     log.append("refused", "ada", **about)
     assert (log.verified_log().witnessed, pauses) == (3, 5 + witness._POLLS)
+
+
+def test_what_a_killed_writer_wrote_is_witnessed_and_nothing_else_is(
+    tracking: Tracking, registered: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about: dict[str, Any] = {"model": registered, "version": "1"}
+    log = AuditLog(str(tmp_path), tracking)
+    log.append("refused", "ada", **about)
+    log.append("refused", "ada", **about)
+    killed = AuditLog(str(tmp_path), tracking)
+    with monkeypatch.context() as patch:
+        patch.setattr(killed, "_anchor", lambda *_: pytest.exit("killed"))
+        with pytest.raises(pytest.exit.Exception):
+            killed.append("refused", "ada", **about)
+    assert AuditLog(str(tmp_path), tracking).verified_log().witnessed == 3
+    heir = AuditLog(str(tmp_path), tracking)
+    assert [heir.append("refused", "bob", **about).number for _ in range(2)] == [4, 5]
+    assert heir.verified_log().witnessed == 5
+    with monkeypatch.context() as patch:
+        patch.setattr(killed, "_write", lambda _: pytest.exit("killed"))
+        with pytest.raises(pytest.exit.Exception):
+            killed.append("refused", "ada", **about)
+    monkeypatch.setattr(witness.time, "sleep", lambda _: None)
+    AuditLog(str(tmp_path)).append("refused", "eve", **about)  # without MLflow
+    heir.append("refused", "bob", **about)
+    assert heir.verified_log().witnessed == 5
+
+
+def test_an_announcement_confirms_its_entry_and_contradicts_nothing() -> None:
+    def witnessed(entry: Entry) -> tuple[int, int]:
+        anchors = [
+            Anchor("loans", OWN, Head.of(CHAIN[1]), "/here"),
+            Anchor("loans", OWN, Head.of(entry), "/here", True),
+        ]
+        comparison = compare(CHAIN, anchors, store="/here")
+        return comparison.witnessed.number, len(comparison.flaws)
+
+    assert [witnessed(entry) for entry in (CHAIN[2], CHAIN[0], OTHER[2], _chain(9)[8])] == [
+        (3, 0),
+        (2, 0),
+        (2, 0),
+        (2, 0),
+    ]
