@@ -75,6 +75,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
     return NodeTestsTogether(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Says of each failure at once what it is: a run that is cut off has said it."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        lines = [line for line in report.longreprtext.splitlines() if line.startswith("E ")]
+        print(f"\n{report.when} of {report.nodeid} failed: {' '.join(lines[:1])[1:].strip()[:300]}")  # noqa: T201
+
+
 def _rank(item: pytest.Item) -> int:
     """When a test is to begin: what takes longest first, so that no worker is left with it at the end."""
     if item.nodeid.startswith(NODE_TESTS):

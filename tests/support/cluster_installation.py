@@ -129,7 +129,7 @@ def release(namespace: str, *images: str) -> None:
         eventually(
             lambda trial=trial: run_kubectl(*command, content=trial, check=False).returncode == 0,
             "the API server has read the list",
-            30,
+            120,
         )
 
 
