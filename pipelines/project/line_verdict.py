@@ -7,9 +7,8 @@ from typing import Literal
 from modelway.components.core.checks import Verdict, combine
 from modelway.components.core.config.contract import Column
 from modelway.components.core.config.seen import SeenRows
-from modelway.components.core.measures.bad_rows import certainly_more
 from modelway.components.validate.checks.evidence import LineRule, ValueRows
-from modelway.components.validate.checks.unseen_values import unseen_share
+from modelway.components.validate.checks.unseen_values import CategoriesRule
 from modelway.pipelines.project.batch_counts import BatchCounts
 
 CountedLine = Literal["type", "nulls", "minimum", "maximum", "categories"]
@@ -49,20 +48,16 @@ def line_verdict(column: Column, line: CountedLine, counts: BatchCounts, *, leve
 
 
 def _categories_verdict(column: Column, counts: BatchCounts, *, seen: SeenRows, level: float) -> Verdict:
-    """By how many values are new, by the rows of the commonest of them, which come together, and by all their rows."""
     new, before = counts.new_categories(column), (column.seen.categories if column.seen else None) or {}
     rows_of_each = {str(value): rows for value, rows in (counts.categories or {}).items()}
     known = tuple(rows + rows_of_each.get(value, 0) for value, rows in before.items())
     commonest = max(new.values())
     value_rows = ValueRows(known, commonest=commonest, ties=sum(rows == commonest for rows in new.values()))
-    of_commonest = LineRule(column.seen_for("commonest") or seen, value_rows=value_rows, expects_some=seen.bad > 0)
-    share, rows = unseen_share(seen, column.most, rows=counts.rows, level=level), counts.rows
-    if share is not None and certainly_more(
-        counts.unseen, rows=rows, share=share, level=level, rows_as_one=seen.rows_as_one
-    ):
+    rule, rows = CategoriesRule.of(column, seen), counts.rows
+    if rule.exceeded_share(counts.unseen, rows=rows, level=level) is not None:
         return Verdict.FAILED
     verdicts = (
-        LineRule(seen).verdict(len(new), rows=rows, level=level),
-        of_commonest.verdict(commonest, rows=rows, level=level),
+        rule.of_values.verdict(len(new), rows=rows, level=level),
+        rule.of_commonest(value_rows).verdict(commonest, rows=rows, level=level),
     )
     return combine(verdicts)

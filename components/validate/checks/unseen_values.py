@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -24,13 +25,65 @@ from modelway.components.validate.counting import collect_all, multiplicities, r
 _SHOWN = 3
 
 
+@dataclass(frozen=True)
+class CategoriesRule:
+    """When values outside a column's categories fail: by how many are new, by the commonest, or by all their rows.
+
+    Attributes:
+        seen: The rows that were seen; bad are the values that were seen once, since so many new ones are to be expected
+            (Good, Biometrika 40, 1953).
+        seen_by_row: The rows that were seen, by which the rows of the commonest new value are judged.
+        most: The share of rows with new values, beyond what is to be expected, that fails whatever was seen.
+    """
+
+    seen: SeenRows
+    seen_by_row: SeenRows
+    most: float
+
+    @classmethod
+    def of(cls, column: Column, seen: SeenRows) -> CategoriesRule:
+        """The rule of a column whose categories are judged by what was seen."""
+        return cls(seen, column.seen_for("commonest") or seen, column.most)
+
+    @property
+    def of_values(self) -> LineRule:
+        """On how many values are new."""
+        return LineRule(self.seen)
+
+    def of_commonest(self, value_rows: ValueRows) -> LineRule:
+        """On the rows of the commonest new value, which come together."""
+        return LineRule(self.seen_by_row, value_rows=value_rows, expects_some=self.seen.bad > 0)
+
+    def share(self, *, rows: int, level: float) -> float | None:
+        """The share of rows with new values that may be; None: the other two decide alone.
+
+        It is `most` beyond an upper limit of the estimate by Good (1953), the share of the rows of values seen once,
+        whose variance is about (once + 2 twice) / rows² (Esty, Annals of Statistics 11, 1983), of which twice is at
+        most about half of once. Where no value was seen once it is that of any line.
+        """
+        seen = self.seen
+        if seen.bad <= 0 or seen.rows <= 0:
+            return LineRule(seen, self.most).most_share(rows=rows, level=level)
+        from scipy.special import ndtri
+
+        alike = max(1.0, seen.rows_as_one)
+        once = seen.bad / alike
+        possible = float(once - ndtri(level) * math.sqrt(2 * once + 1)) / (seen.rows / alike)
+        return min(1.0, self.most + possible)
+
+    def exceeded_share(self, bad: int, *, rows: int, level: float) -> float | None:
+        """The share of rows with new values that may be, if there are certainly more; None if not."""
+        share = self.share(rows=rows, level=level)
+        if share is None:
+            return None
+        is_more = certainly_more(bad, rows=rows, share=share, level=level, rows_as_one=self.seen.rows_as_one)
+        return share if is_more else None
+
+
 def unseen_value_checks(
     table: pl.LazyFrame, column: Column, *, kind: BadRows, rows: int, bad: int, group: str | None, batch: Batch
 ) -> list[Check]:
     """The checks `categories[…]`, of how many other values there are, and `commonest[…]`, of the commonest one's rows.
-
-    Rows of one new value come together, so their number alone says little. How many new values there are is judged
-    against how many were seen once (Good, Biometrika 40, 1953).
 
     Args:
         table: The rows, read again only where some have other values.
@@ -52,10 +105,8 @@ def unseen_value_checks(
         known = _category_rows(table, name, condition=kind.condition)
         both = tuple(count + known.get(value, 0) for value, count in seen_counts.items())
         value_rows = ValueRows(both, commonest=int(examples["rows"][0]), ties=ties)
-    share = unseen_share(seen, kind.most, rows=batch.rows, level=batch.level)
-    is_more = share is not None and certainly_more(
-        bad, rows=batch.rows, share=share, level=batch.level, rows_as_one=seen.rows_as_one
-    )
+    rule = CategoriesRule.of(column, seen)
+    excess = rule.exceeded_share(bad, rows=batch.rows, level=batch.level)
     texts, commonest = examples["value"].to_list(), value_rows.commonest
     counted = batch.counted(bad, "values outside the categories")
     if values:
@@ -64,18 +115,18 @@ def unseen_value_checks(
     return [
         judged_line(
             kind.name,
-            LineRule(seen),
+            rule.of_values,
             bad=values,
             batch=batch,
             counted=counted,
             remedy=SOURCE_REMEDY,
             unit="values",
-            excess=excess_text(share or 0) if is_more else "",
+            excess="" if excess is None else excess_text(excess),
             threshold=kind.threshold,
         ),
         judged_line(
             f"commonest[{name}]",
-            LineRule(column.seen_for("commonest") or seen, value_rows=value_rows, expects_some=seen.bad > 0),
+            rule.of_commonest(value_rows),
             bad=commonest,
             batch=batch,
             counted=of_commonest + (f", {shown_values(texts[:1])}" if values else ""),
@@ -83,23 +134,6 @@ def unseen_value_checks(
             threshold=kind.threshold,
         ),
     ]
-
-
-def unseen_share(seen: SeenRows, most: float, *, rows: int, level: float) -> float | None:
-    """The share of rows with values that were not seen that may be; None: what was seen decides alone.
-
-    It is `most` beyond an upper limit of the estimate by Good (1953), the share of the rows of values seen once, whose
-    variance is about (once + 2 twice) / rows² (Esty, Annals of Statistics 11, 1983), of which twice is at most about
-    half of once. Where no value was seen once it is that of any line.
-    """
-    if seen.bad <= 0 or seen.rows <= 0:
-        return LineRule(seen, most).most_share(rows=rows, level=level)
-    from scipy.special import ndtri
-
-    alike = max(1.0, seen.rows_as_one)
-    once = seen.bad / alike
-    possible = float(once - ndtri(level) * math.sqrt(2 * once + 1)) / (seen.rows / alike)
-    return min(1.0, most + possible)
 
 
 def _unseen_values(table: pl.LazyFrame, name: str, *, rows: int, group: str | None) -> tuple[int, int, pl.DataFrame]:

@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import urllib.request
 import uuid
 from collections import Counter
@@ -22,6 +21,7 @@ from cluster_installation import delete_policies, install_kinds, own_objects
 from image_layouts import with_layer
 from kube import eventually, kubectl
 from kubernetes import config
+from mlflow_server import mlflow_server
 from node_slots import change_pods_at_once
 from rollout_releases import ADA, FAULTS, SITE, register
 from rollout_traffic import MODEL, Traffic
@@ -99,36 +99,16 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     )
     client = S3(endpoint, access_key, secret_key=secret_key).client
     client.make_bucket(bucket_name=bucket)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    variables = {
-        "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}",
-        "MODELWAY_STORE": f"s3://{bucket}/store",
-        "MODELWAY_PROMETHEUS": os.environ["PROMETHEUS_URL"],
-        SIGNING_KEY: str(folder / "signing.pem"),
-        VERIFYING_KEY: str(folder / "verifying.pem"),
-    }
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    ]
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        )
     try:
-        eventually(lambda: _answers(f"http://127.0.0.1:{port}/health"), "MLflow is up", 300)
-        yield variables
+        with mlflow_server(folder, 300) as address:
+            yield {
+                "MLFLOW_TRACKING_URI": address,
+                "MODELWAY_STORE": f"s3://{bucket}/store",
+                "MODELWAY_PROMETHEUS": os.environ["PROMETHEUS_URL"],
+                SIGNING_KEY: str(folder / "signing.pem"),
+                VERIFYING_KEY: str(folder / "verifying.pem"),
+            }
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.wait(timeout=20)
         for item in client.list_objects(bucket_name=bucket, recursive=True):
             client.remove_object(bucket_name=bucket, object_name=str(item.object_name))
         client.remove_bucket(bucket_name=bucket)
@@ -145,12 +125,6 @@ def _environment(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> No
 def _connects(address: tuple[str, int]) -> bool:
     with suppress(OSError), socket.create_connection(address, timeout=2):
         return True
-    return False
-
-
-def _answers(address: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310
-        return bool(answer.status == 200)
     return False
 
 
