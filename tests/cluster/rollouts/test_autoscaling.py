@@ -210,8 +210,13 @@ def test_a_version_that_a_quota_stops_is_inconclusive(
 def test_a_rehearsal_that_a_quota_stops_changes_nothing(
     place: Any, quota: Callable[[object], None], stable: str, good: str
 ) -> None:
+    def pods() -> int:
+        """How many the quota counts, once they are as many as are asked for."""
+        used = int(place.get("resourcequota", "modelway")["status"]["used"]["pods"])
+        return used if used == place.rollout()["spec"]["replicas"] else 0
+
     eventually(place.whole, "what is asked for serves", 60)
-    quota(place.get("resourcequota", "modelway")["status"]["used"]["pods"])
+    quota(eventually(pods, "pods that were scaled down are gone", 90))
     before = place.rollout()["spec"]
     result = place.deploy(good)
     assert result.status == "refused"
