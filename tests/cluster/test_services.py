@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from mlflow_server import SERVER_SETTINGS
 
 from modelway.components.core.errors import CredentialsError, NotFoundError, UnavailableError
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State, recorded_runs
@@ -89,7 +90,7 @@ class Server:
         ]
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         with (self.folder / "server.log").open("ab") as log:
-            env = {**clean, "MLFLOW_DISABLE_TELEMETRY": "true"}
+            env = {**clean, **SERVER_SETTINGS}
             self.process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:

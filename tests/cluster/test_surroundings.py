@@ -20,6 +20,7 @@ import pytest
 from minio import Minio
 from minio.credentials import StaticProvider
 from minio.minioadmin import MinioAdmin
+from mlflow_server import SERVER_SETTINGS
 from private_tls import Authority, behind_tls, new_authority
 
 from modelway.components.core.storage.mlflow import Tracking
@@ -262,7 +263,7 @@ def test_mlflow_behind_a_private_authority(
         *("--artifacts-destination", str(tmp_path / "artifacts"), "--allowed-hosts", "127.0.0.2:*,127.0.0.1:*"),
     ]
     with log.open("wb") as output:
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        environment = {**os.environ, **SERVER_SETTINGS}
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
     try:
         wait_for(f"http://127.0.0.1:{port}/health", log, process)

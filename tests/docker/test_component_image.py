@@ -22,6 +22,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from mlflow_server import SERVER_SETTINGS
 
 from modelway.components.core.config.project import Project
 from modelway.components.core.evidence.runs import LATEST, OUTCOME, Outcome, State
@@ -269,7 +270,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **SERVER_SETTINGS},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

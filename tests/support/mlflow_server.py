@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# The job runner of a server is eight more processes, of which no test needs any.
+SERVER_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
 
 @contextmanager
 def mlflow_server(folder: Path, seconds: float = 90) -> Iterator[str]:
@@ -26,10 +29,9 @@ def mlflow_server(folder: Path, seconds: float = 90) -> Iterator[str]:
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
     with (folder / "server.log").open("wb") as log:
-        # Its job runner is eight more processes, of which nothing here needs any.
-        settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        environment = {**os.environ, **settings}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, **SERVER_SETTINGS}, start_new_session=True
+        )
     try:
         deadline = time.monotonic() + seconds
         while not _answers(f"http://127.0.0.1:{port}/health"):
