@@ -70,6 +70,11 @@ class NodeTestsTogether(LoadFileScheduling):
         return "the cluster's node" if nodeid.startswith(NODE_TESTS) else str(super()._split_scope(nodeid))
 
 
+def pytest_configure() -> None:
+    """Lets models be fitted in one thread each: where workers have all cores, more would wait for each other."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
     """The scheduler of `--dist loadfile`."""
     return NodeTestsTogether(config, log) if config.getvalue("dist") == "loadfile" else None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-_LONGEST_WAIT = 0.5  # seconds that a record may take before what is open is closed
+_LONGEST_WAIT = 3.0  # seconds that a record may take before what is open is closed
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a request, a terminal that was closed
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # a forked child had better not look it up

@@ -30,7 +30,7 @@ def train_model(project: str) -> str:
     {work}
     return project
 '''
-COMPILED = 'hashlib.pbkdf2_hmac("sha256", b"", b"", 30_000_000)'
+COMPILED = 'hashlib.pbkdf2_hmac("sha256", b"", b"", 300_000_000)'
 FORKS = """import os, signal, time
     child = os.fork()
     if child == 0:

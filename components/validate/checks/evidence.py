@@ -122,7 +122,7 @@ class LineRule:
         is_expected = bad <= 0 or (expects_some and self.p_value(bad, rows=rows) > SURPRISE)
         return Verdict.PASSED if is_expected else Verdict.INCONCLUSIVE
 
-    def evidence(self, bad: int, *, rows: int, level: float, unit: str = "rows") -> Evidence:
+    def line_evidence(self, bad: int, *, rows: int, level: float, unit: str = "rows") -> Evidence:
         """What was seen, what this batch has, and what would fail in it."""
         least, alike = least_failing(self, rows=rows, level=level), max(1.0, self.seen.rows_as_one)
         alike_least = None if least is None else -int(-least // alike)
@@ -178,7 +178,7 @@ def judged_line(
     """
     rows, level = batch.rows, batch.level
     verdict = Verdict.FAILED if excess else rule.verdict(bad, rows=rows, level=level)
-    evidence = rule.evidence(bad, rows=rows, level=level, unit=unit or batch.unit)
+    evidence = rule.line_evidence(bad, rows=rows, level=level, unit=unit or batch.unit)
     message = f"{counted} ({_seen_text(rule.seen, batch, unit=unit)})"
     if verdict is Verdict.FAILED:
         certainty = excess or _certainty(rule, bad, batch=batch, least=evidence.least)

@@ -93,15 +93,15 @@ def test_values_that_occur_as_often_are_counted() -> None:
 
 
 def test_the_share_that_is_found_is_that_of_the_fewest_certain_rows() -> None:
-    evidence = LineRule(SeenRows(20_000), 0.01).evidence(3, rows=20_000, level=LEVEL)
+    evidence = LineRule(SeenRows(20_000), 0.01).line_evidence(3, rows=20_000, level=LEVEL)
     assert (evidence.seen_rows, evidence.seen_bad, evidence.rows, evidence.bad) == (20_000, 0, 20_000, 3)
     assert evidence.least == 13
     assert evidence.share is not None
     assert evidence.share < 0.001
-    clustered = LineRule(SeenRows(20_000, 0, 10), 0.01).evidence(3, rows=20_000, level=LEVEL)
+    clustered = LineRule(SeenRows(20_000, 0, 10), 0.01).line_evidence(3, rows=20_000, level=LEVEL)
     assert clustered.share is not None
     assert clustered.share > 5 * evidence.share
-    assert LineRule(SeenRows(5), None).evidence(0, rows=5, level=LEVEL).share is None
+    assert LineRule(SeenRows(5), None).line_evidence(0, rows=5, level=LEVEL).share is None
 
 
 @pytest.mark.parametrize(
