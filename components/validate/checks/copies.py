@@ -9,32 +9,44 @@ import numpy as np
 import polars as pl
 
 from modelway.components.core.checks import Check, passed_or_failed
+from modelway.components.core.measures.bad_rows import certainly_more
+from modelway.components.core.tables.placement import MOSTLY_DISTINCT
 from modelway.components.validate.counting import multiplicities, rows_of
 
 ALPHA = 0.001  # the chance of a false alarm
 _FACTORS = (2, 3, 4, 5)  # by which a join may multiply every row
 _MOST_COPIES = 10
+_MOST_REPEATED = 2 * (1 - MOSTLY_DISTINCT)  # of rows nearly all distinct: coincidences double as the table does
 _Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def copies_check(train: pl.LazyFrame, test: pl.LazyFrame) -> Check:
-    """Looks for copies of rows among equal ones, by how often each content stands: `unlikely_repeats`."""
+def copies_check(train: pl.LazyFrame, test: pl.LazyFrame, *, mostly_distinct: bool = False) -> Check:
+    """Looks for copies of rows among equal ones, by how often each content stands: `unlikely_repeats`.
+
+    Args:
+        train: The training split.
+        test: The test split.
+        mostly_distinct: Whether the split says that nearly all rows are distinct, so that few may repeat others.
+    """
     both = pl.concat([train, test])
     columns = [name for name, dtype in both.collect_schema().items() if not dtype.is_nested()]
     frames = multiplicities(both, columns, rows=rows_of(both)) if columns else iter(())
     times = np.concatenate([np.empty(0, np.int64), *(frame["rows"].cast(pl.Int64).to_numpy() for frame in frames)])
     rows, contents = int(times.sum()), len(times)
-    repeated = f"{rows - contents:,} of {rows:,} rows repeat an earlier one"
-    finding = unlikely_repeats(times)
-    if finding:
+    repeats, finding = rows - contents, unlikely_repeats(times)
+    repeated = f"{repeats:,} of {rows:,} rows repeat an earlier one"
+    if not finding and mostly_distinct and certainly_more(repeats, rows=rows, share=_MOST_REPEATED, level=ALPHA):
+        finding = f"more than {_MOST_REPEATED:.0%} do, where nearly all rows are distinct by `equal_rows: together`"
+        remedy = "remove the copies, or if they are coincidences write `equal_rows: apart` under `data.split`"
+    elif finding:
         remedy = (
             "a join may have multiplied rows: remove the copies, or split by group if they are one subject's "
             "(`data.split`)"
         )
+    message = f"{repeated}, which coincidence can give" if repeats else f"all {rows:,} rows are distinct"
+    if finding:
         message = f"{repeated}, and {finding}: {remedy}"
-    else:
-        message = f"{repeated}, which coincidence can give" if rows > contents else f"all {rows:,} rows are distinct"
-    share = round((rows - contents) / max(rows, 1), 6)
+    share = round(repeats / max(rows, 1), 6)
     return passed_or_failed("copies", not finding, message=message, observed=share)
 
 

@@ -67,7 +67,7 @@ def leakage_checks(
             shared_rows_check(train, test, split=split, limit=limit, sample_rows=leakage.sample_rows, rule=rule)
         )
     if leakage.copies and project.data.split.rule_in_force == 2:
-        checks.append(copies_check(train, test))
+        checks.append(copies_check(train, test, mostly_distinct=project.data.split.equal_rows == "together"))
     groups = dict.fromkeys(filter(None, [*leakage.groups, project.data.split.group]))
     checks += [
         shared_groups_check(name, train, test=test, sample_rows=leakage.sample_rows, rule=rule) for name in groups

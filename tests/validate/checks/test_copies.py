@@ -49,6 +49,16 @@ def test_a_join_that_doubled_some_rows_is_caught_where_most_are_distinct(rows: i
     assert "contents stand 2 times" in copies.message
 
 
+@pytest.mark.parametrize(("copied", "verdict"), [(30, Verdict.PASSED), (130, Verdict.FAILED)])
+def test_few_copies_are_caught_where_the_split_says_that_rows_are_distinct(copied: int, verdict: Verdict) -> None:
+    rows = survey(2_500, 2_500_000, seed=1)
+    train, test = pl.concat([rows, rows.head(copied)]).lazy(), rows.head(0).lazy()
+    assert copies_check(train, test).verdict is Verdict.PASSED
+    copies = copies_check(train, test, mostly_distinct=True)
+    assert copies.verdict is verdict
+    assert ("by `equal_rows: together`: remove the copies" in copies.message) == (verdict is Verdict.FAILED)
+
+
 def test_distinct_rows_and_no_rows_pass() -> None:
     assert check(pl.DataFrame({"x": range(100)})).message == "all 100 rows are distinct"
     assert check(pl.DataFrame({"x": []}, schema={"x": pl.Int64})).verdict is Verdict.PASSED
