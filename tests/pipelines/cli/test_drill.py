@@ -11,19 +11,16 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 Edit = Callable[..., None]
 
 
-def test_a_gate_that_is_not_asked_catches_nothing_and_the_command_says_so(
-    insurance: Path, modelway: Command, edit: Edit
-) -> None:
-    edit(insurance / "policy.yaml", {"model.calibration": None, "model.metrics.log_loss": None})
-    ran = modelway("drill", insurance, "--fault", "miscalibrated", "--json", cwd=insurance, limit=300)
+def test_a_gate_that_is_not_asked_catches_nothing_and_the_command_says_so(small: Path, modelway: Command) -> None:
+    ran = modelway("drill", small, "--fault", "miscalibrated", "--json", cwd=small)
     assert ran.returncode == 1, ran.stderr
     (result,) = json.loads(ran.stdout)
     assert (result["fault"], result["expected_gate"], result["caught"]) == ("miscalibrated", "model", False)
 
 
-def test_a_project_that_does_not_pass_itself_is_a_judged_no(insurance: Path, modelway: Command, edit: Edit) -> None:
-    edit(insurance / "policy.yaml", {"model.metrics.roc_auc.min": 0.99})
-    ran = modelway("drill", insurance, "--fault", "null burst", "--json", cwd=insurance)
+def test_a_project_that_does_not_pass_itself_is_a_judged_no(small: Path, modelway: Command, edit: Edit) -> None:
+    edit(small / "policy.yaml", {"model.metrics.roc_auc.min": 0.999})
+    ran = modelway("drill", small, "--fault", "null burst", "--json", cwd=small)
     assert ran.returncode == 1
     error = json.loads(ran.stdout)["error"]
     assert "does not pass its own model gate: metric[roc_auc]" in error["message"]
