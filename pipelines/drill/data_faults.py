@@ -68,17 +68,15 @@ def _label_copied(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
     low, high = float(feature.quantile(0.05) or 0.0), float(feature.quantile(0.95) or 1.0)
     noise = pl.Series(rng.normal(0, (high - low) / 50, len(label)))
     leak = (low + spread * (high - low) + noise).clip(feature.min(), feature.max())
-    return inputs.with_table(inputs.table.with_columns(leak.alias(inputs.numeric)))
+    return inputs.with_numbers().with_table(inputs.table.with_columns(leak.alias(inputs.numeric)))
 
 
 def _label_in_nulls(inputs: DrillInput, _: np.random.Generator) -> DrillInput:
     """The numeric feature is missing where the label is the greatest, and nowhere else."""
     label, feature = inputs.table[inputs.project.label], pl.col(inputs.numeric)
-    column = inputs.contract.columns[inputs.numeric].model_copy(update={"max_nulls": 1.0})
-    contract = inputs.contract.model_copy(update={"columns": {**inputs.contract.columns, inputs.numeric: column}})
     filled = inputs.table.with_columns(feature.fill_null(feature.drop_nulls().first()))
     table = with_values(filled, inputs.numeric, rows=label == label.max(), value=None)
-    return replace(inputs, contract=contract).with_table(table)
+    return inputs.with_numbers(max_nulls=1.0).with_table(table)
 
 
 def _strong_feature(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
@@ -89,13 +87,11 @@ def _strong_feature(inputs: DrillInput, rng: np.random.Generator) -> DrillInput:
         strong = numbers + rng.normal(0, np.nanstd(numbers) * 0.1234, len(numbers))
     else:
         strong = label.rank("dense").cast(pl.Float64).to_numpy() * 3.069 + rng.normal(size=len(label))
-    column = inputs.contract.columns[inputs.numeric].model_copy(update={"minimum": None, "maximum": None})
-    contract = inputs.contract.model_copy(update={"columns": {**inputs.contract.columns, inputs.numeric: column}})
     leakage = inputs.policy.data.leakage.model_copy(update={"single_feature": 0.97})
     data = inputs.policy.data.model_copy(update={"leakage": leakage})
     policy = inputs.policy.model_copy(update={"data": data})
     table = inputs.table.with_columns(pl.Series(inputs.numeric, strong))
-    return replace(inputs, contract=contract, policy=policy).with_table(table)
+    return replace(inputs, policy=policy).with_numbers(minimum=None, maximum=None).with_table(table)
 
 
 def _renamed_codes(inputs: DrillInput, _: np.random.Generator) -> DrillInput:

@@ -49,6 +49,12 @@ class DrillInput:
         """The same with another training split alone."""
         return replace(self, splits=replace(self.splits, train=train))
 
+    def with_numbers(self, **changes: Any) -> DrillInput:
+        """The same with a contract that lets `numeric` hold any number, and with other changes of that column."""
+        column = self.contract.columns[self.numeric].model_copy(update={"type": "number", **changes})
+        columns = {**self.contract.columns, self.numeric: column}
+        return replace(self, contract=self.contract.model_copy(update={"columns": columns}))
+
     def with_model(self, fault: str) -> DrillInput:
         """The same with a faulty model in the place of the project's own."""
         parameters = {"fault": fault, "model": self.project.canonical()}
