@@ -24,6 +24,7 @@ import polars as pl
 import pytest
 import yaml
 from mlflow_server import SERVER_SETTINGS
+from small_projects import FEW_REQUESTS
 
 from modelway.components.core.errors import CredentialsError, NotFoundError, UnavailableError
 from modelway.components.core.evidence.runs import DECISION, OUTCOME, Outcome, State, recorded_runs
@@ -184,6 +185,7 @@ def _project(folder: Path, source: str, **changes: Any) -> Path:
     policy = {
         "data": {"drift": {"psi": 0.2, "minimum_rows": 100, "multivariate": None}},  # too few rows for that
         "model": {"metrics": {"roc_auc": {"min": 0.7}}, "minimum_rows": 100},
+        "serving": FEW_REQUESTS,
     }
     folder.mkdir(exist_ok=True)
     for name, content in {"project": {**project, **changes}, "contract": contract, "policy": policy}.items():

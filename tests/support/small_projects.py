@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 import yaml
 
+FEW_REQUESTS = {"rows": 8, "warm_up": 5, "requests": 20}  # of a policy's section `serving`: a probe takes seconds less
+
 
 def edit_yaml(file: Path, keys: Mapping[str, Any]) -> None:
     """Sets dotted keys of a YAML file; None removes one."""
@@ -65,7 +67,7 @@ def write_small_project(place: Path) -> Path:
             "ill": {"type": "integer", "categories": [0, 1]},
         }
     }
-    policy = {"model": {"metrics": {"roc_auc": {"min": 0.7}}, "minimum_rows": 100}}
+    policy = {"model": {"metrics": {"roc_auc": {"min": 0.7}}, "minimum_rows": 100}, "serving": FEW_REQUESTS}
     for name, content in {"project": project, "contract": contract, "policy": policy}.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return folder
