@@ -83,8 +83,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Says of each failure at once what it is: a run that is cut off has said it."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
-        lines = [line for line in report.longreprtext.splitlines() if line.startswith("E ")]
-        print(f"\n{report.when} of {report.nodeid} failed: {' '.join(lines[:1])[1:].strip()[:300]}")  # noqa: T201
+        reason = next((line[2:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")), "")
+        print(f"\n{report.when} of {report.nodeid} failed: {reason[:300]}")  # noqa: T201
 
 
 def _rank(item: pytest.Item) -> int:

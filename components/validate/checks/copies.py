@@ -34,18 +34,15 @@ def copies_check(train: pl.LazyFrame, test: pl.LazyFrame, *, mostly_distinct: bo
     times = np.concatenate([np.empty(0, np.int64), *(frame["rows"].cast(pl.Int64).to_numpy() for frame in frames)])
     rows, contents = int(times.sum()), len(times)
     repeats, finding = rows - contents, unlikely_repeats(times)
-    repeated = f"{repeats:,} of {rows:,} rows repeat an earlier one"
+    remedy = (
+        "a join may have multiplied rows: remove the copies, or split by group if they are one subject's (`data.split`)"
+    )
     if not finding and mostly_distinct and certainly_more(repeats, rows=rows, share=_MOST_REPEATED, level=ALPHA):
         finding = f"more than {_MOST_REPEATED:.0%} do, where nearly all rows are distinct by `equal_rows: together`"
         remedy = "remove the copies, or if they are coincidences write `equal_rows: apart` under `data.split`"
-    elif finding:
-        remedy = (
-            "a join may have multiplied rows: remove the copies, or split by group if they are one subject's "
-            "(`data.split`)"
-        )
-    message = f"{repeated}, which coincidence can give" if repeats else f"all {rows:,} rows are distinct"
-    if finding:
-        message = f"{repeated}, and {finding}: {remedy}"
+    message = f"{repeats:,} of {rows:,} rows repeat an earlier one" if repeats else f"all {rows:,} rows are distinct"
+    if repeats:
+        message += f", and {finding}: {remedy}" if finding else ", which coincidence can give"
     share = round(repeats / max(rows, 1), 6)
     return passed_or_failed("copies", not finding, message=message, observed=share)
 
