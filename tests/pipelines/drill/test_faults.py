@@ -42,6 +42,11 @@ def test_each_fault_is_caught_by_the_gate_meant_for_it(drilled: list[dict[str, A
     assert any(name.startswith(fault.check) for name in result["checks"]), result
 
 
+def test_a_joint_shift_of_the_example_is_told_without_the_label(drilled: list[dict[str, Any]]) -> None:
+    (checks,) = [result["checks"] for result in drilled if result["fault"] == "joint shift of the features"]
+    assert "drift[multivariate]" in checks
+
+
 @pytest.mark.runs
 def test_each_data_fault_is_caught_where_the_contract_is_as_it_was_proposed(
     tmp_path: Path, modelway: Command, edit: Edit
@@ -58,3 +63,4 @@ def test_each_data_fault_is_caught_where_the_contract_is_as_it_was_proposed(
     results = json.loads(ran.stdout)
     assert [result["fault"] for result in results] == [fault.name for fault in DATA_FAULTS]
     assert [result for result in results if not result["caught"]] == []
+    assert ran.returncode == 0, ran.stderr  # the clean run passes too
