@@ -6,9 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -20,7 +18,7 @@ import pytest
 from minio import Minio
 from minio.credentials import StaticProvider
 from minio.minioadmin import MinioAdmin
-from mlflow_server import SERVER_SETTINGS
+from mlflow_server import mlflow_server
 from private_tls import Authority, behind_tls, new_authority
 
 from modelway.components.core.storage.mlflow import Tracking
@@ -183,17 +181,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return new_authority(tmp_path_factory.mktemp("certificates"))
 
 
-def wait_for(url: str, log: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text(encoding="utf-8")[-2000:]
-        with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
-            if answer.status == 200:
-                return
-        time.sleep(0.2)
-    pytest.fail(f"{url} did not come up: {log.read_text(encoding='utf-8')[-2000:]}")
-
-
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.2", 0))
@@ -256,17 +243,8 @@ def test_mlflow_behind_a_private_authority(
     for name in ("MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_URI"):
         monkeypatch.setenv(name, "")  # so that what is set in between is undone
         monkeypatch.delenv(name)
-    port, log = free_port(), tmp_path / "log"
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"),
-        *("--artifacts-destination", str(tmp_path / "artifacts"), "--allowed-hosts", "127.0.0.2:*,127.0.0.1:*"),
-    ]
-    with log.open("wb") as output:
-        environment = {**os.environ, **SERVER_SETTINGS}
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", log, process)
+    with mlflow_server(tmp_path, "--allowed-hosts", "127.0.0.2:*,127.0.0.1:*") as uri:
+        port = int(uri.rpartition(":")[2])
         with behind_tls(port, authority) as host:
             monkeypatch.setenv("MLFLOW_TRACKING_URI", f"https://{host}")
             (finding,) = findings(str(tmp_path))
@@ -289,7 +267,3 @@ def test_mlflow_behind_a_private_authority(
         (finding,) = findings(str(tmp_path))
         assert "refuses requests for the host 'localhost'" in finding.message
         assert "--allowed-hosts localhost" in finding.remedy
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.wait(timeout=20)

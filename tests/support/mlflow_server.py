@@ -18,15 +18,15 @@ SERVER_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB
 
 
 @contextmanager
-def mlflow_server(folder: Path, seconds: float = 90) -> Iterator[str]:
-    """Runs a server that keeps everything in a folder; gives its address once it answers."""
+def mlflow_server(folder: Path, *options: str, seconds: float = 90) -> Iterator[str]:
+    """Runs a server, with more options, that keeps everything in a folder; gives its address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder / 'server.db'}"),
-        *("--artifacts-destination", str(folder / "artifacts")),
+        *("--artifacts-destination", str(folder / "artifacts"), *options),
     ]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(

@@ -100,7 +100,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     client = S3(endpoint, access_key, secret_key=secret_key).client
     client.make_bucket(bucket_name=bucket)
     try:
-        with mlflow_server(folder, 300) as address:
+        with mlflow_server(folder, seconds=300) as address:
             yield {
                 "MLFLOW_TRACKING_URI": address,
                 "MODELWAY_STORE": f"s3://{bucket}/store",
